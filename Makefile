@@ -1,0 +1,86 @@
+# Needs Go, git and make; check also a C compiler, for the race detector.
+# All else is built into .bin.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+BIN := .bin
+BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
+GENERATED := proto/gen proto/third_party
+GO_FOLDERS := ./libs/... ./proto/... ./services/...
+
+.PHONY: help run test check bench generate format lint tools
+.NOTPARALLEL:
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
+
+run: ## Start Gatehouse with a demo organization on http://localhost:8080
+	@go build -o $(BIN)/gatehouse ./services/standalone/cmd
+	@exec $(BIN)/gatehouse
+
+test: $(BIN)/gotest ## Run every test of every module
+	@$(BIN)/gotest run $(BIN)/results-test work
+
+check: generate lint $(BIN)/gotest ## Everything that must hold before a commit
+	@echo "generated code is committed"
+	@git diff --exit-code -- $(GENERATED)
+	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
+		if [ -n "$$new" ]; then echo "generated, not in git:"; echo "$$new"; exit 1; fi
+	go vet work
+	@echo "tests with the race detector; -short leaves out what runs whole processes"
+	@$(BIN)/gotest run $(BIN)/results-race -race -short work
+
+bench: ## Drive whole lives of requests and compare with the machine's floors
+	go run ./services/standalone/bench
+
+generate: $(BIN)/buf $(BIN)/apidoc ## Generate Go and openapi.json from the protos
+	@rm -rf $(BIN)/generated $(BIN)/replaced proto/third_party
+	@$(BIN)/protodeps proto/third_party
+	@$(BIN)/buf format -w proto/third_party
+	@$(BIN)/buf generate
+	@$(BIN)/buf build -o $(BIN)/generated/image.binpb
+	@$(BIN)/openapiv3-merge tools/gen/apidoc/base.json $$(find $(BIN)/generated/openapi -name '*.json' | LC_ALL=C sort) \
+		| $(BIN)/apidoc $(BIN)/generated/image.binpb > $(BIN)/generated/go/openapi.json
+	@if [ -e proto/gen ]; then mv proto/gen $(BIN)/replaced; fi; mv $(BIN)/generated/go proto/gen
+
+format: $(BIN)/buf $(BIN)/golangci-lint ## Format protos and Go
+	$(BIN)/buf format -w
+	$(BIN)/golangci-lint fmt $(GO_FOLDERS)
+
+lint: $(BIN)/buf $(BIN)/golangci-lint ## Lint protos and Go
+	$(BIN)/buf lint
+	$(BIN)/buf format -d --exit-code
+	@for main in main origin/main; do \
+		if git cat-file -e $$main:buf.yaml 2>/dev/null; then \
+			echo "buf breaking against $$main"; \
+			git archive -o $(BIN)/main.tar $$main buf.yaml proto; \
+			$(BIN)/buf breaking --against $(BIN)/main.tar; break; \
+		fi; \
+	done
+	$(BIN)/golangci-lint run $(GO_FOLDERS)
+	@for tool in buf gen gotest; do \
+		(cd tools/$$tool && GOWORK=off $(CURDIR)/$(BIN)/golangci-lint run ./...); \
+	done
+
+tools: $(BIN)/buf $(BIN)/apidoc $(BIN)/golangci-lint $(BIN)/gotest ## Build the tools
+
+# Each file stands for all the tools of its module.
+$(BIN)/buf: $(wildcard tools/buf/go.* tools/buf/*/*.go)
+	cd tools/buf && $(BUILD_TOOL) tool ./protodeps
+	@touch $@
+
+$(BIN)/apidoc: $(wildcard tools/gen/go.* tools/gen/*/*.go)
+	cd tools/gen && $(BUILD_TOOL) tool ./apidoc
+	@touch $@
+
+$(BIN)/golangci-lint: $(wildcard tools/lint/go.*)
+	cd tools/lint && $(BUILD_TOOL) tool
+	@touch $@
+
+$(BIN)/gotest: $(wildcard tools/gotest/*)
+	@mkdir -p $(BIN)
+	@cd tools/gotest && $(BUILD_TOOL) .
+	@touch $@

@@ -1,0 +1,99 @@
+package authz
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/google/uuid"
+
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+)
+
+// Caller is who calls, as their verified token says.
+type Caller struct {
+	// Subject is the user's id, or "client:<name>" for a service.
+	Subject string
+	// UserID is the user's id; the nil id for a service.
+	UserID uuid.UUID
+	// OrganizationID is the organization whose rows the caller may see; the
+	// nil id for a service that acts for none in particular.
+	OrganizationID uuid.UUID
+	// Role is what the user may do in Gatehouse, or CALLER_SERVICE.
+	Role authzv1.Caller
+	// Name and Email are for histories and may be empty.
+	Name, Email string
+	// ReadOnly callers reach only methods without side effects.
+	ReadOnly bool
+	// CredentialID is the id of the session or API token that the token was
+	// exchanged for; the nil id if there is none, as for a service.
+	CredentialID uuid.UUID
+	// Token is what the caller was verified by, to be passed on to other
+	// services on the caller's behalf. Never log it.
+	Token string
+}
+
+// clientPrefix begins the subject of a service.
+const clientPrefix = "client:"
+
+// IsService tells a service from a user.
+func (c Caller) IsService() bool { return c.Role == authzv1.Caller_CALLER_SERVICE }
+
+// String names the caller without e-mail address and token.
+func (c Caller) String() string { return c.Subject + " (" + RoleName(c.Role) + ")" }
+
+// GoString keeps the token out of %#v.
+func (c Caller) GoString() string { return "authz.Caller{" + c.String() + "}" }
+
+// LogValue keeps name, e-mail address and token out of logs.
+func (c Caller) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("subject", c.Subject),
+		slog.String("organization_id", c.OrganizationID.String()),
+		slog.String("role", RoleName(c.Role)),
+	)
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context in which c calls. Interceptors use it; so do
+// tests of what lies behind them.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns who calls; false in a public method called without a valid
+// token, and outside of a call.
+func From(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(callerKey{}).(Caller)
+	return c, ok
+}
+
+// Must returns who calls. It panics if nobody does, which behind the
+// interceptors can happen in public methods only.
+func Must(ctx context.Context) Caller {
+	c, ok := From(ctx)
+	if !ok {
+		panic("authz: no caller in this context")
+	}
+	return c
+}
+
+// RoleName is the name of a role in tokens and in the API: "it_admin" for
+// CALLER_IT_ADMIN.
+func RoleName(r authzv1.Caller) string {
+	return strings.ToLower(strings.TrimPrefix(r.String(), "CALLER_"))
+}
+
+// ParseRole reads what [RoleName] returned, of those roles that a caller can
+// have: not "public" and not "unspecified".
+func ParseRole(name string) (authzv1.Caller, error) {
+	for n := range authzv1.Caller_name {
+		r := authzv1.Caller(n)
+		if r > authzv1.Caller_CALLER_PUBLIC && RoleName(r) == name {
+			return r, nil
+		}
+	}
+	return authzv1.Caller_CALLER_UNSPECIFIED, fmt.Errorf("unknown role %q", name)
+}

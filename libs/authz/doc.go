@@ -1,0 +1,30 @@
+// Package authz says who calls and whether they may.
+//
+// Who calls travels as a short-lived signed token (a JWT, EdDSA), minted by
+// identity-sync with a [Minter] and verified by every service with a
+// [Verifier]. Its claims are written down once, here:
+//
+//	sub    id of the user (a UUID), or "client:<name>" for a service
+//	org    id of the organization (a UUID); a service's token may lack it
+//	role   admin, it_admin, risk_manager, member, external, or service
+//	name   full name, for histories; email: e-mail address; both may lack
+//	ro     true if the token may only read
+//	cid    id of the session or API token it was exchanged for (a UUID); may lack
+//	iss, aud  "gatehouse";  exp, iat, jti
+//
+// Whether they may is declared in the protos: each method carries the option
+// gatehouse.authz.v1.access with the callers it lets in, and the interceptors
+// enforce it before anything of the request is looked at.
+//
+// It guarantees that everything not declared is refused: a method without the
+// option or with an empty list, a role that is not listed, a token that cannot
+// be verified. A read-only token reaches only methods whose idempotency_level
+// is NO_SIDE_EFFECTS. Services are callers like any other and must be listed.
+// [CheckDeclared] finds what was forgotten, for the test that keeps the wall.
+// A withdrawn key is honoured for five minutes at most while identity-sync
+// answers, and for an hour while it does not.
+//
+// It does not decide which rows a caller sees (the service and row-level
+// security do), keeps no sessions, and cannot take back a token before it
+// ends.
+package authz

@@ -1,0 +1,148 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"gatehouse.dev/libs/apierr"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+)
+
+// header carries the token, as "Bearer <token>".
+const header = "authorization"
+
+// UnaryInterceptor lets a call through if its method's access option names the
+// caller, and puts the caller into the context. Options are taken from files,
+// all linked ones if nil. Errors are apierr: Unauthenticated TOKEN_MISSING,
+// TOKEN_INVALID or TOKEN_EXPIRED; PermissionDenied ROLE_NOT_ALLOWED,
+// TOKEN_READ_ONLY or METHOD_NOT_DECLARED; Unavailable KEYS_UNAVAILABLE.
+//
+// In a public method the token is optional: without a valid one there is no
+// caller.
+func UnaryInterceptor(v *Verifier, files *protoregistry.Files) grpc.UnaryServerInterceptor {
+	p := newPolicy(files)
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		ctx, err := admit(ctx, v, p, info.FullMethod)
+		if err != nil {
+			return nil, err
+		}
+		return handler(ctx, req)
+	}
+}
+
+// StreamInterceptor is [UnaryInterceptor] for streams. A stream that has begun
+// goes on when its token ends.
+func StreamInterceptor(v *Verifier, files *protoregistry.Files) grpc.StreamServerInterceptor {
+	p := newPolicy(files)
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, err := admit(stream.Context(), v, p, info.FullMethod)
+		if err != nil {
+			return err
+		}
+		return handler(srv, &callerStream{ServerStream: stream, ctx: ctx})
+	}
+}
+
+type callerStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s *callerStream) Context() context.Context { return s.ctx }
+
+func admit(ctx context.Context, v *Verifier, p policy, method string) (context.Context, error) {
+	for _, prefix := range open {
+		if strings.HasPrefix(method, prefix) {
+			return ctx, nil
+		}
+	}
+	r := p[method]
+	if !r.declared() {
+		return nil, apierr.Denied("METHOD_NOT_DECLARED", "nobody may call this method")
+	}
+	token, err := bearer(ctx)
+	var c Caller
+	if err == nil {
+		c, err = v.Verify(ctx, token)
+	}
+	if r.allows(authzv1.Caller_CALLER_PUBLIC) {
+		if err == nil {
+			ctx = WithCaller(ctx, c)
+		}
+		return ctx, nil
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !r.allows(c.Role):
+		return nil, apierr.Denied("ROLE_NOT_ALLOWED", "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
+	case c.ReadOnly && !r.sideFree:
+		return nil, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
+	}
+	return WithCaller(ctx, c), nil
+}
+
+func bearer(ctx context.Context) (string, error) {
+	values := metadata.ValueFromIncomingContext(ctx, header)
+	switch len(values) {
+	case 0:
+		return "", errTokenMissing
+	case 1:
+		scheme, token, ok := strings.Cut(values[0], " ")
+		if !ok || !strings.EqualFold(scheme, "bearer") || token == "" {
+			return "", errTokenInvalid.Wrap(errors.New("not a bearer token"))
+		}
+		return token, nil
+	}
+	return "", errTokenInvalid.Wrap(errors.New("several authorization headers"))
+}
+
+// TokenSource returns a service's own token, for calls on nobody's behalf.
+type TokenSource func(context.Context) (string, error)
+
+// ForwardToken passes the caller's token on with an outgoing call; where there
+// is no caller, the token of own, if not nil. A call that has an authorization
+// header already is left alone.
+func ForwardToken(own TokenSource) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		ctx, err := forward(ctx, own)
+		if err != nil {
+			return err
+		}
+		return invoker(ctx, method, req, reply, cc, opts...)
+	}
+}
+
+// ForwardTokenStream is [ForwardToken] for streams.
+func ForwardTokenStream(own TokenSource) grpc.StreamClientInterceptor {
+	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		ctx, err := forward(ctx, own)
+		if err != nil {
+			return nil, err
+		}
+		return streamer(ctx, desc, cc, method, opts...)
+	}
+}
+
+func forward(ctx context.Context, own TokenSource) (context.Context, error) {
+	if md, ok := metadata.FromOutgoingContext(ctx); ok && len(md.Get(header)) > 0 {
+		return ctx, nil
+	}
+	c, _ := From(ctx)
+	token := c.Token
+	if token == "" && own != nil {
+		var err error
+		if token, err = own(ctx); err != nil {
+			return nil, apierr.Unavailable("TOKEN_UNAVAILABLE", err)
+		}
+	}
+	if token == "" {
+		return ctx, nil
+	}
+	return metadata.AppendToOutgoingContext(ctx, header, "Bearer "+token), nil
+}

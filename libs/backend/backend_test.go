@@ -1,0 +1,117 @@
+package backend_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"google.golang.org/grpc"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/libs/servicetest"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+)
+
+var migrations = fstest.MapFS{"00001_seen.sql": {Data: []byte(`-- +goose Up
+create table seen (
+	user_id uuid primary key,
+	organization_id uuid not null,
+	times int not null
+);
+alter table seen enable row level security;
+alter table seen force row level security;
+create policy organization on seen using (
+	organization_id::text = current_setting('gatehouse.organization_id', true)
+	or current_setting('gatehouse.organization_id', true) = '*');
+`)}}
+
+// run is a service that counts who joined, and answers each with an event.
+func run(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+	b, err := backend.Open(ctx, "counter", cfg, migrations, log)
+	if err != nil {
+		return err
+	}
+	defer b.Close(ctx)
+	var h inbox.Handlers
+	inbox.On(&h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserJoined) error {
+		_, err := tx.Exec(ctx, `insert into seen (user_id, organization_id, times) values ($1, $2, 1)
+			on conflict (user_id) do update set times = seen.times + 1`, m.GetUser().GetId(), ev.OrganizationID)
+		if err != nil {
+			return err
+		}
+		return b.Events.Add(ctx, tx, outbox.Event{
+			OrganizationID: ev.OrganizationID, Aggregate: "user", Name: "updated", AggregateID: id.New(),
+			Message: &eventv1.UserUpdated{User: m.GetUser()},
+		})
+	})
+	return b.Run(ctx, lis, backend.Spec{
+		Register: func(*grpc.Server) {}, Handlers: &h, Subjects: []string{"access.*.user.joined"},
+	})
+}
+
+func TestEventInRowAndEventOut(t *testing.T) {
+	t.Parallel()
+	h := servicetest.Start(t, migrations, run)
+	org, user := id.New(), id.New()
+	joined := &eventv1.UserJoined{User: &identityv1.User{Id: user.String()}}
+	first := h.Publish(t, org, "user", "joined", user, joined)
+	servicetest.Wait(t, h, func(m *eventv1.UserUpdated) bool { return m.GetUser().GetId() == user.String() })
+
+	h.PublishAgain(t, first, org, "user", "joined", user, joined)
+	h.Handled(t, "counter")
+	var times int
+	err := h.DB.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.QueryRow(ctx, "select times from seen where user_id = $1", user).Scan(&times)
+	})
+	if err != nil || times != 1 {
+		t.Errorf("delivered twice, counted %d times: %v", times, err)
+	}
+
+	for _, path := range []string{"/readyz", "/metrics", "/healthz"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+h.HTTPAddr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+	parked, err := opsv1.NewParkedEventServiceClient(h.Conn(t, rpctest.User(authzv1.Caller_CALLER_ADMIN))).
+		ListParkedEvents(t.Context(), &opsv1.ListParkedEventsRequest{})
+	if err != nil || len(parked.GetParkedEvents()) != 0 {
+		t.Errorf("parked events: %v, %v", parked, err)
+	}
+}
+
+func TestOpenSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]backend.Config{
+		"no database":          {PostgresURL: "postgres://nobody@127.0.0.1:1/none", NATSURL: "nats://127.0.0.1:1"},
+		"no sense in database": {PostgresURL: "nonsense://", NATSURL: "nats://127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := backend.Open(t.Context(), "counter", cfg, migrations, slog.New(slog.DiscardHandler))
+			if err == nil || strings.Contains(err.Error(), "\n") {
+				t.Errorf("want one line, got %q", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,199 @@
+package bus_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/id"
+)
+
+func TestMain(m *testing.M) { bustest.VerifyNoLeaks(m) }
+
+func TestConnectMakesTheStream(t *testing.T) {
+	t.Parallel()
+	url := bustest.Start(t)
+	var services []*bus.Bus
+	for range 3 {
+		services = append(services, bustest.Open(t, url))
+	}
+	b := services[0]
+	cfg := streamConfig(t, b)
+	if len(cfg.Subjects) != 1 || cfg.Subjects[0] != "access.>" || cfg.Storage != jetstream.FileStorage ||
+		!cfg.AllowAtomicPublish || cfg.Duplicates != 2*time.Minute || cfg.Replicas != 1 || cfg.MaxAge != 0 {
+		t.Errorf("stream %+v", cfg)
+	}
+	if err := b.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func streamConfig(t *testing.T, b *bus.Bus) jetstream.StreamConfig {
+	t.Helper()
+	s, err := b.JetStream().Stream(t.Context(), bus.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().Config
+}
+
+// Connect gives up in time, with one line that names the place and holds no
+// password.
+func TestConnectGivesUp(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for name, addr := range map[string]string{"nobody": closed.Addr().String(), "silence": silent.Addr().String()} {
+		began := time.Now()
+		_, err := bus.Connect(t.Context(), bus.Config{
+			URL: "nats://user:hunter2@" + addr, Name: "test", ConnectTimeout: 500 * time.Millisecond,
+		})
+		if err == nil {
+			t.Fatalf("%s: connected", name)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%s: gave up after %s", name, took)
+		}
+		if text := err.Error(); strings.Contains(text, "\n") || strings.Contains(text, "hunter2") || !strings.Contains(text, addr) {
+			t.Errorf("%s: error %q", name, text)
+		}
+	}
+	if _, err := bus.Connect(t.Context(), bus.Config{}); err == nil {
+		t.Error("connected to nowhere")
+	}
+}
+
+// What the configuration says about age and replicas holds; a stream that is
+// something else is left alone.
+func TestStreamIsKeptInLine(t *testing.T) {
+	t.Parallel()
+	url := bustest.Start(t)
+	conn, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: bus.Stream, Subjects: []string{"access.>"}, MaxAge: time.Hour, Description: "ours",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bustest.Open(t, url)
+	if cfg := streamConfig(t, b); !cfg.AllowAtomicPublish || cfg.MaxAge != time.Hour || cfg.Description != "ours" {
+		t.Errorf("stream %+v", cfg)
+	}
+	for _, age := range []time.Duration{time.Minute, 48 * time.Hour} {
+		c, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: "test", MaxAge: age})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg := streamConfig(t, c); cfg.MaxAge != age || cfg.Duplicates != min(age, 2*time.Minute) {
+			t.Errorf("age %s, window %s, want age %s", cfg.MaxAge, cfg.Duplicates, age)
+		}
+		c.Close()
+	}
+
+	if err := js.DeleteStream(t.Context(), bus.Stream); err != nil {
+		t.Fatal(err)
+	}
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: bus.Stream, Subjects: []string{"access.>"}, Retention: jetstream.WorkQueuePolicy,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if _, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: "test"}); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("error %v after %s", err, time.Since(began))
+	}
+}
+
+// A lost server is found again, and Ready tells in between.
+func TestReconnects(t *testing.T) {
+	t.Parallel()
+	server := bustest.New(t)
+	b := bustest.Open(t, server.URL())
+	request, cancel := b.WhileConnected(t.Context())
+	defer cancel()
+	if request.Err() != nil {
+		t.Error("a request ends before the connection")
+	}
+	server.Stop()
+	<-request.Done()
+	within := func(what string, ok func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	ready := func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return b.Ready(ctx) == nil
+	}
+	within("still ready", func() bool { return !ready() })
+	server.Restart()
+	within("not ready again", ready)
+	within("requests end at once", func() bool {
+		request, cancel := b.WhileConnected(t.Context())
+		defer cancel()
+		return request.Err() == nil
+	})
+	if _, err := b.JetStream().Publish(t.Context(), "access.o.a.e", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSubjects(t *testing.T) {
+	t.Parallel()
+	org := id.New()
+	s, err := bus.Subject(org, "work_item", "opened")
+	if err != nil || s != "access."+org.String()+".work_item.opened" {
+		t.Errorf("subject %q (%v)", s, err)
+	}
+	if o, a, e, ok := bus.ParseSubject(s); !ok || o != org || a != "work_item" || e != "opened" {
+		t.Errorf("parsed %s %s %s %t", o, a, e, ok)
+	}
+	for _, s := range []string{"", "access", "access.x.a.b", "other." + org.String() + ".a.b", "access." + uuid.Nil.String() + ".a.b", s + ".more"} {
+		if _, _, _, ok := bus.ParseSubject(s); ok {
+			t.Errorf("%q is a subject", s)
+		}
+	}
+	for _, names := range [][2]string{{"", "b"}, {"a", ""}, {"a.b", "c"}, {"*", "b"}, {"a", ">"}, {"A", "b"}, {"a b", "c"}} {
+		if s, err := bus.Subject(org, names[0], names[1]); err == nil {
+			t.Errorf("%q made of %q", s, names)
+		}
+	}
+	for want, got := range map[string]string{
+		"access.*.user.joined": bus.Filter("user", "joined"),
+		"access.*.user.*":      bus.Filter("user", ""),
+		"access.*.*.*":         bus.Filter("", ""),
+	} {
+		if got != want {
+			t.Errorf("filter %q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// errIncompatible marks a stream that must not be changed by a service.
+var errIncompatible = errors.New("incompatible stream")
+
+// EnsureStream makes the stream if it is absent and brings its replicas, age
+// limit, dedupe window and atomic publishing in line if they differ. A stream
+// with other subjects, storage or retention is left alone and is an error.
+// Safe to call at any time by any number of services.
+func (b *Bus) EnsureStream(ctx context.Context) error {
+	stream, err := b.js.Stream(ctx, Stream)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		_, err = b.js.CreateStream(ctx, b.streamConfig())
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			if err != nil {
+				return fmt.Errorf("create stream %s: %w", Stream, err)
+			}
+			return nil
+		}
+		// Somebody else was faster, with another configuration.
+		if stream, err = b.js.Stream(ctx, Stream); err != nil {
+			return fmt.Errorf("look up stream %s: %w", Stream, err)
+		}
+	case err != nil:
+		return fmt.Errorf("look up stream %s: %w", Stream, err)
+	}
+
+	have := stream.CachedInfo().Config
+	want, change, err := b.reconcile(have)
+	if err != nil || !change {
+		return err
+	}
+	if _, err := b.js.UpdateStream(ctx, want); err != nil {
+		return fmt.Errorf("update stream %s: %w", Stream, err)
+	}
+	b.log.Info("Updated the stream", "stream", Stream, "replicas", want.Replicas, "max_age", want.MaxAge)
+	return nil
+}
+
+func (b *Bus) streamConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               Stream,
+		Description:        "Every event of Gatehouse",
+		Subjects:           []string{AllSubjects},
+		Storage:            jetstream.FileStorage,
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardOld,
+		Replicas:           max(b.cfg.Replicas, 1),
+		MaxAge:             b.cfg.MaxAge,
+		Duplicates:         window(b.cfg.MaxAge),
+		AllowAtomicPublish: true,
+		AllowDirect:        true,
+	}
+}
+
+// window is the dedupe window of a stream: the server wants it no longer than
+// the age limit.
+func window(maxAge time.Duration) time.Duration {
+	if maxAge > 0 {
+		return min(dedupeWindow, maxAge)
+	}
+	return dedupeWindow
+}
+
+// reconcile is what the stream should be made into, and whether that differs
+// from what it is.
+func (b *Bus) reconcile(have jetstream.StreamConfig) (want jetstream.StreamConfig, change bool, err error) {
+	model := b.streamConfig()
+	switch {
+	case !slices.Equal(have.Subjects, model.Subjects):
+		return want, false, fmt.Errorf("%w: stream %s has subjects %v, not %v", errIncompatible, Stream, have.Subjects, model.Subjects)
+	case have.Storage != model.Storage:
+		return want, false, fmt.Errorf("%w: stream %s is not kept on disk", errIncompatible, Stream)
+	case have.Retention != model.Retention:
+		return want, false, fmt.Errorf("%w: stream %s drops events once they are read", errIncompatible, Stream)
+	}
+	want = have
+	if b.cfg.Replicas > 0 {
+		want.Replicas = model.Replicas
+	}
+	if b.cfg.MaxAge > 0 {
+		want.MaxAge = model.MaxAge
+	}
+	want.Duplicates = window(want.MaxAge)
+	want.AllowAtomicPublish = true
+	change = want.Replicas != have.Replicas || want.MaxAge != have.MaxAge ||
+		want.Duplicates != have.Duplicates || !have.AllowAtomicPublish
+	return want, change, nil
+}

@@ -1,0 +1,60 @@
+package clock
+
+import (
+	"sync"
+	"time"
+)
+
+// Clock tells the time. Implementations are safe for concurrent use.
+type Clock interface {
+	// Now returns the time in UTC, in whole microseconds.
+	Now() time.Time
+}
+
+// System is the machine's clock. The zero value is ready.
+type System struct{}
+
+// Now returns the machine's time.
+func (System) Now() time.Time { return normal(time.Now()) }
+
+// Fixed returns a clock that always tells t. For tests.
+func Fixed(t time.Time) Clock { return fixed(normal(t)) }
+
+type fixed time.Time
+
+func (f fixed) Now() time.Time { return time.Time(f) }
+
+// Manual is a clock that moves only when told to. For tests. Make one with
+// NewManual.
+type Manual struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewManual returns a clock that stands at t.
+func NewManual(t time.Time) *Manual { return &Manual{now: normal(t)} }
+
+// Now returns where the clock stands.
+func (m *Manual) Now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// Advance moves the clock by d, which may be negative, and returns the new
+// time.
+func (m *Manual) Advance(d time.Duration) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = normal(m.now.Add(d))
+	return m.now
+}
+
+// Set moves the clock to t.
+func (m *Manual) Set(t time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = normal(t)
+}
+
+func normal(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,487 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/telemetry"
+)
+
+// Config says what is consumed. Service, DB, Bus and Handlers are required.
+type Config struct {
+	// Service is the service's name, and that of its durable consumer.
+	Service string
+	// Filter are the subjects of the wanted events, such as "access.*.user.>"
+	// or bus.Filter("user", ""). They must not overlap. None means all.
+	Filter []string
+	// DB is the service's database, with the tables of outbox.Schema.
+	DB *postgres.DB
+	// Bus delivers the events.
+	Bus *bus.Bus
+	// Handlers say what is done with them.
+	Handlers *Handlers
+	// Log gets failures and outages. Nil discards.
+	Log *slog.Logger
+	// Telemetry traces and measures. May be nil.
+	Telemetry *telemetry.Telemetry
+
+	// MaxAttempts is how often an event is tried before it is parked. 0 means 8.
+	MaxAttempts int
+	// MaxNotYet is MaxAttempts for events whose handler says NotYet. 0 means 20.
+	MaxNotYet int
+	// Backoff is the pause after the nth failed attempt, counted from 1. Nil
+	// means 50 ms, doubled each time up to 30 s; for NotYet 20 ms up to 2 s; and
+	// up to a fifth more by chance.
+	Backoff func(attempt int, err error) time.Duration
+	// AckWait is when the server delivers an event again of which it has heard
+	// nothing: how long events wait that a process had when it was killed. What
+	// is in work is reported well before, however long it takes. 0 means 10 s.
+	AckWait time.Duration
+	// Batch is the number of events for one transaction. 0 means 256.
+	Batch int
+	// Linger is how long to wait, after a transaction of more than one event,
+	// for more to come: under load fewer and larger transactions, for a
+	// consumer that nobody waits for. 0 means not at all.
+	Linger time.Duration
+	// HandleTimeout bounds one transaction. 0 means 20 s.
+	HandleTimeout time.Duration
+}
+
+// Consumer consumes events. Make it with [NewConsumer].
+type Consumer struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	tracer  trace.Tracer
+	retry   struct{ min, max time.Duration } // while the database or the bus is away
+	keepEnd uint64                           // see keepPositions
+}
+
+// NewConsumer makes a consumer, which does nothing until [Consumer.Run].
+func NewConsumer(cfg Config) (*Consumer, error) {
+	if cfg.Service == "" || cfg.DB == nil || cfg.Bus == nil || cfg.Handlers == nil {
+		return nil, errors.New("a consumer needs a service name, a database, a bus and handlers")
+	}
+	if len(cfg.Filter) == 0 {
+		cfg.Filter = []string{bus.AllSubjects}
+	}
+	defaults := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	defaults(&cfg.MaxAttempts, 8)
+	defaults(&cfg.MaxNotYet, 20)
+	defaults(&cfg.Batch, 256)
+	if cfg.AckWait <= 0 {
+		cfg.AckWait = 10 * time.Second
+	}
+	if cfg.HandleTimeout <= 0 {
+		cfg.HandleTimeout = 20 * time.Second
+	}
+	if cfg.Backoff == nil {
+		cfg.Backoff = backoff
+	}
+	m, err := newMetrics(cfg.Telemetry)
+	if err != nil {
+		return nil, err
+	}
+	c := &Consumer{
+		cfg:     cfg,
+		log:     cfg.Log,
+		metrics: m,
+		tracer:  cfg.Telemetry.Tracer("gatehouse.dev/libs/inbox"),
+		keepEnd: keepPositions,
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.retry.min, c.retry.max = 50*time.Millisecond, 2*time.Second
+	return c, nil
+}
+
+func backoff(attempt int, err error) time.Duration {
+	first, most := 50*time.Millisecond, 30*time.Second
+	if errors.Is(err, ErrNotYet) {
+		first, most = 20*time.Millisecond, 2*time.Second
+	}
+	d := min(first<<min(attempt-1, 20), most)
+	return d + rand.N(d/5+1)
+}
+
+// Run consumes until ctx ends, and then returns nil: the transaction in work is
+// finished, the events not begun are given back. Neither a database nor a bus
+// that is away ends it. Run it once per replica, in one goroutine.
+func (c *Consumer) Run(ctx context.Context) error {
+	stop, err := c.metrics.watch(c.parkedCount)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	q := newQueue(c.cfg.Batch)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { c.pump(ctx, q) })
+	done := make(chan struct{})
+	helpers.Go(func() { c.keep(q, done) })
+
+	for {
+		batch := q.take(c.cfg.Batch)
+		if batch == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			giveBack(batch)
+			continue
+		}
+		c.handle(ctx, batch)
+		if c.cfg.Linger > 0 && len(batch) > 1 {
+			wait(ctx, c.cfg.Linger)
+		}
+	}
+	close(done)
+	helpers.Wait()
+	// What was acknowledged last must reach the server.
+	_ = c.cfg.Bus.Conn().FlushTimeout(2 * time.Second)
+	return nil
+}
+
+// keep tells the server that deliveries are in work, until done is closed.
+func (c *Consumer) keep(q *queue, done <-chan struct{}) {
+	every := c.cfg.AckWait / 3
+	tick := time.NewTicker(max(every/2, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			q.touch(now, every)
+		case <-done:
+			return
+		}
+	}
+}
+
+func giveBack(deliveries []*delivery) {
+	for _, d := range deliveries {
+		d.again(0)
+	}
+}
+
+// maxRounds is how many events are taken out of a batch for failing before the
+// rest is tried one by one.
+const maxRounds = 4
+
+// handle deals with a batch of deliveries: each is acknowledged or asked for
+// again when it returns.
+func (c *Consumer) handle(ctx context.Context, batch []*delivery) {
+	var aside []*delivery
+	readable := batch[:0:0]
+	for _, d := range batch {
+		if d.broken != nil {
+			c.settle(ctx, d, d.broken)
+		} else {
+			readable = append(readable, d)
+		}
+	}
+	batch = readable
+	for rounds := 0; len(batch) > 0; rounds++ {
+		err := c.attempt(ctx, batch)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			giveBack(batch)
+			giveBack(aside)
+			return
+		}
+		var failed *failure
+		switch {
+		case len(batch) == 1:
+			c.settle(ctx, batch[0], err)
+			batch = nil
+		case errors.As(err, &failed) && failed.event != nil && rounds < maxRounds:
+			aside = append(aside, failed.event)
+			batch = without(batch, failed.event)
+		default:
+			aside = append(aside, batch...)
+			batch = nil
+		}
+	}
+	// Alone, after the others have committed: it may have failed only because
+	// of its company, or for want of one that stood behind it.
+	for i, d := range aside {
+		err := c.attempt(ctx, []*delivery{d})
+		if err != nil && ctx.Err() != nil {
+			giveBack(aside[i:])
+			return
+		}
+		if err != nil {
+			c.settle(ctx, d, err)
+		}
+	}
+}
+
+func without(batch []*delivery, out *delivery) []*delivery {
+	rest := make([]*delivery, 0, len(batch)-1)
+	for _, d := range batch {
+		if d != out {
+			rest = append(rest, d)
+		}
+	}
+	return rest
+}
+
+// attempt gives deliveries their effects in one transaction and acknowledges
+// them. While the database is away it tries again, until ctx ends. An error
+// means that nothing took effect and nothing was acknowledged.
+func (c *Consumer) attempt(ctx context.Context, batch []*delivery) error {
+	var outcome outcome
+	err := c.whenThere(ctx, func(ctx context.Context) (err error) {
+		outcome, err = c.apply(ctx, batch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range batch {
+		d.ack()
+	}
+	c.metrics.consumed(batch, outcome)
+	return nil
+}
+
+// whenThere calls f, which works with the database, and calls it again for as
+// long as the database is away and ctx lasts. f itself is not cut short by the
+// end of ctx.
+func (c *Consumer) whenThere(ctx context.Context, f func(context.Context) error) error {
+	pause := c.retry.min
+	warned := false
+	for {
+		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.HandleTimeout)
+		err := f(work)
+		cancel()
+		if err == nil && warned {
+			c.log.Info("Consumer reached the database again")
+		}
+		if err == nil || !databaseAway(err) {
+			return err
+		}
+		if !warned {
+			c.log.Warn("Consumer holds its events, the database is away", "error", err)
+			warned = true
+		}
+		if !wait(ctx, pause) {
+			return err
+		}
+		pause = min(2*pause, c.retry.max)
+	}
+}
+
+// outcome says what apply did with each delivery, by event id.
+type outcome struct {
+	fresh map[uuid.UUID]bool
+}
+
+// apply is one transaction: ids into the inbox, effects of those that were not
+// there.
+func (c *Consumer) apply(ctx context.Context, batch []*delivery) (out outcome, err error) {
+	began := false
+	work := func(ctx context.Context, tx *postgres.Tx, scope uuid.UUID) error {
+		began = true
+		out = outcome{}
+		fresh, err := record(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		out.fresh = fresh
+		return c.callHandlers(ctx, tx, scope, batch, fresh)
+	}
+	if org, ok := c.oneOrganization(batch); ok {
+		err = c.cfg.DB.InOrganization(ctx, org, func(ctx context.Context, tx *postgres.Tx) error {
+			return work(ctx, tx, org)
+		})
+	} else {
+		err = c.cfg.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			return work(ctx, tx, uuid.Nil)
+		})
+	}
+	if err != nil && !began && errors.Is(err, context.DeadlineExceeded) {
+		// Not even a connection: that is no event's fault either.
+		err = errors.Join(err, errNoConnection)
+	}
+	return out, err
+}
+
+// oneOrganization is the organization whose transaction will do for the batch,
+// which saves the round trips of narrowing a wider one.
+func (c *Consumer) oneOrganization(batch []*delivery) (uuid.UUID, bool) {
+	for _, d := range batch {
+		if d.OrganizationID != batch[0].OrganizationID {
+			return uuid.Nil, false
+		}
+		if c.cfg.Handlers.batch != nil && c.cfg.Handlers.byType[d.Type] == nil {
+			return uuid.Nil, false
+		}
+	}
+	return batch[0].OrganizationID, true
+}
+
+// callHandlers calls the handlers of the fresh deliveries in order. scope is
+// the organization tx is bound to for good, or nil.
+func (c *Consumer) callHandlers(ctx context.Context, tx *postgres.Tx, scope uuid.UUID, batch []*delivery, fresh map[uuid.UUID]bool) error {
+	var together []*delivery
+	seen := make(map[uuid.UUID]bool, len(fresh))
+	current := scope
+	for _, d := range batch {
+		if !fresh[d.ID] || seen[d.ID] || !c.cfg.Handlers.wants(d.Type) {
+			continue
+		}
+		seen[d.ID] = true
+		handler := c.cfg.Handlers.single(d.Type)
+		if handler == nil {
+			together = append(together, d)
+			continue
+		}
+		if current != d.OrganizationID {
+			if err := tx.SetOrganization(ctx, d.OrganizationID); err != nil {
+				return err
+			}
+			current = d.OrganizationID
+		}
+		if err := c.callOne(ctx, tx, d, handler); err != nil {
+			return &failure{event: d, err: err}
+		}
+	}
+	if len(together) == 0 {
+		return nil
+	}
+	if scope == uuid.Nil && current != uuid.Nil {
+		if err := tx.SetSystem(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.callBatch(ctx, tx, together); err != nil {
+		f := &failure{err: err}
+		if len(together) == 1 {
+			f.event = together[0]
+		}
+		return f
+	}
+	return nil
+}
+
+// callOne calls a handler inside a span that continues the publisher's trace.
+func (c *Consumer) callOne(ctx context.Context, tx *postgres.Tx, d *delivery, handler Handler) (err error) {
+	ctx, span := c.span(ctx, d)
+	defer span.End()
+	defer func() {
+		if err != nil {
+			span.RecordError(err)
+			span.SetStatus(codes.Error, "")
+		}
+	}()
+	defer c.recovered(&err)
+	return handler(ctx, tx, d.Event)
+}
+
+func (c *Consumer) callBatch(ctx context.Context, tx *postgres.Tx, deliveries []*delivery) (err error) {
+	events := make([]Event, len(deliveries))
+	for i, d := range deliveries {
+		events[i] = d.Event
+		// The effect is one, so each trace gets a span as long as all of it.
+		_, span := c.span(ctx, d)
+		defer span.End()
+	}
+	defer c.recovered(&err)
+	return c.cfg.Handlers.batch(ctx, tx, events)
+}
+
+// recovered makes an error of a handler's panic: one event must not take the
+// service with it, over and over.
+func (c *Consumer) recovered(err *error) {
+	if p := recover(); p != nil {
+		c.log.Error("Event handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("handler panicked: %v", p)
+	}
+}
+
+func (c *Consumer) span(ctx context.Context, d *delivery) (context.Context, trace.Span) {
+	if d.msg != nil {
+		ctx = c.cfg.Telemetry.Propagator().Extract(ctx, bus.Carrier(d.msg.Headers()))
+	}
+	return c.tracer.Start(ctx, "consume "+d.Type, trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(
+			attribute.String("messaging.message.id", d.ID.String()),
+			attribute.String("gatehouse.organization_id", d.OrganizationID.String())))
+}
+
+// settle deals with an event that failed by itself: asked for again after a
+// pause, or parked.
+func (c *Consumer) settle(ctx context.Context, d *delivery, cause error) {
+	var attempts int
+	var parked bool
+	err := c.whenThere(ctx, func(ctx context.Context) (err error) {
+		attempts, parked, err = c.count(ctx, d, cause)
+		return err
+	})
+	var f *failure
+	if errors.As(cause, &f) {
+		cause = f.err
+	}
+	switch {
+	case err != nil:
+		// Not counted; the server delivers it again.
+		c.log.Warn("Failed event could not be counted", "event_id", d.ID, "type", d.Type, "error", err)
+		d.again(c.retry.max)
+	case parked:
+		d.ack()
+		c.metrics.count(d, "parked")
+		c.log.Error("Event parked", "event_id", d.ID, "type", d.Type, "aggregate_id", d.AggregateID,
+			"organization_id", d.OrganizationID, "attempts", attempts, "error", cause)
+	default:
+		c.metrics.count(d, result(cause))
+		pause := c.cfg.Backoff(attempts, cause)
+		d.again(max(pause, time.Millisecond))
+		if !errors.Is(cause, ErrNotYet) || attempts >= 8 {
+			c.log.Warn("Event failed, it will be tried again", "event_id", d.ID, "type", d.Type,
+				"aggregate_id", d.AggregateID, "attempts", attempts, "pause", pause, "error", cause)
+		}
+	}
+}
+
+// limit is how often an event is tried that fails with err.
+func (c *Consumer) limit(d *delivery, err error) int {
+	switch {
+	case d.broken != nil:
+		return 1
+	case errors.Is(err, ErrNotYet):
+		return c.cfg.MaxNotYet
+	default:
+		return c.cfg.MaxAttempts
+	}
+}
+
+// wait pauses; false if ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,93 @@
+package inbox
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"gatehouse.dev/libs/bus"
+)
+
+// delivery is an event on its way through the consumer.
+type delivery struct {
+	Event
+	msg jetstream.Msg
+	// stream is when the stream of StreamSequence was made.
+	stream time.Time
+	// delivered is how often the server delivered it, from 1.
+	delivered uint64
+	// broken is why it cannot be read; nothing but parking helps.
+	broken error
+	// received is when it was last told to be in work.
+	received time.Time
+}
+
+// read makes a delivery of a message. It never fails: what cannot be read is
+// marked as broken.
+func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
+	d := &delivery{msg: msg, stream: stream, received: time.Now()}
+	if meta, err := msg.Metadata(); err == nil {
+		d.StreamSequence, d.delivered = meta.Sequence.Stream, meta.NumDelivered
+		d.Time = meta.Timestamp
+	}
+	h := msg.Headers()
+	d.Type, d.Source, d.AggregateID = h.Get(bus.HeaderType), h.Get(bus.HeaderSource), h.Get(bus.HeaderSubject)
+	d.Subject = msg.Subject()
+	if at, err := time.Parse(time.RFC3339Nano, h.Get(bus.HeaderTime)); err == nil {
+		d.Time = at
+	}
+
+	var err error
+	if d.ID, err = uuid.Parse(h.Get(bus.HeaderID)); err != nil || d.ID == uuid.Nil {
+		// Not one of ours; the place in the stream has to do.
+		d.ID = uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%d/%d", stream.UnixNano(), d.StreamSequence))
+		d.broken = errors.New("the message has no event id")
+		return d
+	}
+	organization, _, _, ok := bus.ParseSubject(d.Subject)
+	if !ok {
+		d.broken = fmt.Errorf("%q is not the subject of an event", d.Subject)
+		return d
+	}
+	d.OrganizationID = organization
+	if d.Type == "" {
+		d.broken = errors.New("the message has no event type")
+		return d
+	}
+	if c.cfg.Handlers.wants(d.Type) {
+		d.Message, d.broken = decode(d.Type, msg.Data())
+	}
+	return d
+}
+
+// decode reads a message of the named type.
+func decode(typ string, data []byte) (proto.Message, error) {
+	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(typ))
+	if err != nil {
+		return nil, fmt.Errorf("message type %s is not known here", typ)
+	}
+	m := t.New().Interface()
+	if err := proto.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", typ, err)
+	}
+	return m, nil
+}
+
+// ack says that the event is dealt with. If the message is lost, the event
+// comes again and the inbox knows it.
+func (d *delivery) ack() { _ = d.msg.Ack() }
+
+// again asks for the event again after a pause.
+func (d *delivery) again(after time.Duration) {
+	if after <= 0 {
+		_ = d.msg.Nak()
+		return
+	}
+	_ = d.msg.NakWithDelay(after)
+}

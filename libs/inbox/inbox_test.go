@@ -1,0 +1,963 @@
+package inbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/telemetry"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+)
+
+func TestMain(m *testing.M) { bustest.VerifyNoLeaks(m) }
+
+// effects holds one row per effect, with nothing to stop a second one.
+var effects = postgres.Set{FS: fstest.MapFS{"00001_effects.sql": {Data: []byte(`-- +goose Up
+create table effect (at bigint generated always as identity, organization_id uuid not null, event_id uuid not null, n bigint not null);
+alter table effect enable row level security;
+alter table effect force row level security;
+create policy organization on effect using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');`)}}}
+
+// world is a consuming service's database, the bus, and one replica.
+type world struct {
+	t    *testing.T
+	org  uuid.UUID
+	url  string
+	db   *postgres.DB
+	nats *bustest.Server
+	bus  *bus.Bus
+	cfg  inbox.Config // of the next replica
+	stop func()       // the last one
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, org: id.New(), url: pgtest.New(t, outbox.Schema(), effects), nats: bustest.New(t)}
+	w.db = pgtest.Connect(t, w.url)
+	w.bus = bustest.Open(t, w.nats.URL())
+	w.cfg = inbox.Config{
+		Service: "test", DB: w.db, Bus: w.bus, Handlers: &inbox.Handlers{},
+		Backoff: func(int, error) time.Duration { return 5 * time.Millisecond },
+		AckWait: time.Second,
+	}
+	return w
+}
+
+// on registers the handler of the world's events, which after trouble has had
+// its chance to fail writes an effect.
+func (w *world) on(trouble func(n int) error) {
+	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
+		n := int(m.GetContext().GetVersion())
+		if err := w.effect(ctx, tx, ev, n); err != nil {
+			return err
+		}
+		if trouble != nil {
+			return trouble(n)
+		}
+		return nil
+	})
+}
+
+func (w *world) effect(ctx context.Context, tx *postgres.Tx, ev inbox.Event, n int) error {
+	_, err := tx.Exec(ctx, "insert into effect (organization_id, event_id, n) values ($1, $2, $3)", ev.OrganizationID, ev.ID, n)
+	return err
+}
+
+// consumer makes the consumer of w.cfg.
+func (w *world) consumer() *inbox.Consumer {
+	w.t.Helper()
+	c, err := inbox.NewConsumer(w.cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// run runs a replica until the end of the test or until w.stop is called.
+func (w *world) run() *inbox.Consumer {
+	w.t.Helper()
+	c := w.consumer()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.t.Cleanup(w.stop)
+	return c
+}
+
+// message is the nth event, ready to be published.
+func (w *world) message(n int) *nats.Msg {
+	w.t.Helper()
+	data, err := proto.Marshal(&eventv1.GroupCreated{Context: &eventv1.Context{Version: int64(n)}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	subject, err := bus.Subject(w.org, "group", "created")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &nats.Msg{Subject: subject, Data: data, Header: nats.Header{
+		bus.HeaderID:      {id.New().String()},
+		bus.HeaderType:    {"gatehouse.event.v1.GroupCreated"},
+		bus.HeaderSource:  {"elsewhere"},
+		bus.HeaderSubject: {w.org.String()},
+		bus.HeaderTime:    {time.Now().UTC().Format(time.RFC3339Nano)},
+	}}
+}
+
+// publish puts a message into the stream; published again it stands there
+// twice.
+func (w *world) publish(m *nats.Msg) {
+	w.t.Helper()
+	if _, err := w.bus.JetStream().PublishMsg(w.t.Context(), m); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) publishAll(from, to int) {
+	w.t.Helper()
+	for n := from; n < to; n++ {
+		w.publish(w.message(n))
+	}
+}
+
+// query reads one column as the system.
+func query[T any](w *world, sql string, args ...any) (list []T) {
+	w.t.Helper()
+	err := w.db.AsSystem(w.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowTo[T])
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return list
+}
+
+func (w *world) exec(sql string, args ...any) {
+	w.t.Helper()
+	err := w.db.AsSystem(w.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, sql, args...)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// effects are the numbers of the events that took effect, in that order.
+func (w *world) effects() []int { return query[int](w, "select n from effect order by at") }
+
+// wantOnce waits for the effects of 1 to last, and that each is there once.
+func (w *world) wantOnce(last int) {
+	w.t.Helper()
+	eventually(w.t, fmt.Sprintf("%d effects", last), func() bool { return len(w.effects()) >= last })
+	got := w.effects()
+	slices.Sort(got)
+	for i, n := range got {
+		if n != i+1 {
+			w.t.Fatalf("effects %v, want 1 to %d once each", got, last)
+		}
+	}
+}
+
+// settled waits until every event of the stream is answered.
+func (w *world) settled() {
+	w.t.Helper()
+	eventually(w.t, "all answered", func() bool {
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+		defer cancel()
+		s, err := w.bus.JetStream().Stream(ctx, bus.Stream)
+		if err != nil {
+			return false
+		}
+		c, err := s.Consumer(ctx, w.cfg.Service)
+		if err != nil {
+			return false
+		}
+		info := c.CachedInfo()
+		// One that is only just being made has nothing pending yet.
+		return info.Delivered.Stream >= s.CachedInfo().State.LastSeq && info.NumPending == 0 && info.NumAckPending == 0
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 30 s", what)
+		}
+	}
+}
+
+func TestEventArrivesWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got := make(chan inbox.Event, 1)
+	inbox.On(w.cfg.Handlers, func(_ context.Context, _ *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
+		if ev.Message != m {
+			t.Error("two messages for one event")
+		}
+		got <- ev
+		return nil
+	})
+	w.run()
+	m := w.message(7)
+	w.publish(m)
+	ev := <-got
+	if ev.ID.String() != m.Header.Get(bus.HeaderID) || ev.OrganizationID != w.org || ev.Subject != m.Subject ||
+		ev.Type != m.Header.Get(bus.HeaderType) || ev.Source != "elsewhere" || ev.AggregateID != w.org.String() ||
+		ev.Time.Format(time.RFC3339Nano) != m.Header.Get(bus.HeaderTime) || ev.StreamSequence != 1 {
+		t.Errorf("event %+v of message %v", ev, m.Header)
+	}
+	if v := ev.Message.(*eventv1.GroupCreated).GetContext().GetVersion(); v != 7 {
+		t.Errorf("version %d, want 7", v)
+	}
+}
+
+// B-RUN-02
+func TestDeliveredTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	for n := 1; n <= 20; n++ {
+		m := w.message(n)
+		w.publish(m)
+		w.publish(m) // often in one batch with the first
+	}
+	w.wantOnce(20)
+	m := w.message(21)
+	w.publish(m)
+	w.wantOnce(21)
+	w.publish(m) // in a later one
+	w.settled()
+	w.wantOnce(21)
+}
+
+// B-RUN-02: the process dies after the commit and before the acknowledgement.
+func TestCrashedBetweenCommitAndAck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := bustest.Open(t, w.nats.URL())
+	crashed := make(chan struct{})
+	w.cfg.Bus = first
+	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
+		tx.AfterCommit(sync.OnceFunc(func() {
+			first.Conn().Close() // no acknowledgement leaves any more
+			close(crashed)
+		}))
+		return w.effect(ctx, tx, ev, int(m.GetContext().GetVersion()))
+	})
+	w.run()
+	w.publish(w.message(1))
+	<-crashed
+	w.stop()
+
+	handled := atomic.Int32{}
+	w.cfg.Bus, w.cfg.Handlers = w.bus, &inbox.Handlers{}
+	w.on(func(int) error { handled.Add(1); return nil })
+	w.run()
+	w.settled()
+	w.wantOnce(1)
+	if n := handled.Load(); n != 0 {
+		t.Errorf("handled %d times more", n)
+	}
+}
+
+// One bad event fails, is parked, listed and replayed; the others pass it by.
+func TestFailingEventIsParkedAndReplayed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var bad, tries atomic.Int32
+	bad.Store(5)
+	w.on(func(n int) error {
+		if n == int(bad.Load()) {
+			tries.Add(1)
+			return errors.New("this one is bad")
+		}
+		return nil
+	})
+	c := w.run()
+	w.publishAll(1, 11)
+	eventually(t, "parked", func() bool { return len(query[string](w, "select error from parked_event")) == 1 })
+	w.settled()
+	if got := w.effects(); len(got) != 9 || slices.Contains(got, 5) {
+		t.Errorf("effects %v, want those of all but 5", got)
+	}
+	// It is tried once with its batch and once alone, at the first attempt.
+	if n := tries.Load(); n < 8 || n > 9 {
+		t.Errorf("tried %d times, want 8", n)
+	}
+	if n := query[int](w, "select count(*) from inbox_attempt")[0]; n != 0 {
+		t.Errorf("%d attempts remembered", n)
+	}
+
+	server := inbox.NewParkedServer(c)
+	ctx := authz.WithCaller(t.Context(), authz.Caller{OrganizationID: w.org})
+	resp, err := server.ListParkedEvents(ctx, &opsv1.ListParkedEventsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(resp.GetParkedEvents()) != 1 || resp.GetNextPageToken() != "" {
+		t.Fatalf("list %v", resp)
+	}
+	p := resp.GetParkedEvents()[0]
+	if p.GetService() != "test" || p.GetType() != "gatehouse.event.v1.GroupCreated" || p.GetAggregateId() != w.org.String() ||
+		p.GetError() != "this one is bad" || p.GetAttempts() != 8 || p.GetEventTime() == nil || p.GetParkedTime() == nil {
+		t.Errorf("parked event %v", p)
+	}
+
+	replay := &opsv1.ReplayParkedEventRequest{Service: "test", EventId: p.GetEventId()}
+	_, err = server.ReplayParkedEvent(ctx, replay)
+	wantReason(t, err, codes.FailedPrecondition, "EVENT_STILL_FAILS")
+	if got := w.effects(); len(got) != 9 {
+		t.Errorf("effects %v after a replay that failed", got)
+	}
+
+	foreign := authz.WithCaller(t.Context(), authz.Caller{OrganizationID: id.New()})
+	if resp, err := server.ListParkedEvents(foreign, &opsv1.ListParkedEventsRequest{}); err != nil || len(resp.GetParkedEvents()) != 0 {
+		t.Errorf("another organization sees %v (%v)", resp, err)
+	}
+	_, err = server.ReplayParkedEvent(foreign, replay)
+	wantReason(t, err, codes.NotFound, "EVENT_NOT_FOUND")
+
+	bad.Store(0)
+	if _, err := server.ReplayParkedEvent(ctx, replay); err != nil {
+		t.Fatal(err)
+	}
+	w.wantOnce(10)
+	_, err = server.ReplayParkedEvent(ctx, replay)
+	wantReason(t, err, codes.NotFound, "EVENT_NOT_FOUND")
+	w.wantOnce(10)
+}
+
+func wantReason(t *testing.T, err error, code codes.Code, reason string) {
+	t.Helper()
+	e, ok := apierr.From(err)
+	if !ok || e.Code != code || e.Reason != reason {
+		t.Errorf("error %v, want %s %s", err, code, reason)
+	}
+}
+
+// A parked event that is delivered again waits with the one that is parked.
+func TestParkedEventDeliveredTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.MaxAttempts = 1
+	var bad atomic.Bool
+	bad.Store(true)
+	w.on(func(int) error {
+		if bad.Load() {
+			return errors.New("bad")
+		}
+		return nil
+	})
+	c := w.run()
+	m := w.message(1)
+	w.publish(m)
+	eventually(t, "parked", func() bool { return len(query[uuid.UUID](w, "select event_id from parked_event")) == 1 })
+	bad.Store(false)
+	w.publish(m)
+	w.settled()
+	if got := w.effects(); len(got) != 0 {
+		t.Errorf("effects %v beside the parked event", got)
+	}
+	if err := c.Replay(t.Context(), w.org, uuid.MustParse(m.Header.Get(bus.HeaderID))); err != nil {
+		t.Fatal(err)
+	}
+	w.wantOnce(1)
+}
+
+func TestParkedListPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.MaxAttempts = 1
+	w.on(func(int) error { return errors.New("bad") })
+	c := w.run()
+	w.publishAll(1, 8)
+	eventually(t, "parked", func() bool { return len(query[uuid.UUID](w, "select event_id from parked_event")) == 7 })
+	server := inbox.NewParkedServer(c)
+	ctx := authz.WithCaller(t.Context(), authz.Caller{OrganizationID: w.org})
+	seen := map[string]bool{}
+	req := &opsv1.ListParkedEventsRequest{PageSize: 3}
+	pages := 0
+	for {
+		resp, err := server.ListParkedEvents(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages++
+		for _, p := range resp.GetParkedEvents() {
+			seen[p.GetEventId()] = true
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.GetPageToken() == "" {
+			break
+		}
+	}
+	if pages != 3 || len(seen) != 7 {
+		t.Errorf("%d events on %d pages, want 7 on 3", len(seen), pages)
+	}
+	_, err := server.ListParkedEvents(ctx, &opsv1.ListParkedEventsRequest{PageToken: "nonsense"})
+	wantReason(t, err, codes.InvalidArgument, "PAGE_TOKEN_INVALID")
+	if resp, err := server.ListParkedEvents(ctx, &opsv1.ListParkedEventsRequest{Service: "other"}); err != nil || len(resp.GetParkedEvents()) != 0 {
+		t.Errorf("of another service: %v (%v)", resp, err)
+	}
+}
+
+// What arrives before the fact it stands on waits for it, however the two are
+// ordered.
+func TestNotYet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(func(n int) error {
+		// Each even one needs the odd one after it.
+		if n%2 == 0 && !slices.Contains(w.effects(), n+1) {
+			return inbox.NotYet("event %d", n+1)
+		}
+		return nil
+	})
+	w.cfg.Backoff = nil
+	w.run()
+	w.publishAll(2, 12)
+	w.publish(w.message(1))
+	w.wantOnce(11)
+	if n := query[int](w, "select count(*) from parked_event")[0]; n != 0 {
+		t.Errorf("%d events parked", n)
+	}
+	if text := inbox.NotYet("user %d", 3).Error(); text != "not yet: user 3" {
+		t.Errorf("text %q", text)
+	}
+}
+
+// An event whose fact never comes is parked after more tries than another.
+func TestNotYetEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(func(int) error { return fmt.Errorf("look up user: %w", inbox.NotYet("user")) })
+	w.run()
+	w.publish(w.message(1))
+	eventually(t, "parked", func() bool { return len(query[int](w, "select attempts from parked_event")) == 1 })
+	if n := query[int](w, "select attempts from parked_event")[0]; n != 20 {
+		t.Errorf("parked after %d attempts, want 20", n)
+	}
+}
+
+// Many bad events: the good ones come through, all the same.
+func TestManyBadEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(func(n int) error {
+		switch n % 10 {
+		case 0:
+			return errors.New("bad")
+		case 1:
+			panic("worse")
+		}
+		return nil
+	})
+	w.publishAll(1, 301)
+	w.run()
+	eventually(t, "good ones", func() bool { return len(w.effects()) == 240 })
+	eventually(t, "bad ones", func() bool { return query[int](w, "select count(*) from parked_event")[0] == 60 })
+	if got := query[string](w, "select distinct error from parked_event order by 1"); !slices.Equal(got, []string{"bad", "handler panicked: worse"}) {
+		t.Errorf("errors %q", got)
+	}
+}
+
+func TestWhatCannotBeReadIsParkedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.Handlers.CatchAll(func(ctx context.Context, tx *postgres.Tx, ev inbox.Event) error {
+		return w.effect(ctx, tx, ev, 1)
+	})
+	garbled, unknown, anonymous, misplaced := w.message(0), w.message(0), w.message(0), w.message(0)
+	garbled.Data = []byte{0xff, 0xff}
+	unknown.Header.Set(bus.HeaderType, "gatehouse.event.v9.Unheard")
+	anonymous.Header.Del(bus.HeaderID)
+	misplaced.Subject = "access.nobody.group.created"
+	c := w.run()
+	for _, m := range []*nats.Msg{garbled, unknown, anonymous, misplaced, w.message(1)} {
+		w.publish(m)
+	}
+	w.wantOnce(1)
+	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 4 })
+	w.settled()
+	err := c.Replay(t.Context(), w.org, uuid.MustParse(garbled.Header.Get(bus.HeaderID)))
+	wantReason(t, err, codes.FailedPrecondition, "EVENT_STILL_FAILS")
+}
+
+// Events nobody handles are acknowledged and leave no other trace.
+func TestOthersEventsAreIgnored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	other := w.message(0)
+	other.Header.Set(bus.HeaderType, "gatehouse.event.v1.GroupRemoved")
+	w.run()
+	w.publish(other)
+	w.publish(w.message(1))
+	w.wantOnce(1)
+	w.settled()
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.cfg.Filter = []string{bus.Filter("group", "created")}
+	w.run()
+	other := w.message(99)
+	other.Subject = strings.ReplaceAll(other.Subject, "created", "archived")
+	w.publish(other)
+	w.publish(w.message(1))
+	w.wantOnce(1)
+	w.stop()
+	// With another filter the consumer keeps its place.
+	w.cfg.Filter = []string{bus.Filter("group", "")}
+	w.run()
+	w.publish(w.message(2))
+	w.wantOnce(2)
+}
+
+// B-RUN-03: the database is away for a while; the events are held, none of them
+// is blamed, and all catch up in order.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	w.publishAll(1, 21)
+	w.wantOnce(20)
+
+	conn, err := pgx.Connect(t.Context(), strings.Replace(pgtest.Admin(t, w.url), databaseName(t, w.url), "postgres", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	name := pgx.Identifier{databaseName(t, w.url)}.Sanitize()
+	admin := func(sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin("alter database " + name + " with allow_connections false")
+	admin("select pg_terminate_backend(pid) from pg_stat_activity where datname = '" + databaseName(t, w.url) + "'")
+	w.publishAll(21, 121)
+	// Longer than the server would wait for an answer if nobody said that the
+	// events are in work.
+	outage := time.NewTimer(2 * w.cfg.AckWait)
+	<-outage.C
+	admin("alter database " + name + " with allow_connections true")
+
+	w.wantOnce(120)
+	if got := w.effects(); !slices.IsSorted(got) {
+		t.Errorf("out of order: %v", got)
+	}
+	if n := query[int](w, "select count(*) from parked_event")[0]; n != 0 {
+		t.Errorf("%d events parked", n)
+	}
+	if n := query[int](w, "select count(*) from inbox_attempt")[0]; n != 0 {
+		t.Errorf("%d events blamed", n)
+	}
+}
+
+func databaseName(t *testing.T, url string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Database
+}
+
+// B-RUN-02, B-RUN-03: the database drops connections all the time.
+func TestDatabaseConnectionsKilled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	for n := 1; n <= 500; n++ {
+		w.publish(w.message(n))
+		if n%20 == 0 {
+			w.killConnections()
+		}
+	}
+	w.wantOnce(500)
+	w.settled()
+	w.wantOnce(500)
+	if n := query[int](w, "select count(*) from parked_event")[0]; n != 0 {
+		t.Errorf("%d events parked", n)
+	}
+}
+
+// killConnections ends every connection to the database, in whatever it is.
+func (w *world) killConnections() {
+	w.t.Helper()
+	eventually(w.t, "connections killed", func() bool {
+		// Which may itself get a connection that an earlier call has killed.
+		return w.db.AsSystem(w.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
+				where datname = current_database() and pid <> pg_backend_pid()`)
+			return err
+		}) == nil
+	})
+}
+
+// B-RUN-03: the bus goes and comes back, with its disk and without it.
+func TestBusAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	w.publishAll(1, 11)
+	w.wantOnce(10)
+	w.nats.Restart()
+	eventually(t, "connected", w.bus.Conn().IsConnected)
+	w.publishAll(11, 21)
+	w.wantOnce(20)
+	w.nats.Wipe()
+	eventually(t, "stream restored", func() bool {
+		return w.bus.Conn().IsConnected() && w.bus.EnsureStream(t.Context()) == nil
+	})
+	w.publishAll(21, 31)
+	w.wantOnce(30)
+}
+
+// Somebody deletes the durable consumer: it is made again, and what it had
+// delivered before changes nothing.
+func TestConsumerDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	w.publishAll(1, 11)
+	w.wantOnce(10)
+	w.settled()
+	if err := w.bus.JetStream().DeleteConsumer(t.Context(), bus.Stream, "test"); err != nil {
+		t.Fatal(err)
+	}
+	w.publishAll(11, 21)
+	w.wantOnce(20)
+	w.settled()
+	w.wantOnce(20)
+}
+
+// The database was restored from a backup that is older than what the bus has
+// seen acknowledged: the events since then take effect again, on the old state.
+func TestDatabaseRestoredFromBackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	w.publishAll(1, 51)
+	w.wantOnce(50)
+	w.settled()
+	w.stop()
+	w.exec("delete from inbox where event_id in (select event_id from effect where n > 30)")
+	w.exec("delete from effect where n > 30")
+	w.run()
+	w.wantOnce(50)
+	w.settled()
+	w.stop()
+	w.exec("truncate inbox")
+	w.exec("truncate effect")
+	w.run()
+	w.wantOnce(50)
+	w.settled()
+	w.wantOnce(50)
+}
+
+// A replica that is asked to stop finishes its transaction and gives the rest
+// back at once; the next one goes on without waiting for the server's patience.
+func TestGracefulStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.AckWait = time.Minute
+	w.cfg.Batch = 10
+	w.cfg.Backoff = nil
+	reached := make(chan struct{})
+	release := make(chan struct{})
+	once := sync.OnceFunc(func() { close(reached); <-release })
+	w.on(func(int) error { once(); return nil })
+	w.publishAll(1, 101)
+	w.run()
+	<-reached
+	stopped := make(chan struct{})
+	go func() { w.stop(); close(stopped) }()
+	close(release)
+	<-stopped
+	n := len(w.effects())
+	if n == 0 || n == 100 {
+		t.Errorf("%d effects at the stop, want some", n)
+	}
+	began := time.Now()
+	w.run()
+	w.wantOnce(100)
+	w.settled()
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("the rest took %s", took)
+	}
+	w.wantOnce(100)
+}
+
+// Two replicas share the work; one of them is replaced all the time.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.cfg.Batch = 16
+	w.run()
+	first := w.stop
+	for i := range 5 {
+		w.run()
+		second := w.stop
+		w.publishAll(100*i+1, 100*i+101)
+		second()
+	}
+	w.wantOnce(500)
+	w.settled()
+	first()
+	w.wantOnce(500)
+}
+
+// A copy that goes by versions comes out right although a failed event comes
+// after its successors.
+func TestReordered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var mu sync.Mutex
+	failed := map[int]int{}
+	var order []int
+	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
+		n := int(m.GetContext().GetVersion())
+		mu.Lock()
+		defer mu.Unlock()
+		if failed[n]++; n%3 == 0 && failed[n] < 4 {
+			return errors.New("try again")
+		}
+		order = append(order, n)
+		// The guarded change of a copy: only forward.
+		tag, err := tx.Exec(ctx, "update effect set n = $1 where n < $1", n)
+		if err != nil || tag.RowsAffected() > 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `insert into effect (organization_id, event_id, n) select $1, $2, $3
+			where not exists (select from effect)`, ev.OrganizationID, ev.ID, n)
+		return err
+	})
+	w.run()
+	w.publishAll(1, 32)
+	w.settled()
+	if got := w.effects(); !slices.Equal(got, []int{31}) {
+		t.Errorf("copy %v, want version 31", got)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if slices.IsSorted(order) {
+		t.Error("nothing was reordered")
+	}
+}
+
+func TestCatchAllBatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var most atomic.Int32
+	w.cfg.Handlers.CatchAllBatch(func(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+		most.Store(max(most.Load(), int32(len(events))))
+		var b pgx.Batch
+		for _, ev := range events {
+			n := ev.Message.(*eventv1.GroupCreated).GetContext().GetVersion()
+			if n == 13 {
+				return errors.New("bad luck")
+			}
+			b.Queue("insert into effect (organization_id, event_id, n) values ($1, $2, $3)", ev.OrganizationID, ev.ID, n)
+		}
+		return tx.SendBatch(ctx, &b).Close()
+	})
+	for n := 1; n <= 60; n++ {
+		if n%2 == 0 {
+			w.org = id.New() // many organizations in one transaction
+		}
+		w.publish(w.message(n))
+	}
+	c := w.run()
+	eventually(t, "effects", func() bool { return len(w.effects()) == 59 })
+	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event")[0] == 1 })
+	if most.Load() < 2 {
+		t.Error("events came one by one only")
+	}
+	org := query[uuid.UUID](w, "select organization_id from parked_event")[0]
+	event := query[uuid.UUID](w, "select event_id from parked_event")[0]
+	wantReason(t, c.Replay(t.Context(), org, event), codes.FailedPrecondition, "EVENT_STILL_FAILS")
+}
+
+// A handler sees the rows of its event's organization and no others, also in a
+// transaction for the events of several.
+func TestOrganizationsAreApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pgtest.CheckRowSecurity(t, w.db)
+	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
+		var foreign int
+		if err := tx.QueryRow(ctx, "select count(*) from effect where organization_id <> $1", ev.OrganizationID).Scan(&foreign); err != nil {
+			return err
+		}
+		if foreign > 0 {
+			t.Errorf("%d rows of others are seen", foreign)
+		}
+		return w.effect(ctx, tx, ev, int(m.GetContext().GetVersion()))
+	})
+	for n := 1; n <= 30; n++ {
+		w.org = id.New()
+		w.publish(w.message(n))
+	}
+	w.run()
+	w.wantOnce(30)
+}
+
+// The trace of the command that made the event goes on in its consumer.
+func TestTraceGoesThroughTheBus(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	spans := tracetest.NewSpanRecorder()
+	tel, err := telemetry.New(t.Context(), "test", sdktrace.SpanProcessor(spans))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tel.Shutdown(context.Background()) })
+	relay, err := outbox.NewRelay(outbox.RelayConfig{DB: w.db, Bus: w.bus, Source: "test", Telemetry: tel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = relay.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	w.cfg.Telemetry = tel
+	w.on(nil)
+	w.run()
+
+	command, span := tel.Tracer("test").Start(t.Context(), "command")
+	writer := outbox.NewWriter("test", relay.Wake)
+	err = w.db.InOrganization(command, w.org, func(ctx context.Context, tx *postgres.Tx) error {
+		return writer.Add(ctx, tx, outbox.Event{
+			OrganizationID: w.org, Aggregate: "group", Name: "created", AggregateID: id.New(),
+			Message: &eventv1.GroupCreated{Context: &eventv1.Context{Version: 1}},
+		})
+	})
+	span.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantOnce(1)
+	eventually(t, "span", func() bool {
+		for _, s := range spans.Ended() {
+			if s.Name() == "consume gatehouse.event.v1.GroupCreated" {
+				if s.SpanContext().TraceID() != span.SpanContext().TraceID() || s.Parent().SpanID() != span.SpanContext().SpanID() {
+					t.Errorf("span %v has parent %v, want %v", s.SpanContext(), s.Parent(), span.SpanContext())
+				}
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tel, err := telemetry.New(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tel.Shutdown(context.Background()) })
+	w.cfg.Telemetry = tel
+	w.cfg.MaxAttempts = 2
+	w.on(func(n int) error {
+		if n == 3 {
+			return errors.New("bad")
+		}
+		return nil
+	})
+	w.run()
+	m := w.message(1)
+	w.publish(m)
+	w.publish(m)
+	w.publish(w.message(2))
+	w.publish(w.message(3))
+	eventually(t, "measured", func() bool {
+		families, err := tel.Gatherer().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				name := f.GetName()
+				for _, l := range m.GetLabel() {
+					if l.GetName() == "result" {
+						name += " " + l.GetValue()
+					}
+				}
+				got[name] += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount()) + m.GetGauge().GetValue()
+			}
+		}
+		return got["gatehouse_events_consumed_total handled"] == 2 && got["gatehouse_events_consumed_total duplicate"] == 1 &&
+			got["gatehouse_events_consumed_total failed"] == 1 && got["gatehouse_events_consumed_total parked"] == 1 &&
+			got["gatehouse_handle_lag_seconds"] == 2 && got["gatehouse_events_parked"] == 1
+	})
+}
+
+func TestHandlersAreRegisteredOnce(t *testing.T) {
+	t.Parallel()
+	var h inbox.Handlers
+	handle := func(context.Context, *postgres.Tx, inbox.Event, *eventv1.GroupCreated) error { return nil }
+	inbox.On(&h, handle)
+	if got := h.Types(); !slices.Equal(got, []string{"gatehouse.event.v1.GroupCreated"}) {
+		t.Errorf("types %v", got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a second handler is accepted")
+		}
+	}()
+	inbox.On(&h, handle)
+}

@@ -1,0 +1,211 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/postgres"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+)
+
+// Parked is an event that could not be handled.
+type Parked struct {
+	EventID     uuid.UUID
+	Type        string
+	AggregateID string
+	Error       string
+	Attempts    int
+	EventTime   time.Time
+	ParkedTime  time.Time
+}
+
+// Parked lists an organization's parked events, oldest first: at most limit,
+// after the one that was parked at the given time with the given id.
+func (c *Consumer) Parked(ctx context.Context, organization uuid.UUID, limit int, after time.Time, afterID uuid.UUID) (list []Parked, err error) {
+	err = c.cfg.DB.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
+		rows, err := tx.Query(ctx, `
+select event_id, type, aggregate_id, error, attempts, event_time, parked_at
+from parked_event
+where organization_id = $1 and (parked_at, event_id) > ($2, $3)
+order by parked_at, event_id
+limit $4`, organization, after, afterID, limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Parked])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list parked events: %w", err)
+	}
+	return list, nil
+}
+
+// Replay handles a parked event again and takes it off the list, in one
+// transaction. An apierr says NotFound, reason EVENT_NOT_FOUND, or
+// FailedPrecondition, reason EVENT_STILL_FAILS; nothing has changed then.
+func (c *Consumer) Replay(ctx context.Context, organization, eventID uuid.UUID) error {
+	var typ string
+	err := c.cfg.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := tx.SetOrganization(ctx, organization); err != nil {
+			return err
+		}
+		d, err := lockParked(ctx, tx, eventID)
+		if err != nil {
+			return err
+		}
+		typ = d.Type
+		if err := c.replay(ctx, tx, d); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "delete from parked_event where event_id = $1", eventID); err != nil {
+			return fmt.Errorf("take event %s off the list: %w", eventID, err)
+		}
+		return nil
+	})
+	var f *failure
+	switch {
+	case err == nil:
+		c.log.Info("Parked event replayed", "event_id", eventID, "type", typ, "organization_id", organization)
+		return nil
+	case errors.As(err, &f) && !databaseAway(err):
+		c.log.Warn("Parked event still fails", "event_id", eventID, "type", typ, "organization_id", organization, "error", f.err)
+		return apierr.Precondition("EVENT_STILL_FAILS", "the event still cannot be handled: %s", describe(f.err)).Wrap(f.err)
+	default:
+		return err
+	}
+}
+
+// replay gives a parked event its effect; tx sees its organization.
+func (c *Consumer) replay(ctx context.Context, tx *postgres.Tx, d *delivery) error {
+	if d.broken != nil {
+		return &failure{event: d, err: d.broken}
+	}
+	var err error
+	if handler := c.cfg.Handlers.single(d.Type); handler != nil {
+		err = c.callOne(ctx, tx, d, handler)
+	} else if c.cfg.Handlers.batch != nil {
+		if err := tx.SetSystem(ctx); err != nil {
+			return err
+		}
+		err = c.callBatch(ctx, tx, []*delivery{d})
+	} else {
+		err = fmt.Errorf("events of type %s are not handled here", d.Type)
+	}
+	if err != nil {
+		return &failure{event: d, err: err}
+	}
+	return nil
+}
+
+// lockParked reads a parked event and keeps others from replaying it.
+func lockParked(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) (*delivery, error) {
+	d := &delivery{}
+	var headers, data []byte
+	var sequence int64
+	err := tx.QueryRow(ctx, `
+select event_id, organization_id, type, subject, aggregate_id, event_time, headers, data, stream_created, stream_sequence
+from parked_event where event_id = $1 for update`, eventID).Scan(
+		&d.ID, &d.OrganizationID, &d.Type, &d.Subject, &d.AggregateID, &d.Time, &headers, &data, &d.stream, &sequence)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, apierr.NotFound("EVENT_NOT_FOUND", "there is no parked event %s", eventID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load parked event %s: %w", eventID, err)
+	}
+	d.StreamSequence = uint64(sequence)
+	var h nats.Header
+	if err := json.Unmarshal(headers, &h); err != nil {
+		return nil, fmt.Errorf("read the headers of parked event %s: %w", eventID, err)
+	}
+	d.Source = h.Get(bus.HeaderSource)
+	d.Message, d.broken = decode(d.Type, data)
+	return d, nil
+}
+
+// ParkedServer is gatehouse.ops.v1.ParkedEventService for the events of one
+// service. Callers see those of their own organization.
+type ParkedServer struct {
+	opsv1.UnimplementedParkedEventServiceServer
+	consumer *Consumer
+}
+
+// NewParkedServer serves the parked events of a consumer, which need not run.
+func NewParkedServer(c *Consumer) *ParkedServer { return &ParkedServer{consumer: c} }
+
+// ListParkedEvents lists a page of the organization's parked events.
+func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListParkedEventsRequest) (*opsv1.ListParkedEventsResponse, error) {
+	after, afterID, err := parkedToken(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	service := s.consumer.cfg.Service
+	if req.GetService() != "" && req.GetService() != service {
+		return &opsv1.ListParkedEventsResponse{}, nil
+	}
+	size := page.Size(req.GetPageSize())
+	list, err := s.consumer.Parked(ctx, authz.Must(ctx).OrganizationID, size+1, after, afterID)
+	if err != nil {
+		return nil, err
+	}
+	resp := &opsv1.ListParkedEventsResponse{}
+	if len(list) > size {
+		list = list[:size]
+		last := list[size-1]
+		resp.NextPageToken = page.Encode(last.ParkedTime.UTC().Format(time.RFC3339Nano), last.EventID.String())
+	}
+	for _, p := range list {
+		resp.ParkedEvents = append(resp.ParkedEvents, &opsv1.ParkedEvent{
+			Service:     service,
+			EventId:     p.EventID.String(),
+			Type:        p.Type,
+			AggregateId: p.AggregateID,
+			Error:       p.Error,
+			Attempts:    int32(p.Attempts),
+			EventTime:   timestamppb.New(p.EventTime),
+			ParkedTime:  timestamppb.New(p.ParkedTime),
+		})
+	}
+	return resp, nil
+}
+
+func parkedToken(token string) (after time.Time, afterID uuid.UUID, err error) {
+	keys, err := page.Decode(token, 2)
+	if err != nil || keys == nil {
+		return time.Time{}, uuid.Nil, err
+	}
+	after, timeErr := time.Parse(time.RFC3339Nano, keys[0])
+	afterID, idErr := uuid.Parse(keys[1])
+	if timeErr != nil || idErr != nil {
+		return time.Time{}, uuid.Nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
+	}
+	return after, afterID, nil
+}
+
+// ReplayParkedEvent handles a parked event again.
+func (s *ParkedServer) ReplayParkedEvent(ctx context.Context, req *opsv1.ReplayParkedEventRequest) (*opsv1.ReplayParkedEventResponse, error) {
+	eventID, err := id.Parse("event_id", req.GetEventId())
+	if err != nil {
+		return nil, err
+	}
+	if req.GetService() != s.consumer.cfg.Service {
+		return nil, apierr.NotFound("EVENT_NOT_FOUND", "there is no parked event %s", eventID)
+	}
+	if err := s.consumer.Replay(ctx, authz.Must(ctx).OrganizationID, eventID); err != nil {
+		return nil, err
+	}
+	return &opsv1.ReplayParkedEventResponse{}, nil
+}

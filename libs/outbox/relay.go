@@ -1,0 +1,365 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/telemetry"
+)
+
+const (
+	// turnEvents and turnBytes bound what one turn of the relay publishes. The
+	// server takes atomic batches of 1000 messages; a turn that is not too long
+	// keeps the pause small until the first of its events is seen.
+	turnEvents = 256
+	turnBytes  = 512 << 10
+
+	// pollEvery is how often an idle relay looks without having been woken, and
+	// how often one that waits for the lock asks for it.
+	pollEvery = 500 * time.Millisecond
+
+	// Backoff while the database or the bus is away.
+	minPause = 50 * time.Millisecond
+	maxPause = 2 * time.Second
+
+	// Bounds on one exchange with the database and with the bus.
+	databaseTimeout = 10 * time.Second
+	publishTimeout  = 5 * time.Second
+
+	// relayLock is the advisory lock of the active relay, "gh-outbx".
+	relayLock = 0x67682d6f75746278
+)
+
+// RelayConfig says from where to where. DB, Bus and Source are required.
+type RelayConfig struct {
+	// DB is the service's database.
+	DB *postgres.DB
+	// Bus carries the events.
+	Bus *bus.Bus
+	// Source is the service's name: the events' ce-source.
+	Source string
+	// Log gets outages. Nil discards.
+	Log *slog.Logger
+	// Telemetry measures. May be nil.
+	Telemetry *telemetry.Telemetry
+}
+
+// Relay publishes a database's committed events. Make it with [NewRelay].
+type Relay struct {
+	cfg     RelayConfig
+	log     *slog.Logger
+	metrics *metrics
+	subject string
+	wake    chan struct{}
+	pace    *pace // only Run touches it
+
+	// acked are events that are published and not yet deleted. They outlive a
+	// lost connection, so that they are deleted and not published again.
+	// Only Run touches it.
+	acked []int64
+}
+
+// NewRelay makes a relay, which does nothing until [Relay.Run].
+func NewRelay(cfg RelayConfig) (*Relay, error) {
+	if cfg.DB == nil || cfg.Bus == nil || cfg.Source == "" {
+		return nil, errors.New("a relay needs a database, a bus and a source")
+	}
+	m, err := newMetrics(cfg.Telemetry)
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Relay{
+		cfg:     cfg,
+		log:     log,
+		metrics: m,
+		subject: "gatehouse.wake." + cfg.Source,
+		wake:    make(chan struct{}, 1),
+		pace:    newPace(),
+	}, nil
+}
+
+// Wake tells the relay that events were committed. It never blocks; calls that
+// come faster than the relay turns count as one. If another replica's relay is
+// the active one, that one is told.
+func (r *Relay) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run publishes until ctx ends, and then returns nil, having finished what it
+// had begun. Neither a database nor a bus that is away ends it. Run it once per
+// replica, in one goroutine.
+func (r *Relay) Run(ctx context.Context) error {
+	stop, err := r.metrics.watch(r.depth)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	pause := minPause
+	warned := false
+	for ctx.Err() == nil {
+		err := r.serve(ctx, func() {
+			pause = minPause
+			if warned {
+				r.log.Info("Relay reached the database again")
+				warned = false
+			}
+		})
+		if ctx.Err() != nil {
+			break
+		}
+		if !warned {
+			r.log.Warn("Relay lost the database", "error", err)
+			warned = true
+		}
+		wait(ctx, pause)
+		pause = min(2*pause, maxPause)
+	}
+	return nil
+}
+
+// serve works on one database connection until that is lost or ctx ends. The
+// lock is the connection's, and events are read by that connection only: who
+// does not hold the lock has nothing to publish.
+func (r *Relay) serve(ctx context.Context, connected func()) error {
+	conn, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// Closing gives the lock back.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(end)
+	}()
+	connected()
+	if err := r.lock(ctx, conn); err != nil {
+		return err
+	}
+	r.log.Info("Relay publishes")
+	defer r.log.Info("Relay no longer publishes")
+
+	// Other replicas tell of their commits over the bus.
+	sub, err := r.cfg.Bus.Conn().Subscribe(r.subject, func(*nats.Msg) { r.Wake() })
+	if err != nil {
+		return fmt.Errorf("listen for commits of other replicas: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+
+	return r.publishAll(ctx, conn)
+}
+
+// connect makes the relay's own connection: it must not come from the pool,
+// where the lock and the settings would stay with it.
+func (r *Relay) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	cfg := r.cfg.DB.Pool().Config().ConnConfig.Copy()
+	cfg.Tracer = nil
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	// A delete that is undone by a crash only means publishing again. A client
+	// that is dead must not keep the lock.
+	_, err = conn.Exec(ctx, `select set_config('gatehouse.organization_id', '*', false),
+		set_config('synchronous_commit', 'off', false),
+		set_config('tcp_keepalives_idle', '5', false),
+		set_config('tcp_keepalives_interval', '2', false),
+		set_config('tcp_keepalives_count', '3', false),
+		set_config('application_name', $1, false)`, "gatehouse-"+r.cfg.Source+"-relay")
+	if err != nil {
+		_ = conn.Close(ctx)
+		return nil, fmt.Errorf("set the connection up: %w", err)
+	}
+	return conn, nil
+}
+
+// lock waits until this connection holds the lock. It asks again and again: a
+// session that waited for it inside the database would hold a snapshot all that
+// time, and vacuum could not clean the outbox.
+func (r *Relay) lock(ctx context.Context, conn *pgx.Conn) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		held, err := tryLock(ctx, conn)
+		if err != nil || held {
+			return err
+		}
+	waiting:
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-r.wake:
+				// The active relay polls too, so a lost message costs little.
+				_ = r.cfg.Bus.Conn().Publish(r.subject, nil)
+			case <-tick.C:
+				break waiting
+			}
+		}
+	}
+}
+
+func tryLock(ctx context.Context, conn *pgx.Conn) (held bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", int64(relayLock)).Scan(&held); err != nil {
+		return false, fmt.Errorf("lock the outbox: %w", err)
+	}
+	return held, nil
+}
+
+// publishAll is the loop of the active relay: read, publish, and delete with
+// the next read. It returns when the connection is lost or ctx ends.
+func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	var busAway bool
+	pause := minPause
+	for {
+		// A turn that has begun is finished, also at shutdown.
+		rows, err := r.next(context.WithoutCancel(ctx), conn)
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if len(rows) == 0 {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-r.wake:
+			case <-tick.C:
+			}
+			continue
+		}
+
+		done, err := r.publish(context.WithoutCancel(ctx), rows)
+		for _, row := range rows[:done] {
+			r.acked = append(r.acked, row.seq)
+		}
+		r.metrics.published(rows[:done])
+		if err == nil {
+			if busAway {
+				r.log.Info("Relay publishes again")
+				busAway = false
+			}
+			pause = minPause
+			continue
+		}
+		if !busAway {
+			r.log.Warn("Relay cannot publish", "event", rows[done].id, "type", rows[done].typ, "error", err)
+			busAway = true
+		}
+		wait(ctx, pause)
+		pause = min(2*pause, maxPause)
+		if noStream(err) && ctx.Err() == nil {
+			r.restoreStream(ctx)
+		}
+	}
+}
+
+// restoreStream makes the stream again if it has gone, as with a lost disk.
+func (r *Relay) restoreStream(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := r.cfg.Bus.EnsureStream(ctx); err != nil {
+		r.log.Warn("Relay cannot restore the stream", "error", err)
+	}
+}
+
+// row is an event in the outbox.
+type row struct {
+	seq         int64
+	id          uuid.UUID
+	subject     string
+	typ         string
+	aggregateID uuid.UUID
+	time        time.Time
+	traceparent string
+	data        []byte
+}
+
+const (
+	remove = `delete from outbox where seq = any($1)`
+	read   = `
+select seq, id, subject, type, aggregate_id, event_time, traceparent, data
+from outbox order by seq limit $1`
+)
+
+// next deletes what was acknowledged and reads what comes next, in one round
+// trip and one transaction.
+func (r *Relay) next(ctx context.Context, conn *pgx.Conn) ([]row, error) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	defer cancel()
+	var rows []row
+	collect := func(result pgx.Rows) error {
+		defer result.Close()
+		size := 0
+		for result.Next() {
+			var e row
+			if err := result.Scan(&e.seq, &e.id, &e.subject, &e.typ, &e.aggregateID, &e.time, &e.traceparent, &e.data); err != nil {
+				return err
+			}
+			if size += len(e.data); len(rows) > 0 && size > turnBytes {
+				break // what is left over comes with the next turn
+			}
+			rows = append(rows, e)
+		}
+		result.Close()
+		return result.Err()
+	}
+	if len(r.acked) == 0 {
+		result, err := conn.Query(ctx, read, turnEvents)
+		if err == nil {
+			err = collect(result)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the outbox: %w", err)
+		}
+		return rows, nil
+	}
+	var batch pgx.Batch
+	batch.Queue(remove, r.acked)
+	batch.Queue(read, turnEvents).Query(collect)
+	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, fmt.Errorf("delete from and read the outbox: %w", err)
+	}
+	r.acked = r.acked[:0]
+	return rows, nil
+}
+
+// depth is how many events wait, for the metric.
+func (r *Relay) depth(ctx context.Context) (n int64, err error) {
+	err = r.cfg.DB.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.QueryRow(ctx, "select count(*) from (select from outbox limit 100000) as waiting").Scan(&n)
+	})
+	return n, err
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,162 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"go.opentelemetry.io/otel/propagation"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/postgres"
+)
+
+// MaxDataBytes is the largest message an event may carry: what the bus takes,
+// less room for headers. A larger one is refused before anything is written,
+// since it could never be published.
+const MaxDataBytes = bus.MaxMessageBytes - 8<<10
+
+// Event is one fact to be told.
+type Event struct {
+	// ID of the event. A new one if it is nil.
+	ID uuid.UUID
+	// OrganizationID says whose event it is. Required.
+	OrganizationID uuid.UUID
+	// Aggregate is the kind of thing the event is about, such as "request", and
+	// Name what happened to it, such as "submitted": lower-case letters, digits
+	// and _. They make the subject access.<organization>.<aggregate>.<name>.
+	Aggregate, Name string
+	// AggregateID is the thing the event is about. Required.
+	AggregateID uuid.UUID
+	// Time is when it happened. Now if it is zero.
+	Time time.Time
+	// Message is the event itself, of a type in proto/gatehouse/event.
+	Message proto.Message
+}
+
+// Writer adds events to the outbox. Its methods may be called by any number of
+// goroutines.
+type Writer struct {
+	source string
+	wake   func()
+}
+
+// NewWriter makes a writer of the named service's events. wake is called after
+// each commit that added some and must not block: it is [Relay.Wake]. Nil
+// leaves the events for the relay's next look, at most half a second later.
+func NewWriter(source string, wake func()) *Writer {
+	return &Writer{source: source, wake: wake}
+}
+
+// Source is the service whose events it writes.
+func (w *Writer) Source() string { return w.source }
+
+// In the order given: the identity column counts the rows as they come.
+const insert = `
+insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data)
+select e.id, e.organization_id, e.subject, e.type, e.aggregate_id, e.event_time, $7, e.data
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $8::bytea[])
+    with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, data, position)
+order by e.position`
+
+// Add adds events to the transaction, in the order given, by one statement.
+// The trace of ctx goes with them. An error means that an event is not fit to
+// be published, or that the database refused: return it, so that the
+// transaction is rolled back.
+func (w *Writer) Add(ctx context.Context, tx *postgres.Tx, events ...Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	args, err := arguments(ctx, events)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, insert, args...); err != nil {
+		return fmt.Errorf("add events to the outbox: %w", err)
+	}
+	if w.wake != nil {
+		tx.AfterCommit(w.wake)
+	}
+	return nil
+}
+
+// Queue is Add by way of a batch that the caller sends with other statements,
+// in one round trip. The batch must be sent in tx.
+func (w *Writer) Queue(ctx context.Context, tx *postgres.Tx, batch *pgx.Batch, events ...Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	args, err := arguments(ctx, events)
+	if err != nil {
+		return err
+	}
+	batch.Queue(insert, args...)
+	if w.wake != nil {
+		tx.AfterCommit(w.wake)
+	}
+	return nil
+}
+
+// uuids is an array of ids as the driver encodes it without going by way of
+// their text.
+type uuids = pgtype.FlatArray[pgtype.UUID]
+
+// arguments are those of the insert statement.
+func arguments(ctx context.Context, events []Event) ([]any, error) {
+	n := len(events)
+	var (
+		ids           = make(uuids, n)
+		organizations = make(uuids, n)
+		subjects      = make([]string, n)
+		types         = make([]string, n)
+		aggregates    = make(uuids, n)
+		times         = make([]time.Time, n)
+		data          = make([][]byte, n)
+	)
+	for i, e := range events {
+		subject, err := bus.Subject(e.OrganizationID, e.Aggregate, e.Name)
+		if err != nil {
+			return nil, fmt.Errorf("add event to the outbox: %w", err)
+		}
+		if e.AggregateID == uuid.Nil {
+			return nil, fmt.Errorf("add event to the outbox: %s.%s has no aggregate id", e.Aggregate, e.Name)
+		}
+		if e.Message == nil {
+			return nil, fmt.Errorf("add event to the outbox: %s.%s has no message", e.Aggregate, e.Name)
+		}
+		if data[i], err = proto.Marshal(e.Message); err != nil {
+			return nil, fmt.Errorf("add event to the outbox: encode %s.%s: %w", e.Aggregate, e.Name, err)
+		}
+		if len(data[i]) > MaxDataBytes {
+			return nil, fmt.Errorf("add event to the outbox: %s.%s has %d bytes, %d are allowed", e.Aggregate, e.Name, len(data[i]), MaxDataBytes)
+		}
+		if data[i] == nil {
+			data[i] = []byte{} // an empty message, not null
+		}
+		if e.ID == uuid.Nil {
+			e.ID = id.New()
+		}
+		if e.Time.IsZero() {
+			e.Time = time.Now()
+		}
+		ids[i] = pgtype.UUID{Bytes: e.ID, Valid: true}
+		organizations[i] = pgtype.UUID{Bytes: e.OrganizationID, Valid: true}
+		aggregates[i] = pgtype.UUID{Bytes: e.AggregateID, Valid: true}
+		times[i] = e.Time
+		subjects[i] = subject
+		types[i] = string(e.Message.ProtoReflect().Descriptor().FullName())
+	}
+	return []any{ids, organizations, subjects, types, aggregates, times, traceparent(ctx), data}, nil
+}
+
+// traceparent is the trace of ctx in W3C form, or empty.
+func traceparent(ctx context.Context) string {
+	c := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, c)
+	return c.Get("traceparent")
+}

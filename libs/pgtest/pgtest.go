@@ -1,0 +1,306 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/postgres"
+)
+
+// New makes a database for t with the migrations applied, and returns its URL.
+// The database is dropped when t ends; connections that are left are cut.
+func New(t testing.TB, sets ...postgres.Set) (url string) {
+	t.Helper()
+	s := shared.get(t)
+	template, err := s.template(t.Context(), sets)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	name := "t_" + strings.ReplaceAll(id.New().String(), "-", "")
+	if err := s.clone(t.Context(), name, template); err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.drop(context.WithoutCancel(t.Context()), name); err != nil {
+			t.Errorf("pgtest: %v", err)
+		}
+	})
+	return s.server.URL(name)
+}
+
+// Open is New with a DB open on the database, closed when t ends.
+func Open(t testing.TB, sets ...postgres.Set) *postgres.DB {
+	t.Helper()
+	return Connect(t, New(t, sets...))
+}
+
+// Connect opens a DB on a URL that New returned, closed when t ends: a second
+// replica, for instance.
+func Connect(t testing.TB, url string) *postgres.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, Name: "test", MaxConns: 10})
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// Admin turns a URL that New returned into that of the superuser, whom
+// row-level security does not bind: to break things, or to look at them from
+// outside.
+func Admin(t testing.TB, url string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return shared.get(t).server.AdminURL(cfg.Database)
+}
+
+// Folder makes a folder for t's own pgserver, removed when t ends. As root the
+// server is another user, who may not enter that of testing.T.
+func Folder(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { //nolint:gosec // what is in it is closed itself
+		t.Fatalf("pgtest: %v", err)
+	}
+	return dir
+}
+
+// CheckRowSecurity fails t for every table with an organization_id that is not
+// closed to other organizations the way package postgres says.
+func CheckRowSecurity(t testing.TB, db *postgres.DB) {
+	t.Helper()
+	tables, err := rowSecurityFaults(t.Context(), db)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	for _, fault := range tables {
+		t.Error(fault)
+	}
+}
+
+func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
+	// A policy counts if it is for all roles and all commands, narrows what
+	// may be written as it does what may be read, and goes by the setting. A
+	// second permissive policy would be or-ed to it.
+	rows, err := db.Pool().Query(ctx, `
+		select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
+		       (select count(*) from pg_policy p where p.polrelid = c.oid and p.polpermissive),
+		       exists (select from pg_policy p
+		               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
+		                 and pg_get_expr(p.polqual, p.polrelid) ~ 'organization_id.*gatehouse\.organization_id'
+		                 and (p.polwithcheck is null or pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid)))
+		from pg_class c
+		join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped
+		join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+		order by 1`)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	var faults []string
+	var table string
+	var enabled, forced, policy bool
+	var policies int
+	_, err = pgx.ForEachRow(rows, []any{&table, &enabled, &forced, &policies, &policy}, func() error {
+		switch {
+		case !enabled:
+			faults = append(faults, fmt.Sprintf("table %s: alter table %[1]s enable row level security", table))
+		case !forced:
+			faults = append(faults, fmt.Sprintf("table %s: alter table %[1]s force row level security", table))
+		case !policy:
+			faults = append(faults, fmt.Sprintf("table %s: no policy for all commands by gatehouse.organization_id", table))
+		case policies > 1:
+			faults = append(faults, fmt.Sprintf("table %s: %d permissive policies, of which each lets rows through", table, policies))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	return faults, nil
+}
+
+// shared is the process's server. It is the one thing that tests share, as
+// starting it takes longer than most of them.
+var shared process
+
+type process struct {
+	once   sync.Once
+	err    error
+	server *pgserver.Server
+
+	mu        sync.Mutex
+	templates map[string]func() error
+}
+
+func (p *process) get(t testing.TB) *process {
+	t.Helper()
+	p.once.Do(func() { p.err = p.start() })
+	switch {
+	case errors.Is(p.err, pgserver.ErrNotFound) && os.Getenv("CI") == "":
+		t.Skipf("pgtest: %v", p.err)
+	case p.err != nil:
+		t.Fatalf("pgtest: %v", p.err)
+	}
+	return p
+}
+
+const prefix = "gatehouse-pgtest-"
+
+func (p *process) start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	parent := folder()
+	sweep(parent)
+	dir, err := os.MkdirTemp(parent, prefix)
+	if err != nil {
+		return fmt.Errorf("make folder for the server: %w", err)
+	}
+	if p.server, err = pgserver.Start(ctx, pgserver.Config{Dir: dir, Ephemeral: true, MaxConns: 300}); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	return nil
+}
+
+// folder is where servers keep their data: in memory if there is plenty of it,
+// since a clone is hundreds of files that live for a second.
+func folder() string {
+	const memory, plenty = "/dev/shm", 2 << 30
+	var fs syscall.Statfs_t
+	if runtime.GOOS == "linux" && syscall.Statfs(memory, &fs) == nil && fs.Bavail*uint64(fs.Bsize) >= plenty {
+		return memory
+	}
+	return os.TempDir()
+}
+
+// sweep removes what a crash of the whole machine left of earlier runs: folders
+// that nobody holds the lock of and that are old enough not to be just made.
+func sweep(parent string) {
+	old, err := filepath.Glob(filepath.Join(parent, prefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range old {
+		st, err := os.Stat(dir)
+		if err != nil || time.Since(st.ModTime()) < time.Hour {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			_ = os.RemoveAll(dir)
+			continue
+		}
+		if err != nil {
+			continue // another user's
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			_ = os.RemoveAll(dir)
+		}
+		_ = f.Close()
+	}
+}
+
+// template returns the database that has the migrations, made at first need.
+func (p *process) template(ctx context.Context, sets []postgres.Set) (string, error) {
+	h := sha256.New()
+	for _, set := range sets {
+		fmt.Fprintf(h, "set %q\n", set.Table)
+		if err := digest(h, set.FS); err != nil {
+			return "", fmt.Errorf("read migrations: %w", err)
+		}
+	}
+	name := "template_" + hex.EncodeToString(h.Sum(nil)[:10])
+
+	p.mu.Lock()
+	ready, ok := p.templates[name]
+	if !ok {
+		// Not of the test that happens to come first: others wait for it.
+		ctx := context.WithoutCancel(ctx)
+		ready = sync.OnceValue(func() error { return p.build(ctx, name, sets) })
+		if p.templates == nil {
+			p.templates = make(map[string]func() error)
+		}
+		p.templates[name] = ready
+	}
+	p.mu.Unlock()
+	return name, ready()
+}
+
+func digest(w interface{ Write([]byte) (int, error) }, fsys fs.FS) error {
+	if fsys == nil {
+		return errors.New("no file system given")
+	}
+	return fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(fsys, path)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%q %d\n%s", path, len(b), b)
+		return err
+	})
+}
+
+func (p *process) build(ctx context.Context, name string, sets []postgres.Set) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := p.server.CreateDatabase(ctx, name); err != nil {
+		return err
+	}
+	if len(sets) > 0 {
+		if err := postgres.Migrate(ctx, p.server.URL(name), sets...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *process) clone(ctx context.Context, name, template string) error {
+	sql := "create database " + pgx.Identifier{name}.Sanitize() + " template " + pgx.Identifier{template}.Sanitize() + " owner " + pgserver.Role
+	if p.server.Version() >= 15 {
+		sql += " strategy file_copy" // twice as fast, without fsync
+	}
+	return p.admin(ctx, sql)
+}
+
+func (p *process) drop(ctx context.Context, name string) error {
+	return p.admin(ctx, "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)")
+}
+
+// admin runs one statement. It connects anew each time, as a pool would keep
+// goroutines that the tests' leak checks find.
+func (p *process) admin(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, p.server.AdminURL("postgres"))
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to lose
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}

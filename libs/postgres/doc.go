@@ -1,0 +1,38 @@
+// Package postgres is how a service talks to its database.
+//
+// All work is done in transactions that know for whom they are:
+// [DB.InOrganization] sees and changes the rows of one organization only, by
+// row-level security in the database, whatever the SQL says; [DB.AsSystem]
+// sees all, for workers, event consumers and look-ups before the organization
+// is known. A query outside of such a transaction sees no rows. Beginning and
+// scoping are one round trip.
+//
+// Every table with an organization_id states it in its migration:
+//
+//	alter table t enable row level security;
+//	alter table t force row level security;
+//	create policy organization on t using (
+//	    organization_id::text = current_setting('gatehouse.organization_id', true)
+//	    or current_setting('gatehouse.organization_id', true) = '*');
+//
+// and pgtest.CheckRowSecurity finds one that does not. [Open] refuses a role
+// that row-level security does not bind.
+//
+// What a transaction guarantees:
+//
+//   - The function given is run again, up to three times in all, when the
+//     database could not serialize it with others or broke a deadlock. It must
+//     therefore do nothing but database work and set what it returns anew each
+//     time.
+//   - Hooks of [Tx.AfterCommit] run once, after the commit is known to have
+//     happened, and not otherwise.
+//   - A database that is away, starting, full or lost on the way is an apierr
+//     with Unavailable, reason DATABASE_UNAVAILABLE, and a time to try again.
+//     If the connection is lost during the commit nobody can tell whether it
+//     happened; that is the same error, so what is tried again must be
+//     idempotent by a key of its own.
+//
+// [Migrate] brings the schema up to date; replicas may all call it at once.
+//
+// The package does not build SQL, map rows or know any table.
+package postgres

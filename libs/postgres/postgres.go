@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Config says which database, and how.
+type Config struct {
+	// URL is the connection string, postgres://role@host/database or a list of
+	// key=value pairs.
+	URL string
+	// Name is the service's name; the database shows it for each connection.
+	Name string
+	// MaxConns bounds the connections of this DB. Zero means 16.
+	MaxConns int32
+	// ConnectTimeout bounds making one connection. Zero means 5 seconds.
+	ConnectTimeout time.Duration
+	// Tracer makes spans of the statements of requests that are traced. Nil
+	// makes none.
+	Tracer trace.TracerProvider
+	// Meter counts the connections in use. Nil counts none.
+	Meter metric.MeterProvider
+}
+
+// DB is a pool of connections to a service's database. It is safe for
+// concurrent use.
+type DB struct {
+	pool *pgxpool.Pool
+}
+
+// Open connects and checks that the database answers and that the role is
+// bound by row-level security: neither a superuser nor one with BYPASSRLS. The
+// error is one line and holds no password.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read database url: %s", oneLine(err))
+	}
+	pc.MaxConns = cfg.MaxConns
+	if pc.MaxConns <= 0 {
+		pc.MaxConns = 16
+	}
+	pc.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
+	if cfg.ConnectTimeout <= 0 {
+		pc.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	if cfg.Name != "" {
+		pc.ConnConfig.RuntimeParams["application_name"] = "gatehouse-" + cfg.Name
+	}
+	pc.AfterConnect = teachUUID
+	if cfg.Tracer != nil {
+		pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithTracerProvider(cfg.Tracer), otelpgx.WithDisableAcquireTracer())
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %s", oneLine(err))
+	}
+	db := &DB{pool: pool}
+	if err := db.check(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if cfg.Meter != nil {
+		if err := otelpgx.RecordStats(pool, otelpgx.WithStatsMeterProvider(cfg.Meter)); err != nil {
+			pool.Close()
+			return nil, fmt.Errorf("count database connections: %w", err)
+		}
+	}
+	return db, nil
+}
+
+func (db *DB) check(ctx context.Context) error {
+	var role string
+	var free bool
+	err := db.pool.QueryRow(ctx, `
+		select current_user, rolsuper or rolbypassrls
+		from pg_roles where rolname = current_user`).Scan(&role, &free)
+	if err != nil {
+		if ctx.Err() == nil && unreachable(err) {
+			return unavailable(errors.New(oneLine(err)))
+		}
+		return fmt.Errorf("open database: %s", oneLine(err))
+	}
+	if free {
+		return fmt.Errorf("open database: role %q is a superuser or has BYPASSRLS, so nothing would keep organizations apart: use a plain role that owns the tables", role)
+	}
+	return nil
+}
+
+// Ping reports whether the database answers, for readiness.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.pool.Ping(ctx); err != nil {
+		if ctx.Err() == nil && unreachable(err) {
+			return unavailable(err)
+		}
+		return fmt.Errorf("ping database: %w", err)
+	}
+	return nil
+}
+
+// Pool returns the connections underneath, for what is no transaction: LISTEN,
+// session locks. A query on it sees no row of an organization.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Close waits for the connections in use and closes all.
+func (db *DB) Close() { db.pool.Close() }
+
+// oneLine folds the driver's errors, which tell one line per address tried.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -1,0 +1,642 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/postgres"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func count(t *testing.T, db *postgres.DB) int {
+	t.Helper()
+	var n int
+	err := db.AsSystemRead(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.QueryRow(ctx, `select count(*) from document`).Scan(&n)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func unavailable(t *testing.T, err error) {
+	t.Helper()
+	e, ok := apierr.From(err)
+	if !ok || e.Code != codes.Unavailable || e.Reason != "DATABASE_UNAVAILABLE" || e.RetryAfter != time.Second {
+		t.Errorf("got %v, want DATABASE_UNAVAILABLE", err)
+	}
+}
+
+func TestCommitAndRollback(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	canceled, cancel := context.WithCancel(context.Background())
+	tests := []struct {
+		name     string
+		ctx      context.Context
+		fn       func(context.Context, *postgres.Tx) error
+		want     error // nil: any
+		wantRows int
+		wantErr  bool
+	}{
+		{name: "nil commits", wantRows: 1},
+		{name: "an error rolls back and is returned as it is", fn: func(context.Context, *postgres.Tx) error { return boom }, want: boom, wantErr: true},
+		{name: "a relaxed one commits too", fn: func(_ context.Context, tx *postgres.Tx) error { tx.Relaxed(); return nil }, wantRows: 1},
+		{name: "a swallowed failure does not commit", fn: func(ctx context.Context, tx *postgres.Tx) error {
+			_, _ = tx.Exec(ctx, `select 1/0`)
+			return nil
+		}, want: pgx.ErrTxCommitRollback, wantErr: true},
+		{name: "nor when relaxed", fn: func(ctx context.Context, tx *postgres.Tx) error {
+			_, _ = tx.Exec(ctx, `select 1/0`)
+			tx.Relaxed()
+			return nil
+		}, wantErr: true},
+		{name: "a caller who has gone", ctx: canceled, fn: func(context.Context, *postgres.Tx) error { cancel(); return nil }, want: context.Canceled, wantErr: true},
+		{name: "commit is not the function's to do", fn: func(ctx context.Context, tx *postgres.Tx) error { return tx.Commit(ctx) }, wantErr: true},
+		{name: "nor is rollback", fn: func(ctx context.Context, tx *postgres.Tx) error { return tx.Rollback(ctx) }, wantErr: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Open(t, documents)
+			ctx := tt.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			hooks := 0
+			err := db.InOrganization(ctx, id.New(), func(ctx context.Context, tx *postgres.Tx) error {
+				tx.AfterCommit(func() { hooks++ })
+				var org string
+				if err := tx.QueryRow(ctx, `select current_setting('gatehouse.organization_id')`).Scan(&org); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(ctx, `insert into document (id, organization_id, title) values ($1, $2, 'x')`, id.New(), org); err != nil {
+					return err
+				}
+				if tt.fn != nil {
+					return tt.fn(ctx, tx)
+				}
+				return nil
+			})
+			if (err != nil) != tt.wantErr || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("got error %v, want %v", err, tt.want)
+			}
+			if n := count(t, db); n != tt.wantRows || hooks != tt.wantRows {
+				t.Errorf("%d rows and %d hooks, want %d", n, hooks, tt.wantRows)
+			}
+		})
+	}
+}
+
+func TestReadOnlyRefusesChanges(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, documents)
+	org := id.New()
+	err := db.InOrganizationRead(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := insert(ctx, tx, org, "x")
+		return err
+	})
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "25006" {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
+
+func TestPanicLeavesNoTransactionBehind(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, documents)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	org := id.New()
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+			if _, err := insert(ctx, tx, org, "x"); err != nil {
+				return err
+			}
+			panic("bug")
+		})
+	}()
+	if n := count(t, db); n != 0 {
+		t.Errorf("%d rows of a transaction that panicked", n)
+	}
+}
+
+// Two transactions that lock the same rows in opposite order: the database
+// breaks one, which is run again.
+func TestDeadlockIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, documents)
+	org := id.New()
+	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+		_, a := insert(ctx, tx, org, "a")
+		_, b := insert(ctx, tx, org, "b")
+		return errors.Join(a, b)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	tries, hooks := 0, 0
+	meet := make(chan struct{}, 2) // one token from each on its first try
+	var wg sync.WaitGroup
+	for i, order := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		wg.Go(func() {
+			first := true
+			err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+				mu.Lock()
+				tries++
+				mu.Unlock()
+				tx.AfterCommit(func() { mu.Lock(); hooks++; mu.Unlock() })
+				if _, err := tx.Exec(ctx, `select from document where title = $1 for update`, order[0]); err != nil {
+					return err
+				}
+				if first {
+					first = false
+					meet <- struct{}{}
+					for len(meet) < 2 && ctx.Err() == nil {
+						if _, err := tx.Exec(ctx, `select 1`); err != nil {
+							return err
+						}
+					}
+				}
+				if _, err := tx.Exec(ctx, `select from document where title = $1 for update`, order[1]); err != nil {
+					return fmt.Errorf("lock the second: %w", err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Errorf("transaction %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if tries != 3 || hooks != 2 {
+		t.Errorf("%d tries and %d hooks, want 3 and 2", tries, hooks)
+	}
+}
+
+func TestTriesEnd(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, documents)
+	tries := 0
+	err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		tries++
+		tx.AfterCommit(func() { t.Error("a hook of a failed try ran") })
+		_, err := tx.Exec(ctx, `do $$ begin raise exception 'again' using errcode = '40001'; end $$`)
+		return apierr.Precondition("TOO_BUSY", "too busy").Wrap(err)
+	})
+	if tries != 3 || !apierr.HasReason(err, "TOO_BUSY") {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}
+
+// atCommit runs body when a transaction that wrote a document commits.
+func atCommit(body string) postgres.Set {
+	return postgres.Set{Table: "goose_trigger", FS: fstest.MapFS{"00001_trigger.sql": {Data: []byte(`-- +goose Up
+-- +goose StatementBegin
+create function at_commit() returns trigger language plpgsql as $$ begin ` + body + ` return null; end $$;
+-- +goose StatementEnd
+create table seen (value text);
+create constraint trigger at_commit after insert on document deferrable initially deferred
+    for each row execute function at_commit();
+`)}}}
+}
+
+func TestFailureAtCommit(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, body string
+		check      func(t *testing.T, err error, tries int)
+	}{
+		{"serialization is tried again", `raise exception 'again' using errcode = '40001';`, func(t *testing.T, err error, tries int) {
+			if tries != 3 || err == nil {
+				t.Errorf("%d tries, %v", tries, err)
+			}
+		}},
+		{"a deferred constraint has its name", `raise exception 'no' using errcode = '23514', constraint = 'document_final';`, func(t *testing.T, err error, tries int) {
+			if name, ok := postgres.Constraint(err); tries != 1 || !ok || name != "document_final" {
+				t.Errorf("%d tries, %v", tries, err)
+			}
+		}},
+		{"a lost connection leaves the outcome open", `perform pg_terminate_backend(pg_backend_pid());`, func(t *testing.T, err error, tries int) {
+			unavailable(t, err)
+			if tries != 1 {
+				t.Errorf("%d tries of what may have happened", tries)
+			}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Open(t, documents, atCommit(tt.body))
+			org, tries := id.New(), 0
+			err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+				tries++
+				tx.AfterCommit(func() { t.Error("the hook ran") })
+				_, err := insert(ctx, tx, org, "x")
+				return err
+			})
+			tt.check(t, err, tries)
+		})
+	}
+}
+
+func TestRelaxed(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, documents, atCommit(`insert into seen values (current_setting('synchronous_commit'));`))
+	for _, relaxed := range []bool{true, false} {
+		err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			// The tests' server has it off for all.
+			if _, err := tx.Exec(ctx, `set local synchronous_commit to on`); err != nil {
+				return err
+			}
+			if relaxed {
+				tx.Relaxed()
+			}
+			_, err := insert(ctx, tx, id.New(), "x")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := db.Pool().Query(t.Context(), `select value from seen order by value`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(got) != 2 || got[0] != "off" || got[1] != "on" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	// The setting ends with the transaction.
+	var now string
+	if err := db.Pool().QueryRow(t.Context(), `show synchronous_commit`).Scan(&now); err != nil || now != "off" {
+		t.Errorf("got %q, %v", now, err)
+	}
+}
+
+func TestConstraint(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, documents)
+	tests := []struct{ name, title, want string }{
+		{"unique", "x", "document_title_unique"},
+		{"check", "", "document_title_set"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			org := id.New()
+			err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+				if _, err := insert(ctx, tx, org, "x"); err != nil {
+					return err
+				}
+				_, err := insert(ctx, tx, org, tt.title)
+				return err
+			})
+			if got, ok := postgres.Constraint(fmt.Errorf("insert: %w", err)); !ok || got != tt.want {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	if _, ok := postgres.Constraint(errors.New("x")); ok {
+		t.Error("a constraint in an error that has none")
+	}
+}
+
+// A transaction costs its statements and two round trips.
+func TestTracesAndMetrics(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	reader := metric.NewManualReader()
+	db, err := postgres.Open(t.Context(), postgres.Config{
+		URL: pgtest.New(t, documents), Name: "test", Tracer: tracer,
+		Meter: metric.NewMeterProvider(metric.WithReader(reader)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, root := tracer.Tracer("test").Start(t.Context(), "request")
+	if err := db.InOrganization(ctx, id.New(), func(context.Context, *postgres.Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	root.End()
+	var names []string
+	for _, s := range spans.Ended() {
+		names = append(names, s.Name())
+	}
+	if len(names) != 3 { // begin and scope, commit, and ours
+		t.Errorf("spans %q", names)
+	}
+	var m metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &m); err != nil || len(m.ScopeMetrics) == 0 {
+		t.Errorf("metrics %v, %v", m, err)
+	}
+	var app string
+	if err := db.Pool().QueryRow(t.Context(), `show application_name`).Scan(&app); err != nil || app != "gatehouse-test" {
+		t.Errorf("application name %q, %v", app, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good := pgtest.New(t)
+	cfg, err := pgx.ParseConfig(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, url, want string
+		away            bool
+	}{
+		{"a superuser", pgtest.Admin(t, good), "superuser", false},
+		{"no url", "postgres://user:sesame@host:port/db", "read database url", false},
+		{"nobody there", "postgres://user:sesame@" + nobody + "/db?sslmode=disable", "refused", true},
+		{"no such database", strings.Replace(good, cfg.Database, "nowhere", 1), "nowhere", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			db, err := postgres.Open(t.Context(), postgres.Config{URL: tt.url})
+			if err == nil {
+				db.Close()
+				t.Fatal("opened")
+			}
+			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "sesame") {
+				t.Errorf("got %q, want one line about %q", err, tt.want)
+			}
+			if tt.away {
+				unavailable(t, err)
+			}
+			if err := postgres.Migrate(t.Context(), tt.url, documents); tt.name != "a superuser" && (err == nil || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("migrate: got %v", err)
+			}
+		})
+	}
+}
+
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	dir := pgtest.Folder(t)
+	start := func() *pgserver.Server {
+		s, err := pgserver.Start(t.Context(), pgserver.Config{Dir: dir})
+		if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") == "" {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	stop := func(s *pgserver.Server) {
+		if err := s.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}
+	s := start()
+	if err := s.CreateDatabase(t.Context(), "away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Migrate(t.Context(), s.URL("away"), documents); err != nil {
+		t.Fatal(err)
+	}
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: s.URL("away")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	org := id.New()
+	write := func() error {
+		return db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := insert(ctx, tx, org, id.New().String())
+			return err
+		})
+	}
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+
+	// Lost in the middle of the work.
+	err = db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := insert(ctx, tx, org, "half"); err != nil {
+			return err
+		}
+		stop(s)
+		_, err := insert(ctx, tx, org, "other half")
+		return err
+	})
+	unavailable(t, err)
+	unavailable(t, write())
+	unavailable(t, db.Ping(t.Context()))
+
+	// What is public of it does not tell where the database is.
+	if st := apierr.Status(write()); strings.Contains(st.String(), dir) {
+		t.Errorf("the status tells where the database is: %s", st)
+	}
+
+	s = start()
+	defer stop(s)
+	if err := write(); err != nil {
+		t.Errorf("the database is back, but: %v", err)
+	}
+	if n := count(t, db); n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+}
+
+// Connections that died in the pool are not the caller's trouble.
+func TestDeadIdleConnections(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, documents)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	admin, err := pgx.Connect(t.Context(), pgtest.Admin(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // a test's
+	for range 3 {
+		if _, err := admin.Exec(t.Context(), `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid()`); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, db); n != 0 {
+			t.Fatalf("%d rows", n)
+		}
+	}
+}
+
+func TestDatabaseFull(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, documents)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	admin, err := pgx.Connect(t.Context(), pgtest.Admin(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // a test's
+	if _, err := admin.Exec(t.Context(), `do $$ begin execute format('alter database %I connection limit 1', current_database()); end $$`); err != nil {
+		t.Fatal(err)
+	}
+	err = db.AsSystem(t.Context(), func(ctx context.Context, _ *postgres.Tx) error {
+		unavailable(t, db.AsSystem(ctx, func(context.Context, *postgres.Tx) error { return nil }))
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCallerWhoHasGone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, documents)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		cancel()
+		_, err := tx.Exec(ctx, `select pg_sleep(60)`)
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("in the middle: got %v", err)
+	}
+	if err := db.AsSystem(ctx, func(context.Context, *postgres.Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("before: got %v", err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = db.AsSystem(late, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `select pg_sleep(60)`)
+		return err
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("too late: got %v", err)
+	}
+}
+
+func TestReplicasMigrateAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	files := fstest.MapFS{}
+	for i := range 20 {
+		files[fmt.Sprintf("migrations/%05d_t.sql", i+1)] = &fstest.MapFile{Data: fmt.Appendf(nil, "-- +goose Up\ncreate table t%d (id int);\n", i)}
+	}
+	own := postgres.Set{FS: files}
+	included := documents
+	included.Table = "goose_events"
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := postgres.Migrate(t.Context(), url, included, own); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	db := pgtest.Connect(t, url)
+	for table, want := range map[string]int{"goose_events": 1, "goose_db_version": 20} {
+		var got int
+		if err := db.Pool().QueryRow(t.Context(), `select max(version_id) from `+table).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: version %d, want %d, %v", table, got, want, err)
+		}
+	}
+}
+
+func TestMigrationsSeeAllRows(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, documents)
+	db := pgtest.Connect(t, url)
+	for range 2 {
+		org := id.New()
+		if err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := insert(ctx, tx, org, "old")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := postgres.Set{Table: "goose_next", FS: fstest.MapFS{"00001_new.sql": {Data: []byte("-- +goose Up\nupdate document set title = 'new';\n")}}}
+	if err := postgres.Migrate(t.Context(), url, next); err != nil {
+		t.Fatal(err)
+	}
+	err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		got, err := titles(ctx, tx)
+		if len(got) != 2 || got[0] != "new" || got[1] != "new" {
+			t.Errorf("got %q", got)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMigrateErrors(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t)
+	tests := []struct {
+		name string
+		set  postgres.Set
+		want string
+	}{
+		{"no files", postgres.Set{FS: fstest.MapFS{}}, "no .sql files"},
+		{"no file system", postgres.Set{}, "no file system"},
+		{"wrong SQL", postgres.Set{FS: fstest.MapFS{"00001_x.sql": {Data: []byte("-- +goose Up\nselekt;\n")}}}, "selekt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := postgres.Migrate(t.Context(), url, tt.set); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}

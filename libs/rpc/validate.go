@@ -1,0 +1,98 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/apierr"
+)
+
+func validateUnary(v protovalidate.Validator) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if err := validate(v, req); err != nil {
+			return nil, err
+		}
+		return handler(ctx, req)
+	}
+}
+
+func validateStream(v protovalidate.Validator) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return handler(srv, &validStream{ServerStream: stream, validator: v})
+	}
+}
+
+// validStream hands out only messages that satisfy their rules.
+type validStream struct {
+	grpc.ServerStream
+	validator protovalidate.Validator
+}
+
+func (s *validStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return validate(s.validator, m)
+}
+
+// maxViolations bounds how many wrong fields an answer names: details travel
+// in a header.
+const maxViolations = 50
+
+// validate returns InvalidArgument, reason INVALID_ARGUMENT, naming each field
+// that breaks a rule by its path in the proto.
+func validate(v protovalidate.Validator, req any) error {
+	msg, ok := req.(proto.Message)
+	if !ok {
+		return fmt.Errorf("validate request: %T is not a message", req)
+	}
+	err := v.Validate(msg)
+	if err == nil {
+		return nil
+	}
+	var invalid *protovalidate.ValidationError
+	if !errors.As(err, &invalid) {
+		return fmt.Errorf("validate %s: %w", msg.ProtoReflect().Descriptor().FullName(), err)
+	}
+	out := apierr.New(codes.InvalidArgument, "INVALID_ARGUMENT", "the request is not valid")
+	for i, violation := range invalid.Violations {
+		if i == maxViolations {
+			break
+		}
+		p := violation.Proto
+		field := protovalidate.FieldPathString(p.GetField())
+		text := p.GetMessage()
+		if text == "" {
+			text = "breaks the rule " + p.GetRuleId()
+		}
+		if i == 0 {
+			out.Message += ": "
+			if field != "" {
+				out.Message += field + ": "
+			}
+			out.Message += text
+		}
+		out.Fields = append(out.Fields, apierr.Field{Field: field, Reason: upperSnake(p.GetRuleId()), Description: text})
+	}
+	return out
+}
+
+// upperSnake makes a reason of a rule's id: STRING_UUID of string.uuid.
+func upperSnake(ruleID string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, ruleID)
+}

@@ -1,0 +1,35 @@
+// Package service runs a service: it serves gRPC and HTTP, works its tasks,
+// says when it is ready, and stops in good order. A service's own code says
+// what it is; how to run is here, once.
+//
+//	gRPC   what the service registers, grpc.health.v1, reflection; with the
+//	       interceptors of package rpc
+//	HTTP   /healthz: the process lives.  /readyz: 200, or 503 and the name of
+//	       what is not ready.  /metrics.  What the service adds.
+//
+// The life of [Run]:
+//
+//	serving, not ready ──Ready passes──▶ serving, ready
+//	        │                                 │
+//	        └────────┬────────────────────────┘
+//	                 │ the context ends, or a task fails
+//	                 ▼
+//	stopping: not ready; streams are told to end; calls that run may finish
+//	                 │ they have, or the grace is over
+//	                 ▼
+//	tasks are cancelled and waited for, for the same grace again
+//
+// Readiness is about starting: once ready, a service stays so until it stops,
+// since a database that is away is better told to callers, as an error that
+// they may retry, than by vanishing.
+//
+// It guarantees that Run returns only when nothing it started runs any more,
+// but for what did not stop within the grace, which the error names; that the
+// first task to fail stops all, and its error is the one returned; and that a
+// task's panic is an error and no crash, since several services may share the
+// process.
+//
+// [Main] is the main function of a service that has the process to itself:
+// signals, environment, log, listeners. Nothing else here knows of any of
+// these.
+package service

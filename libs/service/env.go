@@ -1,0 +1,88 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Env reads a process's settings. Every method returns a value at once and
+// keeps what is wrong, so that a main function reads all it needs, asks
+// [Env.Err] once, and the operator is told of everything in one go. An empty
+// variable counts as not set.
+type Env struct {
+	lookup func(string) (string, bool)
+	errs   *[]error
+}
+
+// NewEnv reads from lookup, such as [os.LookupEnv].
+func NewEnv(lookup func(string) (string, bool)) Env {
+	return Env{lookup: lookup, errs: new([]error)}
+}
+
+// Err returns everything that was missing or wrong so far, in one line.
+func (e Env) Err() error {
+	var all error
+	for _, err := range *e.errs {
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+// String returns the variable, or fallback if it is not set.
+func (e Env) String(name, fallback string) string {
+	if v, ok := e.lookup(name); ok && v != "" {
+		return v
+	}
+	return fallback
+}
+
+// Required returns the variable; that it is not set is an error.
+func (e Env) Required(name string) string {
+	v := e.String(name, "")
+	if v == "" {
+		*e.errs = append(*e.errs, fmt.Errorf("%s is not set", name))
+	}
+	return v
+}
+
+// Bool returns the variable, which is true or false (or 1, 0, t, f).
+func (e Env) Bool(name string, fallback bool) bool {
+	return parse(e, name, fallback, "true or false", strconv.ParseBool)
+}
+
+// Int returns the variable, which is a whole number.
+func (e Env) Int(name string, fallback int) int {
+	return parse(e, name, fallback, "a whole number", strconv.Atoi)
+}
+
+// Duration returns the variable, which is a length of time such as 30s or 5m
+// and not negative.
+func (e Env) Duration(name string, fallback time.Duration) time.Duration {
+	return parse(e, name, fallback, "a length of time such as 30s", func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		if err == nil && d < 0 {
+			err = errors.New("negative")
+		}
+		return d, err
+	})
+}
+
+// parse never quotes the value: it may be a secret in the wrong place.
+func parse[T any](e Env, name string, fallback T, want string, f func(string) (T, error)) T {
+	s := e.String(name, "")
+	if s == "" {
+		return fallback
+	}
+	v, err := f(s)
+	if err != nil {
+		*e.errs = append(*e.errs, fmt.Errorf("%s is not %s", name, want))
+		return fallback
+	}
+	return v
+}

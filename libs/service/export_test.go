@@ -1,0 +1,4 @@
+package service
+
+// RunMain is Main without signals and without the process's environment.
+var RunMain = runMain

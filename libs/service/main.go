@@ -1,0 +1,116 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"gatehouse.dev/libs/rpc"
+)
+
+// Settings that every service's process takes.
+const (
+	envGRPCAddr = "GATEHOUSE_GRPC_ADDR"
+	envHTTPAddr = "GATEHOUSE_HTTP_ADDR"
+	envLogLevel = "GATEHOUSE_LOG_LEVEL"
+	envTLSCert  = "GATEHOUSE_TLS_CERT"
+	envTLSKey   = "GATEHOUSE_TLS_KEY"
+	envTLSCA    = "GATEHOUSE_TLS_CA"
+)
+
+// MainFunc reads what it needs from env and runs the service until ctx ends.
+type MainFunc func(ctx context.Context, env Env, lis Listeners, log *slog.Logger) error
+
+// Main is a service's whole main function:
+//
+//	func main() { os.Exit(service.Main("request", run)) }
+//
+// It listens on GATEHOUSE_GRPC_ADDR (127.0.0.1:9090) and GATEHOUSE_HTTP_ADDR
+// (127.0.0.1:8080), logs JSON to standard error from GATEHOUSE_LOG_LEVEL (info)
+// on, and ends ctx at SIGINT or SIGTERM; a second signal ends the process at
+// once. If GATEHOUSE_TLS_CERT, _KEY and _CA name PEM files, gRPC is mutual TLS
+// on both sides: the listeners carry the server's, [Env.ClientTLS] returns the
+// client's. It returns the exit code: 0 after a clean stop, 1 after one line
+// that says what went wrong.
+func Main(name string, run MainFunc) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	return runMain(ctx, name, NewEnv(os.LookupEnv), os.Stderr, run)
+}
+
+func runMain(ctx context.Context, name string, env Env, stderr io.Writer, run MainFunc) int {
+	var level slog.Level
+	levelErr := level.UnmarshalText([]byte(env.String(envLogLevel, "info")))
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level})).With("service", name)
+	if levelErr != nil {
+		log.Error("Service cannot start", "error", envLogLevel+" is not debug, info, warn or error")
+		return 1
+	}
+	lis, err := listen(ctx, env)
+	if err != nil {
+		log.Error("Service cannot start", "error", err)
+		return 1
+	}
+	defer lis.GRPC.Close()
+	defer lis.HTTP.Close()
+	if err := run(ctx, env, lis, log); err != nil {
+		log.Error("Service failed", "error", err)
+		return 1
+	}
+	return 0
+}
+
+func listen(ctx context.Context, env Env) (lis Listeners, err error) {
+	if lis.TLS, _, err = env.tls(); err != nil {
+		return Listeners{}, err
+	}
+	open := func(name, fallback string) (net.Listener, error) {
+		addr := env.String(name, fallback)
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // without the address again
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s (%s): %w", addr, name, err)
+		}
+		return l, nil
+	}
+	if lis.GRPC, err = open(envGRPCAddr, "127.0.0.1:9090"); err != nil {
+		return Listeners{}, err
+	}
+	if lis.HTTP, err = open(envHTTPAddr, "127.0.0.1:8080"); err != nil {
+		lis.GRPC.Close()
+		return Listeners{}, err
+	}
+	return lis, nil
+}
+
+// ClientTLS is what [rpc.DialConfig] takes for calling other services; nil if
+// they are called in plain text.
+func (e Env) ClientTLS() *tls.Config {
+	_, client, err := e.tls()
+	if err != nil {
+		*e.errs = append(*e.errs, err)
+	}
+	return client
+}
+
+func (e Env) tls() (server, client *tls.Config, err error) {
+	cert, key, ca := e.String(envTLSCert, ""), e.String(envTLSKey, ""), e.String(envTLSCA, "")
+	switch {
+	case cert == "" && key == "" && ca == "":
+		return nil, nil, nil
+	case cert == "" || key == "" || ca == "":
+		return nil, nil, fmt.Errorf("%s, %s and %s are set together or not at all", envTLSCert, envTLSKey, envTLSCA)
+	}
+	return rpc.LoadTLS(cert, key, ca)
+}

@@ -1,0 +1,180 @@
+package service_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gatehouse.dev/libs/service"
+)
+
+// asProcess makes the test's executable a service's process.
+const asProcess = "GATEHOUSE_TEST_AS_PROCESS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProcess) != "" {
+		os.Exit(process())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func process() int {
+	return service.Main("process", func(ctx context.Context, _ service.Env, lis service.Listeners, log *slog.Logger) error {
+		return service.Run(ctx, service.Spec{Name: "process", Log: log, Listeners: lis})
+	})
+}
+
+func lookup(m map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+}
+
+func TestRunMain(t *testing.T) {
+	t.Parallel()
+	taken := loopback(t)
+	t.Cleanup(func() { taken.Close() })
+	boom := func(context.Context, service.Env, service.Listeners, *slog.Logger) error { return errors.New("boom") }
+	tests := []struct {
+		name string
+		env  map[string]string
+		run  service.MainFunc
+		code int
+		want string // in the last line
+	}{
+		{"runs", nil, func(_ context.Context, env service.Env, lis service.Listeners, _ *slog.Logger) error {
+			if lis.GRPC == nil || lis.HTTP == nil || lis.TLS != nil || env.ClientTLS() != nil {
+				return errors.New("wrong listeners")
+			}
+			return env.Err()
+		}, 0, ""},
+		{"fails", nil, boom, 1, "boom"},
+		{"taken port", map[string]string{"GATEHOUSE_GRPC_ADDR": taken.Addr().String()}, boom, 1, "listen on " + taken.Addr().String() + " (GATEHOUSE_GRPC_ADDR): bind: address already in use"},
+		{"taken HTTP port", map[string]string{"GATEHOUSE_HTTP_ADDR": taken.Addr().String()}, boom, 1, "(GATEHOUSE_HTTP_ADDR): bind: address already in use"},
+		{"address that is none", map[string]string{"GATEHOUSE_HTTP_ADDR": "nonsense"}, boom, 1, "listen on nonsense (GATEHOUSE_HTTP_ADDR)"},
+		{"half of TLS", map[string]string{"GATEHOUSE_TLS_CERT": "x"}, boom, 1, "GATEHOUSE_TLS_CERT, GATEHOUSE_TLS_KEY and GATEHOUSE_TLS_CA are set together or not at all"},
+		{"no TLS files", map[string]string{"GATEHOUSE_TLS_CERT": "/none/c", "GATEHOUSE_TLS_KEY": "/none/k", "GATEHOUSE_TLS_CA": "/none/ca"}, boom, 1, "read TLS authority"},
+		{"log level", map[string]string{"GATEHOUSE_LOG_LEVEL": "loud"}, boom, 1, "GATEHOUSE_LOG_LEVEL is not"},
+		{"settings", map[string]string{"N": "many"}, func(_ context.Context, env service.Env, _ service.Listeners, _ *slog.Logger) error {
+			env.Required("GATEHOUSE_X")
+			env.Int("N", 1)
+			return env.Err()
+		}, 1, "GATEHOUSE_X is not set; N is not a whole number"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			env := map[string]string{"GATEHOUSE_GRPC_ADDR": "127.0.0.1:0", "GATEHOUSE_HTTP_ADDR": "127.0.0.1:0"}
+			for k, v := range tt.env {
+				env[k] = v
+			}
+			var stderr bytes.Buffer
+			code := service.RunMain(t.Context(), "testing", service.NewEnv(lookup(env)), &stderr, tt.run)
+			if code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			if tt.want == "" {
+				if stderr.Len() > 0 {
+					t.Errorf("logged %s", &stderr)
+				}
+				return
+			}
+			var line struct{ Level, Service, Error string }
+			if err := json.Unmarshal(stderr.Bytes(), &line); err != nil {
+				t.Fatalf("not one line of JSON: %v\n%s", err, &stderr)
+			}
+			if line.Level != "ERROR" || line.Service != "testing" || !strings.Contains(line.Error, tt.want) {
+				t.Errorf("logged %+v, want %q", line, tt.want)
+			}
+		})
+	}
+}
+
+func TestEnv(t *testing.T) {
+	t.Parallel()
+	env := service.NewEnv(lookup(map[string]string{"S": "text", "EMPTY": "", "B": "true", "N": "-3", "D": "1m30s"}))
+	if env.String("S", "x") != "text" || env.String("EMPTY", "x") != "x" || env.String("NONE", "x") != "x" || env.Required("S") != "text" {
+		t.Error("texts are wrong")
+	}
+	if !env.Bool("B", false) || !env.Bool("NONE", true) || env.Int("N", 1) != -3 || env.Int("EMPTY", 7) != 7 {
+		t.Error("booleans or numbers are wrong")
+	}
+	if env.Duration("D", time.Second) != 90*time.Second || env.Duration("NONE", time.Second) != time.Second {
+		t.Error("durations are wrong")
+	}
+	if err := env.Err(); err != nil {
+		t.Errorf("Err = %v", err)
+	}
+
+	bad := service.NewEnv(lookup(map[string]string{"B": "hunter2", "N": "hunter2", "D": "-1s"}))
+	if bad.Required("R") != "" || bad.Bool("B", true) != true || bad.Int("N", 7) != 7 || bad.Duration("D", time.Second) != time.Second {
+		t.Error("a wrong setting does not give the fallback")
+	}
+	want := "R is not set; B is not true or false; N is not a whole number; D is not a length of time such as 30s"
+	if err := bad.Err(); err == nil || err.Error() != want {
+		t.Errorf("Err = %v, want %s", err, want)
+	}
+}
+
+// A process serves until SIGTERM, and then ends well.
+func TestMainProcess(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asProcess+"=1", "GATEHOUSE_GRPC_ADDR=127.0.0.1:0", "GATEHOUSE_HTTP_ADDR=127.0.0.1:0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := func() { _ = cmd.Process.Kill() } // fails once it has ended
+	defer kill()
+	timer := time.AfterFunc(patience, kill)
+	defer timer.Stop()
+
+	var log strings.Builder
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+		var line struct {
+			Msg  string
+			HTTP string `json:"http_addr"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatalf("not JSON: %s", lines.Text())
+		}
+		if line.Msg != "Service started" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(line.HTTP); err != nil {
+			t.Fatalf("address %q: %v", line.HTTP, err)
+		}
+		res, err := http.Get("http://" + line.HTTP + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process ended with %v", err)
+	}
+	if !strings.Contains(log.String(), `"msg":"Service stopped"`) {
+		t.Errorf("log:\n%s", &log)
+	}
+}

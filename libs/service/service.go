@@ -1,0 +1,323 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/rpc"
+	"gatehouse.dev/libs/telemetry"
+)
+
+// Listeners are where a service is reached. Either may be nil: then that is
+// not served. [Run] closes them.
+type Listeners struct {
+	GRPC, HTTP net.Listener
+	// TLS is spoken on GRPC if not nil, as from [rpc.LoadTLS].
+	TLS *tls.Config
+}
+
+// Task is something a service does besides answering, for as long as it runs.
+type Task struct {
+	// Name is for logs and errors.
+	Name string
+	// Run returns when ctx ends. Returning nil before means that there is
+	// nothing more to do; an error stops the service.
+	Run func(ctx context.Context) error
+}
+
+// Spec says what a service is.
+type Spec struct {
+	// Name of the service, for logs.
+	Name string
+	// Log is discarded if nil.
+	Log *slog.Logger
+	// Telemetry is discarded if nil. Its owner shuts it down.
+	Telemetry *telemetry.Telemetry
+	// Verifier verifies callers' tokens. Needed if Register is set.
+	Verifier *authz.Verifier
+	// Listeners are where it is reached.
+	Listeners Listeners
+	// Register registers its RPCs. Without it no gRPC is served.
+	Register func(*grpc.Server)
+	// HTTP adds to the HTTP handlers.
+	HTTP func(*http.ServeMux)
+	// Tasks run side by side.
+	Tasks []Task
+	// Ready returns nil once the service can do its work. It is asked again
+	// until it does, at growing intervals of up to a second. Its error begins
+	// with the name of what is not ready and ": "; /readyz shows that name
+	// alone, the log shows all. Nil is always ready.
+	Ready func(ctx context.Context) error
+	// Grace is how long calls and then tasks may take to end; 10 s if zero.
+	Grace time.Duration
+}
+
+const (
+	defaultGrace = 10 * time.Second
+	readyTimeout = 2 * time.Second // for one answer
+)
+
+// Run runs the service until ctx ends, and then returns nil once it has
+// stopped. It returns an error if a task or a listener fails, with its name,
+// or does not stop.
+func Run(ctx context.Context, spec Spec) error {
+	if spec.Log == nil {
+		spec.Log = slog.New(slog.DiscardHandler)
+	}
+	if spec.Grace <= 0 {
+		spec.Grace = defaultGrace
+	}
+	r := &runner{spec: spec, log: spec.Log, ended: make(chan ending)}
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("run %s: %w", spec.Name, err)
+	}
+	return nil
+}
+
+// runner is one run of a service.
+type runner struct {
+	spec      Spec
+	log       *slog.Logger
+	readiness readiness
+	grpc      *grpc.Server
+	health    *health.Server
+	http      *http.Server
+
+	running []string    // what was started and has not ended
+	ended   chan ending // one for each
+}
+
+// ending is how a part of the service ended.
+type ending struct {
+	name string
+	err  error
+}
+
+func (r *runner) run(ctx context.Context) error {
+	stopping, stop := context.WithCancel(context.Background())
+	defer stop()
+	// Work goes on while calls finish, so it does not end with ctx.
+	work, cancel := context.WithCancel(withStopping(context.WithoutCancel(ctx), stopping))
+	defer cancel()
+
+	if err := r.build(work, stopping); err != nil {
+		r.closeListeners()
+		return err
+	}
+	if r.grpc != nil {
+		r.start("gRPC server", func() error { return r.grpc.Serve(r.spec.Listeners.GRPC) })
+	}
+	if r.http != nil {
+		r.start("HTTP server", func() error {
+			if err := r.http.Serve(r.spec.Listeners.HTTP); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	r.start("readiness", func() error { r.awaitReady(stopping); return nil })
+	for _, t := range r.spec.Tasks {
+		r.start(t.Name, func() error { return t.Run(work) })
+	}
+	r.log.InfoContext(ctx, "Service started", "grpc_addr", address(r.spec.Listeners.GRPC), "http_addr", address(r.spec.Listeners.HTTP))
+
+	failed := r.wait(ctx)
+	r.log.InfoContext(ctx, "Service is stopping")
+	r.readiness.stop()
+	if r.health != nil {
+		r.health.Shutdown()
+	}
+	stop()
+	r.stopServers()
+	cancel()
+	stuck := r.waitAll()
+	r.log.InfoContext(ctx, "Service stopped")
+	return errors.Join(failed, stuck)
+}
+
+func (r *runner) build(work, stopping context.Context) error {
+	lis := r.spec.Listeners
+	if lis.GRPC != nil && r.spec.Register == nil {
+		lis.GRPC.Close() // a caller had better be refused than left waiting
+	} else if lis.GRPC != nil {
+		srv, err := rpc.NewServer(rpc.ServerConfig{
+			Verifier: r.spec.Verifier, Log: r.log, Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping,
+		})
+		if err != nil {
+			return err
+		}
+		r.spec.Register(srv)
+		r.grpc, r.health = srv, health.NewServer()
+		r.serving(healthpb.HealthCheckResponse_NOT_SERVING)
+		healthpb.RegisterHealthServer(srv, r.health)
+		reflection.Register(srv)
+	}
+	if lis.HTTP != nil {
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+		mux.Handle("GET /readyz", &r.readiness)
+		mux.Handle("GET /metrics", r.spec.Telemetry.Handler())
+		if r.spec.HTTP != nil {
+			r.spec.HTTP(mux)
+		}
+		// No bound on writing: server-sent events last. Handlers that read or
+		// write at length set their own.
+		r.http = &http.Server{
+			Handler:           mux,
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       time.Minute,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    64 << 10,
+			BaseContext:       func(net.Listener) context.Context { return work },
+			ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelWarn),
+		}
+	}
+	return nil
+}
+
+// serving sets the health of every registered service and of the server.
+func (r *runner) serving(status healthpb.HealthCheckResponse_ServingStatus) {
+	if r.grpc == nil {
+		return
+	}
+	for name := range r.grpc.GetServiceInfo() {
+		r.health.SetServingStatus(name, status)
+	}
+	r.health.SetServingStatus("", status)
+}
+
+// start runs a part of the service and notes that it does.
+func (r *runner) start(name string, f func() error) {
+	r.running = append(r.running, name)
+	go func() {
+		var err error
+		defer func() {
+			if p := recover(); p != nil {
+				r.log.Error("Task panicked", "task", name, "panic", p, "stack", string(debug.Stack()))
+				err = fmt.Errorf("panic: %v", p)
+			}
+			r.ended <- ending{name, err}
+		}()
+		err = f()
+	}()
+}
+
+// wait returns when ctx ends or a part fails.
+func (r *runner) wait(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-r.ended:
+			r.forget(e.name)
+			if e.err != nil {
+				return fmt.Errorf("%s: %w", e.name, e.err)
+			}
+		}
+	}
+}
+
+// waitAll waits for all that still runs, within the grace.
+func (r *runner) waitAll() error {
+	grace := time.NewTimer(r.spec.Grace)
+	defer grace.Stop()
+	for len(r.running) > 0 {
+		select {
+		case e := <-r.ended:
+			r.forget(e.name)
+			if e.err != nil && !errors.Is(e.err, context.Canceled) {
+				r.log.Warn("Task failed while stopping", "task", e.name, "error", e.err)
+			}
+		case <-grace.C:
+			left := slices.Clone(r.running)
+			// Nobody waits any more; what ends later must not block on it.
+			go func() {
+				for range left {
+					<-r.ended
+				}
+			}()
+			return fmt.Errorf("did not stop within %s: %s", r.spec.Grace, strings.Join(left, ", "))
+		}
+	}
+	return nil
+}
+
+func (r *runner) forget(name string) {
+	if i := slices.Index(r.running, name); i >= 0 {
+		r.running = slices.Delete(r.running, i, i+1)
+	}
+}
+
+// stopServers lets calls finish, within the grace. HTTP is last, so that
+// /readyz says why nothing else answers.
+func (r *runner) stopServers() {
+	grace, cancel := context.WithTimeout(context.Background(), r.spec.Grace)
+	defer cancel()
+	if r.grpc != nil {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r.grpc.GracefulStop()
+		}()
+		select {
+		case <-done:
+		case <-grace.Done():
+			r.log.Warn("Calls were cut off")
+			r.grpc.Stop()
+			<-done
+		}
+	}
+	if r.http != nil {
+		if err := r.http.Shutdown(grace); err != nil {
+			r.log.Warn("HTTP requests were cut off", "error", err)
+			r.http.Close()
+		}
+	}
+}
+
+func (r *runner) closeListeners() {
+	for _, l := range []net.Listener{r.spec.Listeners.GRPC, r.spec.Listeners.HTTP} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+func address(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
+type stoppingKey struct{}
+
+func withStopping(ctx, stopping context.Context) context.Context {
+	return context.WithValue(ctx, stoppingKey{}, stopping)
+}
+
+// Stopping returns a channel that is closed when the service begins to stop.
+// An HTTP handler that would never end by itself, such as server-sent events,
+// ends then; ctx is the request's. In a context of another kind it is nil and
+// never ready. Streams of gRPC need it not: their context ends.
+func Stopping(ctx context.Context) <-chan struct{} {
+	if s, ok := ctx.Value(stoppingKey{}).(context.Context); ok {
+		return s.Done()
+	}
+	return nil
+}

@@ -1,0 +1,510 @@
+package service_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/libs/telemetry"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+)
+
+// patience is how long a test waits for what should happen at once.
+const patience = 10 * time.Second
+
+// running is a service under test.
+type running struct {
+	t        *testing.T
+	grpc     string
+	http     string
+	tokens   *rpctest.Tokens
+	log      *buffer
+	stop     context.CancelFunc
+	returned chan error
+}
+
+// run runs spec on loopback ports until the test stops it or ends.
+func run(t *testing.T, spec service.Spec) *running {
+	t.Helper()
+	r := &running{t: t, tokens: rpctest.NewTokens(t), log: &buffer{}, returned: make(chan error, 1)}
+	spec.Name = "testing"
+	spec.Log = slog.New(slog.NewTextHandler(r.log, nil))
+	spec.Verifier = r.tokens.Verifier()
+	spec.Listeners = service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
+	if spec.Register == nil {
+		spec.Register = func(s *grpc.Server) {
+			opsv1.RegisterParkedEventServiceServer(s, opsv1.UnimplementedParkedEventServiceServer{})
+		}
+	}
+	r.grpc, r.http = spec.Listeners.GRPC.Addr().String(), spec.Listeners.HTTP.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.returned <- service.Run(ctx, spec)
+	}()
+	r.stop = stop
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
+	return r
+}
+
+// wait waits for Run to return.
+func (r *running) wait() error {
+	r.t.Helper()
+	select {
+	case err := <-r.returned:
+		return err
+	case <-time.After(patience):
+		r.t.Fatal("Run does not return")
+		return nil
+	}
+}
+
+func (r *running) health() healthpb.HealthCheckResponse_ServingStatus {
+	r.t.Helper()
+	client := healthpb.NewHealthClient(r.tokens.Dial(r.t, r.grpc, authz.Caller{}, grpc.WithDefaultCallOptions(grpc.WaitForReady(true))))
+	got, err := client.Check(r.t.Context(), &healthpb.HealthCheckRequest{Service: "gatehouse.ops.v1.ParkedEventService"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got.GetStatus()
+}
+
+// get returns the status and body of an HTTP answer.
+func (r *running) get(path string) (int, string) {
+	r.t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	res, err := client.Get("http://" + r.http + path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+		select {
+		case <-t.Context().Done():
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func loopback(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+type buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// untilDone is a task that ends when told to.
+func untilDone(ctx context.Context) error {
+	<-ctx.Done()
+	return fmt.Errorf("wait: %w", ctx.Err())
+}
+
+func TestServes(t *testing.T) {
+	t.Parallel()
+	tel, err := telemetry.New(t.Context(), "testing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tel.Shutdown(context.Background()); err != nil {
+			t.Errorf("shut down telemetry: %v", err)
+		}
+	})
+	r := run(t, service.Spec{
+		Telemetry: tel,
+		HTTP: func(mux *http.ServeMux) {
+			mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "own") })
+		},
+		Tasks: []service.Task{{Name: "worker", Run: untilDone}, {Name: "short", Run: func(context.Context) error { return nil }}},
+	})
+	eventually(t, "serving", func() bool { return r.health() == healthpb.HealthCheckResponse_SERVING })
+
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/anything": "own"} {
+		if code, body := r.get(path); code != http.StatusOK || body != want {
+			t.Errorf("GET %s = %d %q, want 200 %q", path, code, body, want)
+		}
+	}
+	// Calls are authorized and measured.
+	for who, want := range map[authz.Caller]codes.Code{
+		{}: codes.Unauthenticated, rpctest.User(authzv1.Caller_CALLER_MEMBER): codes.PermissionDenied, rpctest.User(authzv1.Caller_CALLER_ADMIN): codes.Unimplemented,
+	} {
+		client := opsv1.NewParkedEventServiceClient(r.tokens.Dial(t, r.grpc, who))
+		if _, err := client.ListParkedEvents(t.Context(), &opsv1.ListParkedEventsRequest{}); status.Code(err) != want {
+			t.Errorf("%v: %v, want %v", who, err, want)
+		}
+	}
+	if code, body := r.get("/metrics"); code != http.StatusOK || !strings.Contains(body, "ListParkedEvents") {
+		t.Errorf("GET /metrics = %d, %d bytes, no measure of the call", code, len(body))
+	}
+	stream, err := reflectionpb.NewServerReflectionClient(r.tokens.Dial(t, r.grpc, authz.Caller{})).ServerReflectionInfo(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := stream.Recv(); err != nil || !strings.Contains(res.String(), "gatehouse.ops.v1.ParkedEventService") {
+		t.Errorf("reflection: %v, %v", res, err)
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("reflection ends with %v", err)
+	}
+
+	r.stop()
+	if err := r.wait(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	for _, addr := range []string{r.grpc, r.http} {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			t.Errorf("%s is still listened on", addr)
+		}
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	answer := errors.New("database: dial tcp 10.1.2.3: connection refused")
+	set := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		answer = err
+	}
+	busy, finish := make(chan struct{}), make(chan struct{})
+	r := run(t, service.Spec{
+		Ready: func(ctx context.Context) error {
+			if _, ok := ctx.Deadline(); !ok {
+				return errors.New("no deadline")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			return answer
+		},
+		Register: func(s *grpc.Server) {
+			opsv1.RegisterParkedEventServiceServer(s, listing(func(context.Context) error {
+				close(busy)
+				<-finish
+				return nil
+			}))
+		},
+	})
+	readyz := func() string {
+		code, body := r.get("/readyz")
+		return fmt.Sprint(code, " ", strings.TrimSpace(body))
+	}
+	if code, _ := r.get("/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz before being ready = %d", code)
+	}
+	eventually(t, "the failing check is named", func() bool { return readyz() == "503 not ready: database" })
+	if got := r.health(); got != healthpb.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health before being ready = %v", got)
+	}
+	set(errors.New("bus: away"))
+	eventually(t, "the next failing check is named", func() bool { return readyz() == "503 not ready: bus" })
+	set(nil)
+	eventually(t, "ready", func() bool { return readyz() == "200 ok" })
+	if got := r.health(); got != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("health when ready = %v", got)
+	}
+	set(errors.New("database: away"))
+	if got := readyz(); got != "200 ok" {
+		t.Errorf("once ready, a failing database makes it %q", got)
+	}
+	if log := r.log.String(); strings.Count(log, "not ready yet") != 2 || !strings.Contains(log, "10.1.2.3") {
+		t.Errorf("log:\n%s", log)
+	}
+
+	// A call that runs is finished before the service stops, which says so
+	// meanwhile.
+	called := make(chan error, 1)
+	client := opsv1.NewParkedEventServiceClient(r.tokens.Dial(t, r.grpc, rpctest.User(authzv1.Caller_CALLER_ADMIN)))
+	go func() {
+		_, err := client.ListParkedEvents(context.Background(), &opsv1.ListParkedEventsRequest{})
+		called <- err
+	}()
+	<-busy
+	r.stop()
+	eventually(t, "stopping", func() bool { return readyz() == "503 not ready: stopping" })
+	close(finish)
+	if err := <-called; err != nil {
+		t.Errorf("the call that ran: %v", err)
+	}
+	if err := r.wait(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+}
+
+// listing is a service whose ListParkedEvents does what the test says.
+func listing(f func(context.Context) error) opsv1.ParkedEventServiceServer { return parked{list: f} }
+
+type parked struct {
+	opsv1.UnimplementedParkedEventServiceServer
+	list func(context.Context) error
+}
+
+func (p parked) ListParkedEvents(ctx context.Context, _ *opsv1.ListParkedEventsRequest) (*opsv1.ListParkedEventsResponse, error) {
+	return &opsv1.ListParkedEventsResponse{}, p.list(ctx)
+}
+
+func TestFirstFailureStopsAll(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	tests := []struct {
+		name string
+		task func(context.Context) error
+		want string
+	}{
+		{"error", func(context.Context) error { return fmt.Errorf("publish: %w", boom) }, "run testing: relay: publish: boom"},
+		{"panic", func(context.Context) error { panic(boom) }, "run testing: relay: panic: boom"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			othersEnded := make(chan struct{})
+			r := run(t, service.Spec{Tasks: []service.Task{
+				{Name: "relay", Run: tt.task},
+				{Name: "consumer", Run: func(ctx context.Context) error {
+					defer close(othersEnded)
+					return untilDone(ctx)
+				}},
+			}})
+			if err := r.wait(); err == nil || err.Error() != tt.want {
+				t.Errorf("Run = %v, want %s", err, tt.want)
+			}
+			select {
+			case <-othersEnded:
+			default:
+				t.Error("Run returned before its other task had ended")
+			}
+		})
+	}
+}
+
+func TestListenerFails(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"gRPC server", "HTTP server"} {
+		lis := service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
+		if kind == "gRPC server" {
+			lis.GRPC.Close()
+		} else {
+			lis.HTTP.Close()
+		}
+		err := service.Run(t.Context(), service.Spec{
+			Name: "testing", Listeners: lis, Verifier: rpctest.NewTokens(t).Verifier(), Register: func(*grpc.Server) {},
+		})
+		if err == nil || !strings.Contains(err.Error(), kind) {
+			t.Errorf("%s: Run = %v", kind, err)
+		}
+	}
+}
+
+// Nothing holds up the end beyond the grace.
+func TestGrace(t *testing.T) {
+	t.Parallel()
+	const grace = 50 * time.Millisecond
+	hung := func(started chan struct{}, done <-chan struct{}) {
+		close(started)
+		<-done
+	}
+	t.Run("call", func(t *testing.T) {
+		t.Parallel()
+		started := make(chan struct{})
+		r := run(t, service.Spec{Grace: grace, Register: func(s *grpc.Server) {
+			opsv1.RegisterParkedEventServiceServer(s, listing(func(ctx context.Context) error {
+				hung(started, ctx.Done())
+				return ctx.Err()
+			}))
+		}})
+		called := make(chan error, 1)
+		client := opsv1.NewParkedEventServiceClient(r.tokens.Dial(t, r.grpc, rpctest.User(authzv1.Caller_CALLER_ADMIN), grpc.WithDisableRetry()))
+		go func() {
+			_, err := client.ListParkedEvents(context.Background(), &opsv1.ListParkedEventsRequest{})
+			called <- err
+		}()
+		<-started
+		r.stop()
+		if err := r.wait(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if err := <-called; status.Code(err) != codes.Unavailable {
+			t.Errorf("the call = %v", err)
+		}
+	})
+	t.Run("HTTP request", func(t *testing.T) {
+		t.Parallel()
+		started := make(chan struct{})
+		r := run(t, service.Spec{Grace: grace, HTTP: func(mux *http.ServeMux) {
+			mux.HandleFunc("/", func(_ http.ResponseWriter, req *http.Request) { hung(started, req.Context().Done()) })
+		}})
+		called := make(chan error, 1)
+		go func() {
+			_, err := http.Get("http://" + r.http)
+			called <- err
+		}()
+		<-started
+		r.stop()
+		if err := r.wait(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if err := <-called; err == nil {
+			t.Error("the request was answered")
+		}
+	})
+	t.Run("task", func(t *testing.T) {
+		t.Parallel()
+		started, release, released := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		r := run(t, service.Spec{Grace: grace, Tasks: []service.Task{{Name: "deaf", Run: func(context.Context) error {
+			defer close(released)
+			hung(started, release)
+			return nil
+		}}}})
+		<-started
+		r.stop()
+		if err := r.wait(); err == nil || err.Error() != "run testing: did not stop within 50ms: deaf" {
+			t.Errorf("Run = %v", err)
+		}
+		close(release)
+		<-released
+	})
+}
+
+// What watches forever ends when the service stops, well before the grace.
+func TestWatchersEnd(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	r := run(t, service.Spec{Grace: time.Hour, HTTP: func(mux *http.ServeMux) {
+		mux.HandleFunc("/events", func(_ http.ResponseWriter, req *http.Request) {
+			close(open)
+			<-service.Stopping(req.Context())
+		})
+	}})
+	eventually(t, "serving", func() bool { return r.health() == healthpb.HealthCheckResponse_SERVING })
+	watch, err := healthpb.NewHealthClient(r.tokens.Dial(t, r.grpc, authz.Caller{})).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Fatalf("health is %v, %v", got, err)
+	}
+	events := make(chan error, 1)
+	go func() {
+		res, err := http.Get("http://" + r.http + "/events")
+		if err == nil {
+			res.Body.Close()
+		}
+		events <- err
+	}()
+	<-open
+	r.stop()
+	for err == nil { // it may say NOT_SERVING first
+		_, err = watch.Recv()
+	}
+	if status.Code(err) != codes.Unavailable || rpctest.Reason(err) != "SERVER_STOPPING" {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if err := <-events; err != nil {
+		t.Errorf("the events ended with %v", err)
+	}
+	if err := r.wait(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	if service.Stopping(t.Context()) != nil {
+		t.Error("Stopping of any context")
+	}
+}
+
+// A service may have HTTP alone; a gRPC listener it has no use for refuses.
+func TestHTTPAlone(t *testing.T) {
+	t.Parallel()
+	for name, lis := range map[string]service.Listeners{
+		"HTTP listener":  {HTTP: loopback(t)},
+		"both listeners": {HTTP: loopback(t), GRPC: loopback(t)},
+	} {
+		ctx, stop := context.WithCancel(t.Context())
+		returned := make(chan error, 1)
+		go func() { returned <- service.Run(ctx, service.Spec{Name: "gateway", Listeners: lis}) }()
+		r := &running{t: t, http: lis.HTTP.Addr().String()}
+		eventually(t, "ready", func() bool { code, _ := r.get("/readyz"); return code == http.StatusOK })
+		if lis.GRPC != nil {
+			if c, err := net.Dial("tcp", lis.GRPC.Addr().String()); err == nil {
+				c.Close()
+				t.Errorf("%s: gRPC is listened on", name)
+			}
+		}
+		stop()
+		if err := <-returned; err != nil {
+			t.Errorf("%s: Run = %v", name, err)
+		}
+	}
+}
+
+func TestRefusesToRunOpen(t *testing.T) {
+	t.Parallel()
+	lis := service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
+	err := service.Run(t.Context(), service.Spec{Name: "testing", Listeners: lis, Register: func(*grpc.Server) {}})
+	if err == nil || !strings.Contains(err.Error(), "verifier") {
+		t.Errorf("Run without a verifier = %v", err)
+	}
+	if c, err := net.Dial("tcp", lis.HTTP.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the listeners were left open")
+	}
+}

@@ -1,0 +1,24 @@
+// Package sheet writes a table as CSV, XLSX, PDF or JSON: the form in which
+// lists, audit trails and reports leave Gatehouse.
+//
+// It guarantees that rows are taken from the table one at a time, so that CSV
+// and JSON are written as they are read, whatever their number; that no cell
+// is taken for a formula by the spreadsheet that opens the file; that every
+// row has as many cells as there are columns; and that text comes out as it
+// went in, except where a format cannot hold it:
+//
+//   - CSV (RFC 4180, UTF-8, lines end in CRLF): a cell that a spreadsheet would
+//     read as a formula starts with an apostrophe.
+//   - XLSX: characters that XML cannot hold become U+FFFD; text beyond 32,767
+//     characters in one cell ends in "…"; a table longer than a worksheet goes
+//     on in the next one. What exceeds a few megabytes is kept in a temporary
+//     file until the table is complete.
+//   - PDF: the built-in fonts know Western European characters (cp1252). Others
+//     lose their accents, or become "?", and the last page then says how many
+//     did. The document is put together in memory.
+//   - JSON: an array of objects, keys in the order of the columns, all values
+//     strings.
+//
+// It knows no types but text: numbers, times and enumerations are rendered by
+// the caller. It does not sort, filter or total.
+package sheet

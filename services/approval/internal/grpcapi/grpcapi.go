@@ -1,0 +1,192 @@
+// Package grpcapi is approval's gRPC API: it reads a request, gives one
+// command, and answers. Who may call is declared in the protos and enforced
+// before; which rows a caller sees is decided here and by row-level security.
+package grpcapi
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	"gatehouse.dev/services/approval/internal/command"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
+	"gatehouse.dev/services/approval/internal/wire"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+)
+
+// Register registers the API.
+func Register(s *grpc.Server, d *command.Desk) {
+	approvalv1.RegisterFlowServiceServer(s, flowService{desk: d})
+	approvalv1.RegisterTaskServiceServer(s, taskService{desk: d})
+}
+
+// person is the caller as a person.
+func person(c authz.Caller) lifecycle.Person {
+	return lifecycle.Person{ID: c.UserID.String(), Name: c.Name, Email: c.Email}
+}
+
+type flowService struct {
+	approvalv1.UnimplementedFlowServiceServer
+	desk *command.Desk
+}
+
+func (s flowService) CreateFlow(ctx context.Context, r *approvalv1.CreateFlowRequest) (*approvalv1.CreateFlowResponse, error) {
+	c := authz.Must(ctx)
+	f, err := s.desk.CreateFlow(ctx, c.OrganizationID, wire.User(person(c)), r.GetFlow())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.CreateFlowResponse{Flow: f}, nil
+}
+
+func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) (*approvalv1.GetFlowResponse, error) {
+	flowID, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.desk.Flow(ctx, authz.Must(ctx).OrganizationID, flowID.String())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.GetFlowResponse{Flow: f}, nil
+}
+
+func (s flowService) ListFlows(ctx context.Context, r *approvalv1.ListFlowsRequest) (*approvalv1.ListFlowsResponse, error) {
+	size := page.Size(r.GetPageSize())
+	keys, err := page.Decode(r.GetPageToken(), 1)
+	if err != nil {
+		return nil, err
+	}
+	var after string
+	if keys != nil {
+		after = keys[0]
+	}
+	flows, err := s.desk.Flows(ctx, authz.Must(ctx).OrganizationID, after, size+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &approvalv1.ListFlowsResponse{Flows: flows}
+	if len(flows) > size {
+		out.Flows = flows[:size]
+		out.NextPageToken = page.Encode(flows[size-1].GetName())
+	}
+	return out, nil
+}
+
+func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowRequest) (*approvalv1.UpdateFlowResponse, error) {
+	c := authz.Must(ctx)
+	flowID, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.desk.UpdateFlow(ctx, c.OrganizationID, wire.User(person(c)), flowID.String(), r.GetVersion(), r.GetFlow())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
+}
+
+type taskService struct {
+	approvalv1.UnimplementedTaskServiceServer
+	desk *command.Desk
+}
+
+func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksRequest) (*approvalv1.ListTasksResponse, error) {
+	c := authz.Must(ctx)
+	size := page.Size(r.GetPageSize())
+	q := store.TaskQuery{State: wire.TaskState(r.GetState()), Limit: size + 1}
+	all := false
+	if r.GetRequestId() != "" {
+		requestID, err := id.Parse("request_id", r.GetRequestId())
+		if err != nil {
+			return nil, err
+		}
+		q.RequestID = requestID.String()
+		switch c.Role {
+		case authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_IT_ADMIN, authzv1.Caller_CALLER_RISK_MANAGER:
+			all = true
+		}
+	}
+	if !all {
+		q.ReviewerID = c.UserID.String()
+		if q.State == "" {
+			q.State = lifecycle.TaskOpen
+		}
+	}
+	keys, err := page.Decode(r.GetPageToken(), 2)
+	if err != nil {
+		return nil, err
+	}
+	if keys != nil {
+		after, err := id.Parse("page_token", keys[1])
+		if err != nil {
+			return nil, err
+		}
+		q.AfterID = after.String()
+		if q.AfterTime, err = time.Parse(time.RFC3339Nano, keys[0]); err != nil {
+			return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
+		}
+	}
+	tasks, err := s.desk.Tasks(ctx, c.OrganizationID, q)
+	if err != nil {
+		return nil, err
+	}
+	out := &approvalv1.ListTasksResponse{Tasks: tasks}
+	if len(tasks) > size {
+		out.Tasks = tasks[:size]
+		last := tasks[size-1]
+		out.NextPageToken = page.Encode(last.GetCreateTime().AsTime().Format(time.RFC3339Nano), last.GetId())
+	}
+	return out, nil
+}
+
+func (s taskService) ApproveTask(ctx context.Context, r *approvalv1.ApproveTaskRequest) (*approvalv1.ApproveTaskResponse, error) {
+	t, err := s.decide(ctx, r.GetId(), true, r.GetComment())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.ApproveTaskResponse{Task: t}, nil
+}
+
+func (s taskService) DenyTask(ctx context.Context, r *approvalv1.DenyTaskRequest) (*approvalv1.DenyTaskResponse, error) {
+	t, err := s.decide(ctx, r.GetId(), false, r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.DenyTaskResponse{Task: t}, nil
+}
+
+func (s taskService) decide(ctx context.Context, task string, approve bool, comment string) (*approvalv1.Task, error) {
+	c := authz.Must(ctx)
+	taskID, err := id.Parse("id", task)
+	if err != nil {
+		return nil, err
+	}
+	return s.desk.Decide(ctx, c.OrganizationID, taskID.String(), person(c), approve, comment)
+}
+
+func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTaskRequest) (*approvalv1.ReassignTaskResponse, error) {
+	c := authz.Must(ctx)
+	taskID, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	to, err := id.Parse("reviewer_id", r.GetReviewerId())
+	if err != nil {
+		return nil, err
+	}
+	anyTask := c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN
+	t, err := s.desk.Reassign(ctx, c.OrganizationID, taskID.String(), person(c), anyTask, to.String(), r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.ReassignTaskResponse{Task: t}, nil
+}

@@ -1,0 +1,463 @@
+package lifecycle_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gatehouse.dev/services/approval/internal/lifecycle"
+)
+
+// counter makes ids.
+func counter() func() string {
+	n := 0
+	return func() string { n++; return fmt.Sprintf("t%d", n) }
+}
+
+// world is an approval with the people around it.
+type world struct {
+	*lifecycle.Approval
+	ask    lifecycle.Ask
+	people lifecycle.People
+	newID  func() string
+	now    time.Time
+}
+
+func begin(ask lifecycle.Ask, people lifecycle.People, flows ...lifecycle.Flow) *world {
+	w := &world{ask: ask, people: people, newID: counter(), now: noon}
+	w.Approval = lifecycle.New(ask, flows, noon)
+	w.open()
+	return w
+}
+
+func (w *world) resolve(s *lifecycle.Step) lifecycle.Resolution {
+	return lifecycle.Resolve(s.Spec, w.ask, lifecycle.Item{ID: s.ItemID, AppID: s.AppID}, w.people, w.Decided(s))
+}
+
+func (w *world) open() {
+	for _, s := range w.Ready() {
+		if _, err := w.Open(s, w.resolve(s), w.newID, w.now); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// of returns the task of a reviewer that is open, else their last one.
+func (w *world) of(reviewer string) *lifecycle.Task {
+	var last *lifecycle.Task
+	for _, t := range w.Tasks {
+		if t.Reviewer.ID != reviewer {
+			continue
+		}
+		if last = t; t.State == lifecycle.TaskOpen {
+			break
+		}
+	}
+	return last
+}
+
+func (w *world) decide(reviewer string, approve bool) (lifecycle.Outcome, error) {
+	t := w.of(reviewer)
+	if t == nil {
+		return lifecycle.Outcome{}, lifecycle.ErrUnknownTask
+	}
+	out, err := w.Decide(t.ID, w.people.Users[reviewer].Person, approve, "because", w.now)
+	w.open()
+	return out, err
+}
+
+func twoSteps(f *lifecycle.Flow) {
+	f.Steps = []lifecycle.StepSpec{
+		{Name: "Manager", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+		{Name: "Approvers", Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny},
+	}
+}
+
+// B-APR-02: in series, and nobody downstream is told before.
+func TestStepsInSeries(t *testing.T) {
+	t.Parallel()
+	w := begin(ask(), people(), flow("a", twoSteps))
+	if w.of("pia") != nil || w.of("mia") == nil {
+		t.Fatalf("tasks at first: %v", w.Tasks)
+	}
+	if out, err := w.decide("mia", true); err != nil || !out.StepApproved || w.State != lifecycle.Open {
+		t.Fatalf("first step: %+v, %v, %s", out, err, w.State)
+	}
+	if w.of("pia") == nil || w.of("per") == nil {
+		t.Fatal("the second step's reviewers have no tasks")
+	}
+	if out, err := w.decide("per", true); err != nil || !out.StepApproved || w.State != lifecycle.Granted {
+		t.Fatalf("second step: %+v, %v, %s", out, err, w.State)
+	}
+	if got := w.of("pia"); got.State != lifecycle.TaskDropped || got.EndedBy.ID != "per" {
+		t.Fatalf("the other approver's task: %+v", got)
+	}
+	var ended *lifecycle.EndedError
+	if _, err := w.decide("pia", true); !errors.As(err, &ended) {
+		t.Fatalf("decide a dropped task: %v", err)
+	}
+}
+
+// B-APR-06: one denial ends it.
+func TestOneDenialEnds(t *testing.T) {
+	t.Parallel()
+	a := ask()
+	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "crm", EntitlementID: "crm-role"})
+	w := begin(a, people(), flow("a", func(f *lifecycle.Flow) {
+		f.Steps = []lifecycle.StepSpec{{Name: "All", Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll}}
+	}))
+	if _, err := w.decide("pia", true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.decide("per", false); err != nil || w.State != lifecycle.Denied {
+		t.Fatalf("%v, %s", err, w.State)
+	}
+	for _, task := range w.Tasks {
+		if task.State == lifecycle.TaskOpen {
+			t.Errorf("open after a denial: %+v", task)
+		}
+	}
+}
+
+// B-APR-02: any, all, N.
+func TestNeed(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		need lifecycle.Need
+		n    int
+		want int // approvals until it is granted
+	}{
+		{"any", lifecycle.NeedAny, 0, 1},
+		{"all", lifecycle.NeedAll, 0, 3},
+		{"two", lifecycle.NeedCount, 2, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(ask(), people(), flow("a", func(f *lifecycle.Flow) {
+				f.Steps = []lifecycle.StepSpec{{
+					Name: "Three", Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia", "per", "olga"}, Need: tc.need, NeedCount: tc.n,
+				}}
+			}))
+			for i, reviewer := range []string{"pia", "per", "olga"}[:tc.want] {
+				if w.State != lifecycle.Open {
+					t.Fatalf("%s after %d", w.State, i)
+				}
+				if _, err := w.decide(reviewer, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if w.State != lifecycle.Granted {
+				t.Fatalf("%s after %d approvals", w.State, tc.want)
+			}
+		})
+	}
+}
+
+// B-APR-12: nobody to decide, and it waits for as long as that is so.
+func TestVacantStepWaits(t *testing.T) {
+	t.Parallel()
+	p := people()
+	p.Apps, p.Admins = nil, nil
+	w := begin(ask(), p)
+	if w.State != lifecycle.Open || len(w.Vacancies()) != 1 || len(w.Tasks) != 0 {
+		t.Fatalf("%s, %v", w.State, w.Tasks)
+	}
+	s := w.Vacancies()[0]
+	if given, err := w.Fill(s, w.resolve(s), w.newID, w.now); err != nil || given != nil || !s.Vacant {
+		t.Fatalf("filled with nobody: %v, %v", given, err)
+	}
+	w.people.Apps = people().Apps
+	if given, err := w.Fill(s, w.resolve(s), w.newID, w.now); err != nil || len(given) != 2 || s.Vacant || s.Need != 1 {
+		t.Fatalf("filled: %v, %v, %+v", given, err, s)
+	}
+	if _, err := w.decide("per", true); err != nil || w.State != lifecycle.Granted {
+		t.Fatalf("%v, %s", err, w.State)
+	}
+}
+
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		need     lifecycle.Need
+		approved []string
+		leaves   []string
+		left     int
+		vacant   bool
+		wantNeed int
+	}{
+		{name: "others still have to decide", need: lifecycle.NeedAny, leaves: []string{"pia"}, left: 1, wantNeed: 1},
+		{name: "all of those who are left", need: lifecycle.NeedAll, leaves: []string{"pia"}, left: 1, wantNeed: 1},
+		{name: "the last one: not approved by it", need: lifecycle.NeedAll, approved: []string{"per"}, leaves: []string{"pia"}, left: 1, vacant: true, wantNeed: 2},
+		{name: "all at once", need: lifecycle.NeedAll, leaves: []string{"pia", "per"}, left: 2, vacant: true, wantNeed: 2},
+		{name: "somebody else", need: lifecycle.NeedAny, leaves: []string{"zoe"}, wantNeed: 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(ask(), people(), flow("a", func(f *lifecycle.Flow) {
+				f.Steps = []lifecycle.StepSpec{{Name: "Approvers", Reviewers: lifecycle.AppApprovers, Need: tc.need}}
+			}))
+			for _, r := range tc.approved {
+				if _, err := w.decide(r, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			gone := make(map[string]bool)
+			for _, r := range tc.leaves {
+				gone[r] = true
+				u := w.people.Users[r]
+				u.CanDecide = false
+				w.people.Users[r] = u
+			}
+			left := w.Leave(func(id string) bool { return !gone[id] }, w.now)
+			s := w.Steps[0]
+			if len(left) != tc.left || s.Vacant != tc.vacant || s.Need != tc.wantNeed || w.State != lifecycle.Open {
+				t.Fatalf("left %d, vacant %t, need %d, %s", len(left), s.Vacant, s.Need, w.State)
+			}
+			if !tc.vacant {
+				return
+			}
+			given, err := w.Fill(s, w.resolve(s), w.newID, w.now)
+			if err != nil || len(given) != 1 || given[0].Reviewer.ID != "ada" || s.Need != len(tc.approved)+1 {
+				t.Fatalf("filled with %v, need %d, %v", given, s.Need, err)
+			}
+		})
+	}
+}
+
+func TestReassign(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		by   string
+		any  bool
+		to   string
+		want error
+	}{
+		{name: "own task", by: "mia", to: "max"},
+		{name: "another's", by: "pia", to: "max", want: lifecycle.ErrUnknownTask},
+		{name: "another's, as an admin", by: "zoe", any: true, to: "max"},
+		{name: "to the requester", by: "mia", to: "ann", want: lifecycle.ErrConcerned},
+		{name: "to the beneficiary", by: "mia", to: "ben", want: lifecycle.ErrConcerned},
+		{name: "by the requester, an admin", by: "ann", any: true, to: "max", want: lifecycle.ErrConcerned},
+		{name: "to themselves", by: "mia", to: "mia", want: lifecycle.ErrAlreadyAsked},
+		{name: "to one who cannot", by: "mia", to: "nobody", want: lifecycle.ErrCannotDecide},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(ask(), people(), flow("a", twoSteps))
+			by := lifecycle.Person{ID: tc.by, Name: tc.by}
+			to := w.people.Users[tc.to]
+			to.ID = tc.to
+			from, given, err := w.Reassign(w.of("mia").ID, by, tc.any, to, "knows more", w.newID, w.now)
+			if !errors.Is(err, tc.want) {
+				t.Fatalf("got %v, want %v", err, tc.want)
+			}
+			if err != nil {
+				return
+			}
+			if from.State != lifecycle.TaskReassigned || given.Reviewer.ID != tc.to || given.State != lifecycle.TaskOpen {
+				t.Fatalf("from %+v, to %+v", from, given)
+			}
+			if _, err := w.Decide(given.ID, to.Person, true, "", noon); err != nil {
+				t.Fatalf("decide after it: %v", err)
+			}
+		})
+	}
+}
+
+// TestNoIllegalState runs any sequence of decisions, reassignments,
+// cancellations, people going and coming, on any flow, and looks at the rules
+// of the package comment after each.
+func TestNoIllegalState(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ids := []string{"ann", "ben", "mia", "max", "olga", "ada", "pia", "per"}
+		anyone := rapid.SampledFrom(ids)
+		p := people()
+		a := ask()
+		a.Requester = p.Users[anyone.Draw(t, "requester")].Person
+		a.Beneficiary = p.Users[anyone.Draw(t, "beneficiary")].Person
+		for i := range rapid.IntRange(0, 2).Draw(t, "more items") {
+			a.Items = append(a.Items, lifecycle.Item{ID: fmt.Sprintf("i%d", i+2), AppID: "crm", EntitlementID: fmt.Sprint(i)})
+		}
+		spec := rapid.Custom(func(t *rapid.T) lifecycle.StepSpec {
+			return lifecycle.StepSpec{
+				Name: "s",
+				Reviewers: rapid.SampledFrom([]lifecycle.Reviewers{
+					lifecycle.Manager, lifecycle.AppOwner, lifecycle.AppApprovers, lifecycle.AppAdmins, lifecycle.NamedUsers, lifecycle.NamedGroups,
+				}).Draw(t, "kind"),
+				UserIDs: rapid.SliceOfN(anyone, 1, 4).Draw(t, "users"), GroupIDs: []string{"board"},
+				Need:      rapid.SampledFrom([]lifecycle.Need{lifecycle.NeedAny, lifecycle.NeedAll, lifecycle.NeedCount}).Draw(t, "need"),
+				NeedCount: rapid.IntRange(1, 4).Draw(t, "count"),
+			}
+		})
+		w := begin(a, p, flow("a", func(f *lifecycle.Flow) { f.Steps = rapid.SliceOfN(spec, 1, 3).Draw(t, "steps") }))
+		tick := func() { w.now = w.now.Add(time.Second) }
+		fill := func() {
+			for _, s := range w.Vacancies() {
+				if _, err := w.Fill(s, w.resolve(s), w.newID, w.now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		ended := lifecycle.State("")
+		t.Repeat(map[string]func(*rapid.T){
+			"decide": func(t *rapid.T) {
+				if len(w.Tasks) == 0 {
+					t.Skip("no tasks")
+				}
+				tick()
+				task := rapid.SampledFrom(w.Tasks).Draw(t, "task")
+				by := rapid.OneOf(rapid.Just(task.Reviewer), rapid.Map(anyone, func(id string) lifecycle.Person { return p.Users[id].Person })).Draw(t, "by")
+				approve := rapid.IntRange(0, 5).Draw(t, "approve") > 0
+				open := task.State == lifecycle.TaskOpen
+				_, err := w.Decide(task.ID, by, approve, "c", w.now)
+				if (err == nil) != (open && by.ID == task.Reviewer.ID) {
+					t.Fatalf("decide %+v by %s: %v", task, by.ID, err)
+				}
+				w.open()
+			},
+			"reassign": func(t *rapid.T) {
+				if len(w.Tasks) == 0 {
+					t.Skip("no tasks")
+				}
+				tick()
+				task := rapid.SampledFrom(w.Tasks).Draw(t, "task")
+				_, _, _ = w.Reassign(task.ID, p.Users[anyone.Draw(t, "by")].Person, true, w.people.Users[anyone.Draw(t, "to")], "r", w.newID, w.now)
+			},
+			"go": func(t *rapid.T) {
+				tick()
+				u := w.people.Users[anyone.Draw(t, "who")]
+				u.CanDecide = false
+				w.people.Users[u.ID] = u
+				w.Leave(func(id string) bool { return id == "zoe" || w.people.Users[id].CanDecide }, w.now)
+				fill()
+			},
+			"come": func(t *rapid.T) {
+				tick()
+				u := w.people.Users[anyone.Draw(t, "who")]
+				u.CanDecide = true
+				w.people.Users[u.ID] = u
+				fill()
+			},
+			"admins": func(t *rapid.T) {
+				w.people.Admins = nil
+				if rapid.Bool().Draw(t, "there") {
+					w.people.Admins = people().Admins
+				}
+				fill()
+			},
+			"cancel": func(t *rapid.T) {
+				if rapid.IntRange(0, 9).Draw(t, "really") > 0 {
+					t.Skip("rarely")
+				}
+				was := w.State
+				if w.Cancel(lifecycle.Person{}, w.now) != (was == lifecycle.Open) {
+					t.Fatalf("cancel of %s", was)
+				}
+			},
+			"": func(t *rapid.T) {
+				check(t, w)
+				if ended != "" && w.State != ended {
+					t.Fatalf("%s became %s", ended, w.State)
+				}
+				if w.State != lifecycle.Open {
+					ended = w.State
+				}
+			},
+		})
+	})
+}
+
+// check fails for a state that must not be.
+func check(t *rapid.T, w *world) {
+	denied, approvedSteps := 0, 0
+	before := make(map[string]bool) // items with a step that is not approved yet
+	for _, s := range w.Steps {
+		says := make(map[string]bool)
+		var approved, open, tasks int
+		for _, task := range w.Tasks {
+			if task.ItemID != s.ItemID || task.Position != s.Position {
+				continue
+			}
+			tasks++
+			if w.ask.Concerns(task.Reviewer.ID) {
+				t.Fatalf("%s reviews their own request", task.Reviewer.ID)
+			}
+			switch task.State {
+			case lifecycle.TaskApproved, lifecycle.TaskDenied, lifecycle.TaskOpen:
+				if says[task.Reviewer.ID] {
+					t.Fatalf("%s has two says in %+v", task.Reviewer.ID, s)
+				}
+				says[task.Reviewer.ID] = true
+			}
+			switch task.State {
+			case lifecycle.TaskApproved:
+				approved++
+			case lifecycle.TaskDenied:
+				denied++
+			case lifecycle.TaskOpen:
+				open++
+			}
+			if (task.State == lifecycle.TaskOpen) != task.EndTime.IsZero() {
+				t.Fatalf("task %+v", task)
+			}
+		}
+		switch s.State {
+		case lifecycle.StepWaiting:
+			if tasks > 0 {
+				t.Fatalf("somebody was told of a step that waits: %+v", s)
+			}
+			if w.State != lifecycle.Open {
+				t.Fatalf("step waits in %s", w.State)
+			}
+		case lifecycle.StepOpen:
+			if before[s.ItemID] || w.State != lifecycle.Open {
+				t.Fatalf("open too early or too long: %+v in %s", s, w.State)
+			}
+			if s.Vacant != (open == 0) {
+				t.Fatalf("vacant %t with %d open", s.Vacant, open)
+			}
+			if approved >= s.Need || s.Need < 1 {
+				t.Fatalf("open with %d of %d approvals", approved, s.Need)
+			}
+			if !s.Vacant && approved+open < s.Need {
+				t.Fatalf("%d approved and %d open can never be %d", approved, open, s.Need)
+			}
+		case lifecycle.StepApproved:
+			approvedSteps++
+			if before[s.ItemID] || approved < s.Need || approved < 1 || open > 0 {
+				t.Fatalf("approved with %d of %d approvals, %d open: %+v", approved, s.Need, open, s)
+			}
+		default:
+			if open > 0 {
+				t.Fatalf("%d open tasks in a step that is %s", open, s.State)
+			}
+		}
+		if s.State != lifecycle.StepApproved {
+			before[s.ItemID] = true
+		}
+	}
+	switch w.State {
+	case lifecycle.Open:
+		if len(w.Ready()) > 0 || len(before) == 0 {
+			t.Fatal("open, and nothing is waited for")
+		}
+	case lifecycle.Granted:
+		if approvedSteps != len(w.Steps) || approvedSteps == 0 {
+			t.Fatalf("granted with %d of %d steps", approvedSteps, len(w.Steps))
+		}
+	case lifecycle.Denied:
+		if denied != 1 {
+			t.Fatalf("denied with %d denials", denied)
+		}
+	}
+	if (denied > 0) != (w.State == lifecycle.Denied) {
+		t.Fatalf("%d denials and %s", denied, w.State)
+	}
+}

@@ -1,0 +1,253 @@
+package lifecycle_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"gatehouse.dev/services/approval/internal/lifecycle"
+)
+
+var noon = time.Date(2031, 5, 6, 12, 0, 0, 0, time.UTC)
+
+func ask() lifecycle.Ask {
+	return lifecycle.Ask{
+		RequestID: "r1", Kind: lifecycle.Grant,
+		Requester: lifecycle.Person{ID: "ann", Name: "Ann"}, Beneficiary: lifecycle.Person{ID: "ben", Name: "Ben"},
+		Member:     lifecycle.Member{ID: "ben", Active: true, GroupIDs: []string{"sales"}},
+		Items:      []lifecycle.Item{{ID: "i1", AppID: "crm", EntitlementID: "crm-account"}},
+		CreateTime: noon,
+	}
+}
+
+func flow(id string, change func(*lifecycle.Flow)) lifecycle.Flow {
+	f := lifecycle.Flow{
+		ID: id, Version: 1, Trigger: lifecycle.OnRequest, Enabled: true, CreateTime: noon.Add(-time.Hour),
+		Audience: lifecycle.Audience{Everyone: true}, Scope: lifecycle.Scope{Any: true},
+		Steps: []lifecycle.StepSpec{{Name: "Manager", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny}},
+	}
+	if change != nil {
+		change(&f)
+	}
+	return f
+}
+
+func TestPick(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		flows []lifecycle.Flow
+		ask   func(*lifecycle.Ask)
+		want  string // id of the flow; empty: the default
+	}{
+		{name: "none", want: ""}, // B-APR-01: reviewed by default
+		{name: "matches", flows: []lifecycle.Flow{flow("a", nil)}, want: "a"},
+		{name: "disabled", flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Enabled = false })}, want: ""},
+		{name: "join-flow is not for asking", flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Trigger = lifecycle.OnJoin })}, want: ""},
+		{
+			name:  "priority decides",
+			flows: []lifecycle.Flow{flow("a", nil), flow("b", func(f *lifecycle.Flow) { f.Priority = 1 })},
+			want:  "b",
+		},
+		{
+			name:  "then age",
+			flows: []lifecycle.Flow{flow("a", nil), flow("b", func(f *lifecycle.Flow) { f.CreateTime = noon.Add(-2 * time.Hour) })},
+			want:  "b",
+		},
+		{name: "no kinds means grants only", flows: []lifecycle.Flow{flow("a", nil)}, ask: func(a *lifecycle.Ask) { a.Kind = lifecycle.Revoke }, want: ""},
+		{
+			name:  "revokes",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Kinds = []lifecycle.Kind{lifecycle.Revoke} })},
+			ask:   func(a *lifecycle.Ask) { a.Kind = lifecycle.Revoke }, want: "a",
+		},
+		{
+			name:  "only revokes",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Kinds = []lifecycle.Kind{lifecycle.Revoke} })},
+			want:  "",
+		},
+		{
+			name:  "group",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Audience = lifecycle.Audience{GroupIDs: []string{"sales"}} })},
+			want:  "a",
+		},
+		{
+			name:  "other group",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Audience = lifecycle.Audience{GroupIDs: []string{"ops"}} })},
+			want:  "",
+		},
+		{
+			name:  "the beneficiary counts, not the requester",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Audience = lifecycle.Audience{UserIDs: []string{"ann"}} })},
+			want:  "",
+		},
+		{
+			name:  "named user",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Audience = lifecycle.Audience{UserIDs: []string{"ben"}} })},
+			want:  "a",
+		},
+		{
+			name:  "everyone who is active",
+			flows: []lifecycle.Flow{flow("a", nil)}, ask: func(a *lifecycle.Ask) { a.Member.Active = false }, want: "",
+		},
+		{
+			name:  "app",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Scope = lifecycle.Scope{AppIDs: []string{"crm"}} })},
+			want:  "a",
+		},
+		{
+			name:  "entitlement of another app",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Scope = lifecycle.Scope{EntitlementIDs: []string{"erp-account"}} })},
+			want:  "",
+		},
+		{
+			name:  "limit, no end asked",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
+			want:  "",
+		},
+		{
+			name:  "limit, later end asked",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
+			ask:   func(a *lifecycle.Ask) { a.Until = noon.Add(61 * time.Minute) }, want: "",
+		},
+		{
+			name:  "limit met",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
+			ask:   func(a *lifecycle.Ask) { a.Until = noon.Add(time.Hour) }, want: "a",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			a := ask()
+			if tc.ask != nil {
+				tc.ask(&a)
+			}
+			got := lifecycle.Pick(tc.flows, a, a.Items[0])
+			if got.ID != tc.want {
+				t.Fatalf("picked %q, want %q", got.ID, tc.want)
+			}
+			if got.ID == "" && (got.AutoApprove || len(got.Steps) != 1 || got.Steps[0].Reviewers != lifecycle.AppApprovers) {
+				t.Fatalf("default flow does not ask the app's approvers: %+v", got)
+			}
+		})
+	}
+}
+
+// A lenient flow on everything does not decide what a strict flow is for, even
+// if both kinds of thing are in one request.
+func TestPickEachItemForItself(t *testing.T) {
+	t.Parallel()
+	flows := []lifecycle.Flow{
+		flow("strict", func(f *lifecycle.Flow) { f.Scope, f.Priority = lifecycle.Scope{AppIDs: []string{"crm"}}, 10 }),
+		flow("lenient", func(f *lifecycle.Flow) { f.AutoApprove, f.Steps = true, nil }),
+	}
+	a := ask()
+	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "wiki", EntitlementID: "wiki-account"})
+	got := lifecycle.New(a, flows, noon)
+	if got.State != lifecycle.Open || got.Automatic {
+		t.Fatalf("state %s, automatic %t", got.State, got.Automatic)
+	}
+	if len(got.Steps) != 1 || got.Steps[0].FlowID != "strict" || got.Steps[0].ItemID != "i1" {
+		t.Fatalf("steps %+v", got.Steps)
+	}
+}
+
+// B-APR-12: what approves by itself is only what a flow says in so many words.
+func TestNewPassesByItself(t *testing.T) {
+	t.Parallel()
+	join := flow("join", func(f *lifecycle.Flow) {
+		f.Trigger, f.AutoApprove, f.Steps = lifecycle.OnJoin, true, nil
+		f.Scope = lifecycle.Scope{EntitlementIDs: []string{"crm-account"}}
+	})
+	other := join
+	other.Scope.EntitlementIDs = []string{"wiki-account"}
+	for _, tc := range []struct {
+		name string
+		flow lifecycle.Flow
+		join *lifecycle.Flow
+		want lifecycle.State
+	}{
+		{name: "auto_approve", flow: flow("a", func(f *lifecycle.Flow) { f.AutoApprove, f.Steps = true, nil }), want: lifecycle.Granted},
+		{name: "no steps, not said", flow: flow("a", func(f *lifecycle.Flow) { f.Steps = nil }), want: lifecycle.Open},
+		{name: "steps all the same", flow: flow("a", func(f *lifecycle.Flow) { f.AutoApprove = true }), want: lifecycle.Open},
+		{name: "join-flow", join: &join, want: lifecycle.Granted},
+		{name: "join-flow that does not give this", join: &other, want: lifecycle.Open},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			a := ask()
+			a.Join = tc.join
+			got := lifecycle.New(a, []lifecycle.Flow{tc.flow}, noon)
+			if got.State != tc.want || got.Automatic != (tc.want == lifecycle.Granted) {
+				t.Fatalf("state %s, automatic %t, want %s", got.State, got.Automatic, tc.want)
+			}
+			if got.State == lifecycle.Open && len(got.Ready()) != 1 {
+				t.Fatalf("ready: %v", got.Ready())
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		change func(*lifecycle.Flow)
+		want   []string
+	}{
+		{name: "fine"},
+		{name: "nobody", change: func(f *lifecycle.Flow) { f.Audience = lifecycle.Audience{} }, want: []string{"audience"}},
+		{name: "about nothing", change: func(f *lifecycle.Flow) { f.Scope = lifecycle.Scope{} }, want: []string{"scope"}},
+		{name: "no steps", change: func(f *lifecycle.Flow) { f.Steps = nil }, want: []string{"steps"}},
+		{name: "steps and automatic", change: func(f *lifecycle.Flow) { f.AutoApprove = true }, want: []string{"steps"}},
+		{name: "step without users", change: func(f *lifecycle.Flow) { f.Steps[0].Reviewers = lifecycle.NamedUsers }, want: []string{"steps[0].user_ids"}},
+		{name: "step without groups", change: func(f *lifecycle.Flow) { f.Steps[0].Reviewers = lifecycle.NamedGroups }, want: []string{"steps[0].group_ids"}},
+		{name: "step with users it has no use for", change: func(f *lifecycle.Flow) { f.Steps[0].UserIDs = []string{"ann"} }, want: []string{"steps[0].user_ids"}},
+		{name: "count of none", change: func(f *lifecycle.Flow) { f.Steps[0].Need = lifecycle.NeedCount }, want: []string{"steps[0].need_count"}},
+		{
+			name: "join-flow on apps",
+			change: func(f *lifecycle.Flow) {
+				f.Trigger, f.Kinds = lifecycle.OnJoin, []lifecycle.Kind{lifecycle.Grant}
+				f.Scope = lifecycle.Scope{Any: true, AppIDs: []string{"crm"}}
+			},
+			want: []string{"scope.any", "scope.app_ids", "scope.entitlement_ids", "kinds"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, p := range flow("a", tc.change).Check() {
+				got = append(got, p.Field)
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Fatalf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestJoins(t *testing.T) {
+	t.Parallel()
+	join := flow("join", func(f *lifecycle.Flow) {
+		f.Trigger, f.Audience = lifecycle.OnJoin, lifecycle.Audience{GroupIDs: []string{"sales"}}
+	})
+	off := join
+	off.Enabled = false
+	in := lifecycle.Member{ID: "ben", Active: true, GroupIDs: []string{"all", "sales"}}
+	suspended := in
+	suspended.Active = false
+	for name, tc := range map[string]struct {
+		flow   lifecycle.Flow
+		member lifecycle.Member
+		want   bool
+	}{
+		"in the group":     {join, in, true},
+		"not active":       {join, suspended, false},
+		"not in the group": {join, lifecycle.Member{ID: "ann", Active: true}, false},
+		"switched off":     {off, in, false},
+		"not a join-flow":  {flow("a", nil), in, false},
+	} {
+		if got := tc.flow.Joins(tc.member); got != tc.want {
+			t.Errorf("%s: %t, want %t", name, got, tc.want)
+		}
+	}
+}

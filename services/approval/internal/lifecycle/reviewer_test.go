@@ -1,0 +1,227 @@
+package lifecycle_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"gatehouse.dev/services/approval/internal/lifecycle"
+)
+
+// people: ben reports to mia, mia to max, max to nobody.
+func people() lifecycle.People {
+	p := lifecycle.People{
+		Users:   make(map[string]lifecycle.User),
+		Apps:    map[string]lifecycle.App{"crm": {ID: "crm", OwnerID: "olga", AdminIDs: []string{"ada"}, ApproverIDs: []string{"pia", "per"}}},
+		Members: map[string][]string{"board": {"max", "ada"}},
+		Admins:  []lifecycle.User{person("zoe", "Zoe", "")},
+	}
+	for _, u := range []lifecycle.User{
+		person("ann", "Ann", "mia"), person("ben", "Ben", "mia"), person("mia", "Mia", "max"), person("max", "Max", ""),
+		person("olga", "Olga", ""), person("ada", "Ada", ""), person("pia", "Pia", ""), person("per", "Per", ""),
+	} {
+		p.Users[u.ID] = u
+	}
+	return p
+}
+
+func person(id, name, manager string) lifecycle.User {
+	return lifecycle.User{Person: lifecycle.Person{ID: id, Name: name}, ManagerID: manager, CanDecide: true}
+}
+
+func TestResolve(t *testing.T) {
+	t.Parallel()
+	off := func(p *lifecycle.People, ids ...string) {
+		for _, id := range ids {
+			u := p.Users[id]
+			u.CanDecide = false
+			p.Users[id] = u
+		}
+	}
+	for _, tc := range []struct {
+		name         string
+		spec         lifecycle.StepSpec
+		ask          func(*lifecycle.Ask)
+		people       func(*lifecycle.People)
+		decided      map[string]bool
+		want         []string
+		substitution string // of the last
+		need         int
+	}{
+		// B-APR-02: each way to find reviewers, each need.
+		{name: "manager", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny}, want: []string{"mia"}, need: 1},
+		{name: "owner", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppOwner, Need: lifecycle.NeedAny}, want: []string{"olga"}, need: 1},
+		{name: "approvers, any", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny}, want: []string{"per", "pia"}, need: 1},
+		{name: "approvers, all", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll}, want: []string{"per", "pia"}, need: 2},
+		{name: "admins", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppAdmins, Need: lifecycle.NeedAny}, want: []string{"ada"}, need: 1},
+		{
+			name: "users, two of three", want: []string{"ada", "max", "pia"}, need: 2,
+			spec: lifecycle.StepSpec{Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia", "max", "ada"}, Need: lifecycle.NeedCount, NeedCount: 2},
+		},
+		{
+			name: "users, more than there are: all", want: []string{"max", "pia"}, need: 2,
+			spec: lifecycle.StepSpec{Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia", "max"}, Need: lifecycle.NeedCount, NeedCount: 9},
+		},
+		{name: "group", spec: lifecycle.StepSpec{Reviewers: lifecycle.NamedGroups, GroupIDs: []string{"board"}, Need: lifecycle.NeedAll}, want: []string{"ada", "max"}, need: 2},
+
+		// B-APR-04: nobody approves for themselves, and the history says so.
+		{
+			name: "manager asks for their report", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+			ask:  func(a *lifecycle.Ask) { a.Requester = lifecycle.Person{ID: "mia", Name: "Mia"} },
+			want: []string{"max"}, substitution: "Mia is the requester; next in line: Mia's manager", need: 1,
+		},
+		{
+			name: "the beneficiary owns the app", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppOwner, Need: lifecycle.NeedAny},
+			people: func(p *lifecycle.People) {
+				p.Apps["crm"] = lifecycle.App{ID: "crm", OwnerID: "ben", AdminIDs: []string{"ada"}}
+			},
+			want: []string{"ada"}, substitution: "Ben is the beneficiary; next in line: the app's admins", need: 1,
+		},
+		{
+			name: "one of two approvers asks", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll},
+			ask:  func(a *lifecycle.Ask) { a.Requester = lifecycle.Person{ID: "pia", Name: "Pia"} },
+			want: []string{"per"}, need: 1,
+		},
+		{
+			name: "one of two who must both: somebody fills their place", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedCount, NeedCount: 2},
+			ask:  func(a *lifecycle.Ask) { a.Requester = lifecycle.Person{ID: "pia", Name: "Pia"} },
+			want: []string{"per", "ada"}, substitution: "Pia is the requester; next in line: the app's admins", need: 2,
+		},
+		{
+			name: "the top manager asks for themselves", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+			ask: func(a *lifecycle.Ask) {
+				a.Requester = lifecycle.Person{ID: "max", Name: "Max"}
+				a.Beneficiary = a.Requester
+			},
+			want: []string{"ada"}, substitution: "Max has no manager; next in line: the app's admins", need: 1,
+		},
+		{
+			name: "managers in a circle", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+			people: func(p *lifecycle.People) {
+				p.Users["mia"] = person("mia", "Mia", "ben")
+				off(p, "mia")
+			},
+			want: []string{"ada"}, substitution: "Mia cannot decide at present; Mia reports in a circle; next in line: the app's admins", need: 1,
+		},
+		{
+			name: "manager away", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+			people: func(p *lifecycle.People) { off(p, "mia") },
+			want:   []string{"max"}, substitution: "Mia cannot decide at present; next in line: Mia's manager", need: 1,
+		},
+
+		// B-APR-12: with no approvers set, the app's admins decide.
+		{
+			name: "no approvers", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll},
+			people: func(p *lifecycle.People) {
+				p.Apps["crm"] = lifecycle.App{ID: "crm", AdminIDs: []string{"ada", "olga"}}
+			},
+			want: []string{"ada", "olga"}, substitution: "the app has no approvers; next in line: the app's admins", need: 1,
+		},
+		{
+			name: "nobody at the app", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny},
+			people: func(p *lifecycle.People) { p.Apps["crm"] = lifecycle.App{ID: "crm"} },
+			want:   []string{"zoe"}, need: 1,
+			substitution: "the app has no approvers; next in line: the app's admins; the app has no admins; next in line: Gatehouse's admins",
+		},
+		{
+			name: "nobody at all", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny},
+			people: func(p *lifecycle.People) { p.Apps, p.Admins = nil, nil },
+			need:   1,
+		},
+		{
+			name: "who has decided gets no second say", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll},
+			decided: map[string]bool{"per": true, "pia": true},
+			want:    []string{"ada"}, need: 1,
+			substitution: "Per has decided already; Pia has decided already; next in line: the app's admins",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			a, p := ask(), people()
+			if tc.ask != nil {
+				tc.ask(&a)
+			}
+			if tc.people != nil {
+				tc.people(&p)
+			}
+			got := lifecycle.Resolve(tc.spec, a, a.Items[0], p, tc.decided)
+			var ids []string
+			for _, r := range got.Reviewers {
+				ids = append(ids, r.ID)
+			}
+			if !slices.Equal(ids, tc.want) || got.Need != tc.need {
+				t.Fatalf("reviewers %q, need %d, want %q, %d: %+v", ids, got.Need, tc.want, tc.need, got)
+			}
+			if len(got.Reviewers) > 0 {
+				if s := got.Reviewers[len(got.Reviewers)-1].Substitution; s != tc.substitution {
+					t.Fatalf("substitution %q, want %q", s, tc.substitution)
+				}
+			}
+		})
+	}
+}
+
+// Whatever the people are, nobody concerned, nobody who cannot decide and
+// nobody twice is among the reviewers, and there is nobody only if there is
+// nobody.
+func TestResolveNeverTheConcerned(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const n = 8
+		id := rapid.Map(rapid.IntRange(0, n-1), func(i int) string { return fmt.Sprintf("u%d", i) })
+		ids := rapid.SliceOfN(id, 0, 4)
+		p := lifecycle.People{Users: make(map[string]lifecycle.User), Members: map[string][]string{"g": ids.Draw(t, "group")}}
+		for i := range n {
+			u := person(fmt.Sprintf("u%d", i), fmt.Sprintf("U%d", i), "")
+			u.CanDecide = rapid.Bool().Draw(t, "can decide")
+			if rapid.Bool().Draw(t, "has manager") {
+				u.ManagerID = id.Draw(t, "manager")
+			}
+			p.Users[u.ID] = u
+		}
+		p.Apps = map[string]lifecycle.App{"crm": {
+			ID: "crm", OwnerID: rapid.OneOf(id, rapid.Just("")).Draw(t, "owner"),
+			AdminIDs: ids.Draw(t, "app admins"), ApproverIDs: ids.Draw(t, "approvers"),
+		}}
+		for _, id := range ids.Draw(t, "admins") {
+			p.Admins = append(p.Admins, p.Users[id])
+		}
+		a := ask()
+		a.Beneficiary = p.Users[id.Draw(t, "beneficiary")].Person
+		a.Requester = p.Users[id.Draw(t, "requester")].Person
+		spec := lifecycle.StepSpec{
+			Reviewers: rapid.SampledFrom([]lifecycle.Reviewers{
+				lifecycle.Manager, lifecycle.AppOwner, lifecycle.AppApprovers, lifecycle.AppAdmins, lifecycle.NamedUsers, lifecycle.NamedGroups,
+			}).Draw(t, "kind"),
+			UserIDs: ids.Draw(t, "users"), GroupIDs: []string{"g"},
+			Need:      rapid.SampledFrom([]lifecycle.Need{lifecycle.NeedAny, lifecycle.NeedAll, lifecycle.NeedCount}).Draw(t, "need"),
+			NeedCount: rapid.IntRange(1, 5).Draw(t, "count"),
+		}
+		got := lifecycle.Resolve(spec, a, a.Items[0], p, nil)
+		seen := make(map[string]bool)
+		for _, r := range got.Reviewers {
+			if r.ID == a.Beneficiary.ID || r.ID == a.Requester.ID {
+				t.Fatalf("%s is concerned", r.ID)
+			}
+			if !p.Users[r.ID].CanDecide {
+				t.Fatalf("%s cannot decide", r.ID)
+			}
+			if seen[r.ID] {
+				t.Fatalf("%s twice", r.ID)
+			}
+			seen[r.ID] = true
+		}
+		if got.Need < 1 || len(got.Reviewers) > 0 && got.Need > len(got.Reviewers) {
+			t.Fatalf("need %d of %d", got.Need, len(got.Reviewers))
+		}
+		if len(got.Reviewers) == 0 {
+			for _, u := range p.Admins {
+				if u.CanDecide && !a.Concerns(u.ID) {
+					t.Fatalf("nobody, though %s could", u.ID)
+				}
+			}
+		}
+	})
+}

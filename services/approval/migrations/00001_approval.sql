@@ -1,0 +1,249 @@
+-- +goose Up
+
+-- Copies of other services' facts, built from events.
+
+create table user_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    display_name    text not null,
+    email           text not null,
+    manager_id      uuid,
+    state           text not null constraint user_copy_state check (state in ('invited', 'active', 'suspended', 'removed')),
+    role            text not null constraint user_copy_role check (role in ('admin', 'it_admin', 'risk_manager', 'member', 'external')),
+    tenure          integer not null,
+    version         bigint not null,
+    -- Risk managers see all and change nothing.
+    can_decide      boolean not null generated always as (state = 'active' and role <> 'risk_manager') stored
+);
+comment on table user_copy is 'People as identity-sync says they are. The row with the highest version stands.';
+create index user_copy_active on user_copy (organization_id, id) where state = 'active';
+create index user_copy_admin on user_copy (organization_id) where can_decide and role in ('admin', 'it_admin');
+
+create table group_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    display_name    text not null,
+    version         bigint not null,
+    removed_version bigint
+);
+comment on table group_copy is 'Groups as identity-sync says they are. A membership of a version before removed_version is over.';
+
+create table group_member_copy (
+    group_id        uuid not null,
+    user_id         uuid not null,
+    organization_id uuid not null,
+    present         boolean not null,
+    version         bigint not null,
+    primary key (group_id, user_id)
+);
+comment on table group_member_copy is 'Who is in which group. Someone who went out keeps a row, so that an older event cannot put them back in.';
+create index group_member_copy_user on group_member_copy (user_id) where present;
+
+create table app_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    name            text not null,
+    owner_id        uuid,
+    admin_ids       uuid[] not null,
+    approver_ids    uuid[] not null,
+    version         bigint not null
+);
+comment on table app_copy is 'Apps and who owns, runs and approves them, as request says. The row with the highest version stands.';
+
+create table entitlement_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    app_id          uuid not null,
+    name            text not null,
+    version         bigint not null
+);
+comment on table entitlement_copy is 'What can be held in apps, as request says.';
+
+-- Flows.
+
+create table flow (
+    id              uuid primary key,
+    organization_id uuid not null,
+    name            text not null,
+    trigger         text not null constraint flow_trigger check (trigger in ('request', 'join')),
+    enabled         boolean not null,
+    priority        integer not null,
+    version         integer not null constraint flow_version_positive check (version > 0),
+    matched_version integer not null,
+    create_time     timestamptz not null,
+    constraint flow_name_unique unique (organization_id, name)
+);
+comment on table flow is 'Flows: the current version of each and what is needed to find it. The content is in flow_version.';
+comment on column flow.matched_version is 'Version of a join-flow that everybody was looked at for, or of any other flow: the current.';
+create index flow_enabled on flow (organization_id, trigger) where enabled;
+create index flow_unmatched on flow (id) where matched_version < version;
+
+create table flow_version (
+    flow_id         uuid not null constraint flow_version_flow references flow (id),
+    version         integer not null,
+    organization_id uuid not null,
+    spec            jsonb not null,
+    primary key (flow_id, version)
+);
+comment on table flow_version is 'Every version of every flow, as JSON of gatehouse.approval.v1.Flow. Never changed: running requests finish on theirs.';
+
+create table flow_match (
+    flow_id         uuid not null constraint flow_match_flow references flow (id),
+    user_id         uuid not null,
+    tenure          integer not null,
+    organization_id uuid not null,
+    flow_version    integer not null,
+    create_time     timestamptz not null,
+    primary key (flow_id, user_id, tenure)
+);
+comment on table flow_match is 'Whom a join-flow has matched: once in each tenure.';
+
+-- Approvals.
+
+create table approval (
+    request_id      uuid primary key,
+    organization_id uuid not null,
+    state           text not null constraint approval_state check (state in ('open', 'granted', 'denied', 'cancelled')),
+    request         bytea,
+    requester_id    uuid,
+    beneficiary_id  uuid,
+    flow_id         uuid,
+    flow_version    integer not null,
+    automatic       boolean not null,
+    version         bigint not null,
+    create_time     timestamptz not null,
+    end_time        timestamptz,
+    constraint approval_end check ((state = 'open') = (end_time is null)),
+    constraint approval_request check (request is not null or state = 'cancelled'),
+    constraint approval_automatic check (not automatic or state = 'granted')
+);
+comment on table approval is 'One for each request: where its approval stands. Whoever changes anything of it locks this row first.';
+comment on column approval.request is 'The gatehouse.request.v1.Request as submitted. Null if the request was taken back before it was heard of.';
+comment on column approval.version is 'Counts the events that tell of it.';
+
+create table step (
+    request_id      uuid not null constraint step_approval references approval (request_id),
+    item_id         uuid not null,
+    position        integer not null constraint step_position check (position > 0),
+    organization_id uuid not null,
+    app_id          uuid not null,
+    flow_id         uuid,
+    flow_version    integer not null,
+    name            text not null,
+    reviewers       text not null constraint step_reviewers check (reviewers in ('manager', 'app_owner', 'app_approvers', 'app_admins', 'users', 'groups')),
+    user_ids        uuid[] not null,
+    group_ids       uuid[] not null,
+    need            text not null constraint step_need check (need in ('any', 'all', 'count')),
+    need_count      integer not null,
+    state           text not null constraint step_state check (state in ('waiting', 'open', 'approved', 'denied', 'dropped')),
+    needed          integer not null,
+    vacant          boolean not null,
+    open_time       timestamptz,
+    end_time        timestamptz,
+    primary key (request_id, item_id, position),
+    constraint step_vacant check (not vacant or state = 'open'),
+    constraint step_open check (state not in ('open', 'approved', 'denied') or open_time is not null),
+    constraint step_needed check (open_time is null or needed > 0),
+    constraint step_end check ((state in ('waiting', 'open')) = (end_time is null))
+);
+comment on table step is 'The steps of each item of a request, copied from the version of the flow that the request started with.';
+comment on column step.needed is 'How many must approve, set when the step opens.';
+comment on column step.vacant is 'Open, and nobody has a task in it: it waits until somebody can decide.';
+create index step_vacant_index on step (request_id) where vacant;
+
+create table task (
+    id              uuid primary key,
+    organization_id uuid not null,
+    request_id      uuid not null,
+    item_id         uuid not null,
+    position        integer not null,
+    reviewer_id     uuid not null,
+    reviewer_name   text not null,
+    reviewer_email  text not null,
+    requester_id    uuid,
+    beneficiary_id  uuid not null,
+    state           text not null constraint task_state check (state in ('open', 'approved', 'denied', 'dropped', 'reassigned')),
+    substitution    text not null,
+    comment         text not null,
+    create_time     timestamptz not null,
+    end_time        timestamptz,
+    ended_by_id     uuid,
+    ended_by_name   text not null,
+    constraint task_step foreign key (request_id, item_id, position) references step (request_id, item_id, position),
+    constraint task_end check ((state = 'open') = (end_time is null)),
+    constraint task_decided_by_reviewer check (state not in ('approved', 'denied') or ended_by_id = reviewer_id),
+    constraint task_reviewer_not_concerned check (reviewer_id <> beneficiary_id and (requester_id is null or reviewer_id <> requester_id))
+);
+comment on table task is 'One reviewer''s decision in one step. Given when the step opens, never before, and never to who asked or whose access it is about.';
+comment on column task.ended_by_id is 'Who decided it, or made it needless; null if Gatehouse itself did.';
+create unique index task_one_say on task (request_id, item_id, position, reviewer_id) where state in ('open', 'approved', 'denied');
+create index task_step_index on task (request_id, item_id, position);
+create index task_reviewer on task (reviewer_id, state, create_time, id);
+
+-- Each organization sees its own.
+
+alter table user_copy enable row level security;
+alter table user_copy force row level security;
+create policy organization on user_copy using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table group_copy enable row level security;
+alter table group_copy force row level security;
+create policy organization on group_copy using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table group_member_copy enable row level security;
+alter table group_member_copy force row level security;
+create policy organization on group_member_copy using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table app_copy enable row level security;
+alter table app_copy force row level security;
+create policy organization on app_copy using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table entitlement_copy enable row level security;
+alter table entitlement_copy force row level security;
+create policy organization on entitlement_copy using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table flow enable row level security;
+alter table flow force row level security;
+create policy organization on flow using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table flow_version enable row level security;
+alter table flow_version force row level security;
+create policy organization on flow_version using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table flow_match enable row level security;
+alter table flow_match force row level security;
+create policy organization on flow_match using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table approval enable row level security;
+alter table approval force row level security;
+create policy organization on approval using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table step enable row level security;
+alter table step force row level security;
+create policy organization on step using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');
+
+alter table task enable row level security;
+alter table task force row level security;
+create policy organization on task using (
+    organization_id::text = current_setting('gatehouse.organization_id', true)
+    or current_setting('gatehouse.organization_id', true) = '*');

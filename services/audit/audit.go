@@ -1,0 +1,39 @@
+// Package audit runs the audit service: it writes down every event, once and
+// for good, and shows the log and the trail of each request. See its README.
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/service"
+	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
+	"gatehouse.dev/services/audit/internal/consume"
+	"gatehouse.dev/services/audit/internal/grpcapi"
+	"gatehouse.dev/services/audit/migrations"
+)
+
+// Config says what the service stands on.
+type Config struct {
+	backend.Config
+}
+
+// Run serves until ctx ends, and then returns nil.
+func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
+	b, err := backend.Open(ctx, "audit", cfg.Config, migrations.FS, log)
+	if err != nil {
+		return err
+	}
+	defer b.Close(ctx)
+	return b.Run(ctx, lis, backend.Spec{
+		Register: func(s *grpc.Server) { auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{DB: b.DB}) },
+		Handlers: consume.Handlers(clock.System{}, log),
+		// Nobody waits for the log: under load it is written in larger pieces.
+		Linger: 10 * time.Millisecond,
+	})
+}

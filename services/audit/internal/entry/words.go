@@ -1,0 +1,438 @@
+package entry
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// words say what happened, by event type. A test finds a type without.
+type words map[protoreflect.FullName]func(proto.Message) string
+
+func on[M proto.Message](w words, say func(M) string) {
+	var zero M
+	w[zero.ProtoReflect().Descriptor().FullName()] = func(m proto.Message) string { return say(m.(M)) }
+}
+
+func allWords() words {
+	w := words{}
+	directoryWords(w)
+	requestWords(w)
+	approvalWords(w)
+	accessWords(w)
+	workWords(w)
+	return w
+}
+
+func directoryWords(w words) {
+	on(w, func(m *eventv1.OrganizationCreated) string {
+		return "Organization " + quoted(m.GetOrganization().GetName()) + " was made"
+	})
+	on(w, func(m *eventv1.SourceCreated) string {
+		return "Source " + quoted(m.GetSource().GetName()) + " was made"
+	})
+	on(w, func(m *eventv1.SourceTokenRotated) string {
+		return "Source " + quoted(m.GetSource().GetName()) + " got a new token"
+	})
+	on(w, func(m *eventv1.RoleChanged) string {
+		return fmt.Sprintf("%s's role went from %s to %s", user(m.GetUser()), role(m.GetPreviousRole()), role(m.GetUser().GetRole()))
+	})
+	on(w, func(m *eventv1.ApiTokenCreated) string {
+		t := m.GetApiToken()
+		s := "API token " + quoted(t.GetName()) + " was made"
+		if t.GetReadOnly() {
+			s += ", for reading only"
+		}
+		if t.GetExpireTime() != nil {
+			s += "," + until(t.GetExpireTime())
+		}
+		return s
+	})
+	on(w, func(m *eventv1.ApiTokenRevoked) string {
+		return "API token " + quoted(m.GetApiToken().GetName()) + " was revoked"
+	})
+	on(w, func(m *eventv1.UserJoined) string {
+		if m.GetUser().GetTenure() > 1 {
+			return user(m.GetUser()) + " came back"
+		}
+		return user(m.GetUser()) + " joined"
+	})
+	on(w, func(m *eventv1.UserUpdated) string {
+		return user(m.GetUser()) + " was changed" + fields(m.GetChangedFields())
+	})
+	on(w, func(m *eventv1.UserSuspended) string { return user(m.GetUser()) + " was suspended" })
+	on(w, func(m *eventv1.UserRemoved) string { return user(m.GetUser()) + " left" })
+	on(w, func(m *eventv1.GroupCreated) string {
+		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " came"
+	})
+	on(w, func(m *eventv1.GroupUpdated) string {
+		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " was changed"
+	})
+	on(w, func(m *eventv1.GroupRemoved) string {
+		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " went, and with it all its memberships"
+	})
+	on(w, func(m *eventv1.GroupMemberAdded) string {
+		return person(m.GetMember()) + " came into the group " + quoted(m.GetGroup().GetDisplayName())
+	})
+	on(w, func(m *eventv1.GroupMemberRemoved) string {
+		return person(m.GetMember()) + " went out of the group " + quoted(m.GetGroup().GetDisplayName())
+	})
+}
+
+func requestWords(w words) {
+	on(w, func(m *eventv1.AppCreated) string {
+		return "App " + quoted(m.GetApp().GetName()) + " came into the catalog"
+	})
+	on(w, func(m *eventv1.AppUpdated) string {
+		return "App " + quoted(m.GetApp().GetName()) + " was changed" + fields(m.GetChangedFields())
+	})
+	on(w, func(m *eventv1.EntitlementCreated) string {
+		return thing(m.GetEntitlement().GetName(), m.GetAppName()) + " can now be asked for"
+	})
+	on(w, func(m *eventv1.RequestSubmitted) string {
+		r := m.GetRequest()
+		who := person(r.GetRequester())
+		if r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
+			who = "A join-flow"
+		}
+		var s string
+		switch {
+		case r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE:
+			s = who + " asked that " + items(r) + " be taken from " + person(r.GetBeneficiary())
+		case r.GetRequester().GetUserId() == r.GetBeneficiary().GetUserId() && r.GetRequester() != nil:
+			s = who + " asked for " + items(r)
+		default:
+			s = who + " asked for " + items(r) + " for " + person(r.GetBeneficiary())
+		}
+		return s + until(r.GetUntil()) + because(r.GetJustification())
+	})
+	on(w, func(m *eventv1.RequestCancelRequested) string {
+		return "The request is to be cancelled" + because(m.GetReason())
+	})
+	on(w, func(m *eventv1.RequestClosed) string {
+		r := m.GetRequest()
+		by := ""
+		if r.GetClosedBy() != nil {
+			by = " by " + person(r.GetClosedBy())
+		}
+		switch r.GetState() {
+		case requestv1.RequestState_REQUEST_STATE_FULFILLED:
+			if r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE {
+				return "The request is fulfilled: " + items(r) + " was taken from " + person(r.GetBeneficiary())
+			}
+			return "The request is fulfilled: " + person(r.GetBeneficiary()) + " has " + items(r)
+		case requestv1.RequestState_REQUEST_STATE_DENIED:
+			return "The request was denied" + by + because(r.GetClosingReason())
+		case requestv1.RequestState_REQUEST_STATE_CANCELLED:
+			return "The request was cancelled" + by + because(r.GetClosingReason())
+		default:
+			return "The request was closed" + by + because(r.GetClosingReason())
+		}
+	})
+	on(w, func(m *eventv1.CommentAdded) string {
+		return person(m.GetComment().GetAuthor()) + " commented" + because(m.GetComment().GetText())
+	})
+}
+
+func approvalWords(w words) {
+	on(w, func(m *eventv1.FlowCreated) string { return "Flow " + quoted(m.GetFlow().GetName()) + " was made" })
+	on(w, func(m *eventv1.FlowUpdated) string {
+		return fmt.Sprintf("Flow %s was changed: now version %d", quoted(m.GetFlow().GetName()), m.GetFlow().GetVersion())
+	})
+	on(w, func(m *eventv1.FlowMatched) string {
+		return fmt.Sprintf("Join-flow %s, version %d, matched: a request is to be opened", quoted(m.GetFlowName()), m.GetFlowVersion())
+	})
+	on(w, func(m *eventv1.ApprovalRequested) string {
+		asked := make([]string, 0, len(m.GetTasks()))
+		var instead string
+		for _, t := range m.GetTasks() {
+			asked = append(asked, person(t.GetReviewer()))
+			if instead == "" {
+				instead = t.GetSubstitution()
+			}
+		}
+		if len(asked) == 0 {
+			return step(m.GetStepName()) + " opened, and nobody can decide it yet"
+		}
+		return step(m.GetStepName()) + " opened: " + list(asked) + " asked to decide" + because(instead)
+	})
+	on(w, func(m *eventv1.ApprovalDecided) string {
+		t := m.GetTask()
+		did := "decided"
+		switch t.GetState() {
+		case approvalv1.TaskState_TASK_STATE_APPROVED:
+			did = "approved"
+		case approvalv1.TaskState_TASK_STATE_DENIED:
+			did = "denied"
+		}
+		s := person(t.GetReviewer()) + " " + did + " at " + lower(step(t.GetStepName()))
+		if m.GetStepApproved() {
+			s += ", which is now approved"
+		}
+		return s + because(t.GetComment())
+	})
+	on(w, func(m *eventv1.ApprovalGranted) string {
+		s := "The request was approved: " + items(m.GetRequest()) + " for " + person(m.GetRequest().GetBeneficiary())
+		if m.GetRequest().GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE {
+			s = "The request was approved: " + items(m.GetRequest()) + " is to be taken from " + person(m.GetRequest().GetBeneficiary())
+		}
+		if m.GetAutomatic() {
+			s += ", by the flow itself"
+		}
+		return s
+	})
+	on(w, func(m *eventv1.ApprovalDenied) string {
+		return person(m.GetReviewer()) + " denied the request at " + lower(step(m.GetStepName())) + because(m.GetReason())
+	})
+	on(w, func(m *eventv1.ApprovalCancelled) string {
+		return "The approval ended, as the request was cancelled" + because(m.GetReason())
+	})
+	on(w, func(m *eventv1.TaskReassigned) string {
+		s := person(m.GetFrom().GetReviewer()) + "'s decision at " + lower(step(m.GetFrom().GetStepName()))
+		if m.GetTo() == nil {
+			return s + " was taken back, and nobody can decide it yet" + because(m.GetReason())
+		}
+		return s + " was given to " + person(m.GetTo().GetReviewer()) + because(m.GetReason())
+	})
+}
+
+func accessWords(w words) {
+	held := func(g *provisioningv1.Grant) string { return thing(g.GetEntitlementName(), g.GetAppName()) }
+	on(w, func(m *eventv1.GrantOpened) string {
+		g := m.GetGrant()
+		return person(g.GetUser()) + " is to get " + held(g) + until(g.GetUntil())
+	})
+	on(w, func(m *eventv1.GrantActivated) string {
+		g := m.GetGrant()
+		return person(g.GetUser()) + " has " + held(g) + until(g.GetUntil())
+	})
+	on(w, func(m *eventv1.GrantExpiring) string {
+		g := m.GetGrant()
+		s := person(g.GetUser()) + " will soon lose " + held(g)
+		if g.GetUntil() != nil {
+			s += ": its end time is" + strings.TrimPrefix(until(g.GetUntil()), " until")
+		}
+		return s
+	})
+	on(w, func(m *eventv1.GrantEnded) string {
+		g := m.GetGrant()
+		s := person(g.GetUser()) + " is to lose " + held(g)
+		switch g.GetEnd() {
+		case provisioningv1.GrantEnd_GRANT_END_REQUESTED:
+			s += ": a revoke request was approved"
+		case provisioningv1.GrantEnd_GRANT_END_EXPIRED:
+			s += ": its end time came"
+		case provisioningv1.GrantEnd_GRANT_END_USER_REMOVED:
+			s += ": the person has left"
+		}
+		return s
+	})
+	on(w, func(m *eventv1.GrantRevoked) string {
+		g := m.GetGrant()
+		return person(g.GetUser()) + " no longer has " + held(g) + " by this grant"
+	})
+	on(w, func(m *eventv1.GrantFailed) string {
+		g := m.GetGrant()
+		if g.GetState() == provisioningv1.GrantState_GRANT_STATE_REVOKING {
+			return held(g) + " could not be taken from " + person(g.GetUser()) + because(g.GetError())
+		}
+		return held(g) + " could not be given to " + person(g.GetUser()) + because(g.GetError())
+	})
+	on(w, func(m *eventv1.RevocationCompleted) string {
+		return "The revoke request is done: " + count(len(m.GetGrantIds()), "grant") + " ended"
+	})
+	on(w, func(m *eventv1.AccountCreated) string {
+		a := m.GetAccount()
+		return person(a.GetUser()) + " has an account in " + named(a.GetAppName(), "an app")
+	})
+	on(w, func(m *eventv1.AccountRemoved) string {
+		a := m.GetAccount()
+		if a.GetState() == provisioningv1.AccountState_ACCOUNT_STATE_DISABLED {
+			return person(a.GetUser()) + "'s account in " + named(a.GetAppName(), "an app") + " is disabled"
+		}
+		return person(a.GetUser()) + "'s account in " + named(a.GetAppName(), "an app") + " is gone"
+	})
+}
+
+func workWords(w words) {
+	on(w, func(m *eventv1.WorkItemOpened) string {
+		return "To be done by hand: " + todo(m.GetWorkItem()) + because(m.GetWorkItem().GetError())
+	})
+	on(w, func(m *eventv1.WorkItemResolved) string {
+		i := m.GetWorkItem()
+		if i.GetResolver() == nil {
+			return "Done: " + todo(i) + because(i.GetNote())
+		}
+		return "Done by " + person(i.GetResolver()) + ": " + todo(i) + because(i.GetNote())
+	})
+	on(w, func(m *eventv1.WorkItemDropped) string {
+		return "No longer to be done: " + todo(m.GetWorkItem()) + because(m.GetWorkItem().GetNote())
+	})
+	on(w, func(m *eventv1.ChecklistOpened) string {
+		return checklist(m.GetChecklist()) + " has begun: " + count(int(m.GetChecklist().GetOpenCount()), "open item")
+	})
+	on(w, func(m *eventv1.ChecklistClosed) string { return checklist(m.GetChecklist()) + " is done" })
+	on(w, func(m *eventv1.IntegrationCreated) string {
+		return "Integration " + quoted(m.GetIntegration().GetName()) + " was made" + test(m.GetIntegration())
+	})
+	on(w, func(m *eventv1.IntegrationUpdated) string {
+		return "Integration " + quoted(m.GetIntegration().GetName()) + " was changed or tested" + test(m.GetIntegration())
+	})
+}
+
+func person(p *identityv1.Person) string {
+	return named(p.GetDisplayName(), named(p.GetEmail(), "somebody"))
+}
+
+func user(u *identityv1.User) string {
+	return named(u.GetDisplayName(), named(u.GetUserName(), "somebody"))
+}
+
+func role(r identityv1.Role) string {
+	switch r {
+	case identityv1.Role_ROLE_ADMIN:
+		return "admin"
+	case identityv1.Role_ROLE_IT_ADMIN:
+		return "IT admin"
+	case identityv1.Role_ROLE_RISK_MANAGER:
+		return "risk manager"
+	case identityv1.Role_ROLE_MEMBER:
+		return "member"
+	case identityv1.Role_ROLE_EXTERNAL:
+		return "external"
+	}
+	return "none"
+}
+
+// items names what a request is about.
+func items(r *requestv1.Request) string {
+	names := make([]string, 0, len(r.GetItems()))
+	for _, i := range r.GetItems() {
+		names = append(names, thing(i.GetEntitlementName(), i.GetAppName()))
+	}
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return list(names)
+}
+
+// thing names an entitlement.
+func thing(entitlement, app string) string {
+	return quoted(entitlement) + " in " + named(app, "an app")
+}
+
+func step(name string) string { return "Step " + quoted(name) }
+
+func todo(i *provisioningv1.WorkItem) string {
+	app, who, what := named(i.GetAppName(), "an app"), person(i.GetUser()), "an entitlement"
+	if len(i.GetEntitlementNames()) > 0 {
+		names := make([]string, len(i.GetEntitlementNames()))
+		for n, name := range i.GetEntitlementNames() {
+			names[n] = quoted(name)
+		}
+		what = list(names)
+	}
+	switch i.GetKind() {
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT:
+		return "create an account in " + app + " for " + who + " with " + what
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_ASSIGN:
+		return "give " + who + " " + what + " in " + app
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_UNASSIGN:
+		return "take " + what + " in " + app + " from " + who
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT:
+		return "remove " + who + "'s account in " + app
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_MEND:
+		return "mend what failed in " + app + " for " + who
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET:
+		return "change the shared secret of " + app + ", which " + who + " knew"
+	}
+	return "something in " + app + " for " + who
+}
+
+func checklist(c *provisioningv1.Checklist) string {
+	switch c.GetKind() {
+	case provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING:
+		return person(c.GetUser()) + "'s onboarding"
+	case provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING:
+		return person(c.GetUser()) + "'s offboarding"
+	}
+	return person(c.GetUser()) + "'s checklist"
+}
+
+func test(i *provisioningv1.Integration) string {
+	switch i.GetState() {
+	case provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING:
+		return "; it works"
+	case provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING:
+		return "; its test failed" + because(i.GetStateDetail())
+	}
+	return ""
+}
+
+// fields names changed fields as people would.
+func fields(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	said := make([]string, len(names))
+	for i, n := range names {
+		if of, ok := strings.CutSuffix(n, "_ids"); ok {
+			n = of + "s"
+		}
+		said[i] = strings.ReplaceAll(strings.TrimSuffix(n, "_id"), "_", " ")
+	}
+	return ": " + list(said)
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func until(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return " until " + t.AsTime().Format("2006-01-02 15:04") + " UTC"
+}
+
+func quoted(s string) string { return `"` + s + `"` }
+
+func named(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// lower makes what begins a sentence stand inside one.
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// list joins as people do: a, b and c.
+func list(s []string) string {
+	if len(s) == 0 {
+		return ""
+	}
+	if len(s) == 1 {
+		return s[0]
+	}
+	return strings.Join(s[:len(s)-1], ", ") + " and " + s[len(s)-1]
+}

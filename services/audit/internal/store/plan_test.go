@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	newid "gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/audit/internal/entry"
+	"gatehouse.dev/services/audit/migrations"
+)
+
+// Every list is read by its index, row-level security or not. What may be the
+// whole log is read in its order: a page of a long one costs as much as one of a
+// short one. The few entries about one user or app may be sorted.
+func TestListsUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
+	org, now := newid.New(), time.Now()
+	var users, apps []uuid.UUID
+	for range 50 {
+		users, apps = append(users, newid.New()), append(apps, newid.New())
+	}
+	entries := make([]Entry, 20_000)
+	for i := range entries {
+		entries[i] = Entry{
+			EventID: newid.New(), OrganizationID: org, Aggregate: []string{"grant", "request", "task", "user"}[i%4], Name: "changed",
+			Time: now.Add(time.Duration(i) * time.Second),
+			Facts: entry.Facts{
+				ActorKind: "user", ActorID: users[i%49].String(), UserID: users[i%50], AppID: apps[i%47],
+				RequestIDs: []uuid.UUID{newid.New()}, Summary: "changed", Data: []byte("{}"),
+			},
+		}
+	}
+	err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		if err := Write(ctx, tx, now, entries); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "analyze audit_entry, audit_entry_request")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := &Place{Time: now.Add(10_000 * time.Second), Position: 10_000}
+	for name, c := range map[string]struct {
+		filter Filter
+		after  *Place
+		index  string
+		few    bool
+	}{
+		"all":       {Filter{}, nil, "audit_entry_time", false},
+		"next page": {Filter{}, place, "audit_entry_time", false},
+		"time":      {Filter{Since: now, Before: now.Add(time.Hour)}, nil, "audit_entry_time", false},
+		"event":     {Filter{Aggregate: "grant", Name: "changed"}, place, "audit_entry_event", false},
+		"actor":     {Filter{ActorID: users[0].String(), Before: now.Add(time.Hour)}, nil, "audit_entry_actor", false},
+		"user":      {Filter{UserID: users[0]}, place, "audit_entry_user", true},
+		"app":       {Filter{AppID: apps[0]}, place, "audit_entry_app", true},
+		"request":   {Filter{RequestID: entries[0].RequestIDs[0]}, nil, "audit_entry_request_pkey", true},
+	} {
+		var plan []string
+		err := db.InOrganizationRead(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+			sql, args := listQuery(org, c.filter, c.after, 51)
+			rows, err := tx.Query(ctx, "explain "+sql, args...)
+			if err != nil {
+				return err
+			}
+			plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(plan, "\n")
+		if !strings.Contains(text, c.index) || strings.Contains(text, "Seq Scan") || !c.few && strings.Contains(text, "Sort") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}

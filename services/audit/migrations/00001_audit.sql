@@ -1,0 +1,70 @@
+-- +goose Up
+
+create table audit_entry (
+	position bigint generated always as identity primary key,
+	event_id uuid not null constraint audit_entry_once unique,
+	organization_id uuid not null,
+	aggregate text collate "C" not null,
+	name text collate "C" not null,
+	event_time timestamptz not null,
+	record_time timestamptz not null,
+	actor_kind text not null constraint audit_entry_actor_kind check (actor_kind in ('unspecified', 'user', 'source', 'system', 'service')),
+	actor_id text collate "C" not null,
+	actor_name text not null,
+	user_id uuid,
+	app_id uuid,
+	request_ids uuid[] not null,
+	summary text not null,
+	data json not null
+);
+comment on table audit_entry is 'What happened: one row for each event, only ever added.';
+comment on column audit_entry.position is 'Place in the log. Grows in the order of writing, with gaps.';
+comment on column audit_entry.event_time is 'When it happened, as its owner says. Lists and trails are in this order.';
+comment on column audit_entry.data is 'The whole event. json and not jsonb: it stays to the letter what was written.';
+
+-- Lists are newest first and may be bounded in time: each filter has its index
+-- in that order. Users and apps belong to one organization, so their ids will do.
+create index audit_entry_time on audit_entry (organization_id, event_time, position);
+create index audit_entry_event on audit_entry (organization_id, aggregate, event_time, position);
+create index audit_entry_actor on audit_entry (organization_id, actor_id, event_time, position);
+create index audit_entry_user on audit_entry (user_id, event_time, position) where user_id is not null;
+create index audit_entry_app on audit_entry (app_id, event_time, position) where app_id is not null;
+
+create table audit_entry_request (
+	request_id uuid not null,
+	position bigint not null,
+	organization_id uuid not null,
+	primary key (request_id, position)
+);
+comment on table audit_entry_request is 'Which entries are the trail of which request. Written by the statement that writes the entry.';
+
+create table request_party (
+	request_id uuid not null,
+	user_id uuid not null,
+	organization_id uuid not null,
+	primary key (request_id, user_id)
+);
+comment on table request_party is 'Requesters and beneficiaries, who may read the trail of their request.';
+
+-- The log is append-only, whatever the program says.
+-- +goose StatementBegin
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+	raise exception 'table % is append-only: % refused', tg_table_name, lower(tg_op) using errcode = 'restrict_violation';
+end $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+do $$
+declare t text;
+begin
+	foreach t in array array['audit_entry', 'audit_entry_request', 'request_party'] loop
+		execute format('create trigger append_only before update or delete or truncate on %I for each statement execute function refuse_change()', t);
+		-- Also where a session says that it only replicates.
+		execute format('alter table %I enable always trigger append_only', t);
+		execute format('alter table %I enable row level security', t);
+		execute format('alter table %I force row level security', t);
+		execute format('create policy organization on %I using (organization_id::text = current_setting(''gatehouse.organization_id'', true) or current_setting(''gatehouse.organization_id'', true) = ''*'')', t);
+	end loop;
+end $$;
+-- +goose StatementEnd

@@ -1,0 +1,30 @@
+// Command gateway runs the gateway as a process of its own.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/services/gateway"
+)
+
+func main() { os.Exit(service.Main("gateway", run)) }
+
+func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
+	cfg := gateway.Config{
+		IdentityAddr:     env.Required("GATEHOUSE_IDENTITY_ADDR"),
+		IdentityHTTPAddr: env.Required("GATEHOUSE_IDENTITY_HTTP_ADDR"),
+		RequestAddr:      env.Required("GATEHOUSE_REQUEST_ADDR"),
+		ApprovalAddr:     env.Required("GATEHOUSE_APPROVAL_ADDR"),
+		ProvisioningAddr: env.Required("GATEHOUSE_PROVISIONING_ADDR"),
+		AuditAddr:        env.Required("GATEHOUSE_AUDIT_ADDR"),
+		DevSignIn:        env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
+		ClientTLS:        env.ClientTLS(),
+	}
+	if err := env.Err(); err != nil {
+		return err
+	}
+	return gateway.Run(ctx, cfg, lis, log)
+}

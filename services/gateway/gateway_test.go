@@ -1,0 +1,749 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/proto"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/gateway"
+)
+
+const uuid = "01890000-0000-7000-8000-000000000001"
+
+// A secret is exchanged once, remembered for a moment, and then shown to
+// identity-sync again, which may have revoked it.
+func TestSecretIsTrustedForAMoment(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, secret := range []string{"ghp_admin", "ghs_admin"} {
+		before := w.exchanges()
+		for range 3 {
+			a := w.call("GET", "/v1/me", "", "Authorization", "bearer "+secret)
+			if a.code != http.StatusOK || !strings.Contains(a.body, w.admin.UserID.String()) {
+				t.Fatalf("%d %s", a.code, a.body)
+			}
+		}
+		if n := w.exchanges() - before; n != 1 {
+			t.Errorf("%s was exchanged %d times", secret, n)
+		}
+	}
+	w.set(func() { delete(w.secrets, "ghp_admin") })
+	w.clock.Advance(14 * time.Second)
+	if a := w.call("GET", "/v1/me", "", asAdmin()...); a.code != http.StatusOK {
+		t.Errorf("within the trust time: %d %s", a.code, a.body)
+	}
+	w.clock.Advance(2 * time.Second)
+	a := w.call("GET", "/v1/me", "", asAdmin()...)
+	if reason, _ := a.reason(t); a.code != http.StatusUnauthorized || reason != "TOKEN_INVALID" {
+		t.Errorf("a revoked token: %d %s", a.code, a.body)
+	}
+}
+
+func TestConcurrentCallersShareAnExchange(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if a := w.call("GET", "/v1/me", "", asAdmin()...); a.code != http.StatusOK {
+				t.Errorf("%d %s", a.code, a.body)
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.exchanges(); n > 5 { // those that were too late for the first may ask once more
+		t.Errorf("exchanged %d times", n)
+	}
+}
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	jwt := w.tokens.Mint(w.admin)
+	for _, tt := range []struct {
+		name       string
+		headers    []string
+		want       int
+		wantReason string
+	}{
+		{"API token", []string{"Authorization", "Bearer ghp_admin"}, 200, ""},
+		{"signed token", []string{"Authorization", "Bearer " + jwt}, 200, ""},
+		{"session cookie", []string{"Cookie", "gatehouse_session=ghs_admin"}, 200, ""},
+		{"bearer goes before the cookie", []string{"Authorization", "Bearer nobody", "Cookie", "gatehouse_session=ghs_admin"}, 401, "TOKEN_INVALID"},
+		{"nothing", nil, 401, "TOKEN_MISSING"},
+		{"unknown token", []string{"Authorization", "Bearer ghp_wrong"}, 401, "TOKEN_INVALID"},
+		{"forged signed token", []string{"Authorization", "Bearer " + jwt[:len(jwt)-9] + "AAAAAAAAA"}, 401, "TOKEN_INVALID"},
+		{"another scheme", []string{"Authorization", "Basic Z2g6eA=="}, 401, "TOKEN_INVALID"},
+		{"no token", []string{"Authorization", "Bearer "}, 401, "TOKEN_INVALID"},
+		{"not printable", []string{"Authorization", "Bearer gh\xff"}, 401, "TOKEN_INVALID"},
+		{"two tokens", []string{"Authorization", "Bearer ghp_admin ghp_admin"}, 401, "TOKEN_INVALID"},
+		{"very long", []string{"Authorization", "Bearer " + strings.Repeat("x", 9000)}, 401, "TOKEN_INVALID"},
+		{"longer than any secret", []string{"Authorization", "Bearer " + strings.Repeat("x", 600)}, 401, "TOKEN_INVALID"},
+		{"ended session", []string{"Cookie", "gatehouse_session=ghs_ended"}, 401, "TOKEN_MISSING"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := send(t, "GET", w.url+"/v1/me", nil, tt.headers...)
+			if a.code != tt.want {
+				t.Fatalf("%d %s", a.code, a.body)
+			}
+			if tt.want == http.StatusOK {
+				return
+			}
+			if reason, _ := a.reason(t); reason != tt.wantReason {
+				t.Errorf("reason %s", reason)
+			}
+			if got := a.header.Values("WWW-Authenticate"); !slices.Equal(got, []string{`Bearer realm="gatehouse"`}) {
+				t.Errorf("WWW-Authenticate: %q", got)
+			}
+			if strings.Contains(a.body, "ghp_") || strings.Contains(a.body, jwt[:20]) {
+				t.Errorf("the answer repeats the secret: %s", a.body)
+			}
+		})
+	}
+	t.Run("role", func(t *testing.T) {
+		t.Parallel()
+		member := w.admin
+		member.Role++
+		for member.Role.String() != "CALLER_MEMBER" {
+			member.Role++
+		}
+		a := send(t, "GET", w.url+"/v1/parkedEvents", nil, "Authorization", "Bearer "+w.tokens.Mint(member))
+		if reason, _ := a.reason(t); a.code != http.StatusForbidden || reason != "ROLE_NOT_ALLOWED" {
+			t.Errorf("%d %s", a.code, a.body)
+		}
+	})
+}
+
+// A browser whose session has ended can still see the page to sign in, and
+// forgets the cookie.
+func TestEndedSessionIsNobody(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	a := w.call("GET", "/v1/sessions:devPeople", "", "Cookie", "gatehouse_session=ghs_ended")
+	if a.code != http.StatusOK || !strings.Contains(a.body, "ada") {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+	if c := a.header.Get("Set-Cookie"); !strings.HasPrefix(c, "gatehouse_session=;") || !strings.Contains(c, "Max-Age=0") {
+		t.Errorf("Set-Cookie: %q", c)
+	}
+}
+
+func TestAwayServices(t *testing.T) {
+	t.Parallel()
+	w := start(t, "identity-sync", "approval")
+	jwt := "Bearer " + w.tokens.Mint(w.admin)
+	for _, tt := range []struct{ name, path, auth, service string }{
+		{"exchange", "/v1/apps", "Bearer ghp_admin", "identity-sync"},
+		{"call", "/v1/flows", jwt, ""},
+		{"gathered", "/v1/parkedEvents", jwt, "approval"},
+		{"SCIM", "/scim/v2/Users", "Bearer ghi_x", ""},
+		{"keys", "/.well-known/jwks.json", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := send(t, "GET", w.url+tt.path, nil, "Authorization", tt.auth)
+			if a.code != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" {
+				t.Errorf("%d, Retry-After %q: %s", a.code, a.header.Get("Retry-After"), a.body)
+			}
+			if strings.Contains(a.body, "127.0.0.1") || strings.Contains(a.body, "refused") {
+				t.Errorf("the answer names internals: %s", a.body)
+			}
+			if tt.service != "" && !strings.Contains(a.body, `"`+tt.service+`"`) {
+				t.Errorf("the answer does not name %s: %s", tt.service, a.body)
+			}
+		})
+	}
+	// A session is not lost because identity-sync is away.
+	a := w.call("GET", "/v1/me", "", "Cookie", "gatehouse_session=ghs_admin")
+	if a.code != http.StatusServiceUnavailable || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("%d, Set-Cookie %q", a.code, a.header.Get("Set-Cookie"))
+	}
+}
+
+func TestReady(t *testing.T) {
+	t.Parallel()
+	await := func(w *world, code int, text string) {
+		t.Helper()
+		deadline := time.Now().Add(20 * time.Second)
+		for {
+			a := w.call("GET", "/readyz", "")
+			if a.code == code && strings.Contains(a.body, text) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("/readyz: %d %s", a.code, a.body)
+			}
+		}
+	}
+	await(start(t, "provisioning"), http.StatusServiceUnavailable, "not ready: provisioning\n")
+	w := start(t)
+	await(w, http.StatusOK, "ok")
+	if a := w.call("GET", "/healthz", ""); a.code != http.StatusOK {
+		t.Errorf("/healthz: %d", a.code)
+	}
+	w.call("GET", "/v1/users/"+uuid, "", asAdmin()...)
+	if a := w.call("GET", "/metrics", ""); !strings.Contains(a.body, `http_route="/v1/users/{id}"`) {
+		t.Error("/metrics has no time of the route")
+	}
+}
+
+// What is wrong with a request is said by field, in words of the API.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, tt := range []struct {
+		name, method, path, body string
+		wantReason, wantField    string
+	}{
+		{"unknown field", "POST", "/v1/requests", `{"kindd":"REQUEST_KIND_GRANT"}`, "FIELD_UNKNOWN", "kindd"},
+		{"unknown field with quotes", "POST", "/v1/requests", `{"a\"b":1}`, "FIELD_UNKNOWN", `a"b`},
+		{"unknown nested field", "POST", "/v1/requests:preview", `{"request":{"kind":"REQUEST_KIND_GRANT","foo":1}}`, "FIELD_UNKNOWN", "request.foo"},
+		{"unknown field in a list", "POST", "/v1/flows", `{"flow":{"name":"x","steps":[{"name":"a"},{"nam":"b"}]}}`, "FIELD_UNKNOWN", "flow.steps[1].nam"},
+		{"unknown enum", "POST", "/v1/requests", `{"kind":"GRANTED"}`, "FIELD_INVALID", "kind"},
+		{"unknown enum number", "POST", "/v1/requests", `{"kind":7,"entitlementIds":["` + uuid + `"]}`, "ENUM_DEFINED_ONLY", "kind"},
+		{"unknown enum in a list", "POST", "/v1/flows", `{"flow":{"kinds":["REQUEST_KIND_GRANT","X"]}}`, "FIELD_INVALID", "flow.kinds[1]"},
+		{"text for a list", "POST", "/v1/requests", `{"entitlementIds":"x"}`, "FIELD_INVALID", "entitlement_ids"},
+		{"number for a text", "POST", "/v1/requests", `{"justification":5}`, "FIELD_INVALID", "justification"},
+		{"number in a list of texts", "POST", "/v1/requests", `{"entitlement_ids":["a",5]}`, "FIELD_INVALID", "entitlement_ids[1]"},
+		{"object for a text", "POST", "/v1/requests", `{"justification":{}}`, "FIELD_INVALID", "justification"},
+		{"not a time", "POST", "/v1/requests", `{"until":"tomorrow"}`, "FIELD_INVALID", "until"},
+		{"text for an object", "POST", "/v1/requests:preview", `{"request":"x"}`, "FIELD_INVALID", "request"},
+		{"number too large", "PUT", "/v1/flows/" + uuid, `{"version":99999999999}`, "FIELD_INVALID", "version"},
+		{"fraction for a whole number", "PUT", "/v1/flows/" + uuid, `{"version":1.5}`, "FIELD_INVALID", "version"},
+		{"field twice", "POST", "/v1/requests", `{"justification":"a","justification":"b"}`, "FIELD_DUPLICATE", "justification"},
+		{"field under both names", "POST", "/v1/requests", `{"entitlementIds":[],"entitlement_ids":[]}`, "FIELD_DUPLICATE", "entitlement_ids"},
+		{"not JSON", "POST", "/v1/requests", `{"kind":`, "BODY_INVALID", ""},
+		{"form", "POST", "/v1/requests", `kind=GRANT`, "BODY_INVALID", ""},
+		{"two values", "POST", "/v1/requests", `{} {}`, "BODY_INVALID", ""},
+		{"a list", "POST", "/v1/requests", `[]`, "BODY_INVALID", ""},
+		{"null", "POST", "/v1/requests", `null`, "BODY_INVALID", ""},
+		{"not UTF-8", "POST", "/v1/requests", "{\"justification\":\"\xff\"}", "FIELD_INVALID", "justification"},
+		{"nothing", "POST", "/v1/requests", ``, "INVALID_ARGUMENT", "kind"},
+		{"body of a part", "PATCH", "/v1/apps/" + uuid, `{"nme":"x"}`, "FIELD_UNKNOWN", "app.nme"},
+		{"wrong type in a part", "PATCH", "/v1/apps/" + uuid, `{"name":1}`, "FIELD_INVALID", "app.name"},
+		{"part is no object", "PATCH", "/v1/apps/" + uuid, `"x"`, "FIELD_INVALID", "app"},
+		{"id in the path", "GET", "/v1/users/ada", ``, "INVALID_ARGUMENT", "id"},
+		{"id before a verb", "POST", "/v1/requests/x:cancel", `{}`, "INVALID_ARGUMENT", "id"},
+		{"verb of another method", "GET", "/v1/requests/" + uuid + ":cancel", ``, "INVALID_ARGUMENT", "id"},
+		{"unknown parameter", "GET", "/v1/grants?stat=GRANT_STATE_ACTIVE", ``, "FIELD_UNKNOWN", "stat"},
+		{"unknown enum in a parameter", "GET", "/v1/grants?state=OPEN", ``, "FIELD_INVALID", "state"},
+		{"not a number in a parameter", "GET", "/v1/users?pageSize=ten", ``, "FIELD_INVALID", "page_size"},
+		{"not a time in a parameter", "GET", "/v1/auditEntries?since=now", ``, "FIELD_INVALID", "since"},
+		{"parameter twice", "GET", "/v1/users?query=a&query=b", ``, "FIELD_DUPLICATE", "query"},
+		{"parameter under both names", "GET", "/v1/users?pageSize=1&page_size=2", ``, "FIELD_DUPLICATE", "page_size"},
+		{"parameter out of range", "GET", "/v1/users?pageSize=-1", ``, "INVALID_ARGUMENT", "page_size"},
+		{"parameter where the body has it all", "POST", "/v1/requests?kind=1", `{}`, "FIELD_UNKNOWN", "kind"},
+		{"parameter that is in the path", "GET", "/v1/users/" + uuid + "?id=x", ``, "FIELD_UNKNOWN", "id"},
+		{"parameter that is in the body", "PATCH", "/v1/apps/" + uuid + "?app.name=x", `{}`, "FIELD_UNKNOWN", "app.name"},
+		{"unreadable query", "GET", "/v1/users?query=%zz", ``, "QUERY_INVALID", ""},
+		{"semicolon in the query", "GET", "/v1/users?query=a;b", ``, "QUERY_INVALID", ""},
+		{"gathered page size", "GET", "/v1/parkedEvents?pageSize=-1", ``, "INVALID_ARGUMENT", "page_size"},
+		{"gathered page token", "GET", "/v1/parkedEvents?pageToken=x", ``, "PAGE_TOKEN_INVALID", "page_token"},
+		{"gathered service", "GET", "/v1/parkedEvents?service=mail", ``, "SERVICE_UNKNOWN", "service"},
+		{"replay in no service", "POST", "/v1/parkedEvents/mail/" + uuid + ":replay", `{}`, "SERVICE_UNKNOWN", "service"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var body io.Reader
+			if tt.body != "" {
+				body = strings.NewReader(tt.body)
+			}
+			a := send(t, tt.method, w.url+tt.path, body, asAdmin("Content-Type", "application/x-www-form-urlencoded")...)
+			reason, field := a.reason(t)
+			// Reasons of validation are in the field; the status has the general one.
+			if a.code != http.StatusBadRequest || field != tt.wantField || !strings.Contains(a.body, tt.wantReason) {
+				t.Errorf("%d, reason %s, field %q: %s", a.code, reason, field, a.body)
+			}
+			for _, internal := range []string{"proto:", "proto\u00a0", "syntax error", "gatehouse.request", "gatehouse.approval", "strconv", "line 1", "unexpected token"} {
+				if strings.Contains(a.body, internal) {
+					t.Errorf("the answer says %q: %s", internal, a.body)
+				}
+			}
+		})
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, size := range []int{1<<20 - 18, 2 << 20, 9 << 20} {
+		large := `{"justification":"` + strings.Repeat("x", size) + `"}`
+		for _, path := range []string{"/v1/requests", "/v1/organizations:signUp"} {
+			known := w.call("POST", path, large, asAdmin()...)
+			chunked := send(t, "POST", w.url+path, io.MultiReader(strings.NewReader(large)), asAdmin()...)
+			for _, a := range []answer{known, chunked} {
+				if reason, _ := a.reason(t); a.code != http.StatusRequestEntityTooLarge || reason != "BODY_TOO_LARGE" {
+					t.Errorf("%d bytes to %s: %d %.200s", len(large), path, a.code, a.body)
+				}
+			}
+		}
+	}
+	fits := `{"kind":"REQUEST_KIND_GRANT","entitlementIds":["` + uuid + `"],"justification":"` + strings.Repeat("x", 4000) + `"}`
+	if a := w.call("POST", "/v1/requests", fits, asAdmin()...); a.code != http.StatusOK {
+		t.Errorf("a body that fits: %d %.200s", a.code, a.body)
+	}
+}
+
+func TestRouting(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, tt := range []struct {
+		method, path string
+		want         int
+		wantAllow    string
+	}{
+		{"GET", "/v1/nothing", 404, ""},
+		{"GET", "/v1/", 404, ""},
+		{"GET", "/v1/users/" + uuid + "/", 404, ""},
+		{"GET", "/v1/users/", 404, ""},
+		{"GET", "/nothing", 404, ""},
+		{"POST", "/v1/requests:nothing", 404, ""},
+		{"POST", "/v1/requests/" + uuid + ":nothing", 405, "GET, HEAD, OPTIONS"},
+		{"DELETE", "/v1/users/" + uuid, 405, "GET, HEAD, OPTIONS"},
+		{"DELETE", "/v1/requests", 405, "GET, HEAD, OPTIONS, POST"},
+		{"GET", "/v1/requests:preview", 405, "OPTIONS, POST"},
+		{"PUT", "/openapi.json", 405, "GET, HEAD"},
+		{"GET", "/sign-in", 405, "POST"},
+		{"OPTIONS", "/v1/apps/" + uuid, 204, "GET, HEAD, OPTIONS, PATCH"},
+		{"HEAD", "/v1/me", 200, ""},
+		{"HEAD", "/v1/users/" + uuid, 404, ""},
+		{"HEAD", "/", 200, ""},
+		{"GET", "/openapi.json", 200, ""},
+	} {
+		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
+			t.Parallel()
+			a := send(t, tt.method, w.url+tt.path, nil, asAdmin()...)
+			if a.code != tt.want || a.header.Get("Allow") != tt.wantAllow {
+				t.Errorf("%d, Allow %q: %.200s", a.code, a.header.Get("Allow"), a.body)
+			}
+			if tt.method != "HEAD" && tt.want >= 400 {
+				want := map[int]string{404: "ROUTE_NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}[tt.want]
+				if reason, _ := a.reason(t); reason != want {
+					t.Errorf("reason %s", reason)
+				}
+			}
+			if tt.method == "HEAD" && a.body != "" {
+				t.Errorf("an answer to HEAD has a body: %q", a.body)
+			}
+			for _, h := range []string{"X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy", "Cache-Control"} {
+				if len(a.header.Values(h)) != 1 {
+					t.Errorf("%s: %q", h, a.header.Values(h))
+				}
+			}
+			if h := a.header.Get("Access-Control-Allow-Origin"); h != "" {
+				t.Errorf("other sites may read it: %q", h)
+			}
+		})
+	}
+	// A form must not turn a wrong POST into a GET.
+	if a := w.call("POST", "/v1/users", "a=b", asAdmin("Content-Type", "application/x-www-form-urlencoded")...); a.code != http.StatusMethodNotAllowed {
+		t.Errorf("POST of a form: %d", a.code)
+	}
+	if a := w.call("POST", "/v1/requests", "{}", asAdmin("X-HTTP-Method-Override", "GET")...); a.code != http.StatusBadRequest {
+		t.Errorf("POST with an override: %d", a.code)
+	}
+}
+
+// Every operation of openapi.json arrives at the RPC it describes, at the
+// service that owns it.
+func TestEveryOperationIsRouted(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	arrived := map[string]string{} // method → service
+	serve := func(name string) string {
+		srv := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			method, _ := grpc.MethodFromServerStream(stream)
+			mu.Lock()
+			defer mu.Unlock()
+			arrived[method] = name
+			return status.Error(codes.Unimplemented, "a secret of "+name)
+		}))
+		lis := listen(t)
+		serveGRPC(t, srv, lis)
+		return lis.Addr().String()
+	}
+	url := run(t, gateway.Config{
+		IdentityAddr: serve("identity"), RequestAddr: serve("request"), ApprovalAddr: serve("approval"),
+		ProvisioningAddr: serve("provisioning"), AuditAddr: serve("audit"), IdentityHTTPAddr: "127.0.0.1:1",
+	})
+	var doc struct {
+		Paths map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+			RequestBody any    `json:"requestBody"`
+		}
+	}
+	if err := json.Unmarshal(proto.OpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	operations := 0
+	for path, item := range doc.Paths {
+		for verb, op := range item {
+			operations++
+			p := strings.ReplaceAll(path, "{service}", "approval")
+			for from := strings.IndexByte(p, '{'); from >= 0; from = strings.IndexByte(p, '{') {
+				p = p[:from] + uuid + p[strings.IndexByte(p, '}')+1:]
+			}
+			var body io.Reader
+			if op.RequestBody != nil {
+				body = strings.NewReader("{}")
+			}
+			a := send(t, strings.ToUpper(verb), url+p, body, "Authorization", "Bearer a.b.c")
+			if a.code != http.StatusInternalServerError || strings.Contains(a.body, "secret") {
+				t.Errorf("%s %s: %d %s", verb, path, a.code, a.body)
+			}
+			service, method, _ := strings.Cut(op.OperationID, "_")
+			found := false
+			mu.Lock()
+			for m, name := range arrived {
+				pkg, rest, _ := strings.Cut(strings.TrimPrefix(m, "/gatehouse."), ".v1.")
+				if rest == service+"/"+method {
+					found = pkg == name || pkg == "ops"
+				}
+			}
+			mu.Unlock()
+			if !found {
+				t.Errorf("%s %s did not arrive at %s", verb, path, op.OperationID)
+			}
+		}
+	}
+	if operations < 50 {
+		t.Errorf("openapi.json has only %d operations", operations)
+	}
+}
+
+func TestCrossOrigin(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	cookie := []string{"Cookie", "gatehouse_session=ghs_admin"}
+	for _, tt := range []struct {
+		name, method, path string
+		headers            []string
+		want               int
+	}{
+		{"another site posts", "POST", "/v1/apiTokens", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"another site posts, old browser", "POST", "/v1/apiTokens", []string{"Origin", "https://evil.example"}, 403},
+		{"a sibling site posts", "POST", "/v1/apiTokens", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"another site signs in", "POST", "/sign-in", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"another site signs out", "POST", "/sign-out", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"the page posts", "POST", "/v1/requests:preview", []string{"Sec-Fetch-Site", "same-origin"}, 400},
+		{"another site links", "GET", "/v1/me", []string{"Sec-Fetch-Site", "cross-site"}, 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := send(t, tt.method, w.url+tt.path, strings.NewReader("{}"), append(slices.Clone(cookie), tt.headers...)...)
+			if a.code != tt.want {
+				t.Errorf("%d %s", a.code, a.body)
+			}
+			if tt.want == http.StatusForbidden {
+				if reason, _ := a.reason(t); reason != "CROSS_ORIGIN" {
+					t.Errorf("reason %s", reason)
+				}
+			}
+		})
+	}
+}
+
+func TestSignInAndOut(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}
+	a := w.call("POST", "/sign-in", "user_name=nobody", form...)
+	if a.code != http.StatusSeeOther || a.header.Get("Location") != "/?sign-in=failed" || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("%d to %q", a.code, a.header.Get("Location"))
+	}
+	a = w.call("POST", "/sign-in", "user_name=ada", form...)
+	want := "gatehouse_session=ghs_admin; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax"
+	if a.code != http.StatusSeeOther || a.header.Get("Location") != "/" || a.header.Get("Set-Cookie") != want {
+		t.Errorf("%d to %q, Set-Cookie %q", a.code, a.header.Get("Location"), a.header.Get("Set-Cookie"))
+	}
+	a = w.call("POST", "/sign-in", "user_name=ada", append(form, "X-Forwarded-Proto", "https")...)
+	if got := a.header.Get("Set-Cookie"); !strings.Contains(got, "; Secure") {
+		t.Errorf("behind TLS: Set-Cookie %q", got)
+	}
+	session := []string{"Cookie", "gatehouse_session=ghs_admin"}
+	if a = w.call("GET", "/v1/me", "", session...); a.code != http.StatusOK {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+	a = w.call("POST", "/sign-out", "", session...)
+	if a.code != http.StatusSeeOther || !strings.Contains(a.header.Get("Set-Cookie"), "Max-Age=0") || w.signedOut != 1 {
+		t.Errorf("%d, Set-Cookie %q, signed out %d times", a.code, a.header.Get("Set-Cookie"), w.signedOut)
+	}
+	// Not after the trust time: at once.
+	if a = w.call("GET", "/v1/me", "", session...); a.code != http.StatusUnauthorized {
+		t.Errorf("after signing out: %d", a.code)
+	}
+}
+
+func TestSCIMIsPassedOn(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, tt := range []struct {
+		name         string
+		headers      []string
+		wantLocation string
+	}{
+		{"direct", []string{"Host", "gate.example:8080"}, "http://gate.example:8080/scim/v2/Users/1"},
+		{"behind a proxy", []string{"X-Forwarded-Proto", "https", "X-Forwarded-Host", "gate.example"}, "https://gate.example/scim/v2/Users/1"},
+		{"nonsense", []string{"Host", "gate.example", "X-Forwarded-Proto", "gopher"}, "http://gate.example/scim/v2/Users/1"},
+	} {
+		a := w.call("POST", "/scim/v2/Users?x=1", "{}", append(tt.headers,
+			"Authorization", "Bearer ghi_source", "Cookie", "gatehouse_session=ghs_admin", "X-Forwarded-For", "192.0.2.1",
+			"Connection", "X-Hop", "X-Hop", "1", "Content-Type", "application/scim+json",
+			"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")...)
+		if a.code != http.StatusCreated || a.header.Get("Location") != tt.wantLocation {
+			t.Errorf("%s: %d, Location %q", tt.name, a.code, a.header.Get("Location"))
+		}
+		if got := a.header.Values("Cache-Control"); !slices.Equal(got, []string{"no-store"}) {
+			t.Errorf("Cache-Control: %q", got)
+		}
+		r := w.scim[len(w.scim)-1]
+		if r.URL.String() != "/scim/v2/Users?x=1" || r.Header.Get("Authorization") != "Bearer ghi_source" {
+			t.Errorf("%s, Authorization %q", r.URL, r.Header.Get("Authorization"))
+		}
+		for _, h := range []string{"Cookie", "X-Hop", "Connection"} {
+			if r.Header.Get(h) != "" {
+				t.Errorf("%s went through: %q", h, r.Header.Get(h))
+			}
+		}
+		if got := r.Header.Get("X-Forwarded-For"); got != "192.0.2.1, 127.0.0.1" {
+			t.Errorf("X-Forwarded-For: %q", got)
+		}
+		if got := r.Header.Get("Traceparent"); !strings.Contains(got, "0af7651916cd43dd8448eb211c80319c") || strings.Contains(got, "b7ad6b7169203331") {
+			t.Errorf("traceparent: %q", got)
+		}
+	}
+	if n := w.exchanges(); n != 0 {
+		t.Errorf("the source's token was exchanged")
+	}
+}
+
+// Services see the caller's signed token and the trace, and nothing else that
+// the caller brought.
+func TestWhatServicesSee(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	a := w.call("GET", "/v1/me", "",
+		"Cookie", "gatehouse_session=ghs_admin; other=1",
+		"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"Grpc-Timeout", "1n", "Grpc-Metadata-X-Admin", "1", "X-Custom", "1", "Te", "trailers")
+	if a.code != http.StatusOK {
+		t.Fatalf("%d %s", a.code, a.body)
+	}
+	md := w.lastHead()
+	if got := md.Get("traceparent"); len(got) != 1 || !strings.HasPrefix(got[0], "00-0af7651916cd43dd8448eb211c80319c-") {
+		t.Errorf("traceparent: %q", got)
+	}
+	if got := md.Get("authorization"); len(got) != 1 || strings.Count(got[0], ".") != 2 {
+		t.Errorf("%d authorizations", len(got))
+	}
+	for key, values := range md {
+		if strings.Contains(key, "cookie") || strings.Contains(key, "custom") || strings.Contains(key, "admin") || strings.Contains(strings.Join(values, " "), "ghs_") {
+			t.Errorf("services see %s: %q", key, values)
+		}
+	}
+	for k := range a.header {
+		if strings.HasPrefix(k, "Grpc-") || k == "Trailer" {
+			t.Errorf("the answer has %s", k)
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	a := w.call("POST", "/v1/requests", `{"kind":"REQUEST_KIND_GRANT","entitlementIds":["`+uuid+`"],"justification":"é","until":"`+until+`"}`, asAdmin()...)
+	if a.code != http.StatusOK || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%d %s: %s", a.code, a.header.Get("Content-Type"), a.body)
+	}
+	if r := last[*requestv1.CreateRequestRequest](w); r.GetJustification() != "é" || r.GetUntil().AsTime().Format(time.RFC3339) != until {
+		t.Errorf("%v", r)
+	}
+	// Fields that are not set are there all the same.
+	if !strings.Contains(a.body, `"id":""`) || !strings.Contains(a.body, `"items":[]`) {
+		t.Errorf("%s", a.body)
+	}
+	// Only the fields in the body are meant.
+	w.call("PATCH", "/v1/apps/"+uuid, `{"name":"x","description":""}`, asAdmin()...)
+	r := last[*requestv1.UpdateAppRequest](w)
+	paths := slices.Sorted(slices.Values(r.GetUpdateMask().GetPaths()))
+	if d := cmp.Diff([]string{"description", "name"}, paths); d != "" || r.GetApp().GetId() != uuid {
+		t.Errorf("%v", r)
+	}
+	w.call("PATCH", "/v1/apps/"+uuid+"?updateMask=name,owner_id", `{"name":"x"}`, asAdmin()...)
+	if d := cmp.Diff([]string{"name", "owner_id"}, last[*requestv1.UpdateAppRequest](w).GetUpdateMask().GetPaths()); d != "" {
+		t.Error(d)
+	}
+	w.call("GET", "/v1/users?page_size=7&query=a%20b&state=USER_STATE_ACTIVE", "", asAdmin()...)
+	if r := last[*identityv1.ListUsersRequest](w); r.GetPageSize() != 7 || r.GetQuery() != "a b" {
+		t.Errorf("%v", r)
+	}
+	// A service's own words are passed on.
+	a = w.call("GET", "/v1/users/"+uuid, "", asAdmin()...)
+	if reason, _ := a.reason(t); a.code != http.StatusNotFound || reason != "USER_NOT_FOUND" || a.status(t).Message != "there is no such user" {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+	a = w.call("POST", "/v1/requests/"+uuid+":cancel", "{}", asAdmin()...)
+	if a.code != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "2" {
+		t.Errorf("%d, Retry-After %q", a.code, a.header.Get("Retry-After"))
+	}
+	a = w.call("GET", "/v1/organization", "", asAdmin("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")...)
+	if a.code != http.StatusInternalServerError || strings.Contains(a.body, "secret") || !strings.Contains(a.body, "0af7651916cd43dd8448eb211c80319c") {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+	// A service that does not have a method is a fault of ours.
+	a = w.call("GET", "/v1/grants", "", asAdmin()...)
+	if reason, _ := a.reason(t); a.code != http.StatusInternalServerError || reason != "INTERNAL" {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+}
+
+func TestDownloads(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	report := "/v1/requests/" + uuid + "/report"
+	for _, tt := range []struct{ path, wantKind, wantName string }{
+		{"/v1/checklists:export", "text/csv; charset=utf-8", "checklists.csv"},
+		{report, "application/json", "request-report.json"},
+		{report + "?format=csv", "text/csv", "request-report.csv"},
+		{report + "?format=pdf", "application/pdf", "request-report.pdf"},
+		{report + "?format=xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "request-report.xlsx"},
+	} {
+		a := w.call("GET", tt.path, "", asAdmin()...)
+		if a.code != http.StatusOK || a.header.Get("Content-Type") != tt.wantKind || a.header.Get("Content-Disposition") != `attachment; filename="`+tt.wantName+`"` {
+			t.Errorf("%s: %d %q %q", tt.path, a.code, a.header.Get("Content-Type"), a.header.Get("Content-Disposition"))
+		}
+	}
+	if a := w.call("GET", report+"?format=doc", "", asAdmin()...); a.code != http.StatusBadRequest || a.header.Get("Content-Disposition") != "" {
+		t.Errorf("an error is saved as %q", a.header.Get("Content-Disposition"))
+	}
+}
+
+func TestParkedEventsAreGathered(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	var all []string
+	for _, s := range []struct {
+		name string
+		n    int
+	}{{"request", 2}, {"approval", 0}, {"provisioning", 3}, {"audit", 1}} {
+		for range s.n {
+			e := &opsv1.ParkedEvent{Service: s.name, EventId: id.New().String()}
+			w.parked[s.name] = append(w.parked[s.name], e)
+			all = append(all, e.GetEventId())
+		}
+	}
+	list := func(query string) (ids []string, next string) {
+		t.Helper()
+		a := w.call("GET", "/v1/parkedEvents?"+query, "", asAdmin()...)
+		var out struct {
+			ParkedEvents  []struct{ EventID string }
+			NextPageToken string
+		}
+		if err := json.Unmarshal([]byte(a.body), &out); a.code != http.StatusOK || err != nil {
+			t.Fatalf("%d %s", a.code, a.body)
+		}
+		for _, e := range out.ParkedEvents {
+			ids = append(ids, e.EventID)
+		}
+		return ids, out.NextPageToken
+	}
+	for size := 1; size <= 7; size++ {
+		var got []string
+		token := ""
+		for range 10 {
+			ids, next := list(fmt.Sprintf("pageSize=%d&pageToken=%s", size, token))
+			if len(ids) > size {
+				t.Errorf("%d events in a page of %d", len(ids), size)
+			}
+			got = append(got, ids...)
+			if token = next; token == "" {
+				break
+			}
+		}
+		if d := cmp.Diff(all, got); d != "" || token != "" {
+			t.Errorf("in pages of %d: %s", size, d)
+		}
+	}
+	if ids, _ := list(""); len(ids) != len(all) {
+		t.Errorf("all at once: %d", len(ids))
+	}
+	ids, next := list("service=provisioning&pageSize=2")
+	rest, end := list("service=provisioning&pageSize=2&pageToken=" + next)
+	if d := cmp.Diff(all[2:5], append(ids, rest...)); d != "" || end != "" {
+		t.Errorf("of one service: %s", d)
+	}
+	// A token of one list is none of another.
+	if a := w.call("GET", "/v1/parkedEvents?service=audit&pageToken="+next, "", asAdmin()...); a.code != http.StatusBadRequest {
+		t.Errorf("another list's token: %d", a.code)
+	}
+	if a := w.call("POST", "/v1/parkedEvents/provisioning/"+all[3]+":replay", "{}", asAdmin()...); a.code != http.StatusOK {
+		t.Errorf("replay: %d %s", a.code, a.body)
+	}
+	if d := cmp.Diff([]string{"provisioning " + all[3]}, w.replayed); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for path, kind := range map[string]string{
+		"/": "text/html; charset=utf-8", "/app.js": "text/javascript; charset=utf-8", "/style.css": "text/css; charset=utf-8",
+		"/icon.svg": "image/svg+xml", "/openapi.json": "application/json", "/page.json": "application/json",
+	} {
+		a := w.call("GET", path, "")
+		if a.code != http.StatusOK || a.header.Get("Content-Type") != kind || a.body == "" {
+			t.Errorf("%s: %d %s", path, a.code, a.header.Get("Content-Type"))
+		}
+		if p := a.header.Get("Content-Security-Policy"); !strings.Contains(p, "script-src 'self'") || strings.Contains(p, "unsafe") {
+			t.Errorf("%s: policy %q", path, p)
+		}
+		if again := w.call("GET", path, "", "If-None-Match", a.header.Get("Etag")); again.code != http.StatusNotModified {
+			t.Errorf("%s again: %d", path, again.code)
+		}
+	}
+	if a := w.call("GET", "/openapi.json", ""); a.body != string(proto.OpenAPI) {
+		t.Error("openapi.json is not the document")
+	}
+	if a := w.call("GET", "/page.json", ""); a.body != `{"devSignIn":true}` {
+		t.Errorf("%s", a.body)
+	}
+	// Where the development sign-in is off, there is no such form.
+	off := run(t, gateway.Config{
+		IdentityAddr: "127.0.0.1:1", RequestAddr: "127.0.0.1:1", ApprovalAddr: "127.0.0.1:1",
+		ProvisioningAddr: "127.0.0.1:1", AuditAddr: "127.0.0.1:1", IdentityHTTPAddr: "127.0.0.1:1",
+	})
+	if a := send(t, "POST", off+"/sign-in", strings.NewReader("user_name=ada")); a.code != http.StatusNotFound {
+		t.Errorf("sign-in where it is off: %d", a.code)
+	}
+}
+
+func TestAddressMustMakeSense(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := gateway.Run(ctx, gateway.Config{IdentityAddr: "\x00"}, service.Listeners{}, nil)
+	if err == nil || !strings.Contains(err.Error(), "identity-sync") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,161 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/clock"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+)
+
+const (
+	// sessionCookie holds a browser's session token.
+	sessionCookie = "gatehouse_session"
+	// trust is how long an exchanged token is used before its secret is shown
+	// to identity-sync again: how long a revoked secret may still work.
+	trust = 15 * time.Second
+	// maxTrusted bounds the secrets remembered.
+	maxTrusted = 10_000
+)
+
+// authenticator turns secrets into signed tokens, remembering them for a
+// moment. Secrets are remembered by their hash only.
+type authenticator struct {
+	client identityv1.TokenServiceClient
+	clock  clock.Clock
+	flight singleflight.Group
+
+	mu      sync.Mutex
+	trusted map[[sha256.Size]byte]trustedToken
+}
+
+type trustedToken struct {
+	jwt   string
+	until time.Time
+}
+
+func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock) *authenticator {
+	return &authenticator{client: c, clock: clk, trusted: map[[sha256.Size]byte]trustedToken{}}
+}
+
+// wrap puts the caller's signed token in place of what the caller brought. A
+// caller without anything goes through as nobody. So does a browser whose
+// session has ended: it did not choose to send the cookie, and must be able to
+// see the page on which to sign in.
+func (a *authenticator) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secret, fromCookie, err := credential(r)
+		token := ""
+		if err == nil && secret != "" {
+			token, err = a.exchange(r.Context(), secret)
+		}
+		if fromCookie && status.Code(err) == codes.Unauthenticated {
+			setCookie(w, r, "", -1)
+			err = nil
+		}
+		if err != nil {
+			send(w, r, err)
+			return
+		}
+		r.Header.Del("Cookie")
+		r.Header.Del("Authorization")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// maxSecret bounds what is taken for a secret or a signed token, in bytes.
+const maxSecret = 8192
+
+// credential is what the caller brought: a bearer token, else a session cookie,
+// else nothing.
+func credential(r *http.Request) (secret string, fromCookie bool, err error) {
+	if r.Header.Get("Authorization") == "" {
+		c, err := r.Cookie(sessionCookie)
+		if err != nil || len(c.Value) > maxSecret {
+			return "", false, nil //nolint:nilerr // no cookie is no fault
+		}
+		return c.Value, true, nil
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	// What is not printable could not be sent on, and is no token of ours.
+	bad := strings.IndexFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) >= 0
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxSecret || bad {
+		return "", false, apierr.Unauthenticated("TOKEN_INVALID", "the Authorization header is not a bearer token")
+	}
+	return token, false, nil
+}
+
+// exchange gives the signed token for a secret. A signed token stays as it is;
+// the services verify it.
+func (a *authenticator) exchange(ctx context.Context, secret string) (string, error) {
+	if strings.Count(secret, ".") == 2 {
+		return secret, nil
+	}
+	key := sha256.Sum256([]byte(secret))
+	now := a.clock.Now()
+	a.mu.Lock()
+	t, ok := a.trusted[key]
+	a.mu.Unlock()
+	if ok && now.Before(t.until) {
+		return t.jwt, nil
+	}
+	v, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
+		// One caller giving up must not fail the others who wait for the same.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		r, err := a.client.ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret})
+		if err != nil {
+			return nil, err
+		}
+		until := now.Add(trust)
+		// Used up well before it ends, so that no service finds it ended.
+		if end := r.GetExpireTime().AsTime().Add(-time.Minute); end.Before(until) {
+			until = end
+		}
+		a.remember(key, trustedToken{jwt: r.GetAccessToken(), until: until}, now)
+		return r.GetAccessToken(), nil
+	})
+	if err != nil {
+		if c := status.Code(err); c == codes.InvalidArgument || c == codes.Unauthenticated || c == codes.NotFound {
+			return "", apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
+		}
+		return "", apierr.Unavailable(apierr.ReasonUnavailable, err).With("service", "identity-sync")
+	}
+	return v.(string), nil
+}
+
+func (a *authenticator) remember(key [sha256.Size]byte, t trustedToken, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.trusted) >= maxTrusted {
+		for k, v := range a.trusted {
+			if !now.Before(v.until) {
+				delete(a.trusted, k)
+			}
+		}
+		if len(a.trusted) >= maxTrusted {
+			clear(a.trusted)
+		}
+	}
+	a.trusted[key] = t
+}
+
+// forget ends the trust in a secret here, at sign-out.
+func (a *authenticator) forget(secret string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.trusted, sha256.Sum256([]byte(secret)))
+}

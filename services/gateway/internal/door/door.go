@@ -1,0 +1,199 @@
+// Package door is the handler of the public door: it routes, signs in and
+// translates, and knows nothing of what requests mean.
+//
+// Every answer to a program is JSON of the form google.rpc.Status, with
+// details, except on /scim/v2 and /oauth2, whose standards have forms of their
+// own. No answer shows an internal error.
+package door
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/telemetry"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// Backends are the services behind the door.
+type Backends struct {
+	Identity, Request, Approval, Provisioning, Audit grpc.ClientConnInterface
+	// IdentityHTTP is the address of identity-sync's HTTP server, host:port.
+	IdentityHTTP string
+}
+
+// byName lists the gRPC backends under the names that services have.
+func (b Backends) byName() []namedConn {
+	return []namedConn{
+		{"identity-sync", b.Identity},
+		{"request", b.Request},
+		{"approval", b.Approval},
+		{"provisioning", b.Provisioning},
+		{"audit", b.Audit},
+	}
+}
+
+// listeners lists those that listen to events, and so may park one.
+func (b Backends) listeners() []namedConn {
+	return slices.DeleteFunc(b.byName(), func(c namedConn) bool { return c.name == "identity-sync" })
+}
+
+type namedConn struct {
+	name string
+	conn grpc.ClientConnInterface
+}
+
+// Options are what else the door needs.
+type Options struct {
+	// DevSignIn offers the development sign-in.
+	DevSignIn bool
+	// Clock says how old an exchanged token is; the system's if nil.
+	Clock     clock.Clock
+	Telemetry *telemetry.Telemetry
+	// Log is discarded if nil.
+	Log *slog.Logger
+}
+
+// Door is the public door.
+type Door struct {
+	http.Handler
+	backends Backends
+	close    func()
+}
+
+// New makes the door. ctx bounds the life of its connections' streams.
+func New(ctx context.Context, b Backends, o Options) (*Door, error) {
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	rest := newREST(o.Log)
+	register := []struct {
+		conn grpc.ClientConnInterface
+		f    func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error
+	}{
+		{b.Identity, with(identityv1.NewOrganizationServiceClient, identityv1.RegisterOrganizationServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewUserServiceClient, identityv1.RegisterUserServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewGroupServiceClient, identityv1.RegisterGroupServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewSourceServiceClient, identityv1.RegisterSourceServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewApiTokenServiceClient, identityv1.RegisterApiTokenServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient)},
+		{b.Request, with(requestv1.NewAppServiceClient, requestv1.RegisterAppServiceHandlerClient)},
+		{b.Request, with(requestv1.NewRequestServiceClient, requestv1.RegisterRequestServiceHandlerClient)},
+		{b.Approval, with(approvalv1.NewFlowServiceClient, approvalv1.RegisterFlowServiceHandlerClient)},
+		{b.Approval, with(approvalv1.NewTaskServiceClient, approvalv1.RegisterTaskServiceHandlerClient)},
+		{b.Provisioning, with(provisioningv1.NewIntegrationServiceClient, provisioningv1.RegisterIntegrationServiceHandlerClient)},
+		{b.Provisioning, with(provisioningv1.NewGrantServiceClient, provisioningv1.RegisterGrantServiceHandlerClient)},
+		{b.Provisioning, with(provisioningv1.NewAccountServiceClient, provisioningv1.RegisterAccountServiceHandlerClient)},
+		{b.Provisioning, with(provisioningv1.NewWorkItemServiceClient, provisioningv1.RegisterWorkItemServiceHandlerClient)},
+		{b.Provisioning, with(provisioningv1.NewChecklistServiceClient, provisioningv1.RegisterChecklistServiceHandlerClient)},
+		{b.Audit, with(auditv1.NewAuditServiceClient, auditv1.RegisterAuditServiceHandlerClient)},
+	}
+	for _, r := range register {
+		if err := r.f(ctx, rest, r.conn); err != nil {
+			return nil, fmt.Errorf("register routes: %w", err)
+		}
+	}
+	parked := gatherer{services: b.listeners()}
+	if err := opsv1.RegisterParkedEventServiceHandlerClient(ctx, rest, parked); err != nil {
+		return nil, fmt.Errorf("register routes: %w", err)
+	}
+
+	routes := newRoutes()
+	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock)
+	sessions := sessions{client: identityv1.NewSessionServiceClient(b.Identity), auth: auth, dev: o.DevSignIn}
+	identity := newIdentityProxy(b.IdentityHTTP, o.Telemetry, o.Log)
+
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", auth.wrap(screen(routes, rest)))
+	mux.Handle("/scim/v2/", identity)
+	mux.Handle("/oauth2/token", identity)
+	mux.Handle("/.well-known/jwks.json", identity)
+	mux.HandleFunc("/sign-in", onlyPost(sessions.signIn))
+	mux.HandleFunc("/sign-out", onlyPost(sessions.signOut))
+	page, err := newPage(o.DevSignIn)
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/", page)
+
+	// Browsers send the session cookie along whoever makes them do so; what
+	// another site makes them send is not what the person asked for.
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		send(w, r, apierr.Denied("CROSS_ORIGIN", "another site may not send this request"))
+	}))
+	handler, err := observe(o.Telemetry, routes, headers(sameOrigin.Handler(mux)))
+	if err != nil {
+		return nil, err
+	}
+	return &Door{Handler: handler, backends: b, close: identity.Transport.(*http.Transport).CloseIdleConnections}, nil
+}
+
+// Close releases connections that the door made itself.
+func (d *Door) Close() { d.close() }
+
+// with binds a generated registration to its client.
+func with[C any](client func(grpc.ClientConnInterface) C, register func(context.Context, *runtime.ServeMux, C) error) func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error {
+	return func(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
+		return register(ctx, mux, client(conn))
+	}
+}
+
+// Ready says whether every service behind the door is. The error begins with
+// the name of one that is not.
+func (d *Door) Ready(ctx context.Context) error {
+	for _, b := range d.backends.byName() {
+		r, err := healthpb.NewHealthClient(b.conn).Check(ctx, &healthpb.HealthCheckRequest{})
+		if err != nil {
+			return fmt.Errorf("%s: ask for its health: %w", b.name, err)
+		}
+		if r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			return fmt.Errorf("%s: is %s", b.name, r.GetStatus())
+		}
+	}
+	return nil
+}
+
+// standing are the headers that every answer has.
+var standing = map[string]string{
+	"X-Content-Type-Options":  "nosniff",
+	"Referrer-Policy":         "no-referrer",
+	"X-Frame-Options":         "DENY",
+	"Cache-Control":           "no-store",
+	"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for k, v := range standing {
+			w.Header().Set(k, v)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func onlyPost(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			methodNotAllowed(w, r, http.MethodPost)
+			return
+		}
+		next(w, r)
+	}
+}

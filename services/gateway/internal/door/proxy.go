@@ -1,0 +1,81 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"gatehouse.dev/libs/telemetry"
+)
+
+// newIdentityProxy passes on what identity-sync serves over HTTP itself: SCIM,
+// the token endpoint and its keys. Tokens there are verified there.
+func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Scheme = "http"
+			p.Out.URL.Host = addr
+			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+			p.SetXForwarded()
+			// What SCIM's locations are made of.
+			p.Out.Header.Set("X-Forwarded-Proto", outsideScheme(p.In))
+			p.Out.Header.Set("X-Forwarded-Host", outsideHost(p.In))
+			p.Out.Header.Del("Cookie") // the browser's session is not for SCIM
+			t.Propagator().Inject(p.In.Context(), propagation.HeaderCarrier(p.Out.Header))
+		},
+		ModifyResponse: func(r *http.Response) error {
+			for k := range standing { // the door has set them
+				r.Header.Del(k)
+			}
+			return nil
+		},
+		Transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			MaxIdleConnsPerHost:   64,
+			IdleConnTimeout:       90 * time.Second,
+			ResponseHeaderTimeout: 60 * time.Second,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if !errors.Is(err, context.Canceled) { // the caller went away
+				log.WarnContext(r.Context(), "Identity-sync does not answer", "error", err, "trace_id", traceID(r.Context()))
+			}
+			kind, body := "application/json", `{"error":"temporarily_unavailable"}`
+			if strings.HasPrefix(r.URL.Path, "/scim/") {
+				kind = "application/scim+json"
+				body = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"503","detail":"temporarily unavailable, please try again"}`
+			}
+			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Content-Type", kind)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(body))
+		},
+	}
+}
+
+// outsideScheme and outsideHost are how the caller sees the door. A proxy in
+// front says so in X-Forwarded-Proto and -Host. A caller who makes them up gets
+// answers with made-up links, and nobody else does: nothing is cached.
+func outsideScheme(r *http.Request) string {
+	switch p := r.Header.Get("X-Forwarded-Proto"); {
+	case p == "http", p == "https":
+		return p
+	case r.TLS != nil:
+		return "https"
+	}
+	return "http"
+}
+
+func outsideHost(r *http.Request) string {
+	if h := r.Header.Get("X-Forwarded-Host"); h != "" {
+		return h
+	}
+	return r.Host
+}

@@ -1,0 +1,168 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/genproto/googleapis/api/httpbody"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/apierr"
+)
+
+// newREST makes the REST side, without routes yet. It stands behind screen.
+func newREST(log *slog.Logger) *runtime.ServeMux {
+	nothing := func(string) (string, bool) { return "", false }
+	return runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{
+			MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true},
+			// A misspelt field must not be taken for a missing one.
+			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
+		}}),
+		runtime.WithErrorHandler(errorHandler{log}.write),
+		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, _ int) {
+			notFound(w, r)
+		}),
+		runtime.WithForwardResponseOption(nameDownload),
+		// The bearer token and the trace travel by themselves; no other header
+		// is the services' business, and none of theirs the caller's.
+		runtime.WithIncomingHeaderMatcher(nothing),
+		runtime.WithOutgoingHeaderMatcher(nothing),
+		runtime.WithOutgoingTrailerMatcher(nothing),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+	)
+}
+
+type errorHandler struct{ log *slog.Logger }
+
+// write answers with the error of a call, or of reading the request. What
+// services say in Gatehouse's own words is passed on as it is; of anything
+// else nothing is shown.
+func (h errorHandler) write(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	var routing *runtime.HTTPStatusError
+	if errors.As(err, &routing) {
+		send(w, r, apierr.New(codes.InvalidArgument, "PATH_INVALID", "the path cannot be read"))
+		return
+	}
+	st := status.Convert(err)
+	if _, ok := reasonOf(st); ok {
+		sendStatus(w, st)
+		return
+	}
+	if a, ok := ctx.Value(askedKey{}).(asked); ok && st.Code() == codes.InvalidArgument {
+		send(w, r, a.explainBody())
+		return
+	}
+	out := apierr.FromStatus(st)
+	if out.Code != codes.Canceled {
+		method, _ := runtime.RPCMethod(ctx)
+		h.log.WarnContext(ctx, "Service gave no proper answer", "method", method, "code", st.Code().String(), "error", err, "trace_id", traceID(ctx))
+	}
+	send(w, r, out)
+}
+
+// reasonOf is the reason in a status that a Gatehouse service sent.
+func reasonOf(st *status.Status) (string, bool) {
+	for _, d := range st.Details() {
+		if d, ok := d.(*errdetails.ErrorInfo); ok && d.GetDomain() == apierr.Domain {
+			return d.GetReason(), true
+		}
+	}
+	return "", false
+}
+
+// Reasons that have an HTTP status of their own, which gRPC has no code for.
+const (
+	reasonBodyTooLarge     = "BODY_TOO_LARGE"
+	reasonMethodNotAllowed = "METHOD_NOT_ALLOWED"
+)
+
+// send answers with an error.
+func send(w http.ResponseWriter, r *http.Request, err error) {
+	sendStatus(w, apierr.StatusWithTrace(err, traceID(r.Context())))
+}
+
+// sendStatus answers with a status, in the one form that errors have here.
+func sendStatus(w http.ResponseWriter, st *status.Status) {
+	code := runtime.HTTPStatusFromCode(st.Code())
+	switch reason, _ := reasonOf(st); reason {
+	case reasonBodyTooLarge:
+		code = http.StatusRequestEntityTooLarge
+	case reasonMethodNotAllowed:
+		code = http.StatusMethodNotAllowed
+	}
+	h := w.Header()
+	if code == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="gatehouse"`)
+	}
+	for _, d := range st.Details() {
+		if d, ok := d.(*errdetails.RetryInfo); ok {
+			h.Set("Retry-After", itoa(int(math.Ceil(d.GetRetryDelay().AsDuration().Seconds()))))
+		}
+	}
+	b, err := protojson.Marshal(st.Proto())
+	if err != nil {
+		code, b = http.StatusInternalServerError, []byte(`{"code":13,"message":"internal error"}`)
+	}
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(b)
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	send(w, r, apierr.NotFound("ROUTE_NOT_FOUND", "there is nothing at %s", r.URL.Path))
+}
+
+func methodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
+	send(w, r, apierr.New(codes.Unimplemented, reasonMethodNotAllowed, "%s is not possible here, only %s", r.Method, allow))
+}
+
+func traceID(ctx context.Context) string {
+	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
+		return sc.TraceID().String()
+	}
+	return ""
+}
+
+// nameDownload gives a file answered as HttpBody a name, so that it is saved.
+func nameDownload(ctx context.Context, w http.ResponseWriter, msg proto.Message) error {
+	body, ok := msg.(*httpbody.HttpBody)
+	if !ok {
+		return nil
+	}
+	ext := map[string]string{
+		"text/csv": "csv", "application/pdf": "pdf", "application/json": "json",
+		"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+	}
+	kind, _, err := mime.ParseMediaType(body.GetContentType())
+	if err != nil || ext[kind] == "" {
+		return nil //nolint:nilerr // shown rather than saved
+	}
+	name := "export"
+	if m, ok := runtime.RPCMethod(ctx); ok {
+		switch path.Base(m) {
+		case "ExportChecklists":
+			name = "checklists"
+		case "GetRequestReport":
+			name = "request-report"
+		}
+	}
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+"."+ext[kind]+`"`)
+	return nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

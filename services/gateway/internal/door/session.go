@@ -1,0 +1,63 @@
+package door
+
+import (
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+)
+
+// sessions signs browsers in and out. The development sign-in is the only way
+// in so far; an OpenID Connect sign-in will set the same cookie.
+type sessions struct {
+	client identityv1.SessionServiceClient
+	auth   *authenticator
+	dev    bool
+}
+
+// signIn takes the page's form, sets the cookie and goes back to the page,
+// which says so if that did not work.
+func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
+	if !s.dev {
+		notFound(w, r)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 4096)
+	resp, err := s.client.DevSignIn(r.Context(), &identityv1.DevSignInRequest{UserName: r.PostFormValue("user_name")})
+	if err != nil {
+		http.Redirect(w, r, "/?sign-in=failed", http.StatusSeeOther)
+		return
+	}
+	setCookie(w, r, resp.GetToken(), 12*time.Hour)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// signOut ends the session and takes the cookie back.
+func (s sessions) signOut(w http.ResponseWriter, r *http.Request) {
+	if c, err := r.Cookie(sessionCookie); err == nil && c.Value != "" {
+		if token, err := s.auth.exchange(r.Context(), c.Value); err == nil {
+			ctx := metadata.AppendToOutgoingContext(r.Context(), "authorization", "Bearer "+token)
+			// A session that cannot be ended now ends by itself; the browser
+			// forgets it in any case.
+			_, _ = s.client.SignOut(ctx, &identityv1.SignOutRequest{})
+		}
+		s.auth.forget(c.Value)
+	}
+	setCookie(w, r, "", -1)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// setCookie gives the browser a session, or takes it back if life is negative.
+func setCookie(w http.ResponseWriter, r *http.Request, value string, life time.Duration) {
+	age := int(life.Seconds())
+	if life < 0 {
+		age = -1
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: value, Path: "/", MaxAge: age,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: outsideScheme(r) == "https",
+	})
+}

@@ -1,0 +1,33 @@
+// Command identity-sync runs identity-sync as a process of its own.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/secretbox"
+	"gatehouse.dev/libs/service"
+	identitysync "gatehouse.dev/services/identity-sync"
+)
+
+func main() { os.Exit(service.Main(identitysync.Name, run)) }
+
+func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
+	cfg := identitysync.Config{
+		Config:      backend.FromEnv(env),
+		AllowSignUp: env.Bool("GATEHOUSE_ALLOW_SIGN_UP", false),
+		DevSignIn:   env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
+	}
+	key := env.Required("GATEHOUSE_ENCRYPTION_KEY")
+	if err := env.Err(); err != nil {
+		return err
+	}
+	var err error
+	if cfg.EncryptionKey, err = secretbox.ParseKey(key); err != nil {
+		return fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
+	}
+	return identitysync.Run(ctx, cfg, lis, log)
+}

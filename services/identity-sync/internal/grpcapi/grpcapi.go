@@ -1,0 +1,362 @@
+// Package grpcapi is identity-sync's gRPC API: it reads a request, makes one
+// call of the store, and writes the answer. Who may call what is declared in
+// the protos and enforced before; so are the rules on single fields.
+package grpcapi
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/exchange"
+	"gatehouse.dev/services/identity-sync/internal/keyring"
+	"gatehouse.dev/services/identity-sync/internal/secret"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+const (
+	// sessionLifetime is how long a session lasts, used or not.
+	sessionLifetime = 12 * time.Hour
+	// devPeople is how many people the development sign-in shows.
+	devPeople = 200
+)
+
+// Config is what the API stands on.
+type Config struct {
+	Store     *store.Store
+	Exchanger exchange.Exchanger
+	Ring      *keyring.Ring
+	// AllowSignUp lets anybody make an organization.
+	AllowSignUp bool
+	// DevSignIn lets anybody sign in as anybody.
+	DevSignIn bool
+}
+
+// Server serves every RPC of gatehouse.identity.v1.
+type Server struct {
+	identityv1.UnimplementedOrganizationServiceServer
+	identityv1.UnimplementedUserServiceServer
+	identityv1.UnimplementedGroupServiceServer
+	identityv1.UnimplementedSourceServiceServer
+	identityv1.UnimplementedApiTokenServiceServer
+	identityv1.UnimplementedSessionServiceServer
+	identityv1.UnimplementedTokenServiceServer
+
+	cfg Config
+}
+
+// Register puts the API on a server.
+func Register(s *grpc.Server, cfg Config) {
+	srv := &Server{cfg: cfg}
+	identityv1.RegisterOrganizationServiceServer(s, srv)
+	identityv1.RegisterUserServiceServer(s, srv)
+	identityv1.RegisterGroupServiceServer(s, srv)
+	identityv1.RegisterSourceServiceServer(s, srv)
+	identityv1.RegisterApiTokenServiceServer(s, srv)
+	identityv1.RegisterSessionServiceServer(s, srv)
+	identityv1.RegisterTokenServiceServer(s, srv)
+}
+
+// name reads a name: something to see, and nothing that no column takes.
+func name(field, value string) (string, error) {
+	switch value = strings.TrimSpace(value); {
+	case value == "":
+		return "", apierr.InvalidField(field, "BLANK", "%s must not be blank", field)
+	case strings.ContainsRune(value, 0):
+		return "", errNUL(field)
+	}
+	return value, nil
+}
+
+func errNUL(field string) error {
+	return apierr.InvalidField(field, "INVALID_TEXT", "%s must not contain U+0000", field)
+}
+
+// search reads a text to look for.
+func search(field, value string) (string, error) {
+	if strings.ContainsRune(value, 0) {
+		return "", errNUL(field)
+	}
+	return value, nil
+}
+
+// SignUp makes an organization and signs its first admin in.
+func (s *Server) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*identityv1.SignUpResponse, error) {
+	if !s.cfg.AllowSignUp {
+		return nil, apierr.Precondition("SIGN_UP_CLOSED", "sign-up is closed here: ask an admin to let you in")
+	}
+	organization, err := name("organization_name", req.GetOrganizationName())
+	if err != nil {
+		return nil, err
+	}
+	display, err := name("display_name", req.GetDisplayName())
+	if err != nil {
+		return nil, err
+	}
+	email, err := name("email", req.GetEmail())
+	if err != nil {
+		return nil, err
+	}
+	token, hash := secret.New(secret.Session)
+	o, u, err := s.cfg.Store.SignUp(ctx, store.SignUp{
+		OrganizationName: organization, Email: email, DisplayName: display, Session: hash, Lifetime: sessionLifetime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.SignUpResponse{Organization: o.Proto(), User: u.Proto(), Token: token}, nil
+}
+
+// GetOrganization shows the caller's organization.
+func (s *Server) GetOrganization(ctx context.Context, _ *identityv1.GetOrganizationRequest) (*identityv1.GetOrganizationResponse, error) {
+	o, err := s.cfg.Store.Organization(ctx, authz.Must(ctx).OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.GetOrganizationResponse{Organization: o.Proto()}, nil
+}
+
+// GetMe shows the caller.
+func (s *Server) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identityv1.GetMeResponse, error) {
+	c := authz.Must(ctx)
+	u, o, err := s.cfg.Store.UserAndOrganization(ctx, c.OrganizationID, c.UserID)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.GetMeResponse{User: u.Proto(), Organization: o.Proto()}, nil
+}
+
+func users(list []store.User) []*identityv1.User {
+	out := make([]*identityv1.User, len(list))
+	for i, u := range list {
+		out[i] = u.Proto()
+	}
+	return out
+}
+
+// ListUsers lists people.
+func (s *Server) ListUsers(ctx context.Context, req *identityv1.ListUsersRequest) (*identityv1.ListUsersResponse, error) {
+	text, err := search("query", req.GetQuery())
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := s.cfg.Store.Users(ctx, authz.Must(ctx).OrganizationID, store.UserQuery{
+		Size: page.Size(req.GetPageSize()), After: req.GetPageToken(), Text: text, State: req.GetState(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ListUsersResponse{Users: users(list), NextPageToken: next}, nil
+}
+
+// GetUser shows one person.
+func (s *Server) GetUser(ctx context.Context, req *identityv1.GetUserRequest) (*identityv1.GetUserResponse, error) {
+	uid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.cfg.Store.User(ctx, authz.Must(ctx).OrganizationID, uid)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.GetUserResponse{User: u.Proto()}, nil
+}
+
+// SetUserRole changes a role.
+func (s *Server) SetUserRole(ctx context.Context, req *identityv1.SetUserRoleRequest) (*identityv1.SetUserRoleResponse, error) {
+	uid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.cfg.Store.SetRole(ctx, authz.Must(ctx), uid, req.GetRole())
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.SetUserRoleResponse{User: u.Proto()}, nil
+}
+
+// ListGroups lists groups.
+func (s *Server) ListGroups(ctx context.Context, req *identityv1.ListGroupsRequest) (*identityv1.ListGroupsResponse, error) {
+	text, err := search("query", req.GetQuery())
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := s.cfg.Store.Groups(ctx, authz.Must(ctx).OrganizationID, text, page.Size(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	out := &identityv1.ListGroupsResponse{NextPageToken: next}
+	for _, g := range list {
+		out.Groups = append(out.Groups, g.Proto())
+	}
+	return out, nil
+}
+
+// ListGroupMembers lists the people in a group.
+func (s *Server) ListGroupMembers(ctx context.Context, req *identityv1.ListGroupMembersRequest) (*identityv1.ListGroupMembersResponse, error) {
+	gid, err := id.Parse("group_id", req.GetGroupId())
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := s.cfg.Store.GroupMembers(ctx, authz.Must(ctx).OrganizationID, gid, page.Size(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ListGroupMembersResponse{Users: users(list), NextPageToken: next}, nil
+}
+
+// CreateSource makes a source.
+func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceRequest) (*identityv1.CreateSourceResponse, error) {
+	called, err := name("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	token, hash := secret.New(secret.Source)
+	src, err := s.cfg.Store.CreateSource(ctx, authz.Must(ctx), called, req.GetKind(), hash)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.CreateSourceResponse{Source: src.Proto(), Token: token}, nil
+}
+
+// ListSources lists the sources.
+func (s *Server) ListSources(ctx context.Context, req *identityv1.ListSourcesRequest) (*identityv1.ListSourcesResponse, error) {
+	list, next, err := s.cfg.Store.Sources(ctx, authz.Must(ctx).OrganizationID, page.Size(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	out := &identityv1.ListSourcesResponse{NextPageToken: next}
+	for _, src := range list {
+		out.Sources = append(out.Sources, src.Proto())
+	}
+	return out, nil
+}
+
+// RotateSourceToken replaces a source's token.
+func (s *Server) RotateSourceToken(ctx context.Context, req *identityv1.RotateSourceTokenRequest) (*identityv1.RotateSourceTokenResponse, error) {
+	sid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	token, hash := secret.New(secret.Source)
+	if err := s.cfg.Store.RotateSourceToken(ctx, authz.Must(ctx), sid, hash); err != nil {
+		return nil, err
+	}
+	return &identityv1.RotateSourceTokenResponse{Token: token}, nil
+}
+
+// CreateApiToken makes an API token of the caller's.
+func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTokenRequest) (*identityv1.CreateApiTokenResponse, error) { //nolint:revive // as generated
+	called, err := name("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := req.GetExpireTime().CheckValid(); err != nil {
+		return nil, apierr.InvalidField("expire_time", "INVALID_TIME", "expire_time is not a time")
+	}
+	token, hash := secret.New(secret.APIToken)
+	t, err := s.cfg.Store.CreateAPIToken(ctx, authz.Must(ctx), store.NewAPIToken{
+		Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
+		ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.CreateApiTokenResponse{ApiToken: t.Proto(), Token: token}, nil
+}
+
+// ListApiTokens lists API tokens.
+func (s *Server) ListApiTokens(ctx context.Context, req *identityv1.ListApiTokensRequest) (*identityv1.ListApiTokensResponse, error) { //nolint:revive // as generated
+	list, next, err := s.cfg.Store.APITokens(ctx, authz.Must(ctx), page.Size(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	out := &identityv1.ListApiTokensResponse{NextPageToken: next}
+	for _, t := range list {
+		out.ApiTokens = append(out.ApiTokens, t.Proto())
+	}
+	return out, nil
+}
+
+// RevokeApiToken ends an API token.
+func (s *Server) RevokeApiToken(ctx context.Context, req *identityv1.RevokeApiTokenRequest) (*identityv1.RevokeApiTokenResponse, error) { //nolint:revive // as generated
+	tid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.cfg.Store.RevokeAPIToken(ctx, authz.Must(ctx), tid)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.RevokeApiTokenResponse{ApiToken: t.Proto()}, nil
+}
+
+var errDevSignInOff = apierr.Precondition("DEV_SIGN_IN_OFF", "the development sign-in is off here")
+
+// ListDevPeople lists whom one may sign in as.
+func (s *Server) ListDevPeople(ctx context.Context, _ *identityv1.ListDevPeopleRequest) (*identityv1.ListDevPeopleResponse, error) {
+	if !s.cfg.DevSignIn {
+		return nil, errDevSignInOff
+	}
+	list, err := s.cfg.Store.DevPeople(ctx, devPeople)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ListDevPeopleResponse{Users: users(list)}, nil
+}
+
+// DevSignIn signs in as anybody.
+func (s *Server) DevSignIn(ctx context.Context, req *identityv1.DevSignInRequest) (*identityv1.DevSignInResponse, error) {
+	if !s.cfg.DevSignIn {
+		return nil, errDevSignInOff
+	}
+	who, err := name("user_name", req.GetUserName())
+	if err != nil {
+		return nil, err
+	}
+	token, hash := secret.New(secret.Session)
+	u, err := s.cfg.Store.DevSignIn(ctx, who, hash, sessionLifetime)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.DevSignInResponse{Token: token, User: u.Proto()}, nil
+}
+
+// SignOut ends the session that the caller's token was exchanged for.
+func (s *Server) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {
+	c := authz.Must(ctx)
+	if c.CredentialID == uuid.Nil {
+		return &identityv1.SignOutResponse{}, nil
+	}
+	if err := s.cfg.Store.EndSession(ctx, c); err != nil {
+		return nil, err
+	}
+	return &identityv1.SignOutResponse{}, nil
+}
+
+// ExchangeToken gives a signed token for a secret.
+func (s *Server) ExchangeToken(ctx context.Context, req *identityv1.ExchangeTokenRequest) (*identityv1.ExchangeTokenResponse, error) {
+	token, expires, err := s.cfg.Exchanger.Exchange(ctx, req.GetToken())
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ExchangeTokenResponse{AccessToken: token, ExpireTime: timestamppb.New(expires)}, nil
+}
+
+// GetKeys gives the public keys.
+func (s *Server) GetKeys(ctx context.Context, _ *identityv1.GetKeysRequest) (*identityv1.GetKeysResponse, error) {
+	b, err := s.cfg.Ring.JSON(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.GetKeysResponse{Jwks: string(b)}, nil
+}

@@ -1,0 +1,229 @@
+package lifecycle
+
+import "errors"
+
+// State is where a person stands.
+type State string
+
+// The states of a user.
+const (
+	Active    State = "active"
+	Suspended State = "suspended"
+	Removed   State = "removed"
+)
+
+// Role is what a user may do in Gatehouse itself.
+type Role string
+
+// The roles.
+const (
+	Admin       Role = "admin"
+	ITAdmin     Role = "it_admin"
+	RiskManager Role = "risk_manager"
+	Member      Role = "member"
+	External    Role = "external"
+)
+
+// Errors of rules. A store turns them into what callers read.
+var (
+	// ErrRemoved says that somebody who left cannot be changed.
+	ErrRemoved = errors.New("the user has been removed")
+	// ErrPresent says that only somebody who left can come back.
+	ErrPresent = errors.New("the user is there")
+	// ErrLastAdmin says that the organization would have no admin left.
+	ErrLastAdmin = errors.New("the last admin of the organization")
+)
+
+// Profile is what is known of a person. Field names of events are those of
+// gatehouse.identity.v1.User.
+type Profile struct {
+	ExternalID  string
+	UserName    string
+	DisplayName string
+	GivenName   string
+	FamilyName  string
+	Email       string
+	Title       string
+	Department  string
+	ManagerID   string
+}
+
+// diff names the fields that differ.
+func (p Profile) diff(q Profile) []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		a, b string
+	}{
+		{"external_id", p.ExternalID, q.ExternalID},
+		{"user_name", p.UserName, q.UserName},
+		{"display_name", p.DisplayName, q.DisplayName},
+		{"given_name", p.GivenName, q.GivenName},
+		{"family_name", p.FamilyName, q.FamilyName},
+		{"email", p.Email, q.Email},
+		{"title", p.Title, q.Title},
+		{"department", p.Department, q.Department},
+		{"manager_id", p.ManagerID, q.ManagerID},
+	} {
+		if f.a != f.b {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// User is what the rules look at.
+type User struct {
+	Profile
+	State State
+	Role  Role
+	// Tenure counts how often the person has come, from 1.
+	Tenure int32
+	// Joined says that the person was active at some time of this tenure, and
+	// that this was told.
+	Joined bool
+	// Version counts up with every change.
+	Version int64
+}
+
+// admin reports whether the user is one that the organization can be run by.
+func (u User) admin() bool { return u.State == Active && u.Role == Admin }
+
+// EventName is what is told of a user.
+type EventName string
+
+// The events.
+const (
+	UserJoined    EventName = "joined"
+	UserUpdated   EventName = "updated"
+	UserSuspended EventName = "suspended"
+	UserRemoved   EventName = "removed"
+)
+
+// Event is one thing to tell.
+type Event struct {
+	Name EventName
+	// Version is the user's after this event.
+	Version int64
+	// Changed names what changed, of UserUpdated.
+	Changed []string
+}
+
+// Outcome is what becomes of a user.
+type Outcome struct {
+	Before, User User
+	Events       []Event
+	// EndSessions says that the user must sign in again, if at all.
+	EndSessions bool
+	// Leaves says that the user's tokens end, and all memberships.
+	Leaves bool
+}
+
+// Changed reports whether there is anything to write.
+func (o Outcome) Changed() bool { return o.User != o.Before }
+
+// RoleChanged reports whether somebody who was there has another role now.
+func (o Outcome) RoleChanged() bool { return o.Before.Role != "" && o.Before.Role != o.User.Role }
+
+// LosesAdmin reports whether the organization has one admin less, so that
+// [KeepAdmin] must be asked.
+func (o Outcome) LosesAdmin() bool { return o.Before.admin() && !o.User.admin() }
+
+// KeepAdmin holds that an organization keeps an active admin. others is how
+// many it has besides this user.
+func KeepAdmin(o Outcome, others int) error {
+	if o.LosesAdmin() && others == 0 {
+		return ErrLastAdmin
+	}
+	return nil
+}
+
+// Come is somebody new.
+func Come(p Profile, role Role, active bool) Outcome {
+	return enter(User{}, User{Profile: p, Role: role, Tenure: 1}, active)
+}
+
+// ComeBack is somebody who left and is there again.
+func ComeBack(u User, p Profile, active bool) (Outcome, error) {
+	if u.State != Removed {
+		return Outcome{}, ErrPresent
+	}
+	next := u
+	next.Profile, next.Role = p, Member
+	if u.Joined {
+		next.Tenure, next.Joined = u.Tenure+1, false
+	}
+	return enter(u, next, active), nil
+}
+
+func enter(before, u User, active bool) Outcome {
+	o := Outcome{Before: before, User: u}
+	if active {
+		o.User.State, o.User.Joined = Active, true
+		o.tell(UserJoined, nil)
+	} else {
+		o.User.State = Suspended
+		o.tell(UserSuspended, nil)
+	}
+	return o
+}
+
+// Update is a person as now described, and whether switched on. silent says
+// that something changed which only the source gets to see, so that the version
+// counts up also when nothing is told.
+func Update(u User, p Profile, active, silent bool) (Outcome, error) {
+	if u.State == Removed {
+		return Outcome{}, ErrRemoved
+	}
+	o := Outcome{Before: u, User: u}
+	o.User.Profile = p
+	changed := u.diff(p)
+	switch {
+	case u.State == Active && !active:
+		o.User.State, o.EndSessions = Suspended, true
+		o.tell(UserSuspended, nil)
+	case u.State == Suspended && active && !u.Joined:
+		o.User.State, o.User.Joined = Active, true
+		o.tell(UserJoined, nil)
+		return o, nil // it tells all there is
+	case u.State == Suspended && active:
+		o.User.State = Active
+		changed = append(changed, "state")
+	}
+	if len(changed) > 0 {
+		o.tell(UserUpdated, changed)
+	}
+	if len(o.Events) == 0 && silent {
+		o.User.Version++
+	}
+	return o, nil
+}
+
+// Remove is somebody leaving.
+func Remove(u User) (Outcome, error) {
+	if u.State == Removed {
+		return Outcome{}, ErrRemoved
+	}
+	o := Outcome{Before: u, User: u, EndSessions: true, Leaves: true}
+	o.User.State = Removed
+	o.tell(UserRemoved, nil)
+	return o, nil
+}
+
+// SetRole is another role in Gatehouse.
+func SetRole(u User, role Role) (Outcome, error) {
+	if u.State == Removed {
+		return Outcome{}, ErrRemoved
+	}
+	o := Outcome{Before: u, User: u}
+	if u.Role != role {
+		o.User.Role = role
+		o.tell(UserUpdated, []string{"role"})
+	}
+	return o, nil
+}
+
+func (o *Outcome) tell(name EventName, changed []string) {
+	o.User.Version++
+	o.Events = append(o.Events, Event{Name: name, Version: o.User.Version, Changed: changed})
+}

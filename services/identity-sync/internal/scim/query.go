@@ -1,0 +1,546 @@
+package scim
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// maxSearchBytes limits the body of POST /.search.
+const maxSearchBytes = 64 << 10
+
+// selection is what attributes and excludedAttributes ask for.
+type selection struct {
+	include, exclude []string
+}
+
+func (s selection) given() bool { return len(s.include)+len(s.exclude) > 0 }
+
+// parameters reads the query of a URL. Some clients leave spaces or colons as
+// they are, which is fine; a broken escape is not.
+func parameters(raw string) (url.Values, error) {
+	v, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, bad(invalidValue, "the query of the URL is malformed")
+	}
+	return v, nil
+}
+
+func parseSelection(raw string) (selection, error) {
+	v, err := parameters(raw)
+	if err != nil {
+		return selection{}, err
+	}
+	return selectionOf(v), nil
+}
+
+func selectionOf(v url.Values) selection {
+	return selection{include: names(v["attributes"]), exclude: names(v["excludedAttributes"])}
+}
+
+// names splits comma-separated lists.
+func names(lists []string) []string {
+	var out []string
+	for _, l := range lists {
+		for n := range strings.SplitSeq(l, ",") {
+			if n = strings.TrimSpace(n); n != "" {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// choice is a set of attributes: whole extensions, whole attributes, or some
+// sub-attributes. Keys are in lower case.
+type choice map[string]map[string]map[string]bool
+
+// choose makes a choice of a list of paths. Names that mean nothing are ignored.
+func choose(t *resourceType, paths []string) choice {
+	c := choice{}
+	for _, s := range paths {
+		p, ok := splitPath(t, s)
+		if !ok {
+			continue
+		}
+		ext := strings.ToLower(p.urn)
+		if p.urn == t.core.id {
+			ext = ""
+			if p.name == "" {
+				for _, a := range t.core.attributes {
+					c.put("", a.name, "")
+				}
+				continue
+			}
+		}
+		c.put(ext, p.name, p.sub)
+		if ext != "" && t.extension(p.urn) == nil {
+			c.put(strings.ToLower(s), "", "") // the URN of an unknown extension
+		}
+	}
+	return c
+}
+
+// put adds an attribute. An empty name is all of the extension, an empty sub is
+// all of the attribute; what is whole stays whole.
+func (c choice) put(ext, name, sub string) {
+	name, sub = strings.ToLower(name), strings.ToLower(sub)
+	if c[ext] == nil {
+		c[ext] = map[string]map[string]bool{}
+	}
+	subs, seen := c[ext][name]
+	switch {
+	case sub == "":
+		c[ext][name] = nil
+	case !seen:
+		c[ext][name] = map[string]bool{sub: true}
+	case subs != nil:
+		subs[sub] = true
+	}
+}
+
+// wants reports whether an attribute of the core schema is to be shown.
+func (s selection) wants(t *resourceType, name string) bool {
+	name = strings.ToLower(name)
+	if len(s.include) > 0 {
+		if _, ok := choose(t, s.include)[""][name]; !ok {
+			return false
+		}
+	}
+	subs, ok := choose(t, s.exclude)[""][name]
+	return !ok || subs != nil
+}
+
+// project leaves of a resource what was asked for. schemas and id are always
+// there.
+func (s selection) project(t *resourceType, doc document) document {
+	if len(s.include) > 0 {
+		doc = choose(t, s.include).keep(t, doc)
+	}
+	if len(s.exclude) > 0 {
+		doc = choose(t, s.exclude).drop(t, doc)
+	}
+	return doc
+}
+
+func (t *resourceType) alwaysShown(name string) bool {
+	a := t.root(name)
+	return a != nil && a.always
+}
+
+func (c choice) keep(t *resourceType, doc document) document {
+	out := document{}
+	for key, v := range doc {
+		low := strings.ToLower(key)
+		subs, whole := c[""][low]
+		if attrs, ok := c[low]; ok && isURN(key) {
+			inner, _ := v.(map[string]any)
+			if _, all := attrs[""]; all {
+				out[key] = v
+			} else if kept := keepNames(inner, attrs); len(kept) > 0 {
+				out[key] = kept
+			}
+			continue
+		}
+		switch {
+		case t.alwaysShown(key):
+			out[key] = v
+		case whole:
+			if kept := keepSubs(v, subs); kept != nil {
+				out[key] = kept
+			}
+		}
+	}
+	return out
+}
+
+func keepNames(m map[string]any, attrs map[string]map[string]bool) map[string]any {
+	out := map[string]any{}
+	for k, v := range m {
+		if subs, ok := attrs[strings.ToLower(k)]; ok {
+			if kept := keepSubs(v, subs); kept != nil {
+				out[k] = kept
+			}
+		}
+	}
+	return out
+}
+
+// keepSubs leaves the chosen sub-attributes; nil chooses all.
+func keepSubs(v any, subs map[string]bool) any {
+	return eachSub(v, subs == nil, func(name string) bool { return subs[name] })
+}
+
+func eachSub(v any, all bool, keep func(name string) bool) any {
+	if all {
+		return v
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, e := range v {
+			if keep(strings.ToLower(k)) {
+				out[k] = e
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		var out []any
+		for _, e := range v {
+			if kept := eachSub(e, false, keep); kept != nil {
+				out = append(out, kept)
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	}
+	return nil
+}
+
+func (c choice) drop(t *resourceType, doc document) document {
+	out := document{}
+	for key, v := range doc {
+		low := strings.ToLower(key)
+		if attrs, ok := c[low]; ok && isURN(key) {
+			inner, _ := v.(map[string]any)
+			if kept := dropNames(inner, attrs); len(kept) > 0 {
+				out[key] = kept
+			}
+			continue
+		}
+		subs, chosen := c[""][low]
+		switch {
+		case !chosen || t.alwaysShown(key):
+			out[key] = v
+		case subs != nil:
+			if kept := dropSubs(v, subs); kept != nil {
+				out[key] = kept
+			}
+		}
+	}
+	return out
+}
+
+func dropNames(m map[string]any, attrs map[string]map[string]bool) map[string]any {
+	if _, all := attrs[""]; all {
+		return nil
+	}
+	out := map[string]any{}
+	for k, v := range m {
+		subs, chosen := attrs[strings.ToLower(k)]
+		switch {
+		case !chosen:
+			out[k] = v
+		case subs != nil:
+			if kept := dropSubs(v, subs); kept != nil {
+				out[k] = kept
+			}
+		}
+	}
+	return out
+}
+
+func dropSubs(v any, subs map[string]bool) any {
+	return eachSub(v, false, func(name string) bool { return !subs[name] })
+}
+
+// listing is what a client asks of a list.
+type listing struct {
+	selection
+	filter     *node
+	sortBy     string
+	descending bool
+	start      int // 1-based
+	count      int
+}
+
+func (h *Handler) listingFromURL(r *http.Request) (listing, error) {
+	v, err := parameters(r.URL.RawQuery)
+	if err != nil {
+		return listing{}, err
+	}
+	l := listing{selection: selectionOf(v), sortBy: v.Get("sortBy"), descending: descending(v.Get("sortOrder"))}
+	if l.start, err = whole("startIndex", v.Get("startIndex"), 1); err != nil {
+		return listing{}, err
+	}
+	if l.count, err = whole("count", v.Get("count"), h.cfg.PageSize); err != nil {
+		return listing{}, err
+	}
+	return h.listing(l, v.Get("filter"))
+}
+
+func (h *Handler) listingFromBody(c *call) (listing, error) {
+	raw, err := h.body(c, maxSearchBytes)
+	if err != nil {
+		return listing{}, err
+	}
+	if f := checkSchemas(raw, urnSearch, false); f != nil {
+		return listing{}, f
+	}
+	var l listing
+	var filter, order string
+	for name, to := range map[string]*string{"filter": &filter, "sortBy": &l.sortBy, "sortOrder": &order} {
+		if v, _ := lookup(raw, name); v != nil {
+			s, ok := v.(string)
+			if !ok {
+				return listing{}, bad(invalidValue, "%s must be a string", name)
+			}
+			*to = s
+		}
+	}
+	l.descending = descending(order)
+	for name, to := range map[string]*[]string{"attributes": &l.include, "excludedAttributes": &l.exclude} {
+		v, _ := lookup(raw, name)
+		for _, e := range spread(v) {
+			s, ok := e.(string)
+			if !ok {
+				return listing{}, bad(invalidValue, "%s must be an array of strings", name)
+			}
+			*to = append(*to, names([]string{s})...)
+		}
+	}
+	l.start, l.count = 1, h.cfg.PageSize
+	for name, to := range map[string]*int{"startIndex": &l.start, "count": &l.count} {
+		v, _ := lookup(raw, name)
+		if v == nil {
+			continue
+		}
+		n, ok := v.(json.Number)
+		if !ok {
+			return listing{}, bad(invalidValue, "%s must be a whole number", name)
+		}
+		if *to, err = whole(name, n.String(), 0); err != nil {
+			return listing{}, err
+		}
+	}
+	return h.listing(l, filter)
+}
+
+// listing puts the numbers into their bounds and parses the filter.
+func (h *Handler) listing(l listing, filter string) (listing, error) {
+	l.start = max(l.start, 1)
+	l.count = min(max(l.count, 0), h.cfg.MaxPageSize)
+	if strings.TrimSpace(filter) == "" {
+		return l, nil
+	}
+	n, f := parseFilter(filter)
+	if f != nil {
+		return listing{}, f
+	}
+	l.filter = n
+	return l, nil
+}
+
+func descending(order string) bool { return strings.EqualFold(order, "descending") }
+
+func whole(name, s string, def int) (int, error) {
+	if s == "" {
+		return def, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, bad(invalidValue, "%s must be a whole number", name)
+	}
+	return int(min(max(n, math.MinInt32), math.MaxInt32)), nil
+}
+
+// sortKey finds what a list can be ordered by; what it cannot is ignored.
+func sortKey(t *resourceType, sorts map[string]SortKey, by string) SortKey {
+	p, ok := splitPath(t, by)
+	if !ok {
+		return SortNone
+	}
+	g, ok := t.resolve(p)
+	if !ok || g.ext != "" {
+		return SortNone
+	}
+	name := g.name
+	if g.sub != "" {
+		name += "." + g.sub
+	}
+	return sorts[name]
+}
+
+// listQuery makes what the store is asked of what the client asks. lenient is
+// for lists of several types. render shows the client's view to the filter.
+func listQuery[T any](t *resourceType, l listing, lenient bool, columns map[string]Attribute, sorts map[string]SortKey, related string, render func(T) (document, error)) (Query[T], error) {
+	q := Query[T]{
+		Sort:       sortKey(t, sorts, l.sortBy),
+		Descending: l.descending,
+		Offset:     l.start - 1,
+		Count:      l.count,
+		Related:    l.wants(t, related) && l.count > 0,
+	}
+	if l.filter == nil {
+		return q, nil
+	}
+	if _, f := (scope{typ: t, lenient: lenient}).bind(l.filter); f != nil {
+		return q, f
+	}
+	where, rest := t.pushDown(l.filter, columns)
+	q.Where = where
+	if rest == nil {
+		return q, nil
+	}
+	match, f := scope{typ: t, lenient: lenient}.bind(rest)
+	if f != nil {
+		return q, f
+	}
+	q.Related = q.Related || t.mentions(rest, related)
+	q.Match = func(r T) bool {
+		doc, err := render(r)
+		return err == nil && match(doc)
+	}
+	return q, nil
+}
+
+func (h *Handler) userQuery(c *call, l listing, lenient bool) (Query[User], error) {
+	return listQuery(h.users, l, lenient, userColumns, userSorts, "groups", func(u User) (document, error) {
+		return h.renderUser(c.base, u)
+	})
+}
+
+func (h *Handler) groupQuery(c *call, l listing, lenient bool) (Query[Group], error) {
+	return listQuery(h.groups, l, lenient, groupColumns, groupSorts, "members", func(g Group) (document, error) {
+		return h.renderGroup(c.base, g)
+	})
+}
+
+func (h *Handler) listUsers(c *call) error {
+	l, err := h.listingFromURL(c.r)
+	if err != nil {
+		return err
+	}
+	return h.findUsers(c, l)
+}
+
+func (h *Handler) searchUsers(c *call) error {
+	l, err := h.listingFromBody(c)
+	if err != nil {
+		return err
+	}
+	return h.findUsers(c, l)
+}
+
+func (h *Handler) findUsers(c *call, l listing) error {
+	resources, total, err := h.pageOfUsers(c, l, false)
+	if err != nil {
+		return err
+	}
+	return h.answerList(c, resources, total, l.start)
+}
+
+func (h *Handler) pageOfUsers(c *call, l listing, lenient bool) ([]any, int, error) {
+	q, err := h.userQuery(c, l, lenient)
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := h.cfg.Directory.ListUsers(c.r.Context(), c.src, q)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list users: %w", err)
+	}
+	out := make([]any, 0, len(page.Items))
+	for _, u := range page.Items {
+		doc, err := h.renderUser(c.base, u)
+		if err != nil {
+			return nil, 0, err
+		}
+		out = append(out, l.project(h.users, doc))
+	}
+	return out, page.Total, nil
+}
+
+func (h *Handler) listGroups(c *call) error {
+	l, err := h.listingFromURL(c.r)
+	if err != nil {
+		return err
+	}
+	return h.findGroups(c, l)
+}
+
+func (h *Handler) searchGroups(c *call) error {
+	l, err := h.listingFromBody(c)
+	if err != nil {
+		return err
+	}
+	return h.findGroups(c, l)
+}
+
+func (h *Handler) findGroups(c *call, l listing) error {
+	resources, total, err := h.pageOfGroups(c, l, false)
+	if err != nil {
+		return err
+	}
+	return h.answerList(c, resources, total, l.start)
+}
+
+func (h *Handler) pageOfGroups(c *call, l listing, lenient bool) ([]any, int, error) {
+	q, err := h.groupQuery(c, l, lenient)
+	if err != nil {
+		return nil, 0, err
+	}
+	page, err := h.cfg.Directory.ListGroups(c.r.Context(), c.src, q)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list groups: %w", err)
+	}
+	out := make([]any, 0, len(page.Items))
+	for _, g := range page.Items {
+		doc, err := h.renderGroup(c.base, g)
+		if err != nil {
+			return nil, 0, err
+		}
+		out = append(out, l.project(h.groups, doc))
+	}
+	return out, page.Total, nil
+}
+
+func (h *Handler) queryAll(c *call) error {
+	l, err := h.listingFromURL(c.r)
+	if err != nil {
+		return err
+	}
+	return h.findAll(c, l)
+}
+
+func (h *Handler) searchAll(c *call) error {
+	l, err := h.listingFromBody(c)
+	if err != nil {
+		return err
+	}
+	return h.findAll(c, l)
+}
+
+// findAll lists users and then groups, as if they were one list.
+func (h *Handler) findAll(c *call, l listing) error {
+	start := l.start
+	users, userTotal, err := h.pageOfUsers(c, l, true)
+	if err != nil {
+		return err
+	}
+	l.start = max(l.start-userTotal, 1)
+	l.count -= len(users)
+	groups, groupTotal, err := h.pageOfGroups(c, l, true)
+	if err != nil {
+		return err
+	}
+	return h.answerList(c, append(users, groups...), userTotal+groupTotal, start)
+}
+
+func (h *Handler) answerList(c *call, resources []any, total, start int) error {
+	return h.answer(c, http.StatusOK, map[string]any{
+		"schemas":      []string{urnList},
+		"totalResults": total,
+		"itemsPerPage": len(resources),
+		"startIndex":   start,
+		"Resources":    resources,
+	})
+}

@@ -1,0 +1,164 @@
+package scim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// userColumns are the attributes that a store finds users by.
+var userColumns = map[string]Attribute{
+	"id":           AttributeID,
+	"externalId":   AttributeExternalID,
+	"userName":     AttributeUserName,
+	"emails.value": AttributeEmail,
+}
+
+// userSorts are the attributes that users can be ordered by.
+var userSorts = map[string]SortKey{
+	"id":                SortID,
+	"externalId":        SortExternalID,
+	"userName":          SortUserName,
+	"displayName":       SortDisplayName,
+	"meta.created":      SortCreated,
+	"meta.lastModified": SortLastModified,
+}
+
+// newUser makes what the store keeps of a document.
+func newUser(doc document, limit int64) (User, error) {
+	attributes, err := encodeDocument(doc, limit)
+	if err != nil {
+		return User{}, err
+	}
+	name, _ := doc["name"].(map[string]any)
+	work, _ := doc[urnEnterprise].(map[string]any)
+	manager, _ := work["manager"].(map[string]any)
+	active, _ := doc["active"].(bool)
+	return User{
+		ExternalID: str(doc, "externalId"),
+		UserName:   str(doc, "userName"),
+		Name: Name{
+			Formatted: str(name, "formatted"),
+			Given:     str(name, "givenName"),
+			Family:    str(name, "familyName"),
+			Middle:    str(name, "middleName"),
+		},
+		DisplayName:       str(doc, "displayName"),
+		NickName:          str(doc, "nickName"),
+		Title:             str(doc, "title"),
+		UserType:          str(doc, "userType"),
+		PreferredLanguage: str(doc, "preferredLanguage"),
+		Locale:            str(doc, "locale"),
+		Timezone:          str(doc, "timezone"),
+		Active:            active,
+		Emails:            values(doc, "emails"),
+		PhoneNumbers:      values(doc, "phoneNumbers"),
+		Enterprise: Enterprise{
+			EmployeeNumber: str(work, "employeeNumber"),
+			CostCenter:     str(work, "costCenter"),
+			Organization:   str(work, "organization"),
+			Division:       str(work, "division"),
+			Department:     str(work, "department"),
+			Manager:        str(manager, "value"),
+		},
+		Attributes: attributes,
+	}, nil
+}
+
+// encodeDocument holds a document to the limit for bodies, so that many small
+// PATCHes do not make what one POST could not.
+func encodeDocument(doc document, limit int64) ([]byte, error) {
+	data, err := encode(doc)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, bad(invalidValue, "the resource would be larger than %d bytes", limit)
+	}
+	return data, nil
+}
+
+func str(m map[string]any, name string) string {
+	s, _ := m[name].(string)
+	return s
+}
+
+func values(doc document, name string) []Value {
+	list, _ := doc[name].([]any)
+	out := make([]Value, 0, len(list))
+	for _, e := range list {
+		if m, ok := e.(map[string]any); ok && str(m, "value") != "" {
+			out = append(out, Value{
+				Value:   str(m, "value"),
+				Type:    str(m, "type"),
+				Display: str(m, "display"),
+				Primary: isPrimary(m),
+			})
+		}
+	}
+	return out
+}
+
+// stored reads a document as the store gave it back.
+func stored(attributes []byte) (document, error) {
+	doc := document{}
+	if len(attributes) == 0 {
+		return doc, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(attributes))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("read stored attributes: %w", err)
+	}
+	return doc, nil
+}
+
+// meta is what the server knows of every resource.
+func (t *resourceType) meta(base, id string, version int64, created, modified time.Time) map[string]any {
+	return map[string]any{
+		"resourceType": t.name,
+		"created":      stamp(created),
+		"lastModified": stamp(modified),
+		"location":     location(base, t, id),
+		"version":      etag(version),
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+func location(base string, t *resourceType, id string) string {
+	return base + t.endpoint + "/" + id
+}
+
+func etag(version int64) string { return fmt.Sprintf(`W/"%d"`, version) }
+
+// renderUser is the user as the client reads it.
+func (h *Handler) renderUser(base string, u User) (document, error) {
+	doc, err := stored(u.Attributes)
+	if err != nil {
+		return nil, fmt.Errorf("user %s: %w", u.ID, err)
+	}
+	doc["schemas"] = h.users.schemasOf(doc)
+	doc["id"] = u.ID
+	doc["meta"] = h.users.meta(base, u.ID, u.Version, u.Created, u.LastModified)
+	if len(u.Groups) > 0 {
+		doc["groups"] = renderMembers(u.Groups, func(Member) string { return base + h.groups.endpoint })
+	}
+	return doc, nil
+}
+
+func renderMembers(members []Member, endpoint func(Member) string) []any {
+	out := make([]any, len(members))
+	for i, m := range members {
+		e := map[string]any{"value": m.Value, "$ref": endpoint(m) + "/" + m.Value}
+		if m.Type != "" {
+			e["type"] = m.Type
+		}
+		if m.Display != "" {
+			e["display"] = m.Display
+		}
+		out[i] = e
+	}
+	return out
+}

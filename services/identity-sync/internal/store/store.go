@@ -1,0 +1,135 @@
+// Package store is all SQL of identity-sync: who is there, where they come
+// from, and what they show to prove it.
+//
+// Every method is one transaction: the change, and the events that tell of it
+// in the outbox. A method that serves a caller sees that caller's organization
+// only, and one that serves a source names the source in every statement as
+// well. Errors that callers may read are apierr; constraints are mapped here by
+// name.
+//
+// [Directory] is the store as the SCIM handler sees it.
+//
+// It decides nothing that package lifecycle can decide, and knows no secret:
+// of tokens it keeps hashes.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
+)
+
+// Store keeps the directory. It is safe for concurrent use.
+type Store struct {
+	db     *postgres.DB
+	events *outbox.Writer
+	clock  clock.Clock
+}
+
+// New makes a store on a migrated database.
+func New(db *postgres.DB, events *outbox.Writer, c clock.Clock) *Store {
+	return &Store{db: db, events: events, clock: c}
+}
+
+// Errors that callers read.
+var (
+	errUserNotFound   = apierr.NotFound("USER_NOT_FOUND", "there is no such user")
+	errGroupNotFound  = apierr.NotFound("GROUP_NOT_FOUND", "there is no such group")
+	errSourceNotFound = apierr.NotFound("SOURCE_NOT_FOUND", "there is no such source")
+	errTokenNotFound  = apierr.NotFound("API_TOKEN_NOT_FOUND", "there is no such API token")
+	errLastAdmin      = apierr.Precondition("LAST_ADMIN", "this is the organization's last admin: make somebody else an admin first")
+	errUserRemoved    = apierr.Precondition("USER_REMOVED", "the user has been removed")
+
+	// ErrTokenInvalid is all that is ever said about a token that is not good.
+	ErrTokenInvalid = apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
+)
+
+// constraints are the refusals of the database that callers can do something
+// about.
+var constraints = map[string]*apierr.Error{
+	"users_user_name_unique":             apierr.Exists("USER_NAME_TAKEN", "somebody in this organization has that userName"),
+	"users_external_id_unique":           apierr.Exists("EXTERNAL_ID_TAKEN", "another user has that externalId"),
+	"directory_group_external_id_unique": apierr.Exists("EXTERNAL_ID_TAKEN", "another group has that externalId"),
+	"source_name_unique":                 apierr.Exists("SOURCE_NAME_TAKEN", "another source has that name").WithField("name", "SOURCE_NAME_TAKEN", "another source has that name"),
+}
+
+// public gives callers what they may read of an error.
+func public(err error) error {
+	if name, ok := postgres.Constraint(err); ok {
+		if e := constraints[name]; e != nil {
+			return e.Wrap(err)
+		}
+	}
+	switch {
+	case errors.Is(err, lifecycle.ErrLastAdmin):
+		return errLastAdmin.Wrap(err)
+	case errors.Is(err, lifecycle.ErrRemoved):
+		return errUserRemoved.Wrap(err)
+	}
+	return err
+}
+
+// write is a transaction that changes something and tells of it.
+type write struct {
+	*postgres.Tx
+	organization uuid.UUID
+	actor        *eventv1.Actor
+	now          time.Time
+	events       []outbox.Event
+}
+
+// change runs fn in a transaction of the organization and adds the events that
+// fn told. The actor may be left nil for fn to set.
+func (s *Store) change(ctx context.Context, organization uuid.UUID, actor *eventv1.Actor, fn func(ctx context.Context, w *write) error) error {
+	err := s.db.InOrganization(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
+		w := &write{Tx: tx, organization: organization, actor: actor, now: s.clock.Now()}
+		if err := fn(ctx, w); err != nil {
+			return err
+		}
+		return s.events.Add(ctx, tx, w.events...)
+	})
+	return public(err)
+}
+
+// CallerActor is who did what a caller asked for.
+func CallerActor(c authz.Caller) *eventv1.Actor {
+	if c.IsService() {
+		return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SERVICE, Id: c.Subject, DisplayName: c.Subject}
+	}
+	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: c.UserID.String(), DisplayName: c.Name}
+}
+
+func sourceActor(id uuid.UUID, name string) *eventv1.Actor {
+	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SOURCE, Id: id.String(), DisplayName: name}
+}
+
+// found turns "no row" into the error that says so to the caller.
+func found(err error, missing *apierr.Error, doing string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pgx.ErrNoRows):
+		return missing
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// send runs a batch in one round trip. Results go where its queries say.
+func (w *write) send(ctx context.Context, batch *pgx.Batch) error {
+	if batch.Len() == 0 {
+		return nil
+	}
+	return w.SendBatch(ctx, batch).Close()
+}

@@ -1,0 +1,29 @@
+// Command provisioning runs provisioning as a process of its own.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/secretbox"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/services/provisioning"
+)
+
+func main() { os.Exit(service.Main("provisioning", run)) }
+
+func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
+	cfg := provisioning.Config{Config: backend.FromEnv(env)}
+	key := env.Required("GATEHOUSE_ENCRYPTION_KEY")
+	err := env.Err()
+	if err != nil {
+		return err
+	}
+	if cfg.EncryptionKey, err = secretbox.ParseKey(key); err != nil {
+		return fmt.Errorf("read GATEHOUSE_ENCRYPTION_KEY: %w", err)
+	}
+	return provisioning.Run(ctx, cfg, lis, log)
+}

@@ -1,0 +1,114 @@
+package access
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/metric"
+
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/connector"
+)
+
+// Timing says how long things take. Zero fields have the defaults named.
+type Timing struct {
+	// CallTimeout bounds one call to an app: 10 s.
+	CallTimeout time.Duration
+	// RunTimeout bounds one run of an operation: 15 s.
+	RunTimeout time.Duration
+	// Lease is how long whoever runs an operation has for it: 20 s. Longer
+	// than RunTimeout.
+	Lease time.Duration
+	// RetryFirst and RetryLongest bound the pause after a failed try, which
+	// doubles each time: 500 ms and 5 min.
+	RetryFirst, RetryLongest time.Duration
+	// RetryRemoval is how often a removal that needs a person is tried again
+	// nevertheless: 15 min.
+	RetryRemoval time.Duration
+	// Poll is how often workers and clocks look for what nobody told them:
+	// 1 s.
+	Poll time.Duration
+}
+
+func (t Timing) withDefaults() Timing {
+	for d, otherwise := range map[*time.Duration]time.Duration{
+		&t.CallTimeout: 10 * time.Second, &t.RunTimeout: 15 * time.Second, &t.Lease: 20 * time.Second,
+		&t.RetryFirst: 500 * time.Millisecond, &t.RetryLongest: 5 * time.Minute, &t.RetryRemoval: 15 * time.Minute,
+		&t.Poll: time.Second,
+	} {
+		if *d <= 0 {
+			*d = otherwise
+		}
+	}
+	return t
+}
+
+// Config is what an Engine stands on.
+type Config struct {
+	DB     *postgres.DB
+	Events *outbox.Writer
+	// Connect returns the connector of an integration as it is in a version.
+	Connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)
+	Timing  Timing
+	Log     *slog.Logger
+	Meter   metric.MeterProvider
+}
+
+// Engine makes access be as the grants say. Its methods may be called by any
+// number of goroutines.
+type Engine struct {
+	db      *postgres.DB
+	events  *outbox.Writer
+	connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)
+	timing  Timing
+	log     *slog.Logger
+	measure measure
+
+	workers  *alarm // there is an operation to run
+	ends     *alarm // there is a new end time
+	settings *alarm // an app has changed
+}
+
+// New makes an Engine. Run its tasks.
+func New(cfg Config) (*Engine, error) {
+	m, err := newMeasure(cfg.Meter, cfg.DB)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{
+		db: cfg.DB, events: cfg.Events, connect: cfg.Connect, timing: cfg.Timing.withDefaults(), log: cfg.Log, measure: m,
+		workers: newAlarm(), ends: newAlarm(), settings: newAlarm(),
+	}, nil
+}
+
+// Wake has the workers look for operations to run. It does not block.
+func (e *Engine) Wake() { e.workers.Wake() }
+
+// alarm wakes one sleeper. Waking it while it is awake makes its next sleep
+// end at once.
+type alarm struct{ c chan struct{} }
+
+func newAlarm() *alarm { return &alarm{c: make(chan struct{}, 1)} }
+
+// Wake never blocks.
+func (a *alarm) Wake() {
+	select {
+	case a.c <- struct{}{}:
+	default:
+	}
+}
+
+// sleep returns when woken, after d, or with an error when ctx ends.
+func (a *alarm) sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-a.c:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,227 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// Approved opens the grants of an approved request, or ends those that an
+// approved revoke request is about. Repeating it does nothing.
+func (e *Engine) Approved(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.ApprovalGranted) error {
+	r := m.GetRequest()
+	a := approved{join: r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN}
+	var err error
+	if a.request, err = uuid.Parse(r.GetId()); err != nil {
+		return fmt.Errorf("read request id: %w", err)
+	}
+	if a.user, err = uuid.Parse(r.GetBeneficiary().GetUserId()); err != nil {
+		return fmt.Errorf("read beneficiary: %w", err)
+	}
+	if r.GetUntil() != nil {
+		t := r.GetUntil().AsTime().Truncate(time.Microsecond)
+		a.until = &t
+	}
+	revoke := r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE
+	want := store.Want{Create: true, Stay: a.user}
+	for _, i := range r.GetItems() {
+		var it item
+		for into, text := range map[*uuid.UUID]string{&it.id: i.GetId(), &it.app: i.GetAppId(), &it.entitlement: i.GetEntitlementId()} {
+			if *into, err = uuid.Parse(text); err != nil {
+				return fmt.Errorf("read item of request %s: %w", a.request, err)
+			}
+		}
+		a.items = append(a.items, it)
+		want.Keys = append(want.Keys, store.Key{User: a.user, App: it.app})
+		if revoke {
+			want.Revoked = append(want.Revoked, it.id)
+		} else {
+			want.Granted = append(want.Granted, it.id)
+		}
+		want.Entitlements = append(want.Entitlements, it.entitlement)
+	}
+
+	u := e.begin(tx, ev.OrganizationID, system())
+	found, err := u.lock(ctx, want)
+	if err != nil {
+		return err
+	}
+	for _, it := range a.items {
+		s := found.Seat(store.Key{User: a.user, App: it.app})
+		if s == nil || !s.Known() {
+			return inbox.NotYet("user %s or app %s", a.user, it.app)
+		}
+		if ent, ok := found.Entitlements[it.entitlement]; !ok || ent.AppID != it.app {
+			return inbox.NotYet("entitlement %s of app %s", it.entitlement, it.app)
+		}
+		switch {
+		case found.Items[it.id]: // done already
+		case revoke:
+			u.revoke(s, a, it)
+		default:
+			u.open(s, a, it)
+		}
+	}
+	for _, s := range u.seats {
+		u.settle(s)
+	}
+	return u.save(ctx)
+}
+
+// approved is what an approved request says.
+type approved struct {
+	request, user uuid.UUID
+	join          bool
+	until         *time.Time
+	items         []item
+}
+
+type item struct{ id, app, entitlement uuid.UUID }
+
+// open opens a grant. If the person has left, or its end has come already, it
+// is over at once.
+func (u *unit) open(s *store.Seat, a approved, it item) {
+	g := &store.Grant{
+		ID: id.New(), UserID: s.User, AppID: s.Key.App, EntitlementID: it.entitlement, RequestID: a.request, ItemID: it.id,
+		Join: a.join, Tenure: s.Person.Tenure, State: lifecycle.Pending, Until: a.until, CreateTime: u.now, Version: 1, New: true,
+	}
+	s.Grants = append(s.Grants, g)
+	switch {
+	case s.Person.Removed:
+		g.End = "user_removed"
+	case a.until != nil && !a.until.After(u.now):
+		g.End = "expired"
+	default:
+		if a.until != nil {
+			due := warning(u.now, *a.until)
+			g.Due, u.timed = &due, true
+		}
+		u.sayGrant(s, g, "opened")
+		return
+	}
+	at := u.now
+	g.State, g.EndTime, g.RevokeTime = lifecycle.Revoked, &at, &at
+	u.sayGrant(s, g, "revoked")
+}
+
+// warning is when to warn of the end of a grant: a day before, or when three
+// quarters of its time have passed.
+func warning(from, until time.Time) time.Time {
+	return until.Add(-min(24*time.Hour, until.Sub(from)/4)).Truncate(time.Microsecond)
+}
+
+// revoke ends the grants of what a revoke request names. What is being taken
+// away already is waited for too.
+func (u *unit) revoke(s *store.Seat, a approved, it item) {
+	r := &store.Revocation{ItemID: it.id, RequestID: a.request, EntitlementID: it.entitlement, GrantIDs: []uuid.UUID{}, New: true}
+	for _, g := range s.Grants {
+		if g.EntitlementID != it.entitlement || g.State == lifecycle.Revoked {
+			continue
+		}
+		if g.State.Live() {
+			u.end(s, g, "requested", uuid.NullUUID{UUID: a.request, Valid: true})
+		}
+		r.GrantIDs = append(r.GrantIDs, g.ID)
+	}
+	s.Revocations = append(s.Revocations, r)
+}
+
+// User takes in what a person is now. If they have left, everything they hold
+// ends; so does what they held before, if they turn out to have left and come
+// back.
+func (e *Engine) User(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *identityv1.User) error {
+	user, err := uuid.Parse(m.GetId())
+	if err != nil {
+		return fmt.Errorf("read user id: %w", err)
+	}
+	p := store.Person{
+		ID: user, UserName: m.GetUserName(), DisplayName: m.GetDisplayName(), GivenName: m.GetGivenName(), FamilyName: m.GetFamilyName(),
+		Email: m.GetEmail(), Title: m.GetTitle(), Department: m.GetDepartment(),
+		Removed: m.GetState() == identityv1.UserState_USER_STATE_REMOVED, Tenure: m.GetTenure(),
+	}
+	change, err := store.PutUser(ctx, tx, ev.OrganizationID, p, m.GetVersion())
+	if err != nil || !change.Left || len(change.Seats) == 0 {
+		return err
+	}
+	u := e.begin(tx, ev.OrganizationID, system())
+	if _, err := u.lock(ctx, store.Want{Keys: change.Seats}); err != nil {
+		return err
+	}
+	for _, s := range u.seats {
+		for _, g := range s.Grants {
+			if g.State.Live() && (p.Removed || g.Tenure < p.Tenure) {
+				u.end(s, g, "user_removed", uuid.NullUUID{})
+			}
+		}
+		u.settle(s)
+	}
+	return u.save(ctx)
+}
+
+// App takes in what an app is now. Seats that are to be handled in another way
+// from now on follow by themselves.
+func (e *Engine) App(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *requestv1.App) error {
+	a := store.App{Name: m.GetName(), Disable: m.GetAccountEnding() == requestv1.AccountEnding_ACCOUNT_ENDING_DISABLE, Version: m.GetVersion()}
+	var err error
+	if a.ID, err = uuid.Parse(m.GetId()); err != nil {
+		return fmt.Errorf("read app id: %w", err)
+	}
+	switch m.GetProvisioning() {
+	case requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_NONE:
+		a.Mode = lifecycle.Shared
+	case requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC:
+		a.Mode = lifecycle.Automatic
+	default:
+		a.Mode = lifecycle.Manual
+	}
+	if m.GetIntegrationId() != "" {
+		integration, err := uuid.Parse(m.GetIntegrationId())
+		if err != nil {
+			return fmt.Errorf("read integration id: %w", err)
+		}
+		a.IntegrationID = uuid.NullUUID{UUID: integration, Valid: true}
+	}
+	for _, text := range m.GetAdminIds() {
+		admin, err := uuid.Parse(text)
+		if err != nil {
+			return fmt.Errorf("read app admin: %w", err)
+		}
+		a.AdminIDs = append(a.AdminIDs, admin)
+	}
+	tx.AfterCommit(e.settings.Wake)
+	return store.PutApp(ctx, tx, ev.OrganizationID, a)
+}
+
+// Entitlement takes in what can be held in an app.
+func (e *Engine) Entitlement(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *requestv1.Entitlement) error {
+	ent := store.Entitlement{Name: m.GetName(), Kind: entitlementKinds[m.GetKind()], Ref: m.GetRef()}
+	var err error
+	if ent.ID, err = uuid.Parse(m.GetId()); err != nil {
+		return fmt.Errorf("read entitlement id: %w", err)
+	}
+	if ent.AppID, err = uuid.Parse(m.GetAppId()); err != nil {
+		return fmt.Errorf("read app id: %w", err)
+	}
+	if ent.Kind == "" {
+		return fmt.Errorf("entitlement %s has unknown kind %s", ent.ID, m.GetKind())
+	}
+	return store.PutEntitlement(ctx, tx, ev.OrganizationID, ent, m.GetVersion())
+}
+
+var entitlementKinds = map[requestv1.EntitlementKind]string{
+	requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT: "account",
+	requestv1.EntitlementKind_ENTITLEMENT_KIND_ROLE:    "role",
+	requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP:   "group",
+	requestv1.EntitlementKind_ENTITLEMENT_KIND_LICENSE: "license",
+}

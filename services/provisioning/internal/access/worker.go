@@ -1,0 +1,397 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/connector"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+const (
+	// workers is how many operations a replica runs at once.
+	workers = 64
+	// perIntegration is from how many on an integration gets no more, so that
+	// a slow app does not keep the others waiting.
+	perIntegration = 16
+	// atOnce is how many are claimed in one transaction.
+	atOnce = 16
+	// grace is how long calls may still take when the service stops.
+	grace = 3 * time.Second
+	// recordFor is how long it is tried to write down how a run went.
+	recordFor = 15 * time.Second
+)
+
+// RunOperations runs operations until ctx ends, and then waits for those that
+// run.
+func (e *Engine) RunOperations(ctx context.Context) error {
+	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	p := &pool{e: e, free: workers, busy: make(map[uuid.UUID]int)}
+	defer p.wait(stop)
+
+	var reaped time.Time
+	for ctx.Err() == nil {
+		if time.Since(reaped) >= e.timing.Poll {
+			reaped = time.Now()
+			e.reap(ctx)
+		}
+		if wait := p.claim(ctx, calls); wait > 0 && e.workers.sleep(ctx, wait) != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// pool is what a replica runs at the moment.
+type pool struct {
+	e  *Engine
+	wg sync.WaitGroup
+
+	// next is when an operation is due that waits for its time, as far as is
+	// known. Only the claiming goroutine has it.
+	next time.Time
+
+	mu   sync.Mutex
+	free int
+	busy map[uuid.UUID]int
+}
+
+// wait waits for the running ones, and hurries them after a while.
+func (p *pool) wait(stop context.CancelFunc) {
+	hurry := time.AfterFunc(grace, stop)
+	defer hurry.Stop()
+	p.wg.Wait()
+}
+
+func (p *pool) room() (free int, full []uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, n := range p.busy {
+		if n >= perIntegration {
+			full = append(full, id)
+		}
+	}
+	return p.free, full
+}
+
+func (p *pool) took(integration uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free--
+	p.busy[integration]++
+}
+
+// gave gives back what took took, and says whether something may have waited
+// for that.
+func (p *pool) gave(integration uuid.UUID) (waited bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waited = p.free == 0 || p.busy[integration] == perIntegration
+	p.free++
+	if p.busy[integration]--; p.busy[integration] == 0 {
+		delete(p.busy, integration)
+	}
+	return waited
+}
+
+// claim claims operations and starts them. It returns for how long nothing
+// more is to be expected.
+func (p *pool) claim(ctx, calls context.Context) time.Duration {
+	e := p.e
+	free, full := p.room()
+	if free == 0 {
+		return e.timing.Poll
+	}
+	var jobs []store.Job
+	n := min(free, atOnce)
+	err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		jobs, err = store.Claim(ctx, tx, n, e.timing.Lease, full)
+		if err != nil || len(jobs) > 0 {
+			return err
+		}
+		in, ok, err := store.NextOperation(ctx, tx)
+		if !ok {
+			in = e.timing.Poll
+		}
+		p.next = time.Now().Add(max(in, time.Millisecond))
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			e.log.Warn("Could not claim operations", "error", err)
+		}
+		return e.timing.Poll
+	}
+	for _, j := range jobs {
+		p.took(j.IntegrationID)
+		p.wg.Go(func() {
+			defer func() {
+				if p.gave(j.IntegrationID) {
+					e.workers.Wake()
+				}
+			}()
+			e.run(calls, j)
+		})
+	}
+	if len(jobs) == n {
+		return 0
+	}
+	wait := e.timing.Poll
+	if until := time.Until(p.next); until > 0 {
+		wait = min(wait, until)
+	}
+	return wait
+}
+
+// run makes the calls of an operation and writes down how they went.
+func (e *Engine) run(ctx context.Context, j store.Job) {
+	limited, cancel := context.WithTimeout(ctx, e.timing.RunTimeout)
+	r := e.safeCall(limited, j)
+	cancel()
+	e.measure.tried(r.word())
+	e.record(context.WithoutCancel(ctx), j, r)
+}
+
+// safeCall is call with a connector's panic as one more way to fail.
+func (e *Engine) safeCall(ctx context.Context, j store.Job) (r *report) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("Connector panicked", "operation_id", j.Operation, "panic", p, "stack", string(debug.Stack()))
+			r = &report{
+				results: lifecycle.Lost(store.Changes(j.Plan)),
+				err:     connector.NewError(connector.Retryable, nil, "the connector failed"),
+			}
+		}
+	}()
+	return e.call(ctx, j)
+}
+
+// report is how a run went.
+type report struct {
+	results []lifecycle.Result
+	account connector.Account
+	// err is the first error that matters, and after what the app asked for.
+	err   error
+	after time.Duration
+	// stopped says that the service stopped in the middle: nobody's failure.
+	stopped bool
+}
+
+func (r *report) word() string {
+	switch {
+	case r.stopped:
+		return "stopped"
+	case r.err != nil:
+		return connector.KindOf(r.err).String()
+	}
+	return "done"
+}
+
+func (r *report) add(c lifecycle.Change, a lifecycle.Answer, err error) {
+	r.results = append(r.results, lifecycle.Result{Change: c, Answer: a})
+	if err != nil {
+		if r.err == nil {
+			r.err = err
+		}
+		r.after = max(r.after, connector.RetryAfter(err))
+	}
+}
+
+// call makes the calls, in order. What cannot be done does not keep the rest
+// from being done, unless the app as a whole does not work.
+func (e *Engine) call(ctx context.Context, j store.Job) *report {
+	r := &report{account: connector.Account{ID: j.ExternalID}}
+	plan := store.Changes(j.Plan)
+	if len(plan) == 0 {
+		return r
+	}
+	c, err := e.connectorOf(ctx, j)
+	if err != nil {
+		r.add(plan[0], answer(err), err)
+		return r
+	}
+	person := connector.Person{
+		UserID: j.Person.ID.String(), UserName: j.Person.UserName, Email: j.Person.Email, GivenName: j.Person.GivenName,
+		FamilyName: j.Person.FamilyName, DisplayName: j.Person.DisplayName, Title: j.Person.Title, Department: j.Person.Department,
+	}
+	one := func(f func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, e.timing.CallTimeout)
+		defer cancel()
+		return f(ctx)
+	}
+	ensure := func() error {
+		return one(func(ctx context.Context) error {
+			a, err := c.EnsureAccount(ctx, person)
+			if err == nil {
+				r.account = a
+			}
+			return err
+		})
+	}
+	for n, change := range plan {
+		var err error
+		// An account that was made by hand is known by name only.
+		if change.Do == lifecycle.CreateAccount || r.account.ID == "" {
+			err = ensure()
+		}
+		ent := connector.Entitlement{Kind: j.Plan[n].Kind, Ref: j.Plan[n].Ref}
+		if err == nil {
+			switch change.Do {
+			case lifecycle.CreateAccount:
+			case lifecycle.Add:
+				err = one(func(ctx context.Context) error { return c.Add(ctx, r.account.ID, ent) })
+			case lifecycle.Remove:
+				err = one(func(ctx context.Context) error { return c.Remove(ctx, r.account.ID, ent) })
+			case lifecycle.RemoveAccount:
+				mode := connector.Delete
+				if j.Disable {
+					mode = connector.Disable
+				}
+				err = one(func(ctx context.Context) error { return c.RemoveAccount(ctx, r.account.ID, mode) })
+			}
+		}
+		if err == nil {
+			r.add(change, lifecycle.Done, nil)
+			continue
+		}
+		kind := connector.KindOf(err)
+		a := answer(err)
+		if kind == connector.NotFound && (change.Do == lifecycle.Add || change.Do == lifecycle.Remove) {
+			a = lifecycle.Missing
+		}
+		r.add(change, a, err)
+		if a == lifecycle.Unknown && errors.Is(ctx.Err(), context.Canceled) {
+			r.stopped = true
+		}
+		if a != lifecycle.Refused || kind == connector.Unauthorized || change.Do == lifecycle.CreateAccount || r.account.ID == "" {
+			return r
+		}
+	}
+	return r
+}
+
+func (e *Engine) connectorOf(ctx context.Context, j store.Job) (connector.Connector, error) {
+	if j.IntegrationVersion == 0 {
+		return nil, connector.NewError(connector.Permanent, nil, "the app's integration does not exist")
+	}
+	return e.connect(ctx, j.Organization, j.IntegrationID, j.IntegrationVersion)
+}
+
+func answer(err error) lifecycle.Answer {
+	switch connector.KindOf(err) {
+	case connector.Permanent, connector.Unauthorized, connector.Conflict:
+		return lifecycle.Refused
+	default:
+		return lifecycle.Unknown
+	}
+}
+
+// record writes down how a run went, with all that follows, once. It goes on
+// trying while the database is away; if it cannot, the outcome is in doubt and
+// the lease ends.
+func (e *Engine) record(ctx context.Context, j store.Job, r *report) {
+	ctx, cancel := context.WithTimeout(ctx, recordFor)
+	defer cancel()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := e.recordOnce(ctx, j, r)
+		if err == nil {
+			return
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			e.log.Error("Could not record an operation", "operation_id", j.Operation, "error", err)
+			return
+		}
+	}
+}
+
+func (e *Engine) recordOnce(ctx context.Context, j store.Job, r *report) error {
+	return e.db.InOrganization(ctx, j.Organization, func(ctx context.Context, tx *postgres.Tx) error {
+		u := e.begin(tx, j.Organization, system())
+		found, err := u.lock(ctx, store.Want{Keys: []store.Key{j.Key}})
+		if err != nil {
+			return err
+		}
+		if len(found.Seats) == 0 {
+			return nil
+		}
+		s := found.Seats[0]
+		o := s.Operation
+		if o == nil || o.ID != j.Operation || o.State != "running" || o.Claim.UUID != j.Claim {
+			return nil // it was given to somebody else
+		}
+		u.report(s, o, r)
+		u.settle(s)
+		if o.State == "stuck" {
+			o.Wait = -1
+			if lifecycle.TakesAway(store.Changes(o.Plan)) {
+				o.Wait = e.timing.RetryRemoval
+			}
+		}
+		if r.after > 0 {
+			store.Pause(u.more, o.IntegrationID, r.after)
+		}
+		return u.save(ctx)
+	})
+}
+
+// report takes in how the operation's run went.
+func (u *unit) report(s *store.Seat, o *store.Operation, r *report) {
+	know := s.Account.Know.Learn(r.results, s.App.Left())
+	u.learn(s, know, r.account.ID, r.account.UserName)
+	o.Changed, o.Again = true, true
+	if r.stopped {
+		// Somebody else goes on at once.
+		o.State, o.Tries, o.Wait = "queued", o.Tries-1, 0
+		return
+	}
+	if r.err != nil {
+		o.Error = r.err.Error()
+	}
+	switch lifecycle.After(r.results, o.Tries) {
+	case lifecycle.Queued:
+		o.State = "queued"
+		t := u.e.timing
+		o.Wait = lifecycle.Backoff(o.Tries, t.RetryFirst, t.RetryLongest, r.after, rand.Float64())
+		u.queued = true // the pool's next look may be earlier than it thought
+		u.e.log.Warn("Operation failed, will be tried again", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
+	case lifecycle.Stuck:
+		o.State = "stuck"
+		u.e.log.Error("Operation failed and needs a person", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
+	default:
+		o.State, o.Error = "done", ""
+	}
+}
+
+// reap takes over from who has died: what their calls did is in doubt.
+func (e *Engine) reap(ctx context.Context) {
+	var jobs []store.Job
+	err := e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		jobs, err = store.Abandoned(ctx, tx, 100)
+		return err
+	})
+	for _, j := range jobs {
+		if err != nil {
+			break
+		}
+		err = e.recordOnce(ctx, j, &report{
+			results: lifecycle.Lost(store.Changes(j.Plan)),
+			err:     connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it heard the app's answer"),
+		})
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("Could not take over operations", "error", err)
+	}
+}

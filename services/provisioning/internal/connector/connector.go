@@ -1,0 +1,118 @@
+package connector
+
+import (
+	"context"
+	"strings"
+)
+
+// Person is who gets an account.
+type Person struct {
+	// UserID is the id of the user in Gatehouse. It never changes, and the app keeps it beside the account where it
+	// can (SCIM: externalId), so that the account is found again after a change of name.
+	UserID string
+	// UserName is what the person signs in with. An app has it once, whatever its case.
+	UserName    string
+	Email       string
+	GivenName   string
+	FamilyName  string
+	DisplayName string
+	Title       string
+	Department  string
+}
+
+// Account is a person's identity inside an app.
+type Account struct {
+	// ID is the app's own id of the account: what the other calls take.
+	ID       string
+	UserName string
+}
+
+// The kinds of entitlement a Connector may know. One that does not know a kind says Permanent.
+const (
+	Group   = "group"
+	Role    = "role"
+	License = "license"
+)
+
+// Entitlement is one thing that an account can hold.
+type Entitlement struct {
+	Kind string
+	// Ref names it in the app: the name people see there, or the app's own id.
+	Ref string
+}
+
+// Removal is how an account ends.
+type Removal int
+
+const (
+	// Disable leaves the account and what it holds, and nobody can use it.
+	Disable Removal = iota + 1
+	// Delete removes the account.
+	Delete
+)
+
+// Connector reaches one app. See the package comment for what every implementation guarantees.
+type Connector interface {
+	// Test looks at the app and changes nothing. The error is not nil only when ctx ended; whatever else is wrong is in the Report.
+	Test(ctx context.Context) (Report, error)
+
+	// EnsureAccount returns the person's account, active. It looks for one that carries the person's id, then for one with
+	// the person's user name, which it adopts, and only then creates one.
+	// An account that carries the id of somebody else is never handed over: Conflict.
+	EnsureAccount(ctx context.Context, p Person) (Account, error)
+
+	// Add gives the account an entitlement. NotFound says that the account is gone: call EnsureAccount first.
+	// An entitlement that the app does not have is Permanent.
+	Add(ctx context.Context, accountID string, e Entitlement) error
+
+	// Remove takes an entitlement from an account. What is gone already (the entitlement, the account) is nil.
+	Remove(ctx context.Context, accountID string, e Entitlement) error
+
+	// RemoveAccount disables or deletes an account. One that is gone already is nil.
+	RemoveAccount(ctx context.Context, accountID string, mode Removal) error
+}
+
+// Check is one thing that Test looked at.
+type Check struct {
+	// Name says what was tried, in a few words.
+	Name string
+	OK   bool
+	// Optional marks what the app can do without: when it fails, something is slower or missing, and the rest works.
+	Optional bool
+	// Detail says what was found and, when it failed, what to do about it. No secrets.
+	Detail string
+}
+
+// Report is what Test found.
+type Report struct{ Checks []Check }
+
+// OK says whether the integration can work: everything that is not optional does.
+func (r Report) OK() bool {
+	for _, c := range r.Checks {
+		if !c.OK && !c.Optional {
+			return false
+		}
+	}
+	return len(r.Checks) > 0
+}
+
+// String is the report as lines of text.
+func (r Report) String() string {
+	var b strings.Builder
+	for _, c := range r.Checks {
+		switch {
+		case c.OK:
+			b.WriteString("works: ")
+		case c.Optional:
+			b.WriteString("does without: ")
+		default:
+			b.WriteString("missing: ")
+		}
+		b.WriteString(c.Name)
+		if c.Detail != "" {
+			b.WriteString(" (" + c.Detail + ")")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -1,0 +1,839 @@
+package connectortest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/services/provisioning/internal/connector"
+)
+
+// Run holds a connector to what the engine relies on. Each case is a subtest.
+func Run(t *testing.T, factory Factory) {
+	cases := []struct {
+		name string
+		run  func(*kit)
+	}{
+		{"B-PRV-12 a life, every call twice", life},
+		{"B-PRV-12 lost answer to create", lostCreate},
+		{"B-PRV-12 lost answer to add, remove, disable and delete", lostChange},
+		{"B-PRV-12 duplicate delivery", duplicate},
+		{"B-PRV-12 two replicas at once", atOnce},
+		{"B-PRV-04 throttled", throttled},
+		{"B-PRV-04 broken, then well", broken},
+		{"B-PRV-04 away, then back", away},
+		{"B-PRV-12 slow create", slowCreate},
+		{"B-PRV-12 slow revoke", slowRevoke},
+		{"B-PRV-12 account made behind our back", madeBehind},
+		{"B-PRV-12 account made between look-up and create", madeBetween},
+		{"B-PRV-12 account removed behind our back", removedBehind},
+		{"B-PRV-12 account disabled behind our back", disabledBehind},
+		{"B-PRV-12 person whose user name changed", renamed},
+		{"B-PRV-12 user name of somebody who left", reusedName},
+		{"B-PRV-12 unusual names", unusualNames},
+		{"B-PRV-09 one of many entitlements", oneOfMany},
+		{"B-PRV-12 entitlement that the app does not have", unknownEntitlement},
+		{"B-PRV-06 test the connection", testConnection},
+		{"B-PRV-06 wrong credentials", wrongCredentials},
+		{"B-PRV-12 stopped by its caller", stopped},
+		{"B-PRV-04 storm", storm},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			k := &kit{T: t, app: factory(t)}
+			if len(k.app.Entitlements) == 0 {
+				t.Fatal("the app has no entitlements to give")
+			}
+			k.c = &checked{kit: k, next: k.app.Connect(t)}
+			c.run(k)
+		})
+	}
+}
+
+// kit is one case.
+type kit struct {
+	*testing.T
+	app App
+	c   *checked
+}
+
+// restart is Gatehouse starting anew.
+func (k *kit) restart() {
+	k.Helper()
+	k.c = &checked{kit: k, next: k.app.Connect(k.T)}
+}
+
+// person is somebody new.
+func (k *kit) person() connector.Person {
+	id := uuid.Must(uuid.NewV7())
+	short := strings.ReplaceAll(id.String(), "-", "")[16:]
+	return connector.Person{
+		UserID: id.String(), UserName: "kit." + short + "@example.test", Email: "kit." + short + "@example.test",
+		GivenName: "Kit", FamilyName: short, DisplayName: "Kit " + short, Title: "Tester", Department: "Quality",
+	}
+}
+
+func (k *kit) skipUnless(ok bool, fault string) {
+	k.Helper()
+	if !ok {
+		k.Skipf("the way to this app cannot make this fault: %s", fault)
+	}
+}
+
+// context bounds a call that must not take long.
+func (k *kit) context() context.Context {
+	ctx, cancel := context.WithTimeout(k.Context(), 10*time.Second)
+	k.Cleanup(cancel)
+	return ctx
+}
+
+func (k *kit) ensure(p connector.Person) connector.Account {
+	k.Helper()
+	a, err := k.c.EnsureAccount(k.context(), p)
+	if err != nil {
+		k.Fatalf("EnsureAccount: %v", err)
+	}
+	if a.ID == "" || !strings.EqualFold(a.UserName, p.UserName) {
+		k.Fatalf("EnsureAccount returned %+v for %s", a, p.UserName)
+	}
+	return a
+}
+
+func (k *kit) must(what string, err error) {
+	k.Helper()
+	if err != nil {
+		k.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (k *kit) wantKind(what string, err error, want connector.Kind) {
+	k.Helper()
+	if connector.KindOf(err) != want {
+		k.Fatalf("%s: got %v (%v), want %v", what, err, connector.KindOf(err), want)
+	}
+}
+
+// seen returns the one account of a person, and fails when there are more; nil when there is none.
+func (k *kit) seen(p connector.Person) *Seen {
+	k.Helper()
+	accounts, err := k.app.Look(k.context(), p)
+	k.must("look into the app", err)
+	switch len(accounts) {
+	case 0:
+		return nil
+	case 1:
+		return &accounts[0]
+	default:
+		k.Fatalf("%d accounts for one person: %+v", len(accounts), accounts)
+		return nil
+	}
+}
+
+// wantAccount says that the person has one account, active, with exactly these entitlements out of the app's.
+func (k *kit) wantAccount(p connector.Person, id string, holds ...connector.Entitlement) {
+	k.Helper()
+	a := k.seen(p)
+	switch {
+	case a == nil:
+		k.Fatal("the person has no account in the app")
+	case a.ID != id:
+		k.Fatalf("the account in the app is %s, and the connector said %s", a.ID, id)
+	case !a.Active:
+		k.Fatal("the account in the app is disabled")
+	}
+	for _, e := range k.app.Entitlements {
+		n := 0
+		for _, h := range a.Holds {
+			if h == e {
+				n++
+			}
+		}
+		want := 0
+		if slices.Contains(holds, e) {
+			want = 1
+		}
+		if n != want {
+			k.Fatalf("the account holds %v %d times, want %d; it holds %v", e, n, want, a.Holds)
+		}
+	}
+}
+
+// wantOut says that the person cannot get in.
+func (k *kit) wantOut(p connector.Person) {
+	k.Helper()
+	if a := k.seen(p); a != nil && a.Active {
+		k.Fatalf("the account is active in the app: %+v", *a)
+	}
+}
+
+func (k *kit) modes() []connector.Removal {
+	if k.app.NoDisable {
+		return []connector.Removal{connector.Delete}
+	}
+	return []connector.Removal{connector.Disable, connector.Delete}
+}
+
+// checked looks at every error of the connector.
+type checked struct {
+	*kit
+	next connector.Connector
+}
+
+func (c *checked) fit(err error) error {
+	c.Helper()
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*connector.Error](err)
+	switch {
+	case !ok:
+		c.Errorf("an error that is not a *connector.Error: %v", err)
+	case e.Kind < connector.Retryable || e.Kind > connector.Conflict:
+		c.Errorf("an error of no kind: %v", err)
+	case e.Message == "" || len(e.Message) > connector.MaxMessage || strings.ContainsAny(e.Message, "\r\n"):
+		c.Errorf("a message that is not one line of at most %d bytes: %q", connector.MaxMessage, e.Message)
+	case e.RetryAfter < 0 || e.RetryAfter > connector.MaxRetryAfter:
+		c.Errorf("a wait that is out of bounds: %v", e.RetryAfter)
+	}
+	c.clean(err.Error())
+	return err
+}
+
+func (c *checked) clean(text string) {
+	c.Helper()
+	for _, secret := range c.app.Secrets {
+		if strings.Contains(text, secret) {
+			c.Error("a secret is in a text of the connector")
+		}
+	}
+}
+
+func (c *checked) Test(ctx context.Context) (connector.Report, error) {
+	c.Helper()
+	r, err := c.next.Test(ctx)
+	c.clean(r.String())
+	return r, c.fit(err)
+}
+
+func (c *checked) EnsureAccount(ctx context.Context, p connector.Person) (connector.Account, error) {
+	c.Helper()
+	a, err := c.next.EnsureAccount(ctx, p)
+	return a, c.fit(err)
+}
+
+func (c *checked) Add(ctx context.Context, id string, e connector.Entitlement) error {
+	c.Helper()
+	return c.fit(c.next.Add(ctx, id, e))
+}
+
+func (c *checked) Remove(ctx context.Context, id string, e connector.Entitlement) error {
+	c.Helper()
+	return c.fit(c.next.Remove(ctx, id, e))
+}
+
+func (c *checked) RemoveAccount(ctx context.Context, id string, mode connector.Removal) error {
+	c.Helper()
+	return c.fit(c.next.RemoveAccount(ctx, id, mode))
+}
+
+func life(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	k.wantAccount(p, a.ID)
+	if again := k.ensure(p); again != a {
+		k.Fatalf("the second call returned %+v, the first %+v", again, a)
+	}
+	k.restart()
+	if again := k.ensure(p); again != a {
+		k.Fatalf("after a restart %+v, before %+v", again, a)
+	}
+	for _, e := range k.app.Entitlements {
+		for range 2 {
+			k.must("Add", k.c.Add(k.context(), a.ID, e))
+			k.wantAccount(p, a.ID, e)
+		}
+		for range 2 {
+			k.must("Remove", k.c.Remove(k.context(), a.ID, e))
+			k.wantAccount(p, a.ID)
+		}
+		k.must("Add after Remove", k.c.Add(k.context(), a.ID, e))
+		k.wantAccount(p, a.ID, e)
+		k.must("Remove", k.c.Remove(k.context(), a.ID, e))
+	}
+	if !k.app.NoDisable {
+		for range 2 {
+			k.must("RemoveAccount(Disable)", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
+			if s := k.seen(p); s == nil || s.Active {
+				k.Fatalf("after Disable: %+v", s)
+			}
+		}
+		if again := k.ensure(p); again != a {
+			k.Fatalf("enabled again it is %+v, before %+v", again, a)
+		}
+		k.wantAccount(p, a.ID)
+	}
+	for range 2 {
+		k.must("RemoveAccount(Delete)", k.c.RemoveAccount(k.context(), a.ID, connector.Delete))
+		if s := k.seen(p); s != nil {
+			k.Fatalf("after Delete: %+v", *s)
+		}
+	}
+	if !k.app.NoDisable {
+		k.must("RemoveAccount(Disable) of what is gone", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
+	}
+	a = k.ensure(p)
+	k.wantAccount(p, a.ID)
+}
+
+func lostCreate(k *kit) {
+	for _, restart := range []bool{false, true} {
+		p := k.person()
+		k.skipUnless(k.app.Faults.LoseAnswers(1), "lost answers")
+		_, err := k.c.EnsureAccount(k.context(), p)
+		k.wantKind("EnsureAccount whose answer was lost", err, connector.Retryable)
+		if k.seen(p) == nil {
+			k.Fatal("the app did not do it")
+		}
+		if restart {
+			k.restart()
+		}
+		a := k.ensure(p)
+		k.wantAccount(p, a.ID)
+	}
+}
+
+func lostChange(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	lost := func(what string, call func() error) {
+		k.Helper()
+		k.skipUnless(k.app.Faults.LoseAnswers(1), "lost answers")
+		k.wantKind(what+" whose answer was lost", call(), connector.Retryable)
+		k.restart()
+		k.must(what+" again", call())
+	}
+	for _, e := range k.app.Entitlements {
+		lost("Add", func() error { return k.c.Add(k.context(), a.ID, e) })
+		k.wantAccount(p, a.ID, e)
+		lost("Remove", func() error { return k.c.Remove(k.context(), a.ID, e) })
+		k.wantAccount(p, a.ID)
+	}
+	for _, mode := range k.modes() {
+		a = k.ensure(p)
+		lost("RemoveAccount", func() error { return k.c.RemoveAccount(k.context(), a.ID, mode) })
+		k.wantOut(p)
+	}
+}
+
+func duplicate(k *kit) {
+	p := k.person()
+	twice := func() {
+		k.Helper()
+		k.skipUnless(k.app.Faults.Duplicate(1), "duplicate delivery")
+	}
+	twice()
+	a := k.ensure(p)
+	k.wantAccount(p, a.ID)
+	for _, e := range k.app.Entitlements {
+		twice()
+		k.must("Add, delivered twice", k.c.Add(k.context(), a.ID, e))
+		k.wantAccount(p, a.ID, e)
+		twice()
+		k.must("Remove, delivered twice", k.c.Remove(k.context(), a.ID, e))
+		k.wantAccount(p, a.ID)
+	}
+	for _, mode := range k.modes() {
+		a = k.ensure(p)
+		twice()
+		k.must("RemoveAccount, delivered twice", k.c.RemoveAccount(k.context(), a.ID, mode))
+		k.wantOut(p)
+	}
+}
+
+// atOnce is what must not happen and does: a replica that was thought dead goes on.
+func atOnce(k *kit) {
+	p := k.person()
+	e := k.app.Entitlements[0]
+	connectors := []*checked{k.c, {kit: k, next: k.app.Connect(k.T)}}
+	accounts := make([]connector.Account, 8)
+	var wg sync.WaitGroup
+	for i := range accounts {
+		wg.Go(func() {
+			c := connectors[i%len(connectors)]
+			a, err := c.EnsureAccount(k.context(), p)
+			if err != nil {
+				k.Errorf("EnsureAccount: %v", err)
+				return
+			}
+			accounts[i] = a
+			if err := c.Add(k.context(), a.ID, e); err != nil {
+				k.Errorf("Add: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if k.Failed() {
+		return
+	}
+	for _, a := range accounts {
+		if a.ID != accounts[0].ID {
+			k.Fatalf("two accounts: %s and %s", a.ID, accounts[0].ID)
+		}
+	}
+	k.wantAccount(p, accounts[0].ID, e)
+}
+
+func throttled(k *kit) {
+	const wait = 7 * time.Second
+	p := k.person()
+	e := k.app.Entitlements[0]
+	again := func(what string, call func() error) {
+		k.Helper()
+		k.skipUnless(k.app.Faults.Throttle(1, wait), "throttling")
+		err := call()
+		k.wantKind(what+", throttled", err, connector.Retryable)
+		if got := connector.RetryAfter(err); got != wait {
+			k.Fatalf("%s: the app asked for %v, and the connector says %v", what, wait, got)
+		}
+		k.must(what+" after the wait", call())
+	}
+	var a connector.Account
+	again("EnsureAccount", func() (err error) {
+		a, err = k.c.EnsureAccount(k.context(), p)
+		return err
+	})
+	k.wantAccount(p, a.ID)
+	again("Add", func() error { return k.c.Add(k.context(), a.ID, e) })
+	k.wantAccount(p, a.ID, e)
+	again("Remove", func() error { return k.c.Remove(k.context(), a.ID, e) })
+	again("RemoveAccount", func() error { return k.c.RemoveAccount(k.context(), a.ID, connector.Delete) })
+	k.wantOut(p)
+}
+
+func broken(k *kit) {
+	k.until("a broken app", func() bool { return k.app.Faults.Break(3) }, func() {})
+}
+
+func away(k *kit) {
+	k.until("an app that is away", func() bool { return k.app.Faults.Away(true) }, func() { k.app.Faults.Away(false) })
+}
+
+// until breaks something before each step, and then calls until it is well again, as the engine does. It is mended after three calls.
+func (k *kit) until(fault string, breakIt func() bool, mend func()) {
+	p := k.person()
+	e := k.app.Entitlements[0]
+	var a connector.Account
+	for _, step := range []struct {
+		what string
+		call func() error
+		want func()
+	}{
+		{"EnsureAccount", func() (err error) { a, err = k.c.EnsureAccount(k.context(), p); return err }, func() { k.wantAccount(p, a.ID) }},
+		{"Add", func() error { return k.c.Add(k.context(), a.ID, e) }, func() { k.wantAccount(p, a.ID, e) }},
+		{"Remove", func() error { return k.c.Remove(k.context(), a.ID, e) }, func() { k.wantAccount(p, a.ID) }},
+		{"RemoveAccount", func() error { return k.c.RemoveAccount(k.context(), a.ID, connector.Delete) }, func() { k.wantOut(p) }},
+	} {
+		k.skipUnless(breakIt(), fault)
+		failed := 0
+		for {
+			err := step.call()
+			if err == nil {
+				break
+			}
+			k.wantKind(step.what, err, connector.Retryable)
+			if failed++; failed == 3 {
+				mend()
+			}
+			if failed > 6 {
+				k.Fatalf("%s does not get well again: %v", step.what, err)
+			}
+		}
+		if failed == 0 {
+			k.Fatalf("%s did not meet the fault", step.what)
+		}
+		step.want()
+	}
+}
+
+// slow makes a call whose caller gives up while the app is at it. The app does it when release is called.
+func (k *kit) slow(what string, call func(context.Context) error) (release func()) {
+	k.Helper()
+	reached, release, ok := k.app.Faults.Hold()
+	k.skipUnless(ok, "slow answers")
+	k.Cleanup(release)
+	ctx, giveUp := context.WithCancel(k.context())
+	defer giveUp()
+	go func() {
+		select {
+		case <-reached:
+			giveUp()
+		case <-ctx.Done():
+		}
+	}()
+	k.wantKind(what+" that takes too long", call(ctx), connector.Retryable)
+	select {
+	case <-reached:
+	default:
+		k.Fatalf("%s ended before it came to the app", what)
+	}
+	return release
+}
+
+func slowCreate(k *kit) {
+	p := k.person()
+	create := func(ctx context.Context) error {
+		_, err := k.c.EnsureAccount(ctx, p)
+		return err
+	}
+	k.slow("EnsureAccount", create)()
+	a := k.ensure(p)
+	k.wantAccount(p, a.ID)
+
+	// The app does the first only after the second was asked for and done.
+	p = k.person()
+	release := k.slow("EnsureAccount", create)
+	a = k.ensure(p)
+	release()
+	k.wantAccount(p, a.ID)
+	if again := k.ensure(p); again.ID != a.ID {
+		k.Fatalf("now it is %s, before %s", again.ID, a.ID)
+	}
+}
+
+func slowRevoke(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	for _, e := range k.app.Entitlements {
+		k.must("Add", k.c.Add(k.context(), a.ID, e))
+		k.slow("Remove", func(ctx context.Context) error { return k.c.Remove(ctx, a.ID, e) })()
+		k.must("Remove again", k.c.Remove(k.context(), a.ID, e))
+		k.wantAccount(p, a.ID)
+	}
+	for _, mode := range k.modes() {
+		a = k.ensure(p)
+		k.slow("RemoveAccount", func(ctx context.Context) error { return k.c.RemoveAccount(ctx, a.ID, mode) })()
+		k.must("RemoveAccount again", k.c.RemoveAccount(k.context(), a.ID, mode))
+		k.wantOut(p)
+	}
+}
+
+func madeBehind(k *kit) {
+	p := k.person()
+	id, err := k.app.Make(k.context(), p)
+	k.must("make an account behind our back", err)
+	for range 2 {
+		if a := k.ensure(p); a.ID != id {
+			k.Fatalf("the account that was there is %s, and the connector took %s", id, a.ID)
+		}
+	}
+	k.wantAccount(p, id)
+
+	// In another case of letters: to the app it is the same user name.
+	p = k.person()
+	upper := p
+	upper.UserName = strings.ToUpper(p.UserName)
+	id, err = k.app.Make(k.context(), upper)
+	k.must("make an account behind our back", err)
+	if a := k.ensure(p); a.ID != id {
+		k.Fatalf("the account that was there is %s, and the connector took %s", id, a.ID)
+	}
+	k.wantAccount(p, id)
+}
+
+func madeBetween(k *kit) {
+	p := k.person()
+	var id string
+	k.skipUnless(k.app.Faults.BeforeChange(func() {
+		var err error
+		if id, err = k.app.Make(k.context(), p); err != nil {
+			k.Errorf("make an account behind our back: %v", err)
+		}
+	}), "something between look-up and create")
+	a := k.ensure(p)
+	if id == "" || a.ID != id {
+		k.Fatalf("the account that was made is %q, and the connector took %s", id, a.ID)
+	}
+	k.wantAccount(p, id)
+}
+
+func removedBehind(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	k.must("Add", k.c.Add(k.context(), a.ID, k.app.Entitlements[0]))
+	k.must("remove the account behind our back", k.app.Destroy(k.context(), a.ID))
+	for _, e := range k.app.Entitlements {
+		k.wantKind("Add to an account that is gone", k.c.Add(k.context(), a.ID, e), connector.NotFound)
+		k.must("Remove from an account that is gone", k.c.Remove(k.context(), a.ID, e))
+	}
+	for _, mode := range k.modes() {
+		k.must("RemoveAccount of an account that is gone", k.c.RemoveAccount(k.context(), a.ID, mode))
+	}
+	if s := k.seen(p); s != nil {
+		k.Fatalf("it came back: %+v", *s)
+	}
+	b := k.ensure(p)
+	k.must("Add", k.c.Add(k.context(), b.ID, k.app.Entitlements[0]))
+	k.wantAccount(p, b.ID, k.app.Entitlements[0])
+}
+
+func disabledBehind(k *kit) {
+	if k.app.NoDisable {
+		k.Skip("the app cannot disable accounts")
+	}
+	p := k.person()
+	a := k.ensure(p)
+	k.must("RemoveAccount(Disable)", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
+	k.restart()
+	if again := k.ensure(p); again != a {
+		k.Fatalf("it was %+v and is %+v", a, again)
+	}
+	k.wantAccount(p, a.ID)
+}
+
+// renamed: somebody married, and is the same person.
+func renamed(k *kit) {
+	if k.app.NoLink {
+		k.Skip("the app knows an account by its user name alone")
+	}
+	p := k.person()
+	a := k.ensure(p)
+	k.restart()
+	p.UserName = k.person().UserName
+	again, err := k.c.EnsureAccount(k.context(), p)
+	k.must("EnsureAccount of somebody whose user name changed", err)
+	if again.ID != a.ID {
+		k.Fatalf("it was %s and is %s", a.ID, again.ID)
+	}
+	k.wantAccount(p, a.ID)
+
+	// An account that was adopted by its name is found after a change of name, too.
+	p = k.person()
+	id, err := k.app.Make(k.context(), p)
+	k.must("make an account behind our back", err)
+	k.ensure(p)
+	p.UserName = k.person().UserName
+	if again, err = k.c.EnsureAccount(k.context(), p); err != nil || again.ID != id {
+		k.Fatalf("it was %s and is %s: %v", id, again.ID, err)
+	}
+}
+
+// reusedName: the user name of somebody who left is given to somebody new. What the first one had must not become theirs.
+func reusedName(k *kit) {
+	if k.app.NoDisable || k.app.NoLink {
+		k.Skip("the app keeps no accounts of those who left, or does not know whose they were")
+	}
+	left := k.person()
+	a := k.ensure(left)
+	k.must("RemoveAccount(Disable)", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
+	fresh := k.person()
+	fresh.UserName = left.UserName
+	_, err := k.c.EnsureAccount(k.context(), fresh)
+	k.wantKind("EnsureAccount with the user name of somebody else's account", err, connector.Conflict)
+	k.wantOut(left)
+}
+
+func unusualNames(k *kit) {
+	for _, prefix := range []string{"o'brien+test", "zoë.ångström", "a&b=c%20d#e?f", "x) or (userName pr"} {
+		p := k.person()
+		p.UserName = prefix + p.UserName
+		p.DisplayName = `"Quoted" \ <b>&amp;` + p.DisplayName
+		a := k.ensure(p)
+		if again := k.ensure(p); again != a {
+			k.Fatalf("%q: first %+v, then %+v", p.UserName, a, again)
+		}
+		k.wantAccount(p, a.ID)
+		k.must("RemoveAccount", k.c.RemoveAccount(k.context(), a.ID, connector.Delete))
+		k.wantOut(p)
+	}
+
+	// A quote in a name must not change what is asked. An app that cannot take such a name may say so.
+	victim := k.person()
+	v := k.ensure(victim)
+	p := k.person()
+	p.UserName = `nobody" or userName eq "` + victim.UserName
+	a, err := k.c.EnsureAccount(k.context(), p)
+	switch {
+	case err == nil && a.ID == v.ID:
+		k.Fatal("a user name with a quote in it got somebody else's account")
+	case err != nil:
+		k.wantKind("EnsureAccount of a name with a quote", err, connector.Permanent)
+	}
+	// And it must not make the connector worse for others.
+	other := k.person()
+	k.wantAccount(other, k.ensure(other).ID)
+}
+
+func oneOfMany(k *kit) {
+	if len(k.app.Entitlements) < 2 {
+		k.Skip("the app has one entitlement to give")
+	}
+	p, other := k.person(), k.person()
+	a, b := k.ensure(p), k.ensure(other)
+	for _, e := range k.app.Entitlements {
+		k.must("Add", k.c.Add(k.context(), a.ID, e))
+		k.must("Add", k.c.Add(k.context(), b.ID, e))
+	}
+	left := k.app.Entitlements
+	for len(left) > 0 {
+		k.wantAccount(p, a.ID, left...)
+		k.must("Remove", k.c.Remove(k.context(), a.ID, left[0]))
+		left = left[1:]
+	}
+	k.wantAccount(p, a.ID)
+	k.wantAccount(other, b.ID, k.app.Entitlements...)
+}
+
+func unknownEntitlement(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	err := k.c.Add(k.context(), a.ID, connector.Entitlement{Kind: "no-such-kind", Ref: "x"})
+	k.wantKind("Add of a kind that is not known", err, connector.Permanent)
+	err = k.c.Remove(k.context(), a.ID, connector.Entitlement{Kind: "no-such-kind", Ref: "x"})
+	k.wantKind("Remove of a kind that is not known", err, connector.Permanent)
+	if slices.ContainsFunc(k.app.Entitlements, func(e connector.Entitlement) bool { return e.Kind == connector.Group }) {
+		err = k.c.Add(k.context(), a.ID, connector.Entitlement{Kind: connector.Group, Ref: "No such group " + p.UserID})
+		k.wantKind("Add to a group that the app does not have", err, connector.Permanent)
+	}
+	k.wantAccount(p, a.ID)
+}
+
+func testConnection(k *kit) {
+	report, err := k.c.Test(k.context())
+	k.must("Test", err)
+	if !report.OK() {
+		k.Fatalf("Test of an app that works:\n%s", report)
+	}
+	if k.app.Faults.Away(true) {
+		report, err = k.c.Test(k.context())
+		k.must("Test of an app that is away", err)
+		if report.OK() {
+			k.Fatalf("Test of an app that is away:\n%s", report)
+		}
+	}
+}
+
+func wrongCredentials(k *kit) {
+	wrong := &checked{kit: k, next: k.app.ConnectWrong(k.T)}
+	report, err := wrong.Test(k.context())
+	k.must("Test with wrong credentials", err)
+	if report.OK() {
+		k.Fatalf("Test with wrong credentials:\n%s", report)
+	}
+	p := k.person()
+	_, err = wrong.EnsureAccount(k.context(), p)
+	k.wantKind("EnsureAccount with wrong credentials", err, connector.Unauthorized)
+	a := k.ensure(p)
+	e := k.app.Entitlements[0]
+	k.must("Add", k.c.Add(k.context(), a.ID, e))
+	k.wantKind("Add", wrong.Add(k.context(), a.ID, e), connector.Unauthorized)
+	k.wantKind("Remove", wrong.Remove(k.context(), a.ID, e), connector.Unauthorized)
+	k.wantKind("RemoveAccount", wrong.RemoveAccount(k.context(), a.ID, connector.Delete), connector.Unauthorized)
+	k.wantAccount(p, a.ID, e)
+}
+
+func stopped(k *kit) {
+	ctx, cancel := context.WithCancel(k.Context())
+	cancel()
+	p := k.person()
+	_, err := k.c.EnsureAccount(ctx, p)
+	k.wantKind("EnsureAccount of a caller that has stopped", err, connector.Retryable)
+	if !errors.Is(err, context.Canceled) {
+		k.Fatalf("the error does not say that its caller stopped: %v", err)
+	}
+	if s := k.seen(p); s != nil {
+		k.Fatalf("an account was made: %+v", *s)
+	}
+}
+
+// storm changes its mind about people while everything goes wrong, and calls until what should be is so.
+func storm(k *kit) {
+	seed := uint64(time.Now().UnixNano())
+	k.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	people := []connector.Person{k.person(), k.person(), k.person()}
+	accounts := map[string]string{} // what the engine remembers: the id of a person's account
+	for round := range 60 {
+		p := people[random.IntN(len(people))]
+		e := k.app.Entitlements[random.IntN(len(k.app.Entitlements))]
+		in := random.IntN(3) > 0
+		var fault string
+		if random.IntN(2) == 0 {
+			switch n := 1 + random.IntN(3); random.IntN(4) {
+			case 0:
+				fault = fmt.Sprintf("%d answers lost", n)
+				k.app.Faults.LoseAnswers(n)
+			case 1:
+				fault = fmt.Sprintf("%d delivered twice", n)
+				k.app.Faults.Duplicate(n)
+			case 2:
+				fault = fmt.Sprintf("%d throttled", n)
+				k.app.Faults.Throttle(n, time.Second)
+			case 3:
+				fault = fmt.Sprintf("%d broken", n)
+				k.app.Faults.Break(n)
+			}
+		}
+		if random.IntN(6) == 0 {
+			k.restart()
+		}
+		if s := k.seen(p); s != nil && random.IntN(10) == 0 {
+			fault += ", account removed behind our back"
+			k.must("remove the account behind our back", k.app.Destroy(k.context(), s.ID))
+		}
+		goal := func() error {
+			id := accounts[p.UserID]
+			switch {
+			case in && id == "":
+				a, err := k.c.EnsureAccount(k.context(), p)
+				if err != nil {
+					return err
+				}
+				accounts[p.UserID], id = a.ID, a.ID
+				fallthrough
+			case in:
+				err := k.c.Add(k.context(), id, e)
+				if connector.KindOf(err) == connector.NotFound {
+					delete(accounts, p.UserID)
+				}
+				return err
+			case id == "":
+				return nil
+			default:
+				if err := k.c.Remove(k.context(), id, e); err != nil {
+					return err
+				}
+				if err := k.c.RemoveAccount(k.context(), id, connector.Delete); err != nil {
+					return err
+				}
+				delete(accounts, p.UserID)
+				return nil
+			}
+		}
+		for try := 1; ; try++ {
+			err := goal()
+			if err == nil {
+				break
+			}
+			kind := connector.KindOf(err)
+			if kind != connector.Retryable && kind != connector.NotFound || try > 20 {
+				k.Fatalf("round %d, %s, try %d: %v (%v)", round, fault, try, err, kind)
+			}
+		}
+		s := k.seen(p)
+		switch {
+		case !in:
+			k.wantOut(p)
+		case s == nil || !s.Active || !slices.Contains(s.Holds, e):
+			k.Fatalf("round %d, %s: %s should hold %v, and the app has %+v", round, fault, p.UserName, e, s)
+		}
+	}
+}

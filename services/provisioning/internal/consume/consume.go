@@ -1,0 +1,55 @@
+// Package consume tells the engine what other services say.
+//
+// Every handler takes in a fact and has the engine settle what it concerns, so
+// that an event which comes twice, late, or before another changes nothing
+// more than it should: copies are guarded by versions, grants by the request's
+// item. An approval whose person, app or entitlement has not arrived waits for
+// them.
+package consume
+
+import (
+	"context"
+
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/provisioning/internal/access"
+)
+
+// Subjects are what is listened to.
+func Subjects() []string {
+	return []string{
+		bus.Filter("user", ""), bus.Filter("app", ""), bus.Filter("entitlement", ""), bus.Filter("approval", "granted"),
+	}
+}
+
+// Handlers returns the handlers of all events that concern provisioning.
+func Handlers(e *access.Engine) *inbox.Handlers {
+	h := &inbox.Handlers{}
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.ApprovalGranted) error {
+		return e.Approved(ctx, tx, ev, m)
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserJoined) error {
+		return e.User(ctx, tx, ev, m.GetUser())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserUpdated) error {
+		return e.User(ctx, tx, ev, m.GetUser())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserSuspended) error {
+		return e.User(ctx, tx, ev, m.GetUser())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserRemoved) error {
+		return e.User(ctx, tx, ev, m.GetUser())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.AppCreated) error {
+		return e.App(ctx, tx, ev, m.GetApp())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.AppUpdated) error {
+		return e.App(ctx, tx, ev, m.GetApp())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.EntitlementCreated) error {
+		return e.Entitlement(ctx, tx, ev, m.GetEntitlement())
+	})
+	return h
+}

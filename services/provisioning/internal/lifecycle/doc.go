@@ -1,0 +1,37 @@
+// Package lifecycle holds the rules of access: what should be in an app for one
+// person, what is known to be there, what must change, and what follows for
+// grants, work items and operations. It is pure: no time, no database, no
+// network.
+//
+// Everything turns on a [Seat]: one person in one app. After anything has
+// changed, [Settle] looks at the seat as it is now and says what to do about
+// it; it does not matter which event led there, how often or in which order.
+//
+// A grant:
+//
+//	           in place
+//	pending ------------> active
+//	   |  ^               |   |
+//	   |  `- - failed <-- | - '  (only before it was in place)
+//	   |        |         |
+//	   |        | ended   | ended: revoke request, end time, user removed
+//	   v        v         v
+//	  revoking ---------------> revoked   once nothing of it can be left in the
+//	                                      app, or another grant gives the same
+//
+// An operation, of which a seat has at most one that is not over:
+//
+//	queued --claimed--> running --all done-------------> done
+//	  ^  ^                 |  |
+//	  |  `---- passing ----'  `--- lasting, or tried --> stuck
+//	  |        failure              8 times               | retried by a person,
+//	  `----------------------------------------------------'  by something new to
+//	queued, stuck --nothing left to change--> cancelled       do, and, while it
+//	                                                          takes away, for ever
+//
+// What is known about an app is never more than what it said. Between a call
+// and its answer, and for ever if the answer was lost, the outcome is in doubt
+// ([Knowledge]), and doubt is resolved in the safe direction: what is in doubt
+// is put in place again before a grant counts as active, and taken away before
+// a grant counts as revoked.
+package lifecycle

@@ -1,0 +1,101 @@
+package lifecycle
+
+// Do is what a change does.
+type Do uint8
+
+// What changes do, in the order in which a plan does them: what is to go goes
+// before what is to come.
+const (
+	CreateAccount Do = iota + 1
+	Remove
+	Add
+	RemoveAccount
+)
+
+// Change is one call to an app.
+type Change struct {
+	Do Do
+	// Entitlement is what Add and Remove are about.
+	Entitlement ID
+}
+
+// takesAway tells whether the change ends access.
+func (c Change) takesAway() bool { return c.Do == Remove || c.Do == RemoveAccount }
+
+// TakesAway tells whether any of the changes ends access.
+func TakesAway(plan []Change) bool {
+	for _, c := range plan {
+		if c.takesAway() {
+			return true
+		}
+	}
+	return false
+}
+
+// Want is what a person should have in an app.
+type Want struct {
+	// Account says that there should be an account: it is the case as soon as
+	// anything is wanted.
+	Account bool
+	// Entitlements are wanted besides the account.
+	Entitlements Set
+}
+
+// WantOf is what the grants say a person should have: everything that at least
+// one live grant gives, once.
+func WantOf(grants []Grant) Want {
+	w := Want{Entitlements: Set{}}
+	for _, g := range grants {
+		if !g.State.Live() {
+			continue
+		}
+		w.Account = true
+		if !g.Account {
+			w.Entitlements[g.Entitlement] = struct{}{}
+		}
+	}
+	return w
+}
+
+// Plan returns the changes that make the app be as it should, in the order in
+// which to make them; none if it surely is. Nothing is changed that is surely
+// as it should be. An account that nothing is wanted of goes as a whole.
+func Plan(w Want, k Knowledge) []Change {
+	if !w.Account {
+		if k.there() {
+			return []Change{{Do: RemoveAccount}}
+		}
+		return nil
+	}
+	var plan []Change
+	if !k.surelyThere() {
+		plan = append(plan, Change{Do: CreateAccount})
+	}
+	for _, e := range k.Held.plus(k.Doubt.Sorted()...).Sorted() {
+		if !w.Entitlements.Has(e) {
+			plan = append(plan, Change{Remove, e})
+		}
+	}
+	for _, e := range w.Entitlements.Sorted() {
+		if !k.surelyThere() || !k.Held.Has(e) {
+			plan = append(plan, Change{Add, e})
+		}
+	}
+	return plan
+}
+
+// novel tells whether plan has something that before had not. Making the
+// account is not new: it is what a failed change to an account that turned out
+// to be gone leads to.
+func novel(plan, before []Change) bool {
+	had := make(map[Change]struct{}, len(before))
+	for _, c := range before {
+		had[c] = struct{}{}
+	}
+	for _, c := range plan {
+		if _, ok := had[c]; !ok && c.Do != CreateAccount {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/postgres"
+)
+
+// Integration is one row of integration.
+type Integration struct {
+	ID             uuid.UUID
+	OrganizationID uuid.UUID
+	Name           string
+	Kind           string
+	BaseURL        string
+	// Secret is sealed.
+	Secret      []byte
+	State       string // untested, working, failing
+	StateDetail string
+	TestTime    *time.Time
+	CreateTime  time.Time
+	Version     int64
+}
+
+const integrationColumns = `id, organization_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version`
+
+func scanIntegration(row pgx.Row) (i Integration, err error) {
+	return i, row.Scan(&i.ID, &i.OrganizationID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version)
+}
+
+// CreateIntegration writes a new integration. ALREADY_EXISTS:
+// INTEGRATION_NAME_TAKEN.
+func CreateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) error {
+	_, err := tx.Exec(ctx, `
+		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		i.ID, i.OrganizationID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version)
+	return nameTaken(err, "create integration")
+}
+
+// UpdateIntegration writes an integration whose version was one less.
+// NOT_FOUND, ALREADY_EXISTS: INTEGRATION_NAME_TAKEN, ABORTED:
+// INTEGRATION_CHANGED if somebody else was faster.
+func UpdateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) error {
+	tag, err := tx.Exec(ctx, `
+		update integration set name = $2, base_url = $3, secret = $4, state = $5, state_detail = $6, test_time = $7, version = $8,
+		    paused_until = case when base_url = $3 then paused_until end
+		where id = $1 and version = $8 - 1`,
+		i.ID, i.Name, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.Version)
+	if err != nil {
+		return nameTaken(err, "update integration")
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrIntegrationChanged
+	}
+	return nil
+}
+
+func nameTaken(err error, doing string) error {
+	if name, ok := postgres.Constraint(err); ok && name == "integration_name" {
+		return apierr.Exists("INTEGRATION_NAME_TAKEN", "there is an integration with this name already").
+			WithField("name", "INTEGRATION_NAME_TAKEN", "there is an integration with this name already").Wrap(err)
+	}
+	return wrap(err, "%s", doing)
+}
+
+// GetIntegration reads one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
+func GetIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (Integration, error) {
+	i, err := scanIntegration(tx.QueryRow(ctx, `select `+integrationColumns+` from integration where id = $1`, id))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return i, ErrIntegrationNotFound
+	}
+	return i, wrap(err, "read integration %s", id)
+}
+
+// ListIntegrations lists integrations by name, after the one named.
+func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, after string, limit int) ([]Integration, error) {
+	rows, err := tx.Query(ctx, `
+		select `+integrationColumns+` from integration where organization_id = $1 and name > $2 order by name limit $3`, org, after, limit)
+	if err != nil {
+		return nil, wrap(err, "list integrations")
+	}
+	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Integration, error) { return scanIntegration(r) })
+	return list, wrap(err, "list integrations")
+}

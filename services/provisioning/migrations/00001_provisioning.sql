@@ -1,0 +1,248 @@
+-- +goose Up
+
+-- Copies of other services' facts have no foreign keys pointing at them: they
+-- come when they come, every use looks whether they are there, and a shared
+-- lock on a busy app's row for each grant would be felt.
+
+create table user_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    user_name       text not null,
+    display_name    text not null,
+    given_name      text not null,
+    family_name     text not null,
+    email           text not null,
+    title           text not null,
+    department      text not null,
+    removed         boolean not null,
+    tenure          integer not null,
+    version         bigint not null
+);
+comment on table user_copy is 'People, as identity-sync last said. A row with a higher version wins.';
+
+create table app_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    name            text not null,
+    mode            text not null constraint app_copy_mode check (mode in ('manual', 'shared', 'automatic')),
+    integration_id  uuid,
+    disable         boolean not null,
+    admin_ids       uuid[] not null,
+    version         bigint not null,
+    settled_version bigint not null,
+    constraint app_copy_integration check (mode <> 'automatic' or integration_id is not null)
+);
+comment on table app_copy is 'Apps, as request last said. An app whose support for provisioning was never chosen, or that is automatic without an integration, is manual here.';
+comment on column app_copy.disable is 'Whether an account is disabled instead of removed when nothing is held any more.';
+comment on column app_copy.settled_version is 'The version that last changed how accounts come and go. Seats settled under an older one are settled again.';
+create index app_copy_by_admin on app_copy using gin (admin_ids);
+create index app_copy_by_integration on app_copy (integration_id);
+
+create table entitlement_copy (
+    id              uuid primary key,
+    organization_id uuid not null,
+    app_id          uuid not null,
+    name            text not null,
+    kind            text not null constraint entitlement_copy_kind check (kind in ('account', 'role', 'group', 'license')),
+    ref             text not null,
+    version         bigint not null
+);
+comment on table entitlement_copy is 'What can be held in an app, as request last said.';
+
+create table integration (
+    id              uuid primary key,
+    organization_id uuid not null,
+    name            text not null,
+    kind            text not null constraint integration_kind check (kind in ('scim')),
+    base_url        text not null,
+    secret          bytea not null,
+    state           text not null constraint integration_state check (state in ('untested', 'working', 'failing')),
+    state_detail    text not null,
+    test_time       timestamptz,
+    paused_until    timestamptz,
+    create_time     timestamptz not null,
+    version         bigint not null,
+    constraint integration_name unique (organization_id, name)
+);
+comment on table integration is 'Configured connectors. secret is sealed with the installation''s key and bound to the id.';
+comment on column integration.paused_until is 'Until when the app has asked to be left alone.';
+
+create table account (
+    id              uuid primary key,
+    organization_id uuid not null,
+    user_id         uuid not null,
+    app_id          uuid not null,
+    state           text not null constraint account_state check (state in ('absent', 'active', 'disabled')),
+    unsure          boolean not null,
+    held            uuid[] not null,
+    doubt           uuid[] not null,
+    external_id     text not null,
+    user_name       text not null,
+    app_version     bigint not null,
+    seat_time       timestamptz not null,
+    create_time     timestamptz,
+    update_time     timestamptz not null,
+    version         bigint not null,
+    constraint account_one_per_person unique (user_id, app_id),
+    constraint account_held check (held = '{}' or (state = 'active' and not unsure)),
+    constraint account_doubt check (doubt = '{}' or state <> 'absent' or unsure)
+);
+comment on table account is 'The seat of one person in one app: what is known to be in the app. Everything about a seat (its grants, work items, operation) is changed under the lock of this row. id is made of user and app, so that all of it can be asked for at once by one key.';
+comment on column account.unsure is 'The account was worked on, and what came of it is not known.';
+comment on column account.held is 'Entitlements besides the account that are surely there.';
+comment on column account.doubt is 'Entitlements that may be there or not; of a disabled account those that come back with it.';
+comment on column account.app_version is 'The version of the app''s settings that the seat was last settled under.';
+comment on column account.seat_time is 'When the row came. create_time is when the account did.';
+create index account_by_organization on account (organization_id, seat_time, id);
+create index account_by_app_version on account (app_id, app_version);
+
+create table access_grant (
+    id                uuid primary key,
+    organization_id   uuid not null,
+    account_id        uuid not null,
+    user_id           uuid not null,
+    app_id            uuid not null,
+    entitlement_id    uuid not null,
+    request_id        uuid not null,
+    item_id           uuid not null,
+    origin_join       boolean not null,
+    tenure            integer not null,
+    state             text not null constraint access_grant_state check (state in ('pending', 'active', 'failed', 'revoking', 'revoked')),
+    until             timestamptz,
+    due_time          timestamptz,
+    create_time       timestamptz not null,
+    activate_time     timestamptz,
+    end_time          timestamptz,
+    revoke_time       timestamptz,
+    end_reason        text constraint access_grant_end_reason check (end_reason in ('requested', 'expired', 'user_removed')),
+    revoke_request_id uuid,
+    error             text not null,
+    version           bigint not null,
+    constraint access_grant_once unique (item_id),
+    constraint access_grant_seat foreign key (account_id) references account (id),
+    constraint access_grant_gone check ((state = 'revoked') = (revoke_time is not null)),
+    constraint access_grant_ended check ((state in ('revoking', 'revoked')) = (end_reason is not null)),
+    constraint access_grant_end_time check ((end_reason is null) = (end_time is null)),
+    constraint access_grant_due check (due_time is null or state not in ('revoking', 'revoked'))
+);
+comment on table access_grant is 'Who holds what, from and until. One for each item of an approved request, for ever.';
+comment on column access_grant.due_time is 'When to look at the grant next: to warn of its end, then at its end.';
+-- Not by state, so that a change of state leaves the indexes alone.
+create index access_grant_of_seat on access_grant (account_id) where revoke_time is null;
+create index access_grant_due_time on access_grant (due_time) where due_time is not null;
+-- What should be gone and is not.
+create index access_grant_debt on access_grant (end_time) where end_time is not null and revoke_time is null;
+create index access_grant_by_organization on access_grant (organization_id, id desc);
+create index access_grant_by_user on access_grant (user_id, id desc);
+create index access_grant_by_app on access_grant (app_id, id desc);
+create index access_grant_by_request on access_grant (request_id);
+
+create table revocation (
+    item_id         uuid primary key,
+    organization_id uuid not null,
+    request_id      uuid not null,
+    account_id      uuid not null,
+    user_id         uuid not null,
+    app_id          uuid not null,
+    entitlement_id  uuid not null,
+    grant_ids       uuid[] not null,
+    done            boolean not null
+);
+comment on table revocation is 'What each item of an approved revoke request ended.';
+create index revocation_of_seat on revocation (account_id) where not done;
+
+create table operation (
+    id              uuid primary key,
+    organization_id uuid not null,
+    account_id      uuid not null,
+    user_id         uuid not null,
+    app_id          uuid not null,
+    integration_id  uuid not null,
+    state           text not null constraint operation_state check (state in ('queued', 'running', 'stuck', 'done', 'cancelled')),
+    plan            jsonb not null,
+    tries           integer not null,
+    not_before      timestamptz not null,
+    claim           uuid,
+    lease_until     timestamptz,
+    error           text not null,
+    create_time     timestamptz not null,
+    end_time        timestamptz,
+    constraint operation_lease check ((state = 'running') = (lease_until is not null)),
+    constraint operation_end check ((state in ('done', 'cancelled')) = (end_time is not null))
+);
+comment on table operation is 'Changes in apps, made by integrations. A seat has at most one that is not over, so calls for one person in one app never meet.';
+comment on column operation.not_before is 'When to try; infinity waits for a person.';
+comment on column operation.claim is 'The try that runs. What another one reports is not heard.';
+create unique index operation_one_per_seat on operation (account_id) where state in ('queued', 'running', 'stuck');
+create index operation_to_try on operation (not_before) where state in ('queued', 'stuck');
+create index operation_running on operation (lease_until) where state = 'running';
+
+create table checklist (
+    id              uuid primary key,
+    organization_id uuid not null,
+    user_id         uuid not null,
+    kind            text not null constraint checklist_kind check (kind in ('onboarding', 'offboarding')),
+    tenure          integer not null,
+    open_count      integer not null constraint checklist_open_count check (open_count >= 0),
+    item_count      integer not null,
+    create_time     timestamptz not null,
+    close_time      timestamptz,
+    version         bigint not null,
+    constraint checklist_once unique (user_id, kind, tenure),
+    constraint checklist_closed check ((open_count = 0) = (close_time is not null))
+);
+comment on table checklist is 'The work items of one person who joined or left. id is made of user, kind and tenure, so that whoever opens the first item makes the same checklist.';
+create index checklist_open on checklist (organization_id, create_time, id) where close_time is null;
+create index checklist_by_organization on checklist (organization_id, create_time, id);
+
+create table work_item (
+    id              uuid primary key,
+    organization_id uuid not null,
+    account_id      uuid not null,
+    user_id         uuid not null,
+    app_id          uuid not null,
+    kind            text not null constraint work_item_kind check (kind in ('create_account', 'assign', 'unassign', 'remove_account', 'mend', 'change_secret')),
+    state           text not null constraint work_item_state check (state in ('open', 'resolved', 'dropped')),
+    entitlement_ids uuid[] not null,
+    request_ids     uuid[] not null,
+    checklist_id    uuid constraint work_item_checklist references checklist (id),
+    error           text not null,
+    resolver_id     uuid,
+    resolver_name   text not null,
+    resolver_email  text not null,
+    note            text not null,
+    create_time     timestamptz not null,
+    resolve_time    timestamptz,
+    version         bigint not null,
+    constraint work_item_resolved check ((state = 'open') = (resolve_time is null))
+);
+comment on table work_item is 'What a person must do.';
+create index work_item_of_seat on work_item (account_id) where state = 'open';
+create unique index work_item_one_of_a_kind on work_item (account_id, kind) where state = 'open' and kind not in ('assign', 'unassign');
+create unique index work_item_one_assignment on work_item (account_id, kind, (entitlement_ids[1])) where state = 'open' and kind in ('assign', 'unassign');
+create index work_item_open on work_item (organization_id, id) where state = 'open';
+create index work_item_by_organization on work_item (organization_id, id);
+create index work_item_by_user on work_item (user_id, id);
+create index work_item_by_checklist on work_item (checklist_id, id);
+
+-- Rows that change several times in their short lives: room on the page lets
+-- an update stay there, without touching the indexes.
+alter table account set (fillfactor = 70);
+alter table access_grant set (fillfactor = 70);
+alter table operation set (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
+
+-- +goose StatementBegin
+do $$
+declare t text;
+begin
+    foreach t in array array['user_copy', 'app_copy', 'entitlement_copy', 'integration', 'account', 'access_grant',
+        'revocation', 'operation', 'checklist', 'work_item']
+    loop
+        execute format('alter table %I enable row level security', t);
+        execute format('alter table %I force row level security', t);
+        execute format('create policy organization on %I using (
+            organization_id::text = current_setting(''gatehouse.organization_id'', true)
+            or current_setting(''gatehouse.organization_id'', true) = ''*'')', t);
+    end loop;
+end $$;
+-- +goose StatementEnd

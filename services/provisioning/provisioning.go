@@ -1,0 +1,81 @@
+package provisioning
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/secretbox"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/services/provisioning/internal/access"
+	"gatehouse.dev/services/provisioning/internal/consume"
+	"gatehouse.dev/services/provisioning/internal/grpcapi"
+	"gatehouse.dev/services/provisioning/internal/integration"
+	"gatehouse.dev/services/provisioning/migrations"
+)
+
+// Config is what provisioning is told. Durations that are zero have the
+// defaults named.
+type Config struct {
+	backend.Config
+	// EncryptionKey seals the credentials of integrations: 32 bytes. What was
+	// sealed can be opened with the same key alone.
+	EncryptionKey []byte
+	// CallTimeout bounds one call to an app: 10 s.
+	CallTimeout time.Duration
+	// Lease is for how long a replica has an operation; when it dies, another
+	// takes over after that: 20 s. All calls of one try are bounded by three
+	// quarters of it.
+	Lease time.Duration
+	// RetryFirst is the pause after an operation's first failed try, which
+	// doubles each time: 500 ms.
+	RetryFirst time.Duration
+	// RetryRemoval is how often a removal that needs a person is tried again
+	// nevertheless: 15 min.
+	RetryRemoval time.Duration
+}
+
+// Run serves and works until ctx ends, and then returns nil once what runs is
+// written down. Any number of replicas may run on one database.
+func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
+	box, err := secretbox.New(cfg.EncryptionKey)
+	if err != nil {
+		return fmt.Errorf("read encryption key: %w", err)
+	}
+	b, err := backend.Open(ctx, "provisioning", cfg.Config, migrations.FS, log)
+	if err != nil {
+		return err
+	}
+	defer b.Close(ctx)
+
+	var engine *access.Engine
+	integrations := integration.New(integration.Config{
+		DB: b.DB, Events: b.Events, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
+	})
+	defer integrations.Close()
+	engine, err = access.New(access.Config{
+		DB: b.DB, Events: b.Events, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
+		Timing: access.Timing{
+			CallTimeout: cfg.CallTimeout, RunTimeout: cfg.Lease * 3 / 4, Lease: cfg.Lease,
+			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	api := grpcapi.New(b.DB, engine, integrations)
+	return b.Run(ctx, lis, backend.Spec{
+		Register: func(s *grpc.Server) { api.Register(s) },
+		Handlers: consume.Handlers(engine),
+		Subjects: consume.Subjects(),
+		Tasks: []service.Task{
+			{Name: "operations", Run: engine.RunOperations},
+			{Name: "end times", Run: engine.RunEnds},
+			{Name: "app settings", Run: engine.RunSettings},
+		},
+	})
+}

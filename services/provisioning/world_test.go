@@ -1,0 +1,324 @@
+package provisioning_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/secretbox"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/libs/servicetest"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/provisioning"
+	"gatehouse.dev/services/provisioning/migrations"
+)
+
+func TestMain(m *testing.M) { bustest.VerifyNoLeaks(m) }
+
+// Short words of the API.
+const (
+	manual    = requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL
+	shared    = requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_NONE
+	automatic = requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC
+
+	accountKind = requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT
+	groupKind   = requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP
+
+	active   = provisioningv1.GrantState_GRANT_STATE_ACTIVE
+	revoked  = provisioningv1.GrantState_GRANT_STATE_REVOKED
+	revoking = provisioningv1.GrantState_GRANT_STATE_REVOKING
+	failed   = provisioningv1.GrantState_GRANT_STATE_FAILED
+)
+
+// world is an organization around the service under test.
+type world struct {
+	*servicetest.Harness
+	org   uuid.UUID
+	admin authz.Caller
+	// kill ends the first replica.
+	kill func()
+
+	grants       provisioningv1.GrantServiceClient
+	accounts     provisioningv1.AccountServiceClient
+	items        provisioningv1.WorkItemServiceClient
+	checklists   provisioningv1.ChecklistServiceClient
+	integrations provisioningv1.IntegrationServiceClient
+}
+
+func start(t testing.TB) *world {
+	t.Helper()
+	w := &world{org: id.New()}
+	key := secretbox.NewKey()
+	var first sync.Once
+	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+		killed := ctx
+		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
+		err := provisioning.Run(killed, provisioning.Config{
+			Config: cfg, EncryptionKey: key,
+			CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
+		}, lis, log)
+		if err == nil {
+			<-ctx.Done()
+		}
+		return err
+	})
+	w.admin = w.caller(authzv1.Caller_CALLER_ADMIN)
+	conn := w.Conn(t, w.admin)
+	w.grants, w.accounts, w.items, w.checklists, w.integrations = clients(conn)
+	return w
+}
+
+func clients(conn grpc.ClientConnInterface) (provisioningv1.GrantServiceClient, provisioningv1.AccountServiceClient,
+	provisioningv1.WorkItemServiceClient, provisioningv1.ChecklistServiceClient, provisioningv1.IntegrationServiceClient,
+) {
+	return provisioningv1.NewGrantServiceClient(conn), provisioningv1.NewAccountServiceClient(conn),
+		provisioningv1.NewWorkItemServiceClient(conn), provisioningv1.NewChecklistServiceClient(conn), provisioningv1.NewIntegrationServiceClient(conn)
+}
+
+func (w *world) caller(role authzv1.Caller) authz.Caller {
+	user := id.New()
+	return authz.Caller{Subject: user.String(), UserID: user, OrganizationID: w.org, Role: role, Name: "Ada Admin", Email: "ada@example.com"}
+}
+
+// user makes a person who has joined.
+func (w *world) user(t testing.TB, name string) *identityv1.User {
+	t.Helper()
+	u := &identityv1.User{
+		Id: id.New().String(), OrganizationId: w.org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
+		State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1,
+	}
+	w.Publish(t, w.org, "user", "joined", uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
+	return u
+}
+
+// leave removes a person.
+func (w *world) leave(t testing.TB, u *identityv1.User) (eventID uuid.UUID, ev *eventv1.UserRemoved) {
+	t.Helper()
+	gone := proto.CloneOf(u)
+	gone.State = identityv1.UserState_USER_STATE_REMOVED
+	gone.Version++
+	ev = &eventv1.UserRemoved{User: gone}
+	return w.Publish(t, w.org, "user", "removed", uuid.MustParse(u.GetId()), ev), ev
+}
+
+// app makes an app; integration may be empty.
+func (w *world) app(t testing.TB, name string, mode requestv1.ProvisioningSupport, integration string, admins ...string) *requestv1.App {
+	t.Helper()
+	a := &requestv1.App{
+		Id: id.New().String(), OrganizationId: w.org.String(), Name: name, Provisioning: mode, IntegrationId: integration, AdminIds: admins, Version: 1,
+	}
+	w.Publish(t, w.org, "app", "created", uuid.MustParse(a.GetId()), &eventv1.AppCreated{App: a})
+	return a
+}
+
+// change publishes the app with its next version.
+func (w *world) change(t testing.TB, a *requestv1.App, mode requestv1.ProvisioningSupport, integration string) {
+	t.Helper()
+	a.Version++
+	a.Provisioning, a.IntegrationId = mode, integration
+	w.Publish(t, w.org, "app", "updated", uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
+}
+
+func (w *world) entitlement(t testing.TB, a *requestv1.App, kind requestv1.EntitlementKind, name string) *requestv1.Entitlement {
+	t.Helper()
+	e := &requestv1.Entitlement{
+		Id: id.New().String(), OrganizationId: w.org.String(), AppId: a.GetId(), Name: name, Kind: kind, Version: 1,
+	}
+	if kind != accountKind {
+		e.Ref = name
+	}
+	w.Publish(t, w.org, "entitlement", "created", uuid.MustParse(e.GetId()), &eventv1.EntitlementCreated{Entitlement: e, AppName: a.GetName()})
+	return e
+}
+
+// integration makes one that reaches the app.
+func (w *world) integration(t testing.TB, a *scimApp) string {
+	t.Helper()
+	r, err := w.integrations.CreateIntegration(t.Context(), &provisioningv1.CreateIntegrationRequest{
+		Name: "scim " + id.New().String(), Kind: provisioningv1.IntegrationKind_INTEGRATION_KIND_SCIM,
+		Scim: &provisioningv1.ScimSettings{BaseUrl: a.URL, Token: scimToken},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.GetIntegration().GetState(); s != provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING {
+		t.Fatalf("integration is %s: %s", s, r.GetIntegration().GetStateDetail())
+	}
+	return r.GetIntegration().GetId()
+}
+
+// ask is what is asked of the approved request.
+type ask struct {
+	join, revoke bool
+	until        time.Time
+}
+
+// request makes a request that is ready to be approved.
+func (w *world) request(u *identityv1.User, how ask, what ...*requestv1.Entitlement) *requestv1.Request {
+	r := &requestv1.Request{
+		Id: id.New().String(), OrganizationId: w.org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
+		Origin:      requestv1.RequestOrigin_REQUEST_ORIGIN_USER,
+		Beneficiary: &identityv1.Person{UserId: u.GetId(), DisplayName: u.GetDisplayName(), Email: u.GetEmail()},
+	}
+	if how.join {
+		r.Origin = requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+	}
+	if how.revoke {
+		r.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE
+	}
+	if !how.until.IsZero() {
+		r.Until = timestamppb.New(how.until)
+	}
+	for _, e := range what {
+		r.Items = append(r.Items, &requestv1.RequestItem{Id: id.New().String(), EntitlementId: e.GetId(), EntitlementName: e.GetName(), AppId: e.GetAppId()})
+	}
+	return r
+}
+
+// approve approves a request, and returns it and the event's id.
+func (w *world) approve(t testing.TB, r *requestv1.Request) uuid.UUID {
+	t.Helper()
+	return w.Publish(t, w.org, "approval", "granted", uuid.MustParse(r.GetId()), &eventv1.ApprovalGranted{Request: r})
+}
+
+// give approves a grant of entitlements at once.
+func (w *world) give(t testing.TB, u *identityv1.User, how ask, what ...*requestv1.Entitlement) *requestv1.Request {
+	t.Helper()
+	r := w.request(u, how, what...)
+	w.approve(t, r)
+	return r
+}
+
+// becomes waits until all grants of a request are in a state.
+func (w *world) becomes(t testing.TB, r *requestv1.Request, state provisioningv1.GrantState) []*provisioningv1.Grant {
+	t.Helper()
+	var got []*provisioningv1.Grant
+	servicetest.Eventually(t, "grants of the request are "+state.String(), func() bool {
+		l, err := w.grants.ListGrants(t.Context(), &provisioningv1.ListGrantsRequest{RequestId: r.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = l.GetGrants()
+		for _, g := range got {
+			if g.GetState() != state {
+				return false
+			}
+		}
+		return len(got) == len(r.GetItems())
+	})
+	return got
+}
+
+// open waits for the one open item about a person in an app.
+func (w *world) open(t testing.TB, u *identityv1.User, a *requestv1.App, kind provisioningv1.WorkItemKind) *provisioningv1.WorkItem {
+	t.Helper()
+	var item *provisioningv1.WorkItem
+	servicetest.Eventually(t, "an open item "+kind.String(), func() bool {
+		l, err := w.items.ListWorkItems(t.Context(), &provisioningv1.ListWorkItemsRequest{UserId: u.GetId(), AppId: a.GetId(), Kind: kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l.GetWorkItems()) > 1 {
+			t.Fatalf("%d open items", len(l.GetWorkItems()))
+		}
+		if len(l.GetWorkItems()) == 1 {
+			item = l.GetWorkItems()[0]
+		}
+		return item != nil
+	})
+	return item
+}
+
+// itemsOf are all items about a person, in any state.
+func (w *world) itemsOf(t testing.TB, u *identityv1.User) (all []*provisioningv1.WorkItem) {
+	t.Helper()
+	for s := range provisioningv1.WorkItemState_name {
+		if s == 0 {
+			continue
+		}
+		l, err := w.items.ListWorkItems(t.Context(), &provisioningv1.ListWorkItemsRequest{UserId: u.GetId(), State: provisioningv1.WorkItemState(s)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l.GetWorkItems()...)
+	}
+	return all
+}
+
+func (w *world) resolve(t testing.TB, items ...*provisioningv1.WorkItem) []*provisioningv1.WorkItem {
+	t.Helper()
+	r := &provisioningv1.ResolveWorkItemsRequest{Note: "done by hand"}
+	for _, i := range items {
+		r.WorkItemIds = append(r.WorkItemIds, i.GetId())
+	}
+	got, err := w.checklists.ResolveWorkItems(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.GetWorkItems()
+}
+
+// lists are a person's checklists, open ones or closed ones.
+func (w *world) lists(t testing.TB, u *identityv1.User, closed bool) []*provisioningv1.Checklist {
+	t.Helper()
+	l, err := w.checklists.ListChecklists(t.Context(), &provisioningv1.ListChecklistsRequest{UserId: u.GetId(), Closed: closed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int(l.GetTotalSize()) != len(l.GetChecklists()) {
+		t.Errorf("total_size %d of %d", l.GetTotalSize(), len(l.GetChecklists()))
+	}
+	return l.GetChecklists()
+}
+
+// metrics are what the first replica tells of itself.
+func (w *world) metrics(t testing.TB) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.HTTPAddr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	data, err := io.ReadAll(got.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// said counts events of a type about a grant, of which there is at least one.
+func said[M interface {
+	proto.Message
+	GetGrant() *provisioningv1.Grant
+}](t *testing.T, w *world, grant string) (n int) {
+	t.Helper()
+	servicetest.Wait(t, w.Harness, func(m M) bool { return m.GetGrant().GetId() == grant })
+	for _, m := range servicetest.All[M](w.Harness) {
+		if m.GetGrant().GetId() == grant {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,317 @@
+package request_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/servicetest"
+
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// twice says facts, and then all again under their own ids, as when a process
+// dies between its commit and the acknowledgement.
+func (w *world) twice(t *testing.T, facts ...fact) {
+	t.Helper()
+	ids := make([]uuid.UUID, 0, len(facts))
+	for _, f := range facts {
+		ids = append(ids, w.say(t, f.aggregate, f.name, f.id, f.message))
+	}
+	for i, f := range facts {
+		w.PublishAgain(t, ids[i], w.org, f.aggregate, f.name, uuid.MustParse(f.id), f.message.(proto.Message))
+	}
+	w.handled(t)
+}
+
+// sayAt says an event that happened at a time of its own.
+func (w *world) sayAt(t *testing.T, at time.Time, aggregate, name, aggregateID string, m proto.Message) {
+	t.Helper()
+	subject, err := bus.Subject(w.org, aggregate, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := nats.NewMsg(subject)
+	if msg.Data, err = proto.Marshal(m); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{
+		bus.HeaderSpecVersion: bus.SpecVersion, bus.HeaderID: id.New().String(), bus.HeaderSource: "test",
+		bus.HeaderType: string(m.ProtoReflect().Descriptor().FullName()), bus.HeaderSubject: aggregateID,
+		bus.HeaderTime: at.UTC().Format(time.RFC3339Nano), bus.HeaderContentType: bus.ContentType,
+	} {
+		msg.Header.Set(k, v)
+	}
+	if _, err := w.Bus.JetStream().PublishMsg(t.Context(), msg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Delivered twice, and delivered again as news (which is what a replay of
+// something half done amounts to): nothing happens twice.
+func TestDeliveredTwice(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	r := w.ask(t, "ann", w.grantOf("editor"))
+	g, given := give(r, 0)
+	item := &provisioningv1.WorkItem{Id: id.New().String(), AppName: "CRM", RequestIds: []string{r.GetId()}, Note: "done"}
+	facts := append([]fact{
+		w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r),
+		{"work_item", "opened", item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}},
+		{"work_item", "resolved", item.GetId(), &eventv1.WorkItemResolved{Context: about(r), WorkItem: item}},
+		{"work_item", "dropped", item.GetId(), &eventv1.WorkItemDropped{Context: about(r), WorkItem: item}},
+	}, given...)
+	facts = append(facts, grantFact("expiring", next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))
+	w.twice(t, facts...)
+	w.wantState(t, r, fulfilled, itemFulfilled)
+	want := []string{
+		"request.submitted", "approval.requested", "approval.decided", "approval.granted", "work_item.opened", "work_item.resolved",
+		"work_item.dropped", "grant.opened", "grant.activated", "grant.expiring", "request.closed",
+	}
+	events := w.timeline(t, r)
+	slices.Sort(want)
+	if slices.Sort(events); !slices.Equal(events, want) {
+		t.Errorf("timeline %q", events)
+	}
+	w.tell(t, facts...)
+	got := w.wantState(t, r, fulfilled, itemFulfilled)
+	if n := w.closings(t, r); n != 1 {
+		t.Errorf("closed %d times", n)
+	}
+	// It ends as it may, its request stays what it was.
+	w.twice(t, take(next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE))...)
+	if after := w.look(t, r); !proto.Equal(after, got) {
+		t.Errorf("was\n%v, is\n%v", got, after)
+	}
+	if events := w.timeline(t, r); !slices.Contains(events, "grant.revoked") {
+		t.Errorf("timeline %q", events)
+	}
+
+	r = w.ask(t, "ann", w.grantOf("viewer"))
+	w.twice(t, w.denied(r, "pia", "no"))
+	r2 := w.ask(t, "ann", w.grantOf("viewer"))
+	w.twice(t, w.cancelled(r2, "ann", "no"))
+	if w.closings(t, r) != 1 || w.closings(t, r2) != 1 {
+		t.Errorf("closed %d and %d times", w.closings(t, r), w.closings(t, r2))
+	}
+}
+
+// In whatever order and however often events come, and whichever of two
+// replicas takes them, a request ends fulfilled and says so once.
+func TestAnyOrder(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.Replica(t)
+	rng := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // repeatable on purpose
+	const n = 40
+	rs := make([]*requestv1.Request, 0, n)
+	var facts []fact
+	for i := range n {
+		name := fmt.Sprintf("user%d", i)
+		w.join(t, name, authzv1.Caller_CALLER_MEMBER)
+	}
+	w.handled(t)
+	for i := range n {
+		r := w.ask(t, fmt.Sprintf("user%d", i), w.grantOf("account", "editor", "viewer"))
+		rs = append(rs, r)
+		fs := []fact{w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r)}
+		for item := range r.GetItems() {
+			g, given := give(r, item)
+			fs = append(fs, given...)
+			if item == 1 { // was away for a while
+				fs = append(fs, grantFact("failed", next(grant(r, item), provisioningv1.GrantState_GRANT_STATE_FAILED)))
+			}
+			if item == 2 { // and is over again already
+				fs = append(fs, take(g)...)
+			}
+		}
+		fs = append(fs, fs[rng.IntN(len(fs))], fs[rng.IntN(len(fs))])
+		facts = append(facts, fs...)
+	}
+	rng.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+	w.tell(t, facts...)
+	for _, r := range rs {
+		w.closed(t, r)
+		w.wantState(t, r, fulfilled, itemFulfilled, itemFulfilled, itemFulfilled)
+		if n := w.closings(t, r); n != 1 {
+			t.Errorf("closed %d times", n)
+		}
+		w.timeline(t, r)
+	}
+}
+
+// What provisioning gives up before it was ever in place closes the request as
+// cancelled, with the reason; what was done before stays done.
+func TestNeverInPlace(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	r := w.ask(t, "ann", w.grantOf("editor"))
+	g := grant(r, 0)
+	w.tell(t, grantFact("opened", g)) // before approval.granted: by its own time
+	w.tell(t, take(g)...)
+	w.tell(t, w.granted(r))
+	closed := w.closed(t, r)
+	got := w.wantState(t, r, cancelled, itemDropped)
+	if said := closed.GetRequest(); said.GetState() != cancelled || said.GetClosingReason() != "not put in place: the person has left" {
+		t.Errorf("said %v", said)
+	}
+	// Which flow it was is told by the approval, which came after.
+	if got.GetFlowVersion() != 3 || got.GetVersion() <= closed.GetRequest().GetVersion() {
+		t.Errorf("said\n%v, reads\n%v", closed.GetRequest(), got)
+	}
+
+	r = w.ask(t, "ann", w.grantOf("editor", "viewer"))
+	w.tell(t, w.granted(r))
+	w.tell(t, take(grant(r, 0))...)
+	w.wantState(t, r, approved, itemDropped, itemApproved)
+	_, given := give(r, 1)
+	w.tell(t, given...)
+	if got := w.closed(t, r).GetRequest(); got.GetState() != cancelled || got.GetClosingReason() == "" {
+		t.Errorf("closed as %v", got)
+	}
+	w.wantState(t, r, cancelled, itemDropped, itemFulfilled)
+
+	// A revocation that is done before the news of its approval.
+	back := w.ask(t, "ann", w.revokeOf("viewer"))
+	w.tell(t, revoked(back, grant(back, 0)), w.granted(back))
+	w.closed(t, back)
+	w.wantState(t, back, fulfilled, itemFulfilled)
+	if n := w.closings(t, back); n != 1 {
+		t.Errorf("closed %d times", n)
+	}
+}
+
+// Whoever leaves has what was not approved yet cancelled; whoever has come back
+// keeps what they asked for since, though the news of their leaving is late.
+func TestBeneficiaryLeaves(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	forBen := func(name string) *requestv1.Request {
+		ask := w.grantOf(name)
+		ask.BeneficiaryId = w.id("ben")
+		return w.ask(t, "ann", ask)
+	}
+	asked, waits, done := forBen("account"), forBen("editor"), forBen("viewer")
+	w.tell(t, w.requested(waits, "pia"), w.granted(done))
+	w.handled(t)
+	w.leave(t, "ben")
+	gone := cloneOf(w.users["ben"])
+	for _, r := range []*requestv1.Request{asked, waits} {
+		said := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == r.GetId() })
+		if said.GetReason() != "ben has left" || said.GetContext().GetActor().GetKind() != eventv1.ActorKind_ACTOR_KIND_SYSTEM || said.GetContext().GetUserId() != w.id("ben") {
+			t.Errorf("said %v", said)
+		}
+		w.wantState(t, r, cancelling)
+	}
+	w.wantState(t, done, approved)
+	ask := w.grantOf("account")
+	ask.BeneficiaryId = w.id("ben")
+	_, err := w.requests(t, "ann").CreateRequest(t.Context(), ask)
+	wantError(t, err, 9, "BENEFICIARY_NOT_ACTIVE", "beneficiary_id")
+
+	w.say(t, "user", "removed", gone.GetId(), &eventv1.UserRemoved{User: gone}) // again
+	w.tell(t, w.cancelled(asked, "zoe", "has left"), w.cancelled(waits, "zoe", "has left"))
+	if n := len(said[*eventv1.RequestCancelRequested](t, w)); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+
+	w.comeBack(t, "ben")
+	w.handled(t)
+	fresh := forBen("account")
+	// An event says when it happened; this one tells of a time before.
+	w.sayAt(t, fresh.GetCreateTime().AsTime().Add(-time.Minute), "user", "removed", gone.GetId(), &eventv1.UserRemoved{User: gone})
+	w.wantState(t, fresh, submitted)
+}
+
+// B-ONB-03, B-ONB-13, B-USR-15: a join-flow that matches opens one request,
+// however often it is said, when all it stands on is here; for what is not held
+// or asked for already; again when the person has come back.
+func TestFlowMatched(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.hold(t, "ben", w.grantOf("account"))
+	w.ask(t, "ben", w.grantOf("viewer"))
+	flow := id.New().String()
+	matched := func(user string, tenure int32, names ...string) fact {
+		return fact{"flow", "matched", flow, &eventv1.FlowMatched{
+			Context: &eventv1.Context{Actor: system, UserId: user}, FlowId: flow, FlowVersion: 2, FlowName: "Sales", UserId: user, Tenure: tenure,
+			EntitlementIds: w.grantOf(names...).GetEntitlementIds(), Duration: durationpb.New(time.Hour),
+		}}
+	}
+	joins := func(user string) []*requestv1.Request {
+		var out []*requestv1.Request
+		for _, m := range said[*eventv1.RequestSubmitted](t, w) {
+			if r := m.GetRequest(); r.GetBeneficiary().GetUserId() == user && r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	submittedFor := func(user string, n int) *requestv1.Request {
+		t.Helper()
+		got := joins(user)
+		if len(got) != n {
+			t.Fatalf("made %v", got)
+		}
+		return got[n-1]
+	}
+
+	f := matched(w.id("ben"), 1, "account", "editor", "viewer", "editor")
+	w.twice(t, f)
+	w.tell(t, f)
+	r := submittedFor(w.id("ben"), 1)
+	if len(r.GetItems()) != 1 || r.GetItems()[0].GetEntitlementName() != "editor" || r.GetRequester() != nil || r.GetFlowId() != flow ||
+		r.GetFlowVersion() != 2 || r.GetUntil().AsTime().Sub(r.GetCreateTime().AsTime()) != time.Hour {
+		t.Errorf("made %v", r)
+	}
+	if got := w.look(t, r); !proto.Equal(got, r) {
+		t.Errorf("said\n%v, reads\n%v", r, got)
+	}
+	// Ben sees it among his own.
+	out, err := w.requests(t, "ben").ListRequests(t.Context(), &requestv1.ListRequestsRequest{View: requestv1.RequestView_REQUEST_VIEW_MY_OPEN})
+	if err != nil || len(out.GetRequests()) != 2 {
+		t.Errorf("lists %v %v", out, err)
+	}
+
+	// Said before the person is known here.
+	newcomer := id.New().String()
+	w.tell(t, matched(newcomer, 1, "editor"))
+	w.join(t, "nan", authzv1.Caller_CALLER_MEMBER)
+	nan := w.users["nan"]
+	nan.Id = newcomer
+	w.say(t, "user", "joined", nan.GetId(), &eventv1.UserJoined{User: nan})
+	first := submittedFor(newcomer, 1)
+
+	// Whoever has left gets nothing; whoever has come back starts afresh, also
+	// if that is not known here yet.
+	w.tell(t, w.denied(first, "pia", "no"))
+	w.closed(t, first)
+	w.leave(t, "nan")
+	w.handled(t)
+	w.tell(t, matched(newcomer, 1, "viewer"))
+	w.handled(t)
+	submittedFor(newcomer, 1)
+	w.tell(t, matched(newcomer, 2, "editor"))
+	w.comeBack(t, "nan")
+	if again := submittedFor(newcomer, 2); again.GetId() == first.GetId() {
+		t.Errorf("made %v", again)
+	}
+	// All of it held or asked for: nothing to ask.
+	other := matched(w.id("ben"), 1, "account", "viewer")
+	other.message.(*eventv1.FlowMatched).FlowId = id.New().String()
+	w.tell(t, other)
+	w.handled(t)
+	submittedFor(w.id("ben"), 1)
+}

@@ -1,0 +1,12 @@
+// Package lifecycle holds the rules of requests: how a request and its items
+// move, and when a request is done. It is pure: no database, no clock.
+//
+//	submitted -> pending -> approved -> fulfilled
+//	     |          |           `-----> cancelled  (an item was dropped: the beneficiary has left)
+//	     |          |-> denied
+//	     `----------`-> cancelling -> cancelled
+//	                         `-----> approved      (the last approval came first)
+//
+// Events arrive in any order, so a move is allowed from every state that the
+// missed ones would have led through; a closed request never moves again.
+package lifecycle

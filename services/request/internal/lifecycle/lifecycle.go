@@ -1,0 +1,92 @@
+package lifecycle
+
+import "slices"
+
+// State is where a request stands.
+type State string
+
+// The states of a request.
+const (
+	Submitted  State = "submitted"
+	Pending    State = "pending"
+	Approved   State = "approved"
+	Fulfilled  State = "fulfilled"
+	Denied     State = "denied"
+	Cancelling State = "cancelling"
+	Cancelled  State = "cancelled"
+)
+
+// Closed says whether a request in this state will never move again.
+func (s State) Closed() bool { return s == Fulfilled || s == Denied || s == Cancelled }
+
+// from lists the states that each state may be entered from.
+var from = map[State][]State{
+	Pending:    {Submitted},
+	Approved:   {Submitted, Pending, Cancelling},
+	Fulfilled:  {Submitted, Pending, Approved, Cancelling},
+	Denied:     {Submitted, Pending, Cancelling},
+	Cancelling: {Submitted, Pending},
+	Cancelled:  {Submitted, Pending, Cancelling, Approved},
+}
+
+// From lists the states that to may be entered from, for a guard in SQL.
+func From(to State) []string {
+	out := make([]string, 0, len(from[to]))
+	for _, s := range from[to] {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+// CanMove says whether a request may go from one state to another.
+func CanMove(s, to State) bool { return slices.Contains(from[to], s) }
+
+// Item is where one item of a request stands.
+type Item string
+
+// The states of an item.
+const (
+	Waiting       Item = "waiting"
+	ItemApproved  Item = "approved"
+	ItemFulfilled Item = "fulfilled"
+	ItemFailed    Item = "failed"
+	Dropped       Item = "dropped"
+)
+
+var itemFrom = map[Item][]Item{
+	ItemApproved:  {Waiting},
+	ItemFulfilled: {Waiting, ItemApproved, ItemFailed},
+	ItemFailed:    {Waiting, ItemApproved},
+	Dropped:       {Waiting, ItemApproved, ItemFailed},
+}
+
+// ItemFrom lists the states that an item may enter to from.
+func ItemFrom(to Item) []string {
+	out := make([]string, 0, len(itemFrom[to]))
+	for _, s := range itemFrom[to] {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+// CanMoveItem says whether an item may go from one state to another.
+func CanMoveItem(i, to Item) bool { return slices.Contains(itemFrom[to], i) }
+
+// Outcome says how a request ends now that its items stand as they do: still
+// open (ok is false), fulfilled, or cancelled because some will never be done.
+func Outcome(items []Item) (State, bool) {
+	dropped := false
+	for _, i := range items {
+		switch i {
+		case ItemFulfilled:
+		case Dropped:
+			dropped = true
+		default:
+			return "", false
+		}
+	}
+	if dropped || len(items) == 0 {
+		return Cancelled, true
+	}
+	return Fulfilled, true
+}

@@ -1,0 +1,5 @@
+// Package store holds all SQL of the request service. Its functions work in a
+// transaction that the caller has scoped to an organization, change what the
+// lifecycle allows and nothing else, and turn broken constraints into errors
+// for callers.
+package store

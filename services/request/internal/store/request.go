@@ -1,0 +1,380 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/postgres"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
+)
+
+const (
+	kindPrefix   = "REQUEST_KIND_"
+	originPrefix = "REQUEST_ORIGIN_"
+	statePrefix  = "REQUEST_STATE_"
+	itemPrefix   = "ITEM_STATE_"
+)
+
+// ErrRequestNotFound says that there is no such request for this caller.
+var ErrRequestNotFound = apierr.NotFound("REQUEST_NOT_FOUND", "there is no such request")
+
+// Errors of constraints that only the database can see in time.
+var (
+	// ErrAskedAlready says that an open request asks the same for the same
+	// person.
+	ErrAskedAlready = apierr.Precondition("ALREADY_REQUESTED", "this has been asked for already")
+	// ErrSameRequestID says that the client has used the request_id before.
+	ErrSameRequestID = errors.New("request_id was used before")
+	// ErrJoinedAlready says that the join-flow has had its request.
+	ErrJoinedAlready = errors.New("join request was made before")
+)
+
+// Subject is whom a new request is about, and what would be in its way.
+type Subject struct {
+	Name, Email, State string
+	// Tenure counts how often they have joined.
+	Tenure int32
+	Known  bool
+}
+
+// Wish is one entitlement of a new request, as things stand.
+type Wish struct {
+	EntitlementID, Name, AppID, AppName string
+	Provisioning                        string
+	// Held says that a live grant gives it, until HeldUntil or for ever.
+	Held      bool
+	HeldUntil *time.Time
+	HeldBy    string // the request that gave it
+	// Asked is an open request of the same kind for it.
+	Asked string
+}
+
+// Effective is how an app's accounts come and go: manual until chosen.
+func (w Wish) Effective() requestv1.ProvisioningSupport {
+	p := enumValue[requestv1.ProvisioningSupport](requestv1.ProvisioningSupport_value, provisioningPrefix, w.Provisioning)
+	if p == requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_UNSPECIFIED {
+		return requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL
+	}
+	return p
+}
+
+// Survey looks up, in one round trip, all that a new request stands on. The
+// beneficiary's row is locked against a removal at the same moment.
+func Survey(ctx context.Context, tx *postgres.Tx, beneficiary string, entitlements []string, kind requestv1.RequestKind, lock bool) (Subject, []Wish, error) {
+	var b Batch
+	var s Subject
+	b.queueSubject(beneficiary, lock, &s)
+	var wishes []Wish
+	b.Queue(`
+		select e.id::text, e.name, a.id::text, a.name, a.provisioning,
+			g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
+		from unnest($1::uuid[]) with ordinality w (id, n)
+		join entitlement e on e.id = w.id
+		join app a on a.id = e.app_id
+		left join lateral (
+			select id, until, request_id from grant_copy
+			where user_id = $2 and entitlement_id = e.id and live
+			order by until desc nulls first limit 1
+		) g on true
+		left join request_item i on i.beneficiary_id = $2 and i.entitlement_id = e.id and i.kind = $3
+			and i.state in ('waiting', 'approved', 'failed')
+		order by w.n`, entitlements, beneficiary, enumText(kind, kindPrefix)).Query(func(rows pgx.Rows) (err error) {
+		wishes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Wish])
+		return err
+	})
+	if err := b.Send(ctx, tx, "look up what is asked for"); err != nil {
+		return Subject{}, nil, err
+	}
+	return s, wishes, nil
+}
+
+// New is a new request with what the API does not show.
+type New struct {
+	Request *requestv1.Request
+	// ClientRequestID and Fingerprint make a repeated call safe; may be empty.
+	ClientRequestID string
+	Fingerprint     []byte
+	// JoinTenure is set for a join-flow's request.
+	JoinTenure *int32
+}
+
+// Insert adds a request with its items, all of them waiting.
+func (b *Batch) Insert(n New) {
+	r := n.Request
+	b.Queue(`
+		insert into access_request (id, organization_id, kind, origin, requester_id, requester_name, requester_email,
+			beneficiary_id, beneficiary_name, beneficiary_email, justification, until, state, flow_id, flow_version,
+			client_request_id, fingerprint, join_tenure, create_time, update_time, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $20)`,
+		r.GetId(), r.GetOrganizationId(), enumText(r.GetKind(), kindPrefix), enumText(r.GetOrigin(), originPrefix),
+		optional(r.GetRequester().GetUserId()), r.GetRequester().GetDisplayName(), r.GetRequester().GetEmail(),
+		r.GetBeneficiary().GetUserId(), r.GetBeneficiary().GetDisplayName(), r.GetBeneficiary().GetEmail(),
+		r.GetJustification(), timeOf(r.GetUntil()), enumText(r.GetState(), statePrefix), optional(r.GetFlowId()), r.GetFlowVersion(),
+		optional(n.ClientRequestID), n.Fingerprint, n.JoinTenure, r.GetCreateTime().AsTime(), r.GetVersion())
+	var ids, entitlements, names, apps, appNames, provisioning []string
+	for _, i := range r.GetItems() {
+		ids = append(ids, i.GetId())
+		entitlements = append(entitlements, i.GetEntitlementId())
+		names = append(names, i.GetEntitlementName())
+		apps = append(apps, i.GetAppId())
+		appNames = append(appNames, i.GetAppName())
+		provisioning = append(provisioning, enumText(i.GetProvisioning(), provisioningPrefix))
+	}
+	// Everybody adds items in the same order, so that two who ask for the same
+	// things meet at the first and do not wait for each other.
+	b.Queue(`
+		insert into request_item (id, organization_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name,
+			app_id, app_name, provisioning, state)
+		select i.id, $1, $2, i.n, $3, $4, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.provisioning, 'waiting'
+		from unnest($5::uuid[], $6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::text[])
+			with ordinality i (id, entitlement_id, entitlement_name, app_id, app_name, provisioning, n)
+		order by i.entitlement_id`,
+		r.GetOrganizationId(), r.GetId(), enumText(r.GetKind(), kindPrefix), r.GetBeneficiary().GetUserId(),
+		ids, entitlements, names, apps, appNames, provisioning)
+}
+
+// ByClientRequestID gives the request that a client made with a request_id, and
+// the fingerprint of what it asked.
+func ByClientRequestID(ctx context.Context, tx *postgres.Tx, requester, clientID string) (id string, fingerprint []byte, err error) {
+	err = tx.QueryRow(ctx, `
+		select id::text, fingerprint from access_request where requester_id = $1 and client_request_id = $2`,
+		requester, clientID).Scan(&id, &fingerprint)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("look for request_id: %w", err)
+	}
+	return id, fingerprint, nil
+}
+
+// JoinRequestExists says whether a join-flow has had its request for a person's
+// tenure.
+func JoinRequestExists(ctx context.Context, tx *postgres.Tx, flow, user string, tenure int32) (there bool, err error) {
+	err = tx.QueryRow(ctx, `
+		select exists (select from access_request where origin = 'join' and flow_id = $1 and beneficiary_id = $2 and join_tenure = $3)`,
+		flow, user, tenure).Scan(&there)
+	if err != nil {
+		return false, fmt.Errorf("look for join request: %w", err)
+	}
+	return there, nil
+}
+
+const requestColumns = `r.id, r.organization_id, r.kind, r.origin, r.requester_id, r.requester_name, r.requester_email,
+	r.beneficiary_id, r.beneficiary_name, r.beneficiary_email, r.justification, r.until, r.state, r.closing_reason,
+	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version,
+	(select array_agg(i order by i.position) from (
+		select id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, position
+		from request_item where request_id = r.id) i)`
+
+type itemRow struct {
+	ID, EntitlementID   uuid.UUID
+	EntitlementName     string
+	AppID               uuid.UUID
+	AppName             string
+	State, Provisioning string
+	Position            int32
+}
+
+func scanRequest(row pgx.CollectableRow) (*requestv1.Request, error) {
+	var (
+		id, org, beneficiary                                  uuid.UUID
+		requester, closer, flow                               *uuid.UUID
+		kind, origin, state                                   string
+		requesterName, requesterEmail, beneficiaryName, bMail string
+		closerName, closerEmail                               string
+		until, closed                                         *time.Time
+		created, updated                                      time.Time
+		items                                                 []itemRow
+		r                                                     requestv1.Request
+	)
+	err := row.Scan(&id, &org, &kind, &origin, &requester, &requesterName, &requesterEmail,
+		&beneficiary, &beneficiaryName, &bMail, &r.Justification, &until, &state, &r.ClosingReason,
+		&closer, &closerName, &closerEmail, &flow, &r.FlowVersion, &created, &updated, &closed, &r.Version, &items)
+	if err != nil {
+		return nil, err
+	}
+	r.Id, r.OrganizationId, r.FlowId = id.String(), org.String(), text(flow)
+	r.Kind = enumValue[requestv1.RequestKind](requestv1.RequestKind_value, kindPrefix, kind)
+	r.Origin = enumValue[requestv1.RequestOrigin](requestv1.RequestOrigin_value, originPrefix, origin)
+	r.State = enumValue[requestv1.RequestState](requestv1.RequestState_value, statePrefix, state)
+	r.Requester = person(requester, requesterName, requesterEmail)
+	r.Beneficiary = person(&beneficiary, beneficiaryName, bMail)
+	r.ClosedBy = person(closer, closerName, closerEmail)
+	r.Until, r.CloseTime = stamp(until), stamp(closed)
+	r.CreateTime, r.UpdateTime = timestamppb.New(created), timestamppb.New(updated)
+	for _, i := range items {
+		r.Items = append(r.Items, &requestv1.RequestItem{
+			Id: i.ID.String(), EntitlementId: i.EntitlementID.String(), EntitlementName: i.EntitlementName,
+			AppId: i.AppID.String(), AppName: i.AppName,
+			State:        enumValue[requestv1.ItemState](requestv1.ItemState_value, itemPrefix, i.State),
+			Provisioning: enumValue[requestv1.ProvisioningSupport](requestv1.ProvisioningSupport_value, provisioningPrefix, i.Provisioning),
+		})
+	}
+	return &r, nil
+}
+
+// Request reads one request, whoever asks.
+func Request(ctx context.Context, tx *postgres.Tx, id string) (*requestv1.Request, error) {
+	return one(ctx, tx, `select `+requestColumns+` from access_request r where r.id = $1`, id)
+}
+
+// visible is the condition on r under which the caller $1 may see a request.
+const visible = `(r.requester_id = $1 or r.beneficiary_id = $1
+	or exists (select from reviewer v where v.request_id = r.id and v.user_id = $1)
+	or exists (select from request_item i join app a on a.id = i.app_id
+		where i.request_id = r.id and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id)))`
+
+// visibleAll is visible for a list: it gathers what belongs to the caller,
+// instead of asking of each request whether it does. $2 is the organization.
+const visibleAll = `r.id in (
+	select m.id from access_request m where m.requester_id = $1
+	union select m.id from access_request m where m.beneficiary_id = $1
+	union select v.request_id from reviewer v where v.user_id = $1
+	union select i.request_id from app a join request_item i on i.app_id = a.id
+		where a.organization_id = $2 and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id))`
+
+// SeesAll says whether a caller sees every request of the organization.
+func SeesAll(c authz.Caller) bool {
+	return c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN || c.Role == authzv1.Caller_CALLER_RISK_MANAGER
+}
+
+// VisibleRequest reads one request if the caller may see it.
+func VisibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*requestv1.Request, error) {
+	return visibleRequest(ctx, tx, c, id, "")
+}
+
+// VisibleLocked is VisibleRequest, and keeps others from moving the request
+// until the end of tx.
+func VisibleLocked(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*requestv1.Request, error) {
+	return visibleRequest(ctx, tx, c, id, " for update of r")
+}
+
+func visibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id, lock string) (*requestv1.Request, error) {
+	if SeesAll(c) {
+		return one(ctx, tx, `select `+requestColumns+` from access_request r where r.id = $1`+lock, id)
+	}
+	return one(ctx, tx, `select `+requestColumns+` from access_request r where r.id = $2 and `+visible+lock, c.UserID, id)
+}
+
+// Filter chooses requests.
+type Filter struct {
+	// Mine keeps to those that the caller made or that are about the caller.
+	Mine bool
+	// Closed keeps to closed ones if true, to open ones if false; nil to both.
+	Closed             *bool
+	Beneficiary, AppID string
+	State              requestv1.RequestState
+	// After is the id that the page begins after.
+	After string
+	Limit int
+}
+
+// Requests lists the requests that the caller may see, newest first.
+func Requests(ctx context.Context, tx *postgres.Tx, c authz.Caller, f Filter) ([]*requestv1.Request, error) {
+	// Row-level security alone would not let the indexes be used: it compares
+	// texts. The caller's id stands in the condition of whatever is listed.
+	args := []any{c.UserID, c.OrganizationID}
+	q := `select ` + requestColumns + ` from access_request r where r.organization_id = $2 and $1::uuid is not null`
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		q += fmt.Sprintf(" and "+condition, len(args))
+	}
+	switch {
+	case f.Mine:
+		q += ` and (r.requester_id = $1 or r.beneficiary_id = $1)`
+	case !SeesAll(c):
+		q += ` and ` + visibleAll
+	}
+	switch {
+	case f.Closed == nil:
+	case *f.Closed:
+		q += ` and r.close_time is not null`
+	default:
+		q += ` and r.close_time is null`
+	}
+	if f.After != "" {
+		and(`r.id < $%d`, f.After)
+	}
+	if f.Beneficiary != "" {
+		and(`r.beneficiary_id = $%d`, f.Beneficiary)
+	}
+	if f.AppID != "" {
+		and(`exists (select from request_item i where i.request_id = r.id and i.app_id = $%d)`, f.AppID)
+	}
+	if f.State != requestv1.RequestState_REQUEST_STATE_UNSPECIFIED {
+		and(`r.state = $%d`, enumText(f.State, statePrefix))
+	}
+	args = append(args, f.Limit)
+	rows, err := tx.Query(ctx, fmt.Sprintf(`%s order by r.id desc limit $%d`, q, len(args)), args...)
+	if err != nil {
+		return nil, fmt.Errorf("list requests: %w", err)
+	}
+	return collect("list requests", rows, scanRequest)
+}
+
+func one(ctx context.Context, tx *postgres.Tx, q string, args ...any) (*requestv1.Request, error) {
+	rows, err := tx.Query(ctx, q, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	r, err := pgx.CollectExactlyOneRow(rows, scanRequest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrRequestNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	return r, nil
+}
+
+// Open lists a person's requests that can still be cancelled, made before a
+// time or, without one, at any; it keeps others from moving them.
+func Open(ctx context.Context, tx *postgres.Tx, beneficiary string, before *time.Time) ([]string, error) {
+	rows, err := tx.Query(ctx, `
+		select id::text from access_request
+		where beneficiary_id = $1 and state = any($2) and ($3::timestamptz is null or create_time <= $3)
+		order by id for update`, beneficiary, lifecycle.From(lifecycle.Cancelling), before)
+	if err != nil {
+		return nil, fmt.Errorf("list open requests: %w", err)
+	}
+	return collect("list open requests", rows, pgx.RowTo[string])
+}
+
+// StateOf gives where a request stands.
+func StateOf(r *requestv1.Request) lifecycle.State {
+	return lifecycle.State(enumText(r.GetState(), statePrefix))
+}
+
+// SetState sets where a request, as it was read, stands now.
+func SetState(r *requestv1.Request, s lifecycle.State) {
+	r.State = enumValue[requestv1.RequestState](requestv1.RequestState_value, statePrefix, string(s))
+}
+
+// ItemStateOf gives where an item stands.
+func ItemStateOf(i *requestv1.RequestItem) lifecycle.Item {
+	return lifecycle.Item(enumText(i.GetState(), itemPrefix))
+}
+
+// SetItemState sets where an item, as it was read, stands now.
+func SetItemState(i *requestv1.RequestItem, s lifecycle.Item) {
+	i.State = enumValue[requestv1.ItemState](requestv1.ItemState_value, itemPrefix, string(s))
+}
+
+func timeOf(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	v := t.AsTime()
+	return &v
+}

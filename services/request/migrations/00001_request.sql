@@ -1,0 +1,165 @@
+-- +goose Up
+
+create table user_copy (
+	id uuid primary key,
+	organization_id uuid not null,
+	display_name text not null,
+	email text not null,
+	state text not null,
+	tenure int not null,
+	version bigint not null
+);
+comment on table user_copy is 'People, as identity-sync last said.';
+
+create table app (
+	id uuid primary key,
+	organization_id uuid not null,
+	name text not null,
+	description text not null,
+	owner_id uuid,
+	admin_ids uuid[] not null,
+	approver_ids uuid[] not null,
+	provisioning text not null constraint app_provisioning check (provisioning in ('unspecified', 'none', 'manual', 'automatic')),
+	integration_id uuid,
+	account_ending text not null constraint app_account_ending check (account_ending in ('unspecified', 'remove', 'disable')),
+	create_time timestamptz not null,
+	update_time timestamptz not null,
+	version bigint not null,
+	constraint app_automatic_has_integration check (provisioning <> 'automatic' or integration_id is not null)
+);
+create unique index app_name on app (organization_id, lower(name));
+comment on table app is 'The catalog: what people get into.';
+
+create table entitlement (
+	id uuid primary key,
+	organization_id uuid not null,
+	app_id uuid not null references app (id),
+	name text not null,
+	description text not null,
+	kind text not null constraint entitlement_kind check (kind in ('account', 'role', 'group', 'license')),
+	ref text not null,
+	create_time timestamptz not null,
+	version bigint not null
+);
+create unique index entitlement_name on entitlement (app_id, lower(name));
+create unique index entitlement_one_account on entitlement (app_id) where kind = 'account';
+comment on table entitlement is 'What can be held in an app.';
+
+create table access_request (
+	id uuid primary key,
+	organization_id uuid not null,
+	kind text not null constraint access_request_kind check (kind in ('grant', 'revoke')),
+	origin text not null constraint access_request_origin check (origin in ('user', 'join')),
+	requester_id uuid,
+	requester_name text not null,
+	requester_email text not null,
+	beneficiary_id uuid not null,
+	beneficiary_name text not null,
+	beneficiary_email text not null,
+	justification text not null,
+	until timestamptz,
+	state text not null constraint access_request_state check (state in ('submitted', 'pending', 'approved', 'fulfilled', 'denied', 'cancelling', 'cancelled')),
+	closing_reason text not null default '',
+	closed_by_id uuid,
+	closed_by_name text not null default '',
+	closed_by_email text not null default '',
+	flow_id uuid,
+	flow_version int not null default 0,
+	client_request_id uuid,
+	fingerprint bytea,
+	join_tenure int,
+	create_time timestamptz not null,
+	update_time timestamptz not null,
+	close_time timestamptz,
+	version bigint not null,
+	constraint access_request_origin_user check ((origin = 'user') = (requester_id is not null)),
+	constraint access_request_origin_join check ((origin = 'join') = (join_tenure is not null)),
+	constraint access_request_closed check ((close_time is not null) = (state in ('fulfilled', 'denied', 'cancelled'))),
+	constraint access_request_revoke_is_permanent check (kind = 'grant' or until is null)
+);
+create unique index access_request_once on access_request (organization_id, requester_id, client_request_id) where client_request_id is not null;
+create unique index access_request_join_once on access_request (flow_id, beneficiary_id, join_tenure) where origin = 'join';
+create index access_request_list on access_request (organization_id, id desc);
+create index access_request_open on access_request (organization_id, id desc) where close_time is null;
+create index access_request_requester on access_request (requester_id, id desc);
+create index access_request_beneficiary on access_request (beneficiary_id, id desc);
+comment on table access_request is 'One ask for access to come or to go.';
+
+create table request_item (
+	id uuid primary key,
+	organization_id uuid not null,
+	request_id uuid not null references access_request (id),
+	position int not null,
+	kind text not null,
+	beneficiary_id uuid not null,
+	entitlement_id uuid not null references entitlement (id),
+	entitlement_name text not null,
+	app_id uuid not null,
+	app_name text not null,
+	provisioning text not null,
+	state text not null constraint request_item_state check (state in ('waiting', 'approved', 'fulfilled', 'failed', 'dropped'))
+);
+create index request_item_request on request_item (request_id, position);
+create index request_item_app on request_item (app_id, request_id);
+create unique index request_item_asked_once on request_item (beneficiary_id, entitlement_id, kind) where state in ('waiting', 'approved', 'failed');
+comment on table request_item is 'One entitlement in a request. At most one open item asks the same for the same person.';
+
+create table comment (
+	id uuid primary key,
+	organization_id uuid not null,
+	request_id uuid not null references access_request (id),
+	author_id uuid not null,
+	author_name text not null,
+	author_email text not null,
+	body text not null,
+	create_time timestamptz not null
+);
+create index comment_request on comment (request_id, id);
+comment on table comment is 'What people said on a request.';
+
+create table timeline_entry (
+	request_id uuid not null,
+	event_id uuid not null,
+	organization_id uuid not null,
+	event_time timestamptz not null,
+	event text not null,
+	actor_id text not null,
+	actor_name text not null,
+	body text not null,
+	primary key (request_id, event_time, event_id)
+);
+comment on table timeline_entry is 'What happened to a request, one row for each event.';
+
+create table reviewer (
+	request_id uuid not null,
+	user_id uuid not null,
+	organization_id uuid not null,
+	primary key (request_id, user_id)
+);
+create index reviewer_user on reviewer (user_id, request_id);
+comment on table reviewer is 'Who was ever asked to decide a request, and so may see it.';
+
+create table grant_copy (
+	id uuid primary key,
+	organization_id uuid not null,
+	user_id uuid not null,
+	entitlement_id uuid not null,
+	request_id uuid,
+	live boolean not null,
+	until timestamptz,
+	version bigint not null
+);
+create index grant_copy_live on grant_copy (user_id, entitlement_id) where live;
+comment on table grant_copy is 'Who holds what, as provisioning last said. Live: pending, active or failed.';
+
+-- +goose StatementBegin
+do $$
+declare t text;
+begin
+	foreach t in array array['user_copy', 'app', 'entitlement', 'access_request', 'request_item', 'comment', 'timeline_entry', 'reviewer', 'grant_copy'] loop
+		execute format('alter table %I enable row level security', t);
+		execute format('alter table %I force row level security', t);
+		execute format('create policy organization on %I using (organization_id::text = current_setting(''gatehouse.organization_id'', true) or current_setting(''gatehouse.organization_id'', true) = ''*'')', t);
+	end loop;
+end $$;
+-- +goose StatementEnd

@@ -1,0 +1,9 @@
+// Package migrations holds the tables of the request service.
+package migrations
+
+import "embed"
+
+// FS is what postgres.Migrate applies.
+//
+//go:embed *.sql
+var FS embed.FS

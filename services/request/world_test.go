@@ -1,0 +1,452 @@
+package request_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/libs/servicetest"
+	"gatehouse.dev/services/request"
+	"gatehouse.dev/services/request/migrations"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+func TestMain(m *testing.M) {
+	bustest.VerifyNoLeaks(m)
+}
+
+// world is the request service under test, with an organization around it. The
+// test plays identity-sync, approval and provisioning.
+type world struct {
+	*servicetest.Harness
+	org    uuid.UUID
+	users  map[string]*identityv1.User
+	roles  map[string]authzv1.Caller
+	crm    *requestv1.App
+	access map[string]string // entitlements of crm by name
+	integrations
+}
+
+// integrations answers for provisioning.
+type integrations struct {
+	provisioningv1.UnimplementedIntegrationServiceServer
+	working, failing, untested string
+}
+
+func (i *integrations) GetIntegration(ctx context.Context, in *provisioningv1.GetIntegrationRequest) (*provisioningv1.GetIntegrationResponse, error) {
+	if authz.Must(ctx).Role != authzv1.Caller_CALLER_ADMIN {
+		return nil, apierr.Denied("NOT_AS_CALLER", "the caller's own token is to be shown")
+	}
+	out := &provisioningv1.Integration{Id: in.GetId(), StateDetail: "the token is refused"}
+	switch in.GetId() {
+	case i.working:
+		out.State = provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING
+	case i.failing:
+		out.State = provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING
+	case i.untested:
+		out.State = provisioningv1.IntegrationState_INTEGRATION_STATE_UNTESTED
+	default:
+		return nil, apierr.NotFound("INTEGRATION_NOT_FOUND", "there is no such integration")
+	}
+	return &provisioningv1.GetIntegrationResponse{Integration: out}, nil
+}
+
+// start runs the service and tells it of an organization: ann and ben work
+// there, pia approves the app CRM, ada runs it; zoe is admin, ian it_admin, ria
+// risk_manager, ext from outside. Its catalog has CRM with the entitlements
+// account, editor and viewer; how its accounts come was never chosen.
+func start(t testing.TB) *world {
+	t.Helper()
+	w := &world{
+		org: id.New(), users: make(map[string]*identityv1.User), roles: make(map[string]authzv1.Caller), access: make(map[string]string),
+		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String()},
+	}
+	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
+	}, func(s *grpc.Server) { provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations) })
+	for _, u := range []struct {
+		name string
+		role authzv1.Caller
+	}{
+		{"ann", authzv1.Caller_CALLER_MEMBER},
+		{"ben", authzv1.Caller_CALLER_MEMBER},
+		{"pia", authzv1.Caller_CALLER_MEMBER},
+		{"ada", authzv1.Caller_CALLER_MEMBER},
+		{"zoe", authzv1.Caller_CALLER_ADMIN},
+		{"ian", authzv1.Caller_CALLER_IT_ADMIN},
+		{"ria", authzv1.Caller_CALLER_RISK_MANAGER},
+		{"ext", authzv1.Caller_CALLER_EXTERNAL},
+	} {
+		w.join(t, u.name, u.role)
+	}
+	w.handled(t)
+	w.crm = w.app(t, &requestv1.CreateAppRequest{Name: "CRM", AdminIds: []string{w.id("ada")}, ApproverIds: []string{w.id("pia")}}, w.access, "editor", "viewer")
+	return w
+}
+
+// app puts an app into the catalog, and its entitlements into ids by name.
+func (w *world) app(t testing.TB, in *requestv1.CreateAppRequest, ids map[string]string, entitlements ...string) *requestv1.App {
+	t.Helper()
+	apps := w.apps(t, "zoe")
+	a, err := apps.CreateApp(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids["account"] = a.GetAccount().GetId()
+	for _, name := range entitlements {
+		e, err := apps.CreateEntitlement(t.Context(), &requestv1.CreateEntitlementRequest{
+			AppId: a.GetApp().GetId(), Name: name, Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP, Ref: name + "s",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[name] = e.GetEntitlement().GetId()
+	}
+	return a.GetApp()
+}
+
+func (w *world) id(name string) string { return w.users[name].GetId() }
+
+func (w *world) person(name string) *identityv1.Person {
+	u := w.users[name]
+	return &identityv1.Person{UserId: u.GetId(), DisplayName: u.GetDisplayName(), Email: u.GetEmail()}
+}
+
+func (w *world) caller(name string) authz.Caller {
+	u := w.users[name]
+	return authz.Caller{
+		Subject: u.GetId(), UserID: uuid.MustParse(u.GetId()), OrganizationID: uuid.MustParse(u.GetOrganizationId()),
+		Role: w.roles[name], Name: u.GetDisplayName(), Email: u.GetEmail(),
+	}
+}
+
+func (w *world) apps(t testing.TB, name string) requestv1.AppServiceClient {
+	t.Helper()
+	return requestv1.NewAppServiceClient(w.Conn(t, w.caller(name)))
+}
+
+func (w *world) requests(t testing.TB, name string) requestv1.RequestServiceClient {
+	t.Helper()
+	return requestv1.NewRequestServiceClient(w.Conn(t, w.caller(name)))
+}
+
+// handled waits until the service has handled every event published so far.
+func (w *world) handled(t testing.TB) {
+	t.Helper()
+	w.Handled(t, "request")
+}
+
+// said is all messages of one type, when all events are handled and what
+// follows from them has been heard.
+func said[M proto.Message](t testing.TB, w *world) []M {
+	t.Helper()
+	return servicetest.Said[M](t, w.Harness, "request")
+}
+
+// identity-sync
+
+// join has somebody join.
+func (w *world) join(t testing.TB, name string, role authzv1.Caller) {
+	t.Helper()
+	w.joinTo(t, w.org, name, role)
+}
+
+func (w *world) joinTo(t testing.TB, org uuid.UUID, name string, role authzv1.Caller) {
+	t.Helper()
+	u := &identityv1.User{
+		Id: id.New().String(), OrganizationId: org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
+		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, Tenure: 1,
+	}
+	w.users[name], w.roles[name] = u, role
+	w.Publish(t, org, "user", "joined", uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
+}
+
+// leave removes somebody.
+func (w *world) leave(t testing.TB, name string) {
+	t.Helper()
+	u := w.users[name]
+	u.Version++
+	u.State = identityv1.UserState_USER_STATE_REMOVED
+	w.say(t, "user", "removed", u.GetId(), &eventv1.UserRemoved{User: u})
+}
+
+// comeBack has somebody join again.
+func (w *world) comeBack(t testing.TB, name string) {
+	t.Helper()
+	u := w.users[name]
+	u.Version++
+	u.Tenure++
+	u.State = identityv1.UserState_USER_STATE_ACTIVE
+	w.say(t, "user", "joined", u.GetId(), &eventv1.UserJoined{User: u})
+}
+
+// message is an event's content.
+type message interface {
+	GetContext() *eventv1.Context
+}
+
+// say says an event of the organization.
+func (w *world) say(t testing.TB, aggregate, name, aggregateID string, m message) uuid.UUID {
+	t.Helper()
+	return publish(t, w.Harness, w.org, aggregate, name, aggregateID, m)
+}
+
+// asking
+
+// grantOf is the ask for entitlements of CRM.
+func (w *world) grantOf(names ...string) *requestv1.CreateRequestRequest {
+	in := &requestv1.CreateRequestRequest{Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, Justification: "to sell"}
+	for _, n := range names {
+		in.EntitlementIds = append(in.EntitlementIds, w.access[n])
+	}
+	return in
+}
+
+func (w *world) revokeOf(names ...string) *requestv1.CreateRequestRequest {
+	in := w.grantOf(names...)
+	in.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE
+	return in
+}
+
+// ask makes a request that must be taken.
+func (w *world) ask(t testing.TB, name string, in *requestv1.CreateRequestRequest) *requestv1.Request {
+	t.Helper()
+	out, err := w.requests(t, name).CreateRequest(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetRequest()
+}
+
+// look reads a request as the admin sees it, when all events are handled.
+func (w *world) look(t testing.TB, r *requestv1.Request) *requestv1.Request {
+	t.Helper()
+	w.handled(t)
+	out, err := w.requests(t, "zoe").GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetRequest()
+}
+
+// wantState fails unless a request and its items are in the states.
+func (w *world) wantState(t testing.TB, r *requestv1.Request, state requestv1.RequestState, items ...requestv1.ItemState) *requestv1.Request {
+	t.Helper()
+	got := w.look(t, r)
+	var have []requestv1.ItemState
+	for _, i := range got.GetItems() {
+		have = append(have, i.GetState())
+	}
+	if got.GetState() != state || (len(items) > 0 && !slices.Equal(have, items)) {
+		t.Fatalf("request is %v with items %v, want %v with %v", got.GetState(), have, state, items)
+	}
+	return got
+}
+
+// timeline is what happened to a request, each once.
+func (w *world) timeline(t testing.TB, r *requestv1.Request) []string {
+	t.Helper()
+	w.handled(t)
+	var events []string
+	seen := make(map[string]bool)
+	in := &requestv1.ListTimelineRequest{RequestId: r.GetId(), PageSize: 2}
+	var last time.Time
+	for {
+		out, err := w.requests(t, "zoe").ListTimeline(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range out.GetEntries() {
+			if seen[e.GetEventId()] {
+				t.Errorf("%s is there twice", e.GetEvent())
+			}
+			if e.GetTime().AsTime().Before(last) {
+				t.Errorf("%s stands after what came later", e.GetEvent())
+			}
+			if e.GetText() == "" || e.GetActor().GetDisplayName() == "" {
+				t.Errorf("says nothing: %v", e)
+			}
+			seen[e.GetEventId()], last = true, e.GetTime().AsTime()
+			events = append(events, e.GetEvent())
+		}
+		if in.PageToken = out.GetNextPageToken(); in.PageToken == "" {
+			return events
+		}
+	}
+}
+
+// closings is how often a request was said to be closed.
+func (w *world) closings(t testing.TB, r *requestv1.Request) int {
+	t.Helper()
+	n := 0
+	for _, m := range said[*eventv1.RequestClosed](t, w) {
+		if m.GetRequest().GetId() == r.GetId() {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) closed(t testing.TB, r *requestv1.Request) *eventv1.RequestClosed {
+	t.Helper()
+	return servicetest.Wait(t, w.Harness, func(m *eventv1.RequestClosed) bool { return m.GetRequest().GetId() == r.GetId() })
+}
+
+// approval
+
+// fact is an event that another service will say.
+type fact struct {
+	aggregate, name, id string
+	message             message
+}
+
+func (w *world) tell(t testing.TB, facts ...fact) {
+	t.Helper()
+	for _, f := range facts {
+		w.say(t, f.aggregate, f.name, f.id, f.message)
+	}
+}
+
+var system = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "approval", DisplayName: "Gatehouse"}
+
+func about(r *requestv1.Request) *eventv1.Context {
+	return &eventv1.Context{Actor: system, RequestIds: []string{r.GetId()}, UserId: r.GetBeneficiary().GetUserId()}
+}
+
+func (w *world) by(r *requestv1.Request, name string) *eventv1.Context {
+	c := about(r)
+	c.Actor = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: w.id(name), DisplayName: name}
+	return c
+}
+
+func (w *world) task(r *requestv1.Request, reviewer string) *approvalv1.Task {
+	return &approvalv1.Task{
+		Id: id.New().String(), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), Step: 1, StepName: "approvers", Reviewer: w.person(reviewer),
+		State: approvalv1.TaskState_TASK_STATE_OPEN, Request: r,
+	}
+}
+
+func (w *world) requested(r *requestv1.Request, reviewers ...string) fact {
+	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), Step: 1, StepName: "approvers"}
+	for _, n := range reviewers {
+		m.Tasks = append(m.Tasks, w.task(r, n))
+	}
+	return fact{"approval", "requested", r.GetId(), m}
+}
+
+func (w *world) decided(r *requestv1.Request, reviewer string) fact {
+	task := w.task(r, reviewer)
+	task.State, task.Comment = approvalv1.TaskState_TASK_STATE_APPROVED, "fine"
+	return fact{"approval", "decided", r.GetId(), &eventv1.ApprovalDecided{Context: w.by(r, reviewer), Task: task, StepApproved: true}}
+}
+
+func (w *world) granted(r *requestv1.Request) fact {
+	return fact{"approval", "granted", r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
+}
+
+func (w *world) denied(r *requestv1.Request, reviewer, reason string) fact {
+	return fact{"approval", "denied", r.GetId(), &eventv1.ApprovalDenied{
+		Context: w.by(r, reviewer), RequestId: r.GetId(), Reviewer: w.person(reviewer), Reason: reason, StepName: "approvers",
+	}}
+}
+
+func (w *world) cancelled(r *requestv1.Request, by, reason string) fact {
+	return fact{"approval", "cancelled", r.GetId(), &eventv1.ApprovalCancelled{Context: w.by(r, by), RequestId: r.GetId(), Reason: reason}}
+}
+
+// provisioning
+
+// grant is a grant for one item of a request.
+func grant(r *requestv1.Request, item int) *provisioningv1.Grant {
+	i := r.GetItems()[item]
+	return &provisioningv1.Grant{
+		Id: id.New().String(), OrganizationId: r.GetOrganizationId(), User: r.GetBeneficiary(), AppId: i.GetAppId(), AppName: i.GetAppName(),
+		EntitlementId: i.GetEntitlementId(), EntitlementName: i.GetEntitlementName(), RequestId: r.GetId(), ItemId: i.GetId(),
+		State: provisioningv1.GrantState_GRANT_STATE_PENDING, Until: r.GetUntil(), CreateTime: timestamppb.Now(), Version: 1,
+	}
+}
+
+// next is a grant in another state, one version later.
+func next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.Grant {
+	n := cloneOf(g)
+	n.State = s
+	n.Version++
+	switch s {
+	case provisioningv1.GrantState_GRANT_STATE_ACTIVE:
+		n.ActivateTime = timestamppb.Now()
+	case provisioningv1.GrantState_GRANT_STATE_REVOKING, provisioningv1.GrantState_GRANT_STATE_REVOKED:
+		n.End = provisioningv1.GrantEnd_GRANT_END_USER_REMOVED
+	case provisioningv1.GrantState_GRANT_STATE_FAILED:
+		n.Error = "the app is away"
+	case provisioningv1.GrantState_GRANT_STATE_UNSPECIFIED, provisioningv1.GrantState_GRANT_STATE_PENDING:
+	}
+	return n
+}
+
+func grantFact(name string, g *provisioningv1.Grant) fact {
+	c := &eventv1.Context{Actor: system, RequestIds: []string{g.GetRequestId()}, UserId: g.GetUser().GetUserId(), AppId: g.GetAppId(), Version: g.GetVersion()}
+	var m message
+	switch name {
+	case "opened":
+		m = &eventv1.GrantOpened{Context: c, Grant: g}
+	case "activated":
+		m = &eventv1.GrantActivated{Context: c, Grant: g}
+	case "expiring":
+		m = &eventv1.GrantExpiring{Context: c, Grant: g}
+	case "ended":
+		m = &eventv1.GrantEnded{Context: c, Grant: g}
+	case "revoked":
+		m = &eventv1.GrantRevoked{Context: c, Grant: g}
+	case "failed":
+		m = &eventv1.GrantFailed{Context: c, Grant: g}
+	}
+	return fact{"grant", name, g.GetId(), m}
+}
+
+// give has provisioning put an item in place.
+func give(r *requestv1.Request, item int) (*provisioningv1.Grant, []fact) {
+	g := grant(r, item)
+	active := next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
+	return active, []fact{grantFact("opened", g), grantFact("activated", active)}
+}
+
+// take has provisioning take a grant away.
+func take(g *provisioningv1.Grant) []fact {
+	revoking := next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
+	return []fact{grantFact("ended", revoking), grantFact("revoked", next(revoking, provisioningv1.GrantState_GRANT_STATE_REVOKED))}
+}
+
+// hold asks for an entitlement of CRM and has it put in place.
+func (w *world) hold(t testing.TB, name string, in *requestv1.CreateRequestRequest) (*requestv1.Request, *provisioningv1.Grant) {
+	t.Helper()
+	r := w.ask(t, name, in)
+	g, facts := give(r, 0)
+	w.tell(t, append([]fact{w.granted(r)}, facts...)...)
+	w.closed(t, r)
+	return r, g
+}
+
+func revoked(r *requestv1.Request, g *provisioningv1.Grant) fact {
+	return fact{"revocation", "completed", r.GetId(), &eventv1.RevocationCompleted{
+		Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), GrantIds: []string{g.GetId()},
+	}}
+}

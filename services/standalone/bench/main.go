@@ -1,0 +1,150 @@
+// Command bench drives whole lives of grant requests through the public doors —
+// submit, two approvals, provisioning, audit — and prints how many it made a
+// second and how long people waited, beside what the same machine does at most:
+// bare PostgreSQL transactions of the same number of rows, and bare JetStream
+// publishes, measured in the same run on the same servers and disk.
+//
+// It starts a Gatehouse of its own on an empty data directory, or uses the
+// running one whose data directory is given. The app that accounts are made in
+// is the in-memory demo app. Times of waiting are seen from outside: from
+// sending the call to hearing the event on the bus.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	var cfg config
+	inFlight := flag.String("in-flight", "1,32", "how many lives at a time, one round for each")
+	flag.IntVar(&cfg.lives, "lives", 3000, "lives in a round at more than one in flight; a tenth of it otherwise")
+	flag.StringVar(&cfg.dataDir, "data-dir", "", "data directory of a running standalone Gatehouse; empty starts one")
+	flag.StringVar(&cfg.program, "program", "", "standalone program to start; empty builds it")
+	flag.DurationVar(&cfg.floor, "floor", 3*time.Second, "how long each floor is measured")
+	flag.Parse()
+	for _, s := range strings.Split(*inFlight, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 {
+			fail(fmt.Errorf("in-flight: %q is not a number", s))
+		}
+		cfg.inFlight = append(cfg.inFlight, n)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, cfg); err != nil {
+		stop()
+		fail(err)
+	}
+}
+
+type config struct {
+	inFlight         []int
+	lives            int
+	dataDir, program string
+	floor            time.Duration
+}
+
+func run(ctx context.Context, cfg config) error {
+	fmt.Printf("%d cores, %s; demo app in memory; every commit and every event is on disk before it counts\n\n", runtime.NumCPU(), runtime.Version())
+	gh, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer gh.close()
+	most := 0
+	total := 0
+	for _, n := range cfg.inFlight {
+		most = max(most, n)
+		total += lives(cfg, n)
+	}
+	w, err := newWorld(ctx, gh, total+most*warmUps)
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	defer w.close()
+	for _, n := range cfg.inFlight {
+		if err := round(ctx, cfg, gh, w, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warmUps is how many lives each place in flight makes before it counts.
+const warmUps = 5
+
+func lives(cfg config, inFlight int) int {
+	if inFlight == 1 {
+		return max(cfg.lives/10, 50)
+	}
+	return cfg.lives
+}
+
+// round measures one number of lives in flight and the floors beside it.
+func round(ctx context.Context, cfg config, gh *gatehouse, w *world, inFlight int) error {
+	if _, err := w.drive(ctx, inFlight, inFlight*warmUps); err != nil {
+		return fmt.Errorf("warm up: %w", err)
+	}
+	before, err := gh.rows(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := w.drive(ctx, inFlight, lives(cfg, inFlight))
+	if err != nil {
+		return err
+	}
+	after, err := gh.rows(ctx)
+	if err != nil {
+		return err
+	}
+	rows := int(after.rows-before.rows) / r.lives
+	commits := float64(after.commits-before.commits) / float64(r.lives)
+	events := float64(r.entries) / float64(r.lives)
+
+	pg, err := gh.postgresFloor(ctx, inFlight, rows, cfg.floor)
+	if err != nil {
+		return fmt.Errorf("measure PostgreSQL: %w", err)
+	}
+	js, err := gh.jetStreamFloor(ctx, inFlight, cfg.floor)
+	if err != nil {
+		return fmt.Errorf("measure JetStream: %w", err)
+	}
+
+	fmt.Printf("%d in flight, %d lives\n", inFlight, r.lives)
+	fmt.Printf("  whole audited lives             %8.0f /s\n", r.rate)
+	fmt.Printf("  submit -> pending               %8s p50  %8s p99\n", r.pending.at(50), r.pending.at(99))
+	fmt.Printf("  last approval -> access         %8s p50  %8s p99\n", r.access.at(50), r.access.at(99))
+	fmt.Printf("  event -> audited                %8s p50  %8s p99\n", r.audited.at(50), r.audited.at(99))
+	fmt.Printf("  a life writes %d rows in %.1f commits, and says %.1f events\n", rows, commits, events)
+	fmt.Printf("  floor: PostgreSQL transactions of %d rows, %d connections   %8.0f /s   lives are %.2f of it\n", rows, inFlight, pg, r.rate/pg)
+	fmt.Printf("  floor: JetStream publishes of 512 B, %d at a time           %8.0f /s   events are %.2f of it\n\n", inFlight, js, r.rate*events/js)
+	return nil
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
+}
+
+// tempDir is a folder on the same kind of disk that data directories are on:
+// beside the caller, not in a temporary file system that may be memory.
+func tempDir() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(wd, ".gatehouse-bench-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(filepath.Clean(dir), 0o711)
+}

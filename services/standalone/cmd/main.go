@@ -1,0 +1,87 @@
+// Command gatehouse runs all of Gatehouse in one process.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"gatehouse.dev/services/standalone"
+)
+
+func main() {
+	var cfg standalone.Config
+	demo, err := strconv.ParseBool(env("GATEHOUSE_DEMO", "true"))
+	if err != nil {
+		fail(fmt.Errorf("GATEHOUSE_DEMO is neither true nor false"))
+	}
+	flag.StringVar(&cfg.HTTPAddr, "http-addr", env("GATEHOUSE_HTTP_ADDR", "127.0.0.1:8080"), "address of the public door (GATEHOUSE_HTTP_ADDR)")
+	flag.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "where everything that lasts is kept (GATEHOUSE_DATA_DIR)")
+	flag.StringVar(&cfg.PostgresURL, "postgres-url", os.Getenv("GATEHOUSE_POSTGRES_URL"), "a PostgreSQL to use instead of a private one (GATEHOUSE_POSTGRES_URL)")
+	flag.StringVar(&cfg.NATSURL, "nats-url", os.Getenv("GATEHOUSE_NATS_URL"), "a NATS with JetStream to use instead of the embedded one (GATEHOUSE_NATS_URL)")
+	flag.BoolVar(&cfg.Demo, "demo", demo, "load the demo organization (GATEHOUSE_DEMO)")
+	pprofAddr := flag.String("pprof-addr", "", "address of the profiler, for those who look for where time goes; empty for none")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if *pprofAddr != "" {
+		if err := profile(ctx, *pprofAddr); err != nil {
+			fail(err)
+		}
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if os.Getenv("GOGC") == "" {
+		// One process holds every service: memory is small, garbage is not.
+		debug.SetGCPercent(400)
+	}
+	if err := standalone.Run(ctx, cfg, log, welcome); err != nil {
+		fail(err)
+	}
+}
+
+// welcome says what one can do now.
+func welcome(p standalone.Places) {
+	fmt.Printf("Gatehouse is ready: %s\n", p.URL)
+	if p.DemoApp != "" {
+		fmt.Printf("Sign in there as one of the demo people. Who has an account in their chat: %s\n", p.DemoApp)
+	}
+	fmt.Println("Press Ctrl-C to stop; everything is kept.")
+}
+
+// profile serves net/http/pprof until the process ends.
+func profile(ctx context.Context, addr string) error {
+	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("serve the profiler: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(lis) }() // ends with the process
+	return nil
+}
+
+func env(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "gatehouse:", err)
+	os.Exit(1)
+}

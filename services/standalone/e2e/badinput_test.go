@@ -1,0 +1,141 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// internals are words that no answer may show.
+var internals = []string{"pgx", "SQLSTATE", "sql:", "panic", ".go:", "goroutine", "proto:", "rpc error", "127.0.0.1", "constraint"}
+
+// TestBadInput sends what people get wrong, and what they should not try: the
+// right code, the field named, nothing changed, nothing internal shown.
+func TestBadInput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: runs whole processes")
+	}
+	t.Parallel()
+	_, target := startDemoApp(t, nil)
+	gh := startStandalone(t)
+	w := newWorld(t, gh, target)
+	w.scimUser(t, "bea", "Bea Member", "")
+	manual := w.app(t, object{"name": "Payroll", "provisioning": "PROVISIONING_SUPPORT_MANUAL"})
+	bea := w.as(t, "bea")
+	other := newWorld(t, gh, target) // another organization
+	theirs := other.app(t, object{"name": "Theirs"})
+	theirRequest := other.ask(t, other.admin, "REQUEST_KIND_GRANT", theirs.account)
+	nobody := newUUID()
+	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	grant := func(change object) object {
+		b := object{"kind": "REQUEST_KIND_GRANT", "entitlementIds": []string{manual.account}}
+		for k, v := range change {
+			b[k] = v
+		}
+		return b
+	}
+	before := state(t, w)
+
+	for name, tc := range map[string]struct {
+		who          api
+		method, path string
+		body         any
+		code         int
+		want         string // in the answer: the field or the reason
+	}{
+		"no token":                  {api{base: gh.base}, "GET", "/v1/users", nil, 401, "TOKEN_MISSING"},
+		"wrong token":               {api{base: gh.base, token: "ghp_wrong"}, "GET", "/v1/users", nil, 401, "TOKEN_INVALID"},
+		"forged signed token":       {api{base: gh.base, token: "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."}, "GET", "/v1/users", nil, 401, "TOKEN_INVALID"},
+		"member calls an admin RPC": {bea, "POST", "/v1/apps", object{"name": "x"}, 403, "ROLE_NOT_ALLOWED"},
+		"unknown request":           {w.admin, "GET", "/v1/requests/" + nobody, nil, 404, "REQUEST_NOT_FOUND"},
+		"id that is none":           {w.admin, "GET", "/v1/requests/17", nil, 400, `"id"`},
+		"foreign request":           {w.admin, "GET", "/v1/requests/" + theirRequest, nil, 404, "REQUEST_NOT_FOUND"},
+		"foreign request's report":  {w.admin, "GET", "/v1/requests/" + theirRequest + "/report", nil, 404, "REQUEST_NOT_FOUND"},
+		"foreign request cancelled": {w.admin, "POST", "/v1/requests/" + theirRequest + ":cancel", object{}, 404, "REQUEST_NOT_FOUND"},
+		"foreign app":               {w.admin, "GET", "/v1/apps/" + theirs.id, nil, 404, "APP_NOT_FOUND"},
+		"foreign app changed":       {w.admin, "PATCH", "/v1/apps/" + theirs.id, object{"name": "mine"}, 404, "APP_NOT_FOUND"},
+		"foreign entitlement":       {w.admin, "POST", "/v1/requests", grant(object{"entitlementIds": []string{theirs.account}}), 400, "entitlement_ids[0]"},
+		"unknown entitlement":       {w.admin, "POST", "/v1/requests", grant(object{"entitlementIds": []string{nobody}}), 400, "entitlement_ids[0]"},
+		"unknown beneficiary":       {w.admin, "POST", "/v1/requests", grant(object{"beneficiaryId": nobody}), 400, "beneficiary_id"},
+		"foreign beneficiary":       {w.admin, "POST", "/v1/requests", grant(object{"beneficiaryId": str(other.admin.must(t, "GET", "/v1/me", nil), "user", "id")}), 400, "beneficiary_id"},
+		"end in the past":           {w.admin, "POST", "/v1/requests", grant(object{"until": past}), 400, `"until"`},
+		"end that is no time":       {w.admin, "POST", "/v1/requests", grant(object{"until": "tomorrow"}), 400, "until"},
+		"nothing asked for":         {w.admin, "POST", "/v1/requests", grant(object{"entitlementIds": []string{}}), 400, "entitlement_ids"},
+		"no kind":                   {w.admin, "POST", "/v1/requests", object{"entitlementIds": []string{manual.account}}, 400, `"kind"`},
+		"unknown kind":              {w.admin, "POST", "/v1/requests", grant(object{"kind": "REQUEST_KIND_STEAL"}), 400, "kind"},
+		"misspelt field":            {w.admin, "POST", "/v1/requests", grant(object{"untl": past}), 400, "untl"},
+		"not JSON":                  {w.admin, "POST", "/v1/requests", "{", 400, "BODY_INVALID"},
+		"oversized body":            {w.admin, "POST", "/v1/requests", `{"justification":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "BODY_TOO_LARGE"},
+		"nothing to revoke":         {w.admin, "POST", "/v1/requests", grant(object{"kind": "REQUEST_KIND_REVOKE"}), 400, "NOTHING_TO_REVOKE"},
+		"automatic, no integration": {w.admin, "POST", "/v1/apps", object{"name": "Auto", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC"}, 400, "integration_id"},
+		"automatic, unknown integration": {
+			w.admin, "POST", "/v1/apps", object{"name": "Auto", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": nobody}, 400, "integration_id",
+		},
+		"name taken":       {w.admin, "POST", "/v1/apps", object{"name": "payroll"}, 409, "APP_NAME_TAKEN"},
+		"unknown owner":    {w.admin, "POST", "/v1/apps", object{"name": "New", "ownerId": nobody}, 400, "owner_id"},
+		"unknown task":     {bea, "POST", "/v1/tasks/" + nobody + ":approve", object{}, 404, "TASK_NOT_FOUND"},
+		"deny, no reason":  {bea, "POST", "/v1/tasks/" + nobody + ":deny", object{}, 400, `"reason"`},
+		"flow, no steps":   {w.admin, "POST", "/v1/flows", object{"flow": object{"name": "f", "trigger": "FLOW_TRIGGER_REQUEST", "audience": object{"everyone": true}, "scope": object{"any": true}}}, 400, "steps"},
+		"unknown item":     {w.admin, "POST", "/v1/checklists:resolve", object{"workItemIds": []string{nobody}}, 400, "work_item_ids[0]"},
+		"bad page token":   {w.admin, "GET", "/v1/apps?pageToken=!!", nil, 400, "page_token"},
+		"bad page size":    {w.admin, "GET", "/v1/apps?pageSize=-1", nil, 400, "page_size"},
+		"bad export form":  {w.admin, "GET", "/v1/checklists:export?format=doc", nil, 400, `"format"`},
+		"nothing there":    {w.admin, "GET", "/v1/nothing", nil, 404, "ROUTE_NOT_FOUND"},
+		"no way to delete": {w.admin, "DELETE", "/v1/apps", nil, 405, "METHOD_NOT_ALLOWED"},
+		"token for ever":   {w.admin, "POST", "/v1/apiTokens", object{"name": "t", "expireTime": "2999-01-01T00:00:00Z"}, 400, "expire_time"},
+
+		"SCIM, no token":        {api{base: gh.base}, "GET", "/scim/v2/Users", nil, 401, "urn:ietf:params:scim:api:messages:2.0:Error"},
+		"SCIM, an admin's":      {w.admin, "GET", "/scim/v2/Users", nil, 401, "urn:ietf:params:scim:api:messages:2.0:Error"},
+		"SCIM, not JSON":        {w.scim, "POST", "/scim/v2/Users", "{", 400, "invalidSyntax"},
+		"SCIM, no user name":    {w.scim, "POST", "/scim/v2/Users", object{"schemas": []string{scimUser}}, 400, "userName"},
+		"SCIM, bad filter":      {w.scim, "GET", "/scim/v2/Users?filter=userName%20like%20x", nil, 400, "invalidFilter"},
+		"SCIM, unknown user":    {w.scim, "GET", "/scim/v2/Users/" + nobody, nil, 404, `"404"`},
+		"SCIM, foreign user":    {other.scim, "DELETE", "/scim/v2/Users/" + w.id(t, "bea"), nil, 404, `"404"`},
+		"SCIM, user name taken": {w.scim, "POST", "/scim/v2/Users", object{"schemas": []string{scimUser}, "userName": "BEA@corp.example"}, 409, "uniqueness"},
+		"SCIM, oversized":       {w.scim, "POST", "/scim/v2/Users", `{"userName":"` + strings.Repeat("x", 9<<20) + `"}`, 413, `"413"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := tc.who.do(t.Context(), tc.method, tc.path, tc.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Code != tc.code || !strings.Contains(string(r.Raw), tc.want) {
+				t.Errorf("got %d %s; want %d with %s", r.Code, r.Raw, tc.code, tc.want)
+			}
+			for _, word := range internals {
+				if strings.Contains(string(r.Raw), word) {
+					t.Errorf("shows %q: %s", word, r.Raw)
+				}
+			}
+			if r.Code == http.StatusUnauthorized && r.Header.Get("WWW-Authenticate") == "" {
+				t.Error("401 without WWW-Authenticate")
+			}
+		})
+	}
+	if after := state(t, w); after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+	w.nothingParked(t)
+}
+
+// state is everything that bad input must not change.
+func state(t *testing.T, w *world) string {
+	t.Helper()
+	var b strings.Builder
+	for _, path := range []string{"/v1/users?pageSize=1000", "/v1/apps", "/v1/requests", "/v1/flows", "/v1/grants", "/v1/apiTokens", "/v1/sources"} {
+		r, err := w.admin.do(t.Context(), "GET", path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := r.JSON
+		for _, s := range list(v, "sources") {
+			delete(s.(object), "lastSeenTime")
+		}
+		for _, s := range list(v, "apiTokens") {
+			delete(s.(object), "lastUseTime")
+		}
+		b.WriteString(path + " " + brief(v) + "\n")
+	}
+	return b.String()
+}

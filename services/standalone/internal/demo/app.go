@@ -1,0 +1,83 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gatehouse.dev/services/standalone/internal/demoapp"
+)
+
+// App is the running demo app.
+type App struct {
+	// URL is where people look at it.
+	URL string
+	// Token is what an integration shows it.
+	Token string
+
+	app    *demoapp.App
+	server *http.Server
+	done   chan struct{}
+}
+
+// SCIM is the base address for an integration.
+func (a *App) SCIM() string { return a.URL + "/scim/v2" }
+
+// StartApp runs the demo app on loopback. It takes the port that it had before,
+// if that is free: integrations remember it.
+func StartApp(ctx context.Context, dir, token string) (*App, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	portFile := filepath.Join(dir, "address")
+	var lc net.ListenConfig
+	var lis net.Listener
+	if b, err := os.ReadFile(portFile); err == nil {
+		lis, _ = lc.Listen(ctx, "tcp", strings.TrimSpace(string(b)))
+	}
+	if lis == nil {
+		var err error
+		if lis, err = lc.Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return nil, err
+		}
+	}
+	addr := lis.Addr().String()
+	if err := os.WriteFile(portFile, []byte(addr+"\n"), 0o600); err != nil {
+		lis.Close()
+		return nil, err
+	}
+	app, err := demoapp.New(demoapp.Config{
+		Token: token, File: filepath.Join(dir, "app.log"), Title: "Tidepool Chat", Groups: []string{"Engineers", "Moderators"},
+	})
+	if err != nil {
+		lis.Close()
+		return nil, err
+	}
+	a := &App{
+		URL: "http://" + addr, Token: token, app: app, done: make(chan struct{}),
+		server: &http.Server{Handler: app, ReadHeaderTimeout: 10 * time.Second},
+	}
+	go func() {
+		defer close(a.done)
+		_ = a.server.Serve(lis) // ends with Stop
+	}()
+	return a, nil
+}
+
+// Stop ends the demo app.
+func (a *App) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	<-a.done
+	if err := errors.Join(err, a.app.Close()); err != nil {
+		return fmt.Errorf("stop demo app: %w", err)
+	}
+	return nil
+}

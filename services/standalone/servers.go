@@ -1,0 +1,180 @@
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+
+	"gatehouse.dev/libs/busserver"
+	"gatehouse.dev/libs/pgserver"
+)
+
+// databaseName is the database of a service.
+func databaseName(service string) string {
+	return "gatehouse_" + strings.ReplaceAll(service, "-", "_")
+}
+
+// databases are the services' databases, and the private PostgreSQL that they
+// are in, if they are.
+type databases struct {
+	urls   map[string]string
+	server *pgserver.Server
+	log    *slog.Logger
+}
+
+// openDatabases gives each service's database, in the PostgreSQL of the
+// configuration or in a private one.
+func openDatabases(ctx context.Context, cfg Config, log *slog.Logger) (*databases, error) {
+	if cfg.PostgresURL != "" {
+		urls, err := createDatabases(ctx, cfg.PostgresURL)
+		return &databases{urls: urls}, err
+	}
+	install := filepath.Join(cfg.DataDir, "postgres-binaries")
+	if err := pgserver.Install(ctx, install, log); err != nil {
+		return nil, err
+	}
+	server, err := pgserver.Start(ctx, pgserver.Config{
+		Dir: filepath.Join(cfg.DataDir, "postgres"), InstallDir: install, Fsync: true, Log: log.With("service", "postgres"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	d := &databases{urls: make(map[string]string, len(names)), server: server, log: log}
+	for _, n := range names {
+		if err := server.CreateDatabase(ctx, databaseName(n)); err != nil {
+			d.stop(ctx)
+			return nil, fmt.Errorf("create database of %s: %w", n, err)
+		}
+		d.urls[n] = server.URL(databaseName(n))
+	}
+	return d, nil
+}
+
+// watch returns when ctx ends, or with an error when the private PostgreSQL has
+// ended for good.
+func (d *databases) watch(ctx context.Context) error {
+	if d.server == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.server.Done():
+		return fmt.Errorf("PostgreSQL has ended: %w", d.server.Err())
+	}
+}
+
+// stop ends the private PostgreSQL.
+func (d *databases) stop(ctx context.Context) {
+	if d.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := d.server.Stop(ctx); err != nil {
+		d.log.Error("PostgreSQL did not stop cleanly", "error", err)
+	}
+}
+
+// createDatabases makes sure that a PostgreSQL has every service's database.
+func createDatabases(ctx context.Context, raw string) (map[string]string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, errors.New("GATEHOUSE_POSTGRES_URL is not of the form postgres://role:password@host:port/database")
+	}
+	dialCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(dialCtx, raw)
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL at %s cannot be reached (GATEHOUSE_POSTGRES_URL): %s", u.Host, lastLine(err))
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	urls := make(map[string]string, len(names))
+	for _, n := range names {
+		name := databaseName(n)
+		var there bool
+		if err := conn.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", name).Scan(&there); err != nil {
+			return nil, fmt.Errorf("look for database %s: %w", name, err)
+		}
+		if !there {
+			if _, err := conn.Exec(ctx, "create database "+pgx.Identifier{name}.Sanitize()); err != nil {
+				return nil, fmt.Errorf("create database %s: %w", name, err)
+			}
+		}
+		own := *u
+		own.Path = "/" + name
+		urls[n] = own.String()
+	}
+	return urls, nil
+}
+
+// lastLine folds a driver's error, which tells a line for each address tried.
+func lastLine(err error) string {
+	parts := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return strings.TrimSpace(parts[len(parts)-1])
+}
+
+// openBus gives the address of the NATS of the configuration or of an embedded
+// one. stop ends the embedded one.
+func openBus(cfg Config, log *slog.Logger) (addr string, stop func(), err error) {
+	if cfg.NATSURL != "" {
+		// Said once, before every service says it.
+		conn, err := nats.Connect(cfg.NATSURL, nats.Timeout(5*time.Second))
+		if err != nil {
+			return "", nil, fmt.Errorf("NATS at %s cannot be reached (GATEHOUSE_NATS_URL): %w", hostOf(cfg.NATSURL), err)
+		}
+		conn.Close()
+		return cfg.NATSURL, func() {}, nil
+	}
+	server, err := busserver.Start(busserver.Config{
+		Dir: filepath.Join(cfg.DataDir, "nats"), SyncAlways: true, Log: log.With("service", "nats"),
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("start NATS: %w", err)
+	}
+	return server.URL(), server.Stop, nil
+}
+
+// hostOf takes an address's credentials off.
+func hostOf(raw string) string {
+	if u, err := url.Parse(raw); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return "the address given"
+}
+
+// waitReady waits until the public door and everything behind it answer.
+func waitReady(ctx context.Context, base string) error {
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
+		if err != nil {
+			return fmt.Errorf("ask for readiness: %w", err)
+		}
+		if resp, err := client.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil // told by whoever ended it
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,240 @@
+// Package standalone runs all of Gatehouse in one process: every service, the
+// gateway, an embedded NATS server with JetStream on disk and a private
+// PostgreSQL, so that one command is all that it takes.
+//
+// The services talk to each other by gRPC and NATS, through addresses, as they
+// do as processes of their own: nothing is shared but the process. Everything
+// that lasts is in the data directory, or in the PostgreSQL and NATS that the
+// configuration names instead. A killed process loses nothing that it
+// acknowledged.
+//
+// It is made for a first look, development and small installations: sign-up
+// and the development sign-in are open here, so the public door listens on
+// loopback unless told otherwise.
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/services/approval"
+	"gatehouse.dev/services/audit"
+	"gatehouse.dev/services/gateway"
+	identitysync "gatehouse.dev/services/identity-sync"
+	"gatehouse.dev/services/provisioning"
+	"gatehouse.dev/services/request"
+	"gatehouse.dev/services/standalone/internal/demo"
+)
+
+// Config says where to listen and where data are kept.
+type Config struct {
+	// HTTPAddr is the address of the public door, host:port; port 0 takes a
+	// free one.
+	HTTPAddr string
+	// DataDir keeps everything that lasts. It is made if it is missing.
+	DataDir string
+	// PostgresURL names a PostgreSQL to use instead of a private one. Its role
+	// must own, or be allowed to create, the databases gatehouse_<service>, and
+	// must not be a superuser.
+	PostgresURL string
+	// NATSURL names a NATS server with JetStream to use instead of the embedded
+	// one.
+	NATSURL string
+	// Demo loads the demo organization if there is none yet.
+	Demo bool
+}
+
+// Runtime is what a running process writes to runtime.json in its data
+// directory, for tools that look inside: where everything listens.
+type Runtime struct {
+	// URL is the public door.
+	URL string `json:"url"`
+	// PID is the process.
+	PID int `json:"pid"`
+	// NATS is the bus.
+	NATS string `json:"nats"`
+	// Services are the gRPC addresses of the services.
+	Services map[string]string `json:"services"`
+	// Postgres are the databases of the services, if they are in the private
+	// PostgreSQL; the addresses hold no secret then.
+	Postgres map[string]string `json:"postgres,omitempty"`
+	// Metrics are the addresses that serve each service's /metrics.
+	Metrics map[string]string `json:"metrics"`
+}
+
+// names are the services with a database and gRPC of their own.
+var names = []string{"identity-sync", "request", "approval", "provisioning", "audit"}
+
+// Places is where people find what runs.
+type Places struct {
+	// URL is the public door.
+	URL string
+	// DemoApp is the page of the demo's automatic app; empty without the demo.
+	DemoApp string
+}
+
+// Run runs Gatehouse until ctx ends. ready is called once the public door
+// answers and the demo is loaded. Errors at the start are one line that says what
+// to do.
+func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) (err error) {
+	// The door first: a taken port is known before anything is started.
+	door, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w (GATEHOUSE_HTTP_ADDR chooses another address)", cfg.HTTPAddr, cause(err))
+	}
+	defer door.Close()
+
+	dir, err := openDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	secrets, err := dir.secrets()
+	if err != nil {
+		return err
+	}
+
+	databases, err := openDatabases(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer databases.stop(ctx)
+	natsURL, stopBus, err := openBus(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stopBus()
+
+	lis := make(map[string]service.Listeners, len(names))
+	for _, n := range names {
+		l, err := listen(ctx)
+		if err != nil {
+			return err
+		}
+		// The services close them; this is for an error before they run.
+		defer l.GRPC.Close()
+		defer l.HTTP.Close()
+		lis[n] = l
+	}
+	addr := func(n string) string { return lis[n].GRPC.Addr().String() }
+	base := func(n string) backend.Config {
+		return backend.Config{
+			PostgresURL: databases.urls[n], NATSURL: natsURL, IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
+		}
+	}
+
+	runtime := Runtime{
+		URL: "http://" + door.Addr().String(), PID: os.Getpid(), NATS: natsURL,
+		Services: map[string]string{}, Metrics: map[string]string{},
+	}
+	for _, n := range names {
+		runtime.Services[n] = addr(n)
+		runtime.Metrics[n] = "http://" + lis[n].HTTP.Addr().String() + "/metrics"
+	}
+	if cfg.PostgresURL == "" {
+		runtime.Postgres = databases.urls
+	}
+	if err := dir.write("runtime.json", runtime); err != nil {
+		return err
+	}
+	defer dir.remove("runtime.json")
+
+	group, ctx := errgroup.WithContext(ctx)
+	run := func(name string, f func(context.Context, *slog.Logger) error) {
+		group.Go(func() error {
+			if err := f(ctx, log.With("service", name)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error { return databases.watch(ctx) })
+	run("identity-sync", func(ctx context.Context, log *slog.Logger) error {
+		return identitysync.Run(ctx, identitysync.Config{
+			Config: base("identity-sync"), EncryptionKey: secrets.key("identity-sync"), AllowSignUp: true, DevSignIn: true,
+		}, lis["identity-sync"], log)
+	})
+	run("request", func(ctx context.Context, log *slog.Logger) error {
+		return request.Run(ctx, request.Config{Config: base("request"), ProvisioningAddr: addr("provisioning")}, lis["request"], log)
+	})
+	run("approval", func(ctx context.Context, log *slog.Logger) error {
+		return approval.Run(ctx, approval.Config{Config: base("approval")}, lis["approval"], log)
+	})
+	run("provisioning", func(ctx context.Context, log *slog.Logger) error {
+		return provisioning.Run(ctx, provisioning.Config{
+			Config: base("provisioning"), EncryptionKey: secrets.key("provisioning"),
+		}, lis["provisioning"], log)
+	})
+	run("audit", func(ctx context.Context, log *slog.Logger) error {
+		return audit.Run(ctx, audit.Config{Config: base("audit")}, lis["audit"], log)
+	})
+	run("gateway", func(ctx context.Context, log *slog.Logger) error {
+		return gateway.Run(ctx, gateway.Config{
+			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
+			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
+			DevSignIn: true,
+		}, service.Listeners{HTTP: door}, log)
+	})
+	group.Go(func() error {
+		if err := waitReady(ctx, runtime.URL); err != nil {
+			return err
+		}
+		if cfg.Demo {
+			app, err := demo.StartApp(ctx, filepath.Join(dir.path, "demo-app"), secrets.text("demo-app"))
+			if err != nil {
+				return fmt.Errorf("start the demo app: %w", err)
+			}
+			defer func() {
+				if err := app.Stop(); err != nil {
+					log.Error("The demo app did not stop cleanly", "error", err)
+				}
+			}()
+			if err := demo.Load(ctx, runtime.URL, app, log); err != nil {
+				return fmt.Errorf("load the demo organization: %w", err)
+			}
+			ready(Places{URL: runtime.URL, DemoApp: app.URL})
+			<-ctx.Done()
+			return nil
+		}
+		ready(Places{URL: runtime.URL})
+		return nil
+	})
+	return group.Wait()
+}
+
+// maxConns is how many connections each service may have to its database. Two
+// cores serve no more at once, and more would only queue there.
+const maxConns = 8
+
+// listen opens the private addresses of one service.
+func listen(ctx context.Context) (service.Listeners, error) {
+	var lc net.ListenConfig
+	grpc, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return service.Listeners{}, fmt.Errorf("listen for a service: %w", err)
+	}
+	http, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		grpc.Close()
+		return service.Listeners{}, fmt.Errorf("listen for a service: %w", err)
+	}
+	return service.Listeners{GRPC: grpc, HTTP: http}, nil
+}
+
+// cause takes the address off a listening error, which the message names.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}

@@ -1,0 +1,3 @@
+module gatehouse.dev/tools/gotest
+
+go 1.26.0
