@@ -332,55 +332,74 @@ func (c *Consumer) oneOrganization(batch []*delivery) (uuid.UUID, bool) {
 		if d.OrganizationID != batch[0].OrganizationID {
 			return uuid.Nil, false
 		}
-		if c.cfg.Handlers.batch != nil && c.cfg.Handlers.byType[d.Type] == nil {
+		if c.cfg.Handlers.ofAll(d.Type) {
 			return uuid.Nil, false
 		}
 	}
 	return batch[0].OrganizationID, true
 }
 
-// callHandlers calls the handlers of the fresh deliveries in order. scope is
-// the organization tx is bound to for good, or nil.
+// callHandlers calls the handlers of the fresh deliveries: each organization's
+// in the order of the stream, then the handler that takes those of all. scope
+// is the organization tx is bound to for good, or nil.
 func (c *Consumer) callHandlers(ctx context.Context, tx *postgres.Tx, scope uuid.UUID, batch []*delivery, fresh map[uuid.UUID]bool) error {
-	var together []*delivery
+	var organizations []uuid.UUID
+	byOrganization := make(map[uuid.UUID][]*delivery, 1)
+	var all []*delivery
 	seen := make(map[uuid.UUID]bool, len(fresh))
-	current := scope
 	for _, d := range batch {
 		if !fresh[d.ID] || seen[d.ID] || !c.cfg.Handlers.wants(d.Type) {
 			continue
 		}
 		seen[d.ID] = true
-		handler := c.cfg.Handlers.single(d.Type)
-		if handler == nil {
-			together = append(together, d)
+		if c.cfg.Handlers.ofAll(d.Type) {
+			all = append(all, d)
 			continue
 		}
-		if current != d.OrganizationID {
-			if err := tx.SetOrganization(ctx, d.OrganizationID); err != nil {
+		if byOrganization[d.OrganizationID] == nil {
+			organizations = append(organizations, d.OrganizationID)
+		}
+		byOrganization[d.OrganizationID] = append(byOrganization[d.OrganizationID], d)
+	}
+	for _, org := range organizations {
+		if scope != org {
+			if err := tx.SetOrganization(ctx, org); err != nil {
 				return err
 			}
-			current = d.OrganizationID
 		}
-		if err := c.callOne(ctx, tx, d, handler); err != nil {
-			return &failure{event: d, err: err}
+		for rest := byOrganization[org]; len(rest) > 0; {
+			n, err := c.callNext(ctx, tx, rest)
+			if err != nil {
+				return err
+			}
+			rest = rest[n:]
 		}
 	}
-	if len(together) == 0 {
+	if len(all) == 0 {
 		return nil
 	}
-	if scope == uuid.Nil && current != uuid.Nil {
+	if len(organizations) > 0 {
 		if err := tx.SetSystem(ctx); err != nil {
 			return err
 		}
 	}
-	if err := c.callBatch(ctx, tx, together); err != nil {
-		f := &failure{err: err}
-		if len(together) == 1 {
-			f.event = together[0]
+	return c.callBatch(ctx, tx, all, c.cfg.Handlers.batch)
+}
+
+// callNext calls the handler of the first delivery, with all behind it that it
+// takes together, and says how many those are.
+func (c *Consumer) callNext(ctx context.Context, tx *postgres.Tx, deliveries []*delivery) (n int, err error) {
+	first := deliveries[0]
+	if handler := c.cfg.Handlers.ofOne(first.Type); handler != nil {
+		if err := c.callOne(ctx, tx, first, handler); err != nil {
+			return 0, &failure{event: first, err: err}
 		}
-		return f
+		return 1, nil
 	}
-	return nil
+	t := c.cfg.Handlers.together[first.Type]
+	for n = 1; n < len(deliveries) && c.cfg.Handlers.together[deliveries[n].Type] == t; n++ {
+	}
+	return n, c.callBatch(ctx, tx, deliveries[:n], t.handle)
 }
 
 // callOne calls a handler inside a span that continues the publisher's trace.
@@ -397,7 +416,9 @@ func (c *Consumer) callOne(ctx context.Context, tx *postgres.Tx, d *delivery, ha
 	return handler(ctx, tx, d.Event)
 }
 
-func (c *Consumer) callBatch(ctx context.Context, tx *postgres.Tx, deliveries []*delivery) (err error) {
+// callBatch calls a handler of several events. Its error names the bad one if
+// the handler does, or if there is only one.
+func (c *Consumer) callBatch(ctx context.Context, tx *postgres.Tx, deliveries []*delivery, handle BatchHandler) error {
 	events := make([]Event, len(deliveries))
 	for i, d := range deliveries {
 		events[i] = d.Event
@@ -405,8 +426,25 @@ func (c *Consumer) callBatch(ctx context.Context, tx *postgres.Tx, deliveries []
 		_, span := c.span(ctx, d)
 		defer span.End()
 	}
-	defer c.recovered(&err)
-	return c.cfg.Handlers.batch(ctx, tx, events)
+	err := func() (err error) {
+		defer c.recovered(&err)
+		return handle(ctx, tx, events)
+	}()
+	if err == nil {
+		return nil
+	}
+	f := &failure{err: err}
+	var blamed *blame
+	if len(deliveries) == 1 {
+		f.event = deliveries[0]
+	} else if errors.As(err, &blamed) {
+		for _, d := range deliveries {
+			if d.ID == blamed.event {
+				f.event = d
+			}
+		}
+	}
+	return f
 }
 
 // recovered makes an error of a handler's panic: one event must not take the

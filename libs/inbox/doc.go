@@ -1,9 +1,9 @@
 // Package inbox consumes events: each takes effect once, whatever is delivered
 // twice, out of order, or half done when the process dies.
 //
-// A service registers handlers by message type ([On], [Handlers.CatchAll]) and
-// runs a [Consumer], a durable pull consumer of the stream ACCESS with the
-// service's name, shared by its replicas.
+// A service registers handlers by message type ([On], [Handlers.Together],
+// [Handlers.CatchAll]) and runs a [Consumer], a durable pull consumer of the
+// stream ACCESS with the service's name, shared by its replicas.
 //
 //	ACCESS ──fetch what is there──▶ one transaction: event ids + effects ──commit──▶ ack
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"gatehouse.dev/libs/apierr"
@@ -28,14 +29,31 @@ type notYet struct{ text string }
 func (e *notYet) Error() string { return "not yet: " + e.text }
 func (e *notYet) Unwrap() error { return ErrNotYet }
 
-// failure is the error of one event's handler, as opposed to one of the
-// transaction around it.
+// Failed is err, said by a [BatchHandler] of one of its events: the others are
+// handled without it, and it alone is tried again.
+func Failed(ev Event, err error) error { return &blame{event: ev.ID, err: err} }
+
+type blame struct {
+	event uuid.UUID
+	err   error
+}
+
+func (b *blame) Error() string { return b.err.Error() }
+func (b *blame) Unwrap() error { return b.err }
+
+// failure is the error of handlers, as opposed to one of the transaction around
+// them. event is the one that failed, nil if nobody knows.
 type failure struct {
 	event *delivery
 	err   error
 }
 
-func (f *failure) Error() string { return fmt.Sprintf("handle %s: %v", f.event.Type, f.err) }
+func (f *failure) Error() string {
+	if f.event == nil {
+		return fmt.Sprintf("handle events: %v", f.err)
+	}
+	return fmt.Sprintf("handle %s: %v", f.event.Type, f.err)
+}
 func (f *failure) Unwrap() error { return f.err }
 
 // errNoConnection marks an attempt that never reached the database.

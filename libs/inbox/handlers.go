@@ -3,6 +3,8 @@ package inbox
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,26 +42,27 @@ type Event struct {
 type Handler func(ctx context.Context, tx *postgres.Tx, ev Event) error
 
 // BatchHandler gives several events, in the order of the stream, their effects
-// at once. tx sees the rows of all organizations. An error rolls tx back; the
-// events are then handled one by one, to find the bad one.
+// at once. An error rolls tx back; the events are then handled one by one, to
+// find the bad one, unless [Failed] says which it is.
 type BatchHandler func(ctx context.Context, tx *postgres.Tx, events []Event) error
 
 // Handlers says what is done with which event. Register before the consumer is
 // made; events of other types are acknowledged and nothing else.
 type Handlers struct {
 	byType   map[string]Handler
+	together map[string]*together
 	catchAll Handler
 	batch    BatchHandler
 }
+
+// together is a handler that several types may share.
+type together struct{ handle BatchHandler }
 
 // On registers the handler of events with message type M. It panics if the type
 // has one, as that is a mistake of the program.
 func On[M proto.Message](h *Handlers, handle func(ctx context.Context, tx *postgres.Tx, ev Event, message M) error) {
 	var zero M
-	name := string(zero.ProtoReflect().Descriptor().FullName())
-	if _, ok := h.byType[name]; ok {
-		panic("inbox: two handlers of " + name)
-	}
+	name := h.free(zero)
 	if h.byType == nil {
 		h.byType = make(map[string]Handler)
 	}
@@ -72,36 +75,68 @@ func On[M proto.Message](h *Handlers, handle func(ctx context.Context, tx *postg
 	}
 }
 
+// Together registers one handler for events with the message types given, which
+// gets them several at once: those of one organization that stand next to each
+// other, but for events that have no handler. tx sees that organization's rows.
+// It panics if a type has a handler, as that is a mistake of the program.
+//
+// It is for effects that are cheaper to read and write as sets. What one of the
+// events changes, the handler must itself show to the ones behind it.
+func (h *Handlers) Together(handle BatchHandler, messages ...proto.Message) {
+	t := &together{handle: handle}
+	for _, m := range messages {
+		name := h.free(m)
+		if h.together == nil {
+			h.together = make(map[string]*together)
+		}
+		h.together[name] = t
+	}
+}
+
+// free gives the name of a type that has no handler of its own yet.
+func (h *Handlers) free(m proto.Message) string {
+	name := string(m.ProtoReflect().Descriptor().FullName())
+	if h.byType[name] != nil || h.together[name] != nil {
+		panic("inbox: two handlers of " + name)
+	}
+	return name
+}
+
 // CatchAll registers the handler of every event that has no other, of any type
 // that is linked into the program.
 func (h *Handlers) CatchAll(handle Handler) { h.catchAll = handle }
 
 // CatchAllBatch is CatchAll for several events at once, for a consumer of
-// everything that writes many rows in one statement. It comes before CatchAll.
+// everything that writes many rows in one statement. It comes before CatchAll,
+// and its tx sees the rows of all organizations.
 func (h *Handlers) CatchAllBatch(handle BatchHandler) { h.batch = handle }
 
 // Types are the message types that have a handler of their own.
 func (h *Handlers) Types() []string {
-	types := make([]string, 0, len(h.byType))
-	for t := range h.byType {
-		types = append(types, t)
-	}
-	return types
+	types := make([]string, 0, len(h.byType)+len(h.together))
+	types = slices.AppendSeq(types, maps.Keys(h.byType))
+	return slices.AppendSeq(types, maps.Keys(h.together))
 }
 
 // wants says whether an event of the type has a handler.
 func (h *Handlers) wants(typ string) bool {
-	return h.byType[typ] != nil || h.catchAll != nil || h.batch != nil
+	return h.byType[typ] != nil || h.together[typ] != nil || h.catchAll != nil || h.batch != nil
 }
 
-// single is the handler for one event of the type by itself; nil if there is
-// only the batch handler.
-func (h *Handlers) single(typ string) Handler {
+// ofOne is the handler for one event of the type by itself; nil if it is
+// handled with others.
+func (h *Handlers) ofOne(typ string) Handler {
 	if handle := h.byType[typ]; handle != nil {
 		return handle
 	}
-	if h.batch != nil {
+	if h.together[typ] != nil || h.batch != nil {
 		return nil
 	}
 	return h.catchAll
+}
+
+// ofAll says that an event of the type goes to the handler that takes those of
+// all organizations.
+func (h *Handlers) ofAll(typ string) bool {
+	return h.batch != nil && h.byType[typ] == nil && h.together[typ] == nil
 }

@@ -94,21 +94,17 @@ func (c *Consumer) replay(ctx context.Context, tx *postgres.Tx, d *delivery) err
 	if d.broken != nil {
 		return &failure{event: d, err: d.broken}
 	}
-	var err error
-	if handler := c.cfg.Handlers.single(d.Type); handler != nil {
-		err = c.callOne(ctx, tx, d, handler)
-	} else if c.cfg.Handlers.batch != nil {
+	switch {
+	case c.cfg.Handlers.ofAll(d.Type):
 		if err := tx.SetSystem(ctx); err != nil {
 			return err
 		}
-		err = c.callBatch(ctx, tx, []*delivery{d})
-	} else {
-		err = fmt.Errorf("events of type %s are not handled here", d.Type)
+		return c.callBatch(ctx, tx, []*delivery{d}, c.cfg.Handlers.batch)
+	case c.cfg.Handlers.wants(d.Type):
+		_, err := c.callNext(ctx, tx, []*delivery{d})
+		return err
 	}
-	if err != nil {
-		return &failure{event: d, err: err}
-	}
-	return nil
+	return &failure{event: d, err: fmt.Errorf("events of type %s are not handled here", d.Type)}
 }
 
 // lockParked reads a parked event and keeps others from replaying it.
