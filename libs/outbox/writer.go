@@ -64,24 +64,16 @@ from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::time
     with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, data, position)
 order by e.position`
 
-// Add adds events to the transaction, in the order given, by one statement.
-// The trace of ctx goes with them. An error means that an event is not fit to
-// be published, or that the database refused: return it, so that the
-// transaction is rolled back.
+// Add adds events to the transaction, in the order given, by one statement that
+// goes with the commit. The trace of ctx goes with them. An error means that an
+// event is not fit to be published: return it, so that the transaction is
+// rolled back.
 func (w *Writer) Add(ctx context.Context, tx *postgres.Tx, events ...Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	args, err := arguments(ctx, events)
-	if err != nil {
+	var b pgx.Batch
+	if err := w.Queue(ctx, tx, &b, events...); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, insert, args...); err != nil {
-		return fmt.Errorf("add events to the outbox: %w", err)
-	}
-	if w.wake != nil {
-		tx.AfterCommit(w.wake)
-	}
+	tx.Later(&b)
 	return nil
 }
 

@@ -5,7 +5,8 @@
 // row-level security in the database, whatever the SQL says; [DB.AsSystem]
 // sees all, for workers, event consumers and look-ups before the organization
 // is known. A query outside of such a transaction sees no rows. Beginning and
-// scoping are one round trip.
+// scoping go with the first statement, and [Tx.Later] has the last ones go with
+// the commit.
 //
 // Every table with an organization_id states it in its migration:
 //

@@ -75,8 +75,27 @@ func TestCommitAndRollback(t *testing.T) {
 			return nil
 		}, wantErr: true},
 		{name: "a caller who has gone", ctx: canceled, fn: func(context.Context, *postgres.Tx) error { cancel(); return nil }, want: context.Canceled, wantErr: true},
-		{name: "commit is not the function's to do", fn: func(ctx context.Context, tx *postgres.Tx) error { return tx.Commit(ctx) }, wantErr: true},
-		{name: "nor is rollback", fn: func(ctx context.Context, tx *postgres.Tx) error { return tx.Rollback(ctx) }, wantErr: true},
+		{name: "what is for later counts", fn: func(_ context.Context, tx *postgres.Tx) error { tx.Later(later(`select 1`)); return nil }, wantRows: 1},
+		{name: "also when relaxed", fn: func(_ context.Context, tx *postgres.Tx) error {
+			tx.Relaxed()
+			tx.Later(later(`select 1`))
+			return nil
+		}, wantRows: 1},
+		{name: "what is for later and fails", fn: func(_ context.Context, tx *postgres.Tx) error { tx.Later(later(`select 1/0`)); return nil }, wantErr: true},
+		{name: "what is for later and fails before another statement", fn: func(ctx context.Context, tx *postgres.Tx) error {
+			tx.Later(later(`select 1/0`))
+			_, err := tx.Exec(ctx, `select $1::int`, 1)
+			if err == nil {
+				t.Error("the statement behind it ran")
+			}
+			return nil
+		}, wantErr: true},
+		{name: "what is for later and has a result that is objected to", fn: func(_ context.Context, tx *postgres.Tx) error {
+			b := &pgx.Batch{}
+			b.Queue(`select 1`).Exec(func(pgconn.CommandTag) error { return boom })
+			tx.Later(b)
+			return nil
+		}, want: boom, wantErr: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,6 +127,114 @@ func TestCommitAndRollback(t *testing.T) {
 				t.Errorf("%d rows and %d hooks, want %d", n, hooks, tt.wantRows)
 			}
 		})
+	}
+}
+
+func later(sql string) *pgx.Batch {
+	b := &pgx.Batch{}
+	b.Queue(sql)
+	return b
+}
+
+// Whatever the first statement is, it finds a transaction that has begun, and
+// a failed beginning leaves nothing to run outside of one.
+func TestFirstStatement(t *testing.T) {
+	t.Parallel()
+	org := id.New()
+	where := `select current_setting('gatehouse.organization_id')`
+	ways := map[string]func(ctx context.Context, tx *postgres.Tx) (string, error){
+		"QueryRow": func(ctx context.Context, tx *postgres.Tx) (got string, err error) {
+			return got, tx.QueryRow(ctx, where).Scan(&got)
+		},
+		"Query": func(ctx context.Context, tx *postgres.Tx) (string, error) {
+			rows, err := tx.Query(ctx, where+` where $1`, true)
+			if err != nil {
+				return "", err
+			}
+			return pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+		},
+		"SendBatch": func(ctx context.Context, tx *postgres.Tx) (got string, err error) {
+			b := &pgx.Batch{}
+			b.Queue(where).QueryRow(func(row pgx.Row) error { return row.Scan(&got) })
+			return got, tx.SendBatch(ctx, b).Close()
+		},
+		"Exec": func(ctx context.Context, tx *postgres.Tx) (got string, err error) {
+			if _, err := tx.Exec(ctx, `select $1::int`, 1); err != nil {
+				return "", err
+			}
+			return got, tx.QueryRow(ctx, where).Scan(&got)
+		},
+		"Exec of several": func(ctx context.Context, tx *postgres.Tx) (got string, err error) {
+			if _, err := tx.Exec(ctx, `select 1; select 2`); err != nil {
+				return "", err
+			}
+			return got, tx.QueryRow(ctx, where).Scan(&got)
+		},
+		"Later": func(ctx context.Context, tx *postgres.Tx) (got string, err error) {
+			tx.Later(later(`select 1`))
+			return got, tx.QueryRow(ctx, where).Scan(&got)
+		},
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.Open(t, documents)
+			err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+				got, err := way(ctx, tx)
+				if got != org.String() {
+					t.Errorf("scope %q", got)
+				}
+				if _, err := tx.Exec(ctx, `savepoint works_in_a_transaction_only`); err != nil {
+					t.Error(err)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+				gone, cancel := context.WithCancel(ctx)
+				cancel()
+				if _, err := way(gone, tx); err == nil {
+					t.Error("a caller who has gone was served")
+				}
+				_, _ = tx.Exec(ctx, `create table outside ()`)
+				return nil
+			})
+			if err == nil {
+				t.Error("committed what was never begun")
+			}
+			var outside bool
+			if err := db.Pool().QueryRow(t.Context(), `select to_regclass('outside') is not null`).Scan(&outside); err != nil || outside {
+				t.Errorf("ran outside of a transaction: %t, %v", outside, err)
+			}
+		})
+	}
+}
+
+// A pooled connection that has died costs nothing: the work is begun again on
+// another.
+func TestDeadConnectionInThePool(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, documents)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	admin, err := pgx.Connect(t.Context(), pgtest.Admin(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context()))
+	for range 5 {
+		count(t, db)
+		_, err := admin.Exec(t.Context(), `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count(t, db)
 	}
 }
 
@@ -334,7 +461,8 @@ func TestConstraint(t *testing.T) {
 	}
 }
 
-// A transaction costs its statements and two round trips.
+// A transaction costs its statements, beginning and end; where nothing is read,
+// in one round trip.
 func TestTracesAndMetrics(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewSpanRecorder()
@@ -352,7 +480,11 @@ func TestTracesAndMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, root := tracer.Tracer("test").Start(t.Context(), "request")
-	if err := db.InOrganization(ctx, id.New(), func(context.Context, *postgres.Tx) error { return nil }); err != nil {
+	err = db.InOrganization(ctx, id.New(), func(ctx context.Context, tx *postgres.Tx) error {
+		tx.Later(later(`select 1`))
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	root.End()
@@ -360,7 +492,8 @@ func TestTracesAndMetrics(t *testing.T) {
 	for _, s := range spans.Ended() {
 		names = append(names, s.Name())
 	}
-	if len(names) != 3 { // begin and scope, commit, and ours
+	// Begin, scope, the statement, commit; their one round trip; and ours.
+	if len(names) != 6 || strings.Count(strings.Join(names, " "), "batch") != 1 {
 		t.Errorf("spans %q", names)
 	}
 	var m metricdata.ResourceMetrics

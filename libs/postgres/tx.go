@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gatehouse.dev/libs/apierr"
@@ -23,41 +25,58 @@ const (
 	system = "*"
 )
 
-// Tx is a transaction. It is only valid, like every pgx.Tx, until the function
-// that it was given to returns, and for one goroutine at a time. Begin makes a
-// savepoint.
-type Tx struct {
-	pgx.Tx
+const (
+	readWrite = "begin"
+	readOnly  = "begin isolation level repeatable read read only"
+	// beginning is how many statements a transaction begins with.
+	beginning = 2
+	// setScope is the statement that row-level security goes by.
+	setScope = "select set_config('gatehouse.organization_id', $1, true)"
+)
 
+// Tx is a transaction. It is only valid until the function that it was given to
+// returns, and for one goroutine at a time.
+//
+// It saves round trips: beginning goes with the first statement, and what
+// [Tx.Later] was given goes with the commit.
+type Tx struct {
+	conn    *pgxpool.Conn
 	system  bool
 	relaxed bool
 	hooks   []func()
+
+	// waiting are statements that go before the next one.
+	waiting []*pgx.QueuedQuery
+	// begun says that the database has begun the transaction.
+	begun bool
+	// broken is why nothing more can be done in it: what waited has failed.
+	broken error
 }
 
 // InOrganization runs fn in a transaction that sees and changes only the rows
 // of org. It commits if fn returns nil. See the package comment for what is
 // tried again and what errors mean; an error of fn is returned as it is.
 func (db *DB) InOrganization(ctx context.Context, org uuid.UUID, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, "begin", org.String(), fn)
+	return db.run(ctx, readWrite, org.String(), fn)
 }
 
 // InOrganizationRead is InOrganization for reading only: a change is refused
 // by the database. All statements see the same state of the data.
 func (db *DB) InOrganizationRead(ctx context.Context, org uuid.UUID, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, "begin isolation level repeatable read read only", org.String(), fn)
+	return db.run(ctx, readOnly, org.String(), fn)
 }
 
 // AsSystem runs fn in a transaction that sees every organization's rows. It is
 // for workers, event consumers and look-ups before the organization is known,
 // not for serving a caller who belongs to one.
 func (db *DB) AsSystem(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, "begin", system, fn)
+	return db.run(ctx, readWrite, system, fn)
 }
 
 // AsSystemRead is AsSystem for reading only. All statements see the same state
 // of the data.
 func (db *DB) AsSystemRead(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, "begin isolation level repeatable read read only", system, fn)
+	return db.run(ctx, readOnly, system, fn)
 }
 
 // AfterCommit has f called after the commit, in the order of registration, and
@@ -87,32 +106,195 @@ func (tx *Tx) scope(ctx context.Context, scope string) error {
 	}
 	// Asked of the database each time, not remembered: rolling a savepoint
 	// back also takes the setting back.
-	if _, err := tx.Exec(ctx, setScope(scope)); err != nil {
+	if _, err := tx.Exec(ctx, setScope, scope); err != nil {
 		return fmt.Errorf("change organization: %w", err)
 	}
 	return nil
 }
 
-// Commit is an error: the transaction is committed when its function returns.
-func (tx *Tx) Commit(context.Context) error {
-	return errors.New("commit: return nil from the transaction's function instead")
+// Exec runs a statement.
+func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if tx.broken != nil {
+		return pgconn.CommandTag{}, tx.broken
+	}
+	if len(tx.waiting) > 0 && len(args) > 0 {
+		r := tx.send(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{{SQL: sql, Arguments: args}}})
+		tag, err := r.Exec()
+		if end := r.Close(); err == nil {
+			err = end
+		}
+		return tag, err
+	}
+	// Without arguments it may be several statements, which cannot go with
+	// others.
+	if err := tx.flush(ctx); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return tx.conn.Exec(ctx, sql, args...)
 }
 
-// Rollback is an error: the transaction is rolled back when its function
-// returns an error.
-func (tx *Tx) Rollback(context.Context) error {
-	return errors.New("rollback: return an error from the transaction's function instead")
+// Query runs a statement that gives rows.
+func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if tx.broken != nil {
+		return noRows{err: tx.broken}, tx.broken
+	}
+	if len(tx.waiting) == 0 {
+		return tx.conn.Query(ctx, sql, args...)
+	}
+	r := tx.send(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{{SQL: sql, Arguments: args}}})
+	rows, err := r.Query()
+	if err != nil {
+		_ = r.Close() // says the same
+		return rows, err
+	}
+	return &lastRows{Rows: rows, batch: r}, nil
 }
 
-// setScope is the statement that row-level security goes by. The scope is an
-// id or '*', never text from outside.
-func setScope(scope string) string {
-	return "select set_config('gatehouse.organization_id', '" + scope + "', true)"
+// QueryRow runs a statement that gives at most one row; the error of Scan is
+// pgx.ErrNoRows if it gives none.
+func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	rows, err := tx.Query(ctx, sql, args...)
+	return oneRow{rows: rows, err: err}
+}
+
+// SendBatch sends statements in one round trip.
+func (tx *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if len(tx.waiting) == 0 && tx.broken == nil {
+		return tx.conn.SendBatch(ctx, b)
+	}
+	return tx.send(ctx, b)
+}
+
+// Later has statements go with the commit, in the order given and in its round
+// trip, or before the next statement if one follows. Their errors are then the
+// transaction's, or that statement's. If the result of one is read by a
+// function, they go before the commit, in a round trip of their own: that
+// function may object.
+func (tx *Tx) Later(b *pgx.Batch) { tx.waiting = append(tx.waiting, b.QueuedQueries...) }
+
+// send sends what waits and then b; the results are those of b.
+func (tx *Tx) send(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if tx.broken != nil {
+		return failed{err: tx.broken}
+	}
+	first := tx.waiting
+	tx.waiting = nil
+	all := &pgx.Batch{QueuedQueries: append(slices.Clip(first), b.QueuedQueries...)}
+	r := tx.conn.SendBatch(ctx, all)
+	for _, q := range first {
+		if err := result(r, q); err != nil {
+			tx.broken = err
+			return failed{rest: r, err: err}
+		}
+		tx.begun = true
+	}
+	return r
+}
+
+// result reads the result of one statement.
+func result(r pgx.BatchResults, q *pgx.QueuedQuery) error {
+	if q.Fn != nil {
+		return q.Fn(r)
+	}
+	_, err := r.Exec()
+	return err
+}
+
+// flush sends what waits.
+func (tx *Tx) flush(ctx context.Context) error {
+	if len(tx.waiting) == 0 {
+		return nil
+	}
+	return tx.send(ctx, &pgx.Batch{}).Close()
+}
+
+// failed are the results of a batch that did not come to its own statements.
+type failed struct {
+	rest pgx.BatchResults
+	err  error
+}
+
+func (f failed) Exec() (pgconn.CommandTag, error) { return pgconn.CommandTag{}, f.err }
+func (f failed) Query() (pgx.Rows, error)         { return noRows{err: f.err}, f.err }
+func (f failed) Tx() pgx.Tx                       { return nil }
+func (f failed) QueryRow() pgx.Row                { return oneRow{err: f.err} }
+
+// Close reads the rest of the batch, which the database has skipped.
+func (f failed) Close() error {
+	if f.rest != nil {
+		_ = f.rest.Close()
+	}
+	return f.err
+}
+
+// noRows are the rows of a statement that failed.
+type noRows struct {
+	pgx.Rows
+	err error
+}
+
+func (noRows) Close()              {}
+func (noRows) Next() bool          { return false }
+func (r noRows) Err() error        { return r.err }
+func (r noRows) Scan(...any) error { return r.err }
+
+// lastRows are the rows of the last statement of a batch, which ends with them.
+type lastRows struct {
+	pgx.Rows
+	batch pgx.BatchResults
+	err   error
+}
+
+func (r *lastRows) Next() bool {
+	if r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+func (r *lastRows) Close() {
+	r.Rows.Close()
+	if r.batch != nil {
+		r.err = r.batch.Close()
+		r.batch = nil
+	}
+}
+
+func (r *lastRows) Err() error {
+	if err := r.Rows.Err(); err != nil {
+		return err
+	}
+	return r.err
+}
+
+// oneRow is the first of rows.
+type oneRow struct {
+	rows pgx.Rows
+	err  error
+}
+
+func (r oneRow) Scan(into ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return pgx.ErrNoRows
+	}
+	if err := r.rows.Scan(into...); err != nil {
+		return err
+	}
+	r.rows.Close()
+	return r.rows.Err()
 }
 
 func (db *DB) run(ctx context.Context, begin, scope string, fn func(context.Context, *Tx) error) error {
 	for try := 1; ; try++ {
-		again, err := db.once(ctx, begin+"; "+setScope(scope), scope == system, fn)
+		again, err := db.once(ctx, begin, scope, fn)
 		if err == nil || !again || try == tries {
 			return err
 		}
@@ -128,7 +310,7 @@ func (db *DB) run(ctx context.Context, begin, scope string, fn func(context.Cont
 }
 
 // once runs one try and says whether another may help.
-func (db *DB) once(ctx context.Context, begin string, isSystem bool, fn func(context.Context, *Tx) error) (again bool, err error) {
+func (db *DB) once(ctx context.Context, begin, scope string, fn func(context.Context, *Tx) error) (again bool, err error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return false, connectionError(ctx, "connect", err)
@@ -137,31 +319,23 @@ func (db *DB) once(ctx context.Context, begin string, isSystem bool, fn func(con
 	// panic of fn cannot leave its transaction to somebody else.
 	defer conn.Release()
 
-	inner, err := conn.Conn().BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
-	if err != nil {
-		// Nothing has been done, and the connection may merely have died in
-		// the pool, with a database that has since come back.
-		return conn.Conn().IsClosed() && ctx.Err() == nil, connectionError(ctx, "begin", err)
-	}
-	tx := &Tx{Tx: inner, system: isSystem}
-
+	tx := &Tx{conn: conn, system: scope == system, waiting: []*pgx.QueuedQuery{
+		{SQL: begin}, {SQL: setScope, Arguments: []any{scope}},
+	}}
 	if err := fn(ctx, tx); err != nil {
 		if conn.Conn().IsClosed() {
-			return false, lost(ctx, err)
+			// If it was not even begun, the connection may merely have died in
+			// the pool, with a database that has since come back.
+			return !tx.begun && ctx.Err() == nil, lost(ctx, err)
 		}
-		// The caller having given up must not cost the connection.
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		defer cancel()
-		_ = inner.Rollback(end) // the connection is closed if this fails
+		tx.rollback(ctx)
 		return repeatable(err) && ctx.Err() == nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-		defer cancel()
-		_ = inner.Rollback(end)
+		tx.rollback(ctx)
 		return false, fmt.Errorf("commit: %w", err)
 	}
-	if err := tx.commit(ctx, conn); err != nil {
+	if err := tx.commit(ctx); err != nil {
 		return repeatable(err), err
 	}
 	for _, f := range tx.hooks {
@@ -170,27 +344,61 @@ func (db *DB) once(ctx context.Context, begin string, isSystem bool, fn func(con
 	return false, nil
 }
 
-// commit commits. It goes on if the caller gives up, so that the outcome is
-// known wherever it can be.
-func (tx *Tx) commit(ctx context.Context, conn *pgxpool.Conn) error {
+// inTransaction says whether the connection is in a transaction, a failed one
+// perhaps.
+func (tx *Tx) inTransaction() bool {
+	return !tx.conn.Conn().IsClosed() && tx.conn.Conn().PgConn().TxStatus() != 'I'
+}
+
+// rollback goes on if the caller gives up: that must not cost the connection.
+func (tx *Tx) rollback(ctx context.Context) {
+	if !tx.inTransaction() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	var err error
-	if tx.relaxed {
-		// In one round trip. inner does not know that it has ended, and must
-		// not reach the connection again.
-		_, err = conn.Exec(ctx, "set local synchronous_commit to off; commit")
-		tx.Tx = nil
-	} else {
-		err = tx.Tx.Commit(ctx)
+	if _, err := tx.conn.Exec(ctx, "rollback"); err != nil {
+		_ = tx.conn.Conn().Close(ctx) // nobody may get it as it is
 	}
+}
+
+// commit commits. It goes on if the caller gives up, so that the outcome is
+// known wherever it can be.
+func (tx *Tx) commit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	err := tx.sendCommit(ctx)
 	switch {
 	case err == nil:
 		return nil
-	case conn.Conn().IsClosed() || unreachable(err):
+	case tx.conn.Conn().IsClosed() || unreachable(err):
 		return unavailable(fmt.Errorf("commit, outcome unknown: %w", err))
 	}
+	tx.rollback(ctx)
 	return fmt.Errorf("commit: %w", err)
+}
+
+// sendCommit sends what waits and the commit.
+func (tx *Tx) sendCommit(ctx context.Context) error {
+	if !tx.begun && len(tx.waiting) == beginning {
+		return nil // nothing was asked of the database
+	}
+	if slices.ContainsFunc(tx.waiting, func(q *pgx.QueuedQuery) bool { return q.Fn != nil }) {
+		if err := tx.flush(ctx); err != nil {
+			return err
+		}
+	}
+	var end pgx.Batch
+	if tx.relaxed {
+		end.Queue("set local synchronous_commit to off")
+	}
+	end.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() == "ROLLBACK" {
+			return pgx.ErrTxCommitRollback // a statement had failed, and nobody said so
+		}
+		return nil
+	})
+	return tx.send(ctx, &end).Close()
 }
 
 // connectionError tells a database that is away from a caller that has gone.
