@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -231,6 +232,72 @@ func TestSubmittedBeforeTheBeneficiaryIsKnown(t *testing.T) {
 	w.Publish(t, w.org, "user", "joined", w.id("eva"), &eventv1.UserJoined{User: eva})
 	if got := names(w.asked(t, r, 1).GetTasks()); !slices.Equal(got, []string{"mia"}) {
 		t.Fatalf("asked %q", got)
+	}
+}
+
+// B-APR-01, B-RUN-02: many requests that come at once are planned together,
+// each as if it had come alone; the one that has to wait keeps no other.
+func TestSubmittedTogether(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	eva := &identityv1.User{
+		Id: id.New().String(), DisplayName: "eva", State: identityv1.UserState_USER_STATE_ACTIVE,
+		Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1, ManagerId: w.users["mia"].GetId(),
+	}
+	w.users["eva"] = eva
+	w.flow(t, nil)
+	w.handled(t)
+
+	early := w.request("ann", "eva")
+	back := w.request("ann", "ann")
+	var all []*requestv1.Request
+	// While the table is locked, what is published gathers in one batch.
+	locked, err := w.DB.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = locked.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := locked.Exec(t.Context(), "lock table approval"); err != nil {
+		t.Fatal(err)
+	}
+	w.cancel(t, back)
+	for n := range 30 {
+		r := w.request("ann", "ann")
+		switch n {
+		case 10:
+			r = early
+		case 20:
+			r = back
+		}
+		eventID := w.submit(t, r)
+		if n%7 == 0 {
+			w.PublishAgain(t, eventID, w.org, "request", "submitted", uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r})
+		}
+		all = append(all, r)
+	}
+	if err := locked.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		if r == early || r == back {
+			continue
+		}
+		if got := names(w.asked(t, r, 1).GetTasks()); !slices.Equal(got, []string{"mia"}) {
+			t.Errorf("asked %q", got)
+		}
+	}
+	w.cancelled(t, back)
+	w.Publish(t, w.org, "user", "joined", w.id("eva"), &eventv1.UserJoined{User: eva})
+	w.asked(t, early, 1)
+	w.drained(t)
+	for n, r := range all {
+		want := map[string]int{"ApprovalRequested": 1}
+		if r == back {
+			want = map[string]int{"ApprovalCancelled": 1}
+		}
+		if got := w.said(r.GetId()); !maps.Equal(got, want) {
+			t.Errorf("request %d: said %v, want %v", n, got, want)
+		}
 	}
 }
 

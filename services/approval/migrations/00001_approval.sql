@@ -100,10 +100,18 @@ comment on table flow_match is 'Whom a join-flow has matched: once in each tenur
 
 -- Approvals.
 
+-- Words are domains and not checks of the tables: the server reads a table's
+-- checks anew in every statement, and a domain's once in a session.
+create domain approval_state as text constraint approval_state check (value in ('open', 'granted', 'denied', 'cancelled'));
+create domain step_reviewers as text constraint step_reviewers check (value in ('manager', 'app_owner', 'app_approvers', 'app_admins', 'users', 'groups'));
+create domain step_need as text constraint step_need check (value in ('any', 'all', 'count'));
+create domain step_state as text constraint step_state check (value in ('waiting', 'open', 'approved', 'denied', 'dropped'));
+create domain task_state as text constraint task_state check (value in ('open', 'approved', 'denied', 'dropped', 'reassigned'));
+
 create table approval (
     request_id      uuid primary key,
     organization_id uuid not null,
-    state           text not null constraint approval_state check (state in ('open', 'granted', 'denied', 'cancelled')),
+    state           approval_state not null,
     request         bytea,
     requester_id    uuid,
     beneficiary_id  uuid,
@@ -116,7 +124,7 @@ create table approval (
     constraint approval_end check ((state = 'open') = (end_time is null)),
     constraint approval_request check (request is not null or state = 'cancelled'),
     constraint approval_automatic check (not automatic or state = 'granted')
-);
+) with (fillfactor = 80);
 comment on table approval is 'One for each request: where its approval stands. Whoever changes anything of it locks this row first.';
 comment on column approval.request is 'The gatehouse.request.v1.Request as submitted. Null if the request was taken back before it was heard of.';
 comment on column approval.version is 'Counts the events that tell of it.';
@@ -130,22 +138,22 @@ create table step (
     flow_id         uuid,
     flow_version    integer not null,
     name            text not null,
-    reviewers       text not null constraint step_reviewers check (reviewers in ('manager', 'app_owner', 'app_approvers', 'app_admins', 'users', 'groups')),
+    reviewers       step_reviewers not null,
     user_ids        uuid[] not null,
     group_ids       uuid[] not null,
-    need            text not null constraint step_need check (need in ('any', 'all', 'count')),
+    need            step_need not null,
     need_count      integer not null,
-    state           text not null constraint step_state check (state in ('waiting', 'open', 'approved', 'denied', 'dropped')),
+    state           step_state not null,
     needed          integer not null,
     vacant          boolean not null,
     open_time       timestamptz,
     end_time        timestamptz,
     primary key (request_id, item_id, position),
     constraint step_vacant check (not vacant or state = 'open'),
-    constraint step_open check (state not in ('open', 'approved', 'denied') or open_time is not null),
+    constraint step_open check (open_time is not null or state = 'waiting' or state = 'dropped'),
     constraint step_needed check (open_time is null or needed > 0),
-    constraint step_end check ((state in ('waiting', 'open')) = (end_time is null))
-);
+    constraint step_end check ((state = 'waiting' or state = 'open') = (end_time is null))
+) with (fillfactor = 80);
 comment on table step is 'The steps of each item of a request, copied from the version of the flow that the request started with.';
 comment on column step.needed is 'How many must approve, set when the step opens.';
 comment on column step.vacant is 'Open, and nobody has a task in it: it waits until somebody can decide.';
@@ -162,7 +170,7 @@ create table task (
     reviewer_email  text not null,
     requester_id    uuid,
     beneficiary_id  uuid not null,
-    state           text not null constraint task_state check (state in ('open', 'approved', 'denied', 'dropped', 'reassigned')),
+    state           task_state not null,
     substitution    text not null,
     comment         text not null,
     create_time     timestamptz not null,
@@ -171,7 +179,7 @@ create table task (
     ended_by_name   text not null,
     constraint task_step foreign key (request_id, item_id, position) references step (request_id, item_id, position),
     constraint task_end check ((state = 'open') = (end_time is null)),
-    constraint task_decided_by_reviewer check (state not in ('approved', 'denied') or ended_by_id = reviewer_id),
+    constraint task_decided_by_reviewer check (ended_by_id = reviewer_id or state <> 'approved' and state <> 'denied'),
     constraint task_reviewer_not_concerned check (reviewer_id <> beneficiary_id and (requester_id is null or reviewer_id <> requester_id))
 );
 comment on table task is 'One reviewer''s decision in one step. Given when the step opens, never before, and never to who asked or whose access it is about.';

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
@@ -31,33 +33,71 @@ type Desk struct {
 
 func newID() string { return id.New().String() }
 
-// Submit plans the approval of a request that was submitted and asks its first
-// reviewers, or grants it at once where its flow says so. A request that was
+// draft is an approval in work, with what is to be told of it.
+type draft struct {
+	*store.Record
+	story *wire.Story
+}
+
+// Submit plans the approvals of requests that were submitted and asks their
+// first reviewers, or grants at once where a flow says so. A request that was
 // heard of before changes nothing; one that was taken back before is answered
 // as cancelled.
-func (d *Desk) Submit(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, r *requestv1.Request) error {
-	in, err := d.Store.LoadSubmission(ctx, tx, organizationID, r)
+func (d *Desk) Submit(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+	organizationID := events[0].OrganizationID
+	requests := make([]*requestv1.Request, len(events))
+	for i, ev := range events {
+		requests[i] = ev.Message.(*eventv1.RequestSubmitted).GetRequest()
+	}
+	found, err := d.Store.LoadSubmissions(ctx, tx, organizationID, requests)
 	if err != nil {
 		return err
 	}
-	if in.Heard && !in.TakenBack {
-		return nil
-	}
 	now := d.Clock.Now()
-	story := &wire.Story{OrganizationID: organizationID, Request: r, Time: now, Version: in.Version}
-	if in.TakenBack {
-		// Nothing to plan: only the request is added to what is known.
-		a := lifecycle.CancelledBefore(r.GetId(), now)
-		a.Change = lifecycle.Changed
-		ask := wire.Ask(r)
-		a.Requester, a.Beneficiary = ask.Requester, ask.Beneficiary
-		story.Cancelled(wire.System(), "taken back before it was reviewed")
-		return d.save(ctx, tx, &store.Record{Approval: a, OrganizationID: organizationID, Request: r}, story, true)
+	var drafts []draft
+	for i, in := range found {
+		if in.Heard && !in.TakenBack {
+			continue
+		}
+		if !in.TakenBack && !in.Known {
+			return inbox.Failed(events[i], inbox.NotYet("the beneficiary or an app of request %s is not known", in.Request.GetId()))
+		}
+		drafts = append(drafts, plan(in, organizationID, now))
 	}
-	if !in.Known {
-		return inbox.NotYet("the beneficiary or an app of request %s is not known", r.GetId())
+	if err := d.openReady(ctx, tx, drafts...); err != nil {
+		return err
+	}
+	for _, a := range drafts {
+		switch {
+		case a.State == lifecycle.Granted:
+			a.story.Granted(a.Approval, lifecycle.Person{})
+		case a.State == lifecycle.Cancelled && a.Change == lifecycle.Added:
+			a.story.Cancelled(wire.System(), "the request asks for nothing")
+		}
+	}
+	err = d.save(ctx, tx, drafts...)
+	if errors.Is(err, store.ErrExists) {
+		return inbox.NotYet("another replica works on one of %d requests", len(drafts))
+	}
+	return err
+}
+
+// plan makes the approval of a request that was submitted.
+func plan(in *store.Submission, organizationID uuid.UUID, now time.Time) draft {
+	r := in.Request
+	a := draft{
+		Record: &store.Record{OrganizationID: organizationID, Request: r, Unwritten: true, People: in.People},
+		story:  &wire.Story{OrganizationID: organizationID, Request: r, Time: now, Version: in.Version},
 	}
 	ask := wire.Ask(r)
+	if in.TakenBack {
+		// Nothing to plan: only the request is added to what is known.
+		a.Approval = lifecycle.CancelledBefore(r.GetId(), now)
+		a.Change = lifecycle.Changed
+		a.Requester, a.Beneficiary = ask.Requester, ask.Beneficiary
+		a.story.Cancelled(wire.System(), "taken back before it was reviewed")
+		return a
+	}
 	ask.Member = in.Member
 	flows := in.Flows
 	if r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
@@ -67,23 +107,8 @@ func (d *Desk) Submit(ctx context.Context, tx *postgres.Tx, organizationID uuid.
 			ask.Join = &in.Flows[0]
 		}
 	}
-	rec := &store.Record{
-		Approval: lifecycle.New(ask, flows, now), OrganizationID: organizationID, Request: r, People: in.People,
-	}
-	if err := d.openReady(ctx, tx, rec, story); err != nil {
-		return err
-	}
-	switch rec.State {
-	case lifecycle.Granted:
-		story.Granted(rec.Approval, lifecycle.Person{})
-	case lifecycle.Cancelled:
-		story.Cancelled(wire.System(), "the request asks for nothing")
-	}
-	err = d.save(ctx, tx, rec, story, true)
-	if errors.Is(err, store.ErrExists) {
-		return inbox.NotYet("another replica works on request %s", r.GetId())
-	}
-	return err
+	a.Approval = lifecycle.New(ask, flows, now)
+	return a
 }
 
 // Cancel ends the approval of a request that is taken back, unless it has
@@ -96,7 +121,7 @@ func (d *Desk) Cancel(ctx context.Context, tx *postgres.Tx, organizationID uuid.
 	now := d.Clock.Now()
 	if rec == nil {
 		rec = &store.Record{Approval: lifecycle.CancelledBefore(requestID, now), OrganizationID: organizationID}
-		err := d.Store.Save(ctx, tx, rec, false)
+		err := d.Store.Save(ctx, tx, []*store.Record{rec})
 		if errors.Is(err, store.ErrExists) {
 			return inbox.NotYet("another replica works on request %s", requestID)
 		}
@@ -112,90 +137,110 @@ func (d *Desk) Cancel(ctx context.Context, tx *postgres.Tx, organizationID uuid.
 	if actor == nil {
 		actor = wire.System()
 	}
-	story := d.story(rec)
-	story.Cancelled(actor, reason)
-	return d.save(ctx, tx, rec, story, false)
+	a := d.draft(rec)
+	a.story.Cancelled(actor, reason)
+	return d.save(ctx, tx, a)
 }
 
-// story begins what is told of a record.
-func (d *Desk) story(rec *store.Record) *wire.Story {
-	return &wire.Story{OrganizationID: rec.OrganizationID, Request: rec.Request, Time: d.Clock.Now(), Version: rec.Version}
+// draft begins to work on a record.
+func (d *Desk) draft(rec *store.Record) draft {
+	return draft{
+		Record: rec,
+		story:  &wire.Story{OrganizationID: rec.OrganizationID, Request: rec.Request, Time: d.Clock.Now(), Version: rec.Version},
+	}
+}
+
+// opening is a step that is to be given reviewers.
+type opening struct {
+	draft
+	step  *lifecycle.Step
+	found lifecycle.Resolution
 }
 
 // openReady opens the steps whose turn it is.
-func (d *Desk) openReady(ctx context.Context, tx *postgres.Tx, rec *store.Record, story *wire.Story) error {
-	ready := rec.Ready()
-	found, err := d.resolve(ctx, tx, rec, ready)
-	if err != nil {
+func (d *Desk) openReady(ctx context.Context, tx *postgres.Tx, drafts ...draft) error {
+	var open []*opening
+	for _, a := range drafts {
+		for _, s := range a.Ready() {
+			open = append(open, &opening{draft: a, step: s})
+		}
+	}
+	if err := d.resolve(ctx, tx, open); err != nil {
 		return err
 	}
-	for i, s := range ready {
-		tasks, err := rec.Open(s, found[i], newID, story.Time)
+	for _, o := range open {
+		tasks, err := o.Open(o.step, o.found, newID, o.story.Time)
 		if err != nil {
 			return err
 		}
 		if len(tasks) == 0 {
 			tx.AfterCommit(func() {
-				d.Log.Warn("Nobody can decide a step, it waits", "request_id", rec.RequestID, "step", s.Position)
+				d.Log.Warn("Nobody can decide a step, it waits", "request_id", o.RequestID, "step", o.step.Position)
 			})
 		}
-		story.Requested(s, tasks)
+		o.story.Requested(o.step, tasks)
 	}
 	return nil
 }
 
 // resolve finds the reviewers of steps. Those next in line are read only if it
-// comes to them.
-func (d *Desk) resolve(ctx context.Context, tx *postgres.Tx, rec *store.Record, steps []*lifecycle.Step) ([]lifecycle.Resolution, error) {
+// comes to them. All the records' People are the same, or it is one record.
+func (d *Desk) resolve(ctx context.Context, tx *postgres.Tx, open []*opening) error {
+	if len(open) == 0 {
+		return nil
+	}
 	var named, next store.Wanted
-	for _, s := range steps {
-		switch s.Spec.Reviewers {
+	for _, o := range open {
+		switch spec := o.step.Spec; spec.Reviewers {
 		case lifecycle.Manager:
-			named.ManagersOf = rec.Beneficiary.ID
+			named.ManagersOf = append(named.ManagersOf, o.Beneficiary.ID)
 		case lifecycle.NamedUsers:
-			named.UserIDs = append(named.UserIDs, s.Spec.UserIDs...)
+			named.UserIDs = append(named.UserIDs, spec.UserIDs...)
 		case lifecycle.NamedGroups:
-			named.GroupIDs = append(named.GroupIDs, s.Spec.GroupIDs...)
+			named.GroupIDs = append(named.GroupIDs, spec.GroupIDs...)
 		default:
-			named.AppIDs = append(named.AppIDs, s.AppID)
+			named.AppIDs = append(named.AppIDs, o.step.AppID)
 		}
 	}
-	if err := d.Store.LoadPeople(ctx, tx, &rec.People, named); err != nil {
-		return nil, err
-	}
-	ask := wire.Ask(rec.Request)
-	find := func(s *lifecycle.Step) lifecycle.Resolution {
-		return lifecycle.Resolve(s.Spec, ask, lifecycle.Item{ID: s.ItemID, AppID: s.AppID}, rec.People, rec.Decided(s))
-	}
-	found := make([]lifecycle.Resolution, len(steps))
-	for i, s := range steps {
-		if found[i] = find(s); found[i].Short {
-			next.AppIDs, next.AdminsOf = append(next.AppIDs, s.AppID), rec.OrganizationID
-		}
-	}
-	if next.AppIDs == nil {
-		return found, nil
-	}
-	if err := d.Store.LoadPeople(ctx, tx, &rec.People, next); err != nil {
-		return nil, err
-	}
-	for i, s := range steps {
-		if found[i].Short {
-			found[i] = find(s)
-		}
-	}
-	return found, nil
-}
-
-func (d *Desk) save(ctx context.Context, tx *postgres.Tx, rec *store.Record, story *wire.Story, whole bool) error {
-	rec.Version = story.Version
-	if err := d.Store.Save(ctx, tx, rec, whole, story.Events...); err != nil {
+	people := open[0].People
+	if err := d.Store.LoadPeople(ctx, tx, people, named); err != nil {
 		return err
 	}
-	if rec.State != lifecycle.Open {
-		tx.AfterCommit(func() {
-			d.Log.Info("Approval ended", "organization_id", rec.OrganizationID, "request_id", rec.RequestID, "state", string(rec.State))
-		})
+	find := func(o *opening) {
+		item := lifecycle.Item{ID: o.step.ItemID, AppID: o.step.AppID}
+		o.found = lifecycle.Resolve(o.step.Spec, wire.Ask(o.Request), item, *people, o.Decided(o.step))
+	}
+	var short []*opening
+	for _, o := range open {
+		if find(o); o.found.Short {
+			short = append(short, o)
+			next.AppIDs, next.AdminsOf = append(next.AppIDs, o.step.AppID), o.OrganizationID
+		}
+	}
+	if len(short) == 0 {
+		return nil
+	}
+	if err := d.Store.LoadPeople(ctx, tx, people, next); err != nil {
+		return err
+	}
+	for _, o := range short {
+		find(o)
 	}
 	return nil
+}
+
+// save writes what has become of records and says so.
+func (d *Desk) save(ctx context.Context, tx *postgres.Tx, drafts ...draft) error {
+	var records []*store.Record
+	var events []outbox.Event
+	for _, a := range drafts {
+		a.Version = a.story.Version
+		records, events = append(records, a.Record), append(events, a.story.Events...)
+		if a.State != lifecycle.Open {
+			tx.AfterCommit(func() {
+				d.Log.Info("Approval ended", "organization_id", a.OrganizationID, "request_id", a.RequestID, "state", string(a.State))
+			})
+		}
+	}
+	return d.Store.Save(ctx, tx, records, events...)
 }

@@ -33,24 +33,24 @@ func (d *Desk) Decide(ctx context.Context, organizationID uuid.UUID, taskID stri
 		if rec == nil {
 			return errTaskNotFound
 		}
-		story := d.story(rec)
-		out, err := rec.Decide(taskID, by, approve, comment, story.Time)
+		a := d.draft(rec)
+		out, err := rec.Decide(taskID, by, approve, comment, a.story.Time)
 		if err != nil {
 			return taskError(err)
 		}
-		story.Decided(out)
+		a.story.Decided(out)
 		switch rec.State {
 		case lifecycle.Granted:
-			story.Granted(rec.Approval, by)
+			a.story.Granted(rec.Approval, by)
 		case lifecycle.Denied:
-			story.Denied(out)
+			a.story.Denied(out)
 		default:
-			if err := d.openReady(ctx, tx, rec, story); err != nil {
+			if err := d.openReady(ctx, tx, a); err != nil {
 				return err
 			}
 		}
 		task = wire.Task(out.Task, out.Step.Spec.Name, rec.Request)
-		return d.save(ctx, tx, rec, story, false)
+		return d.save(ctx, tx, a)
 	})
 	return task, err
 }
@@ -67,15 +67,15 @@ func (d *Desk) Reassign(ctx context.Context, organizationID uuid.UUID, taskID st
 		if rec == nil {
 			return errTaskNotFound
 		}
-		if err := d.Store.LoadPeople(ctx, tx, &rec.People, store.Wanted{UserIDs: []string{toID}}); err != nil {
+		if err := d.Store.LoadPeople(ctx, tx, rec.People, store.Wanted{UserIDs: []string{toID}}); err != nil {
 			return err
 		}
 		to, known := rec.People.Users[toID]
 		if !known {
 			to.ID = toID // the rules still know whose task it is, and refuse
 		}
-		story := d.story(rec)
-		from, given, err := rec.Reassign(taskID, by, anyTask, to, reason, newID, story.Time)
+		a := d.draft(rec)
+		from, given, err := rec.Reassign(taskID, by, anyTask, to, reason, newID, a.story.Time)
 		switch {
 		case errors.Is(err, lifecycle.ErrCannotDecide) && !known:
 			return apierr.InvalidField("reviewer_id", "USER_UNKNOWN", "there is no such user")
@@ -92,9 +92,9 @@ func (d *Desk) Reassign(ctx context.Context, organizationID uuid.UUID, taskID st
 				step = s
 			}
 		}
-		story.Reassigned(wire.User(by), step, from, given, reason)
+		a.story.Reassigned(wire.User(by), step, from, given, reason)
 		task = wire.Task(given, step.Spec.Name, rec.Request)
-		return d.save(ctx, tx, rec, story, false)
+		return d.save(ctx, tx, a)
 	})
 	return task, err
 }

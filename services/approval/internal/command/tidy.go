@@ -98,21 +98,25 @@ func (d *Desk) mend(ctx context.Context, tx *postgres.Tx, requestID string) erro
 			reviewers = append(reviewers, t.Reviewer.ID)
 		}
 	}
-	if err := d.Store.LoadPeople(ctx, tx, &rec.People, store.Wanted{UserIDs: reviewers}); err != nil {
+	if err := d.Store.LoadPeople(ctx, tx, rec.People, store.Wanted{UserIDs: reviewers}); err != nil {
 		return err
 	}
-	story := d.story(rec)
+	a := d.draft(rec)
+	story := a.story
 	left := rec.Leave(func(id string) bool {
 		u, known := rec.People.Users[id]
 		return !known || u.CanDecide // who is not known here has not gone
 	}, story.Time)
-	vacant := rec.Vacancies()
-	found, err := d.resolve(ctx, tx, rec, vacant)
-	if err != nil {
+	var vacant []*opening
+	for _, s := range rec.Vacancies() {
+		vacant = append(vacant, &opening{draft: a, step: s})
+	}
+	if err := d.resolve(ctx, tx, vacant); err != nil {
 		return err
 	}
-	for i, s := range vacant {
-		given, err := rec.Fill(s, found[i], newID, story.Time)
+	for _, o := range vacant {
+		s := o.step
+		given, err := rec.Fill(s, o.found, newID, story.Time)
 		if err != nil {
 			return err
 		}
@@ -146,7 +150,7 @@ func (d *Desk) mend(ctx context.Context, tx *postgres.Tx, requestID string) erro
 	if len(story.Events) == 0 {
 		return nil
 	}
-	return d.save(ctx, tx, rec, story, false)
+	return d.save(ctx, tx, a)
 }
 
 // matchFlows matches every join-flow that is new, or has a new version, with

@@ -27,9 +27,7 @@ func Subjects() []string {
 // Handlers are what is done with the events.
 func Handlers(d *command.Desk) *inbox.Handlers {
 	h := &inbox.Handlers{}
-	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.RequestSubmitted) error {
-		return d.Submit(ctx, tx, ev.OrganizationID, m.GetRequest())
-	})
+	h.Together(d.Submit, (*eventv1.RequestSubmitted)(nil))
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.RequestCancelRequested) error {
 		return d.Cancel(ctx, tx, ev.OrganizationID, m.GetRequestId(), m.GetContext().GetActor(), m.GetReason())
 	})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,10 +39,12 @@ type Record struct {
 	OrganizationID uuid.UUID
 	// Request is nil if the request was taken back before it was heard of.
 	Request *requestv1.Request
+	// Unwritten says that the database does not have Request yet.
+	Unwritten bool
 	// Version counts the events that tell of it.
 	Version int64
 	// People are whom its reviewers are chosen from, as far as they were read.
-	People lifecycle.People
+	People *lifecycle.People
 }
 
 const (
@@ -157,16 +158,16 @@ func scanTask(row pgx.CollectableRow) (*lifecycle.Task, error) {
 	return t, err
 }
 
-func newPeople() lifecycle.People {
-	return lifecycle.People{
+func newPeople() *lifecycle.People {
+	return &lifecycle.People{
 		Users: make(map[string]lifecycle.User), Apps: make(map[string]lifecycle.App), Members: make(map[string][]string),
 	}
 }
 
 // Wanted says which people are to be read.
 type Wanted struct {
-	// ManagersOf is whose managers, all the way up. Empty: nobody's.
-	ManagersOf string
+	// ManagersOf is whose managers, all the way up.
+	ManagersOf []string
 	// AppIDs are apps with their owners, approvers and admins.
 	AppIDs []string
 	// UserIDs and GroupIDs are users, and groups with their members.
@@ -204,11 +205,11 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, people *lifecyc
 			return err
 		})
 	}
-	if w.ManagersOf != "" {
+	if len(w.ManagersOf) > 0 {
 		// Managers in a circle end at the depth.
 		users(`
 with recursive chain as (
-    select u.id, u.display_name, u.email, u.manager_id, u.can_decide, 1 as depth from user_copy u where u.id = $1
+    select u.id, u.display_name, u.email, u.manager_id, u.can_decide, 1 as depth from user_copy u where u.id = any ($1)
     union all
     select u.id, u.display_name, u.email, u.manager_id, u.can_decide, c.depth + 1
     from chain c join user_copy u on u.id = c.manager_id where c.depth < 16
@@ -216,9 +217,9 @@ with recursive chain as (
 select id, display_name, email, coalesce(manager_id::text, ''), can_decide from chain`, w.ManagersOf)
 	}
 	if len(apps) > 0 {
-		queueApps(b, *people, apps)
+		queueApps(b, people, apps)
 		users(selectUser+`
-where u.id in (select unnest(a.admin_ids || a.approver_ids || a.owner_id) from app_copy a where a.id = any ($1))`, apps)
+where u.id = any (array(select unnest(a.admin_ids || a.approver_ids || a.owner_id) from app_copy a where a.id = any ($1)))`, apps)
 	}
 	if len(ids) > 0 {
 		users(selectUser+` where u.id = any ($1)`, ids)
@@ -235,7 +236,7 @@ where m.group_id = any ($1) and m.present and (g.removed_version is null or g.re
 			return err
 		})
 		users(selectUser+`
-where u.id in (select m.user_id from group_member_copy m where m.group_id = any ($1) and m.present)`, w.GroupIDs)
+where u.id = any (array(select m.user_id from group_member_copy m where m.group_id = any ($1) and m.present))`, w.GroupIDs)
 	}
 	if w.AdminsOf != uuid.Nil {
 		b.Queue(selectUser+`
@@ -256,7 +257,7 @@ where u.organization_id = $1 and u.can_decide and u.role in ('admin', 'it_admin'
 	return nil
 }
 
-func queueApps(b *pgx.Batch, p lifecycle.People, ids []string) {
+func queueApps(b *pgx.Batch, p *lifecycle.People, ids []string) {
 	b.Queue(`
 select id, coalesce(owner_id::text, ''), admin_ids, approver_ids from app_copy where id = any ($1)`, ids).Query(func(rows pgx.Rows) error {
 		apps, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (lifecycle.App, error) {
@@ -275,169 +276,4 @@ func scanUser(row pgx.CollectableRow) (lifecycle.User, error) {
 	var u lifecycle.User
 	err := row.Scan(&u.ID, &u.Name, &u.Email, &u.ManagerID, &u.CanDecide)
 	return u, err
-}
-
-// Submission is what is known when a request is submitted.
-type Submission struct {
-	// Heard says that the request was heard of before: it has an approval, or
-	// was taken back.
-	Heard bool
-	// TakenBack says that it was taken back before it was heard of, and Version
-	// is that of the row that says so.
-	TakenBack bool
-	Version   int64
-	// Flows are those that decide requests, or the join-flow that asked.
-	Flows []lifecycle.Flow
-	// Known says whether the beneficiary and every app is known here.
-	Known bool
-	// Member is the beneficiary as audiences see them.
-	Member lifecycle.Member
-	// People has the apps, and nobody yet.
-	People lifecycle.People
-}
-
-// LoadSubmission reads what the approval of a request is planned from.
-func (s *Store) LoadSubmission(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, r *requestv1.Request) (Submission, error) {
-	var out Submission
-	out.People = newPeople()
-	beneficiary, apps := r.GetBeneficiary().GetUserId(), wire.AppIDs(r)
-
-	b := &pgx.Batch{}
-	b.Queue(`select request is not null, version from approval where request_id = $1 for update`, r.GetId()).Query(func(rows pgx.Rows) error {
-		var whole bool
-		_, err := pgx.ForEachRow(rows, []any{&whole, &out.Version}, func() error {
-			out.Heard, out.TakenBack = true, !whole
-			return nil
-		})
-		return err
-	})
-	var keys []flowKey
-	if r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
-		if r.GetFlowId() != "" {
-			keys = append(keys, flowKey{r.GetFlowId(), r.GetFlowVersion()})
-		}
-	} else {
-		b.Queue(`select id, version from flow where organization_id = $1 and trigger = 'request' and enabled`, organizationID).Query(func(rows pgx.Rows) error {
-			var err error
-			keys, err = pgx.CollectRows(rows, scanFlowKey)
-			return err
-		})
-	}
-	b.Queue(`
-select state = 'active' from user_copy where id = $1`, beneficiary).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&out.Member.Active}, func() error { out.Known = true; return nil })
-		return err
-	})
-	queueGroups(b, &out.Member.GroupIDs, beneficiary)
-	queueApps(b, out.People, apps)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return Submission{}, fmt.Errorf("load what request %s needs: %w", r.GetId(), err)
-	}
-	out.Member.ID = beneficiary
-	out.Known = out.Known && len(out.People.Apps) == len(apps)
-	if out.Heard && !out.TakenBack || !out.Known {
-		return out, nil
-	}
-	flows, err := s.flowsOf(ctx, tx, organizationID, keys)
-	if err != nil {
-		return Submission{}, err
-	}
-	for _, f := range flows {
-		out.Flows = append(out.Flows, f.rules)
-	}
-	return out, nil
-}
-
-const (
-	insertApproval = `
-insert into approval (request_id, organization_id, state, request, requester_id, beneficiary_id, flow_id, flow_version, automatic, version, create_time, end_time)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
-	updateApproval = `
-update approval set state = $2, request = coalesce($3, request), requester_id = coalesce($4, requester_id),
-       beneficiary_id = coalesce($5, beneficiary_id), version = $6, end_time = $7
-where request_id = $1`
-	insertStep = `
-insert into step (request_id, item_id, position, organization_id, app_id, flow_id, flow_version, name, reviewers, user_ids, group_ids, need, need_count,
-       state, needed, vacant, open_time, end_time)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
-	updateStep = `
-update step set state = $4, needed = $5, vacant = $6, open_time = $7, end_time = $8
-where request_id = $1 and item_id = $2 and position = $3`
-	insertTask = `
-insert into task (id, organization_id, request_id, item_id, position, reviewer_id, reviewer_name, reviewer_email, requester_id, beneficiary_id,
-       state, substitution, comment, create_time, end_time, ended_by_id, ended_by_name)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
-	updateTask = `
-update task set state = $2, comment = $3, end_time = $4, ended_by_id = $5, ended_by_name = $6
-where id = $1`
-)
-
-// Save writes what has changed of a record, and the events that tell of it, in
-// one round trip. whole says that the request is to be written too.
-func (s *Store) Save(ctx context.Context, tx *postgres.Tx, r *Record, whole bool, events ...outbox.Event) error {
-	var raw []byte
-	if r.Request != nil && (whole || r.Change == lifecycle.Added) {
-		var err error
-		if raw, err = proto.Marshal(r.Request); err != nil {
-			return fmt.Errorf("write request: %w", err)
-		}
-	}
-	b := &pgx.Batch{}
-	if r.Change == lifecycle.Added {
-		b.Queue(insertApproval, r.RequestID, r.OrganizationID, r.State, raw, orNull(r.Requester.ID), orNull(r.Beneficiary.ID),
-			orNull(r.FlowID), r.FlowVersion, r.Automatic, r.Version, r.CreateTime, orNever(r.EndTime))
-	} else {
-		b.Queue(updateApproval, r.RequestID, r.State, raw, orNull(r.Requester.ID), orNull(r.Beneficiary.ID), r.Version, orNever(r.EndTime))
-	}
-	for _, st := range r.Steps {
-		switch st.Change {
-		case lifecycle.Added:
-			b.Queue(insertStep, r.RequestID, st.ItemID, st.Position, r.OrganizationID, st.AppID, orNull(st.FlowID), st.FlowVersion,
-				st.Spec.Name, st.Spec.Reviewers, orEmpty(st.Spec.UserIDs), orEmpty(st.Spec.GroupIDs), st.Spec.Need, st.Spec.NeedCount,
-				st.State, st.Need, st.Vacant, orNever(st.OpenTime), orNever(st.EndTime))
-		case lifecycle.Changed:
-			b.Queue(updateStep, r.RequestID, st.ItemID, st.Position, st.State, st.Need, st.Vacant, orNever(st.OpenTime), orNever(st.EndTime))
-		}
-	}
-	for _, t := range r.Tasks {
-		switch t.Change {
-		case lifecycle.Added:
-			b.Queue(insertTask, t.ID, r.OrganizationID, r.RequestID, t.ItemID, t.Position, t.Reviewer.ID, t.Reviewer.Name, t.Reviewer.Email,
-				orNull(r.Requester.ID), r.Beneficiary.ID, t.State, t.Substitution, t.Comment, t.CreateTime, orNever(t.EndTime),
-				orNull(t.EndedBy.ID), t.EndedBy.Name)
-		case lifecycle.Changed:
-			b.Queue(updateTask, t.ID, t.State, t.Comment, orNever(t.EndTime), orNull(t.EndedBy.ID), t.EndedBy.Name)
-		}
-	}
-	if err := s.events.Queue(ctx, tx, b, events...); err != nil {
-		return err
-	}
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		if name, ok := postgres.Constraint(err); ok && name == "approval_pkey" {
-			return fmt.Errorf("save approval of request %s: %w", r.RequestID, errors.Join(ErrExists, err))
-		}
-		return fmt.Errorf("save approval of request %s: %w", r.RequestID, err)
-	}
-	return nil
-}
-
-func orNull(id string) *string {
-	if id == "" {
-		return nil
-	}
-	return &id
-}
-
-func orNever(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-func orEmpty(ids []string) []string {
-	if ids == nil {
-		return []string{}
-	}
-	return ids
 }

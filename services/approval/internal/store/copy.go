@@ -61,14 +61,14 @@ returning true`,
 select `+hasVacant+` or exists (
     select from task t join user_copy u on u.id = t.reviewer_id where t.reviewer_id = $2 and t.state = 'open' and not u.can_decide)`,
 		organizationID, u.GetId()).Query(one(&out.Reviews))
-	keys := queueJoins(b, organizationID, u.GetId(), &out)
+	search := queueJoins(b, organizationID, u.GetId(), &out)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return Impact{}, fmt.Errorf("save user %s: %w", u.GetId(), err)
 	}
 	if !changed {
 		return Impact{}, nil
 	}
-	return out, s.joins(ctx, tx, organizationID, *keys, &out)
+	return out, s.joins(ctx, tx, organizationID, search, &out)
 }
 
 // PutMember writes that somebody is or is not in a group, unless a later
@@ -87,14 +87,14 @@ where c.version < excluded.version and c.organization_id = excluded.organization
 returning true`,
 		g.GetId(), userID, organizationID, present, version).Query(one(&changed))
 	b.Queue(`select `+hasVacant, organizationID).Query(one(&out.Reviews))
-	keys := queueJoins(b, organizationID, userID, &out)
+	search := queueJoins(b, organizationID, userID, &out)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return Impact{}, fmt.Errorf("save member of group %s: %w", g.GetId(), err)
 	}
 	if !changed {
 		return Impact{}, nil
 	}
-	return out, s.joins(ctx, tx, organizationID, *keys, &out)
+	return out, s.joins(ctx, tx, organizationID, search, &out)
 }
 
 // PutGroup writes a group, unless a later version is known.
@@ -162,47 +162,56 @@ func (s *Store) AwaitJoins(ctx context.Context, tx *postgres.Tx, organizationID 
 	return nil
 }
 
+// joinSearch is what is needed to find somebody's join-flows.
+type joinSearch struct {
+	unmatched []flowKey
+	groups    map[string][]string
+}
+
 // queueJoins reads a person and the join-flows that have not matched them.
-func queueJoins(b *pgx.Batch, organizationID uuid.UUID, userID string, out *Impact) *[]flowKey {
+func queueJoins(b *pgx.Batch, organizationID uuid.UUID, userID string, out *Impact) *joinSearch {
+	search := &joinSearch{groups: make(map[string][]string, 1)}
 	b.Queue(`select id, state = 'active', tenure from user_copy where id = $1`, userID).Query(func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, []any{&out.Person.ID, &out.Person.Active, &out.Person.Tenure}, func() error { return nil })
 		return err
 	})
-	queueGroups(b, &out.Person.GroupIDs, userID)
-	var keys []flowKey
+	queueGroups(b, search.groups, userID)
 	b.Queue(`
 select f.id, f.version from flow f
 where f.organization_id = $1 and f.trigger = 'join' and f.enabled and not exists (
     select from flow_match x join user_copy u on u.id = x.user_id and u.tenure = x.tenure where x.flow_id = f.id and x.user_id = $2)`,
-		organizationID, userID).Query(func(rows pgx.Rows) error {
-		var err error
-		keys, err = pgx.CollectRows(rows, scanFlowKey)
+		organizationID, userID).Query(func(rows pgx.Rows) (err error) {
+		search.unmatched, err = pgx.CollectRows(rows, scanFlowKey)
 		return err
 	})
-	return &keys
+	return search
 }
 
-// queueGroups reads the groups that somebody is in.
-func queueGroups(b *pgx.Batch, out *[]string, userID string) {
+// queueGroups reads the groups that people are in.
+func queueGroups(b *pgx.Batch, groups map[string][]string, userIDs ...string) {
 	b.Queue(`
-select m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
-where m.user_id = $1 and m.present and (g.removed_version is null or g.removed_version < m.version)`, userID).Query(func(rows pgx.Rows) error {
-		var err error
-		*out, err = pgx.CollectRows(rows, pgx.RowTo[string])
+select m.user_id, m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
+where m.user_id = any ($1) and m.present and (g.removed_version is null or g.removed_version < m.version)`, userIDs).Query(func(rows pgx.Rows) error {
+		var user, group string
+		_, err := pgx.ForEachRow(rows, []any{&user, &group}, func() error {
+			groups[user] = append(groups[user], group)
+			return nil
+		})
 		return err
 	})
 }
 
-func (s *Store) joins(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, keys []flowKey, out *Impact) error {
-	if !out.Person.Active || len(keys) == 0 {
+func (s *Store) joins(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, search *joinSearch, out *Impact) error {
+	out.Person.GroupIDs = search.groups[out.Person.ID]
+	if !out.Person.Active || len(search.unmatched) == 0 {
 		return nil
 	}
-	flows, err := s.flowsOf(ctx, tx, organizationID, keys)
+	flows, err := s.flowsOf(ctx, tx, organizationID, search.unmatched)
 	if err != nil {
 		return err
 	}
-	for _, f := range flows {
-		if f.rules.Joins(out.Person.Member) {
+	for _, k := range search.unmatched {
+		if f, ok := flows[k]; ok && f.rules.Joins(out.Person.Member) {
 			out.Joins = append(out.Joins, f.proto)
 		}
 	}

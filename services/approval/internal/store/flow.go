@@ -70,9 +70,8 @@ func (c *flowCache) put(k cacheKey, f cachedFlow) {
 	c.flows[k] = f
 }
 
-// flowsOf returns the named versions, in the order named. Those that are not
-// there are left out.
-func (s *Store) flowsOf(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, keys []flowKey) ([]cachedFlow, error) {
+// flowsOf returns the named versions. Those that are not there are left out.
+func (s *Store) flowsOf(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, keys []flowKey) (map[flowKey]cachedFlow, error) {
 	found := make(map[flowKey]cachedFlow, len(keys))
 	var ids []string
 	var versions []int32
@@ -110,13 +109,7 @@ where v.organization_id = $3`, ids, versions, organizationID)
 			}
 		}
 	}
-	out := make([]cachedFlow, 0, len(keys))
-	for _, k := range keys {
-		if f, ok := found[k]; ok {
-			out = append(out, f)
-		}
-	}
-	return out, nil
+	return found, nil
 }
 
 func readFlow(spec []byte) (cachedFlow, error) {
