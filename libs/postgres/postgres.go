@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -56,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Name != "" {
 		pc.ConnConfig.RuntimeParams["application_name"] = "gatehouse-" + cfg.Name
 	}
-	pc.AfterConnect = teachUUID
+	pc.AfterConnect = prepare
 	if cfg.Tracer != nil {
 		pc.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithTracerProvider(cfg.Tracer), otelpgx.WithDisableAcquireTracer())
 	}
@@ -76,6 +77,22 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		}
 	}
 	return db, nil
+}
+
+// byIndex has a connection's plans go by index wherever there is one, row by
+// row. A service's statements name what they want by key, and their plans are
+// kept: one that was made while a table was small would go on reading all of it
+// until the statistics are next renewed, a minute or thousands of rows later.
+// Without the just-in-time compiler, as what has no index seems expensive then.
+const byIndex = `
+select set_config(name, 'off', false)
+from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) name`
+
+// prepare makes a new connection ready.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	teachUUID(conn.TypeMap())
+	_, err := conn.Exec(ctx, byIndex)
+	return err
 }
 
 func (db *DB) check(ctx context.Context) error {

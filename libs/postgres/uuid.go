@@ -1,11 +1,9 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -14,12 +12,10 @@ import (
 // ids.
 
 // teachUUID has a connection send and read ids as the 16 bytes that they are.
-func teachUUID(_ context.Context, conn *pgx.Conn) error {
-	m := conn.TypeMap()
+func teachUUID(m *pgtype.Map) {
 	one := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}}
 	m.RegisterType(one)
 	m.RegisterType(&pgtype.Type{Name: "_uuid", OID: pgtype.UUIDArrayOID, Codec: &pgtype.ArrayCodec{ElementType: one}})
-	return nil
 }
 
 // uuidCodec is the driver's codec with a short way for uuid.UUID and

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,149 +19,106 @@ import (
 
 // Rows are written as sets, each table by one statement, however many
 // approvals they are of: what a statement costs by itself is most of what it
-// costs. The database reads the names of the columns from the rows.
+// costs.
 const (
 	insertApprovals = `
-insert into approval select * from json_populate_recordset(null::approval, $1) order by request_id`
+insert into approval (request_id, organization_id, state, request, requester_id, beneficiary_id, flow_id, flow_version, automatic, version,
+       create_time, end_time)
+select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::uuid[], $6::uuid[], $7::uuid[], $8::int[], $9::bool[], $10::bigint[],
+       $11::timestamptz[], $12::timestamptz[]) n (request_id)
+order by n.request_id`
 	updateApprovals = `
 update approval a set state = n.state, request = coalesce(n.request, a.request), requester_id = coalesce(n.requester_id, a.requester_id),
        beneficiary_id = coalesce(n.beneficiary_id, a.beneficiary_id), version = n.version, end_time = n.end_time
-from json_populate_recordset(null::approval, $1) n where a.request_id = n.request_id`
+from unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[], $5::uuid[], $6::bigint[], $7::timestamptz[])
+       n (request_id, state, request, requester_id, beneficiary_id, version, end_time)
+where a.request_id = n.request_id`
 	insertSteps = `
-insert into step select * from json_populate_recordset(null::step, $1)`
+insert into step (request_id, item_id, position, organization_id, app_id, flow_id, flow_version, name, reviewers, user_ids, group_ids, need,
+       need_count, state, needed, vacant, open_time, end_time)
+select n.request_id, n.item_id, n.position, n.organization_id, n.app_id, n.flow_id, n.flow_version, n.name, n.reviewers, n.user_ids::uuid[],
+       n.group_ids::uuid[], n.need, n.need_count, n.state, n.needed, n.vacant, n.open_time, n.end_time
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[],
+       $12::text[], $13::int[], $14::text[], $15::int[], $16::bool[], $17::timestamptz[], $18::timestamptz[])
+       n (request_id, item_id, position, organization_id, app_id, flow_id, flow_version, name, reviewers, user_ids, group_ids, need,
+       need_count, state, needed, vacant, open_time, end_time)`
 	updateSteps = `
 update step s set state = n.state, needed = n.needed, vacant = n.vacant, open_time = n.open_time, end_time = n.end_time
-from json_populate_recordset(null::step, $1) n
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::int[], $6::bool[], $7::timestamptz[], $8::timestamptz[])
+       n (request_id, item_id, position, state, needed, vacant, open_time, end_time)
 where s.request_id = n.request_id and s.item_id = n.item_id and s.position = n.position`
 	insertTasks = `
-insert into task select * from json_populate_recordset(null::task, $1)`
+insert into task (id, organization_id, request_id, item_id, position, reviewer_id, reviewer_name, reviewer_email, requester_id, beneficiary_id,
+       state, substitution, comment, create_time, end_time, ended_by_id, ended_by_name)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::uuid[], $7::text[], $8::text[], $9::uuid[], $10::uuid[],
+       $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::uuid[], $17::text[])`
 	updateTasks = `
 update task t set state = n.state, comment = n.comment, end_time = n.end_time, ended_by_id = n.ended_by_id, ended_by_name = n.ended_by_name
-from json_populate_recordset(null::task, $1) n where t.id = n.id`
+from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::uuid[], $6::text[])
+       n (id, state, comment, end_time, ended_by_id, ended_by_name)
+where t.id = n.id`
 )
 
-// approvalRow, stepRow and taskRow are rows of the tables.
-type approvalRow struct {
-	RequestID      string          `json:"request_id"`
-	OrganizationID uuid.UUID       `json:"organization_id"`
-	State          lifecycle.State `json:"state"`
-	Request        bytea           `json:"request"`
-	RequesterID    *string         `json:"requester_id"`
-	BeneficiaryID  *string         `json:"beneficiary_id"`
-	FlowID         *string         `json:"flow_id"`
-	FlowVersion    int32           `json:"flow_version"`
-	Automatic      bool            `json:"automatic"`
-	Version        int64           `json:"version"`
-	CreateTime     time.Time       `json:"create_time"`
-	EndTime        *time.Time      `json:"end_time"`
+// itsStep and itsTask are a step and a task with the record they belong to.
+type itsStep struct {
+	*Record
+	*lifecycle.Step
 }
 
-type stepRow struct {
-	RequestID      string              `json:"request_id"`
-	ItemID         string              `json:"item_id"`
-	Position       int                 `json:"position"`
-	OrganizationID uuid.UUID           `json:"organization_id"`
-	AppID          string              `json:"app_id"`
-	FlowID         *string             `json:"flow_id"`
-	FlowVersion    int32               `json:"flow_version"`
-	Name           string              `json:"name"`
-	Reviewers      lifecycle.Reviewers `json:"reviewers"`
-	UserIDs        []string            `json:"user_ids"`
-	GroupIDs       []string            `json:"group_ids"`
-	Need           lifecycle.Need      `json:"need"`
-	NeedCount      int                 `json:"need_count"`
-	State          lifecycle.StepState `json:"state"`
-	Needed         int                 `json:"needed"`
-	Vacant         bool                `json:"vacant"`
-	OpenTime       *time.Time          `json:"open_time"`
-	EndTime        *time.Time          `json:"end_time"`
+type itsTask struct {
+	*Record
+	*lifecycle.Task
 }
 
-type taskRow struct {
-	ID             string              `json:"id"`
-	OrganizationID uuid.UUID           `json:"organization_id"`
-	RequestID      string              `json:"request_id"`
-	ItemID         string              `json:"item_id"`
-	Position       int                 `json:"position"`
-	ReviewerID     string              `json:"reviewer_id"`
-	ReviewerName   string              `json:"reviewer_name"`
-	ReviewerEmail  string              `json:"reviewer_email"`
-	RequesterID    *string             `json:"requester_id"`
-	BeneficiaryID  string              `json:"beneficiary_id"`
-	State          lifecycle.TaskState `json:"state"`
-	Substitution   string              `json:"substitution"`
-	Comment        string              `json:"comment"`
-	CreateTime     time.Time           `json:"create_time"`
-	EndTime        *time.Time          `json:"end_time"`
-	EndedByID      *string             `json:"ended_by_id"`
-	EndedByName    string              `json:"ended_by_name"`
-}
-
-// bytea is how the database writes bytes in a text; nil is null.
-type bytea []byte
-
-func (b bytea) MarshalJSON() ([]byte, error) {
-	if b == nil {
-		return []byte("null"), nil
+// column makes one column of rows.
+func column[R, V any](rows []R, value func(R) V) []V {
+	out := make([]V, len(rows))
+	for i, r := range rows {
+		out[i] = value(r)
 	}
-	return json.Marshal(`\x` + hex.EncodeToString(b))
+	return out
 }
 
 // Save writes what has changed of records, and the events that tell of it. What
-// is there already goes with the commit; that a new approval exists is said at
-// once.
+// is there already goes with the commit; whether a new approval exists is said
+// at once.
 func (s *Store) Save(ctx context.Context, tx *postgres.Tx, records []*Record, events ...outbox.Event) error {
-	var approvals, steps, tasks struct{ added, changed []any }
+	var added, changed []*Record
+	var stepsAdded, stepsChanged []itsStep
+	var tasksAdded, tasksChanged []itsTask
 	for _, r := range records {
-		row, err := r.row()
-		if err != nil {
-			return err
-		}
 		if r.Change == lifecycle.Added {
-			approvals.added = append(approvals.added, row)
+			added = append(added, r)
 		} else {
-			approvals.changed = append(approvals.changed, row)
+			changed = append(changed, r)
 		}
 		for _, st := range r.Steps {
 			switch st.Change {
 			case lifecycle.Added:
-				steps.added = append(steps.added, r.stepRow(st))
+				stepsAdded = append(stepsAdded, itsStep{r, st})
 			case lifecycle.Changed:
-				steps.changed = append(steps.changed, r.stepRow(st))
+				stepsChanged = append(stepsChanged, itsStep{r, st})
 			}
 		}
 		for _, t := range r.Tasks {
 			switch t.Change {
 			case lifecycle.Added:
-				tasks.added = append(tasks.added, r.taskRow(t))
+				tasksAdded = append(tasksAdded, itsTask{r, t})
 			case lifecycle.Changed:
-				tasks.changed = append(tasks.changed, r.taskRow(t))
+				tasksChanged = append(tasksChanged, itsTask{r, t})
 			}
 		}
 	}
 	b := &pgx.Batch{}
-	for _, write := range []struct {
-		sql  string
-		rows []any
-	}{
-		{insertApprovals, approvals.added}, {updateApprovals, approvals.changed},
-		{insertSteps, steps.added}, {updateSteps, steps.changed},
-		// Before the new ones: a reviewer has one say in a step at a time.
-		{updateTasks, tasks.changed}, {insertTasks, tasks.added},
-	} {
-		if len(write.rows) == 0 {
-			continue
-		}
-		text, err := json.Marshal(write.rows)
-		if err != nil {
-			return fmt.Errorf("save approvals: %w", err)
-		}
-		b.Queue(write.sql, text)
+	if err := queueApprovals(b, added, changed); err != nil {
+		return err
 	}
+	queueSteps(b, stepsAdded, stepsChanged)
+	queueTasks(b, tasksAdded, tasksChanged)
 	if err := s.events.Queue(ctx, tx, b, events...); err != nil {
 		return err
 	}
-	if len(approvals.added) == 0 {
+	if len(added) == 0 {
 		tx.Later(b)
 		return nil
 	}
@@ -174,40 +131,94 @@ func (s *Store) Save(ctx context.Context, tx *postgres.Tx, records []*Record, ev
 	return nil
 }
 
-func (r *Record) row() (approvalRow, error) {
-	row := approvalRow{
-		RequestID: r.RequestID, OrganizationID: r.OrganizationID, State: r.State,
-		RequesterID: orNull(r.Requester.ID), BeneficiaryID: orNull(r.Beneficiary.ID),
-		FlowID: orNull(r.FlowID), FlowVersion: r.FlowVersion, Automatic: r.Automatic,
-		Version: r.Version, CreateTime: r.CreateTime, EndTime: orNever(r.EndTime),
-	}
-	if r.Request != nil && r.Unwritten {
+func queueApprovals(b *pgx.Batch, added, changed []*Record) error {
+	request := make(map[*Record][]byte)
+	for _, r := range slices.Concat(added, changed) {
+		if r.Request == nil || !r.Unwritten {
+			continue
+		}
 		raw, err := proto.Marshal(r.Request)
 		if err != nil {
-			return row, fmt.Errorf("write request: %w", err)
+			return fmt.Errorf("write request: %w", err)
 		}
-		row.Request = raw
+		request[r] = raw
 	}
-	return row, nil
+	var (
+		id          = func(r *Record) string { return r.RequestID }
+		state       = func(r *Record) string { return string(r.State) }
+		raw         = func(r *Record) []byte { return request[r] }
+		requester   = func(r *Record) *string { return orNull(r.Requester.ID) }
+		beneficiary = func(r *Record) *string { return orNull(r.Beneficiary.ID) }
+		version     = func(r *Record) int64 { return r.Version }
+		end         = func(r *Record) *time.Time { return orNever(r.EndTime) }
+	)
+	if n := added; len(n) > 0 {
+		b.Queue(insertApprovals, column(n, id), column(n, func(r *Record) uuid.UUID { return r.OrganizationID }), column(n, state), column(n, raw),
+			column(n, requester), column(n, beneficiary), column(n, func(r *Record) *string { return orNull(r.FlowID) }),
+			column(n, func(r *Record) int32 { return r.FlowVersion }), column(n, func(r *Record) bool { return r.Automatic }),
+			column(n, version), column(n, func(r *Record) time.Time { return r.CreateTime }), column(n, end))
+	}
+	if n := changed; len(n) > 0 {
+		b.Queue(updateApprovals, column(n, id), column(n, state), column(n, raw), column(n, requester), column(n, beneficiary),
+			column(n, version), column(n, end))
+	}
+	return nil
 }
 
-func (r *Record) stepRow(s *lifecycle.Step) stepRow {
-	return stepRow{
-		RequestID: r.RequestID, ItemID: s.ItemID, Position: s.Position, OrganizationID: r.OrganizationID, AppID: s.AppID,
-		FlowID: orNull(s.FlowID), FlowVersion: s.FlowVersion, Name: s.Spec.Name, Reviewers: s.Spec.Reviewers,
-		UserIDs: orEmpty(s.Spec.UserIDs), GroupIDs: orEmpty(s.Spec.GroupIDs), Need: s.Spec.Need, NeedCount: s.Spec.NeedCount,
-		State: s.State, Needed: s.Need, Vacant: s.Vacant, OpenTime: orNever(s.OpenTime), EndTime: orNever(s.EndTime),
+func queueSteps(b *pgx.Batch, added, changed []itsStep) {
+	var (
+		request  = func(s itsStep) string { return s.RequestID }
+		item     = func(s itsStep) string { return s.ItemID }
+		position = func(s itsStep) int { return s.Position }
+		state    = func(s itsStep) string { return string(s.Step.State) }
+		needed   = func(s itsStep) int { return s.Need }
+		vacant   = func(s itsStep) bool { return s.Vacant }
+		opened   = func(s itsStep) *time.Time { return orNever(s.OpenTime) }
+		end      = func(s itsStep) *time.Time { return orNever(s.Step.EndTime) }
+	)
+	if n := added; len(n) > 0 {
+		b.Queue(insertSteps, column(n, request), column(n, item), column(n, position),
+			column(n, func(s itsStep) uuid.UUID { return s.OrganizationID }), column(n, func(s itsStep) string { return s.AppID }),
+			column(n, func(s itsStep) *string { return orNull(s.Step.FlowID) }), column(n, func(s itsStep) int32 { return s.Step.FlowVersion }),
+			column(n, func(s itsStep) string { return s.Spec.Name }), column(n, func(s itsStep) string { return string(s.Spec.Reviewers) }),
+			column(n, func(s itsStep) string { return array(s.Spec.UserIDs) }), column(n, func(s itsStep) string { return array(s.Spec.GroupIDs) }),
+			column(n, func(s itsStep) string { return string(s.Spec.Need) }), column(n, func(s itsStep) int { return s.Spec.NeedCount }),
+			column(n, state), column(n, needed), column(n, vacant), column(n, opened), column(n, end))
+	}
+	if n := changed; len(n) > 0 {
+		b.Queue(updateSteps, column(n, request), column(n, item), column(n, position), column(n, state), column(n, needed), column(n, vacant),
+			column(n, opened), column(n, end))
 	}
 }
 
-func (r *Record) taskRow(t *lifecycle.Task) taskRow {
-	return taskRow{
-		ID: t.ID, OrganizationID: r.OrganizationID, RequestID: r.RequestID, ItemID: t.ItemID, Position: t.Position,
-		ReviewerID: t.Reviewer.ID, ReviewerName: t.Reviewer.Name, ReviewerEmail: t.Reviewer.Email,
-		RequesterID: orNull(r.Requester.ID), BeneficiaryID: r.Beneficiary.ID, State: t.State, Substitution: t.Substitution, Comment: t.Comment,
-		CreateTime: t.CreateTime, EndTime: orNever(t.EndTime), EndedByID: orNull(t.EndedBy.ID), EndedByName: t.EndedBy.Name,
+// queueTasks queues the changed ones first: a reviewer has one say in a step at
+// a time.
+func queueTasks(b *pgx.Batch, added, changed []itsTask) {
+	var (
+		id      = func(t itsTask) string { return t.ID }
+		state   = func(t itsTask) string { return string(t.Task.State) }
+		comment = func(t itsTask) string { return t.Comment }
+		end     = func(t itsTask) *time.Time { return orNever(t.Task.EndTime) }
+		endedBy = func(t itsTask) *string { return orNull(t.EndedBy.ID) }
+		ender   = func(t itsTask) string { return t.EndedBy.Name }
+	)
+	if n := changed; len(n) > 0 {
+		b.Queue(updateTasks, column(n, id), column(n, state), column(n, comment), column(n, end), column(n, endedBy), column(n, ender))
+	}
+	if n := added; len(n) > 0 {
+		b.Queue(insertTasks, column(n, id), column(n, func(t itsTask) uuid.UUID { return t.OrganizationID }),
+			column(n, func(t itsTask) string { return t.RequestID }), column(n, func(t itsTask) string { return t.ItemID }),
+			column(n, func(t itsTask) int { return t.Position }), column(n, func(t itsTask) string { return t.Reviewer.ID }),
+			column(n, func(t itsTask) string { return t.Reviewer.Name }), column(n, func(t itsTask) string { return t.Reviewer.Email }),
+			column(n, func(t itsTask) *string { return orNull(t.Requester.ID) }), column(n, func(t itsTask) string { return t.Beneficiary.ID }),
+			column(n, state), column(n, func(t itsTask) string { return t.Substitution }), column(n, comment),
+			column(n, func(t itsTask) time.Time { return t.Task.CreateTime }), column(n, end), column(n, endedBy), column(n, ender))
 	}
 }
+
+// array is how the database writes a list of ids in a text: lists of several
+// lengths cannot be sent as one.
+func array(ids []string) string { return "{" + strings.Join(ids, ",") + "}" }
 
 func orNull(id string) *string {
 	if id == "" {
