@@ -52,9 +52,9 @@ type Config struct {
 	AckWait time.Duration
 	// Batch is the number of events for one transaction. 0 means 256.
 	Batch int
-	// Linger is how long to wait, after a transaction of more than one event,
-	// for more to come: under load fewer and larger transactions, for a
-	// consumer that nobody waits for. 0 means not at all.
+	// Linger is how long to wait, after a transaction of several events, for
+	// more to come: under load fewer and larger transactions. 0 means not at
+	// all.
 	Linger time.Duration
 	// HandleTimeout bounds one transaction. 0 means 20 s.
 	HandleTimeout time.Duration
@@ -148,7 +148,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 			continue
 		}
 		c.handle(ctx, batch)
-		if c.cfg.Linger > 0 && len(batch) > 1 {
+		if c.cfg.Linger > 0 && len(batch) >= underLoad {
 			wait(ctx, c.cfg.Linger)
 		}
 	}
@@ -158,6 +158,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 	_ = c.cfg.Bus.Conn().FlushTimeout(2 * time.Second)
 	return nil
 }
+
+// underLoad is the number of events in a transaction from which on a consumer
+// counts as loaded.
+const underLoad = 8
 
 // keep tells the server that deliveries are in work, until done is closed.
 func (c *Consumer) keep(q *queue, done <-chan struct{}) {

@@ -25,19 +25,20 @@ import (
 func Handlers(clk clock.Clock, log *slog.Logger) *inbox.Handlers {
 	reader := entry.NewReader()
 	var h inbox.Handlers
-	h.CatchAllBatch(func(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+	h.CatchAllBatch(func(_ context.Context, tx *postgres.Tx, events []inbox.Event) error {
 		entries := make([]store.Entry, 0, len(events))
 		for _, ev := range events {
 			e, err := read(reader, ev)
 			if err != nil {
-				return err
+				return inbox.Failed(ev, err)
 			}
 			if len(e.BadIDs) > 0 {
 				log.Warn("Event holds ids that are none", "event_id", ev.ID, "type", ev.Type, "source", ev.Source, "count", len(e.BadIDs))
 			}
 			entries = append(entries, e)
 		}
-		return store.Write(ctx, tx, clk.Now(), entries)
+		store.Write(tx, clk.Now(), entries)
+		return nil
 	})
 	return &h
 }

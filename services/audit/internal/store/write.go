@@ -1,12 +1,11 @@
 package store
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"gatehouse.dev/libs/postgres"
@@ -47,9 +46,9 @@ with written as (
 insert into audit_entry_request (request_id, position, organization_id)
 select r.request_id, w.position, w.organization_id from written w cross join lateral unnest(w.request_ids) as r (request_id)`
 
-// Write writes entries down in their order, in one statement. now is the time
-// of writing. What is there already stays as it is.
-func Write(ctx context.Context, tx *postgres.Tx, now time.Time, entries []Entry) error {
+// Write writes entries down in their order, in one statement that goes with the
+// commit. now is the time of writing. What is there already stays as it is.
+func Write(tx *postgres.Tx, now time.Time, entries []Entry) {
 	n := len(entries)
 	var (
 		events, organizations, users, apps     = ids(n), ids(n), ids(n), ids(n)
@@ -68,12 +67,10 @@ func Write(ctx context.Context, tx *postgres.Tx, now time.Time, entries []Entry)
 			partyOf, parties, partiesOrganizations = append(partyOf, id(e.PartyOf)), append(parties, id(p)), append(partiesOrganizations, id(e.OrganizationID))
 		}
 	}
-	_, err := tx.Exec(ctx, write, now, events, organizations, aggregates, names, times, actorKinds, actorIDs, actorNames,
+	var b pgx.Batch
+	b.Queue(write, now, events, organizations, aggregates, names, times, actorKinds, actorIDs, actorNames,
 		users, apps, requests, summaries, data, partyOf, parties, partiesOrganizations)
-	if err != nil {
-		return fmt.Errorf("write %d entries: %w", n, err)
-	}
-	return nil
+	tx.Later(&b)
 }
 
 // ids are UUIDs as the driver sends them without going by way of their text.
