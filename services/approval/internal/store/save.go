@@ -61,12 +61,12 @@ where t.id = n.id`
 
 // itsStep and itsTask are a step and a task with the record they belong to.
 type itsStep struct {
-	*Record
+	of *Record
 	*lifecycle.Step
 }
 
 type itsTask struct {
-	*Record
+	of *Record
 	*lifecycle.Task
 }
 
@@ -167,19 +167,19 @@ func queueApprovals(b *pgx.Batch, added, changed []*Record) error {
 
 func queueSteps(b *pgx.Batch, added, changed []itsStep) {
 	var (
-		request  = func(s itsStep) string { return s.RequestID }
+		request  = func(s itsStep) string { return s.of.RequestID }
 		item     = func(s itsStep) string { return s.ItemID }
 		position = func(s itsStep) int { return s.Position }
-		state    = func(s itsStep) string { return string(s.Step.State) }
+		state    = func(s itsStep) string { return string(s.State) }
 		needed   = func(s itsStep) int { return s.Need }
 		vacant   = func(s itsStep) bool { return s.Vacant }
 		opened   = func(s itsStep) *time.Time { return orNever(s.OpenTime) }
-		end      = func(s itsStep) *time.Time { return orNever(s.Step.EndTime) }
+		end      = func(s itsStep) *time.Time { return orNever(s.EndTime) }
 	)
 	if n := added; len(n) > 0 {
 		b.Queue(insertSteps, column(n, request), column(n, item), column(n, position),
-			column(n, func(s itsStep) uuid.UUID { return s.OrganizationID }), column(n, func(s itsStep) string { return s.AppID }),
-			column(n, func(s itsStep) *string { return orNull(s.Step.FlowID) }), column(n, func(s itsStep) int32 { return s.Step.FlowVersion }),
+			column(n, func(s itsStep) uuid.UUID { return s.of.OrganizationID }), column(n, func(s itsStep) string { return s.AppID }),
+			column(n, func(s itsStep) *string { return orNull(s.FlowID) }), column(n, func(s itsStep) int32 { return s.FlowVersion }),
 			column(n, func(s itsStep) string { return s.Spec.Name }), column(n, func(s itsStep) string { return string(s.Spec.Reviewers) }),
 			column(n, func(s itsStep) string { return array(s.Spec.UserIDs) }), column(n, func(s itsStep) string { return array(s.Spec.GroupIDs) }),
 			column(n, func(s itsStep) string { return string(s.Spec.Need) }), column(n, func(s itsStep) int { return s.Spec.NeedCount }),
@@ -196,9 +196,9 @@ func queueSteps(b *pgx.Batch, added, changed []itsStep) {
 func queueTasks(b *pgx.Batch, added, changed []itsTask) {
 	var (
 		id      = func(t itsTask) string { return t.ID }
-		state   = func(t itsTask) string { return string(t.Task.State) }
+		state   = func(t itsTask) string { return string(t.State) }
 		comment = func(t itsTask) string { return t.Comment }
-		end     = func(t itsTask) *time.Time { return orNever(t.Task.EndTime) }
+		end     = func(t itsTask) *time.Time { return orNever(t.EndTime) }
 		endedBy = func(t itsTask) *string { return orNull(t.EndedBy.ID) }
 		ender   = func(t itsTask) string { return t.EndedBy.Name }
 	)
@@ -206,13 +206,13 @@ func queueTasks(b *pgx.Batch, added, changed []itsTask) {
 		b.Queue(updateTasks, column(n, id), column(n, state), column(n, comment), column(n, end), column(n, endedBy), column(n, ender))
 	}
 	if n := added; len(n) > 0 {
-		b.Queue(insertTasks, column(n, id), column(n, func(t itsTask) uuid.UUID { return t.OrganizationID }),
-			column(n, func(t itsTask) string { return t.RequestID }), column(n, func(t itsTask) string { return t.ItemID }),
+		b.Queue(insertTasks, column(n, id), column(n, func(t itsTask) uuid.UUID { return t.of.OrganizationID }),
+			column(n, func(t itsTask) string { return t.of.RequestID }), column(n, func(t itsTask) string { return t.ItemID }),
 			column(n, func(t itsTask) int { return t.Position }), column(n, func(t itsTask) string { return t.Reviewer.ID }),
 			column(n, func(t itsTask) string { return t.Reviewer.Name }), column(n, func(t itsTask) string { return t.Reviewer.Email }),
-			column(n, func(t itsTask) *string { return orNull(t.Requester.ID) }), column(n, func(t itsTask) string { return t.Beneficiary.ID }),
+			column(n, func(t itsTask) *string { return orNull(t.of.Requester.ID) }), column(n, func(t itsTask) string { return t.of.Beneficiary.ID }),
 			column(n, state), column(n, func(t itsTask) string { return t.Substitution }), column(n, comment),
-			column(n, func(t itsTask) time.Time { return t.Task.CreateTime }), column(n, end), column(n, endedBy), column(n, ender))
+			column(n, func(t itsTask) time.Time { return t.CreateTime }), column(n, end), column(n, endedBy), column(n, ender))
 	}
 }
 
