@@ -80,13 +80,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 // byIndex has a connection's plans go by index wherever there is one, row by
-// row. A service's statements name what they want by key, and their plans are
-// kept: one that was made while a table was small would go on reading all of it
-// until the statistics are next renewed, a minute or thousands of rows later.
+// row, and be made once. A service's statements name what they want by key. Left
+// to itself the server would keep a plan that it made while a table was small,
+// and read all of it until the statistics are next renewed, a minute or
+// thousands of rows later; and it would plan a statement about a list of keys
+// anew whenever the list is short, at several times the cost of running it.
 // Without the just-in-time compiler, as what has no index seems expensive then.
 const byIndex = `
-select set_config(name, 'off', false)
-from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) name`
+select set_config(name, setting, false)
+from (values ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('jit', 'off'),
+    ('plan_cache_mode', 'force_generic_plan')) as s (name, setting)`
 
 // prepare makes a new connection ready.
 func prepare(ctx context.Context, conn *pgx.Conn) error {

@@ -1,6 +1,7 @@
 package request_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -149,6 +150,63 @@ func TestAnyOrder(t *testing.T) {
 			t.Errorf("closed %d times", n)
 		}
 		w.timeline(t, r)
+	}
+}
+
+// B-REQ-03, B-RUN-02: all that happens to many requests comes at once, twice
+// and in no order, with one event among it that cannot be read: each ends as if
+// its news had come alone.
+func TestAllAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	rng := rand.New(rand.NewPCG(5, 3)) //nolint:gosec // repeatable on purpose
+	var names []string
+	for i := range 12 {
+		names = append(names, fmt.Sprintf("user%d", i))
+		w.join(t, names[i], authzv1.Caller_CALLER_MEMBER)
+	}
+	w.handled(t)
+	var rs []*requestv1.Request
+	facts := []fact{{"approval", "granted", id.New().String(), &eventv1.ApprovalGranted{Context: &eventv1.Context{Actor: system}}}}
+	for _, name := range names {
+		r := w.ask(t, name, w.grantOf("account", "editor"))
+		rs = append(rs, r)
+		facts = append(facts, w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r))
+		for item := range r.GetItems() {
+			_, given := give(r, item)
+			facts = append(facts, given...)
+		}
+	}
+	rng.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+	// While the table is locked, what is published gathers in one batch.
+	locked, err := w.DB.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = locked.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := locked.Exec(t.Context(), "lock table access_request"); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range facts {
+		eventID := w.say(t, f.aggregate, f.name, f.id, f.message)
+		w.PublishAgain(t, eventID, w.org, f.aggregate, f.name, uuid.MustParse(f.id), f.message.(proto.Message))
+	}
+	if err := locked.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rs {
+		closed := w.closed(t, r).GetRequest()
+		out, err := w.requests(t, "zoe").GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := out.GetRequest(); got.GetState() != fulfilled || got.GetVersion() < closed.GetVersion() ||
+			slices.ContainsFunc(got.GetItems(), func(i *requestv1.RequestItem) bool { return i.GetState() != itemFulfilled }) {
+			t.Errorf("said\n%v, reads\n%v", closed, got)
+		}
+	}
+	if n := len(servicetest.All[*eventv1.RequestClosed](w.Harness)); n != len(rs) {
+		t.Errorf("%d were closed %d times", len(rs), n)
 	}
 }
 

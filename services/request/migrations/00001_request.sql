@@ -1,5 +1,15 @@
 -- +goose Up
 
+-- Words are domains and not checks of the tables: the server reads a table's
+-- checks anew in every statement, and a domain's once in a session.
+create domain provisioning_support as text constraint provisioning_support check (value in ('unspecified', 'none', 'manual', 'automatic'));
+create domain account_ending as text constraint account_ending check (value in ('unspecified', 'remove', 'disable'));
+create domain entitlement_kind as text constraint entitlement_kind check (value in ('account', 'role', 'group', 'license'));
+create domain request_kind as text constraint request_kind check (value in ('grant', 'revoke'));
+create domain request_origin as text constraint request_origin check (value in ('user', 'join'));
+create domain request_state as text constraint request_state check (value in ('submitted', 'pending', 'approved', 'fulfilled', 'denied', 'cancelling', 'cancelled'));
+create domain item_state as text constraint item_state check (value in ('waiting', 'approved', 'fulfilled', 'failed', 'dropped'));
+
 create table user_copy (
 	id uuid primary key,
 	organization_id uuid not null,
@@ -19,9 +29,9 @@ create table app (
 	owner_id uuid,
 	admin_ids uuid[] not null,
 	approver_ids uuid[] not null,
-	provisioning text not null constraint app_provisioning check (provisioning in ('unspecified', 'none', 'manual', 'automatic')),
+	provisioning provisioning_support not null,
 	integration_id uuid,
-	account_ending text not null constraint app_account_ending check (account_ending in ('unspecified', 'remove', 'disable')),
+	account_ending account_ending not null,
 	create_time timestamptz not null,
 	update_time timestamptz not null,
 	version bigint not null,
@@ -36,7 +46,7 @@ create table entitlement (
 	app_id uuid not null references app (id),
 	name text not null,
 	description text not null,
-	kind text not null constraint entitlement_kind check (kind in ('account', 'role', 'group', 'license')),
+	kind entitlement_kind not null,
 	ref text not null,
 	create_time timestamptz not null,
 	version bigint not null
@@ -48,8 +58,8 @@ comment on table entitlement is 'What can be held in an app.';
 create table access_request (
 	id uuid primary key,
 	organization_id uuid not null,
-	kind text not null constraint access_request_kind check (kind in ('grant', 'revoke')),
-	origin text not null constraint access_request_origin check (origin in ('user', 'join')),
+	kind request_kind not null,
+	origin request_origin not null,
 	requester_id uuid,
 	requester_name text not null,
 	requester_email text not null,
@@ -58,7 +68,7 @@ create table access_request (
 	beneficiary_email text not null,
 	justification text not null,
 	until timestamptz,
-	state text not null constraint access_request_state check (state in ('submitted', 'pending', 'approved', 'fulfilled', 'denied', 'cancelling', 'cancelled')),
+	state request_state not null,
 	closing_reason text not null default '',
 	closed_by_id uuid,
 	closed_by_name text not null default '',
@@ -67,42 +77,47 @@ create table access_request (
 	flow_version int not null default 0,
 	client_request_id uuid,
 	fingerprint bytea,
+	join_flow_id uuid,
 	join_tenure int,
 	create_time timestamptz not null,
 	update_time timestamptz not null,
 	close_time timestamptz,
 	version bigint not null,
 	constraint access_request_origin_user check ((origin = 'user') = (requester_id is not null)),
-	constraint access_request_origin_join check ((origin = 'join') = (join_tenure is not null)),
-	constraint access_request_closed check ((close_time is not null) = (state in ('fulfilled', 'denied', 'cancelled'))),
+	constraint access_request_origin_join check (num_nonnulls(join_flow_id, join_tenure) = case when origin = 'join' then 2 else 0 end),
+	constraint access_request_closed check ((close_time is not null) = (state = 'fulfilled' or state = 'denied' or state = 'cancelled')),
 	constraint access_request_revoke_is_permanent check (kind = 'grant' or until is null)
-);
+) with (fillfactor = 80);
 create unique index access_request_once on access_request (organization_id, requester_id, client_request_id) where client_request_id is not null;
-create unique index access_request_join_once on access_request (flow_id, beneficiary_id, join_tenure) where origin = 'join';
+create unique index access_request_join_once on access_request (join_flow_id, beneficiary_id, join_tenure) where join_flow_id is not null;
 create index access_request_list on access_request (organization_id, id desc);
 create index access_request_open on access_request (organization_id, id desc) where close_time is null;
 create index access_request_requester on access_request (requester_id, id desc);
 create index access_request_beneficiary on access_request (beneficiary_id, id desc);
 comment on table access_request is 'One ask for access to come or to go.';
+comment on column access_request.join_flow_id is 'The join-flow that asked. Not flow_id, which other requests learn later: a row whose indexed columns stay as they are is updated without writing to the indexes.';
 
 create table request_item (
 	id uuid primary key,
 	organization_id uuid not null,
 	request_id uuid not null references access_request (id),
 	position int not null,
-	kind text not null,
+	kind request_kind not null,
 	beneficiary_id uuid not null,
 	entitlement_id uuid not null references entitlement (id),
 	entitlement_name text not null,
 	app_id uuid not null,
 	app_name text not null,
-	provisioning text not null,
-	state text not null constraint request_item_state check (state in ('waiting', 'approved', 'fulfilled', 'failed', 'dropped'))
-);
+	provisioning provisioning_support not null,
+	state item_state not null,
+	open boolean not null,
+	constraint request_item_open check (open = (state <> 'fulfilled' and state <> 'dropped'))
+) with (fillfactor = 80);
 create index request_item_request on request_item (request_id, position);
 create index request_item_app on request_item (app_id, request_id);
-create unique index request_item_asked_once on request_item (beneficiary_id, entitlement_id, kind) where state in ('waiting', 'approved', 'failed');
+create unique index request_item_asked_once on request_item (beneficiary_id, entitlement_id, kind) where open;
 comment on table request_item is 'One entitlement in a request. At most one open item asks the same for the same person.';
+comment on column request_item.open is 'Whether something is still to be done for it. It changes once, so that the index on it is not written to at every move.';
 
 create table comment (
 	id uuid primary key,
@@ -148,7 +163,7 @@ create table grant_copy (
 	live boolean not null,
 	until timestamptz,
 	version bigint not null
-);
+) with (fillfactor = 80);
 create index grant_copy_live on grant_copy (user_id, entitlement_id) where live;
 comment on table grant_copy is 'Who holds what, as provisioning last said. Live: pending, active or failed.';
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -117,9 +118,12 @@ func (s *Requests) earlier(ctx context.Context, c authz.Caller, clientID string,
 			return apierr.Precondition("REQUEST_ID_REUSED", "this request_id was used before, for something else").
 				With("request", first).WithField("request_id", "REQUEST_ID_REUSED", "was used before, for something else")
 		}
-		r, err := store.Request(ctx, tx, first)
-		out = &requestv1.CreateRequestResponse{Request: r}
-		return err
+		r, err := store.ByID(ctx, tx, first)
+		if err != nil {
+			return err
+		}
+		out = &requestv1.CreateRequestResponse{Request: r.Proto()}
+		return nil
 	})
 	if err != nil {
 		return nil, found, err
@@ -253,9 +257,13 @@ func fingerprint(in *requestv1.CreateRequestRequest) ([]byte, error) {
 func (s *Requests) GetRequest(ctx context.Context, in *requestv1.GetRequestRequest) (*requestv1.GetRequestResponse, error) {
 	c := authz.Must(ctx)
 	out := &requestv1.GetRequestResponse{}
-	err := s.DB.InOrganizationRead(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		out.Request, err = store.VisibleRequest(ctx, tx, c, in.GetId())
-		return err
+	err := s.DB.InOrganizationRead(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
+		r, err := store.VisibleRequest(ctx, tx, c, in.GetId())
+		if err != nil {
+			return err
+		}
+		out.Request = r.Proto()
+		return nil
 	})
 	return out, err
 }
@@ -284,7 +292,11 @@ func (s *Requests) ListRequests(ctx context.Context, in *requestv1.ListRequestsR
 	out := &requestv1.ListRequestsResponse{}
 	err = s.DB.InOrganizationRead(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		rs, err := store.Requests(ctx, tx, c, f)
-		out.Requests, out.NextPageToken = cut(rs, size, func(r *requestv1.Request) string { return page.Encode(r.GetId()) })
+		rs, out.NextPageToken = cut(rs, size, func(r *store.Request) string { return page.Encode(r.ID.String()) })
+		out.Requests = make([]*requestv1.Request, 0, len(rs))
+		for _, r := range rs {
+			out.Requests = append(out.Requests, r.Proto())
+		}
 		return err
 	})
 	return out, err
@@ -293,46 +305,41 @@ func (s *Requests) ListRequests(ctx context.Context, in *requestv1.ListRequestsR
 // CancelRequest implements RequestService.
 func (s *Requests) CancelRequest(ctx context.Context, in *requestv1.CancelRequestRequest) (*requestv1.CancelRequestResponse, error) {
 	c, now := authz.Must(ctx), s.Clock.Now()
-	var r *requestv1.Request
-	err := s.DB.InOrganization(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if r, err = store.VisibleLocked(ctx, tx, c, in.GetId()); err != nil {
+	out := &requestv1.CancelRequestResponse{}
+	err := s.DB.InOrganization(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
+		r, err := store.VisibleLocked(ctx, tx, c, in.GetId())
+		if err != nil {
 			return err
 		}
-		me := c.UserID.String()
 		admin := c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN
-		if !admin && r.GetRequester().GetUserId() != me && r.GetBeneficiary().GetUserId() != me {
+		if me := (uuid.NullUUID{UUID: c.UserID, Valid: true}); !admin && r.RequesterID != me && r.BeneficiaryID != c.UserID {
 			return apierr.Denied("NOT_YOUR_REQUEST", "only its requester, its beneficiary and admins can cancel a request")
 		}
-		state := store.StateOf(r)
-		if state == lifecycle.Cancelling {
-			return nil // asking again is fine
+		if r.State == lifecycle.Cancelling {
+			out.Request = r.Proto() // asking again is fine
+			return nil
 		}
-		if !lifecycle.CanMove(state, lifecycle.Cancelling) {
-			return apierr.Precondition("REQUEST_NOT_OPEN", "the request is %s; it can no longer be cancelled", state).With("state", r.GetState().String())
+		if !lifecycle.CanMove(r.State, lifecycle.Cancelling) {
+			return apierr.Precondition("REQUEST_NOT_OPEN", "the request is %s; it can no longer be cancelled", r.State).
+				With("state", r.Proto().GetState().String())
 		}
 		at := now
-		if before := r.GetUpdateTime().AsTime(); at.Before(before) {
-			at = before
+		if at.Before(r.UpdateTime) {
+			at = r.UpdateTime
 		}
-		ask := consume.Cancel{
-			Actor: actor(c), Request: r.GetId(), Beneficiary: r.GetBeneficiary().GetUserId(), OrganizationID: r.GetOrganizationId(),
-			Reason: strings.TrimSpace(in.GetReason()), Time: at,
+		reason := strings.TrimSpace(in.GetReason())
+		if reason == "" {
+			reason = "taken back by " + c.Name
 		}
-		if ask.Reason == "" {
-			ask.Reason = "taken back by " + c.Name
-		}
-		var b store.Batch
-		if err := consume.AskToCancel(ctx, tx, &b, s.Events, ask); err != nil {
-			return err
-		}
-		store.SetState(r, lifecycle.Cancelling)
-		r.UpdateTime, r.Version = timestamppb.New(at), r.GetVersion()+1
-		return b.Send(ctx, tx, "ask to cancel")
+		changes := store.NewChanges(c.OrganizationID)
+		consume.AskToCancel(changes, r, actor(c), reason, at)
+		out.Request = r.Proto()
+		return changes.WriteLater(ctx, tx, s.Events)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &requestv1.CancelRequestResponse{Request: r}, nil
+	return out, nil
 }
 
 // AddComment implements RequestService.
@@ -347,21 +354,18 @@ func (s *Requests) AddComment(ctx context.Context, in *requestv1.AddCommentReque
 		if err != nil {
 			return err
 		}
-		comment.RequestId = r.GetId()
+		comment.RequestId = r.ID.String()
 		ev := event(c, "comment", "added", comment.GetId(), now, &eventv1.CommentAdded{
-			Context: &eventv1.Context{Actor: actor(c), RequestIds: []string{r.GetId()}, UserId: r.GetBeneficiary().GetUserId()}, Comment: comment,
+			Context: &eventv1.Context{Actor: actor(c), RequestIds: []string{comment.GetRequestId()}, UserId: r.BeneficiaryID.String()}, Comment: comment,
 		})
 		ev.ID = id.New()
-		var b store.Batch
-		b.Comment(r.GetOrganizationId(), comment)
-		b.Timeline(store.Timeline{
-			Requests: []string{r.GetId()}, EventID: ev.ID, OrganizationID: r.GetOrganizationId(), Time: now.AsTime(), Event: "comment.added",
-			ActorID: c.Subject, ActorName: c.Name, Text: in.GetText(),
+		changes := store.NewChanges(c.OrganizationID)
+		changes.Comment(comment)
+		changes.Note(r.ID, store.Entry{
+			EventID: ev.ID, Time: now.AsTime(), Event: "comment.added", ActorID: c.Subject, ActorName: c.Name, Text: in.GetText(),
 		})
-		if err := s.Events.Queue(ctx, tx, &b.Batch, ev); err != nil {
-			return err
-		}
-		return b.Send(ctx, tx, "add comment")
+		changes.Say(ev)
+		return changes.WriteLater(ctx, tx, s.Events)
 	})
 	if err != nil {
 		return nil, err
@@ -383,7 +387,7 @@ func (s *Requests) ListComments(ctx context.Context, in *requestv1.ListCommentsR
 		if err != nil {
 			return err
 		}
-		cs, err := store.Comments(ctx, tx, r.GetId(), after, size+1)
+		cs, err := store.Comments(ctx, tx, r.ID.String(), after, size+1)
 		out.Comments, out.NextPageToken = cut(cs, size, func(c *requestv1.Comment) string { return page.Encode(c.GetId()) })
 		return err
 	})
@@ -412,7 +416,7 @@ func (s *Requests) ListTimeline(ctx context.Context, in *requestv1.ListTimelineR
 		if err != nil {
 			return err
 		}
-		es, err := store.TimelineOf(ctx, tx, r.GetId(), after, size+1)
+		es, err := store.TimelineOf(ctx, tx, r.ID.String(), after, size+1)
 		out.Entries, out.NextPageToken = cut(es, size, func(e *requestv1.TimelineEntry) string {
 			return page.Encode(e.GetTime().AsTime().Format(time.RFC3339Nano), e.GetEventId())
 		})

@@ -53,20 +53,14 @@ const (
 	Dropped       Item = "dropped"
 )
 
+// Open says whether something is still to be done for the item.
+func (i Item) Open() bool { return i != ItemFulfilled && i != Dropped }
+
 var itemFrom = map[Item][]Item{
 	ItemApproved:  {Waiting},
 	ItemFulfilled: {Waiting, ItemApproved, ItemFailed},
 	ItemFailed:    {Waiting, ItemApproved},
 	Dropped:       {Waiting, ItemApproved, ItemFailed},
-}
-
-// ItemFrom lists the states that an item may enter to from.
-func ItemFrom(to Item) []string {
-	out := make([]string, 0, len(itemFrom[to]))
-	for _, s := range itemFrom[to] {
-		out = append(out, string(s))
-	}
-	return out
 }
 
 // CanMoveItem says whether an item may go from one state to another.

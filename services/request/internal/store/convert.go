@@ -68,9 +68,9 @@ func stamp(t *time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(*t)
 }
 
-func person(id *uuid.UUID, name, email string) *identityv1.Person {
-	if id == nil {
+func person(id uuid.NullUUID, name, email string) *identityv1.Person {
+	if !id.Valid {
 		return nil
 	}
-	return &identityv1.Person{UserId: id.String(), DisplayName: name, Email: email}
+	return &identityv1.Person{UserId: id.UUID.String(), DisplayName: name, Email: email}
 }

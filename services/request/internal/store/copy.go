@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/postgres"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -15,18 +14,18 @@ import (
 // gives the person as they are known afterwards, and waits for whoever is
 // making a request for them.
 func CopyUser(ctx context.Context, tx *postgres.Tx, u *identityv1.User) (s Subject, err error) {
-	var b Batch
+	var b pgx.Batch
 	b.Queue(`
 		insert into user_copy as c (id, organization_id, display_name, email, state, tenure, version) values ($1, $2, $3, $4, $5, $6, $7)
 		on conflict (id) do update set display_name = excluded.display_name, email = excluded.email, state = excluded.state,
 			tenure = excluded.tenure, version = excluded.version
 		where c.version < excluded.version`,
 		u.GetId(), u.GetOrganizationId(), u.GetDisplayName(), u.GetEmail(), enumText(u.GetState(), "USER_STATE_"), u.GetTenure(), u.GetVersion())
-	b.queueSubject(u.GetId(), false, &s)
-	return s, b.Send(ctx, tx, "copy user")
+	queueSubject(&b, u.GetId(), false, &s)
+	return s, send(ctx, tx, &b, "copy user")
 }
 
-func (b *Batch) queueSubject(user string, lock bool, s *Subject) {
+func queueSubject(b *pgx.Batch, user string, lock bool, s *Subject) {
 	q := `select display_name, email, state, tenure from user_copy where id = $1`
 	if lock {
 		q += ` for share`
@@ -40,22 +39,4 @@ func (b *Batch) queueSubject(user string, lock bool, s *Subject) {
 		s.Known = err == nil
 		return err
 	})
-}
-
-// Grant is who holds what, as provisioning says.
-type Grant struct {
-	ID, OrganizationID, UserID, EntitlementID, RequestID string
-	Live                                                 bool
-	Until                                                *timestamppb.Timestamp
-	Version                                              int64
-}
-
-// CopyGrant keeps a grant as provisioning says; older news change nothing.
-func (b *Batch) CopyGrant(g Grant) {
-	b.Queue(`
-		insert into grant_copy as c (id, organization_id, user_id, entitlement_id, request_id, live, until, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)
-		on conflict (id) do update set live = excluded.live, until = excluded.until, version = excluded.version
-		where c.version < excluded.version`,
-		g.ID, g.OrganizationID, g.UserID, g.EntitlementID, optional(g.RequestID), g.Live, timeOf(g.Until), g.Version)
 }

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,9 +73,9 @@ func (w Wish) Effective() requestv1.ProvisioningSupport {
 // Survey looks up, in one round trip, all that a new request stands on. The
 // beneficiary's row is locked against a removal at the same moment.
 func Survey(ctx context.Context, tx *postgres.Tx, beneficiary string, entitlements []string, kind requestv1.RequestKind, lock bool) (Subject, []Wish, error) {
-	var b Batch
+	var b pgx.Batch
 	var s Subject
-	b.queueSubject(beneficiary, lock, &s)
+	queueSubject(&b, beneficiary, lock, &s)
 	var wishes []Wish
 	b.Queue(`
 		select e.id::text, e.name, a.id::text, a.name, a.provisioning,
@@ -87,12 +89,12 @@ func Survey(ctx context.Context, tx *postgres.Tx, beneficiary string, entitlemen
 			order by until desc nulls first limit 1
 		) g on true
 		left join request_item i on i.beneficiary_id = $2 and i.entitlement_id = e.id and i.kind = $3
-			and i.state in ('waiting', 'approved', 'failed')
+			and i.open
 		order by w.n`, entitlements, beneficiary, enumText(kind, kindPrefix)).Query(func(rows pgx.Rows) (err error) {
 		wishes, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Wish])
 		return err
 	})
-	if err := b.Send(ctx, tx, "look up what is asked for"); err != nil {
+	if err := send(ctx, tx, &b, "look up what is asked for"); err != nil {
 		return Subject{}, nil, err
 	}
 	return s, wishes, nil
@@ -109,18 +111,22 @@ type New struct {
 }
 
 // Insert adds a request with its items, all of them waiting.
-func (b *Batch) Insert(n New) {
+func (c *Changes) Insert(n New) {
 	r := n.Request
-	b.Queue(`
+	join := optional("")
+	if n.JoinTenure != nil {
+		join = optional(r.GetFlowId())
+	}
+	c.fresh.Queue(`
 		insert into access_request (id, organization_id, kind, origin, requester_id, requester_name, requester_email,
 			beneficiary_id, beneficiary_name, beneficiary_email, justification, until, state, flow_id, flow_version,
-			client_request_id, fingerprint, join_tenure, create_time, update_time, version)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19, $20)`,
+			client_request_id, fingerprint, join_flow_id, join_tenure, create_time, update_time, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21)`,
 		r.GetId(), r.GetOrganizationId(), enumText(r.GetKind(), kindPrefix), enumText(r.GetOrigin(), originPrefix),
 		optional(r.GetRequester().GetUserId()), r.GetRequester().GetDisplayName(), r.GetRequester().GetEmail(),
 		r.GetBeneficiary().GetUserId(), r.GetBeneficiary().GetDisplayName(), r.GetBeneficiary().GetEmail(),
 		r.GetJustification(), timeOf(r.GetUntil()), enumText(r.GetState(), statePrefix), optional(r.GetFlowId()), r.GetFlowVersion(),
-		optional(n.ClientRequestID), n.Fingerprint, n.JoinTenure, r.GetCreateTime().AsTime(), r.GetVersion())
+		optional(n.ClientRequestID), n.Fingerprint, join, n.JoinTenure, r.GetCreateTime().AsTime(), r.GetVersion())
 	var ids, entitlements, names, apps, appNames, provisioning []string
 	for _, i := range r.GetItems() {
 		ids = append(ids, i.GetId())
@@ -132,10 +138,10 @@ func (b *Batch) Insert(n New) {
 	}
 	// Everybody adds items in the same order, so that two who ask for the same
 	// things meet at the first and do not wait for each other.
-	b.Queue(`
+	c.fresh.Queue(`
 		insert into request_item (id, organization_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name,
-			app_id, app_name, provisioning, state)
-		select i.id, $1, $2, i.n, $3, $4, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.provisioning, 'waiting'
+			app_id, app_name, provisioning, state, open)
+		select i.id, $1, $2, i.n, $3, $4, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.provisioning, 'waiting', true
 		from unnest($5::uuid[], $6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::text[])
 			with ordinality i (id, entitlement_id, entitlement_name, app_id, app_name, provisioning, n)
 		order by i.entitlement_id`,
@@ -162,7 +168,7 @@ func ByClientRequestID(ctx context.Context, tx *postgres.Tx, requester, clientID
 // tenure.
 func JoinRequestExists(ctx context.Context, tx *postgres.Tx, flow, user string, tenure int32) (there bool, err error) {
 	err = tx.QueryRow(ctx, `
-		select exists (select from access_request where origin = 'join' and flow_id = $1 and beneficiary_id = $2 and join_tenure = $3)`,
+		select exists (select from access_request where join_flow_id = $1 and beneficiary_id = $2 and join_tenure = $3)`,
 		flow, user, tenure).Scan(&there)
 	if err != nil {
 		return false, fmt.Errorf("look for join request: %w", err)
@@ -170,63 +176,160 @@ func JoinRequestExists(ctx context.Context, tx *postgres.Tx, flow, user string, 
 	return there, nil
 }
 
-const requestColumns = `r.id, r.organization_id, r.kind, r.origin, r.requester_id, r.requester_name, r.requester_email,
-	r.beneficiary_id, r.beneficiary_name, r.beneficiary_email, r.justification, r.until, r.state, r.closing_reason,
-	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version,
-	(select array_agg(i order by i.position) from (
-		select id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, position
-		from request_item where request_id = r.id) i)`
+// Request is a request as the database holds it: [Changes] change it, others
+// see its [Request.Proto].
+type Request struct {
+	ID, OrganizationID                uuid.UUID
+	Kind, Origin                      string
+	RequesterID                       uuid.NullUUID
+	RequesterName, RequesterEmail     string
+	BeneficiaryID                     uuid.UUID
+	BeneficiaryName, BeneficiaryEmail string
+	Justification                     string
+	Until                             *time.Time
+	State                             lifecycle.State
+	ClosingReason                     string
+	CloserID                          uuid.NullUUID
+	CloserName, CloserEmail           string
+	FlowID                            uuid.NullUUID
+	FlowVersion                       int32
+	CreateTime, UpdateTime            time.Time
+	CloseTime                         *time.Time
+	Version                           int64
+	Items                             []*Item
 
-type itemRow struct {
-	ID, EntitlementID   uuid.UUID
-	EntitlementName     string
-	AppID               uuid.UUID
-	AppName             string
-	State, Provisioning string
-	Position            int32
+	changed bool
 }
 
-func scanRequest(row pgx.CollectableRow) (*requestv1.Request, error) {
-	var (
-		id, org, beneficiary                                  uuid.UUID
-		requester, closer, flow                               *uuid.UUID
-		kind, origin, state                                   string
-		requesterName, requesterEmail, beneficiaryName, bMail string
-		closerName, closerEmail                               string
-		until, closed                                         *time.Time
-		created, updated                                      time.Time
-		items                                                 []itemRow
-		r                                                     requestv1.Request
-	)
-	err := row.Scan(&id, &org, &kind, &origin, &requester, &requesterName, &requesterEmail,
-		&beneficiary, &beneficiaryName, &bMail, &r.Justification, &until, &state, &r.ClosingReason,
-		&closer, &closerName, &closerEmail, &flow, &r.FlowVersion, &created, &updated, &closed, &r.Version, &items)
-	if err != nil {
-		return nil, err
+// Item is one entitlement in a request.
+type Item struct {
+	ID, EntitlementID uuid.UUID
+	EntitlementName   string
+	AppID             uuid.UUID
+	AppName           string
+	State             lifecycle.Item
+	Provisioning      string
+
+	changed bool
+}
+
+const requestColumns = `r.id, r.organization_id, r.kind, r.origin, r.requester_id, r.requester_name, r.requester_email,
+	r.beneficiary_id, r.beneficiary_name, r.beneficiary_email, r.justification, r.until, r.state, r.closing_reason,
+	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version`
+
+// wholeColumns are requestColumns and the items. In a record a word of a domain
+// is not sent as the text that it is, and the driver would not know its type.
+const wholeColumns = requestColumns + `,
+	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text) order by i.position)
+	from request_item i where i.request_id = r.id)`
+
+// fields are where requestColumns go.
+func (r *Request) fields() []any {
+	return []any{
+		&r.ID, &r.OrganizationID, &r.Kind, &r.Origin, &r.RequesterID, &r.RequesterName, &r.RequesterEmail,
+		&r.BeneficiaryID, &r.BeneficiaryName, &r.BeneficiaryEmail, &r.Justification, &r.Until, &r.State, &r.ClosingReason,
+		&r.CloserID, &r.CloserName, &r.CloserEmail, &r.FlowID, &r.FlowVersion, &r.CreateTime, &r.UpdateTime, &r.CloseTime, &r.Version,
 	}
-	r.Id, r.OrganizationId, r.FlowId = id.String(), org.String(), text(flow)
-	r.Kind = enumValue[requestv1.RequestKind](requestv1.RequestKind_value, kindPrefix, kind)
-	r.Origin = enumValue[requestv1.RequestOrigin](requestv1.RequestOrigin_value, originPrefix, origin)
-	r.State = enumValue[requestv1.RequestState](requestv1.RequestState_value, statePrefix, state)
-	r.Requester = person(requester, requesterName, requesterEmail)
-	r.Beneficiary = person(&beneficiary, beneficiaryName, bMail)
-	r.ClosedBy = person(closer, closerName, closerEmail)
-	r.Until, r.CloseTime = stamp(until), stamp(closed)
-	r.CreateTime, r.UpdateTime = timestamppb.New(created), timestamppb.New(updated)
-	for _, i := range items {
-		r.Items = append(r.Items, &requestv1.RequestItem{
+}
+
+func scanRequest(row pgx.CollectableRow) (*Request, error) {
+	var r Request
+	err := row.Scan(r.fields()...)
+	return &r, err
+}
+
+func scanWhole(row pgx.CollectableRow) (*Request, error) {
+	var r Request
+	err := row.Scan(append(r.fields(), &r.Items)...)
+	return &r, err
+}
+
+// Proto is the request as it now stands, as others see it.
+func (r *Request) Proto() *requestv1.Request {
+	out := &requestv1.Request{
+		Id: r.ID.String(), OrganizationId: r.OrganizationID.String(),
+		Kind:        enumValue[requestv1.RequestKind](requestv1.RequestKind_value, kindPrefix, r.Kind),
+		Origin:      enumValue[requestv1.RequestOrigin](requestv1.RequestOrigin_value, originPrefix, r.Origin),
+		Requester:   person(r.RequesterID, r.RequesterName, r.RequesterEmail),
+		Beneficiary: person(uuid.NullUUID{UUID: r.BeneficiaryID, Valid: true}, r.BeneficiaryName, r.BeneficiaryEmail),
+		Items:       make([]*requestv1.RequestItem, 0, len(r.Items)), Justification: r.Justification, Until: stamp(r.Until),
+		State:         enumValue[requestv1.RequestState](requestv1.RequestState_value, statePrefix, string(r.State)),
+		ClosingReason: r.ClosingReason, ClosedBy: person(r.CloserID, r.CloserName, r.CloserEmail),
+		FlowVersion: r.FlowVersion, CreateTime: timestamppb.New(r.CreateTime), UpdateTime: timestamppb.New(r.UpdateTime),
+		CloseTime: stamp(r.CloseTime), Version: r.Version,
+	}
+	if r.FlowID.Valid {
+		out.FlowId = r.FlowID.UUID.String()
+	}
+	for _, i := range r.Items {
+		out.Items = append(out.Items, &requestv1.RequestItem{
 			Id: i.ID.String(), EntitlementId: i.EntitlementID.String(), EntitlementName: i.EntitlementName,
 			AppId: i.AppID.String(), AppName: i.AppName,
-			State:        enumValue[requestv1.ItemState](requestv1.ItemState_value, itemPrefix, i.State),
+			State:        enumValue[requestv1.ItemState](requestv1.ItemState_value, itemPrefix, string(i.State)),
 			Provisioning: enumValue[requestv1.ProvisioningSupport](requestv1.ProvisioningSupport_value, provisioningPrefix, i.Provisioning),
 		})
 	}
-	return &r, nil
+	return out
 }
 
-// Request reads one request, whoever asks.
-func Request(ctx context.Context, tx *postgres.Tx, id string) (*requestv1.Request, error) {
-	return one(ctx, tx, `select `+requestColumns+` from access_request r where r.id = $1`, id)
+// ItemStates are where the items of a request stand.
+func (r *Request) ItemStates() []lifecycle.Item {
+	states := make([]lifecycle.Item, len(r.Items))
+	for n, i := range r.Items {
+		states[n] = i.State
+	}
+	return states
+}
+
+// ByID reads one request, whoever asks.
+func ByID(ctx context.Context, tx *postgres.Tx, id string) (*Request, error) {
+	return one(ctx, tx, `select `+wholeColumns+` from access_request r where r.id = $1`, id)
+}
+
+// Load reads requests with their items, and keeps others from moving them until
+// the end of tx. An id may be there twice; what is unknown or another
+// organization's is left out.
+//
+// What is to be decided by the items is locked before they are read, by a
+// statement of its own: two events about two items would otherwise each see the
+// other's item as it was. Requests are locked in the order of their ids, so
+// that two replicas do not deadlock. Comments may be added meanwhile.
+func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]*Request, error) {
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.Compact(ids)
+	wanted := make(uuids, len(ids))
+	for i, id := range ids {
+		wanted[i] = idOf(id)
+	}
+	found := make(map[uuid.UUID]*Request, len(ids))
+	var b pgx.Batch
+	b.Queue(`select `+requestColumns+` from access_request r where r.id = any($1) order by r.id for no key update`, wanted).Query(func(rows pgx.Rows) error {
+		rs, err := pgx.CollectRows(rows, scanRequest)
+		for _, r := range rs {
+			found[r.ID] = r
+		}
+		return err
+	})
+	b.Queue(`
+		select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning from request_item
+		where request_id = any($1) order by request_id, position`, wanted).Query(func(rows pgx.Rows) error {
+		var request uuid.UUID
+		var i Item
+		into := []any{&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning}
+		_, err := pgx.ForEachRow(rows, into, func() error {
+			if r := found[request]; r != nil {
+				item := i
+				r.Items = append(r.Items, &item)
+			}
+			return nil
+		})
+		return err
+	})
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return nil, fmt.Errorf("load requests: %w", err)
+	}
+	return found, nil
 }
 
 // visible is the condition on r under which the caller $1 may see a request.
@@ -250,21 +353,21 @@ func SeesAll(c authz.Caller) bool {
 }
 
 // VisibleRequest reads one request if the caller may see it.
-func VisibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*requestv1.Request, error) {
+func VisibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*Request, error) {
 	return visibleRequest(ctx, tx, c, id, "")
 }
 
 // VisibleLocked is VisibleRequest, and keeps others from moving the request
 // until the end of tx.
-func VisibleLocked(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*requestv1.Request, error) {
-	return visibleRequest(ctx, tx, c, id, " for update of r")
+func VisibleLocked(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*Request, error) {
+	return visibleRequest(ctx, tx, c, id, " for no key update of r")
 }
 
-func visibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id, lock string) (*requestv1.Request, error) {
+func visibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id, lock string) (*Request, error) {
 	if SeesAll(c) {
-		return one(ctx, tx, `select `+requestColumns+` from access_request r where r.id = $1`+lock, id)
+		return one(ctx, tx, `select `+wholeColumns+` from access_request r where r.id = $1`+lock, id)
 	}
-	return one(ctx, tx, `select `+requestColumns+` from access_request r where r.id = $2 and `+visible+lock, c.UserID, id)
+	return one(ctx, tx, `select `+wholeColumns+` from access_request r where r.id = $2 and `+visible+lock, c.UserID, id)
 }
 
 // Filter chooses requests.
@@ -281,11 +384,11 @@ type Filter struct {
 }
 
 // Requests lists the requests that the caller may see, newest first.
-func Requests(ctx context.Context, tx *postgres.Tx, c authz.Caller, f Filter) ([]*requestv1.Request, error) {
+func Requests(ctx context.Context, tx *postgres.Tx, c authz.Caller, f Filter) ([]*Request, error) {
 	// Row-level security alone would not let the indexes be used: it compares
 	// texts. The caller's id stands in the condition of whatever is listed.
 	args := []any{c.UserID, c.OrganizationID}
-	q := `select ` + requestColumns + ` from access_request r where r.organization_id = $2 and $1::uuid is not null`
+	q := `select ` + wholeColumns + ` from access_request r where r.organization_id = $2 and $1::uuid is not null`
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		q += fmt.Sprintf(" and "+condition, len(args))
@@ -320,15 +423,15 @@ func Requests(ctx context.Context, tx *postgres.Tx, c authz.Caller, f Filter) ([
 	if err != nil {
 		return nil, fmt.Errorf("list requests: %w", err)
 	}
-	return collect("list requests", rows, scanRequest)
+	return collect("list requests", rows, scanWhole)
 }
 
-func one(ctx context.Context, tx *postgres.Tx, q string, args ...any) (*requestv1.Request, error) {
+func one(ctx context.Context, tx *postgres.Tx, q string, args ...any) (*Request, error) {
 	rows, err := tx.Query(ctx, q, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read request: %w", err)
 	}
-	r, err := pgx.CollectExactlyOneRow(rows, scanRequest)
+	r, err := pgx.CollectExactlyOneRow(rows, scanWhole)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrRequestNotFound
 	}
@@ -338,37 +441,18 @@ func one(ctx context.Context, tx *postgres.Tx, q string, args ...any) (*requestv
 	return r, nil
 }
 
-// Open lists a person's requests that can still be cancelled, made before a
-// time or, without one, at any; it keeps others from moving them.
-func Open(ctx context.Context, tx *postgres.Tx, beneficiary string, before *time.Time) ([]string, error) {
+// Open reads a person's requests that can still be cancelled, without their
+// items, made before a time or, without one, at any. It keeps others from
+// moving them until the end of tx.
+func Open(ctx context.Context, tx *postgres.Tx, beneficiary string, before *time.Time) ([]*Request, error) {
 	rows, err := tx.Query(ctx, `
-		select id::text from access_request
+		select `+requestColumns+` from access_request r
 		where beneficiary_id = $1 and state = any($2) and ($3::timestamptz is null or create_time <= $3)
-		order by id for update`, beneficiary, lifecycle.From(lifecycle.Cancelling), before)
+		order by id for no key update`, beneficiary, lifecycle.From(lifecycle.Cancelling), before)
 	if err != nil {
 		return nil, fmt.Errorf("list open requests: %w", err)
 	}
-	return collect("list open requests", rows, pgx.RowTo[string])
-}
-
-// StateOf gives where a request stands.
-func StateOf(r *requestv1.Request) lifecycle.State {
-	return lifecycle.State(enumText(r.GetState(), statePrefix))
-}
-
-// SetState sets where a request, as it was read, stands now.
-func SetState(r *requestv1.Request, s lifecycle.State) {
-	r.State = enumValue[requestv1.RequestState](requestv1.RequestState_value, statePrefix, string(s))
-}
-
-// ItemStateOf gives where an item stands.
-func ItemStateOf(i *requestv1.RequestItem) lifecycle.Item {
-	return lifecycle.Item(enumText(i.GetState(), itemPrefix))
-}
-
-// SetItemState sets where an item, as it was read, stands now.
-func SetItemState(i *requestv1.RequestItem, s lifecycle.Item) {
-	i.State = enumValue[requestv1.ItemState](requestv1.ItemState_value, itemPrefix, string(s))
+	return collect("list open requests", rows, scanRequest)
 }
 
 func timeOf(t *timestamppb.Timestamp) *time.Time {

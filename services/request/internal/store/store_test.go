@@ -55,9 +55,7 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *requestv1.Request {
 				Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
 			})
 		}
-		var b store.Batch
-		b.Insert(store.New{Request: r})
-		return b.Send(ctx, tx, "insert")
+		return insert(ctx, tx, org, r)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,17 +63,29 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *requestv1.Request {
 	return r
 }
 
-func finish(item int, r *requestv1.Request, after *requestv1.Request, then func()) func(context.Context, *postgres.Tx) error {
+var events = outbox.NewWriter("request", nil)
+
+func insert(ctx context.Context, tx *postgres.Tx, org uuid.UUID, r *requestv1.Request) error {
+	c := store.NewChanges(org)
+	c.Insert(store.New{Request: r})
+	return c.Write(ctx, tx, events, "insert")
+}
+
+// finish brings an item of a request to its end, and says how all of them then
+// stand.
+func finish(org uuid.UUID, request, item string, after *[]lifecycle.Item, then func()) func(context.Context, *postgres.Tx) error {
 	return func(ctx context.Context, tx *postgres.Tx) error {
-		var got *requestv1.Request
-		var b store.Batch
-		b.Lock(r.GetId())
-		b.MoveItem(r.GetId(), r.GetItems()[item].GetId(), lifecycle.ItemFulfilled, time.Now())
-		b.Read(r.GetId(), &got)
-		if err := b.Send(ctx, tx, "finish"); err != nil {
+		requestID, itemID := uuid.MustParse(request), uuid.MustParse(item)
+		found, err := store.Load(ctx, tx, []uuid.UUID{requestID, id.New(), requestID})
+		if err != nil {
 			return err
 		}
-		after.Items = got.GetItems()
+		r, c := found[requestID], store.NewChanges(org)
+		c.MoveItem(r, itemID, lifecycle.ItemFulfilled, time.Now())
+		if err := c.Write(ctx, tx, events, "finish"); err != nil {
+			return err
+		}
+		*after = r.ItemStates()
 		then()
 		return nil
 	}
@@ -88,10 +98,13 @@ func TestLastItemsAtTheSameMoment(t *testing.T) {
 	db := pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
 	org := id.New()
 	r := seed(t, db, org)
-	var first, second requestv1.Request
+	var first, second []lifecycle.Item
 	ended := make(chan error, 1)
-	err := db.InOrganization(t.Context(), org, finish(0, r, &first, func() {
-		go func() { ended <- db.InOrganization(t.Context(), org, finish(1, r, &second, func() {})) }()
+	one, other := r.GetItems()[0].GetId(), r.GetItems()[1].GetId()
+	err := db.InOrganization(t.Context(), org, finish(org, r.GetId(), one, &first, func() {
+		go func() {
+			ended <- db.InOrganization(t.Context(), org, finish(org, r.GetId(), other, &second, func() {}))
+		}()
 		waiting(t, db)
 	}))
 	if err != nil {
@@ -100,17 +113,11 @@ func TestLastItemsAtTheSameMoment(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	items := func(r *requestv1.Request) (out []lifecycle.Item) {
-		for _, i := range r.GetItems() {
-			out = append(out, store.ItemStateOf(i))
-		}
-		return out
+	if _, done := lifecycle.Outcome(first); done {
+		t.Errorf("the first sees %v", first)
 	}
-	if _, done := lifecycle.Outcome(items(&first)); done {
-		t.Errorf("the first sees %v", items(&first))
-	}
-	if got, done := lifecycle.Outcome(items(&second)); !done || got != lifecycle.Fulfilled {
-		t.Errorf("the second sees %v", items(&second))
+	if got, done := lifecycle.Outcome(second); !done || got != lifecycle.Fulfilled {
+		t.Errorf("the second sees %v", second)
 	}
 }
 
@@ -122,7 +129,7 @@ func TestRemovalWaitsForAnAsk(t *testing.T) {
 	org := id.New()
 	old := seed(t, db, org)
 	user := old.GetBeneficiary().GetUserId()
-	var found []string
+	var found []*store.Request
 	ended := make(chan error, 1)
 	r := requestv1.Request{
 		Id: id.New().String(), OrganizationId: org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_REVOKE, Origin: requestv1.RequestOrigin_REQUEST_ORIGIN_USER,
@@ -145,9 +152,7 @@ func TestRemovalWaitsForAnAsk(t *testing.T) {
 			})
 		}()
 		waiting(t, db)
-		var b store.Batch
-		b.Insert(store.New{Request: &r})
-		return b.Send(ctx, tx, "insert")
+		return insert(ctx, tx, org, &r)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +160,7 @@ func TestRemovalWaitsForAnAsk(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if len(found) != 2 || found[1] != r.GetId() {
+	if len(found) != 2 || found[1].ID.String() != r.GetId() {
 		t.Errorf("finds %v", found)
 	}
 }

@@ -1,0 +1,282 @@
+package consume
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// effect is what one event does, as far as the event itself tells.
+type effect struct {
+	entry store.Entry
+	// tooLate is the text of the entry in the request that is moved, if that was
+	// being cancelled; the usual one if empty.
+	tooLate string
+	// requests have the entry in their timelines.
+	requests []uuid.UUID
+	// request is the one that it is about; nil if only its context names some.
+	request uuid.UUID
+	// reviewers may see that request.
+	reviewers []uuid.UUID
+	// grant is a grant as it now stands.
+	grant *store.Grant
+	// move moves that request. Nil: it moves none.
+	move func(c *store.Changes, r *store.Request, at time.Time)
+}
+
+// reader makes the effect of one event. It keeps the first error, which is that
+// of an id that is none.
+type reader struct {
+	effect
+	err error
+}
+
+// effectOf says what an event does.
+func effectOf(ev inbox.Event) (effect, error) {
+	told, ok := ev.Message.(interface{ GetContext() *eventv1.Context })
+	if !ok {
+		return effect{}, fmt.Errorf("event of type %s has no context", ev.Type)
+	}
+	actor := told.GetContext().GetActor()
+	var e reader
+	e.entry = store.Entry{
+		EventID: ev.ID, Time: ev.Time, ActorID: personID(actor), ActorName: actor.GetDisplayName(), Event: said(ev),
+	}
+	switch m := ev.Message.(type) {
+	case *eventv1.ApprovalRequested:
+		e.approvalRequested(m)
+	case *eventv1.ApprovalDecided:
+		e.approvalDecided(m)
+	case *eventv1.ApprovalGranted:
+		e.approvalGranted(m)
+	case *eventv1.ApprovalDenied:
+		by := m.GetReviewer()
+		e.ended(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason(), lifecycle.Denied, m.GetReason(), by)
+	case *eventv1.ApprovalCancelled:
+		by := &identityv1.Person{UserId: personID(actor), DisplayName: actor.GetDisplayName()}
+		e.ended(m.GetRequestId(), "Cancelled: "+m.GetReason(), lifecycle.Cancelled, m.GetReason(), by)
+	case *eventv1.TaskReassigned:
+		e.taskReassigned(m)
+	case *eventv1.GrantOpened:
+		e.copyGrant(m.GetGrant(), "Being put in place: "+what(m.GetGrant()))
+	case *eventv1.GrantActivated:
+		e.copyGrant(m.GetGrant(), "In place: "+what(m.GetGrant()))
+		e.done(m.GetGrant(), lifecycle.ItemFulfilled)
+	case *eventv1.GrantExpiring:
+		e.copyGrant(m.GetGrant(), "Will end at "+m.GetGrant().GetUntil().AsTime().Format(timeLayout)+": "+what(m.GetGrant()))
+	case *eventv1.GrantEnded:
+		e.copyGrant(m.GetGrant(), "Ended, "+endText(m.GetGrant().GetEnd())+"; being taken away: "+what(m.GetGrant()))
+	case *eventv1.GrantRevoked:
+		e.grantRevoked(m.GetGrant())
+	case *eventv1.GrantFailed:
+		g := m.GetGrant()
+		e.copyGrant(g, "Could not be done in "+g.GetAppName()+": "+g.GetError())
+		if g.GetState() == provisioningv1.GrantState_GRANT_STATE_FAILED {
+			e.done(g, lifecycle.ItemFailed)
+		}
+	case *eventv1.RevocationCompleted:
+		e.about(m.GetRequestId(), "Taken away")
+		e.doneItem(m.GetItemId(), lifecycle.ItemFulfilled, "")
+	case *eventv1.WorkItemOpened:
+		e.entry.Text = "There is something to do by hand in " + m.GetWorkItem().GetAppName()
+	case *eventv1.WorkItemResolved:
+		e.entry.Text = "What was to do in " + m.GetWorkItem().GetAppName() + " is done"
+		if n := m.GetWorkItem().GetNote(); n != "" {
+			e.entry.Text += ": " + n
+		}
+	case *eventv1.WorkItemDropped:
+		e.entry.Text = "What was to do in " + m.GetWorkItem().GetAppName() + " is no longer needed: " + m.GetWorkItem().GetNote()
+	default:
+		return effect{}, fmt.Errorf("event of type %s has no effect here", ev.Type)
+	}
+	for _, r := range told.GetContext().GetRequestIds() {
+		if request := e.id("request_ids", r); request != e.request {
+			e.requests = append(e.requests, request)
+		}
+	}
+	return e.effect, e.err
+}
+
+// said is what an event is called in a timeline: approval.granted.
+func said(ev inbox.Event) string {
+	parts := strings.SplitN(ev.Subject, ".", 3)
+	return parts[len(parts)-1]
+}
+
+// id reads an id that must be there.
+func (e *reader) id(field, s string) uuid.UUID {
+	u, err := id.Parse(field, s)
+	if e.err == nil {
+		e.err = err
+	}
+	return u
+}
+
+// about names the request that the event is about, also where its context
+// leaves that out, and the text of its entry.
+func (e *reader) about(request, text string) {
+	e.request = e.id("request_id", request)
+	e.requests = append(e.requests, e.request)
+	e.entry.Text = text
+}
+
+func (e *reader) approvalRequested(m *eventv1.ApprovalRequested) {
+	var names []string
+	for _, t := range m.GetTasks() {
+		e.reviewers = append(e.reviewers, e.id("user_id", t.GetReviewer().GetUserId()))
+		name := t.GetReviewer().GetDisplayName()
+		if s := t.GetSubstitution(); s != "" {
+			name += " (" + s + ")"
+		}
+		names = append(names, name)
+	}
+	text := fmt.Sprintf("Step %d, %s: asked %s", m.GetStep(), m.GetStepName(), strings.Join(names, ", "))
+	if len(names) == 0 {
+		text = fmt.Sprintf("Step %d, %s: waits, there is nobody to decide", m.GetStep(), m.GetStepName())
+	}
+	e.about(m.GetRequestId(), text)
+	flow := flowID(m.GetFlowId())
+	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.Move(r, store.Move{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+	}
+}
+
+// flowID reads the id of a flow, if it is told.
+func flowID(s string) uuid.NullUUID {
+	u, err := uuid.Parse(s)
+	return uuid.NullUUID{UUID: u, Valid: err == nil}
+}
+
+func (e *reader) approvalDecided(m *eventv1.ApprovalDecided) {
+	t := m.GetTask()
+	e.entry.Text = t.GetReviewer().GetDisplayName() + " " + strings.ToLower(strings.TrimPrefix(t.GetState().String(), "TASK_STATE_")) + " step " + t.GetStepName()
+	if t.GetComment() != "" {
+		e.entry.Text += ": " + t.GetComment()
+	}
+}
+
+func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
+	text := "Approved"
+	if m.GetAutomatic() {
+		text = "Approved by the flow itself"
+	}
+	e.about(m.GetRequest().GetId(), text)
+	e.tooLate = text + "; it was too late to cancel"
+	flow := flowID(m.GetFlowId())
+	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.Move(r, store.Move{To: lifecycle.Approved, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+		c.MoveItems(r, lifecycle.ItemApproved)
+	}
+}
+
+// ended ends the request, whose items are given up.
+func (e *reader) ended(request, text string, to lifecycle.State, reason string, by *identityv1.Person) {
+	e.about(request, text)
+	end := store.Closing{Reason: reason}
+	if by.GetUserId() != "" {
+		end.ByID, end.By, end.Mail = e.id("user_id", by.GetUserId()), by.GetDisplayName(), by.GetEmail()
+	}
+	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
+		if !lifecycle.CanMove(r.State, to) {
+			return
+		}
+		c.MoveItems(r, lifecycle.Dropped)
+		closeRequest(c, r, to, at, end)
+	}
+}
+
+func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
+	to := "nobody yet"
+	if u := m.GetTo().GetReviewer(); u.GetUserId() != "" {
+		e.reviewers = append(e.reviewers, e.id("user_id", u.GetUserId()))
+		to = u.GetDisplayName()
+	}
+	e.about(m.GetFrom().GetRequestId(), "Reassigned from "+m.GetFrom().GetReviewer().GetDisplayName()+" to "+to+": "+m.GetReason())
+}
+
+// copyGrant keeps a grant as it now stands.
+func (e *reader) copyGrant(g *provisioningv1.Grant, text string) {
+	e.entry.Text = text
+	if g.GetRequestId() != "" {
+		e.about(g.GetRequestId(), text)
+	}
+	e.grant = &store.Grant{
+		ID: e.id("grant_id", g.GetId()), UserID: e.id("user_id", g.GetUser().GetUserId()),
+		EntitlementID: e.id("entitlement_id", g.GetEntitlementId()), RequestID: e.request, Version: g.GetVersion(),
+	}
+	if g.GetUntil() != nil {
+		until := g.GetUntil().AsTime()
+		e.grant.Until = &until
+	}
+	switch g.GetState() {
+	case provisioningv1.GrantState_GRANT_STATE_PENDING, provisioningv1.GrantState_GRANT_STATE_ACTIVE, provisioningv1.GrantState_GRANT_STATE_FAILED:
+		e.grant.Live = true
+	case provisioningv1.GrantState_GRANT_STATE_UNSPECIFIED, provisioningv1.GrantState_GRANT_STATE_REVOKING, provisioningv1.GrantState_GRANT_STATE_REVOKED:
+	}
+}
+
+// what names a grant's entitlement.
+func what(g *provisioningv1.Grant) string { return g.GetAppName() + ": " + g.GetEntitlementName() }
+
+func endText(e provisioningv1.GrantEnd) string {
+	switch e {
+	case provisioningv1.GrantEnd_GRANT_END_REQUESTED:
+		return "as was asked"
+	case provisioningv1.GrantEnd_GRANT_END_EXPIRED:
+		return "its time was up"
+	case provisioningv1.GrantEnd_GRANT_END_USER_REMOVED:
+		return "the person has left"
+	case provisioningv1.GrantEnd_GRANT_END_UNSPECIFIED:
+	}
+	return "for no given reason"
+}
+
+func (e *reader) grantRevoked(g *provisioningv1.Grant) {
+	// What was in place has been done, also if the news of that comes later;
+	// what never was will not be any more.
+	to := lifecycle.Dropped
+	if g.GetActivateTime() != nil {
+		to = lifecycle.ItemFulfilled
+	}
+	e.copyGrant(g, "Gone: "+what(g))
+	e.done(g, to)
+}
+
+// done brings the item that a grant was approved for into a state, if it was.
+func (e *reader) done(g *provisioningv1.Grant, to lifecycle.Item) {
+	if g.GetRequestId() != "" {
+		e.doneItem(g.GetItemId(), to, "not put in place: "+endText(g.GetEnd()))
+	}
+}
+
+// doneItem brings an item of the request into a state, and closes the request
+// if nothing of it is left to be done. dropped is why it is then cancelled, if
+// it is.
+func (e *reader) doneItem(itemID string, to lifecycle.Item, dropped string) {
+	item := e.id("item_id", itemID)
+	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.MoveItem(r, item, to, at)
+		end, done := lifecycle.Outcome(r.ItemStates())
+		if !done || !lifecycle.CanMove(r.State, end) {
+			return
+		}
+		var why store.Closing
+		if end == lifecycle.Cancelled {
+			why.Reason = "in part not put in place"
+			if to == lifecycle.Dropped {
+				why.Reason = dropped
+			}
+		}
+		closeRequest(c, r, end, at, why)
+	}
+}

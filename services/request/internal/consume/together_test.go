@@ -1,0 +1,609 @@
+package consume
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"pgregory.net/rapid"
+
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/postgres"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
+	"gatehouse.dev/services/request/internal/store"
+	"gatehouse.dev/services/request/migrations"
+)
+
+// failer is what a test and a property test have in common.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+// now is when all of it happens.
+var now = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+
+func open(t *testing.T) *postgres.DB {
+	t.Helper()
+	return pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
+}
+
+func newHandlers() handlers {
+	return handlers{events: outbox.NewWriter("request", nil), clock: clock.Fixed(now)}
+}
+
+// town is an organization with an app, and what is asked for there. It is the
+// same wherever it is built.
+type town struct {
+	org      uuid.UUID
+	app      *requestv1.App
+	account  *requestv1.Entitlement
+	requests []*requestv1.Request
+	// cancelling says which of them somebody wants to take back.
+	cancelling []bool
+}
+
+// newTown asks for as many requests as there are numbers, which say how many
+// items each has.
+func newTown(items ...int) *town {
+	at := timestamppb.New(now.Add(-time.Hour))
+	w := &town{org: id.New(), cancelling: make([]bool, len(items))}
+	org := w.org.String()
+	w.app = &requestv1.App{Id: id.New().String(), OrganizationId: org, Name: "CRM", CreateTime: at, UpdateTime: at, Version: 1}
+	w.account = &requestv1.Entitlement{
+		Id: id.New().String(), OrganizationId: org, AppId: w.app.GetId(), Name: "account",
+		Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT, CreateTime: at, Version: 1,
+	}
+	for _, n := range items {
+		r := &requestv1.Request{
+			Id: id.New().String(), OrganizationId: org, Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
+			Origin:      requestv1.RequestOrigin_REQUEST_ORIGIN_USER,
+			Requester:   &identityv1.Person{UserId: id.New().String(), DisplayName: "ann"},
+			Beneficiary: &identityv1.Person{UserId: id.New().String(), DisplayName: "ben"},
+			State:       requestv1.RequestState_REQUEST_STATE_SUBMITTED, CreateTime: at, UpdateTime: at, Version: 1,
+		}
+		for i := range n {
+			r.Items = append(r.Items, &requestv1.RequestItem{
+				Id: id.New().String(), EntitlementId: entitlement(w, i), EntitlementName: fmt.Sprint(i), AppId: w.app.GetId(), AppName: "CRM",
+				State: requestv1.ItemState_ITEM_STATE_WAITING, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
+			})
+		}
+		w.requests = append(w.requests, r)
+	}
+	return w
+}
+
+// entitlement is the nth entitlement of the town's app.
+func entitlement(w *town, n int) string {
+	if n == 0 {
+		return w.account.GetId()
+	}
+	return uuid.NewSHA1(w.org, []byte{byte(n)}).String()
+}
+
+// build puts the town into a database.
+func (w *town) build(ctx context.Context, t failer, db *postgres.DB) {
+	t.Helper()
+	h := newHandlers()
+	err := db.InOrganization(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := store.InsertApp(ctx, tx, w.app, w.account); err != nil {
+			return err
+		}
+		for n := 1; n < 4; n++ {
+			role := proto.Clone(w.account).(*requestv1.Entitlement)
+			role.Id, role.Name, role.Kind = entitlement(w, n), fmt.Sprint(n), requestv1.EntitlementKind_ENTITLEMENT_KIND_ROLE
+			if err := store.InsertEntitlement(ctx, tx, role); err != nil {
+				return err
+			}
+		}
+		for n, r := range w.requests {
+			c := store.NewChanges(w.org)
+			c.Insert(store.New{Request: r})
+			if err := c.Write(ctx, tx, h.events, "insert"); err != nil {
+				return err
+			}
+			if !w.cancelling[n] {
+				continue
+			}
+			c = store.NewChanges(w.org)
+			found, err := store.Load(ctx, tx, []uuid.UUID{uuid.MustParse(r.GetId())})
+			if err != nil {
+				return err
+			}
+			for _, r := range found {
+				c.Move(r, store.Move{To: lifecycle.Cancelling, At: now.Add(-time.Minute)})
+			}
+			if err := c.WriteLater(ctx, tx, h.events); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// handle has the events handled in batches, each of which ends before one of
+// the cuts.
+func (w *town) handle(ctx context.Context, t failer, db *postgres.DB, events []inbox.Event, cuts ...int) {
+	t.Helper()
+	h := newHandlers()
+	from := 0
+	for _, to := range append(cuts, len(events)) {
+		if from == to {
+			continue
+		}
+		err := db.InOrganization(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
+			return h.together(ctx, tx, events[from:to])
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		from = to
+	}
+}
+
+// all is everything that stands in a database about the town, but for the ids
+// that its own events were given.
+func (w *town) all(ctx context.Context, t failer, db *postgres.DB) string {
+	t.Helper()
+	var out strings.Builder
+	err := db.InOrganizationRead(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
+		out.Reset()
+		for _, q := range []string{
+			`select row_to_json(r)::text from access_request r order by id`,
+			`select row_to_json(i)::text from request_item i order by request_id, position`,
+			`select row_to_json(g)::text from grant_copy g order by id`,
+			`select row_to_json(v)::text from reviewer v order by request_id, user_id`,
+			`select (to_jsonb(e) - case event when 'request.closed' then 'event_id' else '' end)::text from timeline_entry e order by 1`,
+		} {
+			rows, err := tx.Query(ctx, q)
+			if err != nil {
+				return err
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(&out, strings.Join(lines, "\n"))
+		}
+		for _, m := range w.closings(ctx, t, db) {
+			fmt.Fprintln(&out, prototext.MarshalOptions{}.Format(m))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// closings are the events that were said, in order.
+func (w *town) closings(ctx context.Context, t failer, db *postgres.DB) []*eventv1.RequestClosed {
+	t.Helper()
+	var out []*eventv1.RequestClosed
+	err := db.InOrganizationRead(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
+		out = nil
+		rows, err := tx.Query(ctx, `select data, aggregate_id, event_time from outbox order by seq`)
+		if err != nil {
+			return err
+		}
+		var data []byte
+		var request uuid.UUID
+		var at time.Time
+		_, err = pgx.ForEachRow(rows, []any{&data, &request, &at}, func() error {
+			m := &eventv1.RequestClosed{}
+			if err := proto.Unmarshal(data, m); err != nil {
+				return err
+			}
+			if r := m.GetRequest(); r.GetId() != request.String() || !r.GetCloseTime().AsTime().Equal(at) {
+				return fmt.Errorf("said of %s at %s: %v", request, at, m)
+			}
+			out = append(out, m)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// news makes events of the town. The clocks of those who say them are not the
+// one here: every third is ahead.
+type news struct {
+	town   *town
+	events []inbox.Event
+}
+
+func (n *news) say(what string, m proto.Message) {
+	at := now.Add(time.Duration(len(n.events)) * time.Second)
+	if len(n.events)%3 > 0 {
+		at = at.Add(-30 * time.Minute)
+	}
+	n.events = append(n.events, inbox.Event{
+		ID: id.New(), OrganizationID: n.town.org, Type: string(m.ProtoReflect().Descriptor().FullName()),
+		Subject: "access." + n.town.org.String() + "." + what, Time: at, Message: m,
+	})
+}
+
+var pia = &identityv1.Person{UserId: "0192f0c1-7a3b-7cde-8f00-112233445566", DisplayName: "pia", Email: "pia@example.com"}
+
+func about(r *requestv1.Request, also ...string) *eventv1.Context {
+	return &eventv1.Context{
+		Actor:      &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: pia.GetUserId(), DisplayName: "pia"},
+		RequestIds: append([]string{r.GetId()}, also...), UserId: r.GetBeneficiary().GetUserId(),
+	}
+}
+
+// asked says that reviewers were asked; version is that of the flow, 0 if it is
+// not told.
+func (n *news) asked(r *requestv1.Request, version int32) {
+	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), Step: 1, StepName: "owner", Tasks: []*approvalv1.Task{
+		{RequestId: r.GetId(), Reviewer: pia}, {RequestId: r.GetId(), Reviewer: r.GetRequester(), Substitution: "for pia"},
+	}}
+	if version > 0 {
+		m.FlowId, m.FlowVersion = n.town.org.String(), version
+	}
+	n.say("approval.requested", m)
+	n.say("approval.decided", &eventv1.ApprovalDecided{Context: about(r), Task: &approvalv1.Task{
+		RequestId: r.GetId(), Reviewer: pia, State: approvalv1.TaskState_TASK_STATE_APPROVED, StepName: "owner", Comment: "fine",
+	}})
+}
+
+func (n *news) granted(r *requestv1.Request, version int32, also ...string) {
+	n.say("approval.granted", &eventv1.ApprovalGranted{
+		Context: about(r, also...), Request: r, FlowId: n.town.app.GetId(), FlowVersion: version, Automatic: version == 2,
+	})
+}
+
+// given says that an item is in place.
+func (n *news) given(r *requestv1.Request, item int) *provisioningv1.Grant {
+	i := r.GetItems()[item]
+	g := &provisioningv1.Grant{
+		Id: id.New().String(), User: r.GetBeneficiary(), AppName: "CRM", EntitlementId: i.GetEntitlementId(), EntitlementName: "role",
+		RequestId: r.GetId(), ItemId: i.GetId(), State: provisioningv1.GrantState_GRANT_STATE_PENDING, Version: 1,
+		Until: timestamppb.New(now.Add(time.Hour)),
+	}
+	n.say("grant.opened", &eventv1.GrantOpened{Context: about(r), Grant: g})
+	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
+	g.ActivateTime = timestamppb.New(now)
+	n.say("grant.activated", &eventv1.GrantActivated{Context: about(r), Grant: g})
+	return g
+}
+
+func (*news) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.Grant {
+	g = proto.Clone(g).(*provisioningv1.Grant)
+	g.State = s
+	g.Version++
+	return g
+}
+
+// taken says that a grant is over.
+func (n *news) taken(r *requestv1.Request, g *provisioningv1.Grant) {
+	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
+	g.End = provisioningv1.GrantEnd_GRANT_END_USER_REMOVED
+	n.say("grant.ended", &eventv1.GrantEnded{Context: about(r), Grant: g})
+	n.say("grant.revoked", &eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
+}
+
+// life says what happens to a request from the ask to its end, and what does
+// not move it.
+func (n *news) life(r *requestv1.Request) {
+	n.asked(r, 0)
+	n.say("task.reassigned", &eventv1.TaskReassigned{
+		Context: about(r), From: &approvalv1.Task{RequestId: r.GetId(), Reviewer: pia},
+		To: &approvalv1.Task{Reviewer: r.GetBeneficiary()}, Reason: "knows better",
+	})
+	n.granted(r, 3)
+	for item := range r.GetItems() {
+		item := n.given(r, item)
+		n.say("grant.expiring", &eventv1.GrantExpiring{Context: about(r), Grant: n.next(item, provisioningv1.GrantState_GRANT_STATE_ACTIVE)})
+	}
+	work := &provisioningv1.WorkItem{AppName: "CRM", Note: "by hand"}
+	n.say("work_item.opened", &eventv1.WorkItemOpened{Context: about(r, n.town.requests[0].GetId()), WorkItem: work})
+	n.say("work_item.resolved", &eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
+	n.say("work_item.dropped", &eventv1.WorkItemDropped{Context: about(r), WorkItem: work})
+}
+
+// another says one of the other things that may happen to a request.
+func (n *news) another(r *requestv1.Request, which, item int) {
+	switch which {
+	case 0:
+		n.asked(r, 1)
+	case 1:
+		n.granted(r, 2)
+	case 2:
+		n.granted(r, 0, n.town.requests[0].GetId())
+	case 3:
+		n.say("approval.denied", &eventv1.ApprovalDenied{Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no"})
+	case 4:
+		n.say("approval.cancelled", &eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"})
+	case 5:
+		n.taken(r, n.given(r, item))
+	case 6: // never was in place
+		n.given(r, item)
+		opened := n.events[len(n.events)-2]
+		n.events = n.events[:len(n.events)-1]
+		n.taken(r, opened.Message.(*eventv1.GrantOpened).GetGrant())
+	case 7: // the app is away, for a while
+		active := n.given(r, item)
+		failed := n.next(active, provisioningv1.GrantState_GRANT_STATE_FAILED)
+		failed.Error = "away"
+		n.say("grant.failed", &eventv1.GrantFailed{Context: about(r), Grant: failed})
+	case 8:
+		n.say("revocation.completed", &eventv1.RevocationCompleted{
+			Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[item].GetId(),
+		})
+	case 9: // an item of another request
+		n.say("revocation.completed", &eventv1.RevocationCompleted{
+			Context: about(r), RequestId: r.GetId(), ItemId: n.town.requests[0].GetItems()[0].GetId(),
+		})
+	default:
+		n.life(r)
+	}
+}
+
+// B-REQ-03, B-REQ-15, B-RUN-02: whatever happens to requests, in whatever order
+// and however often the news of it come: split into any batches they leave all
+// as if each had been handled by itself.
+func TestAnyBatchesAreAsOneByOne(t *testing.T) {
+	t.Parallel()
+	single, together := open(t), open(t)
+	ctx := t.Context()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newTown(rapid.SliceOfN(rapid.IntRange(1, 3), 1, 4).Draw(rt, "items")...)
+		for i := range w.cancelling {
+			w.cancelling[i] = rapid.Bool().Draw(rt, "cancelling")
+		}
+		theirs := newTown(1) // of another organization
+		unknown := newTown(1).requests[0]
+		n := &news{town: w}
+		for range rapid.IntRange(1, 5).Draw(rt, "things") {
+			r := rapid.SampledFrom(append(w.requests, theirs.requests[0], unknown)).Draw(rt, "request")
+			n.another(r, rapid.IntRange(0, 11).Draw(rt, "which"), rapid.IntRange(0, len(r.GetItems())-1).Draw(rt, "item"))
+		}
+		events := n.events
+		if rapid.Bool().Draw(rt, "twice") {
+			events = append(events, events...)
+		}
+		if rapid.Bool().Draw(rt, "shuffled") {
+			events = rapid.Permutation(events).Draw(rt, "order")
+		}
+		cuts := rapid.SliceOfN(rapid.IntRange(0, len(events)), 0, 4).Draw(rt, "cuts")
+		slices.Sort(cuts)
+		var each []int
+		for i := range events {
+			each = append(each, i)
+		}
+
+		for _, db := range []*postgres.DB{single, together} {
+			w.build(ctx, rt, db)
+			theirs.build(ctx, rt, db)
+		}
+		before := theirs.all(ctx, rt, together)
+		w.handle(ctx, rt, single, events, each...)
+		w.handle(ctx, rt, together, events, cuts...)
+		if got, want := w.all(ctx, rt, together), w.all(ctx, rt, single); got != want {
+			rt.Fatalf("in batches\n%s\none by one\n%s", got, want)
+		}
+		if after := theirs.all(ctx, rt, together); after != before {
+			rt.Fatalf("another organization's were\n%s\nare\n%s", before, after)
+		}
+	})
+}
+
+// B-REQ-03, B-REQ-15, B-RUN-02: the whole lives of several requests at once,
+// in order or in none, each event twice, in one batch or in several.
+func TestLivesAtOnce(t *testing.T) {
+	t.Parallel()
+	const lives = 6
+	for _, tc := range []struct {
+		name             string
+		shuffled, twice  bool
+		split, backwards bool
+	}{
+		{name: "in order"},
+		{name: "backwards", backwards: true},
+		{name: "in no order", shuffled: true},
+		{name: "each twice", twice: true},
+		{name: "each twice, in no order", twice: true, shuffled: true},
+		{name: "split", split: true},
+		{name: "all of it", twice: true, shuffled: true, split: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(3, 5)) //nolint:gosec // repeatable on purpose
+			db := open(t)
+			w := newTown(slices.Repeat([]int{2}, lives)...)
+			w.build(t.Context(), t, db)
+			n := &news{town: w}
+			for _, r := range w.requests {
+				n.life(r)
+			}
+			events := n.events
+			if tc.twice {
+				events = append(events, events...)
+			}
+			if tc.backwards {
+				slices.Reverse(events)
+			}
+			if tc.shuffled {
+				rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+			}
+			var cuts []int
+			if tc.split {
+				for range 5 {
+					cuts = append(cuts, rng.IntN(len(events)))
+				}
+				slices.Sort(cuts)
+			}
+			w.handle(t.Context(), t, db, events, cuts...)
+
+			said := w.closings(t.Context(), t, db)
+			if len(said) != lives {
+				t.Errorf("said %d closings", len(said))
+			}
+			err := db.InOrganizationRead(t.Context(), w.org, func(ctx context.Context, tx *postgres.Tx) error {
+				for _, r := range w.requests {
+					got, err := store.ByID(ctx, tx, r.GetId())
+					if err != nil {
+						return err
+					}
+					if got.State != lifecycle.Fulfilled || got.FlowVersion != 3 || got.FlowID.UUID.String() != w.app.GetId() ||
+						!slices.Equal(got.ItemStates(), []lifecycle.Item{lifecycle.ItemFulfilled, lifecycle.ItemFulfilled}) {
+						t.Errorf("is %v", got.Proto())
+					}
+					closed := slices.IndexFunc(said, func(m *eventv1.RequestClosed) bool { return m.GetRequest().GetId() == r.GetId() })
+					if closed < 0 || said[closed].GetContext().GetVersion() > got.Version {
+						t.Errorf("said %d", closed)
+					}
+				}
+				for q, want := range map[string]int{
+					// 14 of each, and the first has a share in one of each other's.
+					`select count(*) from timeline_entry`:                                14*lives + lives - 1,
+					`select count(*) from timeline_entry where event = 'request.closed'`: lives,
+					`select count(*) from grant_copy where live and version = 3`:         2 * lives,
+					`select count(*) from reviewer`:                                      3 * lives,
+				} {
+					var n int
+					if err := tx.QueryRow(ctx, q).Scan(&n); err != nil {
+						return err
+					}
+					if n != want {
+						t.Errorf("%s: %d, want %d", q, n, want)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// However many events a batch has, it is as many statements; and news that move
+// nothing read nothing.
+func TestStatements(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	db, err := postgres.Open(t.Context(), postgres.Config{
+		URL: pgtest.New(t, outbox.Schema(), postgres.Set{FS: migrations.FS}), Name: "test", Tracer: traces,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	// statements counts what is sent for events, but for begin, scope and commit.
+	statements := func(w *town, events []inbox.Event) (n int) {
+		t.Helper()
+		ctx, span := traces.Tracer("test").Start(t.Context(), "events")
+		defer span.End()
+		spans.Reset()
+		w.handle(ctx, t, db, events)
+		for _, s := range spans.Ended() {
+			for _, a := range s.Attributes() {
+				if a.Key == "db.operation.batch.size" {
+					n += int(a.Value.AsInt64())
+				}
+			}
+		}
+		return n - 3
+	}
+	for _, lives := range []int{1, 20} {
+		w := newTown(slices.Repeat([]int{2}, lives)...)
+		w.build(t.Context(), t, db)
+		n := &news{town: w}
+		for _, r := range w.requests {
+			n.life(r)
+		}
+		// Two to read, and one for each of: requests, items, timeline,
+		// reviewers, grants, outbox.
+		if got := statements(w, n.events); got != 8 {
+			t.Errorf("%d statements for %d events", got, len(n.events))
+		}
+		n.events = nil
+		for _, r := range w.requests {
+			n.say("work_item.opened", &eventv1.WorkItemOpened{Context: about(r)})
+			n.say("grant.opened", &eventv1.GrantOpened{Context: about(r), Grant: &provisioningv1.Grant{
+				Id: id.New().String(), User: r.GetBeneficiary(), EntitlementId: id.New().String(), RequestId: r.GetId(), Version: 1,
+			}})
+		}
+		if got := statements(w, n.events); got != 2 {
+			t.Errorf("%d statements for %d events that move nothing", got, len(n.events))
+		}
+	}
+}
+
+// Every event that is listened to has an effect, and one that lacks its ids is
+// refused before anything is done.
+func TestEveryEventHasAnEffect(t *testing.T) {
+	t.Parallel()
+	h := newHandlers()
+	for _, name := range Handlers(h.events, h.clock).Types() {
+		typ, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := typ.New().Interface()
+		switch m.(type) {
+		case *eventv1.UserJoined, *eventv1.UserUpdated, *eventv1.UserSuspended, *eventv1.UserRemoved, *eventv1.FlowMatched:
+			continue // by themselves
+		}
+		e, err := effectOf(inbox.Event{ID: id.New(), Subject: "access.o.a.e", Message: m})
+		if err == nil && e.entry.Text == "" || err != nil && !strings.Contains(err.Error(), "must be an id") {
+			t.Errorf("%s: %v, %v", name, e, err)
+		}
+	}
+}
+
+// BenchmarkLives handles the whole lives of requests, in batches as they come
+// under load.
+func BenchmarkLives(b *testing.B) {
+	for _, size := range []int{1, 36} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			db := pgtest.Open(b, outbox.Schema(), postgres.Set{FS: migrations.FS})
+			w := newTown(slices.Repeat([]int{1}, b.N)...)
+			w.build(b.Context(), b, db)
+			n := &news{town: w}
+			for _, r := range w.requests {
+				n.asked(r, 1)
+				n.granted(r, 1)
+				n.given(r, 0)
+			}
+			var cuts []int
+			for i := size; i < len(n.events); i += size {
+				cuts = append(cuts, i)
+			}
+			b.ResetTimer()
+			w.handle(b.Context(), b, db, n.events, cuts...)
+			b.ReportMetric(float64(len(n.events))/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
