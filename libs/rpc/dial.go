@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -82,7 +84,7 @@ func Dial(addr string, cfg DialConfig) (*grpc.ClientConn, error) {
 			otelgrpc.WithMeterProvider(cfg.Telemetry.MeterProvider()),
 			otelgrpc.WithPropagators(cfg.Telemetry.Propagator()),
 		)),
-		grpc.WithChainUnaryInterceptor(clientDeadline(cfg.Deadline), authz.ForwardToken(cfg.Token)),
+		grpc.WithChainUnaryInterceptor(ownWords, clientDeadline(cfg.Deadline), authz.ForwardToken(cfg.Token)),
 		grpc.WithChainStreamInterceptor(authz.ForwardTokenStream(cfg.Token)),
 	}, cfg.Options...)
 	conn, err := grpc.NewClient(addr, opts...)
@@ -90,6 +92,18 @@ func Dial(addr string, cfg DialConfig) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
 	return conn, nil
+}
+
+// ownWords has a failed call's error be what the service answered. Of a call
+// that gRPC has repeated in vain it is wrapped, and the wrapping's words would
+// become the message of the status that callers read.
+func ownWords(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	err := invoker(ctx, method, req, reply, cc, opts...)
+	var answered interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &answered) && answered.GRPCStatus() != nil {
+		return answered.GRPCStatus().Err()
+	}
+	return err
 }
 
 func clientDeadline(d time.Duration) grpc.UnaryClientInterceptor {

@@ -425,6 +425,8 @@ func TestRetry(t *testing.T) {
 	lists.Store(-100)
 	if _, err := client.ListParkedEvents(t.Context(), listParked); status.Code(err) != codes.Unavailable || rpctest.Reason(err) != "DATABASE_UNAVAILABLE" || lists.Load() != -96 {
 		t.Errorf("away for long: %v after %d tries, want 4", err, lists.Load()+100)
+	} else if said := status.Convert(err).Message(); said != "temporarily unavailable, please try again" {
+		t.Errorf("away for long: callers read %q", said)
 	}
 }
 
