@@ -14,7 +14,7 @@ import (
 
 // patience is how long anything may take here; nothing normally takes a tenth
 // of a second. It bounds a hang and says nothing about speed.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // api is a client of one public door with one caller's token.
 type api struct {

@@ -17,7 +17,7 @@ func TestBadInput(t *testing.T) {
 		t.Skip("-short: runs whole processes")
 	}
 	t.Parallel()
-	_, target := startDemoApp(t, nil)
+	target := startDemoApp(t, nil)
 	gh := startStandalone(t)
 	w := newWorld(t, gh, target)
 	w.scimUser(t, "bea", "Bea Member", "")

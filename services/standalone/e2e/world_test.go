@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,13 +22,38 @@ import (
 
 func newUUID() string { return uuid.NewString() }
 
-// program builds a command of this module once per test and gives its path.
+// programs are the commands of this module that were built so far. Tests share
+// them, since linking one takes longer than most of what is done with it.
+var programs struct {
+	mu    sync.Mutex
+	dir   string // made and removed by TestMain
+	built map[string]func() (string, error)
+}
+
+// program gives the path of a command of this module, built.
 func program(t testing.TB, pkg string) string {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "program")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", out, pkg)
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, b)
+	programs.mu.Lock()
+	build, ok := programs.built[pkg]
+	if !ok {
+		out := filepath.Join(programs.dir, strings.ReplaceAll(strings.TrimPrefix(pkg, "gatehouse.dev/services/"), "/", "-"))
+		build = sync.OnceValues(func() (string, error) {
+			// Not of the test that happens to come first: others wait for it.
+			cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "go", "build", "-o", out, pkg)
+			if b, err := cmd.CombinedOutput(); err != nil {
+				return "", fmt.Errorf("%w\n%s", err, b)
+			}
+			return out, nil
+		})
+		if programs.built == nil {
+			programs.built = map[string]func() (string, error){}
+		}
+		programs.built[pkg] = build
+	}
+	programs.mu.Unlock()
+	out, err := build()
+	if err != nil {
+		t.Fatalf("build %s: %v", pkg, err)
 	}
 	return out
 }
@@ -52,6 +79,10 @@ func start(t testing.TB, bin string, env ...string) *process {
 	cmd := exec.Command(bin) //nolint:noctx // ended by the cleanup, in the order that servers need
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = f, f
+	// Ends with this process, which a program may go by.
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatalf("start %s: %v", bin, err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", bin, err)
 	}
@@ -198,7 +229,7 @@ func missing(t testing.TB, format string, args ...any) {
 	if os.Getenv("CI") != "" {
 		t.Fatalf("needed in CI: "+format, args...)
 	}
-	t.Skipf("needs node and npm: "+format, args...)
+	t.Skipf("not on this machine: "+format, args...)
 }
 
 func (s *scimTarget) list(t testing.TB, path string) []object {
@@ -317,10 +348,23 @@ func (w *world) as(t testing.TB, name string) api {
 // app is an app in the catalog with its entitlement "account".
 type app struct{ id, account string }
 
+// app puts an app into the catalog, which may take a moment to know of the
+// people that it names.
 func (w *world) app(t testing.TB, fields object) app {
 	t.Helper()
-	a := w.admin.must(t, "POST", "/v1/apps", fields)
-	return app{id: str(a, "app", "id"), account: str(a, "account", "id")}
+	r := until(t, "app taken", func() reply {
+		r, err := w.admin.do(t.Context(), "POST", "/v1/apps", fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}, func(r reply) bool {
+		return r.Code != http.StatusBadRequest || !strings.Contains(string(r.Raw), "USER_UNKNOWN")
+	})
+	if r.Code != http.StatusOK {
+		t.Fatalf("app: %d %s", r.Code, r.Raw)
+	}
+	return app{id: str(r.JSON, "app", "id"), account: str(r.JSON, "account", "id")}
 }
 
 // automaticApp puts an app into the catalog that the SCIM target stands for.

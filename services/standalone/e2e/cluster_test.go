@@ -1,0 +1,139 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/base64"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gatehouse.dev/libs/busserver"
+	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/pgtest"
+)
+
+// cluster is Gatehouse with each service as a process of its own.
+type cluster struct {
+	base      string            // of the public door
+	grpc, web map[string]string // where each service listens
+	services  map[string]*member
+}
+
+// member is one service's process and how to start it again.
+type member struct {
+	bin  string
+	env  []string
+	proc *process
+}
+
+// clusterNames are all services, in no order: none needs another to start.
+var clusterNames = []string{"identity-sync", "request", "approval", "provisioning", "audit", "gateway"}
+
+// databaseNames are the services that have a database.
+var databaseNames = clusterNames[:5]
+
+// stores are what a cluster keeps its data in.
+type stores struct {
+	databases map[string]string // URL of each service's database
+	bus       string            // URL
+}
+
+// embeddedStores are a PostgreSQL and a NATS of this process, which stay.
+func embeddedStores(t testing.TB) stores {
+	t.Helper()
+	pg, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(pgtest.Folder(t), "pg"), Ephemeral: true})
+	if err != nil {
+		missing(t, "PostgreSQL: %v", err)
+	}
+	t.Cleanup(func() { _ = pg.Stop(context.Background()) })
+	nats, err := busserver.Start(busserver.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nats.Stop)
+	urls, err := makeDatabases(t.Context(), pg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stores{databases: urls, bus: nats.URL()}
+}
+
+// makeDatabases makes each service's database, if it is not there, and gives
+// its URL.
+func makeDatabases(ctx context.Context, pg *pgserver.Server) (map[string]string, error) {
+	urls := map[string]string{}
+	for _, n := range databaseNames {
+		db := databaseName(n)
+		if err := pg.CreateDatabase(ctx, db); err != nil {
+			return nil, err
+		}
+		urls[n] = pg.URL(db)
+	}
+	return urls, nil
+}
+
+func databaseName(service string) string {
+	return "gatehouse_" + strings.ReplaceAll(service, "-", "_")
+}
+
+func startCluster(t testing.TB, s stores) *cluster {
+	t.Helper()
+	ports := freePorts(t, 2*len(clusterNames))
+	grpc, web := map[string]string{}, map[string]string{}
+	for i, n := range clusterNames {
+		grpc[n], web[n] = ports[2*i], ports[2*i+1]
+	}
+	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, web: web, services: map[string]*member{}}
+	for _, n := range clusterNames {
+		env := []string{
+			"GATEHOUSE_GRPC_ADDR=" + grpc[n], "GATEHOUSE_HTTP_ADDR=" + web[n], "GATEHOUSE_NATS_URL=" + s.bus,
+			"GATEHOUSE_IDENTITY_ADDR=" + grpc["identity-sync"], "GATEHOUSE_IDENTITY_HTTP_ADDR=" + web["identity-sync"],
+			"GATEHOUSE_REQUEST_ADDR=" + grpc["request"], "GATEHOUSE_APPROVAL_ADDR=" + grpc["approval"],
+			"GATEHOUSE_PROVISIONING_ADDR=" + grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR=" + grpc["audit"],
+			"GATEHOUSE_ALLOW_SIGN_UP=true", "GATEHOUSE_DEV_SIGN_IN=true", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_POSTGRES_MAX_CONNS=12",
+			"GATEHOUSE_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
+		}
+		if url, ok := s.databases[n]; ok {
+			env = append(env, "GATEHOUSE_POSTGRES_URL="+url)
+		}
+		c.services[n] = &member{bin: program(t, "gatehouse.dev/services/"+n+"/cmd"), env: env}
+	}
+	for _, m := range c.services {
+		m.proc = start(t, m.bin, m.env...)
+	}
+	waitReady(t, c.base)
+	return c
+}
+
+// stop ends the services, before what they keep their data in.
+func (c *cluster) stop(t testing.TB) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, m := range c.services {
+		wg.Go(func() { m.proc.stop(t) })
+	}
+	wg.Wait()
+}
+
+// freePorts gives loopback addresses that are free now.
+func freePorts(t testing.TB, n int) []string {
+	t.Helper()
+	var addrs []string
+	var held []net.Listener
+	for range n {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, l)
+		addrs = append(addrs, l.Addr().String())
+	}
+	for _, l := range held {
+		_ = l.Close()
+	}
+	slices.Sort(addrs)
+	return addrs
+}
