@@ -611,6 +611,59 @@ func TestOverlap(t *testing.T) {
 	w.becomes(t, base, active)
 }
 
+// B-PRV-01, B-PRV-10: approvals that come all at once, two of them for the same
+// seat, one of them taken back at once, and one whose person has not arrived:
+// it waits, and nobody waits for it.
+func TestAllAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "devs")
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account, devs := w.entitlement(t, app, accountKind, "account"), w.entitlement(t, app, groupKind, "devs")
+	var users []*identityv1.User
+	for i := range 30 {
+		users = append(users, w.user(t, fmt.Sprintf("user%02d", i)))
+	}
+	w.Handled(t, "provisioning")
+	late := &identityv1.User{Id: id.New().String(), UserName: "late", DisplayName: "late", State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, Tenure: 1}
+	var all []*requestv1.Request
+	var waits, taken *requestv1.Request
+	for i, u := range users {
+		all = append(all, w.give(t, u, ask{}, account, devs))
+		switch i {
+		case 5:
+			waits = w.give(t, late, ask{}, devs)
+		case 10:
+			all = append(all, w.give(t, u, ask{}, devs))
+		case 15:
+			taken = w.give(t, late, ask{}, account)
+			w.give(t, late, ask{revoke: true}, account)
+		}
+	}
+	for _, r := range all {
+		w.becomes(t, r, active)
+	}
+	w.Publish(t, w.org, "user", "joined", uuid.MustParse(late.GetId()), &eventv1.UserJoined{User: late})
+	w.becomes(t, waits, active)
+	servicetest.Eventually(t, "the other is there", func() bool {
+		l, err := w.grants.ListGrants(t.Context(), &provisioningv1.ListGrantsRequest{RequestId: taken.GetId()})
+		return err == nil && len(l.GetGrants()) == 1 &&
+			(l.GetGrants()[0].GetState() == active || l.GetGrants()[0].GetState() == revoked) // in which order they came is open
+	})
+	// The late one's is made twice if it was given and taken before the other
+	// approval came again.
+	if n := target.count("POST"); n < len(users)+1 || n > len(users)+2 {
+		t.Errorf("%d accounts made", n)
+	}
+	for _, r := range all {
+		for _, g := range w.becomes(t, r, active) {
+			if opened, activated := said[*eventv1.GrantOpened](t, w, g.GetId()), said[*eventv1.GrantActivated](t, w, g.GetId()); opened != 1 || activated != 1 {
+				t.Errorf("opened said %d times, activated %d times", opened, activated)
+			}
+		}
+	}
+}
+
 // Every table keeps organizations apart.
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()

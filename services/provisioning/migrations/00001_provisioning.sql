@@ -1,5 +1,20 @@
 -- +goose Up
 
+-- The words that a column may have are a domain of its own: a session prepares
+-- its check once, that of a table anew for every statement that writes to it.
+create domain app_mode as text constraint app_mode check (value in ('manual', 'shared', 'automatic'));
+create domain entitlement_kind as text constraint entitlement_kind check (value in ('account', 'role', 'group', 'license'));
+create domain integration_kind as text constraint integration_kind check (value in ('scim'));
+create domain integration_state as text constraint integration_state check (value in ('untested', 'working', 'failing'));
+create domain account_state as text constraint account_state check (value in ('absent', 'active', 'disabled'));
+create domain grant_state as text constraint grant_state check (value in ('pending', 'active', 'failed', 'revoking', 'revoked'));
+create domain grant_end as text constraint grant_end check (value in ('requested', 'expired', 'user_removed'));
+create domain operation_state as text constraint operation_state check (value in ('queued', 'running', 'stuck', 'done', 'cancelled'));
+create domain checklist_kind as text constraint checklist_kind check (value in ('onboarding', 'offboarding'));
+create domain work_item_kind as text
+    constraint work_item_kind check (value in ('create_account', 'assign', 'unassign', 'remove_account', 'mend', 'change_secret'));
+create domain work_item_state as text constraint work_item_state check (value in ('open', 'resolved', 'dropped'));
+
 -- Copies of other services' facts have no foreign keys pointing at them: they
 -- come when they come, every use looks whether they are there, and a shared
 -- lock on a busy app's row for each grant would be felt.
@@ -24,7 +39,7 @@ create table app_copy (
     id              uuid primary key,
     organization_id uuid not null,
     name            text not null,
-    mode            text not null constraint app_copy_mode check (mode in ('manual', 'shared', 'automatic')),
+    mode            app_mode not null,
     integration_id  uuid,
     disable         boolean not null,
     admin_ids       uuid[] not null,
@@ -43,7 +58,7 @@ create table entitlement_copy (
     organization_id uuid not null,
     app_id          uuid not null,
     name            text not null,
-    kind            text not null constraint entitlement_copy_kind check (kind in ('account', 'role', 'group', 'license')),
+    kind            entitlement_kind not null,
     ref             text not null,
     version         bigint not null
 );
@@ -53,10 +68,10 @@ create table integration (
     id              uuid primary key,
     organization_id uuid not null,
     name            text not null,
-    kind            text not null constraint integration_kind check (kind in ('scim')),
+    kind            integration_kind not null,
     base_url        text not null,
     secret          bytea not null,
-    state           text not null constraint integration_state check (state in ('untested', 'working', 'failing')),
+    state           integration_state not null,
     state_detail    text not null,
     test_time       timestamptz,
     paused_until    timestamptz,
@@ -67,12 +82,15 @@ create table integration (
 comment on table integration is 'Configured connectors. secret is sealed with the installation''s key and bound to the id.';
 comment on column integration.paused_until is 'Until when the app has asked to be left alone.';
 
+-- With fillfactor: rows that change several times in their short lives. Room on
+-- the page lets an update stay there, without touching the indexes.
+
 create table account (
     id              uuid primary key,
     organization_id uuid not null,
     user_id         uuid not null,
     app_id          uuid not null,
-    state           text not null constraint account_state check (state in ('absent', 'active', 'disabled')),
+    state           account_state not null,
     unsure          boolean not null,
     held            uuid[] not null,
     doubt           uuid[] not null,
@@ -86,7 +104,7 @@ create table account (
     constraint account_one_per_person unique (user_id, app_id),
     constraint account_held check (held = '{}' or (state = 'active' and not unsure)),
     constraint account_doubt check (doubt = '{}' or state <> 'absent' or unsure)
-);
+) with (fillfactor = 80);
 comment on table account is 'The seat of one person in one app: what is known to be in the app. Everything about a seat (its grants, work items, operation) is changed under the lock of this row. id is made of user and app, so that all of it can be asked for at once by one key.';
 comment on column account.unsure is 'The account was worked on, and what came of it is not known.';
 comment on column account.held is 'Entitlements besides the account that are surely there.';
@@ -107,14 +125,14 @@ create table access_grant (
     item_id           uuid not null,
     origin_join       boolean not null,
     tenure            integer not null,
-    state             text not null constraint access_grant_state check (state in ('pending', 'active', 'failed', 'revoking', 'revoked')),
+    state             grant_state not null,
     until             timestamptz,
     due_time          timestamptz,
     create_time       timestamptz not null,
     activate_time     timestamptz,
     end_time          timestamptz,
     revoke_time       timestamptz,
-    end_reason        text constraint access_grant_end_reason check (end_reason in ('requested', 'expired', 'user_removed')),
+    end_reason        grant_end,
     revoke_request_id uuid,
     error             text not null,
     version           bigint not null,
@@ -124,7 +142,7 @@ create table access_grant (
     constraint access_grant_ended check ((state in ('revoking', 'revoked')) = (end_reason is not null)),
     constraint access_grant_end_time check ((end_reason is null) = (end_time is null)),
     constraint access_grant_due check (due_time is null or state not in ('revoking', 'revoked'))
-);
+) with (fillfactor = 80);
 comment on table access_grant is 'Who holds what, from and until. One for each item of an approved request, for ever.';
 comment on column access_grant.due_time is 'When to look at the grant next: to warn of its end, then at its end.';
 -- Not by state, so that a change of state leaves the indexes alone.
@@ -158,7 +176,7 @@ create table operation (
     user_id         uuid not null,
     app_id          uuid not null,
     integration_id  uuid not null,
-    state           text not null constraint operation_state check (state in ('queued', 'running', 'stuck', 'done', 'cancelled')),
+    state           operation_state not null,
     plan            jsonb not null,
     tries           integer not null,
     not_before      timestamptz not null,
@@ -169,7 +187,7 @@ create table operation (
     end_time        timestamptz,
     constraint operation_lease check ((state = 'running') = (lease_until is not null)),
     constraint operation_end check ((state in ('done', 'cancelled')) = (end_time is not null))
-);
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 comment on table operation is 'Changes in apps, made by integrations. A seat has at most one that is not over, so calls for one person in one app never meet.';
 comment on column operation.not_before is 'When to try; infinity waits for a person.';
 comment on column operation.claim is 'The try that runs. What another one reports is not heard.';
@@ -181,7 +199,7 @@ create table checklist (
     id              uuid primary key,
     organization_id uuid not null,
     user_id         uuid not null,
-    kind            text not null constraint checklist_kind check (kind in ('onboarding', 'offboarding')),
+    kind            checklist_kind not null,
     tenure          integer not null,
     open_count      integer not null constraint checklist_open_count check (open_count >= 0),
     item_count      integer not null,
@@ -201,8 +219,8 @@ create table work_item (
     account_id      uuid not null,
     user_id         uuid not null,
     app_id          uuid not null,
-    kind            text not null constraint work_item_kind check (kind in ('create_account', 'assign', 'unassign', 'remove_account', 'mend', 'change_secret')),
-    state           text not null constraint work_item_state check (state in ('open', 'resolved', 'dropped')),
+    kind            work_item_kind not null,
+    state           work_item_state not null,
     entitlement_ids uuid[] not null,
     request_ids     uuid[] not null,
     checklist_id    uuid constraint work_item_checklist references checklist (id),
@@ -224,12 +242,6 @@ create index work_item_open on work_item (organization_id, id) where state = 'op
 create index work_item_by_organization on work_item (organization_id, id);
 create index work_item_by_user on work_item (user_id, id);
 create index work_item_by_checklist on work_item (checklist_id, id);
-
--- Rows that change several times in their short lives: room on the page lets
--- an update stay there, without touching the indexes.
-alter table account set (fillfactor = 70);
-alter table access_grant set (fillfactor = 70);
-alter table operation set (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
 
 -- +goose StatementBegin
 do $$

@@ -112,7 +112,7 @@ func (e *Engine) each(ctx context.Context, due []store.Due, change func(*unit, *
 	for org, keys := range byOrganization {
 		for len(keys) > 0 {
 			n := min(len(keys), together)
-			err := e.db.InOrganization(ctx, org, func(ctx context.Context, tx *postgres.Tx) error {
+			err := e.in(ctx, org, func(ctx context.Context, tx *postgres.Tx) error {
 				u := e.begin(tx, org, system())
 				if _, err := u.lock(ctx, store.Want{Keys: keys[:n]}); err != nil {
 					return err

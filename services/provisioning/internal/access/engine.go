@@ -66,6 +66,8 @@ type Engine struct {
 	timing  Timing
 	log     *slog.Logger
 	measure measure
+	pool    *pool
+	records *recorder
 
 	workers  *alarm // there is an operation to run
 	ends     *alarm // there is a new end time
@@ -78,10 +80,21 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{
+	e := &Engine{
 		db: cfg.DB, events: cfg.Events, connect: cfg.Connect, timing: cfg.Timing.withDefaults(), log: cfg.Log, measure: m,
 		workers: newAlarm(), ends: newAlarm(), settings: newAlarm(),
-	}, nil
+	}
+	e.pool = newPool()
+	e.records = newRecorder(e.recordAll)
+	return e, nil
+}
+
+// in runs f in a transaction of the organization. The context of f ends with
+// it: what the pool keeps for f goes by that.
+func (e *Engine) in(ctx context.Context, org uuid.UUID, f func(ctx context.Context, tx *postgres.Tx) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return e.db.InOrganization(ctx, org, f)
 }
 
 // Wake has the workers look for operations to run. It does not block.

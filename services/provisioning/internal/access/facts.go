@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,81 +18,125 @@ import (
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
-// Approved opens the grants of an approved request, or ends those that an
-// approved revoke request is about. Repeating it does nothing.
-func (e *Engine) Approved(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.ApprovalGranted) error {
-	r := m.GetRequest()
-	a := approved{join: r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN}
-	var err error
-	if a.request, err = uuid.Parse(r.GetId()); err != nil {
-		return fmt.Errorf("read request id: %w", err)
-	}
-	if a.user, err = uuid.Parse(r.GetBeneficiary().GetUserId()); err != nil {
-		return fmt.Errorf("read beneficiary: %w", err)
-	}
-	if r.GetUntil() != nil {
-		t := r.GetUntil().AsTime().Truncate(time.Microsecond)
-		a.until = &t
-	}
-	revoke := r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE
-	want := store.Want{Create: true, Stay: a.user}
-	for _, i := range r.GetItems() {
-		var it item
-		for into, text := range map[*uuid.UUID]string{&it.id: i.GetId(), &it.app: i.GetAppId(), &it.entitlement: i.GetEntitlementId()} {
-			if *into, err = uuid.Parse(text); err != nil {
-				return fmt.Errorf("read item of request %s: %w", a.request, err)
+// Approved opens the grants of approved requests, or ends those that approved
+// revoke requests are about, one request after the other, as if each were
+// handled by itself. Repeating it does nothing. An error that is one event's is
+// an inbox.Failed. ctx must end with the transaction.
+func (e *Engine) Approved(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+	requests := make([]*approved, len(events))
+	want := store.Want{Create: true}
+	for n, ev := range events {
+		a, err := readApproved(ev)
+		if err != nil {
+			return inbox.Failed(ev, err)
+		}
+		requests[n] = a
+		want.Stay = append(want.Stay, a.user)
+		for _, it := range a.items {
+			want.Keys = append(want.Keys, a.key(it))
+			want.Entitlements = append(want.Entitlements, it.entitlement)
+			if a.revoke {
+				want.Revoked = append(want.Revoked, it.id)
+			} else {
+				want.Granted = append(want.Granted, it.id)
 			}
 		}
-		a.items = append(a.items, it)
-		want.Keys = append(want.Keys, store.Key{User: a.user, App: it.app})
-		if revoke {
-			want.Revoked = append(want.Revoked, it.id)
-		} else {
-			want.Granted = append(want.Granted, it.id)
-		}
-		want.Entitlements = append(want.Entitlements, it.entitlement)
 	}
-
-	u := e.begin(tx, ev.OrganizationID, system())
+	if len(events) == 0 {
+		return nil
+	}
+	u := e.begin(tx, events[0].OrganizationID, system())
 	found, err := u.lock(ctx, want)
 	if err != nil {
 		return err
 	}
+	for n, a := range requests {
+		if err := u.approve(found, a); err != nil {
+			return inbox.Failed(events[n], err)
+		}
+	}
+	return u.save(ctx)
+}
+
+// approve takes in one approved request, and settles its seats: what comes
+// after it finds them as they would be had it been saved.
+func (u *unit) approve(found *store.Found, a *approved) error {
+	var seats []*store.Seat
+	u.step++
 	for _, it := range a.items {
-		s := found.Seat(store.Key{User: a.user, App: it.app})
+		s := found.Seat(a.key(it))
 		if s == nil || !s.Known() {
 			return inbox.NotYet("user %s or app %s", a.user, it.app)
 		}
 		if ent, ok := found.Entitlements[it.entitlement]; !ok || ent.AppID != it.app {
 			return inbox.NotYet("entitlement %s of app %s", it.entitlement, it.app)
 		}
+		if !slices.Contains(seats, s) {
+			seats = append(seats, s)
+		}
 		switch {
 		case found.Items[it.id]: // done already
-		case revoke:
+		case a.revoke:
 			u.revoke(s, a, it)
 		default:
 			u.open(s, a, it)
 		}
+		found.Items[it.id] = true
 	}
-	for _, s := range u.seats {
+	for _, s := range seats {
 		u.settle(s)
 	}
-	return u.save(ctx)
+	return nil
 }
 
 // approved is what an approved request says.
 type approved struct {
 	request, user uuid.UUID
-	join          bool
+	revoke, join  bool
 	until         *time.Time
 	items         []item
 }
 
 type item struct{ id, app, entitlement uuid.UUID }
 
+func (a *approved) key(it item) store.Key { return store.Key{User: a.user, App: it.app} }
+
+func readApproved(ev inbox.Event) (*approved, error) {
+	m, ok := ev.Message.(*eventv1.ApprovalGranted)
+	if !ok {
+		return nil, fmt.Errorf("event of type %s holds a %T", ev.Type, ev.Message)
+	}
+	r := m.GetRequest()
+	a := &approved{
+		revoke: r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE,
+		join:   r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN,
+	}
+	var err error
+	if a.request, err = uuid.Parse(r.GetId()); err != nil {
+		return nil, fmt.Errorf("read request id: %w", err)
+	}
+	if a.user, err = uuid.Parse(r.GetBeneficiary().GetUserId()); err != nil {
+		return nil, fmt.Errorf("read beneficiary: %w", err)
+	}
+	if r.GetUntil() != nil {
+		t := r.GetUntil().AsTime().Truncate(time.Microsecond)
+		a.until = &t
+	}
+	for _, i := range r.GetItems() {
+		var it item
+		for into, text := range map[*uuid.UUID]string{&it.id: i.GetId(), &it.app: i.GetAppId(), &it.entitlement: i.GetEntitlementId()} {
+			if *into, err = uuid.Parse(text); err != nil {
+				return nil, fmt.Errorf("read item of request %s: %w", a.request, err)
+			}
+		}
+		a.items = append(a.items, it)
+	}
+	return a, nil
+}
+
 // open opens a grant. If the person has left, or its end has come already, it
 // is over at once.
-func (u *unit) open(s *store.Seat, a approved, it item) {
+func (u *unit) open(s *store.Seat, a *approved, it item) {
 	g := &store.Grant{
 		ID: id.New(), UserID: s.User, AppID: s.Key.App, EntitlementID: it.entitlement, RequestID: a.request, ItemID: it.id,
 		Join: a.join, Tenure: s.Person.Tenure, State: lifecycle.Pending, Until: a.until, CreateTime: u.now, Version: 1, New: true,
@@ -123,7 +168,7 @@ func warning(from, until time.Time) time.Time {
 
 // revoke ends the grants of what a revoke request names. What is being taken
 // away already is waited for too.
-func (u *unit) revoke(s *store.Seat, a approved, it item) {
+func (u *unit) revoke(s *store.Seat, a *approved, it item) {
 	r := &store.Revocation{ItemID: it.id, RequestID: a.request, EntitlementID: it.entitlement, GrantIDs: []uuid.UUID{}, New: true}
 	for _, g := range s.Grants {
 		if g.EntitlementID != it.entitlement || g.State == lifecycle.Revoked {

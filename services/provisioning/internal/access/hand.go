@@ -31,7 +31,7 @@ func (p Person) actor() *eventv1.Actor {
 // FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN, metadata work_item.
 func (e *Engine) Resolve(ctx context.Context, by Person, ids []uuid.UUID, note string) ([]store.NamedItem, error) {
 	var resolved []store.NamedItem
-	err := e.db.InOrganization(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
+	err := e.in(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		resolved = nil
 		seen, err := store.ListItems(ctx, tx, store.ItemFilter{Organization: by.OrganizationID, IDs: ids, Admin: by.Admin, Limit: len(ids)})
 		if err != nil {
@@ -84,7 +84,7 @@ func (u *unit) resolve(s *store.Seat, i *store.WorkItem, by Person, note string)
 // NOT_FOUND: WORK_ITEM_NOT_FOUND. FAILED_PRECONDITION: WORK_ITEM_NOT_RETRYABLE.
 func (e *Engine) Retry(ctx context.Context, by Person, id uuid.UUID) (store.NamedItem, error) {
 	var item store.NamedItem
-	err := e.db.InOrganization(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
+	err := e.in(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if item, err = store.GetItem(ctx, tx, by.OrganizationID, id, by.Admin); err != nil {
 			return err
 		}

@@ -32,12 +32,21 @@ type unit struct {
 	actor *eventv1.Actor
 
 	seats  []*store.Seat
-	counts map[uuid.UUID]*store.Count
 	events []outbox.Event
+	// counts are what changes about checklists, for each of the steps that the
+	// unit has come through: each step says whether it opened or closed one.
+	counts map[uuid.UUID][]stepCount
+	step   int
 	// queued and timed say that workers, or the clock of end times, have
 	// something new.
 	queued, timed bool
 	more          *pgx.Batch
+}
+
+// stepCount is what one step of a unit changes about a checklist.
+type stepCount struct {
+	*store.Count
+	step int
 }
 
 // system is Gatehouse itself.
@@ -48,7 +57,7 @@ func system() *eventv1.Actor {
 func (e *Engine) begin(tx *postgres.Tx, org uuid.UUID, actor *eventv1.Actor) *unit {
 	return &unit{
 		e: e, tx: tx, org: org, now: clock.System{}.Now(), actor: actor,
-		counts: make(map[uuid.UUID]*store.Count), more: &pgx.Batch{},
+		counts: make(map[uuid.UUID][]stepCount), more: &pgx.Batch{},
 	}
 }
 
@@ -179,7 +188,7 @@ func (u *unit) learn(s *store.Seat, know lifecycle.Knowledge, externalID, userNa
 			about = append(about, requests(g)...)
 		}
 	}
-	slices.SortFunc(about, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(about, compareIDs)
 	about = slices.Compact(about)
 	c := u.context(s, a.Version+1, about...)
 	m := wire.Account(&store.NamedAccount{Account: *a, OrganizationID: u.org, User: who(s), AppID: s.Key.App, AppName: s.App.Name})
@@ -256,19 +265,21 @@ func (u *unit) settleOperation(s *store.Seat, out *lifecycle.Outcome) {
 		if out.Cancel {
 			o.State = "cancelled"
 		}
-		s.Finished, s.Operation = append(s.Finished, o), nil
-		o = nil
+		if !o.New { // or else it never was
+			s.Finished = append(s.Finished, o)
+		}
+		s.Operation, o = nil, nil
 	}
 	moved := o != nil && o.State != "running" && s.App.Mode == lifecycle.Automatic && o.IntegrationID != s.App.IntegrationID.UUID
 	switch {
 	case out.Enqueue && o == nil:
 		s.Operation = &store.Operation{
-			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: "queued", Plan: s.Steps(out.Plan), New: true,
+			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: "queued", Plan: s.Steps(out.Plan), AtOnce: true, New: true,
 		}
-		u.queued = true
 	case out.Enqueue, moved:
 		o.State, o.Plan, o.IntegrationID, o.Tries, o.Wait = "queued", s.Steps(out.Plan), s.App.IntegrationID.UUID, 0, 0
-		o.Changed, o.Again, u.queued = true, true, true
+		o.Changed, o.Again, o.AtOnce = true, true, out.Enqueue
+		u.queued = u.queued || moved
 	case out.Replan:
 		o.Plan, o.Changed = s.Steps(out.Plan), true
 	}
@@ -380,27 +391,30 @@ func (u *unit) leave(i *store.WorkItem, elsewhere bool) {
 	}
 }
 
+// count is what this step changes about a checklist.
 func (u *unit) count(id uuid.UUID) *store.Count {
-	c := u.counts[id]
-	if c == nil {
-		c = &store.Count{Checklist: store.Checklist{ID: id}}
-		u.counts[id] = c
+	steps := u.counts[id]
+	if n := len(steps); n > 0 && steps[n-1].step == u.step {
+		return steps[n-1].Count
 	}
+	c := &store.Count{Checklist: store.Checklist{ID: id}}
+	u.counts[id] = append(steps, stepCount{c, u.step})
 	return c
 }
 
 // save writes everything, in one round trip, or two where checklists are
 // concerned.
 func (u *unit) save(ctx context.Context) error {
+	u.takeUp(ctx)
 	b := u.more
-	order := slices.SortedFunc(maps.Keys(u.counts), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	order := slices.SortedFunc(maps.Keys(u.counts), compareIDs)
 	for _, id := range order {
-		u.counts[id].Queue(b, u.org, u.now)
-	}
-	for _, s := range u.seats {
-		if err := s.Save(b); err != nil {
-			return err
+		for _, c := range u.counts[id] {
+			c.Queue(b, u.org, u.now)
 		}
+	}
+	if err := store.Save(b, u.seats); err != nil {
+		return err
 	}
 	if len(order) == 0 {
 		if err := u.e.events.Queue(ctx, u.tx, b, u.events...); err != nil {
@@ -414,7 +428,9 @@ func (u *unit) save(ctx context.Context) error {
 	}
 	if len(order) > 0 {
 		for _, id := range order {
-			u.sayChecklist(u.counts[id])
+			for _, c := range u.counts[id] {
+				u.sayChecklist(c.Count)
+			}
 		}
 		if err := u.e.events.Add(ctx, u.tx, u.events...); err != nil {
 			return err
@@ -428,6 +444,8 @@ func (u *unit) save(ctx context.Context) error {
 	}
 	return nil
 }
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 
 func (u *unit) sayChecklist(c *store.Count) {
 	if !c.Opened && !c.Closed {

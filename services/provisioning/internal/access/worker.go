@@ -5,10 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime/debug"
-	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/connector"
@@ -26,8 +23,6 @@ const (
 	atOnce = 16
 	// grace is how long calls may still take when the service stops.
 	grace = 3 * time.Second
-	// recordFor is how long it is tried to write down how a run went.
-	recordFor = 15 * time.Second
 )
 
 // RunOperations runs operations until ctx ends, and then waits for those that
@@ -35,8 +30,14 @@ const (
 func (e *Engine) RunOperations(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	p := &pool{e: e, free: workers, busy: make(map[uuid.UUID]int)}
-	defer p.wait(stop)
+	start := func(j store.Job) {
+		go func() {
+			defer e.give(j.IntegrationID)
+			e.run(calls, j)
+		}()
+	}
+	e.pool.open(start)
+	defer e.pool.close(stop)
 
 	var reaped time.Time
 	for ctx.Err() == nil {
@@ -44,71 +45,19 @@ func (e *Engine) RunOperations(ctx context.Context) error {
 			reaped = time.Now()
 			e.reap(ctx)
 		}
-		if wait := p.claim(ctx, calls); wait > 0 && e.workers.sleep(ctx, wait) != nil {
+		if wait := e.claim(ctx, start); wait > 0 && e.workers.sleep(ctx, wait) != nil {
 			break
 		}
 	}
 	return nil
 }
 
-// pool is what a replica runs at the moment.
-type pool struct {
-	e  *Engine
-	wg sync.WaitGroup
-
-	// next is when an operation is due that waits for its time, as far as is
-	// known. Only the claiming goroutine has it.
-	next time.Time
-
-	mu   sync.Mutex
-	free int
-	busy map[uuid.UUID]int
-}
-
-// wait waits for the running ones, and hurries them after a while.
-func (p *pool) wait(stop context.CancelFunc) {
-	hurry := time.AfterFunc(grace, stop)
-	defer hurry.Stop()
-	p.wg.Wait()
-}
-
-func (p *pool) room() (free int, full []uuid.UUID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for id, n := range p.busy {
-		if n >= perIntegration {
-			full = append(full, id)
-		}
-	}
-	return p.free, full
-}
-
-func (p *pool) took(integration uuid.UUID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free--
-	p.busy[integration]++
-}
-
-// gave gives back what took took, and says whether something may have waited
-// for that.
-func (p *pool) gave(integration uuid.UUID) (waited bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	waited = p.free == 0 || p.busy[integration] == perIntegration
-	p.free++
-	if p.busy[integration]--; p.busy[integration] == 0 {
-		delete(p.busy, integration)
-	}
-	return waited
-}
-
 // claim claims operations and starts them. It returns for how long nothing
 // more is to be expected.
-func (p *pool) claim(ctx, calls context.Context) time.Duration {
-	e := p.e
+func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration {
+	p := e.pool
 	free, full := p.room()
-	if free == 0 {
+	if free <= 0 {
 		return e.timing.Poll
 	}
 	var jobs []store.Job
@@ -132,19 +81,13 @@ func (p *pool) claim(ctx, calls context.Context) time.Duration {
 		return e.timing.Poll
 	}
 	for _, j := range jobs {
-		p.took(j.IntegrationID)
-		p.wg.Go(func() {
-			defer func() {
-				if p.gave(j.IntegrationID) {
-					e.workers.Wake()
-				}
-			}()
-			e.run(calls, j)
-		})
+		p.take(j.IntegrationID)
+		start(j)
 	}
 	if len(jobs) == n {
 		return 0
 	}
+	p.caughtUp(full)
 	wait := e.timing.Poll
 	if until := time.Until(p.next); until > 0 {
 		wait = min(wait, until)
@@ -152,11 +95,17 @@ func (p *pool) claim(ctx, calls context.Context) time.Duration {
 	return wait
 }
 
-// run makes the calls of an operation and writes down how they went.
+// run makes the calls of an operation and writes down how they went. They end
+// well before its lease does. If there is no time left for that, or the service
+// stops, none is begun, and the operation is left to somebody else.
 func (e *Engine) run(ctx context.Context, j store.Job) {
-	limited, cancel := context.WithTimeout(ctx, e.timing.RunTimeout)
-	r := e.safeCall(limited, j)
-	cancel()
+	r := &report{stopped: true}
+	left := time.Until(j.Claimed.Add(e.timing.RunTimeout))
+	if left > e.timing.RunTimeout/2 && !e.pool.closed() {
+		limited, cancel := context.WithTimeout(ctx, left)
+		r = e.safeCall(limited, j)
+		cancel()
+	}
 	e.measure.tried(r.word())
 	e.record(context.WithoutCancel(ctx), j, r)
 }
@@ -295,58 +244,6 @@ func answer(err error) lifecycle.Answer {
 	}
 }
 
-// record writes down how a run went, with all that follows, once. It goes on
-// trying while the database is away; if it cannot, the outcome is in doubt and
-// the lease ends.
-func (e *Engine) record(ctx context.Context, j store.Job, r *report) {
-	ctx, cancel := context.WithTimeout(ctx, recordFor)
-	defer cancel()
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := e.recordOnce(ctx, j, r)
-		if err == nil {
-			return
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			e.log.Error("Could not record an operation", "operation_id", j.Operation, "error", err)
-			return
-		}
-	}
-}
-
-func (e *Engine) recordOnce(ctx context.Context, j store.Job, r *report) error {
-	return e.db.InOrganization(ctx, j.Organization, func(ctx context.Context, tx *postgres.Tx) error {
-		u := e.begin(tx, j.Organization, system())
-		found, err := u.lock(ctx, store.Want{Keys: []store.Key{j.Key}})
-		if err != nil {
-			return err
-		}
-		if len(found.Seats) == 0 {
-			return nil
-		}
-		s := found.Seats[0]
-		o := s.Operation
-		if o == nil || o.ID != j.Operation || o.State != "running" || o.Claim.UUID != j.Claim {
-			return nil // it was given to somebody else
-		}
-		u.report(s, o, r)
-		u.settle(s)
-		if o.State == "stuck" {
-			o.Wait = -1
-			if lifecycle.TakesAway(store.Changes(o.Plan)) {
-				o.Wait = e.timing.RetryRemoval
-			}
-		}
-		if r.after > 0 {
-			store.Pause(u.more, o.IntegrationID, r.after)
-		}
-		return u.save(ctx)
-	})
-}
-
 // report takes in how the operation's run went.
 func (u *unit) report(s *store.Seat, o *store.Operation, r *report) {
 	know := s.Account.Know.Learn(r.results, s.App.Left())
@@ -354,7 +251,7 @@ func (u *unit) report(s *store.Seat, o *store.Operation, r *report) {
 	o.Changed, o.Again = true, true
 	if r.stopped {
 		// Somebody else goes on at once.
-		o.State, o.Tries, o.Wait = "queued", o.Tries-1, 0
+		o.State, o.Tries, o.Wait, u.queued = "queued", o.Tries-1, 0, true
 		return
 	}
 	if r.err != nil {
@@ -372,26 +269,5 @@ func (u *unit) report(s *store.Seat, o *store.Operation, r *report) {
 		u.e.log.Error("Operation failed and needs a person", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
 	default:
 		o.State, o.Error = "done", ""
-	}
-}
-
-// reap takes over from who has died: what their calls did is in doubt.
-func (e *Engine) reap(ctx context.Context) {
-	var jobs []store.Job
-	err := e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		jobs, err = store.Abandoned(ctx, tx, 100)
-		return err
-	})
-	for _, j := range jobs {
-		if err != nil {
-			break
-		}
-		err = e.recordOnce(ctx, j, &report{
-			results: lifecycle.Lost(store.Changes(j.Plan)),
-			err:     connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it heard the app's answer"),
-		})
-	}
-	if err != nil && ctx.Err() == nil {
-		e.log.Warn("Could not take over operations", "error", err)
 	}
 }

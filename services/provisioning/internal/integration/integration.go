@@ -144,14 +144,14 @@ func (n *Integrations) retest(ctx context.Context, by authz.Caller, i *store.Int
 	}
 	i.Version++
 	return n.cfg.DB.InOrganization(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		if err := store.UpdateIntegration(ctx, tx, *i); err != nil {
-			return err
-		}
 		if i.State == "working" {
 			if err := store.RetryStuck(ctx, tx, i.ID); err != nil {
 				return err
 			}
 			tx.AfterCommit(n.cfg.Retry)
+		}
+		if err := store.UpdateIntegration(ctx, tx, *i); err != nil {
+			return err
 		}
 		return n.say(ctx, tx, by, *i, "updated")
 	})

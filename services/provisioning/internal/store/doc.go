@@ -3,7 +3,7 @@
 // A [Seat] is one person in one app with everything that is open about it.
 // [Lock] reads seats under their locks, in an order that is the same for
 // everybody, in one round trip however many they are; its callers change them
-// in memory, and [Seat.Save] writes what changed, again in one. Whatever
+// in memory, and [Save] writes what changed, again in one. Whatever
 // belongs to a seat is written in no other way, so nobody ever decides on what
 // another has just changed.
 //

@@ -15,9 +15,11 @@ import (
 // Job is an operation that was claimed, with all that its calls need.
 type Job struct {
 	Key
-	Organization  uuid.UUID
-	Operation     uuid.UUID
-	Claim         uuid.UUID
+	Organization uuid.UUID
+	Operation    uuid.UUID
+	Claim        uuid.UUID
+	// Claimed is when its lease began, or shortly before.
+	Claimed       time.Time
 	Tries         int
 	Plan          []Step
 	Person        Person
@@ -35,6 +37,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, n int, lease time.Duration, bus
 	if busy == nil {
 		busy = []uuid.UUID{}
 	}
+	claimed := time.Now()
 	// Every table is reached by key, whatever the planner believes of tables
 	// that were empty when it made its plan.
 	rows, err := tx.Query(ctx, `
@@ -61,7 +64,7 @@ func Claim(ctx context.Context, tx *postgres.Tx, n int, lease time.Duration, bus
 		return nil, fmt.Errorf("claim operations: %w", err)
 	}
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
-		var j Job
+		j := Job{Claimed: claimed}
 		var plan []byte
 		u := &j.Person
 		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan,
@@ -119,11 +122,12 @@ func Pause(b *pgx.Batch, integration uuid.UUID, d time.Duration) {
 		integration, d.Seconds())
 }
 
-// RetryStuck has the stuck operations of an integration tried again at once.
+// RetryStuck has the stuck operations of an integration tried again at once. It
+// comes before anything else that locks rows, and in the order of Lock.
 func RetryStuck(ctx context.Context, tx *postgres.Tx, integration uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
 		update operation set state = 'queued', tries = 0, not_before = statement_timestamp()
-		where integration_id = $1 and state = 'stuck'`, integration)
+		where id = any(array(select id from operation where integration_id = $1 and state = 'stuck' order by account_id for update))`, integration)
 	return wrap(err, "retry operations of integration %s", integration)
 }
 

@@ -1,0 +1,204 @@
+package access
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/connector"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+const (
+	// recordFor is how long it is tried to write down how a run went.
+	recordFor = 15 * time.Second
+	// groupFor is how much of that goes to writing it down with others: one
+	// seat that somebody has locked for long must not keep all the rest.
+	groupFor = 5 * time.Second
+)
+
+// finished is a run that is over and not written down.
+type finished struct {
+	job    store.Job
+	report *report
+	// turn tells who waits what to do.
+	turn chan turn
+}
+
+// turn is what becomes of a finished run that waited.
+type turn uint8
+
+const (
+	// lead: write down all that wait.
+	lead turn = iota
+	// written: nothing is left to do.
+	written
+	// alone: it could not be written down with others.
+	alone
+)
+
+// recorder brings together finished runs of one organization that wait to be
+// written down. One that finds nobody at work does not wait; those that finish
+// while it is at work are written down after it, by one of them, in one
+// transaction.
+type recorder struct {
+	write func(ctx context.Context, runs []*finished) error
+
+	mu sync.Mutex
+	// waiting are those that wait, for each organization that somebody is at
+	// work for.
+	waiting map[uuid.UUID][]*finished
+}
+
+func newRecorder(write func(context.Context, []*finished) error) *recorder {
+	return &recorder{write: write, waiting: make(map[uuid.UUID][]*finished)}
+}
+
+// record writes down how a run went, with others if there are any. It says no
+// if that failed.
+func (r *recorder) record(ctx context.Context, f *finished) bool {
+	f.turn = make(chan turn, 1)
+	org := f.job.Organization
+	r.mu.Lock()
+	others, working := r.waiting[org]
+	r.waiting[org] = append(others, f)
+	r.mu.Unlock()
+	if working {
+		if t := <-f.turn; t != lead {
+			return t == written
+		}
+	}
+	r.mu.Lock()
+	group := r.waiting[org]
+	r.waiting[org] = nil
+	r.mu.Unlock()
+
+	t := alone
+	// Whatever happens here, the others must not wait for ever.
+	defer func() {
+		for _, other := range group {
+			if other != f {
+				other.turn <- t
+			}
+		}
+		r.next(org)
+	}()
+	limited, cancel := context.WithTimeout(ctx, groupFor)
+	defer cancel()
+	if r.write(limited, group) == nil {
+		t = written
+	}
+	return t == written
+}
+
+// next gives the work to one of those that wait.
+func (r *recorder) next(org uuid.UUID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if waiting := r.waiting[org]; len(waiting) > 0 {
+		waiting[0].turn <- lead
+	} else {
+		delete(r.waiting, org)
+	}
+}
+
+// record writes down how a run went, with all that follows, once. It goes on
+// trying while the database is away; if it cannot, the outcome is in doubt and
+// the lease ends.
+func (e *Engine) record(ctx context.Context, j store.Job, r *report) {
+	ctx, cancel := context.WithTimeout(ctx, recordFor)
+	defer cancel()
+	f := &finished{job: j, report: r}
+	if e.records.record(ctx, f) {
+		return
+	}
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := e.recordAll(ctx, []*finished{f})
+		if err == nil {
+			return
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			e.log.Error("Could not record an operation", "operation_id", j.Operation, "error", err)
+			return
+		}
+	}
+}
+
+// recordAll writes down how runs of one organization went, in one transaction.
+func (e *Engine) recordAll(ctx context.Context, runs []*finished) error {
+	org := runs[0].job.Organization
+	return e.in(ctx, org, func(ctx context.Context, tx *postgres.Tx) error {
+		u := e.begin(tx, org, system())
+		var want store.Want
+		for _, f := range runs {
+			want.Keys = append(want.Keys, f.job.Key)
+		}
+		found, err := u.lock(ctx, want)
+		if err != nil {
+			return err
+		}
+		pauses := make(map[uuid.UUID]time.Duration)
+		for _, f := range runs {
+			s := found.Seat(f.job.Key)
+			if s == nil {
+				continue
+			}
+			o := s.Operation
+			if o == nil || o.ID != f.job.Operation || o.State != "running" || o.Claim.UUID != f.job.Claim {
+				continue // it was given to somebody else
+			}
+			u.finish(s, o, f.report)
+			if f.report.after > 0 {
+				pauses[o.IntegrationID] = max(pauses[o.IntegrationID], f.report.after)
+			}
+		}
+		// In one order, as everybody who locks more than one.
+		for _, id := range slices.SortedFunc(maps.Keys(pauses), compareIDs) {
+			store.Pause(u.more, id, pauses[id])
+		}
+		return u.save(ctx)
+	})
+}
+
+// finish takes in how an operation's run went, and settles its seat.
+func (u *unit) finish(s *store.Seat, o *store.Operation, r *report) {
+	u.report(s, o, r)
+	u.settle(s)
+	if o.State == "stuck" {
+		o.Wait = -1
+		if lifecycle.TakesAway(store.Changes(o.Plan)) {
+			o.Wait = u.e.timing.RetryRemoval
+		}
+	}
+}
+
+// reap takes over from who has died: what their calls did is in doubt.
+func (e *Engine) reap(ctx context.Context) {
+	var jobs []store.Job
+	err := e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		jobs, err = store.Abandoned(ctx, tx, 100)
+		return err
+	})
+	for _, j := range jobs {
+		if err != nil {
+			break
+		}
+		err = e.recordAll(ctx, []*finished{{job: j, report: &report{
+			results: lifecycle.Lost(store.Changes(j.Plan)),
+			err:     connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it heard the app's answer"),
+		}}})
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("Could not take over operations", "error", err)
+	}
+}

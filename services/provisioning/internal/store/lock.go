@@ -1,0 +1,307 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
+)
+
+// Want says what to lock and what to read with it.
+type Want struct {
+	Organization uuid.UUID
+	Keys         []Key
+	// Create makes the seats that are not there.
+	Create bool
+	// Stay keeps these users from being removed until the transaction ends.
+	Stay []uuid.UUID
+	// Granted and Revoked are request items: Found.Items has those of them
+	// that have a grant, or a revocation, already.
+	Granted, Revoked []uuid.UUID
+	// Entitlements are read besides those that the seats name.
+	Entitlements []uuid.UUID
+}
+
+// Found is what Lock read.
+type Found struct {
+	// Seats are those that there are, in the order of their locks.
+	Seats        []*Seat
+	Items        map[uuid.UUID]bool
+	Entitlements map[uuid.UUID]Entitlement
+
+	byKey map[Key]*Seat
+}
+
+// Seat returns one of the seats, nil if there is none.
+func (f *Found) Seat(k Key) *Seat { return f.byKey[k] }
+
+// entitlementColumns are read by scanEntitlements.
+const entitlementColumns = `id, app_id, name, kind, ref`
+
+// these is the first parameter, a list of ids, without the planner seeing how
+// many they are: it would make a new plan for every list that is shorter than
+// it thinks lists are, at several times the cost of the statement.
+const these = `(select $1::uuid[])`
+
+// Lock locks seats and reads them, in one round trip, two if something is left
+// over from grants that have gone. However many seats they are, the statements
+// are the same.
+//
+// Rows are locked users first, then seats, then their operations, each by the
+// id of user or seat, by everybody who locks more than one: so nobody waits for
+// somebody who waits for them. What belongs to a seat is read by statements
+// that begin when its lock is held, and so see what its last holder has
+// written.
+func Lock(ctx context.Context, tx *postgres.Tx, w Want) (*Found, error) {
+	f := &Found{Items: map[uuid.UUID]bool{}, Entitlements: map[uuid.UUID]Entitlement{}, byKey: make(map[Key]*Seat, len(w.Keys))}
+	seats := make(seatsByID, len(w.Keys))
+	for _, k := range w.Keys {
+		seats[k.ID()] = &Seat{Key: k, Organization: w.Organization, Entitlements: f.Entitlements}
+	}
+	b := &pgx.Batch{}
+	if len(w.Stay) > 0 {
+		b.Queue(`select 1 from user_copy where id = any(`+these+`::uuid[]) order by id for share`, distinct(w.Stay))
+	}
+	ids := slices.SortedFunc(maps.Keys(seats), compareIDs)
+	if len(ids) > 0 {
+		seats.queueLock(b, ids, w)
+		seats.queueLoad(b, ids)
+	}
+	had := func(rows pgx.Rows) error {
+		var item uuid.UUID
+		_, err := pgx.ForEachRow(rows, []any{&item}, func() error { f.Items[item] = true; return nil })
+		return err
+	}
+	if len(w.Granted) > 0 {
+		b.Queue(`select item_id from access_grant where item_id = any(`+these+`::uuid[])`, w.Granted).Query(had)
+	}
+	if len(w.Revoked) > 0 {
+		b.Queue(`select item_id from revocation where item_id = any(`+these+`::uuid[])`, w.Revoked).Query(had)
+	}
+	if len(w.Entitlements) > 0 {
+		b.Queue(readEntitlements, distinct(w.Entitlements)).
+			Query(func(rows pgx.Rows) error { return scanEntitlements(rows, f.Entitlements) })
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("lock seats: %w", err)
+	}
+	var missing []uuid.UUID
+	for _, id := range ids {
+		if s := seats[id]; s.Account.ID != uuid.Nil {
+			f.Seats = append(f.Seats, s)
+			f.byKey[s.Key] = s
+			missing = append(missing, s.missing()...)
+		}
+	}
+	if len(missing) > 0 {
+		rows, err := tx.Query(ctx, readEntitlements, distinct(missing))
+		if err == nil {
+			err = scanEntitlements(rows, f.Entitlements)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read entitlements of seats: %w", err)
+		}
+	}
+	return f, nil
+}
+
+const readEntitlements = `select ` + entitlementColumns + ` from entitlement_copy where id = any(` + these + `::uuid[])`
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
+
+// distinct returns the ids in order, each once.
+func distinct(ids []uuid.UUID) []uuid.UUID {
+	out := slices.Clone(ids)
+	slices.SortFunc(out, compareIDs)
+	return slices.Compact(out)
+}
+
+// seatsByID are seats by the id of their row.
+type seatsByID map[uuid.UUID]*Seat
+
+// queueLock queues what locks the seats, and makes those that are not there if
+// they are wanted.
+func (seats seatsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Want) {
+	if w.Create {
+		users, apps := seats.usersAndApps(ids)
+		b.Queue(`
+			insert into account (id, organization_id, user_id, app_id, state, unsure, held, doubt, external_id, user_name,
+			    app_version, seat_time, update_time, version)
+			select k.id, $4, k.user_id, k.app_id, 'absent', false, '{}', '{}', '', '',
+			    coalesce((select version from app_copy where id = k.app_id), 0), $5, $5, 1
+			from unnest(`+these+`, $2::uuid[], $3::uuid[]) as k (id, user_id, app_id) order by k.id
+			on conflict (id) do nothing`,
+			ids, users, apps, w.Organization, now())
+	}
+	b.Queue(`
+		select id, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time, version
+		from account where id = any(`+these+`::uuid[]) order by id for update`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var a Account
+				if err := scanAccount(rows, &a); err != nil {
+					return err
+				}
+				seats[a.ID].Account = a
+				return nil
+			})
+		})
+}
+
+func (seats seatsByID) usersAndApps(ids []uuid.UUID) (users, apps []uuid.UUID) {
+	users, apps = make([]uuid.UUID, len(ids)), make([]uuid.UUID, len(ids))
+	for i, id := range ids {
+		users[i], apps[i] = seats[id].User, seats[id].Key.App
+	}
+	return users, apps
+}
+
+// queueLoad queues what reads all that belongs to the seats.
+func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
+	users, apps := seats.usersAndApps(ids)
+	b.Queue(`
+		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.tenure,
+		    p.id, p.name, p.mode, p.integration_id, p.disable, p.admin_ids, p.version,
+		    coalesce(i.version, 0), coalesce(i.paused_until > statement_timestamp(), false)
+		from unnest(`+these+`, $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
+		    lateral (select * from user_copy u where u.id = k.user_id limit 1) u,
+		    lateral (select * from app_copy p where p.id = k.app_id limit 1) p
+		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
+		ids, users, apps).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var id uuid.UUID
+				var u Person
+				var p App
+				var mode string
+				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
+					&u.Removed, &u.Tenure, &p.ID, &p.Name, &mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.Version,
+					&p.IntegrationVersion, &p.Paused); err != nil {
+					return err
+				}
+				p.Mode = parse(modes, mode)
+				s := seats[id]
+				s.Person, s.App, s.found = u, p, true
+				return nil
+			})
+		})
+	b.Queue(`
+		select `+grantColumns+`, g.account_id, e.id, e.app_id, e.name, e.kind, e.ref
+		from access_grant g, lateral (select * from entitlement_copy e where e.id = g.entitlement_id limit 1) e
+		where g.account_id = any(`+these+`::uuid[]) and g.revoke_time is null order by g.id`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var seat uuid.UUID
+				var e Entitlement
+				g, err := scanGrant(rows, &seat, &e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref)
+				if err != nil {
+					return err
+				}
+				s := seats[seat]
+				s.Grants, s.Entitlements[e.ID] = append(s.Grants, &g), e
+				return nil
+			})
+		})
+	b.Queue(`
+		select account_id, item_id, request_id, entitlement_id, grant_ids
+		from revocation where account_id = any(`+these+`::uuid[]) and not done order by item_id`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var seat uuid.UUID
+				var r Revocation
+				if err := rows.Scan(&seat, &r.ItemID, &r.RequestID, &r.EntitlementID, &r.GrantIDs); err != nil {
+					return err
+				}
+				seats[seat].Revocations = append(seats[seat].Revocations, &r)
+				return nil
+			})
+		})
+	b.Queue(`
+		select `+itemColumns+`, w.account_id
+		from work_item w left join lateral (select kind from checklist c where c.id = w.checklist_id limit 1) c on true
+		where w.account_id = any(`+these+`::uuid[]) and w.state = 'open' order by w.id`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var seat uuid.UUID
+				i, err := scanItem(rows, &seat)
+				if err != nil {
+					return err
+				}
+				seats[seat].Items = append(seats[seat].Items, &i)
+				return nil
+			})
+		})
+	b.Queue(`
+		select account_id, id, integration_id, state, plan, tries, claim, error
+		from operation where account_id = any(`+these+`::uuid[]) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var seat uuid.UUID
+				var plan []byte
+				o := &Operation{}
+				err := rows.Scan(&seat, &o.ID, &o.IntegrationID, &o.State, &plan, &o.Tries, &o.Claim, &o.Error)
+				if err == nil {
+					seats[seat].Operation, err = o, json.Unmarshal(plan, &o.Plan)
+				}
+				return err
+			})
+		})
+}
+
+// eachRow calls f at every row.
+func eachRow(rows pgx.Rows, f func() error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// missing are the entitlements that the seat names and that were not read with
+// its grants: what was left over when its last grant had gone.
+func (s *Seat) missing() (out []uuid.UUID) {
+	add := func(e uuid.UUID) {
+		if _, ok := s.Entitlements[e]; !ok {
+			out = append(out, e)
+		}
+	}
+	for e := range s.Account.Know.Held {
+		add(e)
+	}
+	for e := range s.Account.Know.Doubt {
+		add(e)
+	}
+	for _, i := range s.Items {
+		for _, e := range i.EntitlementIDs {
+			add(e)
+		}
+	}
+	return out
+}
+
+func scanAccount(row pgx.Row, a *Account) error {
+	var state string
+	var held, doubt []uuid.UUID
+	if err := row.Scan(&a.ID, &state, &a.Know.Unsure, &held, &doubt, &a.ExternalID, &a.UserName, &a.AppVersion,
+		&a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		return err
+	}
+	a.Know.Account = parse(accountStates, state)
+	a.Know.Held, a.Know.Doubt = set(held), set(doubt)
+	return nil
+}
+
+func scanEntitlements(rows pgx.Rows, into map[uuid.UUID]Entitlement) error {
+	var e Entitlement
+	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref}, func() error { into[e.ID] = e; return nil })
+	return err
+}

@@ -1,0 +1,354 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// errStale says that a row of a seat was changed without the seat's lock.
+type errStale struct{ what string }
+
+func (e errStale) Error() string { return e.what + " was changed without the lock of its seat" }
+
+// Save queues what has changed about seats: one statement for each table that
+// rows were added to, and one for each in which some were changed. Each fails
+// unless it has touched exactly its rows.
+func Save(b *pgx.Batch, seats []*Seat) error {
+	var c changes
+	for _, s := range seats {
+		c.collect(s)
+	}
+	c.queueAccounts(b)
+	c.queueGrants(b)
+	c.queueRevocations(b)
+	c.queueItems(b)
+	return c.queueOperations(b)
+}
+
+// changes are the rows to be written, by table.
+type changes struct {
+	accounts                       []*Seat
+	grantsNew, grantsOld           []of[Grant]
+	revocationsNew, revocationsOld []of[Revocation]
+	itemsNew, itemsOld             []of[WorkItem]
+	operationsNew, operationsOld   []of[Operation]
+}
+
+// of is a row of a seat.
+type of[T any] struct {
+	row  *T
+	seat *Seat
+}
+
+func (c *changes) collect(s *Seat) {
+	if s.Account.Changed {
+		c.accounts = append(c.accounts, s)
+	}
+	for _, g := range s.Grants {
+		switch {
+		case g.New:
+			c.grantsNew = append(c.grantsNew, of[Grant]{g, s})
+		case g.Version != g.loaded || g.dueChanged():
+			c.grantsOld = append(c.grantsOld, of[Grant]{g, s})
+		}
+	}
+	for _, r := range s.Revocations {
+		switch {
+		case r.New:
+			c.revocationsNew = append(c.revocationsNew, of[Revocation]{r, s})
+		case r.Changed:
+			c.revocationsOld = append(c.revocationsOld, of[Revocation]{r, s})
+		}
+	}
+	for _, i := range s.Items {
+		switch {
+		case i.New:
+			c.itemsNew = append(c.itemsNew, of[WorkItem]{i, s})
+		case i.Version != i.loaded:
+			c.itemsOld = append(c.itemsOld, of[WorkItem]{i, s})
+		}
+	}
+	for _, o := range s.Finished {
+		c.operationsOld = append(c.operationsOld, of[Operation]{o, s})
+	}
+	switch o := s.Operation; {
+	case o == nil:
+	case o.New:
+		c.operationsNew = append(c.operationsNew, of[Operation]{o, s})
+	case o.Changed:
+		c.operationsOld = append(c.operationsOld, of[Operation]{o, s})
+	}
+}
+
+// queue queues a statement that is to touch as many rows as there are, if there
+// are any. columns give its parameters.
+func queue[R any](b *pgx.Batch, what string, rows []R, sql string, columns ...func([]R) any) {
+	if len(rows) == 0 {
+		return
+	}
+	args := make([]any, len(columns))
+	for i, c := range columns {
+		args[i] = c(rows)
+	}
+	b.Queue(sql, args...).Exec(func(tag pgconnTag) error {
+		if tag.RowsAffected() != int64(len(rows)) {
+			return errStale{what}
+		}
+		return nil
+	})
+}
+
+// column is one value of each row, as an array.
+func column[R, V any](value func(R) V) func([]R) any {
+	return func(rows []R) any {
+		out := make([]V, len(rows))
+		for i, r := range rows {
+			out[i] = value(r)
+		}
+		return out
+	}
+}
+
+// literal is a list of ids as the database reads it from text: arrays that differ
+// in length cannot stand in one array.
+func literal(ids []uuid.UUID) string {
+	var s strings.Builder
+	s.WriteByte('{')
+	for i, id := range ids {
+		if i > 0 {
+			s.WriteByte(',')
+		}
+		s.WriteString(id.String())
+	}
+	s.WriteByte('}')
+	return s.String()
+}
+
+func (c *changes) queueAccounts(b *pgx.Batch) {
+	queue(b, "account", c.accounts, `
+		update account a set state = v.state, unsure = v.unsure, held = v.held::uuid[], doubt = v.doubt::uuid[], external_id = v.external_id,
+		    user_name = v.user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
+		from unnest(`+these+`, $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+		    $10::timestamptz[], $11::timestamptz[])
+		    as v (id, version, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time)
+		where a.id = v.id and a.version = v.version`,
+		column(func(s *Seat) uuid.UUID { return s.Account.ID }),
+		column(func(s *Seat) int64 { return s.Account.Version }),
+		column(func(s *Seat) string { return format(accountStates, s.Account.Know.Account) }),
+		column(func(s *Seat) bool { return s.Account.Know.Unsure }),
+		column(func(s *Seat) string { return literal(ids(s.Account.Know.Held)) }),
+		column(func(s *Seat) string { return literal(ids(s.Account.Know.Doubt)) }),
+		column(func(s *Seat) string { return s.Account.ExternalID }),
+		column(func(s *Seat) string { return s.Account.UserName }),
+		column(func(s *Seat) int64 { return s.Account.AppVersion }),
+		column(func(s *Seat) *time.Time { return s.Account.CreateTime }),
+		column(func(s *Seat) time.Time { return s.Account.UpdateTime }),
+	)
+}
+
+func (c *changes) queueGrants(b *pgx.Batch) {
+	type grant = of[Grant]
+	queue(b, "grant", c.grantsOld, `
+		update access_grant g set state = v.state, due_time = v.due_time, activate_time = v.activate_time, end_time = v.end_time,
+		    revoke_time = v.revoke_time, end_reason = nullif(v.end_reason, ''), revoke_request_id = v.revoke_request_id, error = v.error,
+		    version = v.version
+		from unnest(`+these+`, $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+		    $8::timestamptz[], $9::text[], $10::uuid[], $11::text[])
+		    as v (id, loaded, version, state, due_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error)
+		where g.id = v.id and g.version = v.loaded`,
+		column(func(g grant) uuid.UUID { return g.row.ID }),
+		column(func(g grant) int64 { return g.row.loaded }),
+		column(func(g grant) int64 { return g.row.Version }),
+		column(func(g grant) string { return format(grantStates, g.row.State) }),
+		column(func(g grant) *time.Time { return g.row.Due }),
+		column(func(g grant) *time.Time { return g.row.ActivateTime }),
+		column(func(g grant) *time.Time { return g.row.EndTime }),
+		column(func(g grant) *time.Time { return g.row.RevokeTime }),
+		column(func(g grant) string { return g.row.End }),
+		column(func(g grant) uuid.NullUUID { return g.row.RevokeRequestID }),
+		column(func(g grant) string { return g.row.Error }),
+	)
+	queue(b, "grant", c.grantsNew, `
+		insert into access_grant (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, tenure, state,
+		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
+		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.tenure, v.state,
+		    v.until, v.due_time, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
+		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
+		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[],
+		    $18::text[], $19::uuid[], $20::text[], $21::bigint[])
+		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, tenure, state,
+		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)`,
+		column(func(g grant) uuid.UUID { return g.row.ID }),
+		column(func(g grant) uuid.UUID { return g.seat.Organization }),
+		column(func(g grant) uuid.UUID { return g.seat.Account.ID }),
+		column(func(g grant) uuid.UUID { return g.row.UserID }),
+		column(func(g grant) uuid.UUID { return g.row.AppID }),
+		column(func(g grant) uuid.UUID { return g.row.EntitlementID }),
+		column(func(g grant) uuid.UUID { return g.row.RequestID }),
+		column(func(g grant) uuid.UUID { return g.row.ItemID }),
+		column(func(g grant) bool { return g.row.Join }),
+		column(func(g grant) int32 { return g.row.Tenure }),
+		column(func(g grant) string { return format(grantStates, g.row.State) }),
+		column(func(g grant) *time.Time { return g.row.Until }),
+		column(func(g grant) *time.Time { return g.row.Due }),
+		column(func(g grant) time.Time { return g.row.CreateTime }),
+		column(func(g grant) *time.Time { return g.row.ActivateTime }),
+		column(func(g grant) *time.Time { return g.row.EndTime }),
+		column(func(g grant) *time.Time { return g.row.RevokeTime }),
+		column(func(g grant) string { return g.row.End }),
+		column(func(g grant) uuid.NullUUID { return g.row.RevokeRequestID }),
+		column(func(g grant) string { return g.row.Error }),
+		column(func(g grant) int64 { return g.row.Version }),
+	)
+}
+
+func (c *changes) queueRevocations(b *pgx.Batch) {
+	type revocation = of[Revocation]
+	queue(b, "revocation", c.revocationsOld, `
+		update revocation set done = true where item_id = any(`+these+`::uuid[]) and not done`,
+		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
+	)
+	queue(b, "revocation", c.revocationsNew, `
+		insert into revocation (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
+		select v.item_id, v.organization_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
+		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[])
+		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)`,
+		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
+		column(func(r revocation) uuid.UUID { return r.seat.Organization }),
+		column(func(r revocation) uuid.UUID { return r.row.RequestID }),
+		column(func(r revocation) uuid.UUID { return r.seat.Account.ID }),
+		column(func(r revocation) uuid.UUID { return r.seat.User }),
+		column(func(r revocation) uuid.UUID { return r.seat.Key.App }),
+		column(func(r revocation) uuid.UUID { return r.row.EntitlementID }),
+		column(func(r revocation) string { return literal(r.row.GrantIDs) }),
+		column(func(r revocation) bool { return r.row.Done }),
+	)
+}
+
+// queueItems changes open items before it adds new ones: of one that is closed
+// and its successor only one may be open.
+func (c *changes) queueItems(b *pgx.Batch) {
+	type item = of[WorkItem]
+	queue(b, "work item", c.itemsOld, `
+		update work_item w set state = v.state, entitlement_ids = v.entitlement_ids::uuid[], request_ids = v.request_ids::uuid[],
+		    checklist_id = v.checklist_id, error = v.error, resolver_id = v.resolver_id, resolver_name = v.resolver_name,
+		    resolver_email = v.resolver_email, note = v.note, resolve_time = v.resolve_time, version = v.version
+		from unnest(`+these+`, $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::uuid[], $10::text[],
+		    $11::text[], $12::text[], $13::timestamptz[])
+		    as v (id, loaded, version, state, entitlement_ids, request_ids, checklist_id, error, resolver_id, resolver_name, resolver_email, note, resolve_time)
+		where w.id = v.id and w.version = v.loaded and w.state = 'open'`,
+		column(func(i item) uuid.UUID { return i.row.ID }),
+		column(func(i item) int64 { return i.row.loaded }),
+		column(func(i item) int64 { return i.row.Version }),
+		column(func(i item) string { return i.row.State }),
+		column(func(i item) string { return literal(i.row.EntitlementIDs) }),
+		column(func(i item) string { return literal(i.row.RequestIDs) }),
+		column(func(i item) uuid.NullUUID { return i.row.ChecklistID }),
+		column(func(i item) string { return i.row.Error }),
+		column(func(i item) uuid.NullUUID { return i.row.ResolverID }),
+		column(func(i item) string { return i.row.ResolverName }),
+		column(func(i item) string { return i.row.ResolverEmail }),
+		column(func(i item) string { return i.row.Note }),
+		column(func(i item) *time.Time { return i.row.ResolveTime }),
+	)
+	queue(b, "work item", c.itemsNew, `
+		insert into work_item (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
+		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)
+		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
+		    v.checklist_id, v.error, v.resolver_id, v.resolver_name, v.resolver_email, v.note, v.create_time, v.resolve_time, v.version
+		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
+		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[])
+		    as v (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
+		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)`,
+		column(func(i item) uuid.UUID { return i.row.ID }),
+		column(func(i item) uuid.UUID { return i.seat.Organization }),
+		column(func(i item) uuid.UUID { return i.seat.Account.ID }),
+		column(func(i item) uuid.UUID { return i.row.UserID }),
+		column(func(i item) uuid.UUID { return i.row.AppID }),
+		column(func(i item) string { return format(itemKinds, i.row.Kind) }),
+		column(func(i item) string { return i.row.State }),
+		column(func(i item) string { return literal(i.row.EntitlementIDs) }),
+		column(func(i item) string { return literal(i.row.RequestIDs) }),
+		column(func(i item) uuid.NullUUID { return i.row.ChecklistID }),
+		column(func(i item) string { return i.row.Error }),
+		column(func(i item) uuid.NullUUID { return i.row.ResolverID }),
+		column(func(i item) string { return i.row.ResolverName }),
+		column(func(i item) string { return i.row.ResolverEmail }),
+		column(func(i item) string { return i.row.Note }),
+		column(func(i item) time.Time { return i.row.CreateTime }),
+		column(func(i item) *time.Time { return i.row.ResolveTime }),
+		column(func(i item) int64 { return i.row.Version }),
+	)
+}
+
+// queueOperations ends operations before it adds new ones, as a seat has one at
+// most.
+func (c *changes) queueOperations(b *pgx.Batch) error {
+	type operation = of[Operation]
+	plans := make(map[*Operation]string, len(c.operationsOld)+len(c.operationsNew))
+	for _, ops := range [][]operation{c.operationsOld, c.operationsNew} {
+		for _, o := range ops {
+			plan, err := json.Marshal(o.row.Plan)
+			if err != nil {
+				return fmt.Errorf("encode plan: %w", err)
+			}
+			plans[o.row] = string(plan)
+		}
+	}
+	lease := func(o operation) *float64 {
+		if o.row.Lease == 0 {
+			return nil
+		}
+		seconds := o.row.Lease.Seconds()
+		return &seconds
+	}
+	// A running one keeps its lease.
+	queue(b, "operation", c.operationsOld, `
+		update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
+		    not_before = case when not v.again then o.not_before when v.wait < 0 then 'infinity'
+		        else statement_timestamp() + make_interval(secs => v.wait) end,
+		    claim = v.claim,
+		    lease_until = case when v.state = 'running' then coalesce(statement_timestamp() + make_interval(secs => v.lease), o.lease_until) end,
+		    end_time = case when v.state in ('done', 'cancelled') then statement_timestamp() end
+		from unnest(`+these+`, $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::boolean[], $8::float8[], $9::uuid[], $10::float8[])
+		    as v (id, state, plan, tries, error, integration_id, again, wait, claim, lease)
+		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
+		column(func(o operation) uuid.UUID { return o.row.ID }),
+		column(func(o operation) string { return o.row.State }),
+		column(func(o operation) string { return plans[o.row] }),
+		column(func(o operation) int { return o.row.Tries }),
+		column(func(o operation) string { return o.row.Error }),
+		column(func(o operation) uuid.UUID { return o.row.IntegrationID }),
+		column(func(o operation) bool { return o.row.Again }),
+		column(func(o operation) float64 { return o.row.Wait.Seconds() }),
+		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
+		column(lease),
+	)
+	queue(b, "operation", c.operationsNew, `
+		insert into operation (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
+		    error, create_time)
+		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, statement_timestamp(),
+		    v.claim, statement_timestamp() + make_interval(secs => v.lease), v.error, statement_timestamp()
+		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[], $10::uuid[],
+		    $11::float8[], $12::text[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease, error)`,
+		column(func(o operation) uuid.UUID { return o.row.ID }),
+		column(func(o operation) uuid.UUID { return o.seat.Organization }),
+		column(func(o operation) uuid.UUID { return o.seat.Account.ID }),
+		column(func(o operation) uuid.UUID { return o.seat.User }),
+		column(func(o operation) uuid.UUID { return o.seat.Key.App }),
+		column(func(o operation) uuid.UUID { return o.row.IntegrationID }),
+		column(func(o operation) string { return o.row.State }),
+		column(func(o operation) string { return plans[o.row] }),
+		column(func(o operation) int { return o.row.Tries }),
+		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
+		column(lease),
+		column(func(o operation) string { return o.row.Error }),
+	)
+	return nil
+}
