@@ -23,7 +23,8 @@ import (
 )
 
 const (
-	people = 100
+	// people share the lives: each comes to hold some ten entitlements.
+	people = 300
 	// patience bounds one step of one life.
 	patience = 60 * time.Second
 )
