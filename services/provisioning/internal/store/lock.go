@@ -45,11 +45,6 @@ func (f *Found) Seat(k Key) *Seat { return f.byKey[k] }
 // entitlementColumns are read by scanEntitlements.
 const entitlementColumns = `id, app_id, name, kind, ref`
 
-// these is the first parameter, a list of ids, without the planner seeing how
-// many they are: it would make a new plan for every list that is shorter than
-// it thinks lists are, at several times the cost of the statement.
-const these = `(select $1::uuid[])`
-
 // Lock locks seats and reads them, in one round trip, two if something is left
 // over from grants that have gone. However many seats they are, the statements
 // are the same.
@@ -67,7 +62,7 @@ func Lock(ctx context.Context, tx *postgres.Tx, w Want) (*Found, error) {
 	}
 	b := &pgx.Batch{}
 	if len(w.Stay) > 0 {
-		b.Queue(`select 1 from user_copy where id = any(`+these+`::uuid[]) order by id for share`, distinct(w.Stay))
+		b.Queue(`select 1 from user_copy where id = any($1) order by id for share`, distinct(w.Stay))
 	}
 	ids := slices.SortedFunc(maps.Keys(seats), compareIDs)
 	if len(ids) > 0 {
@@ -80,10 +75,10 @@ func Lock(ctx context.Context, tx *postgres.Tx, w Want) (*Found, error) {
 		return err
 	}
 	if len(w.Granted) > 0 {
-		b.Queue(`select item_id from access_grant where item_id = any(`+these+`::uuid[])`, w.Granted).Query(had)
+		b.Queue(`select item_id from access_grant where item_id = any($1)`, w.Granted).Query(had)
 	}
 	if len(w.Revoked) > 0 {
-		b.Queue(`select item_id from revocation where item_id = any(`+these+`::uuid[])`, w.Revoked).Query(had)
+		b.Queue(`select item_id from revocation where item_id = any($1)`, w.Revoked).Query(had)
 	}
 	if len(w.Entitlements) > 0 {
 		b.Queue(readEntitlements, distinct(w.Entitlements)).
@@ -112,7 +107,7 @@ func Lock(ctx context.Context, tx *postgres.Tx, w Want) (*Found, error) {
 	return f, nil
 }
 
-const readEntitlements = `select ` + entitlementColumns + ` from entitlement_copy where id = any(` + these + `::uuid[])`
+const readEntitlements = `select ` + entitlementColumns + ` from entitlement_copy where id = any($1)`
 
 func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 
@@ -136,13 +131,13 @@ func (seats seatsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Want) {
 			    app_version, seat_time, update_time, version)
 			select k.id, $4, k.user_id, k.app_id, 'absent', false, '{}', '{}', '', '',
 			    coalesce((select version from app_copy where id = k.app_id), 0), $5, $5, 1
-			from unnest(`+these+`, $2::uuid[], $3::uuid[]) as k (id, user_id, app_id) order by k.id
+			from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id) order by k.id
 			on conflict (id) do nothing`,
 			ids, users, apps, w.Organization, now())
 	}
 	b.Queue(`
 		select id, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time, version
-		from account where id = any(`+these+`::uuid[]) order by id for update`, ids).
+		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var a Account
@@ -170,7 +165,7 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.tenure,
 		    p.id, p.name, p.mode, p.integration_id, p.disable, p.admin_ids, p.version,
 		    coalesce(i.version, 0), coalesce(i.paused_until > statement_timestamp(), false)
-		from unnest(`+these+`, $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
 		    lateral (select * from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (select * from app_copy p where p.id = k.app_id limit 1) p
 		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
@@ -195,7 +190,7 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 	b.Queue(`
 		select `+grantColumns+`, g.account_id, e.id, e.app_id, e.name, e.kind, e.ref
 		from access_grant g, lateral (select * from entitlement_copy e where e.id = g.entitlement_id limit 1) e
-		where g.account_id = any(`+these+`::uuid[]) and g.revoke_time is null order by g.id`, ids).
+		where g.account_id = any($1) and g.revoke_time is null order by g.id`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var seat uuid.UUID
@@ -211,7 +206,7 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 		})
 	b.Queue(`
 		select account_id, item_id, request_id, entitlement_id, grant_ids
-		from revocation where account_id = any(`+these+`::uuid[]) and not done order by item_id`, ids).
+		from revocation where account_id = any($1) and not done order by item_id`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var seat uuid.UUID
@@ -226,7 +221,7 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 	b.Queue(`
 		select `+itemColumns+`, w.account_id
 		from work_item w left join lateral (select kind from checklist c where c.id = w.checklist_id limit 1) c on true
-		where w.account_id = any(`+these+`::uuid[]) and w.state = 'open' order by w.id`, ids).
+		where w.account_id = any($1) and w.state = 'open' order by w.id`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var seat uuid.UUID
@@ -240,7 +235,7 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 		})
 	b.Queue(`
 		select account_id, id, integration_id, state, plan, tries, claim, error
-		from operation where account_id = any(`+these+`::uuid[]) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
+		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var seat uuid.UUID

@@ -133,7 +133,7 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
 		update account a set state = v.state, unsure = v.unsure, held = v.held::uuid[], doubt = v.doubt::uuid[], external_id = v.external_id,
 		    user_name = v.user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
-		from unnest(`+these+`, $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
 		    $10::timestamptz[], $11::timestamptz[])
 		    as v (id, version, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time)
 		where a.id = v.id and a.version = v.version`,
@@ -157,7 +157,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		update access_grant g set state = v.state, due_time = v.due_time, activate_time = v.activate_time, end_time = v.end_time,
 		    revoke_time = v.revoke_time, end_reason = nullif(v.end_reason, ''), revoke_request_id = v.revoke_request_id, error = v.error,
 		    version = v.version
-		from unnest(`+these+`, $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+		from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
 		    $8::timestamptz[], $9::text[], $10::uuid[], $11::text[])
 		    as v (id, loaded, version, state, due_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error)
 		where g.id = v.id and g.version = v.loaded`,
@@ -178,7 +178,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
 		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.tenure, v.state,
 		    v.until, v.due_time, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
-		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
 		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[],
 		    $18::text[], $19::uuid[], $20::text[], $21::bigint[])
 		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, tenure, state,
@@ -210,13 +210,13 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 func (c *changes) queueRevocations(b *pgx.Batch) {
 	type revocation = of[Revocation]
 	queue(b, "revocation", c.revocationsOld, `
-		update revocation set done = true where item_id = any(`+these+`::uuid[]) and not done`,
+		update revocation set done = true where item_id = any($1) and not done`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 	)
 	queue(b, "revocation", c.revocationsNew, `
 		insert into revocation (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
 		select v.item_id, v.organization_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
-		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[])
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[])
 		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 		column(func(r revocation) uuid.UUID { return r.seat.Organization }),
@@ -238,7 +238,7 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		update work_item w set state = v.state, entitlement_ids = v.entitlement_ids::uuid[], request_ids = v.request_ids::uuid[],
 		    checklist_id = v.checklist_id, error = v.error, resolver_id = v.resolver_id, resolver_name = v.resolver_name,
 		    resolver_email = v.resolver_email, note = v.note, resolve_time = v.resolve_time, version = v.version
-		from unnest(`+these+`, $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::uuid[], $10::text[],
+		from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::uuid[], $10::text[],
 		    $11::text[], $12::text[], $13::timestamptz[])
 		    as v (id, loaded, version, state, entitlement_ids, request_ids, checklist_id, error, resolver_id, resolver_name, resolver_email, note, resolve_time)
 		where w.id = v.id and w.version = v.loaded and w.state = 'open'`,
@@ -261,7 +261,7 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)
 		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
 		    v.checklist_id, v.error, v.resolver_id, v.resolver_name, v.resolver_email, v.note, v.create_time, v.resolve_time, v.version
-		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
 		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[])
 		    as v (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
 		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)`,
@@ -315,7 +315,7 @@ func (c *changes) queueOperations(b *pgx.Batch) error {
 		    claim = v.claim,
 		    lease_until = case when v.state = 'running' then coalesce(statement_timestamp() + make_interval(secs => v.lease), o.lease_until) end,
 		    end_time = case when v.state in ('done', 'cancelled') then statement_timestamp() end
-		from unnest(`+these+`, $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::boolean[], $8::float8[], $9::uuid[], $10::float8[])
+		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::boolean[], $8::float8[], $9::uuid[], $10::float8[])
 		    as v (id, state, plan, tries, error, integration_id, again, wait, claim, lease)
 		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
@@ -334,7 +334,7 @@ func (c *changes) queueOperations(b *pgx.Batch) error {
 		    error, create_time)
 		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, statement_timestamp(),
 		    v.claim, statement_timestamp() + make_interval(secs => v.lease), v.error, statement_timestamp()
-		from unnest(`+these+`, $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[], $10::uuid[],
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[], $10::uuid[],
 		    $11::float8[], $12::text[])
 		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease, error)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
