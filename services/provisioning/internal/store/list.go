@@ -72,6 +72,13 @@ func (f *filter) id(column string, id uuid.UUID) {
 	}
 }
 
+// page is a page of a table, in order. Names are joined to what it gives: joined
+// to the table, they could have all of it read before it is cut.
+func (f *filter) page(table, alias, order string, limit int) string {
+	f.args = append(f.args, limit)
+	return fmt.Sprintf(" from (select * from %s %s%s order by %s limit $%d) %s", table, alias, f.sql(), order, len(f.args), alias)
+}
+
 func (f *filter) sql() string { return " where " + strings.Join(f.where, " and ") }
 
 func list[T any](ctx context.Context, tx *postgres.Tx, what, sql string, args []any, scan func(pgx.CollectableRow) (T, error)) ([]T, error) {
@@ -106,11 +113,11 @@ func ListGrants(ctx context.Context, tx *postgres.Tx, want GrantFilter) ([]Named
 	if want.Before != uuid.Nil {
 		f.and("g.id < $%d", want.Before)
 	}
-	f.args = append(f.args, want.Limit)
+	page := f.page("access_grant", "g", "g.id desc", want.Limit)
 	return list(ctx, tx, "grants", `
-		select `+grantColumns+`, g.organization_id, u.id, u.display_name, u.email, p.name, e.name
-		from access_grant g join user_copy u on u.id = g.user_id join app_copy p on p.id = g.app_id join entitlement_copy e on e.id = g.entitlement_id`+
-		f.sql()+fmt.Sprintf(" order by g.id desc limit $%d", len(f.args)), f.args,
+		select `+grantColumns+`, g.organization_id, u.id, u.display_name, u.email, p.name, e.name`+page+`
+		join user_copy u on u.id = g.user_id join app_copy p on p.id = g.app_id join entitlement_copy e on e.id = g.entitlement_id
+		order by g.id desc`, f.args,
 		func(row pgx.CollectableRow) (n NamedGrant, err error) {
 			n.Grant, err = scanGrant(row, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementName)
 			return n, err
@@ -137,12 +144,12 @@ func ListAccounts(ctx context.Context, tx *postgres.Tx, want AccountFilter) ([]N
 		f.args = append(f.args, want.BeforeTime, want.Before)
 		f.where = append(f.where, fmt.Sprintf("(a.seat_time, a.id) < ($%d, $%d)", len(f.args)-1, len(f.args)))
 	}
-	f.args = append(f.args, want.Limit)
+	page := f.page("account", "a", "a.seat_time desc, a.id desc", want.Limit)
 	return list(ctx, tx, "accounts", `
 		select a.id, a.organization_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version, a.seat_time,
-		    u.id, u.display_name, u.email, p.name
-		from account a join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id`+
-		f.sql()+fmt.Sprintf(" order by a.seat_time desc, a.id desc limit $%d", len(f.args)), f.args,
+		    u.id, u.display_name, u.email, p.name`+page+`
+		join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id
+		order by a.seat_time desc, a.id desc`, f.args,
 		func(row pgx.CollectableRow) (n NamedAccount, err error) {
 			var state string
 			a := &n.Account
@@ -181,24 +188,28 @@ func ListItems(ctx context.Context, tx *postgres.Tx, want ItemFilter) ([]NamedIt
 	if want.Checklists != nil {
 		f.and("w.checklist_id = any($%d)", want.Checklists)
 	}
-	if want.State != "" {
+	switch want.State {
+	case "":
+	case "open": // named for the sake of its index
+		f.where = append(f.where, "w.state = 'open'")
+	default:
 		f.and("w.state = $%d", want.State)
 	}
 	if want.Kind != 0 {
 		f.and("w.kind = $%d", format(itemKinds, want.Kind))
 	}
 	if want.Admin != uuid.Nil {
-		f.and("p.admin_ids @> array[$%d::uuid]", want.Admin)
+		f.and("exists (select from app_copy p where p.id = w.app_id and p.admin_ids @> array[$%d::uuid])", want.Admin)
 	}
 	if want.After != uuid.Nil {
 		f.and("w.id > $%d", want.After)
 	}
-	f.args = append(f.args, want.Limit)
+	page := f.page("work_item", "w", "w.id", want.Limit)
 	return list(ctx, tx, "work items", `
 		select `+itemColumns+`, w.organization_id, u.id, u.display_name, u.email, p.name,
-		    array(select e.name from unnest(w.entitlement_ids) with ordinality as i (id, position) join entitlement_copy e on e.id = i.id order by i.position)
-		from work_item w join user_copy u on u.id = w.user_id join app_copy p on p.id = w.app_id left join checklist c on c.id = w.checklist_id`+
-		f.sql()+fmt.Sprintf(" order by w.id limit $%d", len(f.args)), f.args,
+		    array(select e.name from unnest(w.entitlement_ids) with ordinality as i (id, position) join entitlement_copy e on e.id = i.id order by i.position)`+page+`
+		join user_copy u on u.id = w.user_id join app_copy p on p.id = w.app_id left join checklist c on c.id = w.checklist_id
+		order by w.id`, f.args,
 		func(row pgx.CollectableRow) (n NamedItem, err error) {
 			n.WorkItem, err = scanItem(row, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementNames)
 			return n, err
@@ -243,11 +254,10 @@ func ListChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter) 
 		f.args = append(f.args, want.AfterTime, want.After)
 		f.where = append(f.where, fmt.Sprintf("(c.create_time, c.id) > ($%d, $%d)", len(f.args)-1, len(f.args)))
 	}
-	f.args = append(f.args, want.Limit)
+	page := f.page("checklist", "c", "c.create_time, c.id", want.Limit)
 	return list(ctx, tx, "checklists", `
-		select `+checklistColumns+`, c.organization_id, u.id, u.display_name, u.email
-		from checklist c join user_copy u on u.id = c.user_id`+
-		f.sql()+fmt.Sprintf(" order by c.create_time, c.id limit $%d", len(f.args)), f.args,
+		select `+checklistColumns+`, c.organization_id, u.id, u.display_name, u.email`+page+`
+		join user_copy u on u.id = c.user_id order by c.create_time, c.id`, f.args,
 		func(row pgx.CollectableRow) (n NamedChecklist, err error) {
 			n.Checklist, err = scanChecklist(row, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email)
 			return n, err
