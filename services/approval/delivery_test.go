@@ -217,15 +217,21 @@ func TestFactsOutOfOrder(t *testing.T) {
 	}
 }
 
-// A request that is heard of before the person it is for waits for them.
-func TestSubmittedBeforeTheBeneficiaryIsKnown(t *testing.T) {
-	t.Parallel()
-	w := start(t)
+// newcomer is eva, of whom nobody has heard yet.
+func (w *world) newcomer() *identityv1.User {
 	eva := &identityv1.User{
 		Id: id.New().String(), DisplayName: "eva", State: identityv1.UserState_USER_STATE_ACTIVE,
 		Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1, ManagerId: w.users["mia"].GetId(),
 	}
 	w.users["eva"] = eva
+	return eva
+}
+
+// A request that is heard of before the person it is for waits for them.
+func TestSubmittedBeforeTheBeneficiaryIsKnown(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	eva := w.newcomer()
 	w.flow(t, nil)
 	r := w.request("ann", "eva")
 	w.submit(t, r)
@@ -240,11 +246,7 @@ func TestSubmittedBeforeTheBeneficiaryIsKnown(t *testing.T) {
 func TestSubmittedTogether(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	eva := &identityv1.User{
-		Id: id.New().String(), DisplayName: "eva", State: identityv1.UserState_USER_STATE_ACTIVE,
-		Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1, ManagerId: w.users["mia"].GetId(),
-	}
-	w.users["eva"] = eva
+	eva := w.newcomer()
 	w.flow(t, nil)
 	w.handled(t)
 

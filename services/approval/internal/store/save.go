@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,15 +67,6 @@ type itsStep struct {
 type itsTask struct {
 	of *Record
 	*lifecycle.Task
-}
-
-// column makes one column of rows.
-func column[R, V any](rows []R, value func(R) V) []V {
-	out := make([]V, len(rows))
-	for i, r := range rows {
-		out[i] = value(r)
-	}
-	return out
 }
 
 // Save writes what has changed of records, and the events that tell of it. What
@@ -153,14 +143,14 @@ func queueApprovals(b *pgx.Batch, added, changed []*Record) error {
 		end         = func(r *Record) *time.Time { return orNever(r.EndTime) }
 	)
 	if n := added; len(n) > 0 {
-		b.Queue(insertApprovals, column(n, id), column(n, func(r *Record) uuid.UUID { return r.OrganizationID }), column(n, state), column(n, raw),
-			column(n, requester), column(n, beneficiary), column(n, func(r *Record) *string { return orNull(r.FlowID) }),
-			column(n, func(r *Record) int32 { return r.FlowVersion }), column(n, func(r *Record) bool { return r.Automatic }),
-			column(n, version), column(n, func(r *Record) time.Time { return r.CreateTime }), column(n, end))
+		b.Queue(insertApprovals, postgres.Column(n, id), postgres.Column(n, func(r *Record) uuid.UUID { return r.OrganizationID }), postgres.Column(n, state), postgres.Column(n, raw),
+			postgres.Column(n, requester), postgres.Column(n, beneficiary), postgres.Column(n, func(r *Record) *string { return orNull(r.FlowID) }),
+			postgres.Column(n, func(r *Record) int32 { return r.FlowVersion }), postgres.Column(n, func(r *Record) bool { return r.Automatic }),
+			postgres.Column(n, version), postgres.Column(n, func(r *Record) time.Time { return r.CreateTime }), postgres.Column(n, end))
 	}
 	if n := changed; len(n) > 0 {
-		b.Queue(updateApprovals, column(n, id), column(n, state), column(n, raw), column(n, requester), column(n, beneficiary),
-			column(n, version), column(n, end))
+		b.Queue(updateApprovals, postgres.Column(n, id), postgres.Column(n, state), postgres.Column(n, raw), postgres.Column(n, requester), postgres.Column(n, beneficiary),
+			postgres.Column(n, version), postgres.Column(n, end))
 	}
 	return nil
 }
@@ -177,17 +167,17 @@ func queueSteps(b *pgx.Batch, added, changed []itsStep) {
 		end      = func(s itsStep) *time.Time { return orNever(s.EndTime) }
 	)
 	if n := added; len(n) > 0 {
-		b.Queue(insertSteps, column(n, request), column(n, item), column(n, position),
-			column(n, func(s itsStep) uuid.UUID { return s.of.OrganizationID }), column(n, func(s itsStep) string { return s.AppID }),
-			column(n, func(s itsStep) *string { return orNull(s.FlowID) }), column(n, func(s itsStep) int32 { return s.FlowVersion }),
-			column(n, func(s itsStep) string { return s.Spec.Name }), column(n, func(s itsStep) string { return string(s.Spec.Reviewers) }),
-			column(n, func(s itsStep) string { return array(s.Spec.UserIDs) }), column(n, func(s itsStep) string { return array(s.Spec.GroupIDs) }),
-			column(n, func(s itsStep) string { return string(s.Spec.Need) }), column(n, func(s itsStep) int { return s.Spec.NeedCount }),
-			column(n, state), column(n, needed), column(n, vacant), column(n, opened), column(n, end))
+		b.Queue(insertSteps, postgres.Column(n, request), postgres.Column(n, item), postgres.Column(n, position),
+			postgres.Column(n, func(s itsStep) uuid.UUID { return s.of.OrganizationID }), postgres.Column(n, func(s itsStep) string { return s.AppID }),
+			postgres.Column(n, func(s itsStep) *string { return orNull(s.FlowID) }), postgres.Column(n, func(s itsStep) int32 { return s.FlowVersion }),
+			postgres.Column(n, func(s itsStep) string { return s.Spec.Name }), postgres.Column(n, func(s itsStep) string { return string(s.Spec.Reviewers) }),
+			postgres.Column(n, func(s itsStep) string { return postgres.IDs(s.Spec.UserIDs) }), postgres.Column(n, func(s itsStep) string { return postgres.IDs(s.Spec.GroupIDs) }),
+			postgres.Column(n, func(s itsStep) string { return string(s.Spec.Need) }), postgres.Column(n, func(s itsStep) int { return s.Spec.NeedCount }),
+			postgres.Column(n, state), postgres.Column(n, needed), postgres.Column(n, vacant), postgres.Column(n, opened), postgres.Column(n, end))
 	}
 	if n := changed; len(n) > 0 {
-		b.Queue(updateSteps, column(n, request), column(n, item), column(n, position), column(n, state), column(n, needed), column(n, vacant),
-			column(n, opened), column(n, end))
+		b.Queue(updateSteps, postgres.Column(n, request), postgres.Column(n, item), postgres.Column(n, position), postgres.Column(n, state), postgres.Column(n, needed), postgres.Column(n, vacant),
+			postgres.Column(n, opened), postgres.Column(n, end))
 	}
 }
 
@@ -203,22 +193,18 @@ func queueTasks(b *pgx.Batch, added, changed []itsTask) {
 		ender   = func(t itsTask) string { return t.EndedBy.Name }
 	)
 	if n := changed; len(n) > 0 {
-		b.Queue(updateTasks, column(n, id), column(n, state), column(n, comment), column(n, end), column(n, endedBy), column(n, ender))
+		b.Queue(updateTasks, postgres.Column(n, id), postgres.Column(n, state), postgres.Column(n, comment), postgres.Column(n, end), postgres.Column(n, endedBy), postgres.Column(n, ender))
 	}
 	if n := added; len(n) > 0 {
-		b.Queue(insertTasks, column(n, id), column(n, func(t itsTask) uuid.UUID { return t.of.OrganizationID }),
-			column(n, func(t itsTask) string { return t.of.RequestID }), column(n, func(t itsTask) string { return t.ItemID }),
-			column(n, func(t itsTask) int { return t.Position }), column(n, func(t itsTask) string { return t.Reviewer.ID }),
-			column(n, func(t itsTask) string { return t.Reviewer.Name }), column(n, func(t itsTask) string { return t.Reviewer.Email }),
-			column(n, func(t itsTask) *string { return orNull(t.of.Requester.ID) }), column(n, func(t itsTask) string { return t.of.Beneficiary.ID }),
-			column(n, state), column(n, func(t itsTask) string { return t.Substitution }), column(n, comment),
-			column(n, func(t itsTask) time.Time { return t.CreateTime }), column(n, end), column(n, endedBy), column(n, ender))
+		b.Queue(insertTasks, postgres.Column(n, id), postgres.Column(n, func(t itsTask) uuid.UUID { return t.of.OrganizationID }),
+			postgres.Column(n, func(t itsTask) string { return t.of.RequestID }), postgres.Column(n, func(t itsTask) string { return t.ItemID }),
+			postgres.Column(n, func(t itsTask) int { return t.Position }), postgres.Column(n, func(t itsTask) string { return t.Reviewer.ID }),
+			postgres.Column(n, func(t itsTask) string { return t.Reviewer.Name }), postgres.Column(n, func(t itsTask) string { return t.Reviewer.Email }),
+			postgres.Column(n, func(t itsTask) *string { return orNull(t.of.Requester.ID) }), postgres.Column(n, func(t itsTask) string { return t.of.Beneficiary.ID }),
+			postgres.Column(n, state), postgres.Column(n, func(t itsTask) string { return t.Substitution }), postgres.Column(n, comment),
+			postgres.Column(n, func(t itsTask) time.Time { return t.CreateTime }), postgres.Column(n, end), postgres.Column(n, endedBy), postgres.Column(n, ender))
 	}
 }
-
-// array is how the database writes a list of ids in a text: lists of several
-// lengths cannot be sent as one.
-func array(ids []string) string { return "{" + strings.Join(ids, ",") + "}" }
 
 func orNull(id string) *string {
 	if id == "" {

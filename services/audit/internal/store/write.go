@@ -1,7 +1,6 @@
 package store
 
 import (
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,7 +61,7 @@ func Write(tx *postgres.Tx, now time.Time, entries []Entry) {
 		events[i], organizations[i], users[i], apps[i] = id(e.EventID), id(e.OrganizationID), id(e.UserID), id(e.AppID)
 		aggregates[i], names[i], times[i] = e.Aggregate, e.Name, e.Time
 		actorKinds[i], actorIDs[i], actorNames[i] = e.ActorKind, e.ActorID, e.ActorName
-		requests[i], summaries[i], data[i] = array(e.RequestIDs), e.Summary, string(e.Data)
+		requests[i], summaries[i], data[i] = postgres.IDs(e.RequestIDs), e.Summary, string(e.Data)
 		for _, p := range e.Parties {
 			partyOf, parties, partiesOrganizations = append(partyOf, id(e.PartyOf)), append(parties, id(p)), append(partiesOrganizations, id(e.OrganizationID))
 		}
@@ -78,13 +77,3 @@ func ids(n int) pgtype.FlatArray[pgtype.UUID] { return make(pgtype.FlatArray[pgt
 
 // id is an id, or null for the nil id.
 func id(u uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: u, Valid: u != uuid.Nil} }
-
-// array is an array of ids in PostgreSQL's text form: an array of arrays that
-// differ in length cannot be sent.
-func array(ids []uuid.UUID) string {
-	texts := make([]string, len(ids))
-	for i, u := range ids {
-		texts[i] = u.String()
-	}
-	return "{" + strings.Join(texts, ",") + "}"
-}

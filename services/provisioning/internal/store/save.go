@@ -3,11 +3,12 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
 )
 
 // errStale says that a row of a seat was changed without the seat's lock.
@@ -105,28 +106,7 @@ func queue[R any](b *pgx.Batch, what string, rows []R, sql string, columns ...fu
 
 // column is one value of each row, as an array.
 func column[R, V any](value func(R) V) func([]R) any {
-	return func(rows []R) any {
-		out := make([]V, len(rows))
-		for i, r := range rows {
-			out[i] = value(r)
-		}
-		return out
-	}
-}
-
-// literal is a list of ids as the database reads it from text: arrays that differ
-// in length cannot stand in one array.
-func literal(ids []uuid.UUID) string {
-	var s strings.Builder
-	s.WriteByte('{')
-	for i, id := range ids {
-		if i > 0 {
-			s.WriteByte(',')
-		}
-		s.WriteString(id.String())
-	}
-	s.WriteByte('}')
-	return s.String()
+	return func(rows []R) any { return postgres.Column(rows, value) }
 }
 
 func (c *changes) queueAccounts(b *pgx.Batch) {
@@ -141,8 +121,8 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 		column(func(s *Seat) int64 { return s.Account.Version }),
 		column(func(s *Seat) string { return format(accountStates, s.Account.Know.Account) }),
 		column(func(s *Seat) bool { return s.Account.Know.Unsure }),
-		column(func(s *Seat) string { return literal(ids(s.Account.Know.Held)) }),
-		column(func(s *Seat) string { return literal(ids(s.Account.Know.Doubt)) }),
+		column(func(s *Seat) string { return postgres.IDs(ids(s.Account.Know.Held)) }),
+		column(func(s *Seat) string { return postgres.IDs(ids(s.Account.Know.Doubt)) }),
 		column(func(s *Seat) string { return s.Account.ExternalID }),
 		column(func(s *Seat) string { return s.Account.UserName }),
 		column(func(s *Seat) int64 { return s.Account.AppVersion }),
@@ -225,7 +205,7 @@ func (c *changes) queueRevocations(b *pgx.Batch) {
 		column(func(r revocation) uuid.UUID { return r.seat.User }),
 		column(func(r revocation) uuid.UUID { return r.seat.Key.App }),
 		column(func(r revocation) uuid.UUID { return r.row.EntitlementID }),
-		column(func(r revocation) string { return literal(r.row.GrantIDs) }),
+		column(func(r revocation) string { return postgres.IDs(r.row.GrantIDs) }),
 		column(func(r revocation) bool { return r.row.Done }),
 	)
 }
@@ -246,8 +226,8 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) int64 { return i.row.loaded }),
 		column(func(i item) int64 { return i.row.Version }),
 		column(func(i item) string { return i.row.State }),
-		column(func(i item) string { return literal(i.row.EntitlementIDs) }),
-		column(func(i item) string { return literal(i.row.RequestIDs) }),
+		column(func(i item) string { return postgres.IDs(i.row.EntitlementIDs) }),
+		column(func(i item) string { return postgres.IDs(i.row.RequestIDs) }),
 		column(func(i item) uuid.NullUUID { return i.row.ChecklistID }),
 		column(func(i item) string { return i.row.Error }),
 		column(func(i item) uuid.NullUUID { return i.row.ResolverID }),
@@ -272,8 +252,8 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) uuid.UUID { return i.row.AppID }),
 		column(func(i item) string { return format(itemKinds, i.row.Kind) }),
 		column(func(i item) string { return i.row.State }),
-		column(func(i item) string { return literal(i.row.EntitlementIDs) }),
-		column(func(i item) string { return literal(i.row.RequestIDs) }),
+		column(func(i item) string { return postgres.IDs(i.row.EntitlementIDs) }),
+		column(func(i item) string { return postgres.IDs(i.row.RequestIDs) }),
 		column(func(i item) uuid.NullUUID { return i.row.ChecklistID }),
 		column(func(i item) string { return i.row.Error }),
 		column(func(i item) uuid.NullUUID { return i.row.ResolverID }),
