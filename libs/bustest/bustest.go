@@ -44,7 +44,7 @@ type Server struct {
 // New starts a server. It stops when the test ends.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, cfg: busserver.Config{Dir: t.TempDir()}}
+	s := &Server{t: t, cfg: busserver.Config{Dir: t.TempDir(), Addr: FreeAddrs(t, 1)[0]}}
 	s.Restart()
 	t.Cleanup(s.Stop)
 	return s

@@ -337,7 +337,7 @@ func TestBusAway(t *testing.T) {
 	w := newWorld(t)
 	w.run()
 	w.add(1, 11)
-	eventually(t, "published before", func() bool { return w.count() == 10 })
+	eventually(t, "published before", func() bool { return w.count() == 10 && w.waiting() == 0 })
 	w.nats.Stop()
 	w.add(11, 211)
 	if n := w.waiting(); n != 200 {

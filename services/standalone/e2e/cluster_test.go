@@ -3,14 +3,13 @@ package e2e_test
 import (
 	"context"
 	"encoding/base64"
-	"net"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"gatehouse.dev/libs/busserver"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/pgtest"
 )
@@ -81,7 +80,7 @@ func databaseName(service string) string {
 
 func startCluster(t testing.TB, s stores) *cluster {
 	t.Helper()
-	ports := freePorts(t, 2*len(clusterNames))
+	ports := bustest.FreeAddrs(t, 2*len(clusterNames))
 	grpc, web := map[string]string{}, map[string]string{}
 	for i, n := range clusterNames {
 		grpc[n], web[n] = ports[2*i], ports[2*i+1]
@@ -116,24 +115,4 @@ func (c *cluster) stop(t testing.TB) {
 		wg.Go(func() { m.proc.stop(t) })
 	}
 	wg.Wait()
-}
-
-// freePorts gives loopback addresses that are free now.
-func freePorts(t testing.TB, n int) []string {
-	t.Helper()
-	var addrs []string
-	var held []net.Listener
-	for range n {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, l)
-		addrs = append(addrs, l.Addr().String())
-	}
-	for _, l := range held {
-		_ = l.Close()
-	}
-	slices.Sort(addrs)
-	return addrs
 }

@@ -29,6 +29,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/pgserver"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -277,7 +278,7 @@ type natsServer struct{ store }
 
 func newNATS(t testing.TB) *natsServer {
 	t.Helper()
-	return &natsServer{store{kind: "nats", dir: t.TempDir(), addr: freePorts(t, 1)[0]}}
+	return &natsServer{store{kind: "nats", dir: t.TempDir(), addr: bustest.FreeAddrs(t, 1)[0]}}
 }
 
 // postgresServer is a PostgreSQL and its keeper, the process that would start
