@@ -24,6 +24,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
@@ -69,11 +70,10 @@ func start(t *testing.T, away ...string) *world {
 	w.secrets["ghs_admin"] = w.admin
 	isAway := func(name string) bool { return strings.Contains(" "+strings.Join(away, " ")+" ", " "+name+" ") }
 	serve := func(name string, register func(*grpc.Server)) string {
-		lis := listen(t)
 		if isAway(name) {
-			lis.Close()
-			return lis.Addr().String()
+			return bustest.FreeAddrs(t, 1)[0] // where nobody comes to listen either
 		}
+		lis := listen(t)
 		w.serve(lis, register)
 		return lis.Addr().String()
 	}
