@@ -304,12 +304,12 @@ type outcome struct {
 func (c *Consumer) apply(ctx context.Context, batch []*delivery) (out outcome, err error) {
 	began := false
 	work := func(ctx context.Context, tx *postgres.Tx, scope uuid.UUID) error {
-		began = true
 		out = outcome{}
 		fresh, err := record(ctx, tx, batch)
 		if err != nil {
 			return err
 		}
+		began = true
 		out.fresh = fresh
 		return c.callHandlers(ctx, tx, scope, batch, fresh)
 	}
@@ -323,8 +323,8 @@ func (c *Consumer) apply(ctx context.Context, batch []*delivery) (out outcome, e
 		})
 	}
 	if err != nil && !began && errors.Is(err, context.DeadlineExceeded) {
-		// Not even a connection: that is no event's fault either.
-		err = errors.Join(err, errNoConnection)
+		// It did not come to any event's effect: that is no event's fault.
+		err = errors.Join(err, errNoAnswer)
 	}
 	return out, err
 }

@@ -56,12 +56,13 @@ func (f *failure) Error() string {
 }
 func (f *failure) Unwrap() error { return f.err }
 
-// errNoConnection marks an attempt that never reached the database.
-var errNoConnection = errors.New("no connection to the database")
+// errNoAnswer marks an attempt that the database did not answer in time, before
+// it came to any event.
+var errNoAnswer = errors.New("the database does not answer")
 
 // databaseAway says that err is the database's trouble and no event's.
 func databaseAway(err error) bool {
-	if apierr.HasReason(err, postgres.ReasonUnavailable) || errors.Is(err, errNoConnection) {
+	if apierr.HasReason(err, postgres.ReasonUnavailable) || errors.Is(err, errNoAnswer) {
 		return true
 	}
 	var pg *pgconn.PgError

@@ -602,6 +602,39 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
+// B-RUN-03: a database that is there and does not answer blames no event.
+func TestDatabaseStalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.HandleTimeout = 200 * time.Millisecond
+	w.on(nil)
+	w.run()
+	w.publishAll(1, 11)
+	w.wantOnce(10)
+	w.settled()
+	stalled, err := w.db.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stalled.Rollback(context.Background()) }()
+	if _, err := stalled.Exec(t.Context(), "lock table inbox in exclusive mode"); err != nil {
+		t.Fatal(err)
+	}
+	w.publishAll(11, 21)
+	stall := time.NewTimer(5 * w.cfg.HandleTimeout)
+	<-stall.C
+	if n := query[int](w, "select count(*) from inbox_attempt")[0]; n != 0 {
+		t.Errorf("%d events blamed", n)
+	}
+	if err := stalled.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.wantOnce(20)
+	if n := query[int](w, "select count(*) from parked_event")[0]; n != 0 {
+		t.Errorf("%d events parked", n)
+	}
+}
+
 func databaseName(t *testing.T, url string) string {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(url)
