@@ -244,7 +244,7 @@ func TestDenial(t *testing.T) {
 	}
 	_, err = w.approve(t, "per", of(t, asked.GetTasks(), "per"))
 	wantError(t, err, codes.FailedPrecondition, "TASK_ALREADY_DECIDED")
-	if m := metadata(err); m["state"] != "dropped" || m["decided_by"] != "pia" || m["decided_time"] == "" {
+	if m := metadata(err); m["state"] != "cancelled" || m["decided_by"] != "pia" || m["decided_time"] == "" {
 		t.Fatalf("told %v", m)
 	}
 }
@@ -418,7 +418,7 @@ func TestReviewerLeaves(t *testing.T) {
 
 	w.leave(t, "pia")
 	e = servicetest.Wait(t, w.Harness, func(e *eventv1.TaskReassigned) bool { return e.GetFrom().GetRequestId() == shared.GetId() })
-	if e.GetTo().GetReviewer().GetDisplayName() != "per" || e.GetFrom().GetState() != approvalv1.TaskState_TASK_STATE_DROPPED ||
+	if e.GetTo().GetReviewer().GetDisplayName() != "per" || e.GetFrom().GetState() != approvalv1.TaskState_TASK_STATE_CANCELLED ||
 		!strings.Contains(e.GetReason(), "who else was asked still can") {
 		t.Fatalf("per still decides: %v", e)
 	}

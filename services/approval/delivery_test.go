@@ -58,7 +58,7 @@ func TestCancel(t *testing.T) {
 	}
 	_, err := w.approve(t, "pia", of(t, asked.GetTasks(), "pia"))
 	wantError(t, err, codes.FailedPrecondition, "TASK_ALREADY_DECIDED")
-	if m := metadata(err); m["state"] != "dropped" || m["decided_by"] != "ann" {
+	if m := metadata(err); m["state"] != "cancelled" || m["decided_by"] != "ann" {
 		t.Fatalf("told %v", m)
 	}
 
@@ -221,7 +221,7 @@ func TestFactsOutOfOrder(t *testing.T) {
 func (w *world) newcomer() *identityv1.User {
 	eva := &identityv1.User{
 		Id: id.New().String(), DisplayName: "eva", State: identityv1.UserState_USER_STATE_ACTIVE,
-		Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1, ManagerId: w.users["mia"].GetId(),
+		Role: identityv1.Role_ROLE_MEMBER, Version: 1, JoinCount: 1, ManagerId: w.users["mia"].GetId(),
 	}
 	w.users["eva"] = eva
 	return eva
@@ -303,16 +303,16 @@ func TestSubmittedTogether(t *testing.T) {
 	}
 }
 
-// matched waits until a flow has matched somebody in a tenure.
-func (w *world) matched(t *testing.T, f *approvalv1.Flow, name string, tenure int32) *eventv1.FlowMatched {
+// matched waits until a flow has matched somebody in a join count.
+func (w *world) matched(t *testing.T, f *approvalv1.Flow, name string, joinCount int32) *eventv1.FlowMatched {
 	t.Helper()
 	return servicetest.Wait(t, w.Harness, func(e *eventv1.FlowMatched) bool {
-		return e.GetFlowId() == f.GetId() && e.GetUserId() == w.users[name].GetId() && e.GetTenure() == tenure
+		return e.GetFlowId() == f.GetId() && e.GetUserId() == w.users[name].GetId() && e.GetJoinCount() == joinCount
 	})
 }
 
 // B-USR-15, in part: whoever joins, or comes to match, gets what a join-flow
-// has for them, once in each tenure.
+// has for them, once in each join count.
 func TestJoinFlow(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -351,7 +351,7 @@ func TestJoinFlow(t *testing.T) {
 	w.join(t, "eva", "mia", identityv1.Role_ROLE_MEMBER)
 	move("eva", true)
 	w.matched(t, sales, "eva", 1)
-	late := &identityv1.User{Id: id.New().String(), DisplayName: "lea", State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1}
+	late := &identityv1.User{Id: id.New().String(), DisplayName: "lea", State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, JoinCount: 1}
 	w.users["lea"] = late
 	move("lea", true)
 	w.Publish(t, w.org, "user", "joined", w.id("lea"), &eventv1.UserJoined{User: late})
@@ -361,7 +361,7 @@ func TestJoinFlow(t *testing.T) {
 	move("ben", false)
 	move("ben", true)
 	back := w.users["eva"]
-	back.Version, back.Tenure, back.State = back.GetVersion()+1, 2, identityv1.UserState_USER_STATE_ACTIVE
+	back.Version, back.JoinCount, back.State = back.GetVersion()+1, 2, identityv1.UserState_USER_STATE_ACTIVE
 	w.Publish(t, w.org, "user", "joined", w.id("eva"), &eventv1.UserJoined{User: back})
 	w.matched(t, sales, "eva", 2)
 	// Everyone who is active, when a flow is switched on.

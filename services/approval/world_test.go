@@ -85,7 +85,7 @@ func (w *world) join(t testing.TB, name, manager string, role identityv1.Role) {
 	t.Helper()
 	u := &identityv1.User{
 		Id: id.New().String(), OrganizationId: w.org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
-		State: identityv1.UserState_USER_STATE_ACTIVE, Kind: identityv1.UserKind_USER_KIND_EMPLOYEE, Role: role, Version: 1, Tenure: 1,
+		State: identityv1.UserState_USER_STATE_ACTIVE, Kind: identityv1.UserKind_USER_KIND_EMPLOYEE, Role: role, Version: 1, JoinCount: 1,
 	}
 	if manager != "" {
 		u.ManagerId = w.users[manager].GetId()

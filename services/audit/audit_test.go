@@ -46,7 +46,8 @@ type ctx = context.Context
 
 // names are where the events are published, by type.
 var names = map[string]string{
-	"OrganizationCreated": "organization.created", "SourceCreated": "source.created", "SourceTokenRotated": "source.token_rotated",
+	"OrganizationCreated": "organization.created", "EnvironmentCreated": "environment.created", "EnvironmentUpdated": "environment.updated",
+	"SourceCreated": "source.created", "SourceTokenRotated": "source.token_rotated",
 	"RoleChanged": "role.changed", "ApiTokenCreated": "api_token.created", "ApiTokenRevoked": "api_token.revoked",
 	"UserJoined": "user.joined", "UserUpdated": "user.updated", "UserSuspended": "user.suspended", "UserRemoved": "user.removed",
 	"GroupCreated": "group.created", "GroupUpdated": "group.updated", "GroupRemoved": "group.removed",
@@ -56,10 +57,10 @@ var names = map[string]string{
 	"CommentAdded": "comment.added", "FlowCreated": "flow.created", "FlowUpdated": "flow.updated", "FlowMatched": "flow.matched",
 	"ApprovalRequested": "approval.requested", "ApprovalDecided": "approval.decided", "ApprovalGranted": "approval.granted",
 	"ApprovalDenied": "approval.denied", "ApprovalCancelled": "approval.cancelled", "TaskReassigned": "task.reassigned",
-	"GrantOpened": "grant.opened", "GrantActivated": "grant.activated", "GrantExpiring": "grant.expiring", "GrantEnded": "grant.ended",
+	"GrantCreated": "grant.created", "GrantActivated": "grant.activated", "GrantExpiring": "grant.expiring", "GrantEnded": "grant.ended",
 	"GrantRevoked": "grant.revoked", "GrantFailed": "grant.failed", "RevocationCompleted": "revocation.completed",
 	"AccountCreated": "account.created", "AccountRemoved": "account.removed",
-	"WorkItemOpened": "work_item.opened", "WorkItemResolved": "work_item.resolved", "WorkItemDropped": "work_item.dropped",
+	"WorkItemOpened": "work_item.opened", "WorkItemResolved": "work_item.resolved", "WorkItemCancelled": "work_item.cancelled",
 	"ChecklistOpened": "checklist.opened", "ChecklistClosed": "checklist.closed",
 	"IntegrationCreated": "integration.created", "IntegrationUpdated": "integration.updated",
 }
@@ -199,10 +200,10 @@ func TestHeardOutOfOrder(t *testing.T) {
 	now := time.Now()
 	w.at(t, now.Add(2*time.Second), w.org, "request", "closed", &eventv1.RequestClosed{Context: w.context(r), Request: r})
 	w.at(t, now.Add(time.Second), w.org, "approval", "granted", &eventv1.ApprovalGranted{Context: w.context(r), Request: r})
-	w.at(t, now.Add(time.Second), w.org, "grant", "opened", &eventv1.GrantOpened{Context: w.context(r)})
+	w.at(t, now.Add(time.Second), w.org, "grant", "created", &eventv1.GrantCreated{Context: w.context(r)})
 	w.at(t, now, w.org, "request", "submitted", &eventv1.RequestSubmitted{Context: w.context(r), Request: r})
 	w.handled(t)
-	want := []string{"request.submitted", "approval.granted", "grant.opened", "request.closed"}
+	want := []string{"request.submitted", "approval.granted", "grant.created", "request.closed"}
 	if got := events(trail(t, w.admin(t), r.GetId())); !slices.Equal(got, want) {
 		t.Errorf("trail %q", got)
 	}

@@ -60,7 +60,7 @@ func TestSignUp(t *testing.T) {
 	}
 	u := me.GetUser()
 	if u.GetRole() != identityv1.Role_ROLE_ADMIN || u.GetState() != identityv1.UserState_USER_STATE_ACTIVE ||
-		u.GetKind() != identityv1.UserKind_USER_KIND_EMPLOYEE || u.GetTenure() != 1 || u.GetUserName() != u.GetEmail() || u.GetSourceId() != "" {
+		u.GetKind() != identityv1.UserKind_USER_KIND_EMPLOYEE || u.GetJoinCount() != 1 || u.GetUserName() != u.GetEmail() || u.GetSourceId() != "" {
 		t.Errorf("first admin: %v", u)
 	}
 	// At first the user list shows that person alone, whoever else signed up.

@@ -85,7 +85,7 @@ func TestPeopleComeBySCIM(t *testing.T) {
 		Id: ned, OrganizationId: admin.organization.GetId(), SourceId: idp.source.GetId(), ExternalId: "ext-ned",
 		UserName: "ned@corp.example", DisplayName: "Ned Example", GivenName: "Ned", FamilyName: "Example", Email: "ned@corp.example",
 		Title: "Engineer", Department: "Engines", ManagerId: mia, State: active, Kind: identityv1.UserKind_USER_KIND_EMPLOYEE,
-		Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1,
+		Role: identityv1.Role_ROLE_MEMBER, Version: 1, JoinCount: 1,
 	}
 	if d := cmp.Diff(want, joined.GetUser(), protocmp.Transform(), protocmp.IgnoreFields(want, "create_time", "update_time")); d != "" {
 		t.Error(d)
@@ -317,7 +317,7 @@ func TestSwitchedOffAndOn(t *testing.T) {
 	refused(t, err, codes.NotFound, "USER_NOT_FOUND")
 	idp.must(t, http.StatusOK, "PATCH", at, patch("replace", "title", "Lead"))
 	idp.must(t, http.StatusOK, "PATCH", at, patch("replace", "active", true))
-	if u := admin.find(t, id); u.GetState() != active || u.GetTenure() != 1 {
+	if u := admin.find(t, id); u.GetState() != active || u.GetJoinCount() != 1 {
 		t.Errorf("user: %v", u)
 	}
 
@@ -425,11 +425,11 @@ func TestLeavingAndComingBack(t *testing.T) {
 		t.Fatalf("came back as %v, was %s", back["id"], id)
 	}
 	u := admin.find(t, id)
-	if u.GetTenure() != 2 || u.GetState() != active || u.GetRole() != identityv1.Role_ROLE_MEMBER || u.GetUserName() != "ned.new@corp.example" {
+	if u.GetJoinCount() != 2 || u.GetState() != active || u.GetRole() != identityv1.Role_ROLE_MEMBER || u.GetUserName() != "ned.new@corp.example" {
 		t.Errorf("came back: %v", u)
 	}
 	joined := servicetest.Wait(t, w.Harness, func(ev *eventv1.UserJoined) bool {
-		return ev.GetUser().GetId() == id && ev.GetUser().GetTenure() == 2
+		return ev.GetUser().GetId() == id && ev.GetUser().GetJoinCount() == 2
 	})
 	if joined.GetContext().GetVersion() != 4 {
 		t.Errorf("user.joined: %v", joined)
@@ -449,7 +449,7 @@ func TestLeavingAndComingBack(t *testing.T) {
 	if again := idp.create(t, "ned", "userName", "NED.new@corp.example", "externalId", nil, "active", false); again != id {
 		t.Errorf("came back as %s", again)
 	}
-	if u := admin.find(t, id); u.GetTenure() != 3 || u.GetState() != suspended {
+	if u := admin.find(t, id); u.GetJoinCount() != 3 || u.GetState() != suspended {
 		t.Errorf("came back: %v", u)
 	}
 	if d := cmp.Diff([]string{"joined 1", "updated 2 role", "removed 3", "joined 4", "removed 5", "suspended 6"}, w.story(t, id, 6)); d != "" {
@@ -644,8 +644,8 @@ func TestSCIMAtOnce(t *testing.T) {
 	if u := admin.find(t, bob); u.GetVersion() != 5 {
 		t.Errorf("bob after 4 changes: version %d", u.GetVersion())
 	}
-	if u := admin.find(t, ann); u.GetTenure() != 2 {
-		t.Errorf("ann came back %d times", u.GetTenure()-1)
+	if u := admin.find(t, ann); u.GetJoinCount() != 2 {
+		t.Errorf("ann came back %d times", u.GetJoinCount()-1)
 	}
 	got := w.memberEvents(t, staff, 9)
 	for i, line := range got[1:] {

@@ -49,7 +49,7 @@ func TestAutomatic(t *testing.T) {
 		t.Errorf("%d grants", len(got))
 	}
 	for _, g := range grants {
-		if n := said[*eventv1.GrantOpened](t, w, g.GetId()); n != 1 {
+		if n := said[*eventv1.GrantCreated](t, w, g.GetId()); n != 1 {
 			t.Errorf("opened said %d times", n)
 		}
 		if n := said[*eventv1.GrantActivated](t, w, g.GetId()); n != 1 {
@@ -82,7 +82,7 @@ func TestAutomatic(t *testing.T) {
 		}
 	}
 	for _, g := range w.becomes(t, r, revoked) {
-		if g.GetEnd() != provisioningv1.GrantEnd_GRANT_END_REQUESTED || g.GetRevokeRequestId() == "" || g.GetRevokeTime() == nil {
+		if g.GetEndReason() != provisioningv1.GrantEndReason_GRANT_END_REASON_REQUESTED || g.GetRevokeRequestId() == "" || g.GetRevokeTime() == nil {
 			t.Errorf("grant %v", g)
 		}
 	}
@@ -220,7 +220,7 @@ func TestLeaver(t *testing.T) {
 
 	remove := w.open(t, eve, done, provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT)
 	change := w.open(t, eve, secret, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET)
-	dropped := servicetest.Wait(t, w.Harness, func(m *eventv1.WorkItemDropped) bool { return m.GetWorkItem().GetAppId() == todo.GetId() })
+	dropped := servicetest.Wait(t, w.Harness, func(m *eventv1.WorkItemCancelled) bool { return m.GetWorkItem().GetAppId() == todo.GetId() })
 	if dropped.GetWorkItem().GetNote() != "the user has left" {
 		t.Errorf("dropped because %q", dropped.GetWorkItem().GetNote())
 	}
@@ -238,7 +238,7 @@ func TestLeaver(t *testing.T) {
 	}
 	w.resolve(t, remove, change)
 	for _, g := range w.becomes(t, r, revoked) {
-		if g.GetEnd() != provisioningv1.GrantEnd_GRANT_END_USER_REMOVED || said[*eventv1.GrantEnded](t, w, g.GetId()) != 1 || said[*eventv1.GrantRevoked](t, w, g.GetId()) != 1 {
+		if g.GetEndReason() != provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED || said[*eventv1.GrantEnded](t, w, g.GetId()) != 1 || said[*eventv1.GrantRevoked](t, w, g.GetId()) != 1 {
 			t.Errorf("grant %v", g)
 		}
 	}
@@ -248,7 +248,7 @@ func TestLeaver(t *testing.T) {
 
 	// What is approved for somebody who has left is over at once.
 	late := w.give(t, eve, ask{}, all[0])
-	if g := w.becomes(t, late, revoked)[0]; g.GetEnd() != provisioningv1.GrantEnd_GRANT_END_USER_REMOVED {
+	if g := w.becomes(t, late, revoked)[0]; g.GetEndReason() != provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED {
 		t.Errorf("grant %v", g)
 	}
 	if target.count("POST") != 1 {
@@ -256,7 +256,7 @@ func TestLeaver(t *testing.T) {
 	}
 
 	// Back again: a fresh onboarding.
-	eve.Version, eve.Tenure = 9, 2
+	eve.Version, eve.JoinCount = 9, 2
 	w.Publish(t, w.org, "user", "joined", uuid.MustParse(eve.GetId()), &eventv1.UserJoined{User: eve})
 	again := w.give(t, eve, ask{join: true}, all[0], all[1])
 	w.resolve(t, w.open(t, eve, done, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT))
@@ -273,7 +273,7 @@ func TestOutOfOrder(t *testing.T) {
 	w := start(t)
 	app := &requestv1.App{Id: id.New().String(), Name: "Late", Version: 2}
 	ent := &requestv1.Entitlement{Id: id.New().String(), AppId: app.GetId(), Name: "account", Kind: accountKind, Version: 1}
-	zoe := &identityv1.User{Id: id.New().String(), UserName: "zoe", DisplayName: "zoe", State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, Tenure: 1}
+	zoe := &identityv1.User{Id: id.New().String(), UserName: "zoe", DisplayName: "zoe", State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1}
 	r := w.give(t, zoe, ask{}, ent)
 	w.Publish(t, w.org, "entitlement", "created", uuid.MustParse(ent.GetId()), &eventv1.EntitlementCreated{Entitlement: ent})
 	w.Publish(t, w.org, "app", "updated", uuid.MustParse(app.GetId()), &eventv1.AppUpdated{App: app})
@@ -289,7 +289,7 @@ func TestOutOfOrder(t *testing.T) {
 	// Left and back, but the return is heard first: what was held before ends,
 	// and what comes late changes nothing.
 	back := proto.CloneOf(zoe)
-	back.Version, back.Tenure = 3, 2
+	back.Version, back.JoinCount = 3, 2
 	w.Publish(t, w.org, "user", "joined", uuid.MustParse(zoe.GetId()), &eventv1.UserJoined{User: back})
 	servicetest.Wait(t, w.Harness, func(m *eventv1.GrantEnded) bool { return m.GetGrant().GetRequestId() == r.GetId() })
 	w.leave(t, zoe)
@@ -318,14 +318,14 @@ func TestModeChange(t *testing.T) {
 	if lists := w.lists(t, kim, false); len(lists) != 0 {
 		t.Errorf("checklists %v", lists)
 	}
-	if items := w.itemsOf(t, kim); len(items) != 1 || items[0].GetState() != provisioningv1.WorkItemState_WORK_ITEM_STATE_DROPPED || items[0].GetNote() == "" {
+	if items := w.itemsOf(t, kim); len(items) != 1 || items[0].GetState() != provisioningv1.WorkItemState_WORK_ITEM_STATE_CANCELLED || items[0].GetNote() == "" {
 		t.Errorf("items %v", items)
 	}
 
 	// The app refuses; a person takes over by hand.
 	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusForbidden} })
 	r = w.give(t, lee, ask{join: true}, account)
-	w.open(t, lee, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_MEND)
+	w.open(t, lee, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION)
 	w.becomes(t, r, failed)
 	w.change(t, app, manual, "")
 	w.resolve(t, w.open(t, lee, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT))
@@ -364,7 +364,7 @@ func TestEndTime(t *testing.T) {
 	if warned.GetGrant().GetState() != active || warned.GetContext().GetUserId() != ann.GetId() {
 		t.Errorf("grant.expiring says %v", warned)
 	}
-	if g := w.becomes(t, short, revoked)[0]; g.GetEnd() != provisioningv1.GrantEnd_GRANT_END_EXPIRED || g.GetRevokeTime().AsTime().Before(g.GetUntil().AsTime()) {
+	if g := w.becomes(t, short, revoked)[0]; g.GetEndReason() != provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED || g.GetRevokeTime().AsTime().Before(g.GetUntil().AsTime()) {
 		t.Errorf("grant %v", g)
 	}
 	u := target.account(t, "ann")
@@ -437,7 +437,7 @@ func TestFailingApp(t *testing.T) {
 	})
 	bob := w.user(t, "bob")
 	r = w.give(t, bob, ask{join: true}, devs)
-	item := w.open(t, bob, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_MEND)
+	item := w.open(t, bob, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION)
 	if item.GetError() == "" || item.GetChecklistId() == "" || len(item.GetEntitlementNames()) != 1 || item.GetRequestIds()[0] != r.GetId() {
 		t.Errorf("item %v", item)
 	}
@@ -495,7 +495,7 @@ func TestRemovalNeverGivesUp(t *testing.T) {
 		return nil
 	})
 	w.leave(t, ann)
-	item := w.open(t, ann, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_MEND)
+	item := w.open(t, ann, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION)
 	if item.GetChecklistId() == "" || item.GetError() == "" {
 		t.Errorf("item %v", item)
 	}
@@ -625,7 +625,7 @@ func TestAllAtOnce(t *testing.T) {
 		users = append(users, w.user(t, fmt.Sprintf("user%02d", i)))
 	}
 	w.Handled(t, "provisioning")
-	late := &identityv1.User{Id: id.New().String(), UserName: "late", DisplayName: "late", State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, Tenure: 1}
+	late := &identityv1.User{Id: id.New().String(), UserName: "late", DisplayName: "late", State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1}
 	var all []*requestv1.Request
 	var waits, taken *requestv1.Request
 	for i, u := range users {
@@ -657,7 +657,7 @@ func TestAllAtOnce(t *testing.T) {
 	}
 	for _, r := range all {
 		for _, g := range w.becomes(t, r, active) {
-			if opened, activated := said[*eventv1.GrantOpened](t, w, g.GetId()), said[*eventv1.GrantActivated](t, w, g.GetId()); opened != 1 || activated != 1 {
+			if opened, activated := said[*eventv1.GrantCreated](t, w, g.GetId()), said[*eventv1.GrantActivated](t, w, g.GetId()); opened != 1 || activated != 1 {
 				t.Errorf("opened said %d times, activated %d times", opened, activated)
 			}
 		}

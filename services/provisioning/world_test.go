@@ -102,7 +102,7 @@ func (w *world) user(t testing.TB, name string) *identityv1.User {
 	t.Helper()
 	u := &identityv1.User{
 		Id: id.New().String(), OrganizationId: w.org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
-		State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, Tenure: 1,
+		State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, JoinCount: 1,
 	}
 	w.Publish(t, w.org, "user", "joined", uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
 	return u

@@ -57,7 +57,7 @@ func TestCreateApp(t *testing.T) {
 	in := &requestv1.CreateAppRequest{
 		Name: " Wiki ", Description: "pages", OwnerId: w.id("ann"), AdminIds: []string{w.id("zoe"), w.id("ada"), strings.ToUpper(w.id("zoe"))},
 		ApproverIds: []string{w.id("pia"), w.id("ann")}, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_NONE,
-		AccountEnding: requestv1.AccountEnding_ACCOUNT_ENDING_DISABLE,
+		DeprovisioningAction: requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE,
 	}
 	out, err := apps.CreateApp(t.Context(), in)
 	if err != nil {

@@ -72,14 +72,14 @@ func TestDeliveredTwice(t *testing.T) {
 		w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r),
 		{"work_item", "opened", item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}},
 		{"work_item", "resolved", item.GetId(), &eventv1.WorkItemResolved{Context: about(r), WorkItem: item}},
-		{"work_item", "dropped", item.GetId(), &eventv1.WorkItemDropped{Context: about(r), WorkItem: item}},
+		{"work_item", "cancelled", item.GetId(), &eventv1.WorkItemCancelled{Context: about(r), WorkItem: item}},
 	}, given...)
 	facts = append(facts, grantFact("expiring", next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))
 	w.twice(t, facts...)
 	w.wantState(t, r, fulfilled, itemFulfilled)
 	want := []string{
 		"request.submitted", "approval.requested", "approval.decided", "approval.granted", "work_item.opened", "work_item.resolved",
-		"work_item.dropped", "grant.opened", "grant.activated", "grant.expiring", "request.closed",
+		"work_item.cancelled", "grant.created", "grant.activated", "grant.expiring", "request.closed",
 	}
 	events := w.timeline(t, r)
 	slices.Sort(want)
@@ -217,7 +217,7 @@ func TestNeverInPlace(t *testing.T) {
 	w := start(t)
 	r := w.ask(t, "ann", w.grantOf("editor"))
 	g := grant(r, 0)
-	w.tell(t, grantFact("opened", g)) // before approval.granted: by its own time
+	w.tell(t, grantFact("created", g)) // before approval.granted: by its own time
 	w.tell(t, take(g)...)
 	w.tell(t, w.granted(r))
 	closed := w.closed(t, r)
@@ -302,9 +302,9 @@ func TestFlowMatched(t *testing.T) {
 	w.hold(t, "ben", w.grantOf("account"))
 	w.ask(t, "ben", w.grantOf("viewer"))
 	flow := id.New().String()
-	matched := func(user string, tenure int32, names ...string) fact {
+	matched := func(user string, joinCount int32, names ...string) fact {
 		return fact{"flow", "matched", flow, &eventv1.FlowMatched{
-			Context: &eventv1.Context{Actor: system, UserId: user}, FlowId: flow, FlowVersion: 2, FlowName: "Sales", UserId: user, Tenure: tenure,
+			Context: &eventv1.Context{Actor: system, UserId: user}, FlowId: flow, FlowVersion: 2, FlowName: "Sales", UserId: user, JoinCount: joinCount,
 			EntitlementIds: w.grantOf(names...).GetEntitlementIds(), Duration: durationpb.New(time.Hour),
 		}}
 	}

@@ -31,11 +31,11 @@ const (
 	cancelling = requestv1.RequestState_REQUEST_STATE_CANCELLING
 	cancelled  = requestv1.RequestState_REQUEST_STATE_CANCELLED
 
-	itemWaiting   = requestv1.ItemState_ITEM_STATE_WAITING
+	itemWaiting   = requestv1.ItemState_ITEM_STATE_PENDING
 	itemApproved  = requestv1.ItemState_ITEM_STATE_APPROVED
 	itemFulfilled = requestv1.ItemState_ITEM_STATE_FULFILLED
 	itemFailed    = requestv1.ItemState_ITEM_STATE_FAILED
-	itemDropped   = requestv1.ItemState_ITEM_STATE_DROPPED
+	itemDropped   = requestv1.ItemState_ITEM_STATE_CANCELLED
 )
 
 // in is a time from now, as the database keeps it.
@@ -82,7 +82,7 @@ func TestLifeOfARequest(t *testing.T) {
 	// An app that is away holds it up until somebody mends it.
 	g := grant(r, 1)
 	failed := next(g, 5)
-	w.tell(t, grantFact("opened", g), grantFact("failed", failed))
+	w.tell(t, grantFact("created", g), grantFact("failed", failed))
 	w.wantState(t, r, approved, itemFulfilled, itemFailed)
 	w.tell(t, grantFact("activated", next(failed, 2)))
 
@@ -95,8 +95,8 @@ func TestLifeOfARequest(t *testing.T) {
 		t.Errorf("closed as %v", got)
 	}
 	want := []string{
-		"request.submitted", "approval.requested", "approval.decided", "approval.granted", "grant.opened", "grant.activated",
-		"grant.opened", "grant.failed", "grant.activated", "request.closed",
+		"request.submitted", "approval.requested", "approval.decided", "approval.granted", "grant.created", "grant.activated",
+		"grant.created", "grant.failed", "grant.activated", "request.closed",
 	}
 	if events := w.timeline(t, r); !slices.Equal(events, want) {
 		t.Errorf("timeline %q", events)

@@ -174,7 +174,7 @@ func (w *world) joinTo(t testing.TB, org uuid.UUID, name string, role authzv1.Ca
 	t.Helper()
 	u := &identityv1.User{
 		Id: id.New().String(), OrganizationId: org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
-		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, Tenure: 1,
+		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
 	}
 	w.users[name], w.roles[name] = u, role
 	w.Publish(t, org, "user", "joined", uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
@@ -194,7 +194,7 @@ func (w *world) comeBack(t testing.TB, name string) {
 	t.Helper()
 	u := w.users[name]
 	u.Version++
-	u.Tenure++
+	u.JoinCount++
 	u.State = identityv1.UserState_USER_STATE_ACTIVE
 	w.say(t, "user", "joined", u.GetId(), &eventv1.UserJoined{User: u})
 }
@@ -394,7 +394,7 @@ func next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.
 	case provisioningv1.GrantState_GRANT_STATE_ACTIVE:
 		n.ActivateTime = timestamppb.Now()
 	case provisioningv1.GrantState_GRANT_STATE_REVOKING, provisioningv1.GrantState_GRANT_STATE_REVOKED:
-		n.End = provisioningv1.GrantEnd_GRANT_END_USER_REMOVED
+		n.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED
 	case provisioningv1.GrantState_GRANT_STATE_FAILED:
 		n.Error = "the app is away"
 	case provisioningv1.GrantState_GRANT_STATE_UNSPECIFIED, provisioningv1.GrantState_GRANT_STATE_PENDING:
@@ -406,8 +406,8 @@ func grantFact(name string, g *provisioningv1.Grant) fact {
 	c := &eventv1.Context{Actor: system, RequestIds: []string{g.GetRequestId()}, UserId: g.GetUser().GetUserId(), AppId: g.GetAppId(), Version: g.GetVersion()}
 	var m message
 	switch name {
-	case "opened":
-		m = &eventv1.GrantOpened{Context: c, Grant: g}
+	case "created":
+		m = &eventv1.GrantCreated{Context: c, Grant: g}
 	case "activated":
 		m = &eventv1.GrantActivated{Context: c, Grant: g}
 	case "expiring":
@@ -426,7 +426,7 @@ func grantFact(name string, g *provisioningv1.Grant) fact {
 func give(r *requestv1.Request, item int) (*provisioningv1.Grant, []fact) {
 	g := grant(r, item)
 	active := next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
-	return active, []fact{grantFact("opened", g), grantFact("activated", active)}
+	return active, []fact{grantFact("created", g), grantFact("activated", active)}
 }
 
 // take has provisioning take a grant away.

@@ -10,7 +10,7 @@ create table user_copy (
     manager_id      uuid,
     state           text not null constraint user_copy_state check (state in ('invited', 'active', 'suspended', 'removed')),
     role            text not null constraint user_copy_role check (role in ('admin', 'it_admin', 'risk_manager', 'member', 'external')),
-    tenure          integer not null,
+    join_count          integer not null,
     version         bigint not null,
     -- Risk managers see all and change nothing.
     can_decide      boolean not null generated always as (state = 'active' and role <> 'risk_manager') stored
@@ -90,13 +90,13 @@ comment on table flow_version is 'Every version of every flow, as JSON of gateho
 create table flow_match (
     flow_id         uuid not null constraint flow_match_flow references flow (id),
     user_id         uuid not null,
-    tenure          integer not null,
+    join_count          integer not null,
     organization_id uuid not null,
     flow_version    integer not null,
     create_time     timestamptz not null,
-    primary key (flow_id, user_id, tenure)
+    primary key (flow_id, user_id, join_count)
 );
-comment on table flow_match is 'Whom a join-flow has matched: once in each tenure.';
+comment on table flow_match is 'Whom a join-flow has matched: once in each join_count.';
 
 -- Approvals.
 
@@ -105,8 +105,8 @@ comment on table flow_match is 'Whom a join-flow has matched: once in each tenur
 create domain approval_state as text constraint approval_state check (value in ('open', 'granted', 'denied', 'cancelled'));
 create domain step_reviewers as text constraint step_reviewers check (value in ('manager', 'app_owner', 'app_approvers', 'app_admins', 'users', 'groups'));
 create domain step_need as text constraint step_need check (value in ('any', 'all', 'count'));
-create domain step_state as text constraint step_state check (value in ('waiting', 'open', 'approved', 'denied', 'dropped'));
-create domain task_state as text constraint task_state check (value in ('open', 'approved', 'denied', 'dropped', 'reassigned'));
+create domain step_state as text constraint step_state check (value in ('waiting', 'open', 'approved', 'denied', 'cancelled'));
+create domain task_state as text constraint task_state check (value in ('open', 'approved', 'denied', 'cancelled', 'reassigned'));
 
 create table approval (
     request_id      uuid primary key,
@@ -150,7 +150,7 @@ create table step (
     end_time        timestamptz,
     primary key (request_id, item_id, position),
     constraint step_vacant check (not vacant or state = 'open'),
-    constraint step_open check (open_time is not null or state = 'waiting' or state = 'dropped'),
+    constraint step_open check (open_time is not null or state = 'waiting' or state = 'cancelled'),
     constraint step_needed check (open_time is null or needed > 0),
     constraint step_end check ((state = 'waiting' or state = 'open') = (end_time is null))
 ) with (fillfactor = 80);

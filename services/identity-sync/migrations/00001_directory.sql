@@ -74,7 +74,7 @@ create table users (
     state            text not null,
     kind             text not null,
     role             text not null,
-    tenure           integer not null,
+    join_count           integer not null,
     joined           boolean not null,
     version          bigint not null,
     attributes       json not null default '{}',
@@ -83,7 +83,7 @@ create table users (
     constraint users_state check (state in ('active', 'suspended', 'removed')),
     constraint users_kind check (kind in ('employee', 'external')),
     constraint users_role check (role in ('admin', 'it_admin', 'risk_manager', 'member', 'external')),
-    constraint users_tenure check (tenure >= 1),
+    constraint users_tenure check (join_count >= 1),
     constraint users_version check (version >= 1),
     constraint users_active_joined check (state <> 'active' or joined),
     constraint users_user_name check (user_name <> ''),
@@ -94,8 +94,8 @@ comment on column users.source_id is 'The source that owns the person; null for 
 comment on column users.email_keys is 'All e-mail addresses in lower case, to find the person by.';
 comment on column users.manager_ref is 'The manager as the source names them, known here or not.';
 comment on column users.manager_id is 'The manager, once known here.';
-comment on column users.tenure is 'Counts how often the person has come.';
-comment on column users.joined is 'Whether user.joined was told in this tenure: not before the person is active.';
+comment on column users.join_count is 'Counts how often the person has come.';
+comment on column users.joined is 'Whether user.joined was told in this join_count: not before the person is active.';
 comment on column users.attributes is 'What the source says of the person, whole, as it said it.';
 
 -- By the name first, for the development sign-in, which does not know the

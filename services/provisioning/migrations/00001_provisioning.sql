@@ -12,8 +12,8 @@ create domain grant_end as text constraint grant_end check (value in ('requested
 create domain operation_state as text constraint operation_state check (value in ('queued', 'running', 'stuck', 'done', 'cancelled'));
 create domain checklist_kind as text constraint checklist_kind check (value in ('onboarding', 'offboarding'));
 create domain work_item_kind as text
-    constraint work_item_kind check (value in ('create_account', 'assign', 'unassign', 'remove_account', 'mend', 'change_secret'));
-create domain work_item_state as text constraint work_item_state check (value in ('open', 'resolved', 'dropped'));
+    constraint work_item_kind check (value in ('create_account', 'assign', 'unassign', 'remove_account', 'fix_operation', 'change_secret'));
+create domain work_item_state as text constraint work_item_state check (value in ('open', 'resolved', 'cancelled'));
 
 -- Copies of other services' facts have no foreign keys pointing at them: they
 -- come when they come, every use looks whether they are there, and a shared
@@ -30,7 +30,7 @@ create table user_copy (
     title           text not null,
     department      text not null,
     removed         boolean not null,
-    tenure          integer not null,
+    join_count          integer not null,
     version         bigint not null
 );
 comment on table user_copy is 'People, as identity-sync last said. A row with a higher version wins.';
@@ -124,7 +124,7 @@ create table access_grant (
     request_id        uuid not null,
     item_id           uuid not null,
     origin_join       boolean not null,
-    tenure            integer not null,
+    join_count            integer not null,
     state             grant_state not null,
     until             timestamptz,
     due_time          timestamptz,
@@ -200,16 +200,16 @@ create table checklist (
     organization_id uuid not null,
     user_id         uuid not null,
     kind            checklist_kind not null,
-    tenure          integer not null,
+    join_count          integer not null,
     open_count      integer not null constraint checklist_open_count check (open_count >= 0),
     item_count      integer not null,
     create_time     timestamptz not null,
     close_time      timestamptz,
     version         bigint not null,
-    constraint checklist_once unique (user_id, kind, tenure),
+    constraint checklist_once unique (user_id, kind, join_count),
     constraint checklist_closed check ((open_count = 0) = (close_time is not null))
 );
-comment on table checklist is 'The work items of one person who joined or left. id is made of user, kind and tenure, so that whoever opens the first item makes the same checklist.';
+comment on table checklist is 'The work items of one person who joined or left. id is made of user, kind and join_count, so that whoever opens the first item makes the same checklist.';
 create index checklist_open on checklist (organization_id, create_time, id) where close_time is null;
 create index checklist_by_organization on checklist (organization_id, create_time, id);
 

@@ -3,12 +3,12 @@
 -- Words are domains and not checks of the tables: the server reads a table's
 -- checks anew in every statement, and a domain's once in a session.
 create domain provisioning_support as text constraint provisioning_support check (value in ('unspecified', 'none', 'manual', 'automatic'));
-create domain account_ending as text constraint account_ending check (value in ('unspecified', 'remove', 'disable'));
+create domain deprovisioning_action as text constraint deprovisioning_action check (value in ('unspecified', 'remove', 'disable'));
 create domain entitlement_kind as text constraint entitlement_kind check (value in ('account', 'role', 'group', 'license'));
 create domain request_kind as text constraint request_kind check (value in ('grant', 'revoke'));
 create domain request_origin as text constraint request_origin check (value in ('user', 'join'));
 create domain request_state as text constraint request_state check (value in ('submitted', 'pending', 'approved', 'fulfilled', 'denied', 'cancelling', 'cancelled'));
-create domain item_state as text constraint item_state check (value in ('waiting', 'approved', 'fulfilled', 'failed', 'dropped'));
+create domain item_state as text constraint item_state check (value in ('pending', 'approved', 'fulfilled', 'failed', 'cancelled'));
 
 create table user_copy (
 	id uuid primary key,
@@ -16,7 +16,7 @@ create table user_copy (
 	display_name text not null,
 	email text not null,
 	state text not null,
-	tenure int not null,
+	join_count int not null,
 	version bigint not null
 );
 comment on table user_copy is 'People, as identity-sync last said.';
@@ -31,7 +31,7 @@ create table app (
 	approver_ids uuid[] not null,
 	provisioning provisioning_support not null,
 	integration_id uuid,
-	account_ending account_ending not null,
+	deprovisioning_action deprovisioning_action not null,
 	create_time timestamptz not null,
 	update_time timestamptz not null,
 	version bigint not null,
@@ -78,18 +78,18 @@ create table access_request (
 	client_request_id uuid,
 	fingerprint bytea,
 	join_flow_id uuid,
-	join_tenure int,
+	join_count int,
 	create_time timestamptz not null,
 	update_time timestamptz not null,
 	close_time timestamptz,
 	version bigint not null,
 	constraint access_request_origin_user check ((origin = 'user') = (requester_id is not null)),
-	constraint access_request_origin_join check (num_nonnulls(join_flow_id, join_tenure) = case when origin = 'join' then 2 else 0 end),
+	constraint access_request_origin_join check (num_nonnulls(join_flow_id, join_count) = case when origin = 'join' then 2 else 0 end),
 	constraint access_request_closed check ((close_time is not null) = (state = 'fulfilled' or state = 'denied' or state = 'cancelled')),
 	constraint access_request_revoke_is_permanent check (kind = 'grant' or until is null)
 ) with (fillfactor = 80);
 create unique index access_request_once on access_request (organization_id, requester_id, client_request_id) where client_request_id is not null;
-create unique index access_request_join_once on access_request (join_flow_id, beneficiary_id, join_tenure) where join_flow_id is not null;
+create unique index access_request_join_once on access_request (join_flow_id, beneficiary_id, join_count) where join_flow_id is not null;
 create index access_request_list on access_request (organization_id, id desc);
 create index access_request_open on access_request (organization_id, id desc) where close_time is null;
 create index access_request_requester on access_request (requester_id, id desc);
@@ -111,7 +111,7 @@ create table request_item (
 	provisioning provisioning_support not null,
 	state item_state not null,
 	open boolean not null,
-	constraint request_item_open check (open = (state <> 'fulfilled' and state <> 'dropped'))
+	constraint request_item_open check (open = (state <> 'fulfilled' and state <> 'cancelled'))
 ) with (fillfactor = 80);
 create index request_item_request on request_item (request_id, position);
 create index request_item_app on request_item (app_id, request_id);

@@ -179,9 +179,9 @@ func (l *lives) check(t testing.TB) {
 			t.Errorf("request %d: grants %s", n, brief(gs))
 		}
 		w.trail(t, r, "request.submitted", "approval.requested", "approval.decided", "approval.requested", "approval.decided",
-			"approval.granted", "grant.opened", "grant.activated", "request.closed")
+			"approval.granted", "grant.created", "grant.activated", "request.closed")
 		events := w.events(t, r)
-		for _, once := range []string{"request.submitted", "approval.granted", "grant.opened", "grant.activated", "request.closed"} {
+		for _, once := range []string{"request.submitted", "approval.granted", "grant.created", "grant.activated", "request.closed"} {
 			if got := count(events, once); got != 1 {
 				t.Errorf("request %d: %s %d times in the audit", n, once, got)
 			}

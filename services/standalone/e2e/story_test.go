@@ -108,7 +108,7 @@ func TestStory(t *testing.T) {
 		t.Error("taken away before its end")
 	}
 	until(t, "grant revoked", func() any { return w.grantOf(t, temporary) }, func(g any) bool {
-		return str(g, "state") == "GRANT_STATE_REVOKED" && str(g, "end") == "GRANT_END_EXPIRED"
+		return str(g, "state") == "GRANT_STATE_REVOKED" && str(g, "endReason") == "GRANT_END_REASON_EXPIRED"
 	})
 	if us := target.users(t, "ned@corp.example"); len(us) != 1 || us[0]["active"] != true {
 		t.Errorf("the account had to stay: %s", brief(us))
@@ -165,7 +165,7 @@ func TestStory(t *testing.T) {
 	for id, events := range map[string][]string{
 		temporary: {
 			"request.submitted", "approval.requested", "approval.decided", "approval.requested", "approval.decided", "approval.granted",
-			"grant.opened", "grant.activated", "request.closed", "grant.ended", "grant.revoked",
+			"grant.created", "grant.activated", "request.closed", "grant.ended", "grant.revoked",
 		},
 		denied:    {"request.submitted", "approval.requested", "approval.decided", "approval.denied", "request.closed"},
 		permanent: {"request.submitted", "grant.activated", "request.closed", "grant.ended", "grant.revoked"},

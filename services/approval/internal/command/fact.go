@@ -66,7 +66,7 @@ func (d *Desk) follow(ctx context.Context, tx *postgres.Tx, organizationID uuid.
 	}
 	matches := make([]store.Match, 0, len(impact.Joins))
 	for _, f := range impact.Joins {
-		matches = append(matches, store.Match{Flow: f, UserID: impact.Person.ID, Tenure: impact.Person.Tenure})
+		matches = append(matches, store.Match{Flow: f, UserID: impact.Person.ID, JoinCount: impact.Person.JoinCount})
 	}
 	return d.join(ctx, tx, organizationID, matches)
 }

@@ -202,7 +202,7 @@ func (d *Desk) join(ctx context.Context, tx *postgres.Tx, organizationID uuid.UU
 	slices.SortFunc(added, func(a, b store.Match) int { return compare(a.Flow, b.Flow) })
 	events := make([]event, 0, len(added))
 	for _, m := range added {
-		events = append(events, wire.FlowMatched(organizationID, m.Flow, m.UserID, m.Tenure, now))
+		events = append(events, wire.FlowMatched(organizationID, m.Flow, m.UserID, m.JoinCount, now))
 	}
 	return d.Store.Say(ctx, tx, events...)
 }

@@ -196,7 +196,7 @@ func (d *Desk) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 			var matches []store.Match
 			for _, c := range found {
 				if rules.Joins(c.Member) {
-					matches = append(matches, store.Match{Flow: flow, UserID: c.ID, Tenure: c.Tenure})
+					matches = append(matches, store.Match{Flow: flow, UserID: c.ID, JoinCount: c.JoinCount})
 				}
 			}
 			if err := d.join(ctx, tx, f.OrganizationID, matches); err != nil {

@@ -27,7 +27,7 @@ const (
 	StepOpen     StepState = "open"
 	StepApproved StepState = "approved"
 	StepDenied   StepState = "denied"
-	StepDropped  StepState = "dropped"
+	StepDropped  StepState = "cancelled"
 )
 
 // TaskState is where a task stands.
@@ -38,7 +38,7 @@ const (
 	TaskOpen       TaskState = "open"
 	TaskApproved   TaskState = "approved"
 	TaskDenied     TaskState = "denied"
-	TaskDropped    TaskState = "dropped"
+	TaskDropped    TaskState = "cancelled"
 	TaskReassigned TaskState = "reassigned"
 )
 

@@ -49,14 +49,14 @@ func (s *Store) PutUser(ctx context.Context, tx *postgres.Tx, organizationID uui
 	b := &pgx.Batch{}
 	b.Queue(lockForJoins, lockJoins, organizationID.String(), lockPerson, u.GetId())
 	b.Queue(`
-insert into user_copy as c (id, organization_id, display_name, email, manager_id, state, role, tenure, version)
+insert into user_copy as c (id, organization_id, display_name, email, manager_id, state, role, join_count, version)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (id) do update set display_name = excluded.display_name, email = excluded.email, manager_id = excluded.manager_id,
-    state = excluded.state, role = excluded.role, tenure = excluded.tenure, version = excluded.version
+    state = excluded.state, role = excluded.role, join_count = excluded.join_count, version = excluded.version
 where c.version < excluded.version and c.organization_id = excluded.organization_id
 returning true`,
 		u.GetId(), organizationID, u.GetDisplayName(), u.GetEmail(), orNull(u.GetManagerId()), state, wire.Role(u.GetRole()),
-		u.GetTenure(), version).Query(one(&changed))
+		u.GetJoinCount(), version).Query(one(&changed))
 	b.Queue(`
 select `+hasVacant+` or exists (
     select from task t join user_copy u on u.id = t.reviewer_id where t.reviewer_id = $2 and t.state = 'open' and not u.can_decide)`,
@@ -171,15 +171,15 @@ type joinSearch struct {
 // queueJoins reads a person and the join-flows that have not matched them.
 func queueJoins(b *pgx.Batch, organizationID uuid.UUID, userID string, out *Impact) *joinSearch {
 	search := &joinSearch{groups: make(map[string][]string, 1)}
-	b.Queue(`select id, state = 'active', tenure from user_copy where id = $1`, userID).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&out.Person.ID, &out.Person.Active, &out.Person.Tenure}, func() error { return nil })
+	b.Queue(`select id, state = 'active', join_count from user_copy where id = $1`, userID).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&out.Person.ID, &out.Person.Active, &out.Person.JoinCount}, func() error { return nil })
 		return err
 	})
 	queueGroups(b, search.groups, userID)
 	b.Queue(`
 select f.id, f.version from flow f
 where f.organization_id = $1 and f.trigger = 'join' and f.enabled and not exists (
-    select from flow_match x join user_copy u on u.id = x.user_id and u.tenure = x.tenure where x.flow_id = f.id and x.user_id = $2)`,
+    select from flow_match x join user_copy u on u.id = x.user_id and u.join_count = x.join_count where x.flow_id = f.id and x.user_id = $2)`,
 		organizationID, userID).Query(func(rows pgx.Rows) (err error) {
 		search.unmatched, err = pgx.CollectRows(rows, scanFlowKey)
 		return err

@@ -293,26 +293,26 @@ select id, organization_id, version from flow where matched_version < version or
 // Candidate is a person whom a join-flow may match.
 type Candidate struct {
 	lifecycle.Member
-	Tenure int32
+	JoinCount int32
 }
 
 // Candidates returns up to limit active people by id, after the one given, whom
-// the flow has not matched in their present tenure.
+// the flow has not matched in their present join count.
 func (s *Store) Candidates(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, flowID, after string, limit int) ([]Candidate, error) {
 	rows, err := tx.Query(ctx, `
 select u.id, true, array(
            select m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
-           where m.user_id = u.id and m.present and (g.removed_version is null or g.removed_version < m.version)), u.tenure
+           where m.user_id = u.id and m.present and (g.removed_version is null or g.removed_version < m.version)), u.join_count
 from user_copy u
 where u.organization_id = $1 and u.state = 'active' and u.id > $3
-  and not exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.tenure = u.tenure)
+  and not exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.join_count = u.join_count)
 order by u.id limit $4`, organizationID, flowID, orZero(after), limit)
 	if err != nil {
 		return nil, fmt.Errorf("find people to match: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Candidate, error) {
 		var c Candidate
-		err := row.Scan(&c.ID, &c.Active, &c.GroupIDs, &c.Tenure)
+		err := row.Scan(&c.ID, &c.Active, &c.GroupIDs, &c.JoinCount)
 		return c, err
 	})
 	if err != nil {
@@ -331,9 +331,9 @@ func (s *Store) FlowMatched(ctx context.Context, tx *postgres.Tx, id string, ver
 
 // Match is a person whom a join-flow matches.
 type Match struct {
-	Flow   *approvalv1.Flow
-	UserID string
-	Tenure int32
+	Flow      *approvalv1.Flow
+	UserID    string
+	JoinCount int32
 }
 
 // AddMatches writes those matches that are new, and returns them.
@@ -343,30 +343,30 @@ func (s *Store) AddMatches(ctx context.Context, tx *postgres.Tx, organizationID 
 	}
 	type key struct {
 		flow, user string
-		tenure     int32
+		joinCount  int32
 	}
 	by := make(map[key]Match, len(matches))
 	var flows, users []string
-	var tenures, versions []int32
+	var joinCounts, versions []int32
 	for _, m := range matches {
-		by[key{m.Flow.GetId(), m.UserID, m.Tenure}] = m
+		by[key{m.Flow.GetId(), m.UserID, m.JoinCount}] = m
 		flows, users = append(flows, m.Flow.GetId()), append(users, m.UserID)
-		tenures, versions = append(tenures, m.Tenure), append(versions, m.Flow.GetVersion())
+		joinCounts, versions = append(joinCounts, m.JoinCount), append(versions, m.Flow.GetVersion())
 	}
 	// In one order, so that two who write the same wait and do not deadlock.
 	rows, err := tx.Query(ctx, `
-insert into flow_match (flow_id, user_id, tenure, organization_id, flow_version, create_time)
-select k.flow_id, k.user_id, k.tenure, $5, k.version, $6
-from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, tenure, version)
+insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time)
+select k.flow_id, k.user_id, k.join_count, $5, k.version, $6
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, version)
 order by 1, 2, 3
-on conflict (flow_id, user_id, tenure) do nothing
-returning flow_id, user_id, tenure`, flows, users, tenures, versions, organizationID, now)
+on conflict (flow_id, user_id, join_count) do nothing
+returning flow_id, user_id, join_count`, flows, users, joinCounts, versions, organizationID, now)
 	if err != nil {
 		return nil, fmt.Errorf("save matches: %w", err)
 	}
 	var added []Match
 	var k key
-	if _, err := pgx.ForEachRow(rows, []any{&k.flow, &k.user, &k.tenure}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&k.flow, &k.user, &k.joinCount}, func() error {
 		added = append(added, by[k])
 		return nil
 	}); err != nil {

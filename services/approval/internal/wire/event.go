@@ -150,12 +150,12 @@ func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f *approvalv1.F
 }
 
 // FlowMatched is the event of a join-flow that matched somebody.
-func FlowMatched(organizationID uuid.UUID, f *approvalv1.Flow, userID string, tenure int32, now time.Time) outbox.Event {
+func FlowMatched(organizationID uuid.UUID, f *approvalv1.Flow, userID string, joinCount int32, now time.Time) outbox.Event {
 	return outbox.Event{
 		OrganizationID: organizationID, Aggregate: "flow", Name: "matched", AggregateID: parse(f.GetId()), Time: now,
 		Message: &eventv1.FlowMatched{
 			Context: &eventv1.Context{Actor: System(), UserId: userID, Version: int64(f.GetVersion())},
-			FlowId:  f.GetId(), FlowVersion: f.GetVersion(), FlowName: f.GetName(), UserId: userID, Tenure: tenure,
+			FlowId:  f.GetId(), FlowVersion: f.GetVersion(), FlowName: f.GetName(), UserId: userID, JoinCount: joinCount,
 			EntitlementIds: f.GetScope().GetEntitlementIds(), Duration: f.GetMaxDuration(),
 		},
 	}

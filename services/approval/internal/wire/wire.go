@@ -30,7 +30,7 @@ var taskStates = map[lifecycle.TaskState]approvalv1.TaskState{
 	lifecycle.TaskOpen:       approvalv1.TaskState_TASK_STATE_OPEN,
 	lifecycle.TaskApproved:   approvalv1.TaskState_TASK_STATE_APPROVED,
 	lifecycle.TaskDenied:     approvalv1.TaskState_TASK_STATE_DENIED,
-	lifecycle.TaskDropped:    approvalv1.TaskState_TASK_STATE_DROPPED,
+	lifecycle.TaskDropped:    approvalv1.TaskState_TASK_STATE_CANCELLED,
 	lifecycle.TaskReassigned: approvalv1.TaskState_TASK_STATE_REASSIGNED,
 }
 

@@ -29,7 +29,7 @@ var (
 	pia   = &identityv1.Person{UserId: "0192f0c1-7a3b-7cde-8f00-000000000004", Email: "pia@example.org"}
 	until = timestamppb.New(time.Date(2026, 7, 1, 12, 30, 0, 0, time.UTC))
 	group = &identityv1.Group{DisplayName: "Sales"}
-	user  = &identityv1.User{DisplayName: "Ann", Tenure: 1, Role: identityv1.Role_ROLE_IT_ADMIN}
+	user  = &identityv1.User{DisplayName: "Ann", JoinCount: 1, Role: identityv1.Role_ROLE_IT_ADMIN}
 )
 
 func request(change ...func(*requestv1.Request)) *requestv1.Request {
@@ -66,13 +66,15 @@ var said = []struct {
 	want    string
 }{
 	{&eventv1.OrganizationCreated{Organization: &identityv1.Organization{Name: "Acme"}}, `Organization "Acme" was made`},
+	{&eventv1.EnvironmentCreated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was made`},
+	{&eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was changed`},
 	{&eventv1.SourceCreated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was made`},
 	{&eventv1.SourceTokenRotated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" got a new token`},
 	{&eventv1.RoleChanged{User: user, PreviousRole: identityv1.Role_ROLE_MEMBER}, `Ann's role went from member to IT admin`},
 	{&eventv1.ApiTokenCreated{ApiToken: &identityv1.ApiToken{Name: "ci", ReadOnly: true, ExpireTime: until}}, `API token "ci" was made, for reading only, until 2026-07-01 12:30 UTC`},
 	{&eventv1.ApiTokenRevoked{ApiToken: &identityv1.ApiToken{Name: "ci"}}, `API token "ci" was revoked`},
 	{&eventv1.UserJoined{User: user}, `Ann joined`},
-	{&eventv1.UserJoined{User: &identityv1.User{DisplayName: "Ann", Tenure: 2}}, `Ann came back`},
+	{&eventv1.UserJoined{User: &identityv1.User{DisplayName: "Ann", JoinCount: 2}}, `Ann came back`},
 	{&eventv1.UserUpdated{User: user, ChangedFields: []string{"title", "manager_id", "given_name"}}, `Ann was changed: title, manager and given name`},
 	{&eventv1.UserSuspended{User: user}, `Ann was suspended`},
 	{&eventv1.UserRemoved{User: &identityv1.User{UserName: "ann"}}, `ann left`},
@@ -108,10 +110,10 @@ var said = []struct {
 	{&eventv1.ApprovalCancelled{Reason: "Ben has left"}, `The approval ended, as the request was cancelled: Ben has left`},
 	{&eventv1.TaskReassigned{From: &approvalv1.Task{Reviewer: mia, StepName: "Manager"}, To: &approvalv1.Task{Reviewer: ann}, Reason: "away"}, `Mia's decision at step "Manager" was given to Ann: away`},
 	{&eventv1.TaskReassigned{From: &approvalv1.Task{Reviewer: mia, StepName: "Manager"}}, `Mia's decision at step "Manager" was taken back, and nobody can decide it yet`},
-	{&eventv1.GrantOpened{Grant: grant()}, `Ben is to get "Seller" in CRM until 2026-07-01 12:30 UTC`},
+	{&eventv1.GrantCreated{Grant: grant()}, `Ben is to get "Seller" in CRM until 2026-07-01 12:30 UTC`},
 	{&eventv1.GrantActivated{Grant: grant()}, `Ben has "Seller" in CRM until 2026-07-01 12:30 UTC`},
 	{&eventv1.GrantExpiring{Grant: grant()}, `Ben will soon lose "Seller" in CRM: its end time is 2026-07-01 12:30 UTC`},
-	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) { g.End = provisioningv1.GrantEnd_GRANT_END_EXPIRED })}, `Ben is to lose "Seller" in CRM: its end time came`},
+	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) { g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED })}, `Ben is to lose "Seller" in CRM: its end time came`},
 	{&eventv1.GrantRevoked{Grant: grant()}, `Ben no longer has "Seller" in CRM by this grant`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.Error = "no answer" })}, `"Seller" in CRM could not be given to Ben: no answer`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.State = provisioningv1.GrantState_GRANT_STATE_REVOKING })}, `"Seller" in CRM could not be taken from Ben`},
@@ -121,7 +123,7 @@ var said = []struct {
 	{&eventv1.AccountRemoved{Account: &provisioningv1.Account{User: ben, AppName: "CRM", State: provisioningv1.AccountState_ACCOUNT_STATE_DISABLED}}, `Ben's account in CRM is disabled`},
 	{&eventv1.WorkItemOpened{WorkItem: item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT)}, `To be done by hand: create an account in CRM for Ben with "Seller" and "Buyer"`},
 	{&eventv1.WorkItemResolved{WorkItem: note(item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT), "ticket 7", mia)}, `Done by Mia: remove Ben's account in CRM: ticket 7`},
-	{&eventv1.WorkItemDropped{WorkItem: note(item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_ASSIGN), "Ben has left", nil)}, `No longer to be done: give Ben "Seller" and "Buyer" in CRM: Ben has left`},
+	{&eventv1.WorkItemCancelled{WorkItem: note(item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_ASSIGN), "Ben has left", nil)}, `No longer to be done: give Ben "Seller" and "Buyer" in CRM: Ben has left`},
 	{&eventv1.ChecklistOpened{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING, OpenCount: 2}}, `Ben's onboarding has begun: 2 open items`},
 	{&eventv1.ChecklistClosed{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING}}, `Ben's offboarding is done`},
 	{&eventv1.IntegrationCreated{Integration: &provisioningv1.Integration{Name: "CRM by SCIM", State: provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING}}, `Integration "CRM by SCIM" was made; it works`},

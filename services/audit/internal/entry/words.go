@@ -37,6 +37,12 @@ func directoryWords(w words) {
 	on(w, func(m *eventv1.OrganizationCreated) string {
 		return "Organization " + quoted(m.GetOrganization().GetName()) + " was made"
 	})
+	on(w, func(m *eventv1.EnvironmentCreated) string {
+		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was made"
+	})
+	on(w, func(m *eventv1.EnvironmentUpdated) string {
+		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was changed"
+	})
 	on(w, func(m *eventv1.SourceCreated) string {
 		return "Source " + quoted(m.GetSource().GetName()) + " was made"
 	})
@@ -61,7 +67,7 @@ func directoryWords(w words) {
 		return "API token " + quoted(m.GetApiToken().GetName()) + " was revoked"
 	})
 	on(w, func(m *eventv1.UserJoined) string {
-		if m.GetUser().GetTenure() > 1 {
+		if m.GetUser().GetJoinCount() > 1 {
 			return user(m.GetUser()) + " came back"
 		}
 		return user(m.GetUser()) + " joined"
@@ -207,7 +213,7 @@ func approvalWords(w words) {
 
 func accessWords(w words) {
 	held := func(g *provisioningv1.Grant) string { return thing(g.GetEntitlementName(), g.GetAppName()) }
-	on(w, func(m *eventv1.GrantOpened) string {
+	on(w, func(m *eventv1.GrantCreated) string {
 		g := m.GetGrant()
 		return person(g.GetUser()) + " is to get " + held(g) + until(g.GetUntil())
 	})
@@ -226,12 +232,12 @@ func accessWords(w words) {
 	on(w, func(m *eventv1.GrantEnded) string {
 		g := m.GetGrant()
 		s := person(g.GetUser()) + " is to lose " + held(g)
-		switch g.GetEnd() {
-		case provisioningv1.GrantEnd_GRANT_END_REQUESTED:
+		switch g.GetEndReason() {
+		case provisioningv1.GrantEndReason_GRANT_END_REASON_REQUESTED:
 			s += ": a revoke request was approved"
-		case provisioningv1.GrantEnd_GRANT_END_EXPIRED:
+		case provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED:
 			s += ": its end time came"
-		case provisioningv1.GrantEnd_GRANT_END_USER_REMOVED:
+		case provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED:
 			s += ": the person has left"
 		}
 		return s
@@ -274,7 +280,7 @@ func workWords(w words) {
 		}
 		return "Done by " + person(i.GetResolver()) + ": " + todo(i) + because(i.GetNote())
 	})
-	on(w, func(m *eventv1.WorkItemDropped) string {
+	on(w, func(m *eventv1.WorkItemCancelled) string {
 		return "No longer to be done: " + todo(m.GetWorkItem()) + because(m.GetWorkItem().GetNote())
 	})
 	on(w, func(m *eventv1.ChecklistOpened) string {
@@ -350,7 +356,7 @@ func todo(i *provisioningv1.WorkItem) string {
 		return "take " + what + " in " + app + " from " + who
 	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT:
 		return "remove " + who + "'s account in " + app
-	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_MEND:
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION:
 		return "mend what failed in " + app + " for " + who
 	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET:
 		return "change the shared secret of " + app + ", which " + who + " knew"

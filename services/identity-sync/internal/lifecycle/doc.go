@@ -18,16 +18,16 @@
 //
 // What is told (events of the aggregate user):
 //
-//	joined     the person is here and active for the first time in this tenure
+//	joined     the person is here and active for the first time in this join count
 //	updated    something that others may see changed, and what
 //	suspended  switched off, also when that is how somebody comes
 //	removed    left
 //
 // What is guaranteed, whatever is called in whatever order:
 //
-//   - A tenure is joined at most once, and joined before anybody acts in it:
+//   - A join count is joined at most once, and joined before anybody acts in it:
 //     somebody who comes switched off joins when switched on.
-//   - Coming back after having joined starts the next tenure, with the role
+//   - Coming back after having joined starts the next join count, with the role
 //     member: what one could do before does not come back by itself.
 //   - Every event has a version of its own, one higher than the one before.
 //   - Who is not active has no session; who left has no tokens and no groups

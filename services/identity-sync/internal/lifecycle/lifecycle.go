@@ -77,9 +77,9 @@ type User struct {
 	Profile
 	State State
 	Role  Role
-	// Tenure counts how often the person has come, from 1.
-	Tenure int32
-	// Joined says that the person was active at some time of this tenure, and
+	// JoinCount counts how often the person has come, from 1.
+	JoinCount int32
+	// Joined says that the person was active at some time of this join count, and
 	// that this was told.
 	Joined bool
 	// Version counts up with every change.
@@ -140,7 +140,7 @@ func KeepAdmin(o Outcome, others int) error {
 
 // Come is somebody new.
 func Come(p Profile, role Role, active bool) Outcome {
-	return enter(User{}, User{Profile: p, Role: role, Tenure: 1}, active)
+	return enter(User{}, User{Profile: p, Role: role, JoinCount: 1}, active)
 }
 
 // ComeBack is somebody who left and is there again.
@@ -151,7 +151,7 @@ func ComeBack(u User, p Profile, active bool) (Outcome, error) {
 	next := u
 	next.Profile, next.Role = p, Member
 	if u.Joined {
-		next.Tenure, next.Joined = u.Tenure+1, false
+		next.JoinCount, next.Joined = u.JoinCount+1, false
 	}
 	return enter(u, next, active), nil
 }

@@ -13,7 +13,7 @@ import (
 var ada = lifecycle.Profile{UserName: "ada", DisplayName: "Ada Lovelace", Department: "Engines"}
 
 func user(state lifecycle.State, change ...func(*lifecycle.User)) lifecycle.User {
-	u := lifecycle.User{Profile: ada, State: state, Role: lifecycle.Member, Tenure: 1, Joined: true, Version: 5}
+	u := lifecycle.User{Profile: ada, State: state, Role: lifecycle.Member, JoinCount: 1, Joined: true, Version: 5}
 	for _, c := range change {
 		c(&u)
 	}
@@ -33,11 +33,11 @@ func TestTransitions(t *testing.T) {
 		Changed []string
 	}
 	type want struct {
-		State   lifecycle.State
-		Role    lifecycle.Role
-		Tenure  int32
-		Joined  bool
-		Version int64
+		State     lifecycle.State
+		Role      lifecycle.Role
+		JoinCount int32
+		Joined    bool
+		Version   int64
 	}
 	for _, tt := range []struct {
 		name        string
@@ -202,7 +202,7 @@ func TestTransitions(t *testing.T) {
 			if err != nil {
 				return
 			}
-			got := want{o.User.State, o.User.Role, o.User.Tenure, o.User.Joined, o.User.Version}
+			got := want{o.User.State, o.User.Role, o.User.JoinCount, o.User.Joined, o.User.Version}
 			if got != tt.want {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
@@ -343,8 +343,8 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 					if p.State == lifecycle.Active && !p.Joined {
 						t.Fatal("active without having joined")
 					}
-					if want := joins[i]; p.Joined && p.Tenure != want {
-						t.Fatalf("tenure %d after joining %d times", p.Tenure, want)
+					if want := joins[i]; p.Joined && p.JoinCount != want {
+						t.Fatalf("join_count %d after joining %d times", p.JoinCount, want)
 					}
 				}
 			},

@@ -42,7 +42,7 @@ const kindEmployee = "employee"
 const userColumns = `
 	u.id, u.organization_id, coalesce(u.source_id::text, ''), u.external_id, u.user_name, u.display_name,
 	u.given_name, u.family_name, u.email, u.title, u.department, u.manager_ref, coalesce(u.manager_id::text, ''),
-	u.state, u.kind, u.role, u.tenure, u.joined, u.version, u.attributes, u.create_time, u.update_time,
+	u.state, u.kind, u.role, u.join_count, u.joined, u.version, u.attributes, u.create_time, u.update_time,
 	u.display_name_key`
 
 // targets are where userColumns are scanned to.
@@ -50,7 +50,7 @@ func (u *User) targets(more ...any) []any {
 	return append([]any{
 		&u.ID, &u.OrganizationID, &u.SourceID, &u.ExternalID, &u.UserName, &u.DisplayName,
 		&u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &u.ManagerRef, &u.ManagerID,
-		&u.State, &u.Kind, &u.Role, &u.Tenure, &u.Joined, &u.Version, &u.Attributes, &u.CreateTime, &u.UpdateTime,
+		&u.State, &u.Kind, &u.Role, &u.JoinCount, &u.Joined, &u.Version, &u.Attributes, &u.CreateTime, &u.UpdateTime,
 		&u.nameKey,
 	}, more...)
 }
@@ -71,7 +71,7 @@ func (u User) Proto() *identityv1.User {
 		Email: u.Email, Title: u.Title, Department: u.Department, ManagerId: u.ManagerID,
 		State: states[u.State], Kind: kindProto(u.Kind), Role: roleProto(u.Role),
 		CreateTime: timestamppb.New(u.CreateTime), UpdateTime: timestamppb.New(u.UpdateTime),
-		Version: u.Version, Tenure: u.Tenure,
+		Version: u.Version, JoinCount: u.JoinCount,
 	}
 }
 
@@ -97,12 +97,12 @@ func roleOf(r identityv1.Role) lifecycle.Role {
 func (w *write) insertUser(ctx context.Context, u User, emails []string) error {
 	_, err := w.Exec(ctx, `
 		insert into users (id, organization_id, source_id, external_id, user_name, display_name, given_name, family_name,
-			email, email_keys, title, department, manager_ref, manager_id, state, kind, role, tenure, joined, version,
+			email, email_keys, title, department, manager_ref, manager_id, state, kind, role, join_count, joined, version,
 			attributes, create_time, update_time)
 		values ($1, $2, nullif($3, '')::uuid, $4, $5, $6, $7, $8, $9, array(select lower(e) from unnest($10::text[]) as e),
 			$11, $12, $13, nullif($14, '')::uuid, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
 		u.ID, u.OrganizationID, u.SourceID, u.ExternalID, u.UserName, u.DisplayName, u.GivenName, u.FamilyName,
-		u.Email, emails, u.Title, u.Department, u.ManagerRef, u.ManagerID, u.State, u.Kind, u.Role, u.Tenure, u.Joined, u.Version,
+		u.Email, emails, u.Title, u.Department, u.ManagerRef, u.ManagerID, u.State, u.Kind, u.Role, u.JoinCount, u.Joined, u.Version,
 		document(u.Attributes), u.CreateTime, u.UpdateTime)
 	if err != nil {
 		return fmt.Errorf("insert user: %w", err)
@@ -115,12 +115,12 @@ func (w *write) updateUser(ctx context.Context, u User, emails []string) error {
 	_, err := w.Exec(ctx, `
 		update users set external_id = $2, user_name = $3, display_name = $4, given_name = $5, family_name = $6,
 			email = $7, email_keys = array(select lower(e) from unnest($8::text[]) as e), title = $9, department = $10,
-			manager_ref = $11, manager_id = nullif($12, '')::uuid, state = $13, role = $14, tenure = $15, joined = $16,
+			manager_ref = $11, manager_id = nullif($12, '')::uuid, state = $13, role = $14, join_count = $15, joined = $16,
 			version = $17, attributes = $18, update_time = $19
 		where id = $1`,
 		u.ID, u.ExternalID, u.UserName, u.DisplayName, u.GivenName, u.FamilyName,
 		u.Email, emails, u.Title, u.Department,
-		u.ManagerRef, u.ManagerID, u.State, u.Role, u.Tenure, u.Joined,
+		u.ManagerRef, u.ManagerID, u.State, u.Role, u.JoinCount, u.Joined,
 		u.Version, document(u.Attributes), u.UpdateTime)
 	if err != nil {
 		return fmt.Errorf("update user %s: %w", u.ID, err)

@@ -139,7 +139,7 @@ func readApproved(ev inbox.Event) (*approved, error) {
 func (u *unit) open(s *store.Seat, a *approved, it item) {
 	g := &store.Grant{
 		ID: id.New(), UserID: s.User, AppID: s.Key.App, EntitlementID: it.entitlement, RequestID: a.request, ItemID: it.id,
-		Join: a.join, Tenure: s.Person.Tenure, State: lifecycle.Pending, Until: a.until, CreateTime: u.now, Version: 1, New: true,
+		Join: a.join, JoinCount: s.Person.JoinCount, State: lifecycle.Pending, Until: a.until, CreateTime: u.now, Version: 1, New: true,
 	}
 	s.Grants = append(s.Grants, g)
 	switch {
@@ -152,7 +152,7 @@ func (u *unit) open(s *store.Seat, a *approved, it item) {
 			due := warning(u.now, *a.until)
 			g.Due, u.timed = &due, true
 		}
-		u.sayGrant(s, g, "opened")
+		u.sayGrant(s, g, "created")
 		return
 	}
 	at := u.now
@@ -193,7 +193,7 @@ func (e *Engine) User(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *i
 	p := store.Person{
 		ID: user, UserName: m.GetUserName(), DisplayName: m.GetDisplayName(), GivenName: m.GetGivenName(), FamilyName: m.GetFamilyName(),
 		Email: m.GetEmail(), Title: m.GetTitle(), Department: m.GetDepartment(),
-		Removed: m.GetState() == identityv1.UserState_USER_STATE_REMOVED, Tenure: m.GetTenure(),
+		Removed: m.GetState() == identityv1.UserState_USER_STATE_REMOVED, JoinCount: m.GetJoinCount(),
 	}
 	change, err := store.PutUser(ctx, tx, ev.OrganizationID, p, m.GetVersion())
 	if err != nil || !change.Left || len(change.Seats) == 0 {
@@ -205,7 +205,7 @@ func (e *Engine) User(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *i
 	}
 	for _, s := range u.seats {
 		for _, g := range s.Grants {
-			if g.State.Live() && (p.Removed || g.Tenure < p.Tenure) {
+			if g.State.Live() && (p.Removed || g.JoinCount < p.JoinCount) {
 				u.end(s, g, "user_removed", uuid.NullUUID{})
 			}
 		}
@@ -217,7 +217,7 @@ func (e *Engine) User(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *i
 // App takes in what an app is now. Seats that are to be handled in another way
 // from now on follow by themselves.
 func (e *Engine) App(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *requestv1.App) error {
-	a := store.App{Name: m.GetName(), Disable: m.GetAccountEnding() == requestv1.AccountEnding_ACCOUNT_ENDING_DISABLE, Version: m.GetVersion()}
+	a := store.App{Name: m.GetName(), Disable: m.GetDeprovisioningAction() == requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE, Version: m.GetVersion()}
 	var err error
 	if a.ID, err = uuid.Parse(m.GetId()); err != nil {
 		return fmt.Errorf("read app id: %w", err)

@@ -177,7 +177,7 @@ func TestRecordMixed(t *testing.T) {
 	if n := w.count(`select count(*) from integration where paused_until between now() + interval '100 s' and now() + interval '2 min'`); n != 1 {
 		t.Error("the app is not left alone for as long as it asked")
 	}
-	if n := w.count(`select count(*) from work_item where kind = 'mend' and state = 'open'`); n != 1 {
+	if n := w.count(`select count(*) from work_item where kind = 'fix_operation' and state = 'open'`); n != 1 {
 		t.Errorf("%d items", n)
 	}
 }

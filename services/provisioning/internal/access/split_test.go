@@ -82,7 +82,7 @@ func newTwin(w *world, n byte, bases []uuid.UUID) *twin {
 			return err
 		}
 		for i := range 3 {
-			p := store.Person{ID: w2.user(i), UserName: fmt.Sprint("user", i), Removed: i == 2, Tenure: 1}
+			p := store.Person{ID: w2.user(i), UserName: fmt.Sprint("user", i), Removed: i == 2, JoinCount: 1}
 			if _, err := store.PutUser(ctx, tx, w2.org, p, 1); err != nil {
 				return err
 			}

@@ -109,8 +109,8 @@ func (u *unit) sayGrant(s *store.Seat, g *store.Grant, name string) {
 	})
 	var ev proto.Message
 	switch name {
-	case "opened":
-		ev = &eventv1.GrantOpened{Context: c, Grant: m}
+	case "created":
+		ev = &eventv1.GrantCreated{Context: c, Grant: m}
 	case "activated":
 		ev = &eventv1.GrantActivated{Context: c, Grant: m}
 	case "expiring":
@@ -135,8 +135,8 @@ func (u *unit) sayItem(s *store.Seat, i *store.WorkItem, name string, requests [
 		ev = &eventv1.WorkItemOpened{Context: c, WorkItem: m}
 	case "resolved":
 		ev = &eventv1.WorkItemResolved{Context: c, WorkItem: m}
-	case "dropped":
-		ev = &eventv1.WorkItemDropped{Context: c, WorkItem: m}
+	case "cancelled":
+		ev = &eventv1.WorkItemCancelled{Context: c, WorkItem: m}
 	}
 	u.say("work_item", name, i.ID, ev)
 }
@@ -318,7 +318,7 @@ func (u *unit) settleItems(s *store.Seat, out *lifecycle.Outcome) {
 		u.closeItem(s, i, "resolved", "the integration has done it")
 	}
 	for _, d := range out.Drop {
-		u.closeItem(s, find(d.ID), "dropped", d.Reason)
+		u.closeItem(s, find(d.ID), "cancelled", d.Reason)
 	}
 	for _, next := range out.Change {
 		u.changeItem(s, find(next.ID), next)
@@ -370,9 +370,9 @@ func (u *unit) stand(s *store.Seat, i *store.WorkItem, list lifecycle.List) {
 	if list == lifecycle.NoList {
 		return
 	}
-	id := store.ChecklistID(s.User, list, s.Person.Tenure)
+	id := store.ChecklistID(s.User, list, s.Person.JoinCount)
 	c := u.count(id)
-	c.Kind, c.UserID, c.Tenure = list, s.User, s.Person.Tenure
+	c.Kind, c.UserID, c.JoinCount = list, s.User, s.Person.JoinCount
 	c.Open++
 	c.Items++
 	i.ChecklistID = uuid.NullUUID{UUID: id, Valid: true}

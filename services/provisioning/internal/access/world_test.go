@@ -157,7 +157,7 @@ func (w *world) users(n int) []uuid.UUID {
 	w.do(func(ctx context.Context, tx *postgres.Tx) error {
 		for i := range users {
 			users[i] = id.New()
-			p := store.Person{ID: users[i], UserName: fmt.Sprint("user", i), DisplayName: fmt.Sprint("User ", i), Tenure: 1}
+			p := store.Person{ID: users[i], UserName: fmt.Sprint("user", i), DisplayName: fmt.Sprint("User ", i), JoinCount: 1}
 			if _, err := store.PutUser(ctx, tx, w.org, p, 1); err != nil {
 				return err
 			}

@@ -15,7 +15,7 @@ import (
 type UserChange struct {
 	// Applied says that the copy was newer than what was there.
 	Applied bool
-	// Left says that the person was here, in an earlier tenure or the same, and
+	// Left says that the person was here, in an earlier join count or the same, and
 	// that this has ended: seen to leave, or seen to have come back.
 	Left bool
 	// Seats are all of the person's.
@@ -28,16 +28,16 @@ func PutUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p Person, vers
 	var c UserChange
 	b := &pgx.Batch{}
 	b.Queue(`
-		with old as (select removed, tenure from user_copy where id = $1)
+		with old as (select removed, join_count from user_copy where id = $1)
 		insert into user_copy as c (id, organization_id, user_name, display_name, given_name, family_name, email, title, department,
-		    removed, tenure, version)
+		    removed, join_count, version)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		on conflict (id) do update set user_name = excluded.user_name, display_name = excluded.display_name,
 		    given_name = excluded.given_name, family_name = excluded.family_name, email = excluded.email, title = excluded.title,
-		    department = excluded.department, removed = excluded.removed, tenure = excluded.tenure, version = excluded.version
+		    department = excluded.department, removed = excluded.removed, join_count = excluded.join_count, version = excluded.version
 		where c.version < excluded.version
-		returning coalesce((select not removed and (c.removed or tenure < c.tenure) from old), c.removed)`,
-		p.ID, org, p.UserName, p.DisplayName, p.GivenName, p.FamilyName, p.Email, p.Title, p.Department, p.Removed, p.Tenure, version).
+		returning coalesce((select not removed and (c.removed or join_count < c.join_count) from old), c.removed)`,
+		p.ID, org, p.UserName, p.DisplayName, p.GivenName, p.FamilyName, p.Email, p.Title, p.Department, p.Removed, p.JoinCount, version).
 		QueryRow(func(row pgx.Row) error {
 			err := row.Scan(&c.Left)
 			c.Applied = err == nil

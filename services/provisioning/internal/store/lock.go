@@ -162,7 +162,7 @@ func (seats seatsByID) usersAndApps(ids []uuid.UUID) (users, apps []uuid.UUID) {
 func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 	users, apps := seats.usersAndApps(ids)
 	b.Queue(`
-		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.tenure,
+		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.join_count,
 		    p.id, p.name, p.mode, p.integration_id, p.disable, p.admin_ids, p.version,
 		    coalesce(i.version, 0), coalesce(i.paused_until > statement_timestamp(), false)
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
@@ -177,7 +177,7 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 				var p App
 				var mode string
 				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
-					&u.Removed, &u.Tenure, &p.ID, &p.Name, &mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.Version,
+					&u.Removed, &u.JoinCount, &p.ID, &p.Name, &mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.Version,
 					&p.IntegrationVersion, &p.Paused); err != nil {
 					return err
 				}

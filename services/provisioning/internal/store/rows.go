@@ -37,7 +37,7 @@ var (
 		{lifecycle.AssignByHand, "assign"},
 		{lifecycle.UnassignByHand, "unassign"},
 		{lifecycle.RemoveByHand, "remove_account"},
-		{lifecycle.Mend, "mend"},
+		{lifecycle.Mend, "fix_operation"},
 		{lifecycle.ChangeSecret, "change_secret"},
 	}
 	lists = []word[lifecycle.List]{{lifecycle.NoList, ""}, {lifecycle.Onboarding, "onboarding"}, {lifecycle.Offboarding, "offboarding"}}
@@ -137,14 +137,14 @@ func ignoreNone(err error) error {
 }
 
 // grantColumns are read by scanGrant, of access_grant as g.
-const grantColumns = `g.id, g.user_id, g.app_id, g.entitlement_id, g.request_id, g.item_id, g.origin_join, g.tenure, g.state, g.until, g.due_time,
+const grantColumns = `g.id, g.user_id, g.app_id, g.entitlement_id, g.request_id, g.item_id, g.origin_join, g.join_count, g.state, g.until, g.due_time,
 	g.create_time, g.activate_time, g.end_time, g.revoke_time, coalesce(g.end_reason, ''), g.revoke_request_id, g.error, g.version`
 
 func scanGrant(row pgx.Row, more ...any) (Grant, error) {
 	var g Grant
 	var state string
 	err := row.Scan(append([]any{
-		&g.ID, &g.UserID, &g.AppID, &g.EntitlementID, &g.RequestID, &g.ItemID, &g.Join, &g.Tenure, &state, &g.Until, &g.Due,
+		&g.ID, &g.UserID, &g.AppID, &g.EntitlementID, &g.RequestID, &g.ItemID, &g.Join, &g.JoinCount, &state, &g.Until, &g.Due,
 		&g.CreateTime, &g.ActivateTime, &g.EndTime, &g.RevokeTime, &g.End, &g.RevokeRequestID, &g.Error, &g.Version,
 	}, more...)...)
 	g.State, g.loaded, g.loadedDue = parse(grantStates, state), g.Version, g.Due

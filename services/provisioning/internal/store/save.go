@@ -154,14 +154,14 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) string { return g.row.Error }),
 	)
 	queue(b, "grant", c.grantsNew, `
-		insert into access_grant (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, tenure, state,
+		insert into access_grant (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
 		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.tenure, v.state,
+		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.join_count, v.state,
 		    v.until, v.due_time, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
 		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[],
 		    $18::text[], $19::uuid[], $20::text[], $21::bigint[])
-		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, tenure, state,
+		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
 		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)`,
 		column(func(g grant) uuid.UUID { return g.row.ID }),
 		column(func(g grant) uuid.UUID { return g.seat.Organization }),
@@ -172,7 +172,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) uuid.UUID { return g.row.RequestID }),
 		column(func(g grant) uuid.UUID { return g.row.ItemID }),
 		column(func(g grant) bool { return g.row.Join }),
-		column(func(g grant) int32 { return g.row.Tenure }),
+		column(func(g grant) int32 { return g.row.JoinCount }),
 		column(func(g grant) string { return format(grantStates, g.row.State) }),
 		column(func(g grant) *time.Time { return g.row.Until }),
 		column(func(g grant) *time.Time { return g.row.Due }),

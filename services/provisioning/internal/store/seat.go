@@ -24,7 +24,7 @@ type Person struct {
 	ID                                                                     uuid.UUID
 	UserName, DisplayName, GivenName, FamilyName, Email, Title, Department string
 	Removed                                                                bool
-	Tenure                                                                 int32
+	JoinCount                                                              int32
 }
 
 // App is the copy of an app.
@@ -81,7 +81,7 @@ type Account struct {
 type Grant struct {
 	ID, UserID, AppID, EntitlementID, RequestID, ItemID uuid.UUID
 	Join                                                bool
-	Tenure                                              int32
+	JoinCount                                           int32
 	State                                               lifecycle.GrantState
 	Until, Due                                          *time.Time
 	CreateTime                                          time.Time

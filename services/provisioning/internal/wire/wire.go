@@ -23,7 +23,7 @@ func Grant(g *store.NamedGrant) *provisioningv1.Grant {
 		RequestId: g.RequestID.String(), ItemId: g.ItemID.String(),
 		State: GrantState(g.State), Until: timestamp(g.Until),
 		CreateTime: timestamppb.New(g.CreateTime), ActivateTime: timestamp(g.ActivateTime), RevokeTime: timestamp(g.RevokeTime),
-		End: grantEnds[g.End], RevokeRequestId: optional(g.RevokeRequestID), Error: g.Error, Version: g.Version,
+		EndReason: grantEnds[g.End], RevokeRequestId: optional(g.RevokeRequestID), Error: g.Error, Version: g.Version,
 	}
 }
 
@@ -102,10 +102,10 @@ var (
 		lifecycle.Revoking: provisioningv1.GrantState_GRANT_STATE_REVOKING,
 		lifecycle.Revoked:  provisioningv1.GrantState_GRANT_STATE_REVOKED,
 	}
-	grantEnds = map[string]provisioningv1.GrantEnd{
-		"requested":    provisioningv1.GrantEnd_GRANT_END_REQUESTED,
-		"expired":      provisioningv1.GrantEnd_GRANT_END_EXPIRED,
-		"user_removed": provisioningv1.GrantEnd_GRANT_END_USER_REMOVED,
+	grantEnds = map[string]provisioningv1.GrantEndReason{
+		"requested":    provisioningv1.GrantEndReason_GRANT_END_REASON_REQUESTED,
+		"expired":      provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED,
+		"user_removed": provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED,
 	}
 	accountStates = map[lifecycle.AccountState]provisioningv1.AccountState{
 		lifecycle.Absent:   provisioningv1.AccountState_ACCOUNT_STATE_ABSENT,
@@ -117,13 +117,13 @@ var (
 		lifecycle.AssignByHand:   provisioningv1.WorkItemKind_WORK_ITEM_KIND_ASSIGN,
 		lifecycle.UnassignByHand: provisioningv1.WorkItemKind_WORK_ITEM_KIND_UNASSIGN,
 		lifecycle.RemoveByHand:   provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT,
-		lifecycle.Mend:           provisioningv1.WorkItemKind_WORK_ITEM_KIND_MEND,
+		lifecycle.Mend:           provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION,
 		lifecycle.ChangeSecret:   provisioningv1.WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET,
 	}
 	itemStates = map[string]provisioningv1.WorkItemState{
-		"open":     provisioningv1.WorkItemState_WORK_ITEM_STATE_OPEN,
-		"resolved": provisioningv1.WorkItemState_WORK_ITEM_STATE_RESOLVED,
-		"dropped":  provisioningv1.WorkItemState_WORK_ITEM_STATE_DROPPED,
+		"open":      provisioningv1.WorkItemState_WORK_ITEM_STATE_OPEN,
+		"resolved":  provisioningv1.WorkItemState_WORK_ITEM_STATE_RESOLVED,
+		"cancelled": provisioningv1.WorkItemState_WORK_ITEM_STATE_CANCELLED,
 	}
 	checklistKinds = map[lifecycle.List]provisioningv1.ChecklistKind{
 		lifecycle.Onboarding:  provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING,

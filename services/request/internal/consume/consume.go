@@ -59,9 +59,9 @@ func Handlers(events *outbox.Writer, c clock.Clock) *inbox.Handlers {
 	hs.Together(h.together,
 		(*eventv1.ApprovalRequested)(nil), (*eventv1.ApprovalDecided)(nil), (*eventv1.ApprovalGranted)(nil),
 		(*eventv1.ApprovalDenied)(nil), (*eventv1.ApprovalCancelled)(nil), (*eventv1.TaskReassigned)(nil),
-		(*eventv1.GrantOpened)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
+		(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
 		(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil), (*eventv1.RevocationCompleted)(nil),
-		(*eventv1.WorkItemOpened)(nil), (*eventv1.WorkItemResolved)(nil), (*eventv1.WorkItemDropped)(nil))
+		(*eventv1.WorkItemOpened)(nil), (*eventv1.WorkItemResolved)(nil), (*eventv1.WorkItemCancelled)(nil))
 	return &hs
 }
 
@@ -130,7 +130,7 @@ func AskToCancel(c *store.Changes, r *store.Request, actor *eventv1.Actor, reaso
 // flowMatched opens the request that a join-flow asks for. It is opened once,
 // however often the event comes.
 func (h handlers) flowMatched(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.FlowMatched) error {
-	if there, err := store.JoinRequestExists(ctx, tx, m.GetFlowId(), m.GetUserId(), m.GetTenure()); err != nil || there {
+	if there, err := store.JoinRequestExists(ctx, tx, m.GetFlowId(), m.GetUserId(), m.GetJoinCount()); err != nil || there {
 		return err
 	}
 	kind := requestv1.RequestKind_REQUEST_KIND_GRANT
@@ -140,9 +140,9 @@ func (h handlers) flowMatched(ctx context.Context, tx *postgres.Tx, ev inbox.Eve
 		return err
 	}
 	switch {
-	case !who.Known || who.Tenure < m.GetTenure():
-		return inbox.NotYet("user %s, who has joined %d times", m.GetUserId(), m.GetTenure())
-	case who.Tenure > m.GetTenure() || who.State == "removed":
+	case !who.Known || who.JoinCount < m.GetJoinCount():
+		return inbox.NotYet("user %s, who has joined %d times", m.GetUserId(), m.GetJoinCount())
+	case who.JoinCount > m.GetJoinCount() || who.State == "removed":
 		return nil // has left since
 	case who.State != "active":
 		return inbox.NotYet("user %s to be active", m.GetUserId())
@@ -174,7 +174,7 @@ func (h handlers) flowMatched(ctx context.Context, tx *postgres.Tx, ev inbox.Eve
 	}
 	// Where another replica was faster the insert is refused, and the next try
 	// sees its request.
-	return Submit(ctx, tx, h.events, System(), store.New{Request: r, JoinTenure: &m.Tenure})
+	return Submit(ctx, tx, h.events, System(), store.New{Request: r, JoinJoinCount: &m.JoinCount})
 }
 
 // Covers says whether holding something until one time (nil: for ever) makes
@@ -187,7 +187,7 @@ func Covers(held *time.Time, asked *timestamppb.Timestamp) bool {
 func Item(w store.Wish) *requestv1.RequestItem {
 	return &requestv1.RequestItem{
 		Id: id.New().String(), EntitlementId: w.EntitlementID, EntitlementName: w.Name, AppId: w.AppID, AppName: w.AppName,
-		State: requestv1.ItemState_ITEM_STATE_WAITING, Provisioning: w.Effective(),
+		State: requestv1.ItemState_ITEM_STATE_PENDING, Provisioning: w.Effective(),
 	}
 }
 

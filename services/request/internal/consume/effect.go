@@ -67,7 +67,7 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.ended(m.GetRequestId(), "Cancelled: "+m.GetReason(), lifecycle.Cancelled, m.GetReason(), by)
 	case *eventv1.TaskReassigned:
 		e.taskReassigned(m)
-	case *eventv1.GrantOpened:
+	case *eventv1.GrantCreated:
 		e.copyGrant(m.GetGrant(), "Being put in place: "+what(m.GetGrant()))
 	case *eventv1.GrantActivated:
 		e.copyGrant(m.GetGrant(), "In place: "+what(m.GetGrant()))
@@ -75,7 +75,7 @@ func effectOf(ev inbox.Event) (effect, error) {
 	case *eventv1.GrantExpiring:
 		e.copyGrant(m.GetGrant(), "Will end at "+m.GetGrant().GetUntil().AsTime().Format(timeLayout)+": "+what(m.GetGrant()))
 	case *eventv1.GrantEnded:
-		e.copyGrant(m.GetGrant(), "Ended, "+endText(m.GetGrant().GetEnd())+"; being taken away: "+what(m.GetGrant()))
+		e.copyGrant(m.GetGrant(), "Ended, "+endText(m.GetGrant().GetEndReason())+"; being taken away: "+what(m.GetGrant()))
 	case *eventv1.GrantRevoked:
 		e.grantRevoked(m.GetGrant())
 	case *eventv1.GrantFailed:
@@ -94,7 +94,7 @@ func effectOf(ev inbox.Event) (effect, error) {
 		if n := m.GetWorkItem().GetNote(); n != "" {
 			e.entry.Text += ": " + n
 		}
-	case *eventv1.WorkItemDropped:
+	case *eventv1.WorkItemCancelled:
 		e.entry.Text = "What was to do in " + m.GetWorkItem().GetAppName() + " is no longer needed: " + m.GetWorkItem().GetNote()
 	default:
 		return effect{}, fmt.Errorf("event of type %s has no effect here", ev.Type)
@@ -228,15 +228,15 @@ func (e *reader) copyGrant(g *provisioningv1.Grant, text string) {
 // what names a grant's entitlement.
 func what(g *provisioningv1.Grant) string { return g.GetAppName() + ": " + g.GetEntitlementName() }
 
-func endText(e provisioningv1.GrantEnd) string {
+func endText(e provisioningv1.GrantEndReason) string {
 	switch e {
-	case provisioningv1.GrantEnd_GRANT_END_REQUESTED:
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_REQUESTED:
 		return "as was asked"
-	case provisioningv1.GrantEnd_GRANT_END_EXPIRED:
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED:
 		return "its time was up"
-	case provisioningv1.GrantEnd_GRANT_END_USER_REMOVED:
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED:
 		return "the person has left"
-	case provisioningv1.GrantEnd_GRANT_END_UNSPECIFIED:
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_UNSPECIFIED:
 	}
 	return "for no given reason"
 }
@@ -255,7 +255,7 @@ func (e *reader) grantRevoked(g *provisioningv1.Grant) {
 // done brings the item that a grant was approved for into a state, if it was.
 func (e *reader) done(g *provisioningv1.Grant, to lifecycle.Item) {
 	if g.GetRequestId() != "" {
-		e.doneItem(g.GetItemId(), to, "not put in place: "+endText(g.GetEnd()))
+		e.doneItem(g.GetItemId(), to, "not put in place: "+endText(g.GetEndReason()))
 	}
 }
 

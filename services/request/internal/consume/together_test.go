@@ -87,7 +87,7 @@ func newTown(items ...int) *town {
 		for i := range n {
 			r.Items = append(r.Items, &requestv1.RequestItem{
 				Id: id.New().String(), EntitlementId: entitlement(w, i), EntitlementName: fmt.Sprint(i), AppId: w.app.GetId(), AppName: "CRM",
-				State: requestv1.ItemState_ITEM_STATE_WAITING, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
+				State: requestv1.ItemState_ITEM_STATE_PENDING, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
 			})
 		}
 		w.requests = append(w.requests, r)
@@ -289,7 +289,7 @@ func (n *news) given(r *requestv1.Request, item int) *provisioningv1.Grant {
 		RequestId: r.GetId(), ItemId: i.GetId(), State: provisioningv1.GrantState_GRANT_STATE_PENDING, Version: 1,
 		Until: timestamppb.New(now.Add(time.Hour)),
 	}
-	n.say("grant.opened", &eventv1.GrantOpened{Context: about(r), Grant: g})
+	n.say("grant.created", &eventv1.GrantCreated{Context: about(r), Grant: g})
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
 	g.ActivateTime = timestamppb.New(now)
 	n.say("grant.activated", &eventv1.GrantActivated{Context: about(r), Grant: g})
@@ -306,7 +306,7 @@ func (*news) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisi
 // taken says that a grant is over.
 func (n *news) taken(r *requestv1.Request, g *provisioningv1.Grant) {
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
-	g.End = provisioningv1.GrantEnd_GRANT_END_USER_REMOVED
+	g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED
 	n.say("grant.ended", &eventv1.GrantEnded{Context: about(r), Grant: g})
 	n.say("grant.revoked", &eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
 }
@@ -327,7 +327,7 @@ func (n *news) life(r *requestv1.Request) {
 	work := &provisioningv1.WorkItem{AppName: "CRM", Note: "by hand"}
 	n.say("work_item.opened", &eventv1.WorkItemOpened{Context: about(r, n.town.requests[0].GetId()), WorkItem: work})
 	n.say("work_item.resolved", &eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
-	n.say("work_item.dropped", &eventv1.WorkItemDropped{Context: about(r), WorkItem: work})
+	n.say("work_item.cancelled", &eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
 }
 
 // another says one of the other things that may happen to a request.
@@ -349,7 +349,7 @@ func (n *news) another(r *requestv1.Request, which, item int) {
 		n.given(r, item)
 		opened := n.events[len(n.events)-2]
 		n.events = n.events[:len(n.events)-1]
-		n.taken(r, opened.Message.(*eventv1.GrantOpened).GetGrant())
+		n.taken(r, opened.Message.(*eventv1.GrantCreated).GetGrant())
 	case 7: // the app is away, for a while
 		active := n.given(r, item)
 		failed := n.next(active, provisioningv1.GrantState_GRANT_STATE_FAILED)
@@ -551,7 +551,7 @@ func TestStatements(t *testing.T) {
 		n.events = nil
 		for _, r := range w.requests {
 			n.say("work_item.opened", &eventv1.WorkItemOpened{Context: about(r)})
-			n.say("grant.opened", &eventv1.GrantOpened{Context: about(r), Grant: &provisioningv1.Grant{
+			n.say("grant.created", &eventv1.GrantCreated{Context: about(r), Grant: &provisioningv1.Grant{
 				Id: id.New().String(), User: r.GetBeneficiary(), EntitlementId: id.New().String(), RequestId: r.GetId(), Version: 1,
 			}})
 		}

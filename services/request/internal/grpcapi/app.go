@@ -42,7 +42,7 @@ func (s *Apps) CreateApp(ctx context.Context, in *requestv1.CreateAppRequest) (*
 	app := &requestv1.App{
 		Id: id.New().String(), OrganizationId: c.OrganizationID.String(), Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(),
 		OwnerId: strings.ToLower(in.GetOwnerId()), AdminIds: unique(in.GetAdminIds()), ApproverIds: unique(in.GetApproverIds()),
-		Provisioning: in.GetProvisioning(), IntegrationId: strings.ToLower(in.GetIntegrationId()), AccountEnding: in.GetAccountEnding(),
+		Provisioning: in.GetProvisioning(), IntegrationId: strings.ToLower(in.GetIntegrationId()), DeprovisioningAction: in.GetDeprovisioningAction(),
 		CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	if err := s.check(ctx, app, "", true); err != nil {
@@ -255,8 +255,8 @@ func apply(a, in *requestv1.App, paths []string) error {
 			a.Provisioning = in.GetProvisioning()
 		case "integration_id":
 			a.IntegrationId = strings.ToLower(in.GetIntegrationId())
-		case "account_ending":
-			a.AccountEnding = in.GetAccountEnding()
+		case "deprovisioning_action":
+			a.DeprovisioningAction = in.GetDeprovisioningAction()
 		default:
 			return apierr.InvalidField("update_mask", "FIELD_NOT_CHANGEABLE", "the field %q cannot be changed", p)
 		}
@@ -279,8 +279,8 @@ func apply(a, in *requestv1.App, paths []string) error {
 	if _, ok := requestv1.ProvisioningSupport_name[int32(a.GetProvisioning())]; !ok {
 		return apierr.InvalidField("app.provisioning", "VALUE_UNKNOWN", "there is no such provisioning support")
 	}
-	if _, ok := requestv1.AccountEnding_name[int32(a.GetAccountEnding())]; !ok {
-		return apierr.InvalidField("app.account_ending", "VALUE_UNKNOWN", "there is no such account ending")
+	if _, ok := requestv1.DeprovisioningAction_name[int32(a.GetDeprovisioningAction())]; !ok {
+		return apierr.InvalidField("app.deprovisioning_action", "VALUE_UNKNOWN", "there is no such account ending")
 	}
 	return nil
 }
@@ -299,7 +299,7 @@ func changedFields(a, b *requestv1.App) []string {
 		{"approver_ids", slices.Equal(a.GetApproverIds(), b.GetApproverIds())},
 		{"provisioning", a.GetProvisioning() == b.GetProvisioning()},
 		{"integration_id", a.GetIntegrationId() == b.GetIntegrationId()},
-		{"account_ending", a.GetAccountEnding() == b.GetAccountEnding()},
+		{"deprovisioning_action", a.GetDeprovisioningAction() == b.GetDeprovisioningAction()},
 	} {
 		if !f.same {
 			out = append(out, f.name)

@@ -46,11 +46,11 @@ type Item string
 
 // The states of an item.
 const (
-	Waiting       Item = "waiting"
+	Waiting       Item = "pending"
 	ItemApproved  Item = "approved"
 	ItemFulfilled Item = "fulfilled"
 	ItemFailed    Item = "failed"
-	Dropped       Item = "dropped"
+	Dropped       Item = "cancelled"
 )
 
 // Open says whether something is still to be done for the item.

@@ -18,7 +18,7 @@ import (
 
 const (
 	provisioningPrefix = "PROVISIONING_SUPPORT_"
-	endingPrefix       = "ACCOUNT_ENDING_"
+	endingPrefix       = "DEPROVISIONING_ACTION_"
 	entitlementPrefix  = "ENTITLEMENT_KIND_"
 )
 
@@ -29,7 +29,7 @@ var ErrAppNotFound = apierr.NotFound("APP_NOT_FOUND", "there is no such app")
 var ErrAppChanged = apierr.New(codes.Aborted, "APP_CHANGED", "somebody else has just changed this app; please look again")
 
 const appColumns = `id, organization_id, name, description, owner_id, admin_ids, approver_ids, provisioning,
-	integration_id, account_ending, create_time, update_time, version`
+	integration_id, deprovisioning_action, create_time, update_time, version`
 
 func scanApp(row pgx.CollectableRow) (*requestv1.App, error) {
 	var (
@@ -47,7 +47,7 @@ func scanApp(row pgx.CollectableRow) (*requestv1.App, error) {
 	a.Id, a.OrganizationId, a.OwnerId, a.IntegrationId = id.String(), org.String(), text(owner), text(integration)
 	a.AdminIds, a.ApproverIds = texts(admins), texts(approvers)
 	a.Provisioning = enumValue[requestv1.ProvisioningSupport](requestv1.ProvisioningSupport_value, provisioningPrefix, provisioning)
-	a.AccountEnding = enumValue[requestv1.AccountEnding](requestv1.AccountEnding_value, endingPrefix, end)
+	a.DeprovisioningAction = enumValue[requestv1.DeprovisioningAction](requestv1.DeprovisioningAction_value, endingPrefix, end)
 	a.CreateTime, a.UpdateTime = timestamppb.New(created), timestamppb.New(updated)
 	return &a, nil
 }
@@ -58,7 +58,7 @@ func InsertApp(ctx context.Context, tx *postgres.Tx, a *requestv1.App, account *
 		insert into app (`+appColumns+`)
 		values ($1, $2, $3, $4, $5, $6::uuid[], $7::uuid[], $8, $9, $10, $11, $11, $12)`,
 		a.GetId(), a.GetOrganizationId(), a.GetName(), a.GetDescription(), optional(a.GetOwnerId()), list(a.GetAdminIds()), list(a.GetApproverIds()),
-		enumText(a.GetProvisioning(), provisioningPrefix), optional(a.GetIntegrationId()), enumText(a.GetAccountEnding(), endingPrefix),
+		enumText(a.GetProvisioning(), provisioningPrefix), optional(a.GetIntegrationId()), enumText(a.GetDeprovisioningAction(), endingPrefix),
 		a.GetCreateTime().AsTime(), a.GetVersion())
 	if err != nil {
 		return catalogError("insert app", err)
@@ -70,10 +70,10 @@ func InsertApp(ctx context.Context, tx *postgres.Tx, a *requestv1.App, account *
 func UpdateApp(ctx context.Context, tx *postgres.Tx, a *requestv1.App) error {
 	tag, err := tx.Exec(ctx, `
 		update app set name = $2, description = $3, owner_id = $4, admin_ids = $5::uuid[], approver_ids = $6::uuid[],
-			provisioning = $7, integration_id = $8, account_ending = $9, update_time = $10, version = $11
+			provisioning = $7, integration_id = $8, deprovisioning_action = $9, update_time = $10, version = $11
 		where id = $1 and version = $11 - 1`,
 		a.GetId(), a.GetName(), a.GetDescription(), optional(a.GetOwnerId()), list(a.GetAdminIds()), list(a.GetApproverIds()),
-		enumText(a.GetProvisioning(), provisioningPrefix), optional(a.GetIntegrationId()), enumText(a.GetAccountEnding(), endingPrefix),
+		enumText(a.GetProvisioning(), provisioningPrefix), optional(a.GetIntegrationId()), enumText(a.GetDeprovisioningAction(), endingPrefix),
 		a.GetUpdateTime().AsTime(), a.GetVersion())
 	if err != nil {
 		return catalogError("update app", err)

@@ -44,9 +44,9 @@ var (
 // Subject is whom a new request is about, and what would be in its way.
 type Subject struct {
 	Name, Email, State string
-	// Tenure counts how often they have joined.
-	Tenure int32
-	Known  bool
+	// JoinCount counts how often they have joined.
+	JoinCount int32
+	Known     bool
 }
 
 // Wish is one entitlement of a new request, as things stand.
@@ -107,26 +107,26 @@ type New struct {
 	ClientRequestID string
 	Fingerprint     []byte
 	// JoinTenure is set for a join-flow's request.
-	JoinTenure *int32
+	JoinJoinCount *int32
 }
 
 // Insert adds a request with its items, all of them waiting.
 func (c *Changes) Insert(n New) {
 	r := n.Request
 	join := optional("")
-	if n.JoinTenure != nil {
+	if n.JoinJoinCount != nil {
 		join = optional(r.GetFlowId())
 	}
 	c.fresh.Queue(`
 		insert into access_request (id, organization_id, kind, origin, requester_id, requester_name, requester_email,
 			beneficiary_id, beneficiary_name, beneficiary_email, justification, until, state, flow_id, flow_version,
-			client_request_id, fingerprint, join_flow_id, join_tenure, create_time, update_time, version)
+			client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21)`,
 		r.GetId(), r.GetOrganizationId(), enumText(r.GetKind(), kindPrefix), enumText(r.GetOrigin(), originPrefix),
 		optional(r.GetRequester().GetUserId()), r.GetRequester().GetDisplayName(), r.GetRequester().GetEmail(),
 		r.GetBeneficiary().GetUserId(), r.GetBeneficiary().GetDisplayName(), r.GetBeneficiary().GetEmail(),
 		r.GetJustification(), timeOf(r.GetUntil()), enumText(r.GetState(), statePrefix), optional(r.GetFlowId()), r.GetFlowVersion(),
-		optional(n.ClientRequestID), n.Fingerprint, join, n.JoinTenure, r.GetCreateTime().AsTime(), r.GetVersion())
+		optional(n.ClientRequestID), n.Fingerprint, join, n.JoinJoinCount, r.GetCreateTime().AsTime(), r.GetVersion())
 	var ids, entitlements, names, apps, appNames, provisioning []string
 	for _, i := range r.GetItems() {
 		ids = append(ids, i.GetId())
@@ -141,7 +141,7 @@ func (c *Changes) Insert(n New) {
 	c.fresh.Queue(`
 		insert into request_item (id, organization_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name,
 			app_id, app_name, provisioning, state, open)
-		select i.id, $1, $2, i.n, $3, $4, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.provisioning, 'waiting', true
+		select i.id, $1, $2, i.n, $3, $4, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.provisioning, 'pending', true
 		from unnest($5::uuid[], $6::uuid[], $7::text[], $8::uuid[], $9::text[], $10::text[])
 			with ordinality i (id, entitlement_id, entitlement_name, app_id, app_name, provisioning, n)
 		order by i.entitlement_id`,
@@ -165,11 +165,11 @@ func ByClientRequestID(ctx context.Context, tx *postgres.Tx, requester, clientID
 }
 
 // JoinRequestExists says whether a join-flow has had its request for a person's
-// tenure.
-func JoinRequestExists(ctx context.Context, tx *postgres.Tx, flow, user string, tenure int32) (there bool, err error) {
+// join count.
+func JoinRequestExists(ctx context.Context, tx *postgres.Tx, flow, user string, joinCount int32) (there bool, err error) {
 	err = tx.QueryRow(ctx, `
-		select exists (select from access_request where join_flow_id = $1 and beneficiary_id = $2 and join_tenure = $3)`,
-		flow, user, tenure).Scan(&there)
+		select exists (select from access_request where join_flow_id = $1 and beneficiary_id = $2 and join_count = $3)`,
+		flow, user, joinCount).Scan(&there)
 	if err != nil {
 		return false, fmt.Errorf("look for join request: %w", err)
 	}

@@ -24,7 +24,7 @@ import (
 func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *requestv1.Request {
 	t.Helper()
 	now := timestamppb.New(time.Now().UTC().Truncate(time.Microsecond))
-	user := &identityv1.User{Id: id.New().String(), OrganizationId: org.String(), DisplayName: "ann", State: 2, Version: 1, Tenure: 1}
+	user := &identityv1.User{Id: id.New().String(), OrganizationId: org.String(), DisplayName: "ann", State: 2, Version: 1, JoinCount: 1}
 	app := &requestv1.App{Id: id.New().String(), OrganizationId: org.String(), Name: "CRM", CreateTime: now, UpdateTime: now, Version: 1}
 	r := &requestv1.Request{
 		Id: id.New().String(), OrganizationId: org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, Origin: requestv1.RequestOrigin_REQUEST_ORIGIN_USER,
@@ -143,7 +143,7 @@ func TestRemovalWaitsForAnAsk(t *testing.T) {
 		}
 		go func() {
 			ended <- db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
-				_, err := store.CopyUser(ctx, tx, &identityv1.User{Id: user, OrganizationId: org.String(), State: 4, Version: 2, Tenure: 1})
+				_, err := store.CopyUser(ctx, tx, &identityv1.User{Id: user, OrganizationId: org.String(), State: 4, Version: 2, JoinCount: 1})
 				if err != nil {
 					return err
 				}

@@ -220,7 +220,7 @@ const (
 	// Denied by the reviewer.
 	TaskState_TASK_STATE_DENIED TaskState = 3
 	// No longer needed: others have decided the step, or the request has ended.
-	TaskState_TASK_STATE_DROPPED TaskState = 4
+	TaskState_TASK_STATE_CANCELLED TaskState = 4
 	// Given to somebody else.
 	TaskState_TASK_STATE_REASSIGNED TaskState = 5
 )
@@ -232,7 +232,7 @@ var (
 		1: "TASK_STATE_OPEN",
 		2: "TASK_STATE_APPROVED",
 		3: "TASK_STATE_DENIED",
-		4: "TASK_STATE_DROPPED",
+		4: "TASK_STATE_CANCELLED",
 		5: "TASK_STATE_REASSIGNED",
 	}
 	TaskState_value = map[string]int32{
@@ -240,7 +240,7 @@ var (
 		"TASK_STATE_OPEN":        1,
 		"TASK_STATE_APPROVED":    2,
 		"TASK_STATE_DENIED":      3,
-		"TASK_STATE_DROPPED":     4,
+		"TASK_STATE_CANCELLED":   4,
 		"TASK_STATE_REASSIGNED":  5,
 	}
 )
@@ -530,7 +530,10 @@ type Flow struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Id of the environment whose people it is for and that owns it; empty if the
+	// organization does, then it is for the people of all environments.
+	EnvironmentId string `protobuf:"bytes,16,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -670,6 +673,13 @@ func (x *Flow) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Flow) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // Task is one reviewer's pending decision in one step of a request's approval.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -694,7 +704,7 @@ type Task struct {
 	Comment string `protobuf:"bytes,9,opt,name=comment,proto3" json:"comment,omitempty"`
 	// When it was given to the reviewer.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it was decided or dropped; unset while open.
+	// When it was decided or cancelled; unset while open.
 	DecideTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
 	// The request, as it was when the task was made.
 	Request       *v1.Request `protobuf:"bytes,12,opt,name=request,proto3" json:"request,omitempty"`
@@ -838,7 +848,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xa5\x05\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xcc\x05\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -857,7 +867,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xe3\x03\n" +
+	"updateTime\x12%\n" +
+	"\x0eenvironment_id\x18\x10 \x01(\tR\renvironmentId\"\xe3\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -891,13 +902,13 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x15STEP_NEED_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTEP_NEED_ANY\x10\x01\x12\x11\n" +
 	"\rSTEP_NEED_ALL\x10\x02\x12\x13\n" +
-	"\x0fSTEP_NEED_COUNT\x10\x03*\x9f\x01\n" +
+	"\x0fSTEP_NEED_COUNT\x10\x03*\xa1\x01\n" +
 	"\tTaskState\x12\x1a\n" +
 	"\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fTASK_STATE_OPEN\x10\x01\x12\x17\n" +
 	"\x13TASK_STATE_APPROVED\x10\x02\x12\x15\n" +
-	"\x11TASK_STATE_DENIED\x10\x03\x12\x16\n" +
-	"\x12TASK_STATE_DROPPED\x10\x04\x12\x19\n" +
+	"\x11TASK_STATE_DENIED\x10\x03\x12\x18\n" +
+	"\x14TASK_STATE_CANCELLED\x10\x04\x12\x19\n" +
 	"\x15TASK_STATE_REASSIGNED\x10\x05B:Z8gatehouse.dev/proto/gen/gatehouse/approval/v1;approvalv1b\x06proto3"
 
 var (

@@ -159,7 +159,10 @@ func (x *FlowInput) GetDisabled() bool {
 type CreateFlowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The flow.
-	Flow          *FlowInput `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	Flow *FlowInput `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	// Id of the environment that owns it; empty for the caller's, which for a
+	// caller of the organization is the organization itself.
+	EnvironmentId string `protobuf:"bytes,2,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -199,6 +202,13 @@ func (x *CreateFlowRequest) GetFlow() *FlowInput {
 		return x.Flow
 	}
 	return nil
+}
+
+func (x *CreateFlowRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
 }
 
 // CreateFlowResponse is the new flow.
@@ -1019,9 +1029,10 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\bpriority\x18\b \x01(\x05R\bpriority\x12F\n" +
 	"\fmax_duration\x18\t \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x02*\x00R\vmaxDuration\x12\x1a\n" +
 	"\bdisabled\x18\n" +
-	" \x01(\bR\bdisabled\"Q\n" +
+	" \x01(\bR\bdisabled\"\x85\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
-	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\"E\n" +
+	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
+	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"E\n" +
 	"\x12CreateFlowResponse\x12/\n" +
 	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"*\n" +
 	"\x0eGetFlowRequest\x12\x18\n" +

@@ -52,7 +52,9 @@ type AuditEntry struct {
 	// What happened, in words.
 	Summary string `protobuf:"bytes,11,opt,name=summary,proto3" json:"summary,omitempty"`
 	// The whole event, as JSON. Never holds a secret.
-	Data          *structpb.Struct `protobuf:"bytes,12,opt,name=data,proto3" json:"data,omitempty"`
+	Data *structpb.Struct `protobuf:"bytes,12,opt,name=data,proto3" json:"data,omitempty"`
+	// Id of the environment it belongs to; empty if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,13,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -171,11 +173,18 @@ func (x *AuditEntry) GetData() *structpb.Struct {
 	return nil
 }
 
+func (x *AuditEntry) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 var File_gatehouse_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_gatehouse_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/audit/v1/audit.proto\x12\x12gatehouse.audit.v1\x1a gatehouse/event/v1/context.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x03\n" +
+	"\x1egatehouse/audit/v1/audit.proto\x12\x12gatehouse.audit.v1\x1a gatehouse/event/v1/context.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1a\n" +
@@ -192,7 +201,8 @@ const file_gatehouse_audit_v1_audit_proto_rawDesc = "" +
 	" \x03(\tR\n" +
 	"requestIds\x12\x18\n" +
 	"\asummary\x18\v \x01(\tR\asummary\x12+\n" +
-	"\x04data\x18\f \x01(\v2\x17.google.protobuf.StructR\x04dataB4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
+	"\x04data\x18\f \x01(\v2\x17.google.protobuf.StructR\x04data\x12%\n" +
+	"\x0eenvironment_id\x18\r \x01(\tR\renvironmentIdB4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
 
 var (
 	file_gatehouse_audit_v1_audit_proto_rawDescOnce sync.Once

@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// AppCreated (app.created): an app came into the catalog.
+// AppCreated is emitted when an app came into the catalog.
 type AppCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -79,7 +79,7 @@ func (x *AppCreated) GetApp() *v1.App {
 	return nil
 }
 
-// AppUpdated (app.updated): an app was changed.
+// AppUpdated is emitted when an app was changed.
 type AppUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -143,7 +143,7 @@ func (x *AppUpdated) GetChangedFields() []string {
 	return nil
 }
 
-// EntitlementCreated (entitlement.created): something to be held in an app was added.
+// EntitlementCreated is emitted when something to be held in an app was added.
 type EntitlementCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -211,20 +211,23 @@ var File_gatehouse_event_v1_app_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_app_proto_rawDesc = "" +
 	"\n" +
-	"\x1cgatehouse/event/v1/app.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a\"gatehouse/request/v1/request.proto\"p\n" +
+	"\x1cgatehouse/event/v1/app.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x86\x01\n" +
 	"\n" +
 	"AppCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12+\n" +
-	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x97\x01\n" +
+	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app:\x14\xc2\xc1\x18\x10\n" +
+	"\x03app\x12\acreated\x18\x01\"\xad\x01\n" +
 	"\n" +
 	"AppUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12+\n" +
 	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12%\n" +
-	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields\"\xab\x01\n" +
+	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:\x14\xc2\xc1\x18\x10\n" +
+	"\x03app\x12\aupdated\x18\x01\"\xc9\x01\n" +
 	"\x12EntitlementCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12C\n" +
 	"\ventitlement\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\x12\x19\n" +
-	"\bapp_name\x18\x03 \x01(\tR\aappNameB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\bapp_name\x18\x03 \x01(\tR\aappName:\x1c\xc2\xc1\x18\x18\n" +
+	"\ventitlement\x12\acreated\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_app_proto_rawDescOnce sync.Once
@@ -267,6 +270,7 @@ func file_gatehouse_event_v1_app_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

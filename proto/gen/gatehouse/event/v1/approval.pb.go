@@ -27,7 +27,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// FlowCreated (flow.created): a flow was made.
+// FlowCreated is emitted when a flow was made.
 type FlowCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -82,7 +82,7 @@ func (x *FlowCreated) GetFlow() *v1.Flow {
 	return nil
 }
 
-// FlowUpdated (flow.updated): a flow got a new version.
+// FlowUpdated is emitted when a flow got a new version.
 type FlowUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -137,7 +137,7 @@ func (x *FlowUpdated) GetFlow() *v1.Flow {
 	return nil
 }
 
-// FlowMatched (flow.matched): a join-flow matched a person: a request is to be opened.
+// FlowMatched is emitted when a join-flow matched a person: a request is to be opened.
 type FlowMatched struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -150,8 +150,8 @@ type FlowMatched struct {
 	FlowName string `protobuf:"bytes,4,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
 	// Id of the person.
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// The person's tenure, see gatehouse.identity.v1.User.
-	Tenure int32 `protobuf:"varint,6,opt,name=tenure,proto3" json:"tenure,omitempty"`
+	// The person's join_count, see gatehouse.identity.v1.User.
+	JoinCount int32 `protobuf:"varint,6,opt,name=join_count,json=joinCount,proto3" json:"join_count,omitempty"`
 	// Ids of what the flow gives.
 	EntitlementIds []string `protobuf:"bytes,7,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
 	// For how long; unset means permanent.
@@ -225,9 +225,9 @@ func (x *FlowMatched) GetUserId() string {
 	return ""
 }
 
-func (x *FlowMatched) GetTenure() int32 {
+func (x *FlowMatched) GetJoinCount() int32 {
 	if x != nil {
-		return x.Tenure
+		return x.JoinCount
 	}
 	return 0
 }
@@ -246,7 +246,7 @@ func (x *FlowMatched) GetDuration() *durationpb.Duration {
 	return nil
 }
 
-// ApprovalRequested (approval.requested): a step opened: its reviewers are asked.
+// ApprovalRequested is emitted when a step opened: its reviewers are asked.
 type ApprovalRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -356,7 +356,8 @@ func (x *ApprovalRequested) GetFlowVersion() int32 {
 	return 0
 }
 
-// ApprovalDecided (approval.decided): a reviewer decided.
+// ApprovalDecided is emitted when a reviewer decided and the approval goes on.
+// A decision that ends the approval is in ApprovalGranted or ApprovalDenied.
 type ApprovalDecided struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -364,7 +365,14 @@ type ApprovalDecided struct {
 	// The decided task.
 	Task *v1.Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
 	// True if this decision completed the step.
-	StepApproved  bool `protobuf:"varint,3,opt,name=step_approved,json=stepApproved,proto3" json:"step_approved,omitempty"`
+	StepApproved bool `protobuf:"varint,3,opt,name=step_approved,json=stepApproved,proto3" json:"step_approved,omitempty"`
+	// Number of the step that this decision opened; 0 if none.
+	NextStep int32 `protobuf:"varint,4,opt,name=next_step,json=nextStep,proto3" json:"next_step,omitempty"`
+	// Name of that step.
+	NextStepName string `protobuf:"bytes,5,opt,name=next_step_name,json=nextStepName,proto3" json:"next_step_name,omitempty"`
+	// Tasks of that step, one for each reviewer; none if nobody can decide yet.
+	// A step with very many reviewers goes on in ApprovalRequested.
+	NextTasks     []*v1.Task `protobuf:"bytes,6,rep,name=next_tasks,json=nextTasks,proto3" json:"next_tasks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -420,7 +428,28 @@ func (x *ApprovalDecided) GetStepApproved() bool {
 	return false
 }
 
-// ApprovalGranted (approval.granted): a request was approved.
+func (x *ApprovalDecided) GetNextStep() int32 {
+	if x != nil {
+		return x.NextStep
+	}
+	return 0
+}
+
+func (x *ApprovalDecided) GetNextStepName() string {
+	if x != nil {
+		return x.NextStepName
+	}
+	return ""
+}
+
+func (x *ApprovalDecided) GetNextTasks() []*v1.Task {
+	if x != nil {
+		return x.NextTasks
+	}
+	return nil
+}
+
+// ApprovalGranted is emitted when a request was approved.
 type ApprovalGranted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -432,7 +461,9 @@ type ApprovalGranted struct {
 	// Version of the flow.
 	FlowVersion int32 `protobuf:"varint,4,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
 	// True if the flow approved by itself.
-	Automatic     bool `protobuf:"varint,5,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	Automatic bool `protobuf:"varint,5,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	// The last decision; unset if automatic.
+	Task          *v1.Task `protobuf:"bytes,6,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -502,7 +533,14 @@ func (x *ApprovalGranted) GetAutomatic() bool {
 	return false
 }
 
-// ApprovalDenied (approval.denied): a request was denied.
+func (x *ApprovalGranted) GetTask() *v1.Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+// ApprovalDenied is emitted when a request was denied.
 type ApprovalDenied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -514,7 +552,9 @@ type ApprovalDenied struct {
 	// Why.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Name of the step.
-	StepName      string `protobuf:"bytes,5,opt,name=step_name,json=stepName,proto3" json:"step_name,omitempty"`
+	StepName string `protobuf:"bytes,5,opt,name=step_name,json=stepName,proto3" json:"step_name,omitempty"`
+	// The decision.
+	Task          *v1.Task `protobuf:"bytes,6,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -584,7 +624,14 @@ func (x *ApprovalDenied) GetStepName() string {
 	return ""
 }
 
-// ApprovalCancelled (approval.cancelled): an approval ended because its request was cancelled.
+func (x *ApprovalDenied) GetTask() *v1.Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+// ApprovalCancelled is emitted when an approval ended because its request was cancelled.
 type ApprovalCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -648,7 +695,7 @@ func (x *ApprovalCancelled) GetReason() string {
 	return ""
 }
 
-// TaskReassigned (task.reassigned): a task was given to somebody else.
+// TaskReassigned is emitted when a task was given to somebody else.
 type TaskReassigned struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -727,22 +774,26 @@ var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"u\n" +
+	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8c\x01\n" +
 	"\vFlowCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"u\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x15\xc2\xc1\x18\x11\n" +
+	"\x04flow\x12\acreated\x18\x01\"\x8c\x01\n" +
 	"\vFlowUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\xae\x02\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x15\xc2\xc1\x18\x11\n" +
+	"\x04flow\x12\aupdated\x18\x01\"\xcc\x02\n" +
 	"\vFlowMatched\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12!\n" +
 	"\fflow_version\x18\x03 \x01(\x05R\vflowVersion\x12\x1b\n" +
 	"\tflow_name\x18\x04 \x01(\tR\bflowName\x12\x17\n" +
-	"\auser_id\x18\x05 \x01(\tR\x06userId\x12\x16\n" +
-	"\x06tenure\x18\x06 \x01(\x05R\x06tenure\x12'\n" +
+	"\auser_id\x18\x05 \x01(\tR\x06userId\x12\x1d\n" +
+	"\n" +
+	"join_count\x18\x06 \x01(\x05R\tjoinCount\x12'\n" +
 	"\x0fentitlement_ids\x18\a \x03(\tR\x0eentitlementIds\x125\n" +
-	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration\"\xa2\x02\n" +
+	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration:\x15\xc2\xc1\x18\x11\n" +
+	"\x04flow\x12\amatched\x18\x01\"\xbf\x02\n" +
 	"\x11ApprovalRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -752,34 +803,47 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x121\n" +
 	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x17\n" +
 	"\aflow_id\x18\a \x01(\tR\x06flowId\x12!\n" +
-	"\fflow_version\x18\b \x01(\x05R\vflowVersion\"\x9e\x01\n" +
+	"\fflow_version\x18\b \x01(\x05R\vflowVersion:\x1b\xc2\xc1\x18\x17\n" +
+	"\bapproval\x12\trequested\x18\x01\"\xb8\x02\n" +
 	"\x0fApprovalDecided\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04task\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\x12#\n" +
-	"\rstep_approved\x18\x03 \x01(\bR\fstepApproved\"\xdb\x01\n" +
+	"\rstep_approved\x18\x03 \x01(\bR\fstepApproved\x12\x1b\n" +
+	"\tnext_step\x18\x04 \x01(\x05R\bnextStep\x12$\n" +
+	"\x0enext_step_name\x18\x05 \x01(\tR\fnextStepName\x12:\n" +
+	"\n" +
+	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks:\x19\xc2\xc1\x18\x15\n" +
+	"\bapproval\x12\adecided\x18\x01\"\xa7\x02\n" +
 	"\x0fApprovalGranted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12\x17\n" +
 	"\aflow_id\x18\x03 \x01(\tR\x06flowId\x12!\n" +
 	"\fflow_version\x18\x04 \x01(\x05R\vflowVersion\x12\x1c\n" +
-	"\tautomatic\x18\x05 \x01(\bR\tautomatic\"\xd6\x01\n" +
+	"\tautomatic\x18\x05 \x01(\bR\tautomatic\x12/\n" +
+	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:\x19\xc2\xc1\x18\x15\n" +
+	"\bapproval\x12\agranted\x18\x01\"\xa1\x02\n" +
 	"\x0eApprovalDenied\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x129\n" +
 	"\breviewer\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\breviewer\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1b\n" +
-	"\tstep_name\x18\x05 \x01(\tR\bstepName\"\x81\x01\n" +
+	"\tstep_name\x18\x05 \x01(\tR\bstepName\x12/\n" +
+	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:\x18\xc2\xc1\x18\x14\n" +
+	"\bapproval\x12\x06denied\x18\x01\"\x9e\x01\n" +
 	"\x11ApprovalCancelled\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xbd\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason:\x1b\xc2\xc1\x18\x17\n" +
+	"\bapproval\x12\tcancelled\x18\x01\"\xd7\x01\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04from\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04from\x12+\n" +
 	"\x02to\x18\x03 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x02to\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reasonB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x06reason\x18\x04 \x01(\tR\x06reason:\x18\xc2\xc1\x18\x14\n" +
+	"\x04task\x12\n" +
+	"reassigned\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_approval_proto_rawDescOnce sync.Once
@@ -822,19 +886,22 @@ var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
 	12, // 7: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
 	9,  // 8: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
 	12, // 9: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	9,  // 10: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	13, // 11: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	9,  // 12: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	14, // 13: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	9,  // 14: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	9,  // 15: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	12, // 16: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	12, // 17: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 10: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	9,  // 11: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	13, // 12: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	12, // 13: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	9,  // 14: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	14, // 15: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	12, // 16: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	9,  // 17: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	9,  // 18: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	12, // 19: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	12, // 20: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -843,6 +910,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

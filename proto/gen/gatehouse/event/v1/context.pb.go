@@ -163,7 +163,10 @@ type Context struct {
 	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
 	// Version of the aggregate after this event; a copy with a higher version
 	// ignores it. 0 where the aggregate has no version.
-	Version       int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment that what happened belongs to; empty if it is the
+	// organization's own.
+	EnvironmentId string `protobuf:"bytes,6,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +236,13 @@ func (x *Context) GetVersion() int64 {
 	return 0
 }
 
+func (x *Context) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 var File_gatehouse_event_v1_context_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_context_proto_rawDesc = "" +
@@ -241,14 +251,15 @@ const file_gatehouse_event_v1_context_proto_rawDesc = "" +
 	"\x05Actor\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.gatehouse.event.v1.ActorKindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xa5\x01\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xcc\x01\n" +
 	"\aContext\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.gatehouse.event.v1.ActorR\x05actor\x12\x1f\n" +
 	"\vrequest_ids\x18\x02 \x03(\tR\n" +
 	"requestIds\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x15\n" +
 	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\x03R\aversion*\x82\x01\n" +
+	"\aversion\x18\x05 \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\x06 \x01(\tR\renvironmentId*\x82\x01\n" +
 	"\tActorKind\x12\x1a\n" +
 	"\x16ACTOR_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fACTOR_KIND_USER\x10\x01\x12\x15\n" +

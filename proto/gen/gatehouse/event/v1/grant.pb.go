@@ -24,8 +24,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// GrantOpened (grant.opened): a grant was approved and is to be put in place.
-type GrantOpened struct {
+// GrantCreated is emitted when a grant was approved and is to be put in place.
+type GrantCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
@@ -35,20 +35,20 @@ type GrantOpened struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GrantOpened) Reset() {
-	*x = GrantOpened{}
+func (x *GrantCreated) Reset() {
+	*x = GrantCreated{}
 	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GrantOpened) String() string {
+func (x *GrantCreated) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GrantOpened) ProtoMessage() {}
+func (*GrantCreated) ProtoMessage() {}
 
-func (x *GrantOpened) ProtoReflect() protoreflect.Message {
+func (x *GrantCreated) ProtoReflect() protoreflect.Message {
 	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -60,26 +60,26 @@ func (x *GrantOpened) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GrantOpened.ProtoReflect.Descriptor instead.
-func (*GrantOpened) Descriptor() ([]byte, []int) {
+// Deprecated: Use GrantCreated.ProtoReflect.Descriptor instead.
+func (*GrantCreated) Descriptor() ([]byte, []int) {
 	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *GrantOpened) GetContext() *Context {
+func (x *GrantCreated) GetContext() *Context {
 	if x != nil {
 		return x.Context
 	}
 	return nil
 }
 
-func (x *GrantOpened) GetGrant() *v1.Grant {
+func (x *GrantCreated) GetGrant() *v1.Grant {
 	if x != nil {
 		return x.Grant
 	}
 	return nil
 }
 
-// GrantActivated (grant.activated): access is in place.
+// GrantActivated is emitted when access is in place.
 type GrantActivated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -134,7 +134,7 @@ func (x *GrantActivated) GetGrant() *v1.Grant {
 	return nil
 }
 
-// GrantExpiring (grant.expiring): a grant will end soon.
+// GrantExpiring is emitted when a grant will end soon.
 type GrantExpiring struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -189,7 +189,7 @@ func (x *GrantExpiring) GetGrant() *v1.Grant {
 	return nil
 }
 
-// GrantEnded (grant.ended): a grant ended; its access is to be taken away.
+// GrantEnded is emitted when a grant ended; its access is to be taken away.
 type GrantEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -244,7 +244,7 @@ func (x *GrantEnded) GetGrant() *v1.Grant {
 	return nil
 }
 
-// GrantRevoked (grant.revoked): access is gone, or another grant still gives it.
+// GrantRevoked is emitted when access is gone, or another grant still gives it.
 type GrantRevoked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -299,7 +299,7 @@ func (x *GrantRevoked) GetGrant() *v1.Grant {
 	return nil
 }
 
-// GrantFailed (grant.failed): access could not be put in place or taken away; a work item was opened.
+// GrantFailed is emitted when access could not be put in place or taken away; a work item was opened.
 type GrantFailed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -354,7 +354,7 @@ func (x *GrantFailed) GetGrant() *v1.Grant {
 	return nil
 }
 
-// RevocationCompleted (revocation.completed): what a revoke request asked for is done.
+// RevocationCompleted is emitted when what a revoke request asked for is done.
 type RevocationCompleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -427,7 +427,7 @@ func (x *RevocationCompleted) GetGrantIds() []string {
 	return nil
 }
 
-// AccountCreated (account.created): an account is there.
+// AccountCreated is emitted when an account is there.
 type AccountCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -482,7 +482,7 @@ func (x *AccountCreated) GetAccount() *v1.Account {
 	return nil
 }
 
-// AccountRemoved (account.removed): an account is gone or disabled.
+// AccountRemoved is emitted when an account is gone or disabled.
 type AccountRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -541,38 +541,48 @@ var File_gatehouse_event_v1_grant_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_grant_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/event/v1/grant.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"|\n" +
-	"\vGrantOpened\x125\n" +
+	"\x1egatehouse/event/v1/grant.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\x95\x01\n" +
+	"\fGrantCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\x7f\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x16\xc2\xc1\x18\x12\n" +
+	"\x05grant\x12\acreated\x18\x01\"\x99\x01\n" +
 	"\x0eGrantActivated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"~\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x18\xc2\xc1\x18\x14\n" +
+	"\x05grant\x12\tactivated\x18\x01\"\x97\x01\n" +
 	"\rGrantExpiring\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"{\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x17\xc2\xc1\x18\x13\n" +
+	"\x05grant\x12\bexpiring\x18\x01\"\x91\x01\n" +
 	"\n" +
 	"GrantEnded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"}\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x14\xc2\xc1\x18\x10\n" +
+	"\x05grant\x12\x05ended\x18\x01\"\x95\x01\n" +
 	"\fGrantRevoked\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"|\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x16\xc2\xc1\x18\x12\n" +
+	"\x05grant\x12\arevoked\x18\x01\"\x93\x01\n" +
 	"\vGrantFailed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xa1\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x15\xc2\xc1\x18\x11\n" +
+	"\x05grant\x12\x06failed\x18\x01\"\xc0\x01\n" +
 	"\x13RevocationCompleted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x17\n" +
 	"\aitem_id\x18\x03 \x01(\tR\x06itemId\x12\x1b\n" +
-	"\tgrant_ids\x18\x04 \x03(\tR\bgrantIds\"\x85\x01\n" +
+	"\tgrant_ids\x18\x04 \x03(\tR\bgrantIds:\x1d\xc2\xc1\x18\x19\n" +
+	"\n" +
+	"revocation\x12\tcompleted\x18\x01\"\x9f\x01\n" +
 	"\x0eAccountCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount\"\x85\x01\n" +
+	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:\x18\xc2\xc1\x18\x14\n" +
+	"\aaccount\x12\acreated\x18\x01\"\x9f\x01\n" +
 	"\x0eAccountRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccountB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:\x18\xc2\xc1\x18\x14\n" +
+	"\aaccount\x12\aremoved\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_grant_proto_rawDescOnce sync.Once
@@ -588,7 +598,7 @@ func file_gatehouse_event_v1_grant_proto_rawDescGZIP() []byte {
 
 var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_gatehouse_event_v1_grant_proto_goTypes = []any{
-	(*GrantOpened)(nil),         // 0: gatehouse.event.v1.GrantOpened
+	(*GrantCreated)(nil),        // 0: gatehouse.event.v1.GrantCreated
 	(*GrantActivated)(nil),      // 1: gatehouse.event.v1.GrantActivated
 	(*GrantExpiring)(nil),       // 2: gatehouse.event.v1.GrantExpiring
 	(*GrantEnded)(nil),          // 3: gatehouse.event.v1.GrantEnded
@@ -602,8 +612,8 @@ var file_gatehouse_event_v1_grant_proto_goTypes = []any{
 	(*v1.Account)(nil),          // 11: gatehouse.provisioning.v1.Account
 }
 var file_gatehouse_event_v1_grant_proto_depIdxs = []int32{
-	9,  // 0: gatehouse.event.v1.GrantOpened.context:type_name -> gatehouse.event.v1.Context
-	10, // 1: gatehouse.event.v1.GrantOpened.grant:type_name -> gatehouse.provisioning.v1.Grant
+	9,  // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
+	10, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
 	9,  // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
 	10, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
 	9,  // 4: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
@@ -632,6 +642,7 @@ func file_gatehouse_event_v1_grant_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

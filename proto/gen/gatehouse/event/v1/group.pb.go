@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// GroupCreated (group.created): a group came.
+// GroupCreated is emitted when a group came.
 type GroupCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -79,7 +79,7 @@ func (x *GroupCreated) GetGroup() *v1.Group {
 	return nil
 }
 
-// GroupUpdated (group.updated): a group was renamed.
+// GroupUpdated is emitted when a group was renamed.
 type GroupUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -134,7 +134,7 @@ func (x *GroupUpdated) GetGroup() *v1.Group {
 	return nil
 }
 
-// GroupRemoved (group.removed): a group went, and with it all its memberships.
+// GroupRemoved is emitted when a group went, and with it all its memberships.
 type GroupRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -189,7 +189,7 @@ func (x *GroupRemoved) GetGroup() *v1.Group {
 	return nil
 }
 
-// GroupMemberAdded (group.member_added): a person came into a group.
+// GroupMemberAdded is emitted when a person came into a group.
 type GroupMemberAdded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -253,7 +253,7 @@ func (x *GroupMemberAdded) GetMember() *v1.Person {
 	return nil
 }
 
-// GroupMemberRemoved (group.member_removed): a person went out of a group.
+// GroupMemberRemoved is emitted when a person went out of a group.
 type GroupMemberRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -321,24 +321,29 @@ var File_gatehouse_event_v1_group_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_group_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/event/v1/group.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a$gatehouse/identity/v1/identity.proto\"y\n" +
+	"\x1egatehouse/event/v1/group.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\x91\x01\n" +
 	"\fGroupCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
-	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\"y\n" +
+	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:\x16\xc2\xc1\x18\x12\n" +
+	"\x05group\x12\acreated\x18\x01\"\x91\x01\n" +
 	"\fGroupUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
-	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\"y\n" +
+	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:\x16\xc2\xc1\x18\x12\n" +
+	"\x05group\x12\aupdated\x18\x01\"\x91\x01\n" +
 	"\fGroupRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
-	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\"\xb4\x01\n" +
+	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:\x16\xc2\xc1\x18\x12\n" +
+	"\x05group\x12\aremoved\x18\x01\"\xd1\x01\n" +
 	"\x10GroupMemberAdded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
 	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\x125\n" +
-	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member\"\xb6\x01\n" +
+	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member:\x1b\xc2\xc1\x18\x17\n" +
+	"\x05group\x12\fmember_added\x18\x01\"\xd5\x01\n" +
 	"\x12GroupMemberRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
 	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\x125\n" +
-	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06memberB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member:\x1d\xc2\xc1\x18\x19\n" +
+	"\x05group\x12\x0emember_removed\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_group_proto_rawDescOnce sync.Once
@@ -389,6 +394,7 @@ func file_gatehouse_event_v1_group_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

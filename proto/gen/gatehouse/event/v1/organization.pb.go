@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// OrganizationCreated (organization.created): an organization was made.
+// OrganizationCreated is emitted when an organization was made.
 type OrganizationCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -79,7 +79,117 @@ func (x *OrganizationCreated) GetOrganization() *v1.Organization {
 	return nil
 }
 
-// SourceCreated (source.created): a source was made.
+// EnvironmentCreated is emitted when an environment was made.
+type EnvironmentCreated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The environment.
+	Environment   *v1.Environment `protobuf:"bytes,2,opt,name=environment,proto3" json:"environment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnvironmentCreated) Reset() {
+	*x = EnvironmentCreated{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnvironmentCreated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnvironmentCreated) ProtoMessage() {}
+
+func (x *EnvironmentCreated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnvironmentCreated.ProtoReflect.Descriptor instead.
+func (*EnvironmentCreated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EnvironmentCreated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *EnvironmentCreated) GetEnvironment() *v1.Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+// EnvironmentUpdated is emitted when an environment was renamed.
+type EnvironmentUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The environment after the change.
+	Environment   *v1.Environment `protobuf:"bytes,2,opt,name=environment,proto3" json:"environment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnvironmentUpdated) Reset() {
+	*x = EnvironmentUpdated{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnvironmentUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnvironmentUpdated) ProtoMessage() {}
+
+func (x *EnvironmentUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnvironmentUpdated.ProtoReflect.Descriptor instead.
+func (*EnvironmentUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *EnvironmentUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *EnvironmentUpdated) GetEnvironment() *v1.Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+// SourceCreated is emitted when a source was made.
 type SourceCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -92,7 +202,7 @@ type SourceCreated struct {
 
 func (x *SourceCreated) Reset() {
 	*x = SourceCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -104,7 +214,7 @@ func (x *SourceCreated) String() string {
 func (*SourceCreated) ProtoMessage() {}
 
 func (x *SourceCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -117,7 +227,7 @@ func (x *SourceCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCreated.ProtoReflect.Descriptor instead.
 func (*SourceCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{1}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SourceCreated) GetContext() *Context {
@@ -134,7 +244,7 @@ func (x *SourceCreated) GetSource() *v1.Source {
 	return nil
 }
 
-// SourceTokenRotated (source.token_rotated): a source got a new bearer token.
+// SourceTokenRotated is emitted when a source got a new bearer token.
 type SourceTokenRotated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -147,7 +257,7 @@ type SourceTokenRotated struct {
 
 func (x *SourceTokenRotated) Reset() {
 	*x = SourceTokenRotated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +269,7 @@ func (x *SourceTokenRotated) String() string {
 func (*SourceTokenRotated) ProtoMessage() {}
 
 func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +282,7 @@ func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceTokenRotated.ProtoReflect.Descriptor instead.
 func (*SourceTokenRotated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SourceTokenRotated) GetContext() *Context {
@@ -189,7 +299,7 @@ func (x *SourceTokenRotated) GetSource() *v1.Source {
 	return nil
 }
 
-// RoleChanged (role.changed): somebody got another role in Gatehouse.
+// RoleChanged is emitted when somebody got another role in Gatehouse.
 type RoleChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -204,7 +314,7 @@ type RoleChanged struct {
 
 func (x *RoleChanged) Reset() {
 	*x = RoleChanged{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +326,7 @@ func (x *RoleChanged) String() string {
 func (*RoleChanged) ProtoMessage() {}
 
 func (x *RoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +339,7 @@ func (x *RoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleChanged.ProtoReflect.Descriptor instead.
 func (*RoleChanged) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RoleChanged) GetContext() *Context {
@@ -253,7 +363,7 @@ func (x *RoleChanged) GetPreviousRole() v1.Role {
 	return v1.Role(0)
 }
 
-// ApiTokenCreated (api_token.created): an API token was made.
+// ApiTokenCreated is emitted when an API token was made.
 type ApiTokenCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -266,7 +376,7 @@ type ApiTokenCreated struct {
 
 func (x *ApiTokenCreated) Reset() {
 	*x = ApiTokenCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +388,7 @@ func (x *ApiTokenCreated) String() string {
 func (*ApiTokenCreated) ProtoMessage() {}
 
 func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +401,7 @@ func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenCreated.ProtoReflect.Descriptor instead.
 func (*ApiTokenCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApiTokenCreated) GetContext() *Context {
@@ -308,7 +418,7 @@ func (x *ApiTokenCreated) GetApiToken() *v1.ApiToken {
 	return nil
 }
 
-// ApiTokenRevoked (api_token.revoked): an API token was ended.
+// ApiTokenRevoked is emitted when an API token was ended.
 type ApiTokenRevoked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -321,7 +431,7 @@ type ApiTokenRevoked struct {
 
 func (x *ApiTokenRevoked) Reset() {
 	*x = ApiTokenRevoked{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +443,7 @@ func (x *ApiTokenRevoked) String() string {
 func (*ApiTokenRevoked) ProtoMessage() {}
 
 func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +456,7 @@ func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenRevoked.ProtoReflect.Descriptor instead.
 func (*ApiTokenRevoked) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApiTokenRevoked) GetContext() *Context {
@@ -367,26 +477,40 @@ var File_gatehouse_event_v1_organization_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"%gatehouse/event/v1/organization.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a$gatehouse/identity/v1/identity.proto\"\x95\x01\n" +
+	"%gatehouse/event/v1/organization.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\xb4\x01\n" +
 	"\x13OrganizationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12G\n" +
-	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"}\n" +
+	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization:\x1d\xc2\xc1\x18\x19\n" +
+	"\forganization\x12\acreated\x18\x01\"\xaf\x01\n" +
+	"\x12EnvironmentCreated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12D\n" +
+	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:\x1c\xc2\xc1\x18\x18\n" +
+	"\venvironment\x12\acreated\x18\x01\"\xaf\x01\n" +
+	"\x12EnvironmentUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12D\n" +
+	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:\x1c\xc2\xc1\x18\x18\n" +
+	"\venvironment\x12\aupdated\x18\x01\"\x96\x01\n" +
 	"\rSourceCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
-	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\"\x82\x01\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:\x17\xc2\xc1\x18\x13\n" +
+	"\x06source\x12\acreated\x18\x01\"\xa1\x01\n" +
 	"\x12SourceTokenRotated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
-	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\"\xb7\x01\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:\x1d\xc2\xc1\x18\x19\n" +
+	"\x06source\x12\rtoken_rotated\x18\x01\"\xce\x01\n" +
 	"\vRoleChanged\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12@\n" +
-	"\rprevious_role\x18\x03 \x01(\x0e2\x1b.gatehouse.identity.v1.RoleR\fpreviousRole\"\x86\x01\n" +
+	"\rprevious_role\x18\x03 \x01(\x0e2\x1b.gatehouse.identity.v1.RoleR\fpreviousRole:\x15\xc2\xc1\x18\x11\n" +
+	"\x04role\x12\achanged\x18\x01\"\xa2\x01\n" +
 	"\x0fApiTokenCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken\"\x86\x01\n" +
+	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:\x1a\xc2\xc1\x18\x16\n" +
+	"\tapi_token\x12\acreated\x18\x01\"\xa2\x01\n" +
 	"\x0fApiTokenRevoked\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiTokenB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:\x1a\xc2\xc1\x18\x16\n" +
+	"\tapi_token\x12\arevoked\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_organization_proto_rawDescOnce sync.Once
@@ -400,40 +524,47 @@ func file_gatehouse_event_v1_organization_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_organization_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_event_v1_organization_proto_goTypes = []any{
 	(*OrganizationCreated)(nil), // 0: gatehouse.event.v1.OrganizationCreated
-	(*SourceCreated)(nil),       // 1: gatehouse.event.v1.SourceCreated
-	(*SourceTokenRotated)(nil),  // 2: gatehouse.event.v1.SourceTokenRotated
-	(*RoleChanged)(nil),         // 3: gatehouse.event.v1.RoleChanged
-	(*ApiTokenCreated)(nil),     // 4: gatehouse.event.v1.ApiTokenCreated
-	(*ApiTokenRevoked)(nil),     // 5: gatehouse.event.v1.ApiTokenRevoked
-	(*Context)(nil),             // 6: gatehouse.event.v1.Context
-	(*v1.Organization)(nil),     // 7: gatehouse.identity.v1.Organization
-	(*v1.Source)(nil),           // 8: gatehouse.identity.v1.Source
-	(*v1.User)(nil),             // 9: gatehouse.identity.v1.User
-	(v1.Role)(0),                // 10: gatehouse.identity.v1.Role
-	(*v1.ApiToken)(nil),         // 11: gatehouse.identity.v1.ApiToken
+	(*EnvironmentCreated)(nil),  // 1: gatehouse.event.v1.EnvironmentCreated
+	(*EnvironmentUpdated)(nil),  // 2: gatehouse.event.v1.EnvironmentUpdated
+	(*SourceCreated)(nil),       // 3: gatehouse.event.v1.SourceCreated
+	(*SourceTokenRotated)(nil),  // 4: gatehouse.event.v1.SourceTokenRotated
+	(*RoleChanged)(nil),         // 5: gatehouse.event.v1.RoleChanged
+	(*ApiTokenCreated)(nil),     // 6: gatehouse.event.v1.ApiTokenCreated
+	(*ApiTokenRevoked)(nil),     // 7: gatehouse.event.v1.ApiTokenRevoked
+	(*Context)(nil),             // 8: gatehouse.event.v1.Context
+	(*v1.Organization)(nil),     // 9: gatehouse.identity.v1.Organization
+	(*v1.Environment)(nil),      // 10: gatehouse.identity.v1.Environment
+	(*v1.Source)(nil),           // 11: gatehouse.identity.v1.Source
+	(*v1.User)(nil),             // 12: gatehouse.identity.v1.User
+	(v1.Role)(0),                // 13: gatehouse.identity.v1.Role
+	(*v1.ApiToken)(nil),         // 14: gatehouse.identity.v1.ApiToken
 }
 var file_gatehouse_event_v1_organization_proto_depIdxs = []int32{
-	6,  // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
-	7,  // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
-	6,  // 2: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
-	8,  // 3: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
-	6,  // 4: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
-	8,  // 5: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
-	6,  // 6: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
-	9,  // 7: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
-	10, // 8: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
-	6,  // 9: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
-	11, // 10: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	6,  // 11: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
-	11, // 12: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	8,  // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
+	9,  // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
+	8,  // 2: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
+	10, // 3: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
+	8,  // 4: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
+	10, // 5: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
+	8,  // 6: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
+	11, // 7: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
+	8,  // 8: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
+	11, // 9: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
+	8,  // 10: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
+	12, // 11: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
+	13, // 12: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
+	8,  // 13: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
+	14, // 14: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	8,  // 15: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
+	14, // 16: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_organization_proto_init() }
@@ -442,13 +573,14 @@ func file_gatehouse_event_v1_organization_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_organization_proto_rawDesc), len(file_gatehouse_event_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// RequestSubmitted (request.submitted): a request was made.
+// RequestSubmitted is emitted when a request was made.
 type RequestSubmitted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -79,7 +79,7 @@ func (x *RequestSubmitted) GetRequest() *v1.Request {
 	return nil
 }
 
-// RequestCancelRequested (request.cancel_requested): a request is to be cancelled, unless its last approval came first.
+// RequestCancelRequested is emitted when a request is to be cancelled, unless its last approval came first.
 type RequestCancelRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -143,7 +143,7 @@ func (x *RequestCancelRequested) GetReason() string {
 	return ""
 }
 
-// RequestClosed (request.closed): a request reached its end: fulfilled, denied or cancelled.
+// RequestClosed is emitted when a request reached its end: fulfilled, denied or cancelled.
 type RequestClosed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -198,7 +198,7 @@ func (x *RequestClosed) GetRequest() *v1.Request {
 	return nil
 }
 
-// CommentAdded (comment.added): somebody said something on a request.
+// CommentAdded is emitted when somebody said something on a request.
 type CommentAdded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -257,21 +257,25 @@ var File_gatehouse_event_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\n" +
-	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a\"gatehouse/request/v1/request.proto\"\x82\x01\n" +
+	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x9e\x01\n" +
 	"\x10RequestSubmitted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\x86\x01\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:\x1a\xc2\xc1\x18\x16\n" +
+	"\arequest\x12\tsubmitted\x18\x01\"\xa9\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x7f\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason:!\xc2\xc1\x18\x1d\n" +
+	"\arequest\x12\x10cancel_requested\x18\x01\"\x98\x01\n" +
 	"\rRequestClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"~\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:\x17\xc2\xc1\x18\x13\n" +
+	"\arequest\x12\x06closed\x18\x01\"\x96\x01\n" +
 	"\fCommentAdded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\acomment\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acommentB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\acomment\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment:\x16\xc2\xc1\x18\x12\n" +
+	"\acomment\x12\x05added\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_request_proto_rawDescOnce sync.Once
@@ -316,6 +320,7 @@ func file_gatehouse_event_v1_request_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

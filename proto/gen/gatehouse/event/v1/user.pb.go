@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// UserJoined (user.joined): somebody came, or came back.
+// UserJoined is emitted when somebody came, or came back.
 type UserJoined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -79,7 +79,7 @@ func (x *UserJoined) GetUser() *v1.User {
 	return nil
 }
 
-// UserUpdated (user.updated): a person changed: names, manager, role, state.
+// UserUpdated is emitted when a person changed: names, manager, role, state.
 type UserUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -143,7 +143,7 @@ func (x *UserUpdated) GetChangedFields() []string {
 	return nil
 }
 
-// UserSuspended (user.suspended): a person was switched off at the source.
+// UserSuspended is emitted when a person was switched off at the source.
 type UserSuspended struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -198,7 +198,7 @@ func (x *UserSuspended) GetUser() *v1.User {
 	return nil
 }
 
-// UserRemoved (user.removed): a person left.
+// UserRemoved is emitted when a person left.
 type UserRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -257,21 +257,25 @@ var File_gatehouse_event_v1_user_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1dgatehouse/event/v1/user.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a$gatehouse/identity/v1/identity.proto\"t\n" +
+	"\x1dgatehouse/event/v1/user.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\x8a\x01\n" +
 	"\n" +
 	"UserJoined\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\x9c\x01\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x14\xc2\xc1\x18\x10\n" +
+	"\x04user\x12\x06joined\x18\x01\"\xb3\x01\n" +
 	"\vUserUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12%\n" +
-	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields\"w\n" +
+	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:\x15\xc2\xc1\x18\x11\n" +
+	"\x04user\x12\aupdated\x18\x01\"\x90\x01\n" +
 	"\rUserSuspended\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"u\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x17\xc2\xc1\x18\x13\n" +
+	"\x04user\x12\tsuspended\x18\x01\"\x8c\x01\n" +
 	"\vUserRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04userB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x15\xc2\xc1\x18\x11\n" +
+	"\x04user\x12\aremoved\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_user_proto_rawDescOnce sync.Once
@@ -316,6 +320,7 @@ func file_gatehouse_event_v1_user_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

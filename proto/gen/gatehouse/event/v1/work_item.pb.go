@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// WorkItemOpened (work_item.opened): there is something to do.
+// WorkItemOpened is emitted when there is something to do.
 type WorkItemOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -79,7 +79,7 @@ func (x *WorkItemOpened) GetWorkItem() *v1.WorkItem {
 	return nil
 }
 
-// WorkItemResolved (work_item.resolved): it was done.
+// WorkItemResolved is emitted when it was done.
 type WorkItemResolved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -134,8 +134,8 @@ func (x *WorkItemResolved) GetWorkItem() *v1.WorkItem {
 	return nil
 }
 
-// WorkItemDropped (work_item.dropped): it is no longer needed.
-type WorkItemDropped struct {
+// WorkItemCancelled is emitted when it is no longer needed.
+type WorkItemCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
@@ -145,20 +145,20 @@ type WorkItemDropped struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *WorkItemDropped) Reset() {
-	*x = WorkItemDropped{}
+func (x *WorkItemCancelled) Reset() {
+	*x = WorkItemCancelled{}
 	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *WorkItemDropped) String() string {
+func (x *WorkItemCancelled) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*WorkItemDropped) ProtoMessage() {}
+func (*WorkItemCancelled) ProtoMessage() {}
 
-func (x *WorkItemDropped) ProtoReflect() protoreflect.Message {
+func (x *WorkItemCancelled) ProtoReflect() protoreflect.Message {
 	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -170,26 +170,26 @@ func (x *WorkItemDropped) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use WorkItemDropped.ProtoReflect.Descriptor instead.
-func (*WorkItemDropped) Descriptor() ([]byte, []int) {
+// Deprecated: Use WorkItemCancelled.ProtoReflect.Descriptor instead.
+func (*WorkItemCancelled) Descriptor() ([]byte, []int) {
 	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *WorkItemDropped) GetContext() *Context {
+func (x *WorkItemCancelled) GetContext() *Context {
 	if x != nil {
 		return x.Context
 	}
 	return nil
 }
 
-func (x *WorkItemDropped) GetWorkItem() *v1.WorkItem {
+func (x *WorkItemCancelled) GetWorkItem() *v1.WorkItem {
 	if x != nil {
 		return x.WorkItem
 	}
 	return nil
 }
 
-// ChecklistOpened (checklist.opened): somebody who joined or left has open items.
+// ChecklistOpened is emitted when somebody who joined or left has open items.
 type ChecklistOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -244,7 +244,7 @@ func (x *ChecklistOpened) GetChecklist() *v1.Checklist {
 	return nil
 }
 
-// ChecklistClosed (checklist.closed): the last item was resolved.
+// ChecklistClosed is emitted when the last item was resolved.
 type ChecklistClosed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -299,7 +299,7 @@ func (x *ChecklistClosed) GetChecklist() *v1.Checklist {
 	return nil
 }
 
-// IntegrationCreated (integration.created): an integration was made.
+// IntegrationCreated is emitted when an integration was made.
 type IntegrationCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -354,7 +354,7 @@ func (x *IntegrationCreated) GetIntegration() *v1.Integration {
 	return nil
 }
 
-// IntegrationUpdated (integration.updated): an integration was changed or tested.
+// IntegrationUpdated is emitted when an integration was changed or tested.
 type IntegrationUpdated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -413,28 +413,35 @@ var File_gatehouse_event_v1_work_item_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/event/v1/work_item.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\x89\x01\n" +
+	"\"gatehouse/event/v1/work_item.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\xa4\x01\n" +
 	"\x0eWorkItemOpened\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12@\n" +
-	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\x8b\x01\n" +
+	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:\x19\xc2\xc1\x18\x15\n" +
+	"\twork_item\x12\x06opened\x18\x01\"\xa8\x01\n" +
 	"\x10WorkItemResolved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12@\n" +
-	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\x8a\x01\n" +
-	"\x0fWorkItemDropped\x125\n" +
+	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:\x1b\xc2\xc1\x18\x17\n" +
+	"\twork_item\x12\bresolved\x18\x01\"\xaa\x01\n" +
+	"\x11WorkItemCancelled\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12@\n" +
-	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\x8c\x01\n" +
+	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:\x1c\xc2\xc1\x18\x18\n" +
+	"\twork_item\x12\tcancelled\x18\x01\"\xa7\x01\n" +
 	"\x0fChecklistOpened\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
-	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist\"\x8c\x01\n" +
+	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:\x19\xc2\xc1\x18\x15\n" +
+	"\tchecklist\x12\x06opened\x18\x01\"\xa7\x01\n" +
 	"\x0fChecklistClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
-	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist\"\x95\x01\n" +
+	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:\x19\xc2\xc1\x18\x15\n" +
+	"\tchecklist\x12\x06closed\x18\x01\"\xb3\x01\n" +
 	"\x12IntegrationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
-	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\x95\x01\n" +
+	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:\x1c\xc2\xc1\x18\x18\n" +
+	"\vintegration\x12\acreated\x18\x01\"\xb3\x01\n" +
 	"\x12IntegrationUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
-	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegrationB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:\x1c\xc2\xc1\x18\x18\n" +
+	"\vintegration\x12\aupdated\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_work_item_proto_rawDescOnce sync.Once
@@ -452,7 +459,7 @@ var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageI
 var file_gatehouse_event_v1_work_item_proto_goTypes = []any{
 	(*WorkItemOpened)(nil),     // 0: gatehouse.event.v1.WorkItemOpened
 	(*WorkItemResolved)(nil),   // 1: gatehouse.event.v1.WorkItemResolved
-	(*WorkItemDropped)(nil),    // 2: gatehouse.event.v1.WorkItemDropped
+	(*WorkItemCancelled)(nil),  // 2: gatehouse.event.v1.WorkItemCancelled
 	(*ChecklistOpened)(nil),    // 3: gatehouse.event.v1.ChecklistOpened
 	(*ChecklistClosed)(nil),    // 4: gatehouse.event.v1.ChecklistClosed
 	(*IntegrationCreated)(nil), // 5: gatehouse.event.v1.IntegrationCreated
@@ -467,8 +474,8 @@ var file_gatehouse_event_v1_work_item_proto_depIdxs = []int32{
 	8,  // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
 	7,  // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
 	8,  // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	7,  // 4: gatehouse.event.v1.WorkItemDropped.context:type_name -> gatehouse.event.v1.Context
-	8,  // 5: gatehouse.event.v1.WorkItemDropped.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	7,  // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
+	8,  // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
 	7,  // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
 	9,  // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
 	7,  // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
@@ -490,6 +497,7 @@ func file_gatehouse_event_v1_work_item_proto_init() {
 		return
 	}
 	file_gatehouse_event_v1_context_proto_init()
+	file_gatehouse_event_v1_event_type_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

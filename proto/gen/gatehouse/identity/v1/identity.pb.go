@@ -85,7 +85,8 @@ func (UserState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{0}
 }
 
-// UserKind tells own people from others.
+// UserKind is what kind of user it is. A service or an agent has exactly one
+// accountable person, a purpose and an end; no other kind has.
 type UserKind int32
 
 const (
@@ -95,6 +96,10 @@ const (
 	UserKind_USER_KIND_EMPLOYEE UserKind = 1
 	// Somebody from outside, with a sponsor inside.
 	UserKind_USER_KIND_EXTERNAL UserKind = 2
+	// A program that acts by itself, such as a scheduled job.
+	UserKind_USER_KIND_SERVICE UserKind = 3
+	// An automated agent that decides by itself what it does.
+	UserKind_USER_KIND_AGENT UserKind = 4
 )
 
 // Enum value maps for UserKind.
@@ -103,11 +108,15 @@ var (
 		0: "USER_KIND_UNSPECIFIED",
 		1: "USER_KIND_EMPLOYEE",
 		2: "USER_KIND_EXTERNAL",
+		3: "USER_KIND_SERVICE",
+		4: "USER_KIND_AGENT",
 	}
 	UserKind_value = map[string]int32{
 		"USER_KIND_UNSPECIFIED": 0,
 		"USER_KIND_EMPLOYEE":    1,
 		"USER_KIND_EXTERNAL":    2,
+		"USER_KIND_SERVICE":     3,
+		"USER_KIND_AGENT":       4,
 	}
 )
 
@@ -380,6 +389,98 @@ func (x *Organization) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Environment is one company whose people and apps are governed, such as a
+// provider's customer. Every organization has at least one.
+type Environment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Organization it belongs to.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Name, unique within the organization.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// When it was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it was last changed.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Counts up with every change.
+	Version       int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Environment) Reset() {
+	*x = Environment{}
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Environment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Environment) ProtoMessage() {}
+
+func (x *Environment) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Environment.ProtoReflect.Descriptor instead.
+func (*Environment) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Environment) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Environment) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *Environment) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Environment) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Environment) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Environment) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 // User is a person in the directory.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -409,7 +510,7 @@ type User struct {
 	ManagerId string `protobuf:"bytes,12,opt,name=manager_id,json=managerId,proto3" json:"manager_id,omitempty"`
 	// Where the person stands.
 	State UserState `protobuf:"varint,13,opt,name=state,proto3,enum=gatehouse.identity.v1.UserState" json:"state,omitempty"`
-	// Own or from outside.
+	// Employee, external, service or agent.
 	Kind UserKind `protobuf:"varint,14,opt,name=kind,proto3,enum=gatehouse.identity.v1.UserKind" json:"kind,omitempty"`
 	// What the user may do in Gatehouse.
 	Role Role `protobuf:"varint,15,opt,name=role,proto3,enum=gatehouse.identity.v1.Role" json:"role,omitempty"`
@@ -421,14 +522,26 @@ type User struct {
 	Version int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
 	// Counts how often the person has joined: 1 at first, more after coming
 	// back. Onboarding and join-flows run once for each.
-	Tenure        int32 `protobuf:"varint,19,opt,name=tenure,proto3" json:"tenure,omitempty"`
+	JoinCount int32 `protobuf:"varint,19,opt,name=join_count,json=joinCount,proto3" json:"join_count,omitempty"`
+	// Id of the environment the user belongs to; empty if the user is one of the
+	// organization's own.
+	EnvironmentId string `protobuf:"bytes,20,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Id of the environment in which the role is held; empty if it is held in the
+	// whole organization. A user of an environment holds it there.
+	RoleEnvironmentId string `protobuf:"bytes,21,opt,name=role_environment_id,json=roleEnvironmentId,proto3" json:"role_environment_id,omitempty"`
+	// Id of the person who answers for a service or an agent; empty for others.
+	AccountableUserId string `protobuf:"bytes,22,opt,name=accountable_user_id,json=accountableUserId,proto3" json:"accountable_user_id,omitempty"`
+	// What a service or an agent is for; empty for others.
+	Purpose string `protobuf:"bytes,23,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// When a service or an agent ends; unset for others.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[2]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +553,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[2]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +566,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *User) GetId() string {
@@ -582,11 +695,46 @@ func (x *User) GetVersion() int64 {
 	return 0
 }
 
-func (x *User) GetTenure() int32 {
+func (x *User) GetJoinCount() int32 {
 	if x != nil {
-		return x.Tenure
+		return x.JoinCount
 	}
 	return 0
+}
+
+func (x *User) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *User) GetRoleEnvironmentId() string {
+	if x != nil {
+		return x.RoleEnvironmentId
+	}
+	return ""
+}
+
+func (x *User) GetAccountableUserId() string {
+	if x != nil {
+		return x.AccountableUserId
+	}
+	return ""
+}
+
+func (x *User) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *User) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
 }
 
 // Group is a set of users, as the source knows it.
@@ -609,14 +757,16 @@ type Group struct {
 	// When anything last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Counts up with every change, of members too.
-	Version       int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment it belongs to; empty if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,10,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +778,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +791,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Group) GetId() string {
@@ -707,6 +857,13 @@ func (x *Group) GetVersion() int64 {
 	return 0
 }
 
+func (x *Group) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // Source is where people come from.
 type Source struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -721,14 +878,17 @@ type Source struct {
 	// When the source last called, to the minute; unset if never.
 	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
 	// How many of its users are not removed.
-	UserCount     int32 `protobuf:"varint,6,opt,name=user_count,json=userCount,proto3" json:"user_count,omitempty"`
+	UserCount int32 `protobuf:"varint,6,opt,name=user_count,json=userCount,proto3" json:"user_count,omitempty"`
+	// Id of the environment that its people belong to; empty if they are the
+	// organization's own.
+	EnvironmentId string `protobuf:"bytes,7,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +900,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +913,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Source) GetId() string {
@@ -798,6 +958,13 @@ func (x *Source) GetUserCount() int32 {
 	return 0
 }
 
+func (x *Source) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // ApiToken is a secret with which a program acts as the user who made it.
 type ApiToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -825,7 +992,7 @@ type ApiToken struct {
 
 func (x *ApiToken) Reset() {
 	*x = ApiToken{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1004,7 @@ func (x *ApiToken) String() string {
 func (*ApiToken) ProtoMessage() {}
 
 func (x *ApiToken) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1017,7 @@ func (x *ApiToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiToken.ProtoReflect.Descriptor instead.
 func (*ApiToken) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApiToken) GetId() string {
@@ -929,7 +1096,16 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xb2\x05\n" +
+	"createTime\"\xee\x01\n" +
+	"\vEnvironment\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\"\x91\a\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x1b\n" +
@@ -957,8 +1133,14 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x18\n" +
-	"\aversion\x18\x12 \x01(\x03R\aversion\x12\x16\n" +
-	"\x06tenure\x18\x13 \x01(\x05R\x06tenure\"\xd8\x02\n" +
+	"\aversion\x18\x12 \x01(\x03R\aversion\x12\x1d\n" +
+	"\n" +
+	"join_count\x18\x13 \x01(\x05R\tjoinCount\x12%\n" +
+	"\x0eenvironment_id\x18\x14 \x01(\tR\renvironmentId\x12.\n" +
+	"\x13role_environment_id\x18\x15 \x01(\tR\x11roleEnvironmentId\x12.\n" +
+	"\x13accountable_user_id\x18\x16 \x01(\tR\x11accountableUserId\x12\x18\n" +
+	"\apurpose\x18\x17 \x01(\tR\apurpose\x125\n" +
+	"\bend_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xff\x02\n" +
 	"\x05Group\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x1b\n" +
@@ -971,7 +1153,9 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x18\n" +
-	"\aversion\x18\t \x01(\x03R\aversion\"\x81\x02\n" +
+	"\aversion\x18\t \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\n" +
+	" \x01(\tR\renvironmentId\"\xa8\x02\n" +
 	"\x06Source\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x125\n" +
@@ -980,7 +1164,8 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12\x1d\n" +
 	"\n" +
-	"user_count\x18\x06 \x01(\x05R\tuserCount\"\xf3\x02\n" +
+	"user_count\x18\x06 \x01(\x05R\tuserCount\x12%\n" +
+	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\"\xf3\x02\n" +
 	"\bApiToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
@@ -999,11 +1184,13 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x12USER_STATE_INVITED\x10\x01\x12\x15\n" +
 	"\x11USER_STATE_ACTIVE\x10\x02\x12\x18\n" +
 	"\x14USER_STATE_SUSPENDED\x10\x03\x12\x16\n" +
-	"\x12USER_STATE_REMOVED\x10\x04*U\n" +
+	"\x12USER_STATE_REMOVED\x10\x04*\x81\x01\n" +
 	"\bUserKind\x12\x19\n" +
 	"\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12USER_KIND_EMPLOYEE\x10\x01\x12\x16\n" +
-	"\x12USER_KIND_EXTERNAL\x10\x02*z\n" +
+	"\x12USER_KIND_EXTERNAL\x10\x02\x12\x15\n" +
+	"\x11USER_KIND_SERVICE\x10\x03\x12\x13\n" +
+	"\x0fUSER_KIND_AGENT\x10\x04*z\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1030,7 +1217,7 @@ func file_gatehouse_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(UserState)(0),                // 0: gatehouse.identity.v1.UserState
 	(UserKind)(0),                 // 1: gatehouse.identity.v1.UserKind
@@ -1038,33 +1225,37 @@ var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(SourceKind)(0),               // 3: gatehouse.identity.v1.SourceKind
 	(*Person)(nil),                // 4: gatehouse.identity.v1.Person
 	(*Organization)(nil),          // 5: gatehouse.identity.v1.Organization
-	(*User)(nil),                  // 6: gatehouse.identity.v1.User
-	(*Group)(nil),                 // 7: gatehouse.identity.v1.Group
-	(*Source)(nil),                // 8: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),              // 9: gatehouse.identity.v1.ApiToken
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*Environment)(nil),           // 6: gatehouse.identity.v1.Environment
+	(*User)(nil),                  // 7: gatehouse.identity.v1.User
+	(*Group)(nil),                 // 8: gatehouse.identity.v1.Group
+	(*Source)(nil),                // 9: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),              // 10: gatehouse.identity.v1.ApiToken
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_gatehouse_identity_v1_identity_proto_depIdxs = []int32{
-	10, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 1: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
-	1,  // 2: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
-	2,  // 3: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
-	10, // 4: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	10, // 5: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	10, // 6: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	10, // 7: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 8: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
-	10, // 9: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
-	10, // 10: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
-	10, // 11: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
-	10, // 12: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 13: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
-	10, // 14: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	11, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
+	11, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
+	1,  // 4: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
+	2,  // 5: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
+	11, // 6: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	11, // 7: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	11, // 8: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
+	11, // 9: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	11, // 10: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 11: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
+	11, // 12: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
+	11, // 13: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
+	11, // 14: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
+	11, // 15: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 16: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
+	11, // 17: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_proto_init() }
@@ -1078,7 +1269,7 @@ func file_gatehouse_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_proto_rawDesc), len(file_gatehouse_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

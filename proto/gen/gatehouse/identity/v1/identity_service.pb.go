@@ -238,6 +238,401 @@ func (x *GetOrganizationResponse) GetOrganization() *Organization {
 	return nil
 }
 
+// CreateEnvironmentRequest describes the environment.
+type CreateEnvironmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, unique within the organization.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateEnvironmentRequest) Reset() {
+	*x = CreateEnvironmentRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateEnvironmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateEnvironmentRequest) ProtoMessage() {}
+
+func (x *CreateEnvironmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateEnvironmentRequest.ProtoReflect.Descriptor instead.
+func (*CreateEnvironmentRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateEnvironmentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// CreateEnvironmentResponse is the new environment.
+type CreateEnvironmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment.
+	Environment   *Environment `protobuf:"bytes,1,opt,name=environment,proto3" json:"environment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateEnvironmentResponse) Reset() {
+	*x = CreateEnvironmentResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateEnvironmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateEnvironmentResponse) ProtoMessage() {}
+
+func (x *CreateEnvironmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateEnvironmentResponse.ProtoReflect.Descriptor instead.
+func (*CreateEnvironmentResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CreateEnvironmentResponse) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+// GetEnvironmentRequest names an environment.
+type GetEnvironmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the environment.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEnvironmentRequest) Reset() {
+	*x = GetEnvironmentRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEnvironmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEnvironmentRequest) ProtoMessage() {}
+
+func (x *GetEnvironmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEnvironmentRequest.ProtoReflect.Descriptor instead.
+func (*GetEnvironmentRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetEnvironmentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetEnvironmentResponse is the environment.
+type GetEnvironmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment.
+	Environment   *Environment `protobuf:"bytes,1,opt,name=environment,proto3" json:"environment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEnvironmentResponse) Reset() {
+	*x = GetEnvironmentResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEnvironmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEnvironmentResponse) ProtoMessage() {}
+
+func (x *GetEnvironmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEnvironmentResponse.ProtoReflect.Descriptor instead.
+func (*GetEnvironmentResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetEnvironmentResponse) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+// ListEnvironmentsRequest asks for a page of environments.
+type ListEnvironmentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many, 1 to 1000; 0 means 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEnvironmentsRequest) Reset() {
+	*x = ListEnvironmentsRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEnvironmentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEnvironmentsRequest) ProtoMessage() {}
+
+func (x *ListEnvironmentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEnvironmentsRequest.ProtoReflect.Descriptor instead.
+func (*ListEnvironmentsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListEnvironmentsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListEnvironmentsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListEnvironmentsResponse is a page of environments.
+type ListEnvironmentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page.
+	Environments []*Environment `protobuf:"bytes,1,rep,name=environments,proto3" json:"environments,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEnvironmentsResponse) Reset() {
+	*x = ListEnvironmentsResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEnvironmentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEnvironmentsResponse) ProtoMessage() {}
+
+func (x *ListEnvironmentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEnvironmentsResponse.ProtoReflect.Descriptor instead.
+func (*ListEnvironmentsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListEnvironmentsResponse) GetEnvironments() []*Environment {
+	if x != nil {
+		return x.Environments
+	}
+	return nil
+}
+
+func (x *ListEnvironmentsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// UpdateEnvironmentRequest names the environment and its new name.
+type UpdateEnvironmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the environment.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Name, unique within the organization.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateEnvironmentRequest) Reset() {
+	*x = UpdateEnvironmentRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateEnvironmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateEnvironmentRequest) ProtoMessage() {}
+
+func (x *UpdateEnvironmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateEnvironmentRequest.ProtoReflect.Descriptor instead.
+func (*UpdateEnvironmentRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateEnvironmentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateEnvironmentRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// UpdateEnvironmentResponse is the changed environment.
+type UpdateEnvironmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The environment.
+	Environment   *Environment `protobuf:"bytes,1,opt,name=environment,proto3" json:"environment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateEnvironmentResponse) Reset() {
+	*x = UpdateEnvironmentResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateEnvironmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateEnvironmentResponse) ProtoMessage() {}
+
+func (x *UpdateEnvironmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateEnvironmentResponse.ProtoReflect.Descriptor instead.
+func (*UpdateEnvironmentResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateEnvironmentResponse) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
 // GetMeRequest asks who the caller is.
 type GetMeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -247,7 +642,7 @@ type GetMeRequest struct {
 
 func (x *GetMeRequest) Reset() {
 	*x = GetMeRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -259,7 +654,7 @@ func (x *GetMeRequest) String() string {
 func (*GetMeRequest) ProtoMessage() {}
 
 func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -272,7 +667,7 @@ func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeRequest.ProtoReflect.Descriptor instead.
 func (*GetMeRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{12}
 }
 
 // GetMeResponse says who the caller is.
@@ -288,7 +683,7 @@ type GetMeResponse struct {
 
 func (x *GetMeResponse) Reset() {
 	*x = GetMeResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +695,7 @@ func (x *GetMeResponse) String() string {
 func (*GetMeResponse) ProtoMessage() {}
 
 func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +708,7 @@ func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeResponse.ProtoReflect.Descriptor instead.
 func (*GetMeResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetMeResponse) GetUser() *User {
@@ -347,7 +742,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -359,7 +754,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -372,7 +767,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListUsersRequest) GetPageSize() int32 {
@@ -416,7 +811,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +823,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +836,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -469,7 +864,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +876,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +889,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetUserRequest) GetId() string {
@@ -515,7 +910,7 @@ type GetUserResponse struct {
 
 func (x *GetUserResponse) Reset() {
 	*x = GetUserResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +922,7 @@ func (x *GetUserResponse) String() string {
 func (*GetUserResponse) ProtoMessage() {}
 
 func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,10 +935,158 @@ func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserResponse.ProtoReflect.Descriptor instead.
 func (*GetUserResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// CreateUserRequest describes a service or an agent.
+type CreateUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Service or agent.
+	Kind UserKind `protobuf:"varint,1,opt,name=kind,proto3,enum=gatehouse.identity.v1.UserKind" json:"kind,omitempty"`
+	// Unique name within the organization.
+	UserName string `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	// Name to show.
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Id of the person who answers for it: an active employee or external of the
+	// same environment or of the organization.
+	AccountableUserId string `protobuf:"bytes,4,opt,name=accountable_user_id,json=accountableUserId,proto3" json:"accountable_user_id,omitempty"`
+	// What it is for.
+	Purpose string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// When it ends: in the future.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Id of the environment it belongs to; empty for the caller's, which for a
+	// caller of the organization is the organization itself.
+	EnvironmentId string `protobuf:"bytes,7,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUserRequest) Reset() {
+	*x = CreateUserRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUserRequest) ProtoMessage() {}
+
+func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
+func (*CreateUserRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateUserRequest) GetKind() UserKind {
+	if x != nil {
+		return x.Kind
+	}
+	return UserKind_USER_KIND_UNSPECIFIED
+}
+
+func (x *CreateUserRequest) GetUserName() string {
+	if x != nil {
+		return x.UserName
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetAccountableUserId() string {
+	if x != nil {
+		return x.AccountableUserId
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *CreateUserRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+// CreateUserResponse is the new user.
+type CreateUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUserResponse) Reset() {
+	*x = CreateUserResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUserResponse) ProtoMessage() {}
+
+func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUserResponse.ProtoReflect.Descriptor instead.
+func (*CreateUserResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CreateUserResponse) GetUser() *User {
 	if x != nil {
 		return x.User
 	}
@@ -556,14 +1099,18 @@ type SetUserRoleRequest struct {
 	// Id of the user.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The role to have from now on.
-	Role          Role `protobuf:"varint,2,opt,name=role,proto3,enum=gatehouse.identity.v1.Role" json:"role,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Role Role `protobuf:"varint,2,opt,name=role,proto3,enum=gatehouse.identity.v1.Role" json:"role,omitempty"`
+	// Id of the environment to hold it in; empty for the whole organization, or,
+	// for a user of an environment, that one. Only a user of the organization can
+	// be given a role in an environment that is not their own.
+	RoleEnvironmentId string `protobuf:"bytes,3,opt,name=role_environment_id,json=roleEnvironmentId,proto3" json:"role_environment_id,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *SetUserRoleRequest) Reset() {
 	*x = SetUserRoleRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +1122,7 @@ func (x *SetUserRoleRequest) String() string {
 func (*SetUserRoleRequest) ProtoMessage() {}
 
 func (x *SetUserRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +1135,7 @@ func (x *SetUserRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserRoleRequest.ProtoReflect.Descriptor instead.
 func (*SetUserRoleRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetUserRoleRequest) GetId() string {
@@ -605,6 +1152,13 @@ func (x *SetUserRoleRequest) GetRole() Role {
 	return Role_ROLE_UNSPECIFIED
 }
 
+func (x *SetUserRoleRequest) GetRoleEnvironmentId() string {
+	if x != nil {
+		return x.RoleEnvironmentId
+	}
+	return ""
+}
+
 // SetUserRoleResponse is the changed user.
 type SetUserRoleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -616,7 +1170,7 @@ type SetUserRoleResponse struct {
 
 func (x *SetUserRoleResponse) Reset() {
 	*x = SetUserRoleResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +1182,7 @@ func (x *SetUserRoleResponse) String() string {
 func (*SetUserRoleResponse) ProtoMessage() {}
 
 func (x *SetUserRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +1195,7 @@ func (x *SetUserRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserRoleResponse.ProtoReflect.Descriptor instead.
 func (*SetUserRoleResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetUserRoleResponse) GetUser() *User {
@@ -666,7 +1220,7 @@ type ListGroupsRequest struct {
 
 func (x *ListGroupsRequest) Reset() {
 	*x = ListGroupsRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +1232,7 @@ func (x *ListGroupsRequest) String() string {
 func (*ListGroupsRequest) ProtoMessage() {}
 
 func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +1245,7 @@ func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListGroupsRequest) GetPageSize() int32 {
@@ -728,7 +1282,7 @@ type ListGroupsResponse struct {
 
 func (x *ListGroupsResponse) Reset() {
 	*x = ListGroupsResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +1294,7 @@ func (x *ListGroupsResponse) String() string {
 func (*ListGroupsResponse) ProtoMessage() {}
 
 func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +1307,7 @@ func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListGroupsResponse) GetGroups() []*Group {
@@ -785,7 +1339,7 @@ type ListGroupMembersRequest struct {
 
 func (x *ListGroupMembersRequest) Reset() {
 	*x = ListGroupMembersRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +1351,7 @@ func (x *ListGroupMembersRequest) String() string {
 func (*ListGroupMembersRequest) ProtoMessage() {}
 
 func (x *ListGroupMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +1364,7 @@ func (x *ListGroupMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupMembersRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListGroupMembersRequest) GetGroupId() string {
@@ -847,7 +1401,7 @@ type ListGroupMembersResponse struct {
 
 func (x *ListGroupMembersResponse) Reset() {
 	*x = ListGroupMembersResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +1413,7 @@ func (x *ListGroupMembersResponse) String() string {
 func (*ListGroupMembersResponse) ProtoMessage() {}
 
 func (x *ListGroupMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +1426,7 @@ func (x *ListGroupMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupMembersResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListGroupMembersResponse) GetUsers() []*User {
@@ -895,14 +1449,17 @@ type CreateSourceRequest struct {
 	// Name to show, unique within the organization.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How people come in.
-	Kind          SourceKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.identity.v1.SourceKind" json:"kind,omitempty"`
+	Kind SourceKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.identity.v1.SourceKind" json:"kind,omitempty"`
+	// Id of the environment that its people belong to; empty for the caller's,
+	// which for a caller of the organization is the organization itself.
+	EnvironmentId string `protobuf:"bytes,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateSourceRequest) Reset() {
 	*x = CreateSourceRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1471,7 @@ func (x *CreateSourceRequest) String() string {
 func (*CreateSourceRequest) ProtoMessage() {}
 
 func (x *CreateSourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1484,7 @@ func (x *CreateSourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSourceRequest.ProtoReflect.Descriptor instead.
 func (*CreateSourceRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateSourceRequest) GetName() string {
@@ -944,6 +1501,13 @@ func (x *CreateSourceRequest) GetKind() SourceKind {
 	return SourceKind_SOURCE_KIND_UNSPECIFIED
 }
 
+func (x *CreateSourceRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // CreateSourceResponse is the new source.
 type CreateSourceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -957,7 +1521,7 @@ type CreateSourceResponse struct {
 
 func (x *CreateSourceResponse) Reset() {
 	*x = CreateSourceResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1533,7 @@ func (x *CreateSourceResponse) String() string {
 func (*CreateSourceResponse) ProtoMessage() {}
 
 func (x *CreateSourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1546,7 @@ func (x *CreateSourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSourceResponse.ProtoReflect.Descriptor instead.
 func (*CreateSourceResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateSourceResponse) GetSource() *Source {
@@ -1012,7 +1576,7 @@ type ListSourcesRequest struct {
 
 func (x *ListSourcesRequest) Reset() {
 	*x = ListSourcesRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1588,7 @@ func (x *ListSourcesRequest) String() string {
 func (*ListSourcesRequest) ProtoMessage() {}
 
 func (x *ListSourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1601,7 @@ func (x *ListSourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourcesRequest.ProtoReflect.Descriptor instead.
 func (*ListSourcesRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListSourcesRequest) GetPageSize() int32 {
@@ -1067,7 +1631,7 @@ type ListSourcesResponse struct {
 
 func (x *ListSourcesResponse) Reset() {
 	*x = ListSourcesResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1643,7 @@ func (x *ListSourcesResponse) String() string {
 func (*ListSourcesResponse) ProtoMessage() {}
 
 func (x *ListSourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1656,7 @@ func (x *ListSourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSourcesResponse.ProtoReflect.Descriptor instead.
 func (*ListSourcesResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSourcesResponse) GetSources() []*Source {
@@ -1120,7 +1684,7 @@ type RotateSourceTokenRequest struct {
 
 func (x *RotateSourceTokenRequest) Reset() {
 	*x = RotateSourceTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1696,7 @@ func (x *RotateSourceTokenRequest) String() string {
 func (*RotateSourceTokenRequest) ProtoMessage() {}
 
 func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1709,7 @@ func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenRequest.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RotateSourceTokenRequest) GetId() string {
@@ -1166,7 +1730,7 @@ type RotateSourceTokenResponse struct {
 
 func (x *RotateSourceTokenResponse) Reset() {
 	*x = RotateSourceTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1742,7 @@ func (x *RotateSourceTokenResponse) String() string {
 func (*RotateSourceTokenResponse) ProtoMessage() {}
 
 func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1755,7 @@ func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenResponse.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RotateSourceTokenResponse) GetToken() string {
@@ -1216,7 +1780,7 @@ type CreateApiTokenRequest struct {
 
 func (x *CreateApiTokenRequest) Reset() {
 	*x = CreateApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1792,7 @@ func (x *CreateApiTokenRequest) String() string {
 func (*CreateApiTokenRequest) ProtoMessage() {}
 
 func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1805,7 @@ func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CreateApiTokenRequest) GetName() string {
@@ -1278,7 +1842,7 @@ type CreateApiTokenResponse struct {
 
 func (x *CreateApiTokenResponse) Reset() {
 	*x = CreateApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1854,7 @@ func (x *CreateApiTokenResponse) String() string {
 func (*CreateApiTokenResponse) ProtoMessage() {}
 
 func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1867,7 @@ func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CreateApiTokenResponse) GetApiToken() *ApiToken {
@@ -1333,7 +1897,7 @@ type ListApiTokensRequest struct {
 
 func (x *ListApiTokensRequest) Reset() {
 	*x = ListApiTokensRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[24]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1909,7 @@ func (x *ListApiTokensRequest) String() string {
 func (*ListApiTokensRequest) ProtoMessage() {}
 
 func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[24]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1922,7 @@ func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListApiTokensRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListApiTokensRequest) GetPageSize() int32 {
@@ -1388,7 +1952,7 @@ type ListApiTokensResponse struct {
 
 func (x *ListApiTokensResponse) Reset() {
 	*x = ListApiTokensResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[25]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1964,7 @@ func (x *ListApiTokensResponse) String() string {
 func (*ListApiTokensResponse) ProtoMessage() {}
 
 func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[25]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1977,7 @@ func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListApiTokensResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListApiTokensResponse) GetApiTokens() []*ApiToken {
@@ -1441,7 +2005,7 @@ type RevokeApiTokenRequest struct {
 
 func (x *RevokeApiTokenRequest) Reset() {
 	*x = RevokeApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[26]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +2017,7 @@ func (x *RevokeApiTokenRequest) String() string {
 func (*RevokeApiTokenRequest) ProtoMessage() {}
 
 func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[26]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +2030,7 @@ func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RevokeApiTokenRequest) GetId() string {
@@ -1487,7 +2051,7 @@ type RevokeApiTokenResponse struct {
 
 func (x *RevokeApiTokenResponse) Reset() {
 	*x = RevokeApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[27]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +2063,7 @@ func (x *RevokeApiTokenResponse) String() string {
 func (*RevokeApiTokenResponse) ProtoMessage() {}
 
 func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[27]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +2076,7 @@ func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RevokeApiTokenResponse) GetApiToken() *ApiToken {
@@ -1531,7 +2095,7 @@ type ListDevPeopleRequest struct {
 
 func (x *ListDevPeopleRequest) Reset() {
 	*x = ListDevPeopleRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[28]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +2107,7 @@ func (x *ListDevPeopleRequest) String() string {
 func (*ListDevPeopleRequest) ProtoMessage() {}
 
 func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[28]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +2120,7 @@ func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleRequest.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
 }
 
 // ListDevPeopleResponse lists whom one may sign in as.
@@ -1570,7 +2134,7 @@ type ListDevPeopleResponse struct {
 
 func (x *ListDevPeopleResponse) Reset() {
 	*x = ListDevPeopleResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[29]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +2146,7 @@ func (x *ListDevPeopleResponse) String() string {
 func (*ListDevPeopleResponse) ProtoMessage() {}
 
 func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[29]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +2159,7 @@ func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleResponse.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListDevPeopleResponse) GetUsers() []*User {
@@ -1616,7 +2180,7 @@ type DevSignInRequest struct {
 
 func (x *DevSignInRequest) Reset() {
 	*x = DevSignInRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +2192,7 @@ func (x *DevSignInRequest) String() string {
 func (*DevSignInRequest) ProtoMessage() {}
 
 func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +2205,7 @@ func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInRequest.ProtoReflect.Descriptor instead.
 func (*DevSignInRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DevSignInRequest) GetUserName() string {
@@ -1664,7 +2228,7 @@ type DevSignInResponse struct {
 
 func (x *DevSignInResponse) Reset() {
 	*x = DevSignInResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +2240,7 @@ func (x *DevSignInResponse) String() string {
 func (*DevSignInResponse) ProtoMessage() {}
 
 func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +2253,7 @@ func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInResponse.ProtoReflect.Descriptor instead.
 func (*DevSignInResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DevSignInResponse) GetToken() string {
@@ -1715,7 +2279,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +2291,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +2304,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
 }
 
 // SignOutResponse says that the session has ended.
@@ -1752,7 +2316,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +2328,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +2341,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
 }
 
 // ExchangeTokenRequest carries the secret.
@@ -1791,7 +2355,7 @@ type ExchangeTokenRequest struct {
 
 func (x *ExchangeTokenRequest) Reset() {
 	*x = ExchangeTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +2367,7 @@ func (x *ExchangeTokenRequest) String() string {
 func (*ExchangeTokenRequest) ProtoMessage() {}
 
 func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +2380,7 @@ func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ExchangeTokenRequest) GetToken() string {
@@ -1839,7 +2403,7 @@ type ExchangeTokenResponse struct {
 
 func (x *ExchangeTokenResponse) Reset() {
 	*x = ExchangeTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +2415,7 @@ func (x *ExchangeTokenResponse) String() string {
 func (*ExchangeTokenResponse) ProtoMessage() {}
 
 func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +2428,7 @@ func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ExchangeTokenResponse) GetAccessToken() string {
@@ -1890,7 +2454,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2466,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2479,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
 }
 
 // GetKeysResponse is the key set.
@@ -1929,7 +2493,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1941,7 +2505,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1954,7 +2518,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetKeysResponse) GetJwks() string {
@@ -1982,7 +2546,30 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x05token\x18\x03 \x01(\tR\x05token\"\x18\n" +
 	"\x16GetOrganizationRequest\"b\n" +
 	"\x17GetOrganizationResponse\x12G\n" +
-	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"\x0e\n" +
+	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\":\n" +
+	"\x18CreateEnvironmentRequest\x12\x1e\n" +
+	"\x04name\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\"a\n" +
+	"\x19CreateEnvironmentResponse\x12D\n" +
+	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"1\n" +
+	"\x15GetEnvironmentRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"^\n" +
+	"\x16GetEnvironmentResponse\x12D\n" +
+	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"k\n" +
+	"\x17ListEnvironmentsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8a\x01\n" +
+	"\x18ListEnvironmentsResponse\x12F\n" +
+	"\fenvironments\x18\x01 \x03(\v2\".gatehouse.identity.v1.EnvironmentR\fenvironments\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"T\n" +
+	"\x18UpdateEnvironmentRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
+	"\x04name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\"a\n" +
+	"\x19UpdateEnvironmentResponse\x12D\n" +
+	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"\x0e\n" +
 	"\fGetMeRequest\"\x89\x01\n" +
 	"\rGetMeResponse\x12/\n" +
 	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12G\n" +
@@ -2000,11 +2587,26 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x0eGetUserRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"B\n" +
 	"\x0fGetUserResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"k\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xff\x02\n" +
+	"\x11CreateUserRequest\x12?\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.gatehouse.identity.v1.UserKindB\n" +
+	"\xbaH\a\x82\x01\x04\x18\x03\x18\x04R\x04kind\x12'\n" +
+	"\tuser_name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\buserName\x12-\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x128\n" +
+	"\x13accountable_user_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x11accountableUserId\x12$\n" +
+	"\apurpose\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\apurpose\x12=\n" +
+	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\x122\n" +
+	"\x0eenvironment_id\x18\a \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"E\n" +
+	"\x12CreateUserResponse\x12/\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xa8\x01\n" +
 	"\x12SetUserRoleRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12;\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x1b.gatehouse.identity.v1.RoleB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\"F\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
+	"\x13role_environment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x11roleEnvironmentId\"F\n" +
 	"\x13SetUserRoleResponse\x12/\n" +
 	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\x85\x01\n" +
 	"\x11ListGroupsRequest\x12'\n" +
@@ -2024,12 +2626,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"u\n" +
 	"\x18ListGroupMembersResponse\x121\n" +
 	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"x\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x01\n" +
 	"\x13CreateSourceRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12A\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.identity.v1.SourceKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\"c\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x122\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"c\n" +
 	"\x14CreateSourceResponse\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"f\n" +
@@ -2092,14 +2695,26 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x06SignUp\x12$.gatehouse.identity.v1.SignUpRequest\x1a%.gatehouse.identity.v1.SignUpResponse\"*\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/organizations:signUp\x12\x98\x01\n" +
 	"\x0fGetOrganization\x12-.gatehouse.identity.v1.GetOrganizationRequest\x1a..gatehouse.identity.v1.GetOrganizationResponse\"&\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x012\x8f\x04\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x012\x8a\x05\n" +
+	"\x12EnvironmentService\x12\x9a\x01\n" +
+	"\x11CreateEnvironment\x12/.gatehouse.identity.v1.CreateEnvironmentRequest\x1a0.gatehouse.identity.v1.CreateEnvironmentResponse\"\"\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/environments\x12\x98\x01\n" +
+	"\x0eGetEnvironment\x12,.gatehouse.identity.v1.GetEnvironmentRequest\x1a-.gatehouse.identity.v1.GetEnvironmentResponse\")\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/environments/{id}\x90\x02\x01\x12\x99\x01\n" +
+	"\x10ListEnvironments\x12..gatehouse.identity.v1.ListEnvironmentsRequest\x1a/.gatehouse.identity.v1.ListEnvironmentsResponse\"$\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x90\x02\x01\x12\x9f\x01\n" +
+	"\x11UpdateEnvironment\x12/.gatehouse.identity.v1.UpdateEnvironmentRequest\x1a0.gatehouse.identity.v1.UpdateEnvironmentResponse\"'\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/v1/environments/{id}2\x8f\x05\n" +
 	"\vUserService\x12p\n" +
 	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1c\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
 	"\tListUsers\x12'.gatehouse.identity.v1.ListUsersRequest\x1a(.gatehouse.identity.v1.ListUsersResponse\"\x1e\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x90\x02\x01\x12}\n" +
 	"\aGetUser\x12%.gatehouse.identity.v1.GetUserRequest\x1a&.gatehouse.identity.v1.GetUserResponse\"#\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x90\x02\x01\x12\x8e\x01\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x90\x02\x01\x12~\n" +
+	"\n" +
+	"CreateUser\x12(.gatehouse.identity.v1.CreateUserRequest\x1a).gatehouse.identity.v1.CreateUserResponse\"\x1b\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12\x8e\x01\n" +
 	"\vSetUserRole\x12).gatehouse.identity.v1.SetUserRoleRequest\x1a*.gatehouse.identity.v1.SetUserRoleResponse\"(\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/users/{id}:setRole2\xbd\x02\n" +
 	"\fGroupService\x12\x82\x01\n" +
@@ -2149,122 +2764,151 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*SignUpRequest)(nil),             // 0: gatehouse.identity.v1.SignUpRequest
 	(*SignUpResponse)(nil),            // 1: gatehouse.identity.v1.SignUpResponse
 	(*GetOrganizationRequest)(nil),    // 2: gatehouse.identity.v1.GetOrganizationRequest
 	(*GetOrganizationResponse)(nil),   // 3: gatehouse.identity.v1.GetOrganizationResponse
-	(*GetMeRequest)(nil),              // 4: gatehouse.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),             // 5: gatehouse.identity.v1.GetMeResponse
-	(*ListUsersRequest)(nil),          // 6: gatehouse.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),         // 7: gatehouse.identity.v1.ListUsersResponse
-	(*GetUserRequest)(nil),            // 8: gatehouse.identity.v1.GetUserRequest
-	(*GetUserResponse)(nil),           // 9: gatehouse.identity.v1.GetUserResponse
-	(*SetUserRoleRequest)(nil),        // 10: gatehouse.identity.v1.SetUserRoleRequest
-	(*SetUserRoleResponse)(nil),       // 11: gatehouse.identity.v1.SetUserRoleResponse
-	(*ListGroupsRequest)(nil),         // 12: gatehouse.identity.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),        // 13: gatehouse.identity.v1.ListGroupsResponse
-	(*ListGroupMembersRequest)(nil),   // 14: gatehouse.identity.v1.ListGroupMembersRequest
-	(*ListGroupMembersResponse)(nil),  // 15: gatehouse.identity.v1.ListGroupMembersResponse
-	(*CreateSourceRequest)(nil),       // 16: gatehouse.identity.v1.CreateSourceRequest
-	(*CreateSourceResponse)(nil),      // 17: gatehouse.identity.v1.CreateSourceResponse
-	(*ListSourcesRequest)(nil),        // 18: gatehouse.identity.v1.ListSourcesRequest
-	(*ListSourcesResponse)(nil),       // 19: gatehouse.identity.v1.ListSourcesResponse
-	(*RotateSourceTokenRequest)(nil),  // 20: gatehouse.identity.v1.RotateSourceTokenRequest
-	(*RotateSourceTokenResponse)(nil), // 21: gatehouse.identity.v1.RotateSourceTokenResponse
-	(*CreateApiTokenRequest)(nil),     // 22: gatehouse.identity.v1.CreateApiTokenRequest
-	(*CreateApiTokenResponse)(nil),    // 23: gatehouse.identity.v1.CreateApiTokenResponse
-	(*ListApiTokensRequest)(nil),      // 24: gatehouse.identity.v1.ListApiTokensRequest
-	(*ListApiTokensResponse)(nil),     // 25: gatehouse.identity.v1.ListApiTokensResponse
-	(*RevokeApiTokenRequest)(nil),     // 26: gatehouse.identity.v1.RevokeApiTokenRequest
-	(*RevokeApiTokenResponse)(nil),    // 27: gatehouse.identity.v1.RevokeApiTokenResponse
-	(*ListDevPeopleRequest)(nil),      // 28: gatehouse.identity.v1.ListDevPeopleRequest
-	(*ListDevPeopleResponse)(nil),     // 29: gatehouse.identity.v1.ListDevPeopleResponse
-	(*DevSignInRequest)(nil),          // 30: gatehouse.identity.v1.DevSignInRequest
-	(*DevSignInResponse)(nil),         // 31: gatehouse.identity.v1.DevSignInResponse
-	(*SignOutRequest)(nil),            // 32: gatehouse.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),           // 33: gatehouse.identity.v1.SignOutResponse
-	(*ExchangeTokenRequest)(nil),      // 34: gatehouse.identity.v1.ExchangeTokenRequest
-	(*ExchangeTokenResponse)(nil),     // 35: gatehouse.identity.v1.ExchangeTokenResponse
-	(*GetKeysRequest)(nil),            // 36: gatehouse.identity.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),           // 37: gatehouse.identity.v1.GetKeysResponse
-	(*Organization)(nil),              // 38: gatehouse.identity.v1.Organization
-	(*User)(nil),                      // 39: gatehouse.identity.v1.User
-	(UserState)(0),                    // 40: gatehouse.identity.v1.UserState
-	(Role)(0),                         // 41: gatehouse.identity.v1.Role
-	(*Group)(nil),                     // 42: gatehouse.identity.v1.Group
-	(SourceKind)(0),                   // 43: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                    // 44: gatehouse.identity.v1.Source
-	(*timestamppb.Timestamp)(nil),     // 45: google.protobuf.Timestamp
-	(*ApiToken)(nil),                  // 46: gatehouse.identity.v1.ApiToken
+	(*CreateEnvironmentRequest)(nil),  // 4: gatehouse.identity.v1.CreateEnvironmentRequest
+	(*CreateEnvironmentResponse)(nil), // 5: gatehouse.identity.v1.CreateEnvironmentResponse
+	(*GetEnvironmentRequest)(nil),     // 6: gatehouse.identity.v1.GetEnvironmentRequest
+	(*GetEnvironmentResponse)(nil),    // 7: gatehouse.identity.v1.GetEnvironmentResponse
+	(*ListEnvironmentsRequest)(nil),   // 8: gatehouse.identity.v1.ListEnvironmentsRequest
+	(*ListEnvironmentsResponse)(nil),  // 9: gatehouse.identity.v1.ListEnvironmentsResponse
+	(*UpdateEnvironmentRequest)(nil),  // 10: gatehouse.identity.v1.UpdateEnvironmentRequest
+	(*UpdateEnvironmentResponse)(nil), // 11: gatehouse.identity.v1.UpdateEnvironmentResponse
+	(*GetMeRequest)(nil),              // 12: gatehouse.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),             // 13: gatehouse.identity.v1.GetMeResponse
+	(*ListUsersRequest)(nil),          // 14: gatehouse.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),         // 15: gatehouse.identity.v1.ListUsersResponse
+	(*GetUserRequest)(nil),            // 16: gatehouse.identity.v1.GetUserRequest
+	(*GetUserResponse)(nil),           // 17: gatehouse.identity.v1.GetUserResponse
+	(*CreateUserRequest)(nil),         // 18: gatehouse.identity.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),        // 19: gatehouse.identity.v1.CreateUserResponse
+	(*SetUserRoleRequest)(nil),        // 20: gatehouse.identity.v1.SetUserRoleRequest
+	(*SetUserRoleResponse)(nil),       // 21: gatehouse.identity.v1.SetUserRoleResponse
+	(*ListGroupsRequest)(nil),         // 22: gatehouse.identity.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),        // 23: gatehouse.identity.v1.ListGroupsResponse
+	(*ListGroupMembersRequest)(nil),   // 24: gatehouse.identity.v1.ListGroupMembersRequest
+	(*ListGroupMembersResponse)(nil),  // 25: gatehouse.identity.v1.ListGroupMembersResponse
+	(*CreateSourceRequest)(nil),       // 26: gatehouse.identity.v1.CreateSourceRequest
+	(*CreateSourceResponse)(nil),      // 27: gatehouse.identity.v1.CreateSourceResponse
+	(*ListSourcesRequest)(nil),        // 28: gatehouse.identity.v1.ListSourcesRequest
+	(*ListSourcesResponse)(nil),       // 29: gatehouse.identity.v1.ListSourcesResponse
+	(*RotateSourceTokenRequest)(nil),  // 30: gatehouse.identity.v1.RotateSourceTokenRequest
+	(*RotateSourceTokenResponse)(nil), // 31: gatehouse.identity.v1.RotateSourceTokenResponse
+	(*CreateApiTokenRequest)(nil),     // 32: gatehouse.identity.v1.CreateApiTokenRequest
+	(*CreateApiTokenResponse)(nil),    // 33: gatehouse.identity.v1.CreateApiTokenResponse
+	(*ListApiTokensRequest)(nil),      // 34: gatehouse.identity.v1.ListApiTokensRequest
+	(*ListApiTokensResponse)(nil),     // 35: gatehouse.identity.v1.ListApiTokensResponse
+	(*RevokeApiTokenRequest)(nil),     // 36: gatehouse.identity.v1.RevokeApiTokenRequest
+	(*RevokeApiTokenResponse)(nil),    // 37: gatehouse.identity.v1.RevokeApiTokenResponse
+	(*ListDevPeopleRequest)(nil),      // 38: gatehouse.identity.v1.ListDevPeopleRequest
+	(*ListDevPeopleResponse)(nil),     // 39: gatehouse.identity.v1.ListDevPeopleResponse
+	(*DevSignInRequest)(nil),          // 40: gatehouse.identity.v1.DevSignInRequest
+	(*DevSignInResponse)(nil),         // 41: gatehouse.identity.v1.DevSignInResponse
+	(*SignOutRequest)(nil),            // 42: gatehouse.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),           // 43: gatehouse.identity.v1.SignOutResponse
+	(*ExchangeTokenRequest)(nil),      // 44: gatehouse.identity.v1.ExchangeTokenRequest
+	(*ExchangeTokenResponse)(nil),     // 45: gatehouse.identity.v1.ExchangeTokenResponse
+	(*GetKeysRequest)(nil),            // 46: gatehouse.identity.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),           // 47: gatehouse.identity.v1.GetKeysResponse
+	(*Organization)(nil),              // 48: gatehouse.identity.v1.Organization
+	(*User)(nil),                      // 49: gatehouse.identity.v1.User
+	(*Environment)(nil),               // 50: gatehouse.identity.v1.Environment
+	(UserState)(0),                    // 51: gatehouse.identity.v1.UserState
+	(UserKind)(0),                     // 52: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),     // 53: google.protobuf.Timestamp
+	(Role)(0),                         // 54: gatehouse.identity.v1.Role
+	(*Group)(nil),                     // 55: gatehouse.identity.v1.Group
+	(SourceKind)(0),                   // 56: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                    // 57: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                  // 58: gatehouse.identity.v1.ApiToken
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	38, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	39, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	38, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	39, // 3: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	38, // 4: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	40, // 5: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	39, // 6: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	39, // 7: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	41, // 8: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	39, // 9: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	42, // 10: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	39, // 11: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	43, // 12: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	44, // 13: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	44, // 14: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	45, // 15: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	46, // 16: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	46, // 17: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	46, // 18: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	39, // 19: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	39, // 20: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	45, // 21: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 22: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	2,  // 23: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	4,  // 24: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	6,  // 25: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	8,  // 26: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	10, // 27: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	12, // 28: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	14, // 29: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	16, // 30: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	18, // 31: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	20, // 32: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	22, // 33: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	24, // 34: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	26, // 35: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	28, // 36: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	30, // 37: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	32, // 38: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	34, // 39: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	36, // 40: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	1,  // 41: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	3,  // 42: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	5,  // 43: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	7,  // 44: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	9,  // 45: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	11, // 46: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	13, // 47: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	15, // 48: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	17, // 49: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	19, // 50: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	21, // 51: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	23, // 52: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	25, // 53: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	27, // 54: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	29, // 55: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	31, // 56: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	33, // 57: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	35, // 58: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	37, // 59: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	41, // [41:60] is the sub-list for method output_type
-	22, // [22:41] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	48, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	49, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	48, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	50, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	50, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	50, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	50, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	49, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	48, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	51, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	49, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	49, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	52, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	53, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	49, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	54, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	49, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	55, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	49, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	56, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	57, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	57, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	53, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	58, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	58, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	58, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	49, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	49, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	53, // 28: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 29: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	2,  // 30: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	4,  // 31: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	6,  // 32: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	8,  // 33: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	10, // 34: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	12, // 35: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	14, // 36: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	16, // 37: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	18, // 38: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	20, // 39: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	22, // 40: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	24, // 41: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	26, // 42: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	28, // 43: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	30, // 44: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	32, // 45: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	34, // 46: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	36, // 47: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	38, // 48: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	40, // 49: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	42, // 50: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	44, // 51: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	46, // 52: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	1,  // 53: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	3,  // 54: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	5,  // 55: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	7,  // 56: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	9,  // 57: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	11, // 58: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	13, // 59: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	15, // 60: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	17, // 61: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	19, // 62: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	21, // 63: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	23, // 64: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	25, // 65: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	27, // 66: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	29, // 67: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	31, // 68: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	33, // 69: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	35, // 70: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	37, // 71: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	39, // 72: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	41, // 73: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	43, // 74: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	45, // 75: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	47, // 76: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	53, // [53:77] is the sub-list for method output_type
+	29, // [29:53] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -2279,9 +2923,9 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   48,
 			NumExtensions: 0,
-			NumServices:   7,
+			NumServices:   8,
 		},
 		GoTypes:           file_gatehouse_identity_v1_identity_service_proto_goTypes,
 		DependencyIndexes: file_gatehouse_identity_v1_identity_service_proto_depIdxs,

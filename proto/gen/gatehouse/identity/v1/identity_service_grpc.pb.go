@@ -171,9 +171,244 @@ var OrganizationService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	EnvironmentService_CreateEnvironment_FullMethodName = "/gatehouse.identity.v1.EnvironmentService/CreateEnvironment"
+	EnvironmentService_GetEnvironment_FullMethodName    = "/gatehouse.identity.v1.EnvironmentService/GetEnvironment"
+	EnvironmentService_ListEnvironments_FullMethodName  = "/gatehouse.identity.v1.EnvironmentService/ListEnvironments"
+	EnvironmentService_UpdateEnvironment_FullMethodName = "/gatehouse.identity.v1.EnvironmentService/UpdateEnvironment"
+)
+
+// EnvironmentServiceClient is the client API for EnvironmentService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// EnvironmentService manages the organization's environments. Callers of an
+// environment see that one alone.
+type EnvironmentServiceClient interface {
+	// CreateEnvironment makes an environment. For admins of the organization.
+	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	CreateEnvironment(ctx context.Context, in *CreateEnvironmentRequest, opts ...grpc.CallOption) (*CreateEnvironmentResponse, error)
+	// GetEnvironment shows an environment. NOT_FOUND: ENVIRONMENT_NOT_FOUND.
+	GetEnvironment(ctx context.Context, in *GetEnvironmentRequest, opts ...grpc.CallOption) (*GetEnvironmentResponse, error)
+	// ListEnvironments lists environments, by name.
+	ListEnvironments(ctx context.Context, in *ListEnvironmentsRequest, opts ...grpc.CallOption) (*ListEnvironmentsResponse, error)
+	// UpdateEnvironment renames an environment. For admins of the organization.
+	// NOT_FOUND: ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	UpdateEnvironment(ctx context.Context, in *UpdateEnvironmentRequest, opts ...grpc.CallOption) (*UpdateEnvironmentResponse, error)
+}
+
+type environmentServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewEnvironmentServiceClient(cc grpc.ClientConnInterface) EnvironmentServiceClient {
+	return &environmentServiceClient{cc}
+}
+
+func (c *environmentServiceClient) CreateEnvironment(ctx context.Context, in *CreateEnvironmentRequest, opts ...grpc.CallOption) (*CreateEnvironmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateEnvironmentResponse)
+	err := c.cc.Invoke(ctx, EnvironmentService_CreateEnvironment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *environmentServiceClient) GetEnvironment(ctx context.Context, in *GetEnvironmentRequest, opts ...grpc.CallOption) (*GetEnvironmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetEnvironmentResponse)
+	err := c.cc.Invoke(ctx, EnvironmentService_GetEnvironment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *environmentServiceClient) ListEnvironments(ctx context.Context, in *ListEnvironmentsRequest, opts ...grpc.CallOption) (*ListEnvironmentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEnvironmentsResponse)
+	err := c.cc.Invoke(ctx, EnvironmentService_ListEnvironments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *environmentServiceClient) UpdateEnvironment(ctx context.Context, in *UpdateEnvironmentRequest, opts ...grpc.CallOption) (*UpdateEnvironmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateEnvironmentResponse)
+	err := c.cc.Invoke(ctx, EnvironmentService_UpdateEnvironment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// EnvironmentServiceServer is the server API for EnvironmentService service.
+// All implementations must embed UnimplementedEnvironmentServiceServer
+// for forward compatibility.
+//
+// EnvironmentService manages the organization's environments. Callers of an
+// environment see that one alone.
+type EnvironmentServiceServer interface {
+	// CreateEnvironment makes an environment. For admins of the organization.
+	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	CreateEnvironment(context.Context, *CreateEnvironmentRequest) (*CreateEnvironmentResponse, error)
+	// GetEnvironment shows an environment. NOT_FOUND: ENVIRONMENT_NOT_FOUND.
+	GetEnvironment(context.Context, *GetEnvironmentRequest) (*GetEnvironmentResponse, error)
+	// ListEnvironments lists environments, by name.
+	ListEnvironments(context.Context, *ListEnvironmentsRequest) (*ListEnvironmentsResponse, error)
+	// UpdateEnvironment renames an environment. For admins of the organization.
+	// NOT_FOUND: ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	UpdateEnvironment(context.Context, *UpdateEnvironmentRequest) (*UpdateEnvironmentResponse, error)
+	mustEmbedUnimplementedEnvironmentServiceServer()
+}
+
+// UnimplementedEnvironmentServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedEnvironmentServiceServer struct{}
+
+func (UnimplementedEnvironmentServiceServer) CreateEnvironment(context.Context, *CreateEnvironmentRequest) (*CreateEnvironmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateEnvironment not implemented")
+}
+func (UnimplementedEnvironmentServiceServer) GetEnvironment(context.Context, *GetEnvironmentRequest) (*GetEnvironmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetEnvironment not implemented")
+}
+func (UnimplementedEnvironmentServiceServer) ListEnvironments(context.Context, *ListEnvironmentsRequest) (*ListEnvironmentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEnvironments not implemented")
+}
+func (UnimplementedEnvironmentServiceServer) UpdateEnvironment(context.Context, *UpdateEnvironmentRequest) (*UpdateEnvironmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateEnvironment not implemented")
+}
+func (UnimplementedEnvironmentServiceServer) mustEmbedUnimplementedEnvironmentServiceServer() {}
+func (UnimplementedEnvironmentServiceServer) testEmbeddedByValue()                            {}
+
+// UnsafeEnvironmentServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to EnvironmentServiceServer will
+// result in compilation errors.
+type UnsafeEnvironmentServiceServer interface {
+	mustEmbedUnimplementedEnvironmentServiceServer()
+}
+
+func RegisterEnvironmentServiceServer(s grpc.ServiceRegistrar, srv EnvironmentServiceServer) {
+	// If the following call panics, it indicates UnimplementedEnvironmentServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&EnvironmentService_ServiceDesc, srv)
+}
+
+func _EnvironmentService_CreateEnvironment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateEnvironmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EnvironmentServiceServer).CreateEnvironment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EnvironmentService_CreateEnvironment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EnvironmentServiceServer).CreateEnvironment(ctx, req.(*CreateEnvironmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EnvironmentService_GetEnvironment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEnvironmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EnvironmentServiceServer).GetEnvironment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EnvironmentService_GetEnvironment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EnvironmentServiceServer).GetEnvironment(ctx, req.(*GetEnvironmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EnvironmentService_ListEnvironments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEnvironmentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EnvironmentServiceServer).ListEnvironments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EnvironmentService_ListEnvironments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EnvironmentServiceServer).ListEnvironments(ctx, req.(*ListEnvironmentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EnvironmentService_UpdateEnvironment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateEnvironmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EnvironmentServiceServer).UpdateEnvironment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EnvironmentService_UpdateEnvironment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EnvironmentServiceServer).UpdateEnvironment(ctx, req.(*UpdateEnvironmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// EnvironmentService_ServiceDesc is the grpc.ServiceDesc for EnvironmentService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var EnvironmentService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "gatehouse.identity.v1.EnvironmentService",
+	HandlerType: (*EnvironmentServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "CreateEnvironment",
+			Handler:    _EnvironmentService_CreateEnvironment_Handler,
+		},
+		{
+			MethodName: "GetEnvironment",
+			Handler:    _EnvironmentService_GetEnvironment_Handler,
+		},
+		{
+			MethodName: "ListEnvironments",
+			Handler:    _EnvironmentService_ListEnvironments_Handler,
+		},
+		{
+			MethodName: "UpdateEnvironment",
+			Handler:    _EnvironmentService_UpdateEnvironment_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "gatehouse/identity/v1/identity_service.proto",
+}
+
+const (
 	UserService_GetMe_FullMethodName       = "/gatehouse.identity.v1.UserService/GetMe"
 	UserService_ListUsers_FullMethodName   = "/gatehouse.identity.v1.UserService/ListUsers"
 	UserService_GetUser_FullMethodName     = "/gatehouse.identity.v1.UserService/GetUser"
+	UserService_CreateUser_FullMethodName  = "/gatehouse.identity.v1.UserService/CreateUser"
 	UserService_SetUserRole_FullMethodName = "/gatehouse.identity.v1.UserService/SetUserRole"
 )
 
@@ -189,6 +424,11 @@ type UserServiceClient interface {
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
 	// GetUser shows one person. NOT_FOUND: USER_NOT_FOUND.
 	GetUser(ctx context.Context, in *GetUserRequest, opts ...grpc.CallOption) (*GetUserResponse, error)
+	// CreateUser makes a service or an agent, with its accountable person, its
+	// purpose and its end. People come from sources. NOT_FOUND:
+	// ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: USER_NAME_TAKEN; INVALID_ARGUMENT
+	// names the field.
+	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error)
 	// SetUserRole changes what a user may do in Gatehouse. The last admin keeps
 	// the role: FAILED_PRECONDITION, LAST_ADMIN.
 	SetUserRole(ctx context.Context, in *SetUserRoleRequest, opts ...grpc.CallOption) (*SetUserRoleResponse, error)
@@ -232,6 +472,16 @@ func (c *userServiceClient) GetUser(ctx context.Context, in *GetUserRequest, opt
 	return out, nil
 }
 
+func (c *userServiceClient) CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateUserResponse)
+	err := c.cc.Invoke(ctx, UserService_CreateUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *userServiceClient) SetUserRole(ctx context.Context, in *SetUserRoleRequest, opts ...grpc.CallOption) (*SetUserRoleResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetUserRoleResponse)
@@ -254,6 +504,11 @@ type UserServiceServer interface {
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
 	// GetUser shows one person. NOT_FOUND: USER_NOT_FOUND.
 	GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error)
+	// CreateUser makes a service or an agent, with its accountable person, its
+	// purpose and its end. People come from sources. NOT_FOUND:
+	// ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: USER_NAME_TAKEN; INVALID_ARGUMENT
+	// names the field.
+	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
 	// SetUserRole changes what a user may do in Gatehouse. The last admin keeps
 	// the role: FAILED_PRECONDITION, LAST_ADMIN.
 	SetUserRole(context.Context, *SetUserRoleRequest) (*SetUserRoleResponse, error)
@@ -275,6 +530,9 @@ func (UnimplementedUserServiceServer) ListUsers(context.Context, *ListUsersReque
 }
 func (UnimplementedUserServiceServer) GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetUser not implemented")
+}
+func (UnimplementedUserServiceServer) CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateUser not implemented")
 }
 func (UnimplementedUserServiceServer) SetUserRole(context.Context, *SetUserRoleRequest) (*SetUserRoleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetUserRole not implemented")
@@ -354,6 +612,24 @@ func _UserService_GetUser_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_CreateUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).CreateUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_CreateUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).CreateUser(ctx, req.(*CreateUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _UserService_SetUserRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetUserRoleRequest)
 	if err := dec(in); err != nil {
@@ -390,6 +666,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetUser",
 			Handler:    _UserService_GetUser_Handler,
+		},
+		{
+			MethodName: "CreateUser",
+			Handler:    _UserService_CreateUser_Handler,
 		},
 		{
 			MethodName: "SetUserRole",

@@ -259,60 +259,60 @@ func (GrantState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{3}
 }
 
-// GrantEnd is why a grant ended.
-type GrantEnd int32
+// GrantEndReason is why a grant ended.
+type GrantEndReason int32
 
 const (
 	// It has not ended.
-	GrantEnd_GRANT_END_UNSPECIFIED GrantEnd = 0
+	GrantEndReason_GRANT_END_REASON_UNSPECIFIED GrantEndReason = 0
 	// A revoke request was approved.
-	GrantEnd_GRANT_END_REQUESTED GrantEnd = 1
+	GrantEndReason_GRANT_END_REASON_REQUESTED GrantEndReason = 1
 	// Its end time came.
-	GrantEnd_GRANT_END_EXPIRED GrantEnd = 2
+	GrantEndReason_GRANT_END_REASON_EXPIRED GrantEndReason = 2
 	// The user has left.
-	GrantEnd_GRANT_END_USER_REMOVED GrantEnd = 3
+	GrantEndReason_GRANT_END_REASON_USER_REMOVED GrantEndReason = 3
 )
 
-// Enum value maps for GrantEnd.
+// Enum value maps for GrantEndReason.
 var (
-	GrantEnd_name = map[int32]string{
-		0: "GRANT_END_UNSPECIFIED",
-		1: "GRANT_END_REQUESTED",
-		2: "GRANT_END_EXPIRED",
-		3: "GRANT_END_USER_REMOVED",
+	GrantEndReason_name = map[int32]string{
+		0: "GRANT_END_REASON_UNSPECIFIED",
+		1: "GRANT_END_REASON_REQUESTED",
+		2: "GRANT_END_REASON_EXPIRED",
+		3: "GRANT_END_REASON_USER_REMOVED",
 	}
-	GrantEnd_value = map[string]int32{
-		"GRANT_END_UNSPECIFIED":  0,
-		"GRANT_END_REQUESTED":    1,
-		"GRANT_END_EXPIRED":      2,
-		"GRANT_END_USER_REMOVED": 3,
+	GrantEndReason_value = map[string]int32{
+		"GRANT_END_REASON_UNSPECIFIED":  0,
+		"GRANT_END_REASON_REQUESTED":    1,
+		"GRANT_END_REASON_EXPIRED":      2,
+		"GRANT_END_REASON_USER_REMOVED": 3,
 	}
 )
 
-func (x GrantEnd) Enum() *GrantEnd {
-	p := new(GrantEnd)
+func (x GrantEndReason) Enum() *GrantEndReason {
+	p := new(GrantEndReason)
 	*p = x
 	return p
 }
 
-func (x GrantEnd) String() string {
+func (x GrantEndReason) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (GrantEnd) Descriptor() protoreflect.EnumDescriptor {
+func (GrantEndReason) Descriptor() protoreflect.EnumDescriptor {
 	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[4].Descriptor()
 }
 
-func (GrantEnd) Type() protoreflect.EnumType {
+func (GrantEndReason) Type() protoreflect.EnumType {
 	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[4]
 }
 
-func (x GrantEnd) Number() protoreflect.EnumNumber {
+func (x GrantEndReason) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use GrantEnd.Descriptor instead.
-func (GrantEnd) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use GrantEndReason.Descriptor instead.
+func (GrantEndReason) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{4}
 }
 
@@ -330,8 +330,8 @@ const (
 	WorkItemKind_WORK_ITEM_KIND_UNASSIGN WorkItemKind = 3
 	// Remove or disable an account by hand.
 	WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT WorkItemKind = 4
-	// Mend an integration's failed operation, or retry it.
-	WorkItemKind_WORK_ITEM_KIND_MEND WorkItemKind = 5
+	// Fix what keeps an integration's operation from succeeding, or retry it.
+	WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION WorkItemKind = 5
 	// Change the shared secret of an app that one shared account serves.
 	WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET WorkItemKind = 6
 )
@@ -344,7 +344,7 @@ var (
 		2: "WORK_ITEM_KIND_ASSIGN",
 		3: "WORK_ITEM_KIND_UNASSIGN",
 		4: "WORK_ITEM_KIND_REMOVE_ACCOUNT",
-		5: "WORK_ITEM_KIND_MEND",
+		5: "WORK_ITEM_KIND_FIX_OPERATION",
 		6: "WORK_ITEM_KIND_CHANGE_SECRET",
 	}
 	WorkItemKind_value = map[string]int32{
@@ -353,7 +353,7 @@ var (
 		"WORK_ITEM_KIND_ASSIGN":         2,
 		"WORK_ITEM_KIND_UNASSIGN":       3,
 		"WORK_ITEM_KIND_REMOVE_ACCOUNT": 4,
-		"WORK_ITEM_KIND_MEND":           5,
+		"WORK_ITEM_KIND_FIX_OPERATION":  5,
 		"WORK_ITEM_KIND_CHANGE_SECRET":  6,
 	}
 )
@@ -396,7 +396,7 @@ const (
 	// Done.
 	WorkItemState_WORK_ITEM_STATE_RESOLVED WorkItemState = 2
 	// No longer needed; the reason says why.
-	WorkItemState_WORK_ITEM_STATE_DROPPED WorkItemState = 3
+	WorkItemState_WORK_ITEM_STATE_CANCELLED WorkItemState = 3
 )
 
 // Enum value maps for WorkItemState.
@@ -405,13 +405,13 @@ var (
 		0: "WORK_ITEM_STATE_UNSPECIFIED",
 		1: "WORK_ITEM_STATE_OPEN",
 		2: "WORK_ITEM_STATE_RESOLVED",
-		3: "WORK_ITEM_STATE_DROPPED",
+		3: "WORK_ITEM_STATE_CANCELLED",
 	}
 	WorkItemState_value = map[string]int32{
 		"WORK_ITEM_STATE_UNSPECIFIED": 0,
 		"WORK_ITEM_STATE_OPEN":        1,
 		"WORK_ITEM_STATE_RESOLVED":    2,
-		"WORK_ITEM_STATE_DROPPED":     3,
+		"WORK_ITEM_STATE_CANCELLED":   3,
 	}
 )
 
@@ -573,7 +573,9 @@ type Integration struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment it belongs to; empty if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,11,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -678,6 +680,13 @@ func (x *Integration) GetVersion() int64 {
 	return 0
 }
 
+func (x *Integration) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // Account is a person's identity inside an app. There is at most one for each
 // person and app.
 type Account struct {
@@ -702,7 +711,10 @@ type Account struct {
 	// When it came; unset if never.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last seen to change.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Id of the environment it belongs to: the user's, or else the app's; empty
+	// if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,11,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -807,6 +819,13 @@ func (x *Account) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Account) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // Grant says that a user holds an entitlement, from and until. A user holds an
 // entitlement in an app while at least one grant says so.
 type Grant struct {
@@ -840,13 +859,16 @@ type Grant struct {
 	// When it was gone; unset before.
 	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
 	// Why it ended.
-	End GrantEnd `protobuf:"varint,15,opt,name=end,proto3,enum=gatehouse.provisioning.v1.GrantEnd" json:"end,omitempty"`
+	EndReason GrantEndReason `protobuf:"varint,15,opt,name=end_reason,json=endReason,proto3,enum=gatehouse.provisioning.v1.GrantEndReason" json:"end_reason,omitempty"`
 	// Id of the revoke request that ended it; empty otherwise.
 	RevokeRequestId string `protobuf:"bytes,16,opt,name=revoke_request_id,json=revokeRequestId,proto3" json:"revoke_request_id,omitempty"`
 	// Last error, if its change in the app has failed; else empty.
 	Error string `protobuf:"bytes,17,opt,name=error,proto3" json:"error,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment it belongs to: the user's, or else the app's; empty
+	// if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,19,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -979,11 +1001,11 @@ func (x *Grant) GetRevokeTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Grant) GetEnd() GrantEnd {
+func (x *Grant) GetEndReason() GrantEndReason {
 	if x != nil {
-		return x.End
+		return x.EndReason
 	}
-	return GrantEnd_GRANT_END_UNSPECIFIED
+	return GrantEndReason_GRANT_END_REASON_UNSPECIFIED
 }
 
 func (x *Grant) GetRevokeRequestId() string {
@@ -1005,6 +1027,13 @@ func (x *Grant) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *Grant) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
 }
 
 // WorkItem is something a person must do.
@@ -1034,14 +1063,17 @@ type WorkItem struct {
 	Error string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
 	// Who resolved it; unset while open.
 	Resolver *v1.Person `protobuf:"bytes,12,opt,name=resolver,proto3" json:"resolver,omitempty"`
-	// What the resolver noted, or why it was dropped.
+	// What the resolver noted, or why it was cancelled.
 	Note string `protobuf:"bytes,13,opt,name=note,proto3" json:"note,omitempty"`
 	// When it was opened.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it was resolved or dropped; unset while open.
+	// When it was resolved or cancelled; unset while open.
 	ResolveTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=resolve_time,json=resolveTime,proto3" json:"resolve_time,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,16,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,16,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment it belongs to: the user's, or else the app's; empty
+	// if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,17,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1188,6 +1220,13 @@ func (x *WorkItem) GetVersion() int64 {
 	return 0
 }
 
+func (x *WorkItem) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 // Checklist is the open work items of one person who joined or left. The
 // person leaves the list when the last item is resolved, and not before.
 type Checklist struct {
@@ -1207,7 +1246,9 @@ type Checklist struct {
 	// When it was opened.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When its last item was resolved; unset while any is open.
-	CloseTime     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	CloseTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
+	// Id of the environment it belongs to; empty if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,9,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1298,6 +1339,13 @@ func (x *Checklist) GetCloseTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Checklist) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
 var File_gatehouse_provisioning_v1_provisioning_proto protoreflect.FileDescriptor
 
 const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
@@ -1306,7 +1354,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\fScimSettings\x122\n" +
 	"\bbase_url\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18\xd0\x0f2\n" +
 	"^https?://\x88\x01\x01R\abaseUrl\x12\x1e\n" +
-	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\xcd\x03\n" +
+	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\xf4\x03\n" +
 	"\vIntegration\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1319,7 +1367,8 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x18\n" +
 	"\aversion\x18\n" +
-	" \x01(\x03R\aversion\"\x9e\x03\n" +
+	" \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\"\xc5\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x121\n" +
@@ -1334,7 +1383,8 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xec\x05\n" +
+	"updateTime\x12%\n" +
+	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\"\xa6\x06\n" +
 	"\x05Grant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x121\n" +
@@ -1353,11 +1403,13 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"createTime\x12?\n" +
 	"\ractivate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\factivateTime\x12;\n" +
 	"\vrevoke_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime\x125\n" +
-	"\x03end\x18\x0f \x01(\x0e2#.gatehouse.provisioning.v1.GrantEndR\x03end\x12*\n" +
+	"revokeTime\x12H\n" +
+	"\n" +
+	"end_reason\x18\x0f \x01(\x0e2).gatehouse.provisioning.v1.GrantEndReasonR\tendReason\x12*\n" +
 	"\x11revoke_request_id\x18\x10 \x01(\tR\x0frevokeRequestId\x12\x14\n" +
 	"\x05error\x18\x11 \x01(\tR\x05error\x12\x18\n" +
-	"\aversion\x18\x12 \x01(\x03R\aversion\"\x91\x05\n" +
+	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\"\xb8\x05\n" +
 	"\bWorkItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12;\n" +
@@ -1377,7 +1429,8 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12=\n" +
 	"\fresolve_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vresolveTime\x12\x18\n" +
-	"\aversion\x18\x10 \x01(\x03R\aversion\"\xeb\x02\n" +
+	"\aversion\x18\x10 \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\x11 \x01(\tR\renvironmentId\"\x92\x03\n" +
 	"\tChecklist\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12<\n" +
@@ -1390,7 +1443,8 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x129\n" +
 	"\n" +
-	"close_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime*N\n" +
+	"close_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12%\n" +
+	"\x0eenvironment_id\x18\t \x01(\tR\renvironmentId*N\n" +
 	"\x0fIntegrationKind\x12 \n" +
 	"\x1cINTEGRATION_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15INTEGRATION_KIND_SCIM\x10\x01*\x93\x01\n" +
@@ -1411,25 +1465,25 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x12GRANT_STATE_ACTIVE\x10\x02\x12\x18\n" +
 	"\x14GRANT_STATE_REVOKING\x10\x03\x12\x17\n" +
 	"\x13GRANT_STATE_REVOKED\x10\x04\x12\x16\n" +
-	"\x12GRANT_STATE_FAILED\x10\x05*q\n" +
-	"\bGrantEnd\x12\x19\n" +
-	"\x15GRANT_END_UNSPECIFIED\x10\x00\x12\x17\n" +
-	"\x13GRANT_END_REQUESTED\x10\x01\x12\x15\n" +
-	"\x11GRANT_END_EXPIRED\x10\x02\x12\x1a\n" +
-	"\x16GRANT_END_USER_REMOVED\x10\x03*\xe7\x01\n" +
+	"\x12GRANT_STATE_FAILED\x10\x05*\x93\x01\n" +
+	"\x0eGrantEndReason\x12 \n" +
+	"\x1cGRANT_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aGRANT_END_REASON_REQUESTED\x10\x01\x12\x1c\n" +
+	"\x18GRANT_END_REASON_EXPIRED\x10\x02\x12!\n" +
+	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03*\xf0\x01\n" +
 	"\fWorkItemKind\x12\x1e\n" +
 	"\x1aWORK_ITEM_KIND_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dWORK_ITEM_KIND_CREATE_ACCOUNT\x10\x01\x12\x19\n" +
 	"\x15WORK_ITEM_KIND_ASSIGN\x10\x02\x12\x1b\n" +
 	"\x17WORK_ITEM_KIND_UNASSIGN\x10\x03\x12!\n" +
-	"\x1dWORK_ITEM_KIND_REMOVE_ACCOUNT\x10\x04\x12\x17\n" +
-	"\x13WORK_ITEM_KIND_MEND\x10\x05\x12 \n" +
-	"\x1cWORK_ITEM_KIND_CHANGE_SECRET\x10\x06*\x85\x01\n" +
+	"\x1dWORK_ITEM_KIND_REMOVE_ACCOUNT\x10\x04\x12 \n" +
+	"\x1cWORK_ITEM_KIND_FIX_OPERATION\x10\x05\x12 \n" +
+	"\x1cWORK_ITEM_KIND_CHANGE_SECRET\x10\x06*\x87\x01\n" +
 	"\rWorkItemState\x12\x1f\n" +
 	"\x1bWORK_ITEM_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WORK_ITEM_STATE_OPEN\x10\x01\x12\x1c\n" +
-	"\x18WORK_ITEM_STATE_RESOLVED\x10\x02\x12\x1b\n" +
-	"\x17WORK_ITEM_STATE_DROPPED\x10\x03*n\n" +
+	"\x18WORK_ITEM_STATE_RESOLVED\x10\x02\x12\x1d\n" +
+	"\x19WORK_ITEM_STATE_CANCELLED\x10\x03*n\n" +
 	"\rChecklistKind\x12\x1e\n" +
 	"\x1aCHECKLIST_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19CHECKLIST_KIND_ONBOARDING\x10\x01\x12\x1e\n" +
@@ -1454,7 +1508,7 @@ var file_gatehouse_provisioning_v1_provisioning_proto_goTypes = []any{
 	(IntegrationState)(0),         // 1: gatehouse.provisioning.v1.IntegrationState
 	(AccountState)(0),             // 2: gatehouse.provisioning.v1.AccountState
 	(GrantState)(0),               // 3: gatehouse.provisioning.v1.GrantState
-	(GrantEnd)(0),                 // 4: gatehouse.provisioning.v1.GrantEnd
+	(GrantEndReason)(0),           // 4: gatehouse.provisioning.v1.GrantEndReason
 	(WorkItemKind)(0),             // 5: gatehouse.provisioning.v1.WorkItemKind
 	(WorkItemState)(0),            // 6: gatehouse.provisioning.v1.WorkItemState
 	(ChecklistKind)(0),            // 7: gatehouse.provisioning.v1.ChecklistKind
@@ -1483,7 +1537,7 @@ var file_gatehouse_provisioning_v1_provisioning_proto_depIdxs = []int32{
 	14, // 12: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
 	14, // 13: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
 	14, // 14: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
-	4,  // 15: gatehouse.provisioning.v1.Grant.end:type_name -> gatehouse.provisioning.v1.GrantEnd
+	4,  // 15: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
 	5,  // 16: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
 	6,  // 17: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
 	15, // 18: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person

@@ -36,7 +36,10 @@ type CreateIntegrationRequest struct {
 	// What it talks to.
 	Kind IntegrationKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.IntegrationKind" json:"kind,omitempty"`
 	// For INTEGRATION_KIND_SCIM: where.
-	Scim          *ScimSettings `protobuf:"bytes,3,opt,name=scim,proto3" json:"scim,omitempty"`
+	Scim *ScimSettings `protobuf:"bytes,3,opt,name=scim,proto3" json:"scim,omitempty"`
+	// Id of the environment that owns it; empty for the caller's, which for a
+	// caller of the organization is the organization itself.
+	EnvironmentId string `protobuf:"bytes,4,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -90,6 +93,13 @@ func (x *CreateIntegrationRequest) GetScim() *ScimSettings {
 		return x.Scim
 	}
 	return nil
+}
+
+func (x *CreateIntegrationRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
 }
 
 // CreateIntegrationResponse is the new integration.
@@ -1664,13 +1674,14 @@ var File_gatehouse_provisioning_v1_provisioning_service_proto protoreflect.FileD
 
 const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\n" +
-	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xcb\x01\n" +
+	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xff\x01\n" +
 	"\x18CreateIntegrationRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12J\n" +
 	"\x04kind\x18\x02 \x01(\x0e2*.gatehouse.provisioning.v1.IntegrationKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12C\n" +
-	"\x04scim\x18\x03 \x01(\v2'.gatehouse.provisioning.v1.ScimSettingsB\x06\xbaH\x03\xc8\x01\x01R\x04scim\"e\n" +
+	"\x04scim\x18\x03 \x01(\v2'.gatehouse.provisioning.v1.ScimSettingsB\x06\xbaH\x03\xc8\x01\x01R\x04scim\x122\n" +
+	"\x0eenvironment_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"e\n" +
 	"\x19CreateIntegrationResponse\x12H\n" +
 	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"1\n" +
 	"\x15GetIntegrationRequest\x12\x18\n" +

@@ -82,56 +82,57 @@ func (ProvisioningSupport) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{0}
 }
 
-// AccountEnding is what happens to an account when its last entitlement goes.
-type AccountEnding int32
+// DeprovisioningAction is what happens to an account when its last entitlement
+// is revoked.
+type DeprovisioningAction int32
 
 const (
 	// Never chosen; counts as remove.
-	AccountEnding_ACCOUNT_ENDING_UNSPECIFIED AccountEnding = 0
+	DeprovisioningAction_DEPROVISIONING_ACTION_UNSPECIFIED DeprovisioningAction = 0
 	// The account is removed.
-	AccountEnding_ACCOUNT_ENDING_REMOVE AccountEnding = 1
+	DeprovisioningAction_DEPROVISIONING_ACTION_REMOVE DeprovisioningAction = 1
 	// The account is disabled and kept.
-	AccountEnding_ACCOUNT_ENDING_DISABLE AccountEnding = 2
+	DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE DeprovisioningAction = 2
 )
 
-// Enum value maps for AccountEnding.
+// Enum value maps for DeprovisioningAction.
 var (
-	AccountEnding_name = map[int32]string{
-		0: "ACCOUNT_ENDING_UNSPECIFIED",
-		1: "ACCOUNT_ENDING_REMOVE",
-		2: "ACCOUNT_ENDING_DISABLE",
+	DeprovisioningAction_name = map[int32]string{
+		0: "DEPROVISIONING_ACTION_UNSPECIFIED",
+		1: "DEPROVISIONING_ACTION_REMOVE",
+		2: "DEPROVISIONING_ACTION_DISABLE",
 	}
-	AccountEnding_value = map[string]int32{
-		"ACCOUNT_ENDING_UNSPECIFIED": 0,
-		"ACCOUNT_ENDING_REMOVE":      1,
-		"ACCOUNT_ENDING_DISABLE":     2,
+	DeprovisioningAction_value = map[string]int32{
+		"DEPROVISIONING_ACTION_UNSPECIFIED": 0,
+		"DEPROVISIONING_ACTION_REMOVE":      1,
+		"DEPROVISIONING_ACTION_DISABLE":     2,
 	}
 )
 
-func (x AccountEnding) Enum() *AccountEnding {
-	p := new(AccountEnding)
+func (x DeprovisioningAction) Enum() *DeprovisioningAction {
+	p := new(DeprovisioningAction)
 	*p = x
 	return p
 }
 
-func (x AccountEnding) String() string {
+func (x DeprovisioningAction) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (AccountEnding) Descriptor() protoreflect.EnumDescriptor {
+func (DeprovisioningAction) Descriptor() protoreflect.EnumDescriptor {
 	return file_gatehouse_request_v1_request_proto_enumTypes[1].Descriptor()
 }
 
-func (AccountEnding) Type() protoreflect.EnumType {
+func (DeprovisioningAction) Type() protoreflect.EnumType {
 	return &file_gatehouse_request_v1_request_proto_enumTypes[1]
 }
 
-func (x AccountEnding) Number() protoreflect.EnumNumber {
+func (x DeprovisioningAction) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use AccountEnding.Descriptor instead.
-func (AccountEnding) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use DeprovisioningAction.Descriptor instead.
+func (DeprovisioningAction) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{1}
 }
 
@@ -387,7 +388,7 @@ const (
 	// Never set.
 	ItemState_ITEM_STATE_UNSPECIFIED ItemState = 0
 	// Not decided yet.
-	ItemState_ITEM_STATE_WAITING ItemState = 1
+	ItemState_ITEM_STATE_PENDING ItemState = 1
 	// Approved, not yet done in the app.
 	ItemState_ITEM_STATE_APPROVED ItemState = 2
 	// Done in the app.
@@ -395,26 +396,26 @@ const (
 	// Could not be done; a work item says why.
 	ItemState_ITEM_STATE_FAILED ItemState = 4
 	// Will not be done: denied, cancelled, or the beneficiary has left.
-	ItemState_ITEM_STATE_DROPPED ItemState = 5
+	ItemState_ITEM_STATE_CANCELLED ItemState = 5
 )
 
 // Enum value maps for ItemState.
 var (
 	ItemState_name = map[int32]string{
 		0: "ITEM_STATE_UNSPECIFIED",
-		1: "ITEM_STATE_WAITING",
+		1: "ITEM_STATE_PENDING",
 		2: "ITEM_STATE_APPROVED",
 		3: "ITEM_STATE_FULFILLED",
 		4: "ITEM_STATE_FAILED",
-		5: "ITEM_STATE_DROPPED",
+		5: "ITEM_STATE_CANCELLED",
 	}
 	ItemState_value = map[string]int32{
 		"ITEM_STATE_UNSPECIFIED": 0,
-		"ITEM_STATE_WAITING":     1,
+		"ITEM_STATE_PENDING":     1,
 		"ITEM_STATE_APPROVED":    2,
 		"ITEM_STATE_FULFILLED":   3,
 		"ITEM_STATE_FAILED":      4,
-		"ITEM_STATE_DROPPED":     5,
+		"ITEM_STATE_CANCELLED":   5,
 	}
 )
 
@@ -466,16 +467,24 @@ type App struct {
 	Provisioning ProvisioningSupport `protobuf:"varint,8,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
 	// Id of the integration that handles accounts; set if automatic.
 	IntegrationId string `protobuf:"bytes,9,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
-	// What happens to an account when its last entitlement goes.
-	AccountEnding AccountEnding `protobuf:"varint,10,opt,name=account_ending,json=accountEnding,proto3,enum=gatehouse.request.v1.AccountEnding" json:"account_ending,omitempty"`
+	// What happens to an account when its last entitlement is revoked.
+	DeprovisioningAction DeprovisioningAction `protobuf:"varint,10,opt,name=deprovisioning_action,json=deprovisioningAction,proto3,enum=gatehouse.request.v1.DeprovisioningAction" json:"deprovisioning_action,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,13,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Version int64 `protobuf:"varint,13,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment that owns the app; empty if the organization does.
+	EnvironmentId string `protobuf:"bytes,14,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// An app of the organization is seen and requested in every environment if
+	// true, else in those that offered_environment_ids names. Always false for an
+	// app that an environment owns.
+	OfferedToAllEnvironments bool `protobuf:"varint,15,opt,name=offered_to_all_environments,json=offeredToAllEnvironments,proto3" json:"offered_to_all_environments,omitempty"`
+	// Ids of the environments that an app of the organization is offered to.
+	OfferedEnvironmentIds []string `protobuf:"bytes,16,rep,name=offered_environment_ids,json=offeredEnvironmentIds,proto3" json:"offered_environment_ids,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *App) Reset() {
@@ -571,11 +580,11 @@ func (x *App) GetIntegrationId() string {
 	return ""
 }
 
-func (x *App) GetAccountEnding() AccountEnding {
+func (x *App) GetDeprovisioningAction() DeprovisioningAction {
 	if x != nil {
-		return x.AccountEnding
+		return x.DeprovisioningAction
 	}
-	return AccountEnding_ACCOUNT_ENDING_UNSPECIFIED
+	return DeprovisioningAction_DEPROVISIONING_ACTION_UNSPECIFIED
 }
 
 func (x *App) GetCreateTime() *timestamppb.Timestamp {
@@ -599,6 +608,27 @@ func (x *App) GetVersion() int64 {
 	return 0
 }
 
+func (x *App) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *App) GetOfferedToAllEnvironments() bool {
+	if x != nil {
+		return x.OfferedToAllEnvironments
+	}
+	return false
+}
+
+func (x *App) GetOfferedEnvironmentIds() []string {
+	if x != nil {
+		return x.OfferedEnvironmentIds
+	}
+	return nil
+}
+
 // Entitlement is one thing that can be held in an app.
 type Entitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -620,7 +650,9 @@ type Entitlement struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment that owns the app; empty if the organization does.
+	EnvironmentId string `protobuf:"bytes,10,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -716,6 +748,13 @@ func (x *Entitlement) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *Entitlement) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
 }
 
 // RequestItem is one entitlement in a request.
@@ -857,7 +896,10 @@ type Request struct {
 	// When it was closed; unset while open.
 	CloseTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
+	// Id of the environment it belongs to: the beneficiary's, or else that of the
+	// apps it is about; empty if it is the organization's own.
+	EnvironmentId string `protobuf:"bytes,19,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1016,6 +1058,13 @@ func (x *Request) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *Request) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
 }
 
 // Comment is what somebody said on a request. It never changes the status.
@@ -1186,7 +1235,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x04\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x05\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1196,14 +1245,17 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\tadmin_ids\x18\x06 \x03(\tR\badminIds\x12!\n" +
 	"\fapprover_ids\x18\a \x03(\tR\vapproverIds\x12M\n" +
 	"\fprovisioning\x18\b \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\x12%\n" +
-	"\x0eintegration_id\x18\t \x01(\tR\rintegrationId\x12J\n" +
-	"\x0eaccount_ending\x18\n" +
-	" \x01(\x0e2#.gatehouse.request.v1.AccountEndingR\raccountEnding\x12;\n" +
+	"\x0eintegration_id\x18\t \x01(\tR\rintegrationId\x12_\n" +
+	"\x15deprovisioning_action\x18\n" +
+	" \x01(\x0e2*.gatehouse.request.v1.DeprovisioningActionR\x14deprovisioningAction\x12;\n" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x18\n" +
-	"\aversion\x18\r \x01(\x03R\aversion\"\xb7\x02\n" +
+	"\aversion\x18\r \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\x0e \x01(\tR\renvironmentId\x12=\n" +
+	"\x1boffered_to_all_environments\x18\x0f \x01(\bR\x18offeredToAllEnvironments\x126\n" +
+	"\x17offered_environment_ids\x18\x10 \x03(\tR\x15offeredEnvironmentIds\"\xde\x02\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +
@@ -1214,7 +1266,9 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x03ref\x18\a \x01(\tR\x03ref\x12;\n" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x18\n" +
-	"\aversion\x18\t \x01(\x03R\aversion\"\xa7\x02\n" +
+	"\aversion\x18\t \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\n" +
+	" \x01(\tR\renvironmentId\"\xa7\x02\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1222,7 +1276,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x19\n" +
 	"\bapp_name\x18\x05 \x01(\tR\aappName\x125\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12M\n" +
-	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\xed\x06\n" +
+	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\x94\a\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -1245,7 +1299,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"updateTime\x129\n" +
 	"\n" +
 	"close_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12\x18\n" +
-	"\aversion\x18\x12 \x01(\x03R\aversion\"\xc0\x01\n" +
+	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
+	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1264,11 +1319,11 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" PROVISIONING_SUPPORT_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19PROVISIONING_SUPPORT_NONE\x10\x01\x12\x1f\n" +
 	"\x1bPROVISIONING_SUPPORT_MANUAL\x10\x02\x12\"\n" +
-	"\x1ePROVISIONING_SUPPORT_AUTOMATIC\x10\x03*f\n" +
-	"\rAccountEnding\x12\x1e\n" +
-	"\x1aACCOUNT_ENDING_UNSPECIFIED\x10\x00\x12\x19\n" +
-	"\x15ACCOUNT_ENDING_REMOVE\x10\x01\x12\x1a\n" +
-	"\x16ACCOUNT_ENDING_DISABLE\x10\x02*\xa6\x01\n" +
+	"\x1ePROVISIONING_SUPPORT_AUTOMATIC\x10\x03*\x82\x01\n" +
+	"\x14DeprovisioningAction\x12%\n" +
+	"!DEPROVISIONING_ACTION_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cDEPROVISIONING_ACTION_REMOVE\x10\x01\x12!\n" +
+	"\x1dDEPROVISIONING_ACTION_DISABLE\x10\x02*\xa6\x01\n" +
 	"\x0fEntitlementKind\x12 \n" +
 	"\x1cENTITLEMENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ENTITLEMENT_KIND_ACCOUNT\x10\x01\x12\x19\n" +
@@ -1291,14 +1346,14 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x17REQUEST_STATE_FULFILLED\x10\x04\x12\x18\n" +
 	"\x14REQUEST_STATE_DENIED\x10\x05\x12\x1c\n" +
 	"\x18REQUEST_STATE_CANCELLING\x10\x06\x12\x1b\n" +
-	"\x17REQUEST_STATE_CANCELLED\x10\a*\xa1\x01\n" +
+	"\x17REQUEST_STATE_CANCELLED\x10\a*\xa3\x01\n" +
 	"\tItemState\x12\x1a\n" +
 	"\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
-	"\x12ITEM_STATE_WAITING\x10\x01\x12\x17\n" +
+	"\x12ITEM_STATE_PENDING\x10\x01\x12\x17\n" +
 	"\x13ITEM_STATE_APPROVED\x10\x02\x12\x18\n" +
 	"\x14ITEM_STATE_FULFILLED\x10\x03\x12\x15\n" +
-	"\x11ITEM_STATE_FAILED\x10\x04\x12\x16\n" +
-	"\x12ITEM_STATE_DROPPED\x10\x05B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x11ITEM_STATE_FAILED\x10\x04\x12\x18\n" +
+	"\x14ITEM_STATE_CANCELLED\x10\x05B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_proto_rawDescOnce sync.Once
@@ -1316,7 +1371,7 @@ var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInf
 var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
-	(AccountEnding)(0),            // 1: gatehouse.request.v1.AccountEnding
+	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
 	(EntitlementKind)(0),          // 2: gatehouse.request.v1.EntitlementKind
 	(RequestKind)(0),              // 3: gatehouse.request.v1.RequestKind
 	(RequestOrigin)(0),            // 4: gatehouse.request.v1.RequestOrigin
@@ -1333,7 +1388,7 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	1,  // 1: gatehouse.request.v1.App.account_ending:type_name -> gatehouse.request.v1.AccountEnding
+	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
 	13, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
 	13, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 4: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind

@@ -106,10 +106,17 @@ type CreateAppRequest struct {
 	Provisioning ProvisioningSupport `protobuf:"varint,6,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
 	// Id of the integration; needed if automatic.
 	IntegrationId string `protobuf:"bytes,7,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
-	// What happens to an account when its last entitlement goes.
-	AccountEnding AccountEnding `protobuf:"varint,8,opt,name=account_ending,json=accountEnding,proto3,enum=gatehouse.request.v1.AccountEnding" json:"account_ending,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What happens to an account when its last entitlement is revoked.
+	DeprovisioningAction DeprovisioningAction `protobuf:"varint,8,opt,name=deprovisioning_action,json=deprovisioningAction,proto3,enum=gatehouse.request.v1.DeprovisioningAction" json:"deprovisioning_action,omitempty"`
+	// Id of the environment that owns it; empty for the caller's, which for a
+	// caller of the organization is the organization itself.
+	EnvironmentId string `protobuf:"bytes,9,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Offers an app of the organization to all environments.
+	OfferedToAllEnvironments bool `protobuf:"varint,10,opt,name=offered_to_all_environments,json=offeredToAllEnvironments,proto3" json:"offered_to_all_environments,omitempty"`
+	// Offers an app of the organization to these environments.
+	OfferedEnvironmentIds []string `protobuf:"bytes,11,rep,name=offered_environment_ids,json=offeredEnvironmentIds,proto3" json:"offered_environment_ids,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *CreateAppRequest) Reset() {
@@ -191,11 +198,32 @@ func (x *CreateAppRequest) GetIntegrationId() string {
 	return ""
 }
 
-func (x *CreateAppRequest) GetAccountEnding() AccountEnding {
+func (x *CreateAppRequest) GetDeprovisioningAction() DeprovisioningAction {
 	if x != nil {
-		return x.AccountEnding
+		return x.DeprovisioningAction
 	}
-	return AccountEnding_ACCOUNT_ENDING_UNSPECIFIED
+	return DeprovisioningAction_DEPROVISIONING_ACTION_UNSPECIFIED
+}
+
+func (x *CreateAppRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *CreateAppRequest) GetOfferedToAllEnvironments() bool {
+	if x != nil {
+		return x.OfferedToAllEnvironments
+	}
+	return false
+}
+
+func (x *CreateAppRequest) GetOfferedEnvironmentIds() []string {
+	if x != nil {
+		return x.OfferedEnvironmentIds
+	}
+	return nil
 }
 
 // CreateAppResponse is the new app.
@@ -468,7 +496,8 @@ func (x *ListAppsResponse) GetNextPageToken() string {
 type UpdateAppRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The app with its id and the new values. name, description, owner_id,
-	// admin_ids, approver_ids, provisioning, integration_id and account_ending
+	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
+	// offered_to_all_environments and offered_environment_ids
 	// can be changed, under the rules of CreateAppRequest.
 	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
 	// Which fields of app to change, such as "provisioning,integration_id". Over
@@ -1785,7 +1814,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x03\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x05\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -1794,8 +1823,12 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\tadmin_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x102\"\x05r\x03\xb0\x01\x01R\badminIds\x124\n" +
 	"\fapprover_ids\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x102\"\x05r\x03\xb0\x01\x01R\vapproverIds\x12W\n" +
 	"\fprovisioning\x18\x06 \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportB\b\xbaH\x05\x82\x01\x02\x10\x01R\fprovisioning\x122\n" +
-	"\x0eintegration_id\x18\a \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rintegrationId\x12T\n" +
-	"\x0eaccount_ending\x18\b \x01(\x0e2#.gatehouse.request.v1.AccountEndingB\b\xbaH\x05\x82\x01\x02\x10\x01R\raccountEnding\"}\n" +
+	"\x0eintegration_id\x18\a \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rintegrationId\x12i\n" +
+	"\x15deprovisioning_action\x18\b \x01(\x0e2*.gatehouse.request.v1.DeprovisioningActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x14deprovisioningAction\x122\n" +
+	"\x0eenvironment_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12=\n" +
+	"\x1boffered_to_all_environments\x18\n" +
+	" \x01(\bR\x18offeredToAllEnvironments\x12J\n" +
+	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
@@ -1989,7 +2022,7 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListTimelineRequest)(nil),       // 28: gatehouse.request.v1.ListTimelineRequest
 	(*ListTimelineResponse)(nil),      // 29: gatehouse.request.v1.ListTimelineResponse
 	(ProvisioningSupport)(0),          // 30: gatehouse.request.v1.ProvisioningSupport
-	(AccountEnding)(0),                // 31: gatehouse.request.v1.AccountEnding
+	(DeprovisioningAction)(0),         // 31: gatehouse.request.v1.DeprovisioningAction
 	(*App)(nil),                       // 32: gatehouse.request.v1.App
 	(*Entitlement)(nil),               // 33: gatehouse.request.v1.Entitlement
 	(*fieldmaskpb.FieldMask)(nil),     // 34: google.protobuf.FieldMask
@@ -2004,7 +2037,7 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
 	30, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	31, // 1: gatehouse.request.v1.CreateAppRequest.account_ending:type_name -> gatehouse.request.v1.AccountEnding
+	31, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
 	32, // 2: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
 	33, // 3: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
 	32, // 4: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
