@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/scope"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 )
 
@@ -20,6 +21,9 @@ type Caller struct {
 	// OrganizationID is the organization whose rows the caller may see; the
 	// nil id for a service that acts for none in particular.
 	OrganizationID uuid.UUID
+	// EnvironmentID is the environment in which the role is held; the nil id if
+	// it is held in the whole organization.
+	EnvironmentID uuid.UUID
 	// Role is what the user may do in Gatehouse, or CALLER_SERVICE.
 	Role authzv1.Caller
 	// Name and Email are for histories and may be empty.
@@ -40,6 +44,11 @@ const clientPrefix = "client:"
 // IsService tells a service from a user.
 func (c Caller) IsService() bool { return c.Role == authzv1.Caller_CALLER_SERVICE }
 
+// Scope is where the caller's role is held: whose rows the caller may see.
+func (c Caller) Scope() scope.Scope {
+	return scope.Scope{OrganizationID: c.OrganizationID, EnvironmentID: c.EnvironmentID}
+}
+
 // String names the caller without e-mail address and token.
 func (c Caller) String() string { return c.Subject + " (" + RoleName(c.Role) + ")" }
 
@@ -51,6 +60,7 @@ func (c Caller) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("subject", c.Subject),
 		slog.String("organization_id", c.OrganizationID.String()),
+		slog.String("environment_id", c.EnvironmentID.String()),
 		slog.String("role", RoleName(c.Role)),
 	)
 }

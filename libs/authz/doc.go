@@ -6,6 +6,8 @@
 //
 //	sub    id of the user (a UUID), or "client:<name>" for a service
 //	org    id of the organization (a UUID); a service's token may lack it
+//	env    id of the environment in which the role is held (a UUID); lacks if it
+//	       is held in the whole organization
 //	role   admin, it_admin, risk_manager, member, external, or service
 //	name   full name, for histories; email: e-mail address; both may lack
 //	ro     true if the token may only read

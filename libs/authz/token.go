@@ -39,6 +39,7 @@ type claims struct {
 	IssuedAt int64    `json:"iat"`
 	ID       string   `json:"jti"`
 	Org      string   `json:"org,omitempty"`
+	Env      string   `json:"env,omitempty"`
 	Role     string   `json:"role"`
 	Name     string   `json:"name,omitempty"`
 	Email    string   `json:"email,omitempty"`
@@ -75,6 +76,11 @@ func (c claims) caller() (Caller, error) {
 	if c.Org != "" {
 		if out.OrganizationID, err = uuid.Parse(c.Org); err != nil {
 			return Caller{}, errors.New("org is not a UUID")
+		}
+	}
+	if c.Env != "" {
+		if out.EnvironmentID, err = uuid.Parse(c.Env); err != nil || out.EnvironmentID == uuid.Nil || c.Org == "" {
+			return Caller{}, errors.New("env is not the UUID of an environment of org")
 		}
 	}
 	if c.CredID != "" {
@@ -130,6 +136,9 @@ func (m Minter) Mint(c Caller) (token string, expires time.Time, err error) {
 	}
 	if c.OrganizationID != uuid.Nil {
 		cl.Org = c.OrganizationID.String()
+	}
+	if c.EnvironmentID != uuid.Nil {
+		cl.Env = c.EnvironmentID.String()
 	}
 	if c.CredentialID != uuid.Nil {
 		cl.CredID = c.CredentialID.String()

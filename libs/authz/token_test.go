@@ -114,11 +114,13 @@ func TestMintThenVerify(t *testing.T) {
 	v := i.verifier()
 	readOnly := user(authzv1.Caller_CALLER_ADMIN)
 	readOnly.ReadOnly, readOnly.CredentialID = true, id.New()
+	local := user(authzv1.Caller_CALLER_ADMIN)
+	local.EnvironmentID = id.New()
 	nameless := user(authzv1.Caller_CALLER_EXTERNAL)
 	nameless.Name, nameless.Email = "", ""
 	for _, c := range []authz.Caller{
 		user(authzv1.Caller_CALLER_ADMIN), user(authzv1.Caller_CALLER_IT_ADMIN), user(authzv1.Caller_CALLER_RISK_MANAGER),
-		user(authzv1.Caller_CALLER_MEMBER), nameless, readOnly,
+		user(authzv1.Caller_CALLER_MEMBER), nameless, readOnly, local,
 		{Subject: "client:provisioning", Role: authzv1.Caller_CALLER_SERVICE},
 		{Subject: "client:provisioning", Role: authzv1.Caller_CALLER_SERVICE, OrganizationID: id.New()},
 	} {

@@ -30,11 +30,7 @@ create table seen (
 	organization_id uuid not null,
 	times int not null
 );
-alter table seen enable row level security;
-alter table seen force row level security;
-create policy organization on seen using (
-	organization_id::text = current_setting('gatehouse.organization_id', true)
-	or current_setting('gatehouse.organization_id', true) = '*');
+call protect('seen', 'organization');
 `)}}
 
 // run is a service that counts who joined, and answers each with an event.

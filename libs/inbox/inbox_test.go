@@ -39,11 +39,7 @@ func TestMain(m *testing.M) { bustest.VerifyNoLeaks(m) }
 // effects holds one row per effect, with nothing to stop a second one.
 var effects = postgres.Set{FS: fstest.MapFS{"00001_effects.sql": {Data: []byte(`-- +goose Up
 create table effect (at bigint generated always as identity, organization_id uuid not null, event_id uuid not null, n bigint not null);
-alter table effect enable row level security;
-alter table effect force row level security;
-create policy organization on effect using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');`)}}}
+call protect('effect', 'organization');`)}}}
 
 // world is a consuming service's database, the bus, and one replica.
 type world struct {

@@ -178,7 +178,11 @@ func (r *Relay) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	// A delete that is undone by a crash only means publishing again. A client
 	// that is dead must not keep the lock.
-	_, err = conn.Exec(ctx, `select set_config('gatehouse.organization_id', '*', false),
+	if _, err = conn.Exec(ctx, postgres.SetSessionToSystem, postgres.SystemScope()...); err != nil {
+		_ = conn.Close(ctx)
+		return nil, fmt.Errorf("set the connection up: %w", err)
+	}
+	_, err = conn.Exec(ctx, `select
 		set_config('synchronous_commit', 'off', false),
 		set_config('tcp_keepalives_idle', '5', false),
 		set_config('tcp_keepalives_interval', '2', false),

@@ -100,14 +100,19 @@ func CheckRowSecurity(t testing.TB, db *postgres.DB) {
 
 func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 	// A policy counts if it is for all roles and all commands, narrows what
-	// may be written as it does what may be read, and goes by the setting. A
-	// second permissive policy would be or-ed to it.
+	// may be written as it does what may be read, and goes by the scope, by its
+	// environment too where the table has one. A second permissive policy would
+	// be or-ed to it, so it may be for reading only and must keep to the
+	// organization.
 	rows, err := db.Pool().Query(ctx, `
 		select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
-		       (select count(*) from pg_policy p where p.polrelid = c.oid and p.polpermissive),
+		       (select count(*) from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> 'scope'
+		           and not (p.polcmd = 'r' and pg_get_expr(p.polqual, p.polrelid) ~ '^\(+organization_id >= gatehouse_organization_low\(\)\) AND \(organization_id <= gatehouse_organization_high\(\)')),
 		       exists (select from pg_policy p
 		               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
-		                 and pg_get_expr(p.polqual, p.polrelid) ~ 'organization_id.*gatehouse\.organization_id'
+		                 and pg_get_expr(p.polqual, p.polrelid) ~ 'organization_id >= gatehouse_organization_low\(\)\) AND \(organization_id <= gatehouse_organization_high\(\)'
+		                 and (pg_get_expr(p.polqual, p.polrelid) ~ 'environment_id >= gatehouse_environment_low\(\)\) AND \(environment_id <= gatehouse_environment_high\(\)'
+		                     or not exists (select from pg_attribute e where e.attrelid = c.oid and e.attname = 'environment_id' and not e.attisdropped))
 		                 and (p.polwithcheck is null or pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid)))
 		from pg_class c
 		join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped
@@ -120,17 +125,17 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 	var faults []string
 	var table string
 	var enabled, forced, policy bool
-	var policies int
-	_, err = pgx.ForEachRow(rows, []any{&table, &enabled, &forced, &policies, &policy}, func() error {
+	var wide int
+	_, err = pgx.ForEachRow(rows, []any{&table, &enabled, &forced, &wide, &policy}, func() error {
 		switch {
 		case !enabled:
 			faults = append(faults, fmt.Sprintf("table %s: alter table %[1]s enable row level security", table))
 		case !forced:
 			faults = append(faults, fmt.Sprintf("table %s: alter table %[1]s force row level security", table))
 		case !policy:
-			faults = append(faults, fmt.Sprintf("table %s: no policy for all commands by gatehouse.organization_id", table))
-		case policies > 1:
-			faults = append(faults, fmt.Sprintf("table %s: %d permissive policies, of which each lets rows through", table, policies))
+			faults = append(faults, fmt.Sprintf("table %s: no policy for all commands by the scope: call protect(%[1]q, ...)", table))
+		case wide > 0:
+			faults = append(faults, fmt.Sprintf("table %s: %d more policies that are not for reading within the organization only", table, wide))
 		}
 		return nil
 	})

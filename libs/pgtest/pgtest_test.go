@@ -20,11 +20,7 @@ func migration(sql string) postgres.Set {
 
 const things = `
 create table thing (id uuid primary key, organization_id uuid not null);
-alter table thing enable row level security;
-alter table thing force row level security;
-create policy organization on thing using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');`
+call protect('thing', 'organization');`
 
 func TestEachTestHasItsOwnDatabase(t *testing.T) {
 	t.Parallel()
@@ -73,6 +69,7 @@ func TestDatabaseIsDroppedThoughInUse(t *testing.T) {
 func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 	t.Parallel()
 	const table = `create table thing (id uuid primary key, organization_id uuid not null);`
+	const environments = `create table thing (id uuid primary key, organization_id uuid not null, environment_id uuid not null);`
 	const enable = `alter table thing enable row level security;`
 	const force = `alter table thing force row level security;`
 	tests := []struct {
@@ -85,11 +82,15 @@ func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 		{"not forced", table + enable, false},
 		{"no policy", table + enable + force, false},
 		{"policy for reading only", table + enable + force + `
-			create policy organization on thing for select using (organization_id::text = current_setting('gatehouse.organization_id', true));`, false},
+			create policy scope on thing for select using (organization_id between gatehouse_organization_low() and gatehouse_organization_high());`, false},
 		{"policy by something else", table + enable + force + `create policy organization on thing using (true);`, false},
 		{"writes let through", table + enable + force + `
-			create policy organization on thing using (organization_id::text = current_setting('gatehouse.organization_id', true)) with check (true);`, false},
+			create policy scope on thing using (organization_id between gatehouse_organization_low() and gatehouse_organization_high()) with check (true);`, false},
 		{"second policy", things + `create policy more on thing using (true);`, false},
+		{"second policy for reading everything", things + `create policy more on thing for select using (true);`, false},
+		{"environment that the policy does not go by", things + `alter table thing add environment_id uuid not null;`, false},
+		{"environment", environments + `call protect('thing', 'environment');`, true},
+		{"environment, shared", environments + `call protect('thing', 'shared');`, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,20 +1,25 @@
 // Package postgres is how a service talks to its database.
 //
-// All work is done in transactions that know for whom they are:
-// [DB.InOrganization] sees and changes the rows of one organization only, by
-// row-level security in the database, whatever the SQL says; [DB.AsSystem]
-// sees all, for workers, event consumers and look-ups before the organization
-// is known. A query outside of such a transaction sees no rows. Beginning and
-// scoping go with the first statement, and [Tx.Later] has the last ones go with
-// the commit.
+// All work is done in transactions that know for whom they are: [DB.In] sees
+// and changes the rows of one scope only, an organization or one environment of
+// it, by row-level security in the database, whatever the SQL says;
+// [DB.AsSystem] sees all, for workers, event consumers and look-ups before the
+// organization is known. A query outside of such a transaction sees no rows.
+// Beginning and scoping go with the first statement, and [Tx.Later] has the last
+// ones go with the commit.
 //
-// Every table with an organization_id states it in its migration:
+// Every table with an organization_id is bound to the scope in its migration:
 //
-//	alter table t enable row level security;
-//	alter table t force row level security;
-//	create policy organization on t using (
-//	    organization_id::text = current_setting('gatehouse.organization_id', true)
-//	    or current_setting('gatehouse.organization_id', true) = '*');
+//	call protect('t', 'environment');
+//
+// The second argument says who sees the rows of an environment:
+//
+//	environment   that environment and the organization; the table has an
+//	              environment_id, the nil uuid where the organization is the owner
+//	shared        the same, and each environment also reads what the organization
+//	              itself owns
+//	organization  the table has no environment_id and is reached only through
+//	              rows that do
 //
 // and pgtest.CheckRowSecurity finds one that does not. [Open] refuses a role
 // that row-level security does not bind.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,14 +26,21 @@ type Set struct {
 	FS fs.FS
 }
 
+//go:embed migrations/*.sql
+var files embed.FS
+
+// scopeSchema is what every database has before its own tables: the scope of a
+// transaction, and protect, which binds a table to it.
+func scopeSchema() Set { return Set{Table: "goose_scope", FS: files} }
+
 // lockID is the advisory lock that migrations of a database are done under.
 const lockID = 0x6761746568 // "gateh"
 
 // lockPoll is how often a replica looks whether another has finished.
 const lockPoll = 100 * time.Millisecond
 
-// Migrate applies what the database does not have yet, one set after the
-// other. Replicas may call it at the same time: one does it, the others wait,
+// Migrate applies what the database does not have yet: the procedure protect
+// (see the package comment), then one set after the other. Replicas may call it at the same time: one does it, the others wait,
 // as long as ctx allows, and find it done. Migrations see every organization's
 // rows.
 func Migrate(ctx context.Context, url string, sets ...Set) (err error) {
@@ -45,7 +53,7 @@ func Migrate(ctx context.Context, url string, sets ...Set) (err error) {
 	}
 	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 		// Row-level security binds the owner of the tables too.
-		_, err := conn.Exec(ctx, "select set_config('gatehouse.organization_id', '*', false), set_config('client_min_messages', 'warning', false)")
+		_, err := conn.Exec(ctx, "select set_config('client_min_messages', 'warning', false), "+scopeSettings("false"), everything...)
 		return err
 	}))
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -55,7 +63,7 @@ func Migrate(ctx context.Context, url string, sets ...Set) (err error) {
 		}
 		return fmt.Errorf("open database to migrate: %s", oneLine(err))
 	}
-	for _, set := range sets {
+	for _, set := range append([]Set{scopeSchema()}, sets...) {
 		if err := migrate(ctx, db, set); err != nil {
 			return err
 		}

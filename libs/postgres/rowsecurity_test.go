@@ -24,11 +24,7 @@ create table document (
     constraint document_title_unique unique (organization_id, title)
 );
 comment on table document is 'A thing that belongs to an organization.';
-alter table document enable row level security;
-alter table document force row level security;
-create policy organization on document using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('document', 'organization');
 `)}}}
 
 func insert(ctx context.Context, tx *postgres.Tx, org uuid.UUID, title string) (uuid.UUID, error) {
@@ -153,7 +149,7 @@ func TestRowLevelSecurityCannotBeCrossed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Release()
-		if _, err := conn.Exec(t.Context(), `begin; select set_config('gatehouse.organization_id', '*', true); commit`); err != nil {
+		if _, err := conn.Exec(t.Context(), `begin; select set_config('gatehouse.organization_low', '00000000-0000-0000-0000-000000000000', true), set_config('gatehouse.organization_high', 'ffffffff-ffff-ffff-ffff-ffffffffffff', true); commit`); err != nil {
 			t.Fatal(err)
 		}
 		if err := conn.QueryRow(t.Context(), `select count(*) from document`).Scan(&n); err != nil || n != 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/scope"
 )
 
 const (
@@ -21,8 +22,6 @@ const (
 	tries = 3
 	// commitTimeout bounds a commit, which goes on when the caller gives up.
 	commitTimeout = 10 * time.Second
-	// system is the scope that sees every organization.
-	system = "*"
 )
 
 const (
@@ -30,8 +29,6 @@ const (
 	readOnly  = "begin isolation level repeatable read read only"
 	// beginning is how many statements a transaction begins with.
 	beginning = 2
-	// setScope is the statement that row-level security goes by.
-	setScope = "select set_config('gatehouse.organization_id', $1, true)"
 )
 
 // Tx is a transaction. It is only valid until the function that it was given to
@@ -40,8 +37,9 @@ const (
 // It saves round trips: beginning goes with the first statement, and what
 // [Tx.Later] was given goes with the commit.
 type Tx struct {
-	conn    *pgxpool.Conn
-	system  bool
+	conn *pgxpool.Conn
+	// scope is what the transaction was begun for; nil is every organization.
+	scope   *scope.Scope
 	relaxed bool
 	hooks   []func()
 
@@ -53,30 +51,41 @@ type Tx struct {
 	broken error
 }
 
-// InOrganization runs fn in a transaction that sees and changes only the rows
-// of org. It commits if fn returns nil. See the package comment for what is
-// tried again and what errors mean; an error of fn is returned as it is.
-func (db *DB) InOrganization(ctx context.Context, org uuid.UUID, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, readWrite, org.String(), fn)
+// In runs fn in a transaction that sees and changes only the rows of a scope:
+// of one environment, or of a whole organization. It commits if fn returns nil.
+// See the package comment for what is tried again and what errors mean; an
+// error of fn is returned as it is.
+func (db *DB) In(ctx context.Context, s scope.Scope, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.run(ctx, readWrite, &s, fn)
 }
 
-// InOrganizationRead is InOrganization for reading only: a change is refused
-// by the database. All statements see the same state of the data.
+// InRead is In for reading only: a change is refused by the database. All
+// statements see the same state of the data.
+func (db *DB) InRead(ctx context.Context, s scope.Scope, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.run(ctx, readOnly, &s, fn)
+}
+
+// InOrganization is In for a whole organization.
+func (db *DB) InOrganization(ctx context.Context, org uuid.UUID, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.In(ctx, scope.Organization(org), fn)
+}
+
+// InOrganizationRead is InRead for a whole organization.
 func (db *DB) InOrganizationRead(ctx context.Context, org uuid.UUID, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, readOnly, org.String(), fn)
+	return db.InRead(ctx, scope.Organization(org), fn)
 }
 
 // AsSystem runs fn in a transaction that sees every organization's rows. It is
 // for workers, event consumers and look-ups before the organization is known,
 // not for serving a caller who belongs to one.
 func (db *DB) AsSystem(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, readWrite, system, fn)
+	return db.run(ctx, readWrite, nil, fn)
 }
 
 // AsSystemRead is AsSystem for reading only. All statements see the same state
 // of the data.
 func (db *DB) AsSystemRead(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.run(ctx, readOnly, system, fn)
+	return db.run(ctx, readOnly, nil, fn)
 }
 
 // AfterCommit has f called after the commit, in the order of registration, and
@@ -91,23 +100,42 @@ func (tx *Tx) Relaxed() { tx.relaxed = true }
 
 // SetOrganization narrows a transaction of AsSystem to the rows of org from
 // here on; it may be called again with another. It is an error in a
-// transaction of InOrganization.
+// transaction of a scope.
 func (tx *Tx) SetOrganization(ctx context.Context, org uuid.UUID) error {
-	return tx.scope(ctx, org.String())
+	if tx.scope != nil {
+		return errors.New("change organization: the transaction belongs to one organization")
+	}
+	s := scope.Organization(org)
+	return tx.setScope(ctx, &s)
 }
 
 // SetSystem takes SetOrganization back: every organization's rows again. It is
-// an error in a transaction of InOrganization.
-func (tx *Tx) SetSystem(ctx context.Context) error { return tx.scope(ctx, system) }
-
-func (tx *Tx) scope(ctx context.Context, scope string) error {
-	if !tx.system {
+// an error in a transaction of a scope.
+func (tx *Tx) SetSystem(ctx context.Context) error {
+	if tx.scope != nil {
 		return errors.New("change organization: the transaction belongs to one organization")
 	}
-	// Asked of the database each time, not remembered: rolling a savepoint
-	// back also takes the setting back.
-	if _, err := tx.Exec(ctx, setScope, scope); err != nil {
-		return fmt.Errorf("change organization: %w", err)
+	return tx.setScope(ctx, nil)
+}
+
+// Widen lets a transaction of an environment see and change all rows of the
+// organization from here on. A command uses it after it has found what it is
+// about within the caller's scope, for what it needs besides: the people who
+// decide, flows, apps of the organization. It does nothing in a transaction that
+// is wider already.
+func (tx *Tx) Widen(ctx context.Context) error {
+	if tx.scope == nil || tx.scope.Whole() {
+		return nil
+	}
+	whole := scope.Organization(tx.scope.OrganizationID)
+	return tx.setScope(ctx, &whole)
+}
+
+// setScope asks the database each time and remembers nothing: rolling a
+// savepoint back also takes the setting back.
+func (tx *Tx) setScope(ctx context.Context, s *scope.Scope) error {
+	if _, err := tx.Exec(ctx, setScope, scopeArguments(s)...); err != nil {
+		return fmt.Errorf("change scope: %w", err)
 	}
 	return nil
 }
@@ -292,9 +320,9 @@ func (r oneRow) Scan(into ...any) error {
 	return r.rows.Err()
 }
 
-func (db *DB) run(ctx context.Context, begin, scope string, fn func(context.Context, *Tx) error) error {
+func (db *DB) run(ctx context.Context, begin string, s *scope.Scope, fn func(context.Context, *Tx) error) error {
 	for try := 1; ; try++ {
-		again, err := db.once(ctx, begin, scope, fn)
+		again, err := db.once(ctx, begin, s, fn)
 		if err == nil || !again || try == tries {
 			return err
 		}
@@ -310,7 +338,7 @@ func (db *DB) run(ctx context.Context, begin, scope string, fn func(context.Cont
 }
 
 // once runs one try and says whether another may help.
-func (db *DB) once(ctx context.Context, begin, scope string, fn func(context.Context, *Tx) error) (again bool, err error) {
+func (db *DB) once(ctx context.Context, begin string, s *scope.Scope, fn func(context.Context, *Tx) error) (again bool, err error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return false, connectionError(ctx, "connect", err)
@@ -319,8 +347,8 @@ func (db *DB) once(ctx context.Context, begin, scope string, fn func(context.Con
 	// panic of fn cannot leave its transaction to somebody else.
 	defer conn.Release()
 
-	tx := &Tx{conn: conn, system: scope == system, waiting: []*pgx.QueuedQuery{
-		{SQL: begin}, {SQL: setScope, Arguments: []any{scope}},
+	tx := &Tx{conn: conn, scope: s, waiting: []*pgx.QueuedQuery{
+		{SQL: begin}, {SQL: setScope, Arguments: scopeArguments(s)},
 	}}
 	if err := fn(ctx, tx); err != nil {
 		if conn.Conn().IsClosed() {

@@ -23,11 +23,7 @@ alter table outbox set (
     autovacuum_vacuum_cost_delay = 0
 );
 
-alter table outbox enable row level security;
-alter table outbox force row level security;
-create policy organization on outbox using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('outbox', 'organization');
 
 create table inbox (
     event_id        uuid primary key,
@@ -69,11 +65,7 @@ comment on table parked_event is 'Events that could not be handled here, whole, 
 
 create index parked_event_by_organization on parked_event (organization_id, parked_at, event_id);
 
-alter table parked_event enable row level security;
-alter table parked_event force row level security;
-create policy organization on parked_event using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('parked_event', 'organization');
 
 -- +goose Down
 drop table parked_event;

@@ -190,68 +190,24 @@ create index task_reviewer on task (reviewer_id, state, create_time, id);
 
 -- Each organization sees its own.
 
-alter table user_copy enable row level security;
-alter table user_copy force row level security;
-create policy organization on user_copy using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('user_copy', 'organization');
 
-alter table group_copy enable row level security;
-alter table group_copy force row level security;
-create policy organization on group_copy using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('group_copy', 'organization');
 
-alter table group_member_copy enable row level security;
-alter table group_member_copy force row level security;
-create policy organization on group_member_copy using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('group_member_copy', 'organization');
 
-alter table app_copy enable row level security;
-alter table app_copy force row level security;
-create policy organization on app_copy using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('app_copy', 'organization');
 
-alter table entitlement_copy enable row level security;
-alter table entitlement_copy force row level security;
-create policy organization on entitlement_copy using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('entitlement_copy', 'organization');
 
-alter table flow enable row level security;
-alter table flow force row level security;
-create policy organization on flow using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('flow', 'organization');
 
-alter table flow_version enable row level security;
-alter table flow_version force row level security;
-create policy organization on flow_version using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('flow_version', 'organization');
 
-alter table flow_match enable row level security;
-alter table flow_match force row level security;
-create policy organization on flow_match using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('flow_match', 'organization');
 
-alter table approval enable row level security;
-alter table approval force row level security;
-create policy organization on approval using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('approval', 'organization');
 
-alter table step enable row level security;
-alter table step force row level security;
-create policy organization on step using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('step', 'organization');
 
-alter table task enable row level security;
-alter table task force row level security;
-create policy organization on task using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('task', 'organization');

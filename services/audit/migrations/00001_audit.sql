@@ -62,9 +62,7 @@ begin
 		execute format('create trigger append_only before update or delete or truncate on %I for each statement execute function refuse_change()', t);
 		-- Also where a session says that it only replicates.
 		execute format('alter table %I enable always trigger append_only', t);
-		execute format('alter table %I enable row level security', t);
-		execute format('alter table %I force row level security', t);
-		execute format('create policy organization on %I using (organization_id::text = current_setting(''gatehouse.organization_id'', true) or current_setting(''gatehouse.organization_id'', true) = ''*'')', t);
+		call protect(t::regclass, 'organization');
 	end loop;
 end $$;
 -- +goose StatementEnd

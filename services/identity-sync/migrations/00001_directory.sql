@@ -10,9 +10,7 @@ comment on table organization is 'The tenant. Every other row belongs to exactly
 
 alter table organization enable row level security;
 alter table organization force row level security;
-create policy organization on organization using (
-    id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+create policy scope on organization using (id between gatehouse_organization_low() and gatehouse_organization_high());
 
 create table environment (
     id              uuid primary key,
@@ -23,11 +21,7 @@ create table environment (
 );
 comment on table environment is 'One company whose people and apps are governed. Every organization has at least one, made with it.';
 
-alter table environment enable row level security;
-alter table environment force row level security;
-create policy organization on environment using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('environment', 'organization');
 
 create table source (
     id              uuid primary key,
@@ -45,11 +39,7 @@ comment on table source is 'Where people come from: a SCIM client that pushes, w
 comment on column source.token_hash is 'SHA-256 of the bearer token, which is kept nowhere.';
 comment on column source.last_seen_time is 'When the source last showed its token, to the minute.';
 
-alter table source enable row level security;
-alter table source force row level security;
-create policy organization on source using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('source', 'organization');
 
 -- Under row-level security an index is only used by conditions whose functions
 -- cannot leak, and lower() is not one of them: hence the columns named _key.
@@ -109,11 +99,7 @@ create index users_by_name on users (organization_id, display_name_key, id);
 create index users_waiting_for_manager on users (source_id, manager_ref_key) where manager_id is null and manager_ref <> '';
 create index users_admins on users (organization_id) where role = 'admin' and state = 'active';
 
-alter table users enable row level security;
-alter table users force row level security;
-create policy organization on users using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('users', 'organization');
 
 create table directory_group (
     id               uuid primary key,
@@ -139,11 +125,7 @@ create index directory_group_by_source on directory_group (source_id, id);
 create index directory_group_by_source_name on directory_group (source_id, display_name_key);
 create index directory_group_by_name on directory_group (organization_id, display_name_key, id);
 
-alter table directory_group enable row level security;
-alter table directory_group force row level security;
-create policy organization on directory_group using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('directory_group', 'organization');
 
 create table group_member (
     group_id        uuid not null references directory_group (id) on delete cascade,
@@ -156,8 +138,4 @@ comment on table group_member is 'Who is in which group. Removed users are in no
 
 create index group_member_by_user on group_member (user_id, group_id);
 
-alter table group_member enable row level security;
-alter table group_member force row level security;
-create policy organization on group_member using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('group_member', 'organization');

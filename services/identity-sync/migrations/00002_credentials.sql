@@ -23,11 +23,7 @@ comment on column api_token.last_use_time is 'When it was last exchanged, to the
 create index api_token_newest on api_token (organization_id, create_time desc, id desc);
 create index api_token_by_user on api_token (user_id, create_time desc, id desc);
 
-alter table api_token enable row level security;
-alter table api_token force row level security;
-create policy organization on api_token using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('api_token', 'organization');
 
 create table session (
     id              uuid primary key,
@@ -44,11 +40,7 @@ comment on column session.token_hash is 'SHA-256 of the session token, which is 
 create index session_by_user on session (user_id);
 create index session_by_expiry on session (expire_time);
 
-alter table session enable row level security;
-alter table session force row level security;
-create policy organization on session using (
-    organization_id::text = current_setting('gatehouse.organization_id', true)
-    or current_setting('gatehouse.organization_id', true) = '*');
+call protect('session', 'organization');
 
 create table signing_key (
     id          text primary key,

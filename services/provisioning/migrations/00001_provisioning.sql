@@ -243,18 +243,13 @@ create index work_item_by_organization on work_item (organization_id, id);
 create index work_item_by_user on work_item (user_id, id);
 create index work_item_by_checklist on work_item (checklist_id, id);
 
--- +goose StatementBegin
-do $$
-declare t text;
-begin
-    foreach t in array array['user_copy', 'app_copy', 'entitlement_copy', 'integration', 'account', 'access_grant',
-        'revocation', 'operation', 'checklist', 'work_item']
-    loop
-        execute format('alter table %I enable row level security', t);
-        execute format('alter table %I force row level security', t);
-        execute format('create policy organization on %I using (
-            organization_id::text = current_setting(''gatehouse.organization_id'', true)
-            or current_setting(''gatehouse.organization_id'', true) = ''*'')', t);
-    end loop;
-end $$;
--- +goose StatementEnd
+call protect('user_copy', 'organization');
+call protect('app_copy', 'organization');
+call protect('entitlement_copy', 'organization');
+call protect('integration', 'organization');
+call protect('account', 'organization');
+call protect('access_grant', 'organization');
+call protect('revocation', 'organization');
+call protect('operation', 'organization');
+call protect('checklist', 'organization');
+call protect('work_item', 'organization');

@@ -167,14 +167,12 @@ create table grant_copy (
 create index grant_copy_live on grant_copy (user_id, entitlement_id) where live;
 comment on table grant_copy is 'Who holds what, as provisioning last said. Live: pending, active or failed.';
 
--- +goose StatementBegin
-do $$
-declare t text;
-begin
-	foreach t in array array['user_copy', 'app', 'entitlement', 'access_request', 'request_item', 'comment', 'timeline_entry', 'reviewer', 'grant_copy'] loop
-		execute format('alter table %I enable row level security', t);
-		execute format('alter table %I force row level security', t);
-		execute format('create policy organization on %I using (organization_id::text = current_setting(''gatehouse.organization_id'', true) or current_setting(''gatehouse.organization_id'', true) = ''*'')', t);
-	end loop;
-end $$;
--- +goose StatementEnd
+call protect('user_copy', 'organization');
+call protect('app', 'organization');
+call protect('entitlement', 'organization');
+call protect('access_request', 'organization');
+call protect('request_item', 'organization');
+call protect('comment', 'organization');
+call protect('timeline_entry', 'organization');
+call protect('reviewer', 'organization');
+call protect('grant_copy', 'organization');

@@ -19,7 +19,6 @@ import (
 	"gatehouse.dev/services/approval/internal/wire"
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
-	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 )
 
 // Register registers the API.
@@ -110,10 +109,7 @@ func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksReque
 			return nil, err
 		}
 		q.RequestID = requestID.String()
-		switch c.Role {
-		case authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_IT_ADMIN, authzv1.Caller_CALLER_RISK_MANAGER:
-			all = true
-		}
+		all = c.SeesAll()
 	}
 	if !all {
 		q.ReviewerID = c.UserID.String()
@@ -183,8 +179,7 @@ func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTas
 	if err != nil {
 		return nil, err
 	}
-	anyTask := c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN
-	t, err := s.desk.Reassign(ctx, c.OrganizationID, taskID.String(), person(c), anyTask, to.String(), r.GetReason())
+	t, err := s.desk.Reassign(ctx, c.OrganizationID, taskID.String(), person(c), c.Administers(), to.String(), r.GetReason())
 	if err != nil {
 		return nil, err
 	}

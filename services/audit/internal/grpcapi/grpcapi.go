@@ -20,7 +20,6 @@ import (
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/sheet"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
-	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/audit/internal/report"
 	"gatehouse.dev/services/audit/internal/store"
 )
@@ -136,11 +135,6 @@ func place(token string) (*store.Place, error) {
 	return &store.Place{Time: t, Position: position}, nil
 }
 
-// seers may see the whole log.
-var seers = map[authzv1.Caller]bool{
-	authzv1.Caller_CALLER_ADMIN: true, authzv1.Caller_CALLER_IT_ADMIN: true, authzv1.Caller_CALLER_RISK_MANAGER: true,
-}
-
 // GetRequestReport downloads the trail of a request, oldest first.
 func (a *Audit) GetRequestReport(ctx context.Context, req *auditv1.GetRequestReportRequest) (*httpbody.HttpBody, error) {
 	request, err := id.Parse("request_id", req.GetRequestId())
@@ -157,7 +151,7 @@ func (a *Audit) GetRequestReport(ctx context.Context, req *auditv1.GetRequestRep
 	unknown := apierr.NotFound("REQUEST_NOT_FOUND", "there is no request %s", request)
 	var trail []store.Row
 	err = a.DB.InOrganizationRead(ctx, caller.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if !seers[caller.Role] {
+		if !caller.SeesAll() {
 			is, err := store.IsParty(ctx, tx, caller.OrganizationID, request, caller.UserID)
 			if err != nil {
 				return err

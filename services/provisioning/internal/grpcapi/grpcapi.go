@@ -18,7 +18,6 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
-	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/access"
 	"gatehouse.dev/services/provisioning/internal/integration"
@@ -61,20 +60,11 @@ func (a *API) read(ctx context.Context, f func(ctx context.Context, tx *postgres
 	})
 }
 
-// seesAll tells whether the caller sees everybody's.
-func seesAll(c authz.Caller) bool {
-	switch c.Role {
-	case authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_IT_ADMIN, authzv1.Caller_CALLER_RISK_MANAGER:
-		return true
-	}
-	return false
-}
-
 // person is the caller as the engine knows them: others than admins act on the
 // apps that they run.
 func person(c authz.Caller) access.Person {
 	p := access.Person{Caller: c}
-	if !seesAll(c) {
+	if !c.SeesAll() {
 		p.Admin = c.UserID
 	}
 	return p
@@ -83,7 +73,7 @@ func person(c authz.Caller) access.Person {
 // own restricts a list to the caller's own rows if they see no others.
 func own(c authz.Caller, user uuid.UUID) (uuid.UUID, error) {
 	switch {
-	case seesAll(c):
+	case c.SeesAll():
 		return user, nil
 	case user != uuid.Nil && user != c.UserID:
 		return uuid.Nil, apierr.Denied("NOT_YOURS", "you may list your own only").
@@ -186,7 +176,7 @@ func (a *API) GetGrant(ctx context.Context, r *provisioningv1.GetGrantRequest) (
 	var found store.NamedGrant
 	err = a.read(ctx, func(ctx context.Context, tx *postgres.Tx, caller authz.Caller) (err error) {
 		found, err = store.GetGrant(ctx, tx, caller.OrganizationID, grant)
-		if err == nil && !seesAll(caller) && found.User.ID != caller.UserID {
+		if err == nil && !caller.SeesAll() && found.User.ID != caller.UserID {
 			return store.ErrGrantNotFound
 		}
 		return err

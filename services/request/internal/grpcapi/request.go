@@ -311,8 +311,7 @@ func (s *Requests) CancelRequest(ctx context.Context, in *requestv1.CancelReques
 		if err != nil {
 			return err
 		}
-		admin := c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN
-		if me := (uuid.NullUUID{UUID: c.UserID, Valid: true}); !admin && r.RequesterID != me && r.BeneficiaryID != c.UserID {
+		if me := (uuid.NullUUID{UUID: c.UserID, Valid: true}); !c.Administers() && r.RequesterID != me && r.BeneficiaryID != c.UserID {
 			return apierr.Denied("NOT_YOUR_REQUEST", "only its requester, its beneficiary and admins can cancel a request")
 		}
 		if r.State == lifecycle.Cancelling {

@@ -15,7 +15,6 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/postgres"
-	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/lifecycle"
 )
@@ -347,11 +346,6 @@ const visibleAll = `r.id in (
 	union select i.request_id from app a join request_item i on i.app_id = a.id
 		where a.organization_id = $2 and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id))`
 
-// SeesAll says whether a caller sees every request of the organization.
-func SeesAll(c authz.Caller) bool {
-	return c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN || c.Role == authzv1.Caller_CALLER_RISK_MANAGER
-}
-
 // VisibleRequest reads one request if the caller may see it.
 func VisibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id string) (*Request, error) {
 	return visibleRequest(ctx, tx, c, id, "")
@@ -364,7 +358,7 @@ func VisibleLocked(ctx context.Context, tx *postgres.Tx, c authz.Caller, id stri
 }
 
 func visibleRequest(ctx context.Context, tx *postgres.Tx, c authz.Caller, id, lock string) (*Request, error) {
-	if SeesAll(c) {
+	if c.SeesAll() {
 		return one(ctx, tx, `select `+wholeColumns+` from access_request r where r.id = $1`+lock, id)
 	}
 	return one(ctx, tx, `select `+wholeColumns+` from access_request r where r.id = $2 and `+visible+lock, c.UserID, id)
@@ -396,7 +390,7 @@ func Requests(ctx context.Context, tx *postgres.Tx, c authz.Caller, f Filter) ([
 	switch {
 	case f.Mine:
 		q += ` and (r.requester_id = $1 or r.beneficiary_id = $1)`
-	case !SeesAll(c):
+	case !c.SeesAll():
 		q += ` and ` + visibleAll
 	}
 	switch {
