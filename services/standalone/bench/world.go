@@ -41,7 +41,6 @@ type world struct {
 	entitlements []string
 	next         atomic.Int64
 
-	app    *demoapp.App
 	server *http.Server
 	events jetstream.ConsumeContext
 
@@ -188,15 +187,16 @@ func eventually(ctx context.Context, f func() error) error {
 }
 
 // startApp runs the app that accounts are made in.
-func (w *world) startApp(ctx context.Context, groups []string) (err error) {
-	if w.app, err = demoapp.New(demoapp.Config{Token: "bench", Groups: groups}); err != nil {
+func (w *world) startApp(ctx context.Context, groups []string) error {
+	app, err := demoapp.New(demoapp.Config{Token: "bench", Groups: groups})
+	if err != nil {
 		return err
 	}
 	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	w.server = &http.Server{Addr: lis.Addr().String(), Handler: w.app, ReadHeaderTimeout: 10 * time.Second}
+	w.server = &http.Server{Addr: lis.Addr().String(), Handler: app, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = w.server.Serve(lis) }()
 	return nil
 }
@@ -206,7 +206,6 @@ func (w *world) close() {
 		w.events.Stop()
 	}
 	_ = w.server.Close()
-	_ = w.app.Close()
 }
 
 // listen hears what happens in the organization.

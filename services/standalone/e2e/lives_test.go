@@ -255,9 +255,6 @@ func startDemoApp(t testing.TB, groups []string) *scimTarget {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(app)
-	t.Cleanup(func() {
-		srv.Close()
-		_ = app.Close()
-	})
+	t.Cleanup(srv.Close)
 	return &scimTarget{url: srv.URL + "/scim/v2", token: "kill"}
 }

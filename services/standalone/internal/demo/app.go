@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,7 +20,6 @@ type App struct {
 	// Token is what an integration shows it.
 	Token string
 
-	app    *demoapp.App
 	server *http.Server
 	done   chan struct{}
 }
@@ -53,14 +51,14 @@ func StartApp(ctx context.Context, dir, token string) (*App, error) {
 		return nil, err
 	}
 	app, err := demoapp.New(demoapp.Config{
-		Token: token, File: filepath.Join(dir, "app.log"), Title: "Tidepool Chat", Groups: []string{"Engineers", "Moderators"},
+		Token: token, File: filepath.Join(dir, "app.json"), Title: "Tidepool Chat", Groups: []string{"Engineers", "Moderators"},
 	})
 	if err != nil {
 		lis.Close()
 		return nil, err
 	}
 	a := &App{
-		URL: "http://" + addr, Token: token, app: app, done: make(chan struct{}),
+		URL: "http://" + addr, Token: token, done: make(chan struct{}),
 		server: &http.Server{Handler: app, ReadHeaderTimeout: 10 * time.Second},
 	}
 	go func() {
@@ -76,7 +74,7 @@ func (a *App) Stop() error {
 	defer cancel()
 	err := a.server.Shutdown(ctx)
 	<-a.done
-	if err := errors.Join(err, a.app.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("stop demo app: %w", err)
 	}
 	return nil

@@ -1,7 +1,22 @@
+// Package demoapp is a small app that people can be given access to: a SCIM 2.0 service and a page that shows who is in.
+// The demo organization provisions into it, and tests and measurements run against it.
+//
+// It serves Users and Groups under /scim/v2 with one bearer token: create, read, list, PATCH and delete. It keeps
+// userName, displayName, externalId, active, roles and entitlements of a user, and displayName, externalId and members of
+// a group; it ignores other attributes of a new one. User names, and display names of groups, are unique whatever their
+// case; externalIds are not.
+//
+// What it does not know is refused. A filter is userName, externalId or displayName with "eq", or several of these joined
+// by "or". An operation of a PATCH adds to or replaces an attribute, or removes one value: attribute[value eq "x"].
+//
+// With a file, a change is on disk before it is answered, and the file is replaced whole. Each request looks at all that
+// the app holds, so it is made for some thousand accounts and no more.
+//
+// Nobody signs in here and the page asks for no password, so it belongs on loopback.
 package demoapp
 
 import (
-	"crypto/sha256"
+	"cmp"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -15,17 +30,12 @@ import (
 )
 
 const (
-	prefix   = "/scim/v2"
-	maxBody  = 1 << 20
-	pageSize = 100
-	maxPage  = 1000
+	base    = "/scim/v2/"
+	maxBody = 1 << 20 // bytes
+	maxPage = 1000
 
-	schemaUser       = "urn:ietf:params:scim:schemas:core:2.0:User"
-	schemaEnterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-	schemaGroup      = "urn:ietf:params:scim:schemas:core:2.0:Group"
-	schemaList       = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-	schemaPatch      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-	schemaError      = "urn:ietf:params:scim:api:messages:2.0:Error"
+	core     = "urn:ietf:params:scim:schemas:core:2.0:"
+	messages = "urn:ietf:params:scim:api:messages:2.0:"
 )
 
 // Config is one app.
@@ -34,336 +44,206 @@ type Config struct {
 	Token string
 	// File keeps what the app holds; empty for memory alone. It is created when it is not there. One process at a time.
 	File string
-	// Groups are there from the start.
+	// Groups are made when they are not there.
 	Groups []string
-	// Title heads the page; "Demo app" when empty.
+	// Title heads the page.
 	Title string
 }
 
-// App is the app; serve it as an http.Handler, and Close it.
-type App struct {
-	token [sha256.Size]byte
+type app struct {
 	title string
 	store *store
 }
 
-// New opens the file, if there is one, and makes the groups that are not there.
-func New(cfg Config) (*App, error) {
+// New reads the file, if there is one, and returns the app.
+func New(cfg Config) (http.Handler, error) {
 	if cfg.Token == "" {
 		return nil, errors.New("demo app: token is missing")
 	}
-	if cfg.Title == "" {
-		cfg.Title = "Demo app"
-	}
-	s, err := open(cfg.File)
+	s, err := openStore(cfg.File)
 	if err != nil {
 		return nil, fmt.Errorf("demo app: %w", err)
 	}
 	for _, name := range cfg.Groups {
-		if err := s.seedGroup(name); err != nil {
-			return nil, errors.Join(fmt.Errorf("demo app: make group %q: %w", name, err), s.close())
+		g := newResource("Group")
+		g.DisplayName = name
+		if err := s.create(g); err != nil && !errors.Is(err, errTaken) {
+			return nil, fmt.Errorf("demo app: make group %q: %w", name, err)
 		}
 	}
-	return &App{token: sha256.Sum256([]byte(cfg.Token)), title: cfg.Title, store: s}, nil
+	a := &app{cfg.Title, s}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", a.page)
+	handle := func(pattern, kind string, h handler) { mux.Handle(pattern, answer(cfg.Token, kind, h)) }
+	handle(base, "", nothing)
+	handle("GET "+base+"ServiceProviderConfig", "", serviceProviderConfig)
+	for _, kind := range []string{"User", "Group"} {
+		handle("GET "+base+kind+"s", kind, a.list)
+		handle("POST "+base+kind+"s", kind, a.create)
+		handle("GET "+base+kind+"s/{id}", kind, a.get)
+		handle("PATCH "+base+kind+"s/{id}", kind, a.patch)
+		handle("DELETE "+base+kind+"s/{id}", kind, a.delete)
+	}
+	return mux, nil
 }
 
-// Close closes the file. Changes that come later are refused.
-func (a *App) Close() error { return a.store.close() }
+// handler answers a request about one kind of resource.
+type handler func(r *http.Request, kind string) (status int, body any, err error)
 
-// ServeHTTP implements http.Handler.
-func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rest, ok := strings.CutPrefix(r.URL.Path, prefix)
-	if !ok || rest != "" && rest[0] != '/' {
-		a.page(w, r)
-		return
-	}
-	if !a.authorized(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="demo app"`)
-		refuse(w, http.StatusUnauthorized, "", "The bearer token is missing or wrong.")
-		return
-	}
-	resource, id, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	var err error
-	switch {
-	case resource == "Users":
-		err = a.users(w, r, id)
-	case resource == "Groups":
-		err = a.groups(w, r, id)
-	case id == "" && (resource == "ServiceProviderConfig" || resource == "ResourceTypes"):
-		err = discover(w, r, resource)
-	default:
-		err = fail(http.StatusNotFound, "", "There is nothing here.")
-	}
-	if err == nil {
-		return
-	}
-	f, ok := errors.AsType[*failure](err)
-	if !ok {
-		f = &failure{status: http.StatusInternalServerError, detail: "The app cannot write to its file."}
-	}
-	if f.allow != "" {
-		w.Header().Set("Allow", f.allow)
-	}
-	refuse(w, f.status, f.scimType, f.detail)
-}
-
-func (a *App) authorized(r *http.Request) bool {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1 && ok
-}
-
-func (a *App) users(w http.ResponseWriter, r *http.Request, id string) error {
-	if id == "" {
-		switch r.Method {
-		case http.MethodGet:
-			f, err := filterOf(r)
-			if err != nil {
-				return err
-			}
-			found, err := a.store.findUsers(f)
-			if err != nil {
-				return err
-			}
-			return answerPage(w, r, found, func(u shownUser) any { return u.wire(r) })
-		case http.MethodPost:
-			var in userBody
-			if err := decode(w, r, &in); err != nil {
-				return err
-			}
-			u, err := a.store.createUser(in)
-			if err != nil {
-				return err
-			}
-			return created(w, r, "Users", u.ID, u.wire(r))
+// answer asks for the token, and writes what h returns, or its error, as SCIM does.
+func answer(token, kind string, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, body, err := 0, any(nil), error(nil)
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+token)) == 1 {
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			status, body, err = h(r, kind)
+		} else {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="demo app"`)
+			err = refuse(http.StatusUnauthorized, "", "The bearer token is missing or wrong.")
 		}
-		return notAllowed("GET, POST")
-	}
-	switch r.Method {
-	case http.MethodGet:
-		u, err := a.store.user(id)
 		if err != nil {
-			return err
+			no, ok := errors.AsType[*refusal](err)
+			if !ok {
+				no = refuse(http.StatusInternalServerError, "", "The app cannot write to its file.")
+			}
+			status, body = no.Status, no
 		}
-		return answer(w, http.StatusOK, u.wire(r))
-	case http.MethodPut:
-		var in userBody
-		if err := decode(w, r, &in); err != nil {
-			return err
+		if made, ok := body.(*resource); ok && status == http.StatusCreated {
+			w.Header().Set("Location", made.Meta.Location)
 		}
-		u, err := a.store.changeUser(id, func(u *user) error { return in.replace(u) })
-		if err != nil {
-			return err
+		w.Header().Set("Content-Type", "application/scim+json")
+		w.WriteHeader(status)
+		if body != nil {
+			_ = json.NewEncoder(w).Encode(body) // the client is gone: nobody to tell
 		}
-		return answer(w, http.StatusOK, u.wire(r))
-	case http.MethodPatch:
-		ops, err := operations(w, r)
-		if err != nil {
-			return err
-		}
-		u, err := a.store.changeUser(id, func(u *user) error { return patchUser(u, ops) })
-		if err != nil {
-			return err
-		}
-		return answer(w, http.StatusOK, u.wire(r))
-	case http.MethodDelete:
-		if err := a.store.deleteUser(id); err != nil {
-			return err
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	return notAllowed("GET, PUT, PATCH, DELETE")
-}
-
-func (a *App) groups(w http.ResponseWriter, r *http.Request, id string) error {
-	members := !slices.ContainsFunc(strings.Split(r.URL.Query().Get("excludedAttributes"), ","), func(s string) bool {
-		return strings.EqualFold(strings.TrimSpace(s), "members")
 	})
-	if id == "" {
-		switch r.Method {
-		case http.MethodGet:
-			f, err := filterOf(r)
-			if err != nil {
-				return err
-			}
-			found, err := a.store.findGroups(f, members)
-			if err != nil {
-				return err
-			}
-			return answerPage(w, r, found, func(g shownGroup) any { return g.wire(r) })
-		case http.MethodPost:
-			var in groupBody
-			if err := decode(w, r, &in); err != nil {
-				return err
-			}
-			g, err := a.store.createGroup(in)
-			if err != nil {
-				return err
-			}
-			return created(w, r, "Groups", g.ID, g.wire(r))
-		}
-		return notAllowed("GET, POST")
-	}
-	switch r.Method {
-	case http.MethodGet:
-		g, err := a.store.group(id, members)
-		if err != nil {
-			return err
-		}
-		return answer(w, http.StatusOK, g.wire(r))
-	case http.MethodPatch:
-		ops, err := operations(w, r)
-		if err != nil {
-			return err
-		}
-		// 204: a group may have very many members, and who patches it rarely wants them back.
-		if err := a.store.patchGroup(id, ops); err != nil {
-			return err
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	case http.MethodDelete:
-		if err := a.store.deleteGroup(id); err != nil {
-			return err
-		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	return notAllowed("GET, PATCH, DELETE")
 }
 
-func discover(w http.ResponseWriter, r *http.Request, resource string) error {
-	if r.Method != http.MethodGet {
-		return notAllowed("GET")
-	}
-	type yes map[string]any
-	if resource == "ServiceProviderConfig" {
-		return answer(w, http.StatusOK, yes{
-			"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"},
-			"patch":   yes{"supported": true},
-			"filter":  yes{"supported": true, "maxResults": maxPage},
-			"bulk":    yes{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
-			"sort":    yes{"supported": false}, "etag": yes{"supported": false}, "changePassword": yes{"supported": false},
-			"authenticationSchemes": []yes{{"type": "oauthbearertoken", "name": "Bearer token", "description": "One token for the app."}},
-			"meta":                  yes{"resourceType": "ServiceProviderConfig", "location": location(r, "ServiceProviderConfig", "")},
-		})
-	}
-	kind := func(id, schema string, extensions ...yes) yes {
-		return yes{
-			"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:ResourceType"}, "id": id, "name": id,
-			"endpoint": "/" + id + "s", "schema": schema, "schemaExtensions": extensions,
-			"meta": yes{"resourceType": "ResourceType", "location": location(r, "ResourceTypes", id)},
-		}
-	}
-	kinds := []yes{kind("User", schemaUser, yes{"schema": schemaEnterprise, "required": false}), kind("Group", schemaGroup)}
-	return answer(w, http.StatusOK, yes{"schemas": []string{schemaList}, "totalResults": len(kinds), "Resources": kinds})
+// refusal is an error that the client is told.
+type refusal struct {
+	Schemas  []string `json:"schemas"`
+	Status   int      `json:"status,string"`
+	ScimType string   `json:"scimType,omitempty"`
+	Detail   string   `json:"detail"`
 }
 
-// failure is an answer that says no.
-type failure struct {
-	status           int
-	scimType, detail string
-	allow            string
+func (e *refusal) Error() string { return e.Detail }
+
+func refuse(status int, scimType, format string, args ...any) *refusal {
+	return &refusal{[]string{messages + "Error"}, status, scimType, fmt.Sprintf(format, args...)}
 }
 
-func (f *failure) Error() string { return f.detail }
-
-func fail(status int, scimType, format string, args ...any) error {
-	return &failure{status: status, scimType: scimType, detail: fmt.Sprintf(format, args...)}
+func invalid(scimType, format string, args ...any) error {
+	return refuse(http.StatusBadRequest, scimType, format, args...)
 }
 
-func notAllowed(allow string) error {
-	return &failure{status: http.StatusMethodNotAllowed, detail: "This cannot be done here.", allow: allow}
+func nothing(*http.Request, string) (int, any, error) {
+	return 0, nil, refuse(http.StatusNotFound, "", "There is nothing here, or not for this method.")
 }
 
-func refuse(w http.ResponseWriter, status int, scimType, detail string) {
-	_ = answer(w, status, struct {
-		Schemas  []string `json:"schemas"`
-		Status   string   `json:"status"`
-		ScimType string   `json:"scimType,omitempty"`
-		Detail   string   `json:"detail"`
-	}{[]string{schemaError}, strconv.Itoa(status), scimType, detail})
+func serviceProviderConfig(*http.Request, string) (int, any, error) {
+	type object map[string]any
+	no := object{"supported": false}
+	return http.StatusOK, object{
+		"schemas": []string{core + "ServiceProviderConfig"},
+		"patch":   object{"supported": true},
+		"filter":  object{"supported": true, "maxResults": maxPage},
+		"bulk":    object{"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+		"sort":    no, "etag": no, "changePassword": no,
+		"authenticationSchemes": []object{{"type": "oauthbearertoken", "name": "Bearer token", "description": "One token for the app."}},
+	}, nil
 }
 
-func answer(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("write answer: %w", err)
+func (a *app) list(r *http.Request, kind string) (int, any, error) {
+	query := r.URL.Query()
+	conditions, badFilter := parseFilter(query.Get("filter"))
+	start, badStart := number(query, "startIndex", 1)
+	count, badCount := number(query, "count", maxPage)
+	if err := cmp.Or(badFilter, badStart, badCount); err != nil {
+		return 0, nil, err
 	}
-	w.Header()["Content-Type"] = []string{"application/scim+json"}
-	w.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // the client is gone: nobody to tell
-	return nil
+	found := slices.DeleteFunc(a.store.all(kind), func(res *resource) bool {
+		return len(conditions) > 0 && !slices.ContainsFunc(conditions, res.matches)
+	})
+	total := len(found)
+	start = max(start, 1)
+	found = found[min(start-1, total):]
+	found = found[:min(max(count, 0), maxPage, len(found))]
+	for i, res := range found {
+		found[i] = shown(r, res)
+	}
+	return http.StatusOK, struct {
+		Schemas      []string    `json:"schemas"`
+		TotalResults int         `json:"totalResults"`
+		StartIndex   int         `json:"startIndex"`
+		ItemsPerPage int         `json:"itemsPerPage"`
+		Resources    []*resource `json:"Resources"`
+	}{[]string{messages + "ListResponse"}, total, start, len(found), found}, nil
 }
 
-func created(w http.ResponseWriter, r *http.Request, resource, id string, v any) error {
-	w.Header().Set("Location", location(r, resource, id))
-	return answer(w, http.StatusCreated, v)
-}
-
-func location(r *http.Request, resource, id string) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	l := scheme + "://" + r.Host + prefix + "/" + resource
-	if id != "" {
-		l += "/" + url.PathEscape(id)
-	}
-	return l
-}
-
-func answerPage[T any](w http.ResponseWriter, r *http.Request, found []T, wire func(T) any) error {
-	start, err := number(r, "startIndex", 1)
-	if err != nil {
-		return err
-	}
-	count, err := number(r, "count", pageSize)
-	if err != nil {
-		return err
-	}
-	start, count = max(start, 1), min(max(count, 0), maxPage)
-	page := found[min(start-1, len(found)):]
-	page = page[:min(count, len(page))]
-	resources := make([]any, len(page))
-	for i, v := range page {
-		resources[i] = wire(v)
-	}
-	return answer(w, http.StatusOK, struct {
-		Schemas      []string `json:"schemas"`
-		TotalResults int      `json:"totalResults"`
-		StartIndex   int      `json:"startIndex"`
-		ItemsPerPage int      `json:"itemsPerPage"`
-		Resources    []any    `json:"Resources"`
-	}{[]string{schemaList}, len(found), start, len(page), resources})
-}
-
-func number(r *http.Request, name string, missing int) (int, error) {
-	v := r.URL.Query().Get(name)
-	if v == "" {
+func number(query url.Values, name string, missing int) (int, error) {
+	if !query.Has(name) {
 		return missing, nil
 	}
-	n, err := strconv.Atoi(v)
+	n, err := strconv.Atoi(query.Get(name))
 	if err != nil {
-		return 0, fail(http.StatusBadRequest, "invalidValue", "%s is not a number.", name)
+		return 0, invalid("invalidValue", "%s is not a number.", name)
 	}
 	return n, nil
 }
 
-func filterOf(r *http.Request) (filter, error) { return parseFilter(r.URL.Query().Get("filter")) }
+func (a *app) create(r *http.Request, kind string) (int, any, error) {
+	res := newResource(kind)
+	err := res.read(r)
+	if err == nil {
+		err = a.store.create(res)
+	}
+	return http.StatusCreated, shown(r, res), err
+}
 
-func decode(w http.ResponseWriter, r *http.Request, v any) error {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return fail(http.StatusRequestEntityTooLarge, "", "The body is longer than %d bytes.", maxBody)
-	}
+func (a *app) get(r *http.Request, kind string) (int, any, error) {
+	all := a.store.all(kind)
+	i, err := find(all, kind, r.PathValue("id"))
 	if err != nil {
-		return fail(http.StatusBadRequest, "invalidSyntax", "The body did not come whole.")
+		return 0, nil, err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return fail(http.StatusBadRequest, "invalidSyntax", "The body is not the JSON that is expected here.")
+	return http.StatusOK, shown(r, all[i]), nil
+}
+
+// patch answers without the resource: a group may have very many members.
+func (a *app) patch(r *http.Request, kind string) (int, any, error) {
+	var in struct {
+		Schemas    []string
+		Operations []operation
+	}
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
+	}
+	if !slices.Contains(in.Schemas, messages+"PatchOp") || len(in.Operations) == 0 {
+		return 0, nil, invalid("invalidSyntax", "A PATCH needs the schema PatchOp and Operations.")
+	}
+	return http.StatusNoContent, nil, a.store.patch(kind, r.PathValue("id"), in.Operations)
+}
+
+func (a *app) delete(r *http.Request, kind string) (int, any, error) {
+	return http.StatusNoContent, nil, a.store.delete(kind, r.PathValue("id"))
+}
+
+func decode(r *http.Request, v any) error {
+	b, err := io.ReadAll(r.Body)
+	if err != nil || json.Unmarshal(b, v) != nil {
+		return invalid("invalidSyntax", "The body is not the JSON that is expected here, or longer than %d bytes.", maxBody)
 	}
 	return nil
+}
+
+// shown is a resource as a client sees it.
+func shown(r *http.Request, res *resource) *resource {
+	out := *res
+	out.Schemas = []string{core + res.Meta.ResourceType}
+	out.Meta.Location = "http://" + r.Host + base + res.Meta.ResourceType + "s/" + res.ID
+	if strings.EqualFold(r.URL.Query().Get("excludedAttributes"), "members") {
+		out.Members = nil
+	}
+	return &out
 }

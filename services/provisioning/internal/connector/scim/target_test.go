@@ -62,7 +62,7 @@ func startDemoApp(t testing.TB) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the demo app: %v\n%s", err, out)
 	}
-	cmd := exec.Command(binary, "-until-eof", "-groups", groupNames())
+	cmd := exec.Command(binary, "-groups", groupNames())
 	cmd.Env = append(os.Environ(), "SCIM_TOKEN="+secret)
 	return start(t, cmd)
 }
