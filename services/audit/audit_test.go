@@ -3,14 +3,11 @@ package audit_test
 import (
 	"bytes"
 	"cmp"
-	"compress/zlib"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +31,7 @@ import (
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/sheet/sheettest"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -670,31 +668,10 @@ func readXLSX(t *testing.T, b []byte) [][]string {
 	return rows
 }
 
-var (
-	pdfStream = regexp.MustCompile(`(?s)stream\n(.*?)\nendstream`)
-	pdfText   = regexp.MustCompile(`(?s)\(((?:\\.|[^\\)])*)\) Tj`)
-)
-
 // readPDF gives the lines of text of all pages.
-func readPDF(t *testing.T, b []byte) (lines []string) {
+func readPDF(t *testing.T, b []byte) []string {
 	t.Helper()
-	if !bytes.HasPrefix(b, []byte("%PDF-")) || !bytes.Contains(b, []byte("%%EOF")) {
-		t.Fatal("not a PDF")
-	}
-	for _, m := range pdfStream.FindAllSubmatch(b, -1) {
-		z, err := zlib.NewReader(bytes.NewReader(m[1]))
-		if err != nil {
-			t.Fatalf("pdf: %v", err)
-		}
-		content, err := io.ReadAll(z)
-		if err != nil {
-			t.Fatalf("pdf: %v", err)
-		}
-		for _, m := range pdfText.FindAllSubmatch(content, -1) {
-			lines = append(lines, string(m[1]))
-		}
-	}
-	return lines
+	return slices.Concat(sheettest.PDFPages(t, b)...)
 }
 
 func equal(a, b [][]string) bool { return slices.EqualFunc(a, b, slices.Equal) }
