@@ -1,6 +1,7 @@
 // Package backend puts together what every service with a database stands on:
 // its database with migrations, the bus, the outbox with its relay, the inbox
-// with its consumer, parked events, tokens, telemetry, the runner.
+// with its consumer, parked events, the due-queue, the clock, tokens, telemetry,
+// the runner.
 //
 // A service opens a Backend, builds its own parts on it and runs it:
 //
@@ -27,6 +28,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -58,6 +61,9 @@ type Config struct {
 	MaxConns int32
 	// ClientTLS is shown to other services; nil calls them in plain text.
 	ClientTLS *tls.Config
+	// Clock tells the time to all of the service's rules. Nil means the
+	// machine's; tests move one by hand.
+	Clock clock.Clock
 }
 
 // FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
@@ -84,6 +90,10 @@ type Backend struct {
 	Bus *bus.Bus
 	// Events adds events to a transaction.
 	Events *outbox.Writer
+	// Clock tells the time.
+	Clock clock.Clock
+	// Due runs what is to happen at a time. Register handlers before Run.
+	Due *due.Queue
 	// Telemetry measures.
 	Telemetry *telemetry.Telemetry
 	// Log is the service's log.
@@ -94,9 +104,18 @@ type Backend struct {
 	tls      *tls.Config
 }
 
+// Schema is what a service's database is migrated with: the tables of the
+// libraries, then the service's own.
+func Schema(migrations fs.FS) []postgres.Set {
+	return []postgres.Set{outbox.Schema(), due.Schema(), {FS: migrations}}
+}
+
 // Open migrates the database and connects. The error is one line.
 func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger) (_ *Backend, err error) {
-	b := &Backend{Name: name, Log: log, tls: cfg.ClientTLS}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, tls: cfg.ClientTLS}
+	if b.Clock == nil {
+		b.Clock = clock.System{}
+	}
 	defer func() {
 		if err != nil {
 			b.Close(ctx)
@@ -107,7 +126,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	if err := postgres.Migrate(migrate, cfg.PostgresURL, outbox.Schema(), postgres.Set{FS: migrations}); err != nil {
+	if err := postgres.Migrate(migrate, cfg.PostgresURL, Schema(migrations)...); err != nil {
 		return nil, fmt.Errorf("migrate database: %w", err)
 	}
 	b.DB, err = postgres.Open(ctx, postgres.Config{
@@ -125,6 +144,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, fmt.Errorf("make relay: %w", err)
 	}
 	b.Events = outbox.NewWriter(name, b.relay.Wake)
+	b.Due, err = due.New(due.Config{DB: b.DB, Clock: b.Clock, Log: log, Telemetry: b.Telemetry})
+	if err != nil {
+		return nil, fmt.Errorf("make due-queue: %w", err)
+	}
 	if cfg.IdentityAddr != "" {
 		if b.identity, err = b.Dial(cfg.IdentityAddr); err != nil {
 			return nil, fmt.Errorf("connect to identity-sync: %w", err)
@@ -185,7 +208,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		}
 		keys = authz.KeysFrom(b.identity)
 	}
-	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}}, spec.Tasks...)
+	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}, {Name: "due-queue", Run: b.Due.Run}}, spec.Tasks...)
 	register := spec.Register
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{

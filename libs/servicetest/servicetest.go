@@ -39,7 +39,6 @@ import (
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/rpctest"
@@ -84,7 +83,7 @@ func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(*grpc.S
 	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
-		PostgresURL:  pgtest.New(t, outbox.Schema(), postgres.Set{FS: migrations}),
+		PostgresURL:  pgtest.New(t, backend.Schema(migrations)...),
 		NATSURL:      bustest.Start(t),
 		IdentityAddr: h.Tokens.Serve(t, register...),
 	}
