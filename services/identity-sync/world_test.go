@@ -44,7 +44,8 @@ func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 	t.Helper()
 	w := &world{clock: clock.NewManual(clock.System{}.Now().Add(-2 * time.Minute)), key: secretbox.NewKey()}
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, AllowSignUp: true, DevSignIn: true, Clock: w.clock}
+		cfg.Clock = w.clock
+		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, AllowSignUp: true, DevSignIn: true}
 		for _, f := range change {
 			f(&c)
 		}
@@ -85,6 +86,7 @@ type person struct {
 	tokens        identityv1.ApiTokenServiceClient
 	sessions      identityv1.SessionServiceClient
 	organizations identityv1.OrganizationServiceClient
+	environments  identityv1.EnvironmentServiceClient
 }
 
 func (w *world) person(t testing.TB, secret string) person {
@@ -95,6 +97,7 @@ func (w *world) person(t testing.TB, secret string) person {
 	p.sources = identityv1.NewSourceServiceClient(p.conn)
 	p.tokens = identityv1.NewApiTokenServiceClient(p.conn)
 	p.sessions = identityv1.NewSessionServiceClient(p.conn)
+	p.environments = identityv1.NewEnvironmentServiceClient(p.conn)
 	p.organizations = identityv1.NewOrganizationServiceClient(p.conn)
 	return p
 }

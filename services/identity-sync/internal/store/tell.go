@@ -20,11 +20,12 @@ func (w *write) tell(aggregate, name string, id uuid.UUID, m proto.Message) {
 // about is the context of an event about a user, if there is one, of which the
 // aggregate has the version then.
 func (w *write) about(user string, version int64) *eventv1.Context {
-	return &eventv1.Context{Actor: w.actor, UserId: user, Version: version}
+	return &eventv1.Context{Actor: w.actor, UserId: user, Version: version, EnvironmentId: w.environment}
 }
 
 // tellUser tells what became of a user. u is the user as written.
 func (w *write) tellUser(u User, o lifecycle.Outcome) {
+	w.environment = u.EnvironmentID
 	for _, e := range o.Events {
 		at := u.Proto()
 		at.Version = e.Version
@@ -52,6 +53,7 @@ func (w *write) tellUser(u User, o lifecycle.Outcome) {
 // tellMembers tells who came into a group or went out of it, one by one, and
 // counts the group's version and members along.
 func (w *write) tellMembers(g *Group, removed, added []person) {
+	w.environment = g.EnvironmentID
 	for _, p := range removed {
 		g.Version++
 		g.MemberCount--
