@@ -160,7 +160,7 @@ func (b *Backend) Close(ctx context.Context) {
 // Spec is what a service does with its Backend.
 type Spec struct {
 	// Register registers its RPCs.
-	Register func(*grpc.Server)
+	Register func(grpc.ServiceRegistrar)
 	// Handlers handle the events it listens to. Nil listens to nothing.
 	Handlers *inbox.Handlers
 	// Subjects are those it listens to, see bus.Filter. None means all.
@@ -195,7 +195,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		if err != nil {
 			return fmt.Errorf("make consumer: %w", err)
 		}
-		register = func(s *grpc.Server) {
+		register = func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, inbox.NewParkedServer(consumer))
 			spec.Register(s)
 		}

@@ -53,7 +53,7 @@ type Spec struct {
 	// Listeners are where it is reached.
 	Listeners Listeners
 	// Register registers its RPCs. Without it no gRPC is served.
-	Register func(*grpc.Server)
+	Register func(grpc.ServiceRegistrar)
 	// HTTP adds to the HTTP handlers.
 	HTTP func(*http.ServeMux)
 	// Tasks run side by side.

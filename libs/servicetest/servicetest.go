@@ -80,7 +80,7 @@ type Event struct {
 
 // Start runs a service and returns once it serves. register adds RPCs of other
 // services that it calls to the address that it knows as identity-sync's.
-func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(*grpc.Server)) *Harness {
+func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(grpc.ServiceRegistrar)) *Harness {
 	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
