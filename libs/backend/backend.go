@@ -58,6 +58,9 @@ type Config struct {
 	MaxConns int32
 	// ClientTLS is shown to other services; nil calls them in plain text.
 	ClientTLS *tls.Config
+	// Network is where other services of the same process are called without a
+	// socket; nil for a service that has the process to itself.
+	Network *rpc.Network
 }
 
 // FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
@@ -90,13 +93,13 @@ type Backend struct {
 	Log *slog.Logger
 
 	relay    *outbox.Relay
-	identity *grpc.ClientConn
-	tls      *tls.Config
+	identity *rpc.Conn
+	dial     rpc.DialConfig
 }
 
 // Open migrates the database and connects. The error is one line.
 func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger) (_ *Backend, err error) {
-	b := &Backend{Name: name, Log: log, tls: cfg.ClientTLS}
+	b := &Backend{Name: name, Log: log}
 	defer func() {
 		if err != nil {
 			b.Close(ctx)
@@ -105,6 +108,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if b.Telemetry, err = telemetry.New(ctx, name); err != nil {
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
+	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	if err := postgres.Migrate(migrate, cfg.PostgresURL, outbox.Schema(), postgres.Set{FS: migrations}); err != nil {
@@ -135,8 +139,8 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 
 // Dial makes a connection to another service, which carries the caller's token
 // on. The caller closes it.
-func (b *Backend) Dial(addr string) (*grpc.ClientConn, error) {
-	return rpc.Dial(addr, rpc.DialConfig{Telemetry: b.Telemetry, TLS: b.tls})
+func (b *Backend) Dial(addr string) (*rpc.Conn, error) {
+	return rpc.Dial(addr, b.dial)
 }
 
 // Close gives back what Open took. A second call does nothing.

@@ -599,14 +599,17 @@ func BenchmarkUnary(b *testing.B) {
 		defer conn.Close()
 		benchmarkList(b, conn)
 	})
-	b.Run("whole", func(b *testing.B) {
-		tokens := rpctest.NewTokens(b)
-		addr := serve(b, rpc.ServerConfig{Verifier: tokens.Verifier(), Telemetry: newTelemetry(b)}, ok.register)
-		benchmarkList(b, tokens.Dial(b, addr, admin))
-	})
+	for name, network := range map[string]*rpc.Network{"wire": nil, "in-process": {}} {
+		b.Run(name, func(b *testing.B) {
+			f := &far{t: b, tokens: rpctest.NewTokens(b), dial: rpc.DialConfig{Network: network, Telemetry: newTelemetry(b)}}
+			f.config.Telemetry = newTelemetry(b)
+			f.start()
+			benchmarkList(b, f.conn)
+		})
+	}
 }
 
-func benchmarkList(b *testing.B, conn *grpc.ClientConn) {
+func benchmarkList(b *testing.B, conn grpc.ClientConnInterface) {
 	client := opsv1.NewParkedEventServiceClient(conn)
 	b.ReportAllocs()
 	for b.Loop() {

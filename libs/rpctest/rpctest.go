@@ -85,7 +85,7 @@ func (s keyServer) GetKeys(context.Context, *identityv1.GetKeysRequest) (*identi
 
 // Dial calls the service at addr as caller; the zero Caller has no token. A
 // caller in a call's context goes before.
-func (k *Tokens) Dial(tb testing.TB, addr string, caller authz.Caller, opts ...grpc.DialOption) *grpc.ClientConn {
+func (k *Tokens) Dial(tb testing.TB, addr string, caller authz.Caller, opts ...grpc.DialOption) *rpc.Conn {
 	tb.Helper()
 	cfg := rpc.DialConfig{Options: opts}
 	if caller != (authz.Caller{}) {
@@ -123,7 +123,7 @@ func NewServer(tb testing.TB, register func(grpc.ServiceRegistrar), change ...fu
 
 // Conn connects to srv as caller; the zero Caller has no token. A caller in a
 // call's context goes before.
-func Conn(tb testing.TB, srv *Server, caller authz.Caller, opts ...grpc.DialOption) *grpc.ClientConn {
+func Conn(tb testing.TB, srv *Server, caller authz.Caller, opts ...grpc.DialOption) *rpc.Conn {
 	tb.Helper()
 	return srv.Tokens.Dial(tb, "passthrough:///memory", caller, append([]grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return srv.lis.DialContext(ctx) }),

@@ -42,6 +42,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
 )
@@ -141,7 +142,7 @@ func (h *Harness) StoppableReplica(t testing.TB) (addr, httpAddr string, stop fu
 }
 
 // Conn calls the first replica as caller; the zero Caller has no token.
-func (h *Harness) Conn(t testing.TB, caller authz.Caller) *grpc.ClientConn {
+func (h *Harness) Conn(t testing.TB, caller authz.Caller) *rpc.Conn {
 	t.Helper()
 	return h.Tokens.Dial(t, h.Addr, caller)
 }

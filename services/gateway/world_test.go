@@ -147,7 +147,10 @@ func (w *world) serve(lis net.Listener, register func(grpc.ServiceRegistrar)) {
 	serveGRPC(w.t, srv, lis)
 }
 
-func serveGRPC(t *testing.T, srv *grpc.Server, lis net.Listener) {
+func serveGRPC(t *testing.T, srv interface {
+	Serve(net.Listener) error
+	Stop()
+}, lis net.Listener) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(lis) }()
