@@ -53,7 +53,7 @@ func run(ctx context.Context, cfg backend.Config, lis service.Listeners, log *sl
 		})
 	})
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(*grpc.Server) {}, Handlers: &h, Subjects: []string{"access.*.user.joined"},
+		Register: func(grpc.ServiceRegistrar) {}, Handlers: &h, Subjects: []string{"access.*.user.joined"},
 	})
 }
 

@@ -41,6 +41,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
 )
@@ -79,7 +80,7 @@ type Event struct {
 
 // Start runs a service and returns once it serves. register adds RPCs of other
 // services that it calls to the address that it knows as identity-sync's.
-func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(*grpc.Server)) *Harness {
+func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(grpc.ServiceRegistrar)) *Harness {
 	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
@@ -140,7 +141,7 @@ func (h *Harness) StoppableReplica(t testing.TB) (addr, httpAddr string, stop fu
 }
 
 // Conn calls the first replica as caller; the zero Caller has no token.
-func (h *Harness) Conn(t testing.TB, caller authz.Caller) *grpc.ClientConn {
+func (h *Harness) Conn(t testing.TB, caller authz.Caller) *rpc.Conn {
 	t.Helper()
 	return h.Tokens.Dial(t, h.Addr, caller)
 }

@@ -71,7 +71,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	return b.Run(ctx, lis, backend.Spec{
 		Keys: ring.Public,
-		Register: func(g *grpc.Server) {
+		Register: func(g grpc.ServiceRegistrar) {
 			grpcapi.Register(g, grpcapi.Config{
 				Store: s, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})

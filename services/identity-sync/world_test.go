@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
@@ -56,7 +55,7 @@ func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 
 // dial calls a replica with a secret, exchanged anew for each call; without one
 // if it is empty.
-func dial(t testing.TB, addr, secret string) *grpc.ClientConn {
+func dial(t testing.TB, addr, secret string) *rpc.Conn {
 	t.Helper()
 	cfg := rpc.DialConfig{}
 	if secret != "" {
@@ -79,7 +78,7 @@ type person struct {
 	secret        string
 	user          *identityv1.User
 	organization  *identityv1.Organization
-	conn          *grpc.ClientConn
+	conn          *rpc.Conn
 	users         identityv1.UserServiceClient
 	groups        identityv1.GroupServiceClient
 	sources       identityv1.SourceServiceClient

@@ -82,7 +82,7 @@ func start(t testing.TB) *world {
 	}
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
-	}, func(s *grpc.Server) { provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations) })
+	}, func(s grpc.ServiceRegistrar) { provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations) })
 	for _, u := range []struct {
 		name string
 		role authzv1.Caller

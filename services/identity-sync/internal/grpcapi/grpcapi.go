@@ -57,7 +57,7 @@ type Server struct {
 }
 
 // Register puts the API on a server.
-func Register(s *grpc.Server, cfg Config) {
+func Register(s grpc.ServiceRegistrar, cfg Config) {
 	srv := &Server{cfg: cfg}
 	identityv1.RegisterOrganizationServiceServer(s, srv)
 	identityv1.RegisterEnvironmentServiceServer(s, srv)
