@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
@@ -52,7 +53,7 @@ func (s *Source) targets() []any {
 // CreateSource makes a source that shows a token with this hash.
 func (s *Store) CreateSource(ctx context.Context, caller authz.Caller, name string, kind identityv1.SourceKind, token secret.Hash) (Source, error) {
 	src := Source{ID: id.New(), Name: name, Kind: strings.ToLower(strings.TrimPrefix(kind.String(), "SOURCE_KIND_"))}
-	err := s.change(ctx, caller.OrganizationID, CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.OrganizationID, event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		src.CreateTime = w.now
 		_, err := w.Exec(ctx, `
 			insert into source (id, organization_id, name, kind, token_hash, create_time)
@@ -61,7 +62,7 @@ func (s *Store) CreateSource(ctx context.Context, caller authz.Caller, name stri
 		if err != nil {
 			return fmt.Errorf("insert source: %w", err)
 		}
-		w.tell("source", "created", src.ID, &eventv1.SourceCreated{Context: w.about("", 0), Source: src.Proto()})
+		w.tell(src.ID, &eventv1.SourceCreated{Context: w.about("", 0), Source: src.Proto()})
 		return nil
 	})
 	return src, err
@@ -69,14 +70,14 @@ func (s *Store) CreateSource(ctx context.Context, caller authz.Caller, name stri
 
 // RotateSourceToken ends a source's token in favour of one with this hash.
 func (s *Store) RotateSourceToken(ctx context.Context, caller authz.Caller, source uuid.UUID, token secret.Hash) error {
-	return s.change(ctx, caller.OrganizationID, CallerActor(caller), func(ctx context.Context, w *write) error {
+	return s.change(ctx, caller.OrganizationID, event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		var src Source
 		err := w.QueryRow(ctx, `update source s set token_hash = $2 where s.id = $1 returning `+sourceColumns, source, token[:]).
 			Scan(src.targets()...)
 		if err := found(err, errSourceNotFound, "update source"); err != nil {
 			return err
 		}
-		w.tell("source", "token_rotated", src.ID, &eventv1.SourceTokenRotated{Context: w.about("", 0), Source: src.Proto()})
+		w.tell(src.ID, &eventv1.SourceTokenRotated{Context: w.about("", 0), Source: src.Proto()})
 		return nil
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -262,7 +263,7 @@ func (s *Store) listUsers(ctx context.Context, organization uuid.UUID, from stri
 // SetRole changes what a user may do in Gatehouse.
 func (s *Store) SetRole(ctx context.Context, caller authz.Caller, id uuid.UUID, role identityv1.Role) (User, error) {
 	var u User
-	err := s.change(ctx, caller.OrganizationID, CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.OrganizationID, event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		u = User{}
 		err := w.QueryRow(ctx, `select `+userColumns+` from users u where u.id = $1 for update`, id).Scan(u.targets()...)
 		if err := found(err, errUserNotFound, "read user"); err != nil {
