@@ -144,7 +144,9 @@ func (b *batch) add(ev *inbox.Event) error {
 		return b.put(Groups, g.GetId(), g, version, removed, ev)
 	}
 	grant := func(g *provisioningv1.Grant) error { return b.putGrant(g, max(version, g.GetVersion()), ev) }
-	app := func(a *requestv1.App) error { return b.put(Apps, a.GetId(), a, max(version, a.GetVersion()), false, ev) }
+	app := func(a *requestv1.App) error {
+		return b.put(Apps, a.GetId(), a, max(version, a.GetVersion()), false, ev)
+	}
 	environment := func(e *identityv1.Environment) error {
 		return b.put(Environments, e.GetId(), e, max(version, e.GetVersion()), false, ev)
 	}

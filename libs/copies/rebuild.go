@@ -413,4 +413,3 @@ func (s server) RebuildCopies(ctx context.Context, _ *opsv1.RebuildCopiesRequest
 	}
 	return &opsv1.RebuildCopiesResponse{}, nil
 }
-
