@@ -82,9 +82,16 @@ type Event struct {
 // services that it calls to the address that it knows as identity-sync's.
 func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(*grpc.Server)) *Harness {
 	t.Helper()
+	return StartWith(t, []postgres.Set{{FS: migrations}}, run, register...)
+}
+
+// StartWith is Start for a service that includes sets of migrations, such as
+// copies.Schema, which come before its own.
+func StartWith(t testing.TB, sets []postgres.Set, run RunFunc, register ...func(*grpc.Server)) *Harness {
+	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
-		PostgresURL:  pgtest.New(t, outbox.Schema(), postgres.Set{FS: migrations}),
+		PostgresURL:  pgtest.New(t, append([]postgres.Set{outbox.Schema()}, sets...)...),
 		NATSURL:      bustest.Start(t),
 		IdentityAddr: h.Tokens.Serve(t, register...),
 	}
