@@ -23,8 +23,9 @@ type Change[M proto.Message] struct {
 	Event *inbox.Event
 }
 
-// Left says that the thing was there and is removed now.
-func (c Change[M]) Left() bool { return c.Removed && !c.WasRemoved && any(c.Before) != any(*new(M)) }
+// Left says that the thing is removed now and was not before, as one is of which
+// nothing was known: it may have come in the same transaction.
+func (c Change[M]) Left() bool { return c.Removed && !c.WasRemoved }
 
 // Changes of the kinds.
 type (
