@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -231,6 +232,32 @@ func KeysFrom(conn grpc.ClientConnInterface) func(context.Context) (jwk.Set, err
 			return nil, fmt.Errorf("read keys: %w", err)
 		}
 		return set, nil
+	}
+}
+
+// renewBefore is how long before its end a token is no longer used.
+const renewBefore = 30 * time.Second
+
+// ClientTokens asks identity-sync, at the other end of conn, for tokens for the
+// client with the id and secret: what a service gives as its own token. One is
+// used until shortly before it ends.
+func ClientTokens(conn grpc.ClientConnInterface, clientID, secret string) TokenSource {
+	client := identityv1.NewTokenServiceClient(conn)
+	var mu sync.Mutex
+	var token string
+	var until time.Time
+	return func(ctx context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Now().Before(until) {
+			return token, nil
+		}
+		res, err := client.ExchangeClientSecret(ctx, &identityv1.ExchangeClientSecretRequest{ClientId: clientID, ClientSecret: secret})
+		if err != nil {
+			return "", fmt.Errorf("get a token for client %s: %w", clientID, err)
+		}
+		token, until = res.GetAccessToken(), res.GetExpireTime().AsTime().Add(-renewBefore)
+		return token, nil
 	}
 }
 

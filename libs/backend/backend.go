@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
@@ -29,6 +30,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
@@ -67,12 +69,46 @@ type Config struct {
 	// Network is where other services of the same process are called without a
 	// socket; nil for a service that has the process to itself.
 	Network *rpc.Network
+	// ClientID and ClientSecret are those with which the service gets a token of
+	// its own from identity-sync, for calls on nobody's behalf. Empty: such calls
+	// go without.
+	ClientID, ClientSecret string
+	// Stream says how the stream of events is kept; zero fields leave a stream
+	// that is there as it is. All services are told the same.
+	Stream Stream
+}
+
+// Stream is how the stream of events is kept, see bus.Config.
+type Stream struct {
+	// MaxAge is how long events are kept.
+	MaxAge time.Duration
+	// MaxBytes is how much is kept: the oldest events go first, even if a
+	// consumer has not had them yet.
+	MaxBytes int64
+	// Replicas is how many servers keep it.
+	Replicas int
+}
+
+// DefaultMaxAge is how long events are kept if nothing else is set: longer than
+// a consumer is ever away. By bytes there is no limit, as a flood would push out
+// events that nobody has had yet.
+const DefaultMaxAge = 30 * 24 * time.Hour
+
+// StreamFromEnv reads GATEHOUSE_STREAM_MAX_AGE (720h), GATEHOUSE_STREAM_MAX_BYTES
+// (0: no limit) and GATEHOUSE_STREAM_REPLICAS (0: as it is, or 1).
+func StreamFromEnv(env service.Env) Stream {
+	return Stream{
+		MaxAge:   env.Duration("GATEHOUSE_STREAM_MAX_AGE", DefaultMaxAge),
+		MaxBytes: int64(env.Int("GATEHOUSE_STREAM_MAX_BYTES", 0)),
+		Replicas: env.Int("GATEHOUSE_STREAM_REPLICAS", 0),
+	}
 }
 
 // FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
 // GATEHOUSE_NATS_URL, GATEHOUSE_IDENTITY_ADDR (needed by all but identity-sync),
-// GATEHOUSE_POSTGRES_MAX_CONNS (16) and the TLS files. What is missing is in
-// env.Err.
+// GATEHOUSE_POSTGRES_MAX_CONNS (16), GATEHOUSE_CLIENT_ID and
+// GATEHOUSE_CLIENT_SECRET, the TLS files, and what StreamFromEnv reads. What is
+// missing is in env.Err.
 func FromEnv(env service.Env) Config {
 	return Config{
 		PostgresURL:  env.Required("GATEHOUSE_POSTGRES_URL"),
@@ -80,6 +116,9 @@ func FromEnv(env service.Env) Config {
 		IdentityAddr: env.String("GATEHOUSE_IDENTITY_ADDR", ""),
 		MaxConns:     int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
 		ClientTLS:    env.ClientTLS(),
+		ClientID:     env.String("GATEHOUSE_CLIENT_ID", ""),
+		ClientSecret: env.String("GATEHOUSE_CLIENT_SECRET", ""),
+		Stream:       StreamFromEnv(env),
 	}
 }
 
@@ -108,13 +147,14 @@ type Backend struct {
 }
 
 // Schema is what a service's database is migrated with: the tables of the
-// libraries, then the service's own.
-func Schema(migrations fs.FS) []postgres.Set {
-	return []postgres.Set{outbox.Schema(), due.Schema(), {FS: migrations}}
+// libraries that every service has, of those that it includes, such as
+// copies.Schema, then its own.
+func Schema(migrations fs.FS, included ...postgres.Set) []postgres.Set {
+	return slices.Concat([]postgres.Set{outbox.Schema(), due.Schema()}, included, []postgres.Set{{FS: migrations}})
 }
 
-// Open migrates the database and connects. The error is one line.
-func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger) (_ *Backend, err error) {
+// Open migrates the database, see Schema, and connects. The error is one line.
+func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger, included ...postgres.Set) (_ *Backend, err error) {
 	b := &Backend{Name: name, Log: log, Clock: cfg.Clock}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
@@ -130,7 +170,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	if err := postgres.Migrate(migrate, cfg.PostgresURL, Schema(migrations)...); err != nil {
+	if err := postgres.Migrate(migrate, cfg.PostgresURL, Schema(migrations, included...)...); err != nil {
 		return nil, fmt.Errorf("migrate database: %w", err)
 	}
 	b.DB, err = postgres.Open(ctx, postgres.Config{
@@ -140,7 +180,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if err != nil {
 		return nil, err
 	}
-	if b.Bus, err = bus.Connect(ctx, bus.Config{URL: cfg.NATSURL, Name: name, Log: log}); err != nil {
+	if b.Bus, err = bus.Connect(ctx, bus.Config{
+		URL: cfg.NATSURL, Name: name, Log: log,
+		MaxAge: cfg.Stream.MaxAge, MaxBytes: cfg.Stream.MaxBytes, Replicas: cfg.Stream.Replicas,
+	}); err != nil {
 		return nil, err
 	}
 	b.relay, err = outbox.NewRelay(outbox.RelayConfig{DB: b.DB, Bus: b.Bus, Source: name, Log: log, Telemetry: b.Telemetry})
@@ -156,12 +199,15 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		if b.identity, err = b.Dial(cfg.IdentityAddr); err != nil {
 			return nil, fmt.Errorf("connect to identity-sync: %w", err)
 		}
+		if cfg.ClientID != "" {
+			b.dial.Token = authz.ClientTokens(b.identity, cfg.ClientID, cfg.ClientSecret)
+		}
 	}
 	return b, nil
 }
 
 // Dial makes a connection to another service, which carries the caller's token
-// on. The caller closes it.
+// on, or the service's own where nobody calls. The caller closes it.
 func (b *Backend) Dial(addr string) (*rpc.Conn, error) {
 	return rpc.Dial(addr, b.dial)
 }
@@ -192,6 +238,10 @@ type Spec struct {
 	Handlers *inbox.Handlers
 	// Linger gathers events into larger transactions, see inbox.Config.
 	Linger time.Duration
+	// Copies are its copies of what other services own: they are kept, served and
+	// waited for before the service is ready. The service has registered them in
+	// Handlers. Nil: it has none.
+	Copies *copies.Copies
 	// Tasks are what else runs as long as the service does.
 	Tasks []service.Task
 	// HTTP adds handlers to the service's HTTP server.
@@ -229,13 +279,28 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 			service.Task{Name: "inbox pruning", Run: func(ctx context.Context) error { return consumer.PruneEvery(ctx, pruneEvery, keepInbox) }},
 		)
 	}
+	ready := b.Ready
+	if spec.Copies != nil {
+		tasks = append(tasks, service.Task{Name: "copies", Run: spec.Copies.Run})
+		inner := register
+		register = func(s grpc.ServiceRegistrar) {
+			opsv1.RegisterCopyServiceServer(s, copies.NewServer(spec.Copies))
+			inner(s)
+		}
+		ready = func(ctx context.Context) error {
+			if err := b.Ready(ctx); err != nil {
+				return err
+			}
+			return spec.Copies.Ready(ctx)
+		}
+	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
 		Verifier: &authz.Verifier{Keys: keys},
 		Register: register,
 		HTTP:     spec.HTTP,
 		Tasks:    tasks,
-		Ready:    b.Ready,
+		Ready:    ready,
 	})
 }
 

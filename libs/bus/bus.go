@@ -41,6 +41,10 @@ type Config struct {
 	// MaxAge is how long the stream keeps events. 0 means for ever for a stream
 	// that is not there yet, and leaves one that is as it is.
 	MaxAge time.Duration
+	// MaxBytes is how much the stream keeps: the oldest events go first. 0 means
+	// any amount for a stream that is not there yet, and leaves one that is as it
+	// is.
+	MaxBytes int64
 	// ConnectTimeout bounds Connect. 0 means 10 s.
 	ConnectTimeout time.Duration
 	// Log gets lost and regained connections. Nil discards.

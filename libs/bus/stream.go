@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 // errIncompatible marks a stream that must not be changed by a service.
 var errIncompatible = errors.New("incompatible stream")
 
-// EnsureStream makes the stream if it is absent and brings its replicas, age
-// limit, dedupe window and atomic publishing in line if they differ. A stream
+// EnsureStream makes the stream if it is absent and brings its replicas, limits,
+// dedupe window and atomic publishing in line if they differ. A stream
 // with other subjects, storage or retention is left alone and is an error.
 // Safe to call at any time by any number of services.
 func (b *Bus) EnsureStream(ctx context.Context) error {
@@ -44,7 +45,7 @@ func (b *Bus) EnsureStream(ctx context.Context) error {
 	if _, err := b.js.UpdateStream(ctx, want); err != nil {
 		return fmt.Errorf("update stream %s: %w", Stream, err)
 	}
-	b.log.Info("Updated the stream", "stream", Stream, "replicas", want.Replicas, "max_age", want.MaxAge)
+	b.log.Info("Updated the stream", "stream", Stream, "replicas", want.Replicas, "max_age", want.MaxAge, "max_bytes", want.MaxBytes)
 	return nil
 }
 
@@ -58,6 +59,7 @@ func (b *Bus) streamConfig() jetstream.StreamConfig {
 		Discard:            jetstream.DiscardOld,
 		Replicas:           max(b.cfg.Replicas, 1),
 		MaxAge:             b.cfg.MaxAge,
+		MaxBytes:           cmp.Or(b.cfg.MaxBytes, -1),
 		Duplicates:         window(b.cfg.MaxAge),
 		AllowAtomicPublish: true,
 		AllowDirect:        true,
@@ -92,9 +94,12 @@ func (b *Bus) reconcile(have jetstream.StreamConfig) (want jetstream.StreamConfi
 	if b.cfg.MaxAge > 0 {
 		want.MaxAge = model.MaxAge
 	}
+	if b.cfg.MaxBytes > 0 {
+		want.MaxBytes = model.MaxBytes
+	}
 	want.Duplicates = window(want.MaxAge)
 	want.AllowAtomicPublish = true
-	change = want.Replicas != have.Replicas || want.MaxAge != have.MaxAge ||
+	change = want.Replicas != have.Replicas || want.MaxAge != have.MaxAge || want.MaxBytes != have.MaxBytes ||
 		want.Duplicates != have.Duplicates || !have.AllowAtomicPublish
 	return want, change, nil
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
@@ -59,7 +60,7 @@ func (k *Tokens) Keys(context.Context) (jwk.Set, error) { return k.keys, nil }
 func (k *Tokens) Verifier() *authz.Verifier { return &authz.Verifier{Keys: k.Keys} }
 
 // Serve listens on a loopback port and answers, as identity-sync does, what
-// the public keys are. It returns the address. More services can be registered
+// the public keys are, and gives any client a token. It returns the address. More services can be registered
 // on the same server.
 func (k *Tokens) Serve(tb testing.TB, register ...func(grpc.ServiceRegistrar)) (addr string) {
 	tb.Helper()
@@ -68,19 +69,25 @@ func (k *Tokens) Serve(tb testing.TB, register ...func(grpc.ServiceRegistrar)) (
 		tb.Fatal(err)
 	}
 	serve(tb, lis, rpc.ServerConfig{Verifier: k.Verifier()}, append(register, func(s grpc.ServiceRegistrar) {
-		identityv1.RegisterTokenServiceServer(s, keyServer{keys: k.keys})
+		identityv1.RegisterTokenServiceServer(s, keyServer{tokens: k})
 	})...)
 	return lis.Addr().String()
 }
 
 type keyServer struct {
 	identityv1.UnimplementedTokenServiceServer
-	keys jwk.Set
+	tokens *Tokens
 }
 
 func (s keyServer) GetKeys(context.Context, *identityv1.GetKeysRequest) (*identityv1.GetKeysResponse, error) {
-	b, err := json.Marshal(s.keys)
+	b, err := json.Marshal(s.tokens.keys)
 	return &identityv1.GetKeysResponse{Jwks: string(b)}, err
+}
+
+// ExchangeClientSecret gives any client a token of its own.
+func (s keyServer) ExchangeClientSecret(_ context.Context, r *identityv1.ExchangeClientSecretRequest) (*identityv1.ExchangeClientSecretResponse, error) {
+	token, expires, err := s.tokens.minter.Mint(Service(r.GetClientId()))
+	return &identityv1.ExchangeClientSecretResponse{AccessToken: token, ExpireTime: timestamppb.New(expires)}, err
 }
 
 // Dial calls the service at addr as caller; the zero Caller has no token. A

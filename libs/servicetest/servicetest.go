@@ -83,9 +83,16 @@ type Event struct {
 // services that it calls to the address that it knows as identity-sync's.
 func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(grpc.ServiceRegistrar)) *Harness {
 	t.Helper()
+	return StartWith(t, migrations, nil, run, register...)
+}
+
+// StartWith is Start for a service that includes sets of migrations, such as
+// copies.Schema, which come before its own.
+func StartWith(t testing.TB, migrations fs.FS, included []postgres.Set, run RunFunc, register ...func(grpc.ServiceRegistrar)) *Harness {
+	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
-		PostgresURL:  pgtest.New(t, backend.Schema(migrations)...),
+		PostgresURL:  pgtest.New(t, backend.Schema(migrations, included...)...),
 		NATSURL:      bustest.Start(t),
 		IdentityAddr: h.Tokens.Serve(t, register...),
 	}

@@ -355,7 +355,7 @@ func TestRouting(t *testing.T) {
 		})
 	}
 	// A form must not turn a wrong POST into a GET.
-	if a := w.call("POST", "/v1/users", "a=b", asAdmin("Content-Type", "application/x-www-form-urlencoded")...); a.code != http.StatusMethodNotAllowed {
+	if a := w.call("POST", "/v1/groups", "a=b", asAdmin("Content-Type", "application/x-www-form-urlencoded")...); a.code != http.StatusMethodNotAllowed {
 		t.Errorf("POST of a form: %d", a.code)
 	}
 	if a := w.call("POST", "/v1/requests", "{}", asAdmin("X-HTTP-Method-Override", "GET")...); a.code != http.StatusBadRequest {

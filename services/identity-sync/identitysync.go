@@ -13,8 +13,10 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	"gatehouse.dev/services/identity-sync/internal/exchange"
 	"gatehouse.dev/services/identity-sync/internal/grpcapi"
 	"gatehouse.dev/services/identity-sync/internal/httpapi"
@@ -42,7 +44,14 @@ type Config struct {
 	// DevSignIn lets anybody sign in as anybody, without proof. For development
 	// only.
 	DevSignIn bool
+	// Clients are the services that may have a token of their own: the secret of
+	// each, by the id of its client. See ParseClients.
+	Clients map[string]string
 }
+
+// ParseClients reads Config.Clients as a setting has them: id=secret, separated
+// by commas. A secret has 32 characters or more.
+func ParseClients(text string) (map[string]string, error) { return exchange.ParseClients(text) }
 
 // Run serves until ctx ends, and then returns nil. It makes the schema and the
 // first signing key if they are not there.
@@ -64,7 +73,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	exchanger := exchange.Exchanger{Store: s, Ring: ring, Clock: b.Clock}
+	exchanger := exchange.Exchanger{Store: s, Ring: ring, Clock: b.Clock, Clients: cfg.Clients}
 	provider, err := scim.New(scim.Config{Directory: store.Directory{Store: s}, Log: log})
 	if err != nil {
 		return err
@@ -72,6 +81,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	return b.Run(ctx, lis, backend.Spec{
 		Keys: ring.Public,
 		Register: func(g grpc.ServiceRegistrar) {
+			opsv1.RegisterSnapshotServiceServer(g, copies.NewSnapshotServer(b.DB, b.Bus, store.SnapshotEnvironments, store.SnapshotUsers, store.SnapshotGroups))
 			grpcapi.Register(g, grpcapi.Config{
 				Store: s, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -31,6 +33,7 @@ import (
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	identitysync "gatehouse.dev/services/identity-sync"
 )
 
@@ -796,6 +799,70 @@ func keys(t *testing.T, httpAddr string) []string {
 		ids = append(ids, fmt.Sprint(k["kid"]))
 	}
 	return ids
+}
+
+// A service gets a token of its own by either door, and with it, and with no
+// other, a snapshot of everybody. B-RUN-06, in part
+func TestServiceTakesASnapshot(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	w := start(t, func(c *identitysync.Config) { c.Clients = map[string]string{"approval": secret} })
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	mia, tom := idp.create(t, "mia"), idp.create(t, "tom")
+	group := idp.do(t, "POST", "/Groups", map[string]any{"displayName": "Staff", "members": []any{map[string]any{"value": mia}}})
+	idp.do(t, "DELETE", "/Users/"+tom, nil)
+
+	tokens := identityv1.NewTokenServiceClient(dial(t, w.Addr, ""))
+	for _, bad := range [][2]string{{"approval", "wrong"}, {"request", secret}} {
+		_, err := tokens.ExchangeClientSecret(t.Context(), &identityv1.ExchangeClientSecretRequest{ClientId: bad[0], ClientSecret: bad[1]})
+		refused(t, err, codes.Unauthenticated, "CLIENT_INVALID")
+	}
+	token, err := tokens.ExchangeClientSecret(t.Context(), &identityv1.ExchangeClientSecretRequest{ClientId: "approval", ClientSecret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token.GetAccessToken())
+	stream, err := opsv1.NewSnapshotServiceClient(dial(t, w.Addr, "")).StreamSnapshot(ctx, &opsv1.StreamSnapshotRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var environments int
+	states := map[string]identityv1.UserState{}
+	for i := 0; ; i++ {
+		part, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (part.GetPosition() != nil) != (i == 0) {
+			t.Errorf("part %d: %v", i, part)
+		}
+		if part.GetEnvironment() != nil {
+			environments++
+		}
+		if u := part.GetUser(); u != nil {
+			states[u.GetId()] = u.GetState()
+		}
+		if g := part.GetGroup(); g != nil && (g.GetGroup().GetId() != group.body["id"] || !slices.Equal(g.GetMemberIds(), []string{mia})) {
+			t.Errorf("group: %v", g)
+		}
+	}
+	want := map[string]identityv1.UserState{
+		admin.user.GetId(): identityv1.UserState_USER_STATE_ACTIVE,
+		mia:                identityv1.UserState_USER_STATE_ACTIVE, tom: identityv1.UserState_USER_STATE_REMOVED,
+	}
+	if d := cmp.Diff(want, states); d != "" || environments != 1 {
+		t.Errorf("%d environments, users: %s", environments, d)
+	}
+
+	stream, err = opsv1.NewSnapshotServiceClient(admin.conn).StreamSnapshot(t.Context(), &opsv1.StreamSnapshotRequest{})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
 }
 
 func TestReplicasShareKeys(t *testing.T) {

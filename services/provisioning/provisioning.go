@@ -9,8 +9,10 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	"gatehouse.dev/services/provisioning/internal/access"
 	"gatehouse.dev/services/provisioning/internal/consume"
 	"gatehouse.dev/services/provisioning/internal/grpcapi"
@@ -69,7 +71,10 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	api := grpcapi.New(b.DB, engine, integrations)
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s grpc.ServiceRegistrar) { api.Register(s) },
+		Register: func(s grpc.ServiceRegistrar) {
+			api.Register(s)
+			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, grpcapi.SnapshotGrants))
+		},
 		Handlers: consume.Handlers(engine),
 		Tasks: []service.Task{
 			{Name: "operations", Run: engine.RunOperations},

@@ -11,11 +11,14 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/service"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/consume"
 	"gatehouse.dev/services/request/internal/grpcapi"
+	"gatehouse.dev/services/request/internal/store"
 	"gatehouse.dev/services/request/migrations"
 )
 
@@ -47,6 +50,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		Register: func(s grpc.ServiceRegistrar) {
 			requestv1.RegisterAppServiceServer(s, apps)
 			requestv1.RegisterRequestServiceServer(s, requests)
+			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, store.SnapshotApps, store.SnapshotEntitlements))
 		},
 		Handlers: consume.Handlers(b.Events, clock.System{}),
 	})

@@ -51,6 +51,8 @@ type Config struct {
 	// NATSURL names a NATS server with JetStream to use instead of the embedded
 	// one.
 	NATSURL string
+	// Stream says how the stream of events is kept.
+	Stream backend.Stream
 	// Demo loads the demo organization if there is none yet.
 	Demo bool
 }
@@ -129,10 +131,15 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		lis[n] = l
 	}
 	addr := func(n string) string { return lis[n].GRPC.Addr().String() }
+	clients := make(map[string]string, len(names))
+	for _, n := range names {
+		clients[n] = secrets.text("client " + n)
+	}
 	base := func(n string) backend.Config {
 		return backend.Config{
 			PostgresURL: databases.urls[n], NATSURL: natsURL, IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
-			Network: network,
+			Network:  network,
+			ClientID: n, ClientSecret: clients[n], Stream: cfg.Stream,
 		}
 	}
 
@@ -165,6 +172,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	run("identity-sync", func(ctx context.Context, log *slog.Logger) error {
 		return identitysync.Run(ctx, identitysync.Config{
 			Config: base("identity-sync"), EncryptionKey: secrets.key("identity-sync"), AllowSignUp: true, DevSignIn: true,
+			Clients: clients,
 		}, lis["identity-sync"], log)
 	})
 	run("request", func(ctx context.Context, log *slog.Logger) error {

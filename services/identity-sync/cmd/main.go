@@ -22,12 +22,16 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 		DevSignIn:   env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
 	}
 	key := env.Required("GATEHOUSE_ENCRYPTION_KEY")
+	clients := env.String("GATEHOUSE_CLIENTS", "")
 	if err := env.Err(); err != nil {
 		return err
 	}
 	var err error
 	if cfg.EncryptionKey, err = secretbox.ParseKey(key); err != nil {
 		return fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
+	}
+	if cfg.Clients, err = identitysync.ParseClients(clients); err != nil {
+		return fmt.Errorf("GATEHOUSE_CLIENTS: %w", err)
 	}
 	return identitysync.Run(ctx, cfg, lis, log)
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/standalone"
 )
 
@@ -24,6 +26,11 @@ func main() {
 	demo, err := strconv.ParseBool(env("GATEHOUSE_DEMO", "true"))
 	if err != nil {
 		fail(fmt.Errorf("GATEHOUSE_DEMO is neither true nor false"))
+	}
+	settings := service.NewEnv(os.LookupEnv)
+	cfg.Stream = backend.StreamFromEnv(settings)
+	if err := settings.Err(); err != nil {
+		fail(err)
 	}
 	flag.StringVar(&cfg.HTTPAddr, "http-addr", env("GATEHOUSE_HTTP_ADDR", "127.0.0.1:8080"), "address of the public door (GATEHOUSE_HTTP_ADDR)")
 	flag.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "where everything that lasts is kept (GATEHOUSE_DATA_DIR)")

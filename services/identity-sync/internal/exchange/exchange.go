@@ -8,11 +8,19 @@ package exchange
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
 	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -32,6 +40,9 @@ type Exchanger struct {
 	Store *store.Store
 	Ring  *keyring.Ring
 	Clock clock.Clock
+	// Clients are the other services: the secret of each, by the id of its
+	// client.
+	Clients map[string]string
 }
 
 // Exchange returns a signed token for an API token or a session token, and when
@@ -44,15 +55,54 @@ func (e Exchanger) Exchange(ctx context.Context, token string) (signed string, e
 	return e.exchange(ctx, kind, hash, uuid.Nil)
 }
 
-// ExchangeClient is Exchange for a client that shows the id of an API token and
-// the token.
+// ExchangeClient is Exchange for a client that shows its id and its secret: a
+// service, or the id of an API token and the token.
 func (e Exchanger) ExchangeClient(ctx context.Context, id, token string) (signed string, expires time.Time, err error) {
+	if _, ok := e.Clients[id]; ok {
+		return e.ExchangeService(ctx, id, token)
+	}
 	kind, hash, ok := secret.Parse(token)
 	client, err := uuid.Parse(id)
 	if !ok || err != nil || kind != secret.APIToken || client == uuid.Nil {
 		return "", time.Time{}, store.ErrTokenInvalid
 	}
 	return e.exchange(ctx, kind, hash, client)
+}
+
+// ExchangeService returns a signed token for a service that shows the id and
+// the secret of its client. The error for whatever is not good is
+// [ErrClientInvalid].
+func (e Exchanger) ExchangeService(ctx context.Context, id, clientSecret string) (signed string, expires time.Time, err error) {
+	// Of an unknown client too, something is compared.
+	want, ok := e.Clients[id]
+	have, expected := sha256.Sum256([]byte(clientSecret)), sha256.Sum256([]byte(want))
+	if subtle.ConstantTimeCompare(have[:], expected[:]) != 1 || !ok || want == "" {
+		return "", time.Time{}, ErrClientInvalid
+	}
+	return e.Ring.Mint(ctx, authz.Caller{Subject: "client:" + id, Role: authzv1.Caller_CALLER_SERVICE}, Lifetime)
+}
+
+// ErrClientInvalid is all that is ever said about a client that is not good.
+var ErrClientInvalid = apierr.Unauthenticated("CLIENT_INVALID", "the client is not valid")
+
+// ParseClients reads the services' clients as a setting has them: id=secret,
+// separated by commas. A secret has 32 characters or more.
+func ParseClients(text string) (map[string]string, error) {
+	clients := map[string]string{}
+	for _, one := range strings.Split(text, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		id, clientSecret, ok := strings.Cut(one, "=")
+		if !ok || id == "" || clients[id] != "" {
+			return nil, errors.New("not of the form id=secret,id=secret with each id once")
+		}
+		if len(clientSecret) < 32 {
+			return nil, fmt.Errorf("the secret of client %s has under 32 characters", id)
+		}
+		clients[id] = clientSecret
+	}
+	return clients, nil
 }
 
 func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, id uuid.UUID) (string, time.Time, error) {

@@ -382,6 +382,15 @@ func (s *Server) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*id
 	return &identityv1.SignOutResponse{}, nil
 }
 
+// ExchangeClientSecret gives a signed token to a service.
+func (s *Server) ExchangeClientSecret(ctx context.Context, req *identityv1.ExchangeClientSecretRequest) (*identityv1.ExchangeClientSecretResponse, error) {
+	token, expires, err := s.cfg.Exchanger.ExchangeService(ctx, req.GetClientId(), req.GetClientSecret())
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ExchangeClientSecretResponse{AccessToken: token, ExpireTime: timestamppb.New(expires)}, nil
+}
+
 // ExchangeToken gives a signed token for a secret.
 func (s *Server) ExchangeToken(ctx context.Context, req *identityv1.ExchangeTokenRequest) (*identityv1.ExchangeTokenResponse, error) {
 	token, expires, err := s.cfg.Exchanger.Exchange(ctx, req.GetToken())

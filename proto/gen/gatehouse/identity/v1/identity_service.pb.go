@@ -2445,6 +2445,116 @@ func (x *ExchangeTokenResponse) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// ExchangeClientSecretRequest shows a client's secret.
+type ExchangeClientSecretRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the client, such as "approval".
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Its secret.
+	ClientSecret  string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExchangeClientSecretRequest) Reset() {
+	*x = ExchangeClientSecretRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExchangeClientSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExchangeClientSecretRequest) ProtoMessage() {}
+
+func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExchangeClientSecretRequest.ProtoReflect.Descriptor instead.
+func (*ExchangeClientSecretRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ExchangeClientSecretRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *ExchangeClientSecretRequest) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+// ExchangeClientSecretResponse is the signed token.
+type ExchangeClientSecretResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A JWT (RFC 7519), to be sent as bearer token.
+	AccessToken string `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// When it ends.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExchangeClientSecretResponse) Reset() {
+	*x = ExchangeClientSecretResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExchangeClientSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExchangeClientSecretResponse) ProtoMessage() {}
+
+func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExchangeClientSecretResponse.ProtoReflect.Descriptor instead.
+func (*ExchangeClientSecretResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ExchangeClientSecretResponse) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+func (x *ExchangeClientSecretResponse) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // GetKeysRequest asks for the keys.
 type GetKeysRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2454,7 +2564,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2576,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2589,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
 }
 
 // GetKeysResponse is the key set.
@@ -2493,7 +2603,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2615,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2628,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetKeysResponse) GetJwks() string {
@@ -2687,6 +2797,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x15ExchangeTokenResponse\x12!\n" +
 	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"v\n" +
+	"\x1bExchangeClientSecretRequest\x12&\n" +
+	"\tclient_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bclientId\x12/\n" +
+	"\rclient_secret\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\fclientSecret\"~\n" +
+	"\x1cExchangeClientSecretResponse\x12!\n" +
+	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\"\x10\n" +
 	"\x0eGetKeysRequest\"%\n" +
 	"\x0fGetKeysResponse\x12\x12\n" +
@@ -2744,10 +2862,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\tDevSignIn\x12'.gatehouse.identity.v1.DevSignInRequest\x1a(.gatehouse.identity.v1.DevSignInResponse\"(\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/sessions:devSignIn\x12\x84\x01\n" +
 	"\aSignOut\x12%.gatehouse.identity.v1.SignOutRequest\x1a&.gatehouse.identity.v1.SignOutResponse\"*\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xe9\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xf7\x02\n" +
 	"\fTokenService\x12s\n" +
 	"\rExchangeToken\x12+.gatehouse.identity.v1.ExchangeTokenRequest\x1a,.gatehouse.identity.v1.ExchangeTokenResponse\"\a\xa2\xbb\x18\x03\n" +
-	"\x01\x01\x12d\n" +
+	"\x01\x01\x12\x8b\x01\n" +
+	"\x14ExchangeClientSecret\x122.gatehouse.identity.v1.ExchangeClientSecretRequest\x1a3.gatehouse.identity.v1.ExchangeClientSecretResponse\"\n" +
+	"\xa2\xbb\x18\x03\n" +
+	"\x01\x01\x90\x02\x01\x12d\n" +
 	"\aGetKeys\x12%.gatehouse.identity.v1.GetKeysRequest\x1a&.gatehouse.identity.v1.GetKeysResponse\"\n" +
 	"\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x90\x02\x01B:Z8gatehouse.dev/proto/gen/gatehouse/identity/v1;identityv1b\x06proto3"
@@ -2764,151 +2885,156 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
-	(*SignUpRequest)(nil),             // 0: gatehouse.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),            // 1: gatehouse.identity.v1.SignUpResponse
-	(*GetOrganizationRequest)(nil),    // 2: gatehouse.identity.v1.GetOrganizationRequest
-	(*GetOrganizationResponse)(nil),   // 3: gatehouse.identity.v1.GetOrganizationResponse
-	(*CreateEnvironmentRequest)(nil),  // 4: gatehouse.identity.v1.CreateEnvironmentRequest
-	(*CreateEnvironmentResponse)(nil), // 5: gatehouse.identity.v1.CreateEnvironmentResponse
-	(*GetEnvironmentRequest)(nil),     // 6: gatehouse.identity.v1.GetEnvironmentRequest
-	(*GetEnvironmentResponse)(nil),    // 7: gatehouse.identity.v1.GetEnvironmentResponse
-	(*ListEnvironmentsRequest)(nil),   // 8: gatehouse.identity.v1.ListEnvironmentsRequest
-	(*ListEnvironmentsResponse)(nil),  // 9: gatehouse.identity.v1.ListEnvironmentsResponse
-	(*UpdateEnvironmentRequest)(nil),  // 10: gatehouse.identity.v1.UpdateEnvironmentRequest
-	(*UpdateEnvironmentResponse)(nil), // 11: gatehouse.identity.v1.UpdateEnvironmentResponse
-	(*GetMeRequest)(nil),              // 12: gatehouse.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),             // 13: gatehouse.identity.v1.GetMeResponse
-	(*ListUsersRequest)(nil),          // 14: gatehouse.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),         // 15: gatehouse.identity.v1.ListUsersResponse
-	(*GetUserRequest)(nil),            // 16: gatehouse.identity.v1.GetUserRequest
-	(*GetUserResponse)(nil),           // 17: gatehouse.identity.v1.GetUserResponse
-	(*CreateUserRequest)(nil),         // 18: gatehouse.identity.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),        // 19: gatehouse.identity.v1.CreateUserResponse
-	(*SetUserRoleRequest)(nil),        // 20: gatehouse.identity.v1.SetUserRoleRequest
-	(*SetUserRoleResponse)(nil),       // 21: gatehouse.identity.v1.SetUserRoleResponse
-	(*ListGroupsRequest)(nil),         // 22: gatehouse.identity.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),        // 23: gatehouse.identity.v1.ListGroupsResponse
-	(*ListGroupMembersRequest)(nil),   // 24: gatehouse.identity.v1.ListGroupMembersRequest
-	(*ListGroupMembersResponse)(nil),  // 25: gatehouse.identity.v1.ListGroupMembersResponse
-	(*CreateSourceRequest)(nil),       // 26: gatehouse.identity.v1.CreateSourceRequest
-	(*CreateSourceResponse)(nil),      // 27: gatehouse.identity.v1.CreateSourceResponse
-	(*ListSourcesRequest)(nil),        // 28: gatehouse.identity.v1.ListSourcesRequest
-	(*ListSourcesResponse)(nil),       // 29: gatehouse.identity.v1.ListSourcesResponse
-	(*RotateSourceTokenRequest)(nil),  // 30: gatehouse.identity.v1.RotateSourceTokenRequest
-	(*RotateSourceTokenResponse)(nil), // 31: gatehouse.identity.v1.RotateSourceTokenResponse
-	(*CreateApiTokenRequest)(nil),     // 32: gatehouse.identity.v1.CreateApiTokenRequest
-	(*CreateApiTokenResponse)(nil),    // 33: gatehouse.identity.v1.CreateApiTokenResponse
-	(*ListApiTokensRequest)(nil),      // 34: gatehouse.identity.v1.ListApiTokensRequest
-	(*ListApiTokensResponse)(nil),     // 35: gatehouse.identity.v1.ListApiTokensResponse
-	(*RevokeApiTokenRequest)(nil),     // 36: gatehouse.identity.v1.RevokeApiTokenRequest
-	(*RevokeApiTokenResponse)(nil),    // 37: gatehouse.identity.v1.RevokeApiTokenResponse
-	(*ListDevPeopleRequest)(nil),      // 38: gatehouse.identity.v1.ListDevPeopleRequest
-	(*ListDevPeopleResponse)(nil),     // 39: gatehouse.identity.v1.ListDevPeopleResponse
-	(*DevSignInRequest)(nil),          // 40: gatehouse.identity.v1.DevSignInRequest
-	(*DevSignInResponse)(nil),         // 41: gatehouse.identity.v1.DevSignInResponse
-	(*SignOutRequest)(nil),            // 42: gatehouse.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),           // 43: gatehouse.identity.v1.SignOutResponse
-	(*ExchangeTokenRequest)(nil),      // 44: gatehouse.identity.v1.ExchangeTokenRequest
-	(*ExchangeTokenResponse)(nil),     // 45: gatehouse.identity.v1.ExchangeTokenResponse
-	(*GetKeysRequest)(nil),            // 46: gatehouse.identity.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),           // 47: gatehouse.identity.v1.GetKeysResponse
-	(*Organization)(nil),              // 48: gatehouse.identity.v1.Organization
-	(*User)(nil),                      // 49: gatehouse.identity.v1.User
-	(*Environment)(nil),               // 50: gatehouse.identity.v1.Environment
-	(UserState)(0),                    // 51: gatehouse.identity.v1.UserState
-	(UserKind)(0),                     // 52: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),     // 53: google.protobuf.Timestamp
-	(Role)(0),                         // 54: gatehouse.identity.v1.Role
-	(*Group)(nil),                     // 55: gatehouse.identity.v1.Group
-	(SourceKind)(0),                   // 56: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                    // 57: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                  // 58: gatehouse.identity.v1.ApiToken
+	(*SignUpRequest)(nil),                // 0: gatehouse.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 1: gatehouse.identity.v1.SignUpResponse
+	(*GetOrganizationRequest)(nil),       // 2: gatehouse.identity.v1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),      // 3: gatehouse.identity.v1.GetOrganizationResponse
+	(*CreateEnvironmentRequest)(nil),     // 4: gatehouse.identity.v1.CreateEnvironmentRequest
+	(*CreateEnvironmentResponse)(nil),    // 5: gatehouse.identity.v1.CreateEnvironmentResponse
+	(*GetEnvironmentRequest)(nil),        // 6: gatehouse.identity.v1.GetEnvironmentRequest
+	(*GetEnvironmentResponse)(nil),       // 7: gatehouse.identity.v1.GetEnvironmentResponse
+	(*ListEnvironmentsRequest)(nil),      // 8: gatehouse.identity.v1.ListEnvironmentsRequest
+	(*ListEnvironmentsResponse)(nil),     // 9: gatehouse.identity.v1.ListEnvironmentsResponse
+	(*UpdateEnvironmentRequest)(nil),     // 10: gatehouse.identity.v1.UpdateEnvironmentRequest
+	(*UpdateEnvironmentResponse)(nil),    // 11: gatehouse.identity.v1.UpdateEnvironmentResponse
+	(*GetMeRequest)(nil),                 // 12: gatehouse.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 13: gatehouse.identity.v1.GetMeResponse
+	(*ListUsersRequest)(nil),             // 14: gatehouse.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),            // 15: gatehouse.identity.v1.ListUsersResponse
+	(*GetUserRequest)(nil),               // 16: gatehouse.identity.v1.GetUserRequest
+	(*GetUserResponse)(nil),              // 17: gatehouse.identity.v1.GetUserResponse
+	(*CreateUserRequest)(nil),            // 18: gatehouse.identity.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),           // 19: gatehouse.identity.v1.CreateUserResponse
+	(*SetUserRoleRequest)(nil),           // 20: gatehouse.identity.v1.SetUserRoleRequest
+	(*SetUserRoleResponse)(nil),          // 21: gatehouse.identity.v1.SetUserRoleResponse
+	(*ListGroupsRequest)(nil),            // 22: gatehouse.identity.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),           // 23: gatehouse.identity.v1.ListGroupsResponse
+	(*ListGroupMembersRequest)(nil),      // 24: gatehouse.identity.v1.ListGroupMembersRequest
+	(*ListGroupMembersResponse)(nil),     // 25: gatehouse.identity.v1.ListGroupMembersResponse
+	(*CreateSourceRequest)(nil),          // 26: gatehouse.identity.v1.CreateSourceRequest
+	(*CreateSourceResponse)(nil),         // 27: gatehouse.identity.v1.CreateSourceResponse
+	(*ListSourcesRequest)(nil),           // 28: gatehouse.identity.v1.ListSourcesRequest
+	(*ListSourcesResponse)(nil),          // 29: gatehouse.identity.v1.ListSourcesResponse
+	(*RotateSourceTokenRequest)(nil),     // 30: gatehouse.identity.v1.RotateSourceTokenRequest
+	(*RotateSourceTokenResponse)(nil),    // 31: gatehouse.identity.v1.RotateSourceTokenResponse
+	(*CreateApiTokenRequest)(nil),        // 32: gatehouse.identity.v1.CreateApiTokenRequest
+	(*CreateApiTokenResponse)(nil),       // 33: gatehouse.identity.v1.CreateApiTokenResponse
+	(*ListApiTokensRequest)(nil),         // 34: gatehouse.identity.v1.ListApiTokensRequest
+	(*ListApiTokensResponse)(nil),        // 35: gatehouse.identity.v1.ListApiTokensResponse
+	(*RevokeApiTokenRequest)(nil),        // 36: gatehouse.identity.v1.RevokeApiTokenRequest
+	(*RevokeApiTokenResponse)(nil),       // 37: gatehouse.identity.v1.RevokeApiTokenResponse
+	(*ListDevPeopleRequest)(nil),         // 38: gatehouse.identity.v1.ListDevPeopleRequest
+	(*ListDevPeopleResponse)(nil),        // 39: gatehouse.identity.v1.ListDevPeopleResponse
+	(*DevSignInRequest)(nil),             // 40: gatehouse.identity.v1.DevSignInRequest
+	(*DevSignInResponse)(nil),            // 41: gatehouse.identity.v1.DevSignInResponse
+	(*SignOutRequest)(nil),               // 42: gatehouse.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 43: gatehouse.identity.v1.SignOutResponse
+	(*ExchangeTokenRequest)(nil),         // 44: gatehouse.identity.v1.ExchangeTokenRequest
+	(*ExchangeTokenResponse)(nil),        // 45: gatehouse.identity.v1.ExchangeTokenResponse
+	(*ExchangeClientSecretRequest)(nil),  // 46: gatehouse.identity.v1.ExchangeClientSecretRequest
+	(*ExchangeClientSecretResponse)(nil), // 47: gatehouse.identity.v1.ExchangeClientSecretResponse
+	(*GetKeysRequest)(nil),               // 48: gatehouse.identity.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),              // 49: gatehouse.identity.v1.GetKeysResponse
+	(*Organization)(nil),                 // 50: gatehouse.identity.v1.Organization
+	(*User)(nil),                         // 51: gatehouse.identity.v1.User
+	(*Environment)(nil),                  // 52: gatehouse.identity.v1.Environment
+	(UserState)(0),                       // 53: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 54: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
+	(Role)(0),                            // 56: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 57: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 58: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 59: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 60: gatehouse.identity.v1.ApiToken
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	48, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	49, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	48, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	50, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	50, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	50, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	50, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	49, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	48, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	51, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	49, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	49, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	52, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	53, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	49, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	54, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	49, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	55, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	49, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	56, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	57, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	57, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	53, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	58, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	58, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	58, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	49, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	49, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	53, // 28: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 29: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	2,  // 30: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	4,  // 31: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	6,  // 32: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	8,  // 33: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	10, // 34: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	12, // 35: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	14, // 36: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	16, // 37: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	18, // 38: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	20, // 39: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	22, // 40: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	24, // 41: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	26, // 42: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	28, // 43: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	30, // 44: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	32, // 45: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	34, // 46: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	36, // 47: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	38, // 48: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	40, // 49: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	42, // 50: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	44, // 51: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	46, // 52: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	1,  // 53: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	3,  // 54: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	5,  // 55: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	7,  // 56: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	9,  // 57: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	11, // 58: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	13, // 59: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	15, // 60: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	17, // 61: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	19, // 62: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	21, // 63: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	23, // 64: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	25, // 65: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	27, // 66: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	29, // 67: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	31, // 68: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	33, // 69: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	35, // 70: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	37, // 71: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	39, // 72: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	41, // 73: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	43, // 74: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	45, // 75: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	47, // 76: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	53, // [53:77] is the sub-list for method output_type
-	29, // [29:53] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	50, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	51, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	50, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	52, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	52, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	52, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	52, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	51, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	50, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	53, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	51, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	51, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	54, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	55, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	51, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	56, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	51, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	57, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	51, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	58, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	59, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	59, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	55, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	60, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	60, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	60, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	51, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	51, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	55, // 28: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	55, // 29: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 30: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	2,  // 31: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	4,  // 32: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	6,  // 33: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	8,  // 34: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	10, // 35: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	12, // 36: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	14, // 37: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	16, // 38: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	18, // 39: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	20, // 40: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	22, // 41: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	24, // 42: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	26, // 43: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	28, // 44: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	30, // 45: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	32, // 46: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	34, // 47: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	36, // 48: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	38, // 49: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	40, // 50: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	42, // 51: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	44, // 52: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	46, // 53: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	48, // 54: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	1,  // 55: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	3,  // 56: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	5,  // 57: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	7,  // 58: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	9,  // 59: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	11, // 60: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	13, // 61: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	15, // 62: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	17, // 63: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	19, // 64: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	21, // 65: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	23, // 66: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	25, // 67: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	27, // 68: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	29, // 69: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	31, // 70: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	33, // 71: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	35, // 72: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	37, // 73: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	39, // 74: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	41, // 75: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	43, // 76: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	45, // 77: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	47, // 78: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	49, // 79: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	55, // [55:80] is the sub-list for method output_type
+	30, // [30:55] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -2923,7 +3049,7 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   48,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

@@ -1403,8 +1403,9 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	TokenService_ExchangeToken_FullMethodName = "/gatehouse.identity.v1.TokenService/ExchangeToken"
-	TokenService_GetKeys_FullMethodName       = "/gatehouse.identity.v1.TokenService/GetKeys"
+	TokenService_ExchangeToken_FullMethodName        = "/gatehouse.identity.v1.TokenService/ExchangeToken"
+	TokenService_ExchangeClientSecret_FullMethodName = "/gatehouse.identity.v1.TokenService/ExchangeClientSecret"
+	TokenService_GetKeys_FullMethodName              = "/gatehouse.identity.v1.TokenService/GetKeys"
 )
 
 // TokenServiceClient is the client API for TokenService service.
@@ -1417,6 +1418,10 @@ type TokenServiceClient interface {
 	// ExchangeToken takes an API token or a session token and gives a signed
 	// token for it. UNAUTHENTICATED: TOKEN_INVALID, with nothing said about why.
 	ExchangeToken(ctx context.Context, in *ExchangeTokenRequest, opts ...grpc.CallOption) (*ExchangeTokenResponse, error)
+	// ExchangeClientSecret gives a signed token to a program that acts for
+	// itself: another service, known by the id and secret of its client.
+	// UNAUTHENTICATED: CLIENT_INVALID, with nothing said about why.
+	ExchangeClientSecret(ctx context.Context, in *ExchangeClientSecretRequest, opts ...grpc.CallOption) (*ExchangeClientSecretResponse, error)
 	// GetKeys gives the public keys that signed tokens are verified with, as a
 	// JSON Web Key Set (RFC 7517).
 	GetKeys(ctx context.Context, in *GetKeysRequest, opts ...grpc.CallOption) (*GetKeysResponse, error)
@@ -1434,6 +1439,16 @@ func (c *tokenServiceClient) ExchangeToken(ctx context.Context, in *ExchangeToke
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExchangeTokenResponse)
 	err := c.cc.Invoke(ctx, TokenService_ExchangeToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *tokenServiceClient) ExchangeClientSecret(ctx context.Context, in *ExchangeClientSecretRequest, opts ...grpc.CallOption) (*ExchangeClientSecretResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExchangeClientSecretResponse)
+	err := c.cc.Invoke(ctx, TokenService_ExchangeClientSecret_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -1460,6 +1475,10 @@ type TokenServiceServer interface {
 	// ExchangeToken takes an API token or a session token and gives a signed
 	// token for it. UNAUTHENTICATED: TOKEN_INVALID, with nothing said about why.
 	ExchangeToken(context.Context, *ExchangeTokenRequest) (*ExchangeTokenResponse, error)
+	// ExchangeClientSecret gives a signed token to a program that acts for
+	// itself: another service, known by the id and secret of its client.
+	// UNAUTHENTICATED: CLIENT_INVALID, with nothing said about why.
+	ExchangeClientSecret(context.Context, *ExchangeClientSecretRequest) (*ExchangeClientSecretResponse, error)
 	// GetKeys gives the public keys that signed tokens are verified with, as a
 	// JSON Web Key Set (RFC 7517).
 	GetKeys(context.Context, *GetKeysRequest) (*GetKeysResponse, error)
@@ -1475,6 +1494,9 @@ type UnimplementedTokenServiceServer struct{}
 
 func (UnimplementedTokenServiceServer) ExchangeToken(context.Context, *ExchangeTokenRequest) (*ExchangeTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExchangeToken not implemented")
+}
+func (UnimplementedTokenServiceServer) ExchangeClientSecret(context.Context, *ExchangeClientSecretRequest) (*ExchangeClientSecretResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExchangeClientSecret not implemented")
 }
 func (UnimplementedTokenServiceServer) GetKeys(context.Context, *GetKeysRequest) (*GetKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetKeys not implemented")
@@ -1518,6 +1540,24 @@ func _TokenService_ExchangeToken_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TokenService_ExchangeClientSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExchangeClientSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TokenServiceServer).ExchangeClientSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TokenService_ExchangeClientSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TokenServiceServer).ExchangeClientSecret(ctx, req.(*ExchangeClientSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TokenService_GetKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetKeysRequest)
 	if err := dec(in); err != nil {
@@ -1546,6 +1586,10 @@ var TokenService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExchangeToken",
 			Handler:    _TokenService_ExchangeToken_Handler,
+		},
+		{
+			MethodName: "ExchangeClientSecret",
+			Handler:    _TokenService_ExchangeClientSecret_Handler,
 		},
 		{
 			MethodName: "GetKeys",

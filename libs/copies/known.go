@@ -1,0 +1,119 @@
+package copies
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/postgres"
+)
+
+const (
+	// knownWithin is how long a command waits for what it needs to know.
+	knownWithin = 2 * time.Second
+	knownEvery  = 20 * time.Millisecond
+)
+
+// ReasonNotKnownYet is the reason of the error of [Await].
+const ReasonNotKnownYet = "NOT_KNOWN_YET"
+
+// IDs are ids of things, by kind.
+type IDs map[Kinds][]uuid.UUID
+
+// Missing are those of the ids that are not known here, in the order given.
+// What is removed is known.
+func Missing(ctx context.Context, tx *postgres.Tx, ids IDs) (IDs, error) {
+	missing := IDs{}
+	var q pgx.Batch
+	for _, t := range tables {
+		if len(ids[t.kind]) == 0 {
+			continue
+		}
+		q.Queue(`
+select n.id from unnest($1::uuid[]) with ordinality n (id, i)
+where not exists (select from `+t.name+` c where c.id = n.id) order by n.i`, ids[t.kind]).Query(func(rows pgx.Rows) error {
+			found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+			if len(found) > 0 {
+				missing[t.kind] = found
+			}
+			return err
+		})
+	}
+	if q.Len() == 0 {
+		return missing, nil
+	}
+	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
+		return nil, fmt.Errorf("look for what is known: %w", err)
+	}
+	return missing, nil
+}
+
+// Arrived says inbox.NotYet if one of the ids is not known here: for the handler
+// of an event that stands on them.
+func Arrived(ctx context.Context, tx *postgres.Tx, ids IDs) error {
+	missing, err := Missing(ctx, tx, ids)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return inbox.NotYet("%s", missing)
+}
+
+// Await waits until all of the ids are known here, for two seconds at most, for
+// a command that names them. Then, or if ctx ends before, it gives the error for
+// the caller: UNAVAILABLE, reason NOT_KNOWN_YET, with a time to try again, and
+// the ids by kind. Call it outside of transactions.
+func Await(ctx context.Context, db *postgres.DB, organization uuid.UUID, ids IDs) error {
+	until := time.NewTimer(knownWithin)
+	defer until.Stop()
+	tick := time.NewTicker(knownEvery)
+	defer tick.Stop()
+	for {
+		var missing IDs
+		err := db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			missing, err = Missing(ctx, tx, ids)
+			return err
+		})
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		select {
+		case <-tick.C:
+			continue
+		case <-until.C:
+		case <-ctx.Done():
+		}
+		e := apierr.Unavailable(ReasonNotKnownYet, fmt.Errorf("not known yet: %s", missing))
+		for _, t := range tables {
+			if len(missing[t.kind]) > 0 {
+				e = e.With(t.word+"_ids", missing.list(t))
+			}
+		}
+		return e
+	}
+}
+
+func (ids IDs) list(t *table) string {
+	var out []string
+	for _, id := range ids[t.kind] {
+		out = append(out, id.String())
+	}
+	return strings.Join(slices.Compact(out), ",")
+}
+
+// String lists the ids.
+func (ids IDs) String() string {
+	var out []string
+	for _, t := range tables {
+		if len(ids[t.kind]) > 0 {
+			out = append(out, t.word+" "+ids.list(t))
+		}
+	}
+	return strings.Join(out, ", ")
+}
