@@ -8,7 +8,7 @@
 //	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log)
 //	defer b.Close(ctx)
 //	…
-//	return b.Run(ctx, lis, backend.Spec{Register: …, Handlers: …, Subjects: …})
+//	return b.Run(ctx, lis, backend.Spec{Register: …, Handlers: …})
 //
 // It knows nothing of what services do. Several may live in one process.
 package backend
@@ -190,8 +190,6 @@ type Spec struct {
 	Register func(grpc.ServiceRegistrar)
 	// Handlers handle the events it listens to. Nil listens to nothing.
 	Handlers *inbox.Handlers
-	// Subjects are those it listens to, see bus.Filter. None means all.
-	Subjects []string
 	// Linger gathers events into larger transactions, see inbox.Config.
 	Linger time.Duration
 	// Tasks are what else runs as long as the service does.
@@ -216,7 +214,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	register := spec.Register
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{
-			Service: b.Name, Filter: spec.Subjects, DB: b.DB, Bus: b.Bus,
+			Service: b.Name, DB: b.DB, Bus: b.Bus,
 			Handlers: spec.Handlers, Linger: spec.Linger, Log: b.Log, Telemetry: b.Telemetry,
 		})
 		if err != nil {

@@ -48,7 +48,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, desk) },
 		Handlers: consume.Handlers(desk),
-		Subjects: consume.Subjects(),
 		Tasks: []service.Task{{
 			Name: "tidier", Run: func(ctx context.Context) error { return desk.Tidy(ctx, cfg.TidyEvery) },
 		}},

@@ -71,7 +71,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) { api.Register(s) },
 		Handlers: consume.Handlers(engine),
-		Subjects: consume.Subjects(),
 		Tasks: []service.Task{
 			{Name: "operations", Run: engine.RunOperations},
 			{Name: "end times", Run: engine.RunEnds},

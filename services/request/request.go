@@ -49,6 +49,5 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 			requestv1.RegisterRequestServiceServer(s, requests)
 		},
 		Handlers: consume.Handlers(b.Events, clock.System{}),
-		Subjects: consume.Subjects,
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
@@ -34,7 +35,7 @@ var errAccountableUser = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE
 // CreateUser makes a service or an agent, and has it removed at its end.
 func (s *Store) CreateUser(ctx context.Context, caller authz.Caller, in NewUser) (User, error) {
 	var u User
-	err := s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		if !in.EndTime.After(w.now) {
 			return apierr.InvalidField("end_time", "END_TIME_PAST", "the end must be in the future")
 		}

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
@@ -78,7 +79,7 @@ func (s *Store) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewA
 	t := APIToken{
 		ID: id.New(), UserID: caller.UserID, Name: in.Name, ReadOnly: in.ReadOnly, Prefix: in.Prefix, ExpireTime: in.ExpireTime,
 	}
-	err := s.change(ctx, scope.Organization(caller.OrganizationID), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, scope.Organization(caller.OrganizationID), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		t.CreateTime = w.now
 		if last := w.now.AddDate(1, 0, 0); !in.ExpireTime.After(w.now) || in.ExpireTime.After(last) {
 			return apierr.InvalidField("expire_time", "EXPIRE_TIME_OUT_OF_RANGE", "the end must be in the future and at most one year ahead")
@@ -95,7 +96,7 @@ func (s *Store) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewA
 		if n.RowsAffected() == 0 {
 			return ErrTokenInvalid
 		}
-		w.tell("api_token", "created", t.ID, &eventv1.ApiTokenCreated{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
+		w.tell(t.ID, &eventv1.ApiTokenCreated{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
 		return nil
 	})
 	return t, err
@@ -148,7 +149,7 @@ func (s *Store) APITokens(ctx context.Context, caller authz.Caller, size int, af
 // admin. One that has ended stays as it is.
 func (s *Store) RevokeAPIToken(ctx context.Context, caller authz.Caller, token uuid.UUID) (APIToken, error) {
 	var t APIToken
-	err := s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		t = APIToken{}
 		err := w.QueryRow(ctx, `select `+tokenColumns+` from api_token t
 			where t.id = $1 and (t.user_id = $2 or exists (select from users u where u.id = t.user_id)) for update`, token, caller.UserID).Scan(t.targets()...)
@@ -184,7 +185,7 @@ func (w *write) revokeTokens(ctx context.Context, condition string, arg any) ([]
 		return nil, fmt.Errorf("revoke API tokens: %w", err)
 	}
 	for _, t := range list {
-		w.tell("api_token", "revoked", t.ID, &eventv1.ApiTokenRevoked{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
+		w.tell(t.ID, &eventv1.ApiTokenRevoked{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
 	}
 	return list, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
@@ -141,7 +142,7 @@ func (w *write) queueSource(batch *pgx.Batch, src scim.Source) {
 	batch.Queue(`select s.name from source s where s.id = $1`, src.ID).QueryRow(func(row pgx.Row) error {
 		var name string
 		err := found(row.Scan(&name), ErrTokenInvalid, "read source")
-		w.actor = sourceActor(src.ID, name)
+		w.actor = event.SourceActor(src.ID, name)
 		return err
 	})
 }
@@ -334,7 +335,7 @@ func (w *write) lockUser(ctx context.Context, src scim.Source, id uuid.UUID, u *
 		select `+userColumns+`, s.name from users u join source s on s.id = u.source_id
 		where u.id = $1 and u.source_id = $2 and u.state <> 'removed' for update of u`, id, src.ID).
 		Scan(u.targets(&name)...)
-	w.actor = sourceActor(src.ID, name)
+	w.actor = event.SourceActor(src.ID, name)
 	return found(err, errUserNotFound, "lock user")
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -145,7 +146,7 @@ func (d Directory) CreateGroup(ctx context.Context, src scim.Source, in scim.Gro
 			return fmt.Errorf("insert group: %w", err)
 		}
 		w.environment = g.EnvironmentID
-		w.tell("group", "created", g.ID, &eventv1.GroupCreated{Context: w.about("", g.Version), Group: g.Proto()})
+		w.tell(g.ID, &eventv1.GroupCreated{Context: w.about("", g.Version), Group: g.Proto()})
 		added, err := w.addMembers(ctx, g.ID, ids, people)
 		if err != nil || len(added) == 0 {
 			return err
@@ -247,7 +248,7 @@ func (w *write) lockGroup(ctx context.Context, src scim.Source, id uuid.UUID, re
 	if err := found(err, errGroupNotFound, "lock group"); err != nil {
 		return err
 	}
-	w.actor = sourceActor(src.ID, name)
+	w.actor = event.SourceActor(src.ID, name)
 	if !related {
 		return nil
 	}
@@ -273,7 +274,7 @@ func (w *write) changeAttributes(g *Group, next *scim.Group) (bool, error) {
 	g.Version++
 	if seen {
 		w.environment = g.EnvironmentID
-		w.tell("group", "updated", g.ID, &eventv1.GroupUpdated{Context: w.about("", g.Version), Group: g.Proto()})
+		w.tell(g.ID, &eventv1.GroupUpdated{Context: w.about("", g.Version), Group: g.Proto()})
 	}
 	return true, nil
 }
@@ -347,7 +348,7 @@ func (d Directory) DeleteGroup(ctx context.Context, src scim.Source, id string, 
 		g.Version++
 		g.UpdateTime = w.now
 		w.environment = g.EnvironmentID
-		w.tell("group", "removed", g.ID, &eventv1.GroupRemoved{Context: w.about("", g.Version), Group: g.Proto()})
+		w.tell(g.ID, &eventv1.GroupRemoved{Context: w.about("", g.Version), Group: g.Proto()})
 		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
@@ -51,9 +52,9 @@ func (e Environment) queueInsert(b *pgx.Batch) {
 func (w *write) tellEnvironment(e Environment, created bool) {
 	w.environment = e.ID.String()
 	if created {
-		w.tell("environment", "created", e.ID, &eventv1.EnvironmentCreated{Context: w.about("", e.Version), Environment: e.Proto()})
+		w.tell(e.ID, &eventv1.EnvironmentCreated{Context: w.about("", e.Version), Environment: e.Proto()})
 	} else {
-		w.tell("environment", "updated", e.ID, &eventv1.EnvironmentUpdated{Context: w.about("", e.Version), Environment: e.Proto()})
+		w.tell(e.ID, &eventv1.EnvironmentUpdated{Context: w.about("", e.Version), Environment: e.Proto()})
 	}
 	w.environment = ""
 }
@@ -68,7 +69,7 @@ func (s *Store) CreateEnvironment(ctx context.Context, caller authz.Caller, name
 		return Environment{}, errWholeOrganization
 	}
 	e := Environment{ID: id.New(), OrganizationID: caller.OrganizationID, Name: name, Version: 1}
-	err := s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		e.CreateTime, e.UpdateTime = w.now, w.now
 		batch := &pgx.Batch{}
 		e.queueInsert(batch)
@@ -87,7 +88,7 @@ func (s *Store) UpdateEnvironment(ctx context.Context, caller authz.Caller, envi
 		return Environment{}, errWholeOrganization
 	}
 	var e Environment
-	err := s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		e = Environment{}
 		err := w.QueryRow(ctx, `select `+environmentColumns+` from environment e where e.id = $1 for update`, environment).Scan(e.targets()...)
 		if err := found(err, errEnvironmentNotFound, "read environment"); err != nil || e.Name == name {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
@@ -63,8 +64,8 @@ func (s *Store) SignUp(ctx context.Context, in SignUp) (Organization, User, erro
 		if err := w.insertSession(ctx, u.ID, in.Session, in.Lifetime); err != nil {
 			return err
 		}
-		w.actor = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: u.ID.String(), DisplayName: u.DisplayName}
-		w.tell("organization", "created", org.ID, &eventv1.OrganizationCreated{Context: w.about("", 0), Organization: org.Proto()})
+		w.actor = event.UserActor(u.ID.String(), u.DisplayName)
+		w.tell(org.ID, &eventv1.OrganizationCreated{Context: w.about("", 0), Organization: org.Proto()})
 		w.tellEnvironment(first, true)
 		w.tellUser(u, o)
 		return nil

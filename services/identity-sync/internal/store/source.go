@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
@@ -55,7 +56,7 @@ func (s *Source) targets() []any {
 // belong to the environment; empty is the caller's scope.
 func (s *Store) CreateSource(ctx context.Context, caller authz.Caller, environmentID, name string, kind identityv1.SourceKind, token secret.Hash) (Source, error) {
 	src := Source{ID: id.New(), Name: name, Kind: strings.ToLower(strings.TrimPrefix(kind.String(), "SOURCE_KIND_"))}
-	err := s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		var err error
 		if src.EnvironmentID, err = w.owner(ctx, environmentID); err != nil {
 			return err
@@ -68,7 +69,7 @@ func (s *Store) CreateSource(ctx context.Context, caller authz.Caller, environme
 		if err != nil {
 			return fmt.Errorf("insert source: %w", err)
 		}
-		w.tell("source", "created", src.ID, &eventv1.SourceCreated{Context: w.about("", 0), Source: src.Proto()})
+		w.tell(src.ID, &eventv1.SourceCreated{Context: w.about("", 0), Source: src.Proto()})
 		return nil
 	})
 	return src, err
@@ -76,7 +77,7 @@ func (s *Store) CreateSource(ctx context.Context, caller authz.Caller, environme
 
 // RotateSourceToken ends a source's token in favour of one with this hash.
 func (s *Store) RotateSourceToken(ctx context.Context, caller authz.Caller, source uuid.UUID, token secret.Hash) error {
-	return s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	return s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		var src Source
 		err := w.QueryRow(ctx, `update source s set token_hash = $2 where s.id = $1 returning `+sourceColumns, source, token[:]).
 			Scan(src.targets()...)
@@ -84,7 +85,7 @@ func (s *Store) RotateSourceToken(ctx context.Context, caller authz.Caller, sour
 			return err
 		}
 		w.environment = src.EnvironmentID
-		w.tell("source", "token_rotated", src.ID, &eventv1.SourceTokenRotated{Context: w.about("", 0), Source: src.Proto()})
+		w.tell(src.ID, &eventv1.SourceTokenRotated{Context: w.about("", 0), Source: src.Proto()})
 		return nil
 	})
 }

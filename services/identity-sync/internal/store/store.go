@@ -23,9 +23,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/apierr"
-	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
@@ -120,21 +120,9 @@ func (s *Store) change(ctx context.Context, in scope.Scope, actor *eventv1.Actor
 	return public(err)
 }
 
-// CallerActor is who did what a caller asked for.
-func CallerActor(c authz.Caller) *eventv1.Actor {
-	if c.IsService() {
-		return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SERVICE, Id: c.Subject, DisplayName: c.Subject}
-	}
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: c.UserID.String(), DisplayName: c.Name}
-}
-
 // systemActor is Gatehouse itself.
 func systemActor() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "identity-sync", DisplayName: "Gatehouse"}
-}
-
-func sourceActor(id uuid.UUID, name string) *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SOURCE, Id: id.String(), DisplayName: name}
+	return event.SystemActor("identity-sync")
 }
 
 // found turns "no row" into the error that says so to the caller.

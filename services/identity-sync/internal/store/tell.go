@@ -11,9 +11,9 @@ import (
 )
 
 // tell adds an event.
-func (w *write) tell(aggregate, name string, id uuid.UUID, m proto.Message) {
+func (w *write) tell(id uuid.UUID, m proto.Message) {
 	w.events = append(w.events, outbox.Event{
-		OrganizationID: w.organization, Aggregate: aggregate, Name: name, AggregateID: id, Time: w.now, Message: m,
+		OrganizationID: w.organization, AggregateID: id, Time: w.now, Message: m,
 	})
 }
 
@@ -41,10 +41,10 @@ func (w *write) tellUser(u User, o lifecycle.Outcome) {
 		case lifecycle.UserRemoved:
 			m = &eventv1.UserRemoved{Context: ctx, User: at}
 		}
-		w.tell("user", string(e.Name), u.ID, m)
+		w.tell(u.ID, m)
 	}
 	if o.RoleChanged() {
-		w.tell("role", "changed", u.ID, &eventv1.RoleChanged{
+		w.tell(u.ID, &eventv1.RoleChanged{
 			Context: w.about(u.ID.String(), u.Version), User: u.Proto(), PreviousRole: roleProto(o.Before.Role),
 		})
 	}
@@ -57,14 +57,14 @@ func (w *write) tellMembers(g *Group, removed, added []person) {
 	for _, p := range removed {
 		g.Version++
 		g.MemberCount--
-		w.tell("group", "member_removed", g.ID, &eventv1.GroupMemberRemoved{
+		w.tell(g.ID, &eventv1.GroupMemberRemoved{
 			Context: w.about(p.id.String(), g.Version), Group: g.Proto(), Member: p.proto(),
 		})
 	}
 	for _, p := range added {
 		g.Version++
 		g.MemberCount++
-		w.tell("group", "member_added", g.ID, &eventv1.GroupMemberAdded{
+		w.tell(g.ID, &eventv1.GroupMemberAdded{
 			Context: w.about(p.id.String(), g.Version), Group: g.Proto(), Member: p.proto(),
 		})
 	}

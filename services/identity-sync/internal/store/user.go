@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
@@ -295,7 +296,7 @@ func (s *Store) listUsers(ctx context.Context, in scope.Scope, from string, sql 
 // empty is all that the user belongs to.
 func (s *Store) SetRole(ctx context.Context, caller authz.Caller, id uuid.UUID, role identityv1.Role, environmentID string) (User, error) {
 	var u User
-	err := s.change(ctx, caller.Scope(), CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		u = User{}
 		err := w.QueryRow(ctx, `select `+userColumns+` from users u where u.id = $1 for update`, id).Scan(u.targets()...)
 		if err := found(err, errUserNotFound, "read user"); err != nil {
