@@ -127,7 +127,7 @@ type methodName struct {
 // that declare themselves without side effects or idempotent are. (A call that
 // never left this process is sent again by gRPC, whatever its method.)
 func serviceConfig(files *protoregistry.Files) (string, error) {
-	repeatable := []methodName{{Service: "grpc.health.v1.Health", Method: "Check"}}
+	repeatable := []methodName{{Service: "grpc.health.v1.Health", Method: "Check"}, {Service: "grpc.health.v1.Health", Method: "List"}}
 	files.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			svc := f.Services().Get(i)
