@@ -1,5 +1,5 @@
 # Needs Go, git and make; check also a C compiler, for the race detector.
-# All else is built into .bin.
+# All else is built into .bin, but for PostgreSQL: see the target of that name.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -7,24 +7,26 @@ SHELL := bash
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 BIN := .bin
+# Where the target postgres puts it if it must: looked into last.
+export PATH := $(PATH):$(CURDIR)/$(BIN)/postgres/bin
 BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
 GENERATED := proto/gen proto/third_party
 GO_FOLDERS := ./libs/... ./proto/... ./services/...
 
-.PHONY: help run test check bench generate format lint tools
+.PHONY: help run test check bench postgres generate format lint tools
 .NOTPARALLEL:
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
 
-run: ## Start Gatehouse with a demo organization on http://localhost:8080
+run: $(if $(GATEHOUSE_POSTGRES_URL),,postgres) ## Start Gatehouse with a demo organization on http://localhost:8080
 	@go build -o $(BIN)/gatehouse ./services/standalone/cmd
 	@exec $(BIN)/gatehouse
 
-test: $(BIN)/gotest ## Run every test of every module
+test: postgres $(BIN)/gotest ## Run every test of every module
 	@$(BIN)/gotest run $(BIN)/results-test work
 
-check: generate lint $(BIN)/gotest ## Everything that must hold before a commit
+check: postgres generate lint $(BIN)/gotest ## Everything that must hold before a commit
 	@echo "generated code is committed"
 	@git diff --exit-code -- $(GENERATED)
 	@new=$$(git ls-files --others --exclude-standard -- $(GENERATED)); \
@@ -33,8 +35,11 @@ check: generate lint $(BIN)/gotest ## Everything that must hold before a commit
 	@echo "tests with the race detector; -short leaves out what runs whole processes"
 	@$(BIN)/gotest run $(BIN)/results-race -race -short work
 
-bench: ## Drive whole lives of requests and compare with the machine's floors
+bench: postgres ## Drive whole lives of requests and compare with the machine's floors
 	go run ./services/standalone/bench
+
+postgres: ## Get PostgreSQL with the machine's package client, if it has none
+	@tools/postgres/install.sh
 
 generate: $(BIN)/buf $(BIN)/apidoc ## Generate Go and openapi.json from the protos
 	@rm -rf $(BIN)/generated $(BIN)/replaced proto/third_party

@@ -460,9 +460,15 @@ func TestKeysAway(t *testing.T) {
 	if _, err := v.Verify(t.Context(), token); reason(err) != "KEYS_UNAVAILABLE" || i.fetched() != 1 {
 		t.Errorf("within a second: %v after %d fetches", err, i.fetched())
 	}
+	if err := v.Check(t.Context()); !errors.Is(err, away) || i.fetched() != 1 {
+		t.Errorf("Check within a second: %v after %d fetches", err, i.fetched())
+	}
 
 	i.set(func() { i.err = nil })
 	i.clock.Advance(time.Second)
+	if err := v.Check(t.Context()); err != nil { // which fetches
+		t.Errorf("Check, identity-sync is back: %v", err)
+	}
 	if _, err := v.Verify(t.Context(), token); err != nil {
 		t.Fatalf("identity-sync is back: %v", err)
 	}
@@ -474,6 +480,9 @@ func TestKeysAway(t *testing.T) {
 			t.Errorf("away for less than an hour: %v", err)
 		}
 	}
+	if err := v.Check(t.Context()); err != nil {
+		t.Errorf("Check, away for less than an hour: %v", err)
+	}
 	if n := i.fetched(); n != 3 {
 		t.Errorf("keys were fetched %d times, want 3", n)
 	}
@@ -482,6 +491,9 @@ func TestKeysAway(t *testing.T) {
 		if _, err := v.Verify(t.Context(), tok); reason(err) != "KEYS_UNAVAILABLE" {
 			t.Errorf("away for an hour: %v", err)
 		}
+	}
+	if err := v.Check(t.Context()); !errors.Is(err, away) {
+		t.Errorf("Check, away for an hour: %v", err)
 	}
 }
 

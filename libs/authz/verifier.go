@@ -108,6 +108,28 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 	return known.caller, nil
 }
 
+// Check says whether there are keys to verify tokens with, and fetches them if
+// they are old or have never been had. For readiness.
+func (v *Verifier) Check(ctx context.Context) error {
+	now := timeOf(v.Clock)
+	v.refresh(ctx, now)
+	v.mu.RLock()
+	usable, tried, failed := v.keys != nil && now.Sub(v.asOf) < keysUsable, v.tried, v.failed
+	v.mu.RUnlock()
+	switch {
+	case usable:
+		return nil
+	case failed != nil && now.Sub(tried) < keysInterval:
+		return failed
+	}
+	v.fetching.Lock() // nobody holds it for longer than keysTimeout
+	defer v.fetching.Unlock()
+	v.fetch(ctx)
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.failed
+}
+
 // verify does all but look at the end of the token's time.
 func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (verified, error) {
 	kid, err := keyID(token)

@@ -279,7 +279,17 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 			service.Task{Name: "inbox pruning", Run: func(ctx context.Context) error { return consumer.PruneEvery(ctx, pruneEvery, keepInbox) }},
 		)
 	}
-	ready := b.Ready
+	verifier := &authz.Verifier{Keys: keys}
+	parts := []service.Part{
+		{Name: "database", Needed: service.Always, Check: b.checkDatabase},
+		{Name: "identity keys", Needed: service.Always, Check: func(ctx context.Context) error {
+			if err := verifier.Check(ctx); err != nil {
+				return service.Problem("there are no keys to verify callers' tokens with", err)
+			}
+			return nil
+		}},
+		{Name: "bus", Check: b.checkBus},
+	}
 	if spec.Copies != nil {
 		tasks = append(tasks, service.Task{Name: "copies", Run: spec.Copies.Run})
 		inner := register
@@ -287,28 +297,39 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 			opsv1.RegisterCopyServiceServer(s, copies.NewServer(spec.Copies))
 			inner(s)
 		}
-		ready = func(ctx context.Context) error {
-			if err := b.Ready(ctx); err != nil {
-				return err
+		parts = append(parts, service.Part{Name: "copies", Needed: service.ToStart, Check: func(ctx context.Context) error {
+			if err := spec.Copies.Ready(ctx); err != nil {
+				return service.Problem("a copy of what other services own is not complete yet", err)
 			}
-			return spec.Copies.Ready(ctx)
-		}
+			return nil
+		}})
 	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
-		Verifier: &authz.Verifier{Keys: keys},
+		Verifier: verifier,
 		Register: register,
 		HTTP:     spec.HTTP,
 		Tasks:    tasks,
-		Ready:    ready,
+		Parts:    parts,
 	})
 }
 
-// Ready says whether the database answers. A bus that is away does not keep a
-// service from working: its events wait in the outbox.
-func (b *Backend) Ready(ctx context.Context) error {
-	if err := b.DB.Ping(ctx); err != nil {
-		return fmt.Errorf("database: %w", err)
+func (b *Backend) checkDatabase(ctx context.Context) error {
+	err := b.DB.Ping(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, postgres.ErrDisk):
+		return service.Problem("the database cannot write, as its disk is full or broken", err)
+	}
+	return service.Problem("the database does not answer", err)
+}
+
+// checkBus is no condition of being ready: a bus that is away does not keep a
+// service from working, as its events wait in the outbox.
+func (b *Backend) checkBus(ctx context.Context) error {
+	if err := b.Bus.Ready(ctx); err != nil {
+		return service.Problem("the bus does not answer", err)
 	}
 	return nil
 }

@@ -228,15 +228,16 @@ func (b *Bus) WhileConnected(ctx context.Context) (_ context.Context, cancel con
 // errLost is the cause of a context of WhileConnected that ended early.
 var errLost = errors.New("the connection to the bus was lost")
 
-// Ready says whether the bus can be reached now, for a readiness check.
+// Ready says whether the bus can be reached now and keeps the stream, for a
+// readiness check. Whether the stream takes more only publishing tells.
 func (b *Bus) Ready(ctx context.Context) error {
 	if !b.conn.IsConnected() {
 		return fmt.Errorf("the bus at %s is away", place(b.cfg.URL))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := b.conn.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("reach the bus at %s: %w", place(b.cfg.URL), err)
+	if _, err := b.js.Stream(ctx, Stream); err != nil {
+		return fmt.Errorf("look for stream %s on the bus at %s: %w", Stream, place(b.cfg.URL), err)
 	}
 	return nil
 }

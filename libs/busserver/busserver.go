@@ -5,8 +5,14 @@
 // With SyncAlways an acknowledged event is on the disk: it survives the death
 // of the process and the loss of power. The stream ACCESS is then made at the
 // start, and atomic batches are staged in memory where the system has files in
-// memory (Linux), which makes them several times faster and no less durable. The server listens on a loopback port,
-// so that services find it by address as they would any other.
+// memory (Linux), which makes them several times faster and no less durable.
+// The server listens on a loopback port, so that services find it by address as
+// they would any other.
+//
+// A NATS server that could not write once, mostly for want of disk space, takes
+// no more events until it is started again. [Server] does that by itself, at
+// the same address, as soon as its folder can be written to; clients see a bus
+// that was away for a moment. [Server.Check] tells how it is.
 package busserver
 
 import (
@@ -37,15 +43,30 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Server is a running NATS server.
+// Server is a running NATS server. It is safe for concurrent use.
 type Server struct {
+	cfg     Config
+	options server.Options
+	log     *slog.Logger
+
+	stop    sync.Once
+	stopped chan struct{} // closed to end watch
+	done    chan struct{} // closed when watch has ended
+
+	mu      sync.Mutex // guards the rest
 	server  *server.Server
 	staging string // folder in memory; empty for none
-	stop    sync.Once
+	problem error  // why events are not taken; nil if they are
 }
 
-// readyTimeout bounds Start, recovery of what is on the disk included.
-const readyTimeout = time.Minute
+const (
+	// readyTimeout bounds a start, recovery of what is on the disk included.
+	readyTimeout = time.Minute
+	checkEvery   = time.Second
+	// maxPause is how long a server that was started again in vain is left
+	// alone, at most.
+	maxPause = 30 * time.Second
+)
 
 // Start starts a server and returns once clients can connect.
 func Start(cfg Config) (*Server, error) {
@@ -66,66 +87,108 @@ func Start(cfg Config) (*Server, error) {
 		}
 		host = h
 	}
-	if port > 0 {
+	s := &Server{
+		cfg: cfg, log: cfg.Log, stopped: make(chan struct{}), done: make(chan struct{}),
+		options: server.Options{
+			ServerName: "gatehouse",
+			Host:       host,
+			Port:       port,
+			JetStream:  true,
+			StoreDir:   cfg.Dir,
+			SyncAlways: cfg.SyncAlways,
+			NoSigs:     true,
+		},
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.launch(); err != nil {
+		return nil, err
+	}
+	go s.watch()
+	return s, nil
+}
+
+// launch starts a server process in this one. mu is held, or nobody else knows
+// s yet.
+func (s *Server) launch() error {
+	if s.options.Port > 0 {
 		// The server itself would only log that it cannot listen.
-		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		addr := net.JoinHostPort(s.options.Host, strconv.Itoa(s.options.Port))
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 		if err != nil {
-			return nil, fmt.Errorf("start NATS: %w", err)
+			return fmt.Errorf("start NATS: %w", err)
 		}
 		_ = l.Close()
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "gatehouse",
-		Host:       host,
-		Port:       port,
-		JetStream:  true,
-		StoreDir:   cfg.Dir,
-		SyncAlways: cfg.SyncAlways,
-		NoSigs:     true,
-	})
+	options := s.options // the server writes into what it is given
+	n, err := server.NewServer(&options)
 	if err != nil {
-		return nil, fmt.Errorf("configure NATS in %s: %w", cfg.Dir, err)
+		return fmt.Errorf("configure NATS in %s: %w", s.cfg.Dir, err)
 	}
-	l := &logger{log: cfg.Log}
-	if l.log == nil {
-		l.log = slog.New(slog.DiscardHandler)
-	}
-	s.SetLoggerV2(l, false, false, false)
-	s.Start()
-	for deadline := time.Now().Add(readyTimeout); !s.ReadyForConnections(100 * time.Millisecond); {
+	l := &logger{log: s.log}
+	n.SetLoggerV2(l, false, false, false)
+	n.Start()
+	for deadline := time.Now().Add(readyTimeout); !n.ReadyForConnections(100 * time.Millisecond); {
 		// The server logs why it cannot start, and stays.
 		if reason := l.fatal.Load(); reason != nil || time.Now().After(deadline) {
-			s.Shutdown()
-			s.WaitForShutdown()
+			n.Shutdown()
+			n.WaitForShutdown()
 			if reason != nil {
-				return nil, fmt.Errorf("start NATS in %s: %s", cfg.Dir, *reason)
+				return fmt.Errorf("start NATS in %s: %s", s.cfg.Dir, *reason)
 			}
-			return nil, fmt.Errorf("NATS in %s did not become ready in %s", cfg.Dir, readyTimeout)
+			return fmt.Errorf("NATS in %s did not become ready in %s", s.cfg.Dir, readyTimeout)
 		}
 	}
-	started := &Server{server: s}
-	if cfg.SyncAlways {
+	s.server = n
+	if addr, ok := n.Addr().(*net.TCPAddr); ok {
+		s.options.Port = addr.Port // the same for every server to come
+	}
+	if s.cfg.SyncAlways {
 		// Without it all works, only slower.
-		if err := started.stageInMemory(cfg.Dir); err != nil && cfg.Log != nil {
-			cfg.Log.Warn("NATS stages batches on disk", "error", err)
+		if err := s.stageInMemory(s.cfg.Dir); err != nil {
+			s.log.Warn("NATS stages batches on disk", "error", err)
 		}
 	}
-	return started, nil
+	return nil
 }
 
 // URL is where clients connect.
-func (s *Server) URL() string { return s.server.ClientURL() }
+func (s *Server) URL() string {
+	return "nats://" + net.JoinHostPort(s.options.Host, strconv.Itoa(s.options.Port))
+}
+
+// Check returns nil if the server takes events, and otherwise why it does not.
+// It may be a second late.
+func (s *Server) Check() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.problem
+}
 
 // Stop ends the server and returns when its files are closed. A second call
 // does nothing.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
-		s.server.Shutdown()
-		s.server.WaitForShutdown()
-		if s.staging != "" {
-			_ = os.Remove(s.staging) // unless a batch waits in it for the restart
-		}
+		close(s.stopped)
+		<-s.done
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.shutDown()
 	})
+}
+
+// shutDown ends the server that runs, if one does. mu is held.
+func (s *Server) shutDown() {
+	if s.server == nil {
+		return
+	}
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+	s.server = nil
+	if s.staging != "" {
+		_ = os.Remove(s.staging) // unless a batch waits in it for the restart
+	}
 }
 
 // logger passes on what an operator should read.

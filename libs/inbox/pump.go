@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/service"
 )
 
 const (
@@ -39,15 +40,19 @@ func (c *Consumer) pump(ctx context.Context, q *queue) {
 				c.log.Info("Consumer is back")
 				warned = false
 			}
+			service.Report(ctx, nil)
 			pause = c.retry.min
 			err = c.deliver(ctx, consumer, stream, q)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		if !warned && !errors.Is(err, jetstream.ErrNoHeartbeat) {
-			c.log.Warn("Consumer lost its events, seeking them", "error", err)
-			warned = true
+		if !errors.Is(err, jetstream.ErrNoHeartbeat) {
+			service.Report(ctx, service.Problem("no event is received, as the bus does not deliver them", err))
+			if !warned {
+				c.log.Warn("Consumer lost its events, seeking them", "error", err)
+				warned = true
+			}
 		}
 		wait(ctx, pause)
 		pause = min(2*pause, c.retry.max)

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/service"
 )
 
 // keepPositions is the number of events at the end of the inbox that are kept
@@ -218,15 +219,18 @@ delete from inbox where event_id in (
 func (c *Consumer) PruneEvery(ctx context.Context, every, keep time.Duration) error {
 	for {
 		n, err := c.Prune(ctx, keep)
+		service.Report(ctx, err)
+		pause := every
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			c.log.Warn("Inbox not pruned", "error", err)
+			pause = min(every, time.Minute)
 		case n > 0:
 			c.log.Info("Inbox pruned", "events", n)
 		}
-		if !wait(ctx, every) {
+		if !wait(ctx, pause) {
 			return nil
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
 )
 
@@ -102,8 +103,8 @@ func (r *Relay) Wake() {
 }
 
 // Run publishes until ctx ends, and then returns nil, having finished what it
-// had begun. Neither a database nor a bus that is away ends it. Run it once per
-// replica, in one goroutine.
+// had begun. Neither a database nor a bus that is away ends it; it reports them
+// with service.Report. Run it once per replica, in one goroutine.
 func (r *Relay) Run(ctx context.Context) error {
 	stop, err := r.metrics.watch(r.depth)
 	if err != nil {
@@ -116,6 +117,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.serve(ctx, func() {
 			pause = minPause
+			service.Report(ctx, nil)
 			if warned {
 				r.log.Info("Relay reached the database again")
 				warned = false
@@ -124,6 +126,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		service.Report(ctx, service.Problem("no event is published, as the outbox cannot be read", err))
 		if !warned {
 			r.log.Warn("Relay lost the database", "error", err)
 			warned = true
@@ -264,11 +267,13 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 		if err == nil {
 			if busAway {
 				r.log.Info("Relay publishes again")
+				service.Report(ctx, nil)
 				busAway = false
 			}
 			pause = minPause
 			continue
 		}
+		service.Report(ctx, service.Problem("events wait in the outbox, as the bus does not take them", err))
 		if !busAway {
 			r.log.Warn("Relay cannot publish", "event", rows[done].id, "type", rows[done].typ, "error", err)
 			busAway = true

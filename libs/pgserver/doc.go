@@ -10,7 +10,8 @@
 //     nobody, or whoever owns the data already.
 //   - The data survive: a restart, a kill of either process at any moment, and,
 //     with Fsync, a power cut. A set-up that was interrupted is done again. If
-//     the server dies it is started again; if an older server still runs on
+//     the server dies it is started again, for as long as it takes, and
+//     [Server.Check] tells meanwhile; if an older server still runs on
 //     the folder it is stopped first. Two processes cannot use one folder.
 //   - The server ends with this process, however this ends. (On systems other
 //     than Linux a killed process leaves the server behind until the next
@@ -19,7 +20,7 @@
 // Services get the role "gatehouse", which owns the databases made with
 // [Server.CreateDatabase] and is bound by row-level security.
 //
-// What it does not do: backups, upgrades between major versions (a folder is
+// What it does not do: install PostgreSQL ([Find] only looks), backups, upgrades between major versions (a folder is
 // always served by the version that made it), connections from other machines.
 // Use a real PostgreSQL for these; Gatehouse only needs its URL.
 package pgserver

@@ -17,8 +17,8 @@ import (
 // minMajor is the oldest PostgreSQL that is used.
 const minMajor = 14
 
-// ErrNotFound says that the machine has no usable PostgreSQL.
-var ErrNotFound = errors.New("no PostgreSQL (14 or newer) found: install it (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql@17), or name the folder of its initdb and postgres")
+// ErrNotFound says that the machine has no usable PostgreSQL, and what to do.
+var ErrNotFound = errors.New("no PostgreSQL (14 or newer) found: run make postgres, or install it (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql@17), or have the folder of its initdb and postgres in PATH")
 
 // Binaries is an installed PostgreSQL.
 type Binaries struct {
@@ -30,21 +30,50 @@ type Binaries struct {
 
 var versionPattern = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
-// Find looks for PostgreSQL: in dir only, if it is not empty; otherwise in
-// PATH, where Debian, Red Hat, Homebrew and Postgres.app put it, and where
-// Install put it below installDir (may be empty). The newest wins. If major is
-// not zero only that version will do. The error is ErrNotFound or wraps it.
-func Find(ctx context.Context, dir, installDir string, major int) (Binaries, error) {
+// Places are folders where initdb and postgres may be, the first ones first:
+// those of PATH, and where Debian, Red Hat, Homebrew and Postgres.app put them.
+func Places() []string {
+	var dirs []string
+	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
+		// The programs, and not links to them, stand beside their libraries.
+		if p, err := filepath.EvalSymlinks(filepath.Join(d, "postgres")); err == nil {
+			dirs = append(dirs, filepath.Dir(p))
+		}
+	}
+	for _, p := range []string{
+		"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
+		"/usr/pgsql-*/bin",                  // Red Hat, from postgresql.org
+		"/usr/libexec/postgresql*",          // Alpine
+		"/usr/local/pgsql/bin",              // from source
+		"/opt/homebrew/opt/postgresql*/bin", // Homebrew
+		"/usr/local/opt/postgresql*/bin",
+		"/Applications/Postgres.app/Contents/Versions/*/bin",
+	} {
+		m, _ := filepath.Glob(p) // the patterns are well formed
+		dirs = append(dirs, m...)
+	}
+	return dirs
+}
+
+// places are Places, or dir alone if it is not empty.
+func places(dir string) []string {
+	if dir != "" {
+		return []string{dir}
+	}
+	return Places()
+}
+
+// Find looks for PostgreSQL in places, mostly those of Places. The newest wins.
+// If major is not zero only that version will do. It installs nothing: the
+// error is ErrNotFound or wraps it.
+func Find(ctx context.Context, places []string, major int) (Binaries, error) {
 	var found []Binaries
-	for _, d := range candidates(dir, installDir) {
+	for _, d := range places {
 		if b, err := inspect(ctx, d); err == nil && b.Major >= minMajor {
 			found = append(found, b)
 		}
 	}
 	if len(found) == 0 {
-		if dir != "" {
-			return Binaries{}, fmt.Errorf("look in %s: %w", dir, ErrNotFound)
-		}
 		return Binaries{}, ErrNotFound
 	}
 	if major != 0 {
@@ -57,35 +86,6 @@ func Find(ctx context.Context, dir, installDir string, major int) (Binaries, err
 	// Stable, so that of one version the first place stands.
 	slices.SortStableFunc(found, func(a, b Binaries) int { return cmp.Compare(b.Major, a.Major) })
 	return found[0], nil
-}
-
-func candidates(dir, installDir string) []string {
-	if dir != "" {
-		return []string{dir}
-	}
-	var dirs []string
-	if p, err := exec.LookPath("postgres"); err == nil {
-		if p, err = filepath.EvalSymlinks(p); err == nil {
-			dirs = append(dirs, filepath.Dir(p))
-		}
-	}
-	patterns := []string{
-		"/usr/lib/postgresql/*/bin",         // Debian, Ubuntu
-		"/usr/pgsql-*/bin",                  // Red Hat, from postgresql.org
-		"/usr/libexec/postgresql*",          // Alpine
-		"/usr/local/pgsql/bin",              // from source
-		"/opt/homebrew/opt/postgresql*/bin", // Homebrew
-		"/usr/local/opt/postgresql*/bin",
-		"/Applications/Postgres.app/Contents/Versions/*/bin",
-	}
-	if installDir != "" {
-		patterns = append(patterns, filepath.Join(npmFolder(installDir), "native", "bin"))
-	}
-	for _, p := range patterns {
-		m, _ := filepath.Glob(p) // the patterns are well formed
-		dirs = append(dirs, m...)
-	}
-	return dirs
 }
 
 func inspect(ctx context.Context, dir string) (Binaries, error) {

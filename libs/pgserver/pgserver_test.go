@@ -144,13 +144,8 @@ func TestDataOutliveTheServer(t *testing.T) {
 	}
 	pid := postmaster(t, dir)
 	stop(t, s)
-	if alive(pid) || s.Err() != nil {
-		t.Errorf("after Stop: alive %v, %v", alive(pid), s.Err())
-	}
-	select {
-	case <-s.Done():
-	default:
-		t.Error("Done is open after Stop")
+	if alive(pid) {
+		t.Error("alive after Stop")
 	}
 
 	s = start(t, pgserver.Config{Dir: dir, Fsync: true})
@@ -235,6 +230,31 @@ func TestServerThatDiesIsStartedAgain(t *testing.T) {
 	eventually(t, "the server comes back", func() bool { return exec1(t, s.AdminURL("postgres"), `insert into t values (1)`) == nil })
 	if now := postmaster(t, dir); now == pid {
 		t.Errorf("still process %d", pid)
+	}
+}
+
+// What keeps a server that died from starting again may pass.
+func TestServerIsStartedAgainUntilItStarts(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	s := start(t, pgserver.Config{Dir: dir, Fsync: true})
+	settings := filepath.Join(dir, "data", "postgresql.auto.conf")
+	if err := os.WriteFile(settings, []byte("no_such_setting = 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(postmaster(t, dir), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Check says why it cannot start", func() bool {
+		err := s.Check()
+		return err != nil && strings.Contains(err.Error(), "no_such_setting")
+	})
+	if err := os.WriteFile(settings, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server comes back", func() bool { return s.Check() == nil })
+	if err := exec1(t, s.AdminURL("postgres"), `select 1`); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -395,7 +415,7 @@ func TestServerLeftBehindIsStopped(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	first := start(t, pgserver.Config{Dir: dir})
-	bin, err := pgserver.Find(t.Context(), "", "", first.Version())
+	bin, err := pgserver.Find(t.Context(), pgserver.Places(), first.Version())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -506,31 +526,17 @@ func TestFolderClosedToTheServersUser(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	t.Parallel()
-	if _, err := pgserver.Find(t.Context(), folder(t), "", 0); !errors.Is(err, pgserver.ErrNotFound) {
+	if _, err := pgserver.Find(t.Context(), nil, 0); !errors.Is(err, pgserver.ErrNotFound) {
+		t.Errorf("nowhere: %v", err)
+	}
+	if _, err := pgserver.Find(t.Context(), []string{folder(t)}, 0); !errors.Is(err, pgserver.ErrNotFound) {
 		t.Errorf("in an empty folder: %v", err)
 	}
-	if _, err := pgserver.Find(t.Context(), "", "", 9); !errors.Is(err, pgserver.ErrNotFound) {
+	if _, err := pgserver.Find(t.Context(), pgserver.Places(), 9); !errors.Is(err, pgserver.ErrNotFound) {
 		t.Errorf("of a version that is too old: %v", err)
 	}
 	_, err := pgserver.Start(t.Context(), pgserver.Config{Dir: folder(t), BinDir: folder(t)})
-	if !errors.Is(err, pgserver.ErrNotFound) {
+	if !errors.Is(err, pgserver.ErrNotFound) || !strings.Contains(err.Error(), "make postgres") {
 		t.Errorf("start: %v", err)
-	}
-}
-
-func TestInstallDoesNothingWhereItIsFound(t *testing.T) {
-	t.Parallel()
-	if _, err := pgserver.Find(t.Context(), "", "", 0); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	dir := filepath.Join(folder(t), "never")
-	if err := pgserver.Install(t.Context(), dir, slog.New(slog.DiscardHandler)); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(dir); err == nil {
-		t.Error("something was installed")
 	}
 }

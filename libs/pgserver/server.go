@@ -46,8 +46,6 @@ type Config struct {
 	// BinDir is the folder of initdb and postgres. Empty looks for it, see
 	// Find.
 	BinDir string
-	// InstallDir is where Install was told to put PostgreSQL. May be empty.
-	InstallDir string
 	// Fsync makes a commit wait until it is on disk. Without it a power cut
 	// may leave the data useless; only for tests.
 	Fsync bool
@@ -74,8 +72,7 @@ type Server struct {
 
 	life context.Context // until Stop
 	end  context.CancelFunc
-	done chan struct{} // closed when no server runs any more
-	err  error         // why, once done is closed; nil if stopped
+	done chan struct{} // closed when no server runs, nor will
 
 	stop    sync.Once
 	stopErr error
@@ -83,6 +80,8 @@ type Server struct {
 	mu   sync.Mutex
 	pid  int           // 0 once it has ended
 	gone chan struct{} // closed when it has ended; nil for an Ephemeral one
+
+	problem error // why it takes no connections
 }
 
 // Start starts the server and returns when it takes connections. ctx bounds
@@ -122,7 +121,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.bin, err = Find(ctx, cfg.BinDir, cfg.InstallDir, major); err != nil {
+	if s.bin, err = Find(ctx, places(cfg.BinDir), major); err != nil {
 		return nil, err
 	}
 	if major == 0 {
@@ -358,55 +357,55 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-// watch starts a server that died again, until Stop.
+// watch starts a server that died again, until Stop, however often that takes:
+// what kept it from starting, such as a full disk, may pass.
 func (s *Server) watch() {
 	defer close(s.done)
-	const quick, most = time.Minute, 5
-	for failed := 0; ; {
+	const quick, longest = time.Minute, 5 * time.Second
+	for wait := time.Duration(0); ; {
 		since := time.Now()
 		<-s.gone
 		s.ended()
 		if s.life.Err() != nil {
 			return
 		}
+		s.tell(errors.New("it has ended by itself"))
 		s.cfg.Log.ErrorContext(s.life, "PostgreSQL ended by itself, starting it again")
 		if time.Since(since) > quick {
-			failed = 0
+			wait = 0
 		}
 		for {
-			failed++
+			if pause(s.life, wait) != nil {
+				return
+			}
+			wait = min(wait+time.Second, longest)
 			err := s.first(s.life)
 			if err == nil {
-				s.cfg.Log.InfoContext(s.life, "Private PostgreSQL is ready again", "server_pid", s.pid)
 				break
 			}
 			if s.life.Err() != nil {
 				return
 			}
-			if failed >= most {
-				s.err = err
-				return
-			}
-			if pause(s.life, time.Duration(failed)*time.Second) != nil {
-				return
-			}
+			s.tell(err)
+			s.cfg.Log.ErrorContext(s.life, "PostgreSQL cannot be started again, it will be tried again", "error", err)
 		}
+		s.tell(nil)
+		s.cfg.Log.InfoContext(s.life, "Private PostgreSQL is ready again", "server_pid", s.pid)
 	}
 }
 
-// Done is closed when the server has ended for good: after Stop, or when it
-// cannot be started again, which Err then tells. An Ephemeral server's is
-// closed by Stop only.
-func (s *Server) Done() <-chan struct{} { return s.done }
+func (s *Server) tell(problem error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.problem = problem
+}
 
-// Err returns why the server has ended; nil while it runs and after Stop.
-func (s *Server) Err() error {
-	select {
-	case <-s.done:
-		return s.err
-	default:
-		return nil
-	}
+// Check returns nil while the server takes connections, and otherwise why it
+// does not. An Ephemeral server's is always nil.
+func (s *Server) Check() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.problem
 }
 
 // Stop disconnects everybody, ends the server and waits for its end; if ctx
@@ -438,9 +437,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 		}
 		s.signal(syscall.SIGKILL)
 	}
-	if s.cfg.Ephemeral {
-		close(s.done)
-	} else {
+	if !s.cfg.Ephemeral {
 		<-s.done
 	}
 	s.release()
@@ -520,4 +517,15 @@ func (s *Server) try(ctx context.Context) error {
 func hasCode(err error, codes ...string) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
+}
+
+// lastLines returns the last n lines that say something, in one.
+func lastLines(s string, n int) string {
+	var lines []string
+	for l := range strings.Lines(s) {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }

@@ -32,7 +32,8 @@
 //     time.
 //   - Hooks of [Tx.AfterCommit] run once, after the commit is known to have
 //     happened, and not otherwise.
-//   - A database that is away, starting, full or lost on the way is an apierr
+//   - A database that is away, starting, full or lost on the way, or whose disk
+//     is full or broken, is an apierr
 //     with Unavailable, reason DATABASE_UNAVAILABLE, and a time to try again.
 //     If the connection is lost during the commit nobody can tell whether it
 //     happened; that is the same error, so what is tried again must be

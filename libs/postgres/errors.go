@@ -12,8 +12,13 @@ import (
 	"gatehouse.dev/libs/apierr"
 )
 
-// ReasonUnavailable is the reason of the apierr for a database that is away.
+// ReasonUnavailable is the reason of the apierr for a database that is away, or
+// that cannot write because its disk is full or broken.
 const ReasonUnavailable = "DATABASE_UNAVAILABLE"
+
+// ErrDisk is in the chain of the error of [DB.Ping] if the database answers but
+// cannot write: its disk is full or broken.
+var ErrDisk = errors.New("the database cannot write to its disk")
 
 // Constraint returns the name of the constraint or unique index that err says
 // was violated, for a store to map to its own errors.
@@ -33,6 +38,13 @@ func unavailable(cause error) error { return apierr.Unavailable(ReasonUnavailabl
 func repeatable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// diskFails reports whether the database could not write, or read, for want of
+// a disk that works and has space.
+func diskFails(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "53100" || pg.Code == "58030") // disk full, I/O error
 }
 
 // unreachable reports whether err is about the connection and not about what

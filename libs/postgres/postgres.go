@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -36,6 +38,9 @@ type Config struct {
 // concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
+	// full is set by a statement that found no disk to write to, and taken back
+	// by a Ping that did.
+	full atomic.Bool
 }
 
 // Open connects and checks that the database answers and that the role is
@@ -116,14 +121,40 @@ func (db *DB) check(ctx context.Context) error {
 	return nil
 }
 
-// Ping reports whether the database answers, for readiness.
+// Ping reports whether the database answers and, after a statement that failed
+// for want of disk space, whether it can write again. For readiness.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.pool.Ping(ctx); err != nil {
-		if ctx.Err() == nil && unreachable(err) {
-			return unavailable(err)
-		}
-		return fmt.Errorf("ping database: %w", err)
+	err := db.pool.Ping(ctx)
+	if err == nil && db.full.Load() {
+		err = db.tryDisk(ctx)
 	}
+	switch {
+	case err == nil:
+		return nil
+	case diskFails(err):
+		return unavailable(fmt.Errorf("%w: %w", ErrDisk, err))
+	case ctx.Err() == nil && unreachable(err):
+		return unavailable(err)
+	}
+	return fmt.Errorf("ping database: %w", err)
+}
+
+// tryDisk has the database take a megabyte from its disk and give it back. A
+// table that has room in its last page would say nothing.
+func (db *DB) tryDisk(ctx context.Context) error {
+	tx, err := db.pool.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // nothing of it shall stay
+	_, err = tx.Exec(ctx, `
+create temporary table gatehouse_disk on commit drop as
+select repeat('x', 1900) as filler from generate_series(1, 500)`)
+	var pg *pgconn.PgError
+	if err != nil && (!errors.As(err, &pg) || pg.Code != "42501") { // not allowed: the next write will tell
+		return err
+	}
+	db.full.Store(false)
 	return nil
 }
 

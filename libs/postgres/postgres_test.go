@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/disktest"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/pgtest"
@@ -771,5 +773,78 @@ func TestMigrateErrors(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A full disk is a database that is away, until there is space again; reading
+// goes on.
+//
+// B-RUN-03 in part: a database that cannot write.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := disktest.Small(t, "192m")
+	s, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(disk, "pg")})
+	if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := s.CreateDatabase(t.Context(), "full"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Migrate(t.Context(), s.URL("full"), documents); err != nil {
+		t.Fatal(err)
+	}
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: s.URL("full")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	org := id.New()
+	const many = `insert into document (id, organization_id, title)
+		select gen_random_uuid(), $1, gen_random_uuid() || repeat('x', 1500) from generate_series(1, $2::int)`
+	write := func(rows int, later bool) error {
+		return db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+			if later { // with the commit
+				var b pgx.Batch
+				b.Queue(many, org, rows)
+				tx.Later(&b)
+				return nil
+			}
+			_, err := tx.Exec(ctx, many, org, rows)
+			return err
+		})
+	}
+	if err := write(1, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	free := disktest.Fill(t, disk)
+	unavailable(t, write(1000, false))
+	unavailable(t, write(1000, true))
+	for range 2 { // and stays so
+		err := db.Ping(t.Context())
+		unavailable(t, err)
+		if !errors.Is(err, postgres.ErrDisk) {
+			t.Errorf("Ping: %v", err)
+		}
+	}
+	if n := count(t, db); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	free()
+	if err := db.Ping(t.Context()); err != nil {
+		t.Errorf("there is space again, but: %v", err)
+	}
+	if err := write(1000, true); err != nil {
+		t.Errorf("there is space again, but: %v", err)
 	}
 }

@@ -357,14 +357,14 @@ func (db *DB) once(ctx context.Context, begin string, s *scope.Scope, fn func(co
 			return !tx.begun && ctx.Err() == nil, lost(ctx, err)
 		}
 		tx.rollback(ctx)
-		return repeatable(err) && ctx.Err() == nil, err
+		return repeatable(err) && ctx.Err() == nil, db.diskChecked(err)
 	}
 	if err := ctx.Err(); err != nil {
 		tx.rollback(ctx)
 		return false, fmt.Errorf("commit: %w", err)
 	}
 	if err := tx.commit(ctx); err != nil {
-		return repeatable(err), err
+		return repeatable(err), db.diskChecked(err)
 	}
 	for _, f := range tx.hooks {
 		f()
@@ -442,6 +442,20 @@ func connectionError(ctx context.Context, doing string, err error) error {
 		return unavailable(err)
 	}
 	return err
+}
+
+// diskChecked makes err, if it comes of a disk that is full or broken, that of a
+// database that is away: the same request may work when there is space again.
+// What fn says to callers itself stands.
+func (db *DB) diskChecked(err error) error {
+	if !diskFails(err) {
+		return err
+	}
+	db.full.Store(true)
+	if _, ok := apierr.From(err); ok {
+		return err
+	}
+	return unavailable(err)
 }
 
 // lost is the error for a connection that ended while fn had it. What fn says

@@ -39,7 +39,7 @@ type methodName struct {
 // mean that the answer was lost. (A call that never left this process is sent
 // again by gRPC, whatever its method.)
 func repeatableMethods(files *protoregistry.Files) []methodName {
-	repeatable := []methodName{{Service: "grpc.health.v1.Health", Method: "Check"}}
+	repeatable := []methodName{{Service: "grpc.health.v1.Health", Method: "Check"}, {Service: "grpc.health.v1.Health", Method: "List"}}
 	files.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
 			svc := f.Services().Get(i)

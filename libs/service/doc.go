@@ -4,12 +4,13 @@
 //
 //	gRPC   what the service registers, grpc.health.v1, reflection; with the
 //	       interceptors of package rpc
-//	HTTP   /healthz: the process lives.  /readyz: 200, or 503 and the name of
-//	       what is not ready.  /metrics.  What the service adds.
+//	HTTP   /healthz: the process lives.  /readyz: 200 or 503, and every part
+//	       with its state, since when, and why.  /metrics.  What the service
+//	       adds.
 //
 // The life of [Run]:
 //
-//	serving, not ready ──Ready passes──▶ serving, ready
+//	serving, not ready ◀──needed parts──▶ serving, ready
 //	        │                                 │
 //	        └────────┬────────────────────────┘
 //	                 │ the context ends, or a task fails
@@ -19,9 +20,10 @@
 //	                 ▼
 //	tasks are cancelled and waited for, for the same grace again
 //
-// Readiness is about starting: once ready, a service stays so until it stops,
-// since a database that is away is better told to callers, as an error that
-// they may retry, than by vanishing.
+// A service's parts (its database, the bus, its tasks) are checked for as long
+// as it runs. It is not ready while one that it always needs does not work, and
+// ready but degraded while any other does not; [Needed] says which is which.
+// /readyz, grpc.health.v1 and the metric gatehouse_part_up tell the same.
 //
 // It guarantees that Run returns only when nothing it started runs any more,
 // but for what did not stop within the grace, which the error names; that the

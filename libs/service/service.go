@@ -39,7 +39,8 @@ type Task struct {
 	// Name is for logs and errors.
 	Name string
 	// Run returns when ctx ends. Returning nil before means that there is
-	// nothing more to do; an error stops the service.
+	// nothing more to do; an error stops the service. What it tells [Report],
+	// /readyz shows under its name.
 	Run func(ctx context.Context) error
 }
 
@@ -61,19 +62,13 @@ type Spec struct {
 	HTTP func(*http.ServeMux)
 	// Tasks run side by side.
 	Tasks []Task
-	// Ready returns nil once the service can do its work. It is asked again
-	// until it does, at growing intervals of up to a second. Its error begins
-	// with the name of what is not ready and ": "; /readyz shows that name
-	// alone, the log shows all. Nil is always ready.
-	Ready func(ctx context.Context) error
+	// Parts are what it stands on, in the order that /readyz shows.
+	Parts []Part
 	// Grace is how long calls and then tasks may take to end; 10 s if zero.
 	Grace time.Duration
 }
 
-const (
-	defaultGrace = 10 * time.Second
-	readyTimeout = 2 * time.Second // for one answer
-)
+const defaultGrace = 10 * time.Second
 
 // Run runs the service until ctx ends, and then returns nil once it has
 // stopped. It returns an error if a task or a listener fails, with its name,
@@ -85,7 +80,14 @@ func Run(ctx context.Context, spec Spec) error {
 	if spec.Grace <= 0 {
 		spec.Grace = defaultGrace
 	}
-	r := &runner{spec: spec, log: spec.Log, ended: make(chan ending)}
+	r := &runner{spec: spec, log: spec.Log, ended: make(chan ending), parts: slices.Clone(spec.Parts)}
+	for range spec.Tasks {
+		r.reports = append(r.reports, &report{})
+	}
+	for i, t := range spec.Tasks {
+		r.parts = append(r.parts, Part{Name: t.Name, Check: r.reports[i].get})
+	}
+	r.readiness = newReadiness(r.parts)
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("run %s: %w", spec.Name, err)
 	}
@@ -96,7 +98,9 @@ func Run(ctx context.Context, spec Spec) error {
 type runner struct {
 	spec      Spec
 	log       *slog.Logger
-	readiness readiness
+	parts     []Part
+	reports   []*report // of the tasks
+	readiness *readiness
 	grpc      *rpc.Server
 	health    *health.Server
 	http      *http.Server
@@ -118,7 +122,12 @@ func (r *runner) run(ctx context.Context) error {
 	work, cancel := context.WithCancel(withStopping(context.WithoutCancel(ctx), stopping))
 	defer cancel()
 
-	if err := r.build(work, stopping); err != nil {
+	unwatch, err := r.measure()
+	if err == nil {
+		defer unwatch()
+		err = r.build(work, stopping)
+	}
+	if err != nil {
 		r.closeListeners()
 		return err
 	}
@@ -133,9 +142,9 @@ func (r *runner) run(ctx context.Context) error {
 			return nil
 		})
 	}
-	r.start("readiness", func() error { r.awaitReady(stopping); return nil })
-	for _, t := range r.spec.Tasks {
-		r.start(t.Name, func() error { return t.Run(work) })
+	r.start("readiness", func() error { r.watch(stopping); return nil })
+	for i, t := range r.spec.Tasks {
+		r.start(t.Name, func() error { return t.Run(context.WithValue(work, reportKey{}, r.reports[i])) })
 	}
 	r.log.InfoContext(ctx, "Service started", "grpc_addr", address(r.spec.Listeners.GRPC), "http_addr", address(r.spec.Listeners.HTTP))
 
@@ -166,14 +175,14 @@ func (r *runner) build(work, stopping context.Context) error {
 		}
 		r.spec.Register(srv)
 		r.grpc, r.health = srv, health.NewServer()
-		r.serving(healthpb.HealthCheckResponse_NOT_SERVING)
 		healthpb.RegisterHealthServer(srv, r.health)
 		reflection.Register(srv)
+		r.publish(false)
 	}
 	if lis.HTTP != nil {
 		mux := http.NewServeMux()
 		mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
-		mux.Handle("GET /readyz", &r.readiness)
+		mux.Handle("GET /readyz", r.readiness)
 		mux.Handle("GET /metrics", r.spec.Telemetry.Handler())
 		if r.spec.HTTP != nil {
 			r.spec.HTTP(mux)
@@ -193,18 +202,7 @@ func (r *runner) build(work, stopping context.Context) error {
 	return nil
 }
 
-// serving sets the health of every registered service and of the server.
-func (r *runner) serving(status healthpb.HealthCheckResponse_ServingStatus) {
-	if r.grpc == nil {
-		return
-	}
-	for name := range r.grpc.GetServiceInfo() {
-		r.health.SetServingStatus(name, status)
-	}
-	r.health.SetServingStatus("", status)
-}
-
-// start runs a part of the service and notes that it does.
+// start runs f beside the others and notes that it does.
 func (r *runner) start(name string, f func() error) {
 	r.running = append(r.running, name)
 	go func() {

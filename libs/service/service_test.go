@@ -3,6 +3,7 @@ package service_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -173,8 +174,8 @@ func TestServes(t *testing.T) {
 	})
 	eventually(t, "serving", func() bool { return r.health() == healthpb.HealthCheckResponse_SERVING })
 
-	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ok\n", "/anything": "own"} {
-		if code, body := r.get(path); code != http.StatusOK || body != want {
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": `"status": "ready"`, "/anything": "own"} {
+		if code, body := r.get(path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("GET %s = %d %q, want 200 %q", path, code, body, want)
 		}
 	}
@@ -219,25 +220,139 @@ func TestServes(t *testing.T) {
 	}
 }
 
+// parts are what a test says of the parts of a service.
+type parts struct {
+	mu   sync.Mutex
+	errs map[string]error
+}
+
+func (p *parts) set(name string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.errs[name] = err
+}
+
+func (p *parts) part(name string, needed service.Needed) service.Part {
+	return service.Part{Name: name, Needed: needed, Check: func(ctx context.Context) error {
+		if _, ok := ctx.Deadline(); !ok {
+			return errors.New("no deadline")
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.errs[name]
+	}}
+}
+
+// readyz is what /readyz says, in one line: "503 not ready; database not
+// working: it is away".
+func (r *running) readyz() string {
+	r.t.Helper()
+	code, body := r.get("/readyz")
+	var got struct {
+		Status string
+		Parts  []struct {
+			Name, State, Reason string
+			Since               time.Time
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		r.t.Fatalf("/readyz: %v: %s", err, body)
+	}
+	line := fmt.Sprint(code, " ", got.Status)
+	for _, p := range got.Parts {
+		if p.Since.IsZero() || time.Since(p.Since) < 0 {
+			r.t.Errorf("%s is so since %s", p.Name, p.Since)
+		}
+		if p.State != "working" {
+			line += "; " + p.Name + " " + p.State + ": " + p.Reason
+		}
+	}
+	return line
+}
+
 func TestReadiness(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	answer := errors.New("database: dial tcp 10.1.2.3: connection refused")
-	set := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		answer = err
+	tel, err := telemetry.New(t.Context(), "testing")
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = tel.Shutdown(context.Background()) })
+	internal := errors.New("dial tcp 10.1.2.3: connection refused")
+	broken, mended := make(chan struct{}), make(chan struct{})
+	p := &parts{errs: map[string]error{"database": service.Problem("the database does not answer", internal)}}
+	r := run(t, service.Spec{
+		Telemetry: tel,
+		Parts: []service.Part{
+			p.part("database", service.Always), p.part("directory", service.ToStart), p.part("bus", service.Optional),
+		},
+		Tasks: []service.Task{{Name: "worker", Run: func(ctx context.Context) error {
+			<-broken
+			service.Report(ctx, service.Problem("no work is done", internal))
+			<-mended
+			service.Report(ctx, nil)
+			return untilDone(ctx)
+		}}},
+	})
+	says := func(want string, health healthpb.HealthCheckResponse_ServingStatus, up ...string) {
+		t.Helper()
+		var got string
+		for end := time.Now().Add(patience); ; {
+			if got = r.readyz(); got == want && r.health() == health {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("/readyz: %s\nwant:    %s, health %v", got, want, health)
+			}
+		}
+		_, metrics := r.get("/metrics")
+		for _, m := range up {
+			if !strings.Contains(metrics, "gatehouse_part_up{"+m) {
+				t.Errorf("%s: no metric %s", want, m)
+			}
+		}
+	}
+	const serving, notServing = healthpb.HealthCheckResponse_SERVING, healthpb.HealthCheckResponse_NOT_SERVING
+
+	// Before it has been ready, and of a part that is needed.
+	says("503 starting; database not working: the database does not answer", notServing, `part="database",service="testing"} 0`)
+	if code, _ := r.get("/healthz"); code != http.StatusOK {
+		t.Errorf("/healthz = %d", code)
+	}
+	p.set("directory", service.Problem("it does not answer", nil))
+	p.set("database", nil)
+	says("503 starting; directory not working: it does not answer", notServing)
+	p.set("directory", nil)
+	says("200 ready", serving, `part="database",service="testing"} 1`, `part="worker",service="testing"} 1`)
+
+	// What is not needed, or was only to start, or works in part.
+	p.set("directory", service.Problem("it does not answer", nil))
+	p.set("bus", service.Impaired("half of it is away", nil))
+	says("200 degraded; directory not working: it does not answer; bus impaired: half of it is away", serving, `part="bus",service="testing"} 0`)
+	p.set("directory", nil)
+	p.set("bus", internal)
+	says("200 degraded; bus not working: it does not work; the log of the service says why", serving)
+	p.set("bus", nil)
+	close(broken)
+	says("200 degraded; worker not working: no work is done", serving, `part="worker",service="testing"} 0`)
+	close(mended)
+	says("200 ready", serving)
+
+	// The part that is always needed, which comes back.
+	p.set("database", service.Problem("the database does not answer", internal))
+	says("503 not ready; database not working: the database does not answer", notServing)
+	p.set("database", nil)
+	says("200 ready", serving)
+	if log := r.log.String(); !strings.Contains(log, "10.1.2.3") {
+		t.Errorf("the log does not say why:\n%s", log)
+	}
+}
+
+// A call that runs is finished before the service stops, which says so
+// meanwhile.
+func TestStopping(t *testing.T) {
+	t.Parallel()
 	busy, finish := make(chan struct{}), make(chan struct{})
 	r := run(t, service.Spec{
-		Ready: func(ctx context.Context) error {
-			if _, ok := ctx.Deadline(); !ok {
-				return errors.New("no deadline")
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			return answer
-		},
 		Register: func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, listing(func(context.Context) error {
 				close(busy)
@@ -246,43 +361,15 @@ func TestReadiness(t *testing.T) {
 			}))
 		},
 	})
-	readyz := func() string {
-		code, body := r.get("/readyz")
-		return fmt.Sprint(code, " ", strings.TrimSpace(body))
-	}
-	if code, _ := r.get("/healthz"); code != http.StatusOK {
-		t.Errorf("/healthz before being ready = %d", code)
-	}
-	eventually(t, "the failing check is named", func() bool { return readyz() == "503 not ready: database" })
-	if got := r.health(); got != healthpb.HealthCheckResponse_NOT_SERVING {
-		t.Errorf("health before being ready = %v", got)
-	}
-	set(errors.New("bus: away"))
-	eventually(t, "the next failing check is named", func() bool { return readyz() == "503 not ready: bus" })
-	set(nil)
-	eventually(t, "ready", func() bool { return readyz() == "200 ok" })
-	if got := r.health(); got != healthpb.HealthCheckResponse_SERVING {
-		t.Errorf("health when ready = %v", got)
-	}
-	set(errors.New("database: away"))
-	if got := readyz(); got != "200 ok" {
-		t.Errorf("once ready, a failing database makes it %q", got)
-	}
-	if log := r.log.String(); strings.Count(log, "not ready yet") != 2 || !strings.Contains(log, "10.1.2.3") {
-		t.Errorf("log:\n%s", log)
-	}
-
-	// A call that runs is finished before the service stops, which says so
-	// meanwhile.
 	called := make(chan error, 1)
 	client := opsv1.NewParkedEventServiceClient(r.tokens.Dial(t, r.grpc, rpctest.User(authzv1.Caller_CALLER_ADMIN)))
 	go func() {
-		_, err := client.ListParkedEvents(context.Background(), &opsv1.ListParkedEventsRequest{})
+		_, err := client.ListParkedEvents(context.Background(), &opsv1.ListParkedEventsRequest{}, grpc.WaitForReady(true))
 		called <- err
 	}()
 	<-busy
 	r.stop()
-	eventually(t, "stopping", func() bool { return readyz() == "503 not ready: stopping" })
+	eventually(t, "stopping", func() bool { return r.readyz() == "503 stopping" })
 	close(finish)
 	if err := <-called; err != nil {
 		t.Errorf("the call that ran: %v", err)

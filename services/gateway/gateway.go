@@ -13,8 +13,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/rpc"
@@ -31,6 +34,9 @@ type Config struct {
 	// IdentityHTTPAddr is where identity-sync serves SCIM, the token endpoint
 	// and its keys, host:port.
 	IdentityHTTPAddr string
+	// ServersAddr is a gRPC address whose health /readyz shows beside that of
+	// the services: of the servers that all of them stand on. Empty for none.
+	ServersAddr string
 	// DevSignIn offers the development sign-in on the page. identity-sync must
 	// allow it too.
 	DevSignIn bool
@@ -56,24 +62,46 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer func() { _ = tel.Shutdown(context.WithoutCancel(ctx)) }()
 
+	var parts []service.Part
+	connect := func(name, addr string, needed service.Needed) (*rpc.Conn, error) {
+		conn, err := rpc.Dial(addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, Network: cfg.Network, MaxMessage: maxAnswer})
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", name, err)
+		}
+		parts = append(parts, service.Part{Name: name, Needed: needed, Check: func(ctx context.Context) error {
+			return checkService(ctx, conn)
+		}})
+		return conn, nil
+	}
 	backends := door.Backends{IdentityHTTP: cfg.IdentityHTTPAddr}
 	for _, b := range []struct {
-		addr string
-		conn *grpc.ClientConnInterface
-		name string
+		addr   string
+		conn   *grpc.ClientConnInterface
+		name   string
+		needed service.Needed
 	}{
-		{cfg.IdentityAddr, &backends.Identity, "identity-sync"},
-		{cfg.RequestAddr, &backends.Request, "request"},
-		{cfg.ApprovalAddr, &backends.Approval, "approval"},
-		{cfg.ProvisioningAddr, &backends.Provisioning, "provisioning"},
-		{cfg.AuditAddr, &backends.Audit, "audit"},
+		// Without identity-sync nobody gets in. While another is away its routes
+		// say so and all others go on, which is no reason to take the door out;
+		// but a door that has never seen it may have been given a wrong address.
+		{cfg.IdentityAddr, &backends.Identity, "identity-sync", service.Always},
+		{cfg.RequestAddr, &backends.Request, "request", service.ToStart},
+		{cfg.ApprovalAddr, &backends.Approval, "approval", service.ToStart},
+		{cfg.ProvisioningAddr, &backends.Provisioning, "provisioning", service.ToStart},
+		{cfg.AuditAddr, &backends.Audit, "audit", service.ToStart},
 	} {
-		conn, err := rpc.Dial(b.addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, Network: cfg.Network, MaxMessage: maxAnswer})
+		conn, err := connect(b.name, b.addr, b.needed)
 		if err != nil {
-			return fmt.Errorf("connect to %s: %w", b.name, err)
+			return err
 		}
 		defer conn.Close()
 		*b.conn = conn
+	}
+	if cfg.ServersAddr != "" {
+		conn, err := connect("servers", cfg.ServersAddr, service.Optional)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
 	}
 	d, err := door.New(ctx, backends, door.Options{DevSignIn: cfg.DevSignIn, Clock: cfg.Clock, Telemetry: tel, Log: log})
 	if err != nil {
@@ -83,6 +111,32 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	return service.Run(ctx, service.Spec{
 		Name: "gateway", Log: log, Telemetry: tel, Listeners: lis,
 		HTTP:  func(mux *http.ServeMux) { mux.Handle("/", d) },
-		Ready: d.Ready,
+		Parts: parts,
 	})
+}
+
+// checkService asks a service by grpc.health.v1 how it is, and which of its
+// parts do not work.
+func checkService(ctx context.Context, conn grpc.ClientConnInterface) error {
+	list, err := healthpb.NewHealthClient(conn).List(ctx, &healthpb.HealthListRequest{})
+	if err != nil {
+		return service.Problem("it does not answer", err)
+	}
+	var failing []string
+	for name, r := range list.GetStatuses() {
+		if part, ok := strings.CutPrefix(name, service.HealthOfPart); ok && r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			failing = append(failing, part)
+		}
+	}
+	slices.Sort(failing)
+	reason := "does not work in it: " + strings.Join(failing, ", ")
+	switch {
+	case list.GetStatuses()[""].GetStatus() != healthpb.HealthCheckResponse_SERVING && len(failing) == 0:
+		return service.Problem("it is not ready", nil)
+	case list.GetStatuses()[""].GetStatus() != healthpb.HealthCheckResponse_SERVING:
+		return service.Problem("it is not ready; "+reason, nil)
+	case len(failing) > 0:
+		return service.Impaired(reason, nil)
+	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
 	"gatehouse.dev/libs/id"
@@ -194,9 +195,37 @@ func TestReady(t *testing.T) {
 			}
 		}
 	}
-	await(start(t, "provisioning"), http.StatusServiceUnavailable, "not ready: provisioning\n")
+	// A service that has never been seen.
+	await(start(t, "provisioning"), http.StatusServiceUnavailable, `"reason": "it does not answer"`)
 	w := start(t)
-	await(w, http.StatusOK, "ok")
+	await(w, http.StatusOK, `"status": "ready"`)
+	set := func(service, name string, status healthpb.HealthCheckResponse_ServingStatus) {
+		w.health[service].SetServingStatus(name, status)
+	}
+	const serving, notServing = healthpb.HealthCheckResponse_SERVING, healthpb.HealthCheckResponse_NOT_SERVING
+
+	// A service without one of its parts, and one that is not ready: all others
+	// go on.
+	set("request", "part/bus", notServing)
+	await(w, http.StatusOK, `"reason": "does not work in it: bus"`)
+	set("request", "part/bus", serving)
+	set("audit", "part/database", notServing)
+	set("audit", "", notServing)
+	await(w, http.StatusOK, `"reason": "it is not ready; does not work in it: database"`)
+	if a := w.call("GET", "/readyz", ""); !strings.Contains(a.body, `"status": "degraded"`) || strings.Contains(a.body, "127.0.0.1") {
+		t.Errorf("/readyz: %s", a.body)
+	}
+	if a := w.call("GET", "/metrics", ""); !strings.Contains(a.body, `gatehouse_part_up{part="audit",service="gateway"} 0`) {
+		t.Error("/metrics does not tell of audit")
+	}
+	set("audit", "", serving)
+	set("audit", "part/database", serving)
+
+	// Without identity-sync nobody gets in.
+	set("identity-sync", "", notServing)
+	await(w, http.StatusServiceUnavailable, `"reason": "it is not ready"`)
+	set("identity-sync", "", serving)
+	await(w, http.StatusOK, `"status": "ready"`)
 	if a := w.call("GET", "/healthz", ""); a.code != http.StatusOK {
 		t.Errorf("/healthz: %d", a.code)
 	}

@@ -46,6 +46,7 @@ type world struct {
 	clock  *clock.Manual
 	url    string
 	admin  authz.Caller
+	health map[string]*health.Server // of each service
 
 	mu        sync.Mutex
 	secrets   map[string]authz.Caller // what ExchangeToken knows
@@ -63,8 +64,8 @@ func start(t *testing.T, away ...string) *world {
 	t.Helper()
 	w := &world{
 		t: t, tokens: rpctest.NewTokens(t), clock: clock.NewManual(time.Now()),
-		admin:   rpctest.User(authzv1.Caller_CALLER_ADMIN),
-		secrets: map[string]authz.Caller{}, parked: map[string][]*opsv1.ParkedEvent{},
+		admin:  rpctest.User(authzv1.Caller_CALLER_ADMIN),
+		health: map[string]*health.Server{}, secrets: map[string]authz.Caller{}, parked: map[string][]*opsv1.ParkedEvent{},
 	}
 	w.secrets["ghp_admin"] = w.admin
 	w.secrets["ghs_admin"] = w.admin
@@ -74,7 +75,7 @@ func start(t *testing.T, away ...string) *world {
 			return bustest.FreeAddrs(t, 1)[0] // where nobody comes to listen either
 		}
 		lis := listen(t)
-		w.serve(lis, register)
+		w.serve(name, lis, register)
 		return lis.Addr().String()
 	}
 	cfg := gateway.Config{DevSignIn: true, Clock: w.clock}
@@ -136,14 +137,15 @@ func listen(t *testing.T) net.Listener {
 	return lis
 }
 
-func (w *world) serve(lis net.Listener, register func(grpc.ServiceRegistrar)) {
+func (w *world) serve(name string, lis net.Listener, register func(grpc.ServiceRegistrar)) {
 	w.t.Helper()
 	srv, err := rpc.NewServer(rpc.ServerConfig{Verifier: w.tokens.Verifier()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	register(srv)
-	healthpb.RegisterHealthServer(srv, health.NewServer())
+	w.health[name] = health.NewServer()
+	healthpb.RegisterHealthServer(srv, w.health[name])
 	serveGRPC(w.t, srv, lis)
 }
 

@@ -96,14 +96,16 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 
 // prune forgets ended sessions now and then, until ctx ends.
 func prune(ctx context.Context, s *store.Store, log *slog.Logger) error {
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
 	for {
-		if err := s.PruneSessions(ctx); err != nil && ctx.Err() == nil {
+		err := s.PruneSessions(ctx)
+		service.Report(ctx, err)
+		pause := pruneEvery
+		if err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "Ended sessions cannot be pruned", "error", err)
+			pause = min(pruneEvery, time.Minute)
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil
 		}

@@ -17,6 +17,7 @@ import (
 
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/service"
 )
 
 // databaseName is the database of a service.
@@ -39,12 +40,8 @@ func openDatabases(ctx context.Context, cfg Config, log *slog.Logger) (*database
 		urls, err := createDatabases(ctx, cfg.PostgresURL)
 		return &databases{urls: urls}, err
 	}
-	install := filepath.Join(cfg.DataDir, "postgres-binaries")
-	if err := pgserver.Install(ctx, install, log); err != nil {
-		return nil, err
-	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
-		Dir: filepath.Join(cfg.DataDir, "postgres"), InstallDir: install, Fsync: true, Log: log.With("service", "postgres"),
+		Dir: filepath.Join(cfg.DataDir, "postgres"), Fsync: true, Log: log.With("service", "postgres"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
@@ -58,20 +55,6 @@ func openDatabases(ctx context.Context, cfg Config, log *slog.Logger) (*database
 		d.urls[n] = server.URL(databaseName(n))
 	}
 	return d, nil
-}
-
-// watch returns when ctx ends, or with an error when the private PostgreSQL has
-// ended for good.
-func (d *databases) watch(ctx context.Context) error {
-	if d.server == nil {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-d.server.Done():
-		return fmt.Errorf("PostgreSQL has ended: %w", d.server.Err())
-	}
 }
 
 // stop ends the private PostgreSQL.
@@ -125,8 +108,8 @@ func lastLine(err error) string {
 }
 
 // openBus gives the address of the NATS of the configuration or of an embedded
-// one. stop ends the embedded one.
-func openBus(cfg Config, log *slog.Logger) (addr string, stop func(), err error) {
+// one, which is nil otherwise.
+func openBus(cfg Config, log *slog.Logger) (addr string, embedded *busserver.Server, err error) {
 	if cfg.NATSURL != "" {
 		// Said once, before every service says it.
 		conn, err := nats.Connect(cfg.NATSURL, nats.Timeout(5*time.Second))
@@ -134,7 +117,7 @@ func openBus(cfg Config, log *slog.Logger) (addr string, stop func(), err error)
 			return "", nil, fmt.Errorf("NATS at %s cannot be reached (GATEHOUSE_NATS_URL): %w", hostOf(cfg.NATSURL), err)
 		}
 		conn.Close()
-		return cfg.NATSURL, func() {}, nil
+		return cfg.NATSURL, nil, nil
 	}
 	server, err := busserver.Start(busserver.Config{
 		Dir: filepath.Join(cfg.DataDir, "nats"), SyncAlways: true, Log: log.With("service", "nats"),
@@ -142,7 +125,26 @@ func openBus(cfg Config, log *slog.Logger) (addr string, stop func(), err error)
 	if err != nil {
 		return "", nil, fmt.Errorf("start NATS: %w", err)
 	}
-	return server.URL(), server.Stop, nil
+	return server.URL(), server, nil
+}
+
+// serverParts are the servers that run in or below this process.
+func serverParts(postgres *pgserver.Server, bus *busserver.Server) (parts []service.Part) {
+	add := func(name, problem string, check func() error) {
+		parts = append(parts, service.Part{Name: name, Check: func(context.Context) error {
+			if err := check(); err != nil {
+				return service.Problem(problem, err)
+			}
+			return nil
+		}})
+	}
+	if postgres != nil {
+		add("PostgreSQL", "it has ended and is being started again", postgres.Check)
+	}
+	if bus != nil {
+		add("NATS", "it takes no events, and is started again when there is disk space", bus.Check)
+	}
+	return parts
 }
 
 // hostOf takes an address's credentials off.

@@ -24,10 +24,13 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
+	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/approval"
 	"gatehouse.dev/services/audit"
 	"gatehouse.dev/services/gateway"
@@ -71,7 +74,8 @@ type Runtime struct {
 	// Postgres are the databases of the services, if they are in the private
 	// PostgreSQL; the addresses hold no secret then.
 	Postgres map[string]string `json:"postgres,omitempty"`
-	// Metrics are the addresses that serve each service's /metrics.
+	// Metrics are the addresses that serve each service's /metrics, and that of
+	// the embedded servers under "servers".
 	Metrics map[string]string `json:"metrics"`
 }
 
@@ -112,15 +116,18 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return err
 	}
 	defer databases.stop(ctx)
-	natsURL, stopBus, err := openBus(cfg, log)
+	natsURL, bus, err := openBus(cfg, log)
 	if err != nil {
 		return err
 	}
-	defer stopBus()
+	if bus != nil {
+		defer bus.Stop()
+	}
 
 	network := &rpc.Network{}
-	lis := make(map[string]service.Listeners, len(names))
-	for _, n := range names {
+	const servers = "servers" // has no database, but a health and metrics
+	lis := make(map[string]service.Listeners, len(names)+1)
+	for _, n := range append([]string{servers}, names...) {
 		l, err := listen(ctx, network)
 		if err != nil {
 			return err
@@ -149,7 +156,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	}
 	for _, n := range names {
 		runtime.Services[n] = addr(n)
-		runtime.Metrics[n] = "http://" + lis[n].HTTP.Addr().String() + "/metrics"
+	}
+	for n, l := range lis {
+		runtime.Metrics[n] = "http://" + l.HTTP.Addr().String() + "/metrics"
 	}
 	if cfg.PostgresURL == "" {
 		runtime.Postgres = databases.urls
@@ -168,7 +177,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 			return nil
 		})
 	}
-	group.Go(func() error { return databases.watch(ctx) })
+	run(servers, func(ctx context.Context, log *slog.Logger) error {
+		return watchServers(ctx, lis[servers], serverParts(databases.server, bus), log)
+	})
 	run("identity-sync", func(ctx context.Context, log *slog.Logger) error {
 		return identitysync.Run(ctx, identitysync.Config{
 			Config: base("identity-sync"), EncryptionKey: secrets.key("identity-sync"), AllowSignUp: true, DevSignIn: true,
@@ -193,7 +204,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return gateway.Run(ctx, gateway.Config{
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
-			DevSignIn: true, Network: network,
+			ServersAddr: addr(servers), DevSignIn: true, Network: network,
 		}, service.Listeners{HTTP: door}, log)
 	})
 	group.Go(func() error {
@@ -221,6 +232,21 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return nil
 	})
 	return group.Wait()
+}
+
+// watchServers serves the health and the metrics of the embedded servers until
+// ctx ends.
+func watchServers(ctx context.Context, lis service.Listeners, parts []service.Part, log *slog.Logger) error {
+	tel, err := telemetry.New(ctx, "servers")
+	if err != nil {
+		return fmt.Errorf("make telemetry: %w", err)
+	}
+	defer func() { _ = tel.Shutdown(context.WithoutCancel(ctx)) }()
+	return service.Run(ctx, service.Spec{
+		Name: "servers", Log: log, Telemetry: tel, Listeners: lis, Parts: parts,
+		Verifier: &authz.Verifier{}, // has no RPC that would need it
+		Register: func(grpc.ServiceRegistrar) {},
+	})
 }
 
 // maxConns is how many connections each service may have to its database. Two

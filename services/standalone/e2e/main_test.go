@@ -94,11 +94,8 @@ func servePostgres(ctx context.Context, dir string, log *slog.Logger) (err error
 	if err := p.write(dir); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-	case <-pg.Done():
-	}
-	return pg.Err()
+	<-ctx.Done()
+	return nil
 }
 
 // serveNATS is the NATS of the one-process form, at an address that stays. A

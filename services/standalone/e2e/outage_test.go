@@ -287,7 +287,7 @@ type postgresServer struct{ store }
 
 func newPostgres(t testing.TB) *postgresServer {
 	t.Helper()
-	if _, err := pgserver.Find(t.Context(), "", "", 0); err != nil {
+	if _, err := pgserver.Find(t.Context(), pgserver.Places(), 0); err != nil {
 		missing(t, "PostgreSQL: %v", err)
 	}
 	// A short path, where the socket's stays the same, which the server's user

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
 	"gatehouse.dev/services/approval/internal/wire"
@@ -44,7 +45,9 @@ func (d *Desk) Tidy(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if err := errors.Join(d.matchFlows(ctx), d.mendApprovals(ctx)); err != nil && ctx.Err() == nil {
+		err := errors.Join(d.matchFlows(ctx), d.mendApprovals(ctx))
+		service.Report(ctx, err)
+		if err != nil && ctx.Err() == nil {
 			d.Log.Warn("Tidying failed, it will be tried again", "error", err)
 		}
 		select {

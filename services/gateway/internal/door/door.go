@@ -15,7 +15,6 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/clock"
@@ -70,8 +69,7 @@ type Options struct {
 // Door is the public door.
 type Door struct {
 	http.Handler
-	backends Backends
-	close    func()
+	close func()
 }
 
 // New makes the door. ctx bounds the life of its connections' streams.
@@ -143,7 +141,7 @@ func New(ctx context.Context, b Backends, o Options) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{Handler: handler, backends: b, close: identity.Transport.(*http.Transport).CloseIdleConnections}, nil
+	return &Door{Handler: handler, close: identity.Transport.(*http.Transport).CloseIdleConnections}, nil
 }
 
 // Close releases connections that the door made itself.
@@ -154,21 +152,6 @@ func with[C any](client func(grpc.ClientConnInterface) C, register func(context.
 	return func(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
 		return register(ctx, mux, client(conn))
 	}
-}
-
-// Ready says whether every service behind the door is. The error begins with
-// the name of one that is not.
-func (d *Door) Ready(ctx context.Context) error {
-	for _, b := range d.backends.byName() {
-		r, err := healthpb.NewHealthClient(b.conn).Check(ctx, &healthpb.HealthCheckRequest{})
-		if err != nil {
-			return fmt.Errorf("%s: ask for its health: %w", b.name, err)
-		}
-		if r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-			return fmt.Errorf("%s: is %s", b.name, r.GetStatus())
-		}
-	}
-	return nil
 }
 
 // standing are the headers that every answer has.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -28,6 +29,7 @@ const (
 func (e *Engine) RunEnds(ctx context.Context) error {
 	for ctx.Err() == nil {
 		next, err := e.endDue(ctx)
+		service.Report(ctx, err)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.log.Warn("Could not end grants", "error", err)
@@ -90,6 +92,7 @@ func (e *Engine) RunSettings(ctx context.Context) error {
 		if err == nil {
 			err = e.each(ctx, stale, func(*unit, *store.Seat) {})
 		}
+		service.Report(ctx, err)
 		if err != nil && ctx.Err() == nil {
 			e.log.Warn("Could not settle seats", "error", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
@@ -74,6 +75,7 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 		p.next = time.Now().Add(max(in, time.Millisecond))
 		return err
 	})
+	service.Report(ctx, err)
 	if err != nil {
 		if ctx.Err() == nil {
 			e.log.Warn("Could not claim operations", "error", err)
