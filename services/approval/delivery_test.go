@@ -32,7 +32,7 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// cancel says that a request is to be cancelled.
+// cancel publishes that a request is to be cancelled.
 func (w *world) cancel(t testing.TB, r *requestv1.Request) {
 	t.Helper()
 	w.Publish(t, w.org, "request", "cancel_requested", uuid.MustParse(r.GetId()), &eventv1.RequestCancelRequested{
@@ -96,8 +96,8 @@ func TestCancel(t *testing.T) {
 		{"early", early, map[string]int{"ApprovalCancelled": 1}},
 		{"late", late, map[string]int{"ApprovalRequested": 1, "ApprovalGranted": 1}},
 	} {
-		if got := w.said(tc.r.GetId()); fmt.Sprint(got) != fmt.Sprint(tc.want) {
-			t.Errorf("%s: said %v, want %v", tc.name, got, tc.want)
+		if got := w.emitted(tc.r.GetId()); fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: emitted %v, want %v", tc.name, got, tc.want)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestDeliveredTwice(t *testing.T) {
 			}
 			switch aggregate {
 			case "flow", "approval", "task", "comment":
-				continue // said by approval, or the test's marker
+				continue // emitted by approval, or the test's marker
 			}
 			eventID := ev.ID
 			if again {
@@ -149,7 +149,7 @@ func TestDeliveredTwice(t *testing.T) {
 	for _, ev := range w.Events()[len(before):] {
 		switch ev.Message.(type) {
 		case *eventv1.ApprovalRequested, *eventv1.ApprovalCancelled, *eventv1.TaskReassigned, *eventv1.FlowMatched:
-			t.Errorf("said again: %v", ev.Message)
+			t.Errorf("emitted again: %v", ev.Message)
 		}
 	}
 	if n := w.count(t, "task"); n != tasks {
@@ -300,8 +300,8 @@ func TestSubmittedTogether(t *testing.T) {
 		if r == back {
 			want = map[string]int{"ApprovalCancelled": 1}
 		}
-		if got := w.said(r.GetId()); !maps.Equal(got, want) {
-			t.Errorf("request %d: said %v, want %v", n, got, want)
+		if got := w.emitted(r.GetId()); !maps.Equal(got, want) {
+			t.Errorf("request %d: emitted %v, want %v", n, got, want)
 		}
 	}
 }
@@ -496,12 +496,12 @@ func TestStorm(t *testing.T) {
 	w.handled(t)
 	w.drained(t)
 	for _, r := range requests {
-		said := w.said(r.GetId())
-		if said["ApprovalGranted"]+said["ApprovalDenied"]+said["ApprovalCancelled"] != 1 {
-			t.Errorf("request %s: said %v", r.GetId(), said)
+		emitted := w.emitted(r.GetId())
+		if emitted["ApprovalGranted"]+emitted["ApprovalDenied"]+emitted["ApprovalCancelled"] != 1 {
+			t.Errorf("request %s: emitted %v", r.GetId(), emitted)
 		}
-		if said["ApprovalGranted"] == 1 && said["ApprovalDecided"] < 1 {
-			t.Errorf("request %s granted with %v", r.GetId(), said)
+		if emitted["ApprovalGranted"] == 1 && emitted["ApprovalDecided"] < 1 {
+			t.Errorf("request %s granted with %v", r.GetId(), emitted)
 		}
 	}
 	if n := w.count(t, "parked_event"); n != 0 {
@@ -619,8 +619,8 @@ func TestFoundWithoutBeingTold(t *testing.T) {
 	}
 	w.granted(t, r)
 	w.drained(t)
-	if said := w.said(r.GetId()); said["TaskReassigned"] != 1 {
-		t.Fatalf("said %v", said)
+	if emitted := w.emitted(r.GetId()); emitted["TaskReassigned"] != 1 {
+		t.Fatalf("emitted %v", emitted)
 	}
 }
 

@@ -3,6 +3,7 @@ package approval_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
@@ -64,6 +65,16 @@ func reviewedBy(userIDs ...string) *approvalv1.FlowInput {
 		Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{Any: true},
 		Steps: []*approvalv1.FlowStep{{Name: "One", Reviewers: approvalv1.ReviewerKind_REVIEWER_KIND_USERS, UserIds: userIDs, Need: approvalv1.StepNeed_STEP_NEED_ANY}},
 	}
+}
+
+// automatic approves by itself: what is about scope, or with nil anything.
+func automatic(about *approvalv1.FlowScope) *approvalv1.FlowInput {
+	in := reviewedBy()
+	in.Steps, in.AutoApprove = nil, true
+	if about != nil {
+		in.Scope = about
+	}
+	return in
 }
 
 // B-USR-12: every RPC, of admins and members, at what their own environment,
@@ -130,23 +141,26 @@ func TestEnvironmentsSeeTheirOwn(t *testing.T) {
 	if err := update("anna", flowA); err != nil {
 		t.Error(err)
 	}
+	var all sync.WaitGroup
 	for _, tc := range []struct {
 		name, environment, field string
 		in                       *approvalv1.FlowInput
 	}{
 		{"anna", w.b, "environment_id", own},
-		{"zoe", id.New().String(), "environment_id", own},
+		{"zoe", id.New().String(), "environment_id", automatic(nil)},
 		{"anna", "", "flow.steps[0].user_ids[0]", reviewedBy(w.users["bert"].GetId())},
 		{"zoe", w.a, "flow.steps[0].user_ids[0]", reviewedBy(w.users["bert"].GetId())},
-		{"anna", "", "flow.scope.app_ids[0]", &approvalv1.FlowInput{
-			Name: "x", Trigger: own.GetTrigger(), Audience: own.GetAudience(), Scope: &approvalv1.FlowScope{AppIds: []string{w.vault.String()}}, AutoApprove: true,
-		}},
+		{"anna", "", "flow.scope.app_ids[0]", automatic(&approvalv1.FlowScope{AppIds: []string{w.vault.String()}})},
 	} {
-		_, err := w.flowBy(t, tc.name, tc.environment, tc.in)
-		if status.Code(err) != codes.InvalidArgument || !slices.Equal(rpctest.Fields(err), []string{tc.field}) {
-			t.Errorf("%s makes a flow: %v, fields %q, want %q", tc.name, err, rpctest.Fields(err), tc.field)
-		}
+		client := w.flows(t, tc.name)
+		all.Go(func() { // an unknown id is waited for
+			_, err := client.CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{EnvironmentId: tc.environment, Flow: tc.in})
+			if status.Code(err) != codes.InvalidArgument || !slices.Equal(rpctest.Fields(err), []string{tc.field}) {
+				t.Errorf("%s makes a flow: %v, fields %q, want %q", tc.name, err, rpctest.Fields(err), tc.field)
+			}
+		})
 	}
+	all.Wait()
 
 	for _, tc := range []struct {
 		name, key string

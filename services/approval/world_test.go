@@ -135,7 +135,7 @@ func (w *world) person(name string) *identityv1.Person {
 	return &identityv1.Person{UserId: u.GetId(), DisplayName: u.GetDisplayName(), Email: u.GetEmail()}
 }
 
-// request is a request for the crm's account; submit says it.
+// request is a request for the crm's account; submit publishes it.
 func (w *world) request(requester, beneficiary string) *requestv1.Request {
 	return &requestv1.Request{
 		Id: id.New().String(), OrganizationId: w.org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
@@ -265,8 +265,8 @@ func (w *world) handled(t testing.TB) {
 	w.Handled(t, "approval")
 }
 
-// said counts the events of a request that approval has said, by type.
-func (w *world) said(requestID string) map[string]int {
+// emitted counts the events of a request that approval has emitted, by type.
+func (w *world) emitted(requestID string) map[string]int {
 	out := make(map[string]int)
 	for _, ev := range w.Events() {
 		var c *eventv1.Context
@@ -293,7 +293,7 @@ func (w *world) said(requestID string) map[string]int {
 	return out
 }
 
-// drained waits until everything that approval has to say so far is heard.
+// drained waits until everything that approval has emitted so far is received.
 func (w *world) drained(t testing.TB) {
 	t.Helper()
 	servicetest.Eventually(t, "the outbox is empty", func() bool { return w.count(t, "outbox") == 0 })

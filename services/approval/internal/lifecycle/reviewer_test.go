@@ -231,7 +231,7 @@ func TestResolveInEnvironment(t *testing.T) {
 	}
 }
 
-// Whatever the people are, nobody concerned, nobody who cannot decide and
+// Whatever the people are, no requester or beneficiary, nobody who cannot decide and
 // nobody twice is among the reviewers, and there is nobody only if there is
 // nobody.
 func TestResolveNeverTheConcerned(t *testing.T) {
