@@ -1,13 +1,14 @@
 // Package backend puts together what every service with a database stands on:
 // its database with migrations, the bus, the outbox with its relay, the inbox
-// with its consumer, parked events, tokens, telemetry, the runner.
+// with its consumer, parked events, the due-queue, the clock, tokens, telemetry,
+// the runner.
 //
 // A service opens a Backend, builds its own parts on it and runs it:
 //
 //	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log)
 //	defer b.Close(ctx)
 //	…
-//	return b.Run(ctx, lis, backend.Spec{Register: …, Handlers: …, Subjects: …})
+//	return b.Run(ctx, lis, backend.Spec{Register: …, Handlers: …})
 //
 // It knows nothing of what services do. Several may live in one process.
 package backend
@@ -27,6 +28,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -58,6 +61,12 @@ type Config struct {
 	MaxConns int32
 	// ClientTLS is shown to other services; nil calls them in plain text.
 	ClientTLS *tls.Config
+	// Clock tells the time to all of the service's rules. Nil means the
+	// machine's; tests move one by hand.
+	Clock clock.Clock
+	// Network is where other services of the same process are called without a
+	// socket; nil for a service that has the process to itself.
+	Network *rpc.Network
 }
 
 // FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
@@ -84,19 +93,32 @@ type Backend struct {
 	Bus *bus.Bus
 	// Events adds events to a transaction.
 	Events *outbox.Writer
+	// Clock tells the time.
+	Clock clock.Clock
+	// Due runs what is to happen at a time. Register handlers before Run.
+	Due *due.Queue
 	// Telemetry measures.
 	Telemetry *telemetry.Telemetry
 	// Log is the service's log.
 	Log *slog.Logger
 
 	relay    *outbox.Relay
-	identity *grpc.ClientConn
-	tls      *tls.Config
+	identity *rpc.Conn
+	dial     rpc.DialConfig
+}
+
+// Schema is what a service's database is migrated with: the tables of the
+// libraries, then the service's own.
+func Schema(migrations fs.FS) []postgres.Set {
+	return []postgres.Set{outbox.Schema(), due.Schema(), {FS: migrations}}
 }
 
 // Open migrates the database and connects. The error is one line.
 func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger) (_ *Backend, err error) {
-	b := &Backend{Name: name, Log: log, tls: cfg.ClientTLS}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock}
+	if b.Clock == nil {
+		b.Clock = clock.System{}
+	}
 	defer func() {
 		if err != nil {
 			b.Close(ctx)
@@ -105,9 +127,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if b.Telemetry, err = telemetry.New(ctx, name); err != nil {
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
+	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	if err := postgres.Migrate(migrate, cfg.PostgresURL, outbox.Schema(), postgres.Set{FS: migrations}); err != nil {
+	if err := postgres.Migrate(migrate, cfg.PostgresURL, Schema(migrations)...); err != nil {
 		return nil, fmt.Errorf("migrate database: %w", err)
 	}
 	b.DB, err = postgres.Open(ctx, postgres.Config{
@@ -125,6 +148,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, fmt.Errorf("make relay: %w", err)
 	}
 	b.Events = outbox.NewWriter(name, b.relay.Wake)
+	b.Due, err = due.New(due.Config{DB: b.DB, Clock: b.Clock, Log: log, Telemetry: b.Telemetry})
+	if err != nil {
+		return nil, fmt.Errorf("make due-queue: %w", err)
+	}
 	if cfg.IdentityAddr != "" {
 		if b.identity, err = b.Dial(cfg.IdentityAddr); err != nil {
 			return nil, fmt.Errorf("connect to identity-sync: %w", err)
@@ -135,8 +162,8 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 
 // Dial makes a connection to another service, which carries the caller's token
 // on. The caller closes it.
-func (b *Backend) Dial(addr string) (*grpc.ClientConn, error) {
-	return rpc.Dial(addr, rpc.DialConfig{Telemetry: b.Telemetry, TLS: b.tls})
+func (b *Backend) Dial(addr string) (*rpc.Conn, error) {
+	return rpc.Dial(addr, b.dial)
 }
 
 // Close gives back what Open took. A second call does nothing.
@@ -160,11 +187,9 @@ func (b *Backend) Close(ctx context.Context) {
 // Spec is what a service does with its Backend.
 type Spec struct {
 	// Register registers its RPCs.
-	Register func(*grpc.Server)
+	Register func(grpc.ServiceRegistrar)
 	// Handlers handle the events it listens to. Nil listens to nothing.
 	Handlers *inbox.Handlers
-	// Subjects are those it listens to, see bus.Filter. None means all.
-	Subjects []string
 	// Linger gathers events into larger transactions, see inbox.Config.
 	Linger time.Duration
 	// Tasks are what else runs as long as the service does.
@@ -185,17 +210,17 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		}
 		keys = authz.KeysFrom(b.identity)
 	}
-	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}}, spec.Tasks...)
+	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}, {Name: "due-queue", Run: b.Due.Run}}, spec.Tasks...)
 	register := spec.Register
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{
-			Service: b.Name, Filter: spec.Subjects, DB: b.DB, Bus: b.Bus,
+			Service: b.Name, DB: b.DB, Bus: b.Bus,
 			Handlers: spec.Handlers, Linger: spec.Linger, Log: b.Log, Telemetry: b.Telemetry,
 		})
 		if err != nil {
 			return fmt.Errorf("make consumer: %w", err)
 		}
-		register = func(s *grpc.Server) {
+		register = func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, inbox.NewParkedServer(consumer))
 			spec.Register(s)
 		}

@@ -27,8 +27,9 @@ func (f fixed) Now() time.Time { return time.Time(f) }
 // Manual is a clock that moves only when told to. For tests. Make one with
 // NewManual.
 type Manual struct {
-	mu  sync.Mutex
-	now time.Time
+	mu    sync.Mutex
+	now   time.Time
+	moved chan struct{} // closed by the next move; nil while nobody waits
 }
 
 // NewManual returns a clock that stands at t.
@@ -46,7 +47,7 @@ func (m *Manual) Now() time.Time {
 func (m *Manual) Advance(d time.Duration) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = normal(m.now.Add(d))
+	m.move(m.now.Add(d))
 	return m.now
 }
 
@@ -54,7 +55,31 @@ func (m *Manual) Advance(d time.Duration) time.Time {
 func (m *Manual) Set(t time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.move(t)
+}
+
+func (m *Manual) move(t time.Time) {
 	m.now = normal(t)
+	if m.moved != nil {
+		close(m.moved)
+		m.moved = nil
+	}
+}
+
+// Moved returns a channel that is closed when c is moved by hand, for who waits
+// for a time. Of a clock that moves by itself it is nil and never ready: wait for
+// the duration as well. Ask before reading the time.
+func Moved(c Clock) <-chan struct{} {
+	m, ok := c.(*Manual)
+	if !ok {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.moved == nil {
+		m.moved = make(chan struct{})
+	}
+	return m.moved
 }
 
 func normal(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -6,12 +6,7 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
-	"unicode"
-
-	"github.com/go-pdf/fpdf"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/unicode/norm"
+	"strconv"
 )
 
 // Measures of a page (A4, landscape), in millimetres, and of its fonts, in
@@ -25,21 +20,18 @@ const (
 	footer                = 6.0
 	widthSample           = 200 // rows that decide how wide the columns are
 	headerLines           = 12  // a taller header would leave no room for rows
-)
 
-// pageCount stands for the number of pages until it is known. Text that comes
-// from a table has no control characters and so cannot hold it.
-const pageCount = "\x01n\x01"
+	points = 72 / 25.4                  // in a millimetre
+	em     = cellSize / points / 1000.0 // a cell's unit of width, in millimetres
+)
 
 func writePDF(w io.Writer, t Table) error {
 	next, stop := iter.Pull2(t.rows())
 	defer stop()
 
-	d := newPDF()
-	d.title = d.latin(t.Title)
-	for _, c := range t.Columns {
-		d.header = append(d.header, d.latin(c))
-	}
+	d := &pdfTable{document: newDocument(w), typesetter: newTypesetter()}
+	d.title = d.clean(t.Title)
+	d.header = d.cleanRow(t.Columns)
 	sample := [][]string{}
 	for len(sample) < widthSample {
 		row, err, ok := next()
@@ -49,12 +41,14 @@ func writePDF(w io.Writer, t Table) error {
 		if !ok {
 			break
 		}
-		sample = append(sample, d.latinRow(row))
+		sample = append(sample, d.cleanRow(row))
 	}
 	d.setWidths(sample)
-	d.pdf.AddPage()
+	d.startPage()
 	for _, row := range sample {
-		d.row(row)
+		if err := d.row(row); err != nil {
+			return err
+		}
 	}
 	for {
 		row, err, ok := next()
@@ -64,82 +58,98 @@ func writePDF(w io.Writer, t Table) error {
 		if !ok {
 			break
 		}
-		d.row(d.latinRow(row))
-	}
-	d.note()
-	return d.pdf.Output(w)
-}
-
-// pdfTable draws a table. All its text is cp1252, one byte per character.
-type pdfTable struct {
-	pdf           *fpdf.Fpdf
-	regular, bold [256]float64 // width of each character
-	title         string
-	header        []string
-	widths        []float64
-	y             float64 // where the next line goes
-	altered       int     // characters that could not be shown as written
-}
-
-func newPDF() *pdfTable {
-	d := &pdfTable{pdf: fpdf.New("L", "mm", "A4", "")}
-	d.pdf.SetMargins(margin, margin, margin)
-	d.pdf.SetAutoPageBreak(false, 0)
-	d.pdf.AliasNbPages(pageCount)
-	d.pdf.SetLineWidth(0.1)
-	d.pdf.SetDrawColor(160, 160, 160)
-	d.pdf.SetFillColor(232, 232, 232)
-	measure := func(style string) (widths [256]float64) {
-		d.pdf.SetFont("Helvetica", style, cellSize)
-		for c := range widths {
-			widths[c] = d.pdf.GetStringWidth(string([]byte{byte(c)}))
+		if err := d.row(d.cleanRow(row)); err != nil {
+			return err
 		}
-		return widths
 	}
-	d.bold, d.regular = measure("B"), measure("")
-	d.pdf.SetHeaderFunc(d.pageHeader)
-	d.pdf.SetFooterFunc(d.pageFooter)
-	return d
+	if err := d.note(); err != nil {
+		return err
+	}
+	if err := d.endPage(); err != nil {
+		return err
+	}
+	count := appendText(nil, d.layout(line{text: strconv.Itoa(len(d.pages))}), cellSize, 0, 0)
+	return d.close(t.Title, pageWidth*points, pageHeight*points, d.fonts, count)
 }
 
-func (d *pdfTable) pageHeader() {
+// pdfTable draws a table.
+type pdfTable struct {
+	*document
+	*typesetter
+	title   string
+	header  []string
+	widths  []float64
+	y       float64 // where the next line goes
+	content []byte  // of the page
+}
+
+// startPage starts a page with its title and header.
+func (d *pdfTable) startPage() {
+	d.content = append(d.content[:0], "0.3 w 0.63 G\n"...)
 	d.y = margin
 	if d.title != "" {
-		d.pdf.SetFont("Helvetica", "B", titleSize)
-		d.pdf.Text(margin, d.y+titleLine-3.5, clip(d.title, d.bold, (pageWidth-2*margin)*cellSize/titleSize))
+		d.bold(func() {
+			d.text(margin, d.y+titleLine-3.5, titleSize, d.clip(d.title, (pageWidth-2*margin)/em*cellSize/titleSize))
+		})
 		d.y += titleLine
 	}
-	d.pdf.SetFont("Helvetica", "B", cellSize)
-	lines := d.wrapRow(d.header, d.bold)
+	lines := d.wrapRow(d.header)
 	for i := range lines {
 		lines[i] = lines[i][:min(len(lines[i]), headerLines)]
 	}
 	d.lines(lines, true)
-	d.pdf.SetFont("Helvetica", "", cellSize)
 }
 
-func (d *pdfTable) pageFooter() {
-	s := fmt.Sprintf("Page %d of ", d.pdf.PageNo())
-	d.pdf.SetFont("Helvetica", "", cellSize)
-	// Room for the count, whose width is not known yet.
-	x := pageWidth - margin - width(s+"000000", d.regular)
-	d.pdf.Text(x, pageHeight-margin, s+pageCount)
+func (d *pdfTable) endPage() error {
+	s := fmt.Sprintf("Page %d of ", len(d.pages)+1)
+	// Room for the count, which is not known yet.
+	x := pageWidth - margin - d.width(s+"000000")*em
+	d.text(x, pageHeight-margin, cellSize, line{text: s})
+	d.content = append(d.content, "q 1 0 0 1 "...)
+	d.content = appendNumbers(d.content, (x+d.width(s)*em)*points, margin*points)
+	d.content = append(d.content, "cm /N Do Q\n"...)
+	return d.page(d.content)
+}
+
+func (d *pdfTable) newPage() error {
+	if err := d.endPage(); err != nil {
+		return err
+	}
+	d.startPage()
+	return nil
+}
+
+// bold makes what draw draws bold: its outlines are drawn too. That is the
+// same in every script.
+func (d *pdfTable) bold(draw func()) {
+	d.content = append(d.content, "q 2 Tr 0.3 w 0 G\n"...)
+	draw()
+	d.content = append(d.content, "Q\n"...)
+}
+
+// text draws a line of text with the start of its baseline at a point.
+func (d *pdfTable) text(x, y, size float64, l line) {
+	d.content = appendText(d.content, d.layout(l), size, x*points, (pageHeight-y)*points)
 }
 
 // row draws a row, on a new page if it does not fit on this one. A row taller
 // than a page goes on over as many as it needs.
-func (d *pdfTable) row(cells []string) {
-	lines := d.wrapRow(cells, d.regular)
+func (d *pdfTable) row(cells []string) error {
+	lines := d.wrapRow(cells)
 	if height(lines) > d.room() && height(lines) <= d.fullRoom() {
-		d.pdf.AddPage()
+		if err := d.newPage(); err != nil {
+			return err
+		}
 	}
 	for {
 		fit := d.room()
 		if fit < 1 {
-			d.pdf.AddPage()
+			if err := d.newPage(); err != nil {
+				return err
+			}
 			fit = d.room()
 		}
-		part := make([][]string, len(lines))
+		part := make([][]line, len(lines))
 		rest := 0
 		for i, l := range lines {
 			n := min(len(l), fit)
@@ -148,7 +158,7 @@ func (d *pdfTable) row(cells []string) {
 		}
 		d.lines(part, false)
 		if rest == 0 {
-			return
+			return nil
 		}
 	}
 }
@@ -161,43 +171,54 @@ func (d *pdfTable) room() int {
 // fullRoom is the number of lines that fit on a page with nothing but the
 // header, which is drawn with its padding.
 func (d *pdfTable) fullRoom() int {
-	y := margin + float64(min(height(d.wrapRow(d.header, d.bold)), headerLines))*cellLine + 2*cellPad
+	y := margin + float64(min(height(d.wrapRow(d.header)), headerLines))*cellLine + 2*cellPad
 	if d.title != "" {
 		y += titleLine
 	}
 	return int((pageHeight - margin - footer - 2*cellPad - y) / cellLine)
 }
 
-func (d *pdfTable) lines(cells [][]string, filled bool) {
+func (d *pdfTable) lines(cells [][]line, header bool) {
 	h := float64(height(cells))*cellLine + 2*cellPad
-	style := "D"
-	if filled {
-		style = "FD"
+	paint, style := "re S\n", func(draw func()) { draw() }
+	if header {
+		paint, style = "re B\n", d.bold
 	}
+	d.content = append(d.content, "0.91 g\n"...)
 	x := margin
-	for i, lines := range cells {
-		d.pdf.Rect(x, d.y, d.widths[i], h, style)
-		for n, line := range lines {
-			if line != "" {
-				d.pdf.Text(x+cellPad, d.y+cellPad+float64(n)*cellLine+cellLine*0.72, line)
-			}
-		}
-		x += d.widths[i]
+	for _, w := range d.widths {
+		d.content = appendNumbers(d.content, x*points, (pageHeight-d.y)*points, w*points, -h*points)
+		d.content = append(d.content, paint...)
+		x += w
 	}
+	d.content = append(d.content, "0 g\n"...)
+	x = margin
+	style(func() {
+		for i, lines := range cells {
+			for n, l := range lines {
+				if l.text != "" {
+					d.text(x+cellPad, d.y+cellPad+float64(n)*cellLine+cellLine*0.72, cellSize, l)
+				}
+			}
+			x += d.widths[i]
+		}
+	})
 	d.y += h
 }
 
 // note says, below the table, what the document does not show as written.
-func (d *pdfTable) note() {
-	if d.altered == 0 {
-		return
+func (d *pdfTable) note() error {
+	if d.missing == 0 {
+		return nil
 	}
-	text := fmt.Sprintf("%d characters are not in this document's fonts and are shown without accents or as \"?\". The other formats hold them all.", d.altered)
 	if d.room() < 1 {
-		d.pdf.AddPage()
+		if err := d.newPage(); err != nil {
+			return err
+		}
 	}
-	d.pdf.SetFont("Helvetica", "", cellSize)
-	d.pdf.Text(margin, d.y+cellPad+cellLine*0.72, text)
+	s := fmt.Sprintf("%d characters are not in this document's fonts and are shown as code points, as in [U+0001]. The other formats hold them all.", d.missing)
+	d.text(margin, d.y+cellPad+cellLine*0.72, cellSize, line{text: s})
+	return nil
 }
 
 // setWidths shares the page's width among the columns: each gets what its
@@ -207,13 +228,11 @@ func (d *pdfTable) setWidths(sample [][]string) {
 	total := pageWidth - 2*margin
 	wants := make([]float64, len(d.header))
 	for i, h := range d.header {
-		wants[i] = width(h, d.bold)
+		wants[i] = d.width(h)
 		for _, row := range sample {
-			for line := range strings.SplitSeq(row[i], "\n") {
-				wants[i] = max(wants[i], width(line, d.regular))
-			}
+			wants[i] = max(wants[i], d.width(row[i]))
 		}
-		wants[i] += 2*cellPad + 0.5
+		wants[i] = wants[i]*em + 2*cellPad + 0.5
 	}
 	d.widths = make([]float64, len(wants))
 	order := make([]int, len(wants))
@@ -233,133 +252,23 @@ func (d *pdfTable) setWidths(sample [][]string) {
 	}
 }
 
-func (d *pdfTable) wrapRow(cells []string, widths [256]float64) [][]string {
-	lines := make([][]string, len(cells))
+func (d *pdfTable) wrapRow(cells []string) [][]line {
+	lines := make([][]line, len(cells))
 	for i, c := range cells {
-		lines[i] = wrap(c, widths, d.widths[i]-2*cellPad)
+		lines[i] = d.wrap(c, (d.widths[i]-2*cellPad)/em)
 	}
 	return lines
 }
 
-func (d *pdfTable) latinRow(row []string) []string {
+func (d *pdfTable) cleanRow(row []string) []string {
 	out := make([]string, len(row))
 	for i, c := range row {
-		out[i] = d.latin(c)
+		out[i] = d.clean(c)
 	}
 	return out
 }
 
-// latin turns UTF-8 into cp1252, which is what the built-in fonts have glyphs
-// for.
-func (d *pdfTable) latin(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	for _, r := range norm.NFC.String(text(s)) {
-		switch {
-		case r == '\n', r >= ' ' && r < 0x7f:
-			b.WriteByte(byte(r))
-			continue
-		case r == '\r', r == '\u2028', r == '\u2029':
-			b.WriteByte('\n')
-			continue
-		case r == '\t':
-			b.WriteString("    ")
-			continue
-		}
-		if c, ok := charmap.Windows1252.EncodeRune(r); ok && !unicode.IsControl(r) {
-			b.WriteByte(c)
-			continue
-		}
-		d.altered++
-		b.WriteString(plain(r))
-	}
-	return b.String()
-}
-
-// plain is a character that the fonts do not have, without its accents, or "?".
-func plain(r rune) string {
-	var out []byte
-	for _, p := range norm.NFKD.String(string(r)) {
-		if unicode.Is(unicode.Mn, p) {
-			continue
-		}
-		c, ok := charmap.Windows1252.EncodeRune(p)
-		if !ok || unicode.IsControl(p) {
-			return "?"
-		}
-		out = append(out, c)
-	}
-	if len(out) == 0 {
-		return "?"
-	}
-	return string(out)
-}
-
-func width(s string, widths [256]float64) (w float64) {
-	for i := range len(s) {
-		w += widths[s[i]]
-	}
-	return w
-}
-
-// clip cuts s to one line of at most the given width.
-func clip(s string, widths [256]float64, most float64) string {
-	s = strings.ReplaceAll(s, "\n", " ")
-	if width(s, widths) <= most {
-		return s
-	}
-	const ellipsis = "\x85" // cp1252
-	for s != "" && width(s+ellipsis, widths) > most {
-		s = s[:len(s)-1]
-	}
-	return s + ellipsis
-}
-
-// wrap breaks s into lines of at most the given width: at line ends, at
-// spaces, and inside a word that is wider than a line. No character is lost
-// but the spaces at which a line is broken.
-func wrap(s string, widths [256]float64, most float64) []string {
-	var lines []string
-	for para := range strings.SplitSeq(s, "\n") {
-		for {
-			var (
-				w     float64
-				space = -1 // last space on this line
-				end   = len(para)
-			)
-			for i := range len(para) {
-				if w += widths[para[i]]; w > most && i > 0 {
-					end = i
-					break
-				}
-				if para[i] == ' ' {
-					space = i
-				}
-			}
-			if end == len(para) {
-				lines = append(lines, para)
-				break
-			}
-			if para[end] == ' ' {
-				space = end
-			}
-			if space > 0 {
-				lines = append(lines, para[:space])
-				para = strings.TrimLeft(para[space:], " ")
-			} else {
-				lines = append(lines, para[:end])
-				para = para[end:]
-			}
-			if para == "" {
-				break
-			}
-		}
-	}
-	return lines
-}
-
-func height(lines [][]string) (h int) {
+func height(lines [][]line) (h int) {
 	for _, l := range lines {
 		h = max(h, len(l))
 	}

@@ -16,10 +16,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
-	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 
 	"gatehouse.dev/libs/sheet"
+	"gatehouse.dev/libs/sheet/sheettest"
 )
 
 var (
@@ -216,58 +217,106 @@ func TestFormulasAreInert(t *testing.T) {
 	}
 }
 
-// pdfPages reads the text of each page, as far as this package writes it.
-func pdfPages(t testing.TB, b []byte) (pages [][]string) {
-	t.Helper()
-	if !bytes.HasPrefix(b, []byte("%PDF-")) || !bytes.Contains(b, []byte("%%EOF")) {
-		t.Fatal("not a PDF")
-	}
-	unescape := strings.NewReplacer(`\\`, `\`, `\(`, `(`, `\)`, `)`, `\r`, "\r")
-	for _, m := range regexp.MustCompile(`(?s)stream\n(.*?)\nendstream`).FindAllSubmatch(b, -1) {
-		z, err := zlib.NewReader(bytes.NewReader(m[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var page []string
-		for _, m := range regexp.MustCompile(`(?s)\(((?:\\.|[^\\)])*)\) Tj`).FindAllSubmatch(content, -1) {
-			s, err := charmap.Windows1252.NewDecoder().String(unescape.Replace(string(m[1])))
-			if err != nil {
-				t.Fatal(err)
-			}
-			page = append(page, s)
-		}
-		pages = append(pages, page)
-	}
-	if n := len(regexp.MustCompile(`/Type /Page\b[^s]`).FindAll(b, -1)); n != len(pages) {
-		t.Fatalf("%d page objects, %d contents", n, len(pages))
-	}
-	return pages
-}
-
 func TestPDF(t *testing.T) {
 	t.Parallel()
 	out := write(t, sheet.PDF, sheet.Table{Title: "Audit trail – Zoë", Columns: columns, Rows: sheet.Rows(
 		[]string{"Zoë Müller", "Billing (old) \\ €", "x\x01n\x01y"},
 		[]string{"Łukasz Čapek", "李雷", "e\u0301te\u0301"},
+		[]string{"😀", "a\u202eb", "\xff"},
 	)})
-	pages := pdfPages(t, out)
+	pages := sheettest.PDFPages(t, out)
 	if len(pages) != 1 {
 		t.Fatalf("%d pages, want 1", len(pages))
 	}
 	for _, want := range []string{
 		"Audit trail – Zoë", "person", "app", "note", "Zoë Müller", `Billing (old) \ €`,
-		"x?n?y", "?ukasz Capek", "??", "été", "Page 1 of 1",
+		"x[U+0001]n[U+0001]y", "Łukasz Čapek", "李雷", "été", "[U+1F600]", "a[U+202E]b", "\uFFFD", "Page 1 of 1",
 	} {
 		if !slices.Contains(pages[0], want) {
 			t.Errorf("no text %q in %q", want, pages[0])
 		}
 	}
-	if last := strings.Join(pages[0], "\n"); !strings.Contains(last, "6 characters are not in this document's fonts") {
+	if last := strings.Join(pages[0], "\n"); !strings.Contains(last, "4 characters are not in this document's fonts") {
 		t.Errorf("the characters that changed are not counted: %s", last)
+	}
+}
+
+// A name in any of these scripts is in the PDF, as title, header and cell, and
+// can be found there.
+func TestPDFScripts(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{
+		"Polish": "Łukasz Żółć", "Vietnamese": "Nguyễn Thị Ánh", "Greek": "Ελένη", "Cyrillic": "Дмитрий Шостакович",
+		"Chinese": "王小明", "Japanese": "山田太郎 たろう タロウ", "Korean": "김민수",
+		"Devanagari": "प्रिया", "Bengali": "বাংলা কো", "Gurmukhi": "ਗੁਰਪ੍ਰੀਤ", "Gujarati": "ગુજરાતી", "Oriya": "ଓଡ଼ିଆ", "Tamil": "கொடி",
+		"Telugu": "తెలుగు", "Kannada": "ಕನ್ನಡ", "Malayalam": "മലയാളം", "Sinhala": "ශ්\u200dරී", "Thai": "สมชาย น้ำผึ้ง", "Lao": "ລາວ",
+		"Myanmar": "မြန်မာ", "Khmer": "ភាសាខ្មែរ", "Ethiopic": "አበበ", "Armenian": "Հայկ", "Georgian": "გიორგი", "symbols": "→ ★ ①",
+		"Arabic": "محمد", "Arabic ligature": "الإسلام", "Hebrew": "שרה", "Thaana": "ދިވެހި",
+	}
+	for script, name := range names {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			pages := sheettest.PDFPages(t, write(t, sheet.PDF, sheet.Table{Title: name, Columns: []string{name}, Rows: sheet.Rows([]string{name})}))
+			want := norm.NFC.String(name)
+			if slices.Contains([]string{"Arabic", "Arabic ligature", "Hebrew", "Thaana"}, script) {
+				runes := []rune(want)
+				slices.Reverse(runes)
+				want = string(runes)
+			}
+			if d := cmp.Diff([]string{want, want, want, "Page 1 of 1"}, pages[0]); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// Right-to-left text is ordered as Unicode says, in the paragraph's direction.
+func TestPDFDirections(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, text, want string }{
+		{"name in a sentence", "by שרה for 12", "by הרש for 12"},
+		{"number after a name", "abc שרה 12 def", "abc 12 הרש def"},
+		{"list of numbers", "a שרה 1,2 - 3% b", "a 3% - 1,2 הרש b"},
+		{"Arabic digits before a name", "abc ١٢ عمر", "abc رمع ١٢"},
+		{"brackets", "Bob (שרה) x", "Bob (הרש) x"},
+		{"sentence in Hebrew", "שרה and 34, שרה 5", "5 הרש ,and 34 הרש"},
+		{"brackets in Arabic", "عمر (IT) abc", "abc (IT) رمع"},
+	}
+	for _, tt := range tests {
+		pages := sheettest.PDFPages(t, write(t, sheet.PDF, sheet.Table{Columns: []string{"a"}, Rows: sheet.Rows([]string{tt.text})}))
+		// A bracket in right-to-left text is mirrored where it is drawn and
+		// stands for the character as written.
+		got := strings.NewReplacer(")IT(", "(IT)").Replace(pages[0][1])
+		if got != tt.want {
+			t.Errorf("%s: %q is drawn as %q, want %q", tt.name, tt.text, got, tt.want)
+		}
+	}
+}
+
+// Arabic letters join: the same letter has another glyph at the start of a
+// word than inside it.
+func TestPDFJoinsLetters(t *testing.T) {
+	t.Parallel()
+	out := write(t, sheet.PDF, sheet.Table{Columns: []string{"a"}, Rows: sheet.Rows([]string{"ببب"})})
+	forms := 0
+	for _, m := range regexp.MustCompile(`(?s)stream\n(.*?)\nendstream`).FindAllSubmatch(out, -1) {
+		if z, err := zlib.NewReader(bytes.NewReader(m[1])); err == nil {
+			content, _ := io.ReadAll(z)
+			forms += bytes.Count(content, []byte("> <0628>")) // U+0628, ب
+		}
+	}
+	if forms != 3 {
+		t.Errorf("three joined letters have %d forms, want first, middle and last", forms)
+	}
+}
+
+// A PDF has the glyphs it shows, not whole fonts.
+func TestPDFIsSmall(t *testing.T) {
+	t.Parallel()
+	for text, most := range map[string]int{"Alice": 12 << 10, "山田太郎 김민수": 20 << 10} {
+		if n := len(write(t, sheet.PDF, sheet.Table{Title: "Trail", Columns: columns, Rows: sheet.Rows([]string{text, "Jira", ""})})); n > most {
+			t.Errorf("a PDF of %q has %d bytes, want at most %d", text, n, most)
+		}
 	}
 }
 
@@ -277,7 +326,7 @@ func TestPDFPages(t *testing.T) {
 	for i := range 300 {
 		rows = append(rows, []string{fmt.Sprintf("row-%d", i), "app", "note"})
 	}
-	pages := pdfPages(t, write(t, sheet.PDF, sheet.Table{Title: "Many", Columns: columns, Rows: sheet.Rows(rows...)}))
+	pages := sheettest.PDFPages(t, write(t, sheet.PDF, sheet.Table{Title: "Many", Columns: columns, Rows: sheet.Rows(rows...)}))
 	if len(pages) < 5 {
 		t.Fatalf("%d pages for 300 rows", len(pages))
 	}
@@ -304,7 +353,7 @@ func TestPDFPages(t *testing.T) {
 		t.Errorf("%d rows, want %d", len(got), len(rows))
 	}
 
-	empty := pdfPages(t, write(t, sheet.PDF, sheet.Table{Columns: columns, Rows: sheet.Rows()}))
+	empty := sheettest.PDFPages(t, write(t, sheet.PDF, sheet.Table{Columns: columns, Rows: sheet.Rows()}))
 	if len(empty) != 1 || !slices.Contains(empty[0], "person") {
 		t.Errorf("an empty table became %q", empty)
 	}
@@ -315,7 +364,7 @@ func TestPDFWraps(t *testing.T) {
 	t.Parallel()
 	words := strings.TrimSpace(strings.Repeat("lorem ipsum dolor ", 2_000))
 	solid := strings.Repeat("0123456789", 500)
-	pages := pdfPages(t, write(t, sheet.PDF, sheet.Table{
+	pages := sheettest.PDFPages(t, write(t, sheet.PDF, sheet.Table{
 		Columns: []string{"a", "b"},
 		Rows:    sheet.Rows([]string{words, solid}, []string{"after", "after"}),
 	}))

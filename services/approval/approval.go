@@ -50,9 +50,8 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	commands := &command.Commands{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Maintenance: maintenance}
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s *grpc.Server) { grpcapi.Register(s, commands) },
+		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, commands) },
 		Handlers: consume.Handlers(commands),
-		Subjects: consume.Subjects(),
 		Tasks: []service.Task{{
 			Name: "maintenance", Run: func(ctx context.Context) error { return commands.Maintain(ctx, cfg.MaintenanceEvery) },
 		}},

@@ -34,7 +34,7 @@ func startEnvironments(t *testing.T) *environments {
 	t.Helper()
 	w := &environments{world: start(t), a: id.New().String(), b: id.New().String(), vault: id.New()}
 	for _, environment := range []string{w.a, w.b} {
-		w.Publish(t, w.org, "environment", "created", uuid.MustParse(environment), &eventv1.EnvironmentCreated{
+		w.Publish(t, w.org, uuid.MustParse(environment), &eventv1.EnvironmentCreated{
 			Environment: &identityv1.Environment{Id: environment, OrganizationId: w.org.String(), Name: environment, Version: 1},
 		})
 	}
@@ -43,7 +43,7 @@ func startEnvironments(t *testing.T) *environments {
 	w.joinIn(t, w.a, "alice", "max", identityv1.Role_ROLE_MEMBER)
 	w.joinIn(t, w.b, "bea", "", identityv1.Role_ROLE_ADMIN)
 	w.joinIn(t, w.b, "bert", "max", identityv1.Role_ROLE_MEMBER)
-	w.Publish(t, w.org, "app", "updated", w.crm, &eventv1.AppUpdated{App: &requestv1.App{
+	w.Publish(t, w.org, w.crm, &eventv1.AppUpdated{App: &requestv1.App{
 		Id: w.crm.String(), OrganizationId: w.org.String(), Name: "CRM", Version: 9, OfferedToAllEnvironments: true,
 		AdminIds: []string{w.users["ada"].GetId()}, ApproverIds: []string{w.users["pia"].GetId(), w.users["per"].GetId()},
 	}})
@@ -245,7 +245,7 @@ func TestReviewerMovesToAnEnvironment(t *testing.T) {
 	task := of(t, w.asked(t, inside, 1).GetTasks(), "pia")
 	pia := w.users["pia"]
 	pia.Version, pia.RoleEnvironmentId = 2, w.b
-	w.Publish(t, w.org, "user", "updated", w.id("pia"), &eventv1.UserUpdated{User: pia})
+	w.Publish(t, w.org, w.id("pia"), &eventv1.UserUpdated{User: pia})
 	e := servicetest.Wait(t, w.Harness, func(e *eventv1.TaskReassigned) bool { return e.GetFrom().GetReviewer().GetDisplayName() == "pia" })
 	if e.GetFrom().GetRequestId() != outside.GetId() || !strings.Contains(e.GetReason(), "cannot decide any more") {
 		t.Fatalf("reassigned %v", e)

@@ -69,9 +69,8 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	api := grpcapi.New(b.DB, engine, integrations)
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s *grpc.Server) { api.Register(s) },
+		Register: func(s grpc.ServiceRegistrar) { api.Register(s) },
 		Handlers: consume.Handlers(engine),
-		Subjects: consume.Subjects(),
 		Tasks: []service.Task{
 			{Name: "operations", Run: engine.RunOperations},
 			{Name: "end times", Run: engine.RunEnds},

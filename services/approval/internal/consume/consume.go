@@ -6,7 +6,6 @@ package consume
 import (
 	"context"
 
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/command"
@@ -16,14 +15,6 @@ import (
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
-
-// Subjects are those that approval listens to.
-func Subjects() []string {
-	return []string{
-		bus.Filter("request", "submitted"), bus.Filter("request", "cancel_requested"), bus.Filter("environment", ""),
-		bus.Filter("user", ""), bus.Filter("group", ""), bus.Filter("app", ""), bus.Filter("entitlement", ""),
-	}
-}
 
 // Handlers are what is done with the events.
 func Handlers(c *command.Commands) *inbox.Handlers {

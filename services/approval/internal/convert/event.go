@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 
@@ -17,12 +18,12 @@ import (
 
 // SystemActor is Gatehouse itself as an actor.
 func SystemActor() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "approval", DisplayName: "Gatehouse"}
+	return event.SystemActor("approval")
 }
 
 // UserActor is a user as an actor.
 func UserActor(p lifecycle.Person) *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: p.ID, DisplayName: p.Name}
+	return event.UserActor(p.ID, p.Name)
 }
 
 // Events collects the events of one approval in one transaction, in order. Each
@@ -61,9 +62,9 @@ func (e *Events) context(actor *eventv1.Actor, itemID string) *eventv1.Context {
 	return c
 }
 
-func (e *Events) add(aggregate, name, id string, m proto.Message) {
+func (e *Events) add(id string, m proto.Message) {
 	e.List = append(e.List, outbox.Event{
-		OrganizationID: e.OrganizationID, Aggregate: aggregate, Name: name, AggregateID: parse(id), Time: e.Time, Message: m,
+		OrganizationID: e.OrganizationID, AggregateID: parse(id), Time: e.Time, Message: m,
 	})
 }
 
@@ -92,7 +93,7 @@ func (e *Events) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
 			Step: position(step.Position), StepName: step.Spec.Name, FlowId: step.FlowID, FlowVersion: step.FlowVersion,
 		}
 		m.Tasks, tasks = e.tasks(tasks, e.Request)
-		e.add("approval", "requested", e.Approval.RequestID, m)
+		e.add(e.Approval.RequestID, m)
 		if len(tasks) == 0 {
 			return
 		}
@@ -105,7 +106,7 @@ func (e *Events) Decided(o lifecycle.Outcome, next *lifecycle.Step, tasks []*lif
 	m := &eventv1.ApprovalDecided{
 		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), Task: Task(e.Approval, o.Task, e.Request), StepApproved: o.StepApproved,
 	}
-	e.add("approval", "decided", e.Approval.RequestID, m)
+	e.add(e.Approval.RequestID, m)
 	if next == nil {
 		return
 	}
@@ -126,12 +127,12 @@ func (e *Events) Granted(last *lifecycle.Task) {
 		actor, m.Task = UserActor(last.Reviewer), Task(a, last, nil) // the request is in request
 	}
 	m.Context = e.context(actor, "")
-	e.add("approval", "granted", a.RequestID, m)
+	e.add(a.RequestID, m)
 }
 
 // Denied says that a request is denied.
 func (e *Events) Denied(o lifecycle.Outcome) {
-	e.add("approval", "denied", e.Approval.RequestID, &eventv1.ApprovalDenied{
+	e.add(e.Approval.RequestID, &eventv1.ApprovalDenied{
 		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), RequestId: e.Approval.RequestID,
 		Reviewer: Person(o.Task.Reviewer), Reason: o.Task.Comment, StepName: o.Step.Spec.Name, Task: Task(e.Approval, o.Task, e.Request),
 	})
@@ -139,7 +140,7 @@ func (e *Events) Denied(o lifecycle.Outcome) {
 
 // Cancelled says that the approval ended because its request was cancelled.
 func (e *Events) Cancelled(actor *eventv1.Actor, reason string) {
-	e.add("approval", "cancelled", e.Approval.RequestID, &eventv1.ApprovalCancelled{
+	e.add(e.Approval.RequestID, &eventv1.ApprovalCancelled{
 		Context: e.context(actor, ""), RequestId: e.Approval.RequestID, Reason: reason,
 	})
 }
@@ -153,17 +154,17 @@ func (e *Events) Reassigned(actor *eventv1.Actor, from, to *lifecycle.Task, reas
 	if to != nil {
 		m.To = Task(e.Approval, to, nil) // the request is in from
 	}
-	e.add("task", "reassigned", from.ID, m)
+	e.add(from.ID, m)
 }
 
 // FlowChanged is the event of a flow that is new or has a new version.
 func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flow) outbox.Event {
 	c := &eventv1.Context{Actor: actor, Version: int64(f.Version), EnvironmentId: f.EnvironmentID}
-	e := outbox.Event{OrganizationID: organizationID, Aggregate: "flow", AggregateID: parse(f.ID), Time: f.UpdateTime}
+	e := outbox.Event{OrganizationID: organizationID, AggregateID: parse(f.ID), Time: f.UpdateTime}
 	if f.Version == 1 {
-		e.Name, e.Message = "created", &eventv1.FlowCreated{Context: c, Flow: Flow(organizationID, f)}
+		e.Message = &eventv1.FlowCreated{Context: c, Flow: Flow(organizationID, f)}
 	} else {
-		e.Name, e.Message = "updated", &eventv1.FlowUpdated{Context: c, Flow: Flow(organizationID, f)}
+		e.Message = &eventv1.FlowUpdated{Context: c, Flow: Flow(organizationID, f)}
 	}
 	return e
 }
@@ -178,7 +179,7 @@ func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member,
 		e.Duration = durationpb.New(f.MaxDuration)
 	}
 	return outbox.Event{
-		OrganizationID: organizationID, Aggregate: "flow", Name: "matched", AggregateID: parse(f.ID), Time: now, Message: e,
+		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: now, Message: e,
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // Register registers the API.
-func Register(s *grpc.Server, c *command.Commands) {
+func Register(s grpc.ServiceRegistrar, c *command.Commands) {
 	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c})
 	approvalv1.RegisterTaskServiceServer(s, taskService{commands: c})
 }

@@ -9,8 +9,8 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
-	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -20,10 +20,6 @@ type Person struct {
 	authz.Caller
 	// Admin is the user whose apps they may act on, nil for all apps.
 	Admin uuid.UUID
-}
-
-func (p Person) actor() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: p.UserID.String(), DisplayName: p.Name}
 }
 
 // Resolve resolves work items, all or none: what they ask for counts as done.
@@ -48,7 +44,7 @@ func (e *Engine) Resolve(ctx context.Context, by Person, ids []uuid.UUID, note s
 				return apierr.InvalidField(fmt.Sprintf("work_item_ids[%d]", n), "WORK_ITEM_NOT_FOUND", "there is no work item %s", id).With("work_item", id.String())
 			}
 		}
-		u := e.begin(tx, by.OrganizationID, by.actor())
+		u := e.begin(tx, by.OrganizationID, event.CallerActor(by.Caller))
 		found, err := u.lock(ctx, want)
 		if err != nil {
 			return err
@@ -88,7 +84,7 @@ func (e *Engine) Retry(ctx context.Context, by Person, id uuid.UUID) (store.Name
 		if item, err = store.GetItem(ctx, tx, by.OrganizationID, id, by.Admin); err != nil {
 			return err
 		}
-		u := e.begin(tx, by.OrganizationID, by.actor())
+		u := e.begin(tx, by.OrganizationID, event.CallerActor(by.Caller))
 		found, err := u.lock(ctx, store.Want{Keys: []store.Key{{User: item.UserID, App: item.AppID}}})
 		if err != nil {
 			return err

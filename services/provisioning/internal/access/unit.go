@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -51,7 +52,7 @@ type stepCount struct {
 
 // system is Gatehouse itself.
 func system() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "provisioning", DisplayName: "Gatehouse"}
+	return event.SystemActor("provisioning")
 }
 
 func (e *Engine) begin(tx *postgres.Tx, org uuid.UUID, actor *eventv1.Actor) *unit {
@@ -77,9 +78,9 @@ func (u *unit) lock(ctx context.Context, w store.Want) (*store.Found, error) {
 }
 
 // say adds an event.
-func (u *unit) say(aggregate, name string, about uuid.UUID, m proto.Message) {
+func (u *unit) say(about uuid.UUID, m proto.Message) {
 	u.events = append(u.events, outbox.Event{
-		OrganizationID: u.org, Aggregate: aggregate, Name: name, AggregateID: about, Time: u.now, Message: m,
+		OrganizationID: u.org, AggregateID: about, Time: u.now, Message: m,
 	})
 }
 
@@ -122,7 +123,7 @@ func (u *unit) sayGrant(s *store.Seat, g *store.Grant, name string) {
 	case "failed":
 		ev = &eventv1.GrantFailed{Context: c, Grant: m}
 	}
-	u.say("grant", name, g.ID, ev)
+	u.say(g.ID, ev)
 }
 
 // sayItem tells what has become of a work item, to the requests given.
@@ -138,7 +139,7 @@ func (u *unit) sayItem(s *store.Seat, i *store.WorkItem, name string, requests [
 	case "cancelled":
 		ev = &eventv1.WorkItemCancelled{Context: c, WorkItem: m}
 	}
-	u.say("work_item", name, i.ID, ev)
+	u.say(i.ID, ev)
 }
 
 func (u *unit) named(s *store.Seat, i *store.WorkItem) *store.NamedItem {
@@ -193,9 +194,9 @@ func (u *unit) learn(s *store.Seat, know lifecycle.Knowledge, externalID, userNa
 	c := u.context(s, a.Version+1, about...)
 	m := wire.Account(&store.NamedAccount{Account: *a, OrganizationID: u.org, User: who(s), AppID: s.Key.App, AppName: s.App.Name})
 	if there {
-		u.say("account", "created", a.ID, &eventv1.AccountCreated{Context: c, Account: m})
+		u.say(a.ID, &eventv1.AccountCreated{Context: c, Account: m})
 	} else {
-		u.say("account", "removed", a.ID, &eventv1.AccountRemoved{Context: c, Account: m})
+		u.say(a.ID, &eventv1.AccountRemoved{Context: c, Account: m})
 	}
 }
 
@@ -247,7 +248,7 @@ func (u *unit) settle(s *store.Seat) {
 		for _, r := range s.Revocations {
 			if r.ItemID == done {
 				r.Done, r.Changed = true, true
-				u.say("revocation", "completed", r.ItemID, &eventv1.RevocationCompleted{
+				u.say(r.ItemID, &eventv1.RevocationCompleted{
 					Context: u.context(s, 0, r.RequestID), RequestId: r.RequestID.String(), ItemId: r.ItemID.String(), GrantIds: wire.Strings(r.GrantIDs),
 				})
 			}
@@ -459,8 +460,8 @@ func (u *unit) sayChecklist(c *store.Count) {
 	}
 	about := &eventv1.Context{Actor: u.actor, UserId: c.UserID.String(), Version: c.Version}
 	if c.Opened {
-		u.say("checklist", "opened", c.ID, &eventv1.ChecklistOpened{Context: about, Checklist: wire.Checklist(n)})
+		u.say(c.ID, &eventv1.ChecklistOpened{Context: about, Checklist: wire.Checklist(n)})
 	} else {
-		u.say("checklist", "closed", c.ID, &eventv1.ChecklistClosed{Context: about, Checklist: wire.Checklist(n)})
+		u.say(c.ID, &eventv1.ChecklistClosed{Context: about, Checklist: wire.Checklist(n)})
 	}
 }

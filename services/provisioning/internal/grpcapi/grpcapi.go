@@ -44,7 +44,7 @@ func New(db *postgres.DB, engine *access.Engine, integrations *integration.Integ
 }
 
 // Register registers all services.
-func (a *API) Register(s *grpc.Server) {
+func (a *API) Register(s grpc.ServiceRegistrar) {
 	provisioningv1.RegisterIntegrationServiceServer(s, a)
 	provisioningv1.RegisterGrantServiceServer(s, a)
 	provisioningv1.RegisterAccountServiceServer(s, a)

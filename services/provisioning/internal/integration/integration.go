@@ -21,6 +21,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -187,11 +188,8 @@ func (n *Integrations) test(ctx context.Context, i *store.Integration, token str
 }
 
 func (n *Integrations) say(ctx context.Context, tx *postgres.Tx, by authz.Caller, i store.Integration, name string) error {
-	about := &eventv1.Context{
-		Actor:   &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: by.UserID.String(), DisplayName: by.Name},
-		Version: i.Version,
-	}
-	ev := outbox.Event{OrganizationID: i.OrganizationID, Aggregate: "integration", Name: name, AggregateID: i.ID}
+	about := &eventv1.Context{Actor: event.CallerActor(by), Version: i.Version}
+	ev := outbox.Event{OrganizationID: i.OrganizationID, AggregateID: i.ID}
 	if name == "created" {
 		ev.Message = &eventv1.IntegrationCreated{Context: about, Integration: wire.Integration(&i)}
 	} else {
