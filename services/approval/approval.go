@@ -1,5 +1,5 @@
-// Package approval decides who may get what: flows, the steps and tasks they
-// ask for, and the decisions. See its README.
+// Package approval decides who may get what: by flows, the steps and tasks that
+// they need, and the decisions of reviewers. See its README.
 package approval
 
 import (
@@ -19,14 +19,14 @@ import (
 	"gatehouse.dev/services/approval/migrations"
 )
 
-// Config is what approval is told.
+// Config configures approval.
 type Config struct {
 	backend.Config
 
-	// TidyEvery is how often approvals are looked at for steps that nobody can
-	// decide and reviewers who have gone, besides at once when a fact changes.
-	// Zero means 30 seconds.
-	TidyEvery time.Duration
+	// MaintenanceEvery is how often approvals and flows are looked at for
+	// reviewers who must be replaced and join-flows that must be matched, besides
+	// at once when a copy changes. Zero means 30 seconds.
+	MaintenanceEvery time.Duration
 	// Clock tells the time. Nil means the machine's.
 	Clock clock.Clock
 }
@@ -41,15 +41,19 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System{}
 	}
-	if cfg.TidyEvery <= 0 {
-		cfg.TidyEvery = 30 * time.Second
+	if cfg.MaintenanceEvery <= 0 {
+		cfg.MaintenanceEvery = 30 * time.Second
 	}
-	desk := &command.Desk{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Tidier: command.NewTidier()}
+	maintenance, err := command.NewMaintenance(b.Telemetry.Meter("gatehouse.dev/services/approval"))
+	if err != nil {
+		return err
+	}
+	commands := &command.Commands{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Maintenance: maintenance}
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, desk) },
-		Handlers: consume.Handlers(desk),
+		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, commands) },
+		Handlers: consume.Handlers(commands),
 		Tasks: []service.Task{{
-			Name: "tidier", Run: func(ctx context.Context) error { return desk.Tidy(ctx, cfg.TidyEvery) },
+			Name: "maintenance", Run: func(ctx context.Context) error { return commands.Maintain(ctx, cfg.MaintenanceEvery) },
 		}},
 	})
 }

@@ -56,7 +56,7 @@ func BenchmarkLife(b *testing.B) {
 	close(work)
 	all.Wait()
 	first := time.Now()
-	for len(servicetest.All[*eventv1.ApprovalRequested](w.Harness)) < 2*b.N {
+	for len(servicetest.All[*eventv1.ApprovalDecided](w.Harness)) < b.N {
 		time.Sleep(time.Millisecond)
 	}
 	relayed := time.Now()
@@ -70,10 +70,8 @@ func BenchmarkLife(b *testing.B) {
 			}
 		})
 	}
-	for _, e := range servicetest.All[*eventv1.ApprovalRequested](w.Harness) {
-		if e.GetStep() == 2 {
-			work <- of(b, e.GetTasks(), "pia").GetId()
-		}
+	for _, e := range servicetest.All[*eventv1.ApprovalDecided](w.Harness) {
+		work <- of(b, e.GetNextTasks(), "pia").GetId()
 	}
 	close(work)
 	all.Wait()

@@ -46,7 +46,7 @@ type world struct {
 func start(t testing.TB, change ...func(*approval.Config)) *world {
 	t.Helper()
 	h := servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-		c := approval.Config{Config: cfg, TidyEvery: time.Hour} // events must do
+		c := approval.Config{Config: cfg, MaintenanceEvery: time.Hour} // events must do
 		for _, f := range change {
 			f(&c)
 		}
@@ -80,10 +80,17 @@ func (w *world) populate(t testing.TB) {
 	w.app(t, w.crm, "CRM", w.account, []string{"ada"}, []string{"pia", "per"})
 }
 
-// join has somebody join.
+// join has somebody join the organization itself.
 func (w *world) join(t testing.TB, name, manager string, role identityv1.Role) {
 	t.Helper()
+	w.joinIn(t, "", name, manager, role)
+}
+
+// joinIn has somebody join an environment.
+func (w *world) joinIn(t testing.TB, environment, name, manager string, role identityv1.Role) {
+	t.Helper()
 	u := &identityv1.User{
+		EnvironmentId: environment, RoleEnvironmentId: environment,
 		Id: id.New().String(), OrganizationId: w.org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
 		State: identityv1.UserState_USER_STATE_ACTIVE, Kind: identityv1.UserKind_USER_KIND_EMPLOYEE, Role: role, Version: 1, JoinCount: 1,
 	}
@@ -128,7 +135,7 @@ func (w *world) person(name string) *identityv1.Person {
 	return &identityv1.Person{UserId: u.GetId(), DisplayName: u.GetDisplayName(), Email: u.GetEmail()}
 }
 
-// request is a request for the crm's account; submit says it.
+// request is a request for the crm's account; submit publishes it.
 func (w *world) request(requester, beneficiary string) *requestv1.Request {
 	return &requestv1.Request{
 		Id: id.New().String(), OrganizationId: w.org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
@@ -138,7 +145,7 @@ func (w *world) request(requester, beneficiary string) *requestv1.Request {
 			Id: id.New().String(), EntitlementId: w.account.String(), EntitlementName: "account",
 			AppId: w.crm.String(), AppName: "CRM",
 		}},
-		Justification: "to sell", State: requestv1.RequestState_REQUEST_STATE_SUBMITTED, CreateTime: timestamppb.Now(), Version: 1,
+		EnvironmentId: w.users[beneficiary].GetEnvironmentId(), Justification: "to sell", State: requestv1.RequestState_REQUEST_STATE_SUBMITTED, CreateTime: timestamppb.Now(), Version: 1,
 	}
 }
 
@@ -157,8 +164,9 @@ func (w *world) caller(name string) authz.Caller {
 	case identityv1.Role_ROLE_RISK_MANAGER:
 		role = authzv1.Caller_CALLER_RISK_MANAGER
 	}
+	environment, _ := uuid.Parse(u.GetRoleEnvironmentId()) // none is the organization
 	return authz.Caller{
-		Subject: u.GetId(), UserID: uuid.MustParse(u.GetId()), OrganizationID: w.org, Role: role, Name: name, Email: u.GetEmail(),
+		EnvironmentID: environment, Subject: u.GetId(), UserID: uuid.MustParse(u.GetId()), OrganizationID: w.org, Role: role, Name: name, Email: u.GetEmail(),
 	}
 }
 
@@ -194,12 +202,30 @@ func step(name string, kind approvalv1.ReviewerKind) *approvalv1.FlowStep {
 	return &approvalv1.FlowStep{Name: name, Reviewers: kind, Need: approvalv1.StepNeed_STEP_NEED_ANY}
 }
 
-// asked waits until reviewers are asked in a step of a request.
+// asked waits until reviewers are asked in a step of a request. The step after
+// another is opened by a decision, and the event of that says so.
 func (w *world) asked(t testing.TB, r *requestv1.Request, step int32) *eventv1.ApprovalRequested {
 	t.Helper()
-	return servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalRequested) bool {
-		return e.GetRequestId() == r.GetId() && e.GetStep() == step
+	return w.askedFor(t, r, "", step)
+}
+
+// askedFor is asked for one item of the request; with an empty id, for any.
+func (w *world) askedFor(t testing.TB, r *requestv1.Request, itemID string, step int32) *eventv1.ApprovalRequested {
+	t.Helper()
+	if step == 1 {
+		return servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalRequested) bool {
+			return e.GetRequestId() == r.GetId() && e.GetStep() == step && (itemID == "" || e.GetItemId() == itemID)
+		})
+	}
+	d := servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalDecided) bool {
+		return e.GetTask().GetRequestId() == r.GetId() && e.GetNextStep() == step && (itemID == "" || e.GetTask().GetItemId() == itemID)
 	})
+	if !d.GetStepApproved() || d.GetTask().GetStep() != step-1 {
+		t.Fatalf("step %d opened by %v", step, d)
+	}
+	return &eventv1.ApprovalRequested{
+		Context: d.GetContext(), RequestId: r.GetId(), ItemId: d.GetTask().GetItemId(), Step: step, StepName: d.GetNextStepName(), Tasks: d.GetNextTasks(),
+	}
 }
 
 // names are who was given the tasks.
@@ -239,8 +265,8 @@ func (w *world) handled(t testing.TB) {
 	w.Handled(t, "approval")
 }
 
-// said counts the events of a request that approval has said, by type.
-func (w *world) said(requestID string) map[string]int {
+// emitted counts the events of a request that approval has emitted, by type.
+func (w *world) emitted(requestID string) map[string]int {
 	out := make(map[string]int)
 	for _, ev := range w.Events() {
 		var c *eventv1.Context
@@ -267,7 +293,7 @@ func (w *world) said(requestID string) map[string]int {
 	return out
 }
 
-// drained waits until everything that approval has to say so far is heard.
+// drained waits until everything that approval has emitted so far is received.
 func (w *world) drained(t testing.TB) {
 	t.Helper()
 	servicetest.Eventually(t, "the outbox is empty", func() bool { return w.count(t, "outbox") == 0 })

@@ -15,8 +15,8 @@ func main() { os.Exit(service.Main("approval", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
 	cfg := approval.Config{
-		Config:    backend.FromEnv(env),
-		TidyEvery: env.Duration("GATEHOUSE_APPROVAL_TIDY_EVERY", 0),
+		Config:           backend.FromEnv(env),
+		MaintenanceEvery: env.Duration("GATEHOUSE_APPROVAL_MAINTENANCE_EVERY", 0),
 	}
 	if err := env.Err(); err != nil {
 		return err

@@ -1,10 +1,10 @@
-// Package command does what is asked of approval, each in one transaction:
-// read, decide by the rules of lifecycle, write, say.
+// Package command does what is asked of approval, each command in one
+// transaction: it loads, asks the rules of lifecycle, saves and emits.
 //
-// Whoever changes an approval locks its row first, so that decisions,
-// cancellations and the Tidier, in any number of replicas, take turns. What is
-// done twice does nothing the second time.
+// An approval is locked when it is loaded, so that decisions, cancellations and
+// the replacement of reviewers take turns, in any number of replicas. A command
+// that is given twice does nothing the second time.
 //
-// It does not check who may call (authz does, and each command what is said
-// there), and it does not talk gRPC or NATS.
+// Commands of a caller see what the caller's scope has; what it does not have is
+// not found. Whether the role may call is checked before, by authz.
 package command

@@ -3,141 +3,143 @@ package command
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
-	"gatehouse.dev/services/approval/internal/wire"
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 )
 
-// CreateFlow makes a flow of in. A join-flow is matched with everybody soon
-// after.
-func (d *Desk) CreateFlow(ctx context.Context, organizationID uuid.UUID, by *eventv1.Actor, in *approvalv1.FlowInput) (*approvalv1.Flow, error) {
-	now := timestamppb.New(d.Clock.Now())
-	f := &approvalv1.Flow{Id: newID(), OrganizationId: organizationID.String(), Version: 1, CreateTime: now, UpdateTime: now}
-	fill(f, in)
-	if err := d.check(ctx, organizationID, f); err != nil {
+// environmentField is the field of CreateFlow with the owner of the flow.
+const environmentField = "environment_id"
+
+// CreateFlow makes a flow, owned by an environment, or with an empty
+// environmentID by the caller's scope. A join-flow is matched with everybody
+// soon after.
+func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, environmentID string, f lifecycle.Flow) (*approvalv1.Flow, error) {
+	owner := s
+	if environmentID != "" {
+		environment, err := uuid.Parse(environmentID)
+		if err != nil || !s.Owns(environment) {
+			return nil, invalidFlow([]lifecycle.Problem{environmentUnknown})
+		}
+		owner.EnvironmentID = environment
+	}
+	now := c.Clock.Now()
+	f.ID, f.Version, f.CreateTime, f.UpdateTime = newID(), 1, now, now
+	if !owner.Whole() {
+		f.EnvironmentID = owner.EnvironmentID.String()
+	}
+	if err := c.checkFlow(ctx, owner, f); err != nil {
 		return nil, err
 	}
-	err := d.DB.InOrganization(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		tx.AfterCommit(d.Tidier.Wake)
-		return d.Store.InsertFlow(ctx, tx, organizationID, f, wire.FlowChanged(organizationID, by, f))
+	err := c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
+		tx.AfterCommit(c.Maintenance.Wake)
+		return c.Store.InsertFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
 	})
 	if err != nil {
-		return nil, err
+		return nil, flowError(err, f.Name)
 	}
-	d.Log.Info("Flow created", "organization_id", organizationID, "flow_id", f.GetId())
-	return f, nil
+	c.Log.Info("Flow created", "organization_id", s.OrganizationID, "flow_id", f.ID)
+	return convert.Flow(s.OrganizationID, f), nil
 }
 
-// UpdateFlow makes a new version of a flow, based on the version given.
-// Requests that run stay on theirs.
-func (d *Desk) UpdateFlow(ctx context.Context, organizationID uuid.UUID, by *eventv1.Actor, id string, version int32, in *approvalv1.FlowInput) (*approvalv1.Flow, error) {
+// UpdateFlow makes a new version of a flow, based on the version given. Requests
+// that are open stay on theirs.
+func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, version int32, f lifecycle.Flow) (*approvalv1.Flow, error) {
 	// Whether there is such a flow comes before what is wrong with its content.
-	if _, err := d.Flow(ctx, organizationID, id); err != nil {
+	current, err := c.flow(ctx, s, id)
+	if err != nil {
+		return nil, flowError(err, f.Name)
+	}
+	owner := scope.Scope{OrganizationID: s.OrganizationID}
+	if current.EnvironmentID != "" {
+		owner.EnvironmentID = uuid.MustParse(current.EnvironmentID)
+	}
+	if !s.Owns(owner.EnvironmentID) {
+		return nil, flowError(store.ErrFlowReadOnly, f.Name)
+	}
+	f.ID, f.EnvironmentID, f.Version = id, current.EnvironmentID, version+1
+	if err := c.checkFlow(ctx, owner, f); err != nil {
 		return nil, err
 	}
-	f := &approvalv1.Flow{Id: id, OrganizationId: organizationID.String(), Version: version + 1}
-	fill(f, in)
-	if err := d.check(ctx, organizationID, f); err != nil {
-		return nil, err
-	}
-	err := d.DB.InOrganization(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		old, err := d.Store.LockFlow(ctx, tx, id)
+	err = c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		old, err := c.Store.LockFlow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if old.GetVersion() != version {
-			return apierr.New(codes.Aborted, "FLOW_CHANGED", "the flow was changed in the meantime, to version %d", old.GetVersion()).
-				With("version", fmt.Sprint(old.GetVersion()))
+		if old.Version != version {
+			return apierr.New(codes.Aborted, "FLOW_CHANGED", "the flow was changed in the meantime, to version %d", old.Version).
+				With("version", fmt.Sprint(old.Version))
 		}
-		f.CreateTime, f.UpdateTime = old.GetCreateTime(), timestamppb.New(d.Clock.Now())
-		tx.AfterCommit(d.Tidier.Wake)
-		return d.Store.UpdateFlow(ctx, tx, organizationID, f, wire.FlowChanged(organizationID, by, f))
+		f.CreateTime, f.UpdateTime = old.CreateTime, c.Clock.Now()
+		tx.AfterCommit(c.Maintenance.Wake)
+		return c.Store.UpdateFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
 	})
 	if err != nil {
-		return nil, err
+		return nil, flowError(err, f.Name)
 	}
-	d.Log.Info("Flow updated", "organization_id", organizationID, "flow_id", id, "version", f.GetVersion())
-	return f, nil
+	c.Log.Info("Flow updated", "organization_id", s.OrganizationID, "flow_id", id, "version", f.Version)
+	return convert.Flow(s.OrganizationID, f), nil
 }
 
-// Flow returns the current version of a flow.
-func (d *Desk) Flow(ctx context.Context, organizationID uuid.UUID, id string) (*approvalv1.Flow, error) {
-	var f *approvalv1.Flow
-	err := d.DB.InOrganizationRead(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		f, err = d.Store.Flow(ctx, tx, id)
+// GetFlow returns the current version of a flow.
+func (c *Commands) GetFlow(ctx context.Context, s scope.Scope, id string) (*approvalv1.Flow, error) {
+	f, err := c.flow(ctx, s, id)
+	if err != nil {
+		return nil, flowError(err, "")
+	}
+	return convert.Flow(s.OrganizationID, f), nil
+}
+
+func (c *Commands) flow(ctx context.Context, s scope.Scope, id string) (f lifecycle.Flow, err error) {
+	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		f, err = c.Store.Flow(ctx, tx, id)
 		return err
 	})
 	return f, err
 }
 
-// Flows returns up to limit flows by name, after the name given.
-func (d *Desk) Flows(ctx context.Context, organizationID uuid.UUID, after string, limit int) ([]*approvalv1.Flow, error) {
-	var flows []*approvalv1.Flow
-	err := d.DB.InOrganizationRead(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		flows, err = d.Store.Flows(ctx, tx, organizationID, after, limit)
+// ListFlows returns up to limit flows by name and id, after those given.
+func (c *Commands) ListFlows(ctx context.Context, s scope.Scope, afterName, afterID string, limit int) ([]*approvalv1.Flow, error) {
+	var out []*approvalv1.Flow
+	err := c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		flows, err := c.Store.Flows(ctx, tx, s.OrganizationID, afterName, afterID, limit)
+		out = make([]*approvalv1.Flow, 0, len(flows))
+		for _, f := range flows {
+			out = append(out, convert.Flow(s.OrganizationID, f))
+		}
 		return err
 	})
-	return flows, err
-}
-
-// fill sets what can be set on a flow. Ids are written in their plain form.
-func fill(f *approvalv1.Flow, in *approvalv1.FlowInput) {
-	f.Name, f.Trigger, f.Kinds = in.GetName(), in.GetTrigger(), in.GetKinds()
-	f.Audience = &approvalv1.FlowAudience{
-		Everyone: in.GetAudience().GetEveryone(), GroupIds: plain(in.GetAudience().GetGroupIds()), UserIds: plain(in.GetAudience().GetUserIds()),
-	}
-	f.Scope = &approvalv1.FlowScope{
-		Any: in.GetScope().GetAny(), AppIds: plain(in.GetScope().GetAppIds()), EntitlementIds: plain(in.GetScope().GetEntitlementIds()),
-	}
-	f.AutoApprove, f.Priority, f.MaxDuration, f.Enabled = in.GetAutoApprove(), in.GetPriority(), in.GetMaxDuration(), !in.GetDisabled()
-	for _, s := range in.GetSteps() {
-		f.Steps = append(f.Steps, &approvalv1.FlowStep{
-			Name: s.GetName(), Reviewers: s.GetReviewers(), UserIds: plain(s.GetUserIds()), GroupIds: plain(s.GetGroupIds()),
-			Need: s.GetNeed(), NeedCount: s.GetNeedCount(),
-		})
-	}
-}
-
-func plain(ids []string) []string {
-	out := make([]string, len(ids))
-	for i, id := range ids {
-		out[i] = id
-		if u, err := uuid.Parse(id); err == nil {
-			out[i] = u.String()
-		}
-	}
-	return out
+	return out, err
 }
 
 const (
-	// knownWithin is how long an id may be on its way from the service that
-	// made it: somebody who creates an app and then its flow must not be told
-	// that there is no such app.
+	// knownWithin is how long an id may be on its way from the service that made
+	// it: after an app is created its flow can be created at once.
 	knownWithin = 2 * time.Second
 	knownEvery  = 25 * time.Millisecond
 )
 
-// check says what is wrong with a flow.
-func (d *Desk) check(ctx context.Context, organizationID uuid.UUID, f *approvalv1.Flow) error {
-	if problems := wire.Flow(f).Check(); len(problems) > 0 {
-		return invalid(problems)
+// checkFlow says what is wrong with a flow. Its owner's scope must have what it
+// names.
+func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle.Flow) error {
+	if problems := f.Check(); len(problems) > 0 {
+		return invalidFlow(problems)
 	}
 	var groups, users []string
-	groups, users = append(groups, f.GetAudience().GetGroupIds()...), append(users, f.GetAudience().GetUserIds()...)
-	for _, s := range f.GetSteps() {
-		groups, users = append(groups, s.GetGroupIds()...), append(users, s.GetUserIds()...)
+	groups, users = append(groups, f.Audience.GroupIDs...), append(users, f.Audience.UserIDs...)
+	for _, s := range f.Steps {
+		groups, users = append(groups, s.GroupIDs...), append(users, s.UserIDs...)
 	}
 	until := time.NewTimer(knownWithin)
 	defer until.Stop()
@@ -145,8 +147,8 @@ func (d *Desk) check(ctx context.Context, organizationID uuid.UUID, f *approvalv
 	defer tick.Stop()
 	for {
 		var unknown map[string]bool
-		err := d.DB.InOrganizationRead(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			unknown, err = d.Store.Unknown(ctx, tx, users, groups, f.GetScope().GetAppIds(), f.GetScope().GetEntitlementIds())
+		err := c.DB.InRead(ctx, owner, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			unknown, err = c.Store.Unknown(ctx, tx, f.EnvironmentID, users, groups, f.Scope.AppIDs, f.Scope.EntitlementIDs)
 			return err
 		})
 		if err != nil || len(unknown) == 0 {
@@ -155,15 +157,17 @@ func (d *Desk) check(ctx context.Context, organizationID uuid.UUID, f *approvalv
 		select {
 		case <-tick.C:
 		case <-until.C:
-			return invalid(unknownIDs(f, unknown))
+			return invalidFlow(unknownIDs(f, unknown))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
+var environmentUnknown = lifecycle.Problem{Field: environmentField, Reason: "ENVIRONMENT_UNKNOWN", Text: "there is no such environment"}
+
 // unknownIDs names the fields with ids that are not known.
-func unknownIDs(f *approvalv1.Flow, unknown map[string]bool) []lifecycle.Problem {
+func unknownIDs(f lifecycle.Flow, unknown map[string]bool) []lifecycle.Problem {
 	var out []lifecycle.Problem
 	look := func(field, reason, what string, ids []string) {
 		for i, id := range ids {
@@ -172,37 +176,16 @@ func unknownIDs(f *approvalv1.Flow, unknown map[string]bool) []lifecycle.Problem
 			}
 		}
 	}
-	look("audience.group_ids", "GROUP_UNKNOWN", "group", f.GetAudience().GetGroupIds())
-	look("audience.user_ids", "USER_UNKNOWN", "user", f.GetAudience().GetUserIds())
-	look("scope.app_ids", "APP_UNKNOWN", "app", f.GetScope().GetAppIds())
-	look("scope.entitlement_ids", "ENTITLEMENT_UNKNOWN", "entitlement", f.GetScope().GetEntitlementIds())
-	for i, s := range f.GetSteps() {
-		look(fmt.Sprintf("steps[%d].user_ids", i), "USER_UNKNOWN", "user", s.GetUserIds())
-		look(fmt.Sprintf("steps[%d].group_ids", i), "GROUP_UNKNOWN", "group", s.GetGroupIds())
+	if unknown[f.EnvironmentID] {
+		out = append(out, environmentUnknown)
+	}
+	look("audience.group_ids", "GROUP_UNKNOWN", "group", f.Audience.GroupIDs)
+	look("audience.user_ids", "USER_UNKNOWN", "user", f.Audience.UserIDs)
+	look("scope.app_ids", "APP_UNKNOWN", "app", f.Scope.AppIDs)
+	look("scope.entitlement_ids", "ENTITLEMENT_UNKNOWN", "entitlement", f.Scope.EntitlementIDs)
+	for i, s := range f.Steps {
+		look(fmt.Sprintf("steps[%d].user_ids", i), "USER_UNKNOWN", "user", s.UserIDs)
+		look(fmt.Sprintf("steps[%d].group_ids", i), "GROUP_UNKNOWN", "group", s.GroupIDs)
 	}
 	return out
-}
-
-func invalid(problems []lifecycle.Problem) error {
-	first := problems[0]
-	e := apierr.InvalidField("flow."+first.Field, first.Reason, "%s", first.Text)
-	for _, p := range problems[1:] {
-		e = e.WithField("flow."+p.Field, p.Reason, "%s", p.Text)
-	}
-	return e
-}
-
-// join writes the matches that are new, and says them.
-func (d *Desk) join(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, matches []store.Match) error {
-	now := d.Clock.Now()
-	added, err := d.Store.AddMatches(ctx, tx, organizationID, matches, now)
-	if err != nil || len(added) == 0 {
-		return err
-	}
-	slices.SortFunc(added, func(a, b store.Match) int { return compare(a.Flow, b.Flow) })
-	events := make([]event, 0, len(added))
-	for _, m := range added {
-		events = append(events, wire.FlowMatched(organizationID, m.Flow, m.UserID, m.JoinCount, now))
-	}
-	return d.Store.Say(ctx, tx, events...)
 }

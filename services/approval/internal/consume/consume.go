@@ -9,61 +9,89 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/command"
-	"gatehouse.dev/services/approval/internal/wire"
+	"gatehouse.dev/services/approval/internal/convert"
 
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
 // Handlers are what is done with the events.
-func Handlers(d *command.Desk) *inbox.Handlers {
+func Handlers(c *command.Commands) *inbox.Handlers {
 	h := &inbox.Handlers{}
-	h.Together(d.Submit, (*eventv1.RequestSubmitted)(nil))
+	h.Together(c.SubmitRequests, (*eventv1.RequestSubmitted)(nil))
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.RequestCancelRequested) error {
-		return d.Cancel(ctx, tx, ev.OrganizationID, m.GetRequestId(), m.GetContext().GetActor(), m.GetReason())
+		return c.CancelRequest(ctx, tx, ev.OrganizationID, m)
 	})
+	environments(h, c)
+	users(h, c)
+	groups(h, c)
+	apps(h, c)
+	return h
+}
 
-	user := func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, u *identityv1.User, state identityv1.UserState, c *eventv1.Context) error {
-		return d.User(ctx, tx, ev.OrganizationID, u, wire.UserState(state), max(u.GetVersion(), c.GetVersion()))
+func environments(h *inbox.Handlers, c *command.Commands) {
+	apply := func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, e *identityv1.Environment, ec *eventv1.Context) error {
+		return c.ApplyEnvironment(ctx, tx, ev.OrganizationID, convert.Environment(e, ec))
+	}
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.EnvironmentCreated) error {
+		return apply(ctx, tx, ev, m.GetEnvironment(), m.GetContext())
+	})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.EnvironmentUpdated) error {
+		return apply(ctx, tx, ev, m.GetEnvironment(), m.GetContext())
+	})
+}
+
+func users(h *inbox.Handlers, c *command.Commands) {
+	apply := func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, u *identityv1.User, state identityv1.UserState, ec *eventv1.Context) error {
+		return c.ApplyUser(ctx, tx, ev.OrganizationID, convert.User(u, state, ec))
 	}
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserJoined) error {
-		return user(ctx, tx, ev, m.GetUser(), m.GetUser().GetState(), m.GetContext())
+		return apply(ctx, tx, ev, m.GetUser(), m.GetUser().GetState(), m.GetContext())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserUpdated) error {
-		return user(ctx, tx, ev, m.GetUser(), m.GetUser().GetState(), m.GetContext())
+		return apply(ctx, tx, ev, m.GetUser(), m.GetUser().GetState(), m.GetContext())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserSuspended) error {
-		return user(ctx, tx, ev, m.GetUser(), identityv1.UserState_USER_STATE_SUSPENDED, m.GetContext())
+		return apply(ctx, tx, ev, m.GetUser(), identityv1.UserState_USER_STATE_SUSPENDED, m.GetContext())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserRemoved) error {
-		return user(ctx, tx, ev, m.GetUser(), identityv1.UserState_USER_STATE_REMOVED, m.GetContext())
+		return apply(ctx, tx, ev, m.GetUser(), identityv1.UserState_USER_STATE_REMOVED, m.GetContext())
 	})
+}
 
-	version := func(g *identityv1.Group, c *eventv1.Context) int64 { return max(g.GetVersion(), c.GetVersion()) }
+func groups(h *inbox.Handlers, c *command.Commands) {
+	apply := func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, g *identityv1.Group, removed bool, ec *eventv1.Context) error {
+		return c.ApplyGroup(ctx, tx, ev.OrganizationID, convert.Group(g, removed, ec))
+	}
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
-		return d.Group(ctx, tx, ev.OrganizationID, m.GetGroup(), false, version(m.GetGroup(), m.GetContext()))
+		return apply(ctx, tx, ev, m.GetGroup(), false, m.GetContext())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupUpdated) error {
-		return d.Group(ctx, tx, ev.OrganizationID, m.GetGroup(), false, version(m.GetGroup(), m.GetContext()))
+		return apply(ctx, tx, ev, m.GetGroup(), false, m.GetContext())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupRemoved) error {
-		return d.Group(ctx, tx, ev.OrganizationID, m.GetGroup(), true, version(m.GetGroup(), m.GetContext()))
+		return apply(ctx, tx, ev, m.GetGroup(), true, m.GetContext())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupMemberAdded) error {
-		return d.Member(ctx, tx, ev.OrganizationID, m.GetGroup(), m.GetMember().GetUserId(), true, version(m.GetGroup(), m.GetContext()))
+		return c.ApplyMember(ctx, tx, ev.OrganizationID, convert.Group(m.GetGroup(), false, m.GetContext()), m.GetMember().GetUserId(), true)
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupMemberRemoved) error {
-		return d.Member(ctx, tx, ev.OrganizationID, m.GetGroup(), m.GetMember().GetUserId(), false, version(m.GetGroup(), m.GetContext()))
+		return c.ApplyMember(ctx, tx, ev.OrganizationID, convert.Group(m.GetGroup(), false, m.GetContext()), m.GetMember().GetUserId(), false)
 	})
+}
 
+func apps(h *inbox.Handlers, c *command.Commands) {
+	apply := func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, a *requestv1.App) error {
+		return c.ApplyApp(ctx, tx, ev.OrganizationID, convert.App(a))
+	}
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.AppCreated) error {
-		return d.App(ctx, tx, ev.OrganizationID, m.GetApp())
+		return apply(ctx, tx, ev, m.GetApp())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.AppUpdated) error {
-		return d.App(ctx, tx, ev.OrganizationID, m.GetApp())
+		return apply(ctx, tx, ev, m.GetApp())
 	})
 	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.EntitlementCreated) error {
-		return d.Entitlement(ctx, tx, ev.OrganizationID, m.GetEntitlement())
+		return c.ApplyEntitlement(ctx, tx, ev.OrganizationID, convert.Entitlement(m.GetEntitlement()))
 	})
-	return h
 }

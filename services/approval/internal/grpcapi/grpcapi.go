@@ -1,6 +1,6 @@
-// Package grpcapi is approval's gRPC API: it reads a request, gives one
-// command, and answers. Who may call is declared in the protos and enforced
-// before; which rows a caller sees is decided here and by row-level security.
+// Package grpcapi is approval's gRPC API: it translates a request into one
+// command, and its result into the answer. Who may call is declared in the
+// protos and enforced before; what a caller sees is what the caller's scope has.
 package grpcapi
 
 import (
@@ -14,17 +14,16 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/services/approval/internal/command"
+	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
-	"gatehouse.dev/services/approval/internal/store"
-	"gatehouse.dev/services/approval/internal/wire"
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 )
 
 // Register registers the API.
-func Register(s grpc.ServiceRegistrar, d *command.Desk) {
-	approvalv1.RegisterFlowServiceServer(s, flowService{desk: d})
-	approvalv1.RegisterTaskServiceServer(s, taskService{desk: d})
+func Register(s grpc.ServiceRegistrar, c *command.Commands) {
+	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c})
+	approvalv1.RegisterTaskServiceServer(s, taskService{commands: c})
 }
 
 // person is the caller as a person.
@@ -34,12 +33,12 @@ func person(c authz.Caller) lifecycle.Person {
 
 type flowService struct {
 	approvalv1.UnimplementedFlowServiceServer
-	desk *command.Desk
+	commands *command.Commands
 }
 
 func (s flowService) CreateFlow(ctx context.Context, r *approvalv1.CreateFlowRequest) (*approvalv1.CreateFlowResponse, error) {
 	c := authz.Must(ctx)
-	f, err := s.desk.CreateFlow(ctx, c.OrganizationID, wire.User(person(c)), r.GetFlow())
+	f, err := s.commands.CreateFlow(ctx, c.Scope(), convert.UserActor(person(c)), r.GetEnvironmentId(), convert.FlowInput(r.GetFlow()))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +50,7 @@ func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) 
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.desk.Flow(ctx, authz.Must(ctx).OrganizationID, flowID.String())
+	f, err := s.commands.GetFlow(ctx, authz.Must(ctx).Scope(), flowID.String())
 	if err != nil {
 		return nil, err
 	}
@@ -60,22 +59,26 @@ func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) 
 
 func (s flowService) ListFlows(ctx context.Context, r *approvalv1.ListFlowsRequest) (*approvalv1.ListFlowsResponse, error) {
 	size := page.Size(r.GetPageSize())
-	keys, err := page.Decode(r.GetPageToken(), 1)
+	keys, err := page.Decode(r.GetPageToken(), 2)
 	if err != nil {
 		return nil, err
 	}
-	var after string
+	var afterName, afterID string
 	if keys != nil {
-		after = keys[0]
+		after, err := id.Parse("page_token", keys[1])
+		if err != nil {
+			return nil, err
+		}
+		afterName, afterID = keys[0], after.String()
 	}
-	flows, err := s.desk.Flows(ctx, authz.Must(ctx).OrganizationID, after, size+1)
+	flows, err := s.commands.ListFlows(ctx, authz.Must(ctx).Scope(), afterName, afterID, size+1)
 	if err != nil {
 		return nil, err
 	}
 	out := &approvalv1.ListFlowsResponse{Flows: flows}
 	if len(flows) > size {
 		out.Flows = flows[:size]
-		out.NextPageToken = page.Encode(flows[size-1].GetName())
+		out.NextPageToken = page.Encode(flows[size-1].GetName(), flows[size-1].GetId())
 	}
 	return out, nil
 }
@@ -86,7 +89,7 @@ func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowReq
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.desk.UpdateFlow(ctx, c.OrganizationID, wire.User(person(c)), flowID.String(), r.GetVersion(), r.GetFlow())
+	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), r.GetVersion(), convert.FlowInput(r.GetFlow()))
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +98,13 @@ func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowReq
 
 type taskService struct {
 	approvalv1.UnimplementedTaskServiceServer
-	desk *command.Desk
+	commands *command.Commands
 }
 
 func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksRequest) (*approvalv1.ListTasksResponse, error) {
 	c := authz.Must(ctx)
 	size := page.Size(r.GetPageSize())
-	q := store.TaskQuery{State: wire.TaskState(r.GetState()), Limit: size + 1}
+	q := command.TaskQuery{State: convert.TaskState(r.GetState()), Limit: size + 1}
 	all := false
 	if r.GetRequestId() != "" {
 		requestID, err := id.Parse("request_id", r.GetRequestId())
@@ -131,7 +134,7 @@ func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksReque
 			return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
 		}
 	}
-	tasks, err := s.desk.Tasks(ctx, c.OrganizationID, q)
+	tasks, err := s.commands.ListTasks(ctx, c.Scope(), q)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +169,7 @@ func (s taskService) decide(ctx context.Context, task string, approve bool, comm
 	if err != nil {
 		return nil, err
 	}
-	return s.desk.Decide(ctx, c.OrganizationID, taskID.String(), person(c), approve, comment)
+	return s.commands.DecideTask(ctx, c.Scope(), taskID.String(), person(c), approve, comment)
 }
 
 func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTaskRequest) (*approvalv1.ReassignTaskResponse, error) {
@@ -179,7 +182,7 @@ func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTas
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.desk.Reassign(ctx, c.OrganizationID, taskID.String(), person(c), c.Administers(), to.String(), r.GetReason())
+	t, err := s.commands.ReassignTask(ctx, c.Scope(), taskID.String(), person(c), c.Administers(), to.String(), r.GetReason())
 	if err != nil {
 		return nil, err
 	}

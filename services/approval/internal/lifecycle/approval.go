@@ -23,11 +23,11 @@ type StepState string
 
 // The states of a step.
 const (
-	StepWaiting  StepState = "waiting"
-	StepOpen     StepState = "open"
-	StepApproved StepState = "approved"
-	StepDenied   StepState = "denied"
-	StepDropped  StepState = "cancelled"
+	StepPending   StepState = "pending"
+	StepOpen      StepState = "open"
+	StepApproved  StepState = "approved"
+	StepDenied    StepState = "denied"
+	StepCancelled StepState = "cancelled"
 )
 
 // TaskState is where a task stands.
@@ -38,37 +38,29 @@ const (
 	TaskOpen       TaskState = "open"
 	TaskApproved   TaskState = "approved"
 	TaskDenied     TaskState = "denied"
-	TaskDropped    TaskState = "cancelled"
+	TaskCancelled  TaskState = "cancelled"
 	TaskReassigned TaskState = "reassigned"
 )
 
-// Change says what a store has to write of something.
-type Change int
-
-// What to write.
-const (
-	Unchanged Change = iota
-	Changed
-	Added
-)
-
-// Approval is what one request needs to be approved, and how far that is. Its
-// methods keep the rules of the package comment and mark what they change.
+// Approval is the aggregate: what one request needs to be approved, and how far
+// that is. Its methods keep the rules of the package comment.
 type Approval struct {
-	RequestID   string
-	Requester   Person // no ID if a join-flow asked
-	Beneficiary Person
-	State       State
+	RequestID string
+	// EnvironmentID is the environment that the request belongs to; empty if it
+	// is the organization's own.
+	EnvironmentID string
+	Requester     Person // no ID if a join-flow requested
+	Beneficiary   Person
+	State         State
 	// FlowID and FlowVersion are those of the first item's flow.
 	FlowID      string
 	FlowVersion int32
-	// Automatic says that every item's flow approves by itself.
+	// Automatic says that the flow of every item approves by itself.
 	Automatic  bool
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
 	Steps      []*Step   // by item, then position
-	Tasks      []*Task   // in the order they were given
-	Change     Change
+	Tasks      []*Task   // in the order they were created
 }
 
 // Step is one step of one item.
@@ -80,13 +72,12 @@ type Step struct {
 	FlowVersion int32
 	Spec        StepSpec
 	State       StepState
-	// Need is how many must approve; 0 while waiting.
-	Need int
-	// Vacant says that the step is open and nobody has a task in it.
+	// Needed is how many must approve; 0 while pending.
+	Needed int
+	// Vacant says that the step is open and nobody has an open task in it.
 	Vacant   bool
 	OpenTime time.Time
 	EndTime  time.Time
-	Change   Change
 }
 
 // Task is one reviewer's decision in one step.
@@ -100,20 +91,21 @@ type Task struct {
 	Comment      string
 	CreateTime   time.Time
 	EndTime      time.Time
-	// EndedBy is who brought the task to its end; no ID for Gatehouse itself.
+	// EndedBy is who ended the task; no ID for Gatehouse itself.
 	EndedBy Person
-	Change  Change
+	// Unsaved says that the task is new or has changed since it was loaded.
+	Unsaved bool
 }
 
 // Errors of the methods of Approval.
 var (
 	// ErrUnknownTask says that there is no such task for this person.
 	ErrUnknownTask = errors.New("unknown task")
-	// ErrConcerned says that somebody concerned would have a say.
-	ErrConcerned = errors.New("requester and beneficiary have no say")
-	// ErrAlreadyAsked says that the person has a task in the step already.
-	ErrAlreadyAsked = errors.New("has a task in this step already")
-	// ErrCannotDecide says that the person is not one who can decide.
+	// ErrIsParty says that the requester or beneficiary would decide.
+	ErrIsParty = errors.New("requester and beneficiary do not decide")
+	// ErrHasTask says that the person has a task in the step already.
+	ErrHasTask = errors.New("has a task in this step already")
+	// ErrCannotDecide says that the person may not decide here.
 	ErrCannotDecide = errors.New("cannot decide")
 )
 
@@ -123,18 +115,19 @@ type EndedError struct{ Task Task }
 // Error says how the task ended.
 func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task.ID, e.Task.State) }
 
-// New plans the approval of a request: for each item the steps of the flow
-// that decides it. Where all of them approve by themselves it is granted at
-// once. Else the steps that Ready returns have to be opened.
-func New(ask Ask, flows []Flow, now time.Time) *Approval {
+// New makes the approval of a request: for each item the steps of the flow that
+// decides it. If all of these flows approve by themselves it is granted at
+// once. Else the steps that Ready returns must be opened.
+func New(request Request, flows []Flow, now time.Time) *Approval {
 	a := &Approval{
-		RequestID: ask.RequestID, Requester: ask.Requester, Beneficiary: ask.Beneficiary,
-		State: Open, Automatic: true, CreateTime: now, Change: Added,
+		RequestID: request.RequestID, EnvironmentID: request.EnvironmentID,
+		Requester: request.Requester, Beneficiary: request.Beneficiary,
+		State: Open, Automatic: true, CreateTime: now,
 	}
-	for i, it := range ask.Items {
-		f := Pick(flows, ask, it)
+	for i, it := range request.Items {
+		f := SelectFlow(flows, request, it)
 		if len(f.Steps) == 0 && !f.AutoApprove {
-			f = Default() // passing by itself must be said in so many words
+			f = Default() // only auto_approve passes without a step
 		}
 		if i == 0 {
 			a.FlowID, a.FlowVersion = f.ID, f.Version
@@ -143,28 +136,28 @@ func New(ask Ask, flows []Flow, now time.Time) *Approval {
 			a.Automatic = false
 			a.Steps = append(a.Steps, &Step{
 				ItemID: it.ID, AppID: it.AppID, Position: n + 1, FlowID: f.ID, FlowVersion: f.Version,
-				Spec: spec, State: StepWaiting, Change: Added,
+				Spec: spec, State: StepPending,
 			})
 		}
 	}
-	if len(ask.Items) == 0 {
-		// Nothing that anybody could have said yes to.
+	if len(request.Items) == 0 {
+		// There is nothing that anybody could approve.
 		a.Automatic = false
 		a.end(Cancelled, now)
 		return a
 	}
-	a.settle(now)
+	a.grantIfComplete(now)
 	return a
 }
 
-// CancelledBefore is the approval of a request that was taken back before it
-// was heard of.
-func CancelledBefore(requestID string, now time.Time) *Approval {
-	return &Approval{RequestID: requestID, State: Cancelled, CreateTime: now, EndTime: now, Change: Added}
+// NewCancelled is the approval of a request that was cancelled before it was
+// submitted here.
+func NewCancelled(requestID, environmentID string, now time.Time) *Approval {
+	return &Approval{RequestID: requestID, EnvironmentID: environmentID, State: Cancelled, CreateTime: now, EndTime: now}
 }
 
-// Ready returns the steps that are to be opened now: of each item the first
-// that is not approved, if it waits.
+// Ready returns the steps that must be opened now: of each item the first that
+// is not approved, if it is pending.
 func (a *Approval) Ready() []*Step {
 	if a.State != Open {
 		return nil
@@ -176,26 +169,26 @@ func (a *Approval) Ready() []*Step {
 			continue
 		}
 		blocked[s.ItemID] = true
-		if s.State == StepWaiting {
+		if s.State == StepPending {
 			ready = append(ready, s)
 		}
 	}
 	return ready
 }
 
-// Open opens a step that is ready, with a task for each reviewer. Whoever is
-// concerned is left out whatever the resolution says.
+// Open opens a step that is ready, with a task for each reviewer. Requester and
+// beneficiary get none, whatever the resolution says.
 func (a *Approval) Open(s *Step, r Resolution, newID func() string, now time.Time) ([]*Task, error) {
 	if !slices.Contains(a.Ready(), s) {
-		return nil, fmt.Errorf("open step %d of item %s: it is not its turn", s.Position, s.ItemID)
+		return nil, fmt.Errorf("open step %d of item %s: it is not ready", s.Position, s.ItemID)
 	}
-	s.State, s.OpenTime, s.Change = StepOpen, now, max(s.Change, Changed)
-	given := a.give(s, r.Reviewers, newID, now)
-	s.Need = max(1, min(r.Need, len(given)))
-	return given, nil
+	s.State, s.OpenTime = StepOpen, now
+	tasks := a.addTasks(s, r.Reviewers, newID, now)
+	s.Needed = max(1, min(r.Needed, len(tasks)))
+	return tasks, nil
 }
 
-// Vacancies returns the open steps in which nobody has a task.
+// Vacancies returns the open steps in which nobody has an open task.
 func (a *Approval) Vacancies() []*Step {
 	var out []*Step
 	for _, s := range a.Steps {
@@ -206,28 +199,34 @@ func (a *Approval) Vacancies() []*Step {
 	return out
 }
 
-// Fill gives a vacant step the reviewers that it could not have before. What
-// was approved in it counts on; at least one more has to approve.
+// Fill adds the reviewers that a vacant step did not have before. Approvals in
+// the step still count; at least one more is needed.
 func (a *Approval) Fill(s *Step, r Resolution, newID func() string, now time.Time) ([]*Task, error) {
 	if a.State != Open || s.State != StepOpen || !s.Vacant {
 		return nil, fmt.Errorf("fill step %d of item %s: it is not vacant", s.Position, s.ItemID)
 	}
-	given := a.give(s, r.Reviewers, newID, now)
-	if len(given) == 0 {
+	tasks := a.addTasks(s, r.Reviewers, newID, now)
+	if len(tasks) == 0 {
 		return nil, nil
 	}
-	s.Change = max(s.Change, Changed)
 	approved, _ := a.count(s)
 	if approved == 0 {
-		s.Need = max(1, min(r.Need, len(given)))
+		s.Needed = max(1, min(r.Needed, len(tasks)))
 	} else {
-		s.Need = approved + max(1, min(s.Need-approved, len(given)))
+		s.Needed = approved + max(1, min(s.Needed-approved, len(tasks)))
 	}
-	return given, nil
+	return tasks, nil
 }
 
-// Decided returns those who have approved in a step. They get no second say.
-func (a *Approval) Decided(s *Step) map[string]bool {
+// Resolve finds the reviewers of a step of the approval, see [Resolve].
+func (a *Approval) Resolve(s *Step, p People) Resolution {
+	request := Request{Requester: a.Requester, Beneficiary: a.Beneficiary, EnvironmentID: a.EnvironmentID}
+	return Resolve(s.Spec, request, Item{ID: s.ItemID, AppID: s.AppID}, p, a.ApprovedBy(s))
+}
+
+// ApprovedBy returns the ids of those who have approved a step. They are not
+// asked again in it.
+func (a *Approval) ApprovedBy(s *Step) map[string]bool {
 	out := make(map[string]bool)
 	for _, t := range a.Tasks {
 		if t.of(s) && t.State == TaskApproved {
@@ -237,125 +236,127 @@ func (a *Approval) Decided(s *Step) map[string]bool {
 	return out
 }
 
-// Outcome is what a decision did.
+// Outcome is the effect of a decision.
 type Outcome struct {
 	Task *Task
 	Step *Step
 	// StepApproved says that the decision completed the step. Whether it
-	// completed the approval, its State says; what is to be opened, Ready.
+	// completed the approval is in State; the steps to open are in Ready.
 	StepApproved bool
 }
 
-// Decide takes the reviewer's decision of a task. A denial ends the approval.
+// Decide applies a reviewer's decision of a task. A denial ends the approval.
 func (a *Approval) Decide(taskID string, by Person, approve bool, comment string, now time.Time) (Outcome, error) {
 	t := a.task(taskID)
 	if t == nil || t.Reviewer.ID != by.ID {
 		return Outcome{}, ErrUnknownTask
 	}
-	if a.concerns(by.ID) {
-		return Outcome{}, ErrConcerned
+	if a.isParty(by.ID) {
+		return Outcome{}, ErrIsParty
 	}
 	if t.State != TaskOpen || a.State != Open {
 		return Outcome{}, &EndedError{Task: *t}
 	}
-	s := a.step(t)
+	s := a.StepOf(t)
 	out := Outcome{Task: t, Step: s}
 	t.Comment = comment
 	if !approve {
 		t.end(TaskDenied, by, now)
 		s.end(StepDenied, now)
-		a.drop(by, now)
+		a.cancelOpen(by, now)
 		a.end(Denied, now)
 		return out, nil
 	}
 	t.end(TaskApproved, by, now)
-	if approved, _ := a.count(s); approved >= s.Need {
+	if approved, _ := a.count(s); approved >= s.Needed {
 		out.StepApproved = true
 		s.end(StepApproved, now)
 		for _, other := range a.Tasks {
 			if other.of(s) && other.State == TaskOpen {
-				other.end(TaskDropped, by, now)
+				other.end(TaskCancelled, by, now)
 			}
 		}
-		a.settle(now)
+		a.grantIfComplete(now)
 	}
 	return out, nil
 }
 
-// Cancel ends the approval because its request is taken back. It reports
-// whether there was anything to end.
+// Cancel ends the approval because its request is cancelled. It reports whether
+// the approval was open.
 func (a *Approval) Cancel(by Person, now time.Time) bool {
 	if a.State != Open {
 		return false
 	}
-	a.drop(by, now)
+	a.cancelOpen(by, now)
 	a.end(Cancelled, now)
 	return true
 }
 
-// Reassign gives an open task to somebody else. any says that by may do so
+// Reassign moves an open task to somebody else. anyTask says that by may do so
 // with everybody's tasks; else it must be their own.
-func (a *Approval) Reassign(taskID string, by Person, anyTask bool, to User, reason string, newID func() string, now time.Time) (from, given *Task, err error) {
+func (a *Approval) Reassign(taskID string, by Person, anyTask bool, to User, reason string, newID func() string, now time.Time) (from, added *Task, err error) {
 	t := a.task(taskID)
 	if t == nil || t.Reviewer.ID != by.ID && !anyTask {
 		return nil, nil, ErrUnknownTask
 	}
-	if a.concerns(by.ID) || a.concerns(to.ID) {
-		return nil, nil, ErrConcerned
+	if a.isParty(by.ID) || a.isParty(to.ID) {
+		return nil, nil, ErrIsParty
 	}
 	if t.State != TaskOpen || a.State != Open {
 		return nil, nil, &EndedError{Task: *t}
 	}
-	if !to.CanDecide {
+	if !a.CanDecide(to) {
 		return nil, nil, ErrCannotDecide
 	}
-	s := a.step(t)
-	for _, other := range a.Tasks {
-		if other.of(s) && other.Reviewer.ID == to.ID && other.live() {
-			return nil, nil, ErrAlreadyAsked
-		}
+	s := a.StepOf(t)
+	if a.hasTask(s, to.ID) {
+		return nil, nil, ErrHasTask
 	}
 	t.end(TaskReassigned, by, now)
 	t.Comment = reason
-	tasks := a.give(s, []Reviewer{{Person: to.Person, Substitution: "reassigned by " + by.Name + ": " + reason}}, newID, now)
+	tasks := a.addTasks(s, []Reviewer{{Person: to.Person, Substitution: "reassigned by " + by.Name + ": " + reason}}, newID, now)
 	return t, tasks[0], nil
 }
 
-// Left is a task that was taken from somebody who can no longer decide.
-type Left struct {
+// CanDecide reports whether a user may decide in this approval, if they are not
+// a party to it: they are active, and hold their role where the approval is.
+func (a *Approval) CanDecide(u User) bool { return u.canDecideIn(a.EnvironmentID) }
+
+// RemovedTask is an open task that ended because its reviewer can no longer
+// decide.
+type RemovedTask struct {
 	Task *Task
 	Step *Step
 }
 
-// Leave takes the open tasks from those who can no longer decide. A step in
-// which others still have to decide goes on with as many as it then can; one
-// in which nobody is left is vacant, and has to be filled. None is approved by
-// it.
-func (a *Approval) Leave(canDecide func(userID string) bool, now time.Time) []Left {
+// RemoveReviewers ends the open tasks of those who can no longer decide. A step
+// in which others still have open tasks then needs as many approvals as it can
+// get; one without open tasks is vacant and must be filled. No step is approved
+// by this.
+func (a *Approval) RemoveReviewers(canDecide func(userID string) bool, now time.Time) []RemovedTask {
 	if a.State != Open {
 		return nil
 	}
-	var left []Left
+	var removed []RemovedTask
 	for _, t := range a.Tasks {
 		if t.State == TaskOpen && !canDecide(t.Reviewer.ID) {
-			t.end(TaskDropped, Person{}, now)
-			left = append(left, Left{Task: t, Step: a.step(t)})
+			t.end(TaskCancelled, Person{}, now)
+			removed = append(removed, RemovedTask{Task: t, Step: a.StepOf(t)})
 		}
 	}
-	for _, l := range left {
-		approved, open := a.count(l.Step)
-		l.Step.Change = max(l.Step.Change, Changed)
+	for _, r := range removed {
+		approved, open := a.count(r.Step)
 		if open > 0 {
-			l.Step.Need = min(l.Step.Need, approved+open)
+			r.Step.Needed = min(r.Step.Needed, approved+open)
 		} else {
-			l.Step.Vacant = true
+			r.Step.Vacant = true
 		}
 	}
-	return left
+	return removed
 }
 
-// Hand says that a task which Leave took went on to others.
-func (l Left) Hand() { l.Task.State = TaskReassigned }
+// MarkReassigned says that others were asked instead.
+func (r RemovedTask) MarkReassigned() { r.Task.State = TaskReassigned }
 
 // OpenTasks returns the open tasks of a step.
 func (a *Approval) OpenTasks(s *Step) []*Task {
@@ -368,34 +369,44 @@ func (a *Approval) OpenTasks(s *Step) []*Task {
 	return out
 }
 
-// give adds tasks to an open step.
-func (a *Approval) give(s *Step, reviewers []Reviewer, newID func() string, now time.Time) []*Task {
-	var given []*Task
+// StepOf returns the step of a task.
+func (a *Approval) StepOf(t *Task) *Step {
+	i := slices.IndexFunc(a.Steps, func(s *Step) bool { return t.of(s) })
+	if i < 0 {
+		return nil
+	}
+	return a.Steps[i]
+}
+
+// addTasks adds tasks to an open step.
+func (a *Approval) addTasks(s *Step, reviewers []Reviewer, newID func() string, now time.Time) []*Task {
+	var added []*Task
 	for _, r := range reviewers {
-		if r.ID == "" || a.concerns(r.ID) || a.hasLive(s, r.ID) {
+		if r.ID == "" || a.isParty(r.ID) || a.hasTask(s, r.ID) {
 			continue
 		}
 		t := &Task{
 			ID: newID(), ItemID: s.ItemID, Position: s.Position, Reviewer: r.Person, State: TaskOpen,
-			Substitution: r.Substitution, CreateTime: now, Change: Added,
+			Substitution: r.Substitution, CreateTime: now, Unsaved: true,
 		}
 		a.Tasks = append(a.Tasks, t)
-		given = append(given, t)
+		added = append(added, t)
 	}
-	if _, open := a.count(s); s.Vacant != (open == 0) {
-		s.Vacant, s.Change = open == 0, max(s.Change, Changed)
-	}
-	return given
+	_, open := a.count(s)
+	s.Vacant = open == 0
+	return added
 }
 
-func (a *Approval) hasLive(s *Step, userID string) bool {
+// hasTask reports whether a user has decided in a step or is still to.
+func (a *Approval) hasTask(s *Step, userID string) bool {
 	return slices.ContainsFunc(a.Tasks, func(t *Task) bool {
-		return t.of(s) && t.Reviewer.ID == userID && t.live()
+		return t.of(s) && t.Reviewer.ID == userID &&
+			(t.State == TaskOpen || t.State == TaskApproved || t.State == TaskDenied)
 	})
 }
 
-// settle grants the approval once every step is approved.
-func (a *Approval) settle(now time.Time) {
+// grantIfComplete grants the approval once every step is approved.
+func (a *Approval) grantIfComplete(now time.Time) {
 	for _, s := range a.Steps {
 		if s.State != StepApproved {
 			return
@@ -404,30 +415,26 @@ func (a *Approval) settle(now time.Time) {
 	a.end(Granted, now)
 }
 
-// drop ends all that is not at an end.
-func (a *Approval) drop(by Person, now time.Time) {
+// cancelOpen ends all tasks and steps that have not ended.
+func (a *Approval) cancelOpen(by Person, now time.Time) {
 	for _, t := range a.Tasks {
 		if t.State == TaskOpen {
-			t.end(TaskDropped, by, now)
+			t.end(TaskCancelled, by, now)
 		}
 	}
 	for _, s := range a.Steps {
-		if s.State == StepWaiting || s.State == StepOpen {
-			s.end(StepDropped, now)
+		if s.State == StepPending || s.State == StepOpen {
+			s.end(StepCancelled, now)
 		}
 	}
 }
 
-func (a *Approval) end(state State, now time.Time) {
-	a.State, a.EndTime, a.Change = state, now, max(a.Change, Changed)
-}
+func (a *Approval) end(state State, now time.Time) { a.State, a.EndTime = state, now }
 
-func (s *Step) end(state StepState, now time.Time) {
-	s.State, s.Vacant, s.EndTime, s.Change = state, false, now, max(s.Change, Changed)
-}
+func (s *Step) end(state StepState, now time.Time) { s.State, s.Vacant, s.EndTime = state, false, now }
 
 func (t *Task) end(state TaskState, by Person, now time.Time) {
-	t.State, t.EndedBy, t.EndTime, t.Change = state, by, now, max(t.Change, Changed)
+	t.State, t.EndedBy, t.EndTime, t.Unsaved = state, by, now, true
 }
 
 // count returns how many approved in a step and how many may still decide.
@@ -444,7 +451,7 @@ func (a *Approval) count(s *Step) (approved, open int) {
 	return approved, open
 }
 
-func (a *Approval) concerns(userID string) bool {
+func (a *Approval) isParty(userID string) bool {
 	return userID != "" && (userID == a.Requester.ID || userID == a.Beneficiary.ID)
 }
 
@@ -456,18 +463,4 @@ func (a *Approval) task(id string) *Task {
 	return a.Tasks[i]
 }
 
-// step returns the step of a task.
-func (a *Approval) step(t *Task) *Step {
-	i := slices.IndexFunc(a.Steps, func(s *Step) bool { return t.of(s) })
-	if i < 0 {
-		return nil
-	}
-	return a.Steps[i]
-}
-
 func (t *Task) of(s *Step) bool { return t.ItemID == s.ItemID && t.Position == s.Position }
-
-// live reports whether the task is a say in its step, past or to come.
-func (t *Task) live() bool {
-	return t.State == TaskOpen || t.State == TaskApproved || t.State == TaskDenied
-}

@@ -20,22 +20,20 @@ func counter() func() string {
 // world is an approval with the people around it.
 type world struct {
 	*lifecycle.Approval
-	ask    lifecycle.Ask
-	people lifecycle.People
-	newID  func() string
-	now    time.Time
+	request lifecycle.Request
+	people  lifecycle.People
+	newID   func() string
+	now     time.Time
 }
 
-func begin(ask lifecycle.Ask, people lifecycle.People, flows ...lifecycle.Flow) *world {
-	w := &world{ask: ask, people: people, newID: counter(), now: noon}
-	w.Approval = lifecycle.New(ask, flows, noon)
+func begin(request lifecycle.Request, people lifecycle.People, flows ...lifecycle.Flow) *world {
+	w := &world{request: request, people: people, newID: counter(), now: noon}
+	w.Approval = lifecycle.New(request, flows, noon)
 	w.open()
 	return w
 }
 
-func (w *world) resolve(s *lifecycle.Step) lifecycle.Resolution {
-	return lifecycle.Resolve(s.Spec, w.ask, lifecycle.Item{ID: s.ItemID, AppID: s.AppID}, w.people, w.Decided(s))
-}
+func (w *world) resolve(s *lifecycle.Step) lifecycle.Resolution { return w.Resolve(s, w.people) }
 
 func (w *world) open() {
 	for _, s := range w.Ready() {
@@ -79,7 +77,7 @@ func twoSteps(f *lifecycle.Flow) {
 // B-APR-02: in series, and nobody downstream is told before.
 func TestStepsInSeries(t *testing.T) {
 	t.Parallel()
-	w := begin(ask(), people(), flow("a", twoSteps))
+	w := begin(request(), people(), flow("a", twoSteps))
 	if w.of("pia") != nil || w.of("mia") == nil {
 		t.Fatalf("tasks at first: %v", w.Tasks)
 	}
@@ -92,7 +90,7 @@ func TestStepsInSeries(t *testing.T) {
 	if out, err := w.decide("per", true); err != nil || !out.StepApproved || w.State != lifecycle.Granted {
 		t.Fatalf("second step: %+v, %v, %s", out, err, w.State)
 	}
-	if got := w.of("pia"); got.State != lifecycle.TaskDropped || got.EndedBy.ID != "per" {
+	if got := w.of("pia"); got.State != lifecycle.TaskCancelled || got.EndedBy.ID != "per" {
 		t.Fatalf("the other approver's task: %+v", got)
 	}
 	var ended *lifecycle.EndedError
@@ -104,7 +102,7 @@ func TestStepsInSeries(t *testing.T) {
 // B-APR-06: one denial ends it.
 func TestOneDenialEnds(t *testing.T) {
 	t.Parallel()
-	a := ask()
+	a := request()
 	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "crm", EntitlementID: "crm-role"})
 	w := begin(a, people(), flow("a", func(f *lifecycle.Flow) {
 		f.Steps = []lifecycle.StepSpec{{Name: "All", Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll}}
@@ -137,7 +135,7 @@ func TestNeed(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := begin(ask(), people(), flow("a", func(f *lifecycle.Flow) {
+			w := begin(request(), people(), flow("a", func(f *lifecycle.Flow) {
 				f.Steps = []lifecycle.StepSpec{{
 					Name: "Three", Reviewers: lifecycle.NamedUsers, UserIDs: []string{"pia", "per", "olga"}, Need: tc.need, NeedCount: tc.n,
 				}}
@@ -162,7 +160,7 @@ func TestVacantStepWaits(t *testing.T) {
 	t.Parallel()
 	p := people()
 	p.Apps, p.Admins = nil, nil
-	w := begin(ask(), p)
+	w := begin(request(), p)
 	if w.State != lifecycle.Open || len(w.Vacancies()) != 1 || len(w.Tasks) != 0 {
 		t.Fatalf("%s, %v", w.State, w.Tasks)
 	}
@@ -171,7 +169,7 @@ func TestVacantStepWaits(t *testing.T) {
 		t.Fatalf("filled with nobody: %v, %v", given, err)
 	}
 	w.people.Apps = people().Apps
-	if given, err := w.Fill(s, w.resolve(s), w.newID, w.now); err != nil || len(given) != 2 || s.Vacant || s.Need != 1 {
+	if given, err := w.Fill(s, w.resolve(s), w.newID, w.now); err != nil || len(given) != 2 || s.Vacant || s.Needed != 1 {
 		t.Fatalf("filled: %v, %v, %+v", given, err, s)
 	}
 	if _, err := w.decide("per", true); err != nil || w.State != lifecycle.Granted {
@@ -179,7 +177,7 @@ func TestVacantStepWaits(t *testing.T) {
 	}
 }
 
-func TestLeave(t *testing.T) {
+func TestRemoveReviewers(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name     string
@@ -198,7 +196,7 @@ func TestLeave(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := begin(ask(), people(), flow("a", func(f *lifecycle.Flow) {
+			w := begin(request(), people(), flow("a", func(f *lifecycle.Flow) {
 				f.Steps = []lifecycle.StepSpec{{Name: "Approvers", Reviewers: lifecycle.AppApprovers, Need: tc.need}}
 			}))
 			for _, r := range tc.approved {
@@ -213,17 +211,17 @@ func TestLeave(t *testing.T) {
 				u.CanDecide = false
 				w.people.Users[r] = u
 			}
-			left := w.Leave(func(id string) bool { return !gone[id] }, w.now)
+			left := w.RemoveReviewers(func(id string) bool { return !gone[id] }, w.now)
 			s := w.Steps[0]
-			if len(left) != tc.left || s.Vacant != tc.vacant || s.Need != tc.wantNeed || w.State != lifecycle.Open {
-				t.Fatalf("left %d, vacant %t, need %d, %s", len(left), s.Vacant, s.Need, w.State)
+			if len(left) != tc.left || s.Vacant != tc.vacant || s.Needed != tc.wantNeed || w.State != lifecycle.Open {
+				t.Fatalf("left %d, vacant %t, need %d, %s", len(left), s.Vacant, s.Needed, w.State)
 			}
 			if !tc.vacant {
 				return
 			}
 			given, err := w.Fill(s, w.resolve(s), w.newID, w.now)
-			if err != nil || len(given) != 1 || given[0].Reviewer.ID != "ada" || s.Need != len(tc.approved)+1 {
-				t.Fatalf("filled with %v, need %d, %v", given, s.Need, err)
+			if err != nil || len(given) != 1 || given[0].Reviewer.ID != "ada" || s.Needed != len(tc.approved)+1 {
+				t.Fatalf("filled with %v, need %d, %v", given, s.Needed, err)
 			}
 		})
 	}
@@ -241,15 +239,15 @@ func TestReassign(t *testing.T) {
 		{name: "own task", by: "mia", to: "max"},
 		{name: "another's", by: "pia", to: "max", want: lifecycle.ErrUnknownTask},
 		{name: "another's, as an admin", by: "zoe", any: true, to: "max"},
-		{name: "to the requester", by: "mia", to: "ann", want: lifecycle.ErrConcerned},
-		{name: "to the beneficiary", by: "mia", to: "ben", want: lifecycle.ErrConcerned},
-		{name: "by the requester, an admin", by: "ann", any: true, to: "max", want: lifecycle.ErrConcerned},
-		{name: "to themselves", by: "mia", to: "mia", want: lifecycle.ErrAlreadyAsked},
+		{name: "to the requester", by: "mia", to: "ann", want: lifecycle.ErrIsParty},
+		{name: "to the beneficiary", by: "mia", to: "ben", want: lifecycle.ErrIsParty},
+		{name: "by the requester, an admin", by: "ann", any: true, to: "max", want: lifecycle.ErrIsParty},
+		{name: "to themselves", by: "mia", to: "mia", want: lifecycle.ErrHasTask},
 		{name: "to one who cannot", by: "mia", to: "nobody", want: lifecycle.ErrCannotDecide},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := begin(ask(), people(), flow("a", twoSteps))
+			w := begin(request(), people(), flow("a", twoSteps))
 			by := lifecycle.Person{ID: tc.by, Name: tc.by}
 			to := w.people.Users[tc.to]
 			to.ID = tc.to
@@ -279,7 +277,7 @@ func TestNoIllegalState(t *testing.T) {
 		ids := []string{"ann", "ben", "mia", "max", "olga", "ada", "pia", "per"}
 		anyone := rapid.SampledFrom(ids)
 		p := people()
-		a := ask()
+		a := request()
 		a.Requester = p.Users[anyone.Draw(t, "requester")].Person
 		a.Beneficiary = p.Users[anyone.Draw(t, "beneficiary")].Person
 		for i := range rapid.IntRange(0, 2).Draw(t, "more items") {
@@ -335,7 +333,7 @@ func TestNoIllegalState(t *testing.T) {
 				u := w.people.Users[anyone.Draw(t, "who")]
 				u.CanDecide = false
 				w.people.Users[u.ID] = u
-				w.Leave(func(id string) bool { return id == "zoe" || w.people.Users[id].CanDecide }, w.now)
+				w.RemoveReviewers(func(id string) bool { return id == "zoe" || w.people.Users[id].CanDecide }, w.now)
 				fill()
 			},
 			"come": func(t *rapid.T) {
@@ -386,7 +384,7 @@ func check(t *rapid.T, w *world) {
 				continue
 			}
 			tasks++
-			if w.ask.Concerns(task.Reviewer.ID) {
+			if w.request.IsParty(task.Reviewer.ID) {
 				t.Fatalf("%s reviews their own request", task.Reviewer.ID)
 			}
 			switch task.State {
@@ -409,7 +407,7 @@ func check(t *rapid.T, w *world) {
 			}
 		}
 		switch s.State {
-		case lifecycle.StepWaiting:
+		case lifecycle.StepPending:
 			if tasks > 0 {
 				t.Fatalf("somebody was told of a step that waits: %+v", s)
 			}
@@ -423,16 +421,16 @@ func check(t *rapid.T, w *world) {
 			if s.Vacant != (open == 0) {
 				t.Fatalf("vacant %t with %d open", s.Vacant, open)
 			}
-			if approved >= s.Need || s.Need < 1 {
-				t.Fatalf("open with %d of %d approvals", approved, s.Need)
+			if approved >= s.Needed || s.Needed < 1 {
+				t.Fatalf("open with %d of %d approvals", approved, s.Needed)
 			}
-			if !s.Vacant && approved+open < s.Need {
-				t.Fatalf("%d approved and %d open can never be %d", approved, open, s.Need)
+			if !s.Vacant && approved+open < s.Needed {
+				t.Fatalf("%d approved and %d open can never be %d", approved, open, s.Needed)
 			}
 		case lifecycle.StepApproved:
 			approvedSteps++
-			if before[s.ItemID] || approved < s.Need || approved < 1 || open > 0 {
-				t.Fatalf("approved with %d of %d approvals, %d open: %+v", approved, s.Need, open, s)
+			if before[s.ItemID] || approved < s.Needed || approved < 1 || open > 0 {
+				t.Fatalf("approved with %d of %d approvals, %d open: %+v", approved, s.Needed, open, s)
 			}
 		default:
 			if open > 0 {

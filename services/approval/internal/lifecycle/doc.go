@@ -1,6 +1,7 @@
 // Package lifecycle holds the rules of approval: which flow decides an item of
-// a request, who reviews a step, and how an approval moves from being asked to
-// its end. It is pure: no clock, no database, no ids of its own making.
+// a request, who reviews a step, and how an approval moves from open to its
+// end. It is pure: it has no clock and no database, and imports the standard
+// library only.
 //
 // An approval:
 //
@@ -8,30 +9,30 @@
 //	open ---------------------------------------> granted
 //	  |   one denial
 //	  |-----------------------------------------> denied
-//	  |   the request is taken back
+//	  |   the request is cancelled
 //	  `-----------------------------------------> cancelled
 //
-// A step of one item; steps of an item run in series, items beside each other:
+// A step of one item; the steps of an item run in series, items in parallel:
 //
-//	waiting --> open --> approved
+//	pending --> open --> approved
 //	   |         |-----> denied
-//	   `---------`-----> dropped     the approval ended elsewhere
+//	   `---------`-----> cancelled   the approval ended elsewhere
 //
 // A task, one reviewer's decision in one step:
 //
 //	open --> approved
 //	  |----> denied
-//	  |----> dropped       others decided the step, or the approval ended
-//	  `----> reassigned    somebody else was given it
+//	  |----> cancelled     others decided the step, or the approval ended
+//	  `----> reassigned    somebody else was asked instead
 //
 // What is guaranteed, whatever is called in whatever order:
 //
-//   - Who asked and whose access it is about review nothing.
-//   - A person has at most one say in a step.
+//   - Requester and beneficiary review nothing.
+//   - A person decides at most once in a step.
+//   - A person whose role is held in one environment decides there only.
 //   - Nobody has a task in a step before the step before it is approved.
-//   - A step is approved by decisions alone: one without anybody to decide
-//     stays open, and is never approved because its reviewers are gone.
-//   - What has ended does not change any more, and nobody has an open task in
-//     it.
-//   - An item without steps passes only if its flow says so in so many words.
+//   - Only decisions approve a step: one without reviewers stays open, and is
+//     never approved because its reviewers are gone.
+//   - What has ended does not change any more and has no open task.
+//   - An item without steps is approved only if its flow says auto_approve.
 package lifecycle

@@ -26,63 +26,77 @@ const (
 
 // Audience is whom a flow is for.
 type Audience struct {
-	Everyone bool
-	GroupIDs []string
-	UserIDs  []string
+	Everyone bool     `json:"everyone,omitempty"`
+	GroupIDs []string `json:"group_ids,omitempty"`
+	UserIDs  []string `json:"user_ids,omitempty"`
 }
 
-// Includes reports whether the audience has the person in it. Everyone means
-// everyone who is active.
+// Includes reports whether a person is in the audience. Everyone means everyone
+// who is active.
 func (a Audience) Includes(m Member) bool {
 	return a.Everyone && m.Active ||
 		slices.Contains(a.UserIDs, m.ID) ||
 		slices.ContainsFunc(m.GroupIDs, func(id string) bool { return slices.Contains(a.GroupIDs, id) })
 }
 
-// Member is a person as an audience sees them.
+// Member is a person as audiences see them.
 type Member struct {
-	ID       string
-	Active   bool
-	GroupIDs []string
+	ID string
+	// EnvironmentID is the environment that the person belongs to; empty for one
+	// of the organization's own.
+	EnvironmentID string
+	Active        bool
+	GroupIDs      []string
 }
 
 // Scope is what a flow is about.
 type Scope struct {
-	Any            bool
-	AppIDs         []string
-	EntitlementIDs []string
+	Any            bool     `json:"any,omitempty"`
+	AppIDs         []string `json:"app_ids,omitempty"`
+	EntitlementIDs []string `json:"entitlement_ids,omitempty"`
 }
 
-// Covers reports whether the scope has the item in it.
+// Covers reports whether an item is in the scope.
 func (s Scope) Covers(it Item) bool {
 	return s.Any || slices.Contains(s.AppIDs, it.AppID) || slices.Contains(s.EntitlementIDs, it.EntitlementID)
 }
 
 // StepSpec is a step as a flow describes it.
 type StepSpec struct {
-	Name      string
-	Reviewers Reviewers
-	UserIDs   []string
-	GroupIDs  []string
-	Need      Need
-	NeedCount int
+	Name      string    `json:"name"`
+	Reviewers Reviewers `json:"reviewers"`
+	UserIDs   []string  `json:"user_ids,omitempty"`
+	GroupIDs  []string  `json:"group_ids,omitempty"`
+	Need      Need      `json:"need"`
+	NeedCount int       `json:"need_count,omitempty"`
 }
 
-// Flow is one version of a flow.
+// Flow is one version of a flow. It is stored under the names in the tags.
 type Flow struct {
 	// ID is empty for the built-in default.
-	ID          string
-	Version     int32
-	Trigger     Trigger
-	Kinds       []Kind // none: grants only
-	Audience    Audience
-	Scope       Scope
-	AutoApprove bool
-	Steps       []StepSpec
-	Priority    int32
-	MaxDuration time.Duration // zero: no limit
-	Enabled     bool
-	CreateTime  time.Time
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// EnvironmentID is the environment that owns the flow, which is then for its
+	// people only; empty if the organization does, then it is for all.
+	EnvironmentID string        `json:"environment_id,omitempty"`
+	Version       int32         `json:"version"`
+	Trigger       Trigger       `json:"trigger"`
+	Kinds         []Kind        `json:"kinds,omitempty"` // none: grants only
+	Audience      Audience      `json:"audience"`
+	Scope         Scope         `json:"scope"`
+	AutoApprove   bool          `json:"auto_approve,omitempty"`
+	Steps         []StepSpec    `json:"steps,omitempty"`
+	Priority      int32         `json:"priority,omitempty"`
+	MaxDuration   time.Duration `json:"max_duration,omitempty"` // zero: no limit
+	Enabled       bool          `json:"enabled"`
+	CreateTime    time.Time     `json:"create_time"`
+	UpdateTime    time.Time     `json:"update_time"`
+}
+
+// IsFor reports whether the flow is for a person: one of its environment's, if
+// an environment owns it, and in its audience.
+func (f Flow) IsFor(m Member) bool {
+	return (f.EnvironmentID == "" || f.EnvironmentID == m.EnvironmentID) && f.Audience.Includes(m)
 }
 
 // Default is the flow that decides where no other does: the app's approvers,
@@ -97,7 +111,7 @@ func Default() Flow {
 	}
 }
 
-// Item is one entitlement that is asked for.
+// Item is one entitlement that is requested.
 type Item struct {
 	ID            string
 	AppID         string
@@ -105,56 +119,60 @@ type Item struct {
 	EntitlementID string
 }
 
-// Ask is a request, as far as the rules care.
-type Ask struct {
-	RequestID   string
-	Kind        Kind
-	Requester   Person // no ID if a join-flow asked
-	Beneficiary Person
+// Request is what the rules need of a request.
+type Request struct {
+	RequestID string
+	// EnvironmentID is the environment that the request belongs to; empty if it
+	// is the organization's own.
+	EnvironmentID string
+	Kind          Kind
+	Requester     Person // no ID if a join-flow requested
+	Beneficiary   Person
 	// Member is the beneficiary as audiences see them.
 	Member     Member
 	Items      []Item
 	CreateTime time.Time
 	Until      time.Time // zero: permanent
-	// Join is the flow version that asked, if one did.
-	Join *Flow
+	// JoinFlow is the version of the flow that requested, if one did.
+	JoinFlow *Flow
 }
 
-// Concerns reports whether the request is from the person or about them.
-func (a Ask) Concerns(userID string) bool {
-	return userID != "" && (userID == a.Requester.ID || userID == a.Beneficiary.ID)
+// IsParty reports whether a user is the requester or the beneficiary.
+func (r Request) IsParty(userID string) bool {
+	return userID != "" && (userID == r.Requester.ID || userID == r.Beneficiary.ID)
 }
 
 // matches reports whether the flow may decide the item.
-func (f Flow) matches(ask Ask, it Item) bool {
-	if !f.Enabled || f.Trigger != OnRequest || !f.Scope.Covers(it) || !f.Audience.Includes(ask.Member) {
+func (f Flow) matches(request Request, it Item) bool {
+	if !f.Enabled || f.Trigger != OnRequest || !f.Scope.Covers(it) || !f.IsFor(request.Member) {
 		return false
 	}
-	if len(f.Kinds) == 0 && ask.Kind != Grant || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, ask.Kind) {
+	if len(f.Kinds) == 0 && request.Kind != Grant || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, request.Kind) {
 		return false
 	}
-	if f.MaxDuration > 0 && ask.Kind == Grant {
-		return !ask.Until.IsZero() && ask.Until.Sub(ask.CreateTime) <= f.MaxDuration
+	if f.MaxDuration > 0 && request.Kind == Grant {
+		return !request.Until.IsZero() && request.Until.Sub(request.CreateTime) <= f.MaxDuration
 	}
 	return true
 }
 
-// Pick returns the flow that decides the item. A join-flow decides what it
-// asked for itself, as long as that is what it gives. Else it is the matching
+// SelectFlow returns the flow that decides an item. A join-flow decides what it
+// requested itself, as long as that is what it gives. Else it is the matching
 // flow of highest priority, of these the oldest; if none matches, the default.
+// Flows of the organization and of the person's environment compete alike.
 //
-// Each item picks for itself: a strict flow on one app cannot be got around by
-// asking for something else in the same request.
-func Pick(flows []Flow, ask Ask, it Item) Flow {
-	if ask.Join != nil {
-		if ask.Join.Trigger == OnJoin && slices.Contains(ask.Join.Scope.EntitlementIDs, it.EntitlementID) {
-			return *ask.Join
+// Each item has its own flow: a strict flow on one app cannot be avoided by
+// requesting something else with it.
+func SelectFlow(flows []Flow, request Request, it Item) Flow {
+	if request.JoinFlow != nil {
+		if request.JoinFlow.Trigger == OnJoin && slices.Contains(request.JoinFlow.Scope.EntitlementIDs, it.EntitlementID) {
+			return *request.JoinFlow
 		}
 		return Default()
 	}
 	var best *Flow
 	for i := range flows {
-		if f := &flows[i]; f.matches(ask, it) && (best == nil || f.before(best)) {
+		if f := &flows[i]; f.matches(request, it) && (best == nil || f.before(best)) {
 			best = f
 		}
 	}
@@ -175,10 +193,10 @@ func (f *Flow) before(g *Flow) bool {
 	return f.ID < g.ID
 }
 
-// Joins reports whether the flow gives the person what it has for those who
-// join.
-func (f Flow) Joins(m Member) bool {
-	return f.Enabled && f.Trigger == OnJoin && m.Active && f.Audience.Includes(m)
+// MatchesJoiner reports whether the join-flow gives the person its
+// entitlements.
+func (f Flow) MatchesJoiner(m Member) bool {
+	return f.Enabled && f.Trigger == OnJoin && m.Active && f.IsFor(m)
 }
 
 // Problem is what is wrong with one field of a flow.

@@ -10,8 +10,8 @@ import (
 
 var noon = time.Date(2031, 5, 6, 12, 0, 0, 0, time.UTC)
 
-func ask() lifecycle.Ask {
-	return lifecycle.Ask{
+func request() lifecycle.Request {
+	return lifecycle.Request{
 		RequestID: "r1", Kind: lifecycle.Grant,
 		Requester: lifecycle.Person{ID: "ann", Name: "Ann"}, Beneficiary: lifecycle.Person{ID: "ben", Name: "Ben"},
 		Member:     lifecycle.Member{ID: "ben", Active: true, GroupIDs: []string{"sales"}},
@@ -32,13 +32,13 @@ func flow(id string, change func(*lifecycle.Flow)) lifecycle.Flow {
 	return f
 }
 
-func TestPick(t *testing.T) {
+func TestSelectFlow(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name  string
-		flows []lifecycle.Flow
-		ask   func(*lifecycle.Ask)
-		want  string // id of the flow; empty: the default
+		name    string
+		flows   []lifecycle.Flow
+		request func(*lifecycle.Request)
+		want    string // id of the flow; empty: the default
 	}{
 		{name: "none", want: ""}, // B-APR-01: reviewed by default
 		{name: "matches", flows: []lifecycle.Flow{flow("a", nil)}, want: "a"},
@@ -54,11 +54,36 @@ func TestPick(t *testing.T) {
 			flows: []lifecycle.Flow{flow("a", nil), flow("b", func(f *lifecycle.Flow) { f.CreateTime = noon.Add(-2 * time.Hour) })},
 			want:  "b",
 		},
-		{name: "no kinds means grants only", flows: []lifecycle.Flow{flow("a", nil)}, ask: func(a *lifecycle.Ask) { a.Kind = lifecycle.Revoke }, want: ""},
 		{
-			name:  "revokes",
-			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Kinds = []lifecycle.Kind{lifecycle.Revoke} })},
-			ask:   func(a *lifecycle.Ask) { a.Kind = lifecycle.Revoke }, want: "a",
+			name: "the organization's and the environment's compete: priority",
+			flows: []lifecycle.Flow{
+				flow("a", func(f *lifecycle.Flow) { f.EnvironmentID, f.CreateTime = "e1", noon.Add(-3*time.Hour) }),
+				flow("b", func(f *lifecycle.Flow) { f.Priority = 1 }),
+			},
+			request: func(a *lifecycle.Request) { a.Member.EnvironmentID = "e1" }, want: "b",
+		},
+		{
+			name: "the organization's and the environment's compete: age",
+			flows: []lifecycle.Flow{
+				flow("a", nil), flow("b", func(f *lifecycle.Flow) { f.EnvironmentID, f.CreateTime = "e1", noon.Add(-3*time.Hour) }),
+			},
+			request: func(a *lifecycle.Request) { a.Member.EnvironmentID = "e1" }, want: "b",
+		},
+		{
+			name:    "another environment's",
+			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.EnvironmentID = "e2" })},
+			request: func(a *lifecycle.Request) { a.Member.EnvironmentID = "e1" }, want: "",
+		},
+		{
+			name:  "an environment's is for its people only",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.EnvironmentID = "e1" })},
+			want:  "",
+		},
+		{name: "no kinds means grants only", flows: []lifecycle.Flow{flow("a", nil)}, request: func(a *lifecycle.Request) { a.Kind = lifecycle.Revoke }, want: ""},
+		{
+			name:    "revokes",
+			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.Kinds = []lifecycle.Kind{lifecycle.Revoke} })},
+			request: func(a *lifecycle.Request) { a.Kind = lifecycle.Revoke }, want: "a",
 		},
 		{
 			name:  "only revokes",
@@ -87,7 +112,7 @@ func TestPick(t *testing.T) {
 		},
 		{
 			name:  "everyone who is active",
-			flows: []lifecycle.Flow{flow("a", nil)}, ask: func(a *lifecycle.Ask) { a.Member.Active = false }, want: "",
+			flows: []lifecycle.Flow{flow("a", nil)}, request: func(a *lifecycle.Request) { a.Member.Active = false }, want: "",
 		},
 		{
 			name:  "app",
@@ -105,23 +130,23 @@ func TestPick(t *testing.T) {
 			want:  "",
 		},
 		{
-			name:  "limit, later end asked",
-			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
-			ask:   func(a *lifecycle.Ask) { a.Until = noon.Add(61 * time.Minute) }, want: "",
+			name:    "limit, later end asked",
+			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
+			request: func(a *lifecycle.Request) { a.Until = noon.Add(61 * time.Minute) }, want: "",
 		},
 		{
-			name:  "limit met",
-			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
-			ask:   func(a *lifecycle.Ask) { a.Until = noon.Add(time.Hour) }, want: "a",
+			name:    "limit met",
+			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
+			request: func(a *lifecycle.Request) { a.Until = noon.Add(time.Hour) }, want: "a",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			a := ask()
-			if tc.ask != nil {
-				tc.ask(&a)
+			a := request()
+			if tc.request != nil {
+				tc.request(&a)
 			}
-			got := lifecycle.Pick(tc.flows, a, a.Items[0])
+			got := lifecycle.SelectFlow(tc.flows, a, a.Items[0])
 			if got.ID != tc.want {
 				t.Fatalf("picked %q, want %q", got.ID, tc.want)
 			}
@@ -134,13 +159,13 @@ func TestPick(t *testing.T) {
 
 // A lenient flow on everything does not decide what a strict flow is for, even
 // if both kinds of thing are in one request.
-func TestPickEachItemForItself(t *testing.T) {
+func TestSelectFlowForEachItem(t *testing.T) {
 	t.Parallel()
 	flows := []lifecycle.Flow{
 		flow("strict", func(f *lifecycle.Flow) { f.Scope, f.Priority = lifecycle.Scope{AppIDs: []string{"crm"}}, 10 }),
 		flow("lenient", func(f *lifecycle.Flow) { f.AutoApprove, f.Steps = true, nil }),
 	}
-	a := ask()
+	a := request()
 	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "wiki", EntitlementID: "wiki-account"})
 	got := lifecycle.New(a, flows, noon)
 	if got.State != lifecycle.Open || got.Automatic {
@@ -174,8 +199,8 @@ func TestNewPassesByItself(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			a := ask()
-			a.Join = tc.join
+			a := request()
+			a.JoinFlow = tc.join
 			got := lifecycle.New(a, []lifecycle.Flow{tc.flow}, noon)
 			if got.State != tc.want || got.Automatic != (tc.want == lifecycle.Granted) {
 				t.Fatalf("state %s, automatic %t, want %s", got.State, got.Automatic, tc.want)
@@ -225,7 +250,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestJoins(t *testing.T) {
+func TestMatchesJoiner(t *testing.T) {
 	t.Parallel()
 	join := flow("join", func(f *lifecycle.Flow) {
 		f.Trigger, f.Audience = lifecycle.OnJoin, lifecycle.Audience{GroupIDs: []string{"sales"}}
@@ -246,7 +271,7 @@ func TestJoins(t *testing.T) {
 		"switched off":     {off, in, false},
 		"not a join-flow":  {flow("a", nil), in, false},
 	} {
-		if got := tc.flow.Joins(tc.member); got != tc.want {
+		if got := tc.flow.MatchesJoiner(tc.member); got != tc.want {
 			t.Errorf("%s: %t, want %t", name, got, tc.want)
 		}
 	}

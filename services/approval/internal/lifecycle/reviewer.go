@@ -29,20 +29,27 @@ const (
 	NeedCount Need = "count"
 )
 
-// Person is somebody, as shown beside something else.
+// Person is what is shown of a user beside something else.
 type Person struct {
 	ID    string
 	Name  string
 	Email string
 }
 
-// User is a person as reviewers are chosen from.
+// User is a person of whom reviewers are chosen.
 type User struct {
 	Person
 	ManagerID string
-	// CanDecide is false for who is not active, and for risk managers, who
-	// see all and change nothing.
+	// EnvironmentID is the environment in which the user's role is held; empty
+	// if it is held in the whole organization. Nobody decides outside of it.
+	EnvironmentID string
+	// CanDecide is false for users who are not active, and for risk managers,
+	// who see all and change nothing.
 	CanDecide bool
+}
+
+func (u User) canDecideIn(environmentID string) bool {
+	return u.CanDecide && (u.EnvironmentID == "" || u.EnvironmentID == environmentID)
 }
 
 // App is an app's people.
@@ -53,19 +60,18 @@ type App struct {
 	ApproverIDs []string
 }
 
-// People is what reviewers are chosen from. It may hold more than is needed,
-// and less: who is not in it is not chosen.
+// People are those of whom reviewers are chosen. It may hold more than is
+// needed, and less: whoever is missing is not chosen.
 type People struct {
 	Users   map[string]User
 	Apps    map[string]App
 	Members map[string][]string // by group
-	// Admins are the organization's admins and IT admins, who come last in
-	// every line.
+	// Admins are admins and IT admins, those of environments and those of the
+	// organization, who come last.
 	Admins []User
 }
 
-// Reviewer is who is to decide, and why they, if they are not who the step
-// names.
+// Reviewer is who is to decide, and why, if it is not whom the step names.
 type Reviewer struct {
 	Person
 	Substitution string
@@ -74,70 +80,73 @@ type Reviewer struct {
 // Resolution is who decides a step. No reviewers means that nobody can.
 type Resolution struct {
 	Reviewers []Reviewer
-	// Need is how many of them must approve, at least 1.
-	Need int
-	// Short says that there are fewer than the step wants, at the end of the
-	// line of those who are known.
-	Short bool
+	// Needed is how many of them must approve, at least 1.
+	Needed int
+	// TooFew says that there are fewer reviewers than the step wants, even with
+	// all substitutes that are known.
+	TooFew bool
 }
 
-// Resolve finds the reviewers of a step for an item: who the step names,
-// without those who cannot decide, and without those concerned. Where nobody
-// is left it is the next in line: the manager's manager and so on, for a
-// manager; then the app's admins; then the organization's. decided are people
-// who have had their say in the step and get no second one.
+// Resolve finds the reviewers of a step for an item: those whom the step names,
+// without those who cannot decide where the request belongs and without
+// requester and beneficiary. If nobody is left, substitutes are asked: for a
+// manager the manager's manager and so on; then the app's admins; then the
+// admins of the request's environment; then those of the organization.
+// approvedBy are users who have approved the step already; they are not asked
+// again.
 //
-// Where a step counts reviewers, the next in line fill up the places of those
-// concerned, so that four eyes stay four.
-func Resolve(spec StepSpec, ask Ask, it Item, p People, decided map[string]bool) Resolution {
-	r := resolver{ask: ask, people: p, decided: decided, taken: make(map[string]bool)}
-	var named int // who the step means, concerned or not
+// If a step counts reviewers, substitutes replace the requester and the
+// beneficiary in the count.
+func Resolve(spec StepSpec, request Request, it Item, p People, approvedBy map[string]bool) Resolution {
+	r := resolver{request: request, people: p, approvedBy: approvedBy, chosen: make(map[string]bool)}
+	var named int // how many the step names who could decide if they were no party
 	if spec.Reviewers == Manager {
 		named = 1
-		r.chain(it)
+		r.addManager()
 	} else {
-		ids, what := r.named(spec, it)
-		named = r.tier(ids, what)
+		ids, none := r.named(spec, it)
+		named = r.add(ids, none)
 	}
 
-	want := 1
+	wanted := 1
 	switch spec.Need {
 	case NeedAll:
-		want = max(1, len(r.out))
-		if len(r.out) == 0 {
-			want = max(1, named)
+		wanted = max(1, len(r.reviewers))
+		if len(r.reviewers) == 0 {
+			wanted = max(1, named)
 		}
 	case NeedCount:
-		want = max(1, spec.NeedCount)
+		wanted = max(1, spec.NeedCount)
 		if named > 0 {
-			want = min(want, named)
+			wanted = min(wanted, named)
 		}
 	}
-	if len(r.out) < want && spec.Reviewers != AppAdmins {
-		r.next("the app's admins")
-		r.tier(p.Apps[it.AppID].AdminIDs, "the app has no admins")
+	if len(r.reviewers) < wanted && spec.Reviewers != AppAdmins {
+		r.substitute("the app's admins")
+		r.add(p.Apps[it.AppID].AdminIDs, "the app has no admins")
 	}
-	if len(r.out) < want {
-		r.next("Gatehouse's admins")
-		ids := make([]string, 0, len(p.Admins))
-		for _, u := range p.Admins {
-			ids = append(ids, u.ID)
-		}
-		r.tier(ids, "there are no admins")
+	if len(r.reviewers) < wanted && request.EnvironmentID != "" {
+		r.substitute("the environment's admins")
+		r.add(r.adminsOf(request.EnvironmentID), "the environment has no admins")
 	}
-	return Resolution{Reviewers: r.out, Need: max(1, min(want, len(r.out))), Short: len(r.out) < want}
+	if len(r.reviewers) < wanted {
+		r.substitute("Gatehouse's admins")
+		r.add(r.adminsOf(""), "there are no admins")
+	}
+	return Resolution{Reviewers: r.reviewers, Needed: max(1, min(wanted, len(r.reviewers))), TooFew: len(r.reviewers) < wanted}
 }
 
 type resolver struct {
-	ask     Ask
-	people  People
-	decided map[string]bool
-	taken   map[string]bool
-	why     []string
-	out     []Reviewer
+	request    Request
+	people     People
+	approvedBy map[string]bool
+	chosen     map[string]bool
+	reasons    []string // why those before the next reviewers do not decide
+	reviewers  []Reviewer
 }
 
-// named returns the ids that a step names, and what to say if there are none.
+// named returns the ids that a step names, and the reason to give if there are
+// none.
 func (r *resolver) named(spec StepSpec, it Item) (ids []string, none string) {
 	app := r.people.Apps[it.AppID]
 	switch spec.Reviewers {
@@ -161,13 +170,25 @@ func (r *resolver) named(spec StepSpec, it Item) (ids []string, none string) {
 	return nil, "the step names nobody"
 }
 
-// tier takes all who may decide among ids, in order of name, and returns how
-// many could if they were not concerned.
-func (r *resolver) tier(ids []string, none string) (could int) {
+// adminsOf are the ids of the admins of an environment, or with an empty id
+// those of the organization.
+func (r *resolver) adminsOf(environmentID string) []string {
+	var ids []string
+	for _, u := range r.people.Admins {
+		if u.EnvironmentID == environmentID {
+			ids = append(ids, u.ID)
+		}
+	}
+	return ids
+}
+
+// add adds all who may decide among ids, in order of name, and returns how many
+// could if they were no party.
+func (r *resolver) add(ids []string, none string) (could int) {
 	users := make([]User, 0, len(ids))
 	seen := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		if !seen[id] && !r.taken[id] {
+		if !seen[id] && !r.chosen[id] {
 			seen[id] = true
 			users = append(users, r.user(id))
 		}
@@ -175,21 +196,21 @@ func (r *resolver) tier(ids []string, none string) (could int) {
 	slices.SortFunc(users, func(a, b User) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	substitution := strings.Join(r.why, "; ")
+	substitution := strings.Join(r.reasons, "; ")
 	for _, u := range users {
-		why := r.unfit(u)
-		if why == "" {
-			r.taken[u.ID] = true
-			r.out = append(r.out, Reviewer{Person: u.Person, Substitution: substitution})
-		} else if len(r.why) < maxReasons {
-			r.why = append(r.why, why)
+		reason := r.ineligible(u)
+		if reason == "" {
+			r.chosen[u.ID] = true
+			r.reviewers = append(r.reviewers, Reviewer{Person: u.Person, Substitution: substitution})
+		} else if len(r.reasons) < maxReasons {
+			r.reasons = append(r.reasons, reason)
 		}
-		if u.CanDecide && !r.decided[u.ID] {
+		if u.canDecideIn(r.request.EnvironmentID) && !r.approvedBy[u.ID] {
 			could++
 		}
 	}
-	if len(users) == 0 && len(r.out) == 0 {
-		r.why = append(r.why, none)
+	if len(users) == 0 && len(r.reviewers) == 0 {
+		r.reasons = append(r.reasons, none)
 	}
 	return could
 }
@@ -197,51 +218,54 @@ func (r *resolver) tier(ids []string, none string) (could int) {
 // maxReasons bounds a substitution's text.
 const maxReasons = 8
 
-// chain goes up from the beneficiary's manager to the first who may decide.
-func (r *resolver) chain(Item) {
-	at := r.user(r.ask.Beneficiary.ID)
+// addManager adds the first who may decide, going up from the beneficiary's
+// manager.
+func (r *resolver) addManager() {
+	at := r.user(r.request.Beneficiary.ID)
 	seen := map[string]bool{at.ID: true}
 	for {
 		id := at.ManagerID
 		switch {
 		case id == "":
-			r.why = append(r.why, r.name(at.Person)+" has no manager")
+			r.reasons = append(r.reasons, r.name(at)+" has no manager")
 			return
 		case seen[id]:
-			r.why = append(r.why, r.name(at.Person)+" reports in a circle")
+			r.reasons = append(r.reasons, r.name(at)+" reports in a circle")
 			return
 		}
 		seen[id] = true
 		at = r.user(id)
-		why := r.unfit(at)
-		if why == "" {
-			r.taken[at.ID] = true
-			r.out = append(r.out, Reviewer{Person: at.Person, Substitution: strings.Join(r.why, "; ")})
+		reason := r.ineligible(at)
+		if reason == "" {
+			r.chosen[at.ID] = true
+			r.reviewers = append(r.reviewers, Reviewer{Person: at.Person, Substitution: strings.Join(r.reasons, "; ")})
 			return
 		}
-		if len(r.why) < maxReasons {
-			r.why = append(r.why, why)
+		if len(r.reasons) < maxReasons {
+			r.reasons = append(r.reasons, reason)
 			if at.ManagerID != "" && !seen[at.ManagerID] {
-				r.next(r.name(at.Person) + "'s manager")
+				r.substitute(r.name(at) + "'s manager")
 			}
 		}
 	}
 }
 
-func (r *resolver) next(who string) { r.why = append(r.why, "next in line: "+who) }
+func (r *resolver) substitute(who string) { r.reasons = append(r.reasons, "next in line: "+who) }
 
-// unfit says why somebody cannot decide; empty if they can.
-func (r *resolver) unfit(u User) string {
-	name := r.name(u.Person)
+// ineligible says why somebody does not decide; empty if they may.
+func (r *resolver) ineligible(u User) string {
+	name := r.name(u)
 	switch {
-	case u.ID == r.ask.Beneficiary.ID:
+	case u.ID == r.request.Beneficiary.ID:
 		return name + " is the beneficiary"
-	case r.ask.Concerns(u.ID):
+	case r.request.IsParty(u.ID):
 		return name + " is the requester"
-	case r.decided[u.ID]:
+	case r.approvedBy[u.ID]:
 		return name + " has decided already"
 	case !u.CanDecide:
 		return name + " cannot decide at present"
+	case !u.canDecideIn(r.request.EnvironmentID):
+		return name + " cannot decide here"
 	}
 	return ""
 }
@@ -255,19 +279,24 @@ func (r *resolver) user(id string) User {
 			return u
 		}
 	}
-	// Not known here: counts as somebody who cannot decide.
+	// An unknown user counts as one who cannot decide.
 	switch id {
-	case r.ask.Beneficiary.ID:
-		return User{Person: r.ask.Beneficiary}
-	case r.ask.Requester.ID:
-		return User{Person: r.ask.Requester}
+	case r.request.Beneficiary.ID:
+		return User{Person: r.request.Beneficiary}
+	case r.request.Requester.ID:
+		return User{Person: r.request.Requester}
 	}
 	return User{Person: Person{ID: id}}
 }
 
-func (r *resolver) name(p Person) string {
-	if p.Name == "" {
+// name is what a reason calls a user. An environment is not told the names of
+// another's people.
+func (r *resolver) name(u User) string {
+	switch {
+	case r.request.EnvironmentID != "" && u.EnvironmentID != "" && u.EnvironmentID != r.request.EnvironmentID:
+		return "somebody of another environment"
+	case u.Name == "":
 		return "somebody unknown"
 	}
-	return p.Name
+	return u.Name
 }

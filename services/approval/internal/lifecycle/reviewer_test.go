@@ -43,7 +43,7 @@ func TestResolve(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
 		spec         lifecycle.StepSpec
-		ask          func(*lifecycle.Ask)
+		request      func(*lifecycle.Request)
 		people       func(*lifecycle.People)
 		decided      map[string]bool
 		want         []string
@@ -69,8 +69,8 @@ func TestResolve(t *testing.T) {
 		// B-APR-04: nobody approves for themselves, and the history says so.
 		{
 			name: "manager asks for their report", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
-			ask:  func(a *lifecycle.Ask) { a.Requester = lifecycle.Person{ID: "mia", Name: "Mia"} },
-			want: []string{"max"}, substitution: "Mia is the requester; next in line: Mia's manager", need: 1,
+			request: func(a *lifecycle.Request) { a.Requester = lifecycle.Person{ID: "mia", Name: "Mia"} },
+			want:    []string{"max"}, substitution: "Mia is the requester; next in line: Mia's manager", need: 1,
 		},
 		{
 			name: "the beneficiary owns the app", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppOwner, Need: lifecycle.NeedAny},
@@ -81,17 +81,17 @@ func TestResolve(t *testing.T) {
 		},
 		{
 			name: "one of two approvers asks", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAll},
-			ask:  func(a *lifecycle.Ask) { a.Requester = lifecycle.Person{ID: "pia", Name: "Pia"} },
-			want: []string{"per"}, need: 1,
+			request: func(a *lifecycle.Request) { a.Requester = lifecycle.Person{ID: "pia", Name: "Pia"} },
+			want:    []string{"per"}, need: 1,
 		},
 		{
 			name: "one of two who must both: somebody fills their place", spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedCount, NeedCount: 2},
-			ask:  func(a *lifecycle.Ask) { a.Requester = lifecycle.Person{ID: "pia", Name: "Pia"} },
-			want: []string{"per", "ada"}, substitution: "Pia is the requester; next in line: the app's admins", need: 2,
+			request: func(a *lifecycle.Request) { a.Requester = lifecycle.Person{ID: "pia", Name: "Pia"} },
+			want:    []string{"per", "ada"}, substitution: "Pia is the requester; next in line: the app's admins", need: 2,
 		},
 		{
 			name: "the top manager asks for themselves", spec: lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
-			ask: func(a *lifecycle.Ask) {
+			request: func(a *lifecycle.Request) {
 				a.Requester = lifecycle.Person{ID: "max", Name: "Max"}
 				a.Beneficiary = a.Requester
 			},
@@ -139,9 +139,9 @@ func TestResolve(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			a, p := ask(), people()
-			if tc.ask != nil {
-				tc.ask(&a)
+			a, p := request(), people()
+			if tc.request != nil {
+				tc.request(&a)
 			}
 			if tc.people != nil {
 				tc.people(&p)
@@ -151,8 +151,8 @@ func TestResolve(t *testing.T) {
 			for _, r := range got.Reviewers {
 				ids = append(ids, r.ID)
 			}
-			if !slices.Equal(ids, tc.want) || got.Need != tc.need {
-				t.Fatalf("reviewers %q, need %d, want %q, %d: %+v", ids, got.Need, tc.want, tc.need, got)
+			if !slices.Equal(ids, tc.want) || got.Needed != tc.need {
+				t.Fatalf("reviewers %q, need %d, want %q, %d: %+v", ids, got.Needed, tc.want, tc.need, got)
 			}
 			if len(got.Reviewers) > 0 {
 				if s := got.Reviewers[len(got.Reviewers)-1].Substitution; s != tc.substitution {
@@ -163,7 +163,75 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Whatever the people are, nobody concerned, nobody who cannot decide and
+// B-USR-12, in part: who decides in an environment, and who comes before whom.
+func TestResolveInEnvironment(t *testing.T) {
+	t.Parallel()
+	p := people()
+	in := func(id, environment string) {
+		u := person(id, id, "max")
+		u.EnvironmentID = environment
+		p.Users[id] = u
+	}
+	in("mia", "b") // ben's manager has a role in another environment
+	in("per", "b")
+	in("pia", "a")
+	local := person("eva", "Eva", "")
+	local.EnvironmentID = "a"
+	foreign := person("bob", "Bob", "")
+	foreign.EnvironmentID = "b"
+	p.Admins = append(p.Admins, local, foreign)
+	for _, tc := range []struct {
+		name, environment string
+		spec              lifecycle.StepSpec
+		app               lifecycle.App
+		want              []string
+		substitution      string
+	}{
+		{
+			name: "the app's approvers", environment: "a", want: []string{"pia"}, app: p.Apps["crm"],
+			spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny},
+		},
+		{
+			name: "up to a manager of the organization", environment: "a", want: []string{"max"}, app: p.Apps["crm"],
+			spec:         lifecycle.StepSpec{Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny},
+			substitution: "somebody of another environment cannot decide here; next in line: somebody of another environment's manager",
+		},
+		{
+			name: "admins of the environment first", environment: "a", want: []string{"eva"}, app: lifecycle.App{ID: "crm"},
+			spec:         lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny},
+			substitution: "the app has no approvers; next in line: the app's admins; the app has no admins; next in line: the environment's admins",
+		},
+		{
+			name: "then those of the organization", environment: "c", want: []string{"zoe"}, app: lifecycle.App{ID: "crm"},
+			spec: lifecycle.StepSpec{Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny},
+			substitution: "the app has no approvers; next in line: the app's admins; the app has no admins; next in line: the environment's admins; " +
+				"the environment has no admins; next in line: Gatehouse's admins",
+		},
+		{
+			name: "nobody of an environment decides for the organization", want: []string{"zoe"}, app: lifecycle.App{ID: "crm", AdminIDs: []string{"per", "pia"}},
+			spec:         lifecycle.StepSpec{Reviewers: lifecycle.AppAdmins, Need: lifecycle.NeedAny},
+			substitution: "per cannot decide here; pia cannot decide here; next in line: Gatehouse's admins",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := request()
+			r.EnvironmentID = tc.environment
+			q := p
+			q.Apps = map[string]lifecycle.App{"crm": tc.app}
+			got := lifecycle.Resolve(tc.spec, r, r.Items[0], q, nil)
+			var ids []string
+			for _, reviewer := range got.Reviewers {
+				ids = append(ids, reviewer.ID)
+			}
+			if !slices.Equal(ids, tc.want) || got.Reviewers[0].Substitution != tc.substitution {
+				t.Fatalf("reviewers %q: %+v", ids, got.Reviewers)
+			}
+		})
+	}
+}
+
+// Whatever the people are, no requester or beneficiary, nobody who cannot decide and
 // nobody twice is among the reviewers, and there is nobody only if there is
 // nobody.
 func TestResolveNeverTheConcerned(t *testing.T) {
@@ -172,10 +240,12 @@ func TestResolveNeverTheConcerned(t *testing.T) {
 		const n = 8
 		id := rapid.Map(rapid.IntRange(0, n-1), func(i int) string { return fmt.Sprintf("u%d", i) })
 		ids := rapid.SliceOfN(id, 0, 4)
+		environments := rapid.SampledFrom([]string{"", "", "a", "b"})
 		p := lifecycle.People{Users: make(map[string]lifecycle.User), Members: map[string][]string{"g": ids.Draw(t, "group")}}
 		for i := range n {
 			u := person(fmt.Sprintf("u%d", i), fmt.Sprintf("U%d", i), "")
 			u.CanDecide = rapid.Bool().Draw(t, "can decide")
+			u.EnvironmentID = environments.Draw(t, "environment")
 			if rapid.Bool().Draw(t, "has manager") {
 				u.ManagerID = id.Draw(t, "manager")
 			}
@@ -188,9 +258,10 @@ func TestResolveNeverTheConcerned(t *testing.T) {
 		for _, id := range ids.Draw(t, "admins") {
 			p.Admins = append(p.Admins, p.Users[id])
 		}
-		a := ask()
+		a := request()
 		a.Beneficiary = p.Users[id.Draw(t, "beneficiary")].Person
 		a.Requester = p.Users[id.Draw(t, "requester")].Person
+		a.EnvironmentID = environments.Draw(t, "request's environment")
 		spec := lifecycle.StepSpec{
 			Reviewers: rapid.SampledFrom([]lifecycle.Reviewers{
 				lifecycle.Manager, lifecycle.AppOwner, lifecycle.AppApprovers, lifecycle.AppAdmins, lifecycle.NamedUsers, lifecycle.NamedGroups,
@@ -208,17 +279,20 @@ func TestResolveNeverTheConcerned(t *testing.T) {
 			if !p.Users[r.ID].CanDecide {
 				t.Fatalf("%s cannot decide", r.ID)
 			}
+			if e := p.Users[r.ID].EnvironmentID; e != "" && e != a.EnvironmentID {
+				t.Fatalf("%s of environment %q decides in %q", r.ID, e, a.EnvironmentID)
+			}
 			if seen[r.ID] {
 				t.Fatalf("%s twice", r.ID)
 			}
 			seen[r.ID] = true
 		}
-		if got.Need < 1 || len(got.Reviewers) > 0 && got.Need > len(got.Reviewers) {
-			t.Fatalf("need %d of %d", got.Need, len(got.Reviewers))
+		if got.Needed < 1 || len(got.Reviewers) > 0 && got.Needed > len(got.Reviewers) {
+			t.Fatalf("need %d of %d", got.Needed, len(got.Reviewers))
 		}
 		if len(got.Reviewers) == 0 {
 			for _, u := range p.Admins {
-				if u.CanDecide && !a.Concerns(u.ID) {
+				if u.CanDecide && !a.IsParty(u.ID) && (u.EnvironmentID == "" || u.EnvironmentID == a.EnvironmentID) {
 					t.Fatalf("nobody, though %s could", u.ID)
 				}
 			}

@@ -8,211 +8,253 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/services/approval/internal/wire"
+)
 
-	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
-	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+// What other services own, as their events say. Version is that of the event.
+type (
+	// Environment is one environment of the organization.
+	Environment struct {
+		ID, Name string
+		Version  int64
+	}
+	// User is a user.
+	User struct {
+		ID, EnvironmentID, DisplayName, Email, ManagerID string
+		State, Role, RoleEnvironmentID                   string
+		JoinCount                                        int32
+		Version                                          int64
+	}
+	// Group is a group.
+	Group struct {
+		ID, EnvironmentID, DisplayName string
+		Removed                        bool
+		Version                        int64
+	}
+	// App is an app.
+	App struct {
+		ID, EnvironmentID, Name, OwnerID string
+		AdminIDs, ApproverIDs            []string
+		OfferedToAll                     bool
+		OfferedEnvironmentIDs            []string
+		Version                          int64
+	}
+	// Entitlement is what can be held in an app.
+	Entitlement struct {
+		ID, EnvironmentID, AppID, Name string
+		Version                        int64
+	}
 )
 
 // Classes of advisory locks.
 const (
-	// lockJoins is held, shared, by whoever looks for the join-flows of
-	// somebody, and alone by who waits until all of them have committed.
-	lockJoins = 0x6a6f
-	// lockPerson keeps two events about one person from each missing what the
-	// other says.
-	lockPerson = 0x7065
+	// lockMatching is held, shared, by transactions that look for the join-flows
+	// of somebody, and alone by one that waits until all of them have committed.
+	lockMatching = 0x6a6f
+	// lockUser keeps two events about one user from each missing what the other
+	// says.
+	lockUser = 0x7065
 )
 
-const lockForJoins = `
+const (
+	lockForMatching = `
 select pg_advisory_xact_lock_shared($1, hashtext($2::text)), pg_advisory_xact_lock($3, hashtext($4::text))`
-
-// Impact is what a changed fact may touch.
-type Impact struct {
-	// Reviews says that open tasks may wait on somebody who cannot decide any
-	// more, or that an open step waits for somebody who now can.
-	Reviews bool
-	// Person is whom join-flows may match now.
-	Person Candidate
-	// Joins are the organization's join-flows that have not matched them.
-	Joins []*approvalv1.Flow
-}
-
-const hasVacant = `exists (select from step where organization_id = $1 and vacant)`
-
-// PutUser writes a person, unless a later version is known. state stands for
-// the state in u.
-func (s *Store) PutUser(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, u *identityv1.User, state string, version int64) (Impact, error) {
-	var changed bool
-	var out Impact
-	b := &pgx.Batch{}
-	b.Queue(lockForJoins, lockJoins, organizationID.String(), lockPerson, u.GetId())
-	b.Queue(`
-insert into user_copy as c (id, organization_id, display_name, email, manager_id, state, role, join_count, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-on conflict (id) do update set display_name = excluded.display_name, email = excluded.email, manager_id = excluded.manager_id,
-    state = excluded.state, role = excluded.role, join_count = excluded.join_count, version = excluded.version
+	awaitMatching    = `select pg_advisory_xact_lock($1, hashtext($2::text))`
+	applyEnvironment = `
+insert into environment_copy as c (id, organization_id, environment_id, name, version)
+values ($1, $2, $1, $3, $4)
+on conflict (id) do update set name = excluded.name, version = excluded.version
+where c.version < excluded.version and c.organization_id = excluded.organization_id`
+	applyUser = `
+insert into user_copy as c (id, organization_id, environment_id, display_name, email, manager_id, state, role, role_environment_id, join_count, version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+on conflict (id) do update set environment_id = excluded.environment_id, display_name = excluded.display_name, email = excluded.email,
+    manager_id = excluded.manager_id, state = excluded.state, role = excluded.role, role_environment_id = excluded.role_environment_id,
+    join_count = excluded.join_count, version = excluded.version
 where c.version < excluded.version and c.organization_id = excluded.organization_id
-returning true`,
-		u.GetId(), organizationID, u.GetDisplayName(), u.GetEmail(), orNull(u.GetManagerId()), state, wire.Role(u.GetRole()),
-		u.GetJoinCount(), version).Query(one(&changed))
-	b.Queue(`
-select `+hasVacant+` or exists (
-    select from task t join user_copy u on u.id = t.reviewer_id where t.reviewer_id = $2 and t.state = 'open' and not u.can_decide)`,
-		organizationID, u.GetId()).Query(one(&out.Reviews))
-	search := queueJoins(b, organizationID, u.GetId(), &out)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return Impact{}, fmt.Errorf("save user %s: %w", u.GetId(), err)
-	}
-	if !changed {
-		return Impact{}, nil
-	}
-	return out, s.joins(ctx, tx, organizationID, search, &out)
-}
-
-// PutMember writes that somebody is or is not in a group, unless a later
-// version is known.
-func (s *Store) PutMember(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, g *identityv1.Group, userID string, present bool, version int64) (Impact, error) {
-	var changed bool
-	var out Impact
-	b := &pgx.Batch{}
-	b.Queue(lockForJoins, lockJoins, organizationID.String(), lockPerson, userID)
-	queueGroup(b, organizationID, g, version, nil)
-	b.Queue(`
-insert into group_member_copy as c (group_id, user_id, organization_id, present, version)
-values ($1, $2, $3, $4, $5)
-on conflict (group_id, user_id) do update set present = excluded.present, version = excluded.version
+returning true`
+	// That a group is removed stays so, whatever comes late.
+	applyGroup = `
+insert into group_copy as c (id, organization_id, environment_id, display_name, version, removed_version)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do update set environment_id = excluded.environment_id, display_name = excluded.display_name, version = excluded.version,
+    removed_version = coalesce(excluded.removed_version, c.removed_version)
+where c.version < excluded.version and c.organization_id = excluded.organization_id`
+	applyMember = `
+insert into group_member_copy as c (group_id, user_id, organization_id, environment_id, present, version)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (group_id, user_id) do update set environment_id = excluded.environment_id, present = excluded.present, version = excluded.version
 where c.version < excluded.version and c.organization_id = excluded.organization_id
-returning true`,
-		g.GetId(), userID, organizationID, present, version).Query(one(&changed))
-	b.Queue(`select `+hasVacant, organizationID).Query(one(&out.Reviews))
-	search := queueJoins(b, organizationID, userID, &out)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return Impact{}, fmt.Errorf("save member of group %s: %w", g.GetId(), err)
-	}
-	if !changed {
-		return Impact{}, nil
-	}
-	return out, s.joins(ctx, tx, organizationID, search, &out)
+returning true`
+	applyApp = `
+insert into app_copy as c (id, organization_id, environment_id, name, owner_id, admin_ids, approver_ids, offered_to_all_environments,
+    offered_environment_ids, version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (id) do update set environment_id = excluded.environment_id, name = excluded.name, owner_id = excluded.owner_id,
+    admin_ids = excluded.admin_ids, approver_ids = excluded.approver_ids, offered_to_all_environments = excluded.offered_to_all_environments,
+    offered_environment_ids = excluded.offered_environment_ids, version = excluded.version
+where c.version < excluded.version and c.organization_id = excluded.organization_id`
+	applyEntitlement = `
+insert into entitlement_copy as c (id, organization_id, environment_id, app_id, name, version) values ($1, $2, $3, $4, $5, $6)
+on conflict (id) do update set name = excluded.name, version = excluded.version
+where c.version < excluded.version and c.organization_id = excluded.organization_id`
+	hasVacant    = `exists (select from approval where organization_id = $1 and vacant)`
+	selectVacant = `select ` + hasVacant
+	// A task of a user who holds a role in one environment only is looked at
+	// closely by NeedReviewers.
+	selectReviewerGone = `
+select ` + hasVacant + ` or exists (
+    select from task t join user_copy u on u.id = t.reviewer_id
+    where t.reviewer_id = $2 and t.state = 'open' and (not ` + canDecide + ` or u.role_environment_id <> '00000000-0000-0000-0000-000000000000'))`
+	selectCandidate = `select id, environment_id, state = 'active', join_count from user_copy where id = $1`
+	// Join-flows that have not matched somebody since they last joined.
+	selectUnmatchedForUser = `
+select f.id, f.version from flow f
+where f.organization_id = $1 and f.trigger = 'join' and f.enabled and not exists (
+    select from flow_match x join user_copy u on u.id = x.user_id and u.join_count = x.join_count where x.flow_id = f.id and x.user_id = $2)`
+)
+
+// Effect is what follows from a changed copy.
+type Effect struct {
+	// NeedReviewers says that open tasks may belong to somebody who can no
+	// longer decide, or that a vacant step may have reviewers now.
+	NeedReviewers bool
+	// Matches are join-flows that match the user now and have not matched them
+	// since they last joined.
+	Matches []Match
 }
 
-// PutGroup writes a group, unless a later version is known.
-func (s *Store) PutGroup(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, g *identityv1.Group, removed bool, version int64) error {
-	var removedVersion *int64
-	if removed {
-		removedVersion = &version
-	}
-	b := &pgx.Batch{}
-	queueGroup(b, organizationID, g, version, removedVersion)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("save group %s: %w", g.GetId(), err)
+// ApplyEnvironment saves an environment, unless a later version is known.
+func (s *Store) ApplyEnvironment(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, e Environment) error {
+	if _, err := tx.Exec(ctx, applyEnvironment, e.ID, organizationID, e.Name, e.Version); err != nil {
+		return fmt.Errorf("save environment %s: %w", e.ID, err)
 	}
 	return nil
 }
 
-// queueGroup writes a group. That it is removed stays so, whatever comes late.
-func queueGroup(b *pgx.Batch, organizationID uuid.UUID, g *identityv1.Group, version int64, removedVersion *int64) {
-	b.Queue(`
-insert into group_copy as c (id, organization_id, display_name, version, removed_version)
-values ($1, $2, $3, $4, $5)
-on conflict (id) do update set display_name = excluded.display_name, version = excluded.version,
-    removed_version = coalesce(excluded.removed_version, c.removed_version)
-where c.version < excluded.version and c.organization_id = excluded.organization_id`,
-		g.GetId(), organizationID, g.GetDisplayName(), version, removedVersion)
+// ApplyUser saves a user, unless a later version is known.
+func (s *Store) ApplyUser(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, u User) (Effect, error) {
+	var changed bool
+	var out Effect
+	b := &pgx.Batch{}
+	b.Queue(lockForMatching, lockMatching, organizationID.String(), lockUser, u.ID)
+	b.Queue(applyUser, u.ID, organizationID, environmentUUID(u.EnvironmentID), u.DisplayName, u.Email, orNull(u.ManagerID), u.State, u.Role,
+		environmentUUID(u.RoleEnvironmentID), u.JoinCount, u.Version).Query(one(&changed))
+	b.Queue(selectReviewerGone, organizationID, u.ID).Query(one(&out.NeedReviewers))
+	match := queueMatching(b, organizationID, u.ID)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return Effect{}, fmt.Errorf("save user %s: %w", u.ID, err)
+	}
+	if !changed {
+		return Effect{}, nil
+	}
+	return out, s.match(ctx, tx, organizationID, match, &out)
 }
 
-// PutApp writes an app, unless a later version is known.
-func (s *Store) PutApp(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, a *requestv1.App) (Impact, error) {
-	var out Impact
+// ApplyMember saves that a user is or is not in a group, unless a later version
+// of the group is known to say so.
+func (s *Store) ApplyMember(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, g Group, userID string, present bool) (Effect, error) {
+	var changed bool
+	var out Effect
 	b := &pgx.Batch{}
-	b.Queue(`
-insert into app_copy as c (id, organization_id, name, owner_id, admin_ids, approver_ids, version)
-values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (id) do update set name = excluded.name, owner_id = excluded.owner_id, admin_ids = excluded.admin_ids,
-    approver_ids = excluded.approver_ids, version = excluded.version
-where c.version < excluded.version and c.organization_id = excluded.organization_id`,
-		a.GetId(), organizationID, a.GetName(), orNull(a.GetOwnerId()), orEmpty(a.GetAdminIds()), orEmpty(a.GetApproverIds()), a.GetVersion())
-	b.Queue(`select `+hasVacant, organizationID).Query(one(&out.Reviews))
+	b.Queue(lockForMatching, lockMatching, organizationID.String(), lockUser, userID)
+	queueGroup(b, organizationID, g)
+	b.Queue(applyMember, g.ID, userID, organizationID, environmentUUID(g.EnvironmentID), present, g.Version).Query(one(&changed))
+	b.Queue(selectVacant, organizationID).Query(one(&out.NeedReviewers))
+	match := queueMatching(b, organizationID, userID)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return Impact{}, fmt.Errorf("save app %s: %w", a.GetId(), err)
+		return Effect{}, fmt.Errorf("save member of group %s: %w", g.ID, err)
+	}
+	if !changed {
+		return Effect{}, nil
+	}
+	return out, s.match(ctx, tx, organizationID, match, &out)
+}
+
+// ApplyGroup saves a group, unless a later version is known.
+func (s *Store) ApplyGroup(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, g Group) error {
+	b := &pgx.Batch{}
+	queueGroup(b, organizationID, g)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("save group %s: %w", g.ID, err)
+	}
+	return nil
+}
+
+func queueGroup(b *pgx.Batch, organizationID uuid.UUID, g Group) {
+	var removedVersion *int64
+	if g.Removed {
+		removedVersion = &g.Version
+	}
+	b.Queue(applyGroup, g.ID, organizationID, environmentUUID(g.EnvironmentID), g.DisplayName, g.Version, removedVersion)
+}
+
+// ApplyApp saves an app, unless a later version is known.
+func (s *Store) ApplyApp(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, a App) (Effect, error) {
+	var out Effect
+	b := &pgx.Batch{}
+	b.Queue(applyApp, a.ID, organizationID, environmentUUID(a.EnvironmentID), a.Name, orNull(a.OwnerID), orEmpty(a.AdminIDs), orEmpty(a.ApproverIDs),
+		a.OfferedToAll, orEmpty(a.OfferedEnvironmentIDs), a.Version)
+	b.Queue(selectVacant, organizationID).Query(one(&out.NeedReviewers))
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return Effect{}, fmt.Errorf("save app %s: %w", a.ID, err)
 	}
 	return out, nil
 }
 
-// PutEntitlement writes an entitlement, unless a later version is known.
-func (s *Store) PutEntitlement(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, e *requestv1.Entitlement) error {
-	if _, err := tx.Exec(ctx, `
-insert into entitlement_copy as c (id, organization_id, app_id, name, version) values ($1, $2, $3, $4, $5)
-on conflict (id) do update set name = excluded.name, version = excluded.version
-where c.version < excluded.version and c.organization_id = excluded.organization_id`,
-		e.GetId(), organizationID, e.GetAppId(), e.GetName(), e.GetVersion()); err != nil {
-		return fmt.Errorf("save entitlement %s: %w", e.GetId(), err)
+// ApplyEntitlement saves an entitlement, unless a later version is known.
+func (s *Store) ApplyEntitlement(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, e Entitlement) error {
+	if _, err := tx.Exec(ctx, applyEntitlement, e.ID, organizationID, environmentUUID(e.EnvironmentID), e.AppID, e.Name, e.Version); err != nil {
+		return fmt.Errorf("save entitlement %s: %w", e.ID, err)
 	}
 	return nil
 }
 
-// AwaitJoins waits until every transaction that looks for somebody's join-flows
-// at this moment has ended. What begins after it sees the flows that are
-// committed by now.
-func (s *Store) AwaitJoins(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID) error {
-	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1, hashtext($2::text))`, lockJoins, organizationID.String()); err != nil {
-		return fmt.Errorf("wait for people in work: %w", err)
+// AwaitMatching waits until every transaction that looks for somebody's
+// join-flows at this moment has ended. What begins after it sees the flows that
+// are committed by now.
+func (s *Store) AwaitMatching(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID) error {
+	if _, err := tx.Exec(ctx, awaitMatching, lockMatching, organizationID.String()); err != nil {
+		return fmt.Errorf("wait for users that are being matched: %w", err)
 	}
 	return nil
 }
 
-// joinSearch is what is needed to find somebody's join-flows.
-type joinSearch struct {
-	unmatched []flowKey
+// matching is a user with the join-flows that have not matched them.
+type matching struct {
+	Candidate
+	unmatched []FlowVersion
 	groups    map[string][]string
 }
 
-// queueJoins reads a person and the join-flows that have not matched them.
-func queueJoins(b *pgx.Batch, organizationID uuid.UUID, userID string, out *Impact) *joinSearch {
-	search := &joinSearch{groups: make(map[string][]string, 1)}
-	b.Queue(`select id, state = 'active', join_count from user_copy where id = $1`, userID).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&out.Person.ID, &out.Person.Active, &out.Person.JoinCount}, func() error { return nil })
+func queueMatching(b *pgx.Batch, organizationID uuid.UUID, userID string) *matching {
+	m := &matching{groups: make(map[string][]string, 1)}
+	b.Queue(selectCandidate, userID).Query(func(rows pgx.Rows) error {
+		var environment uuid.UUID
+		_, err := pgx.ForEachRow(rows, []any{&m.ID, &environment, &m.Active, &m.JoinCount}, func() error { return nil })
+		m.EnvironmentID = environmentID(environment)
 		return err
 	})
-	queueGroups(b, search.groups, userID)
-	b.Queue(`
-select f.id, f.version from flow f
-where f.organization_id = $1 and f.trigger = 'join' and f.enabled and not exists (
-    select from flow_match x join user_copy u on u.id = x.user_id and u.join_count = x.join_count where x.flow_id = f.id and x.user_id = $2)`,
-		organizationID, userID).Query(func(rows pgx.Rows) (err error) {
-		search.unmatched, err = pgx.CollectRows(rows, scanFlowKey)
+	queueGroups(b, m.groups, []string{userID})
+	b.Queue(selectUnmatchedForUser, organizationID, userID).Query(func(rows pgx.Rows) (err error) {
+		m.unmatched, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FlowVersion])
 		return err
 	})
-	return search
+	return m
 }
 
-// queueGroups reads the groups that people are in.
-func queueGroups(b *pgx.Batch, groups map[string][]string, userIDs ...string) {
-	b.Queue(`
-select m.user_id, m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
-where m.user_id = any ($1) and m.present and (g.removed_version is null or g.removed_version < m.version)`, userIDs).Query(func(rows pgx.Rows) error {
-		var user, group string
-		_, err := pgx.ForEachRow(rows, []any{&user, &group}, func() error {
-			groups[user] = append(groups[user], group)
-			return nil
-		})
-		return err
-	})
-}
-
-func (s *Store) joins(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, search *joinSearch, out *Impact) error {
-	out.Person.GroupIDs = search.groups[out.Person.ID]
-	if !out.Person.Active || len(search.unmatched) == 0 {
+// match finds the join-flows that match a user.
+func (s *Store) match(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, m *matching, out *Effect) error {
+	m.GroupIDs = m.groups[m.ID]
+	if !m.Active || len(m.unmatched) == 0 {
 		return nil
 	}
-	flows, err := s.flowsOf(ctx, tx, organizationID, search.unmatched)
+	flows, err := s.flowVersions(ctx, tx, organizationID, m.unmatched)
 	if err != nil {
 		return err
 	}
-	for _, k := range search.unmatched {
-		if f, ok := flows[k]; ok && f.rules.Joins(out.Person.Member) {
-			out.Joins = append(out.Joins, f.proto)
+	for _, k := range m.unmatched {
+		if f, ok := flows[k]; ok && f.MatchesJoiner(m.Member) {
+			out.Matches = append(out.Matches, Match{Flow: f, Candidate: m.Candidate})
 		}
 	}
 	return nil

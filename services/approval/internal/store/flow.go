@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,231 +10,239 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/encoding/protojson"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
-	"gatehouse.dev/services/approval/internal/wire"
-
-	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 )
 
-// flowKey names a version of a flow.
-type flowKey struct {
-	id      string
-	version int32
-}
+// Errors of flows.
+var (
+	// ErrFlowNotFound says that there is no such flow in the scope.
+	ErrFlowNotFound = errors.New("flow not found")
+	// ErrFlowReadOnly says that the flow can be seen in the scope, but belongs
+	// to the organization.
+	ErrFlowReadOnly = errors.New("flow belongs to the organization")
+	// ErrFlowNameTaken says that its owner has a flow of that name.
+	ErrFlowNameTaken = errors.New("flow name taken")
+)
 
-func scanFlowKey(row pgx.CollectableRow) (flowKey, error) {
-	var k flowKey
-	err := row.Scan(&k.id, &k.version)
-	return k, err
-}
-
-// cachedFlow is one version of a flow. Nobody changes it.
-type cachedFlow struct {
-	proto *approvalv1.Flow
-	rules lifecycle.Flow
+// FlowVersion names a version of a flow.
+type FlowVersion struct {
+	ID      string
+	Version int32
 }
 
 // flowCache remembers versions of flows, which never change, so that each is
-// read and parsed once. Which of them are current is never remembered.
+// read and parsed once. Which of them are current is not remembered.
 type flowCache struct {
 	mu    sync.Mutex
-	flows map[cacheKey]cachedFlow
+	flows map[cacheKey]lifecycle.Flow
 }
 
-// cacheKey has the organization in it, so that the cache knows no way around
+// cacheKey includes the organization, so that the cache does not circumvent
 // row-level security.
 type cacheKey struct {
 	organizationID uuid.UUID
-	flowKey
+	FlowVersion
 }
 
 const maxCachedFlows = 4096
 
-func (c *flowCache) get(k cacheKey) (cachedFlow, bool) {
+func (c *flowCache) get(k cacheKey) (lifecycle.Flow, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f, ok := c.flows[k]
 	return f, ok
 }
 
-func (c *flowCache) put(k cacheKey, f cachedFlow) {
+func (c *flowCache) put(k cacheKey, f lifecycle.Flow) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flows == nil || len(c.flows) >= maxCachedFlows {
-		c.flows = make(map[cacheKey]cachedFlow)
+		c.flows = make(map[cacheKey]lifecycle.Flow)
 	}
 	c.flows[k] = f
 }
 
-// flowsOf returns the named versions. Those that are not there are left out.
-func (s *Store) flowsOf(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, keys []flowKey) (map[flowKey]cachedFlow, error) {
-	found := make(map[flowKey]cachedFlow, len(keys))
-	var ids []string
-	var versions []int32
+const (
+	selectFlowVersions = `
+select v.flow_id, v.version, v.spec
+from unnest($1::uuid[], $2::int[]) as k (id, version)
+join flow_version v on v.flow_id = k.id and v.version = k.version
+where v.organization_id = $3`
+	insertFlow = `
+insert into flow (id, organization_id, environment_id, name, trigger, enabled, version, matched_version)
+values ($1, $2, $3, $4, $5, $6, $7, $8)`
+	updateFlow = `
+update flow set name = $2, trigger = $3, enabled = $4, version = $5, matched_version = $6
+where id = $1 and version = $5 - 1`
+	insertFlowVersion = `
+insert into flow_version (flow_id, version, organization_id, spec) values ($1, $2, $3, $4)`
+	selectFlow = `
+select v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version`
+	selectFlowByID = selectFlow + ` where f.id = $1`
+	lockFlow       = `select 1 from flow where id = $1 for update`
+	listFlows      = selectFlow + `
+where f.organization_id = $1 and (f.name, f.id) > ($2, $3::uuid) order by f.name, f.id limit $4`
+	selectUnmatchedFlows = `
+select id, organization_id, version from flow where matched_version < version and id > $1 order by id limit $2`
+	selectCandidates = `
+select u.id, u.environment_id, array(
+           select m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
+           where m.user_id = u.id and ` + isMember + `), u.join_count
+from user_copy u
+where u.organization_id = $1 and u.state = 'active' and u.id > $3 and ($5::uuid = '00000000-0000-0000-0000-000000000000' or u.environment_id = $5)
+  and not exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.join_count = u.join_count)
+order by u.id limit $4`
+	setMatchedVersion = `update flow set matched_version = $2 where id = $1 and matched_version < $2`
+	// In one order, so that two transactions that write the same wait and do not
+	// deadlock.
+	insertMatches = `
+insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time)
+select k.flow_id, k.user_id, k.join_count, $5, k.version, $6
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, version)
+order by 1, 2, 3
+on conflict (flow_id, user_id, join_count) do nothing
+returning flow_id, user_id, join_count`
+	unknownEnvironments = `
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from environment_copy e where e.id = k.id)`
+	unknownUsers = `
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from user_copy u where u.id = k.id and u.state <> 'removed')`
+	unknownGroups = `
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from group_copy g where g.id = k.id and g.removed_version is null)`
+	offered     = `($2::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $2 or a.offered_to_all_environments or $2 = any (a.offered_environment_ids))`
+	unknownApps = `
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from app_copy a where a.id = k.id and ` + offered + `)`
+	unknownEntitlements = `
+select k.id from unnest($1::uuid[]) as k (id)
+where not exists (select from entitlement_copy e join app_copy a on a.id = e.app_id where e.id = k.id and ` + offered + `)`
+)
+
+// flowVersions returns the named versions. Those that do not exist are left out.
+func (s *Store) flowVersions(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, keys []FlowVersion) (map[FlowVersion]lifecycle.Flow, error) {
+	found := make(map[FlowVersion]lifecycle.Flow, len(keys))
+	var missing []FlowVersion
 	for _, k := range keys {
 		if f, ok := s.flows.get(cacheKey{organizationID, k}); ok {
 			found[k] = f
 		} else {
-			ids, versions = append(ids, k.id), append(versions, k.version)
+			missing = append(missing, k)
 		}
 	}
-	if len(ids) > 0 {
-		rows, err := tx.Query(ctx, `
-select v.flow_id, v.version, v.spec
-from unnest($1::uuid[], $2::int[]) as k (id, version)
-join flow_version v on v.flow_id = k.id and v.version = k.version
-where v.organization_id = $3`, ids, versions, organizationID)
+	if len(missing) == 0 {
+		return found, nil
+	}
+	rows, err := tx.Query(ctx, selectFlowVersions, postgres.Column(missing, func(k FlowVersion) string { return k.ID }),
+		postgres.Column(missing, func(k FlowVersion) int32 { return k.Version }), organizationID)
+	if err != nil {
+		return nil, fmt.Errorf("load flows: %w", err)
+	}
+	var k FlowVersion
+	var spec []byte
+	if _, err := pgx.ForEachRow(rows, []any{&k.ID, &k.Version, &spec}, func() error {
+		f, err := decodeFlow(spec)
 		if err != nil {
-			return nil, fmt.Errorf("load flows: %w", err)
+			return err
 		}
-		var k flowKey
-		var spec []byte
-		if _, err := pgx.ForEachRow(rows, []any{&k.id, &k.version, &spec}, func() error {
-			f, err := readFlow(spec)
-			if err != nil {
-				return fmt.Errorf("read flow %s: %w", k.id, err)
-			}
-			found[k] = f
-			return nil
-		}); err != nil {
-			return nil, fmt.Errorf("load flows: %w", err)
-		}
-		for _, k := range keys {
-			if f, ok := found[k]; ok {
-				s.flows.put(cacheKey{organizationID, k}, f)
-			}
-		}
+		found[k] = f
+		s.flows.put(cacheKey{organizationID, k}, f)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("load flows: %w", err)
 	}
 	return found, nil
 }
 
-func readFlow(spec []byte) (cachedFlow, error) {
-	f := &approvalv1.Flow{}
-	// A newer replica may have written a field that this one does not know.
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(spec, f); err != nil {
-		return cachedFlow{}, err
+func decodeFlow(spec []byte) (f lifecycle.Flow, err error) {
+	if err := json.Unmarshal(spec, &f); err != nil {
+		return f, fmt.Errorf("decode flow: %w", err)
 	}
-	return cachedFlow{proto: f, rules: wire.Flow(f)}, nil
+	return f, nil
 }
 
-var errFlowNotFound = apierr.NotFound("FLOW_NOT_FOUND", "there is no such flow")
-
-// InsertFlow writes a new flow and its event.
-func (s *Store) InsertFlow(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f *approvalv1.Flow, event outbox.Event) error {
+// InsertFlow saves a new flow and emits its event.
+func (s *Store) InsertFlow(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, event outbox.Event) error {
 	b := &pgx.Batch{}
-	b.Queue(`
-insert into flow (id, organization_id, name, trigger, enabled, priority, version, matched_version, create_time)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		f.GetId(), organizationID, f.GetName(), wire.Trigger(f.GetTrigger()), f.GetEnabled(), f.GetPriority(), f.GetVersion(),
-		matchedVersion(f), f.GetCreateTime().AsTime())
-	if err := queueFlowVersion(b, organizationID, f); err != nil {
-		return err
-	}
-	if err := s.events.Queue(ctx, tx, b, event); err != nil {
-		return err
-	}
-	return flowError(tx.SendBatch(ctx, b).Close(), f)
+	b.Queue(insertFlow, f.ID, organizationID, environmentUUID(f.EnvironmentID), f.Name, f.Trigger, f.Enabled, f.Version, matchedVersion(f))
+	return s.saveFlow(ctx, tx, b, organizationID, f, event)
 }
 
-// UpdateFlow writes a new version of a flow, which LockFlow has locked, and its
-// event.
-func (s *Store) UpdateFlow(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f *approvalv1.Flow, event outbox.Event) error {
+// UpdateFlow saves a new version of a flow, which LockFlow has locked, and emits
+// its event.
+func (s *Store) UpdateFlow(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, event outbox.Event) error {
 	b := &pgx.Batch{}
-	b.Queue(`
-update flow set name = $2, trigger = $3, enabled = $4, priority = $5, version = $6, matched_version = $7
-where id = $1 and version = $6 - 1`,
-		f.GetId(), f.GetName(), wire.Trigger(f.GetTrigger()), f.GetEnabled(), f.GetPriority(), f.GetVersion(), matchedVersion(f))
-	if err := queueFlowVersion(b, organizationID, f); err != nil {
-		return err
-	}
-	if err := s.events.Queue(ctx, tx, b, event); err != nil {
-		return err
-	}
-	return flowError(tx.SendBatch(ctx, b).Close(), f)
+	b.Queue(updateFlow, f.ID, f.Name, f.Trigger, f.Enabled, f.Version, matchedVersion(f))
+	return s.saveFlow(ctx, tx, b, organizationID, f, event)
 }
 
-// matchedVersion leaves a join-flow that is on to be matched with everybody.
-func matchedVersion(f *approvalv1.Flow) int32 {
-	if f.GetEnabled() && wire.Trigger(f.GetTrigger()) == lifecycle.OnJoin {
-		return f.GetVersion() - 1
-	}
-	return f.GetVersion()
-}
-
-func queueFlowVersion(b *pgx.Batch, organizationID uuid.UUID, f *approvalv1.Flow) error {
-	spec, err := protojson.Marshal(f)
+func (s *Store) saveFlow(ctx context.Context, tx *postgres.Tx, b *pgx.Batch, organizationID uuid.UUID, f lifecycle.Flow, event outbox.Event) error {
+	spec, err := json.Marshal(f)
 	if err != nil {
-		return fmt.Errorf("write flow: %w", err)
+		return fmt.Errorf("encode flow: %w", err)
 	}
-	b.Queue(`
-insert into flow_version (flow_id, version, organization_id, spec) values ($1, $2, $3, $4)`,
-		f.GetId(), f.GetVersion(), organizationID, spec)
+	b.Queue(insertFlowVersion, f.ID, f.Version, organizationID, spec)
+	if err := s.events.Queue(ctx, tx, b, event); err != nil {
+		return err
+	}
+	err = tx.SendBatch(ctx, b).Close()
+	if name, ok := postgres.Constraint(err); ok && name == "flow_name_unique" {
+		return fmt.Errorf("save flow %s: %w", f.ID, errors.Join(ErrFlowNameTaken, err))
+	}
+	if err != nil {
+		return fmt.Errorf("save flow %s: %w", f.ID, err)
+	}
 	return nil
 }
 
-func flowError(err error, f *approvalv1.Flow) error {
-	if err == nil {
-		return nil
+// matchedVersion leaves an enabled join-flow to be matched with everybody.
+func matchedVersion(f lifecycle.Flow) int32 {
+	if f.Enabled && f.Trigger == lifecycle.OnJoin {
+		return f.Version - 1
 	}
-	if name, ok := postgres.Constraint(err); ok && name == "flow_name_unique" {
-		return apierr.Exists("FLOW_NAME_TAKEN", "there is a flow named %q already", f.GetName()).Wrap(err)
-	}
-	return fmt.Errorf("save flow %s: %w", f.GetId(), err)
+	return f.Version
 }
 
-const currentFlow = `
-select v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version`
-
 // Flow returns the current version of a flow.
-func (s *Store) Flow(ctx context.Context, tx *postgres.Tx, id string) (*approvalv1.Flow, error) {
-	return oneFlow(ctx, tx, currentFlow+` where f.id = $1`, id)
+func (s *Store) Flow(ctx context.Context, tx *postgres.Tx, id string) (lifecycle.Flow, error) {
+	var spec []byte
+	err := tx.QueryRow(ctx, selectFlowByID, id).Scan(&spec)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return lifecycle.Flow{}, ErrFlowNotFound
+	}
+	if err != nil {
+		return lifecycle.Flow{}, fmt.Errorf("load flow: %w", err)
+	}
+	return decodeFlow(spec)
 }
 
 // LockFlow is Flow, and keeps others from changing it until the transaction
-// ends.
-func (s *Store) LockFlow(ctx context.Context, tx *postgres.Tx, id string) (*approvalv1.Flow, error) {
+// ends. It refuses one that the scope may only read.
+func (s *Store) LockFlow(ctx context.Context, tx *postgres.Tx, id string) (lifecycle.Flow, error) {
 	// By itself, so that the content is read after the wait.
-	if _, err := tx.Exec(ctx, `select 1 from flow where id = $1 for update`, id); err != nil {
-		return nil, fmt.Errorf("lock flow: %w", err)
+	tag, err := tx.Exec(ctx, lockFlow, id)
+	if err != nil {
+		return lifecycle.Flow{}, fmt.Errorf("lock flow: %w", err)
 	}
-	return s.Flow(ctx, tx, id)
+	f, err := s.Flow(ctx, tx, id)
+	if err == nil && tag.RowsAffected() == 0 {
+		return f, ErrFlowReadOnly
+	}
+	return f, err
 }
 
-func oneFlow(ctx context.Context, tx *postgres.Tx, sql string, args ...any) (*approvalv1.Flow, error) {
-	var spec []byte
-	err := tx.QueryRow(ctx, sql, args...).Scan(&spec)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errFlowNotFound
-	}
-	if err != nil {
-		return nil, fmt.Errorf("load flow: %w", err)
-	}
-	f, err := readFlow(spec)
-	if err != nil {
-		return nil, fmt.Errorf("read flow: %w", err)
-	}
-	return f.proto, nil
-}
-
-// Flows returns up to limit flows by name, after the name given.
-func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, after string, limit int) ([]*approvalv1.Flow, error) {
-	rows, err := tx.Query(ctx, currentFlow+`
-where f.organization_id = $1 and f.name > $2 order by f.name limit $3`, organizationID, after, limit)
+// Flows returns up to limit flows by name and id, after those given.
+func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, afterName, afterID string, limit int) ([]lifecycle.Flow, error) {
+	rows, err := tx.Query(ctx, listFlows, organizationID, afterName, orZero(afterID), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list flows: %w", err)
 	}
-	flows, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*approvalv1.Flow, error) {
+	flows, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (lifecycle.Flow, error) {
 		var spec []byte
 		if err := row.Scan(&spec); err != nil {
-			return nil, err
+			return lifecycle.Flow{}, err
 		}
-		f, err := readFlow(spec)
-		return f.proto, err
+		return decodeFlow(spec)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list flows: %w", err)
@@ -241,25 +250,29 @@ where f.organization_id = $1 and f.name > $2 order by f.name limit $3`, organiza
 	return flows, nil
 }
 
-// Unknown returns which of the ids are not known in the organization. Removed
-// users and groups count as unknown.
-func (s *Store) Unknown(ctx context.Context, tx *postgres.Tx, users, groups, apps, entitlements []string) (map[string]bool, error) {
+// Unknown returns which of the ids that a flow names are not known in the scope.
+// Removed users and groups count as unknown, and to an environment's flow so do
+// apps that are not offered to it.
+func (s *Store) Unknown(ctx context.Context, tx *postgres.Tx, environmentID string, users, groups, apps, entitlements []string) (map[string]bool, error) {
 	unknown := make(map[string]bool)
 	b := &pgx.Batch{}
-	look := func(sql string, ids []string) {
+	look := func(ids []string, sql string, args ...any) {
 		if len(ids) == 0 {
 			return
 		}
-		b.Queue(`select k.id from unnest($1::uuid[]) as k (id) where not exists (`+sql+`)`, ids).Query(func(rows pgx.Rows) error {
+		b.Queue(sql, append([]any{ids}, args...)...).Query(func(rows pgx.Rows) error {
 			var id string
 			_, err := pgx.ForEachRow(rows, []any{&id}, func() error { unknown[id] = true; return nil })
 			return err
 		})
 	}
-	look(`select from user_copy u where u.id = k.id and u.state <> 'removed'`, users)
-	look(`select from group_copy g where g.id = k.id and g.removed_version is null`, groups)
-	look(`select from app_copy a where a.id = k.id`, apps)
-	look(`select from entitlement_copy e where e.id = k.id`, entitlements)
+	if environmentID != "" {
+		look([]string{environmentID}, unknownEnvironments)
+	}
+	look(users, unknownUsers)
+	look(groups, unknownGroups)
+	look(apps, unknownApps, environmentUUID(environmentID))
+	look(entitlements, unknownEntitlements, environmentUUID(environmentID))
 	if b.Len() == 0 {
 		return unknown, nil
 	}
@@ -269,17 +282,17 @@ func (s *Store) Unknown(ctx context.Context, tx *postgres.Tx, users, groups, app
 	return unknown, nil
 }
 
-// UnmatchedFlow is a join-flow that not everybody was looked at for.
+// UnmatchedFlow is a join-flow that was not matched with everybody.
 type UnmatchedFlow struct {
 	ID             string
 	OrganizationID uuid.UUID
 	Version        int32
 }
 
-// UnmatchedFlows returns some of them, in a transaction of all organizations.
-func (s *Store) UnmatchedFlows(ctx context.Context, tx *postgres.Tx) ([]UnmatchedFlow, error) {
-	rows, err := tx.Query(ctx, `
-select id, organization_id, version from flow where matched_version < version order by id limit 100`)
+// UnmatchedFlows returns up to limit of them by id, after the one given. tx sees
+// all organizations.
+func (s *Store) UnmatchedFlows(ctx context.Context, tx *postgres.Tx, after string, limit int) ([]UnmatchedFlow, error) {
+	rows, err := tx.Query(ctx, selectUnmatchedFlows, orZero(after), limit)
 	if err != nil {
 		return nil, fmt.Errorf("find flows to match: %w", err)
 	}
@@ -297,22 +310,18 @@ type Candidate struct {
 }
 
 // Candidates returns up to limit active people by id, after the one given, whom
-// the flow has not matched in their present join count.
-func (s *Store) Candidates(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, flowID, after string, limit int) ([]Candidate, error) {
-	rows, err := tx.Query(ctx, `
-select u.id, true, array(
-           select m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
-           where m.user_id = u.id and m.present and (g.removed_version is null or g.removed_version < m.version)), u.join_count
-from user_copy u
-where u.organization_id = $1 and u.state = 'active' and u.id > $3
-  and not exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.join_count = u.join_count)
-order by u.id limit $4`, organizationID, flowID, orZero(after), limit)
+// the flow has not matched since they last joined: those of the flow's
+// environment, if it has one.
+func (s *Store) Candidates(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, after string, limit int) ([]Candidate, error) {
+	rows, err := tx.Query(ctx, selectCandidates, organizationID, f.ID, orZero(after), limit, environmentUUID(f.EnvironmentID))
 	if err != nil {
 		return nil, fmt.Errorf("find people to match: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Candidate, error) {
-		var c Candidate
-		err := row.Scan(&c.ID, &c.Active, &c.GroupIDs, &c.JoinCount)
+		c := Candidate{Member: lifecycle.Member{Active: true}}
+		var environment uuid.UUID
+		err := row.Scan(&c.ID, &environment, &c.GroupIDs, &c.JoinCount)
+		c.EnvironmentID = environmentID(environment)
 		return c, err
 	})
 	if err != nil {
@@ -321,9 +330,9 @@ order by u.id limit $4`, organizationID, flowID, orZero(after), limit)
 	return found, nil
 }
 
-// FlowMatched says that everybody was looked at for a version of a flow.
-func (s *Store) FlowMatched(ctx context.Context, tx *postgres.Tx, id string, version int32) error {
-	if _, err := tx.Exec(ctx, `update flow set matched_version = $2 where id = $1 and matched_version < $2`, id, version); err != nil {
+// SetMatched saves that a version of a flow was matched with everybody.
+func (s *Store) SetMatched(ctx context.Context, tx *postgres.Tx, id string, version int32) error {
+	if _, err := tx.Exec(ctx, setMatchedVersion, id, version); err != nil {
 		return fmt.Errorf("save that flow %s is matched: %w", id, err)
 	}
 	return nil
@@ -331,12 +340,11 @@ func (s *Store) FlowMatched(ctx context.Context, tx *postgres.Tx, id string, ver
 
 // Match is a person whom a join-flow matches.
 type Match struct {
-	Flow      *approvalv1.Flow
-	UserID    string
-	JoinCount int32
+	Flow lifecycle.Flow
+	Candidate
 }
 
-// AddMatches writes those matches that are new, and returns them.
+// AddMatches saves the matches that are new, and returns them.
 func (s *Store) AddMatches(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, matches []Match, now time.Time) ([]Match, error) {
 	if len(matches) == 0 {
 		return nil, nil
@@ -346,21 +354,12 @@ func (s *Store) AddMatches(ctx context.Context, tx *postgres.Tx, organizationID 
 		joinCount  int32
 	}
 	by := make(map[key]Match, len(matches))
-	var flows, users []string
-	var joinCounts, versions []int32
 	for _, m := range matches {
-		by[key{m.Flow.GetId(), m.UserID, m.JoinCount}] = m
-		flows, users = append(flows, m.Flow.GetId()), append(users, m.UserID)
-		joinCounts, versions = append(joinCounts, m.JoinCount), append(versions, m.Flow.GetVersion())
+		by[key{m.Flow.ID, m.ID, m.JoinCount}] = m
 	}
-	// In one order, so that two who write the same wait and do not deadlock.
-	rows, err := tx.Query(ctx, `
-insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time)
-select k.flow_id, k.user_id, k.join_count, $5, k.version, $6
-from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, version)
-order by 1, 2, 3
-on conflict (flow_id, user_id, join_count) do nothing
-returning flow_id, user_id, join_count`, flows, users, joinCounts, versions, organizationID, now)
+	rows, err := tx.Query(ctx, insertMatches, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
+		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
+		postgres.Column(matches, func(m Match) int32 { return m.Flow.Version }), organizationID, now)
 	if err != nil {
 		return nil, fmt.Errorf("save matches: %w", err)
 	}
@@ -375,14 +374,7 @@ returning flow_id, user_id, join_count`, flows, users, joinCounts, versions, org
 	return added, nil
 }
 
-func orZero(id string) string {
-	if id == "" {
-		return uuid.Nil.String()
-	}
-	return id
-}
-
-// Say adds events to the transaction.
-func (s *Store) Say(ctx context.Context, tx *postgres.Tx, events ...outbox.Event) error {
+// Emit adds events to the transaction.
+func (s *Store) Emit(ctx context.Context, tx *postgres.Tx, events ...outbox.Event) error {
 	return s.events.Add(ctx, tx, events...)
 }

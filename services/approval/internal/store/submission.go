@@ -9,115 +9,104 @@ import (
 
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
-	"gatehouse.dev/services/approval/internal/wire"
-
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// Submission is what is known when a request is submitted.
+// Submission is a request that was submitted: what names what must be known of
+// it, and what is.
 type Submission struct {
-	Request *requestv1.Request
-	// Heard says that the request was heard of before: it has an approval, or
-	// was taken back.
-	Heard bool
-	// TakenBack says that it was taken back before it was heard of, and Version
-	// is that of the row that says so.
-	TakenBack bool
-	Version   int64
-	// Flows are those that decide requests, or the join-flow that asked.
+	RequestID     string
+	BeneficiaryID string
+	AppIDs        []string
+	// JoinFlow is the version of the join-flow that requested, if one did.
+	JoinFlow *FlowVersion
+
+	// Exists says that the request has an approval already, and
+	// CancelledEarly that this only says that it was cancelled before it was
+	// submitted here. Version is that of the approval.
+	Exists, CancelledEarly bool
+	Version                int64
+	// Flows are those that decide requests, or the join-flow that requested.
 	Flows []lifecycle.Flow
-	// Known says whether the beneficiary and every app is known here.
+	// Known says that the beneficiary and every app are known here.
 	Known bool
 	// Member is the beneficiary as audiences see them.
 	Member lifecycle.Member
-	// People has the apps, and nobody yet. Submissions that are read together
-	// share it.
-	People *lifecycle.People
 }
 
+const (
+	lockSubmitted = `
+select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1) order by request_id for update`
+	selectRequestFlows = `
+select id, version from flow where organization_id = $1 and trigger = 'request' and enabled`
+)
+
 // LoadSubmissions reads what the approvals of requests of an organization are
-// planned from, in one round trip, or two if a flow was never read before.
-func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, requests []*requestv1.Request) ([]*Submission, error) {
-	people := newPeople()
-	out := make([]*Submission, len(requests))
-	byRequest := make(map[string]*Submission, len(requests))
+// planned from, in one round trip, or two if a flow was never read before. It
+// returns the apps with their people, and the beneficiaries with their managers.
+func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, list []*Submission) (*lifecycle.People, error) {
+	people := NewPeople()
+	byRequest := make(map[string]*Submission, len(list))
 	var ids, beneficiaries, apps []string
-	var joined []flowKey
-	asked := false
-	for i, r := range requests {
-		out[i] = &Submission{Request: r, People: people}
-		byRequest[r.GetId()] = out[i]
-		ids = append(ids, r.GetId())
-		beneficiaries = append(beneficiaries, r.GetBeneficiary().GetUserId())
-		apps = append(apps, wire.AppIDs(r)...)
-		switch {
-		case r.GetOrigin() != requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN:
-			asked = true
-		case r.GetFlowId() != "":
-			joined = append(joined, flowKey{r.GetFlowId(), r.GetFlowVersion()})
+	var joined []FlowVersion
+	for _, in := range list {
+		byRequest[in.RequestID] = in
+		ids, beneficiaries, apps = append(ids, in.RequestID), append(beneficiaries, in.BeneficiaryID), append(apps, in.AppIDs...)
+		if in.JoinFlow != nil {
+			joined = append(joined, *in.JoinFlow)
 		}
 	}
+	beneficiaries = unique(beneficiaries)
 
 	b := &pgx.Batch{}
-	b.Queue(`
-select request_id, request is not null, version from approval where request_id = any ($1) order by request_id for update`, ids).Query(func(rows pgx.Rows) error {
-		var request string
-		var whole bool
-		var version int64
-		_, err := pgx.ForEachRow(rows, []any{&request, &whole, &version}, func() error {
-			in := byRequest[request]
-			in.Heard, in.TakenBack, in.Version = true, !whole, version
-			return nil
-		})
+	b.Queue(lockSubmitted, ids).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, scanApproval)
+		for _, r := range found {
+			in := byRequest[r.RequestID]
+			in.Exists, in.CancelledEarly, in.Version = true, r.Request == nil, r.Version
+		}
 		return err
 	})
-	var current []flowKey
-	if asked {
-		b.Queue(`select id, version from flow where organization_id = $1 and trigger = 'request' and enabled`, organizationID).Query(func(rows pgx.Rows) (err error) {
-			current, err = pgx.CollectRows(rows, scanFlowKey)
+	var current []FlowVersion
+	if len(joined) < len(list) {
+		b.Queue(selectRequestFlows, organizationID).Query(func(rows pgx.Rows) (err error) {
+			current, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FlowVersion])
 			return err
 		})
 	}
-	members := make(map[string]lifecycle.Member, len(requests))
-	b.Queue(`
-select id, state = 'active' from user_copy where id = any ($1)`, beneficiaries).Query(func(rows pgx.Rows) error {
-		var m lifecycle.Member
-		_, err := pgx.ForEachRow(rows, []any{&m.ID, &m.Active}, func() error { members[m.ID] = m; return nil })
-		return err
-	})
+	members := make(map[string]lifecycle.Member, len(list))
+	queueManagers(b, people, beneficiaries, members)
 	groups := make(map[string][]string)
-	queueGroups(b, groups, beneficiaries...)
-	queueApps(b, people, apps)
+	queueGroups(b, groups, beneficiaries)
+	queueApps(b, people, unique(apps))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return nil, fmt.Errorf("load what requests need: %w", err)
+		return nil, fmt.Errorf("load submitted requests: %w", err)
 	}
 
-	flows, err := s.flowsOf(ctx, tx, organizationID, append(joined, current...))
+	flows, err := s.flowVersions(ctx, tx, organizationID, append(joined, current...))
 	if err != nil {
 		return nil, err
 	}
-	rules := func(keys ...flowKey) (list []lifecycle.Flow) {
-		for _, k := range keys {
-			if f, ok := flows[k]; ok {
-				list = append(list, f.rules)
+	named := func(versions ...FlowVersion) (out []lifecycle.Flow) {
+		for _, v := range versions {
+			if f, ok := flows[v]; ok {
+				out = append(out, f)
 			}
 		}
-		return list
+		return out
 	}
-	deciding := rules(current...)
-	for _, in := range out {
-		r := in.Request
-		in.Member, in.Known = members[r.GetBeneficiary().GetUserId()]
-		in.Member.GroupIDs = groups[in.Member.ID]
-		for _, app := range wire.AppIDs(r) {
+	deciding := named(current...)
+	for _, in := range list {
+		in.Member, in.Known = members[in.BeneficiaryID]
+		in.Member.GroupIDs = groups[in.BeneficiaryID]
+		for _, app := range in.AppIDs {
 			if _, ok := people.Apps[app]; !ok {
 				in.Known = false
 			}
 		}
 		in.Flows = deciding
-		if r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
-			in.Flows = rules(flowKey{r.GetFlowId(), r.GetFlowVersion()})
+		if in.JoinFlow != nil {
+			in.Flows = named(*in.JoinFlow)
 		}
 	}
-	return out, nil
+	return people, nil
 }

@@ -7,78 +7,62 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
-	"gatehouse.dev/services/approval/internal/wire"
-
-	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// TaskQuery says which tasks are listed.
-type TaskQuery struct {
-	// ReviewerID is whose tasks. Empty: everybody's.
-	ReviewerID string
-	// RequestID is of which request. Empty: of any; ReviewerID is then needed.
-	RequestID string
-	// State is in which state. Empty: any.
-	State lifecycle.TaskState
-	// AfterTime and AfterID are where the page before ended.
-	AfterTime time.Time
-	AfterID   string
-	Limit     int
+// After is where the page before ended; zero for the first page.
+type After struct {
+	Time time.Time
+	ID   string
 }
 
-const selectTask = `
-select t.id, t.item_id, t.position, t.reviewer_id, t.reviewer_name, t.reviewer_email, t.state, t.substitution, t.comment,
-       t.create_time, coalesce(t.end_time, '0001-01-01T00:00:00Z'), s.name, a.request
-from task t
-join step s on s.request_id = t.request_id and s.item_id = t.item_id and s.position = t.position
-join approval a on a.request_id = t.request_id`
+// FoundTask is a task with the approval that it is in.
+type FoundTask struct {
+	*lifecycle.Task
+	Approval *Record
+}
 
-// Tasks lists tasks, oldest first.
-func (s *Store) Tasks(ctx context.Context, tx *postgres.Tx, q TaskQuery) ([]*approvalv1.Task, error) {
-	// Each list has a statement of its own, so that each has its index.
-	sql, args := selectTask+` where (t.create_time, t.id) > ($1, $2::uuid)`, []any{q.AfterTime, orZero(q.AfterID)}
-	add := func(condition string, value any) {
-		args = append(args, value)
-		sql += fmt.Sprintf(" and t.%s = $%d", condition, len(args))
+const (
+	selectTasks = `
+select t.id, a.request_id, a.organization_id, a.environment_id, a.request, a.state, a.data
+from task t join approval a on a.request_id = t.request_id
+where t.reviewer_id = $1 and (t.create_time, t.id) > ($2, $3::uuid) and `
+	orderTasks = ` order by t.create_time, t.id limit $4`
+	// Each list has its index.
+	listOpenTasks  = selectTasks + `t.state = 'open'` + orderTasks
+	listEndedTasks = selectTasks + `t.state <> 'open' and t.state = $5` + orderTasks
+)
+
+// ListTasks returns up to limit of a reviewer's tasks in a state, oldest first.
+func (s *Store) ListTasks(ctx context.Context, tx *postgres.Tx, reviewerID string, state lifecycle.TaskState, after After, limit int) ([]FoundTask, error) {
+	sql, args := listOpenTasks, []any{reviewerID, after.Time, orZero(after.ID), limit}
+	if state != lifecycle.TaskOpen {
+		sql, args = listEndedTasks, append(args, state)
 	}
-	if q.ReviewerID != "" {
-		add("reviewer_id", q.ReviewerID)
-	}
-	if q.RequestID != "" {
-		add("request_id", q.RequestID)
-	}
-	if q.State != "" {
-		add("state", q.State)
-	}
-	args = append(args, q.Limit)
-	sql += fmt.Sprintf(" order by t.create_time, t.id limit $%d", len(args))
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
 	}
-	requests := make(map[string]*requestv1.Request)
-	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*approvalv1.Task, error) {
-		var t lifecycle.Task
-		var step string
-		var raw []byte
-		if err := row.Scan(&t.ID, &t.ItemID, &t.Position, &t.Reviewer.ID, &t.Reviewer.Name, &t.Reviewer.Email, &t.State,
-			&t.Substitution, &t.Comment, &t.CreateTime, &t.EndTime, &step, &raw); err != nil {
-			return nil, err
+	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (FoundTask, error) {
+		var id string
+		r := &Record{Approval: &lifecycle.Approval{}}
+		var environment uuid.UUID
+		var data []byte
+		if err := row.Scan(&id, &r.RequestID, &r.OrganizationID, &environment, &r.Request, &r.State, &data); err != nil {
+			return FoundTask{}, err
 		}
-		r, ok := requests[string(raw)]
-		if !ok {
-			r = &requestv1.Request{}
-			if err := proto.Unmarshal(raw, r); err != nil {
-				return nil, fmt.Errorf("read request: %w", err)
+		r.EnvironmentID = environmentID(environment)
+		if err := decode(data, r); err != nil {
+			return FoundTask{}, err
+		}
+		for _, t := range r.Tasks {
+			if t.ID == id {
+				return FoundTask{t, r}, nil
 			}
-			requests[string(raw)] = r
 		}
-		return wire.Task(&t, step, r), nil
+		return FoundTask{}, fmt.Errorf("task %s is not in the approval of request %s", id, r.RequestID)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", err)
@@ -86,28 +70,37 @@ func (s *Store) Tasks(ctx context.Context, tx *postgres.Tx, q TaskQuery) ([]*app
 	return tasks, nil
 }
 
-// Troubled names an approval that somebody has to look at.
-type Troubled struct {
+// Read reads the approval of a request without locking it. Nil if there is none.
+func (s *Store) Read(ctx context.Context, tx *postgres.Tx, requestID string) (*Record, error) {
+	return load(ctx, tx, readByRequest, requestID)
+}
+
+// ApprovalID names an approval.
+type ApprovalID struct {
 	OrganizationID uuid.UUID
 	RequestID      string
 }
 
-// Troubled returns up to limit approvals by id, after the one given, with a
-// step that nobody has a task in, or with a task of somebody who can no longer
-// decide. In a transaction of all organizations.
-func (s *Store) Troubled(ctx context.Context, tx *postgres.Tx, after string, limit int) ([]Troubled, error) {
-	rows, err := tx.Query(ctx, `
+const selectNeedReviewers = `
 select organization_id, request_id from (
-    select organization_id, request_id from step where vacant
+    select organization_id, request_id from approval where vacant
     union
-    select t.organization_id, t.request_id from user_copy u join task t on t.reviewer_id = u.id and t.state = 'open' where not u.can_decide
-) as x where request_id > $1 order by request_id limit $2`, orZero(after), limit)
+    select t.organization_id, t.request_id from task t join user_copy u on u.id = t.reviewer_id
+    where t.state = 'open' and (not ` + canDecide + `
+        or u.role_environment_id <> '00000000-0000-0000-0000-000000000000' and u.role_environment_id <> t.environment_id)
+) as x where request_id > $1 order by request_id limit $2`
+
+// NeedReviewers returns up to limit approvals by id, after the one given, with a
+// step that is vacant, or with an open task of somebody who can no longer
+// decide. tx sees all organizations.
+func (s *Store) NeedReviewers(ctx context.Context, tx *postgres.Tx, after string, limit int) ([]ApprovalID, error) {
+	rows, err := tx.Query(ctx, selectNeedReviewers, orZero(after), limit)
 	if err != nil {
-		return nil, fmt.Errorf("find approvals in trouble: %w", err)
+		return nil, fmt.Errorf("find approvals that need reviewers: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Troubled])
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ApprovalID])
 	if err != nil {
-		return nil, fmt.Errorf("find approvals in trouble: %w", err)
+		return nil, fmt.Errorf("find approvals that need reviewers: %w", err)
 	}
 	return found, nil
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"gatehouse.dev/libs/enum"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -157,42 +158,39 @@ func approvalWords(w words) {
 	on(w, func(m *eventv1.FlowMatched) string {
 		return fmt.Sprintf("Join-flow %s, version %d, matched: a request is to be opened", quoted(m.GetFlowName()), m.GetFlowVersion())
 	})
-	on(w, func(m *eventv1.ApprovalRequested) string {
-		asked := make([]string, 0, len(m.GetTasks()))
+	opened := func(name string, tasks []*approvalv1.Task) string {
+		asked := make([]string, 0, len(tasks))
 		var instead string
-		for _, t := range m.GetTasks() {
+		for _, t := range tasks {
 			asked = append(asked, person(t.GetReviewer()))
 			if instead == "" {
 				instead = t.GetSubstitution()
 			}
 		}
 		if len(asked) == 0 {
-			return step(m.GetStepName()) + " opened, and nobody can decide it yet"
+			return step(name) + " opened, and nobody can decide it yet"
 		}
-		return step(m.GetStepName()) + " opened: " + list(asked) + " asked to decide" + because(instead)
-	})
+		return step(name) + " opened: " + list(asked) + " asked to decide" + because(instead)
+	}
+	approved := func(t *approvalv1.Task) string {
+		return person(t.GetReviewer()) + " " + enum.Word(t.GetState()) + " at " + lower(step(t.GetStepName()))
+	}
+	on(w, func(m *eventv1.ApprovalRequested) string { return opened(m.GetStepName(), m.GetTasks()) })
 	on(w, func(m *eventv1.ApprovalDecided) string {
-		t := m.GetTask()
-		did := "decided"
-		switch t.GetState() {
-		case approvalv1.TaskState_TASK_STATE_APPROVED:
-			did = "approved"
-		case approvalv1.TaskState_TASK_STATE_DENIED:
-			did = "denied"
-		}
-		s := person(t.GetReviewer()) + " " + did + " at " + lower(step(t.GetStepName()))
+		s := approved(m.GetTask())
 		if m.GetStepApproved() {
 			s += ", which is now approved"
 		}
-		return s + because(t.GetComment())
+		s += because(m.GetTask().GetComment())
+		if m.GetNextStep() != 0 {
+			s += "; " + lower(opened(m.GetNextStepName(), m.GetNextTasks()))
+		}
+		return s
 	})
 	on(w, func(m *eventv1.ApprovalGranted) string {
-		s := "The request was approved: " + items(m.GetRequest()) + " for " + person(m.GetRequest().GetBeneficiary())
-		if m.GetRequest().GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE {
-			s = "The request was approved: " + items(m.GetRequest()) + " is to be taken from " + person(m.GetRequest().GetBeneficiary())
-		}
-		if m.GetAutomatic() {
-			s += ", by the flow itself"
+		s := granted(m)
+		if m.GetTask() != nil {
+			s = approved(m.GetTask()) + because(m.GetTask().GetComment()) + "; " + lower(s)
 		}
 		return s
 	})
@@ -209,6 +207,17 @@ func approvalWords(w words) {
 		}
 		return s + " was given to " + person(m.GetTo().GetReviewer()) + because(m.GetReason())
 	})
+}
+
+func granted(m *eventv1.ApprovalGranted) string {
+	s := "The request was approved: " + items(m.GetRequest()) + " for " + person(m.GetRequest().GetBeneficiary())
+	if m.GetRequest().GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE {
+		s = "The request was approved: " + items(m.GetRequest()) + " is to be taken from " + person(m.GetRequest().GetBeneficiary())
+	}
+	if m.GetAutomatic() {
+		s += ", by the flow itself"
+	}
+	return s
 }
 
 func accessWords(w words) {

@@ -7,9 +7,11 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -127,8 +129,18 @@ func (e *reader) about(request, text string) {
 }
 
 func (e *reader) approvalRequested(m *eventv1.ApprovalRequested) {
+	e.about(m.GetRequestId(), "Step "+e.asked(m.GetStep(), m.GetStepName(), m.GetTasks()))
+	flow := flowID(m.GetFlowId())
+	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.Move(r, store.Move{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+	}
+}
+
+// asked is who is asked to decide a step, in words. The reviewers may see the
+// request from now on.
+func (e *reader) asked(step int32, name string, tasks []*approvalv1.Task) string {
 	var names []string
-	for _, t := range m.GetTasks() {
+	for _, t := range tasks {
 		e.reviewers = append(e.reviewers, e.id("user_id", t.GetReviewer().GetUserId()))
 		name := t.GetReviewer().GetDisplayName()
 		if s := t.GetSubstitution(); s != "" {
@@ -136,15 +148,10 @@ func (e *reader) approvalRequested(m *eventv1.ApprovalRequested) {
 		}
 		names = append(names, name)
 	}
-	text := fmt.Sprintf("Step %d, %s: asked %s", m.GetStep(), m.GetStepName(), strings.Join(names, ", "))
 	if len(names) == 0 {
-		text = fmt.Sprintf("Step %d, %s: waits, there is nobody to decide", m.GetStep(), m.GetStepName())
+		return fmt.Sprintf("%d, %s: waits, there is nobody to decide", step, name)
 	}
-	e.about(m.GetRequestId(), text)
-	flow := flowID(m.GetFlowId())
-	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.Move(r, store.Move{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
-	}
+	return fmt.Sprintf("%d, %s: asked %s", step, name, strings.Join(names, ", "))
 }
 
 // flowID reads the id of a flow, if it is told.
@@ -154,17 +161,29 @@ func flowID(s string) uuid.NullUUID {
 }
 
 func (e *reader) approvalDecided(m *eventv1.ApprovalDecided) {
-	t := m.GetTask()
-	e.entry.Text = t.GetReviewer().GetDisplayName() + " " + strings.ToLower(strings.TrimPrefix(t.GetState().String(), "TASK_STATE_")) + " step " + t.GetStepName()
-	if t.GetComment() != "" {
-		e.entry.Text += ": " + t.GetComment()
+	text := decision(m.GetTask())
+	if m.GetNextStep() != 0 {
+		text += "; step " + e.asked(m.GetNextStep(), m.GetNextStepName(), m.GetNextTasks())
 	}
+	e.about(m.GetTask().GetRequestId(), text)
+}
+
+// decision is what a reviewer decided, in words.
+func decision(t *approvalv1.Task) string {
+	text := t.GetReviewer().GetDisplayName() + " " + enum.Word(t.GetState()) + " step " + t.GetStepName()
+	if t.GetComment() != "" {
+		text += ": " + t.GetComment()
+	}
+	return text
 }
 
 func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 	text := "Approved"
-	if m.GetAutomatic() {
+	switch {
+	case m.GetAutomatic():
 		text = "Approved by the flow itself"
+	case m.GetTask() != nil:
+		text = decision(m.GetTask()) + "; the request is approved"
 	}
 	e.about(m.GetRequest().GetId(), text)
 	e.tooLate = text + "; it was too late to cancel"

@@ -1,0 +1,64 @@
+package command
+
+import (
+	"errors"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
+)
+
+var errTaskNotFound = apierr.NotFound("TASK_NOT_FOUND", "there is no such task of yours")
+
+// taskError is the public error of a command on a task.
+func taskError(err error) error {
+	var ended *lifecycle.EndedError
+	switch {
+	case errors.Is(err, lifecycle.ErrUnknownTask):
+		return errTaskNotFound
+	case errors.Is(err, lifecycle.ErrIsParty):
+		return apierr.Precondition("REVIEWER_CONCERNED", "requester and beneficiary do not decide their own request")
+	case errors.As(err, &ended):
+		t := ended.Task
+		by := t.EndedBy.Name
+		if by == "" {
+			by = "Gatehouse"
+		}
+		return apierr.Precondition("TASK_ALREADY_DECIDED", "this task is %s already, by %s", t.State, by).
+			With("state", string(t.State)).With("decided_by", by).With("decided_time", t.EndTime.UTC().Format(time.RFC3339Nano))
+	}
+	return err
+}
+
+// flowError is the public error of a command on a flow named name.
+func flowError(err error, name string) error {
+	switch {
+	case errors.Is(err, store.ErrFlowNotFound):
+		return apierr.NotFound("FLOW_NOT_FOUND", "there is no such flow")
+	case errors.Is(err, store.ErrFlowReadOnly):
+		return apierr.New(codes.PermissionDenied, "FLOW_OF_ORGANIZATION", "this flow belongs to the organization, and an environment does not change it")
+	case errors.Is(err, store.ErrFlowNameTaken):
+		return apierr.Exists("FLOW_NAME_TAKEN", "there is a flow named %q already", name).Wrap(err)
+	}
+	return err
+}
+
+// invalidFlow names the fields of a flow that are wrong.
+func invalidFlow(problems []lifecycle.Problem) error {
+	var e *apierr.Error
+	for _, p := range problems {
+		field := "flow." + p.Field
+		if p.Field == environmentField {
+			field = p.Field
+		}
+		if e == nil {
+			e = apierr.InvalidField(field, p.Reason, "%s", p.Text)
+		} else {
+			e = e.WithField(field, p.Reason, "%s", p.Text)
+		}
+	}
+	return e
+}

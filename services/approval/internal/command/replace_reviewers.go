@@ -1,0 +1,120 @@
+package command
+
+import (
+	"context"
+
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/approval/internal/convert"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
+)
+
+const approvalsAtOnce = 100
+
+// replaceReviewers looks at every approval that needs reviewers, each in a
+// transaction of its own.
+func (c *Commands) replaceReviewers(ctx context.Context, s *scan) error {
+	var after string
+	for {
+		var found []store.ApprovalID
+		err := c.DB.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			found, err = c.Store.NeedReviewers(ctx, tx, after, approvalsAtOnce)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, a := range found {
+			after = a.RequestID
+			s.do(ctx, a.RequestID, func() error {
+				return c.DB.InOrganization(ctx, a.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
+					return c.replaceReviewersOf(ctx, tx, a.RequestID)
+				})
+			})
+		}
+		if len(found) < approvalsAtOnce || ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// replaceReviewersOf ends the open tasks of those who cannot decide, and asks
+// others in the steps that have no open task then.
+func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requestID string) error {
+	rec, err := c.Store.Load(ctx, tx, requestID)
+	if err != nil || rec == nil || rec.State != lifecycle.Open {
+		return err
+	}
+	a, err := c.prepare(rec)
+	if err != nil {
+		return err
+	}
+	var reviewers []string
+	for _, t := range rec.Tasks {
+		if t.State == lifecycle.TaskOpen {
+			reviewers = append(reviewers, t.Reviewer.ID)
+		}
+	}
+	people := store.NewPeople()
+	if err := c.Store.LoadPeople(ctx, tx, rec.OrganizationID, people, store.PeopleQuery{UserIDs: reviewers}); err != nil {
+		return err
+	}
+	removed := rec.RemoveReviewers(func(id string) bool {
+		u, known := people.Users[id]
+		return !known || rec.CanDecide(u) // an unknown user has not left
+	}, a.events.Time)
+	// What was read of the reviewers does not include their managers.
+	people = store.NewPeople()
+	var vacant []*stepOf
+	for _, s := range rec.Vacancies() {
+		vacant = append(vacant, &stepOf{loaded: a, step: s})
+	}
+	if err := c.resolve(ctx, tx, people, vacant); err != nil {
+		return err
+	}
+	for _, s := range vacant {
+		if err := c.fill(a, s, removed); err != nil {
+			return err
+		}
+	}
+	for _, r := range removed {
+		if others := rec.OpenTasks(r.Step); r.Task.State == lifecycle.TaskCancelled && len(others) > 0 {
+			// Nobody new is asked: those who were asked before still decide.
+			a.events.Reassigned(convert.SystemActor(), r.Task, others[0],
+				r.Task.Reviewer.Name+" cannot decide any more; who else was asked still can")
+		}
+	}
+	if len(a.events.List) == 0 {
+		return nil
+	}
+	return c.save(ctx, tx, a)
+}
+
+// fill asks the reviewers that were found for a vacant step, instead of those
+// who were removed from it.
+func (c *Commands) fill(a loaded, s *stepOf, removed []lifecycle.RemovedTask) error {
+	added, err := a.Fill(s.step, s.resolution, newID, a.events.Time)
+	if err != nil {
+		return err
+	}
+	replaced := false
+	for _, r := range removed {
+		if r.Step != s.step {
+			continue
+		}
+		replaced = true
+		reason := r.Task.Reviewer.Name + " cannot decide any more"
+		if len(added) == 0 {
+			a.events.Reassigned(convert.SystemActor(), r.Task, nil, reason+", and nobody else can at present")
+			continue
+		}
+		r.MarkReassigned()
+		for _, t := range added {
+			a.events.Reassigned(convert.SystemActor(), r.Task, t, reason)
+		}
+	}
+	if !replaced && len(added) > 0 {
+		a.events.Requested(s.step, added)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package command
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/approval/internal/convert"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
+
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// SubmitRequests makes the approvals of submitted requests and asks their first
+// reviewers, or grants at once where a flow approves by itself. A request that
+// has an approval changes nothing; one that was cancelled before is answered as
+// cancelled.
+func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+	organizationID := events[0].OrganizationID
+	requests := make([]*requestv1.Request, len(events))
+	submissions := make([]*store.Submission, len(events))
+	for i, ev := range events {
+		requests[i] = ev.Message.(*eventv1.RequestSubmitted).GetRequest()
+		submissions[i] = convert.Submission(requests[i])
+	}
+	people, err := c.Store.LoadSubmissions(ctx, tx, organizationID, submissions)
+	if err != nil {
+		return err
+	}
+	var approvals []loaded
+	for i, in := range submissions {
+		if in.Exists && !in.CancelledEarly {
+			continue
+		}
+		if !in.CancelledEarly && !in.Known {
+			return inbox.Failed(events[i], inbox.NotYet("the beneficiary or an app of request %s is not known", in.RequestID))
+		}
+		a, err := c.plan(organizationID, in, requests[i])
+		if err != nil {
+			return inbox.Failed(events[i], err)
+		}
+		approvals = append(approvals, a)
+	}
+	opened, err := c.openReady(ctx, tx, people, approvals...)
+	if err != nil {
+		return err
+	}
+	for _, o := range opened {
+		o.events.Requested(o.step, o.tasks)
+	}
+	for _, a := range approvals {
+		switch {
+		case a.State == lifecycle.Granted:
+			a.events.Granted(nil)
+		case a.State == lifecycle.Cancelled && a.New:
+			a.events.Cancelled(convert.SystemActor(), "the request asks for nothing")
+		case a.State == lifecycle.Cancelled:
+			a.events.Cancelled(convert.SystemActor(), "cancelled before it was reviewed")
+		}
+	}
+	err = c.save(ctx, tx, approvals...)
+	if errors.Is(err, store.ErrExists) {
+		return inbox.NotYet("another replica works on one of %d requests", len(approvals))
+	}
+	return err
+}
+
+// plan makes the approval of a submitted request.
+func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *requestv1.Request) (loaded, error) {
+	data, err := convert.EncodeRequest(r)
+	if err != nil {
+		return loaded{}, err
+	}
+	rec := &store.Record{OrganizationID: organizationID, Request: data, RequestUnsaved: true, New: !in.CancelledEarly, Version: in.Version}
+	request, now := convert.Request(r), c.Clock.Now()
+	if in.CancelledEarly {
+		// Only the request is added to what is known.
+		rec.Approval = lifecycle.NewCancelled(r.GetId(), r.GetEnvironmentId(), now)
+		rec.Requester, rec.Beneficiary = request.Requester, request.Beneficiary
+		return c.with(rec, r), nil
+	}
+	request.Member = in.Member
+	flows := in.Flows
+	if convert.ByJoinFlow(r) {
+		// Without its flow it is reviewed like any other.
+		request.JoinFlow, flows = &lifecycle.Flow{}, nil
+		if len(in.Flows) == 1 {
+			request.JoinFlow = &in.Flows[0]
+		}
+	}
+	rec.Approval = lifecycle.New(request, flows, now)
+	return c.with(rec, r), nil
+}

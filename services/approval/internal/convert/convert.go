@@ -1,0 +1,196 @@
+// Package convert turns the service's values into protos and events, and protos
+// into the service's values. It decides nothing.
+package convert
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// TaskState is the word of a task's state; empty for unspecified.
+func TaskState(s approvalv1.TaskState) lifecycle.TaskState {
+	if s == approvalv1.TaskState_TASK_STATE_UNSPECIFIED {
+		return ""
+	}
+	return lifecycle.TaskState(enum.Word(s))
+}
+
+// FlowInput is a flow as a caller wants it. Ids are in their plain form.
+func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
+	f := lifecycle.Flow{
+		Name: in.GetName(), Trigger: lifecycle.Trigger(enum.Word(in.GetTrigger())),
+		Audience: lifecycle.Audience{
+			Everyone: in.GetAudience().GetEveryone(),
+			GroupIDs: plain(in.GetAudience().GetGroupIds()), UserIDs: plain(in.GetAudience().GetUserIds()),
+		},
+		Scope: lifecycle.Scope{
+			Any: in.GetScope().GetAny(), AppIDs: plain(in.GetScope().GetAppIds()), EntitlementIDs: plain(in.GetScope().GetEntitlementIds()),
+		},
+		AutoApprove: in.GetAutoApprove(), Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration().AsDuration(), Enabled: !in.GetDisabled(),
+	}
+	for _, k := range in.GetKinds() {
+		f.Kinds = append(f.Kinds, lifecycle.Kind(enum.Word(k)))
+	}
+	for _, s := range in.GetSteps() {
+		f.Steps = append(f.Steps, lifecycle.StepSpec{
+			Name: s.GetName(), Reviewers: lifecycle.Reviewers(enum.Word(s.GetReviewers())),
+			UserIDs: plain(s.GetUserIds()), GroupIDs: plain(s.GetGroupIds()),
+			Need: lifecycle.Need(enum.Word(s.GetNeed())), NeedCount: int(s.GetNeedCount()),
+		})
+	}
+	return f
+}
+
+func plain(ids []string) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id
+		if u, err := uuid.Parse(id); err == nil {
+			out[i] = u.String()
+		}
+	}
+	return out
+}
+
+// Flow is a flow of an organization to show.
+func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
+	out := &approvalv1.Flow{
+		Id: f.ID, OrganizationId: organizationID.String(), EnvironmentId: f.EnvironmentID, Name: f.Name,
+		Trigger:  enum.Value[approvalv1.FlowTrigger](string(f.Trigger)),
+		Audience: &approvalv1.FlowAudience{Everyone: f.Audience.Everyone, GroupIds: f.Audience.GroupIDs, UserIds: f.Audience.UserIDs},
+		Scope:    &approvalv1.FlowScope{Any: f.Scope.Any, AppIds: f.Scope.AppIDs, EntitlementIds: f.Scope.EntitlementIDs},
+		Enabled:  f.Enabled, AutoApprove: f.AutoApprove, Priority: f.Priority, Version: f.Version,
+		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime),
+	}
+	if f.MaxDuration > 0 {
+		out.MaxDuration = durationpb.New(f.MaxDuration)
+	}
+	for _, k := range f.Kinds {
+		out.Kinds = append(out.Kinds, enum.Value[requestv1.RequestKind](string(k)))
+	}
+	for _, s := range f.Steps {
+		out.Steps = append(out.Steps, &approvalv1.FlowStep{
+			Name: s.Name, Reviewers: enum.Value[approvalv1.ReviewerKind](string(s.Reviewers)), UserIds: s.UserIDs, GroupIds: s.GroupIDs,
+			Need: enum.Value[approvalv1.StepNeed](string(s.Need)), NeedCount: int32(s.NeedCount), //nolint:gosec // at most 100
+		})
+	}
+	return out
+}
+
+// Request is a request as the rules see it, without the beneficiary as audiences
+// see them and without the join-flow.
+func Request(r *requestv1.Request) lifecycle.Request {
+	out := lifecycle.Request{
+		RequestID: r.GetId(), EnvironmentID: r.GetEnvironmentId(), Kind: lifecycle.Kind(enum.Word(r.GetKind())),
+		Requester: FromPerson(r.GetRequester()), Beneficiary: FromPerson(r.GetBeneficiary()),
+		CreateTime: r.GetCreateTime().AsTime(),
+	}
+	if r.GetUntil() != nil {
+		out.Until = r.GetUntil().AsTime()
+	}
+	for _, it := range r.GetItems() {
+		out.Items = append(out.Items, lifecycle.Item{
+			ID: it.GetId(), AppID: it.GetAppId(), AppName: it.GetAppName(), EntitlementID: it.GetEntitlementId(),
+		})
+	}
+	return out
+}
+
+// Submission is what names what must be known of a submitted request.
+func Submission(r *requestv1.Request) *store.Submission {
+	out := &store.Submission{RequestID: r.GetId(), BeneficiaryID: r.GetBeneficiary().GetUserId()}
+	apps := make(map[string]bool, len(r.GetItems()))
+	for _, it := range r.GetItems() {
+		apps[it.GetAppId()] = true
+	}
+	out.AppIDs = slices.Sorted(maps.Keys(apps))
+	if ByJoinFlow(r) && r.GetFlowId() != "" {
+		out.JoinFlow = &store.FlowVersion{ID: r.GetFlowId(), Version: r.GetFlowVersion()}
+	}
+	return out
+}
+
+// ByJoinFlow reports whether a join-flow made the request.
+func ByJoinFlow(r *requestv1.Request) bool {
+	return r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+}
+
+// EncodeRequest is a request as it is stored.
+func EncodeRequest(r *requestv1.Request) ([]byte, error) {
+	data, err := proto.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode request %s: %w", r.GetId(), err)
+	}
+	return data, nil
+}
+
+// DecodeRequest reverses EncodeRequest.
+func DecodeRequest(data []byte) (*requestv1.Request, error) {
+	r := &requestv1.Request{}
+	if err := proto.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("decode request: %w", err)
+	}
+	return r, nil
+}
+
+// FromPerson is a person as the rules see them.
+func FromPerson(p *identityv1.Person) lifecycle.Person {
+	return lifecycle.Person{ID: p.GetUserId(), Name: p.GetDisplayName(), Email: p.GetEmail()}
+}
+
+// FromActor is the actor of an event as the rules see them; no ID for one that
+// is no user.
+func FromActor(a *eventv1.Actor) lifecycle.Person {
+	p := lifecycle.Person{Name: a.GetDisplayName()}
+	if a.GetKind() == eventv1.ActorKind_ACTOR_KIND_USER {
+		p.ID = a.GetId()
+	}
+	return p
+}
+
+// Person is a person to show; nil for nobody.
+func Person(p lifecycle.Person) *identityv1.Person {
+	if p.ID == "" {
+		return nil
+	}
+	return &identityv1.Person{UserId: p.ID, DisplayName: p.Name, Email: p.Email}
+}
+
+// Task is a task of an approval to show; request may be nil.
+func Task(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) *approvalv1.Task {
+	out := &approvalv1.Task{
+		Id: t.ID, RequestId: a.RequestID, ItemId: t.ItemID, Step: position(t.Position),
+		Reviewer: Person(t.Reviewer), State: enum.Value[approvalv1.TaskState](string(t.State)), Substitution: t.Substitution, Comment: t.Comment,
+		CreateTime: Time(t.CreateTime), DecideTime: Time(t.EndTime), Request: request,
+	}
+	if s := a.StepOf(t); s != nil {
+		out.StepName = s.Spec.Name
+	}
+	return out
+}
+
+func position(n int) int32 { return int32(n) } //nolint:gosec // a flow has at most 20 steps
+
+// Time is a time to show; nil for none.
+func Time(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}

@@ -1,0 +1,193 @@
+package convert
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// SystemActor is Gatehouse itself as an actor.
+func SystemActor() *eventv1.Actor {
+	return event.SystemActor("approval")
+}
+
+// UserActor is a user as an actor.
+func UserActor(p lifecycle.Person) *eventv1.Actor {
+	return event.UserActor(p.ID, p.Name)
+}
+
+// Events collects the events of one approval in one transaction, in order. Each
+// has a version of its own.
+type Events struct {
+	OrganizationID uuid.UUID
+	Approval       *lifecycle.Approval
+	Request        *requestv1.Request
+	Time           time.Time
+	// Version is that of the approval, increased by each event.
+	Version int64
+	List    []outbox.Event
+}
+
+// context is that of an event about an item, or about the whole request if the
+// item is empty.
+func (e *Events) context(actor *eventv1.Actor, itemID string) *eventv1.Context {
+	e.Version++
+	c := &eventv1.Context{
+		Actor: actor, RequestIds: []string{e.Approval.RequestID}, UserId: e.Request.GetBeneficiary().GetUserId(), Version: e.Version,
+		EnvironmentId: e.Approval.EnvironmentID,
+	}
+	for i, it := range e.Request.GetItems() {
+		switch {
+		case itemID == it.GetId():
+			c.AppId = it.GetAppId()
+			return c
+		case itemID != "":
+		case i == 0:
+			c.AppId = it.GetAppId()
+		case c.AppId != it.GetAppId():
+			c.AppId = "" // the items are of several apps
+			return c
+		}
+	}
+	return c
+}
+
+func (e *Events) add(id string, m proto.Message) {
+	e.List = append(e.List, outbox.Event{
+		OrganizationID: e.OrganizationID, AggregateID: parse(id), Time: e.Time, Message: m,
+	})
+}
+
+// tasksInEvent bounds one event: a step may ask everybody in a large group.
+const tasksInEvent = 500
+
+// tasks are up to tasksInEvent tasks to show, and the rest of them. The first
+// has the request.
+func (e *Events) tasks(list []*lifecycle.Task, request *requestv1.Request) (shown []*approvalv1.Task, rest []*lifecycle.Task) {
+	n := min(len(list), tasksInEvent)
+	for i, t := range list[:n] {
+		if i > 0 {
+			request = nil
+		}
+		shown = append(shown, Task(e.Approval, t, request))
+	}
+	return shown, list[n:]
+}
+
+// Requested says that reviewers are asked in a step, in several events if they
+// are many.
+func (e *Events) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
+	for {
+		m := &eventv1.ApprovalRequested{
+			Context: e.context(SystemActor(), step.ItemID), RequestId: e.Approval.RequestID, ItemId: step.ItemID,
+			Step: position(step.Position), StepName: step.Spec.Name, FlowId: step.FlowID, FlowVersion: step.FlowVersion,
+		}
+		m.Tasks, tasks = e.tasks(tasks, e.Request)
+		e.add(e.Approval.RequestID, m)
+		if len(tasks) == 0 {
+			return
+		}
+	}
+}
+
+// Decided says that a reviewer decided and the approval goes on. next is the
+// step that this opened, with its tasks; nil if none.
+func (e *Events) Decided(o lifecycle.Outcome, next *lifecycle.Step, tasks []*lifecycle.Task) {
+	m := &eventv1.ApprovalDecided{
+		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), Task: Task(e.Approval, o.Task, e.Request), StepApproved: o.StepApproved,
+	}
+	e.add(e.Approval.RequestID, m)
+	if next == nil {
+		return
+	}
+	m.NextStep, m.NextStepName = position(next.Position), next.Spec.Name
+	// The request is in task.
+	if m.NextTasks, tasks = e.tasks(tasks, nil); len(tasks) > 0 {
+		e.Requested(next, tasks)
+	}
+}
+
+// Granted says that a request is approved, by the last decision, or with nil
+// automatically.
+func (e *Events) Granted(last *lifecycle.Task) {
+	a := e.Approval
+	m := &eventv1.ApprovalGranted{Request: e.Request, FlowId: a.FlowID, FlowVersion: a.FlowVersion, Automatic: a.Automatic}
+	actor := SystemActor()
+	if last != nil {
+		actor, m.Task = UserActor(last.Reviewer), Task(a, last, nil) // the request is in request
+	}
+	m.Context = e.context(actor, "")
+	e.add(a.RequestID, m)
+}
+
+// Denied says that a request is denied.
+func (e *Events) Denied(o lifecycle.Outcome) {
+	e.add(e.Approval.RequestID, &eventv1.ApprovalDenied{
+		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), RequestId: e.Approval.RequestID,
+		Reviewer: Person(o.Task.Reviewer), Reason: o.Task.Comment, StepName: o.Step.Spec.Name, Task: Task(e.Approval, o.Task, e.Request),
+	})
+}
+
+// Cancelled says that the approval ended because its request was cancelled.
+func (e *Events) Cancelled(actor *eventv1.Actor, reason string) {
+	e.add(e.Approval.RequestID, &eventv1.ApprovalCancelled{
+		Context: e.context(actor, ""), RequestId: e.Approval.RequestID, Reason: reason,
+	})
+}
+
+// Reassigned says that somebody else is asked instead, or, with to nil, that
+// nobody is.
+func (e *Events) Reassigned(actor *eventv1.Actor, from, to *lifecycle.Task, reason string) {
+	m := &eventv1.TaskReassigned{
+		Context: e.context(actor, from.ItemID), From: Task(e.Approval, from, e.Request), Reason: reason,
+	}
+	if to != nil {
+		m.To = Task(e.Approval, to, nil) // the request is in from
+	}
+	e.add(from.ID, m)
+}
+
+// FlowChanged is the event of a flow that is new or has a new version.
+func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flow) outbox.Event {
+	c := &eventv1.Context{Actor: actor, Version: int64(f.Version), EnvironmentId: f.EnvironmentID}
+	e := outbox.Event{OrganizationID: organizationID, AggregateID: parse(f.ID), Time: f.UpdateTime}
+	if f.Version == 1 {
+		e.Message = &eventv1.FlowCreated{Context: c, Flow: Flow(organizationID, f)}
+	} else {
+		e.Message = &eventv1.FlowUpdated{Context: c, Flow: Flow(organizationID, f)}
+	}
+	return e
+}
+
+// FlowMatched is the event of a join-flow that matched somebody.
+func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount int32, now time.Time) outbox.Event {
+	e := &eventv1.FlowMatched{
+		Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID},
+		FlowId:  f.ID, FlowVersion: f.Version, FlowName: f.Name, UserId: m.ID, JoinCount: joinCount, EntitlementIds: f.Scope.EntitlementIDs,
+	}
+	if f.MaxDuration > 0 {
+		e.Duration = durationpb.New(f.MaxDuration)
+	}
+	return outbox.Event{
+		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: now, Message: e,
+	}
+}
+
+// parse reads an id of our own; the outbox refuses the nil id.
+func parse(id string) uuid.UUID {
+	u, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.Nil
+	}
+	return u
+}

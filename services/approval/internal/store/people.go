@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+)
+
+// PeopleQuery says which people are read.
+type PeopleQuery struct {
+	// ManagersOf are users, whose managers are read up to the top.
+	ManagersOf []string
+	// AppIDs are apps with their owners, approvers and admins.
+	AppIDs []string
+	// UserIDs and GroupIDs are users, and groups with their members.
+	UserIDs, GroupIDs []string
+	// Admins says that admins and IT admins are read: those of the organization
+	// and those of the environments named.
+	Admins         bool
+	EnvironmentIDs []string
+}
+
+// NewPeople returns an empty set of people.
+func NewPeople() *lifecycle.People {
+	return &lifecycle.People{
+		Users: make(map[string]lifecycle.User), Apps: make(map[string]lifecycle.App), Members: make(map[string][]string),
+	}
+}
+
+const (
+	canDecide  = `(u.state = 'active' and u.role <> 'risk_manager')`
+	isMember   = `(m.present and (g.removed_version is null or g.removed_version < m.version))`
+	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide
+	// A manager who is there already ends the search: a circle too.
+	selectManagers = `
+with recursive chain as (
+    select u.id, u.manager_id from user_copy u where u.id = any ($1)
+    union
+    select u.id, u.manager_id from chain c join user_copy u on u.id = c.manager_id
+)
+select ` + userFields + `, u.environment_id, u.state = 'active' from chain c join user_copy u on u.id = c.id`
+	selectUsers = `
+select ` + userFields + ` from user_copy u where u.id = any ($1)`
+	selectApps = `
+select a.id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
+    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(` + canDecide + `, false)
+from app_copy a
+left join lateral (
+    select 'owner' as place, a.owner_id as user_id where a.owner_id is not null
+    union all select 'approver', unnest(a.approver_ids)
+    union all select 'admin', unnest(a.admin_ids)) p on true
+left join user_copy u on u.id = p.user_id
+where a.id = any ($1)`
+	selectMembers = `
+select m.group_id, ` + userFields + `
+from group_member_copy m left join group_copy g on g.id = m.group_id join user_copy u on u.id = m.user_id
+where m.group_id = any ($1) and ` + isMember
+	selectAdmins = `
+select ` + userFields + `
+from unnest($2::uuid[]) e (id) cross join lateral (
+    select u.* from user_copy u
+    where u.organization_id = $1 and u.role_environment_id = e.id and u.role in ('admin', 'it_admin') and u.state = 'active'
+    order by u.id limit 100) u`
+	selectGroups = `
+select m.user_id, m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
+where m.user_id = any ($1) and ` + isMember
+)
+
+// LoadPeople adds people to a set, in one round trip, or none if nothing is
+// asked for. Apps that are in the set already are not read again.
+func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, people *lifecycle.People, q PeopleQuery) error {
+	b := &pgx.Batch{}
+	if len(q.ManagersOf) > 0 {
+		queueManagers(b, people, unique(q.ManagersOf), nil)
+	}
+	apps := slices.DeleteFunc(unique(q.AppIDs), func(id string) bool {
+		_, loaded := people.Apps[id]
+		return loaded
+	})
+	if len(apps) > 0 {
+		queueApps(b, people, apps)
+	}
+	if len(q.UserIDs) > 0 {
+		b.Queue(selectUsers, unique(q.UserIDs)).Query(func(rows pgx.Rows) error {
+			_, err := collectUsers(rows, people)
+			return err
+		})
+	}
+	if len(q.GroupIDs) > 0 {
+		groups := unique(q.GroupIDs)
+		for _, g := range groups {
+			delete(people.Members, g)
+		}
+		b.Queue(selectMembers, groups).Query(func(rows pgx.Rows) error {
+			var group string
+			var u lifecycle.User
+			var environment uuid.UUID
+			_, err := pgx.ForEachRow(rows, append([]any{&group}, userTargets(&u, &environment)...), func() error {
+				u.EnvironmentID = environmentID(environment)
+				people.Users[u.ID] = u
+				people.Members[group] = append(people.Members[group], u.ID)
+				return nil
+			})
+			return err
+		})
+	}
+	if q.Admins {
+		environments := []uuid.UUID{uuid.Nil}
+		for _, id := range unique(q.EnvironmentIDs) {
+			if u := environmentUUID(id); u != uuid.Nil {
+				environments = append(environments, u)
+			}
+		}
+		b.Queue(selectAdmins, organizationID, environments).Query(func(rows pgx.Rows) (err error) {
+			people.Admins, err = collectUsers(rows, people)
+			return err
+		})
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load reviewers: %w", err)
+	}
+	return nil
+}
+
+// queueManagers reads users and their managers. members, if not nil, gets all of
+// them as audiences see them, without groups.
+func queueManagers(b *pgx.Batch, people *lifecycle.People, userIDs []string, members map[string]lifecycle.Member) {
+	b.Queue(selectManagers, userIDs).Query(func(rows pgx.Rows) error {
+		var u lifecycle.User
+		var role, home uuid.UUID
+		var active bool
+		_, err := pgx.ForEachRow(rows, append(userTargets(&u, &role), &home, &active), func() error {
+			u.EnvironmentID = environmentID(role)
+			people.Users[u.ID] = u
+			if members != nil {
+				members[u.ID] = lifecycle.Member{ID: u.ID, EnvironmentID: environmentID(home), Active: active}
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
+	b.Queue(selectApps, ids).Query(func(rows pgx.Rows) error {
+		var app, place string
+		var u lifecycle.User
+		var environment uuid.UUID
+		_, err := pgx.ForEachRow(rows, append([]any{&app, &place}, userTargets(&u, &environment)...), func() error {
+			a := people.Apps[app]
+			a.ID = app
+			switch place {
+			case "owner":
+				a.OwnerID = u.ID
+			case "approver":
+				a.ApproverIDs = append(a.ApproverIDs, u.ID)
+			case "admin":
+				a.AdminIDs = append(a.AdminIDs, u.ID)
+			}
+			people.Apps[app] = a
+			if u.Name != "" || u.CanDecide { // else there is no such user
+				u.EnvironmentID = environmentID(environment)
+				people.Users[u.ID] = u
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+// queueGroups reads the groups that users are in, by user.
+func queueGroups(b *pgx.Batch, groups map[string][]string, userIDs []string) {
+	b.Queue(selectGroups, userIDs).Query(func(rows pgx.Rows) error {
+		var user, group string
+		_, err := pgx.ForEachRow(rows, []any{&user, &group}, func() error {
+			groups[user] = append(groups[user], group)
+			return nil
+		})
+		return err
+	})
+}
+
+// userTargets are where userFields are scanned into.
+func userTargets(u *lifecycle.User, environment *uuid.UUID) []any {
+	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.CanDecide}
+}
+
+func collectUsers(rows pgx.Rows, people *lifecycle.People) ([]lifecycle.User, error) {
+	var users []lifecycle.User
+	var u lifecycle.User
+	var environment uuid.UUID
+	_, err := pgx.ForEachRow(rows, userTargets(&u, &environment), func() error {
+		u.EnvironmentID = environmentID(environment)
+		people.Users[u.ID] = u
+		users = append(users, u)
+		return nil
+	})
+	return users, err
+}
+
+func unique(ids []string) []string {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
