@@ -164,10 +164,10 @@ func TestStory(t *testing.T) {
 	t.Log("6. the trail of each request")
 	for id, events := range map[string][]string{
 		temporary: {
-			"request.submitted", "approval.requested", "approval.decided", "approval.requested", "approval.decided", "approval.granted",
+			"request.submitted", "approval.requested", "approval.decided", "approval.granted",
 			"grant.created", "grant.activated", "request.closed", "grant.ended", "grant.revoked",
 		},
-		denied:    {"request.submitted", "approval.requested", "approval.decided", "approval.denied", "request.closed"},
+		denied:    {"request.submitted", "approval.requested", "approval.denied", "request.closed"},
 		permanent: {"request.submitted", "grant.activated", "request.closed", "grant.ended", "grant.revoked"},
 		revoke:    {"request.submitted", "approval.granted", "revocation.completed", "request.closed"},
 		pending:   {"request.submitted", "request.cancel_requested", "approval.cancelled", "request.closed"},
