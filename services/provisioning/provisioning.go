@@ -54,14 +54,14 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 
 	var engine *access.Engine
 	integrations := integration.New(integration.Config{
-		DB: b.DB, Events: b.Events, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
+		DB: b.DB, Events: b.Events, Clock: b.Clock, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
 	})
 	defer integrations.Close()
 	engine, err = access.New(access.Config{
-		DB: b.DB, Events: b.Events, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
+		DB: b.DB, Events: b.Events, Due: b.Due, Clock: b.Clock, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
 		Timing: access.Timing{
 			CallTimeout: cfg.CallTimeout, RunTimeout: cfg.Lease * 3 / 4, Lease: cfg.Lease,
-			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval,
+			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval, SettingsCheck: cfg.Lease * 3 / 2,
 		},
 	})
 	if err != nil {
@@ -72,10 +72,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		Register: func(s *grpc.Server) { api.Register(s) },
 		Handlers: consume.Handlers(engine),
 		Subjects: consume.Subjects(),
-		Tasks: []service.Task{
-			{Name: "operations", Run: engine.RunOperations},
-			{Name: "end times", Run: engine.RunEnds},
-			{Name: "app settings", Run: engine.RunSettings},
-		},
+		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}},
 	})
 }

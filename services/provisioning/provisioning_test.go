@@ -12,10 +12,9 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
-	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -667,7 +666,7 @@ func TestAllAtOnce(t *testing.T) {
 // Every table keeps organizations apart.
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()
-	pgtest.CheckRowSecurity(t, pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS}))
+	pgtest.CheckRowSecurity(t, pgtest.Open(t, backend.Schema(migrations.FS)...))
 }
 
 // TestEverything lets requests, revokes, end times, leavers and changes of how
@@ -743,7 +742,8 @@ func TestEverything(t *testing.T) {
 		return err == nil &&
 			w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id where a.app_version < p.settled_version`) == 0 &&
 			w.count(t, `select count(*) from operation where state in ('queued', 'running', 'stuck')`) == 0 &&
-			w.count(t, `select count(*) from access_grant where state not in ('active', 'revoked') or due_time is not null`) == 0 &&
+			w.count(t, `select count(*) from access_grant where state not in ('active', 'revoked')`) == 0 &&
+			w.count(t, `select count(*) from due`) == 0 &&
 			w.count(t, `select count(*) from revocation where not done`) == 0
 	})
 	if n := w.count(t, `select count(*) from work_item where state = 'open'`); n != 0 {

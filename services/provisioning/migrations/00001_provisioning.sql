@@ -127,7 +127,6 @@ create table access_grant (
     join_count            integer not null,
     state             grant_state not null,
     until             timestamptz,
-    due_time          timestamptz,
     create_time       timestamptz not null,
     activate_time     timestamptz,
     end_time          timestamptz,
@@ -140,14 +139,11 @@ create table access_grant (
     constraint access_grant_seat foreign key (account_id) references account (id),
     constraint access_grant_gone check ((state = 'revoked') = (revoke_time is not null)),
     constraint access_grant_ended check ((state in ('revoking', 'revoked')) = (end_reason is not null)),
-    constraint access_grant_end_time check ((end_reason is null) = (end_time is null)),
-    constraint access_grant_due check (due_time is null or state not in ('revoking', 'revoked'))
+    constraint access_grant_end_time check ((end_reason is null) = (end_time is null))
 ) with (fillfactor = 80);
 comment on table access_grant is 'Who holds what, from and until. One for each item of an approved request, for ever.';
-comment on column access_grant.due_time is 'When to look at the grant next: to warn of its end, then at its end.';
 -- Not by state, so that a change of state leaves the indexes alone.
 create index access_grant_of_seat on access_grant (account_id) where revoke_time is null;
-create index access_grant_due_time on access_grant (due_time) where due_time is not null;
 -- What should be gone and is not.
 create index access_grant_debt on access_grant (end_time) where end_time is not null and revoke_time is null;
 create index access_grant_by_organization on access_grant (organization_id, id desc);
@@ -179,7 +175,7 @@ create table operation (
     state           operation_state not null,
     plan            jsonb not null,
     tries           integer not null,
-    not_before      timestamptz not null,
+    not_before      timestamptz,
     claim           uuid,
     lease_until     timestamptz,
     error           text not null,
@@ -189,11 +185,11 @@ create table operation (
     constraint operation_end check ((state in ('done', 'cancelled')) = (end_time is not null))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 comment on table operation is 'Changes in apps, made by integrations. A seat has at most one that is not over, so calls for one person in one app never meet.';
-comment on column operation.not_before is 'When to try; infinity waits for a person.';
+comment on column operation.not_before is 'When to try; null waits for a person.';
 comment on column operation.claim is 'The try that runs. What another one reports is not heard.';
 create unique index operation_one_per_seat on operation (account_id) where state in ('queued', 'running', 'stuck');
 create index operation_to_try on operation (not_before) where state in ('queued', 'stuck');
-create index operation_running on operation (lease_until) where state = 'running';
+create index operation_running on operation (id) where state = 'running';
 
 create table checklist (
     id              uuid primary key,

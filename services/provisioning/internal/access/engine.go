@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/metric"
 
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/connector"
@@ -28,8 +30,11 @@ type Timing struct {
 	// RetryRemoval is how often a removal that needs a person is tried again
 	// nevertheless: 15 min.
 	RetryRemoval time.Duration
-	// Poll is how often workers and clocks look for what nobody told them:
-	// 1 s.
+	// SettingsCheck is how long after a change of an app's settings accounts are
+	// sought that were written under the old ones meanwhile: 30 s. Longer than a
+	// transaction takes.
+	SettingsCheck time.Duration
+	// Poll is how often workers look for what nobody told them: 1 s.
 	Poll time.Duration
 }
 
@@ -37,7 +42,7 @@ func (t Timing) withDefaults() Timing {
 	for d, otherwise := range map[*time.Duration]time.Duration{
 		&t.CallTimeout: 10 * time.Second, &t.RunTimeout: 15 * time.Second, &t.Lease: 20 * time.Second,
 		&t.RetryFirst: 500 * time.Millisecond, &t.RetryLongest: 5 * time.Minute, &t.RetryRemoval: 15 * time.Minute,
-		&t.Poll: time.Second,
+		&t.SettingsCheck: 30 * time.Second, &t.Poll: time.Second,
 	} {
 		if *d <= 0 {
 			*d = otherwise
@@ -50,6 +55,10 @@ func (t Timing) withDefaults() Timing {
 type Config struct {
 	DB     *postgres.DB
 	Events *outbox.Writer
+	// Due runs what the Engine has to do at a time. New registers with it.
+	Due *due.Queue
+	// Clock tells the time. Nil means the machine's.
+	Clock clock.Clock
 	// Connect returns the connector of an integration as it is in a version.
 	Connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)
 	Timing  Timing
@@ -62,31 +71,34 @@ type Config struct {
 type Engine struct {
 	db      *postgres.DB
 	events  *outbox.Writer
+	due     *due.Queue
+	clock   clock.Clock
 	connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)
 	timing  Timing
 	log     *slog.Logger
 	measure measure
 	pool    *pool
 	records *recorder
+	aside   *aside
 
-	workers  *alarm // there is an operation to run
-	ends     *alarm // there is a new end time
-	settings *alarm // an app has changed
+	workers *alarm // there is an operation to run
 }
 
 // New makes an Engine. Run its tasks.
 func New(cfg Config) (*Engine, error) {
-	m, err := newMeasure(cfg.Meter, cfg.DB)
-	if err != nil {
-		return nil, err
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System{}
 	}
 	e := &Engine{
-		db: cfg.DB, events: cfg.Events, connect: cfg.Connect, timing: cfg.Timing.withDefaults(), log: cfg.Log, measure: m,
-		workers: newAlarm(), ends: newAlarm(), settings: newAlarm(),
+		db: cfg.DB, events: cfg.Events, due: cfg.Due, clock: cfg.Clock, connect: cfg.Connect, timing: cfg.Timing.withDefaults(), log: cfg.Log,
+		pool: newPool(), workers: newAlarm(),
 	}
-	e.pool = newPool()
+	e.aside = newAside(cfg.Clock, e.timing.RetryFirst, e.timing.RetryLongest)
 	e.records = newRecorder(e.recordAll)
-	return e, nil
+	e.handleDue()
+	var err error
+	e.measure, err = newMeasure(cfg.Meter, e)
+	return e, err
 }
 
 // in runs f in a transaction of the organization. The context of f ends with
@@ -114,13 +126,15 @@ func (a *alarm) Wake() {
 	}
 }
 
-// sleep returns when woken, after d, or with an error when ctx ends.
-func (a *alarm) sleep(ctx context.Context, d time.Duration) error {
+// sleep returns when woken, after d, when moved is closed, or with an error when
+// ctx ends.
+func (a *alarm) sleep(ctx context.Context, d time.Duration, moved <-chan struct{}) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-a.c:
 	case <-t.C:
+	case <-moved:
 	case <-ctx.Done():
 	}
 	return ctx.Err()

@@ -149,8 +149,7 @@ func (u *unit) open(s *store.Seat, a *approved, it item) {
 		g.End = "expired"
 	default:
 		if a.until != nil {
-			due := warning(u.now, *a.until)
-			g.Due, u.timed = &due, true
+			u.awaitEnd(g, warning(u.now, *a.until))
 		}
 		u.sayGrant(s, g, "created")
 		return
@@ -184,7 +183,8 @@ func (u *unit) revoke(s *store.Seat, a *approved, it item) {
 
 // User takes in what a person is now. If they have left, everything they hold
 // ends; so does what they held before, if they turn out to have left and come
-// back.
+// back. Each app by itself: one whose rows cannot be saved keeps access in no
+// other.
 func (e *Engine) User(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *identityv1.User) error {
 	user, err := uuid.Parse(m.GetId())
 	if err != nil {
@@ -195,27 +195,16 @@ func (e *Engine) User(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *i
 		Email: m.GetEmail(), Title: m.GetTitle(), Department: m.GetDepartment(),
 		Removed: m.GetState() == identityv1.UserState_USER_STATE_REMOVED, JoinCount: m.GetJoinCount(),
 	}
-	change, err := store.PutUser(ctx, tx, ev.OrganizationID, p, m.GetVersion())
-	if err != nil || !change.Left || len(change.Seats) == 0 {
+	left, err := store.PutUser(ctx, tx, ev.OrganizationID, p, m.GetVersion())
+	if err != nil || !left {
 		return err
 	}
-	u := e.begin(tx, ev.OrganizationID, system())
-	if _, err := u.lock(ctx, store.Want{Keys: change.Seats}); err != nil {
-		return err
-	}
-	for _, s := range u.seats {
-		for _, g := range s.Grants {
-			if g.State.Live() && (p.Removed || g.JoinCount < p.JoinCount) {
-				u.end(s, g, "user_removed", uuid.NullUUID{})
-			}
-		}
-		u.settle(s)
-	}
-	return u.save(ctx)
+	tx.AfterCommit(e.due.Wake)
+	return store.ReconcileUser(ctx, tx, dueReconcile, user, e.clock.Now())
 }
 
-// App takes in what an app is now. Seats that are to be handled in another way
-// from now on follow by themselves.
+// App takes in what an app is now. The accounts of an app that is handled in another
+// way from now on follow by themselves, each by itself.
 func (e *Engine) App(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *requestv1.App) error {
 	a := store.App{Name: m.GetName(), Disable: m.GetDeprovisioningAction() == requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE, Version: m.GetVersion()}
 	var err error
@@ -244,8 +233,15 @@ func (e *Engine) App(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *re
 		}
 		a.AdminIDs = append(a.AdminIDs, admin)
 	}
-	tx.AfterCommit(e.settings.Wake)
-	return store.PutApp(ctx, tx, ev.OrganizationID, a)
+	changed, err := store.PutApp(ctx, tx, ev.OrganizationID, a)
+	if err != nil || !changed {
+		return err
+	}
+	if _, err := store.ReconcileApp(ctx, tx, dueReconcile, a.ID, e.clock.Now()); err != nil {
+		return err
+	}
+	tx.AfterCommit(e.due.Wake)
+	return e.awaitSettings(tx, ev.OrganizationID, a.ID)
 }
 
 // Entitlement takes in what can be held in an app.

@@ -101,8 +101,8 @@ func (e *Engine) Retry(ctx context.Context, by Person, id uuid.UUID) (store.Name
 		}
 		if o.State != "running" {
 			// One try: whoever asks is there to see how it goes.
-			o.State, o.Tries, o.Wait = "queued", lifecycle.MaxTries-1, 0
-			o.Changed, o.Again, u.queued = true, true, true
+			o.State, o.Tries, o.NotBefore = "queued", lifecycle.MaxTries-1, &u.now
+			o.Changed, u.queued = true, true
 		}
 		return u.save(ctx)
 	})

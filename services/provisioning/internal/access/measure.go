@@ -16,9 +16,10 @@ import (
 type measure struct {
 	activation metric.Float64Histogram
 	operations metric.Int64Counter
+	aside      metric.Int64Counter
 }
 
-func newMeasure(p metric.MeterProvider, db *postgres.DB) (m measure, err error) {
+func newMeasure(p metric.MeterProvider, e *Engine) (m measure, err error) {
 	if p == nil {
 		return m, nil
 	}
@@ -34,6 +35,16 @@ func newMeasure(p metric.MeterProvider, db *postgres.DB) (m measure, err error) 
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}
+	m.aside, err = meter.Int64Counter("gatehouse.provisioning.operation.failures",
+		metric.WithDescription("Operations whose row could not be changed, so that they could not be claimed or taken over, by step. They are tried again."))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
+	setAside, err := meter.Int64ObservableGauge("gatehouse.provisioning.operation.aside",
+		metric.WithDescription("Operations that this replica could not claim or take over and tries again now and then."))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
 	debt, err := meter.Int64ObservableGauge("gatehouse.provisioning.revocation.debt",
 		metric.WithDescription("Grants that have ended and are not known to be gone from the app, in all replicas together."))
 	if err != nil {
@@ -45,15 +56,16 @@ func newMeasure(p metric.MeterProvider, db *postgres.DB) (m measure, err error) 
 		return m, fmt.Errorf("make metric: %w", err)
 	}
 	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		return db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			n, oldest, err := store.Debt(ctx, tx)
+		o.ObserveInt64(setAside, int64(e.aside.size()))
+		return e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			n, oldest, err := store.Debt(ctx, tx, e.clock.Now())
 			if err == nil {
 				o.ObserveInt64(debt, n)
 				o.ObserveFloat64(age, oldest.Seconds())
 			}
 			return err
 		})
-	}, debt, age)
+	}, setAside, debt, age)
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}
@@ -69,5 +81,11 @@ func (m measure) activated(after time.Duration) {
 func (m measure) tried(result string) {
 	if m.operations != nil {
 		m.operations.Add(context.Background(), 1, metric.WithAttributes(attribute.String("result", result)))
+	}
+}
+
+func (m measure) setAside(step string) {
+	if m.aside != nil {
+		m.aside.Add(context.Background(), 1, metric.WithAttributes(attribute.String("step", step)))
 	}
 }

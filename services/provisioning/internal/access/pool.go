@@ -150,7 +150,7 @@ type handover struct {
 // commit; if there is none, the room is given back at the end of ctx.
 func (u *unit) takeUp(ctx context.Context) {
 	h := &handover{e: u.e}
-	claimed := time.Now()
+	claimed, lease := time.Now(), u.e.clock.Now().Add(u.e.timing.Lease)
 	for _, s := range u.seats {
 		o := s.Operation
 		if o == nil || !o.AtOnce {
@@ -164,7 +164,7 @@ func (u *unit) takeUp(ctx context.Context) {
 			u.queued = true
 			continue
 		}
-		o.State, o.Tries, o.Claim, o.Lease = "running", o.Tries+1, uuid.NullUUID{UUID: uuid.New(), Valid: true}, u.e.timing.Lease
+		o.State, o.Tries, o.Claim, o.LeaseUntil = "running", o.Tries+1, uuid.NullUUID{UUID: uuid.New(), Valid: true}, &lease
 		h.start, h.jobs = start, append(h.jobs, s.Job(claimed))
 	}
 	if len(h.jobs) > 0 {

@@ -104,9 +104,10 @@ func TestNotTakenUp(t *testing.T) {
 	})
 	w.approve(w.users(1)...)
 	w.do(func(ctx context.Context, tx *postgres.Tx) error {
-		return store.PutApp(ctx, tx, w.org, store.App{
+		_, err := store.PutApp(ctx, tx, w.org, store.App{
 			ID: w.target, Name: "App", Mode: lifecycle.Automatic, IntegrationID: uuid.NullUUID{UUID: uuid.New(), Valid: true}, Version: 2,
 		})
+		return err
 	})
 	w.approve(w.users(1)...)
 	if n := w.count(`select count(*) from operation where state = 'queued'`); n != 2 || !w.woken() {

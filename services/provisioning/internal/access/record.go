@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -164,7 +163,7 @@ func (e *Engine) recordAll(ctx context.Context, runs []*finished) error {
 		}
 		// In one order, as everybody who locks more than one.
 		for _, id := range slices.SortedFunc(maps.Keys(pauses), compareIDs) {
-			store.Pause(u.more, id, pauses[id])
+			store.Pause(u.more, id, u.now.Add(pauses[id]))
 		}
 		return u.save(ctx)
 	})
@@ -175,30 +174,15 @@ func (u *unit) finish(s *store.Seat, o *store.Operation, r *report) {
 	u.report(s, o, r)
 	u.settle(s)
 	if o.State == "stuck" {
-		o.Wait = -1
+		o.NotBefore = nil
 		if lifecycle.TakesAway(store.Changes(o.Plan)) {
-			o.Wait = u.e.timing.RetryRemoval
+			u.tryAfter(o, u.e.timing.RetryRemoval)
 		}
 	}
 }
 
-// reap takes over from who has died: what their calls did is in doubt.
-func (e *Engine) reap(ctx context.Context) {
-	var jobs []store.Job
-	err := e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		jobs, err = store.Abandoned(ctx, tx, 100)
-		return err
-	})
-	for _, j := range jobs {
-		if err != nil {
-			break
-		}
-		err = e.recordAll(ctx, []*finished{{job: j, report: &report{
-			results: lifecycle.Lost(store.Changes(j.Plan)),
-			err:     connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it heard the app's answer"),
-		}}})
-	}
-	if err != nil && ctx.Err() == nil {
-		e.log.Warn("Could not take over operations", "error", err)
-	}
+// tryAfter has an operation tried after a pause.
+func (u *unit) tryAfter(o *store.Operation, pause time.Duration) {
+	at := u.now.Add(pause)
+	o.NotBefore = &at
 }

@@ -87,7 +87,7 @@ func newTwin(w *world, n byte, bases []uuid.UUID) *twin {
 				return err
 			}
 			a := store.App{ID: w2.appOf(2 * i), Mode: lifecycle.Mode(i), IntegrationID: uuid.NullUUID{UUID: integration, Valid: true}, Version: 1}
-			if err := store.PutApp(ctx, tx, w2.org, a); err != nil {
+			if _, err := store.PutApp(ctx, tx, w2.org, a); err != nil {
 				return err
 			}
 			for k, kind := range []string{"account", "group"} {

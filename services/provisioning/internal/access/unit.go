@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
-	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -33,14 +33,14 @@ type unit struct {
 
 	seats  []*store.Seat
 	events []outbox.Event
+	due    []due.Item
 	// counts are what changes about checklists, for each of the steps that the
 	// unit has come through: each step says whether it opened or closed one.
 	counts map[uuid.UUID][]stepCount
 	step   int
-	// queued and timed say that workers, or the clock of end times, have
-	// something new.
-	queued, timed bool
-	more          *pgx.Batch
+	// queued says that workers have something new.
+	queued bool
+	more   *pgx.Batch
 }
 
 // stepCount is what one step of a unit changes about a checklist.
@@ -56,14 +56,14 @@ func system() *eventv1.Actor {
 
 func (e *Engine) begin(tx *postgres.Tx, org uuid.UUID, actor *eventv1.Actor) *unit {
 	return &unit{
-		e: e, tx: tx, org: org, now: clock.System{}.Now(), actor: actor,
+		e: e, tx: tx, org: org, now: e.clock.Now(), actor: actor,
 		counts: make(map[uuid.UUID][]stepCount), more: &pgx.Batch{},
 	}
 }
 
 // lock locks seats. Those whose person or app has not arrived are left out.
 func (u *unit) lock(ctx context.Context, w store.Want) (*store.Found, error) {
-	w.Organization = u.org
+	w.Organization, w.Now = u.org, u.now
 	f, err := store.Lock(ctx, u.tx, w)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (u *unit) named(s *store.Seat, i *store.WorkItem) *store.NamedItem {
 // end ends a live grant.
 func (u *unit) end(s *store.Seat, g *store.Grant, why string, revokeRequest uuid.NullUUID) {
 	at := u.now
-	g.State, g.End, g.EndTime, g.RevokeRequestID, g.Due, g.Error = lifecycle.Revoking, why, &at, revokeRequest, nil, ""
+	g.State, g.End, g.EndTime, g.RevokeRequestID, g.Error = lifecycle.Revoking, why, &at, revokeRequest, ""
 	g.Version++
 	u.sayGrant(s, g, "ended")
 }
@@ -274,11 +274,11 @@ func (u *unit) settleOperation(s *store.Seat, out *lifecycle.Outcome) {
 	switch {
 	case out.Enqueue && o == nil:
 		s.Operation = &store.Operation{
-			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: "queued", Plan: s.Steps(out.Plan), AtOnce: true, New: true,
+			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: "queued", Plan: s.Steps(out.Plan), NotBefore: &u.now, AtOnce: true, New: true,
 		}
 	case out.Enqueue, moved:
-		o.State, o.Plan, o.IntegrationID, o.Tries, o.Wait = "queued", s.Steps(out.Plan), s.App.IntegrationID.UUID, 0, 0
-		o.Changed, o.Again, o.AtOnce = true, true, out.Enqueue
+		o.State, o.Plan, o.IntegrationID, o.Tries, o.NotBefore = "queued", s.Steps(out.Plan), s.App.IntegrationID.UUID, 0, &u.now
+		o.Changed, o.AtOnce = true, out.Enqueue
 		u.queued = u.queued || moved
 	case out.Replan:
 		o.Plan, o.Changed = s.Steps(out.Plan), true
@@ -413,7 +413,10 @@ func (u *unit) save(ctx context.Context) error {
 			c.Queue(b, u.org, u.now)
 		}
 	}
-	if err := store.Save(b, u.seats); err != nil {
+	if err := store.Save(b, u.seats, u.now); err != nil {
+		return err
+	}
+	if err := u.e.due.Queue(u.tx, b, u.due...); err != nil {
 		return err
 	}
 	if len(order) == 0 {
@@ -438,9 +441,6 @@ func (u *unit) save(ctx context.Context) error {
 	}
 	if u.queued {
 		u.tx.AfterCommit(u.e.workers.Wake)
-	}
-	if u.timed {
-		u.tx.AfterCommit(u.e.ends.Wake)
 	}
 	return nil
 }

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime/debug"
+	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
@@ -39,13 +43,12 @@ func (e *Engine) RunOperations(ctx context.Context) error {
 	e.pool.open(start)
 	defer e.pool.close(stop)
 
-	var reaped time.Time
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { e.takeOver(ctx) })
 	for ctx.Err() == nil {
-		if time.Since(reaped) >= e.timing.Poll {
-			reaped = time.Now()
-			e.reap(ctx)
-		}
-		if wait := e.claim(ctx, start); wait > 0 && e.workers.sleep(ctx, wait) != nil {
+		moved := clock.Moved(e.clock)
+		if wait := e.claim(ctx, start); wait > 0 && e.workers.sleep(ctx, wait, moved) != nil {
 			break
 		}
 	}
@@ -60,39 +63,65 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 	if free <= 0 {
 		return e.timing.Poll
 	}
+	now := e.clock.Now()
+	due := store.DueOperations{
+		Now: now, LeaseUntil: now.Add(e.timing.Lease), Limit: min(free, atOnce), Busy: full, Except: e.aside.list(),
+	}
 	var jobs []store.Job
-	n := min(free, atOnce)
 	err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		jobs, err = store.Claim(ctx, tx, n, e.timing.Lease, full)
+		jobs, err = store.Claim(ctx, tx, due)
 		if err != nil || len(jobs) > 0 {
 			return err
 		}
-		in, ok, err := store.NextOperation(ctx, tx)
-		if !ok {
-			in = e.timing.Poll
+		next, err := store.NextOperation(ctx, tx, now)
+		p.next = now.Add(e.timing.Poll)
+		if next != nil {
+			p.next = *next
 		}
-		p.next = time.Now().Add(max(in, time.Millisecond))
 		return err
 	})
-	if err != nil {
-		if ctx.Err() == nil {
-			e.log.Warn("Could not claim operations", "error", err)
-		}
-		return e.timing.Poll
+	more := len(jobs) == due.Limit
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("Operations could not be claimed together", "error", err)
+		jobs, err = e.claimEach(ctx, due)
+		more = len(jobs) > 0
 	}
 	for _, j := range jobs {
+		e.aside.remove(j.Operation)
 		p.take(j.IntegrationID)
 		start(j)
 	}
-	if len(jobs) == n {
+	switch {
+	case err != nil:
+		return e.timing.Poll
+	case more:
 		return 0
 	}
 	p.caughtUp(full)
-	wait := e.timing.Poll
-	if until := time.Until(p.next); until > 0 {
-		wait = min(wait, until)
+	return max(time.Millisecond, min(e.timing.Poll, p.next.Sub(e.clock.Now())))
+}
+
+// claimEach claims operations each by itself: one whose row cannot be changed is
+// set aside and keeps none of the others from being claimed. The error is about
+// the database.
+func (e *Engine) claimEach(ctx context.Context, due store.DueOperations) (jobs []store.Job, err error) {
+	var ids []uuid.UUID
+	err = e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		ids, err = due.IDs(ctx, tx)
+		return err
+	})
+	for _, id := range ids {
+		var claimed []store.Job
+		err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			claimed, err = store.ClaimOne(ctx, tx, due, id)
+			return err
+		})
+		if err := e.setAside(ctx, "claim", id, err); err != nil {
+			return jobs, err
+		}
+		jobs = append(jobs, claimed...)
 	}
-	return wait
+	return jobs, err
 }
 
 // run makes the calls of an operation and writes down how they went. They end
@@ -248,10 +277,10 @@ func answer(err error) lifecycle.Answer {
 func (u *unit) report(s *store.Seat, o *store.Operation, r *report) {
 	know := s.Account.Know.Learn(r.results, s.App.Left())
 	u.learn(s, know, r.account.ID, r.account.UserName)
-	o.Changed, o.Again = true, true
+	o.Changed = true
 	if r.stopped {
 		// Somebody else goes on at once.
-		o.State, o.Tries, o.Wait, u.queued = "queued", o.Tries-1, 0, true
+		o.State, o.Tries, o.NotBefore, u.queued = "queued", o.Tries-1, &u.now, true
 		return
 	}
 	if r.err != nil {
@@ -261,7 +290,7 @@ func (u *unit) report(s *store.Seat, o *store.Operation, r *report) {
 	case lifecycle.Queued:
 		o.State = "queued"
 		t := u.e.timing
-		o.Wait = lifecycle.Backoff(o.Tries, t.RetryFirst, t.RetryLongest, r.after, rand.Float64())
+		u.tryAfter(o, lifecycle.Backoff(o.Tries, t.RetryFirst, t.RetryLongest, r.after, rand.Float64()))
 		u.queued = true // the pool's next look may be earlier than it thought
 		u.e.log.Warn("Operation failed, will be tried again", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
 	case lifecycle.Stuck:

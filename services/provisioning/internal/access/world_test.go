@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
@@ -78,7 +80,7 @@ type world struct {
 // newWorld makes an organization with one automatic app. Nothing runs.
 func newWorld(t testing.TB, timing Timing) *world {
 	w := &world{
-		t: t, url: pgtest.New(t, outbox.Schema(), postgres.Set{FS: migrations.FS}), org: id.New(), app: &app{calls: map[string]int{}},
+		t: t, url: pgtest.New(t, backend.Schema(migrations.FS)...), org: id.New(), app: &app{calls: map[string]int{}},
 		target: id.New(), integration: id.New(), account: id.New(),
 	}
 	w.Engine = w.engine(timing)
@@ -89,7 +91,7 @@ func newWorld(t testing.TB, timing Timing) *world {
 		if err != nil {
 			return err
 		}
-		err = store.PutApp(ctx, tx, w.org, store.App{
+		_, err = store.PutApp(ctx, tx, w.org, store.App{
 			ID: w.target, Name: "App", Mode: lifecycle.Automatic, IntegrationID: uuid.NullUUID{UUID: w.integration, Valid: true}, Version: 1,
 		})
 		if err != nil {
@@ -103,8 +105,13 @@ func newWorld(t testing.TB, timing Timing) *world {
 // engine makes a replica on the world's database.
 func (w *world) engine(timing Timing) *Engine {
 	w.t.Helper()
+	db := pgtest.Connect(w.t, w.url)
+	queue, err := due.New(due.Config{DB: db})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	e, err := New(Config{
-		DB: pgtest.Connect(w.t, w.url), Events: outbox.NewWriter("provisioning", nil), Timing: timing,
+		DB: db, Due: queue, Events: outbox.NewWriter("provisioning", nil), Timing: timing,
 		Connect: func(context.Context, uuid.UUID, uuid.UUID, int64) (connector.Connector, error) { return w.app, nil },
 		Log:     slog.New(slog.DiscardHandler),
 	})

@@ -39,6 +39,7 @@ const testTimeout = 8 * time.Second
 type Config struct {
 	DB     *postgres.DB
 	Events *outbox.Writer
+	Clock  clock.Clock
 	Box    *secretbox.Box
 	// Retry is called after an integration was found working.
 	Retry  func()
@@ -74,7 +75,7 @@ type Settings struct {
 // Create makes an integration and tests it. INVALID_ARGUMENT names the field;
 // ALREADY_EXISTS: INTEGRATION_NAME_TAKEN.
 func (n *Integrations) Create(ctx context.Context, by authz.Caller, s Settings) (store.Integration, error) {
-	now := clock.System{}.Now()
+	now := n.cfg.Clock.Now()
 	i := store.Integration{
 		ID: id.New(), OrganizationID: by.OrganizationID, Name: s.Name, Kind: "scim", BaseURL: s.BaseURL, CreateTime: now, Version: 1,
 	}
@@ -145,7 +146,7 @@ func (n *Integrations) retest(ctx context.Context, by authz.Caller, i *store.Int
 	i.Version++
 	return n.cfg.DB.InOrganization(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		if i.State == "working" {
-			if err := store.RetryStuck(ctx, tx, i.ID); err != nil {
+			if err := store.RetryStuck(ctx, tx, i.ID, n.cfg.Clock.Now()); err != nil {
 				return err
 			}
 			tx.AfterCommit(n.cfg.Retry)
@@ -175,7 +176,7 @@ func (n *Integrations) test(ctx context.Context, i *store.Integration, token str
 	if ctx.Err() != nil {
 		return fmt.Errorf("test integration: %w", ctx.Err())
 	}
-	now := clock.System{}.Now()
+	now := n.cfg.Clock.Now()
 	i.TestTime, i.State, i.StateDetail = &now, "failing", strings.TrimSpace(report.String())
 	switch {
 	case err != nil:

@@ -5,29 +5,16 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
 
-// UserChange is what a newer copy of a user changed.
-type UserChange struct {
-	// Applied says that the copy was newer than what was there.
-	Applied bool
-	// Left says that the person was here, in an earlier join count or the same, and
-	// that this has ended: seen to leave, or seen to have come back.
-	Left bool
-	// Seats are all of the person's.
-	Seats []Key
-}
-
 // PutUser writes a newer copy of a user. It waits for grants that are being
-// opened for them.
-func PutUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p Person, version int64) (UserChange, error) {
-	var c UserChange
-	b := &pgx.Batch{}
-	b.Queue(`
+// opened for them. left says that the copy was newer, and that the person was
+// here and that this has ended: seen to leave, or seen to have come back.
+func PutUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p Person, version int64) (left bool, err error) {
+	err = tx.QueryRow(ctx, `
 		with old as (select removed, join_count from user_copy where id = $1)
 		insert into user_copy as c (id, organization_id, user_name, display_name, given_name, family_name, email, title, department,
 		    removed, join_count, version)
@@ -38,43 +25,30 @@ func PutUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p Person, vers
 		where c.version < excluded.version
 		returning coalesce((select not removed and (c.removed or join_count < c.join_count) from old), c.removed)`,
 		p.ID, org, p.UserName, p.DisplayName, p.GivenName, p.FamilyName, p.Email, p.Title, p.Department, p.Removed, p.JoinCount, version).
-		QueryRow(func(row pgx.Row) error {
-			err := row.Scan(&c.Left)
-			c.Applied = err == nil
-			return ignoreNone(err)
-		})
-	b.Queue(`select user_id, app_id from account where user_id = $1`, p.ID).
-		Query(func(rows pgx.Rows) (err error) {
-			c.Seats, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Key])
-			return err
-		})
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return c, fmt.Errorf("write copy of user %s: %w", p.ID, err)
-	}
-	return c, nil
+		Scan(&left)
+	return left, wrap(ignoreNone(err), "write copy of user %s", p.ID)
 }
 
-// PutApp writes a newer copy of an app.
-func PutApp(ctx context.Context, tx *postgres.Tx, org uuid.UUID, a App) error {
+// PutApp writes a newer copy of an app. changed says that it was newer, and
+// changes how accounts come and go.
+func PutApp(ctx context.Context, tx *postgres.Tx, org uuid.UUID, a App) (changed bool, err error) {
 	if a.Mode == lifecycle.Automatic && !a.IntegrationID.Valid {
 		a.Mode = lifecycle.Manual
 	}
 	if a.AdminIDs == nil {
 		a.AdminIDs = []uuid.UUID{}
 	}
-	_, err := tx.Exec(ctx, `
+	err = tx.QueryRow(ctx, `
 		insert into app_copy as c (id, organization_id, name, mode, integration_id, disable, admin_ids, version, settled_version)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 		on conflict (id) do update set name = excluded.name, mode = excluded.mode, integration_id = excluded.integration_id,
 		    disable = excluded.disable, admin_ids = excluded.admin_ids, version = excluded.version,
 		    settled_version = case when (c.mode, c.integration_id) is distinct from (excluded.mode, excluded.integration_id)
 		        then excluded.version else c.settled_version end
-		where c.version < excluded.version`,
-		a.ID, org, a.Name, format(modes, a.Mode), a.IntegrationID, a.Disable, a.AdminIDs, a.Version)
-	if err != nil {
-		return fmt.Errorf("write copy of app %s: %w", a.ID, err)
-	}
-	return nil
+		where c.version < excluded.version
+		returning settled_version = version`,
+		a.ID, org, a.Name, format(modes, a.Mode), a.IntegrationID, a.Disable, a.AdminIDs, a.Version).Scan(&changed)
+	return changed, wrap(ignoreNone(err), "write copy of app %s", a.ID)
 }
 
 // PutEntitlement writes a newer copy of an entitlement.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,7 @@ import (
 // Want says what to lock and what to read with it.
 type Want struct {
 	Organization uuid.UUID
+	Now          time.Time
 	Keys         []Key
 	// Create makes the seats that are not there.
 	Create bool
@@ -67,7 +69,7 @@ func Lock(ctx context.Context, tx *postgres.Tx, w Want) (*Found, error) {
 	ids := slices.SortedFunc(maps.Keys(seats), compareIDs)
 	if len(ids) > 0 {
 		seats.queueLock(b, ids, w)
-		seats.queueLoad(b, ids)
+		seats.queueLoad(b, ids, w.Now)
 	}
 	had := func(rows pgx.Rows) error {
 		var item uuid.UUID
@@ -133,7 +135,7 @@ func (seats seatsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Want) {
 			    coalesce((select version from app_copy where id = k.app_id), 0), $5, $5, 1
 			from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id) order by k.id
 			on conflict (id) do nothing`,
-			ids, users, apps, w.Organization, now())
+			ids, users, apps, w.Organization, w.Now)
 	}
 	b.Queue(`
 		select id, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time, version
@@ -159,17 +161,17 @@ func (seats seatsByID) usersAndApps(ids []uuid.UUID) (users, apps []uuid.UUID) {
 }
 
 // queueLoad queues what reads all that belongs to the seats.
-func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
+func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID, now time.Time) {
 	users, apps := seats.usersAndApps(ids)
 	b.Queue(`
 		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.join_count,
 		    p.id, p.name, p.mode, p.integration_id, p.disable, p.admin_ids, p.version,
-		    coalesce(i.version, 0), coalesce(i.paused_until > statement_timestamp(), false)
+		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false)
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
 		    lateral (select * from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (select * from app_copy p where p.id = k.app_id limit 1) p
 		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
-		ids, users, apps).
+		ids, users, apps, now).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var id uuid.UUID
@@ -234,14 +236,14 @@ func (seats seatsByID) queueLoad(b *pgx.Batch, ids []uuid.UUID) {
 			})
 		})
 	b.Queue(`
-		select account_id, id, integration_id, state, plan, tries, claim, error
+		select account_id, id, integration_id, state, plan, tries, claim, error, not_before, lease_until
 		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var seat uuid.UUID
 				var plan []byte
 				o := &Operation{}
-				err := rows.Scan(&seat, &o.ID, &o.IntegrationID, &o.State, &plan, &o.Tries, &o.Claim, &o.Error)
+				err := rows.Scan(&seat, &o.ID, &o.IntegrationID, &o.State, &plan, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil)
 				if err == nil {
 					seats[seat].Operation, err = o, json.Unmarshal(plan, &o.Plan)
 				}

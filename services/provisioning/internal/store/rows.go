@@ -3,13 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
 
@@ -96,8 +94,6 @@ func (s *Seat) Steps(plan []lifecycle.Change) []Step {
 	return out
 }
 
-func now() time.Time { return clock.System{}.Now() }
-
 func set(list []uuid.UUID) lifecycle.Set {
 	if len(list) == 0 {
 		return nil
@@ -137,25 +133,18 @@ func ignoreNone(err error) error {
 }
 
 // grantColumns are read by scanGrant, of access_grant as g.
-const grantColumns = `g.id, g.user_id, g.app_id, g.entitlement_id, g.request_id, g.item_id, g.origin_join, g.join_count, g.state, g.until, g.due_time,
+const grantColumns = `g.id, g.user_id, g.app_id, g.entitlement_id, g.request_id, g.item_id, g.origin_join, g.join_count, g.state, g.until,
 	g.create_time, g.activate_time, g.end_time, g.revoke_time, coalesce(g.end_reason, ''), g.revoke_request_id, g.error, g.version`
 
 func scanGrant(row pgx.Row, more ...any) (Grant, error) {
 	var g Grant
 	var state string
 	err := row.Scan(append([]any{
-		&g.ID, &g.UserID, &g.AppID, &g.EntitlementID, &g.RequestID, &g.ItemID, &g.Join, &g.JoinCount, &state, &g.Until, &g.Due,
+		&g.ID, &g.UserID, &g.AppID, &g.EntitlementID, &g.RequestID, &g.ItemID, &g.Join, &g.JoinCount, &state, &g.Until,
 		&g.CreateTime, &g.ActivateTime, &g.EndTime, &g.RevokeTime, &g.End, &g.RevokeRequestID, &g.Error, &g.Version,
 	}, more...)...)
-	g.State, g.loaded, g.loadedDue = parse(grantStates, state), g.Version, g.Due
+	g.State, g.loaded = parse(grantStates, state), g.Version
 	return g, err
-}
-
-func (g *Grant) dueChanged() bool {
-	if g.Due == nil || g.loadedDue == nil {
-		return g.Due != g.loadedDue
-	}
-	return !g.Due.Equal(*g.loadedDue)
 }
 
 // itemColumns are read by scanItem, of work_item as w and checklist as c.

@@ -19,7 +19,7 @@ func (e errStale) Error() string { return e.what + " was changed without the loc
 // Save queues what has changed about seats: one statement for each table that
 // rows were added to, and one for each in which some were changed. Each fails
 // unless it has touched exactly its rows.
-func Save(b *pgx.Batch, seats []*Seat) error {
+func Save(b *pgx.Batch, seats []*Seat, now time.Time) error {
 	var c changes
 	for _, s := range seats {
 		c.collect(s)
@@ -28,7 +28,7 @@ func Save(b *pgx.Batch, seats []*Seat) error {
 	c.queueGrants(b)
 	c.queueRevocations(b)
 	c.queueItems(b)
-	return c.queueOperations(b)
+	return c.queueOperations(b, now)
 }
 
 // changes are the rows to be written, by table.
@@ -54,7 +54,7 @@ func (c *changes) collect(s *Seat) {
 		switch {
 		case g.New:
 			c.grantsNew = append(c.grantsNew, of[Grant]{g, s})
-		case g.Version != g.loaded || g.dueChanged():
+		case g.Version != g.loaded:
 			c.grantsOld = append(c.grantsOld, of[Grant]{g, s})
 		}
 	}
@@ -134,18 +134,17 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 func (c *changes) queueGrants(b *pgx.Batch) {
 	type grant = of[Grant]
 	queue(b, "grant", c.grantsOld, `
-		update access_grant g set state = v.state, due_time = v.due_time, activate_time = v.activate_time, end_time = v.end_time,
+		update access_grant g set state = v.state, activate_time = v.activate_time, end_time = v.end_time,
 		    revoke_time = v.revoke_time, end_reason = nullif(v.end_reason, ''), revoke_request_id = v.revoke_request_id, error = v.error,
 		    version = v.version
 		from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-		    $8::timestamptz[], $9::text[], $10::uuid[], $11::text[])
-		    as v (id, loaded, version, state, due_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error)
+		    $8::text[], $9::uuid[], $10::text[])
+		    as v (id, loaded, version, state, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error)
 		where g.id = v.id and g.version = v.loaded`,
 		column(func(g grant) uuid.UUID { return g.row.ID }),
 		column(func(g grant) int64 { return g.row.loaded }),
 		column(func(g grant) int64 { return g.row.Version }),
 		column(func(g grant) string { return format(grantStates, g.row.State) }),
-		column(func(g grant) *time.Time { return g.row.Due }),
 		column(func(g grant) *time.Time { return g.row.ActivateTime }),
 		column(func(g grant) *time.Time { return g.row.EndTime }),
 		column(func(g grant) *time.Time { return g.row.RevokeTime }),
@@ -155,14 +154,14 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 	)
 	queue(b, "grant", c.grantsNew, `
 		insert into access_grant (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
-		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
+		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
 		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.join_count, v.state,
-		    v.until, v.due_time, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
+		    v.until, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
-		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[],
-		    $18::text[], $19::uuid[], $20::text[], $21::bigint[])
+		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
+		    $17::text[], $18::uuid[], $19::text[], $20::bigint[])
 		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
-		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)`,
+		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)`,
 		column(func(g grant) uuid.UUID { return g.row.ID }),
 		column(func(g grant) uuid.UUID { return g.seat.Organization }),
 		column(func(g grant) uuid.UUID { return g.seat.Account.ID }),
@@ -175,7 +174,6 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) int32 { return g.row.JoinCount }),
 		column(func(g grant) string { return format(grantStates, g.row.State) }),
 		column(func(g grant) *time.Time { return g.row.Until }),
-		column(func(g grant) *time.Time { return g.row.Due }),
 		column(func(g grant) time.Time { return g.row.CreateTime }),
 		column(func(g grant) *time.Time { return g.row.ActivateTime }),
 		column(func(g grant) *time.Time { return g.row.EndTime }),
@@ -268,7 +266,7 @@ func (c *changes) queueItems(b *pgx.Batch) {
 
 // queueOperations ends operations before it adds new ones, as a seat has one at
 // most.
-func (c *changes) queueOperations(b *pgx.Batch) error {
+func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 	type operation = of[Operation]
 	plans := make(map[*Operation]string, len(c.operationsOld)+len(c.operationsNew))
 	for _, ops := range [][]operation{c.operationsOld, c.operationsNew} {
@@ -280,23 +278,12 @@ func (c *changes) queueOperations(b *pgx.Batch) error {
 			plans[o.row] = string(plan)
 		}
 	}
-	lease := func(o operation) *float64 {
-		if o.row.Lease == 0 {
-			return nil
-		}
-		seconds := o.row.Lease.Seconds()
-		return &seconds
-	}
-	// A running one keeps its lease.
 	queue(b, "operation", c.operationsOld, `
 		update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
-		    not_before = case when not v.again then o.not_before when v.wait < 0 then 'infinity'
-		        else statement_timestamp() + make_interval(secs => v.wait) end,
-		    claim = v.claim,
-		    lease_until = case when v.state = 'running' then coalesce(statement_timestamp() + make_interval(secs => v.lease), o.lease_until) end,
-		    end_time = case when v.state in ('done', 'cancelled') then statement_timestamp() end
-		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::boolean[], $8::float8[], $9::uuid[], $10::float8[])
-		    as v (id, state, plan, tries, error, integration_id, again, wait, claim, lease)
+		    not_before = v.not_before, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
+		    end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
+		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[])
+		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until)
 		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) string { return o.row.State }),
@@ -304,19 +291,19 @@ func (c *changes) queueOperations(b *pgx.Batch) error {
 		column(func(o operation) int { return o.row.Tries }),
 		column(func(o operation) string { return o.row.Error }),
 		column(func(o operation) uuid.UUID { return o.row.IntegrationID }),
-		column(func(o operation) bool { return o.row.Again }),
-		column(func(o operation) float64 { return o.row.Wait.Seconds() }),
+		column(func(o operation) *time.Time { return o.row.NotBefore }),
 		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
-		column(lease),
+		column(func(o operation) *time.Time { return o.row.LeaseUntil }),
+		func([]operation) any { return now },
 	)
 	queue(b, "operation", c.operationsNew, `
 		insert into operation (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
 		    error, create_time)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, statement_timestamp(),
-		    v.claim, statement_timestamp() + make_interval(secs => v.lease), v.error, statement_timestamp()
-		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[], $10::uuid[],
-		    $11::float8[], $12::text[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease, error)`,
+		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
+		    v.claim, v.lease_until, v.error, $13
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) uuid.UUID { return o.seat.Organization }),
 		column(func(o operation) uuid.UUID { return o.seat.Account.ID }),
@@ -327,8 +314,10 @@ func (c *changes) queueOperations(b *pgx.Batch) error {
 		column(func(o operation) string { return plans[o.row] }),
 		column(func(o operation) int { return o.row.Tries }),
 		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
-		column(lease),
+		column(func(o operation) *time.Time { return o.row.LeaseUntil }),
 		column(func(o operation) string { return o.row.Error }),
+		func([]operation) any { return now },
+		column(func(o operation) *time.Time { return o.row.NotBefore }),
 	)
 	return nil
 }

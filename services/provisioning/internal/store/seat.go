@@ -83,7 +83,7 @@ type Grant struct {
 	Join                                                bool
 	JoinCount                                           int32
 	State                                               lifecycle.GrantState
-	Until, Due                                          *time.Time
+	Until                                               *time.Time
 	CreateTime                                          time.Time
 	ActivateTime, EndTime, RevokeTime                   *time.Time
 	// End is why it ended: requested, expired or user_removed; empty if it has not.
@@ -93,9 +93,8 @@ type Grant struct {
 	Version         int64
 
 	// New is not in the database yet.
-	New       bool
-	loaded    int64
-	loadedDue *time.Time
+	New    bool
+	loaded int64
 }
 
 // Revocation is one row of revocation.
@@ -146,17 +145,14 @@ type Operation struct {
 	Tries         int
 	Claim         uuid.NullUUID
 	Error         string
-	// Wait is until it may be tried, from now; negative waits for a person.
-	Wait time.Duration
+	// NotBefore is when it may be tried; nil waits for a person.
+	NotBefore *time.Time
+	// LeaseUntil is until when whoever runs it has it.
+	LeaseUntil *time.Time
 
 	New, Changed bool
-	// Again says that Wait is to be written.
-	Again bool
 	// AtOnce says that it has just been given something to do at once.
 	AtOnce bool
-	// Lease is for how long a claim that is to be written holds; 0 if there is
-	// none to write.
-	Lease time.Duration
 }
 
 // Seat is one person in one app, under lock, with everything that is open

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,36 +32,86 @@ type Job struct {
 	IntegrationVersion int64
 }
 
-// Claim takes up to n operations that are due when the transaction begins, for
-// as long as lease. busy are integrations that are not to be given more. The
-// transaction must see all organizations.
-func Claim(ctx context.Context, tx *postgres.Tx, n int, lease time.Duration, busy []uuid.UUID) ([]Job, error) {
-	if busy == nil {
-		busy = []uuid.UUID{}
+// DueOperations says which operations to claim.
+type DueOperations struct {
+	// Now is the time by which they are due, and LeaseUntil until when they are
+	// claimed.
+	Now, LeaseUntil time.Time
+	// Limit is how many.
+	Limit int
+	// Busy are integrations that are not to be given more.
+	Busy []uuid.UUID
+	// Except are operations to leave alone.
+	Except []uuid.UUID
+}
+
+func (d DueOperations) arguments() []any {
+	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except)}
+}
+
+// none is a list that is not null.
+func none(ids []uuid.UUID) []uuid.UUID {
+	if ids == nil {
+		return []uuid.UUID{}
 	}
+	return ids
+}
+
+// dueOperations selects the operations to claim, by the arguments of
+// DueOperations.
+const dueOperations = `
+	select o.id from operation o
+	where o.state in ('queued', 'stuck') and o.not_before <= $1 and o.integration_id <> all($3) and o.id <> all($4)
+	  and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
+	order by o.not_before limit $2
+	for update of o skip locked`
+
+// Every table is reached by key, whatever the planner believes of tables that
+// were empty when it made its plan.
+const claimOperations = `
+	with due as materialized (%s),
+	claimed as (
+	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1
+	    where o.id = any(array(select id from due))
+	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id)
+	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
+	    u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, p.disable, a.external_id,
+	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0)
+	from claimed o,
+	    lateral (select u.* from user_copy u where u.id = o.user_id limit 1) u,
+	    lateral (select p.disable from app_copy p where p.id = o.app_id limit 1) p,
+	    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`
+
+var (
+	claimDue = fmt.Sprintf(claimOperations, dueOperations, 5)
+	claimOne = fmt.Sprintf(claimOperations,
+		`select id from operation where id = $1 and state in ('queued', 'stuck') and not_before <= $2 for update skip locked`, 3)
+)
+
+// Claim claims operations that are due. The transaction must see all
+// organizations.
+func Claim(ctx context.Context, tx *postgres.Tx, due DueOperations) ([]Job, error) {
+	return claim(ctx, tx, claimDue, append(due.arguments(), due.LeaseUntil)...)
+}
+
+// ClaimOne is Claim for one operation, of those that DueOperations.IDs returns.
+func ClaimOne(ctx context.Context, tx *postgres.Tx, due DueOperations, id uuid.UUID) ([]Job, error) {
+	return claim(ctx, tx, claimOne, id, due.Now, due.LeaseUntil)
+}
+
+// IDs returns the operations that Claim would claim.
+func (d DueOperations) IDs(ctx context.Context, tx *postgres.Tx) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, dueOperations, d.arguments()...)
+	if err != nil {
+		return nil, fmt.Errorf("find operations: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return ids, wrap(err, "find operations")
+}
+
+func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job, error) {
 	claimed := time.Now()
-	// Every table is reached by key, whatever the planner believes of tables
-	// that were empty when it made its plan.
-	rows, err := tx.Query(ctx, `
-		with due as materialized (
-		    select o.id from operation o
-		    where o.state in ('queued', 'stuck') and o.not_before <= now() and o.integration_id <> all($3)
-		      and not exists (select from integration i where i.id = o.integration_id and i.paused_until > now())
-		    order by o.not_before limit $1
-		    for update of o skip locked),
-		claimed as (
-		    update operation o
-		    set state = 'running', claim = gen_random_uuid(), lease_until = statement_timestamp() + make_interval(secs => $2), tries = o.tries + 1
-		    where o.id = any(array(select id from due))
-		    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id)
-		select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
-		    u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, p.disable, a.external_id,
-		    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0)
-		from claimed o,
-		    lateral (select u.* from user_copy u where u.id = o.user_id limit 1) u,
-		    lateral (select p.disable from app_copy p where p.id = o.app_id limit 1) p,
-		    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`,
-		n, lease.Seconds(), busy)
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("claim operations: %w", err)
 	}
@@ -75,31 +127,25 @@ func Claim(ctx context.Context, tx *postgres.Tx, n int, lease time.Duration, bus
 		}
 		return j, err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("claim operations: %w", err)
-	}
-	return jobs, nil
+	return jobs, wrap(err, "claim operations")
 }
 
-// NextOperation says in how long the next operation is due that is not due yet
-// when the transaction begins; ok is false if none waits for a time.
-func NextOperation(ctx context.Context, tx *postgres.Tx) (in time.Duration, ok bool, err error) {
-	var seconds *float64
+// NextOperation returns when the next operation is due that is not due yet; nil
+// if none waits for a time. The transaction must see all organizations.
+func NextOperation(ctx context.Context, tx *postgres.Tx, now time.Time) (next *time.Time, err error) {
 	err = tx.QueryRow(ctx, `
-		select extract(epoch from min(not_before) - clock_timestamp())::float8
-		from operation where state in ('queued', 'stuck') and not_before > now() and not_before < 'infinity'`).Scan(&seconds)
-	if err != nil || seconds == nil {
-		return 0, false, wrap(err, "find next operation")
-	}
-	return time.Duration(*seconds * float64(time.Second)), true, nil
+		select min(not_before) from operation where state in ('queued', 'stuck') and not_before > $1`, now).Scan(&next)
+	return next, wrap(err, "find next operation")
 }
 
-// Abandoned returns operations whose lease has ended: whoever ran them has
-// died. The transaction must see all organizations.
-func Abandoned(ctx context.Context, tx *postgres.Tx, n int) ([]Job, error) {
+// Abandoned returns up to n operations whose lease has ended, by id, after the
+// one given: whoever ran them has died. The transaction must see all
+// organizations.
+func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.UUID, except []uuid.UUID, n int) ([]Job, error) {
 	rows, err := tx.Query(ctx, `
 		select user_id, app_id, organization_id, id, claim, tries, plan, integration_id
-		from operation where state = 'running' and lease_until < statement_timestamp() order by lease_until limit $1`, n)
+		from operation where state = 'running' and lease_until < $1 and id > $2 and id <> all($3) order by id limit $4`,
+		now, after, none(except), n)
 	if err != nil {
 		return nil, fmt.Errorf("find abandoned operations: %w", err)
 	}
@@ -115,82 +161,73 @@ func Abandoned(ctx context.Context, tx *postgres.Tx, n int) ([]Job, error) {
 	return jobs, wrap(err, "find abandoned operations")
 }
 
-// Pause has an integration left alone for a time.
-func Pause(b *pgx.Batch, integration uuid.UUID, d time.Duration) {
-	b.Queue(`
-		update integration set paused_until = greatest(paused_until, statement_timestamp() + make_interval(secs => $2)) where id = $1`,
-		integration, d.Seconds())
+// Pause has an integration left alone until a time.
+func Pause(b *pgx.Batch, integration uuid.UUID, until time.Time) {
+	b.Queue(`update integration set paused_until = greatest(paused_until, $2) where id = $1`, integration, until)
 }
 
 // RetryStuck has the stuck operations of an integration tried again at once. It
 // comes before anything else that locks rows, and in the order of Lock.
-func RetryStuck(ctx context.Context, tx *postgres.Tx, integration uuid.UUID) error {
+func RetryStuck(ctx context.Context, tx *postgres.Tx, integration uuid.UUID, now time.Time) error {
 	_, err := tx.Exec(ctx, `
-		update operation set state = 'queued', tries = 0, not_before = statement_timestamp()
-		where id = any(array(select id from operation where integration_id = $1 and state = 'stuck' order by account_id for update))`, integration)
+		update operation set state = 'queued', tries = 0, not_before = $2
+		where id = any(array(select id from operation where integration_id = $1 and state = 'stuck' order by account_id for update))`,
+		integration, now)
 	return wrap(err, "retry operations of integration %s", integration)
 }
 
-// Due is a seat that needs to be looked at.
-type Due struct {
-	Organization uuid.UUID
-	Key
+// KeysOfGrants returns the seats of grants.
+func KeysOfGrants(ctx context.Context, tx *postgres.Tx, ids map[uuid.UUID]struct{}) ([]Key, error) {
+	return keysOf(ctx, tx, `select user_id, app_id from access_grant where id = any($1)`, ids)
 }
 
-func collectDue(rows pgx.Rows, err error, doing string) ([]Due, error) {
+// KeysOfAccounts returns the seats of accounts.
+func KeysOfAccounts(ctx context.Context, tx *postgres.Tx, ids map[uuid.UUID]struct{}) ([]Key, error) {
+	return keysOf(ctx, tx, `select user_id, app_id from account where id = any($1)`, ids)
+}
+
+func keysOf(ctx context.Context, tx *postgres.Tx, sql string, ids map[uuid.UUID]struct{}) ([]Key, error) {
+	rows, err := tx.Query(ctx, sql, slices.Collect(maps.Keys(ids)))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("find accounts: %w", err)
 	}
-	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Due, err error) {
-		return d, row.Scan(&d.Organization, &d.User, &d.App)
-	})
-	return due, wrap(err, "%s", doing)
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Key])
+	return keys, wrap(err, "find accounts")
 }
 
-// DueGrants returns up to n seats with a grant whose time has come, the time
-// by which that is so, and, if there are none, in how long there will be one;
-// next is negative if never. The transaction must see all organizations.
-func DueGrants(ctx context.Context, tx *postgres.Tx, n int) (due []Due, at time.Time, next time.Duration, err error) {
-	next = -1
-	b := &pgx.Batch{}
-	b.Queue(`select statement_timestamp(), extract(epoch from min(due_time) - statement_timestamp())::float8 from access_grant where due_time is not null`).
-		QueryRow(func(row pgx.Row) error {
-			var seconds *float64
-			err := row.Scan(&at, &seconds)
-			if seconds != nil {
-				next = max(0, time.Duration(*seconds*float64(time.Second)))
-			}
-			return err
-		})
-	b.Queue(`
-		select distinct organization_id, user_id, app_id from (
-		    select organization_id, user_id, app_id from access_grant
-		    where due_time <= statement_timestamp() order by due_time limit $1) d`, n).
-		Query(func(rows pgx.Rows) (err error) { due, err = collectDue(rows, nil, "find due grants"); return err })
-	// Both saw the time of their own statement: take the later one.
-	b.Queue(`select statement_timestamp()`).QueryRow(func(row pgx.Row) error { return row.Scan(&at) })
-	return due, at, next, wrap(tx.SendBatch(ctx, b).Close(), "find due grants")
+// enqueueAccounts adds due items for accounts without reading them: an app may
+// have very many. It writes what due.Queue.Add would.
+const enqueueAccounts = `
+	insert into due as d (kind, key, organization_id, due_time, try_time, attempts, error)
+	select $1, a.id, a.organization_id, $2, $2, 0, '' from account a where %s order by a.id
+	on conflict (kind, key) do update set due_time = excluded.due_time, try_time = excluded.try_time, attempts = 0, claim = null, error = ''`
+
+var (
+	enqueueAccountsOfUser = fmt.Sprintf(enqueueAccounts, `a.user_id = $3`)
+	enqueueAccountsOfApp  = fmt.Sprintf(enqueueAccounts,
+		`a.app_id = $3 and a.app_version < (select p.settled_version from app_copy p where p.id = $3)`)
+)
+
+// ReconcileUser adds a due item of the kind for every account of a user.
+func ReconcileUser(ctx context.Context, tx *postgres.Tx, kind string, user uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueAccountsOfUser, kind, now, user)
+	return wrap(err, "enqueue accounts of user %s", user)
 }
 
-// Unsettled returns up to n seats that were last settled under older settings
-// of their app. The transaction must see all organizations.
-func Unsettled(ctx context.Context, tx *postgres.Tx, n int) ([]Due, error) {
-	rows, err := tx.Query(ctx, `
-		select a.organization_id, a.user_id, a.app_id
-		from app_copy p, lateral (
-		    select a.organization_id, a.user_id, a.app_id from account a
-		    where a.app_id = p.id and a.app_version < p.settled_version order by a.app_version limit $1) a
-		limit $1`, n)
-	return collectDue(rows, err, "find seats to settle")
+// ReconcileApp adds a due item of the kind for every account of an app that was
+// last reconciled under older settings, and returns how many.
+func ReconcileApp(ctx context.Context, tx *postgres.Tx, kind string, app uuid.UUID, now time.Time) (int64, error) {
+	tag, err := tx.Exec(ctx, enqueueAccountsOfApp, kind, now, app)
+	return tag.RowsAffected(), wrap(err, "enqueue accounts of app %s", app)
 }
 
 // Debt returns how many grants have ended and are not known to be gone, and for
 // how long the oldest of them. The transaction must see all organizations.
-func Debt(ctx context.Context, tx *postgres.Tx) (n int64, oldest time.Duration, err error) {
+func Debt(ctx context.Context, tx *postgres.Tx, now time.Time) (n int64, oldest time.Duration, err error) {
 	var seconds float64
 	err = tx.QueryRow(ctx, `
-		select count(*), coalesce(extract(epoch from statement_timestamp() - min(end_time)), 0)::float8
-		from access_grant where end_time is not null and revoke_time is null`).Scan(&n, &seconds)
+		select count(*), coalesce(extract(epoch from $1::timestamptz - min(end_time)), 0)::float8
+		from access_grant where end_time is not null and revoke_time is null`, now).Scan(&n, &seconds)
 	return n, time.Duration(seconds * float64(time.Second)), wrap(err, "count what should be gone")
 }
 
