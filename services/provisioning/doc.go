@@ -3,5 +3,5 @@
 // what has come to its end, and says what has become of each grant.
 //
 // [Run] is the whole service. What it owns and promises is in its README; the
-// rules are in internal/lifecycle, the engine in internal/access.
+// rules are in internal/lifecycle, the engine in internal/command.
 package provisioning

@@ -11,10 +11,9 @@ import (
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
-	"gatehouse.dev/services/provisioning/internal/access"
+	"gatehouse.dev/services/provisioning/internal/command"
 	"gatehouse.dev/services/provisioning/internal/consume"
 	"gatehouse.dev/services/provisioning/internal/grpcapi"
-	"gatehouse.dev/services/provisioning/internal/integration"
 	"gatehouse.dev/services/provisioning/migrations"
 )
 
@@ -52,14 +51,14 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 
-	var engine *access.Engine
-	integrations := integration.New(integration.Config{
+	var engine *command.Engine
+	integrations := command.NewIntegrations(command.IntegrationsConfig{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
 	})
 	defer integrations.Close()
-	engine, err = access.New(access.Config{
+	engine, err = command.New(command.Config{
 		DB: b.DB, Events: b.Events, Due: b.Due, Clock: b.Clock, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
-		Timing: access.Timing{
+		Timing: command.Timing{
 			CallTimeout: cfg.CallTimeout, RunTimeout: cfg.Lease * 3 / 4, Lease: cfg.Lease,
 			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval, SettingsCheck: cfg.Lease * 3 / 2,
 		},
@@ -67,7 +66,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	api := grpcapi.New(b.DB, engine, integrations)
+	api := grpcapi.New(engine, integrations)
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s *grpc.Server) { api.Register(s) },
 		Handlers: consume.Handlers(engine),

@@ -611,7 +611,7 @@ func TestOverlap(t *testing.T) {
 }
 
 // B-PRV-01, B-PRV-10: approvals that come all at once, two of them for the same
-// seat, one of them taken back at once, and one whose person has not arrived:
+// assignment, one of them taken back at once, and one whose person has not arrived:
 // it waits, and nobody waits for it.
 func TestAllAtOnce(t *testing.T) {
 	t.Parallel()
@@ -740,7 +740,7 @@ func TestEverything(t *testing.T) {
 	servicetest.Eventually(t, "everything has come right", func() bool {
 		_, err := w.integrations.TestIntegration(t.Context(), &provisioningv1.TestIntegrationRequest{Id: integration})
 		return err == nil &&
-			w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id where a.app_version < p.settled_version`) == 0 &&
+			w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id where a.app_version < p.provisioning_version`) == 0 &&
 			w.count(t, `select count(*) from operation where state in ('queued', 'running', 'stuck')`) == 0 &&
 			w.count(t, `select count(*) from access_grant where state not in ('active', 'revoked')`) == 0 &&
 			w.count(t, `select count(*) from due`) == 0 &&

@@ -11,17 +11,17 @@ import (
 	"gatehouse.dev/libs/postgres"
 )
 
-// errStale says that a row of a seat was changed without the seat's lock.
+// errStale says that a row of a assignment was changed without the assignment's lock.
 type errStale struct{ what string }
 
-func (e errStale) Error() string { return e.what + " was changed without the lock of its seat" }
+func (e errStale) Error() string { return e.what + " was changed without the lock of its assignment" }
 
-// Save queues what has changed about seats: one statement for each table that
+// Save queues what has changed about assignments: one statement for each table that
 // rows were added to, and one for each in which some were changed. Each fails
 // unless it has touched exactly its rows.
-func Save(b *pgx.Batch, seats []*Seat, now time.Time) error {
+func Save(b *pgx.Batch, assignments []*Assignment, now time.Time) error {
 	var c changes
-	for _, s := range seats {
+	for _, s := range assignments {
 		c.collect(s)
 	}
 	c.queueAccounts(b)
@@ -33,20 +33,20 @@ func Save(b *pgx.Batch, seats []*Seat, now time.Time) error {
 
 // changes are the rows to be written, by table.
 type changes struct {
-	accounts                       []*Seat
+	accounts                       []*Assignment
 	grantsNew, grantsOld           []of[Grant]
 	revocationsNew, revocationsOld []of[Revocation]
 	itemsNew, itemsOld             []of[WorkItem]
 	operationsNew, operationsOld   []of[Operation]
 }
 
-// of is a row of a seat.
+// of is a row of a assignment.
 type of[T any] struct {
-	row  *T
-	seat *Seat
+	row        *T
+	assignment *Assignment
 }
 
-func (c *changes) collect(s *Seat) {
+func (c *changes) collect(s *Assignment) {
 	if s.Account.Changed {
 		c.accounts = append(c.accounts, s)
 	}
@@ -111,23 +111,23 @@ func column[R, V any](value func(R) V) func([]R) any {
 
 func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
-		update account a set state = v.state, unsure = v.unsure, held = v.held::uuid[], doubt = v.doubt::uuid[], external_id = v.external_id,
+		update account a set state = v.state, account_in_doubt = v.account_in_doubt, held = v.held::uuid[], in_doubt = v.in_doubt::uuid[], external_id = v.external_id,
 		    user_name = v.user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
 		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
 		    $10::timestamptz[], $11::timestamptz[])
-		    as v (id, version, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time)
+		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time)
 		where a.id = v.id and a.version = v.version`,
-		column(func(s *Seat) uuid.UUID { return s.Account.ID }),
-		column(func(s *Seat) int64 { return s.Account.Version }),
-		column(func(s *Seat) string { return format(accountStates, s.Account.Know.Account) }),
-		column(func(s *Seat) bool { return s.Account.Know.Unsure }),
-		column(func(s *Seat) string { return postgres.IDs(ids(s.Account.Know.Held)) }),
-		column(func(s *Seat) string { return postgres.IDs(ids(s.Account.Know.Doubt)) }),
-		column(func(s *Seat) string { return s.Account.ExternalID }),
-		column(func(s *Seat) string { return s.Account.UserName }),
-		column(func(s *Seat) int64 { return s.Account.AppVersion }),
-		column(func(s *Seat) *time.Time { return s.Account.CreateTime }),
-		column(func(s *Seat) time.Time { return s.Account.UpdateTime }),
+		column(func(s *Assignment) uuid.UUID { return s.Account.ID }),
+		column(func(s *Assignment) int64 { return s.Account.Version }),
+		column(func(s *Assignment) string { return string(s.Account.Observed.Account) }),
+		column(func(s *Assignment) bool { return s.Account.Observed.AccountInDoubt }),
+		column(func(s *Assignment) string { return postgres.IDs(ids(s.Account.Observed.Held)) }),
+		column(func(s *Assignment) string { return postgres.IDs(ids(s.Account.Observed.InDoubt)) }),
+		column(func(s *Assignment) string { return s.Account.ExternalID }),
+		column(func(s *Assignment) string { return s.Account.UserName }),
+		column(func(s *Assignment) int64 { return s.Account.AppVersion }),
+		column(func(s *Assignment) *time.Time { return s.Account.CreateTime }),
+		column(func(s *Assignment) time.Time { return s.Account.UpdateTime }),
 	)
 }
 
@@ -144,7 +144,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) uuid.UUID { return g.row.ID }),
 		column(func(g grant) int64 { return g.row.loaded }),
 		column(func(g grant) int64 { return g.row.Version }),
-		column(func(g grant) string { return format(grantStates, g.row.State) }),
+		column(func(g grant) string { return string(g.row.State) }),
 		column(func(g grant) *time.Time { return g.row.ActivateTime }),
 		column(func(g grant) *time.Time { return g.row.EndTime }),
 		column(func(g grant) *time.Time { return g.row.RevokeTime }),
@@ -153,18 +153,18 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) string { return g.row.Error }),
 	)
 	queue(b, "grant", c.grantsNew, `
-		insert into access_grant (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
+		insert into access_grant (id, organization_id, environment_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
 		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.join_count, v.state,
+		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.join_count, v.state,
 		    v.until, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
 		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
-		    $17::text[], $18::uuid[], $19::text[], $20::bigint[])
+		    $17::text[], $18::uuid[], $19::text[], $20::bigint[], $21::uuid[])
 		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
-		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)`,
+		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version, environment_id)`,
 		column(func(g grant) uuid.UUID { return g.row.ID }),
-		column(func(g grant) uuid.UUID { return g.seat.Organization }),
-		column(func(g grant) uuid.UUID { return g.seat.Account.ID }),
+		column(func(g grant) uuid.UUID { return g.assignment.Organization }),
+		column(func(g grant) uuid.UUID { return g.assignment.Account.ID }),
 		column(func(g grant) uuid.UUID { return g.row.UserID }),
 		column(func(g grant) uuid.UUID { return g.row.AppID }),
 		column(func(g grant) uuid.UUID { return g.row.EntitlementID }),
@@ -172,7 +172,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) uuid.UUID { return g.row.ItemID }),
 		column(func(g grant) bool { return g.row.Join }),
 		column(func(g grant) int32 { return g.row.JoinCount }),
-		column(func(g grant) string { return format(grantStates, g.row.State) }),
+		column(func(g grant) string { return string(g.row.State) }),
 		column(func(g grant) *time.Time { return g.row.Until }),
 		column(func(g grant) time.Time { return g.row.CreateTime }),
 		column(func(g grant) *time.Time { return g.row.ActivateTime }),
@@ -182,6 +182,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) uuid.NullUUID { return g.row.RevokeRequestID }),
 		column(func(g grant) string { return g.row.Error }),
 		column(func(g grant) int64 { return g.row.Version }),
+		column(func(g grant) uuid.UUID { return g.assignment.Environment }),
 	)
 }
 
@@ -192,19 +193,20 @@ func (c *changes) queueRevocations(b *pgx.Batch) {
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 	)
 	queue(b, "revocation", c.revocationsNew, `
-		insert into revocation (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
-		select v.item_id, v.organization_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
-		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[])
-		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)`,
+		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
+		select v.item_id, v.organization_id, v.environment_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[], $10::uuid[])
+		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, environment_id)`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
-		column(func(r revocation) uuid.UUID { return r.seat.Organization }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Organization }),
 		column(func(r revocation) uuid.UUID { return r.row.RequestID }),
-		column(func(r revocation) uuid.UUID { return r.seat.Account.ID }),
-		column(func(r revocation) uuid.UUID { return r.seat.User }),
-		column(func(r revocation) uuid.UUID { return r.seat.Key.App }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Account.ID }),
+		column(func(r revocation) uuid.UUID { return r.assignment.User }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Key.App }),
 		column(func(r revocation) uuid.UUID { return r.row.EntitlementID }),
 		column(func(r revocation) string { return postgres.IDs(r.row.GrantIDs) }),
 		column(func(r revocation) bool { return r.row.Done }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Environment }),
 	)
 }
 
@@ -235,20 +237,20 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) *time.Time { return i.row.ResolveTime }),
 	)
 	queue(b, "work item", c.itemsNew, `
-		insert into work_item (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
+		insert into work_item (id, organization_id, environment_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
 		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
+		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
 		    v.checklist_id, v.error, v.resolver_id, v.resolver_name, v.resolver_email, v.note, v.create_time, v.resolve_time, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
-		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[])
+		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::uuid[])
 		    as v (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
-		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)`,
+		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version, environment_id)`,
 		column(func(i item) uuid.UUID { return i.row.ID }),
-		column(func(i item) uuid.UUID { return i.seat.Organization }),
-		column(func(i item) uuid.UUID { return i.seat.Account.ID }),
+		column(func(i item) uuid.UUID { return i.assignment.Organization }),
+		column(func(i item) uuid.UUID { return i.assignment.Account.ID }),
 		column(func(i item) uuid.UUID { return i.row.UserID }),
 		column(func(i item) uuid.UUID { return i.row.AppID }),
-		column(func(i item) string { return format(itemKinds, i.row.Kind) }),
+		column(func(i item) string { return string(i.row.Kind) }),
 		column(func(i item) string { return i.row.State }),
 		column(func(i item) string { return postgres.IDs(i.row.EntitlementIDs) }),
 		column(func(i item) string { return postgres.IDs(i.row.RequestIDs) }),
@@ -261,10 +263,11 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) time.Time { return i.row.CreateTime }),
 		column(func(i item) *time.Time { return i.row.ResolveTime }),
 		column(func(i item) int64 { return i.row.Version }),
+		column(func(i item) uuid.UUID { return i.assignment.Environment }),
 	)
 }
 
-// queueOperations ends operations before it adds new ones, as a seat has one at
+// queueOperations ends operations before it adds new ones, as a assignment has one at
 // most.
 func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 	type operation = of[Operation]
@@ -286,7 +289,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until)
 		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
-		column(func(o operation) string { return o.row.State }),
+		column(func(o operation) string { return string(o.row.State) }),
 		column(func(o operation) string { return plans[o.row] }),
 		column(func(o operation) int { return o.row.Tries }),
 		column(func(o operation) string { return o.row.Error }),
@@ -297,20 +300,20 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		func([]operation) any { return now },
 	)
 	queue(b, "operation", c.operationsNew, `
-		insert into operation (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
+		insert into operation (id, organization_id, environment_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
 		    error, create_time)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
+		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
 		    v.claim, v.lease_until, v.error, $13
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
-		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before)`,
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
-		column(func(o operation) uuid.UUID { return o.seat.Organization }),
-		column(func(o operation) uuid.UUID { return o.seat.Account.ID }),
-		column(func(o operation) uuid.UUID { return o.seat.User }),
-		column(func(o operation) uuid.UUID { return o.seat.Key.App }),
+		column(func(o operation) uuid.UUID { return o.assignment.Organization }),
+		column(func(o operation) uuid.UUID { return o.assignment.Account.ID }),
+		column(func(o operation) uuid.UUID { return o.assignment.User }),
+		column(func(o operation) uuid.UUID { return o.assignment.Key.App }),
 		column(func(o operation) uuid.UUID { return o.row.IntegrationID }),
-		column(func(o operation) string { return o.row.State }),
+		column(func(o operation) string { return string(o.row.State) }),
 		column(func(o operation) string { return plans[o.row] }),
 		column(func(o operation) int { return o.row.Tries }),
 		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
@@ -318,6 +321,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) string { return o.row.Error }),
 		func([]operation) any { return now },
 		column(func(o operation) *time.Time { return o.row.NotBefore }),
+		column(func(o operation) uuid.UUID { return o.assignment.Environment }),
 	)
 	return nil
 }
