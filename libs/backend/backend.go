@@ -8,7 +8,7 @@
 //	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log)
 //	defer b.Close(ctx)
 //	…
-//	return b.Run(ctx, lis, backend.Spec{Register: …, Handlers: …, Subjects: …})
+//	return b.Run(ctx, lis, backend.Spec{Register: …, Handlers: …})
 //
 // It knows nothing of what services do. Several may live in one process.
 package backend
@@ -64,6 +64,9 @@ type Config struct {
 	// Clock tells the time to all of the service's rules. Nil means the
 	// machine's; tests move one by hand.
 	Clock clock.Clock
+	// Network is where other services of the same process are called without a
+	// socket; nil for a service that has the process to itself.
+	Network *rpc.Network
 }
 
 // FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
@@ -100,8 +103,8 @@ type Backend struct {
 	Log *slog.Logger
 
 	relay    *outbox.Relay
-	identity *grpc.ClientConn
-	tls      *tls.Config
+	identity *rpc.Conn
+	dial     rpc.DialConfig
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -112,7 +115,7 @@ func Schema(migrations fs.FS) []postgres.Set {
 
 // Open migrates the database and connects. The error is one line.
 func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger) (_ *Backend, err error) {
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, tls: cfg.ClientTLS}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}
@@ -124,6 +127,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if b.Telemetry, err = telemetry.New(ctx, name); err != nil {
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
+	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	if err := postgres.Migrate(migrate, cfg.PostgresURL, Schema(migrations)...); err != nil {
@@ -158,8 +162,8 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 
 // Dial makes a connection to another service, which carries the caller's token
 // on. The caller closes it.
-func (b *Backend) Dial(addr string) (*grpc.ClientConn, error) {
-	return rpc.Dial(addr, rpc.DialConfig{Telemetry: b.Telemetry, TLS: b.tls})
+func (b *Backend) Dial(addr string) (*rpc.Conn, error) {
+	return rpc.Dial(addr, b.dial)
 }
 
 // Close gives back what Open took. A second call does nothing.
@@ -183,11 +187,9 @@ func (b *Backend) Close(ctx context.Context) {
 // Spec is what a service does with its Backend.
 type Spec struct {
 	// Register registers its RPCs.
-	Register func(*grpc.Server)
+	Register func(grpc.ServiceRegistrar)
 	// Handlers handle the events it listens to. Nil listens to nothing.
 	Handlers *inbox.Handlers
-	// Subjects are those it listens to, see bus.Filter. None means all.
-	Subjects []string
 	// Linger gathers events into larger transactions, see inbox.Config.
 	Linger time.Duration
 	// Tasks are what else runs as long as the service does.
@@ -212,13 +214,13 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	register := spec.Register
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{
-			Service: b.Name, Filter: spec.Subjects, DB: b.DB, Bus: b.Bus,
+			Service: b.Name, DB: b.DB, Bus: b.Bus,
 			Handlers: spec.Handlers, Linger: spec.Linger, Log: b.Log, Telemetry: b.Telemetry,
 		})
 		if err != nil {
 			return fmt.Errorf("make consumer: %w", err)
 		}
-		register = func(s *grpc.Server) {
+		register = func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, inbox.NewParkedServer(consumer))
 			spec.Register(s)
 		}

@@ -7,13 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
-	"gatehouse.dev/libs/id"
 )
 
 func TestMain(m *testing.M) { bustest.VerifyNoLeaks(m) }
@@ -164,36 +162,5 @@ func TestReconnects(t *testing.T) {
 	})
 	if _, err := b.JetStream().Publish(t.Context(), "access.o.a.e", nil); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestSubjects(t *testing.T) {
-	t.Parallel()
-	org := id.New()
-	s, err := bus.Subject(org, "work_item", "opened")
-	if err != nil || s != "access."+org.String()+".work_item.opened" {
-		t.Errorf("subject %q (%v)", s, err)
-	}
-	if o, a, e, ok := bus.ParseSubject(s); !ok || o != org || a != "work_item" || e != "opened" {
-		t.Errorf("parsed %s %s %s %t", o, a, e, ok)
-	}
-	for _, s := range []string{"", "access", "access.x.a.b", "other." + org.String() + ".a.b", "access." + uuid.Nil.String() + ".a.b", s + ".more"} {
-		if _, _, _, ok := bus.ParseSubject(s); ok {
-			t.Errorf("%q is a subject", s)
-		}
-	}
-	for _, names := range [][2]string{{"", "b"}, {"a", ""}, {"a.b", "c"}, {"*", "b"}, {"a", ">"}, {"A", "b"}, {"a b", "c"}} {
-		if s, err := bus.Subject(org, names[0], names[1]); err == nil {
-			t.Errorf("%q made of %q", s, names)
-		}
-	}
-	for want, got := range map[string]string{
-		"access.*.user.joined": bus.Filter("user", "joined"),
-		"access.*.user.*":      bus.Filter("user", ""),
-		"access.*.*.*":         bus.Filter("", ""),
-	} {
-		if got != want {
-			t.Errorf("filter %q, want %q", got, want)
-		}
 	}
 }

@@ -1,8 +1,9 @@
 // Package bus connects a service to NATS and to the one JetStream stream that
 // carries every event, ACCESS.
 //
-// It knows the shape of the stream, of subjects and of headers, and nothing of
-// what is in an event: libs/outbox publishes, libs/inbox consumes.
+// It knows the shape of the stream and of headers, and nothing of what is in an
+// event: libs/event knows what events are called, libs/outbox publishes,
+// libs/inbox consumes.
 //
 //	access.<organization>.<aggregate>.<event>      subject of an event
 //	ce-id, ce-type, ce-source, ce-subject, ce-time  CloudEvents, NATS binding, binary mode

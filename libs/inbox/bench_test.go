@@ -67,8 +67,8 @@ func (w *benchWorld) add(n int) {
 	events := make([]outbox.Event, n)
 	for i := range events {
 		events[i] = outbox.Event{
-			OrganizationID: w.org, Aggregate: "group", Name: "created", AggregateID: w.org,
-			Message: &eventv1.GroupCreated{Context: &eventv1.Context{Version: int64(i + 1)}},
+			OrganizationID: w.org, AggregateID: w.org,
+			Message: created(i + 1),
 		}
 	}
 	err := w.db.InOrganization(w.b.Context(), w.org, func(ctx context.Context, tx *postgres.Tx) error {
@@ -169,8 +169,8 @@ func BenchmarkEventPath(b *testing.B) {
 				mu.Unlock()
 				err := w.db.InOrganization(b.Context(), w.org, func(ctx context.Context, tx *postgres.Tx) error {
 					return w.writer.Add(ctx, tx, outbox.Event{
-						ID: event, OrganizationID: w.org, Aggregate: "group", Name: "created", AggregateID: w.org,
-						Message: &eventv1.GroupCreated{},
+						ID: event, OrganizationID: w.org, AggregateID: w.org,
+						Message: created(1),
 					})
 				})
 				if err != nil {

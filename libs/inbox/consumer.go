@@ -24,14 +24,12 @@ import (
 type Config struct {
 	// Service is the service's name, and that of its durable consumer.
 	Service string
-	// Filter are the subjects of the wanted events, such as "access.*.user.>"
-	// or bus.Filter("user", ""). They must not overlap. None means all.
-	Filter []string
 	// DB is the service's database, with the tables of outbox.Schema.
 	DB *postgres.DB
 	// Bus delivers the events.
 	Bus *bus.Bus
-	// Handlers say what is done with them.
+	// Handlers say which events are delivered and what is done with them. There
+	// must be one.
 	Handlers *Handlers
 	// Log gets failures and outages. Nil discards.
 	Log *slog.Logger
@@ -63,6 +61,7 @@ type Config struct {
 // Consumer consumes events. Make it with [NewConsumer].
 type Consumer struct {
 	cfg     Config
+	filter  []string // the subjects of the events that are delivered
 	log     *slog.Logger
 	metrics *metrics
 	tracer  trace.Tracer
@@ -75,8 +74,9 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 	if cfg.Service == "" || cfg.DB == nil || cfg.Bus == nil || cfg.Handlers == nil {
 		return nil, errors.New("a consumer needs a service name, a database, a bus and handlers")
 	}
-	if len(cfg.Filter) == 0 {
-		cfg.Filter = []string{bus.AllSubjects}
+	subjects := cfg.Handlers.subjects()
+	if len(subjects) == 0 {
+		return nil, errors.New("a consumer needs a handler of some event")
 	}
 	defaults := func(v *int, d int) {
 		if *v <= 0 {
@@ -101,6 +101,7 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 	}
 	c := &Consumer{
 		cfg:     cfg,
+		filter:  subjects,
 		log:     cfg.Log,
 		metrics: m,
 		tracer:  cfg.Telemetry.Tracer("gatehouse.dev/libs/inbox"),

@@ -8,10 +8,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/event"
 )
 
 // delivery is an event on its way through the consumer.
@@ -50,7 +50,7 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 		d.broken = errors.New("the message has no event id")
 		return d
 	}
-	organization, _, _, ok := bus.ParseSubject(d.Subject)
+	organization, _, ok := event.ParseSubject(d.Subject)
 	if !ok {
 		d.broken = fmt.Errorf("%q is not the subject of an event", d.Subject)
 		return d
@@ -60,19 +60,25 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 		d.broken = errors.New("the message has no event type")
 		return d
 	}
-	if c.cfg.Handlers.wants(d.Type) {
-		d.Message, d.broken = decode(d.Type, msg.Data())
-	}
+	d.Message, d.broken = decode(d.Type, d.Subject, msg.Data())
 	return d
 }
 
-// decode reads a message of the named type.
-func decode(typ string, data []byte) (proto.Message, error) {
-	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(typ))
+// decode reads an event of the named type, which must have been published where
+// events of that type are.
+func decode(typ, subject string, data []byte) (proto.Message, error) {
+	t, err := event.Lookup(typ)
 	if err != nil {
-		return nil, fmt.Errorf("message type %s is not known here", typ)
+		return nil, err
 	}
-	m := t.New().Interface()
+	if _, name, _ := event.ParseSubject(subject); name != t.String() {
+		return nil, fmt.Errorf("an event of type %s was published as %s", typ, subject)
+	}
+	mt, err := protoregistry.GlobalTypes.FindMessageByName(t.Message)
+	if err != nil {
+		return nil, fmt.Errorf("find message %s: %w", typ, err)
+	}
+	m := mt.New().Interface()
 	if err := proto.Unmarshal(data, m); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", typ, err)
 	}

@@ -3,7 +3,8 @@
 //
 // A service registers handlers by message type ([On], [Handlers.Together],
 // [Handlers.CatchAll]) and runs a [Consumer], a durable pull consumer of the
-// stream ACCESS with the service's name, shared by its replicas.
+// stream ACCESS with the service's name, shared by its replicas. The types that
+// have handlers are the events that it is delivered.
 //
 //	ACCESS ──fetch what is there──▶ one transaction: event ids + effects ──commit──▶ ack
 //
@@ -20,7 +21,7 @@
 //     and, if it still fails, delivered again after a growing pause. After
 //     MaxAttempts it is parked: kept whole in parked_event, where it can be
 //     listed and replayed ([ParkedServer]). So is an event that cannot be
-//     decoded, at once.
+//     decoded, or whose subject is not that of its type, at once.
 //   - A database that is away counts as nobody's failure: the events are held,
 //     and tried again until it is back. A bus that is away, restarts, or has
 //     lost the consumer or the whole stream is sought again for ever.

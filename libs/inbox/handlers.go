@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -46,9 +48,12 @@ type Handler func(ctx context.Context, tx *postgres.Tx, ev Event) error
 // find the bad one, unless [Failed] says which it is.
 type BatchHandler func(ctx context.Context, tx *postgres.Tx, events []Event) error
 
-// Handlers says what is done with which event. Register before the consumer is
-// made; events of other types are acknowledged and nothing else.
+// Handlers says what is done with which event, and so which are delivered.
+// Register before the consumer is made. Events of other types are not
+// delivered; those that are nevertheless, since they were asked for before, are
+// acknowledged and nothing else.
 type Handlers struct {
+	filter   []string
 	byType   map[string]Handler
 	together map[string]*together
 	catchAll Handler
@@ -59,10 +64,10 @@ type Handlers struct {
 type together struct{ handle BatchHandler }
 
 // On registers the handler of events with message type M. It panics if the type
-// has one, as that is a mistake of the program.
+// has one or is no event, as that is a mistake of the program.
 func On[M proto.Message](h *Handlers, handle func(ctx context.Context, tx *postgres.Tx, ev Event, message M) error) {
 	var zero M
-	name := h.free(zero)
+	name := h.take(zero)
 	if h.byType == nil {
 		h.byType = make(map[string]Handler)
 	}
@@ -78,14 +83,15 @@ func On[M proto.Message](h *Handlers, handle func(ctx context.Context, tx *postg
 // Together registers one handler for events with the message types given, which
 // gets them several at once: those of one organization that stand next to each
 // other, but for events that have no handler. tx sees that organization's rows.
-// It panics if a type has a handler, as that is a mistake of the program.
+// It panics if a type has a handler or is no event, as that is a mistake of the
+// program.
 //
 // It is for effects that are cheaper to read and write as sets. What one of the
 // events changes, the handler must itself show to the ones behind it.
 func (h *Handlers) Together(handle BatchHandler, messages ...proto.Message) {
 	t := &together{handle: handle}
 	for _, m := range messages {
-		name := h.free(m)
+		name := h.take(m)
 		if h.together == nil {
 			h.together = make(map[string]*together)
 		}
@@ -93,13 +99,28 @@ func (h *Handlers) Together(handle BatchHandler, messages ...proto.Message) {
 	}
 }
 
-// free gives the name of a type that has no handler of its own yet.
-func (h *Handlers) free(m proto.Message) string {
-	name := string(m.ProtoReflect().Descriptor().FullName())
+// take gives the name of a type that has no handler of its own yet and asks for
+// its events.
+func (h *Handlers) take(m proto.Message) string {
+	t, err := event.TypeOf(m)
+	if err != nil {
+		panic("inbox: " + err.Error())
+	}
+	name := string(t.Message)
 	if h.byType[name] != nil || h.together[name] != nil {
 		panic("inbox: two handlers of " + name)
 	}
+	h.filter = append(h.filter, t.Filter())
 	return name
+}
+
+// subjects are those of all events that have a handler, sorted. None overlaps
+// with another.
+func (h *Handlers) subjects() []string {
+	if h.catchAll != nil || h.batch != nil {
+		return []string{bus.AllSubjects}
+	}
+	return slices.Sorted(slices.Values(h.filter))
 }
 
 // CatchAll registers the handler of every event that has no other, of any type

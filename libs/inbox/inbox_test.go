@@ -24,6 +24,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
@@ -112,18 +113,19 @@ func (w *world) run() *inbox.Consumer {
 	return c
 }
 
+// created is the nth event.
+func created(n int) *eventv1.GroupCreated {
+	return &eventv1.GroupCreated{Context: &eventv1.Context{Actor: event.SystemActor("elsewhere"), Version: int64(n)}}
+}
+
 // message is the nth event, ready to be published.
 func (w *world) message(n int) *nats.Msg {
 	w.t.Helper()
-	data, err := proto.Marshal(&eventv1.GroupCreated{Context: &eventv1.Context{Version: int64(n)}})
+	data, err := proto.Marshal(created(n))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	subject, err := bus.Subject(w.org, "group", "created")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return &nats.Msg{Subject: subject, Data: data, Header: nats.Header{
+	return &nats.Msg{Subject: "access." + w.org.String() + ".group.created", Data: data, Header: nats.Header{
 		bus.HeaderID:      {id.New().String()},
 		bus.HeaderType:    {"gatehouse.event.v1.GroupCreated"},
 		bus.HeaderSource:  {"elsewhere"},
@@ -506,53 +508,72 @@ func TestWhatCannotBeReadIsParkedAtOnce(t *testing.T) {
 	w.cfg.Handlers.CatchAll(func(ctx context.Context, tx *postgres.Tx, ev inbox.Event) error {
 		return w.effect(ctx, tx, ev, 1)
 	})
-	garbled, unknown, anonymous, misplaced := w.message(0), w.message(0), w.message(0), w.message(0)
+	garbled, unknown, anonymous, misplaced, disguised := w.message(0), w.message(0), w.message(0), w.message(0), w.message(0)
 	garbled.Data = []byte{0xff, 0xff}
 	unknown.Header.Set(bus.HeaderType, "gatehouse.event.v9.Unheard")
 	anonymous.Header.Del(bus.HeaderID)
 	misplaced.Subject = "access.nobody.group.created"
+	disguised.Subject = strings.ReplaceAll(disguised.Subject, "created", "removed")
 	c := w.run()
-	for _, m := range []*nats.Msg{garbled, unknown, anonymous, misplaced, w.message(1)} {
+	for _, m := range []*nats.Msg{garbled, unknown, anonymous, misplaced, disguised, w.message(1)} {
 		w.publish(m)
 	}
 	w.wantOnce(1)
-	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 4 })
+	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 5 })
 	w.settled()
-	err := c.Replay(t.Context(), w.org, uuid.MustParse(garbled.Header.Get(bus.HeaderID)))
-	wantReason(t, err, codes.FailedPrecondition, "EVENT_STILL_FAILS")
+	for _, m := range []*nats.Msg{garbled, disguised} {
+		err := c.Replay(t.Context(), w.org, uuid.MustParse(m.Header.Get(bus.HeaderID)))
+		wantReason(t, err, codes.FailedPrecondition, "EVENT_STILL_FAILS")
+	}
 }
 
-// Events nobody handles are acknowledged and leave no other trace.
-func TestOthersEventsAreIgnored(t *testing.T) {
+// What has handlers is delivered and nothing else; a consumer whose handlers are
+// others than before keeps its place.
+func TestHandlersSayWhatIsDelivered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.on(nil)
-	other := w.message(0)
-	other.Header.Set(bus.HeaderType, "gatehouse.event.v1.GroupRemoved")
+	removed := func() *nats.Msg {
+		m := w.message(0)
+		m.Subject = strings.ReplaceAll(m.Subject, "created", "removed")
+		m.Header.Set(bus.HeaderType, "gatehouse.event.v1.GroupRemoved")
+		return m
+	}
+	filters := func() []string {
+		c, err := w.bus.JetStream().Consumer(t.Context(), bus.Stream, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.CachedInfo().Config.FilterSubjects
+	}
 	w.run()
-	w.publish(other)
+	w.publish(removed())
 	w.publish(w.message(1))
 	w.wantOnce(1)
-	w.settled()
-}
-
-func TestFilter(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.on(nil)
-	w.cfg.Filter = []string{bus.Filter("group", "created")}
-	w.run()
-	other := w.message(99)
-	other.Subject = strings.ReplaceAll(other.Subject, "created", "archived")
-	w.publish(other)
-	w.publish(w.message(1))
-	w.wantOnce(1)
+	if got := filters(); !slices.Equal(got, []string{"access.*.group.created"}) {
+		t.Errorf("asks for %q", got)
+	}
 	w.stop()
-	// With another filter the consumer keeps its place.
-	w.cfg.Filter = []string{bus.Filter("group", "")}
+
+	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, _ *eventv1.GroupRemoved) error {
+		return w.effect(ctx, tx, ev, 2)
+	})
 	w.run()
-	w.publish(w.message(2))
+	w.publish(removed())
 	w.wantOnce(2)
+	if got := filters(); !slices.Equal(got, []string{"access.*.group.created", "access.*.group.removed"}) {
+		t.Errorf("asks for %q", got)
+	}
+	w.stop()
+
+	// What was asked for once and has no handler any more is left alone.
+	w.cfg.Handlers = &inbox.Handlers{}
+	w.on(nil)
+	w.publish(removed())
+	w.run()
+	w.publish(w.message(3))
+	w.wantOnce(3)
+	w.settled()
 }
 
 // B-RUN-03: the database is away for a while; the events are held, none of them
@@ -913,8 +934,8 @@ func TestTraceGoesThroughTheBus(t *testing.T) {
 	writer := outbox.NewWriter("test", relay.Wake)
 	err = w.db.InOrganization(command, w.org, func(ctx context.Context, tx *postgres.Tx) error {
 		return writer.Add(ctx, tx, outbox.Event{
-			OrganizationID: w.org, Aggregate: "group", Name: "created", AggregateID: id.New(),
-			Message: &eventv1.GroupCreated{Context: &eventv1.Context{Version: 1}},
+			OrganizationID: w.org, AggregateID: id.New(),
+			Message: created(1),
 		})
 	})
 	span.End()
@@ -988,10 +1009,17 @@ func TestHandlersAreRegisteredOnce(t *testing.T) {
 	if got := h.Types(); !slices.Equal(got, []string{"gatehouse.event.v1.GroupCreated"}) {
 		t.Errorf("types %v", got)
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("a second handler is accepted")
-		}
-	}()
-	inbox.On(&h, handle)
+	for what, register := range map[string]func(){
+		"a second handler":      func() { inbox.On(&h, handle) },
+		"a handler of no event": func() { h.Together(nil, &opsv1.ParkedEvent{}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s is accepted", what)
+				}
+			}()
+			register()
+		}()
+	}
 }

@@ -128,7 +128,7 @@ from parked_event where event_id = $1 for update`, eventID).Scan(
 		return nil, fmt.Errorf("read the headers of parked event %s: %w", eventID, err)
 	}
 	d.Source = h.Get(bus.HeaderSource)
-	d.Message, d.broken = decode(d.Type, data)
+	d.Message, d.broken = decode(d.Type, d.Subject, data)
 	return d, nil
 }
 

@@ -98,8 +98,8 @@ func (p *path) command(rollBack bool) {
 	for {
 		err := p.db.InOrganization(p.t.Context(), p.org, func(ctx context.Context, tx *postgres.Tx) error {
 			err := p.writer.Add(ctx, tx, outbox.Event{
-				ID: event, OrganizationID: p.org, Aggregate: "group", Name: "created", AggregateID: p.org,
-				Message: &eventv1.GroupCreated{Context: &eventv1.Context{Version: int64(n)}},
+				ID: event, OrganizationID: p.org, AggregateID: p.org,
+				Message: created(n),
 			})
 			if rollBack {
 				return errors.Join(err, undone)

@@ -15,7 +15,9 @@ import (
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t, outbox.Schema())
-	c, err := NewConsumer(Config{Service: "test", DB: db, Bus: bustest.Connect(t), Handlers: &Handlers{}})
+	var handlers Handlers
+	handlers.CatchAll(func(context.Context, *postgres.Tx, Event) error { return nil })
+	c, err := NewConsumer(Config{Service: "test", DB: db, Bus: bustest.Connect(t), Handlers: &handlers})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,8 +163,8 @@ func (c *Consumer) consumerConfig() jetstream.ConsumerConfig {
 		MaxDeliver:    -1,
 		MaxAckPending: maxAckPending,
 	}
-	if !slices.Equal(c.cfg.Filter, []string{bus.AllSubjects}) {
-		cfg.FilterSubjects = slices.Clone(c.cfg.Filter)
+	if !slices.Equal(c.filter, []string{bus.AllSubjects}) {
+		cfg.FilterSubjects = slices.Clone(c.filter)
 	}
 	return cfg
 }
@@ -197,7 +197,7 @@ func (c *Consumer) behind(ctx context.Context, stream jetstream.Stream, position
 	if floor <= position {
 		return false, nil
 	}
-	for _, filter := range c.cfg.Filter {
+	for _, filter := range c.filter {
 		msg, err := stream.GetMsg(ctx, position+1, jetstream.WithGetMsgSubject(filter))
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):

@@ -12,8 +12,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 )
 
 // MaxDataBytes is the largest message an event may carry: what the bus takes,
@@ -27,15 +29,13 @@ type Event struct {
 	ID uuid.UUID
 	// OrganizationID says whose event it is. Required.
 	OrganizationID uuid.UUID
-	// Aggregate is the kind of thing the event is about, such as "request", and
-	// Name what happened to it, such as "submitted": lower-case letters, digits
-	// and _. They make the subject access.<organization>.<aggregate>.<name>.
-	Aggregate, Name string
 	// AggregateID is the thing the event is about. Required.
 	AggregateID uuid.UUID
 	// Time is when it happened. Now if it is zero.
 	Time time.Time
-	// Message is the event itself, of a type in proto/gatehouse/event.
+	// Message is the event itself, of a type in proto/gatehouse/event, which
+	// says what it is called and so where it is published. Its context must say
+	// who did it.
 	Message proto.Message
 }
 
@@ -111,24 +111,24 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		data          = make([][]byte, n)
 	)
 	for i, e := range events {
-		subject, err := bus.Subject(e.OrganizationID, e.Aggregate, e.Name)
+		t, err := event.TypeOf(e.Message)
 		if err != nil {
 			return nil, fmt.Errorf("add event to the outbox: %w", err)
 		}
-		if e.AggregateID == uuid.Nil {
-			return nil, fmt.Errorf("add event to the outbox: %s.%s has no aggregate id", e.Aggregate, e.Name)
+		if subjects[i], err = t.Subject(e.OrganizationID); err != nil {
+			return nil, fmt.Errorf("add event to the outbox: %w", err)
 		}
-		if e.Message == nil {
-			return nil, fmt.Errorf("add event to the outbox: %s.%s has no message", e.Aggregate, e.Name)
+		if e.AggregateID == uuid.Nil {
+			return nil, fmt.Errorf("add event to the outbox: %s has no aggregate id", t)
+		}
+		if event.ContextOf(e.Message).GetActor().GetKind() == eventv1.ActorKind_ACTOR_KIND_UNSPECIFIED {
+			return nil, fmt.Errorf("add event to the outbox: %s does not say who did it", t)
 		}
 		if data[i], err = proto.Marshal(e.Message); err != nil {
-			return nil, fmt.Errorf("add event to the outbox: encode %s.%s: %w", e.Aggregate, e.Name, err)
+			return nil, fmt.Errorf("add event to the outbox: encode %s: %w", t, err)
 		}
 		if len(data[i]) > MaxDataBytes {
-			return nil, fmt.Errorf("add event to the outbox: %s.%s has %d bytes, %d are allowed", e.Aggregate, e.Name, len(data[i]), MaxDataBytes)
-		}
-		if data[i] == nil {
-			data[i] = []byte{} // an empty message, not null
+			return nil, fmt.Errorf("add event to the outbox: %s has %d bytes, %d are allowed", t, len(data[i]), MaxDataBytes)
 		}
 		if e.ID == uuid.Nil {
 			e.ID = id.New()
@@ -140,8 +140,7 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		organizations[i] = pgtype.UUID{Bytes: e.OrganizationID, Valid: true}
 		aggregates[i] = pgtype.UUID{Bytes: e.AggregateID, Valid: true}
 		times[i] = e.Time
-		subjects[i] = subject
-		types[i] = string(e.Message.ProtoReflect().Descriptor().FullName())
+		types[i] = string(t.Message)
 	}
 	return []any{ids, organizations, subjects, types, aggregates, times, traceparent(ctx), data}, nil
 }

@@ -3,10 +3,9 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -15,10 +14,9 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/telemetry"
@@ -44,7 +42,10 @@ type DialConfig struct {
 	Deadline time.Duration
 	// MaxMessage bounds an answer's message in bytes; [MaxMessage] if zero.
 	MaxMessage int
-	// Options come after all others.
+	// Network, if not nil, is where the service is called without a socket while
+	// it serves there.
+	Network *Network
+	// Options come after all others. They concern calls by socket alone.
 	Options []grpc.DialOption
 }
 
@@ -55,10 +56,27 @@ var reconnect = grpc.ConnectParams{
 	MinConnectTimeout: 5 * time.Second,
 }
 
+// Conn is a connection to a service.
+type Conn struct {
+	wire *grpc.ClientConn // by socket
+
+	// For calls without one.
+	network    *Network
+	addr       string
+	unary      grpc.UnaryClientInterceptor
+	stream     grpc.StreamClientInterceptor
+	stats      stats.Handler
+	maxMessage int
+	retries    *retries
+	closed     atomic.Bool
+}
+
+var _ grpc.ClientConnInterface = (*Conn)(nil)
+
 // Dial makes a connection to the service at addr, host:port. It connects with
 // the first call, and again whenever the connection is lost: an error means
 // that addr or cfg makes no sense. The caller closes it.
-func Dial(addr string, cfg DialConfig) (*grpc.ClientConn, error) {
+func Dial(addr string, cfg DialConfig) (*Conn, error) {
 	if cfg.Deadline <= 0 {
 		cfg.Deadline = Deadline
 	}
@@ -69,9 +87,21 @@ func Dial(addr string, cfg DialConfig) (*grpc.ClientConn, error) {
 	if cfg.TLS != nil {
 		creds = credentials.NewTLS(cfg.TLS)
 	}
-	sc, err := serviceConfig(protoregistry.GlobalFiles)
+	repeatable := repeatableMethods(protoregistry.GlobalFiles)
+	sc, err := serviceConfig(repeatable)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
+	}
+	c := &Conn{
+		network: cfg.Network, addr: addr, maxMessage: cfg.MaxMessage,
+		unary:  chainUnaryClient(ownWords, clientDeadline(cfg.Deadline), authz.ForwardToken(cfg.Token)),
+		stream: authz.ForwardTokenStream(cfg.Token),
+		stats: otelgrpc.NewClientHandler(
+			otelgrpc.WithTracerProvider(cfg.Telemetry.TracerProvider()),
+			otelgrpc.WithMeterProvider(cfg.Telemetry.MeterProvider()),
+			otelgrpc.WithPropagators(cfg.Telemetry.Propagator()),
+		),
+		retries: newRetries(repeatable),
 	}
 	opts := append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -79,19 +109,42 @@ func Dial(addr string, cfg DialConfig) (*grpc.ClientConn, error) {
 		grpc.WithConnectParams(reconnect),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(cfg.MaxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.WithStatsHandler(otelgrpc.NewClientHandler(
-			otelgrpc.WithTracerProvider(cfg.Telemetry.TracerProvider()),
-			otelgrpc.WithMeterProvider(cfg.Telemetry.MeterProvider()),
-			otelgrpc.WithPropagators(cfg.Telemetry.Propagator()),
-		)),
-		grpc.WithChainUnaryInterceptor(ownWords, clientDeadline(cfg.Deadline), authz.ForwardToken(cfg.Token)),
-		grpc.WithChainStreamInterceptor(authz.ForwardTokenStream(cfg.Token)),
+		grpc.WithStatsHandler(c.stats),
+		grpc.WithUnaryInterceptor(c.unary),
+		grpc.WithStreamInterceptor(c.stream),
 	}, cfg.Options...)
-	conn, err := grpc.NewClient(addr, opts...)
-	if err != nil {
+	if c.wire, err = grpc.NewClient(addr, opts...); err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	return conn, nil
+	return c, nil
+}
+
+// Invoke makes a unary call.
+func (c *Conn) Invoke(ctx context.Context, method string, req, reply any, opts ...grpc.CallOption) error {
+	o, ok := c.inProcess(opts)
+	if !ok {
+		return c.wire.Invoke(ctx, method, req, reply, opts...)
+	}
+	return c.unary(ctx, method, req, reply, c.wire, func(ctx context.Context, method string, req, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+		return c.retries.do(ctx, method, func() (bool, error) { return c.invoke(ctx, method, req, reply, o) })
+	}, opts...)
+}
+
+// NewStream begins a streaming call.
+func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	o, ok := c.inProcess(opts)
+	if !ok {
+		return c.wire.NewStream(ctx, desc, method, opts...)
+	}
+	return c.stream(ctx, desc, c.wire, method, func(ctx context.Context, desc *grpc.StreamDesc, _ *grpc.ClientConn, method string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+		return c.newStream(ctx, desc, method, o)
+	}, opts...)
+}
+
+// Close ends the connection. Calls made afterwards fail.
+func (c *Conn) Close() error {
+	c.closed.Store(true)
+	return c.wire.Close()
 }
 
 // ownWords has a failed call's error be what the service answered. Of a call
@@ -115,49 +168,4 @@ func clientDeadline(d time.Duration) grpc.UnaryClientInterceptor {
 		}
 		return invoker(ctx, method, req, reply, cc, opts...)
 	}
-}
-
-type methodName struct {
-	Service string `json:"service"`
-	Method  string `json:"method,omitempty"`
-}
-
-// serviceConfig says, in gRPC's own format, how calls are spread and which are
-// repeated: UNAVAILABLE may also mean that the answer was lost, so only methods
-// that declare themselves without side effects or idempotent are. (A call that
-// never left this process is sent again by gRPC, whatever its method.)
-func serviceConfig(files *protoregistry.Files) (string, error) {
-	repeatable := []methodName{{Service: "grpc.health.v1.Health", Method: "Check"}}
-	files.RangeFiles(func(f protoreflect.FileDescriptor) bool {
-		for i := range f.Services().Len() {
-			svc := f.Services().Get(i)
-			for j := range svc.Methods().Len() {
-				m := svc.Methods().Get(j)
-				opts, _ := m.Options().(*descriptorpb.MethodOptions)
-				if opts.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN {
-					repeatable = append(repeatable, methodName{Service: string(svc.FullName()), Method: string(m.Name())})
-				}
-			}
-		}
-		return true
-	})
-	slices.SortFunc(repeatable, func(a, b methodName) int {
-		return slices.Compare([]string{a.Service, a.Method}, []string{b.Service, b.Method})
-	})
-	b, err := json.Marshal(map[string]any{
-		"loadBalancingConfig": []any{map[string]any{"round_robin": struct{}{}}},
-		"methodConfig": []any{map[string]any{
-			"name": repeatable,
-			"retryPolicy": map[string]any{
-				"maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "1s", "backoffMultiplier": 3,
-				"retryableStatusCodes": []string{"UNAVAILABLE"},
-			},
-		}},
-		// Stops repeating when most calls fail, so as not to make it worse.
-		"retryThrottling": map[string]any{"maxTokens": 100, "tokenRatio": 0.1},
-	})
-	if err != nil {
-		return "", fmt.Errorf("make service config: %w", err)
-	}
-	return string(b), nil
 }

@@ -27,6 +27,9 @@
 // stops: their context is cancelled and their client gets UNAVAILABLE, reason
 // SERVER_STOPPING.
 //
+// Services that share a process call each other by address through a [Network],
+// without sockets and with everything above.
+//
 // It does not listen, does not register health or reflection (package service
 // does), and does not turn the statuses of called services into errors for our
 // own callers (apierr.FromCall does).

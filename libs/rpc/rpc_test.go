@@ -56,7 +56,7 @@ func (p parked) ReplayParkedEvent(ctx context.Context, _ *opsv1.ReplayParkedEven
 	return &opsv1.ReplayParkedEventResponse{}, p.replay(ctx)
 }
 
-func (p parked) register(s *grpc.Server) { opsv1.RegisterParkedEventServiceServer(s, p) }
+func (p parked) register(s grpc.ServiceRegistrar) { opsv1.RegisterParkedEventServiceServer(s, p) }
 
 // listing serves a ListParkedEvents that does what f says, and returns its client.
 func listing(t testing.TB, f func(context.Context) error, change ...func(*rpc.ServerConfig)) opsv1.ParkedEventServiceClient {
@@ -215,7 +215,7 @@ func TestPanic(t *testing.T) {
 
 func TestNotImplemented(t *testing.T) {
 	t.Parallel()
-	srv := rpctest.NewServer(t, func(s *grpc.Server) {
+	srv := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) {
 		opsv1.RegisterParkedEventServiceServer(s, opsv1.UnimplementedParkedEventServiceServer{})
 	})
 	client := opsv1.NewParkedEventServiceClient(rpctest.Conn(t, srv, admin))
@@ -225,7 +225,7 @@ func TestNotImplemented(t *testing.T) {
 }
 
 // serve serves on a loopback port, until the test ends.
-func serve(t testing.TB, cfg rpc.ServerConfig, register func(*grpc.Server)) (addr string) {
+func serve(t testing.TB, cfg rpc.ServerConfig, register func(grpc.ServiceRegistrar)) (addr string) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -323,7 +323,7 @@ func TestMessageTooLarge(t *testing.T) {
 func TestValidation(t *testing.T) {
 	t.Parallel()
 	called := false
-	srv := rpctest.NewServer(t, func(s *grpc.Server) {
+	srv := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) {
 		parked{list: func(context.Context, *opsv1.ListParkedEventsRequest) error { called = true; return nil }}.register(s)
 		requestv1.RegisterRequestServiceServer(s, requestv1.UnimplementedRequestServiceServer{})
 	})
@@ -459,7 +459,7 @@ func echoFiles(t testing.TB) *protoregistry.Files {
 func streaming(t testing.TB, handler func(grpc.ServerStream) error, change ...func(*rpc.ServerConfig)) grpc.ClientStream {
 	t.Helper()
 	desc := grpc.StreamDesc{StreamName: "Echo", ClientStreams: true, ServerStreams: true, Handler: func(_ any, s grpc.ServerStream) error { return handler(s) }}
-	srv := rpctest.NewServer(t, func(s *grpc.Server) {
+	srv := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) {
 		s.RegisterService(&grpc.ServiceDesc{ServiceName: "gatehouse.echo.v1.EchoService", HandlerType: (*any)(nil), Streams: []grpc.StreamDesc{desc}}, struct{}{})
 	}, append([]func(*rpc.ServerConfig){func(c *rpc.ServerConfig) { c.Files = echoFiles(t) }}, change...)...)
 	stream, err := rpctest.Conn(t, srv, authz.Caller{}).NewStream(t.Context(), &desc, echo)
@@ -599,14 +599,17 @@ func BenchmarkUnary(b *testing.B) {
 		defer conn.Close()
 		benchmarkList(b, conn)
 	})
-	b.Run("whole", func(b *testing.B) {
-		tokens := rpctest.NewTokens(b)
-		addr := serve(b, rpc.ServerConfig{Verifier: tokens.Verifier(), Telemetry: newTelemetry(b)}, ok.register)
-		benchmarkList(b, tokens.Dial(b, addr, admin))
-	})
+	for name, network := range map[string]*rpc.Network{"wire": nil, "in-process": {}} {
+		b.Run(name, func(b *testing.B) {
+			f := &far{t: b, tokens: rpctest.NewTokens(b), dial: rpc.DialConfig{Network: network, Telemetry: newTelemetry(b)}}
+			f.config.Telemetry = newTelemetry(b)
+			f.start()
+			benchmarkList(b, f.conn)
+		})
+	}
 }
 
-func benchmarkList(b *testing.B, conn *grpc.ClientConn) {
+func benchmarkList(b *testing.B, conn grpc.ClientConnInterface) {
 	client := opsv1.NewParkedEventServiceClient(conn)
 	b.ReportAllocs()
 	for b.Loop() {

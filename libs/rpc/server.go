@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync"
 	"time"
 
 	"buf.build/go/protovalidate"
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"gatehouse.dev/libs/authz"
@@ -43,11 +46,44 @@ type ServerConfig struct {
 	Stopping context.Context
 	// Files declare who may call which method; all linked ones if nil.
 	Files *protoregistry.Files
+	// Network, if not nil, lets connections that were made with it reach the
+	// server without a socket, under the address that it serves.
+	Network *Network
+}
+
+// Server is a gRPC server, which also takes calls from its own process without
+// a socket if it is in a [Network]. What is true of calls by socket is true of
+// these.
+type Server struct {
+	*grpc.Server
+
+	network    *Network
+	unary      grpc.UnaryServerInterceptor
+	stream     grpc.StreamServerInterceptor
+	stats      stats.Handler
+	maxMessage int
+	methods    map[string]method // by full name
+
+	// life is what calls from the process derive their context from. Stop ends
+	// it.
+	life context.Context
+	cut  context.CancelFunc
+
+	mu       sync.Mutex
+	stopping bool
+	calls    sync.WaitGroup // from the process; none is added once stopping
+}
+
+// method is how one is called: either unary or stream is set.
+type method struct {
+	impl   any
+	unary  *grpc.MethodDesc
+	stream *grpc.StreamDesc
 }
 
 // NewServer makes a server. Services are registered on it, and it is served
 // and stopped, by the caller.
-func NewServer(cfg ServerConfig) (*grpc.Server, error) {
+func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Verifier == nil {
 		return nil, errors.New("make gRPC server: no token verifier")
 	}
@@ -68,25 +104,34 @@ func NewServer(cfg ServerConfig) (*grpc.Server, error) {
 		cfg.Stopping = context.Background()
 	}
 	b := boundary{log: cfg.Log}
-	opts := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(cfg.MaxMessage),
-		grpc.StatsHandler(otelgrpc.NewServerHandler(
-			otelgrpc.WithTracerProvider(cfg.Telemetry.TracerProvider()),
-			otelgrpc.WithMeterProvider(cfg.Telemetry.MeterProvider()),
-			otelgrpc.WithPropagators(cfg.Telemetry.Propagator()),
-		)),
-		grpc.ChainUnaryInterceptor(
+	s := &Server{
+		network:    cfg.Network,
+		maxMessage: cfg.MaxMessage,
+		methods:    make(map[string]method),
+		unary: chainUnaryServer(
 			b.unary,
 			deadlineInterceptor(cfg.Deadline),
 			authz.UnaryInterceptor(cfg.Verifier, cfg.Files),
 			validateUnary(validator),
 		),
-		grpc.ChainStreamInterceptor(
+		stream: chainStreamServer(
 			b.stream,
 			stoppingInterceptor(cfg.Stopping),
 			authz.StreamInterceptor(cfg.Verifier, cfg.Files),
 			validateStream(validator),
 		),
+		stats: otelgrpc.NewServerHandler(
+			otelgrpc.WithTracerProvider(cfg.Telemetry.TracerProvider()),
+			otelgrpc.WithMeterProvider(cfg.Telemetry.MeterProvider()),
+			otelgrpc.WithPropagators(cfg.Telemetry.Propagator()),
+		),
+	}
+	s.life, s.cut = context.WithCancel(context.Background())
+	opts := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(cfg.MaxMessage),
+		grpc.StatsHandler(s.stats),
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time:    30 * time.Second,
 			Timeout: 10 * time.Second,
@@ -103,5 +148,59 @@ func NewServer(cfg ServerConfig) (*grpc.Server, error) {
 	if cfg.TLS != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(cfg.TLS)))
 	}
-	return grpc.NewServer(opts...), nil
+	s.Server = grpc.NewServer(opts...)
+	return s, nil
+}
+
+// RegisterService adds a service, as generated code does. All are added before
+// Serve.
+func (s *Server) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	s.Server.RegisterService(desc, impl)
+	for i := range desc.Methods {
+		m := &desc.Methods[i]
+		s.methods["/"+desc.ServiceName+"/"+m.MethodName] = method{impl: impl, unary: m}
+	}
+	for i := range desc.Streams {
+		m := &desc.Streams[i]
+		s.methods["/"+desc.ServiceName+"/"+m.StreamName] = method{impl: impl, stream: m}
+	}
+}
+
+// Serve serves lis, and the server's network under the address of lis, until
+// the server is stopped, and then returns nil.
+func (s *Server) Serve(lis net.Listener) error {
+	defer s.network.add(lis.Addr().String(), s)()
+	return s.Server.Serve(lis)
+}
+
+// GracefulStop takes no more calls and returns when those that run have ended.
+func (s *Server) GracefulStop() {
+	s.refuse()
+	s.Server.GracefulStop()
+	s.calls.Wait()
+}
+
+// Stop takes no more calls and ends those that run: their contexts end, and
+// their callers get UNAVAILABLE.
+func (s *Server) Stop() {
+	s.refuse()
+	s.cut()
+	s.Server.Stop()
+}
+
+func (s *Server) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+}
+
+// enter admits a call from the process, which ends with calls.Done; false if
+// the server is stopping.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopping {
+		s.calls.Add(1)
+	}
+	return !s.stopping
 }

@@ -2,7 +2,7 @@
 // the interceptors it has in production, and lets the test call it as anybody.
 // For tests only.
 //
-//	srv := rpctest.NewServer(t, func(s *grpc.Server) { requestv1.RegisterRequestServiceServer(s, impl) })
+//	srv := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) { requestv1.RegisterRequestServiceServer(s, impl) })
 //	client := requestv1.NewRequestServiceClient(rpctest.Conn(t, srv, rpctest.User(authzv1.Caller_CALLER_ADMIN)))
 //
 // A test of a whole service, which listens by itself and asks identity-sync for

@@ -61,13 +61,13 @@ func (k *Tokens) Verifier() *authz.Verifier { return &authz.Verifier{Keys: k.Key
 // Serve listens on a loopback port and answers, as identity-sync does, what
 // the public keys are. It returns the address. More services can be registered
 // on the same server.
-func (k *Tokens) Serve(tb testing.TB, register ...func(*grpc.Server)) (addr string) {
+func (k *Tokens) Serve(tb testing.TB, register ...func(grpc.ServiceRegistrar)) (addr string) {
 	tb.Helper()
 	lis, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	serve(tb, lis, rpc.ServerConfig{Verifier: k.Verifier()}, append(register, func(s *grpc.Server) {
+	serve(tb, lis, rpc.ServerConfig{Verifier: k.Verifier()}, append(register, func(s grpc.ServiceRegistrar) {
 		identityv1.RegisterTokenServiceServer(s, keyServer{keys: k.keys})
 	})...)
 	return lis.Addr().String()
@@ -85,7 +85,7 @@ func (s keyServer) GetKeys(context.Context, *identityv1.GetKeysRequest) (*identi
 
 // Dial calls the service at addr as caller; the zero Caller has no token. A
 // caller in a call's context goes before.
-func (k *Tokens) Dial(tb testing.TB, addr string, caller authz.Caller, opts ...grpc.DialOption) *grpc.ClientConn {
+func (k *Tokens) Dial(tb testing.TB, addr string, caller authz.Caller, opts ...grpc.DialOption) *rpc.Conn {
 	tb.Helper()
 	cfg := rpc.DialConfig{Options: opts}
 	if caller != (authz.Caller{}) {
@@ -110,7 +110,7 @@ type Server struct {
 
 // NewServer serves what register registers. The configuration, which takes
 // tokens of [Server.Tokens] and logs to the test, can be changed before.
-func NewServer(tb testing.TB, register func(*grpc.Server), change ...func(*rpc.ServerConfig)) *Server {
+func NewServer(tb testing.TB, register func(grpc.ServiceRegistrar), change ...func(*rpc.ServerConfig)) *Server {
 	tb.Helper()
 	s := &Server{Tokens: NewTokens(tb), lis: bufconn.Listen(1 << 20)}
 	cfg := rpc.ServerConfig{Verifier: s.Tokens.Verifier(), Log: slog.New(slog.NewTextHandler(tb.Output(), nil))}
@@ -123,14 +123,14 @@ func NewServer(tb testing.TB, register func(*grpc.Server), change ...func(*rpc.S
 
 // Conn connects to srv as caller; the zero Caller has no token. A caller in a
 // call's context goes before.
-func Conn(tb testing.TB, srv *Server, caller authz.Caller, opts ...grpc.DialOption) *grpc.ClientConn {
+func Conn(tb testing.TB, srv *Server, caller authz.Caller, opts ...grpc.DialOption) *rpc.Conn {
 	tb.Helper()
 	return srv.Tokens.Dial(tb, "passthrough:///memory", caller, append([]grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return srv.lis.DialContext(ctx) }),
 	}, opts...)...)
 }
 
-func serve(tb testing.TB, lis net.Listener, cfg rpc.ServerConfig, register ...func(*grpc.Server)) {
+func serve(tb testing.TB, lis net.Listener, cfg rpc.ServerConfig, register ...func(grpc.ServiceRegistrar)) {
 	tb.Helper()
 	srv, err := rpc.NewServer(cfg)
 	if err != nil {

@@ -29,7 +29,7 @@ func (s seen) ListParkedEvents(ctx context.Context, _ *opsv1.ListParkedEventsReq
 func TestConn(t *testing.T) {
 	t.Parallel()
 	var caller authz.Caller
-	srv := rpctest.NewServer(t, func(s *grpc.Server) { opsv1.RegisterParkedEventServiceServer(s, seen{caller: &caller}) })
+	srv := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) { opsv1.RegisterParkedEventServiceServer(s, seen{caller: &caller}) })
 	list := func(who authz.Caller, req *opsv1.ListParkedEventsRequest) error {
 		_, err := opsv1.NewParkedEventServiceClient(rpctest.Conn(t, srv, who)).ListParkedEvents(t.Context(), req)
 		return err

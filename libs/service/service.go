@@ -29,6 +29,9 @@ type Listeners struct {
 	GRPC, HTTP net.Listener
 	// TLS is spoken on GRPC if not nil, as from [rpc.LoadTLS].
 	TLS *tls.Config
+	// Network lets services of the same process call this one at the address of
+	// GRPC without a socket; nil for a service that has the process to itself.
+	Network *rpc.Network
 }
 
 // Task is something a service does besides answering, for as long as it runs.
@@ -53,7 +56,7 @@ type Spec struct {
 	// Listeners are where it is reached.
 	Listeners Listeners
 	// Register registers its RPCs. Without it no gRPC is served.
-	Register func(*grpc.Server)
+	Register func(grpc.ServiceRegistrar)
 	// HTTP adds to the HTTP handlers.
 	HTTP func(*http.ServeMux)
 	// Tasks run side by side.
@@ -94,7 +97,7 @@ type runner struct {
 	spec      Spec
 	log       *slog.Logger
 	readiness readiness
-	grpc      *grpc.Server
+	grpc      *rpc.Server
 	health    *health.Server
 	http      *http.Server
 
@@ -156,7 +159,7 @@ func (r *runner) build(work, stopping context.Context) error {
 		lis.GRPC.Close() // a caller had better be refused than left waiting
 	} else if lis.GRPC != nil {
 		srv, err := rpc.NewServer(rpc.ServerConfig{
-			Verifier: r.spec.Verifier, Log: r.log, Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping,
+			Verifier: r.spec.Verifier, Log: r.log, Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping, Network: lis.Network,
 		})
 		if err != nil {
 			return err

@@ -51,7 +51,7 @@ func run(t *testing.T, spec service.Spec) *running {
 	spec.Verifier = r.tokens.Verifier()
 	spec.Listeners = service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
 	if spec.Register == nil {
-		spec.Register = func(s *grpc.Server) {
+		spec.Register = func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, opsv1.UnimplementedParkedEventServiceServer{})
 		}
 	}
@@ -238,7 +238,7 @@ func TestReadiness(t *testing.T) {
 			defer mu.Unlock()
 			return answer
 		},
-		Register: func(s *grpc.Server) {
+		Register: func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, listing(func(context.Context) error {
 				close(busy)
 				<-finish
@@ -348,7 +348,7 @@ func TestListenerFails(t *testing.T) {
 			lis.HTTP.Close()
 		}
 		err := service.Run(t.Context(), service.Spec{
-			Name: "testing", Listeners: lis, Verifier: rpctest.NewTokens(t).Verifier(), Register: func(*grpc.Server) {},
+			Name: "testing", Listeners: lis, Verifier: rpctest.NewTokens(t).Verifier(), Register: func(grpc.ServiceRegistrar) {},
 		})
 		if err == nil || !strings.Contains(err.Error(), kind) {
 			t.Errorf("%s: Run = %v", kind, err)
@@ -367,7 +367,7 @@ func TestGrace(t *testing.T) {
 	t.Run("call", func(t *testing.T) {
 		t.Parallel()
 		started := make(chan struct{})
-		r := run(t, service.Spec{Grace: grace, Register: func(s *grpc.Server) {
+		r := run(t, service.Spec{Grace: grace, Register: func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, listing(func(ctx context.Context) error {
 				hung(started, ctx.Done())
 				return ctx.Err()
@@ -499,7 +499,7 @@ func TestHTTPAlone(t *testing.T) {
 func TestRefusesToRunOpen(t *testing.T) {
 	t.Parallel()
 	lis := service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
-	err := service.Run(t.Context(), service.Spec{Name: "testing", Listeners: lis, Register: func(*grpc.Server) {}})
+	err := service.Run(t.Context(), service.Spec{Name: "testing", Listeners: lis, Register: func(grpc.ServiceRegistrar) {}})
 	if err == nil || !strings.Contains(err.Error(), "verifier") {
 		t.Errorf("Run without a verifier = %v", err)
 	}

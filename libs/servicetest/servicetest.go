@@ -5,7 +5,7 @@
 //	h := servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 //		return request.Run(ctx, request.Config{Config: cfg}, lis, log)
 //	})
-//	h.Publish(t, org, "user", "joined", userID, &eventv1.UserJoined{…})
+//	h.Publish(t, org, userID, &eventv1.UserJoined{…})
 //	client := requestv1.NewRequestServiceClient(h.Conn(t, caller))
 //	got := servicetest.Wait(t, h, func(ev *eventv1.RequestSubmitted) bool { return … })
 //
@@ -38,9 +38,11 @@ import (
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
 )
@@ -79,7 +81,7 @@ type Event struct {
 
 // Start runs a service and returns once it serves. register adds RPCs of other
 // services that it calls to the address that it knows as identity-sync's.
-func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(*grpc.Server)) *Harness {
+func Start(t testing.TB, migrations fs.FS, run RunFunc, register ...func(grpc.ServiceRegistrar)) *Harness {
 	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
@@ -140,30 +142,49 @@ func (h *Harness) StoppableReplica(t testing.TB) (addr, httpAddr string, stop fu
 }
 
 // Conn calls the first replica as caller; the zero Caller has no token.
-func (h *Harness) Conn(t testing.TB, caller authz.Caller) *grpc.ClientConn {
+func (h *Harness) Conn(t testing.TB, caller authz.Caller) *rpc.Conn {
 	t.Helper()
 	return h.Tokens.Dial(t, h.Addr, caller)
 }
 
 // Publish says an event as another service would, and returns its id.
-func (h *Harness) Publish(t testing.TB, organization uuid.UUID, aggregate, name string, aggregateID uuid.UUID, message proto.Message) uuid.UUID {
+func (h *Harness) Publish(t testing.TB, organization, aggregateID uuid.UUID, message proto.Message) uuid.UUID {
+	t.Helper()
+	return h.PublishAt(t, time.Now(), organization, aggregateID, message)
+}
+
+// PublishAt is Publish of what happened at a time of its own.
+func (h *Harness) PublishAt(t testing.TB, at time.Time, organization, aggregateID uuid.UUID, message proto.Message) uuid.UUID {
 	t.Helper()
 	eventID := id.New()
-	h.publish(t, eventID, organization, aggregate, name, aggregateID, message, eventID.String())
+	h.publish(t, Message(t, eventID, at, organization, aggregateID, message), eventID.String())
 	return eventID
 }
 
 // PublishAgain puts an event on the bus a second time, under its own id but
 // past the bus's own check for repeats, as after a restored backup: only the
 // inbox can tell.
-func (h *Harness) PublishAgain(t testing.TB, eventID, organization uuid.UUID, aggregate, name string, aggregateID uuid.UUID, message proto.Message) {
+func (h *Harness) PublishAgain(t testing.TB, eventID, organization, aggregateID uuid.UUID, message proto.Message) {
 	t.Helper()
-	h.publish(t, eventID, organization, aggregate, name, aggregateID, message, id.New().String())
+	h.publish(t, Message(t, eventID, time.Now(), organization, aggregateID, message), id.New().String())
 }
 
-func (h *Harness) publish(t testing.TB, eventID, organization uuid.UUID, aggregate, name string, aggregateID uuid.UUID, message proto.Message, msgID string) {
+func (h *Harness) publish(t testing.TB, m *nats.Msg, msgID string) {
 	t.Helper()
-	subject, err := bus.Subject(organization, aggregate, name)
+	if _, err := h.Bus.JetStream().PublishMsg(t.Context(), m, jetstream.WithMsgID(msgID)); err != nil {
+		t.Fatalf("publish %s: %v", m.Subject, err)
+	}
+}
+
+// Message is an event as it goes over the bus, for a test that publishes many at
+// once.
+func Message(t testing.TB, eventID uuid.UUID, at time.Time, organization, aggregateID uuid.UUID, message proto.Message) *nats.Msg {
+	t.Helper()
+	typ, err := event.TypeOf(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject, err := typ.Subject(organization)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,15 +196,13 @@ func (h *Harness) publish(t testing.TB, eventID, organization uuid.UUID, aggrega
 	m.Data = data
 	for k, v := range map[string]string{
 		bus.HeaderSpecVersion: bus.SpecVersion, bus.HeaderID: eventID.String(),
-		bus.HeaderType: string(message.ProtoReflect().Descriptor().FullName()), bus.HeaderSource: "test",
-		bus.HeaderSubject: aggregateID.String(), bus.HeaderTime: time.Now().UTC().Format(time.RFC3339Nano),
+		bus.HeaderType: string(typ.Message), bus.HeaderSource: "test",
+		bus.HeaderSubject: aggregateID.String(), bus.HeaderTime: at.UTC().Format(time.RFC3339Nano),
 		bus.HeaderContentType: bus.ContentType,
 	} {
 		m.Header.Set(k, v)
 	}
-	if _, err := h.Bus.JetStream().PublishMsg(t.Context(), m, jetstream.WithMsgID(msgID)); err != nil {
-		t.Fatalf("publish %s: %v", subject, err)
-	}
+	return m
 }
 
 // Events are all events so far that went over the bus, the test's own too, in

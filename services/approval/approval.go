@@ -46,9 +46,8 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	desk := &command.Desk{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Tidier: command.NewTidier()}
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s *grpc.Server) { grpcapi.Register(s, desk) },
+		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, desk) },
 		Handlers: consume.Handlers(desk),
-		Subjects: consume.Subjects(),
 		Tasks: []service.Task{{
 			Name: "tidier", Run: func(ctx context.Context) error { return desk.Tidy(ctx, cfg.TidyEvery) },
 		}},

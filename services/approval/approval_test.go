@@ -131,10 +131,10 @@ func TestReviewers(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	group := &identityv1.Group{Id: id.New().String(), DisplayName: "Board", Version: 1}
-	w.Publish(t, w.org, "group", "created", w.org, &eventv1.GroupCreated{Group: group})
+	w.Publish(t, w.org, w.org, &eventv1.GroupCreated{Group: group})
 	for i, name := range []string{"max", "ria", "ben"} {
 		g := &identityv1.Group{Id: group.GetId(), DisplayName: "Board", Version: int64(i + 2)}
-		w.Publish(t, w.org, "group", "member_added", w.org, &eventv1.GroupMemberAdded{Group: g, Member: w.person(name)})
+		w.Publish(t, w.org, w.org, &eventv1.GroupMemberAdded{Group: g, Member: w.person(name)})
 	}
 	for _, tc := range []struct {
 		name                   string

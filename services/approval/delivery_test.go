@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/rpctest"
@@ -32,10 +32,8 @@ import (
 // cancel says that a request is to be cancelled.
 func (w *world) cancel(t testing.TB, r *requestv1.Request) {
 	t.Helper()
-	w.Publish(t, w.org, "request", "cancel_requested", uuid.MustParse(r.GetId()), &eventv1.RequestCancelRequested{
-		Context: &eventv1.Context{Actor: &eventv1.Actor{
-			Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: r.GetRequester().GetUserId(), DisplayName: r.GetRequester().GetDisplayName(),
-		}},
+	w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestCancelRequested{
+		Context:   &eventv1.Context{Actor: event.UserActor(r.GetRequester().GetUserId(), r.GetRequester().GetDisplayName())},
 		RequestId: r.GetId(), Reason: "not needed any more",
 	})
 }
@@ -106,12 +104,12 @@ func TestDeliveredTwice(t *testing.T) {
 	w := start(t)
 	group := &identityv1.Group{Id: id.New().String(), DisplayName: "Sales", Version: 1}
 	member := &identityv1.Group{Id: group.GetId(), DisplayName: "Sales", Version: 2}
-	w.Publish(t, w.org, "group", "created", w.org, &eventv1.GroupCreated{Group: group})
+	w.Publish(t, w.org, w.org, &eventv1.GroupCreated{Group: group})
 	w.flow(t, func(in *approvalv1.FlowInput) {
 		in.Trigger, in.Audience = approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, &approvalv1.FlowAudience{GroupIds: []string{group.GetId()}}
 		in.Scope, in.AutoApprove, in.Steps = &approvalv1.FlowScope{EntitlementIds: []string{w.account.String()}}, true, nil
 	})
-	w.Publish(t, w.org, "group", "member_added", w.org, &eventv1.GroupMemberAdded{Group: member, Member: w.person("ben")})
+	w.Publish(t, w.org, w.org, &eventv1.GroupMemberAdded{Group: member, Member: w.person("ben")})
 	r, gone := w.request("ann", "ben"), w.request("ben", "ann")
 	w.submit(t, r)
 	w.submit(t, gone)
@@ -126,11 +124,11 @@ func TestDeliveredTwice(t *testing.T) {
 
 	for _, again := range []bool{false, true} {
 		for _, ev := range before {
-			_, aggregate, name, ok := bus.ParseSubject(ev.Subject)
-			if !ok {
-				t.Fatalf("subject %q", ev.Subject)
+			typ, err := event.TypeOf(ev.Message)
+			if err != nil {
+				t.Fatal(err)
 			}
-			switch aggregate {
+			switch typ.Aggregate {
 			case "flow", "approval", "task", "comment":
 				continue // said by approval, or the test's marker
 			}
@@ -138,7 +136,7 @@ func TestDeliveredTwice(t *testing.T) {
 			if again {
 				eventID = id.New()
 			}
-			w.PublishAgain(t, eventID, w.org, aggregate, name, w.org, ev.Message)
+			w.PublishAgain(t, eventID, w.org, w.org, ev.Message)
 		}
 	}
 	w.handled(t)
@@ -167,22 +165,22 @@ func TestFactsOutOfOrder(t *testing.T) {
 	group := func(version int64) *identityv1.Group {
 		return &identityv1.Group{Id: w.org.String(), DisplayName: "Sales", Version: version}
 	}
-	w.Publish(t, w.org, "group", "member_removed", w.org, &eventv1.GroupMemberRemoved{Group: group(3), Member: w.person("ben")})
-	w.Publish(t, w.org, "group", "member_added", w.org, &eventv1.GroupMemberAdded{Group: group(2), Member: w.person("ben")})
-	w.Publish(t, w.org, "group", "member_added", w.org, &eventv1.GroupMemberAdded{Group: group(4), Member: w.person("ann")})
-	w.Publish(t, w.org, "group", "created", w.org, &eventv1.GroupCreated{Group: group(1)})
+	w.Publish(t, w.org, w.org, &eventv1.GroupMemberRemoved{Group: group(3), Member: w.person("ben")})
+	w.Publish(t, w.org, w.org, &eventv1.GroupMemberAdded{Group: group(2), Member: w.person("ben")})
+	w.Publish(t, w.org, w.org, &eventv1.GroupMemberAdded{Group: group(4), Member: w.person("ann")})
+	w.Publish(t, w.org, w.org, &eventv1.GroupCreated{Group: group(1)})
 	// A group that went takes with it who came before, however late that is
 	// heard.
 	went := id.New()
-	w.Publish(t, w.org, "group", "removed", went, &eventv1.GroupRemoved{Group: &identityv1.Group{Id: went.String(), Version: 9}})
-	w.Publish(t, w.org, "group", "member_added", went, &eventv1.GroupMemberAdded{Group: &identityv1.Group{Id: went.String(), Version: 8}, Member: w.person("max")})
+	w.Publish(t, w.org, went, &eventv1.GroupRemoved{Group: &identityv1.Group{Id: went.String(), Version: 9}})
+	w.Publish(t, w.org, went, &eventv1.GroupMemberAdded{Group: &identityv1.Group{Id: went.String(), Version: 8}, Member: w.person("max")})
 	// mia was renamed and moved after she was removed from an older view.
 	mia := proto.CloneOf(w.users["mia"])
 	mia.Version, mia.State = 2, identityv1.UserState_USER_STATE_SUSPENDED
 	back := proto.CloneOf(w.users["mia"])
 	back.Version = 3
-	w.Publish(t, w.org, "user", "updated", w.id("mia"), &eventv1.UserUpdated{Context: &eventv1.Context{Version: 3}, User: back})
-	w.Publish(t, w.org, "user", "suspended", w.id("mia"), &eventv1.UserSuspended{Context: &eventv1.Context{Version: 2}, User: mia})
+	w.Publish(t, w.org, w.id("mia"), &eventv1.UserUpdated{Context: &eventv1.Context{Version: 3}, User: back})
+	w.Publish(t, w.org, w.id("mia"), &eventv1.UserSuspended{Context: &eventv1.Context{Version: 2}, User: mia})
 	// per is no approver any more; the older event says otherwise.
 	w.app(t, w.crm, "CRM", uuid.Nil, []string{"ada"}, []string{"pia"})
 	w.version = 0
@@ -235,7 +233,7 @@ func TestSubmittedBeforeTheBeneficiaryIsKnown(t *testing.T) {
 	w.flow(t, nil)
 	r := w.request("ann", "eva")
 	w.submit(t, r)
-	w.Publish(t, w.org, "user", "joined", w.id("eva"), &eventv1.UserJoined{User: eva})
+	w.Publish(t, w.org, w.id("eva"), &eventv1.UserJoined{User: eva})
 	if got := names(w.asked(t, r, 1).GetTasks()); !slices.Equal(got, []string{"mia"}) {
 		t.Fatalf("asked %q", got)
 	}
@@ -273,7 +271,7 @@ func TestSubmittedTogether(t *testing.T) {
 		}
 		eventID := w.submit(t, r)
 		if n%7 == 0 {
-			w.PublishAgain(t, eventID, w.org, "request", "submitted", uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r})
+			w.PublishAgain(t, eventID, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r})
 		}
 		all = append(all, r)
 	}
@@ -289,7 +287,7 @@ func TestSubmittedTogether(t *testing.T) {
 		}
 	}
 	w.cancelled(t, back)
-	w.Publish(t, w.org, "user", "joined", w.id("eva"), &eventv1.UserJoined{User: eva})
+	w.Publish(t, w.org, w.id("eva"), &eventv1.UserJoined{User: eva})
 	w.asked(t, early, 1)
 	w.drained(t)
 	for n, r := range all {
@@ -323,9 +321,9 @@ func TestJoinFlow(t *testing.T) {
 		version++
 		g := &identityv1.Group{Id: group.String(), DisplayName: "Sales", Version: version}
 		if in {
-			w.Publish(t, w.org, "group", "member_added", group, &eventv1.GroupMemberAdded{Group: g, Member: w.person(name)})
+			w.Publish(t, w.org, group, &eventv1.GroupMemberAdded{Group: g, Member: w.person(name)})
 		} else {
-			w.Publish(t, w.org, "group", "member_removed", group, &eventv1.GroupMemberRemoved{Group: g, Member: w.person(name)})
+			w.Publish(t, w.org, group, &eventv1.GroupMemberRemoved{Group: g, Member: w.person(name)})
 		}
 	}
 	move("ben", true)
@@ -354,7 +352,7 @@ func TestJoinFlow(t *testing.T) {
 	late := &identityv1.User{Id: id.New().String(), DisplayName: "lea", State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, JoinCount: 1}
 	w.users["lea"] = late
 	move("lea", true)
-	w.Publish(t, w.org, "user", "joined", w.id("lea"), &eventv1.UserJoined{User: late})
+	w.Publish(t, w.org, w.id("lea"), &eventv1.UserJoined{User: late})
 	w.matched(t, sales, "lea", 1)
 	// Who leaves and comes back; not who goes out of the group and in again.
 	w.leave(t, "eva")
@@ -362,7 +360,7 @@ func TestJoinFlow(t *testing.T) {
 	move("ben", true)
 	back := w.users["eva"]
 	back.Version, back.JoinCount, back.State = back.GetVersion()+1, 2, identityv1.UserState_USER_STATE_ACTIVE
-	w.Publish(t, w.org, "user", "joined", w.id("eva"), &eventv1.UserJoined{User: back})
+	w.Publish(t, w.org, w.id("eva"), &eventv1.UserJoined{User: back})
 	w.matched(t, sales, "eva", 2)
 	// Everyone who is active, when a flow is switched on.
 	all := join("all", func(in *approvalv1.FlowInput) { in.Disabled = true })
@@ -472,10 +470,10 @@ func TestStorm(t *testing.T) {
 			pia := w.users["pia"]
 			pia.Version++
 			pia.State = identityv1.UserState_USER_STATE_SUSPENDED
-			w.Publish(t, w.org, "user", "suspended", w.id("pia"), &eventv1.UserSuspended{User: pia})
+			w.Publish(t, w.org, w.id("pia"), &eventv1.UserSuspended{User: pia})
 			pia.Version++
 			pia.State = identityv1.UserState_USER_STATE_ACTIVE
-			w.Publish(t, w.org, "user", "updated", w.id("pia"), &eventv1.UserUpdated{User: pia})
+			w.Publish(t, w.org, w.id("pia"), &eventv1.UserUpdated{User: pia})
 		}
 	}
 	servicetest.Eventually(t, "every request has its end", func() bool {

@@ -91,7 +91,7 @@ func (w *world) join(t testing.TB, name, manager string, role identityv1.Role) {
 		u.ManagerId = w.users[manager].GetId()
 	}
 	w.users[name] = u
-	w.Publish(t, w.org, "user", "joined", w.id(name), &eventv1.UserJoined{Context: &eventv1.Context{Version: 1}, User: u})
+	w.Publish(t, w.org, w.id(name), &eventv1.UserJoined{Context: &eventv1.Context{Version: 1}, User: u})
 }
 
 // leave removes somebody.
@@ -100,7 +100,7 @@ func (w *world) leave(t testing.TB, name string) {
 	u := w.users[name]
 	u.Version++
 	u.State = identityv1.UserState_USER_STATE_REMOVED
-	w.Publish(t, w.org, "user", "removed", w.id(name), &eventv1.UserRemoved{Context: &eventv1.Context{Version: u.GetVersion()}, User: u})
+	w.Publish(t, w.org, w.id(name), &eventv1.UserRemoved{Context: &eventv1.Context{Version: u.GetVersion()}, User: u})
 }
 
 func (w *world) app(t testing.TB, app uuid.UUID, name string, account uuid.UUID, admins, approvers []string) {
@@ -113,9 +113,9 @@ func (w *world) app(t testing.TB, app uuid.UUID, name string, account uuid.UUID,
 	for _, n := range approvers {
 		a.ApproverIds = append(a.ApproverIds, w.users[n].GetId())
 	}
-	w.Publish(t, w.org, "app", "created", app, &eventv1.AppCreated{Context: &eventv1.Context{Version: w.version}, App: a})
+	w.Publish(t, w.org, app, &eventv1.AppCreated{Context: &eventv1.Context{Version: w.version}, App: a})
 	if account != uuid.Nil {
-		w.Publish(t, w.org, "entitlement", "created", account, &eventv1.EntitlementCreated{
+		w.Publish(t, w.org, account, &eventv1.EntitlementCreated{
 			Entitlement: &requestv1.Entitlement{Id: account.String(), AppId: app.String(), Name: "account", Version: 1}, AppName: name,
 		})
 	}
@@ -144,7 +144,7 @@ func (w *world) request(requester, beneficiary string) *requestv1.Request {
 
 func (w *world) submit(t testing.TB, r *requestv1.Request) uuid.UUID {
 	t.Helper()
-	return w.Publish(t, w.org, "request", "submitted", uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r})
+	return w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r})
 }
 
 // caller is somebody who calls.
@@ -272,7 +272,7 @@ func (w *world) drained(t testing.TB) {
 	t.Helper()
 	servicetest.Eventually(t, "the outbox is empty", func() bool { return w.count(t, "outbox") == 0 })
 	marker := id.New()
-	w.Publish(t, w.org, "comment", "added", marker, &eventv1.CommentAdded{Comment: &requestv1.Comment{Id: marker.String()}})
+	w.Publish(t, w.org, marker, &eventv1.CommentAdded{Comment: &requestv1.Comment{Id: marker.String()}})
 	servicetest.Wait(t, w.Harness, func(e *eventv1.CommentAdded) bool { return e.GetComment().GetId() == marker.String() })
 }
 

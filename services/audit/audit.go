@@ -31,7 +31,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s *grpc.Server) { auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{DB: b.DB}) },
+		Register: func(s grpc.ServiceRegistrar) { auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{DB: b.DB}) },
 		Handlers: consume.Handlers(clock.System{}, log),
 		// Nobody waits for the log: under load it is written in larger pieces.
 		Linger: 10 * time.Millisecond,

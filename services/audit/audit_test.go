@@ -22,15 +22,16 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/servicetest"
 	"gatehouse.dev/libs/sheet/sheettest"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
@@ -41,27 +42,6 @@ import (
 )
 
 type ctx = context.Context
-
-// names are where the events are published, by type.
-var names = map[string]string{
-	"OrganizationCreated": "organization.created", "EnvironmentCreated": "environment.created", "EnvironmentUpdated": "environment.updated",
-	"SourceCreated": "source.created", "SourceTokenRotated": "source.token_rotated",
-	"RoleChanged": "role.changed", "ApiTokenCreated": "api_token.created", "ApiTokenRevoked": "api_token.revoked",
-	"UserJoined": "user.joined", "UserUpdated": "user.updated", "UserSuspended": "user.suspended", "UserRemoved": "user.removed",
-	"GroupCreated": "group.created", "GroupUpdated": "group.updated", "GroupRemoved": "group.removed",
-	"GroupMemberAdded": "group.member_added", "GroupMemberRemoved": "group.member_removed",
-	"AppCreated": "app.created", "AppUpdated": "app.updated", "EntitlementCreated": "entitlement.created",
-	"RequestSubmitted": "request.submitted", "RequestCancelRequested": "request.cancel_requested", "RequestClosed": "request.closed",
-	"CommentAdded": "comment.added", "FlowCreated": "flow.created", "FlowUpdated": "flow.updated", "FlowMatched": "flow.matched",
-	"ApprovalRequested": "approval.requested", "ApprovalDecided": "approval.decided", "ApprovalGranted": "approval.granted",
-	"ApprovalDenied": "approval.denied", "ApprovalCancelled": "approval.cancelled", "TaskReassigned": "task.reassigned",
-	"GrantCreated": "grant.created", "GrantActivated": "grant.activated", "GrantExpiring": "grant.expiring", "GrantEnded": "grant.ended",
-	"GrantRevoked": "grant.revoked", "GrantFailed": "grant.failed", "RevocationCompleted": "revocation.completed",
-	"AccountCreated": "account.created", "AccountRemoved": "account.removed",
-	"WorkItemOpened": "work_item.opened", "WorkItemResolved": "work_item.resolved", "WorkItemCancelled": "work_item.cancelled",
-	"ChecklistOpened": "checklist.opened", "ChecklistClosed": "checklist.closed",
-	"IntegrationCreated": "integration.created", "IntegrationUpdated": "integration.updated",
-}
 
 // B-AUD-01, B-RUN-02: every kind of event is written down, as it was, and once,
 // however often it is delivered.
@@ -74,39 +54,32 @@ func TestEveryEventIsWrittenDownOnce(t *testing.T) {
 	}
 	var ids []uuid.UUID
 	said := map[uuid.UUID]happened{}
-	protoregistry.GlobalTypes.RangeMessages(func(mt protoreflect.MessageType) bool {
-		d := mt.Descriptor()
-		if d.ParentFile().Package() != "gatehouse.event.v1" || d.Fields().ByName("context") == nil {
-			return true
-		}
-		name := names[string(d.Name())]
-		if name == "" {
-			t.Errorf("the test does not know where %s is published", d.Name())
-			return true
+	types := event.Types()
+	for _, typ := range types {
+		mt, err := protoregistry.GlobalTypes.FindMessageByName(typ.Message)
+		if err != nil {
+			t.Fatal(err)
 		}
 		m := mt.New()
 		w.fill(m, 6)
-		aggregate, event, _ := strings.Cut(name, ".")
-		eventID := w.Publish(t, w.org, aggregate, event, id.New(), m.Interface())
-		said[eventID] = happened{event: name, message: m.Interface()}
+		eventID := w.Publish(t, w.org, id.New(), m.Interface())
+		said[eventID] = happened{event: typ.String(), message: m.Interface()}
 		ids = append(ids, eventID)
-		return true
-	})
+	}
 	w.handled(t)
 	for eventID, h := range said { // as after a backup of the bus was restored
-		aggregate, event, _ := strings.Cut(h.event, ".")
-		w.PublishAgain(t, eventID, w.org, aggregate, event, id.New(), h.message)
+		w.PublishAgain(t, eventID, w.org, id.New(), h.message)
 	}
 	w.handled(t)
 
 	entries := list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{})
-	if len(entries) != len(said) || len(said) != len(names) {
+	if len(entries) != len(said) || len(said) != len(types) {
 		t.Fatalf("%d entries of %d events", len(entries), len(said))
 	}
 	slices.Reverse(entries)
 	for i, e := range entries {
 		h := said[uuid.MustParse(e.GetEventId())]
-		c := h.message.(interface{ GetContext() *eventv1.Context }).GetContext()
+		c := event.ContextOf(h.message)
 		if e.GetEventId() != ids[i].String() || i > 0 && e.GetPosition() <= entries[i-1].GetPosition() {
 			t.Errorf("%s is not in its place", e.GetEvent())
 		}
@@ -164,7 +137,7 @@ func TestReplicasComeAndGo(t *testing.T) {
 		if n == 150 {
 			stop()
 		}
-		last = w.Publish(t, w.org, "comment", "added", id.New(), w.comment(r, fmt.Sprint("comment ", n)))
+		last = w.Publish(t, w.org, id.New(), w.comment(r, fmt.Sprint("comment ", n)))
 	}
 	w.Replica(t)
 	w.handled(t)
@@ -180,8 +153,8 @@ func TestReplicasComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.PublishAgain(t, last, w.org, "comment", "added", id.New(), w.comment(r, "forged"))
-	w.Publish(t, w.org, "comment", "added", id.New(), w.comment(r, "another"))
+	w.PublishAgain(t, last, w.org, id.New(), w.comment(r, "forged"))
+	w.Publish(t, w.org, id.New(), w.comment(r, "another"))
 	w.handled(t)
 	entries = list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{RequestId: r.GetId()})
 	if len(entries) != 302 || entries[0].GetSummary() != "Mia Okoye commented: another" || entries[1].GetSummary() != "Mia Okoye commented: comment 299" {
@@ -196,10 +169,10 @@ func TestHeardOutOfOrder(t *testing.T) {
 	w := start(t)
 	r := w.request()
 	now := time.Now()
-	w.at(t, now.Add(2*time.Second), w.org, "request", "closed", &eventv1.RequestClosed{Context: w.context(r), Request: r})
-	w.at(t, now.Add(time.Second), w.org, "approval", "granted", &eventv1.ApprovalGranted{Context: w.context(r), Request: r})
-	w.at(t, now.Add(time.Second), w.org, "grant", "created", &eventv1.GrantCreated{Context: w.context(r)})
-	w.at(t, now, w.org, "request", "submitted", &eventv1.RequestSubmitted{Context: w.context(r), Request: r})
+	w.PublishAt(t, now.Add(2*time.Second), w.org, id.New(), &eventv1.RequestClosed{Context: w.context(r), Request: r})
+	w.PublishAt(t, now.Add(time.Second), w.org, id.New(), &eventv1.ApprovalGranted{Context: w.context(r), Request: r})
+	w.PublishAt(t, now.Add(time.Second), w.org, id.New(), &eventv1.GrantCreated{Context: w.context(r)})
+	w.PublishAt(t, now, w.org, id.New(), &eventv1.RequestSubmitted{Context: w.context(r), Request: r})
 	w.handled(t)
 	want := []string{"request.submitted", "approval.granted", "grant.created", "request.closed"}
 	if got := events(trail(t, w.admin(t), r.GetId())); !slices.Equal(got, want) {
@@ -251,7 +224,7 @@ func TestWhoMayReadAReport(t *testing.T) {
 	// The requester and the beneficiary may be known by any event that tells.
 	later := w.request()
 	later.Beneficiary = w.mia
-	w.Publish(t, w.org, "approval", "granted", id.New(), &eventv1.ApprovalGranted{Context: w.context(later), Request: later})
+	w.Publish(t, w.org, id.New(), &eventv1.ApprovalGranted{Context: w.context(later), Request: later})
 	w.handled(t)
 
 	foreign := id.New()
@@ -309,15 +282,15 @@ func TestListFilters(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	r1, r2, foreign := w.request(), w.request(), id.New()
 	wiki := id.New().String()
-	w.at(t, now.Add(1*time.Second), w.org, "request", "submitted", &eventv1.RequestSubmitted{Context: w.context(r1), Request: r1})
-	w.at(t, now.Add(2*time.Second), w.org, "request", "submitted", &eventv1.RequestSubmitted{Context: w.context(r2), Request: r2})
+	w.PublishAt(t, now.Add(1*time.Second), w.org, id.New(), &eventv1.RequestSubmitted{Context: w.context(r1), Request: r1})
+	w.PublishAt(t, now.Add(2*time.Second), w.org, id.New(), &eventv1.RequestSubmitted{Context: w.context(r2), Request: r2})
 	both := &eventv1.WorkItemResolved{Context: w.context(r1, r2)}
-	both.Context.Actor = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "provisioning", DisplayName: "Gatehouse"}
-	w.at(t, now.Add(3*time.Second), w.org, "work_item", "resolved", both)
+	both.Context.Actor = event.SystemActor("provisioning")
+	w.PublishAt(t, now.Add(3*time.Second), w.org, id.New(), both)
 	closed := &eventv1.RequestClosed{Context: w.context(r1), Request: r1}
 	closed.Context.UserId, closed.Context.AppId = w.mia.GetUserId(), wiki
-	w.at(t, now.Add(4*time.Second), w.org, "request", "closed", closed)
-	w.at(t, now.Add(2*time.Second), foreign, "request", "submitted", &eventv1.RequestSubmitted{Context: w.context(r1), Request: r1})
+	w.PublishAt(t, now.Add(4*time.Second), w.org, id.New(), closed)
+	w.PublishAt(t, now.Add(2*time.Second), foreign, id.New(), &eventv1.RequestSubmitted{Context: w.context(r1), Request: r1})
 	w.handled(t)
 
 	const submitted, resolved, ended = "request.submitted", "work_item.resolved", "request.closed"
@@ -376,7 +349,7 @@ func TestPages(t *testing.T) {
 		if n%2 == 0 {
 			text = large
 		}
-		want[w.at(t, moment, w.org, "comment", "added", w.comment(r, text)).String()] = true
+		want[w.PublishAt(t, moment, w.org, id.New(), w.comment(r, text)).String()] = true
 	}
 	w.handled(t)
 	seen := map[string]bool{}
@@ -397,7 +370,7 @@ func TestPages(t *testing.T) {
 		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
 			break
 		}
-		w.at(t, moment.Add(time.Second), w.org, "comment", "added", w.comment(r, "meanwhile"))
+		w.PublishAt(t, moment.Add(time.Second), w.org, id.New(), w.comment(r, "meanwhile"))
 		w.handled(t)
 	}
 	if len(seen) != len(want) || pages < 4 {
@@ -468,9 +441,9 @@ func TestStrangeEvents(t *testing.T) {
 	odd := w.comment(r, "a\x00b")
 	odd.Context.UserId, odd.Context.RequestIds = "not an id", []string{"nor this", r.GetId()}
 	odd.Context.Actor.DisplayName, odd.Context.Actor.Kind = "A\x00nn", 99
-	w.Publish(t, w.org, "comment", "added", id.New(), odd)
-	w.Publish(t, w.org, "comment", "added", id.New(), &eventv1.CommentAdded{})
-	w.Publish(t, w.org, "comment", "added", id.New(), w.comment(r, "fine"))
+	w.Publish(t, w.org, id.New(), odd)
+	w.Publish(t, w.org, id.New(), &eventv1.CommentAdded{})
+	w.Publish(t, w.org, id.New(), w.comment(r, "fine"))
 	w.handled(t)
 	entries := list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{})
 	if len(entries) != 3 || parked(t, w) != 0 {
@@ -541,13 +514,13 @@ func TestReportInEveryFormat(t *testing.T) {
 	r.Justification = `=HYPERLINK("http://bad"), "quoted", ünï`
 	w.submit(t, r)
 	task := &approvalv1.Task{Reviewer: w.mia, StepName: "Manager", State: approvalv1.TaskState_TASK_STATE_APPROVED}
-	w.Publish(t, w.org, "approval", "decided", id.New(), &eventv1.ApprovalDecided{Context: w.context(r), Task: task, StepApproved: true})
+	w.Publish(t, w.org, id.New(), &eventv1.ApprovalDecided{Context: w.context(r), Task: task, StepApproved: true})
 	grant := &provisioningv1.Grant{User: w.ben, AppId: w.crm.String(), AppName: "CRM", EntitlementName: "Seller"}
-	w.Publish(t, w.org, "grant", "activated", id.New(), &eventv1.GrantActivated{Context: w.context(r), Grant: grant})
-	w.Publish(t, w.org, "user", "removed", id.New(), &eventv1.UserRemoved{User: &identityv1.User{Id: w.ben.GetUserId(), DisplayName: "Ben Ruiz"}})
+	w.Publish(t, w.org, id.New(), &eventv1.GrantActivated{Context: w.context(r), Grant: grant})
+	w.Publish(t, w.org, id.New(), &eventv1.UserRemoved{User: &identityv1.User{Id: w.ben.GetUserId(), DisplayName: "Ben Ruiz"}})
 	formula := w.comment(r, "bye")
 	formula.Comment.Author = &identityv1.Person{DisplayName: "=cmd"}
-	w.Publish(t, w.org, "comment", "added", id.New(), formula)
+	w.Publish(t, w.org, id.New(), formula)
 	w.handled(t)
 
 	entries := trail(t, w.admin(t), r.GetId())
@@ -612,7 +585,7 @@ func TestBigTrail(t *testing.T) {
 	w.submit(t, r)
 	now := time.Now().Add(time.Second)
 	for i := 1; i < n; i++ {
-		m := w.message(t, id.New(), now.Add(time.Duration(i)*time.Millisecond), w.org, "comment", "added", w.comment(r, fmt.Sprint("comment ", i)))
+		m := servicetest.Message(t, id.New(), now.Add(time.Duration(i)*time.Millisecond), w.org, id.New(), w.comment(r, fmt.Sprint("comment ", i)))
 		if _, err := w.Bus.JetStream().PublishMsgAsync(m); err != nil {
 			t.Fatal(err)
 		}
@@ -682,7 +655,7 @@ func BenchmarkWrite(b *testing.B) {
 	w := start(b)
 	r := w.request()
 	for range b.N {
-		m := w.message(b, id.New(), time.Now(), w.org, "approval", "requested", &eventv1.ApprovalRequested{
+		m := servicetest.Message(b, id.New(), time.Now(), w.org, id.New(), &eventv1.ApprovalRequested{
 			Context: w.context(r), RequestId: r.GetId(), StepName: "Manager", Tasks: []*approvalv1.Task{{Id: id.New().String(), Reviewer: w.mia, Request: r}},
 		})
 		m.Header.Set("Nats-Msg-Id", m.Header.Get("ce-id"))

@@ -4,11 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -16,8 +13,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/servicetest"
@@ -78,7 +75,7 @@ func (w *world) admin(t testing.TB) auditv1.AuditServiceClient {
 // context is an event's: ann did it, it is about ben and the app crm.
 func (w *world) context(requests ...*requestv1.Request) *eventv1.Context {
 	c := &eventv1.Context{
-		Actor:  &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: w.ann.GetUserId(), DisplayName: w.ann.GetDisplayName()},
+		Actor:  event.UserActor(w.ann.GetUserId(), w.ann.GetDisplayName()),
 		UserId: w.ben.GetUserId(), AppId: w.crm.String(),
 	}
 	for _, r := range requests {
@@ -101,7 +98,7 @@ func (w *world) request() *requestv1.Request {
 // submit says that a request was submitted.
 func (w *world) submit(t testing.TB, r *requestv1.Request) uuid.UUID {
 	t.Helper()
-	return w.Publish(t, w.org, "request", "submitted", uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Context: w.context(r), Request: r})
+	return w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Context: w.context(r), Request: r})
 }
 
 // comment says that somebody said something on a request.
@@ -109,37 +106,6 @@ func (w *world) comment(r *requestv1.Request, text string) *eventv1.CommentAdded
 	return &eventv1.CommentAdded{Context: w.context(r), Comment: &requestv1.Comment{
 		Id: id.New().String(), RequestId: r.GetId(), Author: w.mia, Text: text,
 	}}
-}
-
-// at says an event that happened at a given time.
-func (w *world) at(t testing.TB, when time.Time, org uuid.UUID, aggregate, name string, m proto.Message) uuid.UUID {
-	t.Helper()
-	eventID := id.New()
-	msg := w.message(t, eventID, when, org, aggregate, name, m)
-	if _, err := w.Bus.JetStream().PublishMsg(t.Context(), msg, jetstream.WithMsgID(eventID.String())); err != nil {
-		t.Fatal(err)
-	}
-	return eventID
-}
-
-func (w *world) message(t testing.TB, eventID uuid.UUID, when time.Time, org uuid.UUID, aggregate, name string, m proto.Message) *nats.Msg {
-	t.Helper()
-	subject, err := bus.Subject(org, aggregate, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg := nats.NewMsg(subject)
-	if msg.Data, err = proto.Marshal(m); err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range map[string]string{
-		bus.HeaderSpecVersion: bus.SpecVersion, bus.HeaderID: eventID.String(),
-		bus.HeaderType: string(m.ProtoReflect().Descriptor().FullName()), bus.HeaderSource: "test",
-		bus.HeaderSubject: id.New().String(), bus.HeaderTime: when.UTC().Format(time.RFC3339Nano), bus.HeaderContentType: bus.ContentType,
-	} {
-		msg.Header.Set(k, v)
-	}
-	return msg
 }
 
 // handled waits until everything that was said is written down.

@@ -36,6 +36,9 @@ type Config struct {
 	DevSignIn bool
 	// ClientTLS is shown to the services; nil calls them in plain text.
 	ClientTLS *tls.Config
+	// Network is where services of the same process are called without a socket;
+	// nil if there are none.
+	Network *rpc.Network
 	// Clock says when an exchanged token is exchanged again; the system's if
 	// nil.
 	Clock clock.Clock
@@ -65,7 +68,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		{cfg.ProvisioningAddr, &backends.Provisioning, "provisioning"},
 		{cfg.AuditAddr, &backends.Audit, "audit"},
 	} {
-		conn, err := rpc.Dial(b.addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, MaxMessage: maxAnswer})
+		conn, err := rpc.Dial(b.addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, Network: cfg.Network, MaxMessage: maxAnswer})
 		if err != nil {
 			return fmt.Errorf("connect to %s: %w", b.name, err)
 		}

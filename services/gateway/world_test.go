@@ -69,7 +69,7 @@ func start(t *testing.T, away ...string) *world {
 	w.secrets["ghp_admin"] = w.admin
 	w.secrets["ghs_admin"] = w.admin
 	isAway := func(name string) bool { return strings.Contains(" "+strings.Join(away, " ")+" ", " "+name+" ") }
-	serve := func(name string, register func(*grpc.Server)) string {
+	serve := func(name string, register func(grpc.ServiceRegistrar)) string {
 		if isAway(name) {
 			return bustest.FreeAddrs(t, 1)[0] // where nobody comes to listen either
 		}
@@ -78,25 +78,25 @@ func start(t *testing.T, away ...string) *world {
 		return lis.Addr().String()
 	}
 	cfg := gateway.Config{DevSignIn: true, Clock: w.clock}
-	cfg.IdentityAddr = serve("identity-sync", func(s *grpc.Server) {
+	cfg.IdentityAddr = serve("identity-sync", func(s grpc.ServiceRegistrar) {
 		identityv1.RegisterTokenServiceServer(s, tokenService{w: w})
 		identityv1.RegisterUserServiceServer(s, userService{w: w})
 		identityv1.RegisterSessionServiceServer(s, sessionService{w: w})
 		identityv1.RegisterOrganizationServiceServer(s, organizationService{})
 	})
-	cfg.RequestAddr = serve("request", func(s *grpc.Server) {
+	cfg.RequestAddr = serve("request", func(s grpc.ServiceRegistrar) {
 		requestv1.RegisterRequestServiceServer(s, requestService{w: w})
 		requestv1.RegisterAppServiceServer(s, appService{w: w})
 		opsv1.RegisterParkedEventServiceServer(s, parkedService{w: w, name: "request"})
 	})
-	cfg.ApprovalAddr = serve("approval", func(s *grpc.Server) {
+	cfg.ApprovalAddr = serve("approval", func(s grpc.ServiceRegistrar) {
 		opsv1.RegisterParkedEventServiceServer(s, parkedService{w: w, name: "approval"})
 	})
-	cfg.ProvisioningAddr = serve("provisioning", func(s *grpc.Server) {
+	cfg.ProvisioningAddr = serve("provisioning", func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterChecklistServiceServer(s, checklistService{})
 		opsv1.RegisterParkedEventServiceServer(s, parkedService{w: w, name: "provisioning"})
 	})
-	cfg.AuditAddr = serve("audit", func(s *grpc.Server) {
+	cfg.AuditAddr = serve("audit", func(s grpc.ServiceRegistrar) {
 		auditv1.RegisterAuditServiceServer(s, auditService{})
 		opsv1.RegisterParkedEventServiceServer(s, parkedService{w: w, name: "audit"})
 	})
@@ -136,7 +136,7 @@ func listen(t *testing.T) net.Listener {
 	return lis
 }
 
-func (w *world) serve(lis net.Listener, register func(*grpc.Server)) {
+func (w *world) serve(lis net.Listener, register func(grpc.ServiceRegistrar)) {
 	w.t.Helper()
 	srv, err := rpc.NewServer(rpc.ServerConfig{Verifier: w.tokens.Verifier()})
 	if err != nil {
@@ -147,7 +147,10 @@ func (w *world) serve(lis net.Listener, register func(*grpc.Server)) {
 	serveGRPC(w.t, srv, lis)
 }
 
-func serveGRPC(t *testing.T, srv *grpc.Server, lis net.Listener) {
+func serveGRPC(t *testing.T, srv interface {
+	Serve(net.Listener) error
+	Stop()
+}, lis net.Listener) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(lis) }()

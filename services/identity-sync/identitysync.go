@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
-	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/identity-sync/internal/exchange"
@@ -43,8 +42,6 @@ type Config struct {
 	// DevSignIn lets anybody sign in as anybody, without proof. For development
 	// only.
 	DevSignIn bool
-	// Clock is the system's if nil.
-	Clock clock.Clock
 }
 
 // Run serves until ctx ends, and then returns nil. It makes the schema and the
@@ -54,9 +51,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return fmt.Errorf("read encryption key: %w", err)
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = clock.System{}
-	}
 	own := cfg.Config
 	own.IdentityAddr = ""
 	b, err := backend.Open(ctx, Name, own, migrations.FS, log)
@@ -65,19 +59,19 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 
-	s := store.New(b.DB, b.Events, cfg.Clock)
-	ring, err := keyring.New(ctx, keyring.Config{Store: s, Box: box, Clock: cfg.Clock, Log: log})
+	s := store.New(b.DB, b.Events, b.Due, b.Clock)
+	ring, err := keyring.New(ctx, keyring.Config{Store: s, Box: box, Clock: b.Clock, Log: log})
 	if err != nil {
 		return err
 	}
-	exchanger := exchange.Exchanger{Store: s, Ring: ring, Clock: cfg.Clock}
+	exchanger := exchange.Exchanger{Store: s, Ring: ring, Clock: b.Clock}
 	provider, err := scim.New(scim.Config{Directory: store.Directory{Store: s}, Log: log})
 	if err != nil {
 		return err
 	}
 	return b.Run(ctx, lis, backend.Spec{
 		Keys: ring.Public,
-		Register: func(g *grpc.Server) {
+		Register: func(g grpc.ServiceRegistrar) {
 			grpcapi.Register(g, grpcapi.Config{
 				Store: s, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})

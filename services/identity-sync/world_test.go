@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
@@ -44,7 +43,8 @@ func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 	t.Helper()
 	w := &world{clock: clock.NewManual(clock.System{}.Now().Add(-2 * time.Minute)), key: secretbox.NewKey()}
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, AllowSignUp: true, DevSignIn: true, Clock: w.clock}
+		cfg.Clock = w.clock
+		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, AllowSignUp: true, DevSignIn: true}
 		for _, f := range change {
 			f(&c)
 		}
@@ -55,7 +55,7 @@ func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 
 // dial calls a replica with a secret, exchanged anew for each call; without one
 // if it is empty.
-func dial(t testing.TB, addr, secret string) *grpc.ClientConn {
+func dial(t testing.TB, addr, secret string) *rpc.Conn {
 	t.Helper()
 	cfg := rpc.DialConfig{}
 	if secret != "" {
@@ -78,13 +78,14 @@ type person struct {
 	secret        string
 	user          *identityv1.User
 	organization  *identityv1.Organization
-	conn          *grpc.ClientConn
+	conn          *rpc.Conn
 	users         identityv1.UserServiceClient
 	groups        identityv1.GroupServiceClient
 	sources       identityv1.SourceServiceClient
 	tokens        identityv1.ApiTokenServiceClient
 	sessions      identityv1.SessionServiceClient
 	organizations identityv1.OrganizationServiceClient
+	environments  identityv1.EnvironmentServiceClient
 }
 
 func (w *world) person(t testing.TB, secret string) person {
@@ -95,6 +96,7 @@ func (w *world) person(t testing.TB, secret string) person {
 	p.sources = identityv1.NewSourceServiceClient(p.conn)
 	p.tokens = identityv1.NewApiTokenServiceClient(p.conn)
 	p.sessions = identityv1.NewSessionServiceClient(p.conn)
+	p.environments = identityv1.NewEnvironmentServiceClient(p.conn)
 	p.organizations = identityv1.NewOrganizationServiceClient(p.conn)
 	return p
 }

@@ -17,7 +17,7 @@ import (
 	"gatehouse.dev/services/provisioning/migrations"
 )
 
-// Config is what provisioning is told. Durations that are zero have the
+// Config is the configuration of provisioning. Durations that are zero have the
 // defaults named.
 type Config struct {
 	backend.Config
@@ -68,9 +68,8 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	api := grpcapi.New(engine, integrations)
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s *grpc.Server) { api.Register(s) },
+		Register: func(s grpc.ServiceRegistrar) { api.Register(s) },
 		Handlers: consume.Handlers(engine),
-		Subjects: consume.Subjects(),
 		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}},
 	})
 }

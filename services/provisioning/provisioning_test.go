@@ -41,7 +41,7 @@ func TestAutomatic(t *testing.T) {
 		t.Fatalf("account %+v", u)
 	}
 	// The same event again, and the same fact as another event.
-	w.PublishAgain(t, ev, w.org, "approval", "granted", uuid.MustParse(r.GetId()), &eventv1.ApprovalGranted{Request: r})
+	w.PublishAgain(t, ev, w.org, uuid.MustParse(r.GetId()), &eventv1.ApprovalGranted{Request: r})
 	w.approve(t, r)
 	w.Handled(t, "provisioning")
 	if got := w.becomes(t, r, active); len(got) != 2 {
@@ -213,7 +213,7 @@ func TestLeaver(t *testing.T) {
 
 	ev, m := w.leave(t, eve)
 	servicetest.Eventually(t, "the automatic account is gone", func() bool { return target.account(t, "eve") == nil })
-	w.PublishAgain(t, ev, w.org, "user", "removed", uuid.MustParse(eve.GetId()), m)
+	w.PublishAgain(t, ev, w.org, uuid.MustParse(eve.GetId()), m)
 	w.leave(t, eve)
 	w.Handled(t, "provisioning")
 
@@ -256,7 +256,7 @@ func TestLeaver(t *testing.T) {
 
 	// Back again: a fresh onboarding.
 	eve.Version, eve.JoinCount = 9, 2
-	w.Publish(t, w.org, "user", "joined", uuid.MustParse(eve.GetId()), &eventv1.UserJoined{User: eve})
+	w.Publish(t, w.org, uuid.MustParse(eve.GetId()), &eventv1.UserJoined{User: eve})
 	again := w.give(t, eve, ask{join: true}, all[0], all[1])
 	w.resolve(t, w.open(t, eve, done, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT))
 	w.becomes(t, again, active)
@@ -274,12 +274,12 @@ func TestOutOfOrder(t *testing.T) {
 	ent := &requestv1.Entitlement{Id: id.New().String(), AppId: app.GetId(), Name: "account", Kind: accountKind, Version: 1}
 	zoe := &identityv1.User{Id: id.New().String(), UserName: "zoe", DisplayName: "zoe", State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1}
 	r := w.give(t, zoe, ask{}, ent)
-	w.Publish(t, w.org, "entitlement", "created", uuid.MustParse(ent.GetId()), &eventv1.EntitlementCreated{Entitlement: ent})
-	w.Publish(t, w.org, "app", "updated", uuid.MustParse(app.GetId()), &eventv1.AppUpdated{App: app})
+	w.Publish(t, w.org, uuid.MustParse(ent.GetId()), &eventv1.EntitlementCreated{Entitlement: ent})
+	w.Publish(t, w.org, uuid.MustParse(app.GetId()), &eventv1.AppUpdated{App: app})
 	old := proto.CloneOf(app)
 	old.Name, old.Version = "Early", 1
-	w.Publish(t, w.org, "app", "created", uuid.MustParse(app.GetId()), &eventv1.AppCreated{App: old})
-	w.Publish(t, w.org, "user", "joined", uuid.MustParse(zoe.GetId()), &eventv1.UserJoined{User: zoe})
+	w.Publish(t, w.org, uuid.MustParse(app.GetId()), &eventv1.AppCreated{App: old})
+	w.Publish(t, w.org, uuid.MustParse(zoe.GetId()), &eventv1.UserJoined{User: zoe})
 	w.resolve(t, w.open(t, zoe, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT))
 	if g := w.becomes(t, r, active)[0]; g.GetAppName() != "Late" {
 		t.Errorf("grant of %s", g.GetAppName())
@@ -289,7 +289,7 @@ func TestOutOfOrder(t *testing.T) {
 	// and what comes late changes nothing.
 	back := proto.CloneOf(zoe)
 	back.Version, back.JoinCount = 3, 2
-	w.Publish(t, w.org, "user", "joined", uuid.MustParse(zoe.GetId()), &eventv1.UserJoined{User: back})
+	w.Publish(t, w.org, uuid.MustParse(zoe.GetId()), &eventv1.UserJoined{User: back})
 	servicetest.Wait(t, w.Harness, func(m *eventv1.GrantEnded) bool { return m.GetGrant().GetRequestId() == r.GetId() })
 	w.leave(t, zoe)
 	again := w.give(t, back, ask{}, ent)
@@ -642,7 +642,7 @@ func TestAllAtOnce(t *testing.T) {
 	for _, r := range all {
 		w.becomes(t, r, active)
 	}
-	w.Publish(t, w.org, "user", "joined", uuid.MustParse(late.GetId()), &eventv1.UserJoined{User: late})
+	w.Publish(t, w.org, uuid.MustParse(late.GetId()), &eventv1.UserJoined{User: late})
 	w.becomes(t, waits, active)
 	servicetest.Eventually(t, "the other is there", func() bool {
 		l, err := w.grants.ListGrants(t.Context(), &provisioningv1.ListGrantsRequest{RequestId: taken.GetId()})

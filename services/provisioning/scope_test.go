@@ -45,13 +45,13 @@ func (w *world) place(t *testing.T, environment, name string) *place {
 		Id: id.New().String(), OrganizationId: w.org.String(), EnvironmentId: environment, UserName: name, DisplayName: "person of " + name,
 		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
 	}}
-	w.Publish(t, w.org, "user", "joined", uuid.MustParse(p.user.GetId()), &eventv1.UserJoined{User: p.user})
+	w.Publish(t, w.org, uuid.MustParse(p.user.GetId()), &eventv1.UserJoined{User: p.user})
 	p.app = &requestv1.App{Id: id.New().String(), OrganizationId: w.org.String(), EnvironmentId: environment, Name: "app of " + name, Provisioning: manual, Version: 1}
-	w.Publish(t, w.org, "app", "created", uuid.MustParse(p.app.GetId()), &eventv1.AppCreated{App: proto.CloneOf(p.app)})
+	w.Publish(t, w.org, uuid.MustParse(p.app.GetId()), &eventv1.AppCreated{App: proto.CloneOf(p.app)})
 	p.account = &requestv1.Entitlement{
 		Id: id.New().String(), OrganizationId: w.org.String(), EnvironmentId: environment, AppId: p.app.GetId(), Name: "account", Kind: accountKind, Version: 1,
 	}
-	w.Publish(t, w.org, "entitlement", "created", uuid.MustParse(p.account.GetId()), &eventv1.EntitlementCreated{Entitlement: p.account})
+	w.Publish(t, w.org, uuid.MustParse(p.account.GetId()), &eventv1.EntitlementCreated{Entitlement: p.account})
 	r := w.give(t, p.user, ask{join: true}, p.account)
 	p.item = w.open(t, p.user, p.app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT)
 	p.grant = w.becomes(t, r, provisioningv1.GrantState_GRANT_STATE_PENDING)[0]

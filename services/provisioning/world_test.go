@@ -112,7 +112,7 @@ func (w *world) user(t testing.TB, name string) *identityv1.User {
 		Id: id.New().String(), OrganizationId: w.org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
 		State: identityv1.UserState_USER_STATE_ACTIVE, Role: identityv1.Role_ROLE_MEMBER, Version: 1, JoinCount: 1,
 	}
-	w.Publish(t, w.org, "user", "joined", uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
+	w.Publish(t, w.org, uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
 	return u
 }
 
@@ -123,7 +123,7 @@ func (w *world) leave(t testing.TB, u *identityv1.User) (eventID uuid.UUID, ev *
 	gone.State = identityv1.UserState_USER_STATE_REMOVED
 	gone.Version++
 	ev = &eventv1.UserRemoved{User: gone}
-	return w.Publish(t, w.org, "user", "removed", uuid.MustParse(u.GetId()), ev), ev
+	return w.Publish(t, w.org, uuid.MustParse(u.GetId()), ev), ev
 }
 
 // app makes an app; integration may be empty.
@@ -132,7 +132,7 @@ func (w *world) app(t testing.TB, name string, mode requestv1.ProvisioningSuppor
 	a := &requestv1.App{
 		Id: id.New().String(), OrganizationId: w.org.String(), Name: name, Provisioning: mode, IntegrationId: integration, AdminIds: admins, Version: 1,
 	}
-	w.Publish(t, w.org, "app", "created", uuid.MustParse(a.GetId()), &eventv1.AppCreated{App: a})
+	w.Publish(t, w.org, uuid.MustParse(a.GetId()), &eventv1.AppCreated{App: a})
 	return a
 }
 
@@ -141,7 +141,7 @@ func (w *world) change(t testing.TB, a *requestv1.App, mode requestv1.Provisioni
 	t.Helper()
 	a.Version++
 	a.Provisioning, a.IntegrationId = mode, integration
-	w.Publish(t, w.org, "app", "updated", uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
+	w.Publish(t, w.org, uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
 }
 
 func (w *world) entitlement(t testing.TB, a *requestv1.App, kind requestv1.EntitlementKind, name string) *requestv1.Entitlement {
@@ -152,7 +152,7 @@ func (w *world) entitlement(t testing.TB, a *requestv1.App, kind requestv1.Entit
 	if kind != accountKind {
 		e.Ref = name
 	}
-	w.Publish(t, w.org, "entitlement", "created", uuid.MustParse(e.GetId()), &eventv1.EntitlementCreated{Entitlement: e, AppName: a.GetName()})
+	w.Publish(t, w.org, uuid.MustParse(e.GetId()), &eventv1.EntitlementCreated{Entitlement: e, AppName: a.GetName()})
 	return e
 }
 
@@ -203,7 +203,7 @@ func (w *world) request(u *identityv1.User, how ask, what ...*requestv1.Entitlem
 // approve approves a request, and returns it and the event's id.
 func (w *world) approve(t testing.TB, r *requestv1.Request) uuid.UUID {
 	t.Helper()
-	return w.Publish(t, w.org, "approval", "granted", uuid.MustParse(r.GetId()), &eventv1.ApprovalGranted{Request: r})
+	return w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.ApprovalGranted{Request: r})
 }
 
 // give approves a grant of entitlements at once.

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,11 +23,6 @@ import (
 )
 
 func cloneOf[M proto.Message](m M) M { return proto.CloneOf(m) }
-
-func publish(t testing.TB, h *servicetest.Harness, org uuid.UUID, aggregate, name, aggregateID string, m any) uuid.UUID {
-	t.Helper()
-	return h.Publish(t, org, aggregate, name, uuid.MustParse(aggregateID), m.(proto.Message))
-}
 
 // wantError fails unless err has the code, the reason and, if given, the field.
 func wantError(t testing.TB, err error, code codes.Code, reason string, field ...string) {

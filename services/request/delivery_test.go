@@ -9,11 +9,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/servicetest"
 
@@ -29,35 +27,12 @@ func (w *world) twice(t *testing.T, facts ...fact) {
 	t.Helper()
 	ids := make([]uuid.UUID, 0, len(facts))
 	for _, f := range facts {
-		ids = append(ids, w.say(t, f.aggregate, f.name, f.id, f.message))
+		ids = append(ids, w.say(t, f.id, f.message))
 	}
 	for i, f := range facts {
-		w.PublishAgain(t, ids[i], w.org, f.aggregate, f.name, uuid.MustParse(f.id), f.message.(proto.Message))
+		w.PublishAgain(t, ids[i], w.org, uuid.MustParse(f.id), f.message)
 	}
 	w.handled(t)
-}
-
-// sayAt says an event that happened at a time of its own.
-func (w *world) sayAt(t *testing.T, at time.Time, aggregate, name, aggregateID string, m proto.Message) {
-	t.Helper()
-	subject, err := bus.Subject(w.org, aggregate, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg := nats.NewMsg(subject)
-	if msg.Data, err = proto.Marshal(m); err != nil {
-		t.Fatal(err)
-	}
-	for k, v := range map[string]string{
-		bus.HeaderSpecVersion: bus.SpecVersion, bus.HeaderID: id.New().String(), bus.HeaderSource: "test",
-		bus.HeaderType: string(m.ProtoReflect().Descriptor().FullName()), bus.HeaderSubject: aggregateID,
-		bus.HeaderTime: at.UTC().Format(time.RFC3339Nano), bus.HeaderContentType: bus.ContentType,
-	} {
-		msg.Header.Set(k, v)
-	}
-	if _, err := w.Bus.JetStream().PublishMsg(t.Context(), msg); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // Delivered twice, and delivered again as news (which is what a replay of
@@ -70,9 +45,9 @@ func TestDeliveredTwice(t *testing.T) {
 	item := &provisioningv1.WorkItem{Id: id.New().String(), AppName: "CRM", RequestIds: []string{r.GetId()}, Note: "done"}
 	facts := append([]fact{
 		w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r),
-		{"work_item", "opened", item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}},
-		{"work_item", "resolved", item.GetId(), &eventv1.WorkItemResolved{Context: about(r), WorkItem: item}},
-		{"work_item", "cancelled", item.GetId(), &eventv1.WorkItemCancelled{Context: about(r), WorkItem: item}},
+		{item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}},
+		{item.GetId(), &eventv1.WorkItemResolved{Context: about(r), WorkItem: item}},
+		{item.GetId(), &eventv1.WorkItemCancelled{Context: about(r), WorkItem: item}},
 	}, given...)
 	facts = append(facts, grantFact("expiring", next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))
 	w.twice(t, facts...)
@@ -167,7 +142,7 @@ func TestAllAtOnce(t *testing.T) {
 	}
 	w.handled(t)
 	var rs []*requestv1.Request
-	facts := []fact{{"approval", "granted", id.New().String(), &eventv1.ApprovalGranted{Context: &eventv1.Context{Actor: system}}}}
+	facts := []fact{{id.New().String(), &eventv1.ApprovalGranted{Context: &eventv1.Context{Actor: system}}}}
 	for _, name := range names {
 		r := w.ask(t, name, w.grantOf("account", "editor"))
 		rs = append(rs, r)
@@ -188,8 +163,8 @@ func TestAllAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range facts {
-		eventID := w.say(t, f.aggregate, f.name, f.id, f.message)
-		w.PublishAgain(t, eventID, w.org, f.aggregate, f.name, uuid.MustParse(f.id), f.message.(proto.Message))
+		eventID := w.say(t, f.id, f.message)
+		w.PublishAgain(t, eventID, w.org, uuid.MustParse(f.id), f.message)
 	}
 	if err := locked.Commit(t.Context()); err != nil {
 		t.Fatal(err)
@@ -279,7 +254,7 @@ func TestBeneficiaryLeaves(t *testing.T) {
 	_, err := w.requests(t, "ann").CreateRequest(t.Context(), ask)
 	wantError(t, err, 9, "BENEFICIARY_NOT_ACTIVE", "beneficiary_id")
 
-	w.say(t, "user", "removed", gone.GetId(), &eventv1.UserRemoved{User: gone}) // again
+	w.say(t, gone.GetId(), &eventv1.UserRemoved{User: gone}) // again
 	w.tell(t, w.cancelled(asked, "zoe", "has left"), w.cancelled(waits, "zoe", "has left"))
 	if n := len(said[*eventv1.RequestCancelRequested](t, w)); n != 2 {
 		t.Errorf("asked %d times", n)
@@ -289,7 +264,7 @@ func TestBeneficiaryLeaves(t *testing.T) {
 	w.handled(t)
 	fresh := forBen("account")
 	// An event says when it happened; this one tells of a time before.
-	w.sayAt(t, fresh.GetCreateTime().AsTime().Add(-time.Minute), "user", "removed", gone.GetId(), &eventv1.UserRemoved{User: gone})
+	w.PublishAt(t, fresh.GetCreateTime().AsTime().Add(-time.Minute), w.org, uuid.MustParse(gone.GetId()), &eventv1.UserRemoved{User: gone})
 	w.wantState(t, fresh, submitted)
 }
 
@@ -303,7 +278,7 @@ func TestFlowMatched(t *testing.T) {
 	w.ask(t, "ben", w.grantOf("viewer"))
 	flow := id.New().String()
 	matched := func(user string, joinCount int32, names ...string) fact {
-		return fact{"flow", "matched", flow, &eventv1.FlowMatched{
+		return fact{flow, &eventv1.FlowMatched{
 			Context: &eventv1.Context{Actor: system, UserId: user}, FlowId: flow, FlowVersion: 2, FlowName: "Sales", UserId: user, JoinCount: joinCount,
 			EntitlementIds: w.grantOf(names...).GetEntitlementIds(), Duration: durationpb.New(time.Hour),
 		}}
@@ -349,7 +324,7 @@ func TestFlowMatched(t *testing.T) {
 	w.join(t, "nan", authzv1.Caller_CALLER_MEMBER)
 	nan := w.users["nan"]
 	nan.Id = newcomer
-	w.say(t, "user", "joined", nan.GetId(), &eventv1.UserJoined{User: nan})
+	w.say(t, nan.GetId(), &eventv1.UserJoined{User: nan})
 	first := submittedFor(newcomer, 1)
 
 	// Whoever has left gets nothing; whoever has come back starts afresh, also

@@ -44,11 +44,10 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	requests := &grpcapi.Requests{DB: b.DB, Events: b.Events, Clock: clock.System{}}
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s *grpc.Server) {
+		Register: func(s grpc.ServiceRegistrar) {
 			requestv1.RegisterAppServiceServer(s, apps)
 			requestv1.RegisterRequestServiceServer(s, requests)
 		},
 		Handlers: consume.Handlers(b.Events, clock.System{}),
-		Subjects: consume.Subjects,
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/servicetest"
@@ -82,7 +83,7 @@ func start(t testing.TB) *world {
 	}
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
-	}, func(s *grpc.Server) { provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations) })
+	}, func(s grpc.ServiceRegistrar) { provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations) })
 	for _, u := range []struct {
 		name string
 		role authzv1.Caller
@@ -177,7 +178,7 @@ func (w *world) joinTo(t testing.TB, org uuid.UUID, name string, role authzv1.Ca
 		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
 	}
 	w.users[name], w.roles[name] = u, role
-	w.Publish(t, org, "user", "joined", uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
+	w.Publish(t, org, uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})
 }
 
 // leave removes somebody.
@@ -186,7 +187,7 @@ func (w *world) leave(t testing.TB, name string) {
 	u := w.users[name]
 	u.Version++
 	u.State = identityv1.UserState_USER_STATE_REMOVED
-	w.say(t, "user", "removed", u.GetId(), &eventv1.UserRemoved{User: u})
+	w.say(t, u.GetId(), &eventv1.UserRemoved{User: u})
 }
 
 // comeBack has somebody join again.
@@ -196,18 +197,13 @@ func (w *world) comeBack(t testing.TB, name string) {
 	u.Version++
 	u.JoinCount++
 	u.State = identityv1.UserState_USER_STATE_ACTIVE
-	w.say(t, "user", "joined", u.GetId(), &eventv1.UserJoined{User: u})
-}
-
-// message is an event's content.
-type message interface {
-	GetContext() *eventv1.Context
+	w.say(t, u.GetId(), &eventv1.UserJoined{User: u})
 }
 
 // say says an event of the organization.
-func (w *world) say(t testing.TB, aggregate, name, aggregateID string, m message) uuid.UUID {
+func (w *world) say(t testing.TB, aggregateID string, m proto.Message) uuid.UUID {
 	t.Helper()
-	return publish(t, w.Harness, w.org, aggregate, name, aggregateID, m)
+	return w.Publish(t, w.org, uuid.MustParse(aggregateID), m)
 }
 
 // asking
@@ -315,18 +311,18 @@ func (w *world) closed(t testing.TB, r *requestv1.Request) *eventv1.RequestClose
 
 // fact is an event that another service will say.
 type fact struct {
-	aggregate, name, id string
-	message             message
+	id      string
+	message proto.Message
 }
 
 func (w *world) tell(t testing.TB, facts ...fact) {
 	t.Helper()
 	for _, f := range facts {
-		w.say(t, f.aggregate, f.name, f.id, f.message)
+		w.say(t, f.id, f.message)
 	}
 }
 
-var system = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "approval", DisplayName: "Gatehouse"}
+var system = event.SystemActor("approval")
 
 func about(r *requestv1.Request) *eventv1.Context {
 	return &eventv1.Context{Actor: system, RequestIds: []string{r.GetId()}, UserId: r.GetBeneficiary().GetUserId()}
@@ -334,7 +330,7 @@ func about(r *requestv1.Request) *eventv1.Context {
 
 func (w *world) by(r *requestv1.Request, name string) *eventv1.Context {
 	c := about(r)
-	c.Actor = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: w.id(name), DisplayName: name}
+	c.Actor = event.UserActor(w.id(name), name)
 	return c
 }
 
@@ -350,27 +346,27 @@ func (w *world) requested(r *requestv1.Request, reviewers ...string) fact {
 	for _, n := range reviewers {
 		m.Tasks = append(m.Tasks, w.task(r, n))
 	}
-	return fact{"approval", "requested", r.GetId(), m}
+	return fact{r.GetId(), m}
 }
 
 func (w *world) decided(r *requestv1.Request, reviewer string) fact {
 	task := w.task(r, reviewer)
 	task.State, task.Comment = approvalv1.TaskState_TASK_STATE_APPROVED, "fine"
-	return fact{"approval", "decided", r.GetId(), &eventv1.ApprovalDecided{Context: w.by(r, reviewer), Task: task, StepApproved: true}}
+	return fact{r.GetId(), &eventv1.ApprovalDecided{Context: w.by(r, reviewer), Task: task, StepApproved: true}}
 }
 
 func (w *world) granted(r *requestv1.Request) fact {
-	return fact{"approval", "granted", r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
+	return fact{r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
 }
 
 func (w *world) denied(r *requestv1.Request, reviewer, reason string) fact {
-	return fact{"approval", "denied", r.GetId(), &eventv1.ApprovalDenied{
+	return fact{r.GetId(), &eventv1.ApprovalDenied{
 		Context: w.by(r, reviewer), RequestId: r.GetId(), Reviewer: w.person(reviewer), Reason: reason, StepName: "approvers",
 	}}
 }
 
 func (w *world) cancelled(r *requestv1.Request, by, reason string) fact {
-	return fact{"approval", "cancelled", r.GetId(), &eventv1.ApprovalCancelled{Context: w.by(r, by), RequestId: r.GetId(), Reason: reason}}
+	return fact{r.GetId(), &eventv1.ApprovalCancelled{Context: w.by(r, by), RequestId: r.GetId(), Reason: reason}}
 }
 
 // provisioning
@@ -404,7 +400,7 @@ func next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.
 
 func grantFact(name string, g *provisioningv1.Grant) fact {
 	c := &eventv1.Context{Actor: system, RequestIds: []string{g.GetRequestId()}, UserId: g.GetUser().GetUserId(), AppId: g.GetAppId(), Version: g.GetVersion()}
-	var m message
+	var m proto.Message
 	switch name {
 	case "created":
 		m = &eventv1.GrantCreated{Context: c, Grant: g}
@@ -419,7 +415,7 @@ func grantFact(name string, g *provisioningv1.Grant) fact {
 	case "failed":
 		m = &eventv1.GrantFailed{Context: c, Grant: g}
 	}
-	return fact{"grant", name, g.GetId(), m}
+	return fact{g.GetId(), m}
 }
 
 // give has provisioning put an item in place.
@@ -446,7 +442,7 @@ func (w *world) hold(t testing.TB, name string, in *requestv1.CreateRequestReque
 }
 
 func revoked(r *requestv1.Request, g *provisioningv1.Grant) fact {
-	return fact{"revocation", "completed", r.GetId(), &eventv1.RevocationCompleted{
+	return fact{r.GetId(), &eventv1.RevocationCompleted{
 		Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), GrantIds: []string{g.GetId()},
 	}}
 }

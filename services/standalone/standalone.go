@@ -3,7 +3,8 @@
 // PostgreSQL, so that one command is all that it takes.
 //
 // The services talk to each other by gRPC and NATS, through addresses, as they
-// do as processes of their own: nothing is shared but the process. Everything
+// do as processes of their own: nothing is shared but the process, within which
+// gRPC calls need no socket. Everything
 // that lasts is in the data directory, or in the PostgreSQL and NATS that the
 // configuration names instead. A killed process loses nothing that it
 // acknowledged.
@@ -25,6 +26,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/approval"
 	"gatehouse.dev/services/audit"
@@ -114,9 +116,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	}
 	defer stopBus()
 
+	network := &rpc.Network{}
 	lis := make(map[string]service.Listeners, len(names))
 	for _, n := range names {
-		l, err := listen(ctx)
+		l, err := listen(ctx, network)
 		if err != nil {
 			return err
 		}
@@ -129,6 +132,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	base := func(n string) backend.Config {
 		return backend.Config{
 			PostgresURL: databases.urls[n], NATSURL: natsURL, IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
+			Network: network,
 		}
 	}
 
@@ -181,7 +185,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return gateway.Run(ctx, gateway.Config{
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
-			DevSignIn: true,
+			DevSignIn: true, Network: network,
 		}, service.Listeners{HTTP: door}, log)
 	})
 	group.Go(func() error {
@@ -215,8 +219,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 // cores serve no more at once, and more would only queue there.
 const maxConns = 8
 
-// listen opens the private addresses of one service.
-func listen(ctx context.Context) (service.Listeners, error) {
+// listen opens the private addresses of one service, which others call through
+// the network.
+func listen(ctx context.Context, network *rpc.Network) (service.Listeners, error) {
 	var lc net.ListenConfig
 	grpc, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,7 +232,7 @@ func listen(ctx context.Context) (service.Listeners, error) {
 		grpc.Close()
 		return service.Listeners{}, fmt.Errorf("listen for a service: %w", err)
 	}
-	return service.Listeners{GRPC: grpc, HTTP: http}, nil
+	return service.Listeners{GRPC: grpc, HTTP: http, Network: network}, nil
 }
 
 // cause takes the address off a listening error, which the message names.

@@ -17,35 +17,49 @@ create table environment (
     organization_id uuid not null references organization (id),
     name            text not null,
     create_time     timestamptz not null,
+    update_time     timestamptz not null,
+    version         bigint not null,
+    constraint environment_name_length check (char_length(name) between 1 and 200),
     constraint environment_name_unique unique (organization_id, name)
 );
 comment on table environment is 'One company whose people and apps are governed. Every organization has at least one, made with it.';
 
-call protect('environment', 'organization');
+-- Each environment sees itself.
+alter table environment enable row level security;
+alter table environment force row level security;
+create policy scope on environment using (
+    organization_id between gatehouse_organization_low() and gatehouse_organization_high()
+    and id between gatehouse_environment_low() and gatehouse_environment_high());
+
+-- Below, environment_id is the nil uuid where the organization itself is the
+-- owner.
 
 create table source (
     id              uuid primary key,
     organization_id uuid not null references organization (id),
+    environment_id  uuid not null,
     name            text not null,
     kind            text not null,
     token_hash      bytea not null,
     create_time     timestamptz not null,
     last_seen_time  timestamptz,
     constraint source_kind check (kind in ('scim')),
-    constraint source_name_unique unique (organization_id, name),
+    constraint source_name_unique unique (organization_id, environment_id, name),
     constraint source_token_unique unique (token_hash)
 );
 comment on table source is 'Where people come from: a SCIM client that pushes, with one bearer token.';
+comment on column source.environment_id is 'Whose people it brings.';
 comment on column source.token_hash is 'SHA-256 of the bearer token, which is kept nowhere.';
 comment on column source.last_seen_time is 'When the source last showed its token, to the minute.';
 
-call protect('source', 'organization');
+call protect('source', 'environment');
 
 -- Under row-level security an index is only used by conditions whose functions
 -- cannot leak, and lower() is not one of them: hence the columns named _key.
 create table users (
     id               uuid primary key,
     organization_id  uuid not null references organization (id),
+    environment_id   uuid not null,
     source_id        uuid references source (id),
     external_id      text not null default '',
     user_name        text not null,
@@ -64,6 +78,10 @@ create table users (
     state            text not null,
     kind             text not null,
     role             text not null,
+    role_environment_id uuid not null,
+    accountable_user_id uuid references users (id),
+    purpose          text not null,
+    end_time         timestamptz,
     join_count           integer not null,
     joined           boolean not null,
     version          bigint not null,
@@ -71,7 +89,10 @@ create table users (
     create_time      timestamptz not null,
     update_time      timestamptz not null,
     constraint users_state check (state in ('active', 'suspended', 'removed')),
-    constraint users_kind check (kind in ('employee', 'external')),
+    constraint users_kind check (kind in ('employee', 'external', 'service', 'agent')),
+    constraint users_accountable check ((kind in ('service', 'agent')) = (accountable_user_id is not null and purpose <> '' and end_time is not null)),
+    constraint users_person check (kind in ('service', 'agent') or accountable_user_id is null and purpose = '' and end_time is null),
+    constraint users_role_environment check (environment_id = '00000000-0000-0000-0000-000000000000' or role_environment_id = environment_id),
     constraint users_role check (role in ('admin', 'it_admin', 'risk_manager', 'member', 'external')),
     constraint users_tenure check (join_count >= 1),
     constraint users_version check (version >= 1),
@@ -80,7 +101,10 @@ create table users (
     constraint users_name_lengths check (length(user_name) <= 512 and length(external_id) <= 512 and length(manager_ref) <= 512)
 );
 comment on table users is 'People. A removed one stays, so that history keeps its names, and may come back under the same id.';
-comment on column users.source_id is 'The source that owns the person; null for the admin who signed up.';
+comment on column users.source_id is 'The source that owns the person; null for the admin who signed up, and for services and agents.';
+comment on column users.role_environment_id is 'The environment in which the role is held; the nil uuid if it is held in the whole organization.';
+comment on column users.accountable_user_id is 'Who answers for a service or an agent.';
+comment on column users.end_time is 'When a service or an agent is removed.';
 comment on column users.email_keys is 'All e-mail addresses in lower case, to find the person by.';
 comment on column users.manager_ref is 'The manager as the source names them, known here or not.';
 comment on column users.manager_id is 'The manager, once known here.';
@@ -90,20 +114,22 @@ comment on column users.attributes is 'What the source says of the person, whole
 
 -- By the name first, for the development sign-in, which does not know the
 -- organization.
-create unique index users_user_name_unique on users (user_name_key, organization_id) where state <> 'removed';
+create unique index users_user_name_unique on users (user_name_key, organization_id, environment_id) where state <> 'removed';
 create unique index users_external_id_unique on users (source_id, external_id) where state <> 'removed' and external_id <> '';
 create index users_removed_by_user_name on users (source_id, user_name_key) where state = 'removed';
 create index users_removed_by_external_id on users (source_id, external_id) where state = 'removed' and external_id <> '';
 create index users_by_source on users (source_id, id);
 create index users_by_name on users (organization_id, display_name_key, id);
 create index users_waiting_for_manager on users (source_id, manager_ref_key) where manager_id is null and manager_ref <> '';
-create index users_admins on users (organization_id) where role = 'admin' and state = 'active';
+create index users_admins on users (organization_id) where role = 'admin' and state = 'active' and role_environment_id = '00000000-0000-0000-0000-000000000000';
+create index users_by_accountable_user on users (accountable_user_id) where accountable_user_id is not null;
 
-call protect('users', 'organization');
+call protect('users', 'environment');
 
 create table directory_group (
     id               uuid primary key,
     organization_id  uuid not null references organization (id),
+    environment_id   uuid not null,
     source_id        uuid not null references source (id),
     external_id      text not null default '',
     display_name     text not null,
@@ -125,7 +151,7 @@ create index directory_group_by_source on directory_group (source_id, id);
 create index directory_group_by_source_name on directory_group (source_id, display_name_key);
 create index directory_group_by_name on directory_group (organization_id, display_name_key, id);
 
-call protect('directory_group', 'organization');
+call protect('directory_group', 'environment');
 
 create table group_member (
     group_id        uuid not null references directory_group (id) on delete cascade,

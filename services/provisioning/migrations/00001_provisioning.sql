@@ -15,7 +15,7 @@ create domain work_item_kind as text
     constraint work_item_kind check (value in ('create_account', 'assign', 'unassign', 'remove_account', 'fix_operation', 'change_secret'));
 create domain work_item_state as text constraint work_item_state check (value in ('open', 'resolved', 'cancelled'));
 
--- Copies of other services' facts have no foreign keys pointing at them: they
+-- Copies of other services' rows have no foreign keys pointing at them: they
 -- come when they come, every use looks whether they are there, and a shared
 -- lock on a busy app's row for each grant would be felt.
 
@@ -34,7 +34,7 @@ create table user_copy (
     join_count      integer not null,
     version         bigint not null
 );
-comment on table user_copy is 'People, as identity-sync last said. A row with a higher version wins.';
+comment on table user_copy is 'People, from the events of identity-sync. A row with a higher version wins.';
 
 create table app_copy (
     id              uuid primary key,
@@ -49,9 +49,9 @@ create table app_copy (
     provisioning_version bigint not null,
     constraint app_copy_integration check (mode <> 'automatic' or integration_id is not null)
 );
-comment on table app_copy is 'Apps, as request last said. An app whose support for provisioning was never chosen, or that is automatic without an integration, is manual here.';
+comment on table app_copy is 'Apps, from the events of request. An app whose support for provisioning was never chosen, or that is automatic without an integration, is manual here.';
 comment on column app_copy.disable is 'Whether an account is disabled instead of removed when nothing is held any more.';
-comment on column app_copy.provisioning_version is 'The version that last changed how accounts come and go. Seats settled under an older one are settled again.';
+comment on column app_copy.provisioning_version is 'The version that last changed how accounts come and go. Assignments reconciled under an older one are reconciled again.';
 create index app_copy_by_admin on app_copy using gin (admin_ids);
 create index app_copy_by_integration on app_copy (integration_id);
 
@@ -65,7 +65,7 @@ create table entitlement_copy (
     ref             text not null,
     version         bigint not null
 );
-comment on table entitlement_copy is 'What can be held in an app, as request last said.';
+comment on table entitlement_copy is 'What can be held in an app, from the events of request.';
 
 create table integration (
     id              uuid primary key,
@@ -84,7 +84,7 @@ create table integration (
     constraint integration_name unique (organization_id, environment_id, name)
 );
 comment on table integration is 'Configured connectors. secret is sealed with the installation''s key and bound to the id.';
-comment on column integration.paused_until is 'Until when the app has asked to be left alone.';
+comment on column integration.paused_until is 'Until when the app has asked for no more calls (Retry-After).';
 
 -- With fillfactor: rows that change several times in their short lives. Room on
 -- the page lets an update stay there, without touching the indexes.
@@ -110,11 +110,11 @@ create table account (
     constraint account_held check (held = '{}' or (state = 'active' and not account_in_doubt)),
     constraint account_in_doubt_entitlements check (in_doubt = '{}' or state <> 'absent' or account_in_doubt)
 ) with (fillfactor = 80);
-comment on table account is 'The seat of one person in one app: what is known to be in the app. Everything about a seat (its grants, work items, operation) is changed under the lock of this row. id is made of user and app, so that all of it can be asked for at once by one key.';
+comment on table account is 'The assignment of one user in one app: what the grants say and what is known to be in the app. Everything about it (grants, work items, operation) is changed under the lock of this row. id is made of user and app, so that all of it can be asked for at once by one key.';
 comment on column account.account_in_doubt is 'The account was worked on, and what came of it is not known.';
 comment on column account.held is 'Entitlements besides the account that are surely there.';
 comment on column account.in_doubt is 'Entitlements that may be there or not; of a disabled account those that come back with it.';
-comment on column account.app_version is 'The version of the app''s settings that the seat was last settled under.';
+comment on column account.app_version is 'The version of the app''s settings that the assignment was last reconciled under.';
 comment on column account.insert_time is 'When the row came. create_time is when the account did.';
 create index account_by_organization on account (organization_id, insert_time, id);
 create index account_by_app_version on account (app_id, app_version);
@@ -192,9 +192,9 @@ create table operation (
     constraint operation_lease check ((state = 'running') = (lease_until is not null)),
     constraint operation_end check ((state in ('done', 'cancelled')) = (end_time is not null))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
-comment on table operation is 'Changes in apps, made by integrations. A seat has at most one that is not over, so calls for one person in one app never meet.';
+comment on table operation is 'Changes in apps, made by integrations. An assignment has at most one that is not over, so calls for one person in one app never meet.';
 comment on column operation.not_before is 'When to try; null waits for a person.';
-comment on column operation.claim is 'The try that runs. What another one reports is not heard.';
+comment on column operation.claim is 'The try that runs. What another one reports is ignored.';
 create unique index operation_one_per_account on operation (account_id) where state in ('queued', 'running', 'stuck');
 create index operation_to_try on operation (not_before) where state in ('queued', 'stuck');
 create index operation_running on operation (id) where state = 'running';

@@ -6,7 +6,6 @@ package consume
 import (
 	"context"
 
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/command"
@@ -15,14 +14,6 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
-
-// Subjects are those that approval listens to.
-func Subjects() []string {
-	return []string{
-		bus.Filter("request", "submitted"), bus.Filter("request", "cancel_requested"),
-		bus.Filter("user", ""), bus.Filter("group", ""), bus.Filter("app", ""), bus.Filter("entitlement", ""),
-	}
-}
 
 // Handlers are what is done with the events.
 func Handlers(d *command.Desk) *inbox.Handlers {

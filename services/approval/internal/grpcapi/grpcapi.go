@@ -22,7 +22,7 @@ import (
 )
 
 // Register registers the API.
-func Register(s *grpc.Server, d *command.Desk) {
+func Register(s grpc.ServiceRegistrar, d *command.Desk) {
 	approvalv1.RegisterFlowServiceServer(s, flowService{desk: d})
 	approvalv1.RegisterTaskServiceServer(s, taskService{desk: d})
 }

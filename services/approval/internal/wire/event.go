@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 
@@ -16,7 +17,7 @@ import (
 
 // System is Gatehouse itself as an actor.
 func System() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "approval", DisplayName: "Gatehouse"}
+	return event.SystemActor("approval")
 }
 
 // User is a user as an actor; nobody is Gatehouse itself.
@@ -24,7 +25,7 @@ func User(p lifecycle.Person) *eventv1.Actor {
 	if p.ID == "" {
 		return System()
 	}
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: p.ID, DisplayName: p.Name}
+	return event.UserActor(p.ID, p.Name)
 }
 
 // Story collects the events of one approval in one transaction, in order. Each
@@ -60,9 +61,9 @@ func (s *Story) context(actor *eventv1.Actor, itemID string) *eventv1.Context {
 	return c
 }
 
-func (s *Story) add(aggregate, name, id string, m proto.Message) {
+func (s *Story) add(id string, m proto.Message) {
 	s.Events = append(s.Events, outbox.Event{
-		OrganizationID: s.OrganizationID, Aggregate: aggregate, Name: name, AggregateID: parse(id), Time: s.Time, Message: m,
+		OrganizationID: s.OrganizationID, AggregateID: parse(id), Time: s.Time, Message: m,
 	})
 }
 
@@ -85,7 +86,7 @@ func (s *Story) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
 			}
 			e.Tasks = append(e.Tasks, task)
 		}
-		s.add("approval", "requested", s.Request.GetId(), e)
+		s.add(s.Request.GetId(), e)
 		if tasks = tasks[n:]; len(tasks) == 0 {
 			return
 		}
@@ -94,7 +95,7 @@ func (s *Story) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
 
 // Decided tells a reviewer's decision.
 func (s *Story) Decided(o lifecycle.Outcome) {
-	s.add("approval", "decided", s.Request.GetId(), &eventv1.ApprovalDecided{
+	s.add(s.Request.GetId(), &eventv1.ApprovalDecided{
 		Context: s.context(User(o.Task.Reviewer), o.Task.ItemID),
 		Task:    Task(o.Task, o.Step.Spec.Name, s.Request), StepApproved: o.StepApproved,
 	})
@@ -102,7 +103,7 @@ func (s *Story) Decided(o lifecycle.Outcome) {
 
 // Granted tells that a request is approved, by its last reviewer or by itself.
 func (s *Story) Granted(a *lifecycle.Approval, by lifecycle.Person) {
-	s.add("approval", "granted", s.Request.GetId(), &eventv1.ApprovalGranted{
+	s.add(s.Request.GetId(), &eventv1.ApprovalGranted{
 		Context: s.context(User(by), ""), Request: s.Request,
 		FlowId: a.FlowID, FlowVersion: a.FlowVersion, Automatic: a.Automatic,
 	})
@@ -110,7 +111,7 @@ func (s *Story) Granted(a *lifecycle.Approval, by lifecycle.Person) {
 
 // Denied tells that a request is denied.
 func (s *Story) Denied(o lifecycle.Outcome) {
-	s.add("approval", "denied", s.Request.GetId(), &eventv1.ApprovalDenied{
+	s.add(s.Request.GetId(), &eventv1.ApprovalDenied{
 		Context: s.context(User(o.Task.Reviewer), o.Task.ItemID), RequestId: s.Request.GetId(),
 		Reviewer: Person(o.Task.Reviewer), Reason: o.Task.Comment, StepName: o.Step.Spec.Name,
 	})
@@ -118,7 +119,7 @@ func (s *Story) Denied(o lifecycle.Outcome) {
 
 // Cancelled tells that a request's approval ended because it was taken back.
 func (s *Story) Cancelled(actor *eventv1.Actor, reason string) {
-	s.add("approval", "cancelled", s.Request.GetId(), &eventv1.ApprovalCancelled{
+	s.add(s.Request.GetId(), &eventv1.ApprovalCancelled{
 		Context: s.context(actor, ""), RequestId: s.Request.GetId(), Reason: reason,
 	})
 }
@@ -133,18 +134,18 @@ func (s *Story) Reassigned(actor *eventv1.Actor, step *lifecycle.Step, from, to 
 		e.To = Task(to, step.Spec.Name, s.Request)
 		e.To.Request = nil // it is in from
 	}
-	s.add("task", "reassigned", from.ID, e)
+	s.add(from.ID, e)
 }
 
 // FlowChanged is the event of a flow that is new or has a new version.
 func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f *approvalv1.Flow) outbox.Event {
 	c := &eventv1.Context{Actor: actor, Version: int64(f.GetVersion())}
 	e := outbox.Event{
-		OrganizationID: organizationID, Aggregate: "flow", Name: "updated", AggregateID: parse(f.GetId()),
+		OrganizationID: organizationID, AggregateID: parse(f.GetId()),
 		Time: f.GetUpdateTime().AsTime(), Message: &eventv1.FlowUpdated{Context: c, Flow: f},
 	}
 	if f.GetVersion() == 1 {
-		e.Name, e.Message = "created", &eventv1.FlowCreated{Context: c, Flow: f}
+		e.Message = &eventv1.FlowCreated{Context: c, Flow: f}
 	}
 	return e
 }
@@ -152,7 +153,7 @@ func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f *approvalv1.F
 // FlowMatched is the event of a join-flow that matched somebody.
 func FlowMatched(organizationID uuid.UUID, f *approvalv1.Flow, userID string, joinCount int32, now time.Time) outbox.Event {
 	return outbox.Event{
-		OrganizationID: organizationID, Aggregate: "flow", Name: "matched", AggregateID: parse(f.GetId()), Time: now,
+		OrganizationID: organizationID, AggregateID: parse(f.GetId()), Time: now,
 		Message: &eventv1.FlowMatched{
 			Context: &eventv1.Context{Actor: System(), UserId: userID, Version: int64(f.GetVersion())},
 			FlowId:  f.GetId(), FlowVersion: f.GetVersion(), FlowName: f.GetName(), UserId: userID, JoinCount: joinCount,

@@ -9,11 +9,10 @@ package consume
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	_ "gatehouse.dev/proto/gen/gatehouse/event/v1" // all event types can be read
@@ -44,15 +43,15 @@ func Handlers(clk clock.Clock, log *slog.Logger) *inbox.Handlers {
 }
 
 func read(reader *entry.Reader, ev inbox.Event) (store.Entry, error) {
-	_, aggregate, name, ok := bus.ParseSubject(ev.Subject)
-	if !ok {
-		return store.Entry{}, fmt.Errorf("%q is not the subject of an event", ev.Subject)
+	t, err := event.TypeOf(ev.Message)
+	if err != nil {
+		return store.Entry{}, err
 	}
-	facts, err := reader.Read(aggregate+"."+name, ev.Message)
+	facts, err := reader.Read(t.String(), ev.Message)
 	if err != nil {
 		return store.Entry{}, err
 	}
 	return store.Entry{
-		EventID: ev.ID, OrganizationID: ev.OrganizationID, Aggregate: aggregate, Name: name, Time: ev.Time, Facts: facts,
+		EventID: ev.ID, OrganizationID: ev.OrganizationID, Aggregate: t.Aggregate, Name: t.Name, Time: ev.Time, Facts: facts,
 	}, nil
 }

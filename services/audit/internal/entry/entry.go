@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/event"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
@@ -60,13 +61,9 @@ type Reader struct {
 func NewReader() *Reader { return &Reader{words: allWords(), secrets: findSecrets()} }
 
 // Read reads the event that happened as "<aggregate>.<name>". m is not changed.
-func (r *Reader) Read(event string, m proto.Message) (Facts, error) {
+func (r *Reader) Read(name string, m proto.Message) (Facts, error) {
 	var f Facts
-	told, _ := m.(interface{ GetContext() *eventv1.Context })
-	var c *eventv1.Context
-	if told != nil {
-		c = told.GetContext()
-	}
+	c := event.ContextOf(m)
 	actor := c.GetActor()
 	if f.ActorKind = ActorKinds[actor.GetKind()]; f.ActorKind == "" {
 		f.ActorKind = ActorKinds[eventv1.ActorKind_ACTOR_KIND_UNSPECIFIED]
@@ -86,13 +83,13 @@ func (r *Reader) Read(event string, m proto.Message) (Facts, error) {
 			}
 		}
 	}
-	f.Summary = event
+	f.Summary = name
 	if say := r.words[m.ProtoReflect().Descriptor().FullName()]; say != nil {
 		f.Summary = clip(line(say(m)), maxSummary)
 	}
 	var err error
 	if f.Data, err = protojson.Marshal(r.secrets.without(m)); err != nil {
-		return Facts{}, fmt.Errorf("write %s as JSON: %w", event, err)
+		return Facts{}, fmt.Errorf("write %s as JSON: %w", name, err)
 	}
 	return f, nil
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"gatehouse.dev/libs/event"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -168,7 +169,7 @@ func TestReadsTheContext(t *testing.T) {
 	r := request()
 	m := &eventv1.RequestSubmitted{
 		Context: &eventv1.Context{
-			Actor:      &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: ann.GetUserId(), DisplayName: "Ann"},
+			Actor:      event.UserActor(ann.GetUserId(), "Ann"),
 			RequestIds: []string{r.GetId(), r.GetId(), "not an id"}, UserId: ben.GetUserId(), AppId: "neither",
 		},
 		Request: r,

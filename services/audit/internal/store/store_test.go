@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
@@ -32,7 +33,7 @@ func BenchmarkWrite(b *testing.B) {
 			for n := 0; n < b.N; n += size {
 				batch := make([]store.Entry, 0, size)
 				for range min(size, b.N-n) {
-					batch = append(batch, read(b, reader, org, event(actor)))
+					batch = append(batch, read(b, reader, org, requested(actor)))
 				}
 				err := db.AsSystem(b.Context(), func(_ context.Context, tx *postgres.Tx) error {
 					store.Write(tx, time.Now(), batch)
@@ -46,7 +47,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-func event(actor uuid.UUID) proto.Message {
+func requested(actor uuid.UUID) proto.Message {
 	r := &requestv1.Request{
 		Id: id.New().String(), OrganizationId: id.New().String(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
 		Requester:   &identityv1.Person{UserId: id.New().String(), DisplayName: "Ann Lee", Email: "ann@example.org"},
@@ -58,7 +59,7 @@ func event(actor uuid.UUID) proto.Message {
 	}
 	return &eventv1.ApprovalRequested{
 		Context: &eventv1.Context{
-			Actor:      &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: actor.String(), DisplayName: "Ann Lee"},
+			Actor:      event.UserActor(actor.String(), "Ann Lee"),
 			RequestIds: []string{r.GetId()}, UserId: r.GetBeneficiary().GetUserId(), AppId: r.GetItems()[0].GetAppId(),
 		},
 		RequestId: r.GetId(), StepName: "Manager", Tasks: []*approvalv1.Task{{Id: id.New().String(), Reviewer: r.GetRequester(), Request: r}},

@@ -88,6 +88,7 @@ func New(ctx context.Context, b Backends, o Options) (*Door, error) {
 		f    func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error
 	}{
 		{b.Identity, with(identityv1.NewOrganizationServiceClient, identityv1.RegisterOrganizationServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewEnvironmentServiceClient, identityv1.RegisterEnvironmentServiceHandlerClient)},
 		{b.Identity, with(identityv1.NewUserServiceClient, identityv1.RegisterUserServiceHandlerClient)},
 		{b.Identity, with(identityv1.NewGroupServiceClient, identityv1.RegisterGroupServiceHandlerClient)},
 		{b.Identity, with(identityv1.NewSourceServiceClient, identityv1.RegisterSourceServiceHandlerClient)},

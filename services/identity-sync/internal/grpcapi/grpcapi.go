@@ -14,6 +14,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -44,6 +45,7 @@ type Config struct {
 // Server serves every RPC of gatehouse.identity.v1.
 type Server struct {
 	identityv1.UnimplementedOrganizationServiceServer
+	identityv1.UnimplementedEnvironmentServiceServer
 	identityv1.UnimplementedUserServiceServer
 	identityv1.UnimplementedGroupServiceServer
 	identityv1.UnimplementedSourceServiceServer
@@ -55,9 +57,10 @@ type Server struct {
 }
 
 // Register puts the API on a server.
-func Register(s *grpc.Server, cfg Config) {
+func Register(s grpc.ServiceRegistrar, cfg Config) {
 	srv := &Server{cfg: cfg}
 	identityv1.RegisterOrganizationServiceServer(s, srv)
+	identityv1.RegisterEnvironmentServiceServer(s, srv)
 	identityv1.RegisterUserServiceServer(s, srv)
 	identityv1.RegisterGroupServiceServer(s, srv)
 	identityv1.RegisterSourceServiceServer(s, srv)
@@ -79,6 +82,15 @@ func name(field, value string) (string, error) {
 
 func errNUL(field string) error {
 	return apierr.InvalidField(field, "INVALID_TEXT", "%s must not contain U+0000", field)
+}
+
+// plainID is an id that was checked to be a UUID, in its plain form; empty stays
+// empty.
+func plainID(text string) string {
+	if u, err := uuid.Parse(text); err == nil {
+		return u.String()
+	}
+	return text
 }
 
 // search reads a text to look for.
@@ -149,7 +161,7 @@ func (s *Server) ListUsers(ctx context.Context, req *identityv1.ListUsersRequest
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Store.Users(ctx, authz.Must(ctx).OrganizationID, store.UserQuery{
+	list, next, err := s.cfg.Store.Users(ctx, authz.Must(ctx).Scope(), store.UserQuery{
 		Size: page.Size(req.GetPageSize()), After: req.GetPageToken(), Text: text, State: req.GetState(),
 	})
 	if err != nil {
@@ -164,11 +176,38 @@ func (s *Server) GetUser(ctx context.Context, req *identityv1.GetUserRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.cfg.Store.User(ctx, authz.Must(ctx).OrganizationID, uid)
+	u, err := s.cfg.Store.User(ctx, authz.Must(ctx).Scope(), uid)
 	if err != nil {
 		return nil, err
 	}
 	return &identityv1.GetUserResponse{User: u.Proto()}, nil
+}
+
+// CreateUser makes a service or an agent.
+func (s *Server) CreateUser(ctx context.Context, req *identityv1.CreateUserRequest) (*identityv1.CreateUserResponse, error) {
+	in := store.NewUser{Kind: enum.Word(req.GetKind()), EnvironmentID: plainID(req.GetEnvironmentId())}
+	var err error
+	if in.UserName, err = name("user_name", req.GetUserName()); err != nil {
+		return nil, err
+	}
+	if in.DisplayName, err = name("display_name", req.GetDisplayName()); err != nil {
+		return nil, err
+	}
+	if in.Purpose, err = name("purpose", req.GetPurpose()); err != nil {
+		return nil, err
+	}
+	if in.AccountableUserID, err = id.Parse("accountable_user_id", req.GetAccountableUserId()); err != nil {
+		return nil, err
+	}
+	if err := req.GetEndTime().CheckValid(); err != nil {
+		return nil, apierr.InvalidField("end_time", "INVALID_TIME", "end_time is not a time")
+	}
+	in.EndTime = req.GetEndTime().AsTime().Truncate(time.Microsecond)
+	u, err := s.cfg.Store.CreateUser(ctx, authz.Must(ctx), in)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.CreateUserResponse{User: u.Proto()}, nil
 }
 
 // SetUserRole changes a role.
@@ -177,7 +216,7 @@ func (s *Server) SetUserRole(ctx context.Context, req *identityv1.SetUserRoleReq
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.cfg.Store.SetRole(ctx, authz.Must(ctx), uid, req.GetRole())
+	u, err := s.cfg.Store.SetRole(ctx, authz.Must(ctx), uid, req.GetRole(), plainID(req.GetRoleEnvironmentId()))
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +229,7 @@ func (s *Server) ListGroups(ctx context.Context, req *identityv1.ListGroupsReque
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Store.Groups(ctx, authz.Must(ctx).OrganizationID, text, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Store.Groups(ctx, authz.Must(ctx).Scope(), text, page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +246,7 @@ func (s *Server) ListGroupMembers(ctx context.Context, req *identityv1.ListGroup
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Store.GroupMembers(ctx, authz.Must(ctx).OrganizationID, gid, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Store.GroupMembers(ctx, authz.Must(ctx).Scope(), gid, page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +260,7 @@ func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceR
 		return nil, err
 	}
 	token, hash := secret.New(secret.Source)
-	src, err := s.cfg.Store.CreateSource(ctx, authz.Must(ctx), called, req.GetKind(), hash)
+	src, err := s.cfg.Store.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, req.GetKind(), hash)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +269,7 @@ func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceR
 
 // ListSources lists the sources.
 func (s *Server) ListSources(ctx context.Context, req *identityv1.ListSourcesRequest) (*identityv1.ListSourcesResponse, error) {
-	list, next, err := s.cfg.Store.Sources(ctx, authz.Must(ctx).OrganizationID, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Store.Sources(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}

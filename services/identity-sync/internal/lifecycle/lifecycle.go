@@ -30,6 +30,9 @@ var (
 	ErrRemoved = errors.New("the user has been removed")
 	// ErrPresent says that only somebody who left can come back.
 	ErrPresent = errors.New("the user is there")
+	// ErrRoleEnvironment says that a user of an environment holds a role there and
+	// nowhere else.
+	ErrRoleEnvironment = errors.New("a user of an environment holds a role there only")
 	// ErrLastAdmin says that the organization would have no admin left.
 	ErrLastAdmin = errors.New("the last admin of the organization")
 )
@@ -77,6 +80,9 @@ type User struct {
 	Profile
 	State State
 	Role  Role
+	// EnvironmentID is the environment the user belongs to, RoleEnvironmentID
+	// the one in which the role is held; empty for the whole organization.
+	EnvironmentID, RoleEnvironmentID string
 	// JoinCount counts how often the person has come, from 1.
 	JoinCount int32
 	// Joined says that the person was active at some time of this join count, and
@@ -87,7 +93,9 @@ type User struct {
 }
 
 // admin reports whether the user is one that the organization can be run by.
-func (u User) admin() bool { return u.State == Active && u.Role == Admin }
+func (u User) admin() bool {
+	return u.State == Active && u.Role == Admin && u.RoleEnvironmentID == ""
+}
 
 // EventName is what is told of a user.
 type EventName string
@@ -123,7 +131,9 @@ type Outcome struct {
 func (o Outcome) Changed() bool { return o.User != o.Before }
 
 // RoleChanged reports whether somebody who was there has another role now.
-func (o Outcome) RoleChanged() bool { return o.Before.Role != "" && o.Before.Role != o.User.Role }
+func (o Outcome) RoleChanged() bool {
+	return o.Before.Role != "" && (o.Before.Role != o.User.Role || o.Before.RoleEnvironmentID != o.User.RoleEnvironmentID)
+}
 
 // LosesAdmin reports whether the organization has one admin less, so that
 // [KeepAdmin] must be asked.
@@ -138,9 +148,11 @@ func KeepAdmin(o Outcome, others int) error {
 	return nil
 }
 
-// Come is somebody new.
-func Come(p Profile, role Role, active bool) Outcome {
-	return enter(User{}, User{Profile: p, Role: role, JoinCount: 1}, active)
+// Come is somebody new, who belongs to an environment or, if that is empty, to
+// the organization.
+func Come(p Profile, environmentID string, role Role, active bool) Outcome {
+	u := User{Profile: p, EnvironmentID: environmentID, RoleEnvironmentID: environmentID, Role: role, JoinCount: 1}
+	return enter(User{}, u, active)
 }
 
 // ComeBack is somebody who left and is there again.
@@ -149,7 +161,7 @@ func ComeBack(u User, p Profile, active bool) (Outcome, error) {
 		return Outcome{}, ErrPresent
 	}
 	next := u
-	next.Profile, next.Role = p, Member
+	next.Profile, next.Role, next.RoleEnvironmentID = p, Member, u.EnvironmentID
 	if u.Joined {
 		next.JoinCount, next.Joined = u.JoinCount+1, false
 	}
@@ -210,15 +222,29 @@ func Remove(u User) (Outcome, error) {
 	return o, nil
 }
 
-// SetRole is another role in Gatehouse.
-func SetRole(u User, role Role) (Outcome, error) {
-	if u.State == Removed {
+// SetRole is another role in Gatehouse, held in an environment or, if that is
+// empty, in all that the user belongs to.
+func SetRole(u User, role Role, environmentID string) (Outcome, error) {
+	switch {
+	case u.State == Removed:
 		return Outcome{}, ErrRemoved
+	case environmentID == "":
+		environmentID = u.EnvironmentID
+	case u.EnvironmentID != "" && u.EnvironmentID != environmentID:
+		return Outcome{}, ErrRoleEnvironment
 	}
 	o := Outcome{Before: u, User: u}
+	var changed []string
 	if u.Role != role {
 		o.User.Role = role
-		o.tell(UserUpdated, []string{"role"})
+		changed = append(changed, "role")
+	}
+	if u.RoleEnvironmentID != environmentID {
+		o.User.RoleEnvironmentID = environmentID
+		changed = append(changed, "role_environment_id")
+	}
+	if len(changed) > 0 {
+		o.tell(UserUpdated, changed)
 	}
 	return o, nil
 }

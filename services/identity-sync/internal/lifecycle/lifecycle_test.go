@@ -50,13 +50,13 @@ func TestTransitions(t *testing.T) {
 	}{
 		{
 			name: "comes",
-			do:   func() (lifecycle.Outcome, error) { return lifecycle.Come(ada, lifecycle.Member, true), nil },
+			do:   func() (lifecycle.Outcome, error) { return lifecycle.Come(ada, "", lifecycle.Member, true), nil },
 			want: want{lifecycle.Active, lifecycle.Member, 1, true, 1},
 			told: []told{{lifecycle.UserJoined, 1, nil}},
 		},
 		{
 			name: "comes switched off",
-			do:   func() (lifecycle.Outcome, error) { return lifecycle.Come(ada, lifecycle.Member, false), nil },
+			do:   func() (lifecycle.Outcome, error) { return lifecycle.Come(ada, "", lifecycle.Member, false), nil },
 			want: want{lifecycle.Suspended, lifecycle.Member, 1, false, 1},
 			told: []told{{lifecycle.UserSuspended, 1, nil}},
 		},
@@ -154,7 +154,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "another role",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.SetRole(user(lifecycle.Active), lifecycle.ITAdmin)
+				return lifecycle.SetRole(user(lifecycle.Active), lifecycle.ITAdmin, "")
 			},
 			want: want{lifecycle.Active, lifecycle.ITAdmin, 1, true, 6},
 			told: []told{{lifecycle.UserUpdated, 6, []string{"role"}}},
@@ -162,7 +162,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "the same role",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.SetRole(user(lifecycle.Active), lifecycle.Member)
+				return lifecycle.SetRole(user(lifecycle.Active), lifecycle.Member, "")
 			},
 			want: want{lifecycle.Active, lifecycle.Member, 1, true, 5},
 		},
@@ -181,7 +181,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "gets a role after leaving",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.SetRole(user(lifecycle.Removed), lifecycle.Admin)
+				return lifecycle.SetRole(user(lifecycle.Removed), lifecycle.Admin, "")
 			},
 			wantErr: lifecycle.ErrRemoved,
 		},
@@ -225,7 +225,7 @@ func TestKeepAdmin(t *testing.T) {
 	t.Parallel()
 	boss := user(lifecycle.Active, admin)
 	remove, _ := lifecycle.Remove(boss)
-	demote, _ := lifecycle.SetRole(boss, lifecycle.ITAdmin)
+	demote, _ := lifecycle.SetRole(boss, lifecycle.ITAdmin, "")
 	suspend, _ := lifecycle.Update(boss, ada, false, false)
 	rename, _ := lifecycle.Update(boss, lifecycle.Profile{UserName: "boss"}, true, false)
 	member, _ := lifecycle.Remove(user(lifecycle.Active))
@@ -257,7 +257,7 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 	t.Parallel()
 	roles := []lifecycle.Role{lifecycle.Admin, lifecycle.ITAdmin, lifecycle.RiskManager, lifecycle.Member, lifecycle.External}
 	rapid.Check(t, func(t *rapid.T) {
-		people := []lifecycle.User{lifecycle.Come(ada, lifecycle.Admin, true).User}
+		people := []lifecycle.User{lifecycle.Come(ada, "", lifecycle.Admin, true).User}
 		joins := []int32{1}
 		admins := func(but int) int {
 			n := 0
@@ -307,7 +307,7 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 					t.Skip("this cannot happen as things stand")
 				}
 				active := rapid.Bool().Draw(t, "active")
-				o := lifecycle.Come(ada, lifecycle.Member, active)
+				o := lifecycle.Come(ada, "", lifecycle.Member, active)
 				people, joins = append(people, o.User), append(joins, int32(len(o.Events)))
 				if !active {
 					joins[len(joins)-1] = 0
@@ -332,7 +332,7 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 			},
 			"set role": func(t *rapid.T) {
 				i := rapid.IntRange(0, len(people)-1).Draw(t, "who")
-				o, err := lifecycle.SetRole(people[i], rapid.SampledFrom(roles).Draw(t, "role"))
+				o, err := lifecycle.SetRole(people[i], rapid.SampledFrom(roles).Draw(t, "role"), "")
 				apply(i, o, err)
 			},
 			"": func(t *rapid.T) {

@@ -11,9 +11,11 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -77,7 +79,7 @@ func (s *Store) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewA
 	t := APIToken{
 		ID: id.New(), UserID: caller.UserID, Name: in.Name, ReadOnly: in.ReadOnly, Prefix: in.Prefix, ExpireTime: in.ExpireTime,
 	}
-	err := s.change(ctx, caller.OrganizationID, CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, scope.Organization(caller.OrganizationID), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		t.CreateTime = w.now
 		if last := w.now.AddDate(1, 0, 0); !in.ExpireTime.After(w.now) || in.ExpireTime.After(last) {
 			return apierr.InvalidField("expire_time", "EXPIRE_TIME_OUT_OF_RANGE", "the end must be in the future and at most one year ahead")
@@ -94,7 +96,7 @@ func (s *Store) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewA
 		if n.RowsAffected() == 0 {
 			return ErrTokenInvalid
 		}
-		w.tell("api_token", "created", t.ID, &eventv1.ApiTokenCreated{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
+		w.tell(t.ID, &eventv1.ApiTokenCreated{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
 		return nil
 	})
 	return t, err
@@ -105,6 +107,9 @@ func (s *Store) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewA
 func (s *Store) APITokens(ctx context.Context, caller authz.Caller, size int, after string) ([]APIToken, string, error) {
 	sql := &query{}
 	sql.where("t.organization_id = ?", caller.OrganizationID)
+	// Row-level security has the users of the caller's scope only, so that an
+	// admin of an environment sees its tokens.
+	sql.where("(t.user_id = ? or exists (select from users u where u.id = t.user_id))", caller.UserID)
 	if caller.Role != authzv1.Caller_CALLER_ADMIN {
 		sql.where("t.user_id = ?", caller.UserID)
 	}
@@ -121,7 +126,7 @@ func (s *Store) APITokens(ctx context.Context, caller authz.Caller, size int, af
 		sql.where("(t.create_time, t.id) < (?, ?)", at, last)
 	}
 	var list []APIToken
-	err = s.db.InOrganizationRead(ctx, caller.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
+	err = s.db.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		rows, err := tx.Query(ctx, `select `+tokenColumns+` from api_token t`+sql.text()+
 			` order by t.create_time desc, t.id desc limit `+sql.arg(size+1), sql.args...)
 		if err == nil {
@@ -144,9 +149,10 @@ func (s *Store) APITokens(ctx context.Context, caller authz.Caller, size int, af
 // admin. One that has ended stays as it is.
 func (s *Store) RevokeAPIToken(ctx context.Context, caller authz.Caller, token uuid.UUID) (APIToken, error) {
 	var t APIToken
-	err := s.change(ctx, caller.OrganizationID, CallerActor(caller), func(ctx context.Context, w *write) error {
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, w *write) error {
 		t = APIToken{}
-		err := w.QueryRow(ctx, `select `+tokenColumns+` from api_token t where t.id = $1 for update`, token).Scan(t.targets()...)
+		err := w.QueryRow(ctx, `select `+tokenColumns+` from api_token t
+			where t.id = $1 and (t.user_id = $2 or exists (select from users u where u.id = t.user_id)) for update`, token, caller.UserID).Scan(t.targets()...)
 		if err := found(err, errTokenNotFound, "read API token"); err != nil {
 			return err
 		}
@@ -179,7 +185,7 @@ func (w *write) revokeTokens(ctx context.Context, condition string, arg any) ([]
 		return nil, fmt.Errorf("revoke API tokens: %w", err)
 	}
 	for _, t := range list {
-		w.tell("api_token", "revoked", t.ID, &eventv1.ApiTokenRevoked{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
+		w.tell(t.ID, &eventv1.ApiTokenRevoked{Context: w.about(t.UserID.String(), 0), ApiToken: t.Proto()})
 	}
 	return list, nil
 }
@@ -194,7 +200,7 @@ type Credential struct {
 // minute.
 const exchangeAPIToken = `
 	with found as (
-		select t.id, t.read_only, t.expire_time, t.last_use_time, u.id as user_id, u.organization_id, u.role, u.display_name, u.email
+		select t.id, t.read_only, t.expire_time, t.last_use_time, u.id as user_id, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
 		from api_token t
 		join users u on u.id = t.user_id
 		where t.token_hash = $1 and t.revoke_time is null and t.expire_time > $2 and u.state = 'active'),
@@ -202,10 +208,10 @@ const exchangeAPIToken = `
 		update api_token t set last_use_time = $2
 		from found
 		where t.id = found.id and (t.last_use_time is null or t.last_use_time <= $2::timestamptz - interval '1 minute'))
-	select id, read_only, expire_time, user_id, organization_id, role, display_name, email from found`
+	select id, read_only, expire_time, user_id, organization_id, role_environment_id, role, display_name, email from found`
 
 const exchangeSession = `
-	select s.id, false, s.expire_time, u.id, u.organization_id, u.role, u.display_name, u.email
+	select s.id, false, s.expire_time, u.id, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
 	from session s
 	join users u on u.id = s.user_id
 	where s.token_hash = $1 and s.expire_time > $2 and u.state = 'active'`
@@ -224,7 +230,7 @@ func (s *Store) Credential(ctx context.Context, kind secret.Kind, hash secret.Ha
 		}
 		var role string
 		err := tx.QueryRow(ctx, sql, hash[:], s.clock.Now()).Scan(&c.Caller.CredentialID, &c.Caller.ReadOnly, &c.ExpireTime,
-			&c.Caller.UserID, &c.Caller.OrganizationID, &role, &c.Caller.Name, &c.Caller.Email)
+			&c.Caller.UserID, &c.Caller.OrganizationID, &c.Caller.EnvironmentID, &role, &c.Caller.Name, &c.Caller.Email)
 		if err := found(err, ErrTokenInvalid, "read credential"); err != nil {
 			return err
 		}

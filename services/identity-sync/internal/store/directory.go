@@ -9,7 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/scim"
 	"gatehouse.dev/services/identity-sync/internal/secret"
@@ -32,15 +34,24 @@ func (d Directory) Authenticate(ctx context.Context, token string) (scim.Source,
 	err := d.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.Relaxed() // it may be noted again
 		err := tx.QueryRow(ctx, `
-			with found as (select s.id, s.organization_id from source s where s.token_hash = $1),
+			with found as (select s.id, s.organization_id, s.environment_id from source s where s.token_hash = $1),
 			noted as (
 				update source s set last_seen_time = $2
 				from found
 				where s.id = found.id and (s.last_seen_time is null or s.last_seen_time <= $2::timestamptz - interval '1 minute'))
-			select id, organization_id from found`, hash[:], d.clock.Now()).Scan(&src.ID, &src.OrganizationID)
+			select id, organization_id, environment_id from found`, hash[:], d.clock.Now()).Scan(&src.ID, &src.OrganizationID, &src.EnvironmentID)
 		return found(err, ErrTokenInvalid, "read source")
 	})
 	return src, err
+}
+
+// environmentOf is the environment of a source's people; empty for the
+// organization itself.
+func environmentOf(src scim.Source) string {
+	if src.EnvironmentID == uuid.Nil {
+		return ""
+	}
+	return src.EnvironmentID.String()
 }
 
 // Limits of what indexes and events can hold.
@@ -131,7 +142,7 @@ func (w *write) queueSource(batch *pgx.Batch, src scim.Source) {
 	batch.Queue(`select s.name from source s where s.id = $1`, src.ID).QueryRow(func(row pgx.Row) error {
 		var name string
 		err := found(row.Scan(&name), ErrTokenInvalid, "read source")
-		w.actor = sourceActor(src.ID, name)
+		w.actor = event.SourceActor(src.ID, name)
 		return err
 	})
 }
@@ -170,7 +181,7 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 		return scim.User{}, err
 	}
 	var u User
-	err = d.change(ctx, src.OrganizationID, nil, func(ctx context.Context, w *write) error {
+	err = d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, w *write) error {
 		p := p
 		var old []User
 		batch := &pgx.Batch{}
@@ -191,7 +202,7 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 		var o lifecycle.Outcome
 		if len(old) == 0 {
 			u = newUser(w, src)
-			o = lifecycle.Come(p, lifecycle.Member, in.Active)
+			o = lifecycle.Come(p, environmentOf(src), lifecycle.Member, in.Active)
 		} else {
 			var err error
 			u = old[0]
@@ -251,7 +262,7 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, id string, c
 		return scim.User{}, errUserNotFound
 	}
 	var u User
-	err := d.change(ctx, src.OrganizationID, nil, func(ctx context.Context, w *write) error {
+	err := d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, w *write) error {
 		u = User{}
 		if err := w.lockUser(ctx, src, uid, &u); err != nil {
 			return err
@@ -304,7 +315,7 @@ func (d Directory) DeleteUser(ctx context.Context, src scim.Source, id string, a
 	if !ok {
 		return errUserNotFound
 	}
-	return d.change(ctx, src.OrganizationID, nil, func(ctx context.Context, w *write) error {
+	return d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, w *write) error {
 		var u User
 		if err := w.lockUser(ctx, src, uid, &u); err != nil {
 			return err
@@ -312,25 +323,7 @@ func (d Directory) DeleteUser(ctx context.Context, src scim.Source, id string, a
 		if err := allow(u.Version); err != nil {
 			return err
 		}
-		o, err := lifecycle.Remove(u.User)
-		if err != nil {
-			return err
-		}
-		if err := w.keepAdmin(ctx, uid, o); err != nil {
-			return err
-		}
-		u.User, u.UpdateTime = o.User, w.now
-		w.tellUser(u, o)
-		if err := w.updateStanding(ctx, u); err != nil {
-			return err
-		}
-		if err := w.leaveGroups(ctx, u); err != nil {
-			return err
-		}
-		if _, err := w.revokeTokens(ctx, `user_id = $2`, uid); err != nil {
-			return err
-		}
-		return w.endSessions(ctx, uid)
+		return w.remove(ctx, u)
 	})
 }
 
@@ -342,7 +335,7 @@ func (w *write) lockUser(ctx context.Context, src scim.Source, id uuid.UUID, u *
 		select `+userColumns+`, s.name from users u join source s on s.id = u.source_id
 		where u.id = $1 and u.source_id = $2 and u.state <> 'removed' for update of u`, id, src.ID).
 		Scan(u.targets(&name)...)
-	w.actor = sourceActor(src.ID, name)
+	w.actor = event.SourceActor(src.ID, name)
 	return found(err, errUserNotFound, "lock user")
 }
 

@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/scim"
 )
@@ -121,7 +123,7 @@ func (d Directory) CreateGroup(ctx context.Context, src scim.Source, in scim.Gro
 	}
 	gid := newID()
 	var g Group
-	err := d.change(ctx, src.OrganizationID, nil, func(ctx context.Context, w *write) error {
+	err := d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, w *write) error {
 		people := map[uuid.UUID]person{}
 		batch := &pgx.Batch{}
 		w.queueSource(batch, src)
@@ -133,17 +135,18 @@ func (d Directory) CreateGroup(ctx context.Context, src scim.Source, in scim.Gro
 			return fmt.Errorf("look for members: %w", err)
 		}
 		g = Group{
-			ID: gid, OrganizationID: src.OrganizationID, SourceID: src.ID, ExternalID: in.ExternalID, DisplayName: in.DisplayName,
+			ID: gid, OrganizationID: src.OrganizationID, EnvironmentID: environmentOf(src), SourceID: src.ID, ExternalID: in.ExternalID, DisplayName: in.DisplayName,
 			Version: 1, Attributes: in.Attributes, CreateTime: w.now, UpdateTime: w.now,
 		}
 		_, err = w.Exec(ctx, `
-			insert into directory_group (id, organization_id, source_id, external_id, display_name, version, attributes, create_time, update_time)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			g.ID, g.OrganizationID, g.SourceID, g.ExternalID, g.DisplayName, g.Version, document(g.Attributes), g.CreateTime, g.UpdateTime)
+			insert into directory_group (id, organization_id, environment_id, source_id, external_id, display_name, version, attributes, create_time, update_time)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			g.ID, g.OrganizationID, ownerID(g.EnvironmentID), g.SourceID, g.ExternalID, g.DisplayName, g.Version, document(g.Attributes), g.CreateTime, g.UpdateTime)
 		if err != nil {
 			return fmt.Errorf("insert group: %w", err)
 		}
-		w.tell("group", "created", g.ID, &eventv1.GroupCreated{Context: w.about("", g.Version), Group: g.Proto()})
+		w.environment = g.EnvironmentID
+		w.tell(g.ID, &eventv1.GroupCreated{Context: w.about("", g.Version), Group: g.Proto()})
 		added, err := w.addMembers(ctx, g.ID, ids, people)
 		if err != nil || len(added) == 0 {
 			return err
@@ -204,7 +207,7 @@ func (d Directory) UpdateGroup(ctx context.Context, src scim.Source, id string, 
 		return scim.Group{}, errGroupNotFound
 	}
 	var g Group
-	err := d.change(ctx, src.OrganizationID, nil, func(ctx context.Context, w *write) error {
+	err := d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, w *write) error {
 		g = Group{}
 		var members []scim.Member
 		if err := w.lockGroup(ctx, src, gid, related, &g, &members); err != nil {
@@ -245,7 +248,7 @@ func (w *write) lockGroup(ctx context.Context, src scim.Source, id uuid.UUID, re
 	if err := found(err, errGroupNotFound, "lock group"); err != nil {
 		return err
 	}
-	w.actor = sourceActor(src.ID, name)
+	w.actor = event.SourceActor(src.ID, name)
 	if !related {
 		return nil
 	}
@@ -270,7 +273,8 @@ func (w *write) changeAttributes(g *Group, next *scim.Group) (bool, error) {
 	g.ExternalID, g.DisplayName, g.Attributes, g.UpdateTime = next.ExternalID, next.DisplayName, next.Attributes, w.now
 	g.Version++
 	if seen {
-		w.tell("group", "updated", g.ID, &eventv1.GroupUpdated{Context: w.about("", g.Version), Group: g.Proto()})
+		w.environment = g.EnvironmentID
+		w.tell(g.ID, &eventv1.GroupUpdated{Context: w.about("", g.Version), Group: g.Proto()})
 	}
 	return true, nil
 }
@@ -330,7 +334,7 @@ func (d Directory) DeleteGroup(ctx context.Context, src scim.Source, id string, 
 	if !ok {
 		return errGroupNotFound
 	}
-	return d.change(ctx, src.OrganizationID, nil, func(ctx context.Context, w *write) error {
+	return d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, w *write) error {
 		var g Group
 		if err := w.lockGroup(ctx, src, gid, false, &g, nil); err != nil {
 			return err
@@ -343,7 +347,8 @@ func (d Directory) DeleteGroup(ctx context.Context, src scim.Source, id string, 
 		}
 		g.Version++
 		g.UpdateTime = w.now
-		w.tell("group", "removed", g.ID, &eventv1.GroupRemoved{Context: w.about("", g.Version), Group: g.Proto()})
+		w.environment = g.EnvironmentID
+		w.tell(g.ID, &eventv1.GroupRemoved{Context: w.about("", g.Version), Group: g.Proto()})
 		return nil
 	})
 }

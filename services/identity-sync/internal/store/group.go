@@ -12,6 +12,7 @@ import (
 
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
@@ -19,6 +20,7 @@ import (
 type Group struct {
 	ID             uuid.UUID
 	OrganizationID uuid.UUID
+	EnvironmentID  string // empty for the organization's own
 	SourceID       uuid.UUID
 	ExternalID     string
 	DisplayName    string
@@ -33,12 +35,12 @@ type Group struct {
 }
 
 const groupColumns = `
-	g.id, g.organization_id, g.source_id, g.external_id, g.display_name, g.member_count, g.version, g.attributes,
+	g.id, g.organization_id, coalesce(nullif(g.environment_id, '00000000-0000-0000-0000-000000000000')::text, ''), g.source_id, g.external_id, g.display_name, g.member_count, g.version, g.attributes,
 	g.create_time, g.update_time, g.display_name_key`
 
 func (g *Group) targets(more ...any) []any {
 	return append([]any{
-		&g.ID, &g.OrganizationID, &g.SourceID, &g.ExternalID, &g.DisplayName, &g.MemberCount, &g.Version, &g.Attributes,
+		&g.ID, &g.OrganizationID, &g.EnvironmentID, &g.SourceID, &g.ExternalID, &g.DisplayName, &g.MemberCount, &g.Version, &g.Attributes,
 		&g.CreateTime, &g.UpdateTime, &g.nameKey,
 	}, more...)
 }
@@ -54,16 +56,16 @@ func collectGroups(rows pgx.Rows) ([]Group, error) {
 // Proto is the group as others see it.
 func (g Group) Proto() *identityv1.Group {
 	return &identityv1.Group{
-		Id: g.ID.String(), OrganizationId: g.OrganizationID.String(), SourceId: g.SourceID.String(), ExternalId: g.ExternalID,
+		Id: g.ID.String(), OrganizationId: g.OrganizationID.String(), EnvironmentId: g.EnvironmentID, SourceId: g.SourceID.String(), ExternalId: g.ExternalID,
 		DisplayName: g.DisplayName, MemberCount: g.MemberCount,
 		CreateTime: timestamppb.New(g.CreateTime), UpdateTime: timestamppb.New(g.UpdateTime), Version: g.Version,
 	}
 }
 
-// Group returns a group of the organization.
-func (s *Store) Group(ctx context.Context, organization, id uuid.UUID) (Group, error) {
+// Group returns a group of the scope.
+func (s *Store) Group(ctx context.Context, in scope.Scope, id uuid.UUID) (Group, error) {
 	var g Group
-	err := s.db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
+	err := s.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
 		err := tx.QueryRow(ctx, `select `+groupColumns+` from directory_group g where g.id = $1`, id).Scan(g.targets()...)
 		return found(err, errGroupNotFound, "read group")
 	})
@@ -72,9 +74,9 @@ func (s *Store) Group(ctx context.Context, organization, id uuid.UUID) (Group, e
 
 // Groups lists groups by display name, those with text in it, and gives the
 // token of the next page.
-func (s *Store) Groups(ctx context.Context, organization uuid.UUID, text string, size int, after string) ([]Group, string, error) {
+func (s *Store) Groups(ctx context.Context, in scope.Scope, text string, size int, after string) ([]Group, string, error) {
 	sql := &query{}
-	sql.where("g.organization_id = ?", organization)
+	sql.where("g.organization_id = ?", in.OrganizationID)
 	if text != "" {
 		sql.where("position(lower(?) in g.display_name_key) > 0", text)
 	}
@@ -82,7 +84,7 @@ func (s *Store) Groups(ctx context.Context, organization uuid.UUID, text string,
 		return nil, "", err
 	}
 	var groups []Group
-	err := s.db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
+	err := s.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
 		rows, err := tx.Query(ctx, `select `+groupColumns+` from directory_group g`+sql.text()+
 			` order by g.display_name_key, g.id limit `+sql.arg(size+1), sql.args...)
 		if err == nil {

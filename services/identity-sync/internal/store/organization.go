@@ -10,8 +10,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
@@ -43,15 +45,16 @@ type SignUp struct {
 func (s *Store) SignUp(ctx context.Context, in SignUp) (Organization, User, error) {
 	org := Organization{ID: id.New(), Name: in.OrganizationName}
 	var u User
-	err := s.change(ctx, org.ID, nil, func(ctx context.Context, w *write) error {
+	err := s.change(ctx, scope.Organization(org.ID), nil, func(ctx context.Context, w *write) error {
 		org.CreateTime = w.now
-		o := lifecycle.Come(lifecycle.Profile{UserName: in.Email, DisplayName: in.DisplayName, Email: in.Email}, lifecycle.Admin, true)
+		o := lifecycle.Come(lifecycle.Profile{UserName: in.Email, DisplayName: in.DisplayName, Email: in.Email}, "", lifecycle.Admin, true)
 		u = User{
 			User: o.User, ID: id.New(), OrganizationID: org.ID, Kind: kindEmployee, CreateTime: w.now, UpdateTime: w.now,
 		}
 		batch := &pgx.Batch{}
 		batch.Queue(`insert into organization (id, name, create_time) values ($1, $2, $3)`, org.ID, org.Name, w.now)
-		batch.Queue(`insert into environment (id, organization_id, name, create_time) values ($1, $2, $3, $4)`, id.New(), org.ID, org.Name, w.now)
+		first := Environment{ID: id.New(), OrganizationID: org.ID, Name: org.Name, CreateTime: w.now, UpdateTime: w.now, Version: 1}
+		first.queueInsert(batch)
 		if err := w.send(ctx, batch); err != nil {
 			return fmt.Errorf("insert organization: %w", err)
 		}
@@ -61,8 +64,9 @@ func (s *Store) SignUp(ctx context.Context, in SignUp) (Organization, User, erro
 		if err := w.insertSession(ctx, u.ID, in.Session, in.Lifetime); err != nil {
 			return err
 		}
-		w.actor = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: u.ID.String(), DisplayName: u.DisplayName}
-		w.tell("organization", "created", org.ID, &eventv1.OrganizationCreated{Context: w.about("", 0), Organization: org.Proto()})
+		w.actor = event.UserActor(u.ID.String(), u.DisplayName)
+		w.tell(org.ID, &eventv1.OrganizationCreated{Context: w.about("", 0), Organization: org.Proto()})
+		w.tellEnvironment(first, true)
 		w.tellUser(u, o)
 		return nil
 	})

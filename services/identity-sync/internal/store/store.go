@@ -23,10 +23,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/apierr"
-	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 )
@@ -35,22 +36,28 @@ import (
 type Store struct {
 	db     *postgres.DB
 	events *outbox.Writer
+	due    *due.Queue
 	clock  clock.Clock
 }
 
-// New makes a store on a migrated database.
-func New(db *postgres.DB, events *outbox.Writer, c clock.Clock) *Store {
-	return &Store{db: db, events: events, clock: c}
+// New makes a store on a migrated database, and registers what it has happen at
+// a time with the queue.
+func New(db *postgres.DB, events *outbox.Writer, q *due.Queue, c clock.Clock) *Store {
+	s := &Store{db: db, events: events, due: q, clock: c}
+	q.Handle(EndUser, s.EndUsers)
+	return s
 }
 
 // Errors that callers read.
 var (
-	errUserNotFound   = apierr.NotFound("USER_NOT_FOUND", "there is no such user")
-	errGroupNotFound  = apierr.NotFound("GROUP_NOT_FOUND", "there is no such group")
-	errSourceNotFound = apierr.NotFound("SOURCE_NOT_FOUND", "there is no such source")
-	errTokenNotFound  = apierr.NotFound("API_TOKEN_NOT_FOUND", "there is no such API token")
-	errLastAdmin      = apierr.Precondition("LAST_ADMIN", "this is the organization's last admin: make somebody else an admin first")
-	errUserRemoved    = apierr.Precondition("USER_REMOVED", "the user has been removed")
+	errUserNotFound        = apierr.NotFound("USER_NOT_FOUND", "there is no such user")
+	errGroupNotFound       = apierr.NotFound("GROUP_NOT_FOUND", "there is no such group")
+	errEnvironmentNotFound = apierr.NotFound("ENVIRONMENT_NOT_FOUND", "there is no such environment")
+	errSourceNotFound      = apierr.NotFound("SOURCE_NOT_FOUND", "there is no such source")
+	errTokenNotFound       = apierr.NotFound("API_TOKEN_NOT_FOUND", "there is no such API token")
+	errLastAdmin           = apierr.Precondition("LAST_ADMIN", "this is the organization's last admin: make somebody else an admin first")
+	errRoleEnvironment     = apierr.InvalidField("role_environment_id", "ROLE_ENVIRONMENT", "a user of an environment holds a role there and nowhere else")
+	errUserRemoved         = apierr.Precondition("USER_REMOVED", "the user has been removed")
 
 	// ErrTokenInvalid is all that is ever said about a token that is not good.
 	ErrTokenInvalid = apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
@@ -59,9 +66,10 @@ var (
 // constraints are the refusals of the database that callers can do something
 // about.
 var constraints = map[string]*apierr.Error{
-	"users_user_name_unique":             apierr.Exists("USER_NAME_TAKEN", "somebody in this organization has that userName"),
+	"users_user_name_unique":             apierr.Exists("USER_NAME_TAKEN", "somebody has that userName"),
 	"users_external_id_unique":           apierr.Exists("EXTERNAL_ID_TAKEN", "another user has that externalId"),
 	"directory_group_external_id_unique": apierr.Exists("EXTERNAL_ID_TAKEN", "another group has that externalId"),
+	"environment_name_unique":            apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
 	"source_name_unique":                 apierr.Exists("SOURCE_NAME_TAKEN", "another source has that name").WithField("name", "SOURCE_NAME_TAKEN", "another source has that name"),
 }
 
@@ -77,6 +85,8 @@ func public(err error) error {
 		return errLastAdmin.Wrap(err)
 	case errors.Is(err, lifecycle.ErrRemoved):
 		return errUserRemoved.Wrap(err)
+	case errors.Is(err, lifecycle.ErrRoleEnvironment):
+		return errRoleEnvironment.Wrap(err)
 	}
 	return err
 }
@@ -85,34 +95,28 @@ func public(err error) error {
 type write struct {
 	*postgres.Tx
 	organization uuid.UUID
-	actor        *eventv1.Actor
-	now          time.Time
-	events       []outbox.Event
+	// environment is whose environment the events belong to; empty for the
+	// organization's own.
+	environment string
+	actor       *eventv1.Actor
+	now         time.Time
+	events      []outbox.Event
 }
 
-// change runs fn in a transaction of the organization and adds the events that
-// fn told. The actor may be left nil for fn to set.
-func (s *Store) change(ctx context.Context, organization uuid.UUID, actor *eventv1.Actor, fn func(ctx context.Context, w *write) error) error {
-	err := s.db.InOrganization(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
-		w := &write{Tx: tx, organization: organization, actor: actor, now: s.clock.Now()}
+// change runs fn in a transaction of the scope and adds the events that fn told.
+// The actor may be left nil for fn to set.
+func (s *Store) change(ctx context.Context, in scope.Scope, actor *eventv1.Actor, fn func(ctx context.Context, w *write) error) error {
+	err := s.db.In(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
+		w := &write{Tx: tx, organization: in.OrganizationID, actor: actor, now: s.clock.Now()}
+		if !in.Whole() {
+			w.environment = in.EnvironmentID.String()
+		}
 		if err := fn(ctx, w); err != nil {
 			return err
 		}
 		return s.events.Add(ctx, tx, w.events...)
 	})
 	return public(err)
-}
-
-// CallerActor is who did what a caller asked for.
-func CallerActor(c authz.Caller) *eventv1.Actor {
-	if c.IsService() {
-		return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SERVICE, Id: c.Subject, DisplayName: c.Subject}
-	}
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: c.UserID.String(), DisplayName: c.Name}
-}
-
-func sourceActor(id uuid.UUID, name string) *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SOURCE, Id: id.String(), DisplayName: name}
 }
 
 // found turns "no row" into the error that says so to the caller.

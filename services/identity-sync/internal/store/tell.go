@@ -11,20 +11,21 @@ import (
 )
 
 // tell adds an event.
-func (w *write) tell(aggregate, name string, id uuid.UUID, m proto.Message) {
+func (w *write) tell(id uuid.UUID, m proto.Message) {
 	w.events = append(w.events, outbox.Event{
-		OrganizationID: w.organization, Aggregate: aggregate, Name: name, AggregateID: id, Time: w.now, Message: m,
+		OrganizationID: w.organization, AggregateID: id, Time: w.now, Message: m,
 	})
 }
 
 // about is the context of an event about a user, if there is one, of which the
 // aggregate has the version then.
 func (w *write) about(user string, version int64) *eventv1.Context {
-	return &eventv1.Context{Actor: w.actor, UserId: user, Version: version}
+	return &eventv1.Context{Actor: w.actor, UserId: user, Version: version, EnvironmentId: w.environment}
 }
 
 // tellUser tells what became of a user. u is the user as written.
 func (w *write) tellUser(u User, o lifecycle.Outcome) {
+	w.environment = u.EnvironmentID
 	for _, e := range o.Events {
 		at := u.Proto()
 		at.Version = e.Version
@@ -40,10 +41,10 @@ func (w *write) tellUser(u User, o lifecycle.Outcome) {
 		case lifecycle.UserRemoved:
 			m = &eventv1.UserRemoved{Context: ctx, User: at}
 		}
-		w.tell("user", string(e.Name), u.ID, m)
+		w.tell(u.ID, m)
 	}
 	if o.RoleChanged() {
-		w.tell("role", "changed", u.ID, &eventv1.RoleChanged{
+		w.tell(u.ID, &eventv1.RoleChanged{
 			Context: w.about(u.ID.String(), u.Version), User: u.Proto(), PreviousRole: roleProto(o.Before.Role),
 		})
 	}
@@ -52,17 +53,18 @@ func (w *write) tellUser(u User, o lifecycle.Outcome) {
 // tellMembers tells who came into a group or went out of it, one by one, and
 // counts the group's version and members along.
 func (w *write) tellMembers(g *Group, removed, added []person) {
+	w.environment = g.EnvironmentID
 	for _, p := range removed {
 		g.Version++
 		g.MemberCount--
-		w.tell("group", "member_removed", g.ID, &eventv1.GroupMemberRemoved{
+		w.tell(g.ID, &eventv1.GroupMemberRemoved{
 			Context: w.about(p.id.String(), g.Version), Group: g.Proto(), Member: p.proto(),
 		})
 	}
 	for _, p := range added {
 		g.Version++
 		g.MemberCount++
-		w.tell("group", "member_added", g.ID, &eventv1.GroupMemberAdded{
+		w.tell(g.ID, &eventv1.GroupMemberAdded{
 			Context: w.about(p.id.String(), g.Version), Group: g.Proto(), Member: p.proto(),
 		})
 	}

@@ -34,15 +34,15 @@ type changeset struct {
 	events      []outbox.Event
 	due         []due.Item
 	// counts are what changes about checklists, for each of the steps that the
-	// unit has come through: each step says whether it opened or closed one.
+	// changeset has come through: each step knows whether it opened or closed one.
 	counts map[uuid.UUID][]stepCount
 	step   int
-	// queued says that workers have something new.
+	// queued means that workers have something new.
 	queued bool
 	more   *pgx.Batch
 }
 
-// stepCount is what one step of a unit changes about a checklist.
+// stepCount is what one step of a changeset changes about a checklist.
 type stepCount struct {
 	*store.Count
 	step int
@@ -112,9 +112,9 @@ func (cs *changeset) setObserved(s *store.Assignment, know lifecycle.Observed, e
 	c := cs.context(s, a.Version+1, about...)
 	m := convert.Account(&store.NamedAccount{Account: *a, OrganizationID: cs.org, EnvironmentID: s.Environment, User: personOf(s), AppID: s.Key.App, AppName: s.App.Name})
 	if there {
-		cs.emit("account", "created", a.ID, &eventv1.AccountCreated{Context: c, Account: m})
+		cs.emit(a.ID, &eventv1.AccountCreated{Context: c, Account: m})
 	} else {
-		cs.emit("account", "removed", a.ID, &eventv1.AccountRemoved{Context: c, Account: m})
+		cs.emit(a.ID, &eventv1.AccountRemoved{Context: c, Account: m})
 	}
 }
 

@@ -1,43 +1,47 @@
-// Package command is the engine: it makes what is in the apps be what the grants
-// say, and says what has become of each grant.
+// Package command is what can be done: it loads assignments, changes them by the
+// rules of lifecycle, saves them, and emits what has become of each grant. It also
+// runs the operations that follow.
 //
-// It is level-triggered. Whatever happens (a grant is opened or ends, a person
-// resolves a work item, an integration reports, an app changes how it is
-// handled, somebody leaves) is written down first; then, in the same
-// transaction, each seat that it touches is settled: lifecycle.Settle looks at
-// the seat as it is now and says what follows. Events that come twice or in
-// another order therefore lead to the same end, and so does dying at any line:
-// what a transaction did not commit did not happen, and what it did is enough
-// to go on from.
+// It is level-triggered. An event, a call, an end time or the result of an
+// operation is written down first; then, in the same transaction, each assignment
+// that it touches is reconciled: lifecycle.Reconcile looks at the assignment as it
+// is now and returns what follows. Events that come twice or in another order
+// therefore lead to the same end. A crash loses nothing: what was not committed did
+// not happen, and what was committed is enough to go on from.
 //
-//	approval.granted ─┐                                          ┌─▶ events
-//	user.removed     ─┤                                          ├─▶ work items, checklists
-//	resolve          ─┼─▶ lock seats ─▶ change ─▶ settle ─▶ save ┼─▶ operation: running, if there is room,
-//	end time         ─┤                                          │        │     or else queued
-//	settings         ─┤                                          │        │ commit      │ claim
-//	answers of apps  ─┘◀──────────────────────────────────────── │ ── workers ◀────────┘ ─▶ app
+//	approval.granted ─┐                                              ┌─▶ events
+//	ResolveWorkItems ─┤                                              ├─▶ work items, checklists
+//	due: grant_end   ─┼─▶ load (locks) ─▶ change ─▶ reconcile ─▶ save ┼─▶ due items
+//	due: reconcile   ─┤                                              └─▶ operation: running if there is
+//	result of an     ─┘                                                   room, else queued
+//	operation                                                                 │ commit     │ claim
+//	   ▲──────────────────────── goroutine that calls the app ◀───────────────┴────────────┘
 //
-// What costs is the number of statements, so all that comes together is done
-// together: approvals that stand next to each other in the stream, and runs of
-// operations that end while others are written down, are one unit of work with
-// one statement for each table. Nobody waits for company. A unit of one is as
-// quick as can be; one that fails is done again without whoever is to blame, or
-// each part by itself.
+// The number of statements is what costs, so what arrives together is saved
+// together: approvals that are next to each other in the stream, and operations
+// that end while others are being recorded, share a transaction with one statement
+// for each table. Nothing waits for others to arrive. A shared transaction that
+// fails is repeated for each part by itself.
 //
 // Guarantees:
 //
-//   - All that happens to a seat happens under the lock of its row in account,
-//     one thing after the other, in any number of replicas.
-//   - A seat has one outstanding operation at most, so that calls for one
-//     person in one app never meet. Whoever runs it holds a lease, which the
-//     transaction that took it up has written: they end their calls well before
-//     it ends, or make none. If they die, the outcome of their calls is in doubt
-//     and the calls are made again or undone. What a run reports after its
-//     lease was given to another is not heard.
-//   - No call is made inside a transaction.
+//   - Everything about an assignment is changed under the lock of its row in
+//     account, one change after the other, in any number of replicas.
+//   - An assignment has at most one outstanding operation, so calls for one person
+//     in one app never overlap. A replica runs it under a lease, written by the
+//     transaction that started it, and ends its calls well before the lease ends. If
+//     the replica dies, the result of its calls is in doubt, and another replica
+//     repeats or undoes them. A result that is reported after the lease was given to
+//     another replica is ignored.
+//   - No call to an app is made inside a transaction.
 //   - A removal is tried for ever.
+//   - What cannot be saved for one assignment holds up no other: ends of grants,
+//     leavers and changes of an app's settings are items of the due-queue, one for
+//     each grant or account; operations are claimed, recorded and taken over each by
+//     itself if that fails together.
+//   - Rules about time go by the configured clock, never by the database's.
 //
-// A unit locks all its rows in one order, the same for all. A transaction of
-// several events may hold several units, so two replicas can still wait for each
-// other; the database breaks that and the loser is done again.
+// A changeset locks all its rows in one order, the same for all. A transaction of
+// several events may hold several changesets, so two replicas can still wait for
+// each other; the database ends that, and one of them is repeated.
 package command

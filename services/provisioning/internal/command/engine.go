@@ -22,7 +22,7 @@ type Timing struct {
 	CallTimeout time.Duration
 	// RunTimeout bounds one run of an operation: 15 s.
 	RunTimeout time.Duration
-	// Lease is how long whoever runs an operation has for it: 20 s. Longer
+	// Lease is how long a replica has for an operation that it runs: 20 s. Longer
 	// than RunTimeout.
 	Lease time.Duration
 	// RetryFirst and RetryLongest bound the pause after a failed try, which
@@ -35,7 +35,7 @@ type Timing struct {
 	// sought that were written under the old ones meanwhile: 30 s. Longer than a
 	// transaction takes.
 	SettingsCheck time.Duration
-	// Poll is how often workers look for what nobody told them: 1 s.
+	// Poll is how often workers look for what they were not woken for: 1 s.
 	Poll time.Duration
 }
 

@@ -10,7 +10,7 @@ import (
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
-// publicErrors are what callers are told about errors of store.
+// publicErrors are the errors of the API for errors of store.
 var publicErrors = map[error]*apierr.Error{
 	store.ErrIntegrationNotFound: apierr.NotFound("INTEGRATION_NOT_FOUND", "there is no such integration"),
 	store.ErrIntegrationChanged:  apierr.New(codes.Aborted, "INTEGRATION_CHANGED", "somebody else has changed the integration meanwhile, please look at it again"),
@@ -21,14 +21,14 @@ var publicErrors = map[error]*apierr.Error{
 	store.ErrChecklistNotFound: apierr.NotFound("CHECKLIST_NOT_FOUND", "there is no such checklist"),
 }
 
-// public returns err as callers are told of it.
+// public returns the error of the API for err.
 func public(err error) error {
 	if err == nil {
 		return nil
 	}
-	for known, told := range publicErrors {
+	for known, answer := range publicErrors {
 		if errors.Is(err, known) {
-			return told.Wrap(err)
+			return answer.Wrap(err)
 		}
 	}
 	return err

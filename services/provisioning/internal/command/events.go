@@ -4,7 +4,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
-	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/outbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/provisioning/internal/convert"
@@ -12,19 +12,12 @@ import (
 )
 
 // system is Gatehouse itself.
-func system() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "provisioning", DisplayName: "Gatehouse"}
-}
-
-// user is a person who calls.
-func user(c authz.Caller) *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: c.UserID.String(), DisplayName: c.Name}
-}
+func system() *eventv1.Actor { return event.SystemActor("provisioning") }
 
 // emit adds an event.
-func (cs *changeset) emit(aggregate, name string, about uuid.UUID, m proto.Message) {
+func (cs *changeset) emit(about uuid.UUID, m proto.Message) {
 	cs.events = append(cs.events, outbox.Event{
-		OrganizationID: cs.org, Aggregate: aggregate, Name: name, AggregateID: about, Time: cs.now, Message: m,
+		OrganizationID: cs.org, AggregateID: about, Time: cs.now, Message: m,
 	})
 }
 
@@ -68,7 +61,7 @@ func (cs *changeset) emitGrant(s *store.Assignment, g *store.Grant, name string)
 	case "failed":
 		ev = &eventv1.GrantFailed{Context: c, Grant: m}
 	}
-	cs.emit("grant", name, g.ID, ev)
+	cs.emit(g.ID, ev)
 }
 
 // emitWorkItem tells what has become of a work item, to the requests given.
@@ -84,7 +77,7 @@ func (cs *changeset) emitWorkItem(s *store.Assignment, i *store.WorkItem, name s
 	case "cancelled":
 		ev = &eventv1.WorkItemCancelled{Context: c, WorkItem: m}
 	}
-	cs.emit("work_item", name, i.ID, ev)
+	cs.emit(i.ID, ev)
 }
 
 func (cs *changeset) named(s *store.Assignment, i *store.WorkItem) *store.NamedItem {
@@ -109,8 +102,8 @@ func (cs *changeset) emitChecklist(c *store.Count) {
 	}
 	about := &eventv1.Context{Actor: cs.actor, UserId: c.UserID.String(), EnvironmentId: convert.Environment(c.EnvironmentID), Version: c.Version}
 	if c.Opened {
-		cs.emit("checklist", "opened", c.ID, &eventv1.ChecklistOpened{Context: about, Checklist: convert.Checklist(n)})
+		cs.emit(c.ID, &eventv1.ChecklistOpened{Context: about, Checklist: convert.Checklist(n)})
 	} else {
-		cs.emit("checklist", "closed", c.ID, &eventv1.ChecklistClosed{Context: about, Checklist: convert.Checklist(n)})
+		cs.emit(c.ID, &eventv1.ChecklistClosed{Context: about, Checklist: convert.Checklist(n)})
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -206,8 +207,8 @@ func (n *Integrations) test(ctx context.Context, i *store.Integration, token str
 }
 
 func (n *Integrations) emit(ctx context.Context, tx *postgres.Tx, by authz.Caller, i store.Integration, name string) error {
-	about := &eventv1.Context{Actor: user(by), EnvironmentId: convert.Environment(i.EnvironmentID), Version: i.Version}
-	ev := outbox.Event{OrganizationID: i.OrganizationID, Aggregate: "integration", Name: name, AggregateID: i.ID}
+	about := &eventv1.Context{Actor: event.CallerActor(by), EnvironmentId: convert.Environment(i.EnvironmentID), Version: i.Version}
+	ev := outbox.Event{OrganizationID: i.OrganizationID, AggregateID: i.ID}
 	if name == "created" {
 		ev.Message = &eventv1.IntegrationCreated{Context: about, Integration: convert.Integration(&i)}
 	} else {

@@ -13,7 +13,7 @@ import (
 
 // pool is what a replica runs at the moment, and what it keeps room for.
 //
-// Operations come to it in two ways. Most are handed over by the transaction
+// Operations come to it in two ways. Most are started by the transaction
 // that gave them something to do: it keeps room, writes them as running
 // already, and starts them after its commit. What there was no room for, what
 // is tried again, and what others have left is claimed from the database.
@@ -47,7 +47,7 @@ func (p *pool) open(start func(store.Job)) {
 }
 
 // close has no more room kept, and waits until all that has room has given it
-// back: what runs, and what transactions under way are about to hand over. It
+// back: what runs, and what transactions under way are about to start. It
 // calls hurry if that takes a while.
 func (p *pool) close(hurry func()) {
 	p.mu.Lock()
@@ -65,7 +65,7 @@ func (p *pool) closed() bool {
 	return p.start == nil
 }
 
-// room says how many more there is room for, and which integrations are not to
+// room returns how many more there is room for, and which integrations are not to
 // be given more.
 func (p *pool) room() (free int, full []uuid.UUID) {
 	p.mu.Lock()
@@ -91,7 +91,7 @@ func (p *pool) reserved(integration uuid.UUID) {
 	p.busy[integration]++
 }
 
-// reserve takes room for an operation that is about to be handed over, if there
+// reserve takes room for an operation that is about to be started, if there
 // is any. It returns what starts operations, nil if this one must be left to be
 // claimed.
 func (p *pool) reserve(integration uuid.UUID) (start func(store.Job)) {
@@ -108,7 +108,7 @@ func (p *pool) reserve(integration uuid.UUID) (start func(store.Job)) {
 	return p.start
 }
 
-// caughtUp says that all was claimed that was due, but for some integrations.
+// caughtUp means that all was claimed that was due, but for some integrations.
 func (p *pool) caughtUp(except []uuid.UUID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +121,7 @@ func (p *pool) caughtUp(except []uuid.UUID) {
 	p.behind = left
 }
 
-// release gives back what was taken, and says whether something may have waited
+// release gives back what was taken, and returns whether something may have waited
 // for that.
 func (p *pool) release(integration uuid.UUID) (waited bool) {
 	defer p.wg.Done()
@@ -141,12 +141,12 @@ type started struct {
 	jobs []store.Job
 	// start starts them.
 	start func(store.Job)
-	// stop says that the room is not to be given back when the transaction's
+	// stop means that the room is not to be given back when the transaction's
 	// context ends, and false if it has been.
 	stop func() bool
 }
 
-// startOperations claims, within the transaction, the operations of the unit that are to
+// startOperations claims, within the transaction, the operations of the changeset that are to
 // be done at once and that this replica has room for. They run after the
 // commit; if there is none, the room is given back at the end of ctx.
 func (cs *changeset) startOperations(ctx context.Context) {
@@ -181,7 +181,7 @@ func (h *started) giveBack() {
 	}
 }
 
-// commit starts what was handed over. If the room was given back because the
+// commit starts the operations. If the room was given back because the
 // caller did not wait for the end of the commit, nobody may be there any more
 // to wait for the calls: they are left to who takes over when the lease ends.
 func (h *started) commit() {
@@ -193,7 +193,7 @@ func (h *started) commit() {
 	}
 }
 
-// give gives room back to the pool, and wakes whoever may fill it.
+// give gives room back to the pool, and wakes the claiming goroutine.
 func (e *Engine) give(integration uuid.UUID) {
 	if e.pool.release(integration) {
 		e.workers.Wake()

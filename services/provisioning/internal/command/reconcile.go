@@ -46,7 +46,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 	return v
 }
 
-// reconcile follows what lifecycle says about the assignment.
+// reconcile does what lifecycle returns for the assignment.
 func (cs *changeset) reconcile(s *store.Assignment) {
 	out := lifecycle.Reconcile(view(s))
 	cs.reconcileOperation(s, &out)
@@ -56,7 +56,7 @@ func (cs *changeset) reconcile(s *store.Assignment) {
 		for _, r := range s.Revocations {
 			if r.ItemID == done {
 				r.Done, r.Changed = true, true
-				cs.emit("revocation", "completed", r.ItemID, &eventv1.RevocationCompleted{
+				cs.emit(r.ItemID, &eventv1.RevocationCompleted{
 					Context: cs.context(s, 0, r.RequestID), RequestId: r.RequestID.String(), ItemId: r.ItemID.String(), GrantIds: convert.Strings(r.GrantIDs),
 				})
 			}
@@ -145,7 +145,7 @@ func (cs *changeset) reconcileWorkItems(s *store.Assignment, out *lifecycle.Outc
 }
 
 // changeItem gives an open item new content. Requests that it serves from now
-// on are told of it as if it had been opened for them.
+// on get the event as if it had been opened for them.
 func (cs *changeset) changeItem(s *store.Assignment, i *store.WorkItem, next lifecycle.Item) {
 	var added []uuid.UUID
 	for _, r := range next.Requests {

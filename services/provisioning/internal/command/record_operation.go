@@ -60,7 +60,7 @@ func newRecorder(write func(context.Context, []*finished) error) *recorder {
 	return &recorder{write: write, waiting: make(map[uuid.UUID][]*finished)}
 }
 
-// record writes down how a run went, with others if there are any. It says no
+// record records the result of a run, with others if there are any. It returns false
 // if that failed.
 func (r *recorder) record(ctx context.Context, f *finished) bool {
 	f.turn = make(chan turn, 1)
@@ -170,7 +170,7 @@ func (e *Engine) recordAll(ctx context.Context, runs []*finished) error {
 	})
 }
 
-// finish takes in how an operation's run went, and settles its assignment.
+// finish applies the result of an operation's run, and reconciles its assignment.
 func (cs *changeset) finish(s *store.Assignment, o *store.Operation, r *report) {
 	cs.report(s, o, r)
 	cs.reconcile(s)

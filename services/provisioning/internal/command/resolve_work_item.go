@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
@@ -47,7 +48,7 @@ func (e *Engine) ResolveWorkItems(ctx context.Context, by authz.Caller, ids []uu
 		if err := tx.Widen(ctx); err != nil {
 			return err
 		}
-		cs := e.begin(tx, by.OrganizationID, user(by))
+		cs := e.begin(tx, by.OrganizationID, event.CallerActor(by))
 		loaded, err := cs.load(ctx, query)
 		if err != nil {
 			return err
@@ -91,7 +92,7 @@ func (e *Engine) RetryWorkItem(ctx context.Context, by authz.Caller, id uuid.UUI
 		if err := tx.Widen(ctx); err != nil {
 			return err
 		}
-		cs := e.begin(tx, by.OrganizationID, user(by))
+		cs := e.begin(tx, by.OrganizationID, event.CallerActor(by))
 		loaded, err := cs.load(ctx, store.Query{Keys: []store.Key{{User: item.UserID, App: item.AppID}}})
 		if err != nil {
 			return err

@@ -160,7 +160,7 @@ type report struct {
 	// err is the first error that matters, and after what the app asked for.
 	err   error
 	after time.Duration
-	// stopped says that the service stopped in the middle: nobody's failure.
+	// stopped means that the service stopped in the middle: nobody's failure.
 	stopped bool
 }
 

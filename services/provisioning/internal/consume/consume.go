@@ -8,7 +8,6 @@ package consume
 import (
 	"context"
 
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -17,13 +16,6 @@ import (
 	"gatehouse.dev/services/provisioning/internal/command"
 	"gatehouse.dev/services/provisioning/internal/convert"
 )
-
-// Subjects are what is listened to.
-func Subjects() []string {
-	return []string{
-		bus.Filter("user", ""), bus.Filter("app", ""), bus.Filter("entitlement", ""), bus.Filter("approval", "granted"),
-	}
-}
 
 // Handlers returns the handlers of all events that concern provisioning.
 func Handlers(e *command.Engine) *inbox.Handlers {

@@ -1,4 +1,4 @@
-// Package wire says what provisioning keeps in the words of its API, for
+// Package convert turns what provisioning keeps into messages of its API, for
 // answers and for events alike.
 package convert
 

@@ -20,7 +20,7 @@ type Approval struct {
 	// Event is the event that carried it.
 	Event         inbox.Event
 	Request, User uuid.UUID
-	// Revoke says that the request takes away, and Join that a join-flow made it.
+	// Revoke means that the request takes away, and Join that a join-flow made it.
 	Revoke, Join bool
 	// Until is when what is granted ends; nil if it does not.
 	Until *time.Time

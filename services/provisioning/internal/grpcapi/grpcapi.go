@@ -39,7 +39,7 @@ func New(engine *command.Engine, integrations *command.Integrations) *API {
 }
 
 // Register registers all services.
-func (a *API) Register(s *grpc.Server) {
+func (a *API) Register(s grpc.ServiceRegistrar) {
 	provisioningv1.RegisterIntegrationServiceServer(s, a)
 	provisioningv1.RegisterGrantServiceServer(s, a)
 	provisioningv1.RegisterAccountServiceServer(s, a)

@@ -4,7 +4,7 @@
 // network.
 //
 // Everything turns on a [Assignment]: one person in one app. After anything has
-// changed, [Reconcile] looks at the assignment as it is now and says what to do about
+// changed, [Reconcile] looks at the assignment as it is now and returns what to do about
 // it; it does not matter which event led there, how often or in which order.
 //
 // A grant:
@@ -19,7 +19,7 @@
 //	  revoking ---------------> revoked   once nothing of it can be left in the
 //	                                      app, or another grant gives the same
 //
-// An operation, of which a assignment has at most one that is not over:
+// An operation, of which an assignment has at most one that is not over:
 //
 //	queued --claimed--> running --all done-------------> done
 //	  ^  ^                 |  |

@@ -51,15 +51,15 @@ type world struct {
 	left       AccountState
 	tries      int
 	next       byte
-	// tampered says that somebody worked in the app behind our back.
+	// tampered means that somebody worked in the app behind our back.
 	tampered bool
 }
 
 func (w *world) id() ID { w.next++; return ID{0: 1, 15: w.next} }
 
-// settle follows what Reconcile says until nothing follows, as the engine does in
+// reconcile follows what Reconcile says until nothing follows, as the engine does in
 // one transaction, and checks what must hold on the way.
-func (w *world) settle(t *rapid.T) {
+func (w *world) reconcile(t *rapid.T) {
 	before := w.assignment
 	out := Reconcile(w.assignment)
 	want := DesiredBy(w.assignment.Grants)
@@ -147,7 +147,7 @@ func (w *world) settle(t *rapid.T) {
 	again := Reconcile(w.assignment)
 	if len(again.Grants)+len(again.Revocations)+len(again.Open)+len(again.Change)+len(again.Cancellation)+len(again.Resolve) > 0 ||
 		again.Finish || again.Cancel || again.Replan || again.Enqueue {
-		t.Fatalf("settled, and yet %+v follows\nbefore %+v\nfirst %+v", again, before, out)
+		t.Fatalf("reconciled, and yet %+v follows\nbefore %+v\nfirst %+v", again, before, out)
 	}
 }
 
@@ -203,7 +203,7 @@ func (w *world) record(t *rapid.T, results []Result) {
 	if w.assignment.Operation.State != Succeeded {
 		w.assignment.Operation.Error = "no"
 	}
-	w.settle(t)
+	w.reconcile(t)
 }
 
 func (w *world) claim() bool {
@@ -245,7 +245,7 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 }
 
 // TestEverything lets everything happen in any order to one assignment, and checks
-// that no order reaches a state it must not (world.settle, world.check), and
+// that no order reaches a state it must not (world.reconcile, world.check), and
 // that once the app works again everything comes right.
 // B-PRV-01, B-PRV-04, B-PRV-10, B-PRV-11, B-ONB-09, B-ONB-11, B-ONB-12, B-RUN-02
 func TestEverything(t *testing.T) {
@@ -264,7 +264,7 @@ func TestEverything(t *testing.T) {
 				w.assignment.Grants = append(slices.Clone(w.assignment.Grants), Grant{
 					ID: w.id(), Entitlement: e, Account: e == account, State: Pending, Request: w.id(), Join: rapid.Bool().Draw(t, "join"),
 				})
-				w.settle(t)
+				w.reconcile(t)
 			},
 			"end": func(t *rapid.T) {
 				e := rapid.SampledFrom([]ID{account, admins, readers}).Draw(t, "entitlement")
@@ -278,7 +278,7 @@ func TestEverything(t *testing.T) {
 					}
 				}
 				w.assignment.Revocations = append(w.assignment.Revocations, Revocation{w.id(), ended})
-				w.settle(t)
+				w.reconcile(t)
 			},
 			"leave": func(t *rapid.T) {
 				w.assignment.Leaving = true
@@ -288,9 +288,9 @@ func TestEverything(t *testing.T) {
 						g.State, g.Error = Revoking, ""
 					}
 				}
-				w.settle(t)
+				w.reconcile(t)
 			},
-			"return": func(t *rapid.T) { w.assignment.Leaving = false; w.settle(t) },
+			"return": func(t *rapid.T) { w.assignment.Leaving = false; w.reconcile(t) },
 			"mode": func(t *rapid.T) {
 				if !modes {
 					t.Skip("this cannot happen as things stand")
@@ -300,7 +300,7 @@ func TestEverything(t *testing.T) {
 					to = append(to, Unmanaged)
 				}
 				w.assignment.Mode = rapid.SampledFrom(to).Draw(t, "mode")
-				w.settle(t)
+				w.reconcile(t)
 			},
 			"run": func(t *rapid.T) {
 				if !w.claim() {
@@ -336,7 +336,7 @@ func TestEverything(t *testing.T) {
 				}
 				w.assignment.Observed = know
 				w.assignment.Items = slices.Delete(slices.Clone(w.assignment.Items), i, i+1)
-				w.settle(t)
+				w.reconcile(t)
 			},
 			"tamper": func(t *rapid.T) { // the account is deleted in the app
 				if w.app.account == Absent || rapid.IntRange(0, 9).Draw(t, "rarely") > 0 {
@@ -348,7 +348,7 @@ func TestEverything(t *testing.T) {
 
 		// The app works again: everything comes right.
 		w.assignment.Mode = Automatic
-		w.settle(t)
+		w.reconcile(t)
 		for range 20 {
 			if w.assignment.Operation.State == Running {
 				w.record(t, Lost(w.assignment.Operation.Plan))
@@ -369,7 +369,7 @@ func TestEverything(t *testing.T) {
 			t.Fatalf("revocations not done: %+v", w.assignment.Revocations)
 		}
 		if plan := Plan(DesiredBy(w.assignment.Grants), w.assignment.Observed); len(plan) > 0 {
-			t.Fatalf("settled with a plan: %v", plan)
+			t.Fatalf("reconciled with a plan: %v", plan)
 		}
 		if w.tampered {
 			return // nobody has told us: that is for reconciliation to find
@@ -416,7 +416,7 @@ func TestOverlap(t *testing.T) {
 		}
 		// The account has a reason of its own.
 		w.assignment.Grants = []Grant{{ID: w.id(), Entitlement: account, Account: true, State: Pending}}
-		w.settle(t)
+		w.reconcile(t)
 		drain(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"open": func(t *rapid.T) {
@@ -424,7 +424,7 @@ func TestOverlap(t *testing.T) {
 					first++
 				}
 				w.assignment.Grants = append(slices.Clone(w.assignment.Grants), Grant{ID: w.id(), Entitlement: admins, State: Pending})
-				w.settle(t)
+				w.reconcile(t)
 				drain(t)
 			},
 			"end": func(t *rapid.T) {
@@ -438,7 +438,7 @@ func TestOverlap(t *testing.T) {
 						break
 					}
 				}
-				w.settle(t)
+				w.reconcile(t)
 				drain(t)
 			},
 			"": func(t *rapid.T) {

@@ -66,7 +66,7 @@ const (
 type Observed struct {
 	// Account is where the account was when it was last known.
 	Account AccountState
-	// AccountInDoubt says that the account has been worked on since and the outcome is
+	// AccountInDoubt means that the account has been worked on since and the outcome is
 	// not known: it may be there or not, active or not.
 	AccountInDoubt bool
 	// Held are the entitlements, other than the account itself, that the

@@ -7,7 +7,7 @@ type OperationState string
 
 // The states of an operation that Reconcile tells apart.
 const (
-	// NoOperation says that none is outstanding.
+	// NoOperation means that none is outstanding.
 	NoOperation OperationState = ""
 	// Queued waits for its time.
 	Queued OperationState = "queued"
@@ -22,7 +22,7 @@ const (
 	Cancelled OperationState = "cancelled"
 )
 
-// Operation is the outstanding operation of a assignment.
+// Operation is the outstanding operation of an assignment.
 type Operation struct {
 	State OperationState
 	// Plan is what it does; of a running one what is being done.

@@ -34,7 +34,7 @@ func TakesAway(plan []Change) bool {
 
 // Desired is what a person should have in an app.
 type Desired struct {
-	// Account says that there should be an account: it is the case as soon as
+	// Account means that there should be an account: it is the case as soon as
 	// anything is wanted.
 	Account bool
 	// Entitlements are wanted besides the account.

@@ -27,7 +27,7 @@ const (
 	Revoked  GrantState = "revoked"
 )
 
-// Live tells whether a grant in this state says that its entitlement should be
+// Live tells whether a grant in this state means that its entitlement should be
 // held.
 func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == Failed }
 
@@ -35,14 +35,14 @@ func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == Fa
 type Grant struct {
 	ID          ID
 	Entitlement ID
-	// Account says that the entitlement is the account itself.
+	// Account means that the entitlement is the account itself.
 	Account bool
 	State   GrantState
 	// Request is the request that gave it, or, if one ended it, the one that did.
 	Request ID
-	// Join says that a join-flow gave it.
+	// Join means that a join-flow gave it.
 	Join bool
-	// WasActive says that it has been in place.
+	// WasActive means that it has been in place.
 	WasActive bool
 	// Error is what was last said about it.
 	Error string
@@ -58,7 +58,7 @@ type Revocation struct {
 // Assignment is one person in one app.
 type Assignment struct {
 	Mode Mode
-	// Leaving says that the person has left.
+	// Leaving means that the person has left.
 	Leaving  bool
 	Observed Observed
 	// Grants are all that are not revoked.
@@ -82,7 +82,7 @@ type Transition struct {
 	Error string
 }
 
-// Outcome is what follows for a assignment.
+// Outcome is what follows for an assignment.
 type Outcome struct {
 	// Plan is what is to be changed in the app.
 	Plan []Change
@@ -109,7 +109,7 @@ type Outcome struct {
 	Resolve []ID
 }
 
-// Reconcile says what follows from how things are. It may be asked again at any
+// Reconcile returns what follows from the present state. It may be asked again at any
 // time; when nothing has changed since its answer was followed, nothing
 // follows.
 func Reconcile(s Assignment) Outcome {
@@ -122,7 +122,7 @@ func Reconcile(s Assignment) Outcome {
 	stuck := reconcileOperation(s, &out)
 	var ended []Grant
 	s.Grants, ended = reconcileGrants(s, &out, want, know, stuck)
-	reconcileItems(s, &out, settled{want: want, know: know, stuck: stuck, ended: ended})
+	reconcileItems(s, &out, reconciled{want: want, know: know, stuck: stuck, ended: ended})
 	return out
 }
 
@@ -137,7 +137,7 @@ func (s Assignment) known() Observed {
 	return know
 }
 
-// reconcileOperation decides about the operation, and says whether it is stuck
+// reconcileOperation decides about the operation, and returns whether it is stuck
 // after that.
 func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 	op := s.Operation
@@ -145,7 +145,7 @@ func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 	switch op.State {
 	case NoOperation:
 		out.Enqueue = automatic && len(out.Plan) > 0
-	case Running: // whoever runs it will say how it went
+	case Running: // its result will be recorded
 	case Succeeded:
 		out.Finish = true
 		out.Enqueue = automatic && len(out.Plan) > 0

@@ -69,7 +69,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
+func TestReconcile(t *testing.T) {
 	t.Parallel()
 	join := func(g Grant) Grant { g.Join = true; return g }
 	for _, tt := range []struct {

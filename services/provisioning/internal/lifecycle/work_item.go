@@ -44,7 +44,7 @@ type Item struct {
 	// Requests are those it serves, in order.
 	Requests []ID
 	List     List
-	// Error is the last one of the operation to mend.
+	// Error is the last one of the operation to fix.
 	Error string
 }
 
@@ -78,18 +78,18 @@ const (
 	ReasonShared      = "the app has one shared account now"
 )
 
-// settled is what Reconcile has found out before it comes to the items.
-type settled struct {
+// reconciled is what Reconcile has found out before it comes to the items.
+type reconciled struct {
 	want Desired
 	know Observed
-	// stuck says that the operation needs a person.
+	// stuck means that the operation needs a person.
 	stuck bool
 	// ended are the grants that are revoked now.
 	ended []Grant
 }
 
 // reconcileItems decides about the work items. s has the grants as they are then.
-func reconcileItems(s Assignment, out *Outcome, now settled) {
+func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 	wanted := wantedItems(s, out, now)
 	for _, have := range s.Items {
 		i := slices.IndexFunc(wanted, have.same)
@@ -144,7 +144,7 @@ func undecided(s Assignment) bool { return s.manual() && s.Operation.State == Ru
 
 // wantedItems are the items that should be open, apart from those that only
 // stay open.
-func wantedItems(s Assignment, out *Outcome, now settled) []Item {
+func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 	var items []Item
 	switch {
 	case s.Mode == Unmanaged:

@@ -8,7 +8,7 @@ import (
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
 
-// Key names a assignment.
+// Key names an assignment.
 type Key struct{ User, App uuid.UUID }
 
 // assignmentSpace is where assignments' ids are.
@@ -68,7 +68,7 @@ type Entitlement struct {
 // IsAccount tells whether the entitlement is the account itself.
 func (e Entitlement) IsAccount() bool { return e.Kind == "account" }
 
-// Account is the row that a assignment turns on.
+// Account is the row that an assignment turns on.
 type Account struct {
 	ID         uuid.UUID
 	Observed   lifecycle.Observed
@@ -153,11 +153,11 @@ type Operation struct {
 	Error string
 	// NotBefore is when it may be tried; nil waits for a person.
 	NotBefore *time.Time
-	// LeaseUntil is until when whoever runs it has it.
+	// LeaseUntil is until when the replica that runs it has it.
 	LeaseUntil *time.Time
 
 	New, Changed bool
-	// AtOnce says that it has just been given something to do at once.
+	// AtOnce means that it has just been given something to do at once.
 	AtOnce bool
 }
 
@@ -183,8 +183,8 @@ type Assignment struct {
 	found bool // person and app are known
 }
 
-// Job is the assignment's operation, which has been claimed, as whoever runs it needs
-// it. claimed is not after the lease's beginning.
+// Job is the assignment's operation, which has been claimed, as its
+// runner needs it. claimed is not after the lease's beginning.
 func (s *Assignment) Job(claimed time.Time) Job {
 	o := s.Operation
 	return Job{

@@ -11,7 +11,7 @@ import (
 )
 
 // ApplyUser writes a newer copy of a user. It waits for grants that are being
-// opened for them. left says that the copy was newer, and that the person was
+// opened for them. left means that the copy was newer, and that the person was
 // here and that this has ended: seen to leave, or seen to have come back.
 func ApplyUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p Person) (left bool, err error) {
 	err = tx.QueryRow(ctx, `
@@ -29,7 +29,7 @@ func ApplyUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p Person) (l
 	return left, wrap(ignoreNone(err), "write copy of user %s", p.ID)
 }
 
-// ApplyApp writes a newer copy of an app. changed says that it was newer, and
+// ApplyApp writes a newer copy of an app. changed means that it was newer, and
 // changes how accounts come and go.
 func ApplyApp(ctx context.Context, tx *postgres.Tx, org uuid.UUID, a App) (changed bool, err error) {
 	if a.Mode == lifecycle.Automatic && !a.IntegrationID.Valid {

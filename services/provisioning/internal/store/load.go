@@ -15,7 +15,7 @@ import (
 	"gatehouse.dev/libs/postgres"
 )
 
-// Query says what to lock and what to read with it.
+// Query is what to lock and what to read with it.
 type Query struct {
 	Organization uuid.UUID
 	Now          time.Time
@@ -53,7 +53,7 @@ const entitlementColumns = `id, app_id, name, kind, ref`
 //
 // Rows are locked users first, then assignments, then their operations, each by the
 // id of user or assignment, by everybody who locks more than one: so nobody waits for
-// somebody who waits for them. What belongs to a assignment is read by statements
+// somebody who waits for them. What belongs to an assignment is read by statements
 // that begin when its lock is held, and so see what its last holder has
 // written.
 func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {

@@ -32,7 +32,7 @@ type Job struct {
 	IntegrationVersion int64
 }
 
-// DueOperations says which operations to claim.
+// DueOperations are the operations to claim.
 type DueOperations struct {
 	// Now is the time by which they are due, and LeaseUntil until when they are
 	// claimed.
@@ -139,7 +139,7 @@ func NextOperation(ctx context.Context, tx *postgres.Tx, now time.Time) (next *t
 }
 
 // Abandoned returns up to n operations whose lease has ended, by id, after the
-// one given: whoever ran them has died. The transaction must see all
+// one given: the replica that ran them has died. The transaction must see all
 // organizations.
 func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.UUID, except []uuid.UUID, n int) ([]Job, error) {
 	rows, err := tx.Query(ctx, `

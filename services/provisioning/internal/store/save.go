@@ -11,7 +11,7 @@ import (
 	"gatehouse.dev/libs/postgres"
 )
 
-// errStale says that a row of a assignment was changed without the assignment's lock.
+// errStale means that a row of an assignment was changed without the assignment's lock.
 type errStale struct{ what string }
 
 func (e errStale) Error() string { return e.what + " was changed without the lock of its assignment" }
@@ -40,7 +40,7 @@ type changes struct {
 	operationsNew, operationsOld   []of[Operation]
 }
 
-// of is a row of a assignment.
+// of is a row of an assignment.
 type of[T any] struct {
 	row        *T
 	assignment *Assignment
@@ -267,7 +267,7 @@ func (c *changes) queueItems(b *pgx.Batch) {
 	)
 }
 
-// queueOperations ends operations before it adds new ones, as a assignment has one at
+// queueOperations ends operations before it adds new ones, as an assignment has one at
 // most.
 func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 	type operation = of[Operation]

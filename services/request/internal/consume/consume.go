@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
@@ -23,13 +23,7 @@ import (
 
 // System is who acts where nobody asked: Gatehouse itself.
 func System() *eventv1.Actor {
-	return &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "request", DisplayName: "Gatehouse"}
-}
-
-// Subjects are the events that are listened to.
-var Subjects = []string{
-	bus.Filter("user", ""), bus.Filter("flow", "matched"), bus.Filter("approval", ""), bus.Filter("task", "reassigned"),
-	bus.Filter("grant", ""), bus.Filter("revocation", ""), bus.Filter("work_item", ""),
+	return event.SystemActor("request")
 }
 
 // handlers give events their effect.
@@ -119,7 +113,7 @@ func AskToCancel(c *store.Changes, r *store.Request, actor *eventv1.Actor, reaso
 		ActorID: personID(actor), ActorName: actor.GetDisplayName(), Text: "To be cancelled: " + reason,
 	})
 	c.Say(outbox.Event{
-		ID: eventID, Aggregate: "request", Name: "cancel_requested", AggregateID: r.ID, Time: at,
+		ID: eventID, AggregateID: r.ID, Time: at,
 		Message: &eventv1.RequestCancelRequested{
 			Context:   &eventv1.Context{Actor: actor, RequestIds: []string{request}, UserId: r.BeneficiaryID.String()},
 			RequestId: request, Reason: reason,
@@ -209,7 +203,7 @@ func Submit(ctx context.Context, tx *postgres.Tx, events *outbox.Writer, actor *
 		ActorID: personID(actor), ActorName: actor.GetDisplayName(), Text: submittedText(r),
 	})
 	c.Say(outbox.Event{
-		ID: eventID, Aggregate: "request", Name: "submitted", AggregateID: request, Time: at,
+		ID: eventID, AggregateID: request, Time: at,
 		Message: &eventv1.RequestSubmitted{Context: contextOf(actor, r), Request: r},
 	})
 	return c.Write(ctx, tx, events, "insert request")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -43,14 +44,15 @@ type reader struct {
 
 // effectOf says what an event does.
 func effectOf(ev inbox.Event) (effect, error) {
-	told, ok := ev.Message.(interface{ GetContext() *eventv1.Context })
-	if !ok {
-		return effect{}, fmt.Errorf("event of type %s has no context", ev.Type)
+	t, err := event.TypeOf(ev.Message)
+	if err != nil {
+		return effect{}, err
 	}
-	actor := told.GetContext().GetActor()
+	about := event.ContextOf(ev.Message)
+	actor := about.GetActor()
 	var e reader
 	e.entry = store.Entry{
-		EventID: ev.ID, Time: ev.Time, ActorID: personID(actor), ActorName: actor.GetDisplayName(), Event: said(ev),
+		EventID: ev.ID, Time: ev.Time, ActorID: personID(actor), ActorName: actor.GetDisplayName(), Event: t.String(),
 	}
 	switch m := ev.Message.(type) {
 	case *eventv1.ApprovalRequested:
@@ -99,18 +101,12 @@ func effectOf(ev inbox.Event) (effect, error) {
 	default:
 		return effect{}, fmt.Errorf("event of type %s has no effect here", ev.Type)
 	}
-	for _, r := range told.GetContext().GetRequestIds() {
+	for _, r := range about.GetRequestIds() {
 		if request := e.id("request_ids", r); request != e.request {
 			e.requests = append(e.requests, request)
 		}
 	}
 	return e.effect, e.err
-}
-
-// said is what an event is called in a timeline: approval.granted.
-func said(ev inbox.Event) string {
-	parts := strings.SplitN(ev.Subject, ".", 3)
-	return parts[len(parts)-1]
 }
 
 // id reads an id that must be there.

@@ -78,7 +78,7 @@ func closeRequest(c *store.Changes, r *store.Request, to lifecycle.State, at tim
 	}
 	c.Note(r.ID, store.Entry{EventID: eventID, Time: at, Event: "request.closed", ActorName: System().GetDisplayName(), Text: text})
 	c.Say(outbox.Event{
-		ID: eventID, Aggregate: "request", Name: "closed", AggregateID: r.ID, Time: at,
+		ID: eventID, AggregateID: r.ID, Time: at,
 		Message: &eventv1.RequestClosed{Context: contextOf(System(), said), Request: said},
 	})
 }

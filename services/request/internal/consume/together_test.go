@@ -21,6 +21,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
@@ -240,14 +241,13 @@ type news struct {
 	events []inbox.Event
 }
 
-func (n *news) say(what string, m proto.Message) {
+func (n *news) say(m proto.Message) {
 	at := now.Add(time.Duration(len(n.events)) * time.Second)
 	if len(n.events)%3 > 0 {
 		at = at.Add(-30 * time.Minute)
 	}
 	n.events = append(n.events, inbox.Event{
-		ID: id.New(), OrganizationID: n.town.org, Type: string(m.ProtoReflect().Descriptor().FullName()),
-		Subject: "access." + n.town.org.String() + "." + what, Time: at, Message: m,
+		ID: id.New(), OrganizationID: n.town.org, Type: string(m.ProtoReflect().Descriptor().FullName()), Time: at, Message: m,
 	})
 }
 
@@ -255,7 +255,7 @@ var pia = &identityv1.Person{UserId: "0192f0c1-7a3b-7cde-8f00-112233445566", Dis
 
 func about(r *requestv1.Request, also ...string) *eventv1.Context {
 	return &eventv1.Context{
-		Actor:      &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_USER, Id: pia.GetUserId(), DisplayName: "pia"},
+		Actor:      event.UserActor(pia.GetUserId(), "pia"),
 		RequestIds: append([]string{r.GetId()}, also...), UserId: r.GetBeneficiary().GetUserId(),
 	}
 }
@@ -269,14 +269,14 @@ func (n *news) asked(r *requestv1.Request, version int32) {
 	if version > 0 {
 		m.FlowId, m.FlowVersion = n.town.org.String(), version
 	}
-	n.say("approval.requested", m)
-	n.say("approval.decided", &eventv1.ApprovalDecided{Context: about(r), Task: &approvalv1.Task{
+	n.say(m)
+	n.say(&eventv1.ApprovalDecided{Context: about(r), Task: &approvalv1.Task{
 		RequestId: r.GetId(), Reviewer: pia, State: approvalv1.TaskState_TASK_STATE_APPROVED, StepName: "owner", Comment: "fine",
 	}})
 }
 
 func (n *news) granted(r *requestv1.Request, version int32, also ...string) {
-	n.say("approval.granted", &eventv1.ApprovalGranted{
+	n.say(&eventv1.ApprovalGranted{
 		Context: about(r, also...), Request: r, FlowId: n.town.app.GetId(), FlowVersion: version, Automatic: version == 2,
 	})
 }
@@ -289,10 +289,10 @@ func (n *news) given(r *requestv1.Request, item int) *provisioningv1.Grant {
 		RequestId: r.GetId(), ItemId: i.GetId(), State: provisioningv1.GrantState_GRANT_STATE_PENDING, Version: 1,
 		Until: timestamppb.New(now.Add(time.Hour)),
 	}
-	n.say("grant.created", &eventv1.GrantCreated{Context: about(r), Grant: g})
+	n.say(&eventv1.GrantCreated{Context: about(r), Grant: g})
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
 	g.ActivateTime = timestamppb.New(now)
-	n.say("grant.activated", &eventv1.GrantActivated{Context: about(r), Grant: g})
+	n.say(&eventv1.GrantActivated{Context: about(r), Grant: g})
 	return g
 }
 
@@ -307,27 +307,27 @@ func (*news) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisi
 func (n *news) taken(r *requestv1.Request, g *provisioningv1.Grant) {
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
 	g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED
-	n.say("grant.ended", &eventv1.GrantEnded{Context: about(r), Grant: g})
-	n.say("grant.revoked", &eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
+	n.say(&eventv1.GrantEnded{Context: about(r), Grant: g})
+	n.say(&eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
 }
 
 // life says what happens to a request from the ask to its end, and what does
 // not move it.
 func (n *news) life(r *requestv1.Request) {
 	n.asked(r, 0)
-	n.say("task.reassigned", &eventv1.TaskReassigned{
+	n.say(&eventv1.TaskReassigned{
 		Context: about(r), From: &approvalv1.Task{RequestId: r.GetId(), Reviewer: pia},
 		To: &approvalv1.Task{Reviewer: r.GetBeneficiary()}, Reason: "knows better",
 	})
 	n.granted(r, 3)
 	for item := range r.GetItems() {
 		item := n.given(r, item)
-		n.say("grant.expiring", &eventv1.GrantExpiring{Context: about(r), Grant: n.next(item, provisioningv1.GrantState_GRANT_STATE_ACTIVE)})
+		n.say(&eventv1.GrantExpiring{Context: about(r), Grant: n.next(item, provisioningv1.GrantState_GRANT_STATE_ACTIVE)})
 	}
 	work := &provisioningv1.WorkItem{AppName: "CRM", Note: "by hand"}
-	n.say("work_item.opened", &eventv1.WorkItemOpened{Context: about(r, n.town.requests[0].GetId()), WorkItem: work})
-	n.say("work_item.resolved", &eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
-	n.say("work_item.cancelled", &eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
+	n.say(&eventv1.WorkItemOpened{Context: about(r, n.town.requests[0].GetId()), WorkItem: work})
+	n.say(&eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
+	n.say(&eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
 }
 
 // another says one of the other things that may happen to a request.
@@ -340,9 +340,9 @@ func (n *news) another(r *requestv1.Request, which, item int) {
 	case 2:
 		n.granted(r, 0, n.town.requests[0].GetId())
 	case 3:
-		n.say("approval.denied", &eventv1.ApprovalDenied{Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no"})
+		n.say(&eventv1.ApprovalDenied{Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no"})
 	case 4:
-		n.say("approval.cancelled", &eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"})
+		n.say(&eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"})
 	case 5:
 		n.taken(r, n.given(r, item))
 	case 6: // never was in place
@@ -354,13 +354,13 @@ func (n *news) another(r *requestv1.Request, which, item int) {
 		active := n.given(r, item)
 		failed := n.next(active, provisioningv1.GrantState_GRANT_STATE_FAILED)
 		failed.Error = "away"
-		n.say("grant.failed", &eventv1.GrantFailed{Context: about(r), Grant: failed})
+		n.say(&eventv1.GrantFailed{Context: about(r), Grant: failed})
 	case 8:
-		n.say("revocation.completed", &eventv1.RevocationCompleted{
+		n.say(&eventv1.RevocationCompleted{
 			Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[item].GetId(),
 		})
 	case 9: // an item of another request
-		n.say("revocation.completed", &eventv1.RevocationCompleted{
+		n.say(&eventv1.RevocationCompleted{
 			Context: about(r), RequestId: r.GetId(), ItemId: n.town.requests[0].GetItems()[0].GetId(),
 		})
 	default:
@@ -550,8 +550,8 @@ func TestStatements(t *testing.T) {
 		}
 		n.events = nil
 		for _, r := range w.requests {
-			n.say("work_item.opened", &eventv1.WorkItemOpened{Context: about(r)})
-			n.say("grant.created", &eventv1.GrantCreated{Context: about(r), Grant: &provisioningv1.Grant{
+			n.say(&eventv1.WorkItemOpened{Context: about(r)})
+			n.say(&eventv1.GrantCreated{Context: about(r), Grant: &provisioningv1.Grant{
 				Id: id.New().String(), User: r.GetBeneficiary(), EntitlementId: id.New().String(), RequestId: r.GetId(), Version: 1,
 			}})
 		}
@@ -576,7 +576,7 @@ func TestEveryEventHasAnEffect(t *testing.T) {
 		case *eventv1.UserJoined, *eventv1.UserUpdated, *eventv1.UserSuspended, *eventv1.UserRemoved, *eventv1.FlowMatched:
 			continue // by themselves
 		}
-		e, err := effectOf(inbox.Event{ID: id.New(), Subject: "access.o.a.e", Message: m})
+		e, err := effectOf(inbox.Event{ID: id.New(), Message: m})
 		if err == nil && e.entry.Text == "" || err != nil && !strings.Contains(err.Error(), "must be an id") {
 			t.Errorf("%s: %v, %v", name, e, err)
 		}

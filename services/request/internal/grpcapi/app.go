@@ -14,6 +14,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/page"
@@ -59,10 +60,10 @@ func (s *Apps) CreateApp(ctx context.Context, in *requestv1.CreateAppRequest) (*
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {
 			return err
 		}
-		about := &eventv1.Context{Actor: actor(c), AppId: app.GetId(), Version: 1}
+		about := &eventv1.Context{Actor: event.CallerActor(c), AppId: app.GetId(), Version: 1}
 		return s.Events.Add(ctx, tx,
-			event(c, "app", "created", app.GetId(), now, &eventv1.AppCreated{Context: about, App: app}),
-			event(c, "entitlement", "created", account.GetId(), now, &eventv1.EntitlementCreated{Context: about, Entitlement: account, AppName: app.GetName()}))
+			newEvent(c, app.GetId(), now, &eventv1.AppCreated{Context: about, App: app}),
+			newEvent(c, account.GetId(), now, &eventv1.EntitlementCreated{Context: about, Entitlement: account, AppName: app.GetName()}))
 	})
 	if err != nil {
 		return nil, err
@@ -212,8 +213,8 @@ func (s *Apps) update(ctx context.Context, in *requestv1.UpdateAppRequest) (*req
 		if err := store.UpdateApp(ctx, tx, app); err != nil {
 			return err
 		}
-		return s.Events.Add(ctx, tx, event(c, "app", "updated", app.GetId(), now, &eventv1.AppUpdated{
-			Context: &eventv1.Context{Actor: actor(c), AppId: app.GetId(), Version: app.GetVersion()}, App: app, ChangedFields: changed,
+		return s.Events.Add(ctx, tx, newEvent(c, app.GetId(), now, &eventv1.AppUpdated{
+			Context: &eventv1.Context{Actor: event.CallerActor(c), AppId: app.GetId(), Version: app.GetVersion()}, App: app, ChangedFields: changed,
 		}))
 	})
 	if err != nil {
@@ -327,8 +328,8 @@ func (s *Apps) CreateEntitlement(ctx context.Context, in *requestv1.CreateEntitl
 		if err := store.InsertEntitlement(ctx, tx, e); err != nil {
 			return err
 		}
-		return s.Events.Add(ctx, tx, event(c, "entitlement", "created", e.GetId(), now, &eventv1.EntitlementCreated{
-			Context: &eventv1.Context{Actor: actor(c), AppId: app.GetId(), Version: 1}, Entitlement: e, AppName: app.GetName(),
+		return s.Events.Add(ctx, tx, newEvent(c, e.GetId(), now, &eventv1.EntitlementCreated{
+			Context: &eventv1.Context{Actor: event.CallerActor(c), AppId: app.GetId(), Version: 1}, Entitlement: e, AppName: app.GetName(),
 		}))
 	})
 	if err != nil {
@@ -386,17 +387,8 @@ func unique(ids []string) []string {
 	return out
 }
 
-// actor is the caller as events name them.
-func actor(c authz.Caller) *eventv1.Actor {
-	kind := eventv1.ActorKind_ACTOR_KIND_USER
-	if c.IsService() {
-		kind = eventv1.ActorKind_ACTOR_KIND_SERVICE
-	}
-	return &eventv1.Actor{Kind: kind, Id: c.Subject, DisplayName: c.Name}
-}
-
-// event makes an event of the caller's organization.
-func event(c authz.Caller, aggregate, name, aggregateID string, at *timestamppb.Timestamp, m proto.Message) outbox.Event {
+// newEvent makes an event of the caller's organization.
+func newEvent(c authz.Caller, aggregateID string, at *timestamppb.Timestamp, m proto.Message) outbox.Event {
 	aid, _ := id.Parse("id", aggregateID) // made here or read from a uuid column
-	return outbox.Event{OrganizationID: c.OrganizationID, Aggregate: aggregate, Name: name, AggregateID: aid, Time: at.AsTime(), Message: m}
+	return outbox.Event{OrganizationID: c.OrganizationID, AggregateID: aid, Time: at.AsTime(), Message: m}
 }

@@ -17,6 +17,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/page"
@@ -89,7 +90,7 @@ func (s *Requests) create(ctx context.Context, c authz.Caller, in *requestv1.Cre
 				}
 				r.Items = append(r.Items, consume.Item(w))
 			}
-			return consume.Submit(ctx, tx, s.Events, actor(c), store.New{Request: r, ClientRequestID: in.GetRequestId(), Fingerprint: content})
+			return consume.Submit(ctx, tx, s.Events, event.CallerActor(c), store.New{Request: r, ClientRequestID: in.GetRequestId(), Fingerprint: content})
 		})
 		if !errors.Is(err, store.ErrAskedAlready) || apierrMetadata(err, "request") != "" {
 			break
@@ -331,7 +332,7 @@ func (s *Requests) CancelRequest(ctx context.Context, in *requestv1.CancelReques
 			reason = "taken back by " + c.Name
 		}
 		changes := store.NewChanges(c.OrganizationID)
-		consume.AskToCancel(changes, r, actor(c), reason, at)
+		consume.AskToCancel(changes, r, event.CallerActor(c), reason, at)
 		out.Request = r.Proto()
 		return changes.WriteLater(ctx, tx, s.Events)
 	})
@@ -354,8 +355,8 @@ func (s *Requests) AddComment(ctx context.Context, in *requestv1.AddCommentReque
 			return err
 		}
 		comment.RequestId = r.ID.String()
-		ev := event(c, "comment", "added", comment.GetId(), now, &eventv1.CommentAdded{
-			Context: &eventv1.Context{Actor: actor(c), RequestIds: []string{comment.GetRequestId()}, UserId: r.BeneficiaryID.String()}, Comment: comment,
+		ev := newEvent(c, comment.GetId(), now, &eventv1.CommentAdded{
+			Context: &eventv1.Context{Actor: event.CallerActor(c), RequestIds: []string{comment.GetRequestId()}, UserId: r.BeneficiaryID.String()}, Comment: comment,
 		})
 		ev.ID = id.New()
 		changes := store.NewChanges(c.OrganizationID)

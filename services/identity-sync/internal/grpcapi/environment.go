@@ -1,0 +1,66 @@
+package grpcapi
+
+import (
+	"context"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+)
+
+// CreateEnvironment makes an environment.
+func (s *Server) CreateEnvironment(ctx context.Context, req *identityv1.CreateEnvironmentRequest) (*identityv1.CreateEnvironmentResponse, error) {
+	called, err := name("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.cfg.Store.CreateEnvironment(ctx, authz.Must(ctx), called)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.CreateEnvironmentResponse{Environment: e.Proto()}, nil
+}
+
+// GetEnvironment shows an environment.
+func (s *Server) GetEnvironment(ctx context.Context, req *identityv1.GetEnvironmentRequest) (*identityv1.GetEnvironmentResponse, error) {
+	eid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.cfg.Store.Environment(ctx, authz.Must(ctx).Scope(), eid)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.GetEnvironmentResponse{Environment: e.Proto()}, nil
+}
+
+// ListEnvironments lists environments.
+func (s *Server) ListEnvironments(ctx context.Context, req *identityv1.ListEnvironmentsRequest) (*identityv1.ListEnvironmentsResponse, error) {
+	list, next, err := s.cfg.Store.Environments(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	out := &identityv1.ListEnvironmentsResponse{NextPageToken: next}
+	for _, e := range list {
+		out.Environments = append(out.Environments, e.Proto())
+	}
+	return out, nil
+}
+
+// UpdateEnvironment renames an environment.
+func (s *Server) UpdateEnvironment(ctx context.Context, req *identityv1.UpdateEnvironmentRequest) (*identityv1.UpdateEnvironmentResponse, error) {
+	eid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	called, err := name("name", req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.cfg.Store.UpdateEnvironment(ctx, authz.Must(ctx), eid, called)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.UpdateEnvironmentResponse{Environment: e.Proto()}, nil
+}
