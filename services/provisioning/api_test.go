@@ -149,7 +149,7 @@ func TestIntegrations(t *testing.T) {
 	wantReason(t, err, "PermissionDenied", "ROLE_NOT_ALLOWED")
 }
 
-// Who sees and may do what; other organizations' ids; bad input.
+// PersonRef sees and may do what; other organizations' ids; bad input.
 func TestBoundaries(t *testing.T) {
 	t.Parallel()
 	w := start(t)

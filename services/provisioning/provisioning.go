@@ -13,14 +13,13 @@ import (
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
-	"gatehouse.dev/services/provisioning/internal/access"
+	"gatehouse.dev/services/provisioning/internal/command"
 	"gatehouse.dev/services/provisioning/internal/consume"
 	"gatehouse.dev/services/provisioning/internal/grpcapi"
-	"gatehouse.dev/services/provisioning/internal/integration"
 	"gatehouse.dev/services/provisioning/migrations"
 )
 
-// Config is what provisioning is told. Durations that are zero have the
+// Config is the configuration of provisioning. Durations that are zero have the
 // defaults named.
 type Config struct {
 	backend.Config
@@ -54,32 +53,28 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 
-	var engine *access.Engine
-	integrations := integration.New(integration.Config{
-		DB: b.DB, Events: b.Events, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
+	var engine *command.Engine
+	integrations := command.NewIntegrations(command.IntegrationsConfig{
+		DB: b.DB, Events: b.Events, Clock: b.Clock, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
 	})
 	defer integrations.Close()
-	engine, err = access.New(access.Config{
-		DB: b.DB, Events: b.Events, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
-		Timing: access.Timing{
+	engine, err = command.New(command.Config{
+		DB: b.DB, Events: b.Events, Due: b.Due, Clock: b.Clock, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
+		Timing: command.Timing{
 			CallTimeout: cfg.CallTimeout, RunTimeout: cfg.Lease * 3 / 4, Lease: cfg.Lease,
-			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval,
+			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval, SettingsCheck: cfg.Lease * 3 / 2,
 		},
 	})
 	if err != nil {
 		return err
 	}
-	api := grpcapi.New(b.DB, engine, integrations)
+	api := grpcapi.New(engine, integrations)
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			api.Register(s)
 			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, grpcapi.SnapshotGrants))
 		},
 		Handlers: consume.Handlers(engine),
-		Tasks: []service.Task{
-			{Name: "operations", Run: engine.RunOperations},
-			{Name: "end times", Run: engine.RunEnds},
-			{Name: "app settings", Run: engine.RunSettings},
-		},
+		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}},
 	})
 }

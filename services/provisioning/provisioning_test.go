@@ -12,10 +12,9 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
-	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -612,7 +611,7 @@ func TestOverlap(t *testing.T) {
 }
 
 // B-PRV-01, B-PRV-10: approvals that come all at once, two of them for the same
-// seat, one of them taken back at once, and one whose person has not arrived:
+// assignment, one of them taken back at once, and one whose person has not arrived:
 // it waits, and nobody waits for it.
 func TestAllAtOnce(t *testing.T) {
 	t.Parallel()
@@ -667,7 +666,7 @@ func TestAllAtOnce(t *testing.T) {
 // Every table keeps organizations apart.
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()
-	pgtest.CheckRowSecurity(t, pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS}))
+	pgtest.CheckRowSecurity(t, pgtest.Open(t, backend.Schema(migrations.FS)...))
 }
 
 // TestEverything lets requests, revokes, end times, leavers and changes of how
@@ -741,9 +740,10 @@ func TestEverything(t *testing.T) {
 	servicetest.Eventually(t, "everything has come right", func() bool {
 		_, err := w.integrations.TestIntegration(t.Context(), &provisioningv1.TestIntegrationRequest{Id: integration})
 		return err == nil &&
-			w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id where a.app_version < p.settled_version`) == 0 &&
+			w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id where a.app_version < p.provisioning_version`) == 0 &&
 			w.count(t, `select count(*) from operation where state in ('queued', 'running', 'stuck')`) == 0 &&
-			w.count(t, `select count(*) from access_grant where state not in ('active', 'revoked') or due_time is not null`) == 0 &&
+			w.count(t, `select count(*) from access_grant where state not in ('active', 'revoked')`) == 0 &&
+			w.count(t, `select count(*) from due`) == 0 &&
 			w.count(t, `select count(*) from revocation where not done`) == 0
 	})
 	if n := w.count(t, `select count(*) from work_item where state = 'open'`); n != 0 {

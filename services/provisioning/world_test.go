@@ -17,6 +17,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
@@ -64,10 +65,17 @@ type world struct {
 
 func start(t testing.TB) *world {
 	t.Helper()
+	return startAt(t, nil)
+}
+
+// startAt is start with a clock of its own, unless that is nil.
+func startAt(t testing.TB, c clock.Clock) *world {
+	t.Helper()
 	w := &world{org: id.New()}
 	key := secretbox.NewKey()
 	var first sync.Once
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+		cfg.Clock = c
 		killed := ctx
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{

@@ -2,7 +2,7 @@
 
 -- The words that a column may have are a domain of its own: a session prepares
 -- its check once, that of a table anew for every statement that writes to it.
-create domain app_mode as text constraint app_mode check (value in ('manual', 'shared', 'automatic'));
+create domain app_mode as text constraint app_mode check (value in ('none', 'manual', 'automatic'));
 create domain entitlement_kind as text constraint entitlement_kind check (value in ('account', 'role', 'group', 'license'));
 create domain integration_kind as text constraint integration_kind check (value in ('scim'));
 create domain integration_state as text constraint integration_state check (value in ('untested', 'working', 'failing'));
@@ -15,13 +15,14 @@ create domain work_item_kind as text
     constraint work_item_kind check (value in ('create_account', 'assign', 'unassign', 'remove_account', 'fix_operation', 'change_secret'));
 create domain work_item_state as text constraint work_item_state check (value in ('open', 'resolved', 'cancelled'));
 
--- Copies of other services' facts have no foreign keys pointing at them: they
+-- Copies of other services' rows have no foreign keys pointing at them: they
 -- come when they come, every use looks whether they are there, and a shared
 -- lock on a busy app's row for each grant would be felt.
 
 create table user_copy (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     user_name       text not null,
     display_name    text not null,
     given_name      text not null,
@@ -30,43 +31,46 @@ create table user_copy (
     title           text not null,
     department      text not null,
     removed         boolean not null,
-    join_count          integer not null,
+    join_count      integer not null,
     version         bigint not null
 );
-comment on table user_copy is 'People, as identity-sync last said. A row with a higher version wins.';
+comment on table user_copy is 'People, from the events of identity-sync. A row with a higher version wins.';
 
 create table app_copy (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     name            text not null,
     mode            app_mode not null,
     integration_id  uuid,
     disable         boolean not null,
     admin_ids       uuid[] not null,
     version         bigint not null,
-    settled_version bigint not null,
+    provisioning_version bigint not null,
     constraint app_copy_integration check (mode <> 'automatic' or integration_id is not null)
 );
-comment on table app_copy is 'Apps, as request last said. An app whose support for provisioning was never chosen, or that is automatic without an integration, is manual here.';
+comment on table app_copy is 'Apps, from the events of request. An app whose support for provisioning was never chosen, or that is automatic without an integration, is manual here.';
 comment on column app_copy.disable is 'Whether an account is disabled instead of removed when nothing is held any more.';
-comment on column app_copy.settled_version is 'The version that last changed how accounts come and go. Seats settled under an older one are settled again.';
+comment on column app_copy.provisioning_version is 'The version that last changed how accounts come and go. Assignments reconciled under an older one are reconciled again.';
 create index app_copy_by_admin on app_copy using gin (admin_ids);
 create index app_copy_by_integration on app_copy (integration_id);
 
 create table entitlement_copy (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     app_id          uuid not null,
     name            text not null,
     kind            entitlement_kind not null,
     ref             text not null,
     version         bigint not null
 );
-comment on table entitlement_copy is 'What can be held in an app, as request last said.';
+comment on table entitlement_copy is 'What can be held in an app, from the events of request.';
 
 create table integration (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     name            text not null,
     kind            integration_kind not null,
     base_url        text not null,
@@ -77,10 +81,10 @@ create table integration (
     paused_until    timestamptz,
     create_time     timestamptz not null,
     version         bigint not null,
-    constraint integration_name unique (organization_id, name)
+    constraint integration_name unique (organization_id, environment_id, name)
 );
 comment on table integration is 'Configured connectors. secret is sealed with the installation''s key and bound to the id.';
-comment on column integration.paused_until is 'Until when the app has asked to be left alone.';
+comment on column integration.paused_until is 'Until when the app has asked for no more calls (Retry-After).';
 
 -- With fillfactor: rows that change several times in their short lives. Room on
 -- the page lets an update stay there, without touching the indexes.
@@ -88,35 +92,37 @@ comment on column integration.paused_until is 'Until when the app has asked to b
 create table account (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     user_id         uuid not null,
     app_id          uuid not null,
     state           account_state not null,
-    unsure          boolean not null,
+    account_in_doubt          boolean not null,
     held            uuid[] not null,
-    doubt           uuid[] not null,
+    in_doubt           uuid[] not null,
     external_id     text not null,
     user_name       text not null,
     app_version     bigint not null,
-    seat_time       timestamptz not null,
+    insert_time       timestamptz not null,
     create_time     timestamptz,
     update_time     timestamptz not null,
     version         bigint not null,
     constraint account_one_per_person unique (user_id, app_id),
-    constraint account_held check (held = '{}' or (state = 'active' and not unsure)),
-    constraint account_doubt check (doubt = '{}' or state <> 'absent' or unsure)
+    constraint account_held check (held = '{}' or (state = 'active' and not account_in_doubt)),
+    constraint account_in_doubt_entitlements check (in_doubt = '{}' or state <> 'absent' or account_in_doubt)
 ) with (fillfactor = 80);
-comment on table account is 'The seat of one person in one app: what is known to be in the app. Everything about a seat (its grants, work items, operation) is changed under the lock of this row. id is made of user and app, so that all of it can be asked for at once by one key.';
-comment on column account.unsure is 'The account was worked on, and what came of it is not known.';
+comment on table account is 'The assignment of one user in one app: what the grants say and what is known to be in the app. Everything about it (grants, work items, operation) is changed under the lock of this row. id is made of user and app, so that all of it can be asked for at once by one key.';
+comment on column account.account_in_doubt is 'The account was worked on, and what came of it is not known.';
 comment on column account.held is 'Entitlements besides the account that are surely there.';
-comment on column account.doubt is 'Entitlements that may be there or not; of a disabled account those that come back with it.';
-comment on column account.app_version is 'The version of the app''s settings that the seat was last settled under.';
-comment on column account.seat_time is 'When the row came. create_time is when the account did.';
-create index account_by_organization on account (organization_id, seat_time, id);
+comment on column account.in_doubt is 'Entitlements that may be there or not; of a disabled account those that come back with it.';
+comment on column account.app_version is 'The version of the app''s settings that the assignment was last reconciled under.';
+comment on column account.insert_time is 'When the row came. create_time is when the account did.';
+create index account_by_organization on account (organization_id, insert_time, id);
 create index account_by_app_version on account (app_id, app_version);
 
 create table access_grant (
     id                uuid primary key,
     organization_id   uuid not null,
+    environment_id    uuid not null,
     account_id        uuid not null,
     user_id           uuid not null,
     app_id            uuid not null,
@@ -124,10 +130,9 @@ create table access_grant (
     request_id        uuid not null,
     item_id           uuid not null,
     origin_join       boolean not null,
-    join_count            integer not null,
+    join_count      integer not null,
     state             grant_state not null,
     until             timestamptz,
-    due_time          timestamptz,
     create_time       timestamptz not null,
     activate_time     timestamptz,
     end_time          timestamptz,
@@ -137,17 +142,14 @@ create table access_grant (
     error             text not null,
     version           bigint not null,
     constraint access_grant_once unique (item_id),
-    constraint access_grant_seat foreign key (account_id) references account (id),
+    constraint access_grant_account foreign key (account_id) references account (id),
     constraint access_grant_gone check ((state = 'revoked') = (revoke_time is not null)),
     constraint access_grant_ended check ((state in ('revoking', 'revoked')) = (end_reason is not null)),
-    constraint access_grant_end_time check ((end_reason is null) = (end_time is null)),
-    constraint access_grant_due check (due_time is null or state not in ('revoking', 'revoked'))
+    constraint access_grant_end_time check ((end_reason is null) = (end_time is null))
 ) with (fillfactor = 80);
 comment on table access_grant is 'Who holds what, from and until. One for each item of an approved request, for ever.';
-comment on column access_grant.due_time is 'When to look at the grant next: to warn of its end, then at its end.';
 -- Not by state, so that a change of state leaves the indexes alone.
-create index access_grant_of_seat on access_grant (account_id) where revoke_time is null;
-create index access_grant_due_time on access_grant (due_time) where due_time is not null;
+create index access_grant_of_account on access_grant (account_id) where revoke_time is null;
 -- What should be gone and is not.
 create index access_grant_debt on access_grant (end_time) where end_time is not null and revoke_time is null;
 create index access_grant_by_organization on access_grant (organization_id, id desc);
@@ -158,6 +160,7 @@ create index access_grant_by_request on access_grant (request_id);
 create table revocation (
     item_id         uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     request_id      uuid not null,
     account_id      uuid not null,
     user_id         uuid not null,
@@ -167,11 +170,12 @@ create table revocation (
     done            boolean not null
 );
 comment on table revocation is 'What each item of an approved revoke request ended.';
-create index revocation_of_seat on revocation (account_id) where not done;
+create index revocation_of_account on revocation (account_id) where not done;
 
 create table operation (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     account_id      uuid not null,
     user_id         uuid not null,
     app_id          uuid not null,
@@ -179,7 +183,7 @@ create table operation (
     state           operation_state not null,
     plan            jsonb not null,
     tries           integer not null,
-    not_before      timestamptz not null,
+    not_before      timestamptz,
     claim           uuid,
     lease_until     timestamptz,
     error           text not null,
@@ -188,25 +192,26 @@ create table operation (
     constraint operation_lease check ((state = 'running') = (lease_until is not null)),
     constraint operation_end check ((state in ('done', 'cancelled')) = (end_time is not null))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
-comment on table operation is 'Changes in apps, made by integrations. A seat has at most one that is not over, so calls for one person in one app never meet.';
-comment on column operation.not_before is 'When to try; infinity waits for a person.';
-comment on column operation.claim is 'The try that runs. What another one reports is not heard.';
-create unique index operation_one_per_seat on operation (account_id) where state in ('queued', 'running', 'stuck');
+comment on table operation is 'Changes in apps, made by integrations. An assignment has at most one that is not over, so calls for one person in one app never meet.';
+comment on column operation.not_before is 'When to try; null waits for a person.';
+comment on column operation.claim is 'The try that runs. What another one reports is ignored.';
+create unique index operation_one_per_account on operation (account_id) where state in ('queued', 'running', 'stuck');
 create index operation_to_try on operation (not_before) where state in ('queued', 'stuck');
-create index operation_running on operation (lease_until) where state = 'running';
+create index operation_running on operation (id) where state = 'running';
 
 create table checklist (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     user_id         uuid not null,
     kind            checklist_kind not null,
-    join_count          integer not null,
+    join_count      integer not null,
     open_count      integer not null constraint checklist_open_count check (open_count >= 0),
     item_count      integer not null,
     create_time     timestamptz not null,
     close_time      timestamptz,
     version         bigint not null,
-    constraint checklist_once unique (user_id, kind, join_count),
+    constraint checklist_once unique (user_id, environment_id, kind, join_count),
     constraint checklist_closed check ((open_count = 0) = (close_time is not null))
 );
 comment on table checklist is 'The work items of one person who joined or left. id is made of user, kind and join_count, so that whoever opens the first item makes the same checklist.';
@@ -216,6 +221,7 @@ create index checklist_by_organization on checklist (organization_id, create_tim
 create table work_item (
     id              uuid primary key,
     organization_id uuid not null,
+    environment_id  uuid not null,
     account_id      uuid not null,
     user_id         uuid not null,
     app_id          uuid not null,
@@ -235,7 +241,7 @@ create table work_item (
     constraint work_item_resolved check ((state = 'open') = (resolve_time is null))
 );
 comment on table work_item is 'What a person must do.';
-create index work_item_of_seat on work_item (account_id) where state = 'open';
+create index work_item_of_account on work_item (account_id) where state = 'open';
 create unique index work_item_one_of_a_kind on work_item (account_id, kind) where state = 'open' and kind not in ('assign', 'unassign');
 create unique index work_item_one_assignment on work_item (account_id, kind, (entitlement_ids[1])) where state = 'open' and kind in ('assign', 'unassign');
 create index work_item_open on work_item (organization_id, id) where state = 'open';
@@ -243,13 +249,13 @@ create index work_item_by_organization on work_item (organization_id, id);
 create index work_item_by_user on work_item (user_id, id);
 create index work_item_by_checklist on work_item (checklist_id, id);
 
-call protect('user_copy', 'organization');
-call protect('app_copy', 'organization');
-call protect('entitlement_copy', 'organization');
-call protect('integration', 'organization');
-call protect('account', 'organization');
-call protect('access_grant', 'organization');
-call protect('revocation', 'organization');
-call protect('operation', 'organization');
-call protect('checklist', 'organization');
-call protect('work_item', 'organization');
+call protect('user_copy', 'shared');
+call protect('app_copy', 'shared');
+call protect('entitlement_copy', 'shared');
+call protect('integration', 'environment');
+call protect('account', 'environment');
+call protect('access_grant', 'environment');
+call protect('revocation', 'environment');
+call protect('operation', 'environment');
+call protect('checklist', 'environment');
+call protect('work_item', 'environment');

@@ -1,9 +1,8 @@
-// Package grpcapi is provisioning's gRPC API: it reads what was asked, makes
-// one call, and says what came of it in the words of the API.
+// Package grpcapi is provisioning's gRPC API. It reads a request, runs one command
+// or query, and converts the result.
 //
-// Who may call a method at all is declared in the proto. What is decided here
-// is what a caller sees: members see their own grants and accounts, and the
-// work items of the apps that they run; anything else is unknown to them.
+// Who may call a method at all is declared in the proto; whose rows a caller sees
+// is decided in command.
 package grpcapi
 
 import (
@@ -17,12 +16,9 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
-	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
-	"gatehouse.dev/services/provisioning/internal/access"
-	"gatehouse.dev/services/provisioning/internal/integration"
-	"gatehouse.dev/services/provisioning/internal/store"
-	"gatehouse.dev/services/provisioning/internal/wire"
+	"gatehouse.dev/services/provisioning/internal/command"
+	"gatehouse.dev/services/provisioning/internal/convert"
 )
 
 // API serves all of provisioning's gRPC services.
@@ -33,14 +29,13 @@ type API struct {
 	provisioningv1.UnimplementedWorkItemServiceServer
 	provisioningv1.UnimplementedChecklistServiceServer
 
-	db           *postgres.DB
-	engine       *access.Engine
-	integrations *integration.Integrations
+	engine       *command.Engine
+	integrations *command.Integrations
 }
 
 // New makes an API.
-func New(db *postgres.DB, engine *access.Engine, integrations *integration.Integrations) *API {
-	return &API{db: db, engine: engine, integrations: integrations}
+func New(engine *command.Engine, integrations *command.Integrations) *API {
+	return &API{engine: engine, integrations: integrations}
 }
 
 // Register registers all services.
@@ -52,34 +47,18 @@ func (a *API) Register(s grpc.ServiceRegistrar) {
 	provisioningv1.RegisterChecklistServiceServer(s, a)
 }
 
-// read runs f in a transaction of the caller's organization that only reads.
-func (a *API) read(ctx context.Context, f func(ctx context.Context, tx *postgres.Tx, caller authz.Caller) error) error {
-	caller := authz.Must(ctx)
-	return a.db.InOrganizationRead(ctx, caller.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		return f(ctx, tx, caller)
-	})
-}
-
-// person is the caller as the engine knows them: others than admins act on the
-// apps that they run.
-func person(c authz.Caller) access.Person {
-	p := access.Person{Caller: c}
-	if !c.SeesAll() {
-		p.Admin = c.UserID
+// parse reads the ids of fields; an empty one is the nil id.
+func parse(fields map[string]string, into map[string]*uuid.UUID) error {
+	for field, text := range fields {
+		if text == "" {
+			continue
+		}
+		var err error
+		if *into[field], err = id.Parse(field, text); err != nil {
+			return err
+		}
 	}
-	return p
-}
-
-// own restricts a list to the caller's own rows if they see no others.
-func own(c authz.Caller, user uuid.UUID) (uuid.UUID, error) {
-	switch {
-	case c.SeesAll():
-		return user, nil
-	case user != uuid.Nil && user != c.UserID:
-		return uuid.Nil, apierr.Denied("NOT_YOURS", "you may list your own only").
-			WithField("user_id", "NOT_YOURS", "you may list your own only")
-	}
-	return c.UserID, nil
+	return nil
 }
 
 // optional reads an id that may be empty.
@@ -117,7 +96,7 @@ func timeKey(t time.Time, which uuid.UUID) []string {
 }
 
 // cut cuts a list that was read with one row more than its page down to the
-// page, and gives the token of the next.
+// page, and returns the token of the next.
 func cut[T any](list []T, size int, key func(*T) []string) ([]T, string) {
 	if len(list) <= size {
 		return list, ""
@@ -126,7 +105,7 @@ func cut[T any](list []T, size int, key func(*T) []string) ([]T, string) {
 	return list, page.Encode(key(&list[size-1])...)
 }
 
-func convert[T, P any](list []T, to func(*T) P) []P {
+func messages[T, P any](list []T, to func(*T) P) []P {
 	out := make([]P, len(list))
 	for i := range list {
 		out[i] = to(&list[i])
@@ -137,34 +116,21 @@ func convert[T, P any](list []T, to func(*T) P) []P {
 // ListGrants lists grants.
 func (a *API) ListGrants(ctx context.Context, r *provisioningv1.ListGrantsRequest) (*provisioningv1.ListGrantsResponse, error) {
 	size := page.Size(r.GetPageSize())
-	want := store.GrantFilter{State: wire.ParseGrantState(r.GetState()), Limit: size + 1}
-	var err error
-	if want.User, err = optional("user_id", r.GetUserId()); err != nil {
-		return nil, err
-	}
-	if want.App, err = optional("app_id", r.GetAppId()); err != nil {
-		return nil, err
-	}
-	if want.Request, err = optional("request_id", r.GetRequestId()); err != nil {
-		return nil, err
-	}
-	if want.Before, err = after(r.GetPageToken()); err != nil {
-		return nil, err
-	}
-	var list []store.NamedGrant
-	err = a.read(ctx, func(ctx context.Context, tx *postgres.Tx, caller authz.Caller) (err error) {
-		want.Organization = caller.OrganizationID
-		if want.User, err = own(caller, want.User); err != nil {
-			return err
-		}
-		list, err = store.ListGrants(ctx, tx, want)
-		return err
-	})
+	f := command.GrantFilter{State: command.GrantState(convert.Word(r.GetState())), Limit: size + 1}
+	err := parse(map[string]string{"user_id": r.GetUserId(), "app_id": r.GetAppId(), "request_id": r.GetRequestId()},
+		map[string]*uuid.UUID{"user_id": &f.User, "app_id": &f.App, "request_id": &f.Request})
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(g *store.NamedGrant) []string { return []string{g.ID.String()} })
-	return &provisioningv1.ListGrantsResponse{Grants: convert(list, wire.Grant), NextPageToken: next}, nil
+	if f.Before, err = after(r.GetPageToken()); err != nil {
+		return nil, err
+	}
+	list, err := a.engine.ListGrants(ctx, authz.Must(ctx), f)
+	if err != nil {
+		return nil, err
+	}
+	list, next := cut(list, size, func(g *command.Grant) []string { return []string{g.ID.String()} })
+	return &provisioningv1.ListGrantsResponse{Grants: messages(list, convert.Grant), NextPageToken: next}, nil
 }
 
 // GetGrant shows one grant.
@@ -173,46 +139,28 @@ func (a *API) GetGrant(ctx context.Context, r *provisioningv1.GetGrantRequest) (
 	if err != nil {
 		return nil, err
 	}
-	var found store.NamedGrant
-	err = a.read(ctx, func(ctx context.Context, tx *postgres.Tx, caller authz.Caller) (err error) {
-		found, err = store.GetGrant(ctx, tx, caller.OrganizationID, grant)
-		if err == nil && !caller.SeesAll() && found.User.ID != caller.UserID {
-			return store.ErrGrantNotFound
-		}
-		return err
-	})
+	found, err := a.engine.GetGrant(ctx, authz.Must(ctx), grant)
 	if err != nil {
 		return nil, err
 	}
-	return &provisioningv1.GetGrantResponse{Grant: wire.Grant(&found)}, nil
+	return &provisioningv1.GetGrantResponse{Grant: convert.Grant(&found)}, nil
 }
 
 // ListAccounts lists accounts.
 func (a *API) ListAccounts(ctx context.Context, r *provisioningv1.ListAccountsRequest) (*provisioningv1.ListAccountsResponse, error) {
 	size := page.Size(r.GetPageSize())
-	want := store.AccountFilter{Limit: size + 1}
-	var err error
-	if want.User, err = optional("user_id", r.GetUserId()); err != nil {
-		return nil, err
-	}
-	if want.App, err = optional("app_id", r.GetAppId()); err != nil {
-		return nil, err
-	}
-	if want.BeforeTime, want.Before, err = afterTime(r.GetPageToken()); err != nil {
-		return nil, err
-	}
-	var list []store.NamedAccount
-	err = a.read(ctx, func(ctx context.Context, tx *postgres.Tx, caller authz.Caller) (err error) {
-		want.Organization = caller.OrganizationID
-		if want.User, err = own(caller, want.User); err != nil {
-			return err
-		}
-		list, err = store.ListAccounts(ctx, tx, want)
-		return err
-	})
+	f := command.AccountFilter{Limit: size + 1}
+	err := parse(map[string]string{"user_id": r.GetUserId(), "app_id": r.GetAppId()}, map[string]*uuid.UUID{"user_id": &f.User, "app_id": &f.App})
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(n *store.NamedAccount) []string { return timeKey(n.SeatTime, n.ID) })
-	return &provisioningv1.ListAccountsResponse{Accounts: convert(list, wire.Account), NextPageToken: next}, nil
+	if f.BeforeTime, f.Before, err = afterTime(r.GetPageToken()); err != nil {
+		return nil, err
+	}
+	list, err := a.engine.ListAccounts(ctx, authz.Must(ctx), f)
+	if err != nil {
+		return nil, err
+	}
+	list, next := cut(list, size, func(n *command.Account) []string { return timeKey(n.InsertTime, n.ID) })
+	return &provisioningv1.ListAccountsResponse{Accounts: messages(list, convert.Account), NextPageToken: next}, nil
 }

@@ -3,23 +3,27 @@ package grpcapi
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
-	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
-	"gatehouse.dev/services/provisioning/internal/integration"
-	"gatehouse.dev/services/provisioning/internal/store"
-	"gatehouse.dev/services/provisioning/internal/wire"
+	"gatehouse.dev/services/provisioning/internal/command"
+	"gatehouse.dev/services/provisioning/internal/convert"
 )
 
 // CreateIntegration makes an integration.
 func (a *API) CreateIntegration(ctx context.Context, r *provisioningv1.CreateIntegrationRequest) (*provisioningv1.CreateIntegrationResponse, error) {
-	i, err := a.integrations.Create(ctx, authz.Must(ctx), settings(r.GetName(), r.GetScim()))
+	environment, err := optional("environment_id", r.GetEnvironmentId())
 	if err != nil {
 		return nil, err
 	}
-	return &provisioningv1.CreateIntegrationResponse{Integration: wire.Integration(&i)}, nil
+	i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim()))
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
 // GetIntegration shows one integration.
@@ -28,34 +32,33 @@ func (a *API) GetIntegration(ctx context.Context, r *provisioningv1.GetIntegrati
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Get(ctx, authz.Must(ctx).OrganizationID, which)
+	i, err := a.integrations.Get(ctx, authz.Must(ctx), which)
 	if err != nil {
 		return nil, err
 	}
-	return &provisioningv1.GetIntegrationResponse{Integration: wire.Integration(&i)}, nil
+	return &provisioningv1.GetIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
 // ListIntegrations lists integrations.
 func (a *API) ListIntegrations(ctx context.Context, r *provisioningv1.ListIntegrationsRequest) (*provisioningv1.ListIntegrationsResponse, error) {
 	size := page.Size(r.GetPageSize())
-	keys, err := page.Decode(r.GetPageToken(), 1)
+	keys, err := page.Decode(r.GetPageToken(), 2)
 	if err != nil {
 		return nil, err
 	}
-	name := ""
+	name, last := "", uuid.Nil
 	if keys != nil {
 		name = keys[0]
+		if last, err = id.Parse("page_token", keys[1]); err != nil {
+			return nil, err
+		}
 	}
-	var list []store.Integration
-	err = a.read(ctx, func(ctx context.Context, tx *postgres.Tx, caller authz.Caller) (err error) {
-		list, err = store.ListIntegrations(ctx, tx, caller.OrganizationID, name, size+1)
-		return err
-	})
+	list, err := a.integrations.List(ctx, authz.Must(ctx), name, last, size+1)
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(i *store.Integration) []string { return []string{i.Name} })
-	return &provisioningv1.ListIntegrationsResponse{Integrations: convert(list, wire.Integration), NextPageToken: next}, nil
+	list, next := cut(list, size, func(i *command.Integration) []string { return []string{i.Name, i.ID.String()} })
+	return &provisioningv1.ListIntegrationsResponse{Integrations: messages(list, convert.Integration), NextPageToken: next}, nil
 }
 
 // UpdateIntegration changes an integration.
@@ -68,7 +71,7 @@ func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateInt
 	if err != nil {
 		return nil, err
 	}
-	return &provisioningv1.UpdateIntegrationResponse{Integration: wire.Integration(&i)}, nil
+	return &provisioningv1.UpdateIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
 // TestIntegration tests an integration.
@@ -81,9 +84,9 @@ func (a *API) TestIntegration(ctx context.Context, r *provisioningv1.TestIntegra
 	if err != nil {
 		return nil, err
 	}
-	return &provisioningv1.TestIntegrationResponse{Integration: wire.Integration(&i)}, nil
+	return &provisioningv1.TestIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
-func settings(name string, s *provisioningv1.ScimSettings) integration.Settings {
-	return integration.Settings{Name: name, BaseURL: s.GetBaseUrl(), Token: s.GetToken()}
+func settings(name string, s *provisioningv1.ScimSettings) command.IntegrationSettings {
+	return command.IntegrationSettings{Name: name, BaseURL: s.GetBaseUrl(), Token: s.GetToken()}
 }

@@ -3,8 +3,8 @@
 // grants, work items and operations. It is pure: no time, no database, no
 // network.
 //
-// Everything turns on a [Seat]: one person in one app. After anything has
-// changed, [Settle] looks at the seat as it is now and says what to do about
+// Everything turns on a [Assignment]: one person in one app. After anything has
+// changed, [Reconcile] looks at the assignment as it is now and returns what to do about
 // it; it does not matter which event led there, how often or in which order.
 //
 // A grant:
@@ -19,7 +19,7 @@
 //	  revoking ---------------> revoked   once nothing of it can be left in the
 //	                                      app, or another grant gives the same
 //
-// An operation, of which a seat has at most one that is not over:
+// An operation, of which an assignment has at most one that is not over:
 //
 //	queued --claimed--> running --all done-------------> done
 //	  ^  ^                 |  |
@@ -31,7 +31,7 @@
 //
 // What is known about an app is never more than what it said. Between a call
 // and its answer, and for ever if the answer was lost, the outcome is in doubt
-// ([Knowledge]), and doubt is resolved in the safe direction: what is in doubt
+// ([Observed]), and doubt is resolved in the safe direction: what is in doubt
 // is put in place again before a grant counts as active, and taken away before
 // a grant counts as revoked.
 package lifecycle

@@ -3,24 +3,26 @@ package lifecycle
 import "time"
 
 // OperationState is where an operation stands.
-type OperationState uint8
+type OperationState string
 
-// The states of an operation that Settle tells apart.
+// The states of an operation that Reconcile tells apart.
 const (
-	// NoOperation says that none is outstanding.
-	NoOperation OperationState = iota
+	// NoOperation means that none is outstanding.
+	NoOperation OperationState = ""
 	// Queued waits for its time.
-	Queued
+	Queued OperationState = "queued"
 	// Running is being done right now by somebody, or was when they died.
-	Running
+	Running OperationState = "running"
 	// Stuck needs a person, and is tried again now and then while it takes
 	// something away.
-	Stuck
-	// Succeeded has just been done: Settle finishes it.
-	Succeeded
+	Stuck OperationState = "stuck"
+	// Succeeded has just been done: Reconcile finishes it.
+	Succeeded OperationState = "done"
+	// Cancelled is not needed any more.
+	Cancelled OperationState = "cancelled"
 )
 
-// Operation is the outstanding operation of a seat.
+// Operation is the outstanding operation of an assignment.
 type Operation struct {
 	State OperationState
 	// Plan is what it does; of a running one what is being done.

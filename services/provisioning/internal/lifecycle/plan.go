@@ -1,15 +1,15 @@
 package lifecycle
 
 // Do is what a change does.
-type Do uint8
+type Do string
 
 // What changes do, in the order in which a plan does them: what is to go goes
 // before what is to come.
 const (
-	CreateAccount Do = iota + 1
-	Remove
-	Add
-	RemoveAccount
+	CreateAccount Do = "create_account"
+	Remove        Do = "remove"
+	Add           Do = "add"
+	RemoveAccount Do = "remove_account"
 )
 
 // Change is one call to an app.
@@ -32,19 +32,19 @@ func TakesAway(plan []Change) bool {
 	return false
 }
 
-// Want is what a person should have in an app.
-type Want struct {
-	// Account says that there should be an account: it is the case as soon as
+// Desired is what a person should have in an app.
+type Desired struct {
+	// Account means that there should be an account: it is the case as soon as
 	// anything is wanted.
 	Account bool
 	// Entitlements are wanted besides the account.
 	Entitlements Set
 }
 
-// WantOf is what the grants say a person should have: everything that at least
+// DesiredBy is what the grants say a person should have: everything that at least
 // one live grant gives, once.
-func WantOf(grants []Grant) Want {
-	w := Want{Entitlements: Set{}}
+func DesiredBy(grants []Grant) Desired {
+	w := Desired{Entitlements: Set{}}
 	for _, g := range grants {
 		if !g.State.Live() {
 			continue
@@ -60,7 +60,7 @@ func WantOf(grants []Grant) Want {
 // Plan returns the changes that make the app be as it should, in the order in
 // which to make them; none if it surely is. Nothing is changed that is surely
 // as it should be. An account that nothing is wanted of goes as a whole.
-func Plan(w Want, k Knowledge) []Change {
+func Plan(w Desired, k Observed) []Change {
 	if !w.Account {
 		if k.there() {
 			return []Change{{Do: RemoveAccount}}
@@ -71,7 +71,7 @@ func Plan(w Want, k Knowledge) []Change {
 	if !k.surelyThere() {
 		plan = append(plan, Change{Do: CreateAccount})
 	}
-	for _, e := range k.Held.plus(k.Doubt.Sorted()...).Sorted() {
+	for _, e := range k.Held.plus(k.InDoubt.Sorted()...).Sorted() {
 		if !w.Entitlements.Has(e) {
 			plan = append(plan, Change{Remove, e})
 		}

@@ -1,16 +1,13 @@
 package store
 
-import (
-	"google.golang.org/grpc/codes"
+import "errors"
 
-	"gatehouse.dev/libs/apierr"
-)
-
-// What callers are told.
+// What is not there, as far as the transaction sees, or in the way.
 var (
-	ErrIntegrationNotFound = apierr.NotFound("INTEGRATION_NOT_FOUND", "there is no such integration")
-	ErrIntegrationChanged  = apierr.New(codes.Aborted, "INTEGRATION_CHANGED", "somebody else changed the integration meanwhile, please look at it again")
-	ErrGrantNotFound       = apierr.NotFound("GRANT_NOT_FOUND", "there is no such grant")
-	ErrWorkItemNotFound    = apierr.NotFound("WORK_ITEM_NOT_FOUND", "there is no such work item")
-	ErrChecklistNotFound   = apierr.NotFound("CHECKLIST_NOT_FOUND", "there is no such checklist")
+	ErrIntegrationNotFound  = errors.New("no such integration")
+	ErrIntegrationChanged   = errors.New("the integration has been changed by somebody else")
+	ErrIntegrationNameTaken = errors.New("the name of the integration is taken")
+	ErrGrantNotFound        = errors.New("no such grant")
+	ErrWorkItemNotFound     = errors.New("no such work item")
+	ErrChecklistNotFound    = errors.New("no such checklist")
 )

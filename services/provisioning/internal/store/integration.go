@@ -3,12 +3,12 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -16,6 +16,7 @@ import (
 type Integration struct {
 	ID             uuid.UUID
 	OrganizationID uuid.UUID
+	EnvironmentID  uuid.UUID
 	Name           string
 	Kind           string
 	BaseURL        string
@@ -28,24 +29,22 @@ type Integration struct {
 	Version     int64
 }
 
-const integrationColumns = `id, organization_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version`
+const integrationColumns = `id, organization_id, environment_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version`
 
 func scanIntegration(row pgx.Row) (i Integration, err error) {
-	return i, row.Scan(&i.ID, &i.OrganizationID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version)
+	return i, row.Scan(&i.ID, &i.OrganizationID, &i.EnvironmentID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version)
 }
 
-// CreateIntegration writes a new integration. ALREADY_EXISTS:
-// INTEGRATION_NAME_TAKEN.
+// CreateIntegration writes a new integration. ErrIntegrationNameTaken.
 func CreateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) error {
 	_, err := tx.Exec(ctx, `
-		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		i.ID, i.OrganizationID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version)
+		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		i.ID, i.OrganizationID, i.EnvironmentID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version)
 	return nameTaken(err, "create integration")
 }
 
 // UpdateIntegration writes an integration whose version was one less.
-// NOT_FOUND, ALREADY_EXISTS: INTEGRATION_NAME_TAKEN, ABORTED:
-// INTEGRATION_CHANGED if somebody else was faster.
+// ErrIntegrationNameTaken; ErrIntegrationChanged if somebody else was faster.
 func UpdateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) error {
 	tag, err := tx.Exec(ctx, `
 		update integration set name = $2, base_url = $3, secret = $4, state = $5, state_detail = $6, test_time = $7, version = $8,
@@ -63,13 +62,12 @@ func UpdateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) erro
 
 func nameTaken(err error, doing string) error {
 	if name, ok := postgres.Constraint(err); ok && name == "integration_name" {
-		return apierr.Exists("INTEGRATION_NAME_TAKEN", "there is an integration with this name already").
-			WithField("name", "INTEGRATION_NAME_TAKEN", "there is an integration with this name already").Wrap(err)
+		return fmt.Errorf("%s: %w: %w", doing, ErrIntegrationNameTaken, err)
 	}
 	return wrap(err, "%s", doing)
 }
 
-// GetIntegration reads one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
+// GetIntegration reads one integration. ErrIntegrationNotFound.
 func GetIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (Integration, error) {
 	i, err := scanIntegration(tx.QueryRow(ctx, `select `+integrationColumns+` from integration where id = $1`, id))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -78,10 +76,11 @@ func GetIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (Integra
 	return i, wrap(err, "read integration %s", id)
 }
 
-// ListIntegrations lists integrations by name, after the one named.
-func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, after string, limit int) ([]Integration, error) {
+// ListIntegrations lists integrations by name, and by id where environments use
+// the same, after the last one seen.
+func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, name string, id uuid.UUID, limit int) ([]Integration, error) {
 	rows, err := tx.Query(ctx, `
-		select `+integrationColumns+` from integration where organization_id = $1 and name > $2 order by name limit $3`, org, after, limit)
+		select `+integrationColumns+` from integration where organization_id = $1 and (name, id) > ($2, $3) order by name, id limit $4`, org, name, id, limit)
 	if err != nil {
 		return nil, wrap(err, "list integrations")
 	}

@@ -13,8 +13,8 @@ import (
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
 
-// Who is a person's name as lists show it.
-type Who struct {
+// PersonRef is a person's name as lists show it.
+type PersonRef struct {
 	ID                 uuid.UUID
 	DisplayName, Email string
 }
@@ -23,7 +23,8 @@ type Who struct {
 type NamedGrant struct {
 	Grant
 	OrganizationID           uuid.UUID
-	User                     Who
+	EnvironmentID            uuid.UUID
+	User                     PersonRef
 	AppName, EntitlementName string
 }
 
@@ -31,18 +32,20 @@ type NamedGrant struct {
 type NamedAccount struct {
 	Account
 	OrganizationID uuid.UUID
-	User           Who
+	EnvironmentID  uuid.UUID
+	User           PersonRef
 	AppID          uuid.UUID
 	AppName        string
-	// SeatTime is what lists go by.
-	SeatTime time.Time
+	// InsertTime is what lists go by.
+	InsertTime time.Time
 }
 
 // NamedItem is a work item with the names a reader wants.
 type NamedItem struct {
 	WorkItem
 	OrganizationID   uuid.UUID
-	User             Who
+	EnvironmentID    uuid.UUID
+	User             PersonRef
 	AppName          string
 	EntitlementNames []string
 }
@@ -51,7 +54,7 @@ type NamedItem struct {
 type NamedChecklist struct {
 	Checklist
 	OrganizationID uuid.UUID
-	User           Who
+	User           PersonRef
 }
 
 // filter is a growing where clause.
@@ -107,19 +110,19 @@ func ListGrants(ctx context.Context, tx *postgres.Tx, want GrantFilter) ([]Named
 	f.id("g.app_id", want.App)
 	f.id("g.request_id", want.Request)
 	f.id("g.id", want.ID)
-	if want.State != 0 {
-		f.and("g.state = $%d", format(grantStates, want.State))
+	if want.State != "" {
+		f.and("g.state = $%d", string(want.State))
 	}
 	if want.Before != uuid.Nil {
 		f.and("g.id < $%d", want.Before)
 	}
 	page := f.page("access_grant", "g", "g.id desc", want.Limit)
 	return list(ctx, tx, "grants", `
-		select `+grantColumns+`, g.organization_id, u.id, u.display_name, u.email, p.name, e.name`+page+`
+		select `+grantColumns+`, g.organization_id, g.environment_id, u.id, u.display_name, u.email, p.name, e.name`+page+`
 		join user_copy u on u.id = g.user_id join app_copy p on p.id = g.app_id join entitlement_copy e on e.id = g.entitlement_id
 		order by g.id desc`, f.args,
 		func(row pgx.CollectableRow) (n NamedGrant, err error) {
-			n.Grant, err = scanGrant(row, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementName)
+			n.Grant, err = scanGrant(row, &n.OrganizationID, &n.EnvironmentID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementName)
 			return n, err
 		})
 }
@@ -142,20 +145,18 @@ func ListAccounts(ctx context.Context, tx *postgres.Tx, want AccountFilter) ([]N
 	f.id("a.app_id", want.App)
 	if want.Before != uuid.Nil {
 		f.args = append(f.args, want.BeforeTime, want.Before)
-		f.where = append(f.where, fmt.Sprintf("(a.seat_time, a.id) < ($%d, $%d)", len(f.args)-1, len(f.args)))
+		f.where = append(f.where, fmt.Sprintf("(a.insert_time, a.id) < ($%d, $%d)", len(f.args)-1, len(f.args)))
 	}
-	page := f.page("account", "a", "a.seat_time desc, a.id desc", want.Limit)
+	page := f.page("account", "a", "a.insert_time desc, a.id desc", want.Limit)
 	return list(ctx, tx, "accounts", `
-		select a.id, a.organization_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version, a.seat_time,
+		select a.id, a.organization_id, a.environment_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version, a.insert_time,
 		    u.id, u.display_name, u.email, p.name`+page+`
 		join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id
-		order by a.seat_time desc, a.id desc`, f.args,
+		order by a.insert_time desc, a.id desc`, f.args,
 		func(row pgx.CollectableRow) (n NamedAccount, err error) {
-			var state string
 			a := &n.Account
-			err = row.Scan(&a.ID, &n.OrganizationID, &n.AppID, &state, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version, &n.SeatTime,
+			err = row.Scan(&a.ID, &n.OrganizationID, &n.EnvironmentID, &n.AppID, &a.Observed.Account, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version, &n.InsertTime,
 				&n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName)
-			a.Know.Account = parse(accountStates, state)
 			return n, err
 		})
 }
@@ -195,8 +196,8 @@ func ListItems(ctx context.Context, tx *postgres.Tx, want ItemFilter) ([]NamedIt
 	default:
 		f.and("w.state = $%d", want.State)
 	}
-	if want.Kind != 0 {
-		f.and("w.kind = $%d", format(itemKinds, want.Kind))
+	if want.Kind != "" {
+		f.and("w.kind = $%d", string(want.Kind))
 	}
 	if want.Admin != uuid.Nil {
 		f.and("exists (select from app_copy p where p.id = w.app_id and p.admin_ids @> array[$%d::uuid])", want.Admin)
@@ -206,12 +207,12 @@ func ListItems(ctx context.Context, tx *postgres.Tx, want ItemFilter) ([]NamedIt
 	}
 	page := f.page("work_item", "w", "w.id", want.Limit)
 	return list(ctx, tx, "work items", `
-		select `+itemColumns+`, w.organization_id, u.id, u.display_name, u.email, p.name,
+		select `+itemColumns+`, w.organization_id, w.environment_id, u.id, u.display_name, u.email, p.name,
 		    array(select e.name from unnest(w.entitlement_ids) with ordinality as i (id, position) join entitlement_copy e on e.id = i.id order by i.position)`+page+`
 		join user_copy u on u.id = w.user_id join app_copy p on p.id = w.app_id left join checklist c on c.id = w.checklist_id
 		order by w.id`, f.args,
 		func(row pgx.CollectableRow) (n NamedItem, err error) {
-			n.WorkItem, err = scanItem(row, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementNames)
+			n.WorkItem, err = scanItem(row, &n.OrganizationID, &n.EnvironmentID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementNames)
 			return n, err
 		})
 }
@@ -242,7 +243,7 @@ func (want ChecklistFilter) filter() filter {
 		f.where = append(f.where, "c.close_time is null")
 	}
 	if want.Kind != lifecycle.NoList {
-		f.and("c.kind = $%d", format(lists, want.Kind))
+		f.and("c.kind = $%d", string(want.Kind))
 	}
 	return f
 }
@@ -271,20 +272,20 @@ func CountChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter)
 	return n, wrap(err, "count checklists")
 }
 
-// GetGrant reads one grant. NOT_FOUND: GRANT_NOT_FOUND.
+// GetGrant reads one grant. ErrGrantNotFound.
 func GetGrant(ctx context.Context, tx *postgres.Tx, org, id uuid.UUID) (NamedGrant, error) {
 	found, err := ListGrants(ctx, tx, GrantFilter{Organization: org, ID: id, Limit: 1})
 	return first(found, err, ErrGrantNotFound)
 }
 
 // GetItem reads one work item, of an app that admin runs unless admin is nil.
-// NOT_FOUND: WORK_ITEM_NOT_FOUND.
+// ErrWorkItemNotFound.
 func GetItem(ctx context.Context, tx *postgres.Tx, org, id, admin uuid.UUID) (NamedItem, error) {
 	found, err := ListItems(ctx, tx, ItemFilter{Organization: org, IDs: []uuid.UUID{id}, Admin: admin, Limit: 1})
 	return first(found, err, ErrWorkItemNotFound)
 }
 
-// GetChecklist reads one checklist. NOT_FOUND: CHECKLIST_NOT_FOUND.
+// GetChecklist reads one checklist. ErrChecklistNotFound.
 func GetChecklist(ctx context.Context, tx *postgres.Tx, org, id uuid.UUID) (NamedChecklist, error) {
 	found, err := ListChecklists(ctx, tx, ChecklistFilter{Organization: org, ID: id, Any: true, Limit: 1})
 	return first(found, err, ErrChecklistNotFound)

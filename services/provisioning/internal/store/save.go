@@ -11,42 +11,42 @@ import (
 	"gatehouse.dev/libs/postgres"
 )
 
-// errStale says that a row of a seat was changed without the seat's lock.
+// errStale means that a row of an assignment was changed without the assignment's lock.
 type errStale struct{ what string }
 
-func (e errStale) Error() string { return e.what + " was changed without the lock of its seat" }
+func (e errStale) Error() string { return e.what + " was changed without the lock of its assignment" }
 
-// Save queues what has changed about seats: one statement for each table that
+// Save queues what has changed about assignments: one statement for each table that
 // rows were added to, and one for each in which some were changed. Each fails
 // unless it has touched exactly its rows.
-func Save(b *pgx.Batch, seats []*Seat) error {
+func Save(b *pgx.Batch, assignments []*Assignment, now time.Time) error {
 	var c changes
-	for _, s := range seats {
+	for _, s := range assignments {
 		c.collect(s)
 	}
 	c.queueAccounts(b)
 	c.queueGrants(b)
 	c.queueRevocations(b)
 	c.queueItems(b)
-	return c.queueOperations(b)
+	return c.queueOperations(b, now)
 }
 
 // changes are the rows to be written, by table.
 type changes struct {
-	accounts                       []*Seat
+	accounts                       []*Assignment
 	grantsNew, grantsOld           []of[Grant]
 	revocationsNew, revocationsOld []of[Revocation]
 	itemsNew, itemsOld             []of[WorkItem]
 	operationsNew, operationsOld   []of[Operation]
 }
 
-// of is a row of a seat.
+// of is a row of an assignment.
 type of[T any] struct {
-	row  *T
-	seat *Seat
+	row        *T
+	assignment *Assignment
 }
 
-func (c *changes) collect(s *Seat) {
+func (c *changes) collect(s *Assignment) {
 	if s.Account.Changed {
 		c.accounts = append(c.accounts, s)
 	}
@@ -54,7 +54,7 @@ func (c *changes) collect(s *Seat) {
 		switch {
 		case g.New:
 			c.grantsNew = append(c.grantsNew, of[Grant]{g, s})
-		case g.Version != g.loaded || g.dueChanged():
+		case g.Version != g.loaded:
 			c.grantsOld = append(c.grantsOld, of[Grant]{g, s})
 		}
 	}
@@ -111,41 +111,40 @@ func column[R, V any](value func(R) V) func([]R) any {
 
 func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
-		update account a set state = v.state, unsure = v.unsure, held = v.held::uuid[], doubt = v.doubt::uuid[], external_id = v.external_id,
+		update account a set state = v.state, account_in_doubt = v.account_in_doubt, held = v.held::uuid[], in_doubt = v.in_doubt::uuid[], external_id = v.external_id,
 		    user_name = v.user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
 		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
 		    $10::timestamptz[], $11::timestamptz[])
-		    as v (id, version, state, unsure, held, doubt, external_id, user_name, app_version, create_time, update_time)
+		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time)
 		where a.id = v.id and a.version = v.version`,
-		column(func(s *Seat) uuid.UUID { return s.Account.ID }),
-		column(func(s *Seat) int64 { return s.Account.Version }),
-		column(func(s *Seat) string { return format(accountStates, s.Account.Know.Account) }),
-		column(func(s *Seat) bool { return s.Account.Know.Unsure }),
-		column(func(s *Seat) string { return postgres.IDs(ids(s.Account.Know.Held)) }),
-		column(func(s *Seat) string { return postgres.IDs(ids(s.Account.Know.Doubt)) }),
-		column(func(s *Seat) string { return s.Account.ExternalID }),
-		column(func(s *Seat) string { return s.Account.UserName }),
-		column(func(s *Seat) int64 { return s.Account.AppVersion }),
-		column(func(s *Seat) *time.Time { return s.Account.CreateTime }),
-		column(func(s *Seat) time.Time { return s.Account.UpdateTime }),
+		column(func(s *Assignment) uuid.UUID { return s.Account.ID }),
+		column(func(s *Assignment) int64 { return s.Account.Version }),
+		column(func(s *Assignment) string { return string(s.Account.Observed.Account) }),
+		column(func(s *Assignment) bool { return s.Account.Observed.AccountInDoubt }),
+		column(func(s *Assignment) string { return postgres.IDs(ids(s.Account.Observed.Held)) }),
+		column(func(s *Assignment) string { return postgres.IDs(ids(s.Account.Observed.InDoubt)) }),
+		column(func(s *Assignment) string { return s.Account.ExternalID }),
+		column(func(s *Assignment) string { return s.Account.UserName }),
+		column(func(s *Assignment) int64 { return s.Account.AppVersion }),
+		column(func(s *Assignment) *time.Time { return s.Account.CreateTime }),
+		column(func(s *Assignment) time.Time { return s.Account.UpdateTime }),
 	)
 }
 
 func (c *changes) queueGrants(b *pgx.Batch) {
 	type grant = of[Grant]
 	queue(b, "grant", c.grantsOld, `
-		update access_grant g set state = v.state, due_time = v.due_time, activate_time = v.activate_time, end_time = v.end_time,
+		update access_grant g set state = v.state, activate_time = v.activate_time, end_time = v.end_time,
 		    revoke_time = v.revoke_time, end_reason = nullif(v.end_reason, ''), revoke_request_id = v.revoke_request_id, error = v.error,
 		    version = v.version
 		from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-		    $8::timestamptz[], $9::text[], $10::uuid[], $11::text[])
-		    as v (id, loaded, version, state, due_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error)
+		    $8::text[], $9::uuid[], $10::text[])
+		    as v (id, loaded, version, state, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error)
 		where g.id = v.id and g.version = v.loaded`,
 		column(func(g grant) uuid.UUID { return g.row.ID }),
 		column(func(g grant) int64 { return g.row.loaded }),
 		column(func(g grant) int64 { return g.row.Version }),
-		column(func(g grant) string { return format(grantStates, g.row.State) }),
-		column(func(g grant) *time.Time { return g.row.Due }),
+		column(func(g grant) string { return string(g.row.State) }),
 		column(func(g grant) *time.Time { return g.row.ActivateTime }),
 		column(func(g grant) *time.Time { return g.row.EndTime }),
 		column(func(g grant) *time.Time { return g.row.RevokeTime }),
@@ -154,18 +153,18 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) string { return g.row.Error }),
 	)
 	queue(b, "grant", c.grantsNew, `
-		insert into access_grant (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
-		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.join_count, v.state,
-		    v.until, v.due_time, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
+		insert into access_grant (id, organization_id, environment_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
+		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)
+		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.request_id, v.item_id, v.origin_join, v.join_count, v.state,
+		    v.until, v.create_time, v.activate_time, v.end_time, v.revoke_time, nullif(v.end_reason, ''), v.revoke_request_id, v.error, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::boolean[], $10::integer[],
-		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[],
-		    $18::text[], $19::uuid[], $20::text[], $21::bigint[])
+		    $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
+		    $17::text[], $18::uuid[], $19::text[], $20::bigint[], $21::uuid[])
 		    as v (id, organization_id, account_id, user_id, app_id, entitlement_id, request_id, item_id, origin_join, join_count, state,
-		    until, due_time, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version)`,
+		    until, create_time, activate_time, end_time, revoke_time, end_reason, revoke_request_id, error, version, environment_id)`,
 		column(func(g grant) uuid.UUID { return g.row.ID }),
-		column(func(g grant) uuid.UUID { return g.seat.Organization }),
-		column(func(g grant) uuid.UUID { return g.seat.Account.ID }),
+		column(func(g grant) uuid.UUID { return g.assignment.Organization }),
+		column(func(g grant) uuid.UUID { return g.assignment.Account.ID }),
 		column(func(g grant) uuid.UUID { return g.row.UserID }),
 		column(func(g grant) uuid.UUID { return g.row.AppID }),
 		column(func(g grant) uuid.UUID { return g.row.EntitlementID }),
@@ -173,9 +172,8 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) uuid.UUID { return g.row.ItemID }),
 		column(func(g grant) bool { return g.row.Join }),
 		column(func(g grant) int32 { return g.row.JoinCount }),
-		column(func(g grant) string { return format(grantStates, g.row.State) }),
+		column(func(g grant) string { return string(g.row.State) }),
 		column(func(g grant) *time.Time { return g.row.Until }),
-		column(func(g grant) *time.Time { return g.row.Due }),
 		column(func(g grant) time.Time { return g.row.CreateTime }),
 		column(func(g grant) *time.Time { return g.row.ActivateTime }),
 		column(func(g grant) *time.Time { return g.row.EndTime }),
@@ -184,6 +182,7 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 		column(func(g grant) uuid.NullUUID { return g.row.RevokeRequestID }),
 		column(func(g grant) string { return g.row.Error }),
 		column(func(g grant) int64 { return g.row.Version }),
+		column(func(g grant) uuid.UUID { return g.assignment.Environment }),
 	)
 }
 
@@ -194,19 +193,20 @@ func (c *changes) queueRevocations(b *pgx.Batch) {
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 	)
 	queue(b, "revocation", c.revocationsNew, `
-		insert into revocation (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
-		select v.item_id, v.organization_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
-		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[])
-		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)`,
+		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
+		select v.item_id, v.organization_id, v.environment_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[], $10::uuid[])
+		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, environment_id)`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
-		column(func(r revocation) uuid.UUID { return r.seat.Organization }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Organization }),
 		column(func(r revocation) uuid.UUID { return r.row.RequestID }),
-		column(func(r revocation) uuid.UUID { return r.seat.Account.ID }),
-		column(func(r revocation) uuid.UUID { return r.seat.User }),
-		column(func(r revocation) uuid.UUID { return r.seat.Key.App }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Account.ID }),
+		column(func(r revocation) uuid.UUID { return r.assignment.User }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Key.App }),
 		column(func(r revocation) uuid.UUID { return r.row.EntitlementID }),
 		column(func(r revocation) string { return postgres.IDs(r.row.GrantIDs) }),
 		column(func(r revocation) bool { return r.row.Done }),
+		column(func(r revocation) uuid.UUID { return r.assignment.Environment }),
 	)
 }
 
@@ -237,20 +237,20 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) *time.Time { return i.row.ResolveTime }),
 	)
 	queue(b, "work item", c.itemsNew, `
-		insert into work_item (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
+		insert into work_item (id, organization_id, environment_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
 		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
+		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
 		    v.checklist_id, v.error, v.resolver_id, v.resolver_name, v.resolver_email, v.note, v.create_time, v.resolve_time, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
-		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[])
+		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::uuid[])
 		    as v (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
-		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)`,
+		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version, environment_id)`,
 		column(func(i item) uuid.UUID { return i.row.ID }),
-		column(func(i item) uuid.UUID { return i.seat.Organization }),
-		column(func(i item) uuid.UUID { return i.seat.Account.ID }),
+		column(func(i item) uuid.UUID { return i.assignment.Organization }),
+		column(func(i item) uuid.UUID { return i.assignment.Account.ID }),
 		column(func(i item) uuid.UUID { return i.row.UserID }),
 		column(func(i item) uuid.UUID { return i.row.AppID }),
-		column(func(i item) string { return format(itemKinds, i.row.Kind) }),
+		column(func(i item) string { return string(i.row.Kind) }),
 		column(func(i item) string { return i.row.State }),
 		column(func(i item) string { return postgres.IDs(i.row.EntitlementIDs) }),
 		column(func(i item) string { return postgres.IDs(i.row.RequestIDs) }),
@@ -263,12 +263,13 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) time.Time { return i.row.CreateTime }),
 		column(func(i item) *time.Time { return i.row.ResolveTime }),
 		column(func(i item) int64 { return i.row.Version }),
+		column(func(i item) uuid.UUID { return i.assignment.Environment }),
 	)
 }
 
-// queueOperations ends operations before it adds new ones, as a seat has one at
+// queueOperations ends operations before it adds new ones, as an assignment has one at
 // most.
-func (c *changes) queueOperations(b *pgx.Batch) error {
+func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 	type operation = of[Operation]
 	plans := make(map[*Operation]string, len(c.operationsOld)+len(c.operationsNew))
 	for _, ops := range [][]operation{c.operationsOld, c.operationsNew} {
@@ -280,55 +281,47 @@ func (c *changes) queueOperations(b *pgx.Batch) error {
 			plans[o.row] = string(plan)
 		}
 	}
-	lease := func(o operation) *float64 {
-		if o.row.Lease == 0 {
-			return nil
-		}
-		seconds := o.row.Lease.Seconds()
-		return &seconds
-	}
-	// A running one keeps its lease.
 	queue(b, "operation", c.operationsOld, `
 		update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
-		    not_before = case when not v.again then o.not_before when v.wait < 0 then 'infinity'
-		        else statement_timestamp() + make_interval(secs => v.wait) end,
-		    claim = v.claim,
-		    lease_until = case when v.state = 'running' then coalesce(statement_timestamp() + make_interval(secs => v.lease), o.lease_until) end,
-		    end_time = case when v.state in ('done', 'cancelled') then statement_timestamp() end
-		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::boolean[], $8::float8[], $9::uuid[], $10::float8[])
-		    as v (id, state, plan, tries, error, integration_id, again, wait, claim, lease)
+		    not_before = v.not_before, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
+		    end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
+		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[])
+		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until)
 		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
-		column(func(o operation) string { return o.row.State }),
+		column(func(o operation) string { return string(o.row.State) }),
 		column(func(o operation) string { return plans[o.row] }),
 		column(func(o operation) int { return o.row.Tries }),
 		column(func(o operation) string { return o.row.Error }),
 		column(func(o operation) uuid.UUID { return o.row.IntegrationID }),
-		column(func(o operation) bool { return o.row.Again }),
-		column(func(o operation) float64 { return o.row.Wait.Seconds() }),
+		column(func(o operation) *time.Time { return o.row.NotBefore }),
 		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
-		column(lease),
+		column(func(o operation) *time.Time { return o.row.LeaseUntil }),
+		func([]operation) any { return now },
 	)
 	queue(b, "operation", c.operationsNew, `
-		insert into operation (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
+		insert into operation (id, organization_id, environment_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
 		    error, create_time)
-		select v.id, v.organization_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, statement_timestamp(),
-		    v.claim, statement_timestamp() + make_interval(secs => v.lease), v.error, statement_timestamp()
-		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[], $10::uuid[],
-		    $11::float8[], $12::text[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease, error)`,
+		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
+		    v.claim, v.lease_until, v.error, $13
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
-		column(func(o operation) uuid.UUID { return o.seat.Organization }),
-		column(func(o operation) uuid.UUID { return o.seat.Account.ID }),
-		column(func(o operation) uuid.UUID { return o.seat.User }),
-		column(func(o operation) uuid.UUID { return o.seat.Key.App }),
+		column(func(o operation) uuid.UUID { return o.assignment.Organization }),
+		column(func(o operation) uuid.UUID { return o.assignment.Account.ID }),
+		column(func(o operation) uuid.UUID { return o.assignment.User }),
+		column(func(o operation) uuid.UUID { return o.assignment.Key.App }),
 		column(func(o operation) uuid.UUID { return o.row.IntegrationID }),
-		column(func(o operation) string { return o.row.State }),
+		column(func(o operation) string { return string(o.row.State) }),
 		column(func(o operation) string { return plans[o.row] }),
 		column(func(o operation) int { return o.row.Tries }),
 		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
-		column(lease),
+		column(func(o operation) *time.Time { return o.row.LeaseUntil }),
 		column(func(o operation) string { return o.row.Error }),
+		func([]operation) any { return now },
+		column(func(o operation) *time.Time { return o.row.NotBefore }),
+		column(func(o operation) uuid.UUID { return o.assignment.Environment }),
 	)
 	return nil
 }

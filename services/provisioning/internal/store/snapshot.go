@@ -11,7 +11,7 @@ import (
 // that are not known here yet are empty.
 func EachGrant(ctx context.Context, tx *postgres.Tx, f func(*NamedGrant) error) error {
 	rows, err := tx.Query(ctx, `
-		select `+grantColumns+`, g.organization_id, g.user_id, coalesce(u.display_name, ''), coalesce(u.email, ''),
+		select `+grantColumns+`, g.organization_id, g.environment_id, g.user_id, coalesce(u.display_name, ''), coalesce(u.email, ''),
 			coalesce(p.name, ''), coalesce(e.name, '')
 		from access_grant g left join user_copy u on u.id = g.user_id left join app_copy p on p.id = g.app_id
 			left join entitlement_copy e on e.id = g.entitlement_id
@@ -22,7 +22,7 @@ func EachGrant(ctx context.Context, tx *postgres.Tx, f func(*NamedGrant) error) 
 	defer rows.Close()
 	for rows.Next() {
 		var n NamedGrant
-		n.Grant, err = scanGrant(rows, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementName)
+		n.Grant, err = scanGrant(rows, &n.OrganizationID, &n.EnvironmentID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementName)
 		if err != nil {
 			return fmt.Errorf("read grant: %w", err)
 		}

@@ -1,0 +1,78 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// The kinds of due items. Each is handled by itself: a row that cannot be saved
+// holds up nobody else, and is listed as late until it can be.
+const (
+	// dueGrantEnd is about a grant with an end, by its id: at the time of the
+	// warning, and again at the end.
+	dueGrantEnd = "grant_end"
+	// dueReconcile is about one person in one app, by the id of the account's row:
+	// the person has left, or the app's settings have changed.
+	dueReconcile = "reconcile_account"
+	// dueAppSettings is about an app, by its id, some time after its settings have
+	// changed: accounts that a transaction wrote under the old settings while they
+	// changed are found then.
+	dueAppSettings = "app_settings"
+)
+
+func (e *Engine) handleDue() {
+	e.due.Handle(dueGrantEnd, e.endGrants)
+	e.due.Handle(dueReconcile, e.reconcileAccounts)
+	e.due.Handle(dueAppSettings, e.checkAppSettings)
+}
+
+// endGrants looks at grants as they are now: those whose end has come are ended,
+// of the others a warning is emitted and the end awaited.
+func (e *Engine) endGrants(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	ids := itemKeys(items)
+	keys, err := store.KeysOfGrants(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	return e.change(ctx, tx, items[0].OrganizationID, keys, func(cs *changeset, s *store.Assignment) {
+		for _, g := range s.Grants {
+			if _, ok := ids[g.ID]; ok {
+				cs.endInTime(s, g)
+			}
+		}
+	})
+}
+
+// endInTime ends a live grant whose end has come; before that it warns of it.
+func (cs *changeset) endInTime(s *store.Assignment, g *store.Grant) {
+	switch {
+	case !g.State.Live() || g.Until == nil:
+	case g.Until.After(cs.now):
+		cs.awaitEnd(g, *g.Until)
+		if g.State == lifecycle.InPlace {
+			cs.emitGrant(s, g, "expiring")
+		}
+	default:
+		cs.end(s, g, "expired", uuid.NullUUID{})
+	}
+}
+
+// awaitEnd has the grant looked at again at a time.
+func (cs *changeset) awaitEnd(g *store.Grant, at time.Time) {
+	cs.due = append(cs.due, due.Item{Kind: dueGrantEnd, Key: g.ID, OrganizationID: cs.org, Time: at})
+}
+
+func itemKeys(items []due.Item) map[uuid.UUID]struct{} {
+	keys := make(map[uuid.UUID]struct{}, len(items))
+	for _, i := range items {
+		keys[i.Key] = struct{}{}
+	}
+	return keys
+}

@@ -1,0 +1,274 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/libs/secretbox"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/provisioning/internal/connector"
+	"gatehouse.dev/services/provisioning/internal/connector/scim"
+	"gatehouse.dev/services/provisioning/internal/convert"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// testTimeout bounds a test: less than a call may take in all.
+const testTimeout = 8 * time.Second
+
+// IntegrationsConfig is what Integrations stand on.
+type IntegrationsConfig struct {
+	DB     *postgres.DB
+	Events *outbox.Writer
+	Clock  clock.Clock
+	Box    *secretbox.Box
+	// Retry is called after an integration was found working.
+	Retry  func()
+	Tracer trace.TracerProvider
+	Log    *slog.Logger
+}
+
+// Integrations keeps integrations and makes connectors of them.
+//
+// A secret is sealed before it is written, bound to the integration's id, and is
+// used by connectors alone. An integration is tested whenever it is made or
+// changed; its state is the result of the last test. Its methods may be called by any number of
+// goroutines.
+type Integrations struct {
+	cfg IntegrationsConfig
+
+	mu    sync.Mutex
+	known map[uuid.UUID]*connected
+}
+
+// connected is a connector of one version of an integration.
+type connected struct {
+	version   int64
+	connector *scim.Connector
+}
+
+// NewIntegrations makes Integrations. Close them.
+func NewIntegrations(cfg IntegrationsConfig) *Integrations {
+	return &Integrations{cfg: cfg, known: make(map[uuid.UUID]*connected)}
+}
+
+// IntegrationSettings are what a person sets of an integration.
+type IntegrationSettings struct {
+	Name, BaseURL, Token string
+}
+
+// Create makes an integration of an environment, by default the caller's, and
+// tests it. INVALID_ARGUMENT names the field; ALREADY_EXISTS: INTEGRATION_NAME_TAKEN.
+func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment uuid.UUID, s IntegrationSettings) (store.Integration, error) {
+	if environment == uuid.Nil {
+		environment = by.EnvironmentID
+	}
+	if !by.Scope().Owns(environment) {
+		return store.Integration{}, errEnvironmentNotFound
+	}
+	now := n.cfg.Clock.Now()
+	i := store.Integration{
+		ID: id.New(), OrganizationID: by.OrganizationID, EnvironmentID: environment, Name: s.Name, Kind: "scim", BaseURL: s.BaseURL, CreateTime: now, Version: 1,
+	}
+	i.Secret = n.cfg.Box.Seal([]byte(s.Token), i.ID[:])
+	if err := n.test(ctx, &i, s.Token); err != nil {
+		return i, err
+	}
+	err := n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		if err := store.CreateIntegration(ctx, tx, i); err != nil {
+			return err
+		}
+		return n.emit(ctx, tx, by, i, "created")
+	})
+	return i, public(err)
+}
+
+// Get returns an integration of the caller's scope. NOT_FOUND:
+// INTEGRATION_NOT_FOUND.
+func (n *Integrations) Get(ctx context.Context, by authz.Caller, id uuid.UUID) (store.Integration, error) {
+	return n.get(ctx, by.Scope(), id)
+}
+
+func (n *Integrations) get(ctx context.Context, s scope.Scope, id uuid.UUID) (i store.Integration, err error) {
+	err = n.cfg.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		i, err = store.GetIntegration(ctx, tx, id)
+		return err
+	})
+	return i, public(err)
+}
+
+// List lists integrations of the caller's scope by name and id, after the last one
+// seen.
+func (n *Integrations) List(ctx context.Context, by authz.Caller, name string, id uuid.UUID, limit int) (list []store.Integration, err error) {
+	err = n.cfg.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		list, err = store.ListIntegrations(ctx, tx, by.OrganizationID, name, id, limit)
+		return err
+	})
+	return list, err
+}
+
+// Update changes an integration and tests it; an empty token keeps the one
+// there is. Errors as of Create and Get.
+func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, s IntegrationSettings) (store.Integration, error) {
+	i, err := n.Get(ctx, by, id)
+	if err != nil {
+		return i, err
+	}
+	if s.Token == "" && s.BaseURL != i.BaseURL {
+		// A change of the address must not send the secret to the new one.
+		return i, errSettings("scim.token", "another address needs the token again")
+	}
+	token, err := n.open(i)
+	if err != nil {
+		return i, err
+	}
+	if s.Token != "" {
+		token = s.Token
+		i.Secret = n.cfg.Box.Seal([]byte(token), i.ID[:])
+	}
+	i.Name, i.BaseURL = s.Name, s.BaseURL
+	return i, n.retest(ctx, by, &i, token)
+}
+
+// Test tests an integration. Errors as of Get.
+func (n *Integrations) Test(ctx context.Context, by authz.Caller, id uuid.UUID) (store.Integration, error) {
+	i, err := n.Get(ctx, by, id)
+	if err != nil {
+		return i, err
+	}
+	token, err := n.open(i)
+	if err != nil {
+		return i, err
+	}
+	return i, n.retest(ctx, by, &i, token)
+}
+
+// retest tests an integration and writes its next version. What failed because
+// of it is tried again if it works.
+func (n *Integrations) retest(ctx context.Context, by authz.Caller, i *store.Integration, token string) error {
+	if err := n.test(ctx, i, token); err != nil {
+		return err
+	}
+	i.Version++
+	return public(n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		if i.State == "working" {
+			if err := store.RetryStuck(ctx, tx, i.ID, n.cfg.Clock.Now()); err != nil {
+				return err
+			}
+			tx.AfterCommit(n.cfg.Retry)
+		}
+		if err := store.UpdateIntegration(ctx, tx, *i); err != nil {
+			return err
+		}
+		return n.emit(ctx, tx, by, *i, "updated")
+	}))
+}
+
+// test asks the app, and puts what it found into the state. It is an error
+// only if the settings are wrong or ctx has ended.
+func (n *Integrations) test(ctx context.Context, i *store.Integration, token string) error {
+	c, err := n.connect(i.BaseURL, token)
+	if err != nil {
+		field := "scim.base_url"
+		if strings.Contains(err.Error(), "token") {
+			field = "scim.token"
+		}
+		return errSettings(field, err.Error())
+	}
+	defer c.Close()
+	limited, cancel := context.WithTimeout(ctx, testTimeout)
+	defer cancel()
+	report, err := c.Test(limited)
+	if ctx.Err() != nil {
+		return fmt.Errorf("test integration: %w", ctx.Err())
+	}
+	now := n.cfg.Clock.Now()
+	i.TestTime, i.State, i.StateDetail = &now, "failing", strings.TrimSpace(report.String())
+	switch {
+	case err != nil:
+		i.StateDetail = "the app did not answer in time"
+	case report.OK():
+		i.State = "working"
+	}
+	return nil
+}
+
+func (n *Integrations) emit(ctx context.Context, tx *postgres.Tx, by authz.Caller, i store.Integration, name string) error {
+	about := &eventv1.Context{Actor: event.CallerActor(by), EnvironmentId: convert.Environment(i.EnvironmentID), Version: i.Version}
+	ev := outbox.Event{OrganizationID: i.OrganizationID, AggregateID: i.ID}
+	if name == "created" {
+		ev.Message = &eventv1.IntegrationCreated{Context: about, Integration: convert.Integration(&i)}
+	} else {
+		ev.Message = &eventv1.IntegrationUpdated{Context: about, Integration: convert.Integration(&i)}
+	}
+	return n.cfg.Events.Add(ctx, tx, ev)
+}
+
+func (n *Integrations) open(i store.Integration) (string, error) {
+	token, err := n.cfg.Box.Open(i.Secret, i.ID[:])
+	if err != nil {
+		return "", fmt.Errorf("open the secret of integration %s: %w", i.ID, err)
+	}
+	return string(token), nil
+}
+
+func (n *Integrations) connect(baseURL, token string) (*scim.Connector, error) {
+	return scim.New(scim.Config{URL: baseURL, Token: token, Tracer: n.cfg.Tracer})
+}
+
+// Connect returns the connector of an integration as it is in a version, the
+// same for all who ask.
+func (n *Integrations) Connect(ctx context.Context, org, id uuid.UUID, version int64) (connector.Connector, error) {
+	n.mu.Lock()
+	c := n.known[id]
+	n.mu.Unlock()
+	if c != nil && c.version >= version {
+		return c.connector, nil
+	}
+	i, err := n.get(ctx, scope.Organization(org), id)
+	if err != nil {
+		return nil, connector.NewError(connector.Retryable, err, "the integration could not be read")
+	}
+	token, err := n.open(i)
+	if err != nil {
+		return nil, connector.NewError(connector.Permanent, err, "the integration's token cannot be decrypted: this installation has another encryption key")
+	}
+	made, err := n.connect(i.BaseURL, token)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if c := n.known[id]; c != nil {
+		if c.version >= i.Version {
+			made.Close()
+			return c.connector, nil
+		}
+		c.connector.Close()
+	}
+	n.known[id] = &connected{version: i.Version, connector: made}
+	return made, nil
+}
+
+// Close lets go of the apps.
+func (n *Integrations) Close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.known {
+		c.connector.Close()
+	}
+	clear(n.known)
+}

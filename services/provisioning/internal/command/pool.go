@@ -1,0 +1,201 @@
+package command
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// pool is what a replica runs at the moment, and what it keeps room for.
+//
+// Operations come to it in two ways. Most are started by the transaction
+// that gave them something to do: it keeps room, writes them as running
+// already, and starts them after its commit. What there was no room for, what
+// is tried again, and what others have left is claimed from the database.
+type pool struct {
+	// wg counts what has room, as long as it has it.
+	wg sync.WaitGroup
+
+	// next is when an operation is due that waits for its time, as far as is
+	// known. Only the claiming goroutine has it.
+	next time.Time
+
+	mu sync.Mutex
+	// start runs an operation; nil while nobody runs any.
+	start func(store.Job)
+	free  int
+	busy  map[uuid.UUID]int
+	// behind are integrations with operations that had to be left to be
+	// claimed. Until those are, newer ones must not go before them.
+	behind map[uuid.UUID]bool
+}
+
+func newPool() *pool {
+	return &pool{free: workers, busy: make(map[uuid.UUID]int), behind: make(map[uuid.UUID]bool)}
+}
+
+// open has operations run by start, each in a goroutine of its own.
+func (p *pool) open(start func(store.Job)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.start = start
+}
+
+// close has no more room kept, and waits until all that has room has given it
+// back: what runs, and what transactions under way are about to start. It
+// calls hurry if that takes a while.
+func (p *pool) close(hurry func()) {
+	p.mu.Lock()
+	p.start = nil
+	p.mu.Unlock()
+	t := time.AfterFunc(grace, hurry)
+	defer t.Stop()
+	p.wg.Wait()
+}
+
+// closed tells whether new operations are not to be begun any more.
+func (p *pool) closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.start == nil
+}
+
+// room returns how many more there is room for, and which integrations are not to
+// be given more.
+func (p *pool) room() (free int, full []uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, n := range p.busy {
+		if n >= perIntegration {
+			full = append(full, id)
+		}
+	}
+	return p.free, full
+}
+
+// take takes room for an operation, whether there is any or not.
+func (p *pool) take(integration uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reserved(integration)
+}
+
+func (p *pool) reserved(integration uuid.UUID) {
+	p.wg.Add(1)
+	p.free--
+	p.busy[integration]++
+}
+
+// reserve takes room for an operation that is about to be started, if there
+// is any. It returns what starts operations, nil if this one must be left to be
+// claimed.
+func (p *pool) reserve(integration uuid.UUID) (start func(store.Job)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.start == nil:
+		return nil
+	case p.free <= 0, p.busy[integration] >= perIntegration, p.behind[integration]:
+		p.behind[integration] = true
+		return nil
+	}
+	p.reserved(integration)
+	return p.start
+}
+
+// caughtUp means that all was claimed that was due, but for some integrations.
+func (p *pool) caughtUp(except []uuid.UUID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := make(map[uuid.UUID]bool, len(except))
+	for _, id := range except {
+		if p.behind[id] {
+			left[id] = true
+		}
+	}
+	p.behind = left
+}
+
+// release gives back what was taken, and returns whether something may have waited
+// for that.
+func (p *pool) release(integration uuid.UUID) (waited bool) {
+	defer p.wg.Done()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	waited = p.free <= 0 || p.busy[integration] >= perIntegration || p.behind[integration]
+	p.free++
+	if p.busy[integration]--; p.busy[integration] == 0 {
+		delete(p.busy, integration)
+	}
+	return waited
+}
+
+// started is what one transaction hands over to the pool if it commits.
+type started struct {
+	e    *Engine
+	jobs []store.Job
+	// start starts them.
+	start func(store.Job)
+	// stop means that the room is not to be given back when the transaction's
+	// context ends, and false if it has been.
+	stop func() bool
+}
+
+// startOperations claims, within the transaction, the operations of the changeset that are to
+// be done at once and that this replica has room for. They run after the
+// commit; if there is none, the room is given back at the end of ctx.
+func (cs *changeset) startOperations(ctx context.Context) {
+	h := &started{e: cs.e}
+	claimed, lease := time.Now(), cs.e.clock.Now().Add(cs.e.timing.Lease)
+	for _, s := range cs.assignments {
+		o := s.Operation
+		if o == nil || !o.AtOnce {
+			continue
+		}
+		var start func(store.Job)
+		if s.App.IntegrationVersion != 0 && !s.App.Paused {
+			start = cs.e.pool.reserve(o.IntegrationID)
+		}
+		if start == nil {
+			cs.queued = true
+			continue
+		}
+		o.State, o.Tries, o.Claim, o.LeaseUntil = lifecycle.Running, o.Tries+1, uuid.NullUUID{UUID: uuid.New(), Valid: true}, &lease
+		h.start, h.jobs = start, append(h.jobs, s.Job(claimed))
+	}
+	if len(h.jobs) > 0 {
+		h.stop = context.AfterFunc(ctx, h.giveBack)
+		cs.tx.AfterCommit(h.commit)
+	}
+}
+
+// giveBack gives back the room of a transaction that has not committed.
+func (h *started) giveBack() {
+	for _, j := range h.jobs {
+		h.e.give(j.IntegrationID)
+	}
+}
+
+// commit starts the operations. If the room was given back because the
+// caller did not wait for the end of the commit, nobody may be there any more
+// to wait for the calls: they are left to who takes over when the lease ends.
+func (h *started) commit() {
+	if !h.stop() {
+		return
+	}
+	for _, j := range h.jobs {
+		h.start(j)
+	}
+}
+
+// give gives room back to the pool, and wakes the claiming goroutine.
+func (e *Engine) give(integration uuid.UUID) {
+	if e.pool.release(integration) {
+		e.workers.Wake()
+	}
+}

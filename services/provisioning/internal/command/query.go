@@ -1,0 +1,207 @@
+package command
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// What lists are filtered by and what they give.
+type (
+	// GrantFilter chooses grants.
+	GrantFilter = store.GrantFilter
+	// Grant is a grant with names.
+	Grant = store.NamedGrant
+	// AccountFilter chooses accounts.
+	AccountFilter = store.AccountFilter
+	// Account is an account with names.
+	Account = store.NamedAccount
+	// WorkItemFilter chooses work items.
+	WorkItemFilter = store.ItemFilter
+	// WorkItem is a work item with names.
+	WorkItem = store.NamedItem
+	// ChecklistFilter chooses checklists.
+	ChecklistFilter = store.ChecklistFilter
+	// Checklist is a checklist with names.
+	Checklist = store.NamedChecklist
+	// Integration is an integration.
+	Integration = store.Integration
+	// GrantState is the state of a grant.
+	GrantState = lifecycle.GrantState
+	// WorkItemKind is what a work item asks for.
+	WorkItemKind = lifecycle.ItemKind
+	// ChecklistKind is the kind of a checklist.
+	ChecklistKind = lifecycle.List
+)
+
+// exportPage is how many rows are read at once for an export.
+const exportPage = 1000
+
+// read runs f in a transaction of the caller's scope that only reads.
+func (e *Engine) read(ctx context.Context, caller authz.Caller, f func(ctx context.Context, tx *postgres.Tx) error) error {
+	return public(e.db.InRead(ctx, caller.Scope(), f))
+}
+
+// own restricts a list to the caller's own rows if they see no others.
+func own(caller authz.Caller, user uuid.UUID) (uuid.UUID, error) {
+	switch {
+	case caller.SeesAll():
+		return user, nil
+	case user != uuid.Nil && user != caller.UserID:
+		return uuid.Nil, errNotYours
+	}
+	return caller.UserID, nil
+}
+
+// runBy is the user whose apps' work items the caller sees; the nil id for all
+// apps.
+func runBy(caller authz.Caller) uuid.UUID {
+	if caller.SeesAll() {
+		return uuid.Nil
+	}
+	return caller.UserID
+}
+
+// ListGrants lists grants, newest first: the caller's own, or all in their scope.
+// PERMISSION_DENIED: NOT_YOURS.
+func (e *Engine) ListGrants(ctx context.Context, caller authz.Caller, f GrantFilter) (list []Grant, err error) {
+	f.Organization = caller.OrganizationID
+	if f.User, err = own(caller, f.User); err != nil {
+		return nil, err
+	}
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		list, err = store.ListGrants(ctx, tx, f)
+		return err
+	})
+	return list, err
+}
+
+// GetGrant returns a grant that ListGrants lists. NOT_FOUND: GRANT_NOT_FOUND.
+func (e *Engine) GetGrant(ctx context.Context, caller authz.Caller, id uuid.UUID) (g Grant, err error) {
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		g, err = store.GetGrant(ctx, tx, caller.OrganizationID, id)
+		if err == nil && !caller.SeesAll() && g.User.ID != caller.UserID {
+			return store.ErrGrantNotFound
+		}
+		return err
+	})
+	return g, err
+}
+
+// ListAccounts lists accounts, newest first: the caller's own, or all in their
+// scope. PERMISSION_DENIED: NOT_YOURS.
+func (e *Engine) ListAccounts(ctx context.Context, caller authz.Caller, f AccountFilter) (list []Account, err error) {
+	f.Organization = caller.OrganizationID
+	if f.User, err = own(caller, f.User); err != nil {
+		return nil, err
+	}
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		list, err = store.ListAccounts(ctx, tx, f)
+		return err
+	})
+	return list, err
+}
+
+// ListWorkItems lists work items, oldest first: those of apps that the caller
+// runs, or all in their scope.
+func (e *Engine) ListWorkItems(ctx context.Context, caller authz.Caller, f WorkItemFilter) (list []WorkItem, err error) {
+	f.Organization, f.Admin = caller.OrganizationID, runBy(caller)
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		list, err = store.ListItems(ctx, tx, f)
+		return err
+	})
+	return list, err
+}
+
+// GetWorkItem returns a work item that ListWorkItems lists. NOT_FOUND:
+// WORK_ITEM_NOT_FOUND.
+func (e *Engine) GetWorkItem(ctx context.Context, caller authz.Caller, id uuid.UUID) (i WorkItem, err error) {
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		i, err = store.GetItem(ctx, tx, caller.OrganizationID, id, runBy(caller))
+		return err
+	})
+	return i, err
+}
+
+// ListChecklists lists checklists of the caller's scope, oldest first, and
+// counts those on all pages.
+func (e *Engine) ListChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter) (list []Checklist, total int, err error) {
+	f.Organization = caller.OrganizationID
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if list, err = store.ListChecklists(ctx, tx, f); err != nil {
+			return err
+		}
+		total, err = store.CountChecklists(ctx, tx, f)
+		return err
+	})
+	return list, total, err
+}
+
+// GetChecklist returns a checklist of the caller's scope with at most limit of
+// its items. NOT_FOUND: CHECKLIST_NOT_FOUND.
+func (e *Engine) GetChecklist(ctx context.Context, caller authz.Caller, id uuid.UUID, limit int) (c Checklist, items []WorkItem, err error) {
+	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if c, err = store.GetChecklist(ctx, tx, caller.OrganizationID, id); err != nil {
+			return err
+		}
+		items, err = store.ListItems(ctx, tx, WorkItemFilter{Organization: caller.OrganizationID, Checklist: id, Limit: limit})
+		return err
+	})
+	return c, items, err
+}
+
+// ExportChecklists gives export what reads every item of the checklists that
+// ListChecklists lists, row by row, until row returns false. export is called
+// again if the transaction has to be.
+func (e *Engine) ExportChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter, export func(rows func(row func(Checklist, WorkItem) bool) error) error) error {
+	f.Organization, f.Limit = caller.OrganizationID, exportPage
+	return e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) error {
+		return export(func(row func(Checklist, WorkItem) bool) error { return exportRows(ctx, tx, f, row) })
+	})
+}
+
+func exportRows(ctx context.Context, tx *postgres.Tx, f ChecklistFilter, row func(Checklist, WorkItem) bool) error {
+	for {
+		lists, err := store.ListChecklists(ctx, tx, f)
+		if err != nil || len(lists) == 0 {
+			return err
+		}
+		items, err := itemsOf(ctx, tx, f.Organization, lists)
+		if err != nil {
+			return err
+		}
+		for _, l := range lists {
+			for _, i := range items[l.ID] {
+				if !row(l, i) {
+					return nil
+				}
+			}
+		}
+		last := lists[len(lists)-1]
+		f.AfterTime, f.After = last.CreateTime, last.ID
+	}
+}
+
+// itemsOf are all items of checklists.
+func itemsOf(ctx context.Context, tx *postgres.Tx, org uuid.UUID, lists []Checklist) (map[uuid.UUID][]WorkItem, error) {
+	f := WorkItemFilter{Organization: org, Checklists: postgres.Column(lists, func(l Checklist) uuid.UUID { return l.ID }), Limit: exportPage}
+	items := make(map[uuid.UUID][]WorkItem)
+	for {
+		some, err := store.ListItems(ctx, tx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range some {
+			items[i.ChecklistID.UUID] = append(items[i.ChecklistID.UUID], i)
+			f.After = i.ID
+		}
+		if len(some) < f.Limit {
+			return items, nil
+		}
+	}
+}

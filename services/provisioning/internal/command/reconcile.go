@@ -1,0 +1,174 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/id"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/provisioning/internal/convert"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// view is the assignment as lifecycle sees it.
+func view(s *store.Assignment) lifecycle.Assignment {
+	v := lifecycle.Assignment{Mode: s.App.Mode, Leaving: s.Person.Removed, Observed: s.Account.Observed}
+	for _, g := range s.Grants {
+		if g.State == lifecycle.Revoked {
+			continue
+		}
+		request := g.RequestID
+		if g.RevokeRequestID.Valid {
+			request = g.RevokeRequestID.UUID
+		}
+		v.Grants = append(v.Grants, lifecycle.Grant{
+			ID: g.ID, Entitlement: g.EntitlementID, Account: s.Entitlements[g.EntitlementID].IsAccount(), State: g.State,
+			Request: request, Join: g.Join, WasActive: g.ActivateTime != nil, Error: g.Error,
+		})
+	}
+	for _, r := range s.Revocations {
+		if !r.Done {
+			v.Revocations = append(v.Revocations, lifecycle.Revocation{ID: r.ItemID, Grants: store.IDs(r.GrantIDs)})
+		}
+	}
+	for _, i := range s.Items {
+		if i.State == "open" {
+			v.Items = append(v.Items, lifecycle.Item{
+				ID: i.ID, Kind: i.Kind, Entitlements: store.IDs(i.EntitlementIDs), Requests: store.IDs(i.RequestIDs), List: i.List, Error: i.Error,
+			})
+		}
+	}
+	if o := s.Operation; o != nil {
+		v.Operation = lifecycle.Operation{State: o.State, Plan: store.Changes(o.Plan), Error: o.Error}
+	}
+	return v
+}
+
+// reconcile does what lifecycle returns for the assignment.
+func (cs *changeset) reconcile(s *store.Assignment) {
+	out := lifecycle.Reconcile(view(s))
+	cs.reconcileOperation(s, &out)
+	cs.reconcileWorkItems(s, &out)
+	cs.reconcileGrants(s, &out)
+	for _, done := range out.Revocations {
+		for _, r := range s.Revocations {
+			if r.ItemID == done {
+				r.Done, r.Changed = true, true
+				cs.emit(r.ItemID, &eventv1.RevocationCompleted{
+					Context: cs.context(s, 0, r.RequestID), RequestId: r.RequestID.String(), ItemId: r.ItemID.String(), GrantIds: convert.Strings(r.GrantIDs),
+				})
+			}
+		}
+	}
+	if s.Account.AppVersion != s.App.Version {
+		s.Account.AppVersion, s.Account.Changed = s.App.Version, true
+	}
+}
+
+func (cs *changeset) reconcileOperation(s *store.Assignment, out *lifecycle.Outcome) {
+	o := s.Operation
+	if o != nil && (out.Finish || out.Cancel) {
+		o.State, o.Changed = lifecycle.Succeeded, true
+		if out.Cancel {
+			o.State = lifecycle.Cancelled
+		}
+		if !o.New { // or else it never was
+			s.Finished = append(s.Finished, o)
+		}
+		s.Operation, o = nil, nil
+	}
+	moved := o != nil && o.State != lifecycle.Running && s.App.Mode == lifecycle.Automatic && o.IntegrationID != s.App.IntegrationID.UUID
+	switch {
+	case out.Enqueue && o == nil:
+		s.Operation = &store.Operation{
+			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: lifecycle.Queued, Plan: s.Steps(out.Plan), NotBefore: &cs.now, AtOnce: true, New: true,
+		}
+	case out.Enqueue, moved:
+		o.State, o.Plan, o.IntegrationID, o.Tries, o.NotBefore = lifecycle.Queued, s.Steps(out.Plan), s.App.IntegrationID.UUID, 0, &cs.now
+		o.Changed, o.AtOnce = true, out.Enqueue
+		cs.queued = cs.queued || moved
+	case out.Replan:
+		o.Plan, o.Changed = s.Steps(out.Plan), true
+	}
+}
+
+func (cs *changeset) reconcileGrants(s *store.Assignment, out *lifecycle.Outcome) {
+	for _, t := range out.Grants {
+		i := slices.IndexFunc(s.Grants, func(g *store.Grant) bool { return g.ID == t.ID })
+		g := s.Grants[i]
+		at := cs.now
+		g.State, g.Error = t.To, t.Error
+		g.Version++
+		switch t.To {
+		case lifecycle.InPlace:
+			g.ActivateTime = &at
+			cs.emitGrant(s, g, "activated")
+			took := cs.now.Sub(g.CreateTime)
+			cs.tx.AfterCommit(func() { cs.e.metrics.activated(took) })
+		case lifecycle.Revoked:
+			g.RevokeTime = &at
+			cs.emitGrant(s, g, "revoked")
+		case lifecycle.Failed, lifecycle.Revoking:
+			cs.emitGrant(s, g, "failed")
+		}
+	}
+}
+
+func (cs *changeset) reconcileWorkItems(s *store.Assignment, out *lifecycle.Outcome) {
+	find := func(id lifecycle.ID) *store.WorkItem {
+		i := slices.IndexFunc(s.Items, func(i *store.WorkItem) bool { return i.ID == id })
+		return s.Items[i]
+	}
+	for _, id := range out.Resolve {
+		i := find(id)
+		i.ResolverName = cs.actor.GetDisplayName()
+		cs.closeItem(s, i, "resolved", "the integration has done it")
+	}
+	for _, d := range out.Cancellation {
+		cs.closeItem(s, find(d.ID), "cancelled", d.Reason)
+	}
+	for _, next := range out.Change {
+		cs.changeItem(s, find(next.ID), next)
+	}
+	for _, open := range out.Open {
+		i := &store.WorkItem{
+			ID: id.New(), UserID: s.User, AppID: s.Key.App, Kind: open.Kind, State: "open",
+			EntitlementIDs: store.UUIDs(open.Entitlements), RequestIDs: store.UUIDs(open.Requests), List: open.List, Error: open.Error,
+			CreateTime: cs.now, Version: 1, New: true,
+		}
+		cs.addToChecklist(s, i, open.List)
+		s.Items = append(s.Items, i)
+		cs.emitWorkItem(s, i, "opened", i.RequestIDs)
+	}
+}
+
+// changeItem gives an open item new content. Requests that it serves from now
+// on get the event as if it had been opened for them.
+func (cs *changeset) changeItem(s *store.Assignment, i *store.WorkItem, next lifecycle.Item) {
+	var added []uuid.UUID
+	for _, r := range next.Requests {
+		if !slices.Contains(i.RequestIDs, uuid.UUID(r)) {
+			added = append(added, r)
+		}
+	}
+	i.EntitlementIDs, i.RequestIDs, i.Error = store.UUIDs(next.Entitlements), store.UUIDs(next.Requests), next.Error
+	if next.List != i.List {
+		cs.removeFromChecklist(i, true)
+		cs.addToChecklist(s, i, next.List)
+	}
+	i.Version++
+	if len(added) > 0 {
+		cs.emitWorkItem(s, i, "opened", added)
+	}
+}
+
+// closeItem resolves or drops an item.
+func (cs *changeset) closeItem(s *store.Assignment, i *store.WorkItem, state, note string) {
+	at := cs.now
+	i.State, i.Note, i.ResolveTime = state, note, &at
+	i.Version++
+	cs.removeFromChecklist(i, false)
+	cs.emitWorkItem(s, i, state, i.RequestIDs)
+}

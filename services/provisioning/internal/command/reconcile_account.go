@@ -1,0 +1,70 @@
+package command
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// reconcileAccounts makes up for what has happened to the person or the app: the
+// grants of somebody who has left end, and the app's present settings are
+// followed.
+func (e *Engine) reconcileAccounts(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	keys, err := store.KeysOfAccounts(ctx, tx, itemKeys(items))
+	if err != nil {
+		return err
+	}
+	return e.change(ctx, tx, items[0].OrganizationID, keys, (*changeset).endOfLeaver)
+}
+
+// endOfLeaver ends the grants of somebody who has left, or had left and come
+// back.
+func (cs *changeset) endOfLeaver(s *store.Assignment) {
+	for _, g := range s.Grants {
+		if g.State.Live() && (s.Person.Removed || g.JoinCount < s.Person.JoinCount) {
+			cs.end(s, g, "user_removed", uuid.NullUUID{})
+		}
+	}
+}
+
+// checkAppSettings has accounts reconciled that were last reconciled under older
+// settings of their app. It looks again until there are none.
+func (e *Engine) checkAppSettings(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	for _, i := range items {
+		n, err := store.ReconcileApp(ctx, tx, dueReconcile, i.Key, e.clock.Now())
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			if err := e.checkSettingsLater(tx, i.OrganizationID, i.Key); err != nil {
+				return err
+			}
+		}
+	}
+	tx.AfterCommit(e.due.Wake)
+	return nil
+}
+
+func (e *Engine) checkSettingsLater(tx *postgres.Tx, org, app uuid.UUID) error {
+	return e.due.Add(tx, due.Item{Kind: dueAppSettings, Key: app, OrganizationID: org, Time: e.clock.Now().Add(e.timing.SettingsCheck)})
+}
+
+// change loads assignments, changes and reconciles them, and saves them.
+func (e *Engine) change(ctx context.Context, tx *postgres.Tx, org uuid.UUID, keys []store.Key, change func(*changeset, *store.Assignment)) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	cs := e.begin(tx, org, system())
+	if _, err := cs.load(ctx, store.Query{Keys: keys}); err != nil {
+		return err
+	}
+	for _, s := range cs.assignments {
+		change(cs, s)
+		cs.reconcile(s)
+	}
+	return cs.save(ctx)
+}

@@ -1,0 +1,114 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// actsOn is the user whose apps' work items the caller acts on; the nil id for
+// all apps in their scope.
+func actsOn(caller authz.Caller) uuid.UUID {
+	if caller.Administers() {
+		return uuid.Nil
+	}
+	return caller.UserID
+}
+
+// ResolveWorkItems resolves work items, all or none: what they ask for counts as
+// done. INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND, naming the field.
+// FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN, metadata work_item.
+func (e *Engine) ResolveWorkItems(ctx context.Context, by authz.Caller, ids []uuid.UUID, note string) ([]WorkItem, error) {
+	var resolved []WorkItem
+	err := e.in(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		resolved = nil
+		seen, err := store.ListItems(ctx, tx, store.ItemFilter{Organization: by.OrganizationID, IDs: ids, Admin: actsOn(by), Limit: len(ids)})
+		if err != nil {
+			return err
+		}
+		keys := make(map[uuid.UUID]store.Key, len(ids))
+		var query store.Query
+		for _, i := range seen {
+			keys[i.ID] = store.Key{User: i.UserID, App: i.AppID}
+			query.Keys = append(query.Keys, keys[i.ID])
+		}
+		for n, id := range ids {
+			if _, ok := keys[id]; !ok {
+				return errItemNotFound(fmt.Sprintf("work_item_ids[%d]", n), id)
+			}
+		}
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		cs := e.begin(tx, by.OrganizationID, event.CallerActor(by))
+		loaded, err := cs.load(ctx, query)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			s := loaded.Assignment(keys[id])
+			n := slices.IndexFunc(s.Items, func(i *store.WorkItem) bool { return i.ID == id })
+			if n < 0 {
+				return errNotOpen(id)
+			}
+			cs.resolve(s, s.Items[n], by, note)
+			resolved = append(resolved, *cs.named(s, s.Items[n]))
+		}
+		for _, s := range cs.assignments {
+			cs.reconcile(s)
+		}
+		return cs.save(ctx)
+	})
+	return resolved, public(err)
+}
+
+func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Caller, note string) {
+	observed := view(s).Resolve(i.ID, s.App.Left())
+	i.ResolverID = uuid.NullUUID{UUID: by.UserID, Valid: true}
+	i.ResolverName, i.ResolverEmail = by.Name, by.Email
+	cs.closeItem(s, i, "resolved", note)
+	if i.Kind != lifecycle.ItemChangeSecret {
+		cs.setObserved(s, observed, "", "")
+	}
+}
+
+// RetryWorkItem has the failed operation that a work item is about tried again at
+// once. NOT_FOUND: WORK_ITEM_NOT_FOUND. FAILED_PRECONDITION:
+// WORK_ITEM_NOT_RETRYABLE.
+func (e *Engine) RetryWorkItem(ctx context.Context, by authz.Caller, id uuid.UUID) (WorkItem, error) {
+	var item WorkItem
+	err := e.in(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if item, err = store.GetItem(ctx, tx, by.OrganizationID, id, actsOn(by)); err != nil {
+			return err
+		}
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		cs := e.begin(tx, by.OrganizationID, event.CallerActor(by))
+		loaded, err := cs.load(ctx, store.Query{Keys: []store.Key{{User: item.UserID, App: item.AppID}}})
+		if err != nil {
+			return err
+		}
+		s := loaded.Assignments[0]
+		open := slices.ContainsFunc(s.Items, func(i *store.WorkItem) bool { return i.ID == id })
+		o := s.Operation
+		if item.Kind != lifecycle.ItemFixOperation || !open || o == nil {
+			return errNotRetryable(id)
+		}
+		if o.State != lifecycle.Running {
+			// One try: the caller is there to see the result.
+			o.State, o.Tries, o.NotBefore = lifecycle.Queued, lifecycle.MaxTries-1, &cs.now
+			o.Changed, cs.queued = true, true
+		}
+		return cs.save(ctx)
+	})
+	return item, public(err)
+}

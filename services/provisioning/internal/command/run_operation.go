@@ -1,0 +1,304 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/service"
+	"gatehouse.dev/services/provisioning/internal/connector"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+const (
+	// workers is how many operations a replica runs at once.
+	workers = 64
+	// perIntegration is from how many on an integration gets no more, so that
+	// a slow app does not keep the others waiting.
+	perIntegration = 16
+	// atOnce is how many are claimed in one transaction.
+	atOnce = 16
+	// grace is how long calls may still take when the service stops.
+	grace = 3 * time.Second
+)
+
+// RunOperations runs operations until ctx ends, and then waits for those that
+// run.
+func (e *Engine) RunOperations(ctx context.Context) error {
+	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	start := func(j store.Job) {
+		go func() {
+			defer e.give(j.IntegrationID)
+			e.run(calls, j)
+		}()
+	}
+	e.pool.open(start)
+	defer e.pool.close(stop)
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { e.takeOver(ctx) })
+	for ctx.Err() == nil {
+		moved := clock.Moved(e.clock)
+		if wait := e.claim(ctx, start); wait > 0 && e.workers.sleep(ctx, wait, moved) != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// claim claims operations and starts them. It returns for how long nothing
+// more is to be expected.
+func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration {
+	p := e.pool
+	free, full := p.room()
+	if free <= 0 {
+		return e.timing.Poll
+	}
+	now := e.clock.Now()
+	due := store.DueOperations{
+		Now: now, LeaseUntil: now.Add(e.timing.Lease), Limit: min(free, atOnce), Busy: full, Except: e.blocked.list(),
+	}
+	var jobs []store.Job
+	err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		jobs, err = store.Claim(ctx, tx, due)
+		if err != nil || len(jobs) > 0 {
+			return err
+		}
+		next, err := store.NextOperation(ctx, tx, now)
+		p.next = now.Add(e.timing.Poll)
+		if next != nil {
+			p.next = *next
+		}
+		return err
+	})
+	service.Report(ctx, err)
+	more := len(jobs) == due.Limit
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("Operations could not be claimed together", "error", err)
+		jobs, err = e.claimEach(ctx, due)
+		more = len(jobs) > 0
+	}
+	for _, j := range jobs {
+		e.blocked.remove(j.Operation)
+		p.take(j.IntegrationID)
+		start(j)
+	}
+	switch {
+	case err != nil:
+		return e.timing.Poll
+	case more:
+		return 0
+	}
+	p.caughtUp(full)
+	return max(time.Millisecond, min(e.timing.Poll, p.next.Sub(e.clock.Now())))
+}
+
+// claimEach claims operations each by itself: one whose row cannot be changed is
+// set blocked and keeps none of the others from being claimed. The error is about
+// the database.
+func (e *Engine) claimEach(ctx context.Context, due store.DueOperations) (jobs []store.Job, err error) {
+	var ids []uuid.UUID
+	err = e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		ids, err = due.IDs(ctx, tx)
+		return err
+	})
+	for _, id := range ids {
+		var claimed []store.Job
+		err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			claimed, err = store.ClaimOne(ctx, tx, due, id)
+			return err
+		})
+		if err := e.block(ctx, "claim", id, err); err != nil {
+			return jobs, err
+		}
+		jobs = append(jobs, claimed...)
+	}
+	return jobs, err
+}
+
+// run makes the calls of an operation and writes down how they went. They end
+// well before its lease does. If there is no time left for that, or the service
+// stops, none is begun, and the operation is left to somebody else.
+func (e *Engine) run(ctx context.Context, j store.Job) {
+	r := &report{stopped: true}
+	left := time.Until(j.Claimed.Add(e.timing.RunTimeout))
+	if left > e.timing.RunTimeout/2 && !e.pool.closed() {
+		limited, cancel := context.WithTimeout(ctx, left)
+		r = e.safeCall(limited, j)
+		cancel()
+	}
+	e.metrics.tried(r.word())
+	e.record(context.WithoutCancel(ctx), j, r)
+}
+
+// safeCall is call with a connector's panic as one more way to fail.
+func (e *Engine) safeCall(ctx context.Context, j store.Job) (r *report) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.log.Error("Connector panicked", "operation_id", j.Operation, "panic", p, "stack", string(debug.Stack()))
+			r = &report{
+				results: lifecycle.Lost(store.Changes(j.Plan)),
+				err:     connector.NewError(connector.Retryable, nil, "the connector failed"),
+			}
+		}
+	}()
+	return e.call(ctx, j)
+}
+
+// report is how a run went.
+type report struct {
+	results []lifecycle.Result
+	account connector.Account
+	// err is the first error that matters, and after what the app asked for.
+	err   error
+	after time.Duration
+	// stopped means that the service stopped in the middle: nobody's failure.
+	stopped bool
+}
+
+func (r *report) word() string {
+	switch {
+	case r.stopped:
+		return "stopped"
+	case r.err != nil:
+		return connector.KindOf(r.err).String()
+	}
+	return "done"
+}
+
+func (r *report) add(c lifecycle.Change, a lifecycle.Answer, err error) {
+	r.results = append(r.results, lifecycle.Result{Change: c, Answer: a})
+	if err != nil {
+		if r.err == nil {
+			r.err = err
+		}
+		r.after = max(r.after, connector.RetryAfter(err))
+	}
+}
+
+// call makes the calls, in order. What cannot be done does not keep the rest
+// from being done, unless the app as a whole does not work.
+func (e *Engine) call(ctx context.Context, j store.Job) *report {
+	r := &report{account: connector.Account{ID: j.ExternalID}}
+	plan := store.Changes(j.Plan)
+	if len(plan) == 0 {
+		return r
+	}
+	c, err := e.connectorOf(ctx, j)
+	if err != nil {
+		r.add(plan[0], answer(err), err)
+		return r
+	}
+	person := connector.Person{
+		UserID: j.Person.ID.String(), UserName: j.Person.UserName, Email: j.Person.Email, GivenName: j.Person.GivenName,
+		FamilyName: j.Person.FamilyName, DisplayName: j.Person.DisplayName, Title: j.Person.Title, Department: j.Person.Department,
+	}
+	one := func(f func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, e.timing.CallTimeout)
+		defer cancel()
+		return f(ctx)
+	}
+	ensure := func() error {
+		return one(func(ctx context.Context) error {
+			a, err := c.EnsureAccount(ctx, person)
+			if err == nil {
+				r.account = a
+			}
+			return err
+		})
+	}
+	for n, change := range plan {
+		var err error
+		// An account that was made by hand is known by name only.
+		if change.Do == lifecycle.CreateAccount || r.account.ID == "" {
+			err = ensure()
+		}
+		ent := connector.Entitlement{Kind: j.Plan[n].Kind, Ref: j.Plan[n].Ref}
+		if err == nil {
+			switch change.Do {
+			case lifecycle.CreateAccount:
+			case lifecycle.Add:
+				err = one(func(ctx context.Context) error { return c.Add(ctx, r.account.ID, ent) })
+			case lifecycle.Remove:
+				err = one(func(ctx context.Context) error { return c.Remove(ctx, r.account.ID, ent) })
+			case lifecycle.RemoveAccount:
+				mode := connector.Delete
+				if j.Disable {
+					mode = connector.Disable
+				}
+				err = one(func(ctx context.Context) error { return c.RemoveAccount(ctx, r.account.ID, mode) })
+			}
+		}
+		if err == nil {
+			r.add(change, lifecycle.Done, nil)
+			continue
+		}
+		kind := connector.KindOf(err)
+		a := answer(err)
+		if kind == connector.NotFound && (change.Do == lifecycle.Add || change.Do == lifecycle.Remove) {
+			a = lifecycle.Missing
+		}
+		r.add(change, a, err)
+		if a == lifecycle.Unknown && errors.Is(ctx.Err(), context.Canceled) {
+			r.stopped = true
+		}
+		if a != lifecycle.Refused || kind == connector.Unauthorized || change.Do == lifecycle.CreateAccount || r.account.ID == "" {
+			return r
+		}
+	}
+	return r
+}
+
+func (e *Engine) connectorOf(ctx context.Context, j store.Job) (connector.Connector, error) {
+	if j.IntegrationVersion == 0 {
+		return nil, connector.NewError(connector.Permanent, nil, "the app's integration does not exist")
+	}
+	return e.connect(ctx, j.Organization, j.IntegrationID, j.IntegrationVersion)
+}
+
+func answer(err error) lifecycle.Answer {
+	switch connector.KindOf(err) {
+	case connector.Permanent, connector.Unauthorized, connector.Conflict:
+		return lifecycle.Refused
+	default:
+		return lifecycle.Unknown
+	}
+}
+
+// report takes in how the operation's run went.
+func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) {
+	know := s.Account.Observed.Learn(r.results, s.App.Left())
+	cs.setObserved(s, know, r.account.ID, r.account.UserName)
+	o.Changed = true
+	if r.stopped {
+		// Somebody else goes on at once.
+		o.State, o.Tries, o.NotBefore, cs.queued = lifecycle.Queued, o.Tries-1, &cs.now, true
+		return
+	}
+	if r.err != nil {
+		o.Error = r.err.Error()
+	}
+	switch lifecycle.After(r.results, o.Tries) {
+	case lifecycle.Queued:
+		o.State = lifecycle.Queued
+		t := cs.e.timing
+		cs.tryAfter(o, lifecycle.Backoff(o.Tries, t.RetryFirst, t.RetryLongest, r.after, rand.Float64()))
+		cs.queued = true // the pool's next look may be earlier than it thought
+		cs.e.log.Warn("Operation failed, will be tried again", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
+	case lifecycle.Stuck:
+		o.State = lifecycle.Stuck
+		cs.e.log.Error("Operation failed and needs a person", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
+	default:
+		o.State, o.Error = lifecycle.Succeeded, ""
+	}
+}

@@ -1,0 +1,139 @@
+package convert
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/libs/inbox"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+	"gatehouse.dev/services/provisioning/internal/store"
+)
+
+// Approval is an approved request.
+type Approval struct {
+	// Event is the event that carried it.
+	Event         inbox.Event
+	Request, User uuid.UUID
+	// Revoke means that the request takes away, and Join that a join-flow made it.
+	Revoke, Join bool
+	// Until is when what is granted ends; nil if it does not.
+	Until *time.Time
+	Items []ApprovalItem
+}
+
+// ApprovalItem is one entitlement of an approved request.
+type ApprovalItem struct{ ID, App, Entitlement uuid.UUID }
+
+// Key is whose assignment the item is about.
+func (a *Approval) Key(i ApprovalItem) store.Key { return store.Key{User: a.User, App: i.App} }
+
+// Approvals reads approval.granted events. An error is an inbox.Failed.
+func Approvals(events []inbox.Event) ([]*Approval, error) {
+	out := make([]*Approval, len(events))
+	for n, ev := range events {
+		a, err := approval(ev)
+		if err != nil {
+			return nil, inbox.Failed(ev, err)
+		}
+		out[n] = a
+	}
+	return out, nil
+}
+
+func approval(ev inbox.Event) (*Approval, error) {
+	m, ok := ev.Message.(*eventv1.ApprovalGranted)
+	if !ok {
+		return nil, fmt.Errorf("event of type %s holds a %T", ev.Type, ev.Message)
+	}
+	r := m.GetRequest()
+	a := &Approval{
+		Event:  ev,
+		Revoke: r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE,
+		Join:   r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN,
+	}
+	err := parse(map[*uuid.UUID]string{&a.Request: r.GetId(), &a.User: r.GetBeneficiary().GetUserId()})
+	if err != nil {
+		return nil, fmt.Errorf("read request: %w", err)
+	}
+	if r.GetUntil() != nil {
+		t := r.GetUntil().AsTime().Truncate(time.Microsecond)
+		a.Until = &t
+	}
+	for _, i := range r.GetItems() {
+		var it ApprovalItem
+		err := parse(map[*uuid.UUID]string{&it.ID: i.GetId(), &it.App: i.GetAppId(), &it.Entitlement: i.GetEntitlementId()})
+		if err != nil {
+			return nil, fmt.Errorf("read item of request %s: %w", a.Request, err)
+		}
+		a.Items = append(a.Items, it)
+	}
+	return a, nil
+}
+
+// User reads a user.
+func User(m *identityv1.User) (store.Person, error) {
+	p := store.Person{
+		UserName: m.GetUserName(), DisplayName: m.GetDisplayName(), GivenName: m.GetGivenName(), FamilyName: m.GetFamilyName(),
+		Email: m.GetEmail(), Title: m.GetTitle(), Department: m.GetDepartment(),
+		Removed: m.GetState() == identityv1.UserState_USER_STATE_REMOVED, JoinCount: m.GetJoinCount(), Version: m.GetVersion(),
+	}
+	err := parse(map[*uuid.UUID]string{&p.ID: m.GetId(), &p.EnvironmentID: m.GetEnvironmentId()})
+	if err != nil {
+		return p, fmt.Errorf("read user: %w", err)
+	}
+	return p, nil
+}
+
+// App reads an app. One whose provisioning support was never chosen is manual.
+func App(m *requestv1.App) (store.App, error) {
+	a := store.App{
+		Name: m.GetName(), Mode: lifecycle.Mode(enum.Word(m.GetProvisioning())), Version: m.GetVersion(),
+		Disable: m.GetDeprovisioningAction() == requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE,
+	}
+	if m.GetProvisioning() == requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_UNSPECIFIED {
+		a.Mode = lifecycle.Manual
+	}
+	ids := map[*uuid.UUID]string{&a.ID: m.GetId(), &a.EnvironmentID: m.GetEnvironmentId(), &a.IntegrationID.UUID: m.GetIntegrationId()}
+	a.IntegrationID.Valid = m.GetIntegrationId() != ""
+	a.AdminIDs = make([]uuid.UUID, len(m.GetAdminIds()))
+	for i, text := range m.GetAdminIds() {
+		ids[&a.AdminIDs[i]] = text
+	}
+	if err := parse(ids); err != nil {
+		return a, fmt.Errorf("read app: %w", err)
+	}
+	return a, nil
+}
+
+// Entitlement reads an entitlement.
+func Entitlement(m *requestv1.Entitlement) (store.Entitlement, error) {
+	e := store.Entitlement{Name: m.GetName(), Kind: Word(m.GetKind()), Ref: m.GetRef(), Version: m.GetVersion()}
+	err := parse(map[*uuid.UUID]string{&e.ID: m.GetId(), &e.AppID: m.GetAppId(), &e.EnvironmentID: m.GetEnvironmentId()})
+	if err == nil && e.Kind == "" {
+		err = fmt.Errorf("unknown kind %s", m.GetKind())
+	}
+	if err != nil {
+		return e, fmt.Errorf("read entitlement: %w", err)
+	}
+	return e, nil
+}
+
+// parse reads ids; an empty one is the nil id.
+func parse(ids map[*uuid.UUID]string) error {
+	for into, text := range ids {
+		if text == "" {
+			continue
+		}
+		var err error
+		if *into, err = uuid.Parse(text); err != nil {
+			return err //nolint:wrapcheck // callers say what it is of
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package grpcapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/api/httpbody"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/sheet"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/provisioning/internal/command"
+	"gatehouse.dev/services/provisioning/internal/convert"
+)
+
+// ListWorkItems lists work items, those that are open unless another state is
+// named.
+func (a *API) ListWorkItems(ctx context.Context, r *provisioningv1.ListWorkItemsRequest) (*provisioningv1.ListWorkItemsResponse, error) {
+	size := page.Size(r.GetPageSize())
+	f := command.WorkItemFilter{State: convert.Word(r.GetState()), Kind: command.WorkItemKind(convert.Word(r.GetKind())), Limit: size + 1}
+	if f.State == "" {
+		f.State = "open"
+	}
+	err := parse(map[string]string{"user_id": r.GetUserId(), "app_id": r.GetAppId()}, map[string]*uuid.UUID{"user_id": &f.User, "app_id": &f.App})
+	if err != nil {
+		return nil, err
+	}
+	if f.After, err = after(r.GetPageToken()); err != nil {
+		return nil, err
+	}
+	list, err := a.engine.ListWorkItems(ctx, authz.Must(ctx), f)
+	if err != nil {
+		return nil, err
+	}
+	list, next := cut(list, size, func(i *command.WorkItem) []string { return []string{i.ID.String()} })
+	return &provisioningv1.ListWorkItemsResponse{WorkItems: messages(list, convert.WorkItem), NextPageToken: next}, nil
+}
+
+// GetWorkItem shows one work item.
+func (a *API) GetWorkItem(ctx context.Context, r *provisioningv1.GetWorkItemRequest) (*provisioningv1.GetWorkItemResponse, error) {
+	item, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.engine.GetWorkItem(ctx, authz.Must(ctx), item)
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.GetWorkItemResponse{WorkItem: convert.WorkItem(&found)}, nil
+}
+
+// RetryWorkItem has a failed operation tried again.
+func (a *API) RetryWorkItem(ctx context.Context, r *provisioningv1.RetryWorkItemRequest) (*provisioningv1.RetryWorkItemResponse, error) {
+	item, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.engine.RetryWorkItem(ctx, authz.Must(ctx), item)
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.RetryWorkItemResponse{WorkItem: convert.WorkItem(&found)}, nil
+}
+
+// ResolveWorkItems resolves work items.
+func (a *API) ResolveWorkItems(ctx context.Context, r *provisioningv1.ResolveWorkItemsRequest) (*provisioningv1.ResolveWorkItemsResponse, error) {
+	ids := make([]uuid.UUID, len(r.GetWorkItemIds()))
+	for i, s := range r.GetWorkItemIds() {
+		var err error
+		if ids[i], err = id.Parse(fmt.Sprintf("work_item_ids[%d]", i), s); err != nil {
+			return nil, err
+		}
+	}
+	resolved, err := a.engine.ResolveWorkItems(ctx, authz.Must(ctx), ids, r.GetNote())
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.ResolveWorkItemsResponse{WorkItems: messages(resolved, convert.WorkItem)}, nil
+}
+
+// ListChecklists lists checklists.
+func (a *API) ListChecklists(ctx context.Context, r *provisioningv1.ListChecklistsRequest) (*provisioningv1.ListChecklistsResponse, error) {
+	size := page.Size(r.GetPageSize())
+	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed(), Limit: size + 1}
+	var err error
+	if f.User, err = optional("user_id", r.GetUserId()); err != nil {
+		return nil, err
+	}
+	if f.AfterTime, f.After, err = afterTime(r.GetPageToken()); err != nil {
+		return nil, err
+	}
+	list, total, err := a.engine.ListChecklists(ctx, authz.Must(ctx), f)
+	if err != nil {
+		return nil, err
+	}
+	list, next := cut(list, size, func(c *command.Checklist) []string { return timeKey(c.CreateTime, c.ID) })
+	return &provisioningv1.ListChecklistsResponse{
+		Checklists: messages(list, convert.Checklist), NextPageToken: next, TotalSize: int32(total), //nolint:gosec // no database holds that many
+	}, nil
+}
+
+// GetChecklist shows one checklist.
+func (a *API) GetChecklist(ctx context.Context, r *provisioningv1.GetChecklistRequest) (*provisioningv1.GetChecklistResponse, error) {
+	list, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	found, items, err := a.engine.GetChecklist(ctx, authz.Must(ctx), list, page.MaxSize*10)
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.GetChecklistResponse{Checklist: convert.Checklist(&found), WorkItems: messages(items, convert.WorkItem)}, nil
+}
+
+// ExportChecklists writes the items of checklists as a table.
+func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChecklistsRequest) (*httpbody.HttpBody, error) {
+	format := sheet.CSV
+	if r.GetFormat() == "xlsx" {
+		format = sheet.XLSX
+	}
+	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed()}
+	var err error
+	if f.User, err = optional("user_id", r.GetUserId()); err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	err = a.engine.ExportChecklists(ctx, authz.Must(ctx), f, func(rows func(func(command.Checklist, command.WorkItem) bool) error) error {
+		body.Reset()
+		return sheet.Write(&body, format, sheet.Table{
+			Title:   "Checklists",
+			Columns: []string{"Checklist", "Person", "E-mail", "App", "To do", "Entitlements", "State", "Opened", "Resolved", "Resolved by", "Note"},
+			Rows: func(yield func([]string, error) bool) {
+				err := rows(func(l command.Checklist, i command.WorkItem) bool { return yield(exportRow(l, i), nil) })
+				if err != nil {
+					yield(nil, err)
+				}
+			},
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &httpbody.HttpBody{ContentType: format.ContentType(), Data: body.Bytes()}, nil
+}
+
+func exportRow(l command.Checklist, i command.WorkItem) []string {
+	resolved := ""
+	if i.ResolveTime != nil {
+		resolved = i.ResolveTime.UTC().Format(time.RFC3339)
+	}
+	return []string{
+		string(l.Kind), l.User.DisplayName, l.User.Email, i.AppName, strings.ReplaceAll(string(i.Kind), "_", " "),
+		strings.Join(i.EntitlementNames, ", "), i.State, i.CreateTime.UTC().Format(time.RFC3339), resolved, i.ResolverName, i.Note,
+	}
+}

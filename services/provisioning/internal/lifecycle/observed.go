@@ -1,0 +1,150 @@
+package lifecycle
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+)
+
+// ID is the id of anything, a UUID.
+type ID = [16]byte
+
+// Compare orders ids.
+func Compare(a, b ID) int { return bytes.Compare(a[:], b[:]) }
+
+// Set is a set of ids. The nil Set is empty and cannot be added to.
+type Set map[ID]struct{}
+
+// NewSet returns a set of the ids.
+func NewSet(ids ...ID) Set {
+	s := make(Set, len(ids))
+	for _, id := range ids {
+		s[id] = struct{}{}
+	}
+	return s
+}
+
+// Has tells whether id is in the set.
+func (s Set) Has(id ID) bool { _, ok := s[id]; return ok }
+
+// Sorted returns the ids in order.
+func (s Set) Sorted() []ID { return slices.SortedFunc(maps.Keys(s), Compare) }
+
+func (s Set) plus(ids ...ID) Set {
+	out := make(Set, len(s)+len(ids))
+	maps.Copy(out, s)
+	for _, id := range ids {
+		out[id] = struct{}{}
+	}
+	return out
+}
+
+func (s Set) minus(id ID) Set {
+	if !s.Has(id) {
+		return s
+	}
+	out := maps.Clone(s)
+	delete(out, id)
+	return out
+}
+
+// AccountState is where an account stands in the app.
+type AccountState string
+
+// The states of an account.
+const (
+	Absent   AccountState = "absent"
+	Active   AccountState = "active"
+	Disabled AccountState = "disabled"
+)
+
+// Observed is what is known about one person in one app. It is a value:
+// methods return what is known afterwards.
+//
+// Held is only ever filled while the account is surely active. Of an account
+// that is surely absent nothing is held and nothing is in doubt.
+type Observed struct {
+	// Account is where the account was when it was last known.
+	Account AccountState
+	// AccountInDoubt means that the account has been worked on since and the outcome is
+	// not known: it may be there or not, active or not.
+	AccountInDoubt bool
+	// Held are the entitlements, other than the account itself, that the
+	// account surely has.
+	Held Set
+	// InDoubt are the entitlements that the account may have or not. Those of a
+	// disabled account are here: they come back with it.
+	InDoubt Set
+}
+
+// there tells whether the person may be able to use an account.
+func (k Observed) there() bool { return k.Account == Active || k.AccountInDoubt }
+
+// surelyThere tells whether the person surely has an account to use.
+func (k Observed) surelyThere() bool { return k.Account == Active && !k.AccountInDoubt }
+
+// may tells whether the person may have the entitlement.
+func (k Observed) may(e ID) bool { return k.there() && (k.Held.Has(e) || k.InDoubt.Has(e)) }
+
+// Tried returns what is known after a change has been asked for whose outcome
+// is not known.
+func (k Observed) Tried(c Change) Observed {
+	switch c.Do {
+	case CreateAccount, RemoveAccount:
+		k.AccountInDoubt = true
+		k.InDoubt = k.InDoubt.plus(k.Held.Sorted()...)
+		k.Held = nil
+	case Add, Remove:
+		k = k.doubt(c.Entitlement)
+	}
+	return k
+}
+
+// doubt returns what is known when an entitlement may be there or not. If the
+// account is not surely there it may be, now that somebody worked on it.
+func (k Observed) doubt(e ID) Observed {
+	k.AccountInDoubt = k.AccountInDoubt || k.Account != Active
+	k.Held, k.InDoubt = k.Held.minus(e), k.InDoubt.plus(e)
+	return k
+}
+
+// Did returns what is known after a change has surely been made. left is what
+// is left of an account that was removed: Absent or Disabled.
+func (k Observed) Did(c Change, left AccountState) Observed {
+	switch c.Do {
+	case CreateAccount:
+		k.Account, k.AccountInDoubt = Active, false
+	case Add:
+		if !k.surelyThere() {
+			// Somebody has said otherwise meanwhile.
+			return k.doubt(c.Entitlement)
+		}
+		k.Held, k.InDoubt = k.Held.plus(c.Entitlement), k.InDoubt.minus(c.Entitlement)
+	case Remove:
+		k.Held, k.InDoubt = k.Held.minus(c.Entitlement), k.InDoubt.minus(c.Entitlement)
+	case RemoveAccount:
+		if left == Disabled {
+			k.InDoubt = k.InDoubt.plus(k.Held.Sorted()...)
+			k.Account, k.AccountInDoubt, k.Held = Disabled, false, nil
+		} else {
+			k = Observed{Account: Absent}
+		}
+	}
+	return k
+}
+
+// Learn returns what is known after the results of a run, in their order.
+func (k Observed) Learn(results []Result, left AccountState) Observed {
+	for _, r := range results {
+		switch r.Answer {
+		case Done:
+			k = k.Did(r.Change, left)
+		case Unknown:
+			k = k.Tried(r.Change)
+		case Missing:
+			k = Observed{Account: Absent}
+		case Refused: // nothing has happened
+		}
+	}
+	return k
+}

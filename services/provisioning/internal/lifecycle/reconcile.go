@@ -1,0 +1,216 @@
+package lifecycle
+
+import "slices"
+
+// Mode is how accounts in an app come and go.
+type Mode string
+
+// The modes. An app whose mode was never chosen is Manual.
+const (
+	// Manual: by a person, through work items.
+	Manual Mode = "manual"
+	// Unmanaged: not at all; everybody uses one account.
+	Unmanaged Mode = "none"
+	// Automatic: by an integration, through operations.
+	Automatic Mode = "automatic"
+)
+
+// GrantState is where a grant stands.
+type GrantState string
+
+// The states of a grant.
+const (
+	Pending  GrantState = "pending"
+	InPlace  GrantState = "active" // an account can be Active too
+	Failed   GrantState = "failed"
+	Revoking GrantState = "revoking"
+	Revoked  GrantState = "revoked"
+)
+
+// Live tells whether a grant in this state means that its entitlement should be
+// held.
+func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == Failed }
+
+// Grant is a grant of the assignment that is not revoked.
+type Grant struct {
+	ID          ID
+	Entitlement ID
+	// Account means that the entitlement is the account itself.
+	Account bool
+	State   GrantState
+	// Request is the request that gave it, or, if one ended it, the one that did.
+	Request ID
+	// Join means that a join-flow gave it.
+	Join bool
+	// WasActive means that it has been in place.
+	WasActive bool
+	// Error is what was last said about it.
+	Error string
+}
+
+// Revocation is a revoke request's item that is not done.
+type Revocation struct {
+	ID ID
+	// Grants are those that it ended.
+	Grants []ID
+}
+
+// Assignment is one person in one app.
+type Assignment struct {
+	Mode Mode
+	// Leaving means that the person has left.
+	Leaving  bool
+	Observed Observed
+	// Grants are all that are not revoked.
+	Grants []Grant
+	// Revocations are all that are not done.
+	Revocations []Revocation
+	// Items are the open work items.
+	Items     []Item
+	Operation Operation
+}
+
+// manual tells whether people make the changes.
+func (s Assignment) manual() bool { return s.Mode != Unmanaged && s.Mode != Automatic }
+
+// Transition is what becomes of a grant.
+type Transition struct {
+	ID ID
+	To GrantState
+	// Error is what to say about it: set for Failed, and for one that is still
+	// Revoking because it could not be taken away.
+	Error string
+}
+
+// Outcome is what follows for an assignment.
+type Outcome struct {
+	// Plan is what is to be changed in the app.
+	Plan []Change
+	// Grants are the grants to be changed.
+	Grants []Transition
+	// Revocations are those that are done now.
+	Revocations []ID
+
+	// Finish ends the operation as done, Cancel as no longer needed.
+	Finish, Cancel bool
+	// Replan gives the operation the new Plan and leaves the rest as it is.
+	Replan bool
+	// Enqueue has the Plan done at once, from the first try: by the operation
+	// there is, or, after Finish and where there is none, by a new one.
+	Enqueue bool
+
+	// Open are the work items to open, without ID.
+	Open []Item
+	// Change are open items with other content than before.
+	Change []Item
+	// Cancellation are open items that are not needed any more.
+	Cancellation []Cancellation
+	// Resolve are open items that are done by themselves.
+	Resolve []ID
+}
+
+// Reconcile returns what follows from the present state. It may be asked again at any
+// time; when nothing has changed since its answer was followed, nothing
+// follows.
+func Reconcile(s Assignment) Outcome {
+	know := s.known()
+	want := DesiredBy(s.Grants)
+	var out Outcome
+	if s.Mode != Unmanaged {
+		out.Plan = Plan(want, know)
+	}
+	stuck := reconcileOperation(s, &out)
+	var ended []Grant
+	s.Grants, ended = reconcileGrants(s, &out, want, know, stuck)
+	reconcileItems(s, &out, reconciled{want: want, know: know, stuck: stuck, ended: ended})
+	return out
+}
+
+// known is what is known while an operation may be running.
+func (s Assignment) known() Observed {
+	know := s.Observed
+	if s.Operation.State == Running {
+		for _, c := range s.Operation.Plan {
+			know = know.Tried(c)
+		}
+	}
+	return know
+}
+
+// reconcileOperation decides about the operation, and returns whether it is stuck
+// after that.
+func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
+	op := s.Operation
+	automatic := s.Mode == Automatic
+	switch op.State {
+	case NoOperation:
+		out.Enqueue = automatic && len(out.Plan) > 0
+	case Running: // its result will be recorded
+	case Succeeded:
+		out.Finish = true
+		out.Enqueue = automatic && len(out.Plan) > 0
+	case Queued, Stuck:
+		switch {
+		case !automatic || len(out.Plan) == 0:
+			out.Cancel = true
+		case op.State == Stuck && novel(out.Plan, op.Plan):
+			out.Enqueue = true
+		default:
+			out.Replan = !slices.Equal(out.Plan, op.Plan)
+			return op.State == Stuck
+		}
+	}
+	return false
+}
+
+// reconcileGrants decides about the grants, and returns those that are left, as
+// they are then, and those that are revoked now.
+func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, stuck bool) (left, ended []Grant) {
+	inPlace := func(g Grant) bool {
+		switch {
+		case s.Mode == Unmanaged:
+			return true
+		case g.Account:
+			return know.surelyThere()
+		}
+		return know.surelyThere() && know.Held.Has(g.Entitlement)
+	}
+	gone := func(g Grant) bool {
+		switch {
+		case s.Mode == Unmanaged:
+			return true
+		case g.Account:
+			return want.Account || !know.there()
+		}
+		return want.Entitlements.Has(g.Entitlement) || !know.may(g.Entitlement)
+	}
+	for _, g := range s.Grants {
+		t := Transition{ID: g.ID}
+		switch {
+		case (g.State == Pending || g.State == Failed) && inPlace(g):
+			t.To = InPlace
+		case g.State == Pending && stuck:
+			t.To, t.Error = Failed, s.Operation.Error
+		case g.State == Revoking && gone(g):
+			t.To = Revoked
+		case g.State == Revoking && stuck && g.Error == "":
+			t.To, t.Error = Revoking, s.Operation.Error
+		}
+		if t.To != "" {
+			out.Grants = append(out.Grants, t)
+			g.State, g.Error = t.To, t.Error
+		}
+		if g.State == Revoked {
+			ended = append(ended, g)
+		} else {
+			left = append(left, g)
+		}
+	}
+	for _, r := range s.Revocations {
+		open := slices.ContainsFunc(left, func(g Grant) bool { return slices.Contains(r.Grants, g.ID) })
+		if !open {
+			out.Revocations = append(out.Revocations, r.ID)
+		}
+	}
+	return left, ended
+}

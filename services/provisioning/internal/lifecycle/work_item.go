@@ -1,0 +1,314 @@
+package lifecycle
+
+import "slices"
+
+// ItemKind is what a person must do.
+type ItemKind string
+
+// The kinds of work items.
+const (
+	ItemCreateAccount ItemKind = "create_account"
+	ItemAssign        ItemKind = "assign"
+	ItemUnassign      ItemKind = "unassign"
+	ItemRemoveAccount ItemKind = "remove_account"
+	ItemFixOperation  ItemKind = "fix_operation"
+	ItemChangeSecret  ItemKind = "change_secret"
+)
+
+// manual tells whether an item of the kind stands for a change that an
+// integration would make.
+func (k ItemKind) manual() bool {
+	switch k {
+	case ItemCreateAccount, ItemAssign, ItemUnassign, ItemRemoveAccount:
+		return true
+	}
+	return false
+}
+
+// List is the checklist that an item stands on.
+type List string
+
+// The checklists.
+const (
+	NoList      List = ""
+	Onboarding  List = "onboarding"
+	Offboarding List = "offboarding"
+)
+
+// Item is an open work item.
+type Item struct {
+	ID   ID
+	Kind ItemKind
+	// Entitlements are what it is about, in order.
+	Entitlements []ID
+	// Requests are those it serves, in order.
+	Requests []ID
+	List     List
+	// Error is the last one of the operation to fix.
+	Error string
+}
+
+// same tells whether two items are about the same thing to do, whatever their
+// content.
+func (i Item) same(o Item) bool {
+	if i.Kind != o.Kind {
+		return false
+	}
+	if i.Kind == ItemAssign || i.Kind == ItemUnassign {
+		return slices.Equal(i.Entitlements, o.Entitlements)
+	}
+	return true
+}
+
+// Cancellation is an item that is not needed any more, and why.
+type Cancellation struct {
+	ID     ID
+	Reason string
+}
+
+// Why items are dropped, in words for people.
+const (
+	ReasonLeft        = "the user has left"
+	ReasonNotWanted   = "the access is no longer wanted"
+	ReasonInPlace     = "the access is in place"
+	ReasonWantedAgain = "the access is wanted again"
+	ReasonGone        = "the access is gone"
+	ReasonAutomatic   = "an integration handles the app now"
+	ReasonManual      = "the app is handled by hand now"
+	ReasonShared      = "the app has one shared account now"
+)
+
+// reconciled is what Reconcile has found out before it comes to the items.
+type reconciled struct {
+	want Desired
+	know Observed
+	// stuck means that the operation needs a person.
+	stuck bool
+	// ended are the grants that are revoked now.
+	ended []Grant
+}
+
+// reconcileItems decides about the work items. s has the grants as they are then.
+func reconcileItems(s Assignment, out *Outcome, now reconciled) {
+	wanted := wantedItems(s, out, now)
+	for _, have := range s.Items {
+		i := slices.IndexFunc(wanted, have.same)
+		if i >= 0 {
+			next := wanted[i]
+			wanted = slices.Delete(wanted, i, i+1)
+			next.ID = have.ID
+			if next.List == NoList {
+				next.List = have.List
+			}
+			if !next.equal(have) {
+				out.Change = append(out.Change, next)
+			}
+			continue
+		}
+		switch {
+		case have.Kind == ItemFixOperation && s.Operation.State == Succeeded:
+			out.Resolve = append(out.Resolve, have.ID)
+		case have.Kind == ItemChangeSecret, // only a person can know
+			have.Kind == ItemFixOperation && fixing(s, out),
+			have.Kind.manual() && undecided(s):
+			if s.Leaving && have.List != Offboarding {
+				have.List = Offboarding
+				out.Change = append(out.Change, have)
+			}
+		default:
+			out.Cancellation = append(out.Cancellation, Cancellation{have.ID, cancelReason(s, have, now.want)})
+		}
+	}
+	out.Open = append(out.Open, wanted...)
+}
+
+func (i Item) equal(o Item) bool {
+	return i.List == o.List && i.Error == o.Error &&
+		slices.Equal(i.Entitlements, o.Entitlements) && slices.Equal(i.Requests, o.Requests)
+}
+
+// fixing tells whether an operation that needed a person is being tried again.
+func fixing(s Assignment, out *Outcome) bool {
+	switch s.Operation.State {
+	case Queued, Stuck:
+		return !out.Cancel
+	case Running:
+		return true
+	}
+	return false
+}
+
+// undecided tells whether it must be heard first what a running operation has
+// done before people are asked to do anything.
+func undecided(s Assignment) bool { return s.manual() && s.Operation.State == Running }
+
+// wantedItems are the items that should be open, apart from those that only
+// stay open.
+func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
+	var items []Item
+	switch {
+	case s.Mode == Unmanaged:
+		if i, ok := secretItem(s, now.ended); ok {
+			items = append(items, i)
+		}
+	case s.manual() && !undecided(s):
+		items = manualItems(s, out.Plan, now.know)
+	case now.stuck:
+		i := s.item(ItemFixOperation, func(g Grant) bool { return slices.ContainsFunc(out.Plan, g.concerned) })
+		i.Error = s.Operation.Error
+		items = append(items, i)
+	}
+	return items
+}
+
+// secretItem reminds of the shared secret when somebody who used it has left.
+func secretItem(s Assignment, ended []Grant) (Item, bool) {
+	if !s.Leaving {
+		return Item{}, false
+	}
+	i := Assignment{Leaving: true, Grants: ended}.item(ItemChangeSecret, func(g Grant) bool { return g.WasActive })
+	if len(i.Entitlements) == 0 {
+		return Item{}, false
+	}
+	for _, have := range s.Items {
+		if have.Kind == ItemChangeSecret {
+			i.Entitlements = NewSet(i.Entitlements...).plus(have.Entitlements...).Sorted()
+			i.Requests = NewSet(i.Requests...).plus(have.Requests...).Sorted()
+		}
+	}
+	return i, true
+}
+
+// manualItems are the plan as items for people: making an account names all
+// that it should have.
+func manualItems(s Assignment, plan []Change, know Observed) []Item {
+	var items []Item
+	create := false
+	for _, c := range plan {
+		switch c.Do {
+		case CreateAccount:
+			create = true
+			items = append(items, s.item(ItemCreateAccount, func(g Grant) bool { return g.State.Live() }))
+		case Add:
+			if create {
+				continue
+			}
+			i := s.item(ItemAssign, func(g Grant) bool { return g.State.Live() && g.concerned(c) })
+			i.Entitlements = []ID{c.Entitlement}
+			items = append(items, i)
+		case Remove:
+			i := s.item(ItemUnassign, func(g Grant) bool { return g.State == Revoking && g.concerned(c) })
+			i.Entitlements = []ID{c.Entitlement}
+			items = append(items, i)
+		case RemoveAccount:
+			i := s.item(ItemRemoveAccount, func(g Grant) bool { return g.State == Revoking })
+			i.Entitlements = know.Held.plus(know.InDoubt.Sorted()...).plus(i.Entitlements...).Sorted()
+			items = append(items, i)
+		}
+	}
+	return items
+}
+
+// item makes an item about the grants chosen.
+func (s Assignment) item(kind ItemKind, about func(Grant) bool) Item {
+	i := Item{Kind: kind}
+	entitlements, requests := Set{}, Set{}
+	for _, g := range s.Grants {
+		if !about(g) {
+			continue
+		}
+		entitlements[g.Entitlement] = struct{}{}
+		requests[g.Request] = struct{}{}
+		if g.Join && g.State.Live() {
+			i.List = Onboarding
+		}
+	}
+	if s.Leaving {
+		i.List = Offboarding
+	}
+	i.Entitlements, i.Requests = entitlements.Sorted(), requests.Sorted()
+	return i
+}
+
+// concerned tells whether the change is what the grant waits for.
+func (g Grant) concerned(c Change) bool {
+	switch c.Do {
+	case CreateAccount:
+		return g.State == Pending || g.State == Failed
+	case RemoveAccount:
+		return g.State == Revoking
+	case Add:
+		return g.State.Live() && !g.Account && g.Entitlement == c.Entitlement
+	case Remove:
+		return g.State == Revoking && !g.Account && g.Entitlement == c.Entitlement
+	}
+	return false
+}
+
+func cancelReason(s Assignment, i Item, want Desired) string {
+	switch {
+	case i.Kind == ItemFixOperation && s.manual():
+		return ReasonManual
+	case s.Mode == Unmanaged:
+		return ReasonShared
+	case i.Kind.manual() && s.Mode == Automatic:
+		return ReasonAutomatic
+	}
+	comes := i.Kind == ItemCreateAccount || i.Kind == ItemAssign
+	still := want.Account
+	if i.Kind == ItemAssign || i.Kind == ItemUnassign {
+		still = len(i.Entitlements) > 0 && want.Entitlements.Has(i.Entitlements[0])
+	}
+	switch {
+	case comes && still:
+		return ReasonInPlace
+	case comes && s.Leaving:
+		return ReasonLeft
+	case comes:
+		return ReasonNotWanted
+	case i.Kind == ItemFixOperation && s.Leaving:
+		return ReasonLeft
+	case i.Kind == ItemFixOperation:
+		return ReasonNotWanted
+	case still:
+		return ReasonWantedAgain
+	}
+	return ReasonGone
+}
+
+// Resolve returns what is known after a person has done what the open item
+// asks for. left is what is left of an account that was removed.
+func (s Assignment) Resolve(id ID, left AccountState) Observed {
+	k := s.Observed
+	want := DesiredBy(s.Grants)
+	for _, i := range s.Items {
+		if i.ID != id {
+			continue
+		}
+		switch i.Kind {
+		case ItemCreateAccount:
+			k = k.Did(Change{Do: CreateAccount}, left)
+			for _, e := range want.Entitlements.Sorted() {
+				k = k.Did(Change{Add, e}, left)
+			}
+		case ItemAssign:
+			for _, e := range i.Entitlements {
+				k = k.Did(Change{Add, e}, left)
+			}
+		case ItemUnassign:
+			for _, e := range i.Entitlements {
+				k = k.Did(Change{Remove, e}, left)
+			}
+		case ItemRemoveAccount:
+			k = Observed{Account: left}
+		case ItemFixOperation:
+			if want.Account {
+				k = Observed{Account: Active, Held: want.Entitlements}
+			} else {
+				k = Observed{Account: left}
+			}
+		case ItemChangeSecret: // nothing that belongs to the person
+		}
+	}
+	return k
+}

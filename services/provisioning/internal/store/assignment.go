@@ -1,0 +1,198 @@
+package store
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+)
+
+// Key names an assignment.
+type Key struct{ User, App uuid.UUID }
+
+// assignmentSpace is where assignments' ids are.
+var assignmentSpace = uuid.MustParse("0d0c9bd4-3f3c-4ac7-8a42-1f4d6cf1a0a5")
+
+// ID is the id of the assignment's row.
+func (k Key) ID() uuid.UUID {
+	return uuid.NewSHA1(assignmentSpace, append(append(make([]byte, 0, 32), k.User[:]...), k.App[:]...))
+}
+
+// Person is the copy of a user.
+type Person struct {
+	ID                                                                     uuid.UUID
+	UserName, DisplayName, GivenName, FamilyName, Email, Title, Department string
+	Removed                                                                bool
+	JoinCount                                                              int32
+	EnvironmentID                                                          uuid.UUID
+	Version                                                                int64
+}
+
+// App is the copy of an app.
+type App struct {
+	ID            uuid.UUID
+	Name          string
+	Mode          lifecycle.Mode
+	IntegrationID uuid.NullUUID
+	Disable       bool
+	AdminIDs      []uuid.UUID
+	EnvironmentID uuid.UUID
+	Version       int64
+
+	// IntegrationVersion is 0 if there is no such integration, and Paused says
+	// that it is to be left alone for now. Load reads them.
+	IntegrationVersion int64
+	Paused             bool
+}
+
+// Left is what is left of an account of the app that is ended.
+func (a App) Left() lifecycle.AccountState {
+	if a.Disable {
+		return lifecycle.Disabled
+	}
+	return lifecycle.Absent
+}
+
+// Entitlement is the copy of an entitlement.
+type Entitlement struct {
+	ID, AppID uuid.UUID
+	Name      string
+	// Kind is account, role, group or license.
+	Kind          string
+	Ref           string
+	EnvironmentID uuid.UUID
+	Version       int64
+}
+
+// IsAccount tells whether the entitlement is the account itself.
+func (e Entitlement) IsAccount() bool { return e.Kind == "account" }
+
+// Account is the row that an assignment turns on.
+type Account struct {
+	ID         uuid.UUID
+	Observed   lifecycle.Observed
+	ExternalID string
+	UserName   string
+	AppVersion int64
+	CreateTime *time.Time
+	UpdateTime time.Time
+	Version    int64
+
+	Changed bool
+}
+
+// Grant is one row of access_grant.
+type Grant struct {
+	ID, UserID, AppID, EntitlementID, RequestID, ItemID uuid.UUID
+	Join                                                bool
+	JoinCount                                           int32
+	State                                               lifecycle.GrantState
+	Until                                               *time.Time
+	CreateTime                                          time.Time
+	ActivateTime, EndTime, RevokeTime                   *time.Time
+	// End is why it ended: requested, expired or user_removed; empty if it has not.
+	End             string
+	RevokeRequestID uuid.NullUUID
+	Error           string
+	Version         int64
+
+	// New is not in the database yet.
+	New    bool
+	loaded int64
+}
+
+// Revocation is one row of revocation.
+type Revocation struct {
+	ItemID, RequestID, EntitlementID uuid.UUID
+	GrantIDs                         []uuid.UUID
+	Done                             bool
+
+	New, Changed bool
+}
+
+// WorkItem is one row of work_item.
+type WorkItem struct {
+	ID, UserID, AppID uuid.UUID
+	Kind              lifecycle.ItemKind
+	State             string // open, resolved, cancelled
+	EntitlementIDs    []uuid.UUID
+	RequestIDs        []uuid.UUID
+	ChecklistID       uuid.NullUUID
+	List              lifecycle.List
+	Error             string
+	ResolverID        uuid.NullUUID
+	ResolverName      string
+	ResolverEmail     string
+	Note              string
+	CreateTime        time.Time
+	ResolveTime       *time.Time
+	Version           int64
+
+	New    bool
+	loaded int64
+}
+
+// Step is one change of an operation's plan, with all that its call needs.
+type Step struct {
+	Do          lifecycle.Do `json:"do"`
+	Entitlement *uuid.UUID   `json:"entitlement,omitempty"`
+	Kind        string       `json:"kind,omitempty"`
+	Ref         string       `json:"ref,omitempty"`
+}
+
+// Operation is one row of operation that is not over.
+type Operation struct {
+	ID            uuid.UUID
+	IntegrationID uuid.UUID
+	// State is a lifecycle state, or OperationCancelled when it is to be over.
+	State lifecycle.OperationState
+	Plan  []Step
+	Tries int
+	Claim uuid.NullUUID
+	Error string
+	// NotBefore is when it may be tried; nil waits for a person.
+	NotBefore *time.Time
+	// LeaseUntil is until when the replica that runs it has it.
+	LeaseUntil *time.Time
+
+	New, Changed bool
+	// AtOnce means that it has just been given something to do at once.
+	AtOnce bool
+}
+
+// Assignment is one person in one app, under lock, with everything that is open
+// about it.
+type Assignment struct {
+	Key
+	Organization uuid.UUID
+	// Environment is what all that belongs to the assignment belongs to.
+	Environment uuid.UUID
+	Person      Person
+	App         App
+	Account     Account
+	Grants      []*Grant // not revoked
+	Revocations []*Revocation
+	Items       []*WorkItem // open
+	Operation   *Operation
+	// Finished are operations that are over now.
+	Finished []*Operation
+	// Entitlements are those that anything above names.
+	Entitlements map[uuid.UUID]Entitlement
+
+	found bool // person and app are known
+}
+
+// Job is the assignment's operation, which has been claimed, as its
+// runner needs it. claimed is not after the lease's beginning.
+func (s *Assignment) Job(claimed time.Time) Job {
+	o := s.Operation
+	return Job{
+		Key: s.Key, Organization: s.Organization, Operation: o.ID, Claim: o.Claim.UUID, Claimed: claimed, Tries: o.Tries, Plan: o.Plan,
+		Person: s.Person, Disable: s.App.Disable, ExternalID: s.Account.ExternalID,
+		IntegrationID: o.IntegrationID, IntegrationVersion: s.App.IntegrationVersion,
+	}
+}
+
+// Complete tells whether the person and the app have arrived.
+func (s *Assignment) Complete() bool { return s.found }

@@ -1,0 +1,307 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
+)
+
+// Query is what to lock and what to read with it.
+type Query struct {
+	Organization uuid.UUID
+	Now          time.Time
+	Keys         []Key
+	// Create makes the assignments that are not there.
+	Create bool
+	// LockUsers keeps these users from being removed until the transaction ends.
+	LockUsers []uuid.UUID
+	// Granted and Revoked are request items: Loaded.Items has those of them
+	// that have a grant, or a revocation, already.
+	Granted, Revoked []uuid.UUID
+	// Entitlements are read besides those that the assignments name.
+	Entitlements []uuid.UUID
+}
+
+// Loaded is what Load read.
+type Loaded struct {
+	// Assignments are those that there are, in the order of their locks.
+	Assignments  []*Assignment
+	Items        map[uuid.UUID]bool
+	Entitlements map[uuid.UUID]Entitlement
+
+	byKey map[Key]*Assignment
+}
+
+// Assignment returns one of the assignments, nil if there is none.
+func (f *Loaded) Assignment(k Key) *Assignment { return f.byKey[k] }
+
+// entitlementColumns are read by scanEntitlements.
+const entitlementColumns = `id, app_id, name, kind, ref`
+
+// Load locks assignments and reads them, in one round trip, two if something is left
+// over from grants that have gone. However many assignments they are, the statements
+// are the same.
+//
+// Rows are locked users first, then assignments, then their operations, each by the
+// id of user or assignment, by everybody who locks more than one: so nobody waits for
+// somebody who waits for them. What belongs to an assignment is read by statements
+// that begin when its lock is held, and so see what its last holder has
+// written.
+func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
+	f := &Loaded{Items: map[uuid.UUID]bool{}, Entitlements: map[uuid.UUID]Entitlement{}, byKey: make(map[Key]*Assignment, len(w.Keys))}
+	assignments := make(assignmentsByID, len(w.Keys))
+	for _, k := range w.Keys {
+		assignments[k.ID()] = &Assignment{Key: k, Organization: w.Organization, Entitlements: f.Entitlements}
+	}
+	b := &pgx.Batch{}
+	if len(w.LockUsers) > 0 {
+		b.Queue(`select 1 from user_copy where id = any($1) order by id for share`, distinct(w.LockUsers))
+	}
+	ids := slices.SortedFunc(maps.Keys(assignments), compareIDs)
+	if len(ids) > 0 {
+		assignments.queueLock(b, ids, w)
+		assignments.queueRead(b, ids, w.Now)
+	}
+	had := func(rows pgx.Rows) error {
+		var item uuid.UUID
+		_, err := pgx.ForEachRow(rows, []any{&item}, func() error { f.Items[item] = true; return nil })
+		return err
+	}
+	if len(w.Granted) > 0 {
+		b.Queue(`select item_id from access_grant where item_id = any($1)`, w.Granted).Query(had)
+	}
+	if len(w.Revoked) > 0 {
+		b.Queue(`select item_id from revocation where item_id = any($1)`, w.Revoked).Query(had)
+	}
+	if len(w.Entitlements) > 0 {
+		b.Queue(readEntitlements, distinct(w.Entitlements)).
+			Query(func(rows pgx.Rows) error { return scanEntitlements(rows, f.Entitlements) })
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("lock assignments: %w", err)
+	}
+	var missing []uuid.UUID
+	for _, id := range ids {
+		if s := assignments[id]; s.Account.ID != uuid.Nil {
+			f.Assignments = append(f.Assignments, s)
+			f.byKey[s.Key] = s
+			missing = append(missing, s.missing()...)
+		}
+	}
+	if len(missing) > 0 {
+		rows, err := tx.Query(ctx, readEntitlements, distinct(missing))
+		if err == nil {
+			err = scanEntitlements(rows, f.Entitlements)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read entitlements of assignments: %w", err)
+		}
+	}
+	return f, nil
+}
+
+const readEntitlements = `select ` + entitlementColumns + ` from entitlement_copy where id = any($1)`
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
+
+// distinct returns the ids in order, each once.
+func distinct(ids []uuid.UUID) []uuid.UUID {
+	out := slices.Clone(ids)
+	slices.SortFunc(out, compareIDs)
+	return slices.Compact(out)
+}
+
+// assignmentsByID are assignments by the id of their row.
+type assignmentsByID map[uuid.UUID]*Assignment
+
+// queueLock queues what locks the assignments, and makes those that are not there if
+// they are wanted.
+func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Query) {
+	if w.Create {
+		users, apps := assignments.usersAndApps(ids)
+		// A person of one environment and an app of another do not meet.
+		b.Queue(`
+			insert into account (id, organization_id, environment_id, user_id, app_id, state, account_in_doubt, held, in_doubt, external_id, user_name,
+			    app_version, insert_time, update_time, version)
+			select k.id, $4, greatest(u.environment_id, p.environment_id), k.user_id, k.app_id, 'absent', false, '{}', '{}', '', '',
+			    p.version, $5, $5, 1
+			from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
+			    lateral (select u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
+			    lateral (select p.environment_id, p.version from app_copy p where p.id = k.app_id limit 1) p
+			where u.environment_id = p.environment_id or '00000000-0000-0000-0000-000000000000' in (u.environment_id, p.environment_id)
+			order by k.id
+			on conflict (id) do nothing`,
+			ids, users, apps, w.Organization, w.Now)
+	}
+	b.Queue(`
+		select id, environment_id, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time, version
+		from account where id = any($1) order by id for update`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var a Account
+				var environment uuid.UUID
+				if err := scanAccount(rows, &a, &environment); err != nil {
+					return err
+				}
+				s := assignments[a.ID]
+				s.Account, s.Environment = a, environment
+				return nil
+			})
+		})
+}
+
+func (assignments assignmentsByID) usersAndApps(ids []uuid.UUID) (users, apps []uuid.UUID) {
+	users, apps = make([]uuid.UUID, len(ids)), make([]uuid.UUID, len(ids))
+	for i, id := range ids {
+		users[i], apps[i] = assignments[id].User, assignments[id].Key.App
+	}
+	return users, apps
+}
+
+// queueRead queues what reads all that belongs to the assignments.
+func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now time.Time) {
+	users, apps := assignments.usersAndApps(ids)
+	b.Queue(`
+		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.join_count,
+		    p.id, p.name, p.mode, p.integration_id, p.disable, p.admin_ids, p.version, u.environment_id, p.environment_id,
+		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false)
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
+		    lateral (select * from user_copy u where u.id = k.user_id limit 1) u,
+		    lateral (select * from app_copy p where p.id = k.app_id limit 1) p
+		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
+		ids, users, apps, now).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var id uuid.UUID
+				var u Person
+				var p App
+				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
+					&u.Removed, &u.JoinCount, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.Version, &u.EnvironmentID, &p.EnvironmentID,
+					&p.IntegrationVersion, &p.Paused); err != nil {
+					return err
+				}
+				s := assignments[id]
+				s.Person, s.App, s.found = u, p, true
+				return nil
+			})
+		})
+	b.Queue(`
+		select `+grantColumns+`, g.account_id, e.id, e.app_id, e.name, e.kind, e.ref
+		from access_grant g, lateral (select * from entitlement_copy e where e.id = g.entitlement_id limit 1) e
+		where g.account_id = any($1) and g.revoke_time is null order by g.id`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var assignment uuid.UUID
+				var e Entitlement
+				g, err := scanGrant(rows, &assignment, &e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref)
+				if err != nil {
+					return err
+				}
+				s := assignments[assignment]
+				s.Grants, s.Entitlements[e.ID] = append(s.Grants, &g), e
+				return nil
+			})
+		})
+	b.Queue(`
+		select account_id, item_id, request_id, entitlement_id, grant_ids
+		from revocation where account_id = any($1) and not done order by item_id`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var assignment uuid.UUID
+				var r Revocation
+				if err := rows.Scan(&assignment, &r.ItemID, &r.RequestID, &r.EntitlementID, &r.GrantIDs); err != nil {
+					return err
+				}
+				assignments[assignment].Revocations = append(assignments[assignment].Revocations, &r)
+				return nil
+			})
+		})
+	b.Queue(`
+		select `+itemColumns+`, w.account_id
+		from work_item w left join lateral (select kind from checklist c where c.id = w.checklist_id limit 1) c on true
+		where w.account_id = any($1) and w.state = 'open' order by w.id`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var assignment uuid.UUID
+				i, err := scanItem(rows, &assignment)
+				if err != nil {
+					return err
+				}
+				assignments[assignment].Items = append(assignments[assignment].Items, &i)
+				return nil
+			})
+		})
+	b.Queue(`
+		select account_id, id, integration_id, state, plan, tries, claim, error, not_before, lease_until
+		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
+		Query(func(rows pgx.Rows) error {
+			return eachRow(rows, func() error {
+				var assignment uuid.UUID
+				var plan []byte
+				o := &Operation{}
+				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &plan, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil)
+				if err == nil {
+					assignments[assignment].Operation, err = o, json.Unmarshal(plan, &o.Plan)
+				}
+				return err
+			})
+		})
+}
+
+// eachRow calls f at every row.
+func eachRow(rows pgx.Rows, f func() error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// missing are the entitlements that the assignment names and that were not read with
+// its grants: what was left over when its last grant had gone.
+func (s *Assignment) missing() (out []uuid.UUID) {
+	add := func(e uuid.UUID) {
+		if _, ok := s.Entitlements[e]; !ok {
+			out = append(out, e)
+		}
+	}
+	for e := range s.Account.Observed.Held {
+		add(e)
+	}
+	for e := range s.Account.Observed.InDoubt {
+		add(e)
+	}
+	for _, i := range s.Items {
+		for _, e := range i.EntitlementIDs {
+			add(e)
+		}
+	}
+	return out
+}
+
+func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
+	var held, doubt []uuid.UUID
+	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.ExternalID, &a.UserName, &a.AppVersion,
+		&a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		return err
+	}
+	a.Observed.Held, a.Observed.InDoubt = set(held), set(doubt)
+	return nil
+}
+
+func scanEntitlements(rows pgx.Rows, into map[uuid.UUID]Entitlement) error {
+	var e Entitlement
+	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref}, func() error { into[e.ID] = e; return nil })
+	return err
+}

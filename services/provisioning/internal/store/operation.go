@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
+)
+
+// Job is an operation that was claimed, with all that its calls need.
+type Job struct {
+	Key
+	Organization uuid.UUID
+	Operation    uuid.UUID
+	Claim        uuid.UUID
+	// Claimed is when its lease began, or shortly before.
+	Claimed       time.Time
+	Tries         int
+	Plan          []Step
+	Person        Person
+	Disable       bool
+	ExternalID    string
+	IntegrationID uuid.UUID
+	// IntegrationVersion is 0 if there is no such integration.
+	IntegrationVersion int64
+}
+
+// DueOperations are the operations to claim.
+type DueOperations struct {
+	// Now is the time by which they are due, and LeaseUntil until when they are
+	// claimed.
+	Now, LeaseUntil time.Time
+	// Limit is how many.
+	Limit int
+	// Busy are integrations that are not to be given more.
+	Busy []uuid.UUID
+	// Except are operations to leave alone.
+	Except []uuid.UUID
+}
+
+func (d DueOperations) arguments() []any {
+	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except)}
+}
+
+// none is a list that is not null.
+func none(ids []uuid.UUID) []uuid.UUID {
+	if ids == nil {
+		return []uuid.UUID{}
+	}
+	return ids
+}
+
+// dueOperations selects the operations to claim, by the arguments of
+// DueOperations.
+const dueOperations = `
+	select o.id from operation o
+	where o.state in ('queued', 'stuck') and o.not_before <= $1 and o.integration_id <> all($3) and o.id <> all($4)
+	  and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
+	order by o.not_before limit $2
+	for update of o skip locked`
+
+// Every table is reached by key, whatever the planner believes of tables that
+// were empty when it made its plan.
+const claimOperations = `
+	with due as materialized (%s),
+	claimed as (
+	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1
+	    where o.id = any(array(select id from due))
+	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id)
+	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
+	    u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, p.disable, a.external_id,
+	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0)
+	from claimed o,
+	    lateral (select u.* from user_copy u where u.id = o.user_id limit 1) u,
+	    lateral (select p.disable from app_copy p where p.id = o.app_id limit 1) p,
+	    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`
+
+var (
+	claimDue = fmt.Sprintf(claimOperations, dueOperations, 5)
+	claimOne = fmt.Sprintf(claimOperations,
+		`select id from operation where id = $1 and state in ('queued', 'stuck') and not_before <= $2 for update skip locked`, 3)
+)
+
+// Claim claims operations that are due. The transaction must see all
+// organizations.
+func Claim(ctx context.Context, tx *postgres.Tx, due DueOperations) ([]Job, error) {
+	return claim(ctx, tx, claimDue, append(due.arguments(), due.LeaseUntil)...)
+}
+
+// ClaimOne is Claim for one operation, of those that DueOperations.IDs returns.
+func ClaimOne(ctx context.Context, tx *postgres.Tx, due DueOperations, id uuid.UUID) ([]Job, error) {
+	return claim(ctx, tx, claimOne, id, due.Now, due.LeaseUntil)
+}
+
+// IDs returns the operations that Claim would claim.
+func (d DueOperations) IDs(ctx context.Context, tx *postgres.Tx) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, dueOperations, d.arguments()...)
+	if err != nil {
+		return nil, fmt.Errorf("find operations: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return ids, wrap(err, "find operations")
+}
+
+func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job, error) {
+	claimed := time.Now()
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("claim operations: %w", err)
+	}
+	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
+		j := Job{Claimed: claimed}
+		var plan []byte
+		u := &j.Person
+		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan,
+			&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &j.Disable, &j.ExternalID,
+			&j.IntegrationID, &j.IntegrationVersion)
+		if err == nil {
+			err = json.Unmarshal(plan, &j.Plan)
+		}
+		return j, err
+	})
+	return jobs, wrap(err, "claim operations")
+}
+
+// NextOperation returns when the next operation is due that is not due yet; nil
+// if none waits for a time. The transaction must see all organizations.
+func NextOperation(ctx context.Context, tx *postgres.Tx, now time.Time) (next *time.Time, err error) {
+	err = tx.QueryRow(ctx, `
+		select min(not_before) from operation where state in ('queued', 'stuck') and not_before > $1`, now).Scan(&next)
+	return next, wrap(err, "find next operation")
+}
+
+// Abandoned returns up to n operations whose lease has ended, by id, after the
+// one given: the replica that ran them has died. The transaction must see all
+// organizations.
+func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.UUID, except []uuid.UUID, n int) ([]Job, error) {
+	rows, err := tx.Query(ctx, `
+		select user_id, app_id, organization_id, id, claim, tries, plan, integration_id
+		from operation where state = 'running' and lease_until < $1 and id > $2 and id <> all($3) order by id limit $4`,
+		now, after, none(except), n)
+	if err != nil {
+		return nil, fmt.Errorf("find abandoned operations: %w", err)
+	}
+	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
+		var j Job
+		var plan []byte
+		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.IntegrationID)
+		if err == nil {
+			err = json.Unmarshal(plan, &j.Plan)
+		}
+		return j, err
+	})
+	return jobs, wrap(err, "find abandoned operations")
+}
+
+// Pause has an integration left alone until a time.
+func Pause(b *pgx.Batch, integration uuid.UUID, until time.Time) {
+	b.Queue(`update integration set paused_until = greatest(paused_until, $2) where id = $1`, integration, until)
+}
+
+// RetryStuck has the stuck operations of an integration tried again at once. It
+// comes before anything else that locks rows, and in the order of Load.
+func RetryStuck(ctx context.Context, tx *postgres.Tx, integration uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		update operation set state = 'queued', tries = 0, not_before = $2
+		where id = any(array(select id from operation where integration_id = $1 and state = 'stuck' order by account_id for update))`,
+		integration, now)
+	return wrap(err, "retry operations of integration %s", integration)
+}
+
+// KeysOfGrants returns the assignments of grants.
+func KeysOfGrants(ctx context.Context, tx *postgres.Tx, ids map[uuid.UUID]struct{}) ([]Key, error) {
+	return keysOf(ctx, tx, `select user_id, app_id from access_grant where id = any($1)`, ids)
+}
+
+// KeysOfAccounts returns the assignments of accounts.
+func KeysOfAccounts(ctx context.Context, tx *postgres.Tx, ids map[uuid.UUID]struct{}) ([]Key, error) {
+	return keysOf(ctx, tx, `select user_id, app_id from account where id = any($1)`, ids)
+}
+
+func keysOf(ctx context.Context, tx *postgres.Tx, sql string, ids map[uuid.UUID]struct{}) ([]Key, error) {
+	rows, err := tx.Query(ctx, sql, slices.Collect(maps.Keys(ids)))
+	if err != nil {
+		return nil, fmt.Errorf("find accounts: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Key])
+	return keys, wrap(err, "find accounts")
+}
+
+// enqueueAccounts adds due items for accounts without reading them: an app may
+// have very many. It writes what due.Queue.Add would.
+const enqueueAccounts = `
+	insert into due as d (kind, key, organization_id, due_time, try_time, attempts, error)
+	select $1, a.id, a.organization_id, $2, $2, 0, '' from account a where %s order by a.id
+	on conflict (kind, key) do update set due_time = excluded.due_time, try_time = excluded.try_time, attempts = 0, claim = null, error = ''`
+
+var (
+	enqueueAccountsOfUser = fmt.Sprintf(enqueueAccounts, `a.user_id = $3`)
+	enqueueAccountsOfApp  = fmt.Sprintf(enqueueAccounts,
+		`a.app_id = $3 and a.app_version < (select p.provisioning_version from app_copy p where p.id = $3)`)
+)
+
+// ReconcileUser adds a due item of the kind for every account of a user.
+func ReconcileUser(ctx context.Context, tx *postgres.Tx, kind string, user uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueAccountsOfUser, kind, now, user)
+	return wrap(err, "enqueue accounts of user %s", user)
+}
+
+// ReconcileApp adds a due item of the kind for every account of an app that was
+// last reconciled under older settings, and returns how many.
+func ReconcileApp(ctx context.Context, tx *postgres.Tx, kind string, app uuid.UUID, now time.Time) (int64, error) {
+	tag, err := tx.Exec(ctx, enqueueAccountsOfApp, kind, now, app)
+	return tag.RowsAffected(), wrap(err, "enqueue accounts of app %s", app)
+}
+
+// Debt returns how many grants have ended and are not known to be gone, and for
+// how long the oldest of them. The transaction must see all organizations.
+func Debt(ctx context.Context, tx *postgres.Tx, now time.Time) (n int64, oldest time.Duration, err error) {
+	var seconds float64
+	err = tx.QueryRow(ctx, `
+		select count(*), coalesce(extract(epoch from $1::timestamptz - min(end_time)), 0)::float8
+		from access_grant where end_time is not null and revoke_time is null`, now).Scan(&n, &seconds)
+	return n, time.Duration(seconds * float64(time.Second)), wrap(err, "count what should be gone")
+}
+
+func wrap(err error, doing string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(doing+": %w", append(args, err)...)
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
+)
+
+type pgconnTag = pgconn.CommandTag
+
+// Change returns the step as lifecycle knows it.
+func (s Step) Change() lifecycle.Change {
+	c := lifecycle.Change{Do: s.Do}
+	if s.Entitlement != nil {
+		c.Entitlement = *s.Entitlement
+	}
+	return c
+}
+
+// Changes returns the steps as lifecycle knows them.
+func Changes(steps []Step) []lifecycle.Change {
+	out := make([]lifecycle.Change, len(steps))
+	for i, s := range steps {
+		out[i] = s.Change()
+	}
+	return out
+}
+
+// Steps returns a plan with all that its calls need.
+func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
+	out := make([]Step, len(plan))
+	for i, c := range plan {
+		out[i].Do = c.Do
+		if c.Do == lifecycle.Add || c.Do == lifecycle.Remove {
+			e := uuid.UUID(c.Entitlement)
+			out[i].Entitlement = &e
+			out[i].Kind, out[i].Ref = s.Entitlements[e].Kind, s.Entitlements[e].Ref
+		}
+	}
+	return out
+}
+
+func set(list []uuid.UUID) lifecycle.Set {
+	if len(list) == 0 {
+		return nil
+	}
+	s := make(lifecycle.Set, len(list))
+	for _, e := range list {
+		s[e] = struct{}{}
+	}
+	return s
+}
+
+func ids(s lifecycle.Set) []uuid.UUID { return UUIDs(s.Sorted()) }
+
+// UUIDs returns ids of lifecycle as uuids, never nil.
+func UUIDs(in []lifecycle.ID) []uuid.UUID {
+	out := make([]uuid.UUID, len(in))
+	for i, v := range in {
+		out[i] = v
+	}
+	return out
+}
+
+// IDs returns uuids as ids of lifecycle.
+func IDs(in []uuid.UUID) []lifecycle.ID {
+	out := make([]lifecycle.ID, len(in))
+	for i, v := range in {
+		out[i] = v
+	}
+	return out
+}
+
+func ignoreNone(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+// grantColumns are read by scanGrant, of access_grant as g.
+const grantColumns = `g.id, g.user_id, g.app_id, g.entitlement_id, g.request_id, g.item_id, g.origin_join, g.join_count, g.state, g.until,
+	g.create_time, g.activate_time, g.end_time, g.revoke_time, coalesce(g.end_reason, ''), g.revoke_request_id, g.error, g.version`
+
+func scanGrant(row pgx.Row, more ...any) (Grant, error) {
+	var g Grant
+	err := row.Scan(append([]any{
+		&g.ID, &g.UserID, &g.AppID, &g.EntitlementID, &g.RequestID, &g.ItemID, &g.Join, &g.JoinCount, &g.State, &g.Until,
+		&g.CreateTime, &g.ActivateTime, &g.EndTime, &g.RevokeTime, &g.End, &g.RevokeRequestID, &g.Error, &g.Version,
+	}, more...)...)
+	g.loaded = g.Version
+	return g, err
+}
+
+// itemColumns are read by scanItem, of work_item as w and checklist as c.
+const itemColumns = `w.id, w.user_id, w.app_id, w.kind, w.state, w.entitlement_ids, w.request_ids, w.checklist_id, coalesce(c.kind, ''), w.error,
+	w.resolver_id, w.resolver_name, w.resolver_email, w.note, w.create_time, w.resolve_time, w.version`
+
+func scanItem(row pgx.Row, more ...any) (WorkItem, error) {
+	var i WorkItem
+	err := row.Scan(append([]any{
+		&i.ID, &i.UserID, &i.AppID, &i.Kind, &i.State, &i.EntitlementIDs, &i.RequestIDs, &i.ChecklistID, &i.List, &i.Error,
+		&i.ResolverID, &i.ResolverName, &i.ResolverEmail, &i.Note, &i.CreateTime, &i.ResolveTime, &i.Version,
+	}, more...)...)
+	i.loaded = i.Version
+	return i, err
+}

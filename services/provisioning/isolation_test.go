@@ -1,0 +1,196 @@
+package provisioning_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// refuse makes the database refuse every update of a user's rows in a table,
+// until restore is called.
+func (w *world) refuse(t *testing.T, table string, user *identityv1.User) (restore func()) {
+	t.Helper()
+	name := "refuse_" + table
+	w.exec(t, fmt.Sprintf(`
+		create function %[1]s() returns trigger language plpgsql as $$ begin raise exception 'refused by the test'; end $$;
+		create trigger %[1]s before update on %[2]s for each row when (new.user_id = '%[3]s') execute function %[1]s()`, name, table, user.GetId()))
+	return func() { w.exec(t, fmt.Sprintf(`drop trigger %[1]s on %[2]s; drop function %[1]s()`, name, table)) }
+}
+
+func (w *world) exec(t *testing.T, sql string) {
+	t.Helper()
+	err := w.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, sql)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// B-PRV-03, B-PRV-15: 301 grants end at the same time, and the rows of one
+// person cannot be saved. All others lose access; that one is late, with its
+// error, and ends by itself once its rows can be saved. All were warned a day
+// before.
+func TestEndsAreIsolated(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := startAt(t, now)
+	target := newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	const others = 300
+	until := now.Now().Add(10 * 24 * time.Hour)
+	var bad *identityv1.User
+	var badRequest *requestv1.Request
+	for i := range others + 1 {
+		u := w.user(t, fmt.Sprintf("user%03d", i))
+		r := w.give(t, u, ask{until: until}, account)
+		if i == 0 {
+			bad, badRequest = u, r
+		}
+	}
+	active := func() int { return w.count(t, `select count(*) from access_grant where state = 'active'`) }
+	servicetest.Eventually(t, "all are active", func() bool { return active() == others+1 })
+
+	now.Set(until.Add(-24*time.Hour - time.Minute))
+	if n := len(servicetest.Said[*eventv1.GrantExpiring](t, w.Harness, "provisioning")); n != 0 {
+		t.Errorf("%d warnings too early", n)
+	}
+	now.Advance(2 * time.Minute)
+	servicetest.Eventually(t, "all are warned", func() bool {
+		return len(servicetest.All[*eventv1.GrantExpiring](w.Harness)) == others+1
+	})
+
+	restore := w.refuse(t, "access_grant", bad)
+	now.Set(until)
+	servicetest.Eventually(t, "all others have lost access", func() bool {
+		return len(servicetest.All[*eventv1.GrantRevoked](w.Harness)) == others
+	})
+	if target.account(t, bad.GetUserName()) == nil || active() != 1 {
+		t.Errorf("%d grants are active", active())
+	}
+	now.Advance(time.Minute)
+	servicetest.Eventually(t, "the one is late, with its error", func() bool {
+		return strings.Contains(w.metrics(t), `gatehouse_due_late{kind="grant_end"`) &&
+			w.count(t, `select count(*) from due where kind = 'grant_end' and attempts > 0 and error like '%refused by the test%'`) == 1
+	})
+
+	restore()
+	servicetest.Eventually(t, "the one ends too", func() bool {
+		now.Advance(200 * time.Millisecond)
+		return target.account(t, bad.GetUserName()) == nil && w.count(t, `select count(*) from access_grant where state = 'revoked'`) == others+1
+	})
+	w.becomes(t, badRequest, revoked)
+	if n := len(servicetest.All[*eventv1.GrantExpiring](w.Harness)); n != others+1 {
+		t.Errorf("%d warnings", n)
+	}
+}
+
+// B-PRV-15: of somebody who leaves, the rows of one app cannot be saved: access
+// to the others ends.
+func TestLeaverIsIsolated(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := startAt(t, now)
+	one, other := w.app(t, "One", shared, ""), w.app(t, "Other", shared, "")
+	ann := w.user(t, "ann")
+	kept := w.give(t, ann, ask{}, w.entitlement(t, one, accountKind, "account"))
+	ended := w.give(t, ann, ask{}, w.entitlement(t, other, accountKind, "account"))
+	w.becomes(t, kept, active)
+	w.becomes(t, ended, active)
+	w.exec(t, fmt.Sprintf(`
+		create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused by the test'; end $$;
+		create trigger refuse before update on access_grant for each row when (new.app_id = '%s') execute function refuse()`, one.GetId()))
+	w.leave(t, ann)
+	w.becomes(t, ended, revoked)
+	w.exec(t, `drop trigger refuse on access_grant`)
+	servicetest.Eventually(t, "the one ends too", func() bool {
+		now.Advance(200 * time.Millisecond)
+		return w.count(t, `select count(*) from access_grant where state <> 'revoked'`) == 0
+	})
+}
+
+// B-PRV-15, B-PRV-11: an operation whose row cannot be changed keeps no other
+// from being claimed, and none from being taken over. It is counted, and done
+// once its row can be changed.
+func TestOperationsAreIsolated(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := startAt(t, now)
+	target := newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	count := func(state string) int {
+		return w.count(t, fmt.Sprintf(`select count(*) from operation where state = '%s'`, state))
+	}
+
+	// All wait for a time, the bad one first.
+	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusTooManyRequests, retryAfter: "60"} })
+	const others = 40
+	var users []*identityv1.User
+	for i := range others + 1 {
+		users = append(users, w.user(t, fmt.Sprintf("user%02d", i)))
+		w.give(t, users[i], ask{}, account)
+		if i == 0 {
+			servicetest.Eventually(t, "the first waits", func() bool { return count("queued") == 1 })
+		}
+	}
+	servicetest.Eventually(t, "all wait", func() bool { return count("queued") == others+1 })
+	restore := w.refuse(t, "operation", users[0])
+	target.misbehave(nil)
+	active := func() int { return w.count(t, `select count(*) from access_grant where state = 'active'`) }
+	servicetest.Eventually(t, "all others are done", func() bool {
+		now.Advance(200 * time.Millisecond)
+		return active() == others
+	})
+	if m := w.metrics(t); !strings.Contains(m, `gatehouse_provisioning_operation_failures_total{`) || !strings.Contains(m, `step="claim"`) {
+		t.Error("no metric of operations that cannot be claimed")
+	}
+	restore()
+	servicetest.Eventually(t, "the one is done too", func() bool {
+		now.Advance(200 * time.Millisecond)
+		return active() == others+1
+	})
+
+	// Two run, the bad one first, and their lease ends.
+	hold := make(chan struct{})
+	var held atomic.Int32
+	target.misbehave(func(r *http.Request) *fault {
+		if held.Add(1) <= 2 {
+			return &fault{before: func() { <-hold }}
+		}
+		return nil
+	})
+	bad, good := w.user(t, "bad"), w.user(t, "good")
+	w.give(t, bad, ask{}, account)
+	servicetest.Eventually(t, "the first runs", func() bool { return held.Load() == 1 })
+	restore = w.refuse(t, "operation", bad)
+	r := w.give(t, good, ask{}, account)
+	servicetest.Eventually(t, "both run", func() bool { return held.Load() >= 2 })
+	servicetest.Eventually(t, "the other is taken over", func() bool {
+		now.Advance(200 * time.Millisecond)
+		return active() == others+2
+	})
+	if g := w.becomes(t, r, provisioningv1.GrantState_GRANT_STATE_ACTIVE); len(g) != 1 {
+		t.Errorf("%d grants", len(g))
+	}
+	close(hold)
+	restore()
+	servicetest.Eventually(t, "the one is done too", func() bool {
+		now.Advance(200 * time.Millisecond)
+		return active() == others+3
+	})
+}
