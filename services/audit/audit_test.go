@@ -39,6 +39,7 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
 type ctx = context.Context
@@ -676,4 +677,43 @@ func BenchmarkWrite(b *testing.B) {
 	}
 	b.ReportMetric(float64(last.Sub(first).Microseconds())/float64(n), "µs/event")
 	b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-behind")
+}
+
+// B-USR-12: an admin of an environment sees what belongs to it, and nothing of
+// another environment or of the organization; the organization sees all.
+func TestEnvironmentsSeeTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	a, b := id.New(), id.New()
+	requests := map[uuid.UUID]*requestv1.Request{}
+	for _, environment := range []uuid.UUID{a, b, uuid.Nil} {
+		r := w.request()
+		requests[environment] = r
+		c := w.context(r)
+		if environment != uuid.Nil {
+			c.EnvironmentId = environment.String()
+		}
+		w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Context: c, Request: r})
+	}
+	w.handled(t)
+	user := id.New()
+	caller := authz.Caller{Subject: user.String(), UserID: user, OrganizationID: w.org, EnvironmentID: a, Role: authzv1.Caller_CALLER_ADMIN}
+	north := auditv1.NewAuditServiceClient(w.Conn(t, caller))
+	entries := list(t, north, &auditv1.ListAuditEntriesRequest{})
+	if len(entries) != 1 || entries[0].GetEnvironmentId() != a.String() {
+		t.Errorf("an admin of the environment sees %v", entries)
+	}
+	for environment, r := range requests {
+		_, err := north.GetRequestReport(t.Context(), &auditv1.GetRequestReportRequest{RequestId: r.GetId()})
+		want := codes.NotFound
+		if environment == a {
+			want = codes.OK
+		}
+		if got := status.Code(err); got != want {
+			t.Errorf("report of a request of environment %s: %s, want %s", environment, got, want)
+		}
+	}
+	if n := len(list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{})); n != 3 {
+		t.Errorf("the organization sees %d entries, want 3", n)
+	}
 }

@@ -72,7 +72,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			api.Register(s)
-			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, grpcapi.SnapshotGrants))
+			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, command.SnapshotGrants))
 		},
 		Handlers: consume.Handlers(engine),
 		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}},

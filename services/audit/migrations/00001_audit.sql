@@ -4,6 +4,7 @@ create table audit_entry (
 	position bigint generated always as identity primary key,
 	event_id uuid not null constraint audit_entry_once unique,
 	organization_id uuid not null,
+	environment_id uuid not null,
 	aggregate text collate "C" not null,
 	name text collate "C" not null,
 	event_time timestamptz not null,
@@ -18,6 +19,7 @@ create table audit_entry (
 	data json not null
 );
 comment on table audit_entry is 'What happened: one row for each event, only ever added.';
+comment on column audit_entry.environment_id is 'Whose it is, as the event says; the nil uuid is the organization itself.';
 comment on column audit_entry.position is 'Place in the log. Grows in the order of writing, with gaps.';
 comment on column audit_entry.event_time is 'When it happened, as its owner says. Lists and trails are in this order.';
 comment on column audit_entry.data is 'The whole event. json and not jsonb: it stays to the letter what was written.';
@@ -62,7 +64,7 @@ begin
 		execute format('create trigger append_only before update or delete or truncate on %I for each statement execute function refuse_change()', t);
 		-- Also where a session says that it only replicates.
 		execute format('alter table %I enable always trigger append_only', t);
-		call protect(t::regclass, 'organization');
+		call protect(t::regclass, case t when 'audit_entry' then 'environment' else 'organization' end);
 	end loop;
 end $$;
 -- +goose StatementEnd

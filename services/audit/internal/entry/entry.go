@@ -26,6 +26,9 @@ type Facts struct {
 	ActorKind string
 	// ActorID and ActorName may be empty.
 	ActorID, ActorName string
+	// EnvironmentID is the environment it belongs to; the nil id is the
+	// organization itself.
+	EnvironmentID uuid.UUID
 	// UserID and AppID are whom and what it is about; the nil id for none.
 	UserID, AppID uuid.UUID
 	// RequestIDs are the requests it belongs to, each once.
@@ -69,7 +72,7 @@ func (r *Reader) Read(name string, m proto.Message) (Facts, error) {
 		f.ActorKind = ActorKinds[eventv1.ActorKind_ACTOR_KIND_UNSPECIFIED]
 	}
 	f.ActorID, f.ActorName = clip(line(actor.GetId()), maxActorID), line(actor.GetDisplayName())
-	f.UserID, f.AppID = f.id(c.GetUserId()), f.id(c.GetAppId())
+	f.UserID, f.AppID, f.EnvironmentID = f.id(c.GetUserId()), f.id(c.GetAppId()), f.id(c.GetEnvironmentId())
 	for _, s := range c.GetRequestIds() {
 		if request := f.id(s); request != uuid.Nil && !slices.Contains(f.RequestIDs, request) {
 			f.RequestIDs = append(f.RequestIDs, request)

@@ -49,7 +49,7 @@ func (a *Audit) ListAuditEntries(ctx context.Context, req *auditv1.ListAuditEntr
 	org := authz.Must(ctx).OrganizationID
 	var rows []store.Row
 	var more bool
-	err = a.DB.InOrganizationRead(ctx, org, func(ctx context.Context, tx *postgres.Tx) (err error) {
+	err = a.DB.InRead(ctx, authz.Must(ctx).Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		rows, more, err = store.List(ctx, tx, org, f, after, page.Size(req.GetPageSize()), maxPage)
 		return err
 	})
@@ -150,7 +150,7 @@ func (a *Audit) GetRequestReport(ctx context.Context, req *auditv1.GetRequestRep
 	caller := authz.Must(ctx)
 	unknown := apierr.NotFound("REQUEST_NOT_FOUND", "there is no request %s", request)
 	var trail []store.Row
-	err = a.DB.InOrganizationRead(ctx, caller.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
+	err = a.DB.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if !caller.SeesAll() {
 			is, err := store.IsParty(ctx, tx, caller.OrganizationID, request, caller.UserID)
 			if err != nil {

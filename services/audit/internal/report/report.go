@@ -85,7 +85,7 @@ func Message(r store.Row) (*auditv1.AuditEntry, error) {
 		return nil, fmt.Errorf("read the data of entry %d: %w", r.Position, err)
 	}
 	e := &auditv1.AuditEntry{
-		EventId: r.EventID.String(), Position: r.Position, OrganizationId: r.OrganizationID.String(),
+		EventId: r.EventID.String(), Position: r.Position, OrganizationId: r.OrganizationID.String(), EnvironmentId: text(r.EnvironmentID),
 		Event: r.Aggregate + "." + r.Name, Time: timestamppb.New(r.Time), RecordTime: timestamppb.New(r.RecordTime),
 		Actor:  &eventv1.Actor{Id: r.ActorID, DisplayName: r.ActorName},
 		UserId: text(r.UserID), AppId: text(r.AppID), Summary: r.Summary, Data: data,

@@ -38,7 +38,7 @@ type Place struct {
 	Position int64
 }
 
-const columns = `e.position, e.event_id, e.organization_id, e.aggregate, e.name, e.event_time, e.record_time,
+const columns = `e.position, e.event_id, e.organization_id, e.environment_id, e.aggregate, e.name, e.event_time, e.record_time,
 	e.actor_kind, e.actor_id, e.actor_name, e.user_id, e.app_id, e.request_ids, e.summary, e.data::text`
 
 // List gives an organization's entries that pass the filter, newest first,
@@ -142,7 +142,7 @@ select exists (select from request_party p where p.request_id = $2 and p.user_id
 
 func scan(row pgx.CollectableRow) (r Row, err error) {
 	var user, app *uuid.UUID
-	err = row.Scan(&r.Position, &r.EventID, &r.OrganizationID, &r.Aggregate, &r.Name, &r.Time, &r.RecordTime,
+	err = row.Scan(&r.Position, &r.EventID, &r.OrganizationID, &r.EnvironmentID, &r.Aggregate, &r.Name, &r.Time, &r.RecordTime,
 		&r.ActorKind, &r.ActorID, &r.ActorName, &user, &app, &r.RequestIDs, &r.Summary, &r.Data)
 	if user != nil {
 		r.UserID = *user

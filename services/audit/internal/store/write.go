@@ -26,13 +26,13 @@ type Entry struct {
 const write = `
 with written as (
 	insert into audit_entry (event_id, organization_id, aggregate, name, event_time, record_time,
-		actor_kind, actor_id, actor_name, user_id, app_id, request_ids, summary, data)
+		actor_kind, actor_id, actor_name, user_id, app_id, request_ids, summary, data, environment_id)
 	select e.event_id, e.organization_id, e.aggregate, e.name, e.event_time, $1,
-		e.actor_kind, e.actor_id, e.actor_name, e.user_id, e.app_id, e.request_ids::uuid[], e.summary, e.data::json
+		e.actor_kind, e.actor_id, e.actor_name, e.user_id, e.app_id, e.request_ids::uuid[], e.summary, e.data::json, e.environment_id
 	from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[],
-		$10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[]) with ordinality
+		$10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[], $18::uuid[]) with ordinality
 		as e (event_id, organization_id, aggregate, name, event_time, actor_kind, actor_id, actor_name,
-		user_id, app_id, request_ids, summary, data, place)
+		user_id, app_id, request_ids, summary, data, environment_id, place)
 	order by e.place
 	on conflict (event_id) do nothing
 	returning position, organization_id, request_ids
@@ -52,6 +52,7 @@ func Write(tx *postgres.Tx, now time.Time, entries []Entry) {
 	var (
 		events, organizations, users, apps     = ids(n), ids(n), ids(n), ids(n)
 		aggregates, names                      = make([]string, n), make([]string, n)
+		environments                           = make([]uuid.UUID, n)
 		times                                  = make([]time.Time, n)
 		actorKinds, actorIDs, actorNames       = make([]string, n), make([]string, n), make([]string, n)
 		requests, summaries, data              = make([]string, n), make([]string, n), make([]string, n)
@@ -59,6 +60,7 @@ func Write(tx *postgres.Tx, now time.Time, entries []Entry) {
 	)
 	for i, e := range entries {
 		events[i], organizations[i], users[i], apps[i] = id(e.EventID), id(e.OrganizationID), id(e.UserID), id(e.AppID)
+		environments[i] = e.EnvironmentID
 		aggregates[i], names[i], times[i] = e.Aggregate, e.Name, e.Time
 		actorKinds[i], actorIDs[i], actorNames[i] = e.ActorKind, e.ActorID, e.ActorName
 		requests[i], summaries[i], data[i] = postgres.IDs(e.RequestIDs), e.Summary, string(e.Data)
@@ -68,7 +70,7 @@ func Write(tx *postgres.Tx, now time.Time, entries []Entry) {
 	}
 	var b pgx.Batch
 	b.Queue(write, now, events, organizations, aggregates, names, times, actorKinds, actorIDs, actorNames,
-		users, apps, requests, summaries, data, partyOf, parties, partiesOrganizations)
+		users, apps, requests, summaries, data, partyOf, parties, partiesOrganizations, environments)
 	tx.Later(&b)
 }
 

@@ -39,12 +39,18 @@ type Apps struct {
 
 // CreateApp implements AppService.
 func (s *Apps) CreateApp(ctx context.Context, in *requestv1.CreateAppRequest) (*requestv1.CreateAppResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c, now := authz.Must(ctx), timestamppb.New(s.Clock.Now())
 	app := &requestv1.App{
 		Id: id.New().String(), OrganizationId: c.OrganizationID.String(), Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(),
 		OwnerId: strings.ToLower(in.GetOwnerId()), AdminIds: unique(in.GetAdminIds()), ApproverIds: unique(in.GetApproverIds()),
 		Provisioning: in.GetProvisioning(), IntegrationId: strings.ToLower(in.GetIntegrationId()), DeprovisioningAction: in.GetDeprovisioningAction(),
 		CreateTime: now, UpdateTime: now, Version: 1,
+	}
+	if err := noEnvironment(in, ""); err != nil {
+		return nil, err
 	}
 	if err := s.check(ctx, app, "", true); err != nil {
 		return nil, err
@@ -142,6 +148,9 @@ func checkPeople(ctx context.Context, tx *postgres.Tx, in string, before, a *req
 
 // GetApp implements AppService.
 func (s *Apps) GetApp(ctx context.Context, in *requestv1.GetAppRequest) (*requestv1.GetAppResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	out := &requestv1.GetAppResponse{}
 	err := s.DB.InOrganizationRead(ctx, authz.Must(ctx).OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		out.App, err = store.App(ctx, tx, in.GetId())
@@ -152,6 +161,9 @@ func (s *Apps) GetApp(ctx context.Context, in *requestv1.GetAppRequest) (*reques
 
 // ListApps implements AppService.
 func (s *Apps) ListApps(ctx context.Context, in *requestv1.ListAppsRequest) (*requestv1.ListAppsResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	after, err := nameKeys(in.GetPageToken())
 	if err != nil {
 		return nil, err
@@ -168,6 +180,12 @@ func (s *Apps) ListApps(ctx context.Context, in *requestv1.ListAppsRequest) (*re
 
 // UpdateApp implements AppService.
 func (s *Apps) UpdateApp(ctx context.Context, in *requestv1.UpdateAppRequest) (out *requestv1.UpdateAppResponse, err error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
+	if err := noEnvironment(in.GetApp(), "app."); err != nil {
+		return nil, err
+	}
 	for range 5 {
 		// Whoever changes other fields at the same time is no hindrance.
 		if out, err = s.update(ctx, in); !errors.Is(err, store.ErrAppChanged) {
@@ -311,6 +329,9 @@ func changedFields(a, b *requestv1.App) []string {
 
 // CreateEntitlement implements AppService.
 func (s *Apps) CreateEntitlement(ctx context.Context, in *requestv1.CreateEntitlementRequest) (*requestv1.CreateEntitlementResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c, now := authz.Must(ctx), timestamppb.New(s.Clock.Now())
 	e := &requestv1.Entitlement{
 		Id: id.New().String(), OrganizationId: c.OrganizationID.String(), AppId: in.GetAppId(), Name: strings.TrimSpace(in.GetName()),
@@ -340,6 +361,9 @@ func (s *Apps) CreateEntitlement(ctx context.Context, in *requestv1.CreateEntitl
 
 // ListEntitlements implements AppService.
 func (s *Apps) ListEntitlements(ctx context.Context, in *requestv1.ListEntitlementsRequest) (*requestv1.ListEntitlementsResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	after, err := nameKeys(in.GetPageToken())
 	if err != nil {
 		return nil, err

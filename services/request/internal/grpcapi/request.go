@@ -42,6 +42,9 @@ type Requests struct {
 
 // CreateRequest implements RequestService.
 func (s *Requests) CreateRequest(ctx context.Context, in *requestv1.CreateRequestRequest) (*requestv1.CreateRequestResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c := authz.Must(ctx)
 	content, err := fingerprint(in)
 	if err != nil {
@@ -134,6 +137,9 @@ func (s *Requests) earlier(ctx context.Context, c authz.Caller, clientID string,
 
 // PreviewRequest implements RequestService.
 func (s *Requests) PreviewRequest(ctx context.Context, in *requestv1.PreviewRequestRequest) (*requestv1.PreviewRequestResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c := authz.Must(ctx)
 	a, err := readAsk(c, in.GetRequest(), s.Clock.Now())
 	if err != nil {
@@ -256,6 +262,9 @@ func fingerprint(in *requestv1.CreateRequestRequest) ([]byte, error) {
 
 // GetRequest implements RequestService.
 func (s *Requests) GetRequest(ctx context.Context, in *requestv1.GetRequestRequest) (*requestv1.GetRequestResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c := authz.Must(ctx)
 	out := &requestv1.GetRequestResponse{}
 	err := s.DB.InOrganizationRead(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
@@ -271,6 +280,9 @@ func (s *Requests) GetRequest(ctx context.Context, in *requestv1.GetRequestReque
 
 // ListRequests implements RequestService.
 func (s *Requests) ListRequests(ctx context.Context, in *requestv1.ListRequestsRequest) (*requestv1.ListRequestsResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c := authz.Must(ctx)
 	after, err := idKey(in.GetPageToken())
 	if err != nil {
@@ -305,6 +317,9 @@ func (s *Requests) ListRequests(ctx context.Context, in *requestv1.ListRequestsR
 
 // CancelRequest implements RequestService.
 func (s *Requests) CancelRequest(ctx context.Context, in *requestv1.CancelRequestRequest) (*requestv1.CancelRequestResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c, now := authz.Must(ctx), s.Clock.Now()
 	out := &requestv1.CancelRequestResponse{}
 	err := s.DB.InOrganization(ctx, c.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
@@ -344,6 +359,9 @@ func (s *Requests) CancelRequest(ctx context.Context, in *requestv1.CancelReques
 
 // AddComment implements RequestService.
 func (s *Requests) AddComment(ctx context.Context, in *requestv1.AddCommentRequest) (*requestv1.AddCommentResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c, now := authz.Must(ctx), timestamppb.New(s.Clock.Now())
 	comment := &requestv1.Comment{
 		Id: id.New().String(), Text: in.GetText(), CreateTime: now,
@@ -375,6 +393,9 @@ func (s *Requests) AddComment(ctx context.Context, in *requestv1.AddCommentReque
 
 // ListComments implements RequestService.
 func (s *Requests) ListComments(ctx context.Context, in *requestv1.ListCommentsRequest) (*requestv1.ListCommentsResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c := authz.Must(ctx)
 	after, err := idKey(in.GetPageToken())
 	if err != nil {
@@ -396,6 +417,9 @@ func (s *Requests) ListComments(ctx context.Context, in *requestv1.ListCommentsR
 
 // ListTimeline implements RequestService.
 func (s *Requests) ListTimeline(ctx context.Context, in *requestv1.ListTimelineRequest) (*requestv1.ListTimelineResponse, error) {
+	if err := wholeOrganization(ctx); err != nil {
+		return nil, err
+	}
 	c := authz.Must(ctx)
 	after, err := page.Decode(in.GetPageToken(), 2)
 	if err != nil {
