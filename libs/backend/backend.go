@@ -89,16 +89,11 @@ type Stream struct {
 	Replicas int
 }
 
-// DefaultMaxAge is how long events are kept if nothing else is set: longer than
-// a consumer is ever away. By bytes there is no limit, as a flood would push out
-// events that nobody has had yet.
-const DefaultMaxAge = 30 * 24 * time.Hour
-
-// StreamFromEnv reads GATEHOUSE_STREAM_MAX_AGE (720h), GATEHOUSE_STREAM_MAX_BYTES
+// StreamFromEnv reads GATEHOUSE_STREAM_MAX_AGE (0: no limit), GATEHOUSE_STREAM_MAX_BYTES
 // (0: no limit) and GATEHOUSE_STREAM_REPLICAS (0: as it is, or 1).
 func StreamFromEnv(env service.Env) Stream {
 	return Stream{
-		MaxAge:   env.Duration("GATEHOUSE_STREAM_MAX_AGE", DefaultMaxAge),
+		MaxAge:   env.Duration("GATEHOUSE_STREAM_MAX_AGE", 0),
 		MaxBytes: int64(env.Int("GATEHOUSE_STREAM_MAX_BYTES", 0)),
 		Replicas: env.Int("GATEHOUSE_STREAM_REPLICAS", 0),
 	}
