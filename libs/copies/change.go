@@ -27,15 +27,23 @@ type Change[M proto.Message] struct {
 // nothing was known: it may have come in the same transaction.
 func (c Change[M]) Left() bool { return c.Removed && !c.WasRemoved }
 
-// Changes of the kinds.
-type (
-	EnvironmentChange = Change[*identityv1.Environment]
-	UserChange        = Change[*identityv1.User]
-	GroupChange       = Change[*identityv1.Group]
-	AppChange         = Change[*requestv1.App]
-	EntitlementChange = Change[*requestv1.Entitlement]
-	GrantChange       = Change[*provisioningv1.Grant]
-)
+// EnvironmentChange is what has changed of one of them.
+type EnvironmentChange = Change[*identityv1.Environment]
+
+// UserChange is what has changed of one of them.
+type UserChange = Change[*identityv1.User]
+
+// GroupChange is what has changed of one of them.
+type GroupChange = Change[*identityv1.Group]
+
+// AppChange is what has changed of one of them.
+type AppChange = Change[*requestv1.App]
+
+// EntitlementChange is what has changed of one of them.
+type EntitlementChange = Change[*requestv1.Entitlement]
+
+// GrantChange is what has changed of one of them.
+type GrantChange = Change[*provisioningv1.Grant]
 
 // MemberChange says that somebody came into a group or went out of it.
 type MemberChange struct {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/xuri/excelize/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -587,7 +588,7 @@ func TestBigTrail(t *testing.T) {
 	now := time.Now().Add(time.Second)
 	for i := 1; i < n; i++ {
 		m := servicetest.Message(t, id.New(), now.Add(time.Duration(i)*time.Millisecond), w.org, id.New(), w.comment(r, fmt.Sprint("comment ", i)))
-		if _, err := w.Bus.JetStream().PublishMsgAsync(m); err != nil {
+		if _, err := w.Bus.JetStream().PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -660,7 +661,7 @@ func BenchmarkWrite(b *testing.B) {
 			Context: w.context(r), RequestId: r.GetId(), StepName: "Manager", Tasks: []*approvalv1.Task{{Id: id.New().String(), Reviewer: w.mia, Request: r}},
 		})
 		m.Header.Set("Nats-Msg-Id", m.Header.Get("ce-id"))
-		if _, err := w.Bus.JetStream().PublishMsgAsync(m); err != nil {
+		if _, err := w.Bus.JetStream().PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -152,7 +152,8 @@ func (w *world) serve(name string, lis net.Listener, register func(grpc.ServiceR
 func serveGRPC(t *testing.T, srv interface {
 	Serve(net.Listener) error
 	Stop()
-}, lis net.Listener) {
+}, lis net.Listener,
+) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(lis) }()

@@ -26,7 +26,7 @@ func TestClosedToEnvironments(t *testing.T) {
 		Subject: user.String(), UserID: user, OrganizationID: w.org, EnvironmentID: id.New(), Role: authzv1.Caller_CALLER_ADMIN,
 	})
 	apps, requests := requestv1.NewAppServiceClient(conn), requestv1.NewRequestServiceClient(conn)
-	app, entitlement, any := w.crm.GetId(), w.access["editor"], id.New().String()
+	app, entitlement, nobody := w.crm.GetId(), w.access["editor"], id.New().String()
 	for name, call := range map[string]func(context.Context) error{
 		"CreateApp": func(ctx context.Context) error {
 			_, err := apps.CreateApp(ctx, &requestv1.CreateAppRequest{Name: "Mine"})
@@ -69,7 +69,7 @@ func TestClosedToEnvironments(t *testing.T) {
 			return err
 		},
 		"GetRequest": func(ctx context.Context) error {
-			_, err := requests.GetRequest(ctx, &requestv1.GetRequestRequest{Id: any})
+			_, err := requests.GetRequest(ctx, &requestv1.GetRequestRequest{Id: nobody})
 			return err
 		},
 		"ListRequests": func(ctx context.Context) error {
@@ -77,19 +77,19 @@ func TestClosedToEnvironments(t *testing.T) {
 			return err
 		},
 		"CancelRequest": func(ctx context.Context) error {
-			_, err := requests.CancelRequest(ctx, &requestv1.CancelRequestRequest{Id: any})
+			_, err := requests.CancelRequest(ctx, &requestv1.CancelRequestRequest{Id: nobody})
 			return err
 		},
 		"AddComment": func(ctx context.Context) error {
-			_, err := requests.AddComment(ctx, &requestv1.AddCommentRequest{RequestId: any, Text: "hello"})
+			_, err := requests.AddComment(ctx, &requestv1.AddCommentRequest{RequestId: nobody, Text: "hello"})
 			return err
 		},
 		"ListComments": func(ctx context.Context) error {
-			_, err := requests.ListComments(ctx, &requestv1.ListCommentsRequest{RequestId: any})
+			_, err := requests.ListComments(ctx, &requestv1.ListCommentsRequest{RequestId: nobody})
 			return err
 		},
 		"ListTimeline": func(ctx context.Context) error {
-			_, err := requests.ListTimeline(ctx, &requestv1.ListTimelineRequest{RequestId: any})
+			_, err := requests.ListTimeline(ctx, &requestv1.ListTimelineRequest{RequestId: nobody})
 			return err
 		},
 	} {
@@ -98,9 +98,9 @@ func TestClosedToEnvironments(t *testing.T) {
 		}
 	}
 	for name, in := range map[string]*requestv1.CreateAppRequest{
-		"environment_id":              {Name: "Mine", EnvironmentId: any},
+		"environment_id":              {Name: "Mine", EnvironmentId: nobody},
 		"offered_to_all_environments": {Name: "Mine", OfferedToAllEnvironments: true},
-		"offered_environment_ids":     {Name: "Mine", OfferedEnvironmentIds: []string{any}},
+		"offered_environment_ids":     {Name: "Mine", OfferedEnvironmentIds: []string{nobody}},
 	} {
 		if _, err := w.apps(t, "zoe").CreateApp(t.Context(), in); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("an app with %s: %v, want InvalidArgument", name, err)
