@@ -31,7 +31,9 @@ func Small(t testing.TB, size string) string {
 		t.Skipf("a small disk cannot be mounted here: %v: %s", err, strings.TrimSpace(string(out)))
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		// Detached at once, and given back when the last process that had a file
+		// on it has ended.
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmount %s: %v", dir, err)
 		}
 	})
