@@ -154,20 +154,27 @@ func (w *world) publishAll(from, to int) {
 	}
 }
 
-// query reads one column as the system.
+// query reads one column as the system. It asks again while the database is
+// unavailable, as after a test has killed its connections.
 func query[T any](w *world, sql string, args ...any) (list []T) {
 	w.t.Helper()
-	err := w.db.AsSystem(w.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
+	read := func() error {
+		return w.db.AsSystemRead(w.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			rows, err := tx.Query(ctx, sql, args...)
+			if err != nil {
+				return err
+			}
+			list, err = pgx.CollectRows(rows, pgx.RowTo[T])
 			return err
-		}
-		list, err = pgx.CollectRows(rows, pgx.RowTo[T])
-		return err
-	})
-	if err != nil {
-		w.t.Fatal(err)
+		})
 	}
+	eventually(w.t, sql, func() bool {
+		err := read()
+		if away, ok := apierr.From(err); err != nil && (!ok || away.Code != codes.Unavailable) {
+			w.t.Fatal(err)
+		}
+		return err == nil
+	})
 	return list
 }
 
