@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,8 +31,9 @@ type gatehouse struct {
 	nats    *nats.Conn
 	js      jetstream.JetStream
 
-	cmd *exec.Cmd
-	dir string
+	dataDir string
+	cmd     *exec.Cmd
+	dir     string // to be removed
 }
 
 // open connects to the running Gatehouse, or starts one.
@@ -53,15 +57,19 @@ func open(ctx context.Context, cfg config) (_ *gatehouse, err error) {
 				return nil, fmt.Errorf("build standalone: %w\n%s", err, out)
 			}
 		}
-		gh.cmd = exec.Command(program, "-http-addr", "127.0.0.1:0", "-data-dir", dataDir, "-demo=false") //nolint:noctx // ended by close
-		gh.cmd.Stderr = os.Stderr
-		if err := gh.cmd.Start(); err != nil {
-			return nil, fmt.Errorf("start standalone: %w", err)
+		if err := gh.start(ctx, program, dataDir); err != nil {
+			return nil, err
 		}
-	}
-	if err := gh.wait(ctx, filepath.Join(dataDir, "runtime.json")); err != nil {
+		// PostgreSQL counts statements only if it was started to do so.
+		if err := gh.countStatements(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: statements are not counted:", err)
+		} else if err := gh.startAgain(ctx, program, dataDir); err != nil {
+			return nil, err
+		}
+	} else if err := gh.wait(ctx, filepath.Join(dataDir, "runtime.json")); err != nil {
 		return nil, err
 	}
+	gh.dataDir = dataDir
 	if gh.nats, err = nats.Connect(gh.runtime.NATS); err != nil {
 		return nil, fmt.Errorf("connect to the bus: %w", err)
 	}
@@ -69,6 +77,61 @@ func open(ctx context.Context, cfg config) (_ *gatehouse, err error) {
 		return nil, fmt.Errorf("connect to the bus: %w", err)
 	}
 	return gh, nil
+}
+
+// start starts the program and waits until it is ready.
+func (gh *gatehouse) start(ctx context.Context, program, dataDir string) error {
+	gh.cmd = exec.Command(program, "-http-addr", "127.0.0.1:0", "-data-dir", dataDir, "-demo=false") //nolint:noctx // ended by close
+	gh.cmd.Stderr = os.Stderr
+	if err := gh.cmd.Start(); err != nil {
+		return fmt.Errorf("start standalone: %w", err)
+	}
+	return gh.wait(ctx, filepath.Join(dataDir, "runtime.json"))
+}
+
+func (gh *gatehouse) startAgain(ctx context.Context, program, dataDir string) error {
+	if err := gh.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop standalone: %w", err)
+	}
+	if err := gh.cmd.Wait(); err != nil {
+		return fmt.Errorf("stop standalone: %w", err)
+	}
+	if err := os.Remove(filepath.Join(dataDir, "runtime.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return gh.start(ctx, program, dataDir)
+}
+
+// superuser connects as the private PostgreSQL's superuser.
+func (gh *gatehouse) superuser(ctx context.Context) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig(gh.runtime.Postgres["request"])
+	if err != nil {
+		return nil, fmt.Errorf("read the address of PostgreSQL: %w", err)
+	}
+	cfg.User = "postgres"
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	return conn, nil
+}
+
+// countStatements has PostgreSQL count statements from its next start on.
+func (gh *gatehouse) countStatements(ctx context.Context) error {
+	conn, err := gh.superuser(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for _, sql := range []string{
+		"create extension if not exists pg_stat_statements",
+		"alter system set shared_preload_libraries = 'pg_stat_statements'",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wait waits until the Gatehouse says where it is, and is ready.
@@ -110,29 +173,86 @@ func (gh *gatehouse) close() {
 	}
 }
 
-// written counts what was written to all databases.
-type written struct{ rows, commits int64 }
+// usage is what Gatehouse has used since it was started.
+type usage struct {
+	rows, commits, wal int64
+	statements         int64         // -1: not counted
+	process, postgres  time.Duration // CPU; 0: not measured
+}
 
-// rows asks PostgreSQL what it has counted.
-func (gh *gatehouse) rows(ctx context.Context) (w written, err error) {
-	// The server's counts are a second behind.
+// usage asks PostgreSQL and the operating system what they have counted.
+func (gh *gatehouse) usage(ctx context.Context) (u usage, err error) {
+	// PostgreSQL's counts are a second behind.
 	select {
 	case <-ctx.Done():
-		return w, ctx.Err()
+		return u, ctx.Err()
 	case <-time.After(1500 * time.Millisecond):
 	}
-	conn, err := pgx.Connect(ctx, gh.runtime.Postgres["request"])
+	u.process, u.postgres = gh.cpu()
+	conn, err := gh.superuser(ctx)
 	if err != nil {
-		return w, fmt.Errorf("connect to PostgreSQL: %w", err)
+		return u, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	err = conn.QueryRow(ctx, `
-		select sum(tup_inserted + tup_updated + tup_deleted)::bigint, sum(xact_commit)::bigint
-		from pg_stat_database where datname like 'gatehouse%'`).Scan(&w.rows, &w.commits)
+		select sum(tup_inserted + tup_updated + tup_deleted)::bigint, sum(xact_commit)::bigint,
+			pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint
+		from pg_stat_database where datname like 'gatehouse%'`).Scan(&u.rows, &u.commits, &u.wal)
 	if err != nil {
-		return w, fmt.Errorf("count rows: %w", err)
+		return u, fmt.Errorf("count rows: %w", err)
 	}
-	return w, nil
+	// What begins and ends transactions is counted with the commits.
+	err = conn.QueryRow(ctx, `
+		select coalesce(sum(calls), 0)::bigint from pg_stat_statements
+		where query !~* '^(begin|start|commit|rollback|deallocate|fetch|close)'`).Scan(&u.statements)
+	if err != nil {
+		u.statements = -1
+	}
+	return u, nil
+}
+
+// cpu is the CPU time of Gatehouse's process and of its PostgreSQL, as Linux
+// tells it.
+func (gh *gatehouse) cpu() (process, postgres time.Duration) {
+	folders, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, 0
+	}
+	type stat struct {
+		parent    int
+		own, gone time.Duration // gone: of children that have ended
+	}
+	stats := make(map[int]stat, len(folders))
+	for _, folder := range folders {
+		pid, _ := strconv.Atoi(filepath.Base(folder))
+		b, err := os.ReadFile(filepath.Join(folder, "stat"))
+		if err != nil {
+			continue
+		}
+		// The fields after the name, which may hold anything: state, parent, …
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(f) < 15 {
+			continue
+		}
+		ticks := func(i int) time.Duration {
+			n, _ := strconv.Atoi(f[i])
+			return time.Duration(n) * (time.Second / 100)
+		}
+		parent, _ := strconv.Atoi(f[1])
+		stats[pid] = stat{parent: parent, own: ticks(11) + ticks(12), gone: ticks(13) + ticks(14)}
+	}
+	server := 0
+	b, err := os.ReadFile(filepath.Join(gh.dataDir, "postgres", "data", "postmaster.pid"))
+	if err == nil {
+		line, _, _ := strings.Cut(string(b), "\n")
+		server, _ = strconv.Atoi(line)
+	}
+	for pid, s := range stats {
+		if server != 0 && (pid == server || s.parent == server) {
+			postgres += s.own
+		}
+	}
+	return stats[gh.runtime.PID].own, postgres + stats[server].gone
 }
 
 // postgresFloor measures transactions that insert a number of rows in one

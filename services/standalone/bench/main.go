@@ -94,7 +94,7 @@ func round(ctx context.Context, cfg config, gh *gatehouse, w *world, inFlight in
 	if _, err := w.drive(ctx, inFlight, inFlight*warmUps); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
-	before, err := gh.rows(ctx)
+	before, err := gh.usage(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,12 +102,12 @@ func round(ctx context.Context, cfg config, gh *gatehouse, w *world, inFlight in
 	if err != nil {
 		return err
 	}
-	after, err := gh.rows(ctx)
+	after, err := gh.usage(ctx)
 	if err != nil {
 		return err
 	}
 	rows := int(after.rows-before.rows) / r.lives
-	commits := float64(after.commits-before.commits) / float64(r.lives)
+	each := func(n int64) float64 { return float64(n) / float64(r.lives) }
 	events := float64(r.entries) / float64(r.lives)
 
 	pg, err := gh.postgresFloor(ctx, inFlight, rows, cfg.floor)
@@ -124,7 +124,15 @@ func round(ctx context.Context, cfg config, gh *gatehouse, w *world, inFlight in
 	fmt.Printf("  submit -> pending               %8s p50  %8s p99\n", r.pending.at(50), r.pending.at(99))
 	fmt.Printf("  last approval -> access         %8s p50  %8s p99\n", r.access.at(50), r.access.at(99))
 	fmt.Printf("  event -> audited                %8s p50  %8s p99\n", r.audited.at(50), r.audited.at(99))
-	fmt.Printf("  a life writes %d rows in %.1f commits, and says %.1f events\n", rows, commits, events)
+	statements := "(not counted)"
+	if before.statements >= 0 && after.statements >= 0 {
+		statements = fmt.Sprintf("%.1f", each(after.statements-before.statements))
+	}
+	milliseconds := func(d time.Duration) float64 { return each(int64(d)) / float64(time.Millisecond) }
+	process, postgres := milliseconds(after.process-before.process), milliseconds(after.postgres-before.postgres)
+	fmt.Printf("  CPU of a life                   %8.1f ms  Gatehouse %.1f, PostgreSQL %.1f\n", process+postgres, process, postgres)
+	fmt.Printf("  a life takes %s statements in %.1f commits, writes %d rows and %.1f kB of WAL, and emits %.1f events\n",
+		statements, each(after.commits-before.commits), rows, each(after.wal-before.wal)/1000, events)
 	fmt.Printf("  floor: PostgreSQL transactions of %d rows, %d connections   %8.0f /s   lives are %.2f of it\n", rows, inFlight, pg, r.rate/pg)
 	fmt.Printf("  floor: JetStream publishes of 512 B, %d at a time           %8.0f /s   events are %.2f of it\n\n", inFlight, js, r.rate*events/js)
 	return nil

@@ -211,7 +211,7 @@ func (w *world) close() {
 // listen hears what happens in the organization.
 func (w *world) listen(ctx context.Context, gh *gatehouse, org string) error {
 	c, err := gh.js.OrderedConsumer(ctx, "ACCESS", jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"access." + org + ".approval.requested", "access." + org + ".grant.activated", "access." + org + ".request.closed"},
+		FilterSubjects: []string{"access." + org + ".approval.requested", "access." + org + ".approval.decided", "access." + org + ".grant.activated", "access." + org + ".request.closed"},
 		DeliverPolicy:  jetstream.DeliverNewPolicy,
 	})
 	if err != nil {
@@ -224,6 +224,11 @@ func (w *world) listen(ctx context.Context, gh *gatehouse, org string) error {
 			var ev eventv1.ApprovalRequested
 			if proto.Unmarshal(m.Data(), &ev) == nil && len(ev.GetTasks()) > 0 {
 				w.life(ev.GetRequestId()).tasks <- task{id: ev.GetTasks()[0].GetId(), at: now}
+			}
+		case "gatehouse.event.v1.ApprovalDecided":
+			var ev eventv1.ApprovalDecided
+			if proto.Unmarshal(m.Data(), &ev) == nil && len(ev.GetNextTasks()) > 0 {
+				w.life(ev.GetTask().GetRequestId()).tasks <- task{id: ev.GetNextTasks()[0].GetId(), at: now}
 			}
 		case "gatehouse.event.v1.GrantActivated":
 			var ev eventv1.GrantActivated
