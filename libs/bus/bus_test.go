@@ -2,7 +2,10 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +29,7 @@ func TestConnectMakesTheStream(t *testing.T) {
 	b := services[0]
 	cfg := streamConfig(t, b)
 	if len(cfg.Subjects) != 1 || cfg.Subjects[0] != "access.>" || cfg.Storage != jetstream.FileStorage ||
-		!cfg.AllowAtomicPublish || cfg.Duplicates != 2*time.Minute || cfg.Replicas != 1 || cfg.MaxAge != 0 {
+		!cfg.AllowBatchPublish || cfg.Duplicates != 2*time.Minute || cfg.Replicas != 1 || cfg.MaxAge != 0 {
 		t.Errorf("stream %+v", cfg)
 	}
 	if err := b.Ready(t.Context()); err != nil {
@@ -98,7 +101,7 @@ func TestStreamIsKeptInLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := bustest.Open(t, url)
-	if cfg := streamConfig(t, b); !cfg.AllowAtomicPublish || cfg.MaxAge != time.Hour || cfg.Description != "ours" {
+	if cfg := streamConfig(t, b); !cfg.AllowBatchPublish || cfg.MaxAge != time.Hour || cfg.Description != "ours" {
 		t.Errorf("stream %+v", cfg)
 	}
 	for _, age := range []time.Duration{time.Minute, 48 * time.Hour} {
@@ -163,4 +166,103 @@ func TestReconnects(t *testing.T) {
 	if _, err := b.JetStream().Publish(t.Context(), "access.o.a.e", nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// Messages are stored once each and in order, wherever among them those stand
+// that the stream has already.
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	for name, there := range map[string][]int{
+		"nothing is there":   {},
+		"the first is there": {0},
+		"the first are":      {0, 1, 2},
+		"some are":           {1, 4},
+		"the last is":        {5},
+		"all are":            {0, 1, 2, 3, 4, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bustest.Connect(t)
+			p, err := b.NewPublisher()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			var early, all []*nats.Msg
+			for n := range 6 {
+				all = append(all, numbered(n))
+			}
+			for _, n := range there {
+				early = append(early, numbered(n))
+			}
+			for _, messages := range [][]*nats.Msg{early, all} {
+				stored, err := p.Publish(t.Context(), messages)
+				if err != nil || stored != len(messages) {
+					t.Fatalf("%d of %d stored: %v", stored, len(messages), err)
+				}
+			}
+			want := slices.Clone(there)
+			for n := range 6 {
+				if !slices.Contains(there, n) {
+					want = append(want, n)
+				}
+			}
+			if got := stored(t, b); !slices.Equal(got, want) {
+				t.Errorf("stream holds %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// Nothing is stored behind a message that the stream refuses.
+func TestPublishStopsAtARefusal(t *testing.T) {
+	t.Parallel()
+	b := bustest.Connect(t)
+	p, err := b.NewPublisher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var messages []*nats.Msg
+	for n := range 6 {
+		messages = append(messages, numbered(n))
+	}
+	messages[3].Header.Set(jetstream.ExpectedStreamHeader, "ANOTHER")
+	n, err := p.Publish(t.Context(), messages)
+	var refused *jetstream.APIError
+	if n != 3 || !errors.As(err, &refused) {
+		t.Errorf("%d stored (%v), want 3 and the reason", n, err)
+	}
+	if got := stored(t, b); !slices.Equal(got, []int{0, 1, 2}) {
+		t.Errorf("stream holds %v", got)
+	}
+}
+
+// numbered is a message with a number as its id and data.
+func numbered(n int) *nats.Msg {
+	return &nats.Msg{
+		Subject: "access.o.a.e", Data: []byte(strconv.Itoa(n)),
+		Header: nats.Header{nats.MsgIdHdr: {strconv.Itoa(n)}},
+	}
+}
+
+// stored are the numbers of the messages in the stream.
+func stored(t *testing.T, b *bus.Bus) (numbers []int) {
+	t.Helper()
+	s, err := b.JetStream().Stream(t.Context(), bus.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		m, err := s.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(string(m.Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
 }

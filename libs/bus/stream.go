@@ -15,7 +15,7 @@ import (
 var errIncompatible = errors.New("incompatible stream")
 
 // EnsureStream makes the stream if it is absent and brings its replicas, limits,
-// dedupe window and atomic publishing in line if they differ. A stream
+// dedupe window and batch publishing in line if they differ. A stream
 // with other subjects, storage or retention is left alone and is an error.
 // Safe to call at any time by any number of services.
 func (b *Bus) EnsureStream(ctx context.Context) error {
@@ -51,18 +51,18 @@ func (b *Bus) EnsureStream(ctx context.Context) error {
 
 func (b *Bus) streamConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:               Stream,
-		Description:        "Every event of Gatehouse",
-		Subjects:           []string{AllSubjects},
-		Storage:            jetstream.FileStorage,
-		Retention:          jetstream.LimitsPolicy,
-		Discard:            jetstream.DiscardOld,
-		Replicas:           max(b.cfg.Replicas, 1),
-		MaxAge:             b.cfg.MaxAge,
-		MaxBytes:           cmp.Or(b.cfg.MaxBytes, -1),
-		Duplicates:         window(b.cfg.MaxAge),
-		AllowAtomicPublish: true,
-		AllowDirect:        true,
+		Name:              Stream,
+		Description:       "Every event of Gatehouse",
+		Subjects:          []string{AllSubjects},
+		Storage:           jetstream.FileStorage,
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardOld,
+		Replicas:          max(b.cfg.Replicas, 1),
+		MaxAge:            b.cfg.MaxAge,
+		MaxBytes:          cmp.Or(b.cfg.MaxBytes, -1),
+		Duplicates:        window(b.cfg.MaxAge),
+		AllowBatchPublish: true,
+		AllowDirect:       true,
 	}
 }
 
@@ -98,8 +98,8 @@ func (b *Bus) reconcile(have jetstream.StreamConfig) (want jetstream.StreamConfi
 		want.MaxBytes = model.MaxBytes
 	}
 	want.Duplicates = window(want.MaxAge)
-	want.AllowAtomicPublish = true
+	want.AllowBatchPublish = true
 	change = want.Replicas != have.Replicas || want.MaxAge != have.MaxAge || want.MaxBytes != have.MaxBytes ||
-		want.Duplicates != have.Duplicates || !have.AllowAtomicPublish
+		want.Duplicates != have.Duplicates || !have.AllowBatchPublish
 	return want, change, nil
 }

@@ -2,10 +2,15 @@
 // the product's one-process form. In a cluster NATS runs by itself and nothing
 // imports this package.
 //
-// With SyncAlways an acknowledged event is on the disk: it survives the death
-// of the process and the loss of power. The stream ACCESS is then made at the
-// start, and atomic batches are staged in memory where the system has files in
-// memory (Linux), which makes them several times faster and no less durable.
+// An acknowledged event is with the operating system: it survives the death of
+// the process. What survives the loss of power too is told to who asks with
+// [bus.Bus.Sync], as the relays of libs/outbox do before they delete an event.
+// One sync serves all events that came before it, where the server's own
+// setting, sync_interval: always, makes one for each event and two for each
+// batch. After a loss of power the stream may end before events that consumers
+// have seen; the server sets consumers back to its end, the relays publish the
+// events again, and each inbox knows those that took effect.
+//
 // The server listens on a loopback port, so that services find it by address as
 // they would any other.
 //
@@ -21,7 +26,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +33,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"gatehouse.dev/libs/bus"
 )
 
 // Config says where the server keeps its data and listens.
@@ -37,8 +43,6 @@ type Config struct {
 	Dir string
 	// Addr to listen on, host:port. Empty means a free port of 127.0.0.1.
 	Addr string
-	// SyncAlways writes every acknowledged event through to the disk.
-	SyncAlways bool
 	// Log gets the server's warnings and errors. Nil discards.
 	Log *slog.Logger
 }
@@ -55,8 +59,8 @@ type Server struct {
 
 	mu      sync.Mutex // guards the rest
 	server  *server.Server
-	staging string // folder in memory; empty for none
-	problem error  // why events are not taken; nil if they are
+	syncer  *syncer // of server
+	problem error   // why events are not taken; nil if they are
 }
 
 const (
@@ -90,12 +94,11 @@ func Start(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, stopped: make(chan struct{}), done: make(chan struct{}),
 		options: server.Options{
-			ServerName: "gatehouse",
+			ServerName: bus.SyncServer,
 			Host:       host,
 			Port:       port,
 			JetStream:  true,
 			StoreDir:   cfg.Dir,
-			SyncAlways: cfg.SyncAlways,
 			NoSigs:     true,
 		},
 	}
@@ -140,15 +143,14 @@ func (s *Server) launch() error {
 			return fmt.Errorf("NATS in %s did not become ready in %s", s.cfg.Dir, readyTimeout)
 		}
 	}
+	if s.syncer, err = startSyncer(n, s.cfg.Dir, s.log); err != nil {
+		n.Shutdown()
+		n.WaitForShutdown()
+		return fmt.Errorf("start NATS in %s: %w", s.cfg.Dir, err)
+	}
 	s.server = n
 	if addr, ok := n.Addr().(*net.TCPAddr); ok {
 		s.options.Port = addr.Port // the same for every server to come
-	}
-	if s.cfg.SyncAlways {
-		// Without it all works, only slower.
-		if err := s.stageInMemory(s.cfg.Dir); err != nil {
-			s.log.Warn("NATS stages batches on disk", "error", err)
-		}
 	}
 	return nil
 }
@@ -159,7 +161,7 @@ func (s *Server) URL() string {
 }
 
 // Check returns nil if the server takes events, and otherwise why it does not.
-// It may be a second late.
+// It may be three seconds late.
 func (s *Server) Check() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,12 +185,10 @@ func (s *Server) shutDown() {
 	if s.server == nil {
 		return
 	}
+	s.syncer.stop()
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
 	s.server = nil
-	if s.staging != "" {
-		_ = os.Remove(s.staging) // unless a batch waits in it for the restart
-	}
 }
 
 // logger passes on what an operator should read.

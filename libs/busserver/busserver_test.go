@@ -2,7 +2,7 @@ package busserver_test
 
 import (
 	"bufio"
-	"errors"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/busserver"
@@ -28,7 +28,7 @@ const serveVariable = "GATEHOUSE_TEST_NATS_DIR"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveVariable); dir != "" {
-		s, err := busserver.Start(busserver.Config{Dir: dir, SyncAlways: true})
+		s, err := busserver.Start(busserver.Config{Dir: dir})
 		if err != nil {
 			panic(err)
 		}
@@ -67,58 +67,76 @@ func state(t *testing.T, b *bus.Bus) jetstream.StreamState {
 
 func TestDataSurviveARestart(t *testing.T) {
 	t.Parallel()
-	for _, syncAlways := range []bool{false, true} {
-		t.Run(fmt.Sprint("sync ", syncAlways), func(t *testing.T) {
-			t.Parallel()
-			cfg := busserver.Config{Dir: t.TempDir(), SyncAlways: syncAlways}
-			for round := range 3 {
-				s, err := busserver.Start(cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				b := connect(t, s.URL())
-				if n := state(t, b).Msgs; n != uint64(20*round) {
-					t.Errorf("round %d begins with %d messages, want %d", round, n, 20*round)
-				}
-				_, err = jetstreamext.PublishMsgBatch(t.Context(), b.JetStream(), batch(20*round, 20), jetstreamext.BatchFlowControl{})
-				if err != nil {
-					t.Error(err)
-				}
-				b.Close()
-				s.Stop()
-				s.Stop() // does nothing
-			}
-		})
+	cfg := busserver.Config{Dir: t.TempDir()}
+	for round := range 3 {
+		s, err := busserver.Start(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := connect(t, s.URL())
+		if n := state(t, b).Msgs; n != uint64(20*round) {
+			t.Errorf("round %d begins with %d messages, want %d", round, n, 20*round)
+		}
+		if err := publish(t, b, batch(20*round, 20)); err != nil {
+			t.Error(err)
+		}
+		b.Close()
+		s.Stop()
+		s.Stop() // does nothing
 	}
 }
 
-// Batches are staged in memory, and nothing of them stays.
-func TestStagingFolder(t *testing.T) {
+// Sync tells who asks that the disk has everything, and not who asks for what
+// another server, or the one before a restart, has acknowledged.
+func TestSync(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("/dev/shm"); err != nil {
-		t.Skip("no memory file system on this machine")
+	cfg := busserver.Config{Dir: t.TempDir()}
+	for range 2 {
+		s, err := busserver.Start(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := connect(t, s.URL())
+		point := b.SyncPoint()
+		if point == "" {
+			t.Error("nothing needs a sync")
+		}
+		var all sync.WaitGroup
+		for range 20 { // which share a few syncs
+			all.Go(func() {
+				if err := b.Sync(t.Context(), point); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if err := b.Sync(t.Context(), "another server"); err == nil {
+			t.Error("another server's messages are said to be on the disk")
+		}
+		b.Close()
+		s.Stop()
+		if err := b.Sync(t.Context(), point); err == nil {
+			t.Error("a server that has ended is said to have synced")
+		}
 	}
-	dir := t.TempDir()
-	s, err := busserver.Start(busserver.Config{Dir: dir, SyncAlways: true})
+}
+
+// A stream that has lost its files is not said to be on the disk.
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	cfg := busserver.Config{Dir: t.TempDir()}
+	s, err := busserver.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	staging, err := os.Readlink(filepath.Join(dir, "jetstream", "$G", "streams", bus.Stream, "batches"))
-	if err != nil || !strings.HasPrefix(staging, "/dev/shm/") {
-		t.Fatalf("batches are staged in %q (%v)", staging, err)
-	}
 	b := connect(t, s.URL())
 	defer b.Close()
-	if _, err := jetstreamext.PublishMsgBatch(t.Context(), b.JetStream(), batch(0, 50), jetstreamext.BatchFlowControl{}); err != nil {
+	if err := os.RemoveAll(filepath.Join(cfg.Dir, "jetstream", "$G", "streams", bus.Stream)); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := os.ReadDir(staging); err != nil || len(left) != 0 {
-		t.Errorf("%d files stay in %s (%v)", len(left), staging, err)
-	}
-	s.Stop()
-	if _, err := os.Stat(staging); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s stays after the end (%v)", staging, err)
+	if err := b.Sync(t.Context(), b.SyncPoint()); err == nil {
+		t.Error("synced")
 	}
 }
 
@@ -161,7 +179,7 @@ func TestKilled(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}
-	s, err := busserver.Start(busserver.Config{Dir: dir, SyncAlways: true})
+	s, err := busserver.Start(busserver.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,27 +206,18 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d messages in 8 rounds", acked)
 }
 
-// publish publishes a batch, or one by one if it is refused.
+// publish publishes messages as a relay does.
 func publish(t *testing.T, b *bus.Bus, messages []*nats.Msg) error {
 	t.Helper()
-	ctx, cancel := b.WhileConnected(t.Context())
-	defer cancel()
-	_, err := jetstreamext.PublishMsgBatch(ctx, b.JetStream(), messages, jetstreamext.BatchFlowControl{})
-	var refused *jetstream.APIError
-	if !errors.As(err, &refused) {
+	p, err := b.NewPublisher()
+	if err != nil {
 		return err
 	}
-	for _, m := range messages {
-		for name := range m.Header {
-			if strings.HasPrefix(name, "Nats-Batch-") {
-				m.Header.Del(name)
-			}
-		}
-		if _, err := b.JetStream().PublishMsg(ctx, m); err != nil {
-			return err
-		}
-	}
-	return nil
+	defer p.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err = p.Publish(ctx, messages)
+	return err
 }
 
 func TestStartErrors(t *testing.T) {
@@ -232,5 +241,34 @@ func TestStartErrors(t *testing.T) {
 		} else if strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: more than one line: %v", name, err)
 		}
+	}
+}
+
+// Streams that are made and removed all the time, which the server's own health
+// check takes for streams that it cannot recover, are no reason to start it again.
+func TestStreamsComeAndGo(t *testing.T) {
+	t.Parallel()
+	s, err := busserver.Start(busserver.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	b := connect(t, s.URL())
+	defer b.Close()
+	id := b.Conn().ConnectedServerId()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		_, err := b.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.JetStream().DeleteStream(t.Context(), "OTHER"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := b.Conn().ConnectedServerId(); now != id {
+		t.Errorf("server %s was started again as %s", id, now)
 	}
 }

@@ -30,7 +30,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := disktest.Small(t, "16m")
-	s, err := busserver.Start(busserver.Config{Dir: filepath.Join(disk, "nats"), SyncAlways: true})
+	s, err := busserver.Start(busserver.Config{Dir: filepath.Join(disk, "nats")})
 	if err != nil {
 		t.Fatal(err)
 	}

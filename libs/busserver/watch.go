@@ -5,13 +5,21 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"gatehouse.dev/libs/bus"
 )
+
+// failures is how many checks in a row must fail before the server counts as one
+// that takes no events: one fails while the stream is being made.
+const failures = 3
 
 // watch looks after the server until Stop: one that takes no events any more is
 // started again once its folder can be written to.
 func (s *Server) watch() {
 	defer close(s.done)
-	pause, again := checkEvery, time.Time{}
+	pause, again, failed := checkEvery, time.Time{}, 0
 	for {
 		select {
 		case <-s.stopped:
@@ -19,10 +27,15 @@ func (s *Server) watch() {
 		case <-time.After(checkEvery):
 		}
 		err := s.health()
-		if s.note(err); err == nil {
-			pause = checkEvery
+		if err == nil {
+			s.note(nil)
+			pause, failed = checkEvery, 0
 			continue
 		}
+		if failed++; failed < failures {
+			continue
+		}
+		s.note(err)
 		if time.Now().Before(again) {
 			continue
 		}
@@ -38,18 +51,25 @@ func (s *Server) watch() {
 	}
 }
 
-// health asks the server how it is: whether JetStream runs, and no stream has
-// met an error when it wrote, after which it refuses everything.
+// health asks the server how it is: whether JetStream runs, and the stream has
+// not met an error when it wrote, after which it refuses everything, or when it
+// was synced. Streams of others do not matter; they may come and go.
 func (s *Server) health() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server == nil {
 		return errors.New("it does not run")
 	}
-	if h := s.server.Healthz(nil); h.Error != "" {
+	h := s.server.Healthz(&server.HealthzOptions{Details: true})
+	if h.Error != "" {
 		return errors.New(h.Error)
 	}
-	return nil
+	for _, e := range h.Errors {
+		if e.Stream == "" || e.Stream == bus.Stream {
+			return errors.New(e.Error)
+		}
+	}
+	return s.syncer.failure()
 }
 
 // note keeps what Check tells, and logs news.

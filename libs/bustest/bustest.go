@@ -5,6 +5,7 @@ package bustest
 
 import (
 	"net/url"
+	"os"
 	"testing"
 
 	"gatehouse.dev/libs/bus"
@@ -83,5 +84,24 @@ func (s *Server) Wipe() {
 	s.t.Helper()
 	s.Stop()
 	s.cfg.Dir = s.t.TempDir()
+	s.Restart()
+}
+
+// Backup copies the server's data as they are now, while it runs.
+func (s *Server) Backup() (dir string) {
+	s.t.Helper()
+	dir = s.t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(s.cfg.Dir)); err != nil {
+		s.t.Fatal(err)
+	}
+	return dir
+}
+
+// Restore stops the server and starts it with the data of a backup, as if power
+// had been lost before more was written to the disk.
+func (s *Server) Restore(dir string) {
+	s.t.Helper()
+	s.Stop()
+	s.cfg.Dir = dir
 	s.Restart()
 }

@@ -32,7 +32,7 @@ type benchWorld struct {
 }
 
 func newBenchWorld(b *testing.B) *benchWorld {
-	server, err := busserver.Start(busserver.Config{Dir: b.TempDir(), SyncAlways: true})
+	server, err := busserver.Start(busserver.Config{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -397,6 +397,95 @@ func TestPublishedButNotDeleted(t *testing.T) {
 	}
 }
 
+// B-RUN-02, in part (the loss of power is played with a copy of the files as
+// they were at a sync): what the stream acknowledged and loses with the power is
+// published again, since its rows wait for the sync.
+func TestPowerLoss(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run()
+	n, lost := 0, 0
+	for round := 0; round < 40 && lost < 3; round++ {
+		w.add(n+1, n+11)
+		n += 10
+		eventually(t, "durable", func() bool { return w.waiting() == 0 })
+		disk := w.nats.Backup()
+		// The next sync is a while after this one.
+		if err := w.bus.Sync(t.Context(), w.bus.SyncPoint()); err != nil {
+			t.Fatal(err)
+		}
+		events := make([]outbox.Event, 10)
+		for i := range events {
+			events[i] = w.event(n + 1 + i)
+		}
+		if err := w.commit(t.Context(), events...); err != nil {
+			t.Fatal(err)
+		}
+		n += 10
+		eventually(t, "published", func() bool { return w.count() == n })
+		w.nats.Stop()
+		if w.waiting() == 10 { // not synced before the end
+			w.nats.Restore(disk)
+			lost++
+		} else {
+			w.nats.Restart()
+		}
+		eventually(t, "connected again", func() bool { return w.bus.Ready(t.Context()) == nil })
+		eventually(t, "published again", func() bool { return w.count() == n && w.waiting() == 0 })
+	}
+	if lost == 0 {
+		t.Error("no round lost anything")
+	}
+	w.wantOrdered(n)
+}
+
+// Transactions that take their place early and commit late are published,
+// however far the others have gone meanwhile, and in any order of commits.
+func TestSlowTransactions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run()
+	const slow = 4
+	var commits [slow]chan struct{}
+	var done [slow]chan error
+	for i := range slow {
+		w.add(10*i+1, 10*i+6) // fast ones between them
+		eventually(t, "fast ones published", func() bool { return w.count() == 5*(i+1) && w.waiting() == 0 })
+		added := make(chan struct{})
+		commits[i], done[i] = make(chan struct{}), make(chan error, 1)
+		go func() {
+			done[i] <- w.db.InOrganization(t.Context(), w.org, func(ctx context.Context, tx *postgres.Tx) error {
+				var b pgx.Batch
+				if err := w.writer.Queue(ctx, tx, &b, w.event(1000+i)); err != nil {
+					return err
+				}
+				err := tx.SendBatch(ctx, &b).Close()
+				close(added)
+				<-commits[i]
+				return err
+			})
+		}()
+		<-added
+	}
+	published := 5 * slow
+	for range 20 { // several syncs and deletes, so that the floor rises
+		w.add(2000, 2005)
+		published += 5
+		eventually(t, "fast ones published", func() bool { return w.count() == published && w.waiting() == 0 })
+	}
+	for _, i := range []int{2, 0, 3, 1} {
+		close(commits[i])
+		if err := <-done[i]; err != nil {
+			t.Fatal(err)
+		}
+		published++
+		eventually(t, "the slow one published", func() bool { return w.count() == published && w.waiting() == 0 })
+		if got := w.stream(); got[len(got)-1] != 1000+i {
+			t.Errorf("event %d stands last, want %d", got[len(got)-1], 1000+i)
+		}
+	}
+}
+
 // B-RUN-02, B-RUN-03: the database drops connections all the time; nothing is
 // lost, doubled or reordered.
 func TestDatabaseConnectionsKilled(t *testing.T) {

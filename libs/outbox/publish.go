@@ -4,78 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"gatehouse.dev/libs/bus"
 )
 
 // publish publishes rows in order and says how many, counted from the first,
-// the stream has. err is why it is not all of them.
-func (r *Relay) publish(ctx context.Context, rows []row) (done int, err error) {
-	if r.pace.atomic(len(rows)) {
-		began := time.Now()
-		err := r.publishBatch(ctx, rows)
-		if err == nil {
-			r.pace.atomically(len(rows), time.Since(began))
-			return len(rows), nil
-		}
-		var refused *jetstream.APIError
-		if !errors.As(err, &refused) && !errors.Is(err, jetstreamext.ErrInvalidBatchAck) {
-			return 0, err
-		}
-		// Refused as a whole: an event in it is there already (published, then
-		// the delete was lost), or the server has too many batches open or
-		// allows none. One by one always works.
-		r.log.Debug("Batch refused, publishing one by one", "error", err, "events", len(rows))
-	}
-	began := time.Now()
-	for i := range rows {
-		if err := r.publishOne(ctx, &rows[i]); err != nil {
-			return i, err
-		}
-	}
-	r.pace.ones(len(rows), time.Since(began))
-	return len(rows), nil
-}
-
-func (r *Relay) publishBatch(ctx context.Context, rows []row) error {
-	ctx, cancel := r.request(ctx)
+// the stream has acknowledged. err is why it is not all of them.
+func (r *Relay) publish(ctx context.Context, publisher *bus.Publisher, rows []row) (done int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	messages := make([]*nats.Msg, len(rows))
 	for i := range rows {
 		messages[i] = r.message(&rows[i])
 	}
-	// Without a wait after the first message: if the server does not begin the
-	// batch, its answer to the last message says so.
-	_, err := jetstreamext.PublishMsgBatch(ctx, r.cfg.Bus.JetStream(), messages, jetstreamext.BatchFlowControl{})
+	done, err = publisher.Publish(ctx, messages)
 	if err != nil {
-		return fmt.Errorf("publish %d events: %w", len(rows), err)
+		return done, fmt.Errorf("publish event %s, a %s: %w", rows[done].id, rows[done].typ, err)
 	}
-	return nil
-}
-
-// publishOne publishes an event. That the stream has it already is as good.
-func (r *Relay) publishOne(ctx context.Context, e *row) error {
-	ctx, cancel := r.request(ctx)
-	defer cancel()
-	if _, err := r.cfg.Bus.JetStream().PublishMsg(ctx, r.message(e)); err != nil {
-		return fmt.Errorf("publish event %s: %w", e.id, err)
-	}
-	return nil
-}
-
-// request bounds one exchange with the bus.
-func (r *Relay) request(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, end := r.cfg.Bus.WhileConnected(ctx)
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	return ctx, func() {
-		cancel()
-		end()
-	}
+	return done, nil
 }
 
 // message is an event as CloudEvents wants it on NATS.
@@ -101,4 +52,103 @@ func (r *Relay) message(e *row) *nats.Msg {
 func noStream(err error) bool {
 	return errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrStreamNotFound)
+}
+
+// unsynced are events that the stream has acknowledged and that a loss of power
+// may still take from it. Their rows stay in the outbox.
+type unsynced struct {
+	bus   *bus.Bus
+	asked []int64 // a sync for them is under way
+	fresh []int64 // they wait for the next one
+	point string  // for the sync of fresh
+	// answer gets what came of the sync that is under way.
+	answer chan error
+}
+
+func newUnsynced(b *bus.Bus) *unsynced {
+	return &unsynced{bus: b, answer: make(chan error, 1)}
+}
+
+// add adds rows that were acknowledged after point was taken.
+func (u *unsynced) add(point string, rows []row) {
+	if len(u.fresh) == 0 {
+		u.point = point
+	}
+	for i := range rows {
+		u.fresh = append(u.fresh, rows[i].seq)
+	}
+	u.ask()
+}
+
+// ask has the bus sync what waits for it, if no other sync is under way.
+func (u *unsynced) ask() {
+	if len(u.asked) > 0 || len(u.fresh) == 0 {
+		return
+	}
+	u.asked, u.fresh = u.fresh, nil
+	point := u.point
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+		defer cancel()
+		u.answer <- u.bus.Sync(ctx, point)
+	}()
+}
+
+// wait waits for an answer, and ends with one; with a wake, a tick or ctx it
+// ends without. If idle is false it waits for nothing. An error means that no
+// event is known to be durable that is not among those returned before.
+func (u *unsynced) wait(ctx context.Context, wake <-chan struct{}, tick <-chan time.Time, idle bool) (durable []int64, err error) {
+	if !idle {
+		select {
+		case err := <-u.answer:
+			return u.settle(err)
+		default:
+			return nil, nil
+		}
+	}
+	select {
+	case err := <-u.answer:
+		return u.settle(err)
+	case <-ctx.Done():
+	case <-wake:
+	case <-tick:
+	}
+	return nil, nil
+}
+
+// settle takes an answer. Without an error the events that it is for are
+// durable, and the next are asked for.
+func (u *unsynced) settle(answer error) (durable []int64, err error) {
+	durable, u.asked = u.asked, nil
+	if answer != nil {
+		u.fresh = append(durable, u.fresh...)
+		return nil, answer
+	}
+	u.ask()
+	return durable, nil
+}
+
+// forget gives up the events, to be published again, and is the place of the
+// first.
+func (u *unsynced) forget() (first int64) {
+	first = slices.Min(u.fresh)
+	u.fresh = nil
+	return first
+}
+
+// finish waits for the answers that are due.
+func (u *unsynced) finish() (durable []int64) {
+	for len(u.asked) > 0 {
+		synced, err := u.settle(<-u.answer)
+		if err != nil {
+			break
+		}
+		durable = append(durable, synced...)
+	}
+	return durable
+}
+
+// all are the events' places in the outbox, never nil.
+func (u *unsynced) all() []int64 {
+	return append(append([]int64{}, u.asked...), u.fresh...)
 }

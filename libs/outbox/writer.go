@@ -56,12 +56,15 @@ func NewWriter(source string, wake func()) *Writer {
 // Source is the service whose events it writes.
 func (w *Writer) Source() string { return w.source }
 
-// In the order given: the identity column counts the rows as they come.
+// In the order given: the identity column counts the rows as they come. The
+// condition, always true, is looked at before any: the transaction has its id
+// before it takes a seq, as reader wants it.
 const insert = `
 insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data)
 select e.id, e.organization_id, e.subject, e.type, e.aggregate_id, e.event_time, $7, e.data
 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $8::bytea[])
     with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, data, position)
+where pg_current_xact_id() is not null
 order by e.position`
 
 // Add adds events to the transaction, in the order given, by one statement that

@@ -120,7 +120,7 @@ func openBus(cfg Config, log *slog.Logger) (addr string, embedded *busserver.Ser
 		return cfg.NATSURL, nil, nil
 	}
 	server, err := busserver.Start(busserver.Config{
-		Dir: filepath.Join(cfg.DataDir, "nats"), SyncAlways: true, Log: log.With("service", "nats"),
+		Dir: filepath.Join(cfg.DataDir, "nats"), Log: log.With("service", "nats"),
 	})
 	if err != nil {
 		return "", nil, fmt.Errorf("start NATS: %w", err)

@@ -11,11 +11,10 @@ create table outbox (
     traceparent     text not null,
     data            bytea not null
 );
-comment on table outbox is 'Events that are committed and not yet acknowledged by the bus. Written in the transaction of the change they tell of, published in the order of seq, deleted after the acknowledgement.';
+comment on table outbox is 'Events that are committed and that the bus may not have on disk yet. Written in the transaction of the change they tell of, published in the order of seq, deleted once the bus has them on disk.';
 comment on column outbox.seq is 'Order of publishing. Two events of one aggregate have it in the order of their changes, because the second change waits for the first one''s row lock.';
 
--- Rows live for milliseconds. The relay reads from the low end of the primary
--- key, past whatever dead entries vacuum has left there.
+-- Rows live for milliseconds.
 alter table outbox set (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000,

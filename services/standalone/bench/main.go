@@ -54,7 +54,7 @@ type config struct {
 }
 
 func run(ctx context.Context, cfg config) error {
-	fmt.Printf("%d cores, %s; demo app in memory; every commit and every event is on disk before it counts\n\n", runtime.NumCPU(), runtime.Version())
+	fmt.Printf("%d cores, %s; demo app in memory; every commit is on disk before it counts, events are with the next sync\n\n", runtime.NumCPU(), runtime.Version())
 	gh, err := open(ctx, cfg)
 	if err != nil {
 		return err
