@@ -306,6 +306,10 @@ func (c *Consumer) apply(ctx context.Context, batch []*delivery) (out outcome, e
 	began := false
 	work := func(ctx context.Context, tx *postgres.Tx, scope uuid.UUID) error {
 		out = outcome{}
+		record := record
+		if c.cfg.Handlers.keyed {
+			record = recordPlace
+		}
 		fresh, err := record(ctx, tx, batch)
 		if err != nil {
 			return err

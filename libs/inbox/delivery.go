@@ -60,7 +60,8 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 		d.broken = errors.New("the message has no event type")
 		return d
 	}
-	d.Message, d.broken = decode(d.Type, d.Subject, msg.Data())
+	d.Data = msg.Data()
+	d.Message, d.broken = decode(d.Type, d.Subject, d.Data)
 	return d
 }
 

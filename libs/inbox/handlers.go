@@ -32,8 +32,9 @@ type Event struct {
 	AggregateID string
 	// Time is when it happened.
 	Time time.Time
-	// Message is its content.
+	// Message is its content, Data the same as it was published.
 	Message proto.Message
+	Data    []byte
 	// StreamSequence is its place in the stream. An event that was published
 	// twice has two places; ID tells.
 	StreamSequence uint64
@@ -58,6 +59,7 @@ type Handlers struct {
 	together map[string]*together
 	catchAll Handler
 	batch    BatchHandler
+	keyed    bool
 }
 
 // together is a handler that several types may share.
@@ -131,6 +133,11 @@ func (h *Handlers) CatchAll(handle Handler) { h.catchAll = handle }
 // everything that writes many rows in one statement. It comes before CatchAll,
 // and its tx sees the rows of all organizations.
 func (h *Handlers) CatchAllBatch(handle BatchHandler) { h.batch = handle }
+
+// KeyedByEvent says that all effects are keyed by the event's id: an event whose
+// effect is there changes nothing. The inbox then remembers no events, only the
+// place in the stream, with one row for each transaction.
+func (h *Handlers) KeyedByEvent() { h.keyed = true }
 
 // Types are the message types that have a handler of their own.
 func (h *Handlers) Types() []string {

@@ -1072,3 +1072,55 @@ func TestHandlersAreRegisteredOnce(t *testing.T) {
 		}()
 	}
 }
+
+// B-RUN-02: a consumer whose effects are keyed by the event's id remembers only
+// the place in the stream. What is delivered again changes nothing, and one that
+// has lost its consumer goes on where it was.
+func TestKeyedByEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var handled atomic.Int64
+	w.cfg.Handlers.KeyedByEvent()
+	w.cfg.Handlers.CatchAllBatch(func(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+		for _, ev := range events {
+			handled.Add(1)
+			_, err := tx.Exec(ctx, `insert into effect (organization_id, event_id, n) select $1, $2, $3
+				where not exists (select from effect where event_id = $2)`, ev.OrganizationID, ev.ID, ev.StreamSequence)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.run()
+	var messages []*nats.Msg
+	for n := 1; n <= 50; n++ {
+		messages = append(messages, w.message(n))
+		w.publish(messages[n-1])
+	}
+	w.wantOnce(50)
+	w.settled()
+	kept := query[int](w, "select count(*) from inbox")[0]
+	if int64(kept) > handled.Load() || kept == 0 {
+		t.Errorf("%d rows in the inbox of %d events", kept, handled.Load())
+	}
+	s, err := w.bus.JetStream().Stream(t.Context(), bus.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context()); err != nil { // and with them what tells a repeat
+		t.Fatal(err)
+	}
+	for _, m := range messages {
+		m.Header.Del(nats.MsgIdHdr)
+		w.publish(m)
+	}
+	eventually(t, "delivered again", func() bool { return handled.Load() >= 100 })
+	w.settled()
+	if got := len(w.effects()); got != 50 {
+		t.Errorf("%d effects of 50 events", got)
+	}
+	if highest := query[int](w, "select max(stream_sequence) from inbox")[0]; highest < 100 {
+		t.Errorf("the inbox's place is %d, want at least 100", highest)
+	}
+}

@@ -110,12 +110,12 @@ func (c *Consumer) replay(ctx context.Context, tx *postgres.Tx, d *delivery) err
 // lockParked reads a parked event and keeps others from replaying it.
 func lockParked(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) (*delivery, error) {
 	d := &delivery{}
-	var headers, data []byte
+	var headers []byte
 	var sequence int64
 	err := tx.QueryRow(ctx, `
 select event_id, organization_id, type, subject, aggregate_id, event_time, headers, data, stream_created, stream_sequence
 from parked_event where event_id = $1 for update`, eventID).Scan(
-		&d.ID, &d.OrganizationID, &d.Type, &d.Subject, &d.AggregateID, &d.Time, &headers, &data, &d.stream, &sequence)
+		&d.ID, &d.OrganizationID, &d.Type, &d.Subject, &d.AggregateID, &d.Time, &headers, &d.Data, &d.stream, &sequence)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, apierr.NotFound("EVENT_NOT_FOUND", "there is no parked event %s", eventID)
 	}
@@ -128,7 +128,7 @@ from parked_event where event_id = $1 for update`, eventID).Scan(
 		return nil, fmt.Errorf("read the headers of parked event %s: %w", eventID, err)
 	}
 	d.Source = h.Get(bus.HeaderSource)
-	d.Message, d.broken = decode(d.Type, d.Subject, data)
+	d.Message, d.broken = decode(d.Type, d.Subject, d.Data)
 	return d, nil
 }
 

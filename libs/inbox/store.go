@@ -35,6 +35,11 @@ update inbox i set stream_created = e.created, stream_sequence = e.sequence
 from unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) as e (id, created, sequence)
 where i.event_id = e.id and (i.stream_created, i.stream_sequence) < (e.created, e.sequence)`
 
+const upsertPlace = `
+insert into inbox as i (event_id, stream_created, stream_sequence) values ($1, $2, $3)
+on conflict (event_id) do update set stream_created = excluded.stream_created, stream_sequence = excluded.stream_sequence
+where (i.stream_created, i.stream_sequence) < (excluded.stream_created, excluded.stream_sequence)`
+
 const forgetAttempts = `delete from inbox_attempt where event_id = any($1)`
 
 // keys are the columns of the two statements above.
@@ -92,6 +97,30 @@ func record(ctx context.Context, tx *postgres.Tx, batch []*delivery) (fresh map[
 			return nil, fmt.Errorf("move events in the inbox: %w", err)
 		}
 	}
+	return fresh, nil
+}
+
+// recordPlace records only the delivery that stands last in the stream, with the
+// commit. All deliveries count as fresh.
+func recordPlace(_ context.Context, tx *postgres.Tx, batch []*delivery) (fresh map[uuid.UUID]bool, err error) {
+	fresh = make(map[uuid.UUID]bool, len(batch))
+	last := batch[0]
+	var retried []uuid.UUID
+	for _, d := range batch {
+		fresh[d.ID] = true
+		if d.StreamSequence > last.StreamSequence {
+			last = d
+		}
+		if d.delivered > 1 {
+			retried = append(retried, d.ID)
+		}
+	}
+	var b pgx.Batch
+	b.Queue(upsertPlace, last.ID, last.stream, int64(last.StreamSequence))
+	if len(retried) > 0 {
+		b.Queue(forgetAttempts, retried)
+	}
+	tx.Later(&b)
 	return fresh, nil
 }
 

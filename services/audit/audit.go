@@ -1,5 +1,5 @@
-// Package audit runs the audit service: it writes down every event, once and
-// for good, and shows the log and the trail of each request. See its README.
+// Package audit runs the audit service: it records every event, once and for
+// good, and shows the log and the trail of each request. See its README.
 package audit
 
 import (
@@ -10,10 +10,11 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
-	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/service"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
+	"gatehouse.dev/services/audit/internal/command"
 	"gatehouse.dev/services/audit/internal/consume"
+	"gatehouse.dev/services/audit/internal/entry"
 	"gatehouse.dev/services/audit/internal/grpcapi"
 	"gatehouse.dev/services/audit/migrations"
 )
@@ -30,10 +31,13 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	defer b.Close(ctx)
+	commands := &command.Commands{DB: b.DB, Clock: b.Clock, Renderer: entry.NewRenderer()}
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s grpc.ServiceRegistrar) { auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{DB: b.DB}) },
-		Handlers: consume.Handlers(clock.System{}, log),
-		// Nobody waits for the log: under load it is written in larger pieces.
+		Register: func(s grpc.ServiceRegistrar) {
+			auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{Commands: commands})
+		},
+		Handlers: consume.Handlers(commands, log),
+		// Nobody waits for the log: under load it is written in larger batches.
 		Linger: 10 * time.Millisecond,
 	})
 }

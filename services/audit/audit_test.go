@@ -475,7 +475,7 @@ func TestAppendOnly(t *testing.T) {
 	}
 	defer admin.Close(t.Context())
 	for _, sql := range []string{
-		"update audit_entry set summary = 'nothing'", "delete from audit_entry", "truncate audit_entry", "delete from audit_entry where false",
+		"update audit_entry set data = ''", "delete from audit_entry", "truncate audit_entry", "delete from audit_entry where false",
 		"update audit_entry_request set request_id = gen_random_uuid()", "delete from audit_entry_request", "truncate audit_entry_request",
 		"update request_party set user_id = gen_random_uuid()", "delete from request_party", "truncate request_party",
 		"insert into audit_entry select * from audit_entry on conflict (event_id) do update set summary = 'nothing'",

@@ -5,24 +5,23 @@ create table audit_entry (
 	event_id uuid not null constraint audit_entry_once unique,
 	organization_id uuid not null,
 	environment_id uuid not null,
+	type text collate "C" not null,
 	aggregate text collate "C" not null,
 	name text collate "C" not null,
 	event_time timestamptz not null,
 	record_time timestamptz not null,
-	actor_kind text not null constraint audit_entry_actor_kind check (actor_kind in ('unspecified', 'user', 'source', 'system', 'service')),
 	actor_id text collate "C" not null,
-	actor_name text not null,
 	user_id uuid,
 	app_id uuid,
 	request_ids uuid[] not null,
-	summary text not null,
-	data json not null
+	data bytea not null
 );
 comment on table audit_entry is 'What happened: one row for each event, only ever added.';
 comment on column audit_entry.environment_id is 'Whose it is, as the event says; the nil uuid is the organization itself.';
 comment on column audit_entry.position is 'Place in the log. Grows in the order of writing, with gaps.';
 comment on column audit_entry.event_time is 'When it happened, as its owner says. Lists and trails are in this order.';
-comment on column audit_entry.data is 'The whole event. json and not jsonb: it stays to the letter what was written.';
+comment on column audit_entry.type is 'Full name of the event''s protobuf message, which says how to read data.';
+comment on column audit_entry.data is 'The whole event, byte for byte as its owner emitted it, but for secrets.';
 
 -- Lists are newest first and may be bounded in time: each filter has its index
 -- in that order. Users and apps belong to one organization, so their ids will do.

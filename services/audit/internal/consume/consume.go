@@ -1,57 +1,57 @@
-// Package consume hears every event there is and writes it down: a batch of
-// events is one statement.
+// Package consume makes entries of all events. A batch of events is one
+// statement.
 //
-// It guarantees one entry for each event, in the order of the stream, whatever
-// the event says. Events stand by themselves here, so their order does not
-// matter. It links all event types of the contract in; one that is newer than
-// this program is parked by the consumer and can be replayed after an upgrade.
+// There is one entry for each event, in the order of the stream, whatever is in
+// the event. Entries do not depend on each other, so their order does not
+// matter. All event types of the contract are linked in; an event of a newer
+// type is parked by the consumer and can be replayed after an upgrade.
 package consume
 
 import (
 	"context"
 	"log/slog"
 
-	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	_ "gatehouse.dev/proto/gen/gatehouse/event/v1" // all event types can be read
+	"gatehouse.dev/services/audit/internal/command"
 	"gatehouse.dev/services/audit/internal/entry"
-	"gatehouse.dev/services/audit/internal/store"
 )
 
-// Handlers gives the handlers. clk tells when an entry is written.
-func Handlers(clk clock.Clock, log *slog.Logger) *inbox.Handlers {
-	reader := entry.NewReader()
+// Handlers gives the handlers.
+func Handlers(c *command.Commands, log *slog.Logger) *inbox.Handlers {
+	redactor := entry.NewRedactor()
 	var h inbox.Handlers
+	h.KeyedByEvent() // an entry is there once for each event id
 	h.CatchAllBatch(func(_ context.Context, tx *postgres.Tx, events []inbox.Event) error {
-		entries := make([]store.Entry, 0, len(events))
-		for _, ev := range events {
-			e, err := read(reader, ev)
+		entries := make([]entry.Entry, len(events))
+		for i, ev := range events {
+			malformed, err := read(redactor, ev, &entries[i])
 			if err != nil {
 				return inbox.Failed(ev, err)
 			}
-			if len(e.BadIDs) > 0 {
-				log.Warn("Event holds ids that are none", "event_id", ev.ID, "type", ev.Type, "source", ev.Source, "count", len(e.BadIDs))
+			if len(malformed) > 0 {
+				log.Warn("Event has malformed ids", "event_id", ev.ID, "type", ev.Type, "source", ev.Source,
+					"organization_id", ev.OrganizationID, "count", len(malformed))
 			}
-			entries = append(entries, e)
 		}
-		store.Write(tx, clk.Now(), entries)
+		c.Record(tx, entries)
 		return nil
 	})
 	return &h
 }
 
-func read(reader *entry.Reader, ev inbox.Event) (store.Entry, error) {
+// read makes an entry of an event, and gives the ids in it that are malformed.
+func read(redactor *entry.Redactor, ev inbox.Event, e *entry.Entry) (malformed []string, err error) {
 	t, err := event.TypeOf(ev.Message)
 	if err != nil {
-		return store.Entry{}, err
+		return nil, err
 	}
-	facts, err := reader.Read(t.String(), ev.Message)
-	if err != nil {
-		return store.Entry{}, err
+	*e = entry.Entry{
+		EventID: ev.ID, OrganizationID: ev.OrganizationID, Type: ev.Type, Aggregate: t.Aggregate, Name: t.Name, Time: ev.Time,
 	}
-	return store.Entry{
-		EventID: ev.ID, OrganizationID: ev.OrganizationID, Aggregate: t.Aggregate, Name: t.Name, Time: ev.Time, Facts: facts,
-	}, nil
+	e.Keys, malformed = entry.Index(ev.Message)
+	e.Data, err = redactor.Redact(ev.Message, ev.Data)
+	return malformed, err
 }

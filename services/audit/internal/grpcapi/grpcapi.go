@@ -1,4 +1,4 @@
-// Package grpcapi serves gatehouse.audit.v1.AuditService over the store.
+// Package grpcapi serves gatehouse.audit.v1.AuditService.
 package grpcapi
 
 import (
@@ -17,23 +17,18 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
-	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/sheet"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
+	"gatehouse.dev/services/audit/internal/command"
 	"gatehouse.dev/services/audit/internal/report"
-	"gatehouse.dev/services/audit/internal/store"
 )
-
-// maxPage bounds the events in a page, in bytes of JSON, so that an answer
-// stays well below what callers take. A page that would be larger ends early.
-const maxPage = 2 << 20
 
 var eventName = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)?$`)
 
 // Audit is the service.
 type Audit struct {
 	auditv1.UnimplementedAuditServiceServer
-	DB *postgres.DB
+	Commands *command.Commands
 }
 
 // ListAuditEntries lists what happened, newest first.
@@ -46,34 +41,28 @@ func (a *Audit) ListAuditEntries(ctx context.Context, req *auditv1.ListAuditEntr
 	if err != nil {
 		return nil, err
 	}
-	org := authz.Must(ctx).OrganizationID
-	var rows []store.Row
-	var more bool
-	err = a.DB.InRead(ctx, authz.Must(ctx).Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		rows, more, err = store.List(ctx, tx, org, f, after, page.Size(req.GetPageSize()), maxPage)
-		return err
-	})
+	entries, more, err := a.Commands.List(ctx, authz.Must(ctx), f, after, page.Size(req.GetPageSize()))
 	if err != nil {
 		return nil, err
 	}
 	resp := &auditv1.ListAuditEntriesResponse{}
-	for _, r := range rows {
-		e, err := report.Message(r)
+	for _, e := range entries {
+		m, err := e.Message()
 		if err != nil {
 			return nil, err
 		}
-		resp.AuditEntries = append(resp.AuditEntries, e)
+		resp.AuditEntries = append(resp.AuditEntries, m)
 	}
 	if more {
-		last := rows[len(rows)-1]
+		last := entries[len(entries)-1]
 		resp.NextPageToken = page.Encode(strconv.FormatInt(last.Time.UnixMicro(), 10), strconv.FormatInt(last.Position, 10))
 	}
 	return resp, nil
 }
 
-func filter(req *auditv1.ListAuditEntriesRequest) (f store.Filter, err error) {
+func filter(req *auditv1.ListAuditEntriesRequest) (f command.Filter, err error) {
 	if strings.ContainsRune(req.GetActorId(), 0) {
-		return f, apierr.InvalidField("actor_id", "ACTOR_ID_INVALID", "actor_id holds a character that no id has")
+		return f, apierr.InvalidField("actor_id", "ACTOR_ID_INVALID", "actor_id contains a NUL character")
 	}
 	f.ActorID = req.GetActorId()
 	for _, v := range []struct {
@@ -97,10 +86,10 @@ func filter(req *auditv1.ListAuditEntriesRequest) (f store.Filter, err error) {
 		}
 		f.Aggregate, f.Name, _ = strings.Cut(req.GetEvent(), ".")
 	}
-	if f.Since, err = moment("since", req.GetSince()); err != nil {
+	if f.Since, err = timestamp("since", req.GetSince()); err != nil {
 		return f, err
 	}
-	if f.Before, err = moment("before", req.GetBefore()); err != nil {
+	if f.Before, err = timestamp("before", req.GetBefore()); err != nil {
 		return f, err
 	}
 	if req.GetSince() != nil && req.GetBefore() != nil && !f.Since.Before(f.Before) {
@@ -109,8 +98,8 @@ func filter(req *auditv1.ListAuditEntriesRequest) (f store.Filter, err error) {
 	return f, nil
 }
 
-// moment reads a time; none is the zero time.
-func moment(field string, t *timestamppb.Timestamp) (time.Time, error) {
+// timestamp reads a time; absent is the zero time.
+func timestamp(field string, t *timestamppb.Timestamp) (time.Time, error) {
 	if t == nil {
 		return time.Time{}, nil
 	}
@@ -121,7 +110,7 @@ func moment(field string, t *timestamppb.Timestamp) (time.Time, error) {
 }
 
 // place reads a page token.
-func place(token string) (*store.Place, error) {
+func place(token string) (*command.Place, error) {
 	keys, err := page.Decode(token, 2)
 	if err != nil || keys == nil {
 		return nil, err
@@ -132,7 +121,7 @@ func place(token string) (*store.Place, error) {
 	if err1 != nil || err2 != nil || !timestamppb.New(t).IsValid() {
 		return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
 	}
-	return &store.Place{Time: t, Position: position}, nil
+	return &command.Place{Time: t, Position: position}, nil
 }
 
 // GetRequestReport downloads the trail of a request, oldest first.
@@ -144,30 +133,12 @@ func (a *Audit) GetRequestReport(ctx context.Context, req *auditv1.GetRequestRep
 	format := sheet.JSON
 	if req.GetFormat() != "" {
 		if format, err = sheet.ParseFormat(req.GetFormat()); err != nil {
-			return nil, apierr.InvalidField("format", "FORMAT_INVALID", "format is none of json, csv, xlsx and pdf").Wrap(err)
+			return nil, apierr.InvalidField("format", "FORMAT_INVALID", "format is not json, csv, xlsx or pdf").Wrap(err)
 		}
 	}
-	caller := authz.Must(ctx)
-	unknown := apierr.NotFound("REQUEST_NOT_FOUND", "there is no request %s", request)
-	var trail []store.Row
-	err = a.DB.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if !caller.SeesAll() {
-			is, err := store.IsParty(ctx, tx, caller.OrganizationID, request, caller.UserID)
-			if err != nil {
-				return err
-			}
-			if !is {
-				return unknown
-			}
-		}
-		trail, err = store.Trail(ctx, tx, caller.OrganizationID, request)
-		return err
-	})
+	trail, err := a.Commands.Trail(ctx, authz.Must(ctx), request)
 	if err != nil {
 		return nil, err
-	}
-	if len(trail) == 0 {
-		return nil, unknown
 	}
 	var file bytes.Buffer
 	if err := report.Write(&file, format, request, trail); err != nil {

@@ -29,19 +29,18 @@ func TestListsUseTheirIndex(t *testing.T) {
 	for range 50 {
 		users, apps = append(users, newid.New()), append(apps, newid.New())
 	}
-	entries := make([]Entry, 20_000)
+	entries := make([]entry.Entry, 20_000)
 	for i := range entries {
-		entries[i] = Entry{
+		entries[i] = entry.Entry{
 			EventID: newid.New(), OrganizationID: org, Aggregate: []string{"grant", "request", "task", "user"}[i%4], Name: "changed",
 			Time: now.Add(time.Duration(i) * time.Second),
-			Facts: entry.Facts{
-				ActorKind: "user", ActorID: users[i%49].String(), UserID: users[i%50], AppID: apps[i%47],
-				RequestIDs: []uuid.UUID{newid.New()}, Summary: "changed", Data: []byte("{}"),
+			Keys: entry.Keys{
+				ActorID: users[i%49].String(), UserID: users[i%50], AppID: apps[i%47], RequestIDs: []uuid.UUID{newid.New()},
 			},
 		}
 	}
 	err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		Write(tx, now, entries)
+		Record(tx, now, entries)
 		_, err := tx.Exec(ctx, "analyze audit_entry, audit_entry_request")
 		return err
 	})

@@ -16,48 +16,49 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// words say what happened, by event type. A test finds a type without.
-type words map[protoreflect.FullName]func(proto.Message) string
+// summaries say what happened in one sentence, by event type. A test fails for a
+// type without one.
+type summaries map[protoreflect.FullName]func(proto.Message) string
 
-func on[M proto.Message](w words, say func(M) string) {
+func on[M proto.Message](s summaries, summarize func(M) string) {
 	var zero M
-	w[zero.ProtoReflect().Descriptor().FullName()] = func(m proto.Message) string { return say(m.(M)) }
+	s[zero.ProtoReflect().Descriptor().FullName()] = func(m proto.Message) string { return summarize(m.(M)) }
 }
 
-func allWords() words {
-	w := words{}
-	directoryWords(w)
-	requestWords(w)
-	approvalWords(w)
-	accessWords(w)
-	workWords(w)
-	return w
+func allSummaries() summaries {
+	s := summaries{}
+	identitySummaries(s)
+	requestSummaries(s)
+	approvalSummaries(s)
+	accessSummaries(s)
+	workItemSummaries(s)
+	return s
 }
 
-func directoryWords(w words) {
+func identitySummaries(w summaries) {
 	on(w, func(m *eventv1.OrganizationCreated) string {
-		return "Organization " + quoted(m.GetOrganization().GetName()) + " was made"
+		return "Organization " + quoted(m.GetOrganization().GetName()) + " was created"
 	})
 	on(w, func(m *eventv1.EnvironmentCreated) string {
-		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was made"
+		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was created"
 	})
 	on(w, func(m *eventv1.EnvironmentUpdated) string {
 		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was changed"
 	})
 	on(w, func(m *eventv1.SourceCreated) string {
-		return "Source " + quoted(m.GetSource().GetName()) + " was made"
+		return "Source " + quoted(m.GetSource().GetName()) + " was created"
 	})
 	on(w, func(m *eventv1.SourceTokenRotated) string {
 		return "Source " + quoted(m.GetSource().GetName()) + " got a new token"
 	})
 	on(w, func(m *eventv1.RoleChanged) string {
-		return fmt.Sprintf("%s's role went from %s to %s", user(m.GetUser()), role(m.GetPreviousRole()), role(m.GetUser().GetRole()))
+		return fmt.Sprintf("%s's role was changed from %s to %s", user(m.GetUser()), role(m.GetPreviousRole()), role(m.GetUser().GetRole()))
 	})
 	on(w, func(m *eventv1.ApiTokenCreated) string {
 		t := m.GetApiToken()
-		s := "API token " + quoted(t.GetName()) + " was made"
+		s := "API token " + quoted(t.GetName()) + " was created"
 		if t.GetReadOnly() {
-			s += ", for reading only"
+			s += ", read-only"
 		}
 		if t.GetExpireTime() != nil {
 			s += "," + until(t.GetExpireTime())
@@ -79,31 +80,31 @@ func directoryWords(w words) {
 	on(w, func(m *eventv1.UserSuspended) string { return user(m.GetUser()) + " was suspended" })
 	on(w, func(m *eventv1.UserRemoved) string { return user(m.GetUser()) + " left" })
 	on(w, func(m *eventv1.GroupCreated) string {
-		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " came"
+		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " was created"
 	})
 	on(w, func(m *eventv1.GroupUpdated) string {
 		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " was changed"
 	})
 	on(w, func(m *eventv1.GroupRemoved) string {
-		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " went, and with it all its memberships"
+		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " was removed, and with it all its memberships"
 	})
 	on(w, func(m *eventv1.GroupMemberAdded) string {
-		return person(m.GetMember()) + " came into the group " + quoted(m.GetGroup().GetDisplayName())
+		return person(m.GetMember()) + " was added to the group " + quoted(m.GetGroup().GetDisplayName())
 	})
 	on(w, func(m *eventv1.GroupMemberRemoved) string {
-		return person(m.GetMember()) + " went out of the group " + quoted(m.GetGroup().GetDisplayName())
+		return person(m.GetMember()) + " was removed from the group " + quoted(m.GetGroup().GetDisplayName())
 	})
 }
 
-func requestWords(w words) {
+func requestSummaries(w summaries) {
 	on(w, func(m *eventv1.AppCreated) string {
-		return "App " + quoted(m.GetApp().GetName()) + " came into the catalog"
+		return "App " + quoted(m.GetApp().GetName()) + " was added to the catalog"
 	})
 	on(w, func(m *eventv1.AppUpdated) string {
 		return "App " + quoted(m.GetApp().GetName()) + " was changed" + fields(m.GetChangedFields())
 	})
 	on(w, func(m *eventv1.EntitlementCreated) string {
-		return thing(m.GetEntitlement().GetName(), m.GetAppName()) + " can now be asked for"
+		return entitlement(m.GetEntitlement().GetName(), m.GetAppName()) + " can now be requested"
 	})
 	on(w, func(m *eventv1.RequestSubmitted) string {
 		r := m.GetRequest()
@@ -120,10 +121,10 @@ func requestWords(w words) {
 		default:
 			s = who + " asked for " + items(r) + " for " + person(r.GetBeneficiary())
 		}
-		return s + until(r.GetUntil()) + because(r.GetJustification())
+		return s + until(r.GetUntil()) + colon(r.GetJustification())
 	})
 	on(w, func(m *eventv1.RequestCancelRequested) string {
-		return "The request is to be cancelled" + because(m.GetReason())
+		return "The request is to be cancelled" + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.RequestClosed) string {
 		r := m.GetRequest()
@@ -138,20 +139,20 @@ func requestWords(w words) {
 			}
 			return "The request is fulfilled: " + person(r.GetBeneficiary()) + " has " + items(r)
 		case requestv1.RequestState_REQUEST_STATE_DENIED:
-			return "The request was denied" + by + because(r.GetClosingReason())
+			return "The request was denied" + by + colon(r.GetClosingReason())
 		case requestv1.RequestState_REQUEST_STATE_CANCELLED:
-			return "The request was cancelled" + by + because(r.GetClosingReason())
+			return "The request was cancelled" + by + colon(r.GetClosingReason())
 		default:
-			return "The request was closed" + by + because(r.GetClosingReason())
+			return "The request was closed" + by + colon(r.GetClosingReason())
 		}
 	})
 	on(w, func(m *eventv1.CommentAdded) string {
-		return person(m.GetComment().GetAuthor()) + " commented" + because(m.GetComment().GetText())
+		return person(m.GetComment().GetAuthor()) + " commented" + colon(m.GetComment().GetText())
 	})
 }
 
-func approvalWords(w words) {
-	on(w, func(m *eventv1.FlowCreated) string { return "Flow " + quoted(m.GetFlow().GetName()) + " was made" })
+func approvalSummaries(w summaries) {
+	on(w, func(m *eventv1.FlowCreated) string { return "Flow " + quoted(m.GetFlow().GetName()) + " was created" })
 	on(w, func(m *eventv1.FlowUpdated) string {
 		return fmt.Sprintf("Flow %s was changed: now version %d", quoted(m.GetFlow().GetName()), m.GetFlow().GetVersion())
 	})
@@ -170,7 +171,7 @@ func approvalWords(w words) {
 		if len(asked) == 0 {
 			return step(name) + " opened, and nobody can decide it yet"
 		}
-		return step(name) + " opened: " + list(asked) + " asked to decide" + because(instead)
+		return step(name) + " opened: " + list(asked) + " asked to decide" + colon(instead)
 	}
 	approved := func(t *approvalv1.Task) string {
 		return person(t.GetReviewer()) + " " + enum.Word(t.GetState()) + " at " + lower(step(t.GetStepName()))
@@ -181,7 +182,7 @@ func approvalWords(w words) {
 		if m.GetStepApproved() {
 			s += ", which is now approved"
 		}
-		s += because(m.GetTask().GetComment())
+		s += colon(m.GetTask().GetComment())
 		if m.GetNextStep() != 0 {
 			s += "; " + lower(opened(m.GetNextStepName(), m.GetNextTasks()))
 		}
@@ -190,22 +191,22 @@ func approvalWords(w words) {
 	on(w, func(m *eventv1.ApprovalGranted) string {
 		s := granted(m)
 		if m.GetTask() != nil {
-			s = approved(m.GetTask()) + because(m.GetTask().GetComment()) + "; " + lower(s)
+			s = approved(m.GetTask()) + colon(m.GetTask().GetComment()) + "; " + lower(s)
 		}
 		return s
 	})
 	on(w, func(m *eventv1.ApprovalDenied) string {
-		return person(m.GetReviewer()) + " denied the request at " + lower(step(m.GetStepName())) + because(m.GetReason())
+		return person(m.GetReviewer()) + " denied the request at " + lower(step(m.GetStepName())) + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.ApprovalCancelled) string {
-		return "The approval ended, as the request was cancelled" + because(m.GetReason())
+		return "The approval ended, as the request was cancelled" + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.TaskReassigned) string {
 		s := person(m.GetFrom().GetReviewer()) + "'s decision at " + lower(step(m.GetFrom().GetStepName()))
 		if m.GetTo() == nil {
-			return s + " was taken back, and nobody can decide it yet" + because(m.GetReason())
+			return s + " was taken back, and nobody can decide it yet" + colon(m.GetReason())
 		}
-		return s + " was given to " + person(m.GetTo().GetReviewer()) + because(m.GetReason())
+		return s + " was given to " + person(m.GetTo().GetReviewer()) + colon(m.GetReason())
 	})
 }
 
@@ -220,8 +221,8 @@ func granted(m *eventv1.ApprovalGranted) string {
 	return s
 }
 
-func accessWords(w words) {
-	held := func(g *provisioningv1.Grant) string { return thing(g.GetEntitlementName(), g.GetAppName()) }
+func accessSummaries(w summaries) {
+	held := func(g *provisioningv1.Grant) string { return entitlement(g.GetEntitlementName(), g.GetAppName()) }
 	on(w, func(m *eventv1.GrantCreated) string {
 		g := m.GetGrant()
 		return person(g.GetUser()) + " is to get " + held(g) + until(g.GetUntil())
@@ -258,9 +259,9 @@ func accessWords(w words) {
 	on(w, func(m *eventv1.GrantFailed) string {
 		g := m.GetGrant()
 		if g.GetState() == provisioningv1.GrantState_GRANT_STATE_REVOKING {
-			return held(g) + " could not be taken from " + person(g.GetUser()) + because(g.GetError())
+			return held(g) + " could not be taken from " + person(g.GetUser()) + colon(g.GetError())
 		}
-		return held(g) + " could not be given to " + person(g.GetUser()) + because(g.GetError())
+		return held(g) + " could not be given to " + person(g.GetUser()) + colon(g.GetError())
 	})
 	on(w, func(m *eventv1.RevocationCompleted) string {
 		return "The revoke request is done: " + count(len(m.GetGrantIds()), "grant") + " ended"
@@ -278,26 +279,26 @@ func accessWords(w words) {
 	})
 }
 
-func workWords(w words) {
+func workItemSummaries(w summaries) {
 	on(w, func(m *eventv1.WorkItemOpened) string {
-		return "To be done by hand: " + todo(m.GetWorkItem()) + because(m.GetWorkItem().GetError())
+		return "Work item opened: " + workToDo(m.GetWorkItem()) + colon(m.GetWorkItem().GetError())
 	})
 	on(w, func(m *eventv1.WorkItemResolved) string {
 		i := m.GetWorkItem()
 		if i.GetResolver() == nil {
-			return "Done: " + todo(i) + because(i.GetNote())
+			return "Work item done: " + workToDo(i) + colon(i.GetNote())
 		}
-		return "Done by " + person(i.GetResolver()) + ": " + todo(i) + because(i.GetNote())
+		return "Work item done by " + person(i.GetResolver()) + ": " + workToDo(i) + colon(i.GetNote())
 	})
 	on(w, func(m *eventv1.WorkItemCancelled) string {
-		return "No longer to be done: " + todo(m.GetWorkItem()) + because(m.GetWorkItem().GetNote())
+		return "Work item cancelled: " + workToDo(m.GetWorkItem()) + colon(m.GetWorkItem().GetNote())
 	})
 	on(w, func(m *eventv1.ChecklistOpened) string {
 		return checklist(m.GetChecklist()) + " has begun: " + count(int(m.GetChecklist().GetOpenCount()), "open item")
 	})
 	on(w, func(m *eventv1.ChecklistClosed) string { return checklist(m.GetChecklist()) + " is done" })
 	on(w, func(m *eventv1.IntegrationCreated) string {
-		return "Integration " + quoted(m.GetIntegration().GetName()) + " was made" + test(m.GetIntegration())
+		return "Integration " + quoted(m.GetIntegration().GetName()) + " was created" + test(m.GetIntegration())
 	})
 	on(w, func(m *eventv1.IntegrationUpdated) string {
 		return "Integration " + quoted(m.GetIntegration().GetName()) + " was changed or tested" + test(m.GetIntegration())
@@ -332,7 +333,7 @@ func role(r identityv1.Role) string {
 func items(r *requestv1.Request) string {
 	names := make([]string, 0, len(r.GetItems()))
 	for _, i := range r.GetItems() {
-		names = append(names, thing(i.GetEntitlementName(), i.GetAppName()))
+		names = append(names, entitlement(i.GetEntitlementName(), i.GetAppName()))
 	}
 	if len(names) == 0 {
 		return "nothing"
@@ -341,13 +342,13 @@ func items(r *requestv1.Request) string {
 }
 
 // thing names an entitlement.
-func thing(entitlement, app string) string {
-	return quoted(entitlement) + " in " + named(app, "an app")
+func entitlement(name, app string) string {
+	return quoted(name) + " in " + named(app, "an app")
 }
 
 func step(name string) string { return "Step " + quoted(name) }
 
-func todo(i *provisioningv1.WorkItem) string {
+func workToDo(i *provisioningv1.WorkItem) string {
 	app, who, what := named(i.GetAppName(), "an app"), person(i.GetUser()), "an entitlement"
 	if len(i.GetEntitlementNames()) > 0 {
 		names := make([]string, len(i.GetEntitlementNames()))
@@ -366,7 +367,7 @@ func todo(i *provisioningv1.WorkItem) string {
 	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT:
 		return "remove " + who + "'s account in " + app
 	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION:
-		return "mend what failed in " + app + " for " + who
+		return "fix what failed in " + app + " for " + who
 	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET:
 		return "change the shared secret of " + app + ", which " + who + " knew"
 	}
@@ -388,7 +389,7 @@ func test(i *provisioningv1.Integration) string {
 	case provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING:
 		return "; it works"
 	case provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING:
-		return "; its test failed" + because(i.GetStateDetail())
+		return "; its test failed" + colon(i.GetStateDetail())
 	}
 	return ""
 }
@@ -398,17 +399,17 @@ func fields(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	said := make([]string, len(names))
+	readable := make([]string, len(names))
 	for i, n := range names {
 		if of, ok := strings.CutSuffix(n, "_ids"); ok {
 			n = of + "s"
 		}
-		said[i] = strings.ReplaceAll(strings.TrimSuffix(n, "_id"), "_", " ")
+		readable[i] = strings.ReplaceAll(strings.TrimSuffix(n, "_id"), "_", " ")
 	}
-	return ": " + list(said)
+	return ": " + list(readable)
 }
 
-func because(reason string) string {
+func colon(reason string) string {
 	if reason == "" {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -8,23 +9,44 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// secretFields are the names of fields that are there for a secret. Events
-// leave them empty; the log makes sure of it.
+// secretFields are the names of fields that exist for a secret. Events leave them
+// empty; the log makes sure of it.
 var secretFields = []protoreflect.Name{"token", "secret", "password", "private_key"}
 
-// secrets are the message types that can hold a secret, somewhere inside. Those
-// are few, so that all others are written as they are.
-type secrets map[protoreflect.FullName]bool
+// Redactor takes secrets out of events. Make it with [NewRedactor]; it is safe
+// for concurrent use.
+type Redactor struct {
+	// types are the message types that can hold a secret, somewhere inside.
+	// They are few, so that the bytes of all others are kept as they are.
+	types map[protoreflect.FullName]bool
+}
 
-func findSecrets() secrets {
-	s := secrets{}
+// NewRedactor makes a redactor of all message types that are linked in.
+func NewRedactor() *Redactor {
+	r := &Redactor{types: map[protoreflect.FullName]bool{}}
 	protoregistry.GlobalTypes.RangeMessages(func(t protoreflect.MessageType) bool {
 		if d := t.Descriptor(); holdsSecret(d, map[protoreflect.FullName]bool{}) {
-			s[d.FullName()] = true
+			r.types[d.FullName()] = true
 		}
 		return true
 	})
-	return s
+	return r
+}
+
+// Redact gives the bytes of an event as the log may keep them: data itself, or
+// those of the event without its secrets. m, which data decodes to, is not
+// changed.
+func (r *Redactor) Redact(m proto.Message, data []byte) ([]byte, error) {
+	if !r.types[m.ProtoReflect().Descriptor().FullName()] {
+		return data, nil
+	}
+	m = proto.Clone(m)
+	clearSecrets(m.ProtoReflect())
+	redacted, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("redact %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+	}
+	return redacted, nil
 }
 
 // holdsSecret does not look at types that are being looked at.
@@ -46,17 +68,7 @@ func isSecret(f protoreflect.FieldDescriptor) bool {
 	return (f.Kind() == protoreflect.StringKind || f.Kind() == protoreflect.BytesKind) && slices.Contains(secretFields, f.Name())
 }
 
-// without gives m as it may be written: itself, or a copy without its secrets.
-func (s secrets) without(m proto.Message) proto.Message {
-	if !s[m.ProtoReflect().Descriptor().FullName()] {
-		return m
-	}
-	m = proto.Clone(m)
-	s.clear(m.ProtoReflect())
-	return m
-}
-
-func (s secrets) clear(m protoreflect.Message) {
+func clearSecrets(m protoreflect.Message) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case isSecret(f):
@@ -64,18 +76,18 @@ func (s secrets) clear(m protoreflect.Message) {
 		case f.IsMap():
 			if f.MapValue().Message() != nil {
 				v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-					s.clear(v.Message())
+					clearSecrets(v.Message())
 					return true
 				})
 			}
 		case f.IsList():
 			if f.Message() != nil {
 				for i := range v.List().Len() {
-					s.clear(v.List().Get(i).Message())
+					clearSecrets(v.List().Get(i).Message())
 				}
 			}
 		case f.Message() != nil:
-			s.clear(v.Message())
+			clearSecrets(v.Message())
 		}
 		return true
 	})

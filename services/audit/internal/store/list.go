@@ -10,16 +10,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/audit/internal/entry"
 )
 
 // Row is an entry as it stands in the log.
 type Row struct {
-	Entry
+	entry.Entry
 	Position   int64
 	RecordTime time.Time
 }
 
-// Filter says which entries are wanted. What is zero does not matter.
+// Filter selects entries. Zero fields select all.
 type Filter struct {
 	ActorID string
 	UserID  uuid.UUID
@@ -28,7 +29,7 @@ type Filter struct {
 	RequestID uuid.UUID
 	// Aggregate and Name are of the event; Name only with Aggregate.
 	Aggregate, Name string
-	// Since is the first time wanted, Before the first one not wanted.
+	// Since is the first time, Before the first one after the last.
 	Since, Before time.Time
 }
 
@@ -38,8 +39,17 @@ type Place struct {
 	Position int64
 }
 
-const columns = `e.position, e.event_id, e.organization_id, e.environment_id, e.aggregate, e.name, e.event_time, e.record_time,
-	e.actor_kind, e.actor_id, e.actor_name, e.user_id, e.app_id, e.request_ids, e.summary, e.data::text`
+const columns = `e.position, e.event_id, e.organization_id, e.environment_id, e.type, e.aggregate, e.name, e.event_time, e.record_time,
+	e.actor_id, e.user_id, e.app_id, e.request_ids, e.data`
+
+const (
+	trail = `
+select ` + columns + ` from audit_entry_request r join audit_entry e on e.position = r.position
+where r.request_id = $2 and r.organization_id = $1 and e.organization_id = $1
+order by e.event_time, e.event_id`
+	isParty = `
+select exists (select from request_party p where p.request_id = $2 and p.user_id = $3 and p.organization_id = $1)`
+)
 
 // List gives an organization's entries that pass the filter, newest first,
 // behind the place after if that is not nil: at most limit, and no more than
@@ -113,12 +123,9 @@ func listQuery(organization uuid.UUID, f Filter, after *Place, limit int) (strin
 
 // Trail gives all entries of a request, oldest first: by when they happened,
 // those of one moment by their event's id. Ids grow in the order in which their
-// service said them, whatever order they came here in.
+// service emitted them, whatever order they came here in.
 func Trail(ctx context.Context, tx *postgres.Tx, organization, request uuid.UUID) ([]Row, error) {
-	rows, err := tx.Query(ctx, `
-select `+columns+` from audit_entry_request r join audit_entry e on e.position = r.position
-where r.request_id = $2 and r.organization_id = $1 and e.organization_id = $1
-order by e.event_time, e.event_id`, organization, request)
+	rows, err := tx.Query(ctx, trail, organization, request)
 	if err != nil {
 		return nil, fmt.Errorf("read the trail of %s: %w", request, err)
 	}
@@ -131,9 +138,7 @@ order by e.event_time, e.event_id`, organization, request)
 
 // IsParty says whether the user is requester or beneficiary of the request.
 func IsParty(ctx context.Context, tx *postgres.Tx, organization, request, user uuid.UUID) (is bool, err error) {
-	err = tx.QueryRow(ctx, `
-select exists (select from request_party p where p.request_id = $2 and p.user_id = $3 and p.organization_id = $1)`,
-		organization, request, user).Scan(&is)
+	err = tx.QueryRow(ctx, isParty, organization, request, user).Scan(&is)
 	if err != nil {
 		return false, fmt.Errorf("look whose request %s is: %w", request, err)
 	}
@@ -142,8 +147,8 @@ select exists (select from request_party p where p.request_id = $2 and p.user_id
 
 func scan(row pgx.CollectableRow) (r Row, err error) {
 	var user, app *uuid.UUID
-	err = row.Scan(&r.Position, &r.EventID, &r.OrganizationID, &r.EnvironmentID, &r.Aggregate, &r.Name, &r.Time, &r.RecordTime,
-		&r.ActorKind, &r.ActorID, &r.ActorName, &user, &app, &r.RequestIDs, &r.Summary, &r.Data)
+	err = row.Scan(&r.Position, &r.EventID, &r.OrganizationID, &r.EnvironmentID, &r.Type, &r.Aggregate, &r.Name, &r.Time, &r.RecordTime,
+		&r.ActorID, &user, &app, &r.RequestIDs, &r.Data)
 	if user != nil {
 		r.UserID = *user
 	}

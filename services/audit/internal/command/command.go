@@ -1,0 +1,87 @@
+// Package command is what the audit service does: it records entries, lists
+// them, and reads the trail of a request. It opens transactions and decides who
+// may see what; grpcapi and consume only translate.
+package command
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/audit/internal/convert"
+	"gatehouse.dev/services/audit/internal/entry"
+	"gatehouse.dev/services/audit/internal/store"
+)
+
+// Commands may be used by any number of goroutines.
+type Commands struct {
+	DB       *postgres.DB
+	Clock    clock.Clock
+	Renderer *entry.Renderer
+}
+
+type (
+	// Filter selects entries. Zero fields select all.
+	Filter = store.Filter
+	// Place is where a page ended.
+	Place = store.Place
+)
+
+// maxPage bounds the events in a page, in bytes as they are kept. Their JSON is
+// two to four times as large, and an answer is to stay well below the 4 MiB that
+// gRPC clients take. A page that would be larger ends early.
+const maxPage = 512 << 10
+
+// Record records entries with the commit of tx, in their order. An event that is
+// recorded already changes nothing.
+func (c *Commands) Record(tx *postgres.Tx, entries []entry.Entry) {
+	store.Record(tx, c.Clock.Now(), entries)
+}
+
+// List gives the caller's organization's entries that pass the filter, newest
+// first, from after on: at most size, and at least one if there is one. more
+// says that there are others.
+func (c *Commands) List(ctx context.Context, caller authz.Caller, f Filter, after *Place, size int) (list []convert.Entry, more bool, err error) {
+	var rows []store.Row
+	err = c.DB.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		rows, more, err = store.List(ctx, tx, caller.OrganizationID, f, after, size, maxPage)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	list, err = convert.Render(c.Renderer, rows)
+	return list, more, err
+}
+
+// Trail gives all entries of a request, oldest first. Those who do not see
+// everybody's entries see the trails of requests that they are a party to; for
+// others the request does not exist.
+func (c *Commands) Trail(ctx context.Context, caller authz.Caller, request uuid.UUID) ([]convert.Entry, error) {
+	unknown := apierr.NotFound("REQUEST_NOT_FOUND", "there is no request %s", request)
+	var trail []store.Row
+	err := c.DB.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if !caller.SeesAll() {
+			is, err := store.IsParty(ctx, tx, caller.OrganizationID, request, caller.UserID)
+			if err != nil {
+				return err
+			}
+			if !is {
+				return unknown
+			}
+		}
+		trail, err = store.Trail(ctx, tx, caller.OrganizationID, request)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(trail) == 0 {
+		return nil, unknown
+	}
+	return convert.Render(c.Renderer, trail)
+}
