@@ -66,19 +66,19 @@ func TestCreateApp(t *testing.T) {
 	if err != nil || !proto.Equal(got.GetApp(), a) {
 		t.Fatalf("reads %v %v, want %v", got, err, a)
 	}
-	said := servicetest.Wait(t, w.Harness, func(m *eventv1.AppCreated) bool { return m.GetApp().GetId() == a.GetId() })
-	if !proto.Equal(said.GetApp(), a) || said.GetContext().GetActor().GetId() != w.id("zoe") || said.GetContext().GetVersion() != 1 {
-		t.Fatalf("said %v", said)
+	emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.AppCreated) bool { return m.GetApp().GetId() == a.GetId() })
+	if !proto.Equal(emitted.GetApp(), a) || emitted.GetContext().GetActor().GetId() != w.id("zoe") || emitted.GetContext().GetVersion() != 1 {
+		t.Fatalf("emitted %v", emitted)
 	}
 	account := servicetest.Wait(t, w.Harness, func(m *eventv1.EntitlementCreated) bool { return m.GetEntitlement().GetAppId() == a.GetId() })
 	if !proto.Equal(account.GetEntitlement(), out.GetAccount()) || account.GetAppName() != "Wiki" {
-		t.Fatalf("said %v", account)
+		t.Fatalf("emitted %v", account)
 	}
 	if w.crm.GetProvisioning() != requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_UNSPECIFIED { // B-ONB-14
 		t.Errorf("never chosen is shown as %v", w.crm.GetProvisioning())
 	}
 
-	w.joinTo(t, id.New(), "olga", authzv1.Caller_CALLER_ADMIN)
+	w.joinTo(t, id.New(), "", "olga", authzv1.Caller_CALLER_ADMIN)
 	w.handled(t)
 	for _, tc := range []struct {
 		name, who, field, reason string
@@ -207,10 +207,10 @@ func TestUpdateApp(t *testing.T) {
 	if a.GetName() != "CRM" || a.GetProvisioning() != manual || a.GetDescription() != "customers" || a.GetVersion() != 2 || len(a.GetAdminIds()) != 1 {
 		t.Fatalf("made %v", a)
 	}
-	said := servicetest.Wait(t, w.Harness, func(m *eventv1.AppUpdated) bool { return m.GetApp().GetVersion() == 2 })
-	if !proto.Equal(said.GetApp(), a) || !slices.Equal(said.GetChangedFields(), []string{"description", "provisioning"}) ||
-		said.GetContext().GetActor().GetId() != w.id("ian") || said.GetContext().GetVersion() != 2 {
-		t.Fatalf("said %v", said)
+	emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.AppUpdated) bool { return m.GetApp().GetVersion() == 2 })
+	if !proto.Equal(emitted.GetApp(), a) || !slices.Equal(emitted.GetChangedFields(), []string{"description", "provisioning"}) ||
+		emitted.GetContext().GetActor().GetId() != w.id("ian") || emitted.GetContext().GetVersion() != 2 {
+		t.Fatalf("emitted %v", emitted)
 	}
 	// What is the same is no change.
 	if out, err = update(&requestv1.App{Provisioning: manual}, "provisioning"); err != nil || out.GetApp().GetVersion() != 2 {

@@ -21,15 +21,15 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// twice says facts, and then all again under their own ids, as when a process
+// twice says emissions, and then all again under their own ids, as when a process
 // dies between its commit and the acknowledgement.
-func (w *world) twice(t *testing.T, facts ...fact) {
+func (w *world) twice(t *testing.T, emissions ...emission) {
 	t.Helper()
-	ids := make([]uuid.UUID, 0, len(facts))
-	for _, f := range facts {
-		ids = append(ids, w.say(t, f.id, f.message))
+	ids := make([]uuid.UUID, 0, len(emissions))
+	for _, f := range emissions {
+		ids = append(ids, w.publish(t, f.id, f.message))
 	}
-	for i, f := range facts {
+	for i, f := range emissions {
 		w.PublishAgain(t, ids[i], w.org, uuid.MustParse(f.id), f.message)
 	}
 	w.handled(t)
@@ -40,17 +40,17 @@ func (w *world) twice(t *testing.T, facts ...fact) {
 func TestDeliveredTwice(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	r := w.ask(t, "ann", w.grantOf("editor"))
+	r := w.submit(t, "ann", w.grantOf("editor"))
 	g, given := give(r, 0)
 	item := &provisioningv1.WorkItem{Id: id.New().String(), AppName: "CRM", RequestIds: []string{r.GetId()}, Note: "done"}
-	facts := append([]fact{
+	emissions := append([]emission{
 		w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r),
 		{item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}},
 		{item.GetId(), &eventv1.WorkItemResolved{Context: about(r), WorkItem: item}},
 		{item.GetId(), &eventv1.WorkItemCancelled{Context: about(r), WorkItem: item}},
 	}, given...)
-	facts = append(facts, grantFact("expiring", next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))
-	w.twice(t, facts...)
+	emissions = append(emissions, grantEvent("expiring", next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))
+	w.twice(t, emissions...)
 	w.wantState(t, r, fulfilled, itemFulfilled)
 	want := []string{
 		"request.submitted", "approval.requested", "approval.decided", "approval.granted", "work_item.opened", "work_item.resolved",
@@ -61,23 +61,23 @@ func TestDeliveredTwice(t *testing.T) {
 	if slices.Sort(events); !slices.Equal(events, want) {
 		t.Errorf("timeline %q", events)
 	}
-	w.tell(t, facts...)
+	w.publishAll(t, emissions...)
 	got := w.wantState(t, r, fulfilled, itemFulfilled)
 	if n := w.closings(t, r); n != 1 {
 		t.Errorf("closed %d times", n)
 	}
 	// It ends as it may, its request stays what it was.
 	w.twice(t, take(next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE))...)
-	if after := w.look(t, r); !proto.Equal(after, got) {
+	if after := w.get(t, r); !proto.Equal(after, got) {
 		t.Errorf("was\n%v, is\n%v", got, after)
 	}
 	if events := w.timeline(t, r); !slices.Contains(events, "grant.revoked") {
 		t.Errorf("timeline %q", events)
 	}
 
-	r = w.ask(t, "ann", w.grantOf("viewer"))
+	r = w.submit(t, "ann", w.grantOf("viewer"))
 	w.twice(t, w.denied(r, "pia", "no"))
-	r2 := w.ask(t, "ann", w.grantOf("viewer"))
+	r2 := w.submit(t, "ann", w.grantOf("viewer"))
 	w.twice(t, w.cancelled(r2, "ann", "no"))
 	if w.closings(t, r) != 1 || w.closings(t, r2) != 1 {
 		t.Errorf("closed %d and %d times", w.closings(t, r), w.closings(t, r2))
@@ -93,31 +93,31 @@ func TestAnyOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // repeatable on purpose
 	const n = 40
 	rs := make([]*requestv1.Request, 0, n)
-	var facts []fact
+	var emissions []emission
 	for i := range n {
 		name := fmt.Sprintf("user%d", i)
 		w.join(t, name, authzv1.Caller_CALLER_MEMBER)
 	}
 	w.handled(t)
 	for i := range n {
-		r := w.ask(t, fmt.Sprintf("user%d", i), w.grantOf("account", "editor", "viewer"))
+		r := w.submit(t, fmt.Sprintf("user%d", i), w.grantOf("account", "editor", "viewer"))
 		rs = append(rs, r)
-		fs := []fact{w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r)}
+		fs := []emission{w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r)}
 		for item := range r.GetItems() {
 			g, given := give(r, item)
 			fs = append(fs, given...)
 			if item == 1 { // was away for a while
-				fs = append(fs, grantFact("failed", next(grant(r, item), provisioningv1.GrantState_GRANT_STATE_FAILED)))
+				fs = append(fs, grantEvent("failed", next(grant(r, item), provisioningv1.GrantState_GRANT_STATE_FAILED)))
 			}
 			if item == 2 { // and is over again already
 				fs = append(fs, take(g)...)
 			}
 		}
 		fs = append(fs, fs[rng.IntN(len(fs))], fs[rng.IntN(len(fs))])
-		facts = append(facts, fs...)
+		emissions = append(emissions, fs...)
 	}
-	rng.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
-	w.tell(t, facts...)
+	rng.Shuffle(len(emissions), func(i, j int) { emissions[i], emissions[j] = emissions[j], emissions[i] })
+	w.publishAll(t, emissions...)
 	for _, r := range rs {
 		w.closed(t, r)
 		w.wantState(t, r, fulfilled, itemFulfilled, itemFulfilled, itemFulfilled)
@@ -142,17 +142,17 @@ func TestAllAtOnce(t *testing.T) {
 	}
 	w.handled(t)
 	var rs []*requestv1.Request
-	facts := []fact{{id.New().String(), &eventv1.ApprovalGranted{Context: &eventv1.Context{Actor: system}}}}
+	emissions := []emission{{id.New().String(), &eventv1.ApprovalGranted{Context: &eventv1.Context{Actor: system}}}}
 	for _, name := range names {
-		r := w.ask(t, name, w.grantOf("account", "editor"))
+		r := w.submit(t, name, w.grantOf("account", "editor"))
 		rs = append(rs, r)
-		facts = append(facts, w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r))
+		emissions = append(emissions, w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r))
 		for item := range r.GetItems() {
 			_, given := give(r, item)
-			facts = append(facts, given...)
+			emissions = append(emissions, given...)
 		}
 	}
-	rng.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+	rng.Shuffle(len(emissions), func(i, j int) { emissions[i], emissions[j] = emissions[j], emissions[i] })
 	// While the table is locked, what is published gathers in one batch.
 	locked, err := w.DB.Pool().Begin(t.Context())
 	if err != nil {
@@ -162,8 +162,8 @@ func TestAllAtOnce(t *testing.T) {
 	if _, err := locked.Exec(t.Context(), "lock table access_request"); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range facts {
-		eventID := w.say(t, f.id, f.message)
+	for _, f := range emissions {
+		eventID := w.publish(t, f.id, f.message)
 		w.PublishAgain(t, eventID, w.org, uuid.MustParse(f.id), f.message)
 	}
 	if err := locked.Commit(t.Context()); err != nil {
@@ -177,7 +177,7 @@ func TestAllAtOnce(t *testing.T) {
 		}
 		if got := out.GetRequest(); got.GetState() != fulfilled || got.GetVersion() < closed.GetVersion() ||
 			slices.ContainsFunc(got.GetItems(), func(i *requestv1.RequestItem) bool { return i.GetState() != itemFulfilled }) {
-			t.Errorf("said\n%v, reads\n%v", closed, got)
+			t.Errorf("emitted\n%v, reads\n%v", closed, got)
 		}
 	}
 	if n := len(servicetest.All[*eventv1.RequestClosed](w.Harness)); n != len(rs) {
@@ -190,35 +190,35 @@ func TestAllAtOnce(t *testing.T) {
 func TestNeverInPlace(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	r := w.ask(t, "ann", w.grantOf("editor"))
+	r := w.submit(t, "ann", w.grantOf("editor"))
 	g := grant(r, 0)
-	w.tell(t, grantFact("created", g)) // before approval.granted: by its own time
-	w.tell(t, take(g)...)
-	w.tell(t, w.granted(r))
+	w.publishAll(t, grantEvent("created", g)) // before approval.granted: by its own time
+	w.publishAll(t, take(g)...)
+	w.publishAll(t, w.granted(r))
 	closed := w.closed(t, r)
 	got := w.wantState(t, r, cancelled, itemDropped)
-	if said := closed.GetRequest(); said.GetState() != cancelled || said.GetClosingReason() != "not put in place: the person has left" {
-		t.Errorf("said %v", said)
+	if emitted := closed.GetRequest(); emitted.GetState() != cancelled || emitted.GetClosingReason() != "not put in place: the person has left" {
+		t.Errorf("emitted %v", emitted)
 	}
 	// Which flow it was is told by the approval, which came after.
 	if got.GetFlowVersion() != 3 || got.GetVersion() <= closed.GetRequest().GetVersion() {
-		t.Errorf("said\n%v, reads\n%v", closed.GetRequest(), got)
+		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}
 
-	r = w.ask(t, "ann", w.grantOf("editor", "viewer"))
-	w.tell(t, w.granted(r))
-	w.tell(t, take(grant(r, 0))...)
+	r = w.submit(t, "ann", w.grantOf("editor", "viewer"))
+	w.publishAll(t, w.granted(r))
+	w.publishAll(t, take(grant(r, 0))...)
 	w.wantState(t, r, approved, itemDropped, itemApproved)
 	_, given := give(r, 1)
-	w.tell(t, given...)
+	w.publishAll(t, given...)
 	if got := w.closed(t, r).GetRequest(); got.GetState() != cancelled || got.GetClosingReason() == "" {
 		t.Errorf("closed as %v", got)
 	}
 	w.wantState(t, r, cancelled, itemDropped, itemFulfilled)
 
 	// A revocation that is done before the news of its approval.
-	back := w.ask(t, "ann", w.revokeOf("viewer"))
-	w.tell(t, revoked(back, grant(back, 0)), w.granted(back))
+	back := w.submit(t, "ann", w.revokeOf("viewer"))
+	w.publishAll(t, revoked(back, grant(back, 0)), w.granted(back))
 	w.closed(t, back)
 	w.wantState(t, back, fulfilled, itemFulfilled)
 	if n := w.closings(t, back); n != 1 {
@@ -234,17 +234,17 @@ func TestBeneficiaryLeaves(t *testing.T) {
 	forBen := func(name string) *requestv1.Request {
 		ask := w.grantOf(name)
 		ask.BeneficiaryId = w.id("ben")
-		return w.ask(t, "ann", ask)
+		return w.submit(t, "ann", ask)
 	}
 	asked, waits, done := forBen("account"), forBen("editor"), forBen("viewer")
-	w.tell(t, w.requested(waits, "pia"), w.granted(done))
+	w.publishAll(t, w.requested(waits, "pia"), w.granted(done))
 	w.handled(t)
 	w.leave(t, "ben")
 	gone := cloneOf(w.users["ben"])
 	for _, r := range []*requestv1.Request{asked, waits} {
-		said := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == r.GetId() })
-		if said.GetReason() != "ben has left" || said.GetContext().GetActor().GetKind() != eventv1.ActorKind_ACTOR_KIND_SYSTEM || said.GetContext().GetUserId() != w.id("ben") {
-			t.Errorf("said %v", said)
+		emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == r.GetId() })
+		if emitted.GetReason() != "ben has left" || emitted.GetContext().GetActor().GetKind() != eventv1.ActorKind_ACTOR_KIND_SYSTEM || emitted.GetContext().GetUserId() != w.id("ben") {
+			t.Errorf("emitted %v", emitted)
 		}
 		w.wantState(t, r, cancelling)
 	}
@@ -254,9 +254,9 @@ func TestBeneficiaryLeaves(t *testing.T) {
 	_, err := w.requests(t, "ann").CreateRequest(t.Context(), ask)
 	wantError(t, err, 9, "BENEFICIARY_NOT_ACTIVE", "beneficiary_id")
 
-	w.say(t, gone.GetId(), &eventv1.UserRemoved{User: gone}) // again
-	w.tell(t, w.cancelled(asked, "zoe", "has left"), w.cancelled(waits, "zoe", "has left"))
-	if n := len(said[*eventv1.RequestCancelRequested](t, w)); n != 2 {
+	w.publish(t, gone.GetId(), &eventv1.UserRemoved{User: gone}) // again
+	w.publishAll(t, w.cancelled(asked, "zoe", "has left"), w.cancelled(waits, "zoe", "has left"))
+	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 2 {
 		t.Errorf("asked %d times", n)
 	}
 
@@ -269,23 +269,23 @@ func TestBeneficiaryLeaves(t *testing.T) {
 }
 
 // B-ONB-03, B-ONB-13, B-USR-15: a join-flow that matches opens one request,
-// however often it is said, when all it stands on is here; for what is not held
+// however often it is emitted, when all it stands on is here; for what is not held
 // or asked for already; again when the person has come back.
 func TestFlowMatched(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	w.hold(t, "ben", w.grantOf("account"))
-	w.ask(t, "ben", w.grantOf("viewer"))
+	w.submit(t, "ben", w.grantOf("viewer"))
 	flow := id.New().String()
-	matched := func(user string, joinCount int32, names ...string) fact {
-		return fact{flow, &eventv1.FlowMatched{
+	matched := func(user string, joinCount int32, names ...string) emission {
+		return emission{flow, &eventv1.FlowMatched{
 			Context: &eventv1.Context{Actor: system, UserId: user}, FlowId: flow, FlowVersion: 2, FlowName: "Sales", UserId: user, JoinCount: joinCount,
 			EntitlementIds: w.grantOf(names...).GetEntitlementIds(), Duration: durationpb.New(time.Hour),
 		}}
 	}
 	joins := func(user string) []*requestv1.Request {
 		var out []*requestv1.Request
-		for _, m := range said[*eventv1.RequestSubmitted](t, w) {
+		for _, m := range emitted[*eventv1.RequestSubmitted](t, w) {
 			if r := m.GetRequest(); r.GetBeneficiary().GetUserId() == user && r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
 				out = append(out, r)
 			}
@@ -303,14 +303,14 @@ func TestFlowMatched(t *testing.T) {
 
 	f := matched(w.id("ben"), 1, "account", "editor", "viewer", "editor")
 	w.twice(t, f)
-	w.tell(t, f)
+	w.publishAll(t, f)
 	r := submittedFor(w.id("ben"), 1)
 	if len(r.GetItems()) != 1 || r.GetItems()[0].GetEntitlementName() != "editor" || r.GetRequester() != nil || r.GetFlowId() != flow ||
 		r.GetFlowVersion() != 2 || r.GetUntil().AsTime().Sub(r.GetCreateTime().AsTime()) != time.Hour {
 		t.Errorf("made %v", r)
 	}
-	if got := w.look(t, r); !proto.Equal(got, r) {
-		t.Errorf("said\n%v, reads\n%v", r, got)
+	if got := w.get(t, r); !proto.Equal(got, r) {
+		t.Errorf("emitted\n%v, reads\n%v", r, got)
 	}
 	// Ben sees it among his own.
 	out, err := w.requests(t, "ben").ListRequests(t.Context(), &requestv1.ListRequestsRequest{View: requestv1.RequestView_REQUEST_VIEW_MY_OPEN})
@@ -320,23 +320,23 @@ func TestFlowMatched(t *testing.T) {
 
 	// Said before the person is known here.
 	newcomer := id.New().String()
-	w.tell(t, matched(newcomer, 1, "editor"))
+	w.publishAll(t, matched(newcomer, 1, "editor"))
 	w.join(t, "nan", authzv1.Caller_CALLER_MEMBER)
 	nan := w.users["nan"]
 	nan.Id = newcomer
-	w.say(t, nan.GetId(), &eventv1.UserJoined{User: nan})
+	w.publish(t, nan.GetId(), &eventv1.UserJoined{User: nan})
 	first := submittedFor(newcomer, 1)
 
 	// Whoever has left gets nothing; whoever has come back starts afresh, also
 	// if that is not known here yet.
-	w.tell(t, w.denied(first, "pia", "no"))
+	w.publishAll(t, w.denied(first, "pia", "no"))
 	w.closed(t, first)
 	w.leave(t, "nan")
 	w.handled(t)
-	w.tell(t, matched(newcomer, 1, "viewer"))
+	w.publishAll(t, matched(newcomer, 1, "viewer"))
 	w.handled(t)
 	submittedFor(newcomer, 1)
-	w.tell(t, matched(newcomer, 2, "editor"))
+	w.publishAll(t, matched(newcomer, 2, "editor"))
 	w.comeBack(t, "nan")
 	if again := submittedFor(newcomer, 2); again.GetId() == first.GetId() {
 		t.Errorf("made %v", again)
@@ -344,7 +344,7 @@ func TestFlowMatched(t *testing.T) {
 	// All of it held or asked for: nothing to ask.
 	other := matched(w.id("ben"), 1, "account", "viewer")
 	other.message.(*eventv1.FlowMatched).FlowId = id.New().String()
-	w.tell(t, other)
+	w.publishAll(t, other)
 	w.handled(t)
 	submittedFor(w.id("ben"), 1)
 }

@@ -1,5 +1,5 @@
 // Package request runs the request service: the catalog of apps, and requests
-// for access to come or to go, with their comments, timelines and views.
+// for access to be granted or revoked, with their comments and timelines.
 package request
 
 import (
@@ -10,15 +10,14 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
-	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/command"
 	"gatehouse.dev/services/request/internal/consume"
+	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/grpcapi"
-	"gatehouse.dev/services/request/internal/store"
 	"gatehouse.dev/services/request/migrations"
 )
 
@@ -42,16 +41,14 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return fmt.Errorf("connect to provisioning: %w", err)
 	}
 	defer provisioning.Close()
-	apps := &grpcapi.Apps{
-		DB: b.DB, Events: b.Events, Clock: clock.System{}, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
+	commands := &command.Commands{
+		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
 	}
-	requests := &grpcapi.Requests{DB: b.DB, Events: b.Events, Clock: clock.System{}}
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
-			requestv1.RegisterAppServiceServer(s, apps)
-			requestv1.RegisterRequestServiceServer(s, requests)
-			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, store.SnapshotApps, store.SnapshotEntitlements))
+			grpcapi.Register(s, commands)
+			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotApps, convert.SnapshotEntitlements))
 		},
-		Handlers: consume.Handlers(b.Events, clock.System{}),
+		Handlers: consume.Handlers(commands),
 	})
 }

@@ -50,31 +50,31 @@ func TestLifeOfARequest(t *testing.T) {
 	w := start(t)
 	ask := w.grantOf("editor", "account")
 	ask.BeneficiaryId, ask.Until = w.id("ben"), in(time.Hour)
-	r := w.ask(t, "ann", ask)
+	r := w.submit(t, "ann", ask)
 	if r.GetState() != submitted || r.GetVersion() != 1 || len(r.GetItems()) != 2 ||
 		r.GetItems()[0].GetEntitlementName() != "editor" || r.GetItems()[1].GetAppName() != "CRM" ||
 		!proto.Equal(r.GetRequester(), w.person("ann")) || !proto.Equal(r.GetBeneficiary(), w.person("ben")) ||
 		!proto.Equal(r.GetUntil(), ask.GetUntil()) || r.GetJustification() != "to sell" {
 		t.Fatalf("made %v", r)
 	}
-	said := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestSubmitted) bool { return m.GetRequest().GetId() == r.GetId() })
-	if c := said.GetContext(); !proto.Equal(said.GetRequest(), r) || c.GetActor().GetId() != w.id("ann") || c.GetUserId() != w.id("ben") ||
+	emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestSubmitted) bool { return m.GetRequest().GetId() == r.GetId() })
+	if c := emitted.GetContext(); !proto.Equal(emitted.GetRequest(), r) || c.GetActor().GetId() != w.id("ann") || c.GetUserId() != w.id("ben") ||
 		!slices.Equal(c.GetRequestIds(), []string{r.GetId()}) || c.GetVersion() != 1 {
-		t.Fatalf("said %v", said)
+		t.Fatalf("emitted %v", emitted)
 	}
-	if got := w.look(t, r); !proto.Equal(got, r) {
+	if got := w.get(t, r); !proto.Equal(got, r) {
 		t.Fatalf("reads %v, want %v", got, r)
 	}
 
-	w.tell(t, w.requested(r, "pia"))
+	w.publishAll(t, w.requested(r, "pia"))
 	w.wantState(t, r, pending, itemWaiting, itemWaiting)
-	w.tell(t, w.decided(r, "pia"), w.granted(r))
+	w.publishAll(t, w.decided(r, "pia"), w.granted(r))
 	got := w.wantState(t, r, approved, itemApproved, itemApproved)
 	if got.GetFlowVersion() != 3 || got.GetFlowId() != w.org.String() {
 		t.Errorf("flow %s %d", got.GetFlowId(), got.GetFlowVersion())
 	}
 	_, first := give(r, 0)
-	w.tell(t, first...)
+	w.publishAll(t, first...)
 	before := w.wantState(t, r, approved, itemFulfilled, itemApproved)
 	if before.GetVersion() <= got.GetVersion() {
 		t.Errorf("an item changed, the version is still %d", before.GetVersion())
@@ -82,14 +82,14 @@ func TestLifeOfARequest(t *testing.T) {
 	// An app that is away holds it up until somebody mends it.
 	g := grant(r, 1)
 	failed := next(g, 5)
-	w.tell(t, grantFact("created", g), grantFact("failed", failed))
+	w.publishAll(t, grantEvent("created", g), grantEvent("failed", failed))
 	w.wantState(t, r, approved, itemFulfilled, itemFailed)
-	w.tell(t, grantFact("activated", next(failed, 2)))
+	w.publishAll(t, grantEvent("activated", next(failed, 2)))
 
 	closed := w.closed(t, r)
 	got = w.wantState(t, r, fulfilled, itemFulfilled, itemFulfilled)
 	if !proto.Equal(closed.GetRequest(), got) {
-		t.Errorf("said\n%v, reads\n%v", closed.GetRequest(), got)
+		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}
 	if got.GetCloseTime() == nil || got.GetClosingReason() != "" || got.GetClosedBy() != nil || closed.GetContext().GetVersion() != got.GetVersion() {
 		t.Errorf("closed as %v", got)
@@ -107,25 +107,25 @@ func TestLifeOfARequest(t *testing.T) {
 func TestDenied(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	r := w.ask(t, "ann", w.grantOf("account"))
-	w.tell(t, w.requested(r, "pia"), w.denied(r, "pia", "not yours"))
+	r := w.submit(t, "ann", w.grantOf("account"))
+	w.publishAll(t, w.requested(r, "pia"), w.denied(r, "pia", "not yours"))
 	closed := w.closed(t, r)
 	got := w.wantState(t, r, denied, itemDropped)
 	if !proto.Equal(closed.GetRequest(), got) || got.GetClosingReason() != "not yours" || !proto.Equal(got.GetClosedBy(), w.person("pia")) {
-		t.Errorf("said\n%v, reads\n%v", closed.GetRequest(), got)
+		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}
 	// What was denied can be asked for again.
-	w.ask(t, "ann", w.grantOf("account"))
+	w.submit(t, "ann", w.grantOf("account"))
 }
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	w.joinTo(t, id.New(), "olga", authzv1.Caller_CALLER_ADMIN)
+	w.joinTo(t, id.New(), "", "olga", authzv1.Caller_CALLER_ADMIN)
 	w.join(t, "sue", authzv1.Caller_CALLER_MEMBER)
 	sue := w.users["sue"]
 	sue.State, sue.Version = 3, 2 // suspended
-	w.say(t, sue.GetId(), &eventv1.UserSuspended{User: sue})
+	w.publish(t, sue.GetId(), &eventv1.UserSuspended{User: sue})
 	w.handled(t)
 	theirs := map[string]string{}
 	a, err := w.apps(t, "olga").CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "Theirs"})
@@ -199,12 +199,12 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: got %v, %s, %q", tc.name, err, rpctest.Reason(err), rpctest.Fields(err))
 		}
 	}
-	if got := said[*eventv1.RequestSubmitted](t, w); len(got) != 0 {
-		t.Errorf("said %v", got)
+	if got := emitted[*eventv1.RequestSubmitted](t, w); len(got) != 0 {
+		t.Errorf("emitted %v", got)
 	}
 	own := w.grantOf("account")
 	own.BeneficiaryId = strings.ToUpper(w.id("ext"))
-	if r := w.ask(t, "ext", own); r.GetBeneficiary().GetUserId() != w.id("ext") {
+	if r := w.submit(t, "ext", own); r.GetBeneficiary().GetUserId() != w.id("ext") {
 		t.Errorf("made %v", r)
 	}
 }
@@ -237,8 +237,8 @@ func TestSameRequestID(t *testing.T) {
 			t.Errorf("got %v and %v", got[0], r)
 		}
 	}
-	if got := said[*eventv1.RequestSubmitted](t, w); len(got) != 1 {
-		t.Errorf("said %v", got)
+	if got := emitted[*eventv1.RequestSubmitted](t, w); len(got) != 1 {
+		t.Errorf("emitted %v", got)
 	}
 
 	different := cloneOf(ask)
@@ -259,12 +259,12 @@ func TestSameRequestID(t *testing.T) {
 		t.Error(err)
 	}
 	// Closed, and its end in the past: still the same request.
-	w.tell(t, w.denied(got[0], "pia", "no"))
+	w.publishAll(t, w.denied(got[0], "pia", "no"))
 	servicetest.Eventually(t, "its time is over", func() bool { return time.Now().After(ask.GetUntil().AsTime()) })
-	if r := w.look(t, got[0]); r.GetState() != denied {
+	if r := w.get(t, got[0]); r.GetState() != denied {
 		t.Fatalf("is %v", r.GetState())
 	}
-	if again := w.ask(t, "ann", ask); again.GetId() != got[0].GetId() || again.GetState() != denied {
+	if again := w.submit(t, "ann", ask); again.GetId() != got[0].GetId() || again.GetState() != denied {
 		t.Errorf("made %v", again)
 	}
 }
@@ -302,7 +302,7 @@ func TestAskingTwice(t *testing.T) {
 		t.Errorf("made %q, named %q", made, named)
 	}
 	// Another person's, and a revoke, are other things.
-	w.ask(t, "ann", w.grantOf("editor"))
+	w.submit(t, "ann", w.grantOf("editor"))
 }
 
 // B-REQ-10, B-REQ-11, B-PRV-10: what is held is not asked for again, but may be
@@ -332,17 +332,17 @@ func TestHeld(t *testing.T) {
 	refused(w.grantOf("editor"), "ALREADY_HELD", forEver.GetId())
 
 	// The first ends: it is still held by the others.
-	w.tell(t, take(short)...)
+	w.publishAll(t, take(short)...)
 	w.handled(t)
 	refused(w.grantOf("editor"), "ALREADY_HELD", forEver.GetId())
 
 	// Given back: a revoke, which is in nobody's way but another revoke's.
-	back := w.ask(t, "ann", w.revokeOf("editor"))
+	back := w.submit(t, "ann", w.revokeOf("editor"))
 	refused(w.revokeOf("editor"), "ALREADY_REQUESTED", back.GetId())
-	w.tell(t, w.granted(back))
+	w.publishAll(t, w.granted(back))
 	w.wantState(t, back, approved, itemApproved)
-	w.tell(t, slices.Concat(take(long), take(kept))...)
-	w.tell(t, revoked(back, kept))
+	w.publishAll(t, slices.Concat(take(long), take(kept))...)
+	w.publishAll(t, revoked(back, kept))
 	if r := w.closed(t, back).GetRequest(); r.GetState() != fulfilled {
 		t.Errorf("closed as %v", r)
 	}
@@ -350,7 +350,7 @@ func TestHeld(t *testing.T) {
 	if got := w.wantState(t, forEver, fulfilled, itemFulfilled); w.closings(t, got) != 1 {
 		t.Errorf("closed %d times", w.closings(t, got))
 	}
-	w.ask(t, "ann", w.grantOf("editor"))
+	w.submit(t, "ann", w.grantOf("editor"))
 }
 
 // B-ONB-04, B-ONB-14: before asking one sees how each account will come, and
@@ -371,7 +371,7 @@ func TestPreview(t *testing.T) {
 	w.hold(t, "ben", w.grantOf("viewer"))
 	first := w.grantOf("editor")
 	first.BeneficiaryId = w.id("ben")
-	w.ask(t, "zoe", first)
+	w.submit(t, "zoe", first)
 
 	ask.BeneficiaryId = w.id("ben")
 	out, err := w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: ask})
@@ -396,7 +396,7 @@ func TestPreview(t *testing.T) {
 	ask.EntitlementIds[4] = id.New().String()
 	_, err = w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: ask})
 	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN", "entitlement_ids[4]")
-	if n := len(said[*eventv1.RequestSubmitted](t, w)); n != 2 {
+	if n := len(emitted[*eventv1.RequestSubmitted](t, w)); n != 2 {
 		t.Errorf("%d requests were made", n)
 	}
 }
@@ -407,13 +407,13 @@ func TestWhoSeesWhat(t *testing.T) {
 	w := start(t)
 	w.join(t, "rex", authzv1.Caller_CALLER_MEMBER) // reviews
 	w.join(t, "new", authzv1.Caller_CALLER_MEMBER) // is given the review
-	w.joinTo(t, id.New(), "olga", authzv1.Caller_CALLER_ADMIN)
+	w.joinTo(t, id.New(), "", "olga", authzv1.Caller_CALLER_ADMIN)
 	w.handled(t)
 	ask := w.grantOf("account")
 	ask.BeneficiaryId = w.id("ext")
-	r := w.ask(t, "ann", ask)
+	r := w.submit(t, "ann", ask)
 	reassigned := &eventv1.TaskReassigned{Context: w.by(r, "rex"), From: w.task(r, "rex"), To: w.task(r, "new"), Reason: "knows better"}
-	w.tell(t, w.requested(r, "rex"), fact{reassigned.GetFrom().GetId(), reassigned}) // B-REQ-08
+	w.publishAll(t, w.requested(r, "rex"), emission{reassigned.GetFrom().GetId(), reassigned}) // B-REQ-08
 	w.handled(t)
 
 	for _, tc := range []struct {
@@ -452,9 +452,9 @@ func TestWhoSeesWhat(t *testing.T) {
 			t.Errorf("%s: %v", tc.who, err)
 		}
 		if err == nil {
-			said := servicetest.Wait(t, w.Harness, func(m *eventv1.CommentAdded) bool { return m.GetComment().GetId() == out.GetComment().GetId() })
-			if !proto.Equal(said.GetComment(), out.GetComment()) || !slices.Equal(said.GetContext().GetRequestIds(), []string{r.GetId()}) {
-				t.Errorf("said %v", said)
+			emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.CommentAdded) bool { return m.GetComment().GetId() == out.GetComment().GetId() })
+			if !proto.Equal(emitted.GetComment(), out.GetComment()) || !slices.Equal(emitted.GetContext().GetRequestIds(), []string{r.GetId()}) {
+				t.Errorf("emitted %v", emitted)
 			}
 		}
 		if !tc.cancel {
@@ -469,7 +469,7 @@ func TestWhoSeesWhat(t *testing.T) {
 			}
 		}
 	}
-	var said []string
+	var emitted []string
 	comments := &requestv1.ListCommentsRequest{RequestId: r.GetId(), PageSize: 3}
 	for {
 		out, err := w.requests(t, "ria").ListComments(t.Context(), comments)
@@ -477,14 +477,14 @@ func TestWhoSeesWhat(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range out.GetComments() {
-			said = append(said, c.GetText())
+			emitted = append(emitted, c.GetText())
 		}
 		if comments.PageToken = out.GetNextPageToken(); comments.PageToken == "" {
 			break
 		}
 	}
-	if want := "says ann,says ext,says zoe,says ian,says rex,says new,says pia,says ada"; strings.Join(said, ",") != want {
-		t.Errorf("comments %q", said)
+	if want := "says ann,says ext,says zoe,says ian,says rex,says new,says pia,says ada"; strings.Join(emitted, ",") != want {
+		t.Errorf("comments %q", emitted)
 	}
 	w.wantState(t, r, pending) // a comment changes no status
 	for _, who := range []string{"ext", "ann"} {
@@ -506,25 +506,25 @@ func TestCancel(t *testing.T) {
 	}
 
 	// Before the approval.
-	r := w.ask(t, "ann", w.grantOf("editor"))
-	w.tell(t, w.requested(r, "pia"))
+	r := w.submit(t, "ann", w.grantOf("editor"))
+	w.publishAll(t, w.requested(r, "pia"))
 	w.wantState(t, r, pending)
 	got, err := cancel(r)
-	if err != nil || got.GetState() != cancelling || !proto.Equal(got, w.look(t, r)) {
+	if err != nil || got.GetState() != cancelling || !proto.Equal(got, w.get(t, r)) {
 		t.Fatalf("got %v %v", got, err)
 	}
 	if got, err = cancel(r); err != nil || got.GetState() != cancelling { // again
 		t.Fatalf("got %v %v", got, err)
 	}
-	said := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == r.GetId() })
-	if said.GetReason() != "no need" || said.GetContext().GetActor().GetId() != w.id("ann") || said.GetContext().GetUserId() != w.id("ann") {
-		t.Errorf("said %v", said)
+	emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == r.GetId() })
+	if emitted.GetReason() != "no need" || emitted.GetContext().GetActor().GetId() != w.id("ann") || emitted.GetContext().GetUserId() != w.id("ann") {
+		t.Errorf("emitted %v", emitted)
 	}
-	w.tell(t, w.cancelled(r, "ann", "no need"))
+	w.publishAll(t, w.cancelled(r, "ann", "no need"))
 	closed := w.closed(t, r)
 	got = w.wantState(t, r, cancelled, itemDropped)
 	if !proto.Equal(closed.GetRequest(), got) || got.GetClosingReason() != "no need" || got.GetClosedBy().GetUserId() != w.id("ann") {
-		t.Errorf("said\n%v, reads\n%v", closed.GetRequest(), got)
+		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}
 	_, err = cancel(r)
 	wantError(t, err, codes.FailedPrecondition, "REQUEST_NOT_OPEN")
@@ -535,11 +535,11 @@ func TestCancel(t *testing.T) {
 	}
 
 	// At the same moment as the last approval, which came first.
-	r = w.ask(t, "ann", w.grantOf("editor"))
+	r = w.submit(t, "ann", w.grantOf("editor"))
 	if _, err := cancel(r); err != nil {
 		t.Fatal(err)
 	}
-	w.tell(t, w.granted(r))
+	w.publishAll(t, w.granted(r))
 	w.wantState(t, r, approved, itemApproved)
 	_, err = cancel(r)
 	wantError(t, err, codes.FailedPrecondition, "REQUEST_NOT_OPEN")
@@ -547,14 +547,14 @@ func TestCancel(t *testing.T) {
 	if es := out.GetEntries(); err != nil || len(es) != 3 || es[2].GetText() != "Approved; it was too late to cancel" {
 		t.Errorf("timeline %v %v", out, err)
 	}
-	_, facts := give(r, 0)
-	w.tell(t, facts...)
+	_, emissions := give(r, 0)
+	w.publishAll(t, emissions...)
 	if r := w.closed(t, r).GetRequest(); r.GetState() != fulfilled {
 		t.Errorf("closed as %v", r)
 	}
 
 	// Twenty at once say it once.
-	r = w.ask(t, "ann", w.grantOf("viewer"))
+	r = w.submit(t, "ann", w.grantOf("viewer"))
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -575,14 +575,14 @@ func TestLists(t *testing.T) {
 	w := start(t)
 	ids := map[string]string{}
 	wiki := w.app(t, &requestv1.CreateAppRequest{Name: "Wiki"}, ids)
-	mine := w.ask(t, "ann", w.grantOf("editor"))
-	w.tell(t, w.denied(mine, "pia", "no"))
+	mine := w.submit(t, "ann", w.grantOf("editor"))
+	w.publishAll(t, w.denied(mine, "pia", "no"))
 	w.closed(t, mine)
-	forBen := w.ask(t, "ann", &requestv1.CreateRequestRequest{
+	forBen := w.submit(t, "ann", &requestv1.CreateRequestRequest{
 		Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, BeneficiaryId: w.id("ben"), EntitlementIds: []string{ids["account"]},
 	})
-	bens := w.ask(t, "ben", w.grantOf("account", "viewer"))
-	w.tell(t, w.requested(bens, "ann"))
+	bens := w.submit(t, "ben", w.grantOf("account", "viewer"))
+	w.publishAll(t, w.requested(bens, "ann"))
 	w.handled(t)
 
 	names := map[string]string{mine.GetId(): "mine", forBen.GetId(): "forBen", bens.GetId(): "bens"}

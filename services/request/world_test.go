@@ -136,8 +136,17 @@ func (w *world) caller(name string) authz.Caller {
 	u := w.users[name]
 	return authz.Caller{
 		Subject: u.GetId(), UserID: uuid.MustParse(u.GetId()), OrganizationID: uuid.MustParse(u.GetOrganizationId()),
-		Role: w.roles[name], Name: u.GetDisplayName(), Email: u.GetEmail(),
+		EnvironmentID: environmentOf(u), Role: w.roles[name], Name: u.GetDisplayName(), Email: u.GetEmail(),
 	}
+}
+
+// environmentOf is where somebody holds their role; the nil id is the
+// organization.
+func environmentOf(u *identityv1.User) uuid.UUID {
+	if u.GetRoleEnvironmentId() == "" {
+		return uuid.Nil
+	}
+	return uuid.MustParse(u.GetRoleEnvironmentId())
 }
 
 func (w *world) apps(t testing.TB, name string) requestv1.AppServiceClient {
@@ -156,9 +165,9 @@ func (w *world) handled(t testing.TB) {
 	w.Handled(t, "request")
 }
 
-// said is all messages of one type, when all events are handled and what
+// emitted is all messages of one type, when all events are handled and what
 // follows from them has been heard.
-func said[M proto.Message](t testing.TB, w *world) []M {
+func emitted[M proto.Message](t testing.TB, w *world) []M {
 	t.Helper()
 	return servicetest.Said[M](t, w.Harness, "request")
 }
@@ -168,13 +177,15 @@ func said[M proto.Message](t testing.TB, w *world) []M {
 // join has somebody join.
 func (w *world) join(t testing.TB, name string, role authzv1.Caller) {
 	t.Helper()
-	w.joinTo(t, w.org, name, role)
+	w.joinTo(t, w.org, "", name, role)
 }
 
-func (w *world) joinTo(t testing.TB, org uuid.UUID, name string, role authzv1.Caller) {
+// joinTo has somebody join an environment, or with an empty id an organization
+// itself.
+func (w *world) joinTo(t testing.TB, org uuid.UUID, environment, name string, role authzv1.Caller) {
 	t.Helper()
 	u := &identityv1.User{
-		Id: id.New().String(), OrganizationId: org.String(), UserName: name, DisplayName: name, Email: name + "@example.com",
+		Id: id.New().String(), OrganizationId: org.String(), EnvironmentId: environment, RoleEnvironmentId: environment, UserName: name, DisplayName: name, Email: name + "@example.com",
 		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
 	}
 	w.users[name], w.roles[name] = u, role
@@ -187,7 +198,7 @@ func (w *world) leave(t testing.TB, name string) {
 	u := w.users[name]
 	u.Version++
 	u.State = identityv1.UserState_USER_STATE_REMOVED
-	w.say(t, u.GetId(), &eventv1.UserRemoved{User: u})
+	w.publish(t, u.GetId(), &eventv1.UserRemoved{User: u})
 }
 
 // comeBack has somebody join again.
@@ -197,11 +208,11 @@ func (w *world) comeBack(t testing.TB, name string) {
 	u.Version++
 	u.JoinCount++
 	u.State = identityv1.UserState_USER_STATE_ACTIVE
-	w.say(t, u.GetId(), &eventv1.UserJoined{User: u})
+	w.publish(t, u.GetId(), &eventv1.UserJoined{User: u})
 }
 
-// say says an event of the organization.
-func (w *world) say(t testing.TB, aggregateID string, m proto.Message) uuid.UUID {
+// publish publishes an event of the organization.
+func (w *world) publish(t testing.TB, aggregateID string, m proto.Message) uuid.UUID {
 	t.Helper()
 	return w.Publish(t, w.org, uuid.MustParse(aggregateID), m)
 }
@@ -223,8 +234,8 @@ func (w *world) revokeOf(names ...string) *requestv1.CreateRequestRequest {
 	return in
 }
 
-// ask makes a request that must be taken.
-func (w *world) ask(t testing.TB, name string, in *requestv1.CreateRequestRequest) *requestv1.Request {
+// submit makes a request that must be taken.
+func (w *world) submit(t testing.TB, name string, in *requestv1.CreateRequestRequest) *requestv1.Request {
 	t.Helper()
 	out, err := w.requests(t, name).CreateRequest(t.Context(), in)
 	if err != nil {
@@ -233,8 +244,8 @@ func (w *world) ask(t testing.TB, name string, in *requestv1.CreateRequestReques
 	return out.GetRequest()
 }
 
-// look reads a request as the admin sees it, when all events are handled.
-func (w *world) look(t testing.TB, r *requestv1.Request) *requestv1.Request {
+// get reads a request as the admin sees it, when all events are handled.
+func (w *world) get(t testing.TB, r *requestv1.Request) *requestv1.Request {
 	t.Helper()
 	w.handled(t)
 	out, err := w.requests(t, "zoe").GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
@@ -247,7 +258,7 @@ func (w *world) look(t testing.TB, r *requestv1.Request) *requestv1.Request {
 // wantState fails unless a request and its items are in the states.
 func (w *world) wantState(t testing.TB, r *requestv1.Request, state requestv1.RequestState, items ...requestv1.ItemState) *requestv1.Request {
 	t.Helper()
-	got := w.look(t, r)
+	got := w.get(t, r)
 	var have []requestv1.ItemState
 	for _, i := range got.GetItems() {
 		have = append(have, i.GetState())
@@ -290,11 +301,11 @@ func (w *world) timeline(t testing.TB, r *requestv1.Request) []string {
 	}
 }
 
-// closings is how often a request was said to be closed.
+// closings is how often a request was emitted to be closed.
 func (w *world) closings(t testing.TB, r *requestv1.Request) int {
 	t.Helper()
 	n := 0
-	for _, m := range said[*eventv1.RequestClosed](t, w) {
+	for _, m := range emitted[*eventv1.RequestClosed](t, w) {
 		if m.GetRequest().GetId() == r.GetId() {
 			n++
 		}
@@ -309,16 +320,16 @@ func (w *world) closed(t testing.TB, r *requestv1.Request) *eventv1.RequestClose
 
 // approval
 
-// fact is an event that another service will say.
-type fact struct {
+// emission is an event that another service emits.
+type emission struct {
 	id      string
 	message proto.Message
 }
 
-func (w *world) tell(t testing.TB, facts ...fact) {
+func (w *world) publishAll(t testing.TB, emissions ...emission) {
 	t.Helper()
-	for _, f := range facts {
-		w.say(t, f.id, f.message)
+	for _, f := range emissions {
+		w.publish(t, f.id, f.message)
 	}
 }
 
@@ -341,32 +352,32 @@ func (w *world) task(r *requestv1.Request, reviewer string) *approvalv1.Task {
 	}
 }
 
-func (w *world) requested(r *requestv1.Request, reviewers ...string) fact {
+func (w *world) requested(r *requestv1.Request, reviewers ...string) emission {
 	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), Step: 1, StepName: "approvers"}
 	for _, n := range reviewers {
 		m.Tasks = append(m.Tasks, w.task(r, n))
 	}
-	return fact{r.GetId(), m}
+	return emission{r.GetId(), m}
 }
 
-func (w *world) decided(r *requestv1.Request, reviewer string) fact {
+func (w *world) decided(r *requestv1.Request, reviewer string) emission {
 	task := w.task(r, reviewer)
 	task.State, task.Comment = approvalv1.TaskState_TASK_STATE_APPROVED, "fine"
-	return fact{r.GetId(), &eventv1.ApprovalDecided{Context: w.by(r, reviewer), Task: task, StepApproved: true}}
+	return emission{r.GetId(), &eventv1.ApprovalDecided{Context: w.by(r, reviewer), Task: task, StepApproved: true}}
 }
 
-func (w *world) granted(r *requestv1.Request) fact {
-	return fact{r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
+func (w *world) granted(r *requestv1.Request) emission {
+	return emission{r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
 }
 
-func (w *world) denied(r *requestv1.Request, reviewer, reason string) fact {
-	return fact{r.GetId(), &eventv1.ApprovalDenied{
+func (w *world) denied(r *requestv1.Request, reviewer, reason string) emission {
+	return emission{r.GetId(), &eventv1.ApprovalDenied{
 		Context: w.by(r, reviewer), RequestId: r.GetId(), Reviewer: w.person(reviewer), Reason: reason, StepName: "approvers",
 	}}
 }
 
-func (w *world) cancelled(r *requestv1.Request, by, reason string) fact {
-	return fact{r.GetId(), &eventv1.ApprovalCancelled{Context: w.by(r, by), RequestId: r.GetId(), Reason: reason}}
+func (w *world) cancelled(r *requestv1.Request, by, reason string) emission {
+	return emission{r.GetId(), &eventv1.ApprovalCancelled{Context: w.by(r, by), RequestId: r.GetId(), Reason: reason}}
 }
 
 // provisioning
@@ -398,7 +409,7 @@ func next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.
 	return n
 }
 
-func grantFact(name string, g *provisioningv1.Grant) fact {
+func grantEvent(name string, g *provisioningv1.Grant) emission {
 	c := &eventv1.Context{Actor: system, RequestIds: []string{g.GetRequestId()}, UserId: g.GetUser().GetUserId(), AppId: g.GetAppId(), Version: g.GetVersion()}
 	var m proto.Message
 	switch name {
@@ -415,34 +426,34 @@ func grantFact(name string, g *provisioningv1.Grant) fact {
 	case "failed":
 		m = &eventv1.GrantFailed{Context: c, Grant: g}
 	}
-	return fact{g.GetId(), m}
+	return emission{g.GetId(), m}
 }
 
 // give has provisioning put an item in place.
-func give(r *requestv1.Request, item int) (*provisioningv1.Grant, []fact) {
+func give(r *requestv1.Request, item int) (*provisioningv1.Grant, []emission) {
 	g := grant(r, item)
 	active := next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
-	return active, []fact{grantFact("created", g), grantFact("activated", active)}
+	return active, []emission{grantEvent("created", g), grantEvent("activated", active)}
 }
 
 // take has provisioning take a grant away.
-func take(g *provisioningv1.Grant) []fact {
+func take(g *provisioningv1.Grant) []emission {
 	revoking := next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
-	return []fact{grantFact("ended", revoking), grantFact("revoked", next(revoking, provisioningv1.GrantState_GRANT_STATE_REVOKED))}
+	return []emission{grantEvent("ended", revoking), grantEvent("revoked", next(revoking, provisioningv1.GrantState_GRANT_STATE_REVOKED))}
 }
 
 // hold asks for an entitlement of CRM and has it put in place.
 func (w *world) hold(t testing.TB, name string, in *requestv1.CreateRequestRequest) (*requestv1.Request, *provisioningv1.Grant) {
 	t.Helper()
-	r := w.ask(t, name, in)
-	g, facts := give(r, 0)
-	w.tell(t, append([]fact{w.granted(r)}, facts...)...)
+	r := w.submit(t, name, in)
+	g, emissions := give(r, 0)
+	w.publishAll(t, append([]emission{w.granted(r)}, emissions...)...)
 	w.closed(t, r)
 	return r, g
 }
 
-func revoked(r *requestv1.Request, g *provisioningv1.Grant) fact {
-	return fact{r.GetId(), &eventv1.RevocationCompleted{
+func revoked(r *requestv1.Request, g *provisioningv1.Grant) emission {
+	return emission{r.GetId(), &eventv1.RevocationCompleted{
 		Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), GrantIds: []string{g.GetId()},
 	}}
 }

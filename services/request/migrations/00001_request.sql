@@ -1,7 +1,10 @@
 -- +goose Up
 
--- Words are domains and not checks of the tables: the server reads a table's
--- checks anew in every statement, and a domain's once in a session.
+-- Enums are domains and not checks of the tables: the server parses a table's
+-- checks in every statement, and a domain's once in a session.
+--
+-- environment_id is who owns a row: an environment, or with the nil uuid the
+-- organization itself.
 create domain provisioning_support as text constraint provisioning_support check (value in ('unspecified', 'none', 'manual', 'automatic'));
 create domain deprovisioning_action as text constraint deprovisioning_action check (value in ('unspecified', 'remove', 'disable'));
 create domain entitlement_kind as text constraint entitlement_kind check (value in ('account', 'role', 'group', 'license'));
@@ -10,20 +13,31 @@ create domain request_origin as text constraint request_origin check (value in (
 create domain request_state as text constraint request_state check (value in ('submitted', 'pending', 'approved', 'fulfilled', 'denied', 'cancelling', 'cancelled'));
 create domain item_state as text constraint item_state check (value in ('pending', 'approved', 'fulfilled', 'failed', 'cancelled'));
 
+create table environment_copy (
+	id uuid primary key,
+	organization_id uuid not null,
+	environment_id uuid not null,
+	version bigint not null
+);
+comment on table environment_copy is 'Environments, from the events of identity-sync.';
+comment on column environment_copy.environment_id is 'The same as id: an environment belongs to itself.';
+
 create table user_copy (
 	id uuid primary key,
 	organization_id uuid not null,
+	environment_id uuid not null,
 	display_name text not null,
 	email text not null,
 	state text not null,
 	join_count int not null,
 	version bigint not null
 );
-comment on table user_copy is 'People, as identity-sync last said.';
+comment on table user_copy is 'Users, from the events of identity-sync.';
 
 create table app (
 	id uuid primary key,
 	organization_id uuid not null,
+	environment_id uuid not null,
 	name text not null,
 	description text not null,
 	owner_id uuid,
@@ -32,17 +46,22 @@ create table app (
 	provisioning provisioning_support not null,
 	integration_id uuid,
 	deprovisioning_action deprovisioning_action not null,
+	offered_to_all_environments boolean not null,
+	offered_environment_ids uuid[] not null,
 	create_time timestamptz not null,
 	update_time timestamptz not null,
 	version bigint not null,
-	constraint app_automatic_has_integration check (provisioning <> 'automatic' or integration_id is not null)
+	constraint app_automatic_has_integration check (provisioning <> 'automatic' or integration_id is not null),
+	constraint app_offered_by_organization check (environment_id = '00000000-0000-0000-0000-000000000000'
+		or not offered_to_all_environments and offered_environment_ids = '{}')
 );
-create unique index app_name on app (organization_id, lower(name));
-comment on table app is 'The catalog: what people get into.';
+create unique index app_name on app (organization_id, environment_id, lower(name));
+comment on table app is 'The catalog of apps.';
 
 create table entitlement (
 	id uuid primary key,
 	organization_id uuid not null,
+	environment_id uuid not null,
 	app_id uuid not null references app (id),
 	name text not null,
 	description text not null,
@@ -58,6 +77,7 @@ comment on table entitlement is 'What can be held in an app.';
 create table access_request (
 	id uuid primary key,
 	organization_id uuid not null,
+	environment_id uuid not null,
 	kind request_kind not null,
 	origin request_origin not null,
 	requester_id uuid,
@@ -94,12 +114,13 @@ create index access_request_list on access_request (organization_id, id desc);
 create index access_request_open on access_request (organization_id, id desc) where close_time is null;
 create index access_request_requester on access_request (requester_id, id desc);
 create index access_request_beneficiary on access_request (beneficiary_id, id desc);
-comment on table access_request is 'One ask for access to come or to go.';
-comment on column access_request.join_flow_id is 'The join-flow that asked. Not flow_id, which other requests learn later: a row whose indexed columns stay as they are is updated without writing to the indexes.';
+comment on table access_request is 'Requests for access to be granted or revoked.';
+comment on column access_request.join_flow_id is 'The join-flow that opened the request. Not flow_id, which is set later for other requests: a row whose indexed columns do not change is updated without writing to the indexes.';
 
 create table request_item (
 	id uuid primary key,
 	organization_id uuid not null,
+	environment_id uuid not null,
 	request_id uuid not null references access_request (id),
 	position int not null,
 	kind request_kind not null,
@@ -116,8 +137,8 @@ create table request_item (
 create index request_item_request on request_item (request_id, position);
 create index request_item_app on request_item (app_id, request_id);
 create unique index request_item_asked_once on request_item (beneficiary_id, entitlement_id, kind) where open;
-comment on table request_item is 'One entitlement in a request. At most one open item asks the same for the same person.';
-comment on column request_item.open is 'Whether something is still to be done for it. It changes once, so that the index on it is not written to at every move.';
+comment on table request_item is 'One entitlement of a request. At most one open item is for the same entitlement, kind and beneficiary.';
+comment on column request_item.open is 'Whether something is still to be done for it. It changes once, so that the index on it is not written to with every state.';
 
 create table comment (
 	id uuid primary key,
@@ -130,7 +151,7 @@ create table comment (
 	create_time timestamptz not null
 );
 create index comment_request on comment (request_id, id);
-comment on table comment is 'What people said on a request.';
+comment on table comment is 'Comments of people on a request.';
 
 create table timeline_entry (
 	request_id uuid not null,
@@ -152,7 +173,7 @@ create table reviewer (
 	primary key (request_id, user_id)
 );
 create index reviewer_user on reviewer (user_id, request_id);
-comment on table reviewer is 'Who was ever asked to decide a request, and so may see it.';
+comment on table reviewer is 'Who was ever asked to decide a request, and may therefore see it.';
 
 create table grant_copy (
 	id uuid primary key,
@@ -165,13 +186,14 @@ create table grant_copy (
 	version bigint not null
 ) with (fillfactor = 80);
 create index grant_copy_live on grant_copy (user_id, entitlement_id) where live;
-comment on table grant_copy is 'Who holds what, as provisioning last said. Live: pending, active or failed.';
+comment on table grant_copy is 'Grants, from the events of provisioning. Live: pending, active or failed.';
 
-call protect('user_copy', 'organization');
-call protect('app', 'organization');
-call protect('entitlement', 'organization');
-call protect('access_request', 'organization');
-call protect('request_item', 'organization');
+call protect('environment_copy', 'environment');
+call protect('user_copy', 'shared');
+call protect('app', 'shared');
+call protect('entitlement', 'shared');
+call protect('access_request', 'environment');
+call protect('request_item', 'environment');
 call protect('comment', 'organization');
 call protect('timeline_entry', 'organization');
 call protect('reviewer', 'organization');

@@ -1,3 +1,4 @@
-// Package grpcapi answers the RPCs of the request service: it checks what the
-// protos cannot, makes one change in one transaction, and says so.
+// Package grpcapi is request's gRPC API: it translates a call into one command,
+// and its result into the answer. Who may call is declared in the protos and
+// enforced before.
 package grpcapi

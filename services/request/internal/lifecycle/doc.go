@@ -1,8 +1,8 @@
-// Package lifecycle holds the rules of requests: how a request and its items
-// move, and when a request is done. It is pure: no database, no clock.
+// Package lifecycle holds the rules of requests: what can be requested, how a
+// request and its items change state, and when a request is done. It is pure: no database, no clock.
 //
 //	submitted -> pending -> approved -> fulfilled
-//	     |          |           `-----> cancelled  (an item was dropped: the beneficiary has left)
+//	     |          |           `-----> cancelled  (an item was cancelled: the beneficiary has left)
 //	     |          |-> denied
 //	     `----------`-> cancelling -> cancelled
 //	                         `-----> approved      (the last approval came first)

@@ -46,21 +46,21 @@ type Item string
 
 // The states of an item.
 const (
-	Waiting       Item = "pending"
+	ItemPending   Item = "pending"
 	ItemApproved  Item = "approved"
 	ItemFulfilled Item = "fulfilled"
 	ItemFailed    Item = "failed"
-	Dropped       Item = "cancelled"
+	ItemCancelled Item = "cancelled"
 )
 
 // Open says whether something is still to be done for the item.
-func (i Item) Open() bool { return i != ItemFulfilled && i != Dropped }
+func (i Item) Open() bool { return i != ItemFulfilled && i != ItemCancelled }
 
 var itemFrom = map[Item][]Item{
-	ItemApproved:  {Waiting},
-	ItemFulfilled: {Waiting, ItemApproved, ItemFailed},
-	ItemFailed:    {Waiting, ItemApproved},
-	Dropped:       {Waiting, ItemApproved, ItemFailed},
+	ItemApproved:  {ItemPending},
+	ItemFulfilled: {ItemPending, ItemApproved, ItemFailed},
+	ItemFailed:    {ItemPending, ItemApproved},
+	ItemCancelled: {ItemPending, ItemApproved, ItemFailed},
 }
 
 // CanMoveItem says whether an item may go from one state to another.
@@ -69,17 +69,17 @@ func CanMoveItem(i, to Item) bool { return slices.Contains(itemFrom[to], i) }
 // Outcome says how a request ends now that its items stand as they do: still
 // open (ok is false), fulfilled, or cancelled because some will never be done.
 func Outcome(items []Item) (State, bool) {
-	dropped := false
+	cancelled := false
 	for _, i := range items {
 		switch i {
 		case ItemFulfilled:
-		case Dropped:
-			dropped = true
+		case ItemCancelled:
+			cancelled = true
 		default:
 			return "", false
 		}
 	}
-	if dropped || len(items) == 0 {
+	if cancelled || len(items) == 0 {
 		return Cancelled, true
 	}
 	return Fulfilled, true

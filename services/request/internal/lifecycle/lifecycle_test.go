@@ -54,11 +54,11 @@ func TestEveryOrderEndsClosed(t *testing.T) {
 // nothing that comes later gives it another.
 func TestOutcomeIsFinal(t *testing.T) {
 	t.Parallel()
-	to := []lifecycle.Item{lifecycle.ItemApproved, lifecycle.ItemFulfilled, lifecycle.ItemFailed, lifecycle.Dropped}
+	to := []lifecycle.Item{lifecycle.ItemApproved, lifecycle.ItemFulfilled, lifecycle.ItemFailed, lifecycle.ItemCancelled}
 	rapid.Check(t, func(rt *rapid.T) {
 		items := make([]lifecycle.Item, rapid.IntRange(1, 4).Draw(rt, "items"))
 		for i := range items {
-			items[i] = lifecycle.Waiting
+			items[i] = lifecycle.ItemPending
 		}
 		var end lifecycle.State
 		for range rapid.IntRange(0, 30).Draw(rt, "moves") {
@@ -77,7 +77,7 @@ func TestOutcomeIsFinal(t *testing.T) {
 
 func TestOutcome(t *testing.T) {
 	t.Parallel()
-	const f, d, w, a, x = lifecycle.ItemFulfilled, lifecycle.Dropped, lifecycle.Waiting, lifecycle.ItemApproved, lifecycle.ItemFailed
+	const f, d, w, a, x = lifecycle.ItemFulfilled, lifecycle.ItemCancelled, lifecycle.ItemPending, lifecycle.ItemApproved, lifecycle.ItemFailed
 	for _, tc := range []struct {
 		name  string
 		items []lifecycle.Item
@@ -86,12 +86,12 @@ func TestOutcome(t *testing.T) {
 	}{
 		{"one done", []lifecycle.Item{f}, lifecycle.Fulfilled, true},
 		{"all done", []lifecycle.Item{f, f}, lifecycle.Fulfilled, true},
-		{"one waits", []lifecycle.Item{f, w}, "", false},
+		{"one pending", []lifecycle.Item{f, w}, "", false},
 		{"one being done", []lifecycle.Item{a}, "", false},
-		{"one failed, to be mended", []lifecycle.Item{x, f}, "", false},
-		{"one dropped, others wait", []lifecycle.Item{d, a}, "", false},
-		{"one dropped, rest done", []lifecycle.Item{d, f}, lifecycle.Cancelled, true},
-		{"all dropped", []lifecycle.Item{d}, lifecycle.Cancelled, true},
+		{"one failed, to be fixed", []lifecycle.Item{x, f}, "", false},
+		{"one cancelled, others pending", []lifecycle.Item{d, a}, "", false},
+		{"one cancelled, rest done", []lifecycle.Item{d, f}, lifecycle.Cancelled, true},
+		{"all cancelled", []lifecycle.Item{d}, lifecycle.Cancelled, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

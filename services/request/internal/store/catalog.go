@@ -8,73 +8,89 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/postgres"
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
+
+// Errors of the catalog.
+var (
+	ErrAppNotFound = errors.New("there is no such app")
+	// ErrAppChanged says that the app was changed since it was read.
+	ErrAppChanged           = errors.New("the app was changed meanwhile")
+	ErrAppNameTaken         = errors.New("there is an app of this name")
+	ErrEntitlementNameTaken = errors.New("the app has an entitlement of this name")
+	ErrIntegrationMissing   = errors.New("an automatic app needs an integration")
+)
+
+// App is an app of the catalog. Enums are words in lower case.
+type App struct {
+	ID, OrganizationID       uuid.UUID
+	EnvironmentID            uuid.UUID // owner; the nil id: the organization
+	Name, Description        string
+	OwnerID                  uuid.NullUUID
+	AdminIDs, ApproverIDs    []uuid.UUID
+	Provisioning             string
+	IntegrationID            uuid.NullUUID
+	DeprovisioningAction     string
+	OfferedToAllEnvironments bool
+	OfferedEnvironmentIDs    []uuid.UUID
+	CreateTime, UpdateTime   time.Time
+	Version                  int64
+}
+
+const appColumns = `a.id, a.organization_id, a.environment_id, a.name, a.description, a.owner_id, a.admin_ids, a.approver_ids,
+	a.provisioning, a.integration_id, a.deprovisioning_action, a.offered_to_all_environments, a.offered_environment_ids,
+	a.create_time, a.update_time, a.version`
+
+// offered is the condition under which environment $1 sees an app of its own or
+// of the organization; the whole organization, the nil uuid, sees all.
+const offered = `($1::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $1 or a.offered_to_all_environments
+	or $1 = any (a.offered_environment_ids))`
 
 const (
-	provisioningPrefix = "PROVISIONING_SUPPORT_"
-	endingPrefix       = "DEPROVISIONING_ACTION_"
-	entitlementPrefix  = "ENTITLEMENT_KIND_"
+	insertApp = `
+insert into app (id, organization_id, environment_id, name, description, owner_id, admin_ids, approver_ids, provisioning,
+	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	updateApp = `
+update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, approver_ids = $6, provisioning = $7,
+	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
+	update_time = $12, version = $13
+where id = $1 and version = $13 - 1`
+	selectApp = `
+select ` + appColumns + ` from app a where a.id = $2 and ` + offered
+	selectApps = `
+select ` + appColumns + ` from app a
+where a.organization_id = $2 and (lower(a.name), a.id) > (lower($3), $4::uuid) and ` + offered + `
+	and ($5 = '' or strpos(lower(a.name), lower($5)) > 0 or strpos(lower(a.description), lower($5)) > 0)
+order by lower(a.name), a.id limit $6`
+	selectAllApps = `
+select ` + appColumns + ` from app a order by a.organization_id, a.id`
 )
 
-// ErrAppNotFound says that there is no such app.
-var ErrAppNotFound = apierr.NotFound("APP_NOT_FOUND", "there is no such app")
-
-// ErrAppChanged says that somebody else has changed the app meanwhile.
-var ErrAppChanged = apierr.New(codes.Aborted, "APP_CHANGED", "somebody else has just changed this app; please look again")
-
-const appColumns = `id, organization_id, name, description, owner_id, admin_ids, approver_ids, provisioning,
-	integration_id, deprovisioning_action, create_time, update_time, version`
-
-func scanApp(row pgx.CollectableRow) (*requestv1.App, error) {
-	var (
-		id, org            uuid.UUID
-		owner, integration *uuid.UUID
-		admins, approvers  []uuid.UUID
-		provisioning, end  string
-		created, updated   time.Time
-		a                  requestv1.App
-	)
-	if err := row.Scan(&id, &org, &a.Name, &a.Description, &owner, &admins, &approvers, &provisioning,
-		&integration, &end, &created, &updated, &a.Version); err != nil {
-		return nil, err
-	}
-	a.Id, a.OrganizationId, a.OwnerId, a.IntegrationId = id.String(), org.String(), text(owner), text(integration)
-	a.AdminIds, a.ApproverIds = texts(admins), texts(approvers)
-	a.Provisioning = enumValue[requestv1.ProvisioningSupport](requestv1.ProvisioningSupport_value, provisioningPrefix, provisioning)
-	a.DeprovisioningAction = enumValue[requestv1.DeprovisioningAction](requestv1.DeprovisioningAction_value, endingPrefix, end)
-	a.CreateTime, a.UpdateTime = timestamppb.New(created), timestamppb.New(updated)
-	return &a, nil
+func scanApp(row pgx.CollectableRow) (a App, err error) {
+	err = row.Scan(&a.ID, &a.OrganizationID, &a.EnvironmentID, &a.Name, &a.Description, &a.OwnerID, &a.AdminIDs, &a.ApproverIDs,
+		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
+		&a.CreateTime, &a.UpdateTime, &a.Version)
+	return a, err
 }
 
 // InsertApp adds an app with its account entitlement.
-func InsertApp(ctx context.Context, tx *postgres.Tx, a *requestv1.App, account *requestv1.Entitlement) error {
-	_, err := tx.Exec(ctx, `
-		insert into app (`+appColumns+`)
-		values ($1, $2, $3, $4, $5, $6::uuid[], $7::uuid[], $8, $9, $10, $11, $11, $12)`,
-		a.GetId(), a.GetOrganizationId(), a.GetName(), a.GetDescription(), optional(a.GetOwnerId()), list(a.GetAdminIds()), list(a.GetApproverIds()),
-		enumText(a.GetProvisioning(), provisioningPrefix), optional(a.GetIntegrationId()), enumText(a.GetDeprovisioningAction(), endingPrefix),
-		a.GetCreateTime().AsTime(), a.GetVersion())
+func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement) error {
+	_, err := tx.Exec(ctx, insertApp, a.ID, a.OrganizationID, a.EnvironmentID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs),
+		notNull(a.ApproverIDs), a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments,
+		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version)
 	if err != nil {
 		return catalogError("insert app", err)
 	}
 	return InsertEntitlement(ctx, tx, account)
 }
 
-// UpdateApp writes an app's fields if its version is the one before.
-func UpdateApp(ctx context.Context, tx *postgres.Tx, a *requestv1.App) error {
-	tag, err := tx.Exec(ctx, `
-		update app set name = $2, description = $3, owner_id = $4, admin_ids = $5::uuid[], approver_ids = $6::uuid[],
-			provisioning = $7, integration_id = $8, deprovisioning_action = $9, update_time = $10, version = $11
-		where id = $1 and version = $11 - 1`,
-		a.GetId(), a.GetName(), a.GetDescription(), optional(a.GetOwnerId()), list(a.GetAdminIds()), list(a.GetApproverIds()),
-		enumText(a.GetProvisioning(), provisioningPrefix), optional(a.GetIntegrationId()), enumText(a.GetDeprovisioningAction(), endingPrefix),
-		a.GetUpdateTime().AsTime(), a.GetVersion())
+// UpdateApp saves an app's fields if its version is the one before.
+func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
+	tag, err := tx.Exec(ctx, updateApp, a.ID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs), notNull(a.ApproverIDs),
+		a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments, notNull(a.OfferedEnvironmentIDs),
+		a.UpdateTime, a.Version)
 	if err != nil {
 		return catalogError("update app", err)
 	}
@@ -84,85 +100,135 @@ func UpdateApp(ctx context.Context, tx *postgres.Tx, a *requestv1.App) error {
 	return nil
 }
 
-// App reads one app.
-func App(ctx context.Context, tx *postgres.Tx, id string) (*requestv1.App, error) {
-	rows, err := tx.Query(ctx, `select `+appColumns+` from app where id = $1`, id)
+// LoadApp reads one app, if the environment sees it.
+func LoadApp(ctx context.Context, tx *postgres.Tx, environment, id uuid.UUID) (App, error) {
+	rows, err := tx.Query(ctx, selectApp, environment, id)
 	if err != nil {
-		return nil, fmt.Errorf("read app: %w", err)
+		return App{}, fmt.Errorf("read app: %w", err)
 	}
 	a, err := pgx.CollectExactlyOneRow(rows, scanApp)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, ErrAppNotFound
+		return App{}, ErrAppNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read app: %w", err)
+		return App{}, fmt.Errorf("read app: %w", err)
 	}
 	return a, nil
 }
 
-// Apps lists apps by name, after the name and id given.
-func Apps(ctx context.Context, tx *postgres.Tx, org uuid.UUID, query string, after []string, limit int) ([]*requestv1.App, error) {
-	name, id := keyset(after)
-	rows, err := tx.Query(ctx, `
-		select `+appColumns+` from app
-		where organization_id = $5 and (lower(name), id) > (lower($1), $2::uuid)
-			and ($3 = '' or strpos(lower(name), lower($3)) > 0 or strpos(lower(description), lower($3)) > 0)
-		order by lower(name), id limit $4`, name, id, query, limit, org)
+// NamePlace is where a page of a list by name ended.
+type NamePlace struct {
+	Name string
+	ID   uuid.UUID
+}
+
+// ListApps lists the apps that the environment sees by name, after a place,
+// those whose name or description contains query.
+func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, query string, after NamePlace, limit int) ([]App, error) {
+	rows, err := tx.Query(ctx, selectApps, environment, organization, after.Name, after.ID, query, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
 	return collect("list apps", rows, scanApp)
 }
 
-const entitlementColumns = `id, organization_id, app_id, name, description, kind, ref, create_time, version`
+// Entitlement is what can be held in an app. Kind is a word in lower case.
+type Entitlement struct {
+	ID, OrganizationID, EnvironmentID, AppID uuid.UUID
+	Name, Description, Kind, Ref             string
+	CreateTime                               time.Time
+	Version                                  int64
+}
 
-func scanEntitlement(row pgx.CollectableRow) (*requestv1.Entitlement, error) {
-	var (
-		id, org, app uuid.UUID
-		kind         string
-		created      time.Time
-		e            requestv1.Entitlement
-	)
-	if err := row.Scan(&id, &org, &app, &e.Name, &e.Description, &kind, &e.Ref, &created, &e.Version); err != nil {
-		return nil, err
-	}
-	e.Id, e.OrganizationId, e.AppId, e.CreateTime = id.String(), org.String(), app.String(), timestamppb.New(created)
-	e.Kind = enumValue[requestv1.EntitlementKind](requestv1.EntitlementKind_value, entitlementPrefix, kind)
-	return &e, nil
+const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, version`
+
+const (
+	insertEntitlement = `
+insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	selectEntitlements = `
+select ` + entitlementColumns + ` from entitlement
+where app_id = $1 and (lower(name), id) > (lower($2), $3::uuid)
+order by lower(name), id limit $4`
+	selectAllEntitlements = `
+select ` + entitlementColumns + ` from entitlement order by organization_id, id`
+)
+
+func scanEntitlement(row pgx.CollectableRow) (e Entitlement, err error) {
+	err = row.Scan(&e.ID, &e.OrganizationID, &e.EnvironmentID, &e.AppID, &e.Name, &e.Description, &e.Kind, &e.Ref, &e.CreateTime, &e.Version)
+	return e, err
 }
 
 // InsertEntitlement adds an entitlement to an app.
-func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e *requestv1.Entitlement) error {
-	_, err := tx.Exec(ctx, `
-		insert into entitlement (`+entitlementColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		e.GetId(), e.GetOrganizationId(), e.GetAppId(), e.GetName(), e.GetDescription(), enumText(e.GetKind(), entitlementPrefix),
-		e.GetRef(), e.GetCreateTime().AsTime(), e.GetVersion())
+func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
+	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.Version)
 	return catalogError("insert entitlement", err)
 }
 
-// Entitlements lists an app's entitlements by name, after the name and id
-// given.
-func Entitlements(ctx context.Context, tx *postgres.Tx, app string, after []string, limit int) ([]*requestv1.Entitlement, error) {
-	name, id := keyset(after)
-	rows, err := tx.Query(ctx, `
-		select `+entitlementColumns+` from entitlement
-		where app_id = $1 and (lower(name), id) > (lower($2), $3::uuid)
-		order by lower(name), id limit $4`, app, name, id, limit)
+// ListEntitlements lists an app's entitlements by name, after a place.
+func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, after NamePlace, limit int) ([]Entitlement, error) {
+	rows, err := tx.Query(ctx, selectEntitlements, app, after.Name, after.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list entitlements: %w", err)
 	}
 	return collect("list entitlements", rows, scanEntitlement)
 }
 
-// UnknownPeople gives those of the ids that are nobody here.
-func UnknownPeople(ctx context.Context, tx *postgres.Tx, ids []string) ([]string, error) {
-	rows, err := tx.Query(ctx, `
-		select i::text from unnest($1::uuid[]) i
-		where not exists (select from user_copy where id = i and state <> 'removed')`, ids)
+// EachApp calls f for every app of every organization.
+func EachApp(ctx context.Context, tx *postgres.Tx, f func(App) error) error {
+	return each(ctx, tx, "read apps", selectAllApps, scanApp, f)
+}
+
+// EachEntitlement calls f for every entitlement of every organization.
+func EachEntitlement(ctx context.Context, tx *postgres.Tx, f func(Entitlement) error) error {
+	return each(ctx, tx, "read entitlements", selectAllEntitlements, scanEntitlement, f)
+}
+
+// each calls f for every row as it comes.
+func each[T any](ctx context.Context, tx *postgres.Tx, doing, sql string, scan func(pgx.CollectableRow) (T, error), f func(T) error) error {
+	rows, err := tx.Query(ctx, sql)
 	if err != nil {
-		return nil, fmt.Errorf("look for people: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return collect("look for people", rows, pgx.RowTo[string])
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		if err := f(v); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// People of another environment than the app's are unknown to it.
+const (
+	selectUnknownUsers = `
+select k.id from unnest($1::uuid[]) as k (id)
+where not exists (select from user_copy u where u.id = k.id and u.state <> 'removed' and (u.environment_id = $2
+	or '00000000-0000-0000-0000-000000000000' in (u.environment_id, $2)))`
+	selectUnknownEnvironments = `
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from environment_copy e where e.id = k.id)`
+)
+
+// UnknownUsers gives those of the ids that are nobody whom an app of the
+// environment can name.
+func UnknownUsers(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID, environment uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, selectUnknownUsers, ids, environment)
+	if err != nil {
+		return nil, fmt.Errorf("look up users: %w", err)
+	}
+	return collect("look up users", rows, pgx.RowTo[uuid.UUID])
+}
+
+// UnknownEnvironments gives those of the ids that are no environments.
+func UnknownEnvironments(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, selectUnknownEnvironments, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up environments: %w", err)
+	}
+	return collect("look up environments", rows, pgx.RowTo[uuid.UUID])
 }
 
 func catalogError(doing string, err error) error {
@@ -171,23 +237,23 @@ func catalogError(doing string, err error) error {
 	}
 	switch name, _ := postgres.Constraint(err); name {
 	case "app_name":
-		return apierr.Exists("APP_NAME_TAKEN", "there is an app of this name").WithField("name", "APP_NAME_TAKEN", "there is an app of this name")
+		return ErrAppNameTaken
 	case "entitlement_name":
-		return apierr.Exists("ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name").WithField("name", "ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name")
+		return ErrEntitlementNameTaken
 	case "entitlement_app_id_fkey":
 		return ErrAppNotFound
 	case "app_automatic_has_integration":
-		return apierr.InvalidField("integration_id", "INTEGRATION_MISSING", "an automatic app needs an integration")
+		return ErrIntegrationMissing
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// keyset gives the name and id that a page begins after.
-func keyset(after []string) (name, id string) {
-	if len(after) == 2 {
-		return after[0], after[1]
+// notNull gives an array that is never null.
+func notNull(ids []uuid.UUID) []uuid.UUID {
+	if ids == nil {
+		return []uuid.UUID{}
 	}
-	return "", uuid.Nil.String()
+	return ids
 }
 
 func collect[T any](doing string, rows pgx.Rows, scan pgx.RowToFunc[T]) ([]T, error) {

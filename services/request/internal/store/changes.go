@@ -11,20 +11,18 @@ import (
 
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/lifecycle"
 )
 
-// Changes are what a transaction will write for one organization. They are made
-// in memory, where each sees the ones before it, and written together, with at
-// most one statement for each table, however many there are: what a statement
-// costs by itself is most of what it costs.
+// Changes are what a transaction will save for one organization. They are made
+// in memory, where each sees the ones before it, and saved together, with at
+// most one statement for each table, however many there are.
 type Changes struct {
 	organization uuid.UUID
 	fresh        pgx.Batch // new requests and comments
 	requests     []*Request
 	items        []*Item
-	entries      []line
+	entries      []requestEntry
 	reviewers    []reviewer
 	grants       map[uuid.UUID]Grant
 	events       []outbox.Event
@@ -33,36 +31,35 @@ type Changes struct {
 // NewChanges begins with nothing changed.
 func NewChanges(organization uuid.UUID) *Changes { return &Changes{organization: organization} }
 
-// Entry is one entry of the timeline.
-type Entry struct {
+// TimelineEntry is one entry of a request's timeline.
+type TimelineEntry struct {
 	EventID            uuid.UUID
 	Time               time.Time
 	Event, Text        string
 	ActorID, ActorName string
 }
 
-// line is an entry in one request's timeline.
-type line struct {
+type requestEntry struct {
 	request uuid.UUID
-	Entry
+	TimelineEntry
 }
 
 type reviewer struct{ request, user uuid.UUID }
 
-// Note adds an entry to a request's timeline, which has one for each event,
-// however often it comes.
-func (c *Changes) Note(request uuid.UUID, e Entry) {
-	c.entries = append(c.entries, line{request, e})
+// AddEntry adds an entry to a request's timeline, which has one for each event,
+// however often it is delivered.
+func (c *Changes) AddEntry(request uuid.UUID, e TimelineEntry) {
+	c.entries = append(c.entries, requestEntry{request, e})
 }
 
-// Show lets people see a request from now on.
-func (c *Changes) Show(request uuid.UUID, users ...uuid.UUID) {
+// AddReviewers lets people see a request from now on.
+func (c *Changes) AddReviewers(request uuid.UUID, users ...uuid.UUID) {
 	for _, u := range users {
 		c.reviewers = append(c.reviewers, reviewer{request, u})
 	}
 }
 
-// Grant is who holds what, as provisioning says.
+// Grant is a grant as the service keeps it.
 type Grant struct {
 	ID, UserID, EntitlementID uuid.UUID
 	// RequestID is the request that it was approved with; may be nil.
@@ -72,7 +69,7 @@ type Grant struct {
 	Version   int64
 }
 
-// CopyGrant keeps a grant as provisioning says; older news change nothing.
+// CopyGrant applies a grant; an older version changes nothing.
 func (c *Changes) CopyGrant(g Grant) {
 	if c.grants == nil {
 		c.grants = make(map[uuid.UUID]Grant)
@@ -82,34 +79,33 @@ func (c *Changes) CopyGrant(g Grant) {
 	}
 }
 
-// Say adds an event about one of the organization's things.
-func (c *Changes) Say(ev outbox.Event) {
+// Emit adds an event of the organization.
+func (c *Changes) Emit(ev outbox.Event) {
 	ev.OrganizationID = c.organization
 	c.events = append(c.events, ev)
 }
 
-// Closing is why and by whom a request was ended.
+// Closing is why and by whom a request was closed.
 type Closing struct {
-	Reason   string
-	ByID     uuid.UUID
-	By, Mail string
+	Reason string
+	By     Person // the nil id: by nobody
 }
 
-// Move is where a request goes, and when.
-type Move struct {
+// Transition is the state that a request is to get, and when.
+type Transition struct {
 	To lifecycle.State
 	At time.Time
-	// Closing is why and by whom, for a closing state.
+	// Closing is for a closing state.
 	Closing Closing
-	// FlowID and FlowVersion say which flow decides, if that is known now. The
-	// first news of it counts, also for a request that had moved on before.
+	// FlowID and FlowVersion are the flow that decides, if it is known now. The
+	// first one known counts, also for a request that is in a later state.
 	FlowID      uuid.NullUUID
 	FlowVersion int32
 }
 
-// Move brings a request, which the transaction has locked, into a state if the
-// lifecycle allows it from where it is.
-func (c *Changes) Move(r *Request, m Move) {
+// SetState brings a request, which the transaction has locked, into a state if
+// the lifecycle allows it.
+func (c *Changes) SetState(r *Request, m Transition) {
 	moves := lifecycle.CanMove(r.State, m.To)
 	unknown := r.FlowVersion == 0
 	switch {
@@ -136,31 +132,30 @@ func (c *Changes) Move(r *Request, m Move) {
 	if m.Closing.Reason != "" {
 		r.ClosingReason = m.Closing.Reason
 	}
-	if m.Closing.ByID != uuid.Nil {
-		r.CloserID = uuid.NullUUID{UUID: m.Closing.ByID, Valid: true}
-		r.CloserName, r.CloserEmail = m.Closing.By, m.Closing.Mail
+	if m.Closing.By.ID != uuid.Nil {
+		r.ClosedBy = m.Closing.By
 	}
 }
 
-// MoveItem brings one item of a request, which the transaction has locked, into
-// a state if the lifecycle allows it. That is a change of the request.
-func (c *Changes) MoveItem(r *Request, item uuid.UUID, to lifecycle.Item, at time.Time) {
+// SetItemState brings one item of a request, which the transaction has locked,
+// into a state if the lifecycle allows it. That is a change of the request.
+func (c *Changes) SetItemState(r *Request, item uuid.UUID, to lifecycle.Item, at time.Time) {
 	for _, i := range r.Items {
-		if i.ID == item && c.moveItem(i, to) {
+		if i.ID == item && c.setItemState(i, to) {
 			c.change(r, at)
 		}
 	}
 }
 
-// MoveItems brings all items of a request, which is moved with them, into a
+// SetItemStates brings all items of a request, which changes with them, into a
 // state where the lifecycle allows it.
-func (c *Changes) MoveItems(r *Request, to lifecycle.Item) {
+func (c *Changes) SetItemStates(r *Request, to lifecycle.Item) {
 	for _, i := range r.Items {
-		c.moveItem(i, to)
+		c.setItemState(i, to)
 	}
 }
 
-func (c *Changes) moveItem(i *Item, to lifecycle.Item) (moved bool) {
+func (c *Changes) setItemState(i *Item, to lifecycle.Item) (changed bool) {
 	if !lifecycle.CanMoveItem(i.State, to) {
 		return false
 	}
@@ -172,7 +167,7 @@ func (c *Changes) moveItem(i *Item, to lifecycle.Item) (moved bool) {
 	return true
 }
 
-// change counts a change of a request, which never goes back in time.
+// change counts a change of a request, whose update time never decreases.
 func (c *Changes) change(r *Request, at time.Time) {
 	r.Version++
 	if r.UpdateTime.Before(at) {
@@ -184,9 +179,9 @@ func (c *Changes) change(r *Request, at time.Time) {
 	}
 }
 
-// Write writes the changes in one round trip, at once: for a command whose
-// caller is to learn why the database refuses it.
-func (c *Changes) Write(ctx context.Context, tx *postgres.Tx, events *outbox.Writer, doing string) error {
+// Save saves the changes in one round trip, at once: for a command whose caller
+// is to learn why the database refuses it.
+func (c *Changes) Save(ctx context.Context, tx *postgres.Tx, events *outbox.Writer, doing string) error {
 	b, err := c.statements(ctx, tx, events)
 	if err != nil {
 		return err
@@ -194,8 +189,8 @@ func (c *Changes) Write(ctx context.Context, tx *postgres.Tx, events *outbox.Wri
 	return send(ctx, tx, b, doing)
 }
 
-// WriteLater writes the changes with the commit, or before the next statement.
-func (c *Changes) WriteLater(ctx context.Context, tx *postgres.Tx, events *outbox.Writer) error {
+// SaveLater saves the changes with the commit, or before the next statement.
+func (c *Changes) SaveLater(ctx context.Context, tx *postgres.Tx, events *outbox.Writer) error {
 	b, err := c.statements(ctx, tx, events)
 	if err != nil {
 		return err
@@ -204,7 +199,7 @@ func (c *Changes) WriteLater(ctx context.Context, tx *postgres.Tx, events *outbo
 	return nil
 }
 
-// statements are what writes the changes. Tables come in one order and the rows
+// statements save the changes. Tables come in one order and the rows
 // that others may wait for in theirs, so that two replicas do not deadlock.
 func (c *Changes) statements(ctx context.Context, tx *postgres.Tx, events *outbox.Writer) (*pgx.Batch, error) {
 	b := &c.fresh
@@ -229,9 +224,9 @@ func send(ctx context.Context, tx *postgres.Tx, b *pgx.Batch, doing string) erro
 	case "access_request_once":
 		return ErrSameRequestID
 	case "access_request_join_once":
-		return ErrJoinedAlready
+		return ErrJoinRequestExists
 	case "request_item_asked_once":
-		return ErrAskedAlready
+		return ErrAlreadyRequested
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
@@ -247,12 +242,42 @@ func idOf(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true}
 
 func idOrNull(id uuid.NullUUID) pgtype.UUID { return pgtype.UUID{Bytes: id.UUID, Valid: id.Valid} }
 
+func idUnlessNil(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }
+
 func timeOrNull(t *time.Time) pgtype.Timestamptz {
 	if t == nil {
 		return pgtype.Timestamptz{}
 	}
 	return pgtype.Timestamptz{Time: *t, Valid: true}
 }
+
+const (
+	updateRequests = `
+update access_request r set state = c.state, update_time = c.updated, version = c.version, close_time = c.closed,
+	closing_reason = c.reason, closed_by_id = c.closer, closed_by_name = c.name, closed_by_email = c.email,
+	flow_id = c.flow, flow_version = c.flow_version
+from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timestamptz[], $6::text[], $7::uuid[], $8::text[],
+	$9::text[], $10::uuid[], $11::int[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version)
+where r.id = c.id`
+	updateItems = `
+update request_item i set state = c.state, open = c.open
+from unnest($1::uuid[], $2::text[], $3::boolean[]) c (id, state, open) where i.id = c.id`
+	insertEntries = `
+insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body)
+select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[]) e
+on conflict do nothing`
+	insertReviewers = `
+insert into reviewer (organization_id, request_id, user_id)
+select distinct $1::uuid, r.request_id, r.user_id from unnest($2::uuid[], $3::uuid[]) r (request_id, user_id) order by 2, 3
+on conflict do nothing`
+	upsertGrants = `
+insert into grant_copy as c (organization_id, id, user_id, entitlement_id, request_id, live, until, version)
+select $1, g.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::boolean[], $7::timestamptz[], $8::bigint[]) g
+	(id, user_id, entitlement_id, request_id, live, until, version)
+order by g.id
+on conflict (id) do update set live = excluded.live, until = excluded.until, version = excluded.version
+where c.version < excluded.version`
+)
 
 func (c *Changes) updateRequests(b *pgx.Batch) {
 	n := len(c.requests)
@@ -264,19 +289,12 @@ func (c *Changes) updateRequests(b *pgx.Batch) {
 	states, reasons, names, emails := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	versions, flowVersions := make([]int64, n), make([]int32, n)
 	for i, r := range c.requests {
-		ids[i], closers[i], flows[i] = idOf(r.ID), idOrNull(r.CloserID), idOrNull(r.FlowID)
+		ids[i], closers[i], flows[i] = idOf(r.ID), idUnlessNil(r.ClosedBy.ID), idOrNull(r.FlowID)
 		updated[i], closed[i] = timeOrNull(&r.UpdateTime), timeOrNull(r.CloseTime)
-		states[i], reasons[i], names[i], emails[i] = string(r.State), r.ClosingReason, r.CloserName, r.CloserEmail
+		states[i], reasons[i], names[i], emails[i] = string(r.State), r.ClosingReason, r.ClosedBy.Name, r.ClosedBy.Email
 		versions[i], flowVersions[i] = r.Version, r.FlowVersion
 	}
-	b.Queue(`
-		update access_request r set state = c.state, update_time = c.updated, version = c.version, close_time = c.closed,
-			closing_reason = c.reason, closed_by_id = c.closer, closed_by_name = c.name, closed_by_email = c.email,
-			flow_id = c.flow, flow_version = c.flow_version
-		from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timestamptz[], $6::text[], $7::uuid[], $8::text[],
-			$9::text[], $10::uuid[], $11::int[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version)
-		where r.id = c.id`,
-		ids, states, updated, versions, closed, reasons, closers, names, emails, flows, flowVersions)
+	b.Queue(updateRequests, ids, states, updated, versions, closed, reasons, closers, names, emails, flows, flowVersions)
 }
 
 func (c *Changes) updateItems(b *pgx.Batch) {
@@ -288,9 +306,7 @@ func (c *Changes) updateItems(b *pgx.Batch) {
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
 	}
-	b.Queue(`
-		update request_item i set state = c.state, open = c.open
-		from unnest($1::uuid[], $2::text[], $3::boolean[]) c (id, state, open) where i.id = c.id`, ids, states, open)
+	b.Queue(updateItems, ids, states, open)
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {
@@ -305,11 +321,7 @@ func (c *Changes) insertEntries(b *pgx.Batch) {
 		events[i], actors[i], names[i], bodies[i] = e.Event, e.ActorID, e.ActorName, e.Text
 	}
 	// An event is handled by one transaction at a time, so nobody waits here.
-	b.Queue(`
-		insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body)
-		select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[]) e
-		on conflict do nothing`,
-		c.organization, requests, eventIDs, at, events, actors, names, bodies)
+	b.Queue(insertEntries, c.organization, requests, eventIDs, at, events, actors, names, bodies)
 }
 
 func (c *Changes) insertReviewers(b *pgx.Batch) {
@@ -320,10 +332,7 @@ func (c *Changes) insertReviewers(b *pgx.Batch) {
 	for i, r := range c.reviewers {
 		requests[i], users[i] = idOf(r.request), idOf(r.user)
 	}
-	b.Queue(`
-		insert into reviewer (organization_id, request_id, user_id)
-		select distinct $1::uuid, r.request_id, r.user_id from unnest($2::uuid[], $3::uuid[]) r (request_id, user_id) order by 2, 3
-		on conflict do nothing`, c.organization, requests, users)
+	b.Queue(insertReviewers, c.organization, requests, users)
 }
 
 func (c *Changes) copyGrants(b *pgx.Batch) {
@@ -335,24 +344,8 @@ func (c *Changes) copyGrants(b *pgx.Batch) {
 	live, until, versions := make([]bool, 0, n), make(times, 0, n), make([]int64, 0, n)
 	for _, g := range c.grants {
 		ids, users, entitlements = append(ids, idOf(g.ID)), append(users, idOf(g.UserID)), append(entitlements, idOf(g.EntitlementID))
-		requests = append(requests, pgtype.UUID{Bytes: g.RequestID, Valid: g.RequestID != uuid.Nil})
+		requests = append(requests, idUnlessNil(g.RequestID))
 		live, until, versions = append(live, g.Live), append(until, timeOrNull(g.Until)), append(versions, g.Version)
 	}
-	b.Queue(`
-		insert into grant_copy as c (organization_id, id, user_id, entitlement_id, request_id, live, until, version)
-		select $1, g.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::boolean[], $7::timestamptz[], $8::bigint[]) g
-			(id, user_id, entitlement_id, request_id, live, until, version)
-		order by g.id
-		on conflict (id) do update set live = excluded.live, until = excluded.until, version = excluded.version
-		where c.version < excluded.version`,
-		c.organization, ids, users, entitlements, requests, live, until, versions)
-}
-
-// Comment adds a comment.
-func (c *Changes) Comment(m *requestv1.Comment) {
-	c.fresh.Queue(`
-		insert into comment (id, organization_id, request_id, author_id, author_name, author_email, body, create_time)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		m.GetId(), c.organization, m.GetRequestId(), m.GetAuthor().GetUserId(), m.GetAuthor().GetDisplayName(), m.GetAuthor().GetEmail(),
-		m.GetText(), m.GetCreateTime().AsTime())
+	b.Queue(upsertGrants, c.organization, ids, users, entitlements, requests, live, until, versions)
 }

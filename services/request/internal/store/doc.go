@@ -1,8 +1,7 @@
 // Package store holds all SQL of the request service. Its functions work in a
-// transaction that the caller has scoped to an organization, change what the
-// lifecycle allows and nothing else, and turn broken constraints into errors
-// for callers.
+// transaction that the caller has begun and see what its scope allows. Broken
+// constraints become errors of the package.
 //
-// Requests are read and locked ([Load], [Open], [VisibleLocked]), changed in
-// memory, and written as a set ([Changes]).
+// Requests are read and locked ([Load], [LockOpen], [LockVisible]), changed in
+// memory where the lifecycle allows it, and saved as a set ([Changes]).
 package store

@@ -6,14 +6,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
-	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
-	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
 	"gatehouse.dev/services/request/migrations"
@@ -21,38 +18,34 @@ import (
 
 // seed makes a person, an app with two entitlements, and a request of the
 // person for both.
-func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *requestv1.Request {
+func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *store.Request {
 	t.Helper()
-	now := timestamppb.New(time.Now().UTC().Truncate(time.Microsecond))
-	user := &identityv1.User{Id: id.New().String(), OrganizationId: org.String(), DisplayName: "ann", State: 2, Version: 1, JoinCount: 1}
-	app := &requestv1.App{Id: id.New().String(), OrganizationId: org.String(), Name: "CRM", CreateTime: now, UpdateTime: now, Version: 1}
-	r := &requestv1.Request{
-		Id: id.New().String(), OrganizationId: org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, Origin: requestv1.RequestOrigin_REQUEST_ORIGIN_USER,
-		Requester: &identityv1.Person{UserId: user.GetId()}, Beneficiary: &identityv1.Person{UserId: user.GetId()},
-		State: requestv1.RequestState_REQUEST_STATE_SUBMITTED, CreateTime: now, UpdateTime: now, Version: 1,
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	user := store.User{ID: id.New(), OrganizationID: org, Name: "ann", State: "active", Version: 1, JoinCount: 1}
+	app := store.App{
+		ID: id.New(), OrganizationID: org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", CreateTime: now, UpdateTime: now, Version: 1,
+	}
+	person := store.Person{ID: user.ID, Name: "ann"}
+	r := &store.Request{
+		ID: id.New(), OrganizationID: org, Kind: lifecycle.Grant, Origin: "user", Requester: person, Beneficiary: person,
+		State: lifecycle.Submitted, CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
 		if _, err := store.CopyUser(ctx, tx, user); err != nil {
 			return err
 		}
-		account := &requestv1.Entitlement{
-			Id: id.New().String(), OrganizationId: org.String(), AppId: app.GetId(), Name: "account", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT,
-			CreateTime: now, Version: 1,
-		}
+		account := store.Entitlement{ID: id.New(), OrganizationID: org, AppID: app.ID, Name: "account", Kind: "account", CreateTime: now, Version: 1}
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {
 			return err
 		}
-		role := &requestv1.Entitlement{
-			Id: id.New().String(), OrganizationId: org.String(), AppId: app.GetId(), Name: "role", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ROLE,
-			CreateTime: now, Version: 1,
-		}
+		role := account
+		role.ID, role.Name, role.Kind = id.New(), "role", "role"
 		if err := store.InsertEntitlement(ctx, tx, role); err != nil {
 			return err
 		}
-		for _, e := range []*requestv1.Entitlement{account, role} {
-			r.Items = append(r.Items, &requestv1.RequestItem{
-				Id: id.New().String(), EntitlementId: e.GetId(), EntitlementName: e.GetName(), AppId: app.GetId(), AppName: "CRM",
-				Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
+		for _, e := range []store.Entitlement{account, role} {
+			r.Items = append(r.Items, &store.Item{
+				ID: id.New(), EntitlementID: e.ID, EntitlementName: e.Name, AppID: app.ID, AppName: "CRM", State: lifecycle.ItemPending, Provisioning: "manual",
 			})
 		}
 		return insert(ctx, tx, org, r)
@@ -65,24 +58,23 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *requestv1.Request {
 
 var events = outbox.NewWriter("request", nil)
 
-func insert(ctx context.Context, tx *postgres.Tx, org uuid.UUID, r *requestv1.Request) error {
+func insert(ctx context.Context, tx *postgres.Tx, org uuid.UUID, r *store.Request) error {
 	c := store.NewChanges(org)
 	c.Insert(store.New{Request: r})
-	return c.Write(ctx, tx, events, "insert")
+	return c.Save(ctx, tx, events, "insert")
 }
 
 // finish brings an item of a request to its end, and says how all of them then
 // stand.
-func finish(org uuid.UUID, request, item string, after *[]lifecycle.Item, then func()) func(context.Context, *postgres.Tx) error {
+func finish(org uuid.UUID, requestID, itemID uuid.UUID, after *[]lifecycle.Item, then func()) func(context.Context, *postgres.Tx) error {
 	return func(ctx context.Context, tx *postgres.Tx) error {
-		requestID, itemID := uuid.MustParse(request), uuid.MustParse(item)
 		found, err := store.Load(ctx, tx, []uuid.UUID{requestID, id.New(), requestID})
 		if err != nil {
 			return err
 		}
 		r, c := found[requestID], store.NewChanges(org)
-		c.MoveItem(r, itemID, lifecycle.ItemFulfilled, time.Now())
-		if err := c.Write(ctx, tx, events, "finish"); err != nil {
+		c.SetItemState(r, itemID, lifecycle.ItemFulfilled, time.Now())
+		if err := c.Save(ctx, tx, events, "finish"); err != nil {
 			return err
 		}
 		*after = r.ItemStates()
@@ -100,10 +92,10 @@ func TestLastItemsAtTheSameMoment(t *testing.T) {
 	r := seed(t, db, org)
 	var first, second []lifecycle.Item
 	ended := make(chan error, 1)
-	one, other := r.GetItems()[0].GetId(), r.GetItems()[1].GetId()
-	err := db.InOrganization(t.Context(), org, finish(org, r.GetId(), one, &first, func() {
+	one, other := r.Items[0].ID, r.Items[1].ID
+	err := db.InOrganization(t.Context(), org, finish(org, r.ID, one, &first, func() {
 		go func() {
-			ended <- db.InOrganization(t.Context(), org, finish(org, r.GetId(), other, &second, func() {}))
+			ended <- db.InOrganization(t.Context(), org, finish(org, r.ID, other, &second, func() {}))
 		}()
 		waiting(t, db)
 	}))
@@ -121,33 +113,32 @@ func TestLastItemsAtTheSameMoment(t *testing.T) {
 	}
 }
 
-// A person who is removed while somebody asks for them: the removal waits, and
+// A person who is removed while somebody makes a request for them: the removal waits, and
 // then finds the request.
-func TestRemovalWaitsForAnAsk(t *testing.T) {
+func TestRemovalWaitsForARequest(t *testing.T) {
 	t.Parallel()
 	db := pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
 	org := id.New()
 	old := seed(t, db, org)
-	user := old.GetBeneficiary().GetUserId()
+	user := old.Beneficiary.ID
 	var found []*store.Request
 	ended := make(chan error, 1)
-	r := requestv1.Request{
-		Id: id.New().String(), OrganizationId: org.String(), Kind: requestv1.RequestKind_REQUEST_KIND_REVOKE, Origin: requestv1.RequestOrigin_REQUEST_ORIGIN_USER,
-		Requester: old.GetRequester(), Beneficiary: old.GetBeneficiary(), State: requestv1.RequestState_REQUEST_STATE_SUBMITTED,
-		CreateTime: old.GetCreateTime(), UpdateTime: old.GetCreateTime(), Version: 1,
+	r := store.Request{
+		ID: id.New(), OrganizationID: org, Kind: lifecycle.Revoke, Origin: "user", Requester: old.Requester, Beneficiary: old.Beneficiary,
+		State: lifecycle.Submitted, CreateTime: old.CreateTime, UpdateTime: old.CreateTime, Version: 1,
 	}
 	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
-		who, _, err := store.Survey(ctx, tx, user, []string{old.GetItems()[0].GetEntitlementId()}, r.GetKind(), true)
-		if err != nil || !who.Known || who.State != "active" {
+		who, _, err := store.LoadCandidates(ctx, tx, uuid.Nil, user, []uuid.UUID{old.Items[0].EntitlementID}, r.Kind, true)
+		if err != nil || who.ID != user || who.State != "active" {
 			t.Errorf("finds %v, %v", who, err)
 		}
 		go func() {
 			ended <- db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
-				_, err := store.CopyUser(ctx, tx, &identityv1.User{Id: user, OrganizationId: org.String(), State: 4, Version: 2, JoinCount: 1})
+				_, err := store.CopyUser(ctx, tx, store.User{ID: user, OrganizationID: org, State: "removed", Version: 2, JoinCount: 1})
 				if err != nil {
 					return err
 				}
-				found, err = store.Open(ctx, tx, user, nil)
+				found, err = store.LockOpen(ctx, tx, user, nil)
 				return err
 			})
 		}()
@@ -160,7 +151,7 @@ func TestRemovalWaitsForAnAsk(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if len(found) != 2 || found[1].ID.String() != r.GetId() {
+	if len(found) != 2 || found[1].ID != r.ID {
 		t.Errorf("finds %v", found)
 	}
 }

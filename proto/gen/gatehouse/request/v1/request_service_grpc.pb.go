@@ -35,17 +35,22 @@ const (
 //
 // AppService manages the catalog.
 type AppServiceClient interface {
-	// CreateApp puts an app into the catalog, with the entitlement "account".
-	// ALREADY_EXISTS: APP_NAME_TAKEN. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING
-	// if it is to be automatic and the integration is unknown or its last test
-	// failed; field integration_id.
+	// CreateApp adds an app to the catalog, with the entitlement "account".
+	// ALREADY_EXISTS: APP_NAME_TAKEN by an app of the same owner.
+	// INVALID_ARGUMENT: ENVIRONMENT_UNKNOWN, also for an environment that the
+	// caller is not of; USER_UNKNOWN, also for people of another environment than
+	// the app's; ONLY_OF_ORGANIZATION if an app of an environment is to be
+	// offered. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if it is to be
+	// automatic and the integration is unknown or its last test failed; field
+	// integration_id.
 	CreateApp(ctx context.Context, in *CreateAppRequest, opts ...grpc.CallOption) (*CreateAppResponse, error)
 	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND.
 	GetApp(ctx context.Context, in *GetAppRequest, opts ...grpc.CallOption) (*GetAppResponse, error)
 	// ListApps lists the catalog, by name.
 	ListApps(ctx context.Context, in *ListAppsRequest, opts ...grpc.CallOption) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
-	// CreateApp, and INVALID_ARGUMENT on update_mask for a field that cannot be
+	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
+	// changes an app of the organization, and INVALID_ARGUMENT on update_mask for a field that cannot be
 	// changed.
 	UpdateApp(ctx context.Context, in *UpdateAppRequest, opts ...grpc.CallOption) (*UpdateAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
@@ -129,17 +134,22 @@ func (c *appServiceClient) ListEntitlements(ctx context.Context, in *ListEntitle
 //
 // AppService manages the catalog.
 type AppServiceServer interface {
-	// CreateApp puts an app into the catalog, with the entitlement "account".
-	// ALREADY_EXISTS: APP_NAME_TAKEN. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING
-	// if it is to be automatic and the integration is unknown or its last test
-	// failed; field integration_id.
+	// CreateApp adds an app to the catalog, with the entitlement "account".
+	// ALREADY_EXISTS: APP_NAME_TAKEN by an app of the same owner.
+	// INVALID_ARGUMENT: ENVIRONMENT_UNKNOWN, also for an environment that the
+	// caller is not of; USER_UNKNOWN, also for people of another environment than
+	// the app's; ONLY_OF_ORGANIZATION if an app of an environment is to be
+	// offered. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if it is to be
+	// automatic and the integration is unknown or its last test failed; field
+	// integration_id.
 	CreateApp(context.Context, *CreateAppRequest) (*CreateAppResponse, error)
 	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND.
 	GetApp(context.Context, *GetAppRequest) (*GetAppResponse, error)
 	// ListApps lists the catalog, by name.
 	ListApps(context.Context, *ListAppsRequest) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
-	// CreateApp, and INVALID_ARGUMENT on update_mask for a field that cannot be
+	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
+	// changes an app of the organization, and INVALID_ARGUMENT on update_mask for a field that cannot be
 	// changed.
 	UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
@@ -355,12 +365,13 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RequestService takes requests and shows where they stand.
+// RequestService takes requests and shows their state.
 type RequestServiceClient interface {
-	// CreateRequest asks for access to come or to go. Repeating the call with
-	// the same request_id answers with the first request and makes no second.
+	// CreateRequest requests that access is granted or revoked. Repeating the call
+	// with the same request_id answers with the first request and makes no second.
 	// INVALID_ARGUMENT names the field: until not in the future, an unknown
-	// entitlement or beneficiary. FAILED_PRECONDITION: ALREADY_HELD,
+	// entitlement or beneficiary, which those of another environment are too,
+	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
@@ -478,12 +489,13 @@ func (c *requestServiceClient) ListTimeline(ctx context.Context, in *ListTimelin
 // All implementations must embed UnimplementedRequestServiceServer
 // for forward compatibility.
 //
-// RequestService takes requests and shows where they stand.
+// RequestService takes requests and shows their state.
 type RequestServiceServer interface {
-	// CreateRequest asks for access to come or to go. Repeating the call with
-	// the same request_id answers with the first request and makes no second.
+	// CreateRequest requests that access is granted or revoked. Repeating the call
+	// with the same request_id answers with the first request and makes no second.
 	// INVALID_ARGUMENT names the field: until not in the future, an unknown
-	// entitlement or beneficiary. FAILED_PRECONDITION: ALREADY_HELD,
+	// entitlement or beneficiary, which those of another environment are too,
+	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)

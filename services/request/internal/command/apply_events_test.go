@@ -1,4 +1,4 @@
-package consume
+package command
 
 import (
 	"context"
@@ -15,8 +15,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
@@ -32,6 +30,7 @@ import (
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
 	"gatehouse.dev/services/request/migrations"
@@ -51,32 +50,27 @@ func open(t *testing.T) *postgres.DB {
 	return pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
 }
 
-func newHandlers() handlers {
-	return handlers{events: outbox.NewWriter("request", nil), clock: clock.Fixed(now)}
+func newCommands(db *postgres.DB) *Commands {
+	return &Commands{DB: db, Events: outbox.NewWriter("request", nil), Clock: clock.Fixed(now)}
 }
 
-// town is an organization with an app, and what is asked for there. It is the
+// fixture is an organization with an app, and what is asked for there. It is the
 // same wherever it is built.
-type town struct {
+type fixture struct {
 	org      uuid.UUID
-	app      *requestv1.App
-	account  *requestv1.Entitlement
+	app      string
+	account  string
 	requests []*requestv1.Request
 	// cancelling says which of them somebody wants to take back.
 	cancelling []bool
 }
 
-// newTown asks for as many requests as there are numbers, which say how many
+// newFixture asks for as many requests as there are numbers, which say how many
 // items each has.
-func newTown(items ...int) *town {
+func newFixture(items ...int) *fixture {
 	at := timestamppb.New(now.Add(-time.Hour))
-	w := &town{org: id.New(), cancelling: make([]bool, len(items))}
+	w := &fixture{org: id.New(), app: id.New().String(), account: id.New().String(), cancelling: make([]bool, len(items))}
 	org := w.org.String()
-	w.app = &requestv1.App{Id: id.New().String(), OrganizationId: org, Name: "CRM", CreateTime: at, UpdateTime: at, Version: 1}
-	w.account = &requestv1.Entitlement{
-		Id: id.New().String(), OrganizationId: org, AppId: w.app.GetId(), Name: "account",
-		Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT, CreateTime: at, Version: 1,
-	}
 	for _, n := range items {
 		r := &requestv1.Request{
 			Id: id.New().String(), OrganizationId: org, Kind: requestv1.RequestKind_REQUEST_KIND_GRANT,
@@ -87,7 +81,7 @@ func newTown(items ...int) *town {
 		}
 		for i := range n {
 			r.Items = append(r.Items, &requestv1.RequestItem{
-				Id: id.New().String(), EntitlementId: entitlement(w, i), EntitlementName: fmt.Sprint(i), AppId: w.app.GetId(), AppName: "CRM",
+				Id: id.New().String(), EntitlementId: entitlement(w, i), EntitlementName: fmt.Sprint(i), AppId: w.app, AppName: "CRM",
 				State: requestv1.ItemState_ITEM_STATE_PENDING, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL,
 			})
 		}
@@ -96,33 +90,59 @@ func newTown(items ...int) *town {
 	return w
 }
 
-// entitlement is the nth entitlement of the town's app.
-func entitlement(w *town, n int) string {
+// stored is a request as the database holds it.
+func stored(r *requestv1.Request) *store.Request {
+	person := func(p *identityv1.Person) store.Person {
+		return store.Person{ID: uuid.MustParse(p.GetUserId()), Name: p.GetDisplayName(), Email: p.GetEmail()}
+	}
+	out := &store.Request{
+		ID: uuid.MustParse(r.GetId()), OrganizationID: uuid.MustParse(r.GetOrganizationId()), Kind: lifecycle.Grant, Origin: "user",
+		Requester: person(r.GetRequester()), Beneficiary: person(r.GetBeneficiary()), State: lifecycle.Submitted,
+		CreateTime: r.GetCreateTime().AsTime(), UpdateTime: r.GetUpdateTime().AsTime(), Version: 1,
+	}
+	for _, i := range r.GetItems() {
+		out.Items = append(out.Items, &store.Item{
+			ID: uuid.MustParse(i.GetId()), EntitlementID: uuid.MustParse(i.GetEntitlementId()), EntitlementName: i.GetEntitlementName(),
+			AppID: uuid.MustParse(i.GetAppId()), AppName: i.GetAppName(), State: lifecycle.ItemPending, Provisioning: "manual",
+		})
+	}
+	return out
+}
+
+// entitlement is the nth entitlement of the fixture's app.
+func entitlement(w *fixture, n int) string {
 	if n == 0 {
-		return w.account.GetId()
+		return w.account
 	}
 	return uuid.NewSHA1(w.org, []byte{byte(n)}).String()
 }
 
-// build puts the town into a database.
-func (w *town) build(ctx context.Context, t failer, db *postgres.DB) {
+// build puts the fixture into a database.
+func (w *fixture) build(ctx context.Context, t failer, db *postgres.DB) {
 	t.Helper()
-	h := newHandlers()
+	h := newCommands(db)
 	err := db.InOrganization(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
-		if err := store.InsertApp(ctx, tx, w.app, w.account); err != nil {
+		account := store.Entitlement{
+			ID: uuid.MustParse(w.account), OrganizationID: w.org, AppID: uuid.MustParse(w.app), Name: "account", Kind: "account", CreateTime: now, Version: 1,
+		}
+		app := store.App{
+			ID: account.AppID, OrganizationID: w.org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove",
+			CreateTime: now, UpdateTime: now, Version: 1,
+		}
+		if err := store.InsertApp(ctx, tx, app, account); err != nil {
 			return err
 		}
 		for n := 1; n < 4; n++ {
-			role := proto.Clone(w.account).(*requestv1.Entitlement)
-			role.Id, role.Name, role.Kind = entitlement(w, n), fmt.Sprint(n), requestv1.EntitlementKind_ENTITLEMENT_KIND_ROLE
+			role := account
+			role.ID, role.Name, role.Kind = uuid.MustParse(entitlement(w, n)), fmt.Sprint(n), "role"
 			if err := store.InsertEntitlement(ctx, tx, role); err != nil {
 				return err
 			}
 		}
 		for n, r := range w.requests {
 			c := store.NewChanges(w.org)
-			c.Insert(store.New{Request: r})
-			if err := c.Write(ctx, tx, h.events, "insert"); err != nil {
+			c.Insert(store.New{Request: stored(r)})
+			if err := c.Save(ctx, tx, h.Events, "insert"); err != nil {
 				return err
 			}
 			if !w.cancelling[n] {
@@ -134,9 +154,9 @@ func (w *town) build(ctx context.Context, t failer, db *postgres.DB) {
 				return err
 			}
 			for _, r := range found {
-				c.Move(r, store.Move{To: lifecycle.Cancelling, At: now.Add(-time.Minute)})
+				c.SetState(r, store.Transition{To: lifecycle.Cancelling, At: now.Add(-time.Minute)})
 			}
-			if err := c.WriteLater(ctx, tx, h.events); err != nil {
+			if err := c.SaveLater(ctx, tx, h.Events); err != nil {
 				return err
 			}
 		}
@@ -149,16 +169,16 @@ func (w *town) build(ctx context.Context, t failer, db *postgres.DB) {
 
 // handle has the events handled in batches, each of which ends before one of
 // the cuts.
-func (w *town) handle(ctx context.Context, t failer, db *postgres.DB, events []inbox.Event, cuts ...int) {
+func (w *fixture) handle(ctx context.Context, t failer, db *postgres.DB, events []inbox.Event, cuts ...int) {
 	t.Helper()
-	h := newHandlers()
+	h := newCommands(db)
 	from := 0
 	for _, to := range append(cuts, len(events)) {
 		if from == to {
 			continue
 		}
 		err := db.InOrganization(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
-			return h.together(ctx, tx, events[from:to])
+			return h.ApplyEvents(ctx, tx, events[from:to])
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -167,9 +187,9 @@ func (w *town) handle(ctx context.Context, t failer, db *postgres.DB, events []i
 	}
 }
 
-// all is everything that stands in a database about the town, but for the ids
+// all is everything that stands in a database about the fixture, but for the ids
 // that its own events were given.
-func (w *town) all(ctx context.Context, t failer, db *postgres.DB) string {
+func (w *fixture) all(ctx context.Context, t failer, db *postgres.DB) string {
 	t.Helper()
 	var out strings.Builder
 	err := db.InOrganizationRead(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
@@ -202,8 +222,8 @@ func (w *town) all(ctx context.Context, t failer, db *postgres.DB) string {
 	return out.String()
 }
 
-// closings are the events that were said, in order.
-func (w *town) closings(ctx context.Context, t failer, db *postgres.DB) []*eventv1.RequestClosed {
+// closings are the events that were emitted, in order.
+func (w *fixture) closings(ctx context.Context, t failer, db *postgres.DB) []*eventv1.RequestClosed {
 	t.Helper()
 	var out []*eventv1.RequestClosed
 	err := db.InOrganizationRead(ctx, w.org, func(ctx context.Context, tx *postgres.Tx) error {
@@ -221,7 +241,7 @@ func (w *town) closings(ctx context.Context, t failer, db *postgres.DB) []*event
 				return err
 			}
 			if r := m.GetRequest(); r.GetId() != request.String() || !r.GetCloseTime().AsTime().Equal(at) {
-				return fmt.Errorf("said of %s at %s: %v", request, at, m)
+				return fmt.Errorf("emitted of %s at %s: %v", request, at, m)
 			}
 			out = append(out, m)
 			return nil
@@ -234,20 +254,20 @@ func (w *town) closings(ctx context.Context, t failer, db *postgres.DB) []*event
 	return out
 }
 
-// news makes events of the town. The clocks of those who say them are not the
-// one here: every third is ahead.
-type news struct {
-	town   *town
+// emitter makes events. The clocks of their services are not the one here: every
+// third is ahead.
+type emitter struct {
+	of     *fixture
 	events []inbox.Event
 }
 
-func (n *news) say(m proto.Message) {
+func (n *emitter) emit(m proto.Message) {
 	at := now.Add(time.Duration(len(n.events)) * time.Second)
 	if len(n.events)%3 > 0 {
 		at = at.Add(-30 * time.Minute)
 	}
 	n.events = append(n.events, inbox.Event{
-		ID: id.New(), OrganizationID: n.town.org, Type: string(m.ProtoReflect().Descriptor().FullName()), Time: at, Message: m,
+		ID: id.New(), OrganizationID: n.of.org, Type: string(m.ProtoReflect().Descriptor().FullName()), Time: at, Message: m,
 	})
 }
 
@@ -262,41 +282,41 @@ func about(r *requestv1.Request, also ...string) *eventv1.Context {
 
 // asked says that reviewers were asked; version is that of the flow, 0 if it is
 // not told.
-func (n *news) asked(r *requestv1.Request, version int32) {
+func (n *emitter) asked(r *requestv1.Request, version int32) {
 	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), Step: 1, StepName: "owner", Tasks: []*approvalv1.Task{
 		{RequestId: r.GetId(), Reviewer: pia}, {RequestId: r.GetId(), Reviewer: r.GetRequester(), Substitution: "for pia"},
 	}}
 	if version > 0 {
-		m.FlowId, m.FlowVersion = n.town.org.String(), version
+		m.FlowId, m.FlowVersion = n.of.org.String(), version
 	}
-	n.say(m)
-	n.say(&eventv1.ApprovalDecided{Context: about(r), Task: &approvalv1.Task{
+	n.emit(m)
+	n.emit(&eventv1.ApprovalDecided{Context: about(r), Task: &approvalv1.Task{
 		RequestId: r.GetId(), Reviewer: pia, State: approvalv1.TaskState_TASK_STATE_APPROVED, StepName: "owner", Comment: "fine",
 	}})
 }
 
-func (n *news) granted(r *requestv1.Request, version int32, also ...string) {
-	n.say(&eventv1.ApprovalGranted{
-		Context: about(r, also...), Request: r, FlowId: n.town.app.GetId(), FlowVersion: version, Automatic: version == 2,
+func (n *emitter) granted(r *requestv1.Request, version int32, also ...string) {
+	n.emit(&eventv1.ApprovalGranted{
+		Context: about(r, also...), Request: r, FlowId: n.of.app, FlowVersion: version, Automatic: version == 2,
 	})
 }
 
 // given says that an item is in place.
-func (n *news) given(r *requestv1.Request, item int) *provisioningv1.Grant {
+func (n *emitter) given(r *requestv1.Request, item int) *provisioningv1.Grant {
 	i := r.GetItems()[item]
 	g := &provisioningv1.Grant{
 		Id: id.New().String(), User: r.GetBeneficiary(), AppName: "CRM", EntitlementId: i.GetEntitlementId(), EntitlementName: "role",
 		RequestId: r.GetId(), ItemId: i.GetId(), State: provisioningv1.GrantState_GRANT_STATE_PENDING, Version: 1,
 		Until: timestamppb.New(now.Add(time.Hour)),
 	}
-	n.say(&eventv1.GrantCreated{Context: about(r), Grant: g})
+	n.emit(&eventv1.GrantCreated{Context: about(r), Grant: g})
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
 	g.ActivateTime = timestamppb.New(now)
-	n.say(&eventv1.GrantActivated{Context: about(r), Grant: g})
+	n.emit(&eventv1.GrantActivated{Context: about(r), Grant: g})
 	return g
 }
 
-func (*news) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.Grant {
+func (*emitter) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisioningv1.Grant {
 	g = proto.Clone(g).(*provisioningv1.Grant)
 	g.State = s
 	g.Version++
@@ -304,45 +324,45 @@ func (*news) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *provisi
 }
 
 // taken says that a grant is over.
-func (n *news) taken(r *requestv1.Request, g *provisioningv1.Grant) {
+func (n *emitter) taken(r *requestv1.Request, g *provisioningv1.Grant) {
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
 	g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED
-	n.say(&eventv1.GrantEnded{Context: about(r), Grant: g})
-	n.say(&eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
+	n.emit(&eventv1.GrantEnded{Context: about(r), Grant: g})
+	n.emit(&eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
 }
 
 // life says what happens to a request from the ask to its end, and what does
 // not move it.
-func (n *news) life(r *requestv1.Request) {
+func (n *emitter) life(r *requestv1.Request) {
 	n.asked(r, 0)
-	n.say(&eventv1.TaskReassigned{
+	n.emit(&eventv1.TaskReassigned{
 		Context: about(r), From: &approvalv1.Task{RequestId: r.GetId(), Reviewer: pia},
 		To: &approvalv1.Task{Reviewer: r.GetBeneficiary()}, Reason: "knows better",
 	})
 	n.granted(r, 3)
 	for item := range r.GetItems() {
 		item := n.given(r, item)
-		n.say(&eventv1.GrantExpiring{Context: about(r), Grant: n.next(item, provisioningv1.GrantState_GRANT_STATE_ACTIVE)})
+		n.emit(&eventv1.GrantExpiring{Context: about(r), Grant: n.next(item, provisioningv1.GrantState_GRANT_STATE_ACTIVE)})
 	}
 	work := &provisioningv1.WorkItem{AppName: "CRM", Note: "by hand"}
-	n.say(&eventv1.WorkItemOpened{Context: about(r, n.town.requests[0].GetId()), WorkItem: work})
-	n.say(&eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
-	n.say(&eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
+	n.emit(&eventv1.WorkItemOpened{Context: about(r, n.of.requests[0].GetId()), WorkItem: work})
+	n.emit(&eventv1.WorkItemResolved{Context: about(r), WorkItem: work})
+	n.emit(&eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
 }
 
 // another says one of the other things that may happen to a request.
-func (n *news) another(r *requestv1.Request, which, item int) {
+func (n *emitter) another(r *requestv1.Request, which, item int) {
 	switch which {
 	case 0:
 		n.asked(r, 1)
 	case 1:
 		n.granted(r, 2)
 	case 2:
-		n.granted(r, 0, n.town.requests[0].GetId())
+		n.granted(r, 0, n.of.requests[0].GetId())
 	case 3:
-		n.say(&eventv1.ApprovalDenied{Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no"})
+		n.emit(&eventv1.ApprovalDenied{Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no"})
 	case 4:
-		n.say(&eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"})
+		n.emit(&eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"})
 	case 5:
 		n.taken(r, n.given(r, item))
 	case 6: // never was in place
@@ -354,14 +374,14 @@ func (n *news) another(r *requestv1.Request, which, item int) {
 		active := n.given(r, item)
 		failed := n.next(active, provisioningv1.GrantState_GRANT_STATE_FAILED)
 		failed.Error = "away"
-		n.say(&eventv1.GrantFailed{Context: about(r), Grant: failed})
+		n.emit(&eventv1.GrantFailed{Context: about(r), Grant: failed})
 	case 8:
-		n.say(&eventv1.RevocationCompleted{
+		n.emit(&eventv1.RevocationCompleted{
 			Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[item].GetId(),
 		})
 	case 9: // an item of another request
-		n.say(&eventv1.RevocationCompleted{
-			Context: about(r), RequestId: r.GetId(), ItemId: n.town.requests[0].GetItems()[0].GetId(),
+		n.emit(&eventv1.RevocationCompleted{
+			Context: about(r), RequestId: r.GetId(), ItemId: n.of.requests[0].GetItems()[0].GetId(),
 		})
 	default:
 		n.life(r)
@@ -376,13 +396,13 @@ func TestAnyBatchesAreAsOneByOne(t *testing.T) {
 	single, together := open(t), open(t)
 	ctx := t.Context()
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newTown(rapid.SliceOfN(rapid.IntRange(1, 3), 1, 4).Draw(rt, "items")...)
+		w := newFixture(rapid.SliceOfN(rapid.IntRange(1, 3), 1, 4).Draw(rt, "items")...)
 		for i := range w.cancelling {
 			w.cancelling[i] = rapid.Bool().Draw(rt, "cancelling")
 		}
-		theirs := newTown(1) // of another organization
-		unknown := newTown(1).requests[0]
-		n := &news{town: w}
+		theirs := newFixture(1) // of another organization
+		unknown := newFixture(1).requests[0]
+		n := &emitter{of: w}
 		for range rapid.IntRange(1, 5).Draw(rt, "things") {
 			r := rapid.SampledFrom(append(w.requests, theirs.requests[0], unknown)).Draw(rt, "request")
 			n.another(r, rapid.IntRange(0, 11).Draw(rt, "which"), rapid.IntRange(0, len(r.GetItems())-1).Draw(rt, "item"))
@@ -439,9 +459,9 @@ func TestLivesAtOnce(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(3, 5)) //nolint:gosec // repeatable on purpose
 			db := open(t)
-			w := newTown(slices.Repeat([]int{2}, lives)...)
+			w := newFixture(slices.Repeat([]int{2}, lives)...)
 			w.build(t.Context(), t, db)
-			n := &news{town: w}
+			n := &emitter{of: w}
 			for _, r := range w.requests {
 				n.life(r)
 			}
@@ -464,23 +484,23 @@ func TestLivesAtOnce(t *testing.T) {
 			}
 			w.handle(t.Context(), t, db, events, cuts...)
 
-			said := w.closings(t.Context(), t, db)
-			if len(said) != lives {
-				t.Errorf("said %d closings", len(said))
+			closings := w.closings(t.Context(), t, db)
+			if len(closings) != lives {
+				t.Errorf("%d closings", len(closings))
 			}
 			err := db.InOrganizationRead(t.Context(), w.org, func(ctx context.Context, tx *postgres.Tx) error {
 				for _, r := range w.requests {
-					got, err := store.ByID(ctx, tx, r.GetId())
+					got, err := store.ByID(ctx, tx, uuid.MustParse(r.GetId()))
 					if err != nil {
 						return err
 					}
-					if got.State != lifecycle.Fulfilled || got.FlowVersion != 3 || got.FlowID.UUID.String() != w.app.GetId() ||
+					if got.State != lifecycle.Fulfilled || got.FlowVersion != 3 || got.FlowID.UUID.String() != w.app ||
 						!slices.Equal(got.ItemStates(), []lifecycle.Item{lifecycle.ItemFulfilled, lifecycle.ItemFulfilled}) {
-						t.Errorf("is %v", got.Proto())
+						t.Errorf("is %v", convert.Request(got))
 					}
-					closed := slices.IndexFunc(said, func(m *eventv1.RequestClosed) bool { return m.GetRequest().GetId() == r.GetId() })
-					if closed < 0 || said[closed].GetContext().GetVersion() > got.Version {
-						t.Errorf("said %d", closed)
+					closed := slices.IndexFunc(closings, func(m *eventv1.RequestClosed) bool { return m.GetRequest().GetId() == r.GetId() })
+					if closed < 0 || closings[closed].GetContext().GetVersion() > got.Version {
+						t.Errorf("closing %d", closed)
 					}
 				}
 				for q, want := range map[string]int{
@@ -521,7 +541,7 @@ func TestStatements(t *testing.T) {
 	}
 	defer db.Close()
 	// statements counts what is sent for events, but for begin, scope and commit.
-	statements := func(w *town, events []inbox.Event) (n int) {
+	statements := func(w *fixture, events []inbox.Event) (n int) {
 		t.Helper()
 		ctx, span := traces.Tracer("test").Start(t.Context(), "events")
 		defer span.End()
@@ -537,9 +557,9 @@ func TestStatements(t *testing.T) {
 		return n - 3
 	}
 	for _, lives := range []int{1, 20} {
-		w := newTown(slices.Repeat([]int{2}, lives)...)
+		w := newFixture(slices.Repeat([]int{2}, lives)...)
 		w.build(t.Context(), t, db)
-		n := &news{town: w}
+		n := &emitter{of: w}
 		for _, r := range w.requests {
 			n.life(r)
 		}
@@ -550,8 +570,8 @@ func TestStatements(t *testing.T) {
 		}
 		n.events = nil
 		for _, r := range w.requests {
-			n.say(&eventv1.WorkItemOpened{Context: about(r)})
-			n.say(&eventv1.GrantCreated{Context: about(r), Grant: &provisioningv1.Grant{
+			n.emit(&eventv1.WorkItemOpened{Context: about(r)})
+			n.emit(&eventv1.GrantCreated{Context: about(r), Grant: &provisioningv1.Grant{
 				Id: id.New().String(), User: r.GetBeneficiary(), EntitlementId: id.New().String(), RequestId: r.GetId(), Version: 1,
 			}})
 		}
@@ -561,24 +581,14 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// Every event that is listened to has an effect, and one that lacks its ids is
-// refused before anything is done.
+// Every event that [Commands.ApplyEvents] is given has an effect, and one that
+// lacks its ids is refused before anything is done.
 func TestEveryEventHasAnEffect(t *testing.T) {
 	t.Parallel()
-	h := newHandlers()
-	for _, name := range Handlers(h.events, h.clock).Types() {
-		typ, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := typ.New().Interface()
-		switch m.(type) {
-		case *eventv1.UserJoined, *eventv1.UserUpdated, *eventv1.UserSuspended, *eventv1.UserRemoved, *eventv1.FlowMatched:
-			continue // by themselves
-		}
-		e, err := effectOf(inbox.Event{ID: id.New(), Message: m})
+	for _, m := range AppliedEvents() {
+		e, err := effectOf(inbox.Event{ID: id.New(), Message: m.ProtoReflect().New().Interface()})
 		if err == nil && e.entry.Text == "" || err != nil && !strings.Contains(err.Error(), "must be an id") {
-			t.Errorf("%s: %v, %v", name, e, err)
+			t.Errorf("%T: %v, %v", m, e, err)
 		}
 	}
 }
@@ -589,9 +599,9 @@ func BenchmarkLives(b *testing.B) {
 	for _, size := range []int{1, 36} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			db := pgtest.Open(b, outbox.Schema(), postgres.Set{FS: migrations.FS})
-			w := newTown(slices.Repeat([]int{1}, b.N)...)
+			w := newFixture(slices.Repeat([]int{1}, b.N)...)
 			w.build(b.Context(), b, db)
-			n := &news{town: w}
+			n := &emitter{of: w}
 			for _, r := range w.requests {
 				n.asked(r, 1)
 				n.granted(r, 1)

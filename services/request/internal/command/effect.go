@@ -1,4 +1,4 @@
-package consume
+package command
 
 import (
 	"fmt"
@@ -15,15 +15,16 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
 )
 
-// effect is what one event does, as far as the event itself tells.
+// effect is what one event does, as far as the event itself says.
 type effect struct {
-	entry store.Entry
-	// tooLate is the text of the entry in the request that is moved, if that was
-	// being cancelled; the usual one if empty.
+	entry store.TimelineEntry
+	// tooLate is the text of the entry of a request that was being cancelled; the
+	// usual one if empty.
 	tooLate string
 	// requests have the entry in their timelines.
 	requests []uuid.UUID
@@ -33,18 +34,18 @@ type effect struct {
 	reviewers []uuid.UUID
 	// grant is a grant as it now stands.
 	grant *store.Grant
-	// move moves that request. Nil: it moves none.
-	move func(c *store.Changes, r *store.Request, at time.Time)
+	// change changes that request. Nil: it changes none.
+	change func(c *store.Changes, r *store.Request, at time.Time)
 }
 
-// reader makes the effect of one event. It keeps the first error, which is that
-// of an id that is none.
+// reader makes the effect of one event. It keeps the first error, which is of a
+// malformed id.
 type reader struct {
 	effect
 	err error
 }
 
-// effectOf says what an event does.
+// effectOf is what an event does.
 func effectOf(ev inbox.Event) (effect, error) {
 	t, err := event.TypeOf(ev.Message)
 	if err != nil {
@@ -53,8 +54,8 @@ func effectOf(ev inbox.Event) (effect, error) {
 	about := event.ContextOf(ev.Message)
 	actor := about.GetActor()
 	var e reader
-	e.entry = store.Entry{
-		EventID: ev.ID, Time: ev.Time, ActorID: personID(actor), ActorName: actor.GetDisplayName(), Event: t.String(),
+	e.entry = store.TimelineEntry{
+		EventID: ev.ID, Time: ev.Time, ActorID: convert.ActorUser(actor), ActorName: actor.GetDisplayName(), Event: t.String(),
 	}
 	switch m := ev.Message.(type) {
 	case *eventv1.ApprovalRequested:
@@ -67,7 +68,7 @@ func effectOf(ev inbox.Event) (effect, error) {
 		by := m.GetReviewer()
 		e.ended(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason(), lifecycle.Denied, m.GetReason(), by)
 	case *eventv1.ApprovalCancelled:
-		by := &identityv1.Person{UserId: personID(actor), DisplayName: actor.GetDisplayName()}
+		by := &identityv1.Person{UserId: convert.ActorUser(actor), DisplayName: actor.GetDisplayName()}
 		e.ended(m.GetRequestId(), "Cancelled: "+m.GetReason(), lifecycle.Cancelled, m.GetReason(), by)
 	case *eventv1.TaskReassigned:
 		e.taskReassigned(m)
@@ -92,14 +93,14 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.about(m.GetRequestId(), "Taken away")
 		e.doneItem(m.GetItemId(), lifecycle.ItemFulfilled, "")
 	case *eventv1.WorkItemOpened:
-		e.entry.Text = "There is something to do by hand in " + m.GetWorkItem().GetAppName()
+		e.entry.Text = "A work item is open in " + m.GetWorkItem().GetAppName()
 	case *eventv1.WorkItemResolved:
-		e.entry.Text = "What was to do in " + m.GetWorkItem().GetAppName() + " is done"
+		e.entry.Text = "The work item in " + m.GetWorkItem().GetAppName() + " is done"
 		if n := m.GetWorkItem().GetNote(); n != "" {
 			e.entry.Text += ": " + n
 		}
 	case *eventv1.WorkItemCancelled:
-		e.entry.Text = "What was to do in " + m.GetWorkItem().GetAppName() + " is no longer needed: " + m.GetWorkItem().GetNote()
+		e.entry.Text = "The work item in " + m.GetWorkItem().GetAppName() + " is no longer needed: " + m.GetWorkItem().GetNote()
 	default:
 		return effect{}, fmt.Errorf("event of type %s has no effect here", ev.Type)
 	}
@@ -131,12 +132,12 @@ func (e *reader) about(request, text string) {
 func (e *reader) approvalRequested(m *eventv1.ApprovalRequested) {
 	e.about(m.GetRequestId(), "Step "+e.asked(m.GetStep(), m.GetStepName(), m.GetTasks()))
 	flow := flowID(m.GetFlowId())
-	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.Move(r, store.Move{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.SetState(r, store.Transition{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
 	}
 }
 
-// asked is who is asked to decide a step, in words. The reviewers may see the
+// asked is the text of who is asked to decide a step. The reviewers may see the
 // request from now on.
 func (e *reader) asked(step int32, name string, tasks []*approvalv1.Task) string {
 	var names []string
@@ -154,7 +155,7 @@ func (e *reader) asked(step int32, name string, tasks []*approvalv1.Task) string
 	return fmt.Sprintf("%d, %s: asked %s", step, name, strings.Join(names, ", "))
 }
 
-// flowID reads the id of a flow, if it is told.
+// flowID reads the id of a flow, if there is one.
 func flowID(s string) uuid.NullUUID {
 	u, err := uuid.Parse(s)
 	return uuid.NullUUID{UUID: u, Valid: err == nil}
@@ -168,7 +169,7 @@ func (e *reader) approvalDecided(m *eventv1.ApprovalDecided) {
 	e.about(m.GetTask().GetRequestId(), text)
 }
 
-// decision is what a reviewer decided, in words.
+// decision is the text of what a reviewer decided.
 func decision(t *approvalv1.Task) string {
 	text := t.GetReviewer().GetDisplayName() + " " + enum.Word(t.GetState()) + " step " + t.GetStepName()
 	if t.GetComment() != "" {
@@ -188,25 +189,25 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 	e.about(m.GetRequest().GetId(), text)
 	e.tooLate = text + "; it was too late to cancel"
 	flow := flowID(m.GetFlowId())
-	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.Move(r, store.Move{To: lifecycle.Approved, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
-		c.MoveItems(r, lifecycle.ItemApproved)
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.SetState(r, store.Transition{To: lifecycle.Approved, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+		c.SetItemStates(r, lifecycle.ItemApproved)
 	}
 }
 
-// ended ends the request, whose items are given up.
+// ended closes the request, whose items are cancelled.
 func (e *reader) ended(request, text string, to lifecycle.State, reason string, by *identityv1.Person) {
 	e.about(request, text)
-	end := store.Closing{Reason: reason}
+	closing := store.Closing{Reason: reason}
 	if by.GetUserId() != "" {
-		end.ByID, end.By, end.Mail = e.id("user_id", by.GetUserId()), by.GetDisplayName(), by.GetEmail()
+		closing.By = store.Person{ID: e.id("user_id", by.GetUserId()), Name: by.GetDisplayName(), Email: by.GetEmail()}
 	}
-	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
 		if !lifecycle.CanMove(r.State, to) {
 			return
 		}
-		c.MoveItems(r, lifecycle.Dropped)
-		closeRequest(c, r, to, at, end)
+		c.SetItemStates(r, lifecycle.ItemCancelled)
+		closeRequest(c, r, to, at, closing)
 	}
 }
 
@@ -219,7 +220,7 @@ func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
 	e.about(m.GetFrom().GetRequestId(), "Reassigned from "+m.GetFrom().GetReviewer().GetDisplayName()+" to "+to+": "+m.GetReason())
 }
 
-// copyGrant keeps a grant as it now stands.
+// copyGrant applies a grant.
 func (e *reader) copyGrant(g *provisioningv1.Grant, text string) {
 	e.entry.Text = text
 	if g.GetRequestId() != "" {
@@ -257,9 +258,9 @@ func endText(e provisioningv1.GrantEndReason) string {
 }
 
 func (e *reader) grantRevoked(g *provisioningv1.Grant) {
-	// What was in place has been done, also if the news of that comes later;
-	// what never was will not be any more.
-	to := lifecycle.Dropped
+	// A grant that was active has fulfilled its item, also if that event comes
+	// later; one that never was will not any more.
+	to := lifecycle.ItemCancelled
 	if g.GetActivateTime() != nil {
 		to = lifecycle.ItemFulfilled
 	}
@@ -275,23 +276,23 @@ func (e *reader) done(g *provisioningv1.Grant, to lifecycle.Item) {
 }
 
 // doneItem brings an item of the request into a state, and closes the request
-// if nothing of it is left to be done. dropped is why it is then cancelled, if
+// if nothing of it is left to be done. cancelled is why it is then cancelled, if
 // it is.
-func (e *reader) doneItem(itemID string, to lifecycle.Item, dropped string) {
+func (e *reader) doneItem(itemID string, to lifecycle.Item, cancelled string) {
 	item := e.id("item_id", itemID)
-	e.move = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.MoveItem(r, item, to, at)
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.SetItemState(r, item, to, at)
 		end, done := lifecycle.Outcome(r.ItemStates())
 		if !done || !lifecycle.CanMove(r.State, end) {
 			return
 		}
-		var why store.Closing
+		var closing store.Closing
 		if end == lifecycle.Cancelled {
-			why.Reason = "in part not put in place"
-			if to == lifecycle.Dropped {
-				why.Reason = dropped
+			closing.Reason = "in part not put in place"
+			if to == lifecycle.ItemCancelled {
+				closing.Reason = cancelled
 			}
 		}
-		closeRequest(c, r, end, at, why)
+		closeRequest(c, r, end, at, closing)
 	}
 }

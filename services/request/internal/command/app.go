@@ -1,0 +1,258 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/postgres"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/request/internal/convert"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// CreateApp creates an app with its account entitlement. An app without an
+// environment belongs to the caller's scope.
+func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App) (store.App, store.Entitlement, error) {
+	now := c.Clock.Now()
+	app.ID, app.OrganizationID, app.CreateTime, app.UpdateTime, app.Version = id.New(), by.OrganizationID, now, now, 1
+	if app.EnvironmentID == uuid.Nil {
+		app.EnvironmentID = by.EnvironmentID
+	}
+	if !by.Scope().Owns(app.EnvironmentID) {
+		return store.App{}, store.Entitlement{}, unknownEnvironment("environment_id")
+	}
+	if err := c.checkApp(ctx, app, "", true); err != nil {
+		return store.App{}, store.Entitlement{}, err
+	}
+	account := store.Entitlement{
+		ID: id.New(), OrganizationID: app.OrganizationID, EnvironmentID: app.EnvironmentID, AppID: app.ID, Name: "account",
+		Description: "An account in " + app.Name, Kind: "account", CreateTime: now, Version: 1,
+	}
+	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		if err := checkReferences(ctx, tx, "", store.App{}, app); err != nil {
+			return err
+		}
+		if err := store.InsertApp(ctx, tx, app, account); err != nil {
+			return public(err)
+		}
+		return c.Events.Add(ctx, tx, convert.AppCreated(event.CallerActor(by), app, account)...)
+	})
+	return app, account, err
+}
+
+// checkApp checks what the fields must be together. in says where they are in
+// the request; integration, whether provisioning is to be asked for it.
+func (c *Commands) checkApp(ctx context.Context, a store.App, in string, integration bool) error {
+	if a.Name == "" {
+		return apierr.InvalidField(in+"name", "NAME_EMPTY", "the name must not be empty")
+	}
+	if a.EnvironmentID != uuid.Nil && (a.OfferedToAllEnvironments || len(a.OfferedEnvironmentIDs) > 0) {
+		field := "offered_environment_ids"
+		if a.OfferedToAllEnvironments {
+			field = "offered_to_all_environments"
+		}
+		return apierr.InvalidField(in+field, "ONLY_OF_ORGANIZATION", "only an app of the organization is offered to environments")
+	}
+	if a.Provisioning != "automatic" {
+		return nil
+	}
+	if !a.IntegrationID.Valid {
+		return apierr.InvalidField(in+"integration_id", "INTEGRATION_MISSING", "an automatic app needs an integration")
+	}
+	if !integration {
+		return nil
+	}
+	why := ""
+	r, err := c.Integrations.GetIntegration(ctx, &provisioningv1.GetIntegrationRequest{Id: a.IntegrationID.UUID.String()})
+	err = apierr.FromCall(err)
+	switch i := r.GetIntegration(); {
+	case apierr.HasReason(err, "INTEGRATION_NOT_FOUND"):
+		why = "there is no such integration"
+	case err != nil:
+		return err
+	case i.GetEnvironmentId() != "" && i.GetEnvironmentId() != convert.ID(a.EnvironmentID):
+		why = "it belongs to another environment than the app"
+	case i.GetState() == provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING:
+		return nil
+	case i.GetState() == provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING:
+		why = "its last test failed: " + i.GetStateDetail()
+	default:
+		why = "it has not been tested"
+	}
+	return apierr.Precondition("INTEGRATION_NOT_WORKING", "an app can be automatic only with a working integration: %s", why).
+		WithField(in+"integration_id", "INTEGRATION_NOT_WORKING", "%s", why)
+}
+
+// checkReferences refuses owners, admins, approvers and environments that are
+// unknown, besides those that the app had before: somebody who has left since
+// does not keep others from changing the app.
+func checkReferences(ctx context.Context, tx *postgres.Tx, in string, before, a store.App) error {
+	if err := checkEnvironments(ctx, tx, in, before, a); err != nil {
+		return err
+	}
+	type reference struct {
+		field string
+		id    uuid.UUID
+	}
+	var people []reference
+	var ids []uuid.UUID
+	add := func(field string, id uuid.UUID, had bool) {
+		if id != uuid.Nil && !had {
+			people, ids = append(people, reference{field, id}), append(ids, id)
+		}
+	}
+	add("owner_id", a.OwnerID.UUID, a.OwnerID == before.OwnerID)
+	for i, p := range a.AdminIDs {
+		add(fmt.Sprintf("admin_ids[%d]", i), p, slices.Contains(before.AdminIDs, p))
+	}
+	for i, p := range a.ApproverIDs {
+		add(fmt.Sprintf("approver_ids[%d]", i), p, slices.Contains(before.ApproverIDs, p))
+	}
+	if len(people) == 0 {
+		return nil
+	}
+	unknown, err := store.UnknownUsers(ctx, tx, ids, a.EnvironmentID)
+	if err != nil {
+		return err
+	}
+	for _, p := range people {
+		if slices.Contains(unknown, p.id) {
+			return apierr.InvalidField(in+p.field, "USER_UNKNOWN", "there is no such user: %s", p.id)
+		}
+	}
+	return nil
+}
+
+func checkEnvironments(ctx context.Context, tx *postgres.Tx, in string, before, a store.App) error {
+	var ids []uuid.UUID
+	if a.EnvironmentID != before.EnvironmentID {
+		ids = append(ids, a.EnvironmentID)
+	}
+	for _, e := range a.OfferedEnvironmentIDs {
+		if !slices.Contains(before.OfferedEnvironmentIDs, e) {
+			ids = append(ids, e)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	unknown, err := store.UnknownEnvironments(ctx, tx, ids)
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	if i := slices.Index(a.OfferedEnvironmentIDs, unknown[0]); i >= 0 {
+		return unknownEnvironment(fmt.Sprintf("%soffered_environment_ids[%d]", in, i))
+	}
+	return unknownEnvironment(in + "environment_id")
+}
+
+func unknownEnvironment(field string) error {
+	return apierr.InvalidField(field, "ENVIRONMENT_UNKNOWN", "there is no such environment")
+}
+
+// GetApp gives an app that the caller sees.
+func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (a store.App, err error) {
+	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		a, err = store.LoadApp(ctx, tx, by.EnvironmentID, app)
+		return public(err)
+	})
+	return a, err
+}
+
+// ListApps gives the apps that the caller sees and whose name or description
+// contains query, by name, after a place.
+func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, after store.NamePlace, limit int) (list []store.App, err error) {
+	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		list, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, query, after, limit)
+		return err
+	})
+	return list, err
+}
+
+// UpdateApp changes an app. apply changes the fields and names them; it is called
+// again if somebody else changes the app at the same moment.
+func (c *Commands) UpdateApp(ctx context.Context, by authz.Caller, app uuid.UUID, apply func(*store.App) (changed []string, err error)) (a store.App, err error) {
+	for range 5 {
+		if a, err = c.updateApp(ctx, by, app, apply); !errors.Is(err, store.ErrAppChanged) {
+			break
+		}
+	}
+	return a, public(err)
+}
+
+func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UUID, apply func(*store.App) ([]string, error)) (store.App, error) {
+	before, err := c.GetApp(ctx, by, appID)
+	if err != nil {
+		return store.App{}, err
+	}
+	if !by.Scope().Owns(before.EnvironmentID) {
+		return store.App{}, errAppOfOrganization
+	}
+	app := before
+	changed, err := apply(&app)
+	if err != nil {
+		return store.App{}, err
+	}
+	if len(changed) == 0 {
+		return before, nil
+	}
+	// Provisioning is asked before the transaction begins.
+	if err := c.checkApp(ctx, app, "app.", slices.Contains(changed, "provisioning") || slices.Contains(changed, "integration_id")); err != nil {
+		return store.App{}, err
+	}
+	app.UpdateTime, app.Version = notBefore(c.Clock.Now(), before.UpdateTime), before.Version+1
+	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		if err := checkReferences(ctx, tx, "app.", before, app); err != nil {
+			return err
+		}
+		if err := store.UpdateApp(ctx, tx, app); err != nil {
+			return err
+		}
+		return c.Events.Add(ctx, tx, convert.AppUpdated(event.CallerActor(by), app, changed))
+	})
+	return app, err
+}
+
+// CreateEntitlement adds an entitlement to an app that the caller's scope owns.
+func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e store.Entitlement) (store.Entitlement, error) {
+	if e.Name == "" {
+		return e, apierr.InvalidField("name", "NAME_EMPTY", "the name must not be empty")
+	}
+	e.ID, e.OrganizationID, e.CreateTime, e.Version = id.New(), by.OrganizationID, c.Clock.Now(), 1
+	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		app, err := store.LoadApp(ctx, tx, by.EnvironmentID, e.AppID)
+		if err != nil {
+			return public(err)
+		}
+		if !by.Scope().Owns(app.EnvironmentID) {
+			return errAppOfOrganization
+		}
+		e.EnvironmentID = app.EnvironmentID
+		if err := store.InsertEntitlement(ctx, tx, e); err != nil {
+			return public(err)
+		}
+		return c.Events.Add(ctx, tx, convert.EntitlementCreated(event.CallerActor(by), app, e))
+	})
+	return e, err
+}
+
+// ListEntitlements gives the entitlements of an app that the caller sees, by
+// name, after a place.
+func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, after store.NamePlace, limit int) (list []store.Entitlement, err error) {
+	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, app); err != nil {
+			return public(err)
+		}
+		list, err = store.ListEntitlements(ctx, tx, app, after, limit)
+		return err
+	})
+	return list, err
+}

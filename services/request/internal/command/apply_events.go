@@ -1,0 +1,76 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// AppliedEvents are the types of events that [Commands.ApplyEvents] takes.
+func AppliedEvents() []proto.Message {
+	return []proto.Message{
+		(*eventv1.ApprovalRequested)(nil), (*eventv1.ApprovalDecided)(nil), (*eventv1.ApprovalGranted)(nil),
+		(*eventv1.ApprovalDenied)(nil), (*eventv1.ApprovalCancelled)(nil), (*eventv1.TaskReassigned)(nil),
+		(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
+		(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil), (*eventv1.RevocationCompleted)(nil),
+		(*eventv1.WorkItemOpened)(nil), (*eventv1.WorkItemResolved)(nil), (*eventv1.WorkItemCancelled)(nil),
+	}
+}
+
+// ApplyEvents gives events of approval and provisioning of one organization their
+// effects, one after the other in memory, between one read of the requests that
+// they change and one save. Whatever the events, that is the same few statements.
+func (c *Commands) ApplyEvents(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+	effects := make([]effect, len(events))
+	var changed []uuid.UUID
+	for n, ev := range events {
+		e, err := effectOf(ev)
+		if err != nil {
+			return inbox.Failed(ev, err)
+		}
+		if effects[n] = e; e.change != nil {
+			changed = append(changed, e.request)
+		}
+	}
+	var requests map[uuid.UUID]*store.Request
+	if len(changed) > 0 {
+		var err error
+		if requests, err = store.Load(ctx, tx, changed); err != nil {
+			return err
+		}
+	}
+	changes := store.NewChanges(events[0].OrganizationID)
+	for n, e := range effects {
+		r := requests[e.request] // nil if it is not known here
+		e.apply(changes, r, notBefore(c.Clock.Now(), events[n].Time.UTC().Truncate(time.Microsecond)))
+	}
+	return changes.SaveLater(ctx, tx, c.Events)
+}
+
+// apply gives an event its effect; r is the request that it changes, if it
+// changes one that is known.
+func (e effect) apply(changes *store.Changes, r *store.Request, at time.Time) {
+	known := e.change != nil && r != nil
+	for _, request := range e.requests {
+		entry := e.entry
+		if known && request == r.ID && r.State == lifecycle.Cancelling && e.tooLate != "" {
+			entry.Text = e.tooLate
+		}
+		changes.AddEntry(request, entry)
+	}
+	changes.AddReviewers(e.request, e.reviewers...)
+	if e.grant != nil {
+		changes.CopyGrant(*e.grant)
+	}
+	if known {
+		e.change(changes, r, at)
+	}
+}

@@ -1,0 +1,39 @@
+package command
+
+import (
+	"time"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/postgres"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// Commands takes commands. It may be used by any number of goroutines.
+type Commands struct {
+	DB     *postgres.DB
+	Events *outbox.Writer
+	Clock  clock.Clock
+	// Integrations answers whether an integration works: the one question that
+	// this service asks another.
+	Integrations provisioningv1.IntegrationServiceClient
+}
+
+func viewer(c authz.Caller) store.Viewer {
+	return store.Viewer{UserID: c.UserID, OrganizationID: c.OrganizationID, All: c.SeesAll()}
+}
+
+func person(c authz.Caller) store.Person {
+	return store.Person{ID: c.UserID, Name: c.Name, Email: c.Email}
+}
+
+// notBefore is the later of two times: what follows from something does not
+// happen before it, whatever the clocks of two machines say.
+func notBefore(t, earliest time.Time) time.Time {
+	if t.Before(earliest) {
+		return earliest
+	}
+	return t
+}

@@ -1,0 +1,34 @@
+package command
+
+import (
+	"errors"
+
+	"google.golang.org/grpc/codes"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// public is the public error of what store refuses.
+func public(err error) error {
+	switch {
+	case errors.Is(err, store.ErrAppNotFound):
+		return apierr.NotFound("APP_NOT_FOUND", "there is no such app")
+	case errors.Is(err, store.ErrAppChanged):
+		return apierr.New(codes.Aborted, "APP_CHANGED", "somebody else has just changed this app; please look again")
+	case errors.Is(err, store.ErrAppNameTaken):
+		return apierr.Exists("APP_NAME_TAKEN", "there is an app of this name").WithField("name", "APP_NAME_TAKEN", "there is an app of this name")
+	case errors.Is(err, store.ErrEntitlementNameTaken):
+		return apierr.Exists("ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name").
+			WithField("name", "ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name")
+	case errors.Is(err, store.ErrIntegrationMissing):
+		return apierr.InvalidField("integration_id", "INTEGRATION_MISSING", "an automatic app needs an integration")
+	case errors.Is(err, store.ErrRequestNotFound):
+		return apierr.NotFound("REQUEST_NOT_FOUND", "there is no such request")
+	case errors.Is(err, store.ErrAlreadyRequested):
+		return apierr.Precondition("ALREADY_REQUESTED", "this has been requested already")
+	}
+	return err
+}
+
+var errAppOfOrganization = apierr.Denied("APP_OF_ORGANIZATION", "this app belongs to the organization, and an environment does not change it")

@@ -1,0 +1,22 @@
+package command
+
+import "gatehouse.dev/services/request/internal/store"
+
+type (
+	// App is an app of the catalog.
+	App = store.App
+	// Entitlement is what can be held in an app.
+	Entitlement = store.Entitlement
+	// Request is a request with its items.
+	Request = store.Request
+	// Comment is a comment on a request.
+	Comment = store.Comment
+	// TimelineEntry is what happened to a request, one entry for each event.
+	TimelineEntry = store.TimelineEntry
+	// Filter selects requests.
+	Filter = store.Filter
+	// NamePlace is where a page of a list by name ended.
+	NamePlace = store.NamePlace
+	// TimePlace is where a page of a list by time ended.
+	TimePlace = store.TimePlace
+)

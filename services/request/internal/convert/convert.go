@@ -1,0 +1,139 @@
+// Package convert turns the service's values into protos, and protos into the
+// service's values. It decides nothing.
+package convert
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/enum"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// ID is an id as the API shows it; the nil id is empty.
+func ID(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}
+
+// IDs are ids as the API shows them.
+func IDs(ids []uuid.UUID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return out
+}
+
+// Nullable is an id that may be unset, which the nil id is.
+func Nullable(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
+
+func timestamp(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+// Person is a person as the API shows them; nil for nobody.
+func Person(p store.Person) *identityv1.Person {
+	if p.ID == uuid.Nil {
+		return nil
+	}
+	return &identityv1.Person{UserId: p.ID.String(), DisplayName: p.Name, Email: p.Email}
+}
+
+// App is an app as the API shows it.
+func App(a store.App) *requestv1.App {
+	return &requestv1.App{
+		Id: a.ID.String(), OrganizationId: a.OrganizationID.String(), EnvironmentId: ID(a.EnvironmentID),
+		Name: a.Name, Description: a.Description,
+		OwnerId: ID(a.OwnerID.UUID), AdminIds: IDs(a.AdminIDs), ApproverIds: IDs(a.ApproverIDs),
+		Provisioning:             enum.Value[requestv1.ProvisioningSupport](a.Provisioning),
+		IntegrationId:            ID(a.IntegrationID.UUID),
+		DeprovisioningAction:     enum.Value[requestv1.DeprovisioningAction](a.DeprovisioningAction),
+		OfferedToAllEnvironments: a.OfferedToAllEnvironments, OfferedEnvironmentIds: IDs(a.OfferedEnvironmentIDs),
+		CreateTime: timestamppb.New(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime), Version: a.Version,
+	}
+}
+
+// Entitlement is an entitlement as the API shows it.
+func Entitlement(e store.Entitlement) *requestv1.Entitlement {
+	return &requestv1.Entitlement{
+		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), EnvironmentId: ID(e.EnvironmentID), AppId: e.AppID.String(),
+		Name: e.Name, Description: e.Description, Kind: enum.Value[requestv1.EntitlementKind](e.Kind), Ref: e.Ref,
+		CreateTime: timestamppb.New(e.CreateTime), Version: e.Version,
+	}
+}
+
+// Request is a request as the API and events show it.
+func Request(r *store.Request) *requestv1.Request {
+	out := &requestv1.Request{
+		Id: r.ID.String(), OrganizationId: r.OrganizationID.String(), EnvironmentId: ID(r.EnvironmentID),
+		Kind: enum.Value[requestv1.RequestKind](string(r.Kind)), Origin: enum.Value[requestv1.RequestOrigin](r.Origin),
+		Requester: Person(r.Requester), Beneficiary: Person(r.Beneficiary),
+		Items: make([]*requestv1.RequestItem, 0, len(r.Items)), Justification: r.Justification, Until: timestamp(r.Until),
+		State: enum.Value[requestv1.RequestState](string(r.State)), ClosingReason: r.ClosingReason, ClosedBy: Person(r.ClosedBy),
+		FlowId: ID(r.FlowID.UUID), FlowVersion: r.FlowVersion,
+		CreateTime: timestamppb.New(r.CreateTime), UpdateTime: timestamppb.New(r.UpdateTime), CloseTime: timestamp(r.CloseTime), Version: r.Version,
+	}
+	for _, i := range r.Items {
+		out.Items = append(out.Items, Item(i))
+	}
+	return out
+}
+
+// Item is an item of a request as the API shows it.
+func Item(i *store.Item) *requestv1.RequestItem {
+	return &requestv1.RequestItem{
+		Id: ID(i.ID), EntitlementId: i.EntitlementID.String(), EntitlementName: i.EntitlementName, AppId: i.AppID.String(), AppName: i.AppName,
+		State: enum.Value[requestv1.ItemState](string(i.State)), Provisioning: enum.Value[requestv1.ProvisioningSupport](i.Provisioning),
+	}
+}
+
+// RequestState is the word of a state; empty for unspecified.
+func RequestState(s requestv1.RequestState) lifecycle.State {
+	if s == requestv1.RequestState_REQUEST_STATE_UNSPECIFIED {
+		return ""
+	}
+	return lifecycle.State(enum.Word(s))
+}
+
+// Comment is a comment as the API shows it.
+func Comment(c store.Comment) *requestv1.Comment {
+	return &requestv1.Comment{
+		Id: c.ID.String(), RequestId: c.RequestID.String(), Author: Person(c.Author), Text: c.Text, CreateTime: timestamppb.New(c.CreateTime),
+	}
+}
+
+// TimelineEntry is an entry of a timeline as the API shows it.
+func TimelineEntry(e store.TimelineEntry) *requestv1.TimelineEntry {
+	return &requestv1.TimelineEntry{
+		EventId: e.EventID.String(), Time: timestamppb.New(e.Time), Event: e.Event, Text: e.Text,
+		Actor: &identityv1.Person{UserId: e.ActorID, DisplayName: e.ActorName},
+	}
+}
+
+// User is a user as the service keeps them.
+func User(u *identityv1.User) (out store.User, err error) {
+	out = store.User{
+		Name: u.GetDisplayName(), Email: u.GetEmail(), State: enum.Word(u.GetState()), JoinCount: u.GetJoinCount(), Version: u.GetVersion(),
+	}
+	if out.ID, err = uuid.Parse(u.GetId()); err != nil {
+		return out, err
+	}
+	if out.OrganizationID, err = uuid.Parse(u.GetOrganizationId()); err != nil {
+		return out, err
+	}
+	if u.GetEnvironmentId() != "" {
+		out.EnvironmentID, err = uuid.Parse(u.GetEnvironmentId())
+	}
+	return out, err
+}

@@ -1,0 +1,96 @@
+package convert
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/outbox"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// System is the actor of what nobody asked for: the service itself.
+func System() *eventv1.Actor { return event.SystemActor("request") }
+
+// ActorUser is the id of an actor who is a user; empty for others.
+func ActorUser(a *eventv1.Actor) string {
+	if a.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER {
+		return ""
+	}
+	return a.GetId()
+}
+
+// AppCreated are the events of a new app.
+func AppCreated(by *eventv1.Actor, a store.App, account store.Entitlement) []outbox.Event {
+	return []outbox.Event{
+		newEvent(a.OrganizationID, a.ID, a.CreateTime, &eventv1.AppCreated{Context: aboutApp(by, a, 1), App: App(a)}),
+		EntitlementCreated(by, a, account),
+	}
+}
+
+// AppUpdated is the event of an app whose fields have changed.
+func AppUpdated(by *eventv1.Actor, a store.App, changed []string) outbox.Event {
+	return newEvent(a.OrganizationID, a.ID, a.UpdateTime, &eventv1.AppUpdated{Context: aboutApp(by, a, a.Version), App: App(a), ChangedFields: changed})
+}
+
+// EntitlementCreated is the event of a new entitlement of an app.
+func EntitlementCreated(by *eventv1.Actor, a store.App, e store.Entitlement) outbox.Event {
+	return newEvent(e.OrganizationID, e.ID, e.CreateTime, &eventv1.EntitlementCreated{
+		Context: aboutApp(by, a, 1), Entitlement: Entitlement(e), AppName: a.Name,
+	})
+}
+
+func aboutApp(by *eventv1.Actor, a store.App, version int64) *eventv1.Context {
+	return &eventv1.Context{Actor: by, AppId: a.ID.String(), EnvironmentId: ID(a.EnvironmentID), Version: version}
+}
+
+// RequestSubmitted is the event of a new request.
+func RequestSubmitted(by *eventv1.Actor, r *store.Request) outbox.Event {
+	m := Request(r)
+	return newEvent(r.OrganizationID, r.ID, r.CreateTime, &eventv1.RequestSubmitted{Context: aboutRequest(by, m), Request: m})
+}
+
+// CancelRequested is the event of a request that is to be cancelled.
+func CancelRequested(by *eventv1.Actor, r *store.Request, reason string, at time.Time) outbox.Event {
+	return newEvent(r.OrganizationID, r.ID, at, &eventv1.RequestCancelRequested{
+		Context: &eventv1.Context{
+			Actor: by, RequestIds: []string{r.ID.String()}, UserId: r.Beneficiary.ID.String(), EnvironmentId: ID(r.EnvironmentID),
+		},
+		RequestId: r.ID.String(), Reason: reason,
+	})
+}
+
+// RequestClosed is the event of a request that was closed.
+func RequestClosed(r *store.Request, at time.Time) outbox.Event {
+	m := Request(r)
+	return newEvent(r.OrganizationID, r.ID, at, &eventv1.RequestClosed{Context: aboutRequest(System(), m), Request: m})
+}
+
+// CommentAdded is the event of a comment on a request.
+func CommentAdded(by *eventv1.Actor, r *store.Request, c store.Comment) outbox.Event {
+	return newEvent(r.OrganizationID, c.ID, c.CreateTime, &eventv1.CommentAdded{
+		Context: &eventv1.Context{
+			Actor: by, RequestIds: []string{r.ID.String()}, UserId: r.Beneficiary.ID.String(), EnvironmentId: ID(r.EnvironmentID),
+		},
+		Comment: Comment(c),
+	})
+}
+
+// aboutRequest is the context of an event about a request.
+func aboutRequest(by *eventv1.Actor, r *requestv1.Request) *eventv1.Context {
+	c := &eventv1.Context{
+		Actor: by, RequestIds: []string{r.GetId()}, UserId: r.GetBeneficiary().GetUserId(), EnvironmentId: r.GetEnvironmentId(), Version: r.GetVersion(),
+	}
+	if len(r.GetItems()) == 1 {
+		c.AppId = r.GetItems()[0].GetAppId()
+	}
+	return c
+}
+
+func newEvent(organization, aggregate uuid.UUID, at time.Time, m proto.Message) outbox.Event {
+	return outbox.Event{OrganizationID: organization, AggregateID: aggregate, Time: at, Message: m}
+}

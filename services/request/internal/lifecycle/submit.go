@@ -1,0 +1,52 @@
+package lifecycle
+
+import "time"
+
+// Kind is what a request asks for.
+type Kind string
+
+// The kinds of requests.
+const (
+	Grant  Kind = "grant"
+	Revoke Kind = "revoke"
+)
+
+// Candidate is an entitlement that somebody wants to request, as things stand
+// for the beneficiary.
+type Candidate struct {
+	// OpenRequest is an open request of the same kind for it; empty for none.
+	OpenRequest string
+	// Held says that a live grant gives it, until HeldUntil; nil: permanently.
+	Held      bool
+	HeldUntil *time.Time
+}
+
+// Refusal is why an entitlement cannot be requested; empty if it can.
+type Refusal string
+
+// The reasons, as callers see them.
+const (
+	AlreadyRequested Refusal = "ALREADY_REQUESTED"
+	AlreadyHeld      Refusal = "ALREADY_HELD"
+	NothingToRevoke  Refusal = "NOTHING_TO_REVOKE"
+)
+
+// Refuse says why an entitlement cannot be requested until a time; nil:
+// permanently.
+func (c Candidate) Refuse(kind Kind, until *time.Time) Refusal {
+	switch {
+	case c.OpenRequest != "":
+		return AlreadyRequested
+	case kind == Revoke && !c.Held:
+		return NothingToRevoke
+	case kind == Grant && c.Held && covers(c.HeldUntil, until):
+		return AlreadyHeld
+	}
+	return ""
+}
+
+// covers reports whether what is held until one time makes a grant until
+// another needless. Nil is for ever.
+func covers(held, asked *time.Time) bool {
+	return held == nil || asked != nil && !asked.After(*held)
+}
