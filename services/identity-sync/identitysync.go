@@ -17,12 +17,13 @@ import (
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
+	"gatehouse.dev/services/identity-sync/internal/command"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/exchange"
 	"gatehouse.dev/services/identity-sync/internal/grpcapi"
 	"gatehouse.dev/services/identity-sync/internal/httpapi"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
 	"gatehouse.dev/services/identity-sync/internal/scim"
-	"gatehouse.dev/services/identity-sync/internal/store"
 	"gatehouse.dev/services/identity-sync/migrations"
 )
 
@@ -32,7 +33,7 @@ const Name = "identity-sync"
 // pruneEvery is how often sessions that have ended are forgotten.
 const pruneEvery = time.Hour
 
-// Config is what identity-sync is told. Its IdentityAddr is not used: it has
+// Config configures identity-sync. Its IdentityAddr is not used: it has
 // the keys itself.
 type Config struct {
 	backend.Config
@@ -68,36 +69,36 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 
-	s := store.New(b.DB, b.Events, b.Due, b.Clock)
-	ring, err := keyring.New(ctx, keyring.Config{Store: s, Box: box, Clock: b.Clock, Log: log})
+	commands := command.New(b.DB, b.Events, b.Due, b.Clock)
+	ring, err := keyring.New(ctx, keyring.Config{Commands: commands, Box: box, Clock: b.Clock, Log: log})
 	if err != nil {
 		return err
 	}
-	exchanger := exchange.Exchanger{Store: s, Ring: ring, Clock: b.Clock, Clients: cfg.Clients}
-	provider, err := scim.New(scim.Config{Directory: store.Directory{Store: s}, Log: log})
+	exchanger := exchange.Exchanger{Commands: commands, Ring: ring, Clock: b.Clock, Clients: cfg.Clients}
+	provider, err := scim.New(scim.Config{Directory: command.Directory{Commands: commands}, Log: log})
 	if err != nil {
 		return err
 	}
 	return b.Run(ctx, lis, backend.Spec{
 		Keys: ring.Public,
 		Register: func(g grpc.ServiceRegistrar) {
-			opsv1.RegisterSnapshotServiceServer(g, copies.NewSnapshotServer(b.DB, b.Bus, store.SnapshotEnvironments, store.SnapshotUsers, store.SnapshotGroups))
+			opsv1.RegisterSnapshotServiceServer(g, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotEnvironments, convert.SnapshotUsers, convert.SnapshotGroups))
 			grpcapi.Register(g, grpcapi.Config{
-				Store: s, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
+				Commands: commands, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})
 		},
 		HTTP: func(mux *http.ServeMux) {
 			mux.Handle(scim.DefaultPrefix+"/", provider)
 			httpapi.API{Exchanger: exchanger, Ring: ring, Log: log}.Register(mux)
 		},
-		Tasks: []service.Task{{Name: "session pruning", Run: func(ctx context.Context) error { return prune(ctx, s, log) }}},
+		Tasks: []service.Task{{Name: "session pruning", Run: func(ctx context.Context) error { return prune(ctx, commands, log) }}},
 	})
 }
 
-// prune forgets ended sessions now and then, until ctx ends.
-func prune(ctx context.Context, s *store.Store, log *slog.Logger) error {
+// prune removes ended sessions now and then, until ctx ends.
+func prune(ctx context.Context, commands *command.Commands, log *slog.Logger) error {
 	for {
-		err := s.PruneSessions(ctx)
+		err := commands.PruneSessions(ctx)
 		service.Report(ctx, err)
 		pause := pruneEvery
 		if err != nil && ctx.Err() == nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -812,6 +813,16 @@ func TestServiceTakesASnapshot(t *testing.T) {
 	mia, tom := idp.create(t, "mia"), idp.create(t, "tom")
 	group := idp.do(t, "POST", "/Groups", map[string]any{"displayName": "Staff", "members": []any{map[string]any{"value": mia}}})
 	idp.do(t, "DELETE", "/Users/"+tom, nil)
+	north, err := identityv1.NewEnvironmentServiceClient(admin.conn).CreateEnvironment(t.Context(), &identityv1.CreateEnvironmentRequest{Name: "North"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed, err := identityv1.NewEnvironmentServiceClient(admin.conn).UpdateEnvironment(t.Context(), &identityv1.UpdateEnvironmentRequest{
+		Id: north.GetEnvironment().GetId(), Name: "Northern",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	tokens := identityv1.NewTokenServiceClient(dial(t, w.Addr, ""))
 	for _, bad := range [][2]string{{"approval", "wrong"}, {"request", secret}} {
@@ -840,8 +851,11 @@ func TestServiceTakesASnapshot(t *testing.T) {
 		if (part.GetPosition() != nil) != (i == 0) {
 			t.Errorf("part %d: %v", i, part)
 		}
-		if part.GetEnvironment() != nil {
+		if e := part.GetEnvironment(); e != nil {
 			environments++
+			if e.GetId() == renamed.GetEnvironment().GetId() && !proto.Equal(e, renamed.GetEnvironment()) {
+				t.Errorf("environment %v, want %v", e, renamed.GetEnvironment())
+			}
 		}
 		if u := part.GetUser(); u != nil {
 			states[u.GetId()] = u.GetState()
@@ -854,7 +868,7 @@ func TestServiceTakesASnapshot(t *testing.T) {
 		admin.user.GetId(): identityv1.UserState_USER_STATE_ACTIVE,
 		mia:                identityv1.UserState_USER_STATE_ACTIVE, tom: identityv1.UserState_USER_STATE_REMOVED,
 	}
-	if d := cmp.Diff(want, states); d != "" || environments != 1 {
+	if d := cmp.Diff(want, states); d != "" || environments != 2 {
 		t.Errorf("%d environments, users: %s", environments, d)
 	}
 

@@ -109,8 +109,8 @@ comment on column users.email_keys is 'All e-mail addresses in lower case, to fi
 comment on column users.manager_ref is 'The manager as the source names them, known here or not.';
 comment on column users.manager_id is 'The manager, once known here.';
 comment on column users.join_count is 'Counts how often the person has come.';
-comment on column users.joined is 'Whether user.joined was told in this join_count: not before the person is active.';
-comment on column users.attributes is 'What the source says of the person, whole, as it said it.';
+comment on column users.joined is 'Whether user.joined was emitted in this join_count: not before the user is active.';
+comment on column users.attributes is 'The user as the source sent it, whole.';
 
 -- By the name first, for the development sign-in, which does not know the
 -- organization.

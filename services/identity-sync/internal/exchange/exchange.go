@@ -21,9 +21,9 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
 	"gatehouse.dev/services/identity-sync/internal/secret"
-	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
 // Lifetime is how long a signed token lives.
@@ -37,20 +37,20 @@ const (
 
 // Exchanger exchanges secrets.
 type Exchanger struct {
-	Store *store.Store
-	Ring  *keyring.Ring
-	Clock clock.Clock
+	Commands *command.Commands
+	Ring     *keyring.Ring
+	Clock    clock.Clock
 	// Clients are the other services: the secret of each, by the id of its
 	// client.
 	Clients map[string]string
 }
 
 // Exchange returns a signed token for an API token or a session token, and when
-// it ends. The error for whatever is not good is [store.ErrTokenInvalid].
+// it ends. The error for whatever is not good is [command.ErrTokenInvalid].
 func (e Exchanger) Exchange(ctx context.Context, token string) (signed string, expires time.Time, err error) {
 	kind, hash, ok := secret.Parse(token)
 	if !ok || (kind != secret.APIToken && kind != secret.Session) {
-		return "", time.Time{}, store.ErrTokenInvalid
+		return "", time.Time{}, command.ErrTokenInvalid
 	}
 	return e.exchange(ctx, kind, hash, uuid.Nil)
 }
@@ -64,7 +64,7 @@ func (e Exchanger) ExchangeClient(ctx context.Context, id, token string) (signed
 	kind, hash, ok := secret.Parse(token)
 	client, err := uuid.Parse(id)
 	if !ok || err != nil || kind != secret.APIToken || client == uuid.Nil {
-		return "", time.Time{}, store.ErrTokenInvalid
+		return "", time.Time{}, command.ErrTokenInvalid
 	}
 	return e.exchange(ctx, kind, hash, client)
 }
@@ -82,7 +82,7 @@ func (e Exchanger) ExchangeService(ctx context.Context, id, clientSecret string)
 	return e.Ring.Mint(ctx, authz.Caller{Subject: "client:" + id, Role: authzv1.Caller_CALLER_SERVICE}, Lifetime)
 }
 
-// ErrClientInvalid is all that is ever said about a client that is not good.
+// ErrClientInvalid is the one error of a client that is invalid, whatever the reason.
 var ErrClientInvalid = apierr.Unauthenticated("CLIENT_INVALID", "the client is not valid")
 
 // ParseClients reads the services' clients as a setting has them: id=secret,
@@ -106,16 +106,16 @@ func ParseClients(text string) (map[string]string, error) {
 }
 
 func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, id uuid.UUID) (string, time.Time, error) {
-	c, err := e.Store.Credential(ctx, kind, hash)
+	c, err := e.Commands.Credential(ctx, kind, hash)
 	if err != nil {
 		return "", time.Time{}, err
 	}
 	if id != uuid.Nil && id != c.Caller.CredentialID {
-		return "", time.Time{}, store.ErrTokenInvalid
+		return "", time.Time{}, command.ErrTokenInvalid
 	}
 	lifetime := min(Lifetime, c.ExpireTime.Sub(e.Clock.Now()))
 	if lifetime < time.Second {
-		return "", time.Time{}, store.ErrTokenInvalid
+		return "", time.Time{}, command.ErrTokenInvalid
 	}
 	c.Caller.Name, c.Caller.Email = cut(c.Caller.Name, maxName), cut(c.Caller.Email, maxEmail)
 	return e.Ring.Mint(ctx, c.Caller, lifetime)

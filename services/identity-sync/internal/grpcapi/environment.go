@@ -7,6 +7,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 )
 
 // CreateEnvironment makes an environment.
@@ -15,11 +16,11 @@ func (s *Server) CreateEnvironment(ctx context.Context, req *identityv1.CreateEn
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Store.CreateEnvironment(ctx, authz.Must(ctx), called)
+	e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.CreateEnvironmentResponse{Environment: e.Proto()}, nil
+	return &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)}, nil
 }
 
 // GetEnvironment shows an environment.
@@ -28,22 +29,22 @@ func (s *Server) GetEnvironment(ctx context.Context, req *identityv1.GetEnvironm
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Store.Environment(ctx, authz.Must(ctx).Scope(), eid)
+	e, err := s.cfg.Commands.Environment(ctx, authz.Must(ctx).Scope(), eid)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.GetEnvironmentResponse{Environment: e.Proto()}, nil
+	return &identityv1.GetEnvironmentResponse{Environment: convert.Environment(e)}, nil
 }
 
 // ListEnvironments lists environments.
 func (s *Server) ListEnvironments(ctx context.Context, req *identityv1.ListEnvironmentsRequest) (*identityv1.ListEnvironmentsResponse, error) {
-	list, next, err := s.cfg.Store.Environments(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Environments(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
 	out := &identityv1.ListEnvironmentsResponse{NextPageToken: next}
 	for _, e := range list {
-		out.Environments = append(out.Environments, e.Proto())
+		out.Environments = append(out.Environments, convert.Environment(e))
 	}
 	return out, nil
 }
@@ -58,9 +59,9 @@ func (s *Server) UpdateEnvironment(ctx context.Context, req *identityv1.UpdateEn
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Store.UpdateEnvironment(ctx, authz.Must(ctx), eid, called)
+	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, called)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.UpdateEnvironmentResponse{Environment: e.Proto()}, nil
+	return &identityv1.UpdateEnvironmentResponse{Environment: convert.Environment(e)}, nil
 }

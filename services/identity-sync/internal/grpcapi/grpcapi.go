@@ -1,5 +1,5 @@
-// Package grpcapi is identity-sync's gRPC API: it reads a request, makes one
-// call of the store, and writes the answer. Who may call what is declared in
+// Package grpcapi is identity-sync's gRPC API: it translates a call into one
+// command, and its result into the answer. Who may call what is declared in
 // the protos and enforced before; so are the rules on single fields.
 package grpcapi
 
@@ -18,10 +18,12 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/command"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/exchange"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/secret"
-	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
 const (
@@ -33,7 +35,7 @@ const (
 
 // Config is what the API stands on.
 type Config struct {
-	Store     *store.Store
+	Commands  *command.Commands
 	Exchanger exchange.Exchanger
 	Ring      *keyring.Ring
 	// AllowSignUp lets anybody make an organization.
@@ -119,40 +121,40 @@ func (s *Server) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*id
 		return nil, err
 	}
 	token, hash := secret.New(secret.Session)
-	o, u, err := s.cfg.Store.SignUp(ctx, store.SignUp{
+	o, u, err := s.cfg.Commands.SignUp(ctx, command.SignUp{
 		OrganizationName: organization, Email: email, DisplayName: display, Session: hash, Lifetime: sessionLifetime,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.SignUpResponse{Organization: o.Proto(), User: u.Proto(), Token: token}, nil
+	return &identityv1.SignUpResponse{Organization: convert.Organization(o), User: convert.User(u), Token: token}, nil
 }
 
 // GetOrganization shows the caller's organization.
 func (s *Server) GetOrganization(ctx context.Context, _ *identityv1.GetOrganizationRequest) (*identityv1.GetOrganizationResponse, error) {
-	o, err := s.cfg.Store.Organization(ctx, authz.Must(ctx).OrganizationID)
+	o, err := s.cfg.Commands.Organization(ctx, authz.Must(ctx).OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.GetOrganizationResponse{Organization: o.Proto()}, nil
+	return &identityv1.GetOrganizationResponse{Organization: convert.Organization(o)}, nil
 }
 
 // GetMe shows the caller.
 func (s *Server) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identityv1.GetMeResponse, error) {
 	c := authz.Must(ctx)
-	u, o, err := s.cfg.Store.UserAndOrganization(ctx, c.OrganizationID, c.UserID)
+	u, o, err := s.cfg.Commands.UserAndOrganization(ctx, c.OrganizationID, c.UserID)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.GetMeResponse{User: u.Proto(), Organization: o.Proto()}, nil
+	return &identityv1.GetMeResponse{User: convert.User(u), Organization: convert.Organization(o)}, nil
 }
 
-func users(list []store.User) []*identityv1.User {
-	out := make([]*identityv1.User, len(list))
-	for i, u := range list {
-		out[i] = u.Proto()
+// userState is the word of a state; empty for unspecified.
+func userState(s identityv1.UserState) string {
+	if s == identityv1.UserState_USER_STATE_UNSPECIFIED {
+		return ""
 	}
-	return out
+	return enum.Word(s)
 }
 
 // ListUsers lists people.
@@ -161,13 +163,11 @@ func (s *Server) ListUsers(ctx context.Context, req *identityv1.ListUsersRequest
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Store.Users(ctx, authz.Must(ctx).Scope(), store.UserQuery{
-		Size: page.Size(req.GetPageSize()), After: req.GetPageToken(), Text: text, State: req.GetState(),
-	})
+	list, next, err := s.cfg.Commands.Users(ctx, authz.Must(ctx).Scope(), text, userState(req.GetState()), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ListUsersResponse{Users: users(list), NextPageToken: next}, nil
+	return &identityv1.ListUsersResponse{Users: convert.List(list, convert.User), NextPageToken: next}, nil
 }
 
 // GetUser shows one person.
@@ -176,16 +176,16 @@ func (s *Server) GetUser(ctx context.Context, req *identityv1.GetUserRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.cfg.Store.User(ctx, authz.Must(ctx).Scope(), uid)
+	u, err := s.cfg.Commands.User(ctx, authz.Must(ctx).Scope(), uid)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.GetUserResponse{User: u.Proto()}, nil
+	return &identityv1.GetUserResponse{User: convert.User(u)}, nil
 }
 
 // CreateUser makes a service or an agent.
 func (s *Server) CreateUser(ctx context.Context, req *identityv1.CreateUserRequest) (*identityv1.CreateUserResponse, error) {
-	in := store.NewUser{Kind: enum.Word(req.GetKind()), EnvironmentID: plainID(req.GetEnvironmentId())}
+	in := command.NewUser{Kind: enum.Word(req.GetKind()), EnvironmentID: plainID(req.GetEnvironmentId())}
 	var err error
 	if in.UserName, err = name("user_name", req.GetUserName()); err != nil {
 		return nil, err
@@ -203,11 +203,11 @@ func (s *Server) CreateUser(ctx context.Context, req *identityv1.CreateUserReque
 		return nil, apierr.InvalidField("end_time", "INVALID_TIME", "end_time is not a time")
 	}
 	in.EndTime = req.GetEndTime().AsTime().Truncate(time.Microsecond)
-	u, err := s.cfg.Store.CreateUser(ctx, authz.Must(ctx), in)
+	u, err := s.cfg.Commands.CreateUser(ctx, authz.Must(ctx), in)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.CreateUserResponse{User: u.Proto()}, nil
+	return &identityv1.CreateUserResponse{User: convert.User(u)}, nil
 }
 
 // SetUserRole changes a role.
@@ -216,11 +216,11 @@ func (s *Server) SetUserRole(ctx context.Context, req *identityv1.SetUserRoleReq
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.cfg.Store.SetRole(ctx, authz.Must(ctx), uid, req.GetRole(), plainID(req.GetRoleEnvironmentId()))
+	u, err := s.cfg.Commands.SetRole(ctx, authz.Must(ctx), uid, lifecycle.Role(enum.Word(req.GetRole())), plainID(req.GetRoleEnvironmentId()))
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.SetUserRoleResponse{User: u.Proto()}, nil
+	return &identityv1.SetUserRoleResponse{User: convert.User(u)}, nil
 }
 
 // ListGroups lists groups.
@@ -229,13 +229,13 @@ func (s *Server) ListGroups(ctx context.Context, req *identityv1.ListGroupsReque
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Store.Groups(ctx, authz.Must(ctx).Scope(), text, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Groups(ctx, authz.Must(ctx).Scope(), text, page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
 	out := &identityv1.ListGroupsResponse{NextPageToken: next}
 	for _, g := range list {
-		out.Groups = append(out.Groups, g.Proto())
+		out.Groups = append(out.Groups, convert.Group(g))
 	}
 	return out, nil
 }
@@ -246,11 +246,11 @@ func (s *Server) ListGroupMembers(ctx context.Context, req *identityv1.ListGroup
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Store.GroupMembers(ctx, authz.Must(ctx).Scope(), gid, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.GroupMembers(ctx, authz.Must(ctx).Scope(), gid, page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ListGroupMembersResponse{Users: users(list), NextPageToken: next}, nil
+	return &identityv1.ListGroupMembersResponse{Users: convert.List(list, convert.User), NextPageToken: next}, nil
 }
 
 // CreateSource makes a source.
@@ -260,22 +260,22 @@ func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceR
 		return nil, err
 	}
 	token, hash := secret.New(secret.Source)
-	src, err := s.cfg.Store.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, req.GetKind(), hash)
+	src, err := s.cfg.Commands.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, enum.Word(req.GetKind()), hash)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.CreateSourceResponse{Source: src.Proto(), Token: token}, nil
+	return &identityv1.CreateSourceResponse{Source: convert.Source(src), Token: token}, nil
 }
 
 // ListSources lists the sources.
 func (s *Server) ListSources(ctx context.Context, req *identityv1.ListSourcesRequest) (*identityv1.ListSourcesResponse, error) {
-	list, next, err := s.cfg.Store.Sources(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Sources(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
 	out := &identityv1.ListSourcesResponse{NextPageToken: next}
 	for _, src := range list {
-		out.Sources = append(out.Sources, src.Proto())
+		out.Sources = append(out.Sources, convert.Source(src))
 	}
 	return out, nil
 }
@@ -287,7 +287,7 @@ func (s *Server) RotateSourceToken(ctx context.Context, req *identityv1.RotateSo
 		return nil, err
 	}
 	token, hash := secret.New(secret.Source)
-	if err := s.cfg.Store.RotateSourceToken(ctx, authz.Must(ctx), sid, hash); err != nil {
+	if err := s.cfg.Commands.RotateSourceToken(ctx, authz.Must(ctx), sid, hash); err != nil {
 		return nil, err
 	}
 	return &identityv1.RotateSourceTokenResponse{Token: token}, nil
@@ -303,25 +303,25 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 		return nil, apierr.InvalidField("expire_time", "INVALID_TIME", "expire_time is not a time")
 	}
 	token, hash := secret.New(secret.APIToken)
-	t, err := s.cfg.Store.CreateAPIToken(ctx, authz.Must(ctx), store.NewAPIToken{
+	t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
 		Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
 		ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.CreateApiTokenResponse{ApiToken: t.Proto(), Token: token}, nil
+	return &identityv1.CreateApiTokenResponse{ApiToken: convert.APIToken(t), Token: token}, nil
 }
 
 // ListApiTokens lists API tokens.
 func (s *Server) ListApiTokens(ctx context.Context, req *identityv1.ListApiTokensRequest) (*identityv1.ListApiTokensResponse, error) { //nolint:revive // as generated
-	list, next, err := s.cfg.Store.APITokens(ctx, authz.Must(ctx), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.APITokens(ctx, authz.Must(ctx), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
 	out := &identityv1.ListApiTokensResponse{NextPageToken: next}
 	for _, t := range list {
-		out.ApiTokens = append(out.ApiTokens, t.Proto())
+		out.ApiTokens = append(out.ApiTokens, convert.APIToken(t))
 	}
 	return out, nil
 }
@@ -332,11 +332,11 @@ func (s *Server) RevokeApiToken(ctx context.Context, req *identityv1.RevokeApiTo
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.cfg.Store.RevokeAPIToken(ctx, authz.Must(ctx), tid)
+	t, err := s.cfg.Commands.RevokeAPIToken(ctx, authz.Must(ctx), tid)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.RevokeApiTokenResponse{ApiToken: t.Proto()}, nil
+	return &identityv1.RevokeApiTokenResponse{ApiToken: convert.APIToken(t)}, nil
 }
 
 var errDevSignInOff = apierr.Precondition("DEV_SIGN_IN_OFF", "the development sign-in is off here")
@@ -346,11 +346,11 @@ func (s *Server) ListDevPeople(ctx context.Context, _ *identityv1.ListDevPeopleR
 	if !s.cfg.DevSignIn {
 		return nil, errDevSignInOff
 	}
-	list, err := s.cfg.Store.DevPeople(ctx, devPeople)
+	list, err := s.cfg.Commands.DevUsers(ctx, devPeople)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ListDevPeopleResponse{Users: users(list)}, nil
+	return &identityv1.ListDevPeopleResponse{Users: convert.List(list, convert.User)}, nil
 }
 
 // DevSignIn signs in as anybody.
@@ -363,11 +363,11 @@ func (s *Server) DevSignIn(ctx context.Context, req *identityv1.DevSignInRequest
 		return nil, err
 	}
 	token, hash := secret.New(secret.Session)
-	u, err := s.cfg.Store.DevSignIn(ctx, who, hash, sessionLifetime)
+	u, err := s.cfg.Commands.DevSignIn(ctx, who, hash, sessionLifetime)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.DevSignInResponse{Token: token, User: u.Proto()}, nil
+	return &identityv1.DevSignInResponse{Token: token, User: convert.User(u)}, nil
 }
 
 // SignOut ends the session that the caller's token was exchanged for.
@@ -376,7 +376,7 @@ func (s *Server) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*id
 	if c.CredentialID == uuid.Nil {
 		return &identityv1.SignOutResponse{}, nil
 	}
-	if err := s.cfg.Store.EndSession(ctx, c); err != nil {
+	if err := s.cfg.Commands.EndSession(ctx, c); err != nil {
 		return nil, err
 	}
 	return &identityv1.SignOutResponse{}, nil

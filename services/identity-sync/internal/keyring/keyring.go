@@ -27,7 +27,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/secretbox"
-	"gatehouse.dev/services/identity-sync/internal/store"
+	"gatehouse.dev/services/identity-sync/internal/command"
 )
 
 const (
@@ -49,10 +49,10 @@ const (
 
 // Config is what a ring is made of. Log may be nil.
 type Config struct {
-	Store *store.Store
-	Box   *secretbox.Box
-	Clock clock.Clock
-	Log   *slog.Logger
+	Commands *command.Commands
+	Box      *secretbox.Box
+	Clock    clock.Clock
+	Log      *slog.Logger
 }
 
 // Ring signs tokens. It is safe for concurrent use.
@@ -145,13 +145,13 @@ func (r *Ring) current(ctx context.Context) []key {
 // load reads the keys, and makes one if it is time.
 func (r *Ring) load(ctx context.Context) error {
 	now := r.cfg.Clock.Now()
-	rows, err := r.cfg.Store.SigningKeys(ctx)
+	rows, err := r.cfg.Commands.SigningKeys(ctx)
 	if err != nil {
 		return err
 	}
 	if due(rows, now) {
-		var made *store.SigningKey
-		rows, err = r.cfg.Store.AddSigningKey(ctx, linger, func(there []store.SigningKey) (*store.SigningKey, error) {
+		var made *command.SigningKey
+		rows, err = r.cfg.Commands.AddSigningKey(ctx, linger, func(there []command.SigningKey) (*command.SigningKey, error) {
 			if made = nil; !due(there, now) {
 				return nil, nil // another replica was first
 			}
@@ -182,11 +182,11 @@ func (r *Ring) load(ctx context.Context) error {
 }
 
 // due reports whether a key must be made.
-func due(keys []store.SigningKey, now time.Time) bool {
+func due(keys []command.SigningKey, now time.Time) bool {
 	return len(keys) == 0 || now.Sub(keys[len(keys)-1].CreateTime) >= rotateAfter
 }
 
-func (r *Ring) make(now time.Time, first bool) (*store.SigningKey, error) {
+func (r *Ring) make(now time.Time, first bool) (*command.SigningKey, error) {
 	k, err := authz.NewKey()
 	if err != nil {
 		return nil, err
@@ -200,10 +200,10 @@ func (r *Ring) make(now time.Time, first bool) (*store.SigningKey, error) {
 	if first {
 		use = now // nobody can be surprised
 	}
-	return &store.SigningKey{ID: id, Sealed: r.cfg.Box.Seal(plain, []byte(id)), CreateTime: now, UseTime: use}, nil
+	return &command.SigningKey{ID: id, Sealed: r.cfg.Box.Seal(plain, []byte(id)), CreateTime: now, UseTime: use}, nil
 }
 
-func (r *Ring) open(row store.SigningKey) (key, error) {
+func (r *Ring) open(row command.SigningKey) (key, error) {
 	plain, err := r.cfg.Box.Open(row.Sealed, []byte(row.ID))
 	if err != nil {
 		return key{}, fmt.Errorf("signing key %s was sealed with another encryption key: %w", row.ID, err)

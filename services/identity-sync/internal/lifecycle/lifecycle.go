@@ -97,7 +97,7 @@ func (u User) admin() bool {
 	return u.State == Active && u.Role == Admin && u.RoleEnvironmentID == ""
 }
 
-// EventName is what is told of a user.
+// EventName is the name of an event of a user.
 type EventName string
 
 // The events.
@@ -108,7 +108,7 @@ const (
 	UserRemoved   EventName = "removed"
 )
 
-// Event is one thing to tell.
+// Event is an event to emit.
 type Event struct {
 	Name EventName
 	// Version is the user's after this event.
@@ -148,15 +148,15 @@ func KeepAdmin(o Outcome, others int) error {
 	return nil
 }
 
-// Come is somebody new, who belongs to an environment or, if that is empty, to
+// Join is the outcome of a new user, who belongs to an environment or, if that is empty, to
 // the organization.
-func Come(p Profile, environmentID string, role Role, active bool) Outcome {
+func Join(p Profile, environmentID string, role Role, active bool) Outcome {
 	u := User{Profile: p, EnvironmentID: environmentID, RoleEnvironmentID: environmentID, Role: role, JoinCount: 1}
 	return enter(User{}, u, active)
 }
 
-// ComeBack is somebody who left and is there again.
-func ComeBack(u User, p Profile, active bool) (Outcome, error) {
+// Rejoin is the outcome of a user who had left and is there again.
+func Rejoin(u User, p Profile, active bool) (Outcome, error) {
 	if u.State != Removed {
 		return Outcome{}, ErrPresent
 	}
@@ -172,17 +172,17 @@ func enter(before, u User, active bool) Outcome {
 	o := Outcome{Before: before, User: u}
 	if active {
 		o.User.State, o.User.Joined = Active, true
-		o.tell(UserJoined, nil)
+		o.emit(UserJoined, nil)
 	} else {
 		o.User.State = Suspended
-		o.tell(UserSuspended, nil)
+		o.emit(UserSuspended, nil)
 	}
 	return o
 }
 
 // Update is a person as now described, and whether switched on. silent says
 // that something changed which only the source gets to see, so that the version
-// counts up also when nothing is told.
+// increases also when no event is emitted.
 func Update(u User, p Profile, active, silent bool) (Outcome, error) {
 	if u.State == Removed {
 		return Outcome{}, ErrRemoved
@@ -193,17 +193,17 @@ func Update(u User, p Profile, active, silent bool) (Outcome, error) {
 	switch {
 	case u.State == Active && !active:
 		o.User.State, o.EndSessions = Suspended, true
-		o.tell(UserSuspended, nil)
+		o.emit(UserSuspended, nil)
 	case u.State == Suspended && active && !u.Joined:
 		o.User.State, o.User.Joined = Active, true
-		o.tell(UserJoined, nil)
-		return o, nil // it tells all there is
+		o.emit(UserJoined, nil)
+		return o, nil // joined says all
 	case u.State == Suspended && active:
 		o.User.State = Active
 		changed = append(changed, "state")
 	}
 	if len(changed) > 0 {
-		o.tell(UserUpdated, changed)
+		o.emit(UserUpdated, changed)
 	}
 	if len(o.Events) == 0 && silent {
 		o.User.Version++
@@ -218,7 +218,7 @@ func Remove(u User) (Outcome, error) {
 	}
 	o := Outcome{Before: u, User: u, EndSessions: true, Leaves: true}
 	o.User.State = Removed
-	o.tell(UserRemoved, nil)
+	o.emit(UserRemoved, nil)
 	return o, nil
 }
 
@@ -244,12 +244,12 @@ func SetRole(u User, role Role, environmentID string) (Outcome, error) {
 		changed = append(changed, "role_environment_id")
 	}
 	if len(changed) > 0 {
-		o.tell(UserUpdated, changed)
+		o.emit(UserUpdated, changed)
 	}
 	return o, nil
 }
 
-func (o *Outcome) tell(name EventName, changed []string) {
+func (o *Outcome) emit(name EventName, changed []string) {
 	o.User.Version++
 	o.Events = append(o.Events, Event{Name: name, Version: o.User.Version, Changed: changed})
 }

@@ -50,13 +50,13 @@ func TestTransitions(t *testing.T) {
 	}{
 		{
 			name: "comes",
-			do:   func() (lifecycle.Outcome, error) { return lifecycle.Come(ada, "", lifecycle.Member, true), nil },
+			do:   func() (lifecycle.Outcome, error) { return lifecycle.Join(ada, "", lifecycle.Member, true), nil },
 			want: want{lifecycle.Active, lifecycle.Member, 1, true, 1},
 			told: []told{{lifecycle.UserJoined, 1, nil}},
 		},
 		{
 			name: "comes switched off",
-			do:   func() (lifecycle.Outcome, error) { return lifecycle.Come(ada, "", lifecycle.Member, false), nil },
+			do:   func() (lifecycle.Outcome, error) { return lifecycle.Join(ada, "", lifecycle.Member, false), nil },
 			want: want{lifecycle.Suspended, lifecycle.Member, 1, false, 1},
 			told: []told{{lifecycle.UserSuspended, 1, nil}},
 		},
@@ -130,7 +130,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "comes back, without the role",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.ComeBack(user(lifecycle.Removed, admin), sales, true)
+				return lifecycle.Rejoin(user(lifecycle.Removed, admin), sales, true)
 			},
 			want: want{lifecycle.Active, lifecycle.Member, 2, true, 6},
 			told: []told{{lifecycle.UserJoined, 6, nil}},
@@ -138,7 +138,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "comes back switched off",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.ComeBack(user(lifecycle.Removed), sales, false)
+				return lifecycle.Rejoin(user(lifecycle.Removed), sales, false)
 			},
 			want: want{lifecycle.Suspended, lifecycle.Member, 2, false, 6},
 			told: []told{{lifecycle.UserSuspended, 6, nil}},
@@ -146,7 +146,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "comes back without ever having joined",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.ComeBack(user(lifecycle.Removed, neverJoined), sales, true)
+				return lifecycle.Rejoin(user(lifecycle.Removed, neverJoined), sales, true)
 			},
 			want: want{lifecycle.Active, lifecycle.Member, 1, true, 6},
 			told: []told{{lifecycle.UserJoined, 6, nil}},
@@ -188,7 +188,7 @@ func TestTransitions(t *testing.T) {
 		{
 			name: "comes back without having left",
 			do: func() (lifecycle.Outcome, error) {
-				return lifecycle.ComeBack(user(lifecycle.Active), sales, true)
+				return lifecycle.Rejoin(user(lifecycle.Active), sales, true)
 			},
 			wantErr: lifecycle.ErrPresent,
 		},
@@ -257,7 +257,7 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 	t.Parallel()
 	roles := []lifecycle.Role{lifecycle.Admin, lifecycle.ITAdmin, lifecycle.RiskManager, lifecycle.Member, lifecycle.External}
 	rapid.Check(t, func(t *rapid.T) {
-		people := []lifecycle.User{lifecycle.Come(ada, "", lifecycle.Admin, true).User}
+		people := []lifecycle.User{lifecycle.Join(ada, "", lifecycle.Admin, true).User}
 		joins := []int32{1}
 		admins := func(but int) int {
 			n := 0
@@ -307,7 +307,7 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 					t.Skip("this cannot happen as things stand")
 				}
 				active := rapid.Bool().Draw(t, "active")
-				o := lifecycle.Come(ada, "", lifecycle.Member, active)
+				o := lifecycle.Join(ada, "", lifecycle.Member, active)
 				people, joins = append(people, o.User), append(joins, int32(len(o.Events)))
 				if !active {
 					joins[len(joins)-1] = 0
@@ -327,7 +327,7 @@ func TestNoSequenceBreaksTheRules(t *testing.T) {
 			},
 			"come back": func(t *rapid.T) {
 				i := rapid.IntRange(0, len(people)-1).Draw(t, "who")
-				o, err := lifecycle.ComeBack(people[i], ada, rapid.Bool().Draw(t, "active"))
+				o, err := lifecycle.Rejoin(people[i], ada, rapid.Bool().Draw(t, "active"))
 				apply(i, o, err)
 			},
 			"set role": func(t *rapid.T) {

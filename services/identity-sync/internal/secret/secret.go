@@ -54,7 +54,7 @@ func New(kind Kind) (token string, hash Hash) {
 	return token, sha256.Sum256([]byte(token))
 }
 
-// Parse tells what a token is for and what would be stored of it. ok is false
+// Parse returns what a token is for and what would be stored of it. ok is false
 // for what New has never made, whatever it is.
 func Parse(token string) (kind Kind, hash Hash, ok bool) {
 	for _, k := range []Kind{APIToken, Session, Source} {

@@ -7,17 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"gatehouse.dev/libs/apierr"
-	"gatehouse.dev/libs/event"
-	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/libs/scope"
-	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
-	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
-	"gatehouse.dev/services/identity-sync/internal/lifecycle"
-	"gatehouse.dev/services/identity-sync/internal/secret"
 )
 
 // Organization is the tenant.
@@ -27,59 +18,94 @@ type Organization struct {
 	CreateTime time.Time
 }
 
-// Proto is the organization as others see it.
-func (o Organization) Proto() *identityv1.Organization {
-	return &identityv1.Organization{Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime)}
+// Environment is one company whose people and apps are governed.
+type Environment struct {
+	ID             uuid.UUID
+	OrganizationID uuid.UUID
+	Name           string
+	CreateTime     time.Time
+	UpdateTime     time.Time
+	Version        int64
 }
 
-// SignUp is a new organization and its first admin.
-type SignUp struct {
-	OrganizationName, Email, DisplayName string
-	// Session is the hash of the admin's session token, valid for Lifetime.
-	Session  secret.Hash
-	Lifetime time.Duration
+const environmentColumns = `e.id, e.organization_id, e.name, e.create_time, e.update_time, e.version`
+
+func (e *Environment) targets() []any {
+	return []any{&e.ID, &e.OrganizationID, &e.Name, &e.CreateTime, &e.UpdateTime, &e.Version}
 }
 
-// SignUp makes an organization with one environment, its first admin and a
-// session for them.
-func (s *Store) SignUp(ctx context.Context, in SignUp) (Organization, User, error) {
-	org := Organization{ID: id.New(), Name: in.OrganizationName}
-	var u User
-	err := s.change(ctx, scope.Organization(org.ID), nil, func(ctx context.Context, w *write) error {
-		org.CreateTime = w.now
-		o := lifecycle.Come(lifecycle.Profile{UserName: in.Email, DisplayName: in.DisplayName, Email: in.Email}, "", lifecycle.Admin, true)
-		u = User{
-			User: o.User, ID: id.New(), OrganizationID: org.ID, Kind: kindEmployee, CreateTime: w.now, UpdateTime: w.now,
-		}
-		batch := &pgx.Batch{}
-		batch.Queue(`insert into organization (id, name, create_time) values ($1, $2, $3)`, org.ID, org.Name, w.now)
-		first := Environment{ID: id.New(), OrganizationID: org.ID, Name: org.Name, CreateTime: w.now, UpdateTime: w.now, Version: 1}
-		first.queueInsert(batch)
-		if err := w.send(ctx, batch); err != nil {
-			return fmt.Errorf("insert organization: %w", err)
-		}
-		if err := w.insertUser(ctx, u, []string{in.Email}); err != nil {
-			return err
-		}
-		if err := w.insertSession(ctx, u.ID, in.Session, in.Lifetime); err != nil {
-			return err
-		}
-		w.actor = event.UserActor(u.ID.String(), u.DisplayName)
-		w.tell(org.ID, &eventv1.OrganizationCreated{Context: w.about("", 0), Organization: org.Proto()})
-		w.tellEnvironment(first, true)
-		w.tellUser(u, o)
-		return nil
-	})
-	return org, u, err
+const (
+	insertOrganization = `
+insert into organization (id, name, create_time) values ($1, $2, $3)`
+	selectOrganization = `
+select id, name, create_time from organization where id = $1`
+	insertEnvironment = `
+insert into environment (id, organization_id, name, create_time, update_time, version) values ($1, $2, $3, $4, $5, $6)`
+	updateEnvironment = `
+update environment set name = $2, update_time = $3, version = $4 where id = $1`
+	selectEnvironment = `
+select ` + environmentColumns + ` from environment e where e.id = $1`
+	lockEnvironment       = selectEnvironment + ` for update`
+	selectAllEnvironments = `
+select ` + environmentColumns + ` from environment e order by e.organization_id, e.id`
+)
+
+// InsertOrganization adds an organization with its first environment.
+func InsertOrganization(ctx context.Context, tx *postgres.Tx, o Organization, first Environment) error {
+	var b pgx.Batch
+	b.Queue(insertOrganization, o.ID, o.Name, o.CreateTime)
+	b.Queue(insertEnvironment, first.ID, first.OrganizationID, first.Name, first.CreateTime, first.UpdateTime, first.Version)
+	return send(ctx, tx, &b, "insert organization")
 }
 
-// Organization returns the organization.
-func (s *Store) Organization(ctx context.Context, organization uuid.UUID) (Organization, error) {
-	var o Organization
-	err := s.db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
-		err := tx.QueryRow(ctx, `select id, name, create_time from organization where id = $1`, organization).
-			Scan(&o.ID, &o.Name, &o.CreateTime)
-		return found(err, apierr.NotFound("ORGANIZATION_NOT_FOUND", "there is no such organization"), "read organization")
-	})
-	return o, err
+// GetOrganization reads an organization.
+func GetOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (o Organization, err error) {
+	return o, found(tx.QueryRow(ctx, selectOrganization, id).Scan(&o.ID, &o.Name, &o.CreateTime), "read organization")
+}
+
+// InsertEnvironment adds an environment.
+func InsertEnvironment(ctx context.Context, tx *postgres.Tx, e Environment) error {
+	if _, err := tx.Exec(ctx, insertEnvironment, e.ID, e.OrganizationID, e.Name, e.CreateTime, e.UpdateTime, e.Version); err != nil {
+		return fmt.Errorf("insert environment: %w", err)
+	}
+	return nil
+}
+
+// UpdateEnvironment saves the name and version of an environment.
+func UpdateEnvironment(ctx context.Context, tx *postgres.Tx, e Environment) error {
+	if _, err := tx.Exec(ctx, updateEnvironment, e.ID, e.Name, e.UpdateTime, e.Version); err != nil {
+		return fmt.Errorf("update environment %s: %w", e.ID, err)
+	}
+	return nil
+}
+
+// GetEnvironment reads an environment.
+func GetEnvironment(ctx context.Context, tx *postgres.Tx, id string) (e Environment, err error) {
+	return e, found(tx.QueryRow(ctx, selectEnvironment, id).Scan(e.targets()...), "read environment")
+}
+
+// LockEnvironment reads an environment that nobody else changes until the end of
+// tx.
+func LockEnvironment(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (e Environment, err error) {
+	return e, found(tx.QueryRow(ctx, lockEnvironment, id).Scan(e.targets()...), "lock environment")
+}
+
+// ListEnvironments lists an organization's environments by name, after a place.
+func ListEnvironments(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *TextPlace, limit int) ([]Environment, error) {
+	q := &query{}
+	q.where("e.organization_id = ?", organization)
+	q.after("e.name", "e.id", after)
+	rows, err := tx.Query(ctx, `select `+environmentColumns+` from environment e`+q.text()+` order by e.name, e.id limit `+q.arg(limit), q.args...)
+	return collect("list environments", rows, err, pgx.RowToStructByPos[Environment])
+}
+
+// EachEnvironment calls f for every environment of every organization.
+func EachEnvironment(ctx context.Context, tx *postgres.Tx, f func(Environment) error) error {
+	rows, err := tx.Query(ctx, selectAllEnvironments)
+	if err != nil {
+		return fmt.Errorf("read environments: %w", err)
+	}
+	var e Environment
+	_, err = pgx.ForEachRow(rows, e.targets(), func() error { return f(e) })
+	return err
 }

@@ -3,11 +3,6 @@ package store
 import (
 	"strconv"
 	"strings"
-
-	"github.com/google/uuid"
-
-	"gatehouse.dev/libs/apierr"
-	"gatehouse.dev/libs/page"
 )
 
 // query collects the conditions of a list. Conditions are text of this
@@ -31,19 +26,12 @@ func (q *query) where(condition string, args ...any) {
 	q.conditions = append(q.conditions, condition)
 }
 
-// after begins behind the row that a page token names, in the order of a text
-// and an id.
-func (q *query) after(text, id, token string) error {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
-		return err
+// after begins behind a place, in the order of a text and an id; nil is the
+// beginning.
+func (q *query) after(text, id string, place *TextPlace) {
+	if place != nil {
+		q.where("("+text+", "+id+") > (?, ?)", place.Text, place.ID)
 	}
-	last, err := uuid.Parse(keys[1])
-	if err != nil || strings.ContainsRune(keys[0], 0) {
-		return errPageToken
-	}
-	q.where("("+text+", "+id+") > (?, ?)", keys[0], last)
-	return nil
 }
 
 // text is the where clause.
@@ -53,5 +41,3 @@ func (q *query) text() string {
 	}
 	return " where " + strings.Join(q.conditions, " and ")
 }
-
-var errPageToken = apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")

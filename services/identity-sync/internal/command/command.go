@@ -1,0 +1,114 @@
+// Package command is what identity-sync does: it keeps organizations,
+// environments, sources, users and groups, and checks credentials. A command
+// opens the transaction, loads what it needs, asks lifecycle, saves, and emits
+// events. grpcapi, httpapi and scim only translate.
+//
+// A command for a caller sees that caller's scope only. [Directory] is what the
+// SCIM handler works on, one source at a time.
+package command
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+// Commands takes commands. It is safe for concurrent use.
+type Commands struct {
+	db     *postgres.DB
+	events *outbox.Writer
+	due    *due.Queue
+	clock  clock.Clock
+}
+
+// New makes commands on a migrated database, and registers what happens at a
+// time with the queue.
+func New(db *postgres.DB, events *outbox.Writer, q *due.Queue, c clock.Clock) *Commands {
+	commands := &Commands{db: db, events: events, due: q, clock: c}
+	q.Handle(EndUser, commands.EndUsers)
+	return commands
+}
+
+// transaction is a transaction with a change and its events.
+type transaction struct {
+	*postgres.Tx
+	organization uuid.UUID
+	// environment is whose environment the events belong to; empty for the
+	// organization's own.
+	environment string
+	actor       *eventv1.Actor
+	now         time.Time
+	events      []outbox.Event
+}
+
+// change runs fn in a transaction of the scope and adds the events that fn
+// emitted. The actor may be left nil for fn to set.
+func (c *Commands) change(ctx context.Context, in scope.Scope, actor *eventv1.Actor, fn func(ctx context.Context, tx *transaction) error) error {
+	err := c.db.In(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
+		t := &transaction{Tx: tx, organization: in.OrganizationID, actor: actor, now: c.clock.Now()}
+		if !in.Whole() {
+			t.environment = in.EnvironmentID.String()
+		}
+		if err := fn(ctx, t); err != nil {
+			return err
+		}
+		return c.events.Add(ctx, tx, t.events...)
+	})
+	return public(err)
+}
+
+// orNotFound gives the error that says to the caller what is not there.
+func orNotFound(err error, missing *apierr.Error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return missing
+	}
+	return err
+}
+
+var errPageToken = apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
+
+// textPlace reads the page token of a list in the order of a text and an id.
+func textPlace(token string) (*store.TextPlace, error) {
+	keys, err := page.Decode(token, 2)
+	if err != nil || keys == nil {
+		return nil, err
+	}
+	id, err := uuid.Parse(keys[1])
+	if err != nil || strings.ContainsRune(keys[0], 0) {
+		return nil, errPageToken
+	}
+	return &store.TextPlace{Text: keys[0], ID: id}, nil
+}
+
+// list reads a page of a list in the order of a text and an id, and gives the
+// token of the next one. read is asked for one row more than the page has.
+func list[T any](ctx context.Context, db *postgres.DB, in scope.Scope, token string, size int,
+	read func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]T, error), key func(T) (string, uuid.UUID),
+) (rows []T, next string, err error) {
+	after, err := textPlace(token)
+	if err != nil {
+		return nil, "", err
+	}
+	err = db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		rows, err = read(ctx, tx, after, size+1)
+		return err
+	})
+	if err != nil || len(rows) <= size {
+		return rows, "", err
+	}
+	text, id := key(rows[size-1])
+	return rows[:size], page.Encode(text, id.String()), nil
+}

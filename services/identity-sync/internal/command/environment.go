@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+// CreateEnvironment creates an environment.
+func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, name string) (store.Environment, error) {
+	if !caller.Scope().Whole() {
+		return store.Environment{}, errWholeOrganization
+	}
+	e := store.Environment{ID: id.New(), OrganizationID: caller.OrganizationID, Name: name, Version: 1}
+	err := c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		e.CreateTime, e.UpdateTime = tx.now, tx.now
+		tx.emitEnvironment(e, true)
+		return store.InsertEnvironment(ctx, tx.Tx, e)
+	})
+	return e, err
+}
+
+// UpdateEnvironment renames an environment.
+func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, name string) (e store.Environment, err error) {
+	if !caller.Scope().Whole() {
+		return e, errWholeOrganization
+	}
+	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
+		e, err = store.LockEnvironment(ctx, tx.Tx, environment)
+		if err != nil || e.Name == name {
+			return orNotFound(err, errEnvironmentNotFound)
+		}
+		e.Name, e.UpdateTime = name, tx.now
+		e.Version++
+		tx.emitEnvironment(e, false)
+		return store.UpdateEnvironment(ctx, tx.Tx, e)
+	})
+	return e, err
+}
+
+// Environment gives an environment of the scope.
+func (c *Commands) Environment(ctx context.Context, in scope.Scope, environment uuid.UUID) (e store.Environment, err error) {
+	err = c.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		e, err = store.GetEnvironment(ctx, tx, environment.String())
+		return orNotFound(err, errEnvironmentNotFound)
+	})
+	return e, err
+}
+
+// Environments lists the environments of the scope by name, and gives the token
+// of the next page.
+func (c *Commands) Environments(ctx context.Context, in scope.Scope, size int, token string) ([]store.Environment, string, error) {
+	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]store.Environment, error) {
+		return store.ListEnvironments(ctx, tx, in.OrganizationID, after, limit)
+	}, func(e store.Environment) (string, uuid.UUID) { return e.Name, e.ID })
+}
+
+// owner is the environment that something new belongs to: the one named, if it
+// is within the scope, or else the scope itself. Empty is the organization.
+func (t *transaction) owner(ctx context.Context, environmentID string) (string, error) {
+	if environmentID == "" {
+		return t.environment, nil
+	}
+	return environmentID, t.checkEnvironment(ctx, "environment_id", environmentID)
+}
+
+// checkEnvironment refuses an environment that is not within the scope, as if it
+// did not exist.
+func (t *transaction) checkEnvironment(ctx context.Context, field, environmentID string) error {
+	_, err := store.GetEnvironment(ctx, t.Tx, environmentID)
+	return orNotFound(err, errEnvironmentNotFound.WithField(field, "ENVIRONMENT_NOT_FOUND", "there is no such environment"))
+}

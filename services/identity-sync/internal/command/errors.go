@@ -1,0 +1,59 @@
+package command
+
+import (
+	"errors"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
+)
+
+// Errors that callers read.
+var (
+	errOrganizationNotFound = apierr.NotFound("ORGANIZATION_NOT_FOUND", "there is no such organization")
+	errUserNotFound         = apierr.NotFound("USER_NOT_FOUND", "there is no such user")
+	errGroupNotFound        = apierr.NotFound("GROUP_NOT_FOUND", "there is no such group")
+	errEnvironmentNotFound  = apierr.NotFound("ENVIRONMENT_NOT_FOUND", "there is no such environment")
+	errSourceNotFound       = apierr.NotFound("SOURCE_NOT_FOUND", "there is no such source")
+	errTokenNotFound        = apierr.NotFound("API_TOKEN_NOT_FOUND", "there is no such API token")
+	errLastAdmin            = apierr.Precondition("LAST_ADMIN", "this is the organization's last admin: make somebody else an admin first")
+	errRoleEnvironment      = apierr.InvalidField("role_environment_id", "ROLE_ENVIRONMENT", "a user of an environment holds a role there and nowhere else")
+	errUserRemoved          = apierr.Precondition("USER_REMOVED", "the user has been removed")
+	errAccountableUser      = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE_USER_UNFIT",
+		"the accountable user must be an active employee or external of the same environment or of the organization")
+	// errWholeOrganization refuses an admin of an environment who changes
+	// environments.
+	errWholeOrganization = apierr.Denied("NOT_IN_ENVIRONMENT", "only an admin of the whole organization may change its environments")
+
+	// ErrTokenInvalid is the one error of a token that is invalid, whatever the
+	// reason.
+	ErrTokenInvalid = apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
+)
+
+// constraints are the refusals of the database that callers can do something
+// about.
+var constraints = map[string]*apierr.Error{
+	"users_user_name_unique":             apierr.Exists("USER_NAME_TAKEN", "somebody has that userName"),
+	"users_external_id_unique":           apierr.Exists("EXTERNAL_ID_TAKEN", "another user has that externalId"),
+	"directory_group_external_id_unique": apierr.Exists("EXTERNAL_ID_TAKEN", "another group has that externalId"),
+	"environment_name_unique":            apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
+	"source_name_unique":                 apierr.Exists("SOURCE_NAME_TAKEN", "another source has that name").WithField("name", "SOURCE_NAME_TAKEN", "another source has that name"),
+}
+
+// public gives callers what they may read of an error.
+func public(err error) error {
+	if name, ok := postgres.Constraint(err); ok {
+		if e := constraints[name]; e != nil {
+			return e.Wrap(err)
+		}
+	}
+	switch {
+	case errors.Is(err, lifecycle.ErrLastAdmin):
+		return errLastAdmin.Wrap(err)
+	case errors.Is(err, lifecycle.ErrRemoved):
+		return errUserRemoved.Wrap(err)
+	case errors.Is(err, lifecycle.ErrRoleEnvironment):
+		return errRoleEnvironment.Wrap(err)
+	}
+	return err
+}

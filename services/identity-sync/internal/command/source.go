@@ -1,0 +1,55 @@
+package command
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
+	"gatehouse.dev/services/identity-sync/internal/secret"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+// CreateSource creates a source that authenticates with a token of this hash.
+// Its users belong to the environment; empty is the caller's scope.
+func (c *Commands) CreateSource(ctx context.Context, caller authz.Caller, environmentID, name, kind string, token secret.Hash) (store.Source, error) {
+	src := store.Source{ID: id.New(), OrganizationID: caller.OrganizationID, Name: name, Kind: kind}
+	err := c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
+		if src.EnvironmentID, err = tx.owner(ctx, environmentID); err != nil {
+			return err
+		}
+		src.CreateTime, tx.environment = tx.now, src.EnvironmentID
+		if err := store.InsertSource(ctx, tx.Tx, src, token[:]); err != nil {
+			return err
+		}
+		tx.emit(src.ID, &eventv1.SourceCreated{Context: tx.about("", 0), Source: convert.Source(src)})
+		return nil
+	})
+	return src, err
+}
+
+// RotateSourceToken replaces a source's token by one with this hash.
+func (c *Commands) RotateSourceToken(ctx context.Context, caller authz.Caller, source uuid.UUID, token secret.Hash) error {
+	return c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		src, err := store.UpdateSourceToken(ctx, tx.Tx, source, token[:])
+		if err != nil {
+			return orNotFound(err, errSourceNotFound)
+		}
+		tx.environment = src.EnvironmentID
+		tx.emit(src.ID, &eventv1.SourceTokenRotated{Context: tx.about("", 0), Source: convert.Source(src)})
+		return nil
+	})
+}
+
+// Sources lists the sources by name, and gives the token of the next page.
+func (c *Commands) Sources(ctx context.Context, in scope.Scope, size int, token string) ([]store.Source, string, error) {
+	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]store.Source, error) {
+		return store.ListSources(ctx, tx, in.OrganizationID, after, limit)
+	}, func(s store.Source) (string, uuid.UUID) { return s.Name, s.ID })
+}

@@ -1,0 +1,87 @@
+// Package convert turns the service's values into protos and events. It decides
+// nothing.
+package convert
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/enum"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+func timestamp(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+// Organization is an organization as the API and events show it.
+func Organization(o store.Organization) *identityv1.Organization {
+	return &identityv1.Organization{Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime)}
+}
+
+// Environment is an environment as the API and events show it.
+func Environment(e store.Environment) *identityv1.Environment {
+	return &identityv1.Environment{
+		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), Name: e.Name,
+		CreateTime: timestamppb.New(e.CreateTime), UpdateTime: timestamppb.New(e.UpdateTime), Version: e.Version,
+	}
+}
+
+// User is a user as the API and events show it.
+func User(u store.User) *identityv1.User {
+	return &identityv1.User{
+		Id: u.ID.String(), OrganizationId: u.OrganizationID.String(), SourceId: u.SourceID, ExternalId: u.ExternalID,
+		UserName: u.UserName, DisplayName: u.DisplayName, GivenName: u.GivenName, FamilyName: u.FamilyName,
+		Email: u.Email, Title: u.Title, Department: u.Department, ManagerId: u.ManagerID,
+		State: enum.Value[identityv1.UserState](string(u.State)), Kind: enum.Value[identityv1.UserKind](u.Kind), Role: enum.Value[identityv1.Role](string(u.Role)),
+		CreateTime: timestamppb.New(u.CreateTime), UpdateTime: timestamppb.New(u.UpdateTime),
+		Version: u.Version, JoinCount: u.JoinCount,
+		EnvironmentId: u.EnvironmentID, RoleEnvironmentId: u.RoleEnvironmentID,
+		AccountableUserId: u.AccountableUserID, Purpose: u.Purpose, EndTime: timestamp(u.EndTime),
+	}
+}
+
+// Group is a group as the API and events show it.
+func Group(g store.Group) *identityv1.Group {
+	return &identityv1.Group{
+		Id: g.ID.String(), OrganizationId: g.OrganizationID.String(), EnvironmentId: g.EnvironmentID, SourceId: g.SourceID.String(), ExternalId: g.ExternalID,
+		DisplayName: g.DisplayName, MemberCount: g.MemberCount,
+		CreateTime: timestamppb.New(g.CreateTime), UpdateTime: timestamppb.New(g.UpdateTime), Version: g.Version,
+	}
+}
+
+// Person is a user as shown beside something else.
+func Person(p store.Person) *identityv1.Person {
+	return &identityv1.Person{UserId: p.ID.String(), DisplayName: p.Name, Email: p.Email}
+}
+
+// Source is a source as the API and events show it.
+func Source(s store.Source) *identityv1.Source {
+	return &identityv1.Source{
+		Id: s.ID.String(), Name: s.Name, Kind: enum.Value[identityv1.SourceKind](s.Kind), CreateTime: timestamppb.New(s.CreateTime),
+		UserCount: s.UserCount, EnvironmentId: s.EnvironmentID, LastSeenTime: timestamp(s.LastSeen),
+	}
+}
+
+// APIToken is a token as its owner sees it.
+func APIToken(t store.APIToken) *identityv1.ApiToken {
+	return &identityv1.ApiToken{
+		Id: t.ID.String(), Name: t.Name, UserId: t.UserID.String(), ReadOnly: t.ReadOnly, Prefix: t.Prefix,
+		CreateTime: timestamppb.New(t.CreateTime), ExpireTime: timestamppb.New(t.ExpireTime),
+		LastUseTime: timestamp(t.LastUse), RevokeTime: timestamp(t.RevokeTime),
+	}
+}
+
+// List converts each of a list.
+func List[T, M any](list []T, convert func(T) M) []M {
+	out := make([]M, len(list))
+	for i, v := range list {
+		out[i] = convert(v)
+	}
+	return out
+}

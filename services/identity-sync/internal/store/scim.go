@@ -1,0 +1,342 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
+	"gatehouse.dev/services/identity-sync/internal/scim"
+)
+
+// SCIM is the user as SCIM shows it.
+func (u User) SCIM() scim.User {
+	return scim.User{
+		ID: u.ID.String(), Version: u.Version, Created: u.CreateTime, LastModified: u.UpdateTime,
+		ExternalID: u.ExternalID, UserName: u.UserName, Active: u.State == lifecycle.Active, Attributes: u.Attributes,
+	}
+}
+
+// SCIM is the group as SCIM shows it, without its members.
+func (g Group) SCIM() scim.Group {
+	return scim.Group{
+		ID: g.ID.String(), Version: g.Version, Created: g.CreateTime, LastModified: g.UpdateTime,
+		ExternalID: g.ExternalID, DisplayName: g.DisplayName, Attributes: g.Attributes, MemberCount: int(g.MemberCount),
+	}
+}
+
+const (
+	noRelated = `, '[]'::json`
+	groupsOf  = `, coalesce((
+	select json_agg(json_build_object('value', g.id, 'type', 'direct', 'display', g.display_name) order by g.display_name_key, g.id)
+	from group_member m join directory_group g on g.id = m.group_id
+	where m.user_id = u.id), '[]'::json)`
+	membersOf = `, coalesce((
+	select json_agg(json_build_object('value', u.id, 'type', 'User', 'display', u.display_name) order by u.display_name_key, u.id)
+	from group_member m join users u on u.id = m.user_id
+	where m.group_id = g.id), '[]'::json)`
+)
+
+const (
+	fromUserOfSource = `
+from users u where u.id = $1 and u.source_id = $2 and u.state <> 'removed'`
+	selectUserOfSource           = `select ` + userColumns + noRelated + fromUserOfSource
+	selectUserOfSourceWithGroups = `select ` + userColumns + groupsOf + fromUserOfSource
+	fromGroupOfSource            = `
+from directory_group g where g.id = $1 and g.source_id = $2`
+	selectGroupOfSource            = `select ` + groupColumns + noRelated + fromGroupOfSource
+	selectGroupOfSourceWithMembers = `select ` + groupColumns + membersOf + fromGroupOfSource
+	selectMembers                  = `select ''` + membersOf + ` from directory_group g where g.id = $1`
+	// What a source means by a manager: an id, as SCIM has it, or what other
+	// systems send instead, an externalId or a userName.
+	selectManager = `
+select u.id::text from users u
+where u.source_id = $1 and u.state <> 'removed'
+	and (u.id = $2 or u.user_name_key = lower($3) or (u.external_id = $3 and u.external_id <> ''))
+order by (u.id = $2) desc, (u.external_id = $3) desc limit 1`
+	lockRemovedUser = `
+select ` + userColumns + ` from users u
+where u.source_id = $1 and u.state = 'removed'
+	and (u.user_name_key = lower($2) or (u.external_id = $3 and u.external_id <> ''))
+order by (u.external_id = $3 and u.external_id <> '') desc, u.update_time desc, u.id
+limit 1 for update`
+)
+
+// GetUserOfSource reads a user of a source who has not left; related: with their
+// groups.
+func GetUserOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID, related bool) (scim.User, error) {
+	sql := selectUserOfSource
+	if related {
+		sql = selectUserOfSourceWithGroups
+	}
+	var u User
+	var groups []scim.Member
+	if err := found(tx.QueryRow(ctx, sql, id, source).Scan(u.targets(&groups)...), "read user"); err != nil {
+		return scim.User{}, err
+	}
+	out := u.SCIM()
+	out.Groups = groups
+	return out, nil
+}
+
+// GetGroupOfSource reads a group of a source; related: with its members.
+func GetGroupOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID, related bool) (scim.Group, error) {
+	sql := selectGroupOfSource
+	if related {
+		sql = selectGroupOfSourceWithMembers
+	}
+	var g Group
+	var members []scim.Member
+	if err := found(tx.QueryRow(ctx, sql, id, source).Scan(g.targets(&members)...), "read group"); err != nil {
+		return scim.Group{}, err
+	}
+	out := g.SCIM()
+	out.Members = members
+	return out, nil
+}
+
+// ReadMembers reads the members of a group.
+func ReadMembers(ctx context.Context, tx *postgres.Tx, group uuid.UUID) (members []scim.Member, err error) {
+	var empty string
+	if err := tx.QueryRow(ctx, selectMembers, group).Scan(&empty, &members); err != nil {
+		return nil, fmt.Errorf("read members: %w", err)
+	}
+	return members, nil
+}
+
+// ManagerQuery looks for the user that a source means by a manager.
+type ManagerQuery struct {
+	Source uuid.UUID
+	Ref    string
+}
+
+func (m ManagerQuery) queue(b *pgx.Batch, to *string) {
+	*to = ""
+	if m.Ref == "" {
+		return
+	}
+	id, _ := ParseID(m.Ref)
+	b.Queue(selectManager, m.Source, id, m.Ref).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{to}, func() error { return nil })
+		return err
+	})
+}
+
+// FindManager gives the id of the user that a source means; empty for nobody, or
+// nobody yet.
+func FindManager(ctx context.Context, tx *postgres.Tx, m ManagerQuery) (id string, err error) {
+	var b pgx.Batch
+	m.queue(&b, &id)
+	return id, send(ctx, tx, &b, "look for the manager")
+}
+
+// Arrival is what a new user of a source is decided by.
+type Arrival struct {
+	SourceName string
+	ManagerID  string // empty for nobody, or nobody yet
+	// Removed are users who have left and have the same externalId or, failing
+	// that, the same userName: none or one, who is locked.
+	Removed []User
+}
+
+// LoadArrival reads, in one round trip, what a new user of a source is decided
+// by.
+func LoadArrival(ctx context.Context, tx *postgres.Tx, manager ManagerQuery, userName, externalID string) (a Arrival, err error) {
+	var b pgx.Batch
+	queueSourceName(&b, manager.Source, &a.SourceName)
+	manager.queue(&b, &a.ManagerID)
+	b.Queue(lockRemovedUser, manager.Source, userName, externalID).Query(func(rows pgx.Rows) (err error) {
+		a.Removed, err = pgx.CollectRows(rows, scanUser)
+		return err
+	})
+	return a, send(ctx, tx, &b, "look for the user")
+}
+
+func queueSourceName(b *pgx.Batch, source uuid.UUID, to *string) {
+	b.Queue(selectSourceName, source).QueryRow(func(row pgx.Row) error { return found(row.Scan(to), "read source") })
+}
+
+// LoadNewGroup reads, in one round trip, the name of a source and those of its
+// users among the members of a new group.
+func LoadNewGroup(ctx context.Context, tx *postgres.Tx, source uuid.UUID, members []uuid.UUID) (sourceName string, m Members, err error) {
+	var b pgx.Batch
+	queueSourceName(&b, source, &sourceName)
+	m.queueUsers(&b, source, members)
+	return sourceName, m, send(ctx, tx, &b, "look for members")
+}
+
+// ParseID reads an id that may be any text.
+func ParseID(text string) (uuid.UUID, bool) {
+	if len(text) != 36 {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(text)
+	return id, err == nil
+}
+
+// resource is how one type of resource is listed for SCIM. All of it is text of
+// this package; ? stands for a value from outside.
+type resource[T any] struct {
+	from    string
+	base    string // condition on the source
+	id      string
+	columns string
+	related string // one more column
+	equal   map[scim.Attribute]string
+	sort    map[scim.SortKey]string
+	scan    func(pgx.Rows) (T, error)
+}
+
+var users = resource[scim.User]{
+	from:    `users u`,
+	base:    `u.source_id = ? and u.state <> 'removed'`,
+	id:      `u.id`,
+	columns: userColumns,
+	related: groupsOf,
+	equal: map[scim.Attribute]string{
+		scim.AttributeExternalID: `u.external_id = ? and u.external_id <> ''`,
+		scim.AttributeUserName:   `u.user_name_key = lower(?)`,
+		scim.AttributeEmail:      `lower(?) = any(u.email_keys)`,
+	},
+	sort: map[scim.SortKey]string{
+		scim.SortID: `u.id`, scim.SortExternalID: `lower(u.external_id)`, scim.SortUserName: `u.user_name_key`,
+		scim.SortDisplayName: `u.display_name_key`, scim.SortCreated: `u.create_time`, scim.SortLastModified: `u.update_time`,
+	},
+	scan: func(rows pgx.Rows) (scim.User, error) {
+		var u User
+		var groups []scim.Member
+		err := rows.Scan(u.targets(&groups)...)
+		out := u.SCIM()
+		out.Groups = groups
+		return out, err
+	},
+}
+
+var groups = resource[scim.Group]{
+	from:    `directory_group g`,
+	base:    `g.source_id = ?`,
+	id:      `g.id`,
+	columns: groupColumns,
+	related: membersOf,
+	equal: map[scim.Attribute]string{
+		scim.AttributeExternalID:  `g.external_id = ? and g.external_id <> ''`,
+		scim.AttributeDisplayName: `g.display_name_key = lower(left(?, 200)) and lower(g.display_name) = lower(?)`,
+	},
+	sort: map[scim.SortKey]string{
+		scim.SortID: `g.id`, scim.SortExternalID: `lower(g.external_id)`, scim.SortDisplayName: `g.display_name_key`,
+		scim.SortCreated: `g.create_time`, scim.SortLastModified: `g.update_time`,
+	},
+	scan: func(rows pgx.Rows) (scim.Group, error) {
+		var g Group
+		var members []scim.Member
+		err := rows.Scan(g.targets(&members)...)
+		out := g.SCIM()
+		out.Members = members
+		return out, err
+	},
+}
+
+// QueryUsers gives the page of a source's users that a SCIM query asks for.
+func QueryUsers(ctx context.Context, tx *postgres.Tx, source uuid.UUID, q scim.Query[scim.User]) (scim.Page[scim.User], error) {
+	return users.page(ctx, tx, source, q)
+}
+
+// QueryGroups gives the page of a source's groups that a SCIM query asks for.
+func QueryGroups(ctx context.Context, tx *postgres.Tx, source uuid.UUID, q scim.Query[scim.Group]) (scim.Page[scim.Group], error) {
+	return groups.page(ctx, tx, source, q)
+}
+
+// page gives what a query asks for. What columns can answer the database
+// answers; for the rest all rows that the columns leave are read. Pages by offset
+// are what SCIM has.
+func (r resource[T]) page(ctx context.Context, tx *postgres.Tx, source uuid.UUID, q scim.Query[T]) (out scim.Page[T], err error) {
+	sql := &query{}
+	sql.where(r.base, source)
+	for _, e := range q.Where {
+		if !r.condition(sql, e) {
+			return out, nil
+		}
+	}
+	if q.Match != nil {
+		return out, r.filter(ctx, tx, sql, q, &out)
+	}
+	if err := tx.QueryRow(ctx, `select count(*) from `+r.from+sql.text(), sql.args...).Scan(&out.Total); err != nil {
+		return out, fmt.Errorf("count: %w", err)
+	}
+	if q.Count == 0 || q.Offset >= out.Total {
+		return out, nil
+	}
+	text := r.text(sql, q)
+	rows, err := tx.Query(ctx, text+` limit `+sql.arg(q.Count)+` offset `+sql.arg(q.Offset), sql.args...)
+	out.Items, err = collect("list", rows, err, func(pgx.CollectableRow) (T, error) { return r.scan(rows) })
+	return out, err
+}
+
+// filter reads all rows and takes those that match.
+func (r resource[T]) filter(ctx context.Context, tx *postgres.Tx, sql *query, q scim.Query[T], out *scim.Page[T]) error {
+	rows, err := tx.Query(ctx, r.text(sql, q), sql.args...)
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		item, err := r.scan(rows)
+		if err != nil {
+			return fmt.Errorf("list: %w", err)
+		}
+		if !q.Match(item) {
+			continue
+		}
+		if out.Total >= q.Offset && len(out.Items) < q.Count {
+			out.Items = append(out.Items, item)
+		}
+		out.Total++
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	return nil
+}
+
+func (r resource[T]) text(sql *query, q scim.Query[T]) string {
+	order := r.id // ids are made in order
+	if key, ok := r.sort[q.Sort]; ok {
+		if q.Descending {
+			key += " desc"
+		}
+		order = key + ", " + r.id
+	}
+	related := noRelated
+	if q.Related {
+		related = r.related
+	}
+	return `select ` + r.columns + related + ` from ` + r.from + sql.text() + ` order by ` + order
+}
+
+// condition adds a condition, and reports whether anything can meet it.
+func (r resource[T]) condition(sql *query, e scim.Equal) bool {
+	switch e.Attribute {
+	case scim.AttributeID:
+		one, ok := ParseID(e.Value)
+		sql.where(r.id+" = ?", one)
+		return ok
+	case scim.AttributeMember:
+		one, ok := ParseID(e.Value)
+		sql.where("exists (select from group_member m where m.group_id = "+r.id+" and m.user_id = ?)", one)
+		return ok
+	}
+	text, ok := r.equal[e.Attribute]
+	if !ok || strings.ContainsRune(e.Value, 0) {
+		return false
+	}
+	args := make([]any, strings.Count(text, "?"))
+	for i := range args {
+		args[i] = e.Value
+	}
+	sql.where(text, args...)
+	return true
+}

@@ -1,0 +1,42 @@
+package internal_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "gatehouse.dev/services/identity-sync/internal/"
+	gen    = "gatehouse.dev/proto/gen/"
+)
+
+// The packages of the service depend on each other in one direction.
+func TestWalls(t *testing.T) {
+	t.Parallel()
+	for pkg, allowed := range map[string]func(path string) bool{
+		"lifecycle": func(path string) bool { return !strings.Contains(path, ".") }, // the standard library
+		"scim":      func(path string) bool { return !strings.HasPrefix(path, gen) && !strings.HasPrefix(path, module) },
+		// store answers SCIM's queries in SQL.
+		"store": func(path string) bool {
+			return !strings.HasPrefix(path, gen) && (!strings.HasPrefix(path, module) || path == module+"lifecycle" || path == module+"scim")
+		},
+		"convert": func(path string) bool { return !strings.HasPrefix(path, module) || path == module+"store" },
+		"command": func(path string) bool {
+			return path != module+"grpcapi" && path != module+"httpapi" && path != module+"exchange"
+		},
+		"exchange": func(path string) bool { return path != module+"store" && path != module+"grpcapi" },
+		"grpcapi":  func(path string) bool { return path != module+"store" && path != module+"scim" },
+		"httpapi":  func(path string) bool { return path != module+"store" && path != module+"command" },
+	} {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for path := range strings.FieldsSeq(string(out)) {
+			if !allowed(path) {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+		}
+	}
+}
