@@ -256,8 +256,7 @@ func TestRoleInOneEnvironment(t *testing.T) {
 }
 
 // B-USR-18 in part: without an accountable person, a purpose and an end no
-// service or agent is made, and it is removed at its end. What happens when the
-// accountable person leaves is not here.
+// service or agent is made, and it is removed at its end.
 func TestServicesAndAgents(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -306,5 +305,49 @@ func TestServicesAndAgents(t *testing.T) {
 	removed := servicetest.Wait(t, w.Harness, func(ev *eventv1.UserRemoved) bool { return ev.GetUser().GetId() == u.GetId() })
 	if got := removed.GetContext().GetActor().GetKind(); got != eventv1.ActorKind_ACTOR_KIND_SYSTEM {
 		t.Errorf("removed by %s, want the system", got)
+	}
+}
+
+// B-USR-18 in part: a service or an agent ends when its accountable person is
+// suspended or leaves. That an admin can name another afterwards is missing.
+func TestServicesEndWithTheirAccountablePerson(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(t *testing.T, idp *provider, id string){
+		"suspended": func(t *testing.T, idp *provider, id string) {
+			idp.do(t, "PATCH", "/Users/"+id, object{
+				"schemas":    []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"},
+				"Operations": []object{{"op": "replace", "path": "active", "value": false}},
+			})
+		},
+		"leaves": func(t *testing.T, idp *provider, id string) { idp.do(t, "DELETE", "/Users/"+id, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			root := w.signUp(t)
+			idp := root.provider(t, w, "Corp directory")
+			mia, tom := idp.create(t, "mia"), idp.create(t, "tom")
+			made := map[string]string{}
+			for _, accountable := range []string{mia, tom} {
+				r, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+					Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "backup of " + accountable, DisplayName: "Backup", AccountableUserId: accountable,
+					Purpose: "makes backups", EndTime: timestamppb.New(w.clock.Now().Add(24 * time.Hour)),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				made[accountable] = r.GetUser().GetId()
+			}
+			end(t, idp, mia)
+			servicetest.Wait(t, w.Harness, func(ev *eventv1.UserRemoved) bool { return ev.GetUser().GetId() == made[mia] })
+			u, err := root.users.GetUser(t.Context(), &identityv1.GetUserRequest{Id: made[mia]})
+			if err != nil || u.GetUser().GetState() != identityv1.UserState_USER_STATE_REMOVED {
+				t.Errorf("%v, %v, want removed", u, err)
+			}
+			u, err = root.users.GetUser(t.Context(), &identityv1.GetUserRequest{Id: made[tom]})
+			if err != nil || u.GetUser().GetState() != identityv1.UserState_USER_STATE_ACTIVE {
+				t.Errorf("%v, %v, want active", u, err)
+			}
+		})
 	}
 }

@@ -94,7 +94,7 @@ create table users (
     constraint users_person check (kind in ('service', 'agent') or accountable_user_id is null and purpose = '' and end_time is null),
     constraint users_role_environment check (environment_id = '00000000-0000-0000-0000-000000000000' or role_environment_id = environment_id),
     constraint users_role check (role in ('admin', 'it_admin', 'risk_manager', 'member', 'external')),
-    constraint users_tenure check (join_count >= 1),
+    constraint users_join_count check (join_count >= 1),
     constraint users_version check (version >= 1),
     constraint users_active_joined check (state <> 'active' or joined),
     constraint users_user_name check (user_name <> ''),

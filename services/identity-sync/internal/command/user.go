@@ -89,7 +89,23 @@ func (c *Commands) EndUsers(ctx context.Context, tx *postgres.Tx, items []due.It
 	return nil
 }
 
-// remove removes a locked user: sessions, tokens and memberships end.
+// removeAccountedFor removes the services and agents that a user, who is
+// suspended or leaves, is accountable for.
+func (t *transaction) removeAccountedFor(ctx context.Context, user uuid.UUID) error {
+	users, err := store.LockAccountedFor(ctx, t.Tx, user)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if err := t.remove(ctx, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove removes a locked user: sessions, tokens and memberships end, and with
+// them what the user is accountable for.
 func (t *transaction) remove(ctx context.Context, u store.User) error {
 	o, err := lifecycle.Remove(u.User)
 	if err != nil {
@@ -116,7 +132,10 @@ func (t *transaction) remove(ctx context.Context, u store.User) error {
 		return err
 	}
 	t.emitRevoked(revoked)
-	return store.DeleteSessionsOfUser(ctx, t.Tx, u.ID)
+	if err := store.DeleteSessionsOfUser(ctx, t.Tx, u.ID); err != nil {
+		return err
+	}
+	return t.removeAccountedFor(ctx, u.ID)
 }
 
 // keepAdmin refuses to take the last active admin away.

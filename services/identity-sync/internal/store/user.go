@@ -100,6 +100,8 @@ select exists (
 	select from users u where u.id = $1 and u.state = 'active' and u.kind in ('employee', 'external')
 		and u.environment_id in ($2, '00000000-0000-0000-0000-000000000000')
 	for key share)`
+	lockAccountedFor = `
+select ` + userColumns + ` from users u where u.accountable_user_id = $1 and u.state <> 'removed' order by u.id for update`
 	lockActiveUsers = `
 select ` + userColumns + ` from users u
 where u.state = 'active' and (u.user_name_key = lower($1) or u.id = $2)
@@ -210,6 +212,13 @@ func LockAccountableUser(ctx context.Context, tx *postgres.Tx, id uuid.UUID, env
 		return false, fmt.Errorf("look for accountable user: %w", err)
 	}
 	return fit, nil
+}
+
+// LockAccountedFor reads the services and agents that a user is accountable for,
+// and that nobody else changes until the end of tx.
+func LockAccountedFor(ctx context.Context, tx *postgres.Tx, user uuid.UUID) ([]User, error) {
+	rows, err := tx.Query(ctx, lockAccountedFor, user)
+	return collect("read services of user "+user.String(), rows, err, scanUser)
 }
 
 // LockActiveUsers reads at most two active users with a user name or an id, who
