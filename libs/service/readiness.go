@@ -38,19 +38,25 @@ type partState struct {
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason,omitempty"`
 
-	part Part
+	part   Part
+	logged string // state and reason that the log has last
 }
 
 // readiness is what /readyz answers: the parts as the last check found them.
 type readiness struct {
 	mu       sync.Mutex
 	parts    []partState
+	began    time.Time
 	started  bool // has been ready once
 	stopping bool
 }
 
+// startGrace is how long parts may take to start before the log says that they do
+// not work.
+const startGrace = 5 * time.Second
+
 func newReadiness(parts []Part) *readiness {
-	s := &readiness{parts: make([]partState, len(parts))}
+	s := &readiness{parts: make([]partState, len(parts)), began: time.Now()}
 	for i, p := range parts {
 		s.parts[i] = partState{Name: p.Name, State: unknown, Since: now(), part: p}
 	}
@@ -109,8 +115,9 @@ func (s *readiness) stop() {
 	s.stopping = true
 }
 
-// note notes what the check of a part came to, and says whether its state is
-// another than before.
+// note keeps what the check of a part came to, and says whether that is to be
+// logged: it is another than was logged before, and no part that is only just
+// starting.
 func (s *readiness) note(i int, err error) (news bool) {
 	state, reason := working, ""
 	if err != nil {
@@ -126,7 +133,10 @@ func (s *readiness) note(i int, err error) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &s.parts[i]
-	news = p.State != state || p.Reason != reason
+	news = p.logged != state+reason && (err == nil || s.started || time.Since(s.began) > startGrace)
+	if news {
+		p.logged = state + reason
+	}
 	if p.State != state {
 		p.Since = now()
 	}
