@@ -12,11 +12,15 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/servicetest"
 
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
@@ -347,4 +351,40 @@ func TestFlowMatched(t *testing.T) {
 	w.publishAll(t, other)
 	w.handled(t)
 	submittedFor(w.id("ben"), 1)
+}
+
+// B-RUN-06 in part: copies of environments and users are rebuilt from their owner
+// while requests go on. What the service had missed is there afterwards, with
+// what follows from it; once, however often it is done.
+func TestRebuildCopies(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	forBen := w.grantOf("editor")
+	forBen.BeneficiaryId = w.id("ben")
+	pending := w.submit(t, "ann", forBen)
+	ben, nan := cloneOf(w.users["ben"]), cloneOf(w.users["ann"])
+	ben.Version, ben.State = 2, identityv1.UserState_USER_STATE_REMOVED
+	nan.Id, nan.UserName, nan.DisplayName = id.New().String(), "nan", "nan"
+	w.directory.set(w.users["ann"], ben, nan)
+	copies := opsv1.NewCopyServiceClient(w.Conn(t, authz.Caller{Subject: "client:operator", Role: authzv1.Caller_CALLER_SERVICE}))
+	for range 2 {
+		if _, err := copies.RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		cancelled := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == pending.GetId() })
+		if cancelled.GetReason() != "ben has left" {
+			t.Errorf("cancelled %v", cancelled)
+		}
+		forNan := w.grantOf("viewer")
+		forNan.BeneficiaryId = nan.GetId()
+		r, err := w.requests(t, "ann").CreateRequest(t.Context(), forNan)
+		if err != nil && !apierr.HasReason(apierr.FromCall(err), "ALREADY_REQUESTED") {
+			t.Errorf("request for a user that only the snapshot has: %v, %v", r, err)
+		}
+	}
+	w.submit(t, "pia", w.grantOf("editor"))
+	w.handled(t)
+	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 1 {
+		t.Errorf("%d cancellations", n)
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -29,9 +30,14 @@ type Config struct {
 	ProvisioningAddr string
 }
 
+const copied = copies.Environments | copies.Users
+
+// Copies are the migrations of the service's copies.
+func Copies() []postgres.Set { return copies.Schema(copied) }
+
 // Run serves until ctx ends.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
-	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log)
+	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log, Copies()...)
 	if err != nil {
 		return err
 	}
@@ -44,11 +50,26 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	commands := &command.Commands{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
 	}
+	identity, err := b.Dial(cfg.IdentityAddr)
+	if err != nil {
+		return fmt.Errorf("connect to identity-sync: %w", err)
+	}
+	defer identity.Close()
+	kept, err := copies.New(copies.Config{
+		Service: b.Name, Kinds: copied, DB: b.DB, Bus: b.Bus, IdentitySync: identity,
+		Changed: commands.CopiesChanged, Log: log, Telemetry: b.Telemetry,
+	})
+	if err != nil {
+		return err
+	}
+	handlers := consume.Handlers(commands)
+	kept.Register(handlers)
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			grpcapi.Register(s, commands)
 			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotApps, convert.SnapshotEntitlements))
 		},
-		Handlers: consume.Handlers(commands),
+		Handlers: handlers,
+		Copies:   kept,
 	})
 }

@@ -13,27 +13,6 @@ create domain request_origin as text constraint request_origin check (value in (
 create domain request_state as text constraint request_state check (value in ('submitted', 'pending', 'approved', 'fulfilled', 'denied', 'cancelling', 'cancelled'));
 create domain item_state as text constraint item_state check (value in ('pending', 'approved', 'fulfilled', 'failed', 'cancelled'));
 
-create table environment_copy (
-	id uuid primary key,
-	organization_id uuid not null,
-	environment_id uuid not null,
-	version bigint not null
-);
-comment on table environment_copy is 'Environments, from the events of identity-sync.';
-comment on column environment_copy.environment_id is 'The same as id: an environment belongs to itself.';
-
-create table user_copy (
-	id uuid primary key,
-	organization_id uuid not null,
-	environment_id uuid not null,
-	display_name text not null,
-	email text not null,
-	state text not null,
-	join_count int not null,
-	version bigint not null
-);
-comment on table user_copy is 'Users, from the events of identity-sync.';
-
 create table app (
 	id uuid primary key,
 	organization_id uuid not null,
@@ -188,8 +167,6 @@ create table grant_copy (
 create index grant_copy_live on grant_copy (user_id, entitlement_id) where live;
 comment on table grant_copy is 'Grants, from the events of provisioning. Live: pending, active or failed.';
 
-call protect('environment_copy', 'environment');
-call protect('user_copy', 'shared');
 call protect('app', 'shared');
 call protect('entitlement', 'shared');
 call protect('access_request', 'environment');

@@ -4,28 +4,32 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/services/request/internal/store"
 )
 
-// ApplyUser applies a user. The requests of one who was removed, at the time
-// given, are cancelled where that is still possible; one who has come back since
-// keeps what they have requested since.
-func (c *Commands) ApplyUser(ctx context.Context, tx *postgres.Tx, u store.User, removed *time.Time) error {
-	now, err := store.CopyUser(ctx, tx, u)
-	if err != nil || removed == nil {
-		return err
+// CopiesChanged does what follows from changes of copies: the requests of users
+// who have left are cancelled where that is still possible. Users who have come
+// back since keep what they have requested since.
+func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
+	for _, u := range changes.Users {
+		left := u.Left()
+		if !left && (u.Removed || u.Before.GetJoinCount() == 0 || u.Before.GetJoinCount() == u.After.GetJoinCount()) {
+			continue
+		}
+		now := c.Clock.Now()
+		at := now
+		if u.Event != nil {
+			at = u.Event.Time.UTC().Truncate(time.Microsecond)
+		}
+		var before *time.Time // of one who has left: all
+		if !left {
+			before = &at
+		}
+		err := c.cancelRequestsOf(ctx, tx, changes.OrganizationID, u.ID, before, u.After.GetDisplayName()+" has left", notBefore(now, at))
+		if err != nil {
+			return err
+		}
 	}
-	var before *time.Time
-	if now.State != "removed" {
-		before = removed
-	}
-	return c.cancelRequestsOf(ctx, tx, now, before, u.Name+" has left", notBefore(c.Clock.Now(), removed.UTC().Truncate(time.Microsecond)))
-}
-
-// ApplyEnvironment applies an environment.
-func (c *Commands) ApplyEnvironment(ctx context.Context, tx *postgres.Tx, environment, organization uuid.UUID, version int64) error {
-	return store.CopyEnvironment(ctx, tx, environment, organization, version)
+	return nil
 }

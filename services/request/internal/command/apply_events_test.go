@@ -19,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
@@ -45,9 +46,13 @@ type failer interface {
 // now is when all of it happens.
 var now = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 
+func schema() []postgres.Set {
+	return slices.Concat([]postgres.Set{outbox.Schema()}, copies.Schema(copies.Environments|copies.Users), []postgres.Set{{FS: migrations.FS}})
+}
+
 func open(t *testing.T) *postgres.DB {
 	t.Helper()
-	return pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
+	return pgtest.Open(t, schema()...)
 }
 
 func newCommands(db *postgres.DB) *Commands {
@@ -534,7 +539,7 @@ func TestStatements(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	db, err := postgres.Open(t.Context(), postgres.Config{
-		URL: pgtest.New(t, outbox.Schema(), postgres.Set{FS: migrations.FS}), Name: "test", Tracer: traces,
+		URL: pgtest.New(t, schema()...), Name: "test", Tracer: traces,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -598,7 +603,7 @@ func TestEveryEventHasAnEffect(t *testing.T) {
 func BenchmarkLives(b *testing.B) {
 	for _, size := range []int{1, 36} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			db := pgtest.Open(b, outbox.Schema(), postgres.Set{FS: migrations.FS})
+			db := pgtest.Open(b, schema()...)
 			w := newFixture(slices.Repeat([]int{1}, b.N)...)
 			w.build(b.Context(), b, db)
 			n := &emitter{of: w}

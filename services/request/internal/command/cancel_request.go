@@ -51,12 +51,12 @@ func (c *Commands) CancelRequest(ctx context.Context, by authz.Caller, request u
 
 // cancelRequestsOf asks for the cancellation of a user's requests that were made
 // before a time or, without one, at any.
-func (c *Commands) cancelRequestsOf(ctx context.Context, tx *postgres.Tx, u store.User, before *time.Time, reason string, at time.Time) error {
-	open, err := store.LockOpen(ctx, tx, u.ID, before)
+func (c *Commands) cancelRequestsOf(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, before *time.Time, reason string, at time.Time) error {
+	open, err := store.LockOpen(ctx, tx, user, before)
 	if err != nil || len(open) == 0 {
 		return err
 	}
-	changes := store.NewChanges(u.OrganizationID)
+	changes := store.NewChanges(organization)
 	for _, r := range open {
 		requestCancellation(changes, r, convert.System(), reason, at)
 	}

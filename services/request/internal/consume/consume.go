@@ -2,7 +2,6 @@ package consume
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -10,15 +9,12 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
-	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/request/internal/command"
-	"gatehouse.dev/services/request/internal/convert"
 )
 
-// Handlers gives the handlers.
+// Handlers gives the handlers, those of copies aside.
 func Handlers(c *command.Commands) *inbox.Handlers {
 	var h inbox.Handlers
-	copies(&h, c)
 	inbox.On(&h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.FlowMatched) error {
 		match, err := joinMatch(ev, m)
 		if err != nil {
@@ -28,38 +24,6 @@ func Handlers(c *command.Commands) *inbox.Handlers {
 	})
 	h.Together(c.ApplyEvents, command.AppliedEvents()...)
 	return &h
-}
-
-func copies(h *inbox.Handlers, c *command.Commands) {
-	user := func(ctx context.Context, tx *postgres.Tx, u *identityv1.User, removed *time.Time) error {
-		user, err := convert.User(u)
-		if err != nil {
-			return err
-		}
-		return c.ApplyUser(ctx, tx, user, removed)
-	}
-	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, _ inbox.Event, m *eventv1.UserJoined) error {
-		return user(ctx, tx, m.GetUser(), nil)
-	})
-	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, _ inbox.Event, m *eventv1.UserUpdated) error {
-		return user(ctx, tx, m.GetUser(), nil)
-	})
-	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, _ inbox.Event, m *eventv1.UserSuspended) error {
-		return user(ctx, tx, m.GetUser(), nil)
-	})
-	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.UserRemoved) error {
-		return user(ctx, tx, m.GetUser(), &ev.Time)
-	})
-	environment := func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, e *identityv1.Environment) error {
-		environmentID, err := id.Parse("environment.id", e.GetId())
-		if err != nil {
-			return err
-		}
-		return c.ApplyEnvironment(ctx, tx, environmentID, ev.OrganizationID, e.GetVersion())
-	}
-	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.EnvironmentCreated) error {
-		return environment(ctx, tx, ev, m.GetEnvironment())
-	})
 }
 
 func joinMatch(ev inbox.Event, m *eventv1.FlowMatched) (match command.JoinMatch, err error) {

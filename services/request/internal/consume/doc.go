@@ -1,4 +1,3 @@
-// Package consume translates events into commands: of identity-sync into copies,
-// of approval and provisioning into what becomes of requests, and of join-flows
-// into new requests.
+// Package consume translates events into commands: of approval and provisioning
+// into what becomes of requests, and of join-flows into new requests.
 package consume

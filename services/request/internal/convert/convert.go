@@ -120,20 +120,3 @@ func TimelineEntry(e store.TimelineEntry) *requestv1.TimelineEntry {
 		Actor: &identityv1.Person{UserId: e.ActorID, DisplayName: e.ActorName},
 	}
 }
-
-// User is a user as the service keeps them.
-func User(u *identityv1.User) (out store.User, err error) {
-	out = store.User{
-		Name: u.GetDisplayName(), Email: u.GetEmail(), State: enum.Word(u.GetState()), JoinCount: u.GetJoinCount(), Version: u.GetVersion(),
-	}
-	if out.ID, err = uuid.Parse(u.GetId()); err != nil {
-		return out, err
-	}
-	if out.OrganizationID, err = uuid.Parse(u.GetOrganizationId()); err != nil {
-		return out, err
-	}
-	if u.GetEnvironmentId() != "" {
-		out.EnvironmentID, err = uuid.Parse(u.GetEnvironmentId())
-	}
-	return out, err
-}

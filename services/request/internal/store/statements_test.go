@@ -5,12 +5,14 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
@@ -21,7 +23,7 @@ import (
 // database can prepare.
 func TestStatementsPrepare(t *testing.T) {
 	t.Parallel()
-	conn, err := pgx.Connect(t.Context(), pgtest.New(t, outbox.Schema(), postgres.Set{FS: migrations.FS}))
+	conn, err := pgx.Connect(t.Context(), pgtest.New(t, slices.Concat([]postgres.Set{outbox.Schema()}, copies.Schema(copies.Environments|copies.Users), []postgres.Set{{FS: migrations.FS}})...))
 	if err != nil {
 		t.Fatal(err)
 	}
