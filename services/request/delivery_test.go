@@ -25,8 +25,8 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// twice says emissions, and then all again under their own ids, as when a process
-// dies between its commit and the acknowledgement.
+// twice publishes events, and then all of them again with the same ids, as when a
+// process dies between its commit and the acknowledgement.
 func (w *world) twice(t *testing.T, emissions ...emission) {
 	t.Helper()
 	ids := make([]uuid.UUID, 0, len(emissions))
@@ -39,8 +39,8 @@ func (w *world) twice(t *testing.T, emissions ...emission) {
 	w.handled(t)
 }
 
-// Delivered twice, and delivered again as news (which is what a replay of
-// something half done amounts to): nothing happens twice.
+// Events delivered twice with the same ids, and once more with new ones, take
+// effect once.
 func TestDeliveredTwice(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -89,7 +89,7 @@ func TestDeliveredTwice(t *testing.T) {
 }
 
 // In whatever order and however often events come, and whichever of two
-// replicas takes them, a request ends fulfilled and says so once.
+// replicas takes them, a request ends fulfilled, and one event is emitted for it.
 func TestAnyOrder(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -134,7 +134,7 @@ func TestAnyOrder(t *testing.T) {
 
 // B-REQ-03, B-RUN-02: all that happens to many requests comes at once, twice
 // and in no order, with one event among it that cannot be read: each ends as if
-// its news had come alone.
+// its events had been delivered alone.
 func TestAllAtOnce(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -200,7 +200,7 @@ func TestNeverInPlace(t *testing.T) {
 	w.publishAll(t, take(g)...)
 	w.publishAll(t, w.granted(r))
 	closed := w.closed(t, r)
-	got := w.wantState(t, r, cancelled, itemDropped)
+	got := w.wantState(t, r, cancelled, itemCancelled)
 	if emitted := closed.GetRequest(); emitted.GetState() != cancelled || emitted.GetClosingReason() != "not put in place: the person has left" {
 		t.Errorf("emitted %v", emitted)
 	}
@@ -212,15 +212,15 @@ func TestNeverInPlace(t *testing.T) {
 	r = w.submit(t, "ann", w.grantOf("editor", "viewer"))
 	w.publishAll(t, w.granted(r))
 	w.publishAll(t, take(grant(r, 0))...)
-	w.wantState(t, r, approved, itemDropped, itemApproved)
+	w.wantState(t, r, approved, itemCancelled, itemApproved)
 	_, given := give(r, 1)
 	w.publishAll(t, given...)
 	if got := w.closed(t, r).GetRequest(); got.GetState() != cancelled || got.GetClosingReason() == "" {
 		t.Errorf("closed as %v", got)
 	}
-	w.wantState(t, r, cancelled, itemDropped, itemFulfilled)
+	w.wantState(t, r, cancelled, itemCancelled, itemFulfilled)
 
-	// A revocation that is done before the news of its approval.
+	// A revocation that is done before its approval is delivered.
 	back := w.submit(t, "ann", w.revokeOf("viewer"))
 	w.publishAll(t, revoked(back, grant(back, 0)), w.granted(back))
 	w.closed(t, back)
@@ -230,15 +230,16 @@ func TestNeverInPlace(t *testing.T) {
 	}
 }
 
-// Whoever leaves has what was not approved yet cancelled; whoever has come back
-// keeps what they asked for since, though the news of their leaving is late.
+// When a user is removed, their requests that are not approved yet are cancelled.
+// A user who has come back keeps what was requested since, also if the removal is
+// delivered late.
 func TestBeneficiaryLeaves(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	forBen := func(name string) *requestv1.Request {
-		ask := w.grantOf(name)
-		ask.BeneficiaryId = w.id("ben")
-		return w.submit(t, "ann", ask)
+		submission := w.grantOf(name)
+		submission.BeneficiaryId = w.id("ben")
+		return w.submit(t, "ann", submission)
 	}
 	asked, waits, done := forBen("account"), forBen("editor"), forBen("viewer")
 	w.publishAll(t, w.requested(waits, "pia"), w.granted(done))
@@ -253,9 +254,9 @@ func TestBeneficiaryLeaves(t *testing.T) {
 		w.wantState(t, r, cancelling)
 	}
 	w.wantState(t, done, approved)
-	ask := w.grantOf("account")
-	ask.BeneficiaryId = w.id("ben")
-	_, err := w.requests(t, "ann").CreateRequest(t.Context(), ask)
+	submission := w.grantOf("account")
+	submission.BeneficiaryId = w.id("ben")
+	_, err := w.requests(t, "ann").CreateRequest(t.Context(), submission)
 	wantError(t, err, 9, "BENEFICIARY_NOT_ACTIVE", "beneficiary_id")
 
 	w.publish(t, gone.GetId(), &eventv1.UserRemoved{User: gone}) // again
@@ -267,14 +268,14 @@ func TestBeneficiaryLeaves(t *testing.T) {
 	w.comeBack(t, "ben")
 	w.handled(t)
 	fresh := forBen("account")
-	// An event says when it happened; this one tells of a time before.
+	// The removal happened before this request was made.
 	w.PublishAt(t, fresh.GetCreateTime().AsTime().Add(-time.Minute), w.org, uuid.MustParse(gone.GetId()), &eventv1.UserRemoved{User: gone})
 	w.wantState(t, fresh, submitted)
 }
 
 // B-ONB-03, B-ONB-13, B-USR-15: a join-flow that matches opens one request,
-// however often it is emitted, when all it stands on is here; for what is not held
-// or asked for already; again when the person has come back.
+// however often it is emitted, when all that it needs is here; for what is neither
+// held nor requested; again when the person has come back.
 func TestFlowMatched(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -322,7 +323,7 @@ func TestFlowMatched(t *testing.T) {
 		t.Errorf("lists %v %v", out, err)
 	}
 
-	// Said before the person is known here.
+	// Emitted before the user is known here.
 	newcomer := id.New().String()
 	w.publishAll(t, matched(newcomer, 1, "editor"))
 	w.join(t, "nan", authzv1.Caller_CALLER_MEMBER)
@@ -331,7 +332,7 @@ func TestFlowMatched(t *testing.T) {
 	w.publish(t, nan.GetId(), &eventv1.UserJoined{User: nan})
 	first := submittedFor(newcomer, 1)
 
-	// Whoever has left gets nothing; whoever has come back starts afresh, also
+	// A user who has left gets nothing; one who has come back starts afresh, also
 	// if that is not known here yet.
 	w.publishAll(t, w.denied(first, "pia", "no"))
 	w.closed(t, first)
@@ -345,7 +346,7 @@ func TestFlowMatched(t *testing.T) {
 	if again := submittedFor(newcomer, 2); again.GetId() == first.GetId() {
 		t.Errorf("made %v", again)
 	}
-	// All of it held or asked for: nothing to ask.
+	// All of it is held or requested already: no request.
 	other := matched(w.id("ben"), 1, "account", "viewer")
 	other.message.(*eventv1.FlowMatched).FlowId = id.New().String()
 	w.publishAll(t, other)

@@ -166,7 +166,8 @@ func wantReason(t *testing.T, what string, err error, works bool, reason string)
 }
 
 // B-USR-12: who may request what for whom. What another environment owns, or is
-// not offered, does not exist; two environments never meet, whoever asks.
+// not offered, does not exist; a user of one environment and an app of another
+// never meet, also for a caller of the organization.
 func TestEnvironmentsRequestTheirApps(t *testing.T) {
 	t.Parallel()
 	w := startEnvironments(t)
@@ -218,8 +219,8 @@ func TestEnvironmentsRequestTheirApps(t *testing.T) {
 			}
 		})
 	}
-	// Somebody of the organization whose role is held in an environment asks there
-	// for themselves.
+	// A user of the organization whose role is held in an environment requests an
+	// app of it for themselves.
 	consultant := w.caller("ria")
 	consultant.EnvironmentID, consultant.Role = uuid.MustParse(w.a), authzv1.Caller_CALLER_MEMBER
 	r, err := requestv1.NewRequestServiceClient(w.Conn(t, consultant)).CreateRequest(t.Context(), grantFor("", w.accountA))
@@ -240,7 +241,7 @@ func TestEnvironmentsSeeTheirRequests(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		sees []string
-	}{{"anna", []string{"a"}}, {"amy", []string{"a"}}, {"bea", []string{"b"}}, {"zoe", []string{"a", "b", ""}}, {"ria", []string{"a", "b", ""}}, {"ann", []string{""}}} {
+	}{{"anna", []string{"a"}}, {"amy", []string{"a"}}, {"bea", []string{"b"}}, {"bert", []string{"b"}}, {"zoe", []string{"a", "b", ""}}, {"ria", []string{"a", "b", ""}}, {"ann", []string{""}}} {
 		c := w.requests(t, tc.name)
 		list, err := c.ListRequests(t.Context(), &requestv1.ListRequestsRequest{})
 		if err != nil || len(list.GetRequests()) != len(tc.sees) {

@@ -35,7 +35,7 @@ const (
 	itemApproved  = requestv1.ItemState_ITEM_STATE_APPROVED
 	itemFulfilled = requestv1.ItemState_ITEM_STATE_FULFILLED
 	itemFailed    = requestv1.ItemState_ITEM_STATE_FAILED
-	itemDropped   = requestv1.ItemState_ITEM_STATE_CANCELLED
+	itemCancelled = requestv1.ItemState_ITEM_STATE_CANCELLED
 )
 
 // in is a time from now, as the database keeps it.
@@ -43,18 +43,18 @@ func in(d time.Duration) *timestamppb.Timestamp {
 	return timestamppb.New(time.Now().Add(d).Truncate(time.Microsecond))
 }
 
-// B-REQ-01, B-REQ-02, B-REQ-03, B-REQ-07, B-REQ-15: from the ask for somebody
-// else to access in place, with all that happened in the timeline.
+// B-REQ-01, B-REQ-02, B-REQ-03, B-REQ-07, B-REQ-15: from submitting a
+// request for somebody else to access in place, with all of it in the timeline.
 func TestLifeOfARequest(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	ask := w.grantOf("editor", "account")
-	ask.BeneficiaryId, ask.Until = w.id("ben"), in(time.Hour)
-	r := w.submit(t, "ann", ask)
+	submission := w.grantOf("editor", "account")
+	submission.BeneficiaryId, submission.Until = w.id("ben"), in(time.Hour)
+	r := w.submit(t, "ann", submission)
 	if r.GetState() != submitted || r.GetVersion() != 1 || len(r.GetItems()) != 2 ||
 		r.GetItems()[0].GetEntitlementName() != "editor" || r.GetItems()[1].GetAppName() != "CRM" ||
 		!proto.Equal(r.GetRequester(), w.person("ann")) || !proto.Equal(r.GetBeneficiary(), w.person("ben")) ||
-		!proto.Equal(r.GetUntil(), ask.GetUntil()) || r.GetJustification() != "to sell" {
+		!proto.Equal(r.GetUntil(), submission.GetUntil()) || r.GetJustification() != "to sell" {
 		t.Fatalf("made %v", r)
 	}
 	emitted := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestSubmitted) bool { return m.GetRequest().GetId() == r.GetId() })
@@ -103,14 +103,15 @@ func TestLifeOfARequest(t *testing.T) {
 	}
 }
 
-// B-REQ-03, B-APR-06: a denial closes it; it says by whom and why.
+// B-REQ-03, B-APR-06: a denial closes the request, which shows who denied it
+// and why.
 func TestDenied(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	r := w.submit(t, "ann", w.grantOf("account"))
 	w.publishAll(t, w.requested(r, "pia"), w.denied(r, "pia", "not yours"))
 	closed := w.closed(t, r)
-	got := w.wantState(t, r, denied, itemDropped)
+	got := w.wantState(t, r, denied, itemCancelled)
 	if !proto.Equal(closed.GetRequest(), got) || got.GetClosingReason() != "not yours" || !proto.Equal(got.GetClosedBy(), w.person("pia")) {
 		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}
@@ -218,13 +219,13 @@ func TestSameRequestID(t *testing.T) {
 	clients := []requestv1.RequestServiceClient{
 		w.requests(t, "ann"), requestv1.NewRequestServiceClient(w.Tokens.Dial(t, other, w.caller("ann"))),
 	}
-	ask := w.grantOf("account", "editor")
-	ask.RequestId, ask.Until = id.New().String(), in(1500*time.Millisecond)
+	submission := w.grantOf("account", "editor")
+	submission.RequestId, submission.Until = id.New().String(), in(1500*time.Millisecond)
 	got := make([]*requestv1.Request, 20)
 	var all sync.WaitGroup
 	for i := range got {
 		all.Go(func() {
-			out, err := clients[i%2].CreateRequest(t.Context(), ask)
+			out, err := clients[i%2].CreateRequest(t.Context(), submission)
 			if err != nil {
 				t.Error(err)
 			}
@@ -241,7 +242,7 @@ func TestSameRequestID(t *testing.T) {
 		t.Errorf("emitted %v", got)
 	}
 
-	different := cloneOf(ask)
+	different := cloneOf(submission)
 	different.Justification = "to buy"
 	_, err := clients[0].CreateRequest(t.Context(), different)
 	wantError(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED", "request_id")
@@ -252,7 +253,7 @@ func TestSameRequestID(t *testing.T) {
 	// nothing but what was asked.
 	_, err = w.requests(t, "zoe").CreateRequest(t.Context(), func() *requestv1.CreateRequestRequest {
 		in := w.grantOf("viewer")
-		in.RequestId = ask.GetRequestId()
+		in.RequestId = submission.GetRequestId()
 		return in
 	}())
 	if err != nil {
@@ -260,31 +261,31 @@ func TestSameRequestID(t *testing.T) {
 	}
 	// Closed, and its end in the past: still the same request.
 	w.publishAll(t, w.denied(got[0], "pia", "no"))
-	servicetest.Eventually(t, "its time is over", func() bool { return time.Now().After(ask.GetUntil().AsTime()) })
+	servicetest.Eventually(t, "its time is over", func() bool { return time.Now().After(submission.GetUntil().AsTime()) })
 	if r := w.get(t, got[0]); r.GetState() != denied {
 		t.Fatalf("is %v", r.GetState())
 	}
-	if again := w.submit(t, "ann", ask); again.GetId() != got[0].GetId() || again.GetState() != denied {
+	if again := w.submit(t, "ann", submission); again.GetId() != got[0].GetId() || again.GetState() != denied {
 		t.Errorf("made %v", again)
 	}
 }
 
-// B-REQ-10: asking for the same again is refused and names the first, also if
-// twenty ask at once, for several things in any order.
-func TestAskingTwice(t *testing.T) {
+// B-REQ-10: a second request for the same entitlement is refused with the id of
+// the first, also if twenty are submitted at once, with entitlements in any order.
+func TestSameEntitlementTwice(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	asks := []*requestv1.CreateRequestRequest{w.grantOf("account", "editor", "viewer"), w.grantOf("viewer", "editor"), w.grantOf("editor")}
+	submissions := []*requestv1.CreateRequestRequest{w.grantOf("account", "editor", "viewer"), w.grantOf("viewer", "editor"), w.grantOf("editor")}
 	var mu sync.Mutex
 	var made, named []string
 	var all sync.WaitGroup
 	for i := range 20 {
 		who := []string{"ann", "zoe", "ian"}[i%3]
-		ask := cloneOf(asks[i%len(asks)])
-		ask.BeneficiaryId = w.id("ben")
+		submission := cloneOf(submissions[i%len(submissions)])
+		submission.BeneficiaryId = w.id("ben")
 		client := w.requests(t, who)
 		all.Go(func() {
-			out, err := client.CreateRequest(t.Context(), ask)
+			out, err := client.CreateRequest(t.Context(), submission)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -305,23 +306,23 @@ func TestAskingTwice(t *testing.T) {
 	w.submit(t, "ann", w.grantOf("editor"))
 }
 
-// B-REQ-10, B-REQ-11, B-PRV-10: what is held is not asked for again, but may be
-// asked for longer, and given back.
+// B-REQ-10, B-REQ-11, B-PRV-10: what is held cannot be requested again, but can be
+// requested for longer, and revoked.
 func TestHeld(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	refused := func(ask *requestv1.CreateRequestRequest, reason, first string) {
+	refused := func(submission *requestv1.CreateRequestRequest, reason, first string) {
 		t.Helper()
-		_, err := w.requests(t, "ann").CreateRequest(t.Context(), ask)
+		_, err := w.requests(t, "ann").CreateRequest(t.Context(), submission)
 		wantError(t, err, codes.FailedPrecondition, reason)
 		if metadata(err, "request") != first {
 			t.Errorf("%s names %q, want %q", reason, metadata(err, "request"), first)
 		}
 	}
 	until := func(d time.Duration) *requestv1.CreateRequestRequest {
-		ask := w.grantOf("editor")
-		ask.Until = in(d)
-		return ask
+		submission := w.grantOf("editor")
+		submission.Until = in(d)
+		return submission
 	}
 	first, short := w.hold(t, "ann", until(time.Hour))
 	refused(until(time.Minute), "ALREADY_HELD", first.GetId())
@@ -359,22 +360,22 @@ func TestPreview(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	ids := map[string]string{}
-	ask := w.grantOf("viewer", "editor")
+	submission := w.grantOf("viewer", "editor")
 	for _, a := range []*requestv1.CreateAppRequest{
 		{Name: "Shared", Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_NONE},
 		{Name: "Auto", Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC, IntegrationId: w.working},
-		{Name: "Hand", Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL},
+		{Name: "Manual", Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL},
 	} {
 		w.app(t, a, ids)
-		ask.EntitlementIds = append(ask.EntitlementIds, ids["account"])
+		submission.EntitlementIds = append(submission.EntitlementIds, ids["account"])
 	}
 	w.hold(t, "ben", w.grantOf("viewer"))
 	first := w.grantOf("editor")
 	first.BeneficiaryId = w.id("ben")
 	w.submit(t, "zoe", first)
 
-	ask.BeneficiaryId = w.id("ben")
-	out, err := w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: ask})
+	submission.BeneficiaryId = w.id("ben")
+	out, err := w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: submission})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,12 +390,12 @@ func TestPreview(t *testing.T) {
 		}
 		got = append(got, item{i.GetItem().GetAppName(), i.GetRefusal(), i.GetItem().GetProvisioning()})
 	}
-	want := []item{{"CRM", "ALREADY_HELD", 2}, {"CRM", "ALREADY_REQUESTED", 2}, {"Shared", "", 1}, {"Auto", "", 3}, {"Hand", "", 2}}
+	want := []item{{"CRM", "ALREADY_HELD", 2}, {"CRM", "ALREADY_REQUESTED", 2}, {"Shared", "", 1}, {"Auto", "", 3}, {"Manual", "", 2}}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	ask.EntitlementIds[4] = id.New().String()
-	_, err = w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: ask})
+	submission.EntitlementIds[4] = id.New().String()
+	_, err = w.requests(t, "ann").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: submission})
 	wantError(t, err, codes.InvalidArgument, "ENTITLEMENT_UNKNOWN", "entitlement_ids[4]")
 	if n := len(emitted[*eventv1.RequestSubmitted](t, w)); n != 2 {
 		t.Errorf("%d requests were made", n)
@@ -409,9 +410,9 @@ func TestWhoSeesWhat(t *testing.T) {
 	w.join(t, "new", authzv1.Caller_CALLER_MEMBER) // is given the review
 	w.joinTo(t, id.New(), "", "olga", authzv1.Caller_CALLER_ADMIN)
 	w.handled(t)
-	ask := w.grantOf("account")
-	ask.BeneficiaryId = w.id("ext")
-	r := w.submit(t, "ann", ask)
+	submission := w.grantOf("account")
+	submission.BeneficiaryId = w.id("ext")
+	r := w.submit(t, "ann", submission)
 	reassigned := &eventv1.TaskReassigned{Context: w.by(r, "rex"), From: w.task(r, "rex"), To: w.task(r, "new"), Reason: "knows better"}
 	w.publishAll(t, w.requested(r, "rex"), emission{reassigned.GetFrom().GetId(), reassigned}) // B-REQ-08
 	w.handled(t)
@@ -522,7 +523,7 @@ func TestCancel(t *testing.T) {
 	}
 	w.publishAll(t, w.cancelled(r, "ann", "no need"))
 	closed := w.closed(t, r)
-	got = w.wantState(t, r, cancelled, itemDropped)
+	got = w.wantState(t, r, cancelled, itemCancelled)
 	if !proto.Equal(closed.GetRequest(), got) || got.GetClosingReason() != "no need" || got.GetClosedBy().GetUserId() != w.id("ann") {
 		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}

@@ -103,7 +103,7 @@ func (i *integrations) GetIntegration(ctx context.Context, in *provisioningv1.Ge
 	return &provisioningv1.GetIntegrationResponse{Integration: out}, nil
 }
 
-// start runs the service and tells it of an organization: ann and ben work
+// start runs the service and publishes an organization's people: ann and ben work
 // there, pia approves the app CRM, ada runs it; zoe is admin, ian it_admin, ria
 // risk_manager, ext from outside. Its catalog has CRM with the entitlements
 // account, editor and viewer; how its accounts come was never chosen.
@@ -202,7 +202,7 @@ func (w *world) handled(t testing.TB) {
 }
 
 // emitted is all messages of one type, when all events are handled and what
-// follows from them has been heard.
+// follows from them was received.
 func emitted[M proto.Message](t testing.TB, w *world) []M {
 	t.Helper()
 	return servicetest.Said[M](t, w.Harness, "request")
@@ -253,9 +253,9 @@ func (w *world) publish(t testing.TB, aggregateID string, m proto.Message) uuid.
 	return w.Publish(t, w.org, uuid.MustParse(aggregateID), m)
 }
 
-// asking
+// Requests.
 
-// grantOf is the ask for entitlements of CRM.
+// grantOf is a request for entitlements of CRM.
 func (w *world) grantOf(names ...string) *requestv1.CreateRequestRequest {
 	in := &requestv1.CreateRequestRequest{Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, Justification: "to sell"}
 	for _, n := range names {
@@ -326,7 +326,7 @@ func (w *world) timeline(t testing.TB, r *requestv1.Request) []string {
 				t.Errorf("%s stands after what came later", e.GetEvent())
 			}
 			if e.GetText() == "" || e.GetActor().GetDisplayName() == "" {
-				t.Errorf("says nothing: %v", e)
+				t.Errorf("has no text or actor: %v", e)
 			}
 			seen[e.GetEventId()], last = true, e.GetTime().AsTime()
 			events = append(events, e.GetEvent())
@@ -478,7 +478,7 @@ func take(g *provisioningv1.Grant) []emission {
 	return []emission{grantEvent("ended", revoking), grantEvent("revoked", next(revoking, provisioningv1.GrantState_GRANT_STATE_REVOKED))}
 }
 
-// hold asks for an entitlement of CRM and has it put in place.
+// hold requests an entitlement of CRM and publishes its grant as active.
 func (w *world) hold(t testing.TB, name string, in *requestv1.CreateRequestRequest) (*requestv1.Request, *provisioningv1.Grant) {
 	t.Helper()
 	r := w.submit(t, name, in)

@@ -66,12 +66,11 @@ type fixture struct {
 	app      string
 	account  string
 	requests []*requestv1.Request
-	// cancelling says which of them somebody wants to take back.
+	// cancelling is whether the cancellation of each was requested.
 	cancelling []bool
 }
 
-// newFixture asks for as many requests as there are numbers, which say how many
-// items each has.
+// newFixture makes one request for each number, with that many items.
 func newFixture(items ...int) *fixture {
 	at := timestamppb.New(now.Add(-time.Hour))
 	w := &fixture{org: id.New(), app: id.New().String(), account: id.New().String(), cancelling: make([]bool, len(items))}
@@ -285,8 +284,8 @@ func about(r *requestv1.Request, also ...string) *eventv1.Context {
 	}
 }
 
-// asked says that reviewers were asked; version is that of the flow, 0 if it is
-// not told.
+// asked emits that reviewers have tasks; version is that of the flow, 0 if the
+// event has none.
 func (n *emitter) asked(r *requestv1.Request, version int32) {
 	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), Step: 1, StepName: "owner", Tasks: []*approvalv1.Task{
 		{RequestId: r.GetId(), Reviewer: pia}, {RequestId: r.GetId(), Reviewer: r.GetRequester(), Substitution: "for pia"},
@@ -306,7 +305,7 @@ func (n *emitter) granted(r *requestv1.Request, version int32, also ...string) {
 	})
 }
 
-// given says that an item is in place.
+// given emits that an item's grant is active.
 func (n *emitter) given(r *requestv1.Request, item int) *provisioningv1.Grant {
 	i := r.GetItems()[item]
 	g := &provisioningv1.Grant{
@@ -328,7 +327,7 @@ func (*emitter) next(g *provisioningv1.Grant, s provisioningv1.GrantState) *prov
 	return g
 }
 
-// taken says that a grant is over.
+// taken emits that a grant has ended and was revoked.
 func (n *emitter) taken(r *requestv1.Request, g *provisioningv1.Grant) {
 	g = n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKING)
 	g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED
@@ -336,8 +335,8 @@ func (n *emitter) taken(r *requestv1.Request, g *provisioningv1.Grant) {
 	n.emit(&eventv1.GrantRevoked{Context: about(r), Grant: n.next(g, provisioningv1.GrantState_GRANT_STATE_REVOKED)})
 }
 
-// life says what happens to a request from the ask to its end, and what does
-// not move it.
+// life emits what happens to a request from its submission to its end, and
+// events that do not change its state.
 func (n *emitter) life(r *requestv1.Request) {
 	n.asked(r, 0)
 	n.emit(&eventv1.TaskReassigned{
@@ -355,7 +354,7 @@ func (n *emitter) life(r *requestv1.Request) {
 	n.emit(&eventv1.WorkItemCancelled{Context: about(r), WorkItem: work})
 }
 
-// another says one of the other things that may happen to a request.
+// another emits something else that may happen to a request.
 func (n *emitter) another(r *requestv1.Request, which, item int) {
 	switch which {
 	case 0:
@@ -393,12 +392,12 @@ func (n *emitter) another(r *requestv1.Request, which, item int) {
 	}
 }
 
-// B-REQ-03, B-REQ-15, B-RUN-02: whatever happens to requests, in whatever order
-// and however often the news of it come: split into any batches they leave all
-// as if each had been handled by itself.
+// B-REQ-03, B-REQ-15, B-RUN-02: events in any order, delivered any number of
+// times and split into any batches, have the same result as events handled one by
+// one.
 func TestAnyBatchesAreAsOneByOne(t *testing.T) {
 	t.Parallel()
-	single, together := open(t), open(t)
+	single, batched := open(t), open(t)
 	ctx := t.Context()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newFixture(rapid.SliceOfN(rapid.IntRange(1, 3), 1, 4).Draw(rt, "items")...)
@@ -426,17 +425,17 @@ func TestAnyBatchesAreAsOneByOne(t *testing.T) {
 			each = append(each, i)
 		}
 
-		for _, db := range []*postgres.DB{single, together} {
+		for _, db := range []*postgres.DB{single, batched} {
 			w.build(ctx, rt, db)
 			theirs.build(ctx, rt, db)
 		}
-		before := theirs.all(ctx, rt, together)
+		before := theirs.all(ctx, rt, batched)
 		w.handle(ctx, rt, single, events, each...)
-		w.handle(ctx, rt, together, events, cuts...)
-		if got, want := w.all(ctx, rt, together), w.all(ctx, rt, single); got != want {
+		w.handle(ctx, rt, batched, events, cuts...)
+		if got, want := w.all(ctx, rt, batched), w.all(ctx, rt, single); got != want {
 			rt.Fatalf("in batches\n%s\none by one\n%s", got, want)
 		}
-		if after := theirs.all(ctx, rt, together); after != before {
+		if after := theirs.all(ctx, rt, batched); after != before {
 			rt.Fatalf("another organization's were\n%s\nare\n%s", before, after)
 		}
 	})
@@ -532,8 +531,8 @@ func TestLivesAtOnce(t *testing.T) {
 	}
 }
 
-// However many events a batch has, it is as many statements; and news that move
-// nothing read nothing.
+// The number of statements does not depend on the number of events in a batch;
+// events that change no request read nothing.
 func TestStatements(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewSpanRecorder()

@@ -46,9 +46,10 @@ type Preview struct {
 }
 
 // SubmitRequest submits a request. Its transaction sees the whole organization,
-// as a caller of an environment may be a user of the organization and ask for
-// its apps; what the environment does not see is left out by the statement. A call that repeats an earlier one, by its
-// client request id, gives the request that the first one made.
+// because a caller of an environment may be a user of the organization and request
+// its apps; the statement leaves out what the environment does not see. A call that
+// repeats an earlier one, by its client request id, gets the request that the first
+// one made.
 func (c *Commands) SubmitRequest(ctx context.Context, by authz.Caller, s Submission) (*store.Request, error) {
 	r, err := c.submitRequest(ctx, by, s)
 	if err == nil {
@@ -69,8 +70,8 @@ func (c *Commands) submitRequest(ctx context.Context, by authz.Caller, s Submiss
 	if err := s.check(by, now); err != nil {
 		return nil, err
 	}
-	// One that another request came before by a moment is tried again, to learn
-	// which one that was.
+	// A submission that loses to a concurrent one is tried again, to find that
+	// request's id.
 	for range 3 {
 		err = c.DB.InOrganization(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 			beneficiary, candidates, err := s.load(ctx, tx, by, true)

@@ -77,7 +77,7 @@ func submission(in *requestv1.CreateRequestRequest) (s command.Submission, err e
 	return s, f.err
 }
 
-// fingerprint tells whether two calls with the same request_id ask the same.
+// fingerprint is equal for two calls with the same content.
 func fingerprint(in *requestv1.CreateRequestRequest) ([]byte, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(in)
 	if err != nil {

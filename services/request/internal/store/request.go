@@ -20,12 +20,12 @@ var ErrRequestNotFound = errors.New("there is no such request")
 
 // Errors of constraints, which only the database can see in time.
 var (
-	// ErrAlreadyRequested says that an open request asks the same for the same
-	// person.
+	// ErrAlreadyRequested: an open request has the same entitlement and kind for the
+	// same person.
 	ErrAlreadyRequested = errors.New("this has been requested already")
-	// ErrSameRequestID says that the client has used the request_id before.
+	// ErrSameRequestID: the client has used the request_id before.
 	ErrSameRequestID = errors.New("request_id was used before")
-	// ErrJoinRequestExists says that the join-flow has had its request.
+	// ErrJoinRequestExists: the join-flow has its request already.
 	ErrJoinRequestExists = errors.New("the join-flow has had its request")
 )
 
@@ -259,7 +259,7 @@ where beneficiary_id = $1 and state = any($2) and ($3::timestamptz is null or cr
 order by id for no key update`
 )
 
-// ByID reads one request, whoever asks.
+// ByID reads one request, without regard to who may see it.
 func ByID(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*Request, error) {
 	return one(ctx, tx, selectRequest, id)
 }
@@ -331,7 +331,7 @@ select ` + withItems + ` from access_request r where r.id = $2 and ` + visible
 	lockVisible   = selectVisible + lockOfRequest
 )
 
-// Viewer is who wants to see requests. All sees everybody's.
+// Viewer is who reads requests. With All it sees everybody's.
 type Viewer struct {
 	UserID, OrganizationID uuid.UUID
 	All                    bool
