@@ -34,7 +34,7 @@ func (r rule) allows(c authzv1.Caller) bool {
 	return c > authzv1.Caller_CALLER_UNSPECIFIED && c < 64 && r.allow&(1<<c) != 0
 }
 
-// declared tells whether somebody may call the method, and no value of the
+// declared reports whether somebody may call the method, and no value of the
 // list is a mistake.
 func (r rule) declared() bool {
 	return r.allow != 0 && !r.undefined && r.allow&(1<<authzv1.Caller_CALLER_UNSPECIFIED) == 0

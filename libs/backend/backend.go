@@ -50,7 +50,7 @@ const (
 	pruneEvery = time.Hour
 )
 
-// Config is what every service with a database is told.
+// Config configures a service with a database.
 type Config struct {
 	// PostgresURL is the service's own database. Its role is no superuser.
 	PostgresURL string
@@ -63,7 +63,7 @@ type Config struct {
 	MaxConns int32
 	// ClientTLS is shown to other services; nil calls them in plain text.
 	ClientTLS *tls.Config
-	// Clock tells the time to all of the service's rules. Nil means the
+	// Clock gives the time to all of the service's rules. Nil means the
 	// machine's; tests move one by hand.
 	Clock clock.Clock
 	// Network is where other services of the same process are called without a
@@ -74,7 +74,7 @@ type Config struct {
 	// go without.
 	ClientID, ClientSecret string
 	// Stream says how the stream of events is kept; zero fields leave a stream
-	// that is there as it is. All services are told the same.
+	// that is there as it is. All services are given the same.
 	Stream Stream
 }
 
@@ -127,7 +127,7 @@ type Backend struct {
 	Bus *bus.Bus
 	// Events adds events to a transaction.
 	Events *outbox.Writer
-	// Clock tells the time.
+	// Clock gives the time.
 	Clock clock.Clock
 	// Due runs what is to happen at a time. Register handlers before Run.
 	Due *due.Queue

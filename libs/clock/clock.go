@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Clock tells the time. Implementations are safe for concurrent use.
+// Clock gives the time. Implementations are safe for concurrent use.
 type Clock interface {
 	// Now returns the time in UTC, in whole microseconds.
 	Now() time.Time

@@ -1,4 +1,4 @@
-// Package clock tells the time to code that must be tested at other times:
+// Package clock gives the time to code that must be tested at other times:
 // expiry, deadlines, delegations.
 //
 // Times are UTC and whole microseconds, which is what PostgreSQL keeps, so a

@@ -299,11 +299,11 @@ func (c *Copies) apply(ctx context.Context, tx *postgres.Tx, b *batch) error {
 	if err := tx.SendBatch(ctx, &q).Close(); err != nil {
 		return fmt.Errorf("write copies: %w", err)
 	}
-	return c.tell(ctx, tx, changes)
+	return c.callChanged(ctx, tx, changes)
 }
 
-// tell calls the hook if anything has changed.
-func (c *Copies) tell(ctx context.Context, tx *postgres.Tx, changes *Changes) error {
+// callChanged calls the hook if anything has changed.
+func (c *Copies) callChanged(ctx context.Context, tx *postgres.Tx, changes *Changes) error {
 	if c.cfg.Changed == nil || changes.empty() {
 		return nil
 	}

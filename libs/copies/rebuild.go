@@ -388,7 +388,7 @@ func (c *Copies) sweepGroups(ctx context.Context, begun int64) error {
 			if err := tx.SendBatch(ctx, &q).Close(); err != nil {
 				return fmt.Errorf("remove groups that are gone: %w", err)
 			}
-			return c.tell(ctx, tx, changes)
+			return c.callChanged(ctx, tx, changes)
 		})
 		if err != nil {
 			return err

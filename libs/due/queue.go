@@ -24,7 +24,7 @@ import (
 type Config struct {
 	// DB is the service's database, with the table of Schema.
 	DB *postgres.DB
-	// Clock tells the time. Nil means the machine's.
+	// Clock gives the time. Nil means the machine's.
 	Clock clock.Clock
 	// Log gets failures. Nil discards.
 	Log *slog.Logger

@@ -1,8 +1,8 @@
 // Package outbox publishes the events of a service: none is lost, and none
-// tells of something that did not happen.
+// is about something that did not happen.
 //
-// A [Writer] adds events in the transaction that changes the rows they tell
-// of, so both are committed or neither is. A [Relay] takes committed events to
+// A [Writer] adds events in the transaction that changes the rows they are
+// about, so both are committed or neither is. A [Relay] takes committed events to
 // the stream ACCESS and deletes each after the stream has it on the disk.
 //
 //	command ──tx──▶ rows + outbox ──commit──▶ wake ──▶ Relay ──▶ ACCESS ──sync──▶ delete

@@ -23,7 +23,7 @@ import (
 // since it could never be published.
 const MaxDataBytes = bus.MaxMessageBytes - 8<<10
 
-// Event is one fact to be told.
+// Event is an event to be published.
 type Event struct {
 	// ID of the event. A new one if it is nil.
 	ID uuid.UUID

@@ -204,7 +204,7 @@ func (s *Server) launch(ctx context.Context) error {
 			return nil
 		}
 		if s.ended() {
-			return &startError{said: s.since(from)}
+			return &startError{output: s.since(from)}
 		}
 		if waited := pause(ctx, 10*time.Millisecond); waited != nil {
 			s.signal(syscall.SIGQUIT)
@@ -214,12 +214,12 @@ func (s *Server) launch(ctx context.Context) error {
 }
 
 // startError is a server that ended instead of starting.
-type startError struct{ said string }
+type startError struct{ output string }
 
-func (e *startError) Error() string { return "start PostgreSQL: it ended at once, saying: " + e.said }
+func (e *startError) Error() string { return "start PostgreSQL: it ended at once, saying: " + e.output }
 
 func (e *startError) busy() bool {
-	return strings.Contains(e.said, "shared memory block") || strings.Contains(e.said, "lock file")
+	return strings.Contains(e.output, "shared memory block") || strings.Contains(e.output, "lock file")
 }
 
 // since returns the last lines that the server wrote after an offset.
@@ -369,7 +369,7 @@ func (s *Server) watch() {
 		if s.life.Err() != nil {
 			return
 		}
-		s.tell(errors.New("it has ended by itself"))
+		s.reportProblem(errors.New("it has ended by itself"))
 		s.cfg.Log.ErrorContext(s.life, "PostgreSQL ended by itself, starting it again")
 		if time.Since(since) > quick {
 			wait = 0
@@ -386,15 +386,15 @@ func (s *Server) watch() {
 			if s.life.Err() != nil {
 				return
 			}
-			s.tell(err)
+			s.reportProblem(err)
 			s.cfg.Log.ErrorContext(s.life, "PostgreSQL cannot be started again, it will be tried again", "error", err)
 		}
-		s.tell(nil)
+		s.reportProblem(nil)
 		s.cfg.Log.InfoContext(s.life, "Private PostgreSQL is ready again", "server_pid", s.pid)
 	}
 }
 
-func (s *Server) tell(problem error) {
+func (s *Server) reportProblem(problem error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.problem = problem

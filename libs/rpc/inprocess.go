@@ -77,7 +77,7 @@ type callOptions struct {
 	peer      []*peer.Peer
 }
 
-// inProcess tells whether a call goes without a socket: its service is in the
+// inProcess reports whether a call goes without a socket: its service is in the
 // network, and its options need none.
 func (c *Conn) inProcess(opts []grpc.CallOption) (o callOptions, ok bool) {
 	if c.closed.Load() || c.network.at(c.addr) == nil {
@@ -378,7 +378,7 @@ func tooLarge(size, most int) error {
 	return status.Error(codes.ResourceExhausted, fmt.Sprintf("message larger than max (%d vs. %d bytes)", size, most))
 }
 
-// validText tells whether a message's strings are what they must be to be sent.
+// validText reports whether a message's strings are what they must be to be sent.
 func validText(m protoreflect.Message) (ok bool) {
 	ok = true
 	valid := func(kind protoreflect.Kind, v protoreflect.Value) bool {

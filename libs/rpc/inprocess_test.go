@@ -690,7 +690,7 @@ func TestTransports(t *testing.T) {
 	}
 }
 
-// measured tells whether calls of a side, rpc_client or rpc_server, that ended
+// measured reports whether calls of a side, rpc_client or rpc_server, that ended
 // with the status have been counted.
 func measured(t *testing.T, tel *telemetry.Telemetry, side, code string) bool {
 	t.Helper()

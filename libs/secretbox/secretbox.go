@@ -117,7 +117,7 @@ func (b *Box) Open(sealed, aad []byte) ([]byte, error) {
 	return nil, ErrOpen
 }
 
-// Current tells whether sealed was sealed with the box's first key. What is
+// Current reports whether sealed was sealed with the box's first key. What is
 // not can be opened and sealed again until no value needs an older key.
 func (b *Box) Current(sealed []byte) bool {
 	return len(sealed) >= overhead && sealed[0] == version && bytes.Equal(sealed[1:1+keyIDSize], b.keys[0].id[:])

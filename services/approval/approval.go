@@ -27,7 +27,7 @@ type Config struct {
 	// reviewers who must be replaced and join-flows that must be matched, besides
 	// at once when a copy changes. Zero means 30 seconds.
 	MaintenanceEvery time.Duration
-	// Clock tells the time. Nil means the machine's.
+	// Clock gives the time. Nil means the machine's.
 	Clock clock.Clock
 }
 

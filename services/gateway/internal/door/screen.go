@@ -282,7 +282,7 @@ func faultInField(fd protoreflect.FieldDescriptor, name string, value json.RawMe
 	return invalidValue(at, fd, false)
 }
 
-// readable tells whether a value can be a field's.
+// readable reports whether a value can be a field's.
 func readable(fd protoreflect.FieldDescriptor, name string, value json.RawMessage) bool {
 	key, err := json.Marshal(name)
 	if err != nil {

@@ -129,7 +129,7 @@ func (d Directory) GetGroup(ctx context.Context, src scim.Source, groupID string
 	return g, err
 }
 
-// UpdateGroup changes a group of the source; related: the change is told its
+// UpdateGroup changes a group of the source; related: the change is given its
 // members.
 func (d Directory) UpdateGroup(ctx context.Context, src scim.Source, groupID string, related bool, change func(scim.Group) (scim.GroupChange, error)) (scim.Group, error) {
 	gid, ok := store.ParseID(groupID)

@@ -86,7 +86,7 @@ type User struct {
 	// JoinCount counts how often the person has come, from 1.
 	JoinCount int32
 	// Joined says that the person was active at some time of this join count, and
-	// that this was told.
+	// that this was emitted.
 	Joined bool
 	// Version counts up with every change.
 	Version int64

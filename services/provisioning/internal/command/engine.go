@@ -58,7 +58,7 @@ type Config struct {
 	Events *outbox.Writer
 	// Due runs what the Engine has to do at a time. New registers with it.
 	Due *due.Queue
-	// Clock tells the time. Nil means the machine's.
+	// Clock gives the time. Nil means the machine's.
 	Clock clock.Clock
 	// Connect returns the connector of an integration as it is in a version.
 	Connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)

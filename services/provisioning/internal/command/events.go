@@ -40,7 +40,7 @@ func requests(g *store.Grant) []uuid.UUID {
 	return []uuid.UUID{g.RequestID}
 }
 
-// emitGrant tells what has become of a grant.
+// emitGrant emits what has become of a grant.
 func (cs *changeset) emitGrant(s *store.Assignment, g *store.Grant, name string) {
 	c := cs.context(s, g.Version, requests(g)...)
 	m := convert.Grant(&store.NamedGrant{
@@ -64,7 +64,7 @@ func (cs *changeset) emitGrant(s *store.Assignment, g *store.Grant, name string)
 	cs.emit(g.ID, ev)
 }
 
-// emitWorkItem tells what has become of a work item, to the requests given.
+// emitWorkItem emits what has become of a work item, for the requests given.
 func (cs *changeset) emitWorkItem(s *store.Assignment, i *store.WorkItem, name string, requests []uuid.UUID) {
 	c := cs.context(s, i.Version, requests...)
 	m := convert.WorkItem(cs.named(s, i))

@@ -58,7 +58,7 @@ func (p *pool) close(hurry func()) {
 	p.wg.Wait()
 }
 
-// closed tells whether new operations are not to be begun any more.
+// closed reports whether new operations are not to be begun any more.
 func (p *pool) closed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

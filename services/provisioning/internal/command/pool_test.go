@@ -18,7 +18,7 @@ import (
 // never is a Poll that does not come within a test.
 const never = time.Hour
 
-// woken tells whether the workers were told to look for operations.
+// woken reports whether the workers were told to look for operations.
 func (w *world) woken() bool {
 	select {
 	case <-w.workers.c:
@@ -28,7 +28,7 @@ func (w *world) woken() bool {
 	}
 }
 
-// empty tells whether the pool has all its room again.
+// empty reports whether the pool has all its room again.
 func (p *pool) empty() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -24,7 +24,7 @@ func NewSet(ids ...ID) Set {
 	return s
 }
 
-// Has tells whether id is in the set.
+// Has reports whether id is in the set.
 func (s Set) Has(id ID) bool { _, ok := s[id]; return ok }
 
 // Sorted returns the ids in order.
@@ -77,13 +77,13 @@ type Observed struct {
 	InDoubt Set
 }
 
-// there tells whether the person may be able to use an account.
+// there reports whether the person may be able to use an account.
 func (k Observed) there() bool { return k.Account == Active || k.AccountInDoubt }
 
-// surelyThere tells whether the person surely has an account to use.
+// surelyThere reports whether the person surely has an account to use.
 func (k Observed) surelyThere() bool { return k.Account == Active && !k.AccountInDoubt }
 
-// may tells whether the person may have the entitlement.
+// may reports whether the person may have the entitlement.
 func (k Observed) may(e ID) bool { return k.there() && (k.Held.Has(e) || k.InDoubt.Has(e)) }
 
 // Tried returns what is known after a change has been asked for whose outcome

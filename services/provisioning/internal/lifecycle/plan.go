@@ -19,10 +19,10 @@ type Change struct {
 	Entitlement ID
 }
 
-// takesAway tells whether the change ends access.
+// takesAway reports whether the change ends access.
 func (c Change) takesAway() bool { return c.Do == Remove || c.Do == RemoveAccount }
 
-// TakesAway tells whether any of the changes ends access.
+// TakesAway reports whether any of the changes ends access.
 func TakesAway(plan []Change) bool {
 	for _, c := range plan {
 		if c.takesAway() {
@@ -84,7 +84,7 @@ func Plan(w Desired, k Observed) []Change {
 	return plan
 }
 
-// novel tells whether plan has something that before had not. Making the
+// novel reports whether plan has something that before had not. Making the
 // account is not new: it is what a failed change to an account that turned out
 // to be gone leads to.
 func novel(plan, before []Change) bool {

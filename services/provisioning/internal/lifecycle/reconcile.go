@@ -27,7 +27,7 @@ const (
 	Revoked  GrantState = "revoked"
 )
 
-// Live tells whether a grant in this state means that its entitlement should be
+// Live reports whether a grant in this state means that its entitlement should be
 // held.
 func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == Failed }
 
@@ -70,7 +70,7 @@ type Assignment struct {
 	Operation Operation
 }
 
-// manual tells whether people make the changes.
+// manual reports whether people make the changes.
 func (s Assignment) manual() bool { return s.Mode != Unmanaged && s.Mode != Automatic }
 
 // Transition is what becomes of a grant.

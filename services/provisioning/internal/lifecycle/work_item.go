@@ -15,7 +15,7 @@ const (
 	ItemChangeSecret  ItemKind = "change_secret"
 )
 
-// manual tells whether an item of the kind stands for a change that an
+// manual reports whether an item of the kind stands for a change that an
 // integration would make.
 func (k ItemKind) manual() bool {
 	switch k {
@@ -48,7 +48,7 @@ type Item struct {
 	Error string
 }
 
-// same tells whether two items are about the same thing to do, whatever their
+// same reports whether two items are about the same thing to do, whatever their
 // content.
 func (i Item) same(o Item) bool {
 	if i.Kind != o.Kind {
@@ -127,7 +127,7 @@ func (i Item) equal(o Item) bool {
 		slices.Equal(i.Entitlements, o.Entitlements) && slices.Equal(i.Requests, o.Requests)
 }
 
-// fixing tells whether an operation that needed a person is being tried again.
+// fixing reports whether an operation that needed a person is being tried again.
 func fixing(s Assignment, out *Outcome) bool {
 	switch s.Operation.State {
 	case Queued, Stuck:
@@ -138,7 +138,7 @@ func fixing(s Assignment, out *Outcome) bool {
 	return false
 }
 
-// undecided tells whether it must be heard first what a running operation has
+// undecided reports whether it must be heard first what a running operation has
 // done before people are asked to do anything.
 func undecided(s Assignment) bool { return s.manual() && s.Operation.State == Running }
 
@@ -230,7 +230,7 @@ func (s Assignment) item(kind ItemKind, about func(Grant) bool) Item {
 	return i
 }
 
-// concerned tells whether the change is what the grant waits for.
+// concerned reports whether the change is what the grant waits for.
 func (g Grant) concerned(c Change) bool {
 	switch c.Do {
 	case CreateAccount:

@@ -65,7 +65,7 @@ type Entitlement struct {
 	Version       int64
 }
 
-// IsAccount tells whether the entitlement is the account itself.
+// IsAccount reports whether the entitlement is the account itself.
 func (e Entitlement) IsAccount() bool { return e.Kind == "account" }
 
 // Account is the row that an assignment turns on.
@@ -194,5 +194,5 @@ func (s *Assignment) Job(claimed time.Time) Job {
 	}
 }
 
-// Complete tells whether the person and the app have arrived.
+// Complete reports whether the person and the app have arrived.
 func (s *Assignment) Complete() bool { return s.found }
