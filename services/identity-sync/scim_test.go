@@ -34,10 +34,10 @@ type about interface {
 	GetUser() *identityv1.User
 }
 
-// story tells what was said about a user so far, with the version each time,
+// userEvents gives the events of a user so far, with the version each time,
 // and holds what is true of every such event. It waits for the event that has
 // the version last.
-func (w *world) story(t *testing.T, id string, last int64) []string {
+func (w *world) userEvents(t *testing.T, id string, last int64) []string {
 	t.Helper()
 	var out []string
 	servicetest.Eventually(t, fmt.Sprintf("event with version %d of user %s", last, id), func() bool {
@@ -109,12 +109,12 @@ func TestPeopleComeBySCIM(t *testing.T) {
 		t.Errorf("read back: %v", got)
 	}
 
-	// A change tells what changed.
+	// An event names what changed.
 	idp.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "", object{"title": "Lead", schemaEnterprise + ":department": "Looms"}))
 	idp.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "nickName", "Ed")) // nobody else's business
 	idp.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "nickName", "Ed")) // no change
 	idp.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("remove", schemaEnterprise+":manager", nil))
-	if d := cmp.Diff([]string{"joined 1", "updated 2 title,department", "updated 4 manager_id"}, w.story(t, ned, 4)); d != "" {
+	if d := cmp.Diff([]string{"joined 1", "updated 2 title,department", "updated 4 manager_id"}, w.userEvents(t, ned, 4)); d != "" {
 		t.Error(d)
 	}
 	if u := admin.find(t, ned); u.GetTitle() != "Lead" || u.GetDepartment() != "Looms" || u.GetManagerId() != "" || u.GetVersion() != 4 {
@@ -146,7 +146,7 @@ func TestManagersComeLater(t *testing.T) {
 	}
 	mia := idp.create(t, "mia")
 	for _, id := range []string{byName, byExternal} {
-		if d := cmp.Diff([]string{"joined 1", "updated 2 manager_id"}, w.story(t, id, 2)); d != "" {
+		if d := cmp.Diff([]string{"joined 1", "updated 2 manager_id"}, w.userEvents(t, id, 2)); d != "" {
 			t.Error(d)
 		}
 		if m := admin.find(t, id).GetManagerId(); m != mia {
@@ -181,7 +181,7 @@ func TestManagersComeLater(t *testing.T) {
 	}
 }
 
-// memberEvents tells what was said of a group's members so far.
+// memberEvents gives the events of a group's members so far.
 func (w *world) memberEvents(t *testing.T, group string, last int64) []string {
 	t.Helper()
 	var out []string
@@ -344,10 +344,10 @@ func TestSwitchedOffAndOn(t *testing.T) {
 	_, err = w.exchange(t, ned.secret)
 	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
 
-	// Switched off and changed at once: both are told.
+	// Switched off and changed at once: both are emitted.
 	idp.must(t, http.StatusOK, "PATCH", at, patch("replace", "", object{"active": false, "title": "Former boss"}))
 	want := []string{"suspended 1", "updated 2 title", "joined 3", "suspended 4", "updated 5 title,state", "suspended 6", "updated 7 title"}
-	if d := cmp.Diff(want, w.story(t, id, 7)); d != "" {
+	if d := cmp.Diff(want, w.userEvents(t, id, 7)); d != "" {
 		t.Error(d)
 	}
 }
@@ -452,7 +452,7 @@ func TestLeavingAndComingBack(t *testing.T) {
 	if u := admin.find(t, id); u.GetJoinCount() != 3 || u.GetState() != suspended {
 		t.Errorf("came back: %v", u)
 	}
-	if d := cmp.Diff([]string{"joined 1", "updated 2 role", "removed 3", "joined 4", "removed 5", "suspended 6"}, w.story(t, id, 6)); d != "" {
+	if d := cmp.Diff([]string{"joined 1", "updated 2 role", "removed 3", "joined 4", "removed 5", "suspended 6"}, w.userEvents(t, id, 6)); d != "" {
 		t.Error(d)
 	}
 }

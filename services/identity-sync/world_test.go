@@ -131,7 +131,7 @@ func (w *world) as(t testing.TB, userName string) person {
 	return p
 }
 
-// exchange shows a secret at the door.
+// exchange exchanges a secret for a signed token.
 func (w *world) exchange(t testing.TB, secret string) (*identityv1.ExchangeTokenResponse, error) {
 	t.Helper()
 	return identityv1.NewTokenServiceClient(dial(t, w.Addr, "")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: secret})

@@ -74,7 +74,7 @@ func (h *Handler) putUser(c *call, id string) error {
 	}
 	return h.changeUser(c, id, sel, func(before document) (document, *failure) {
 		after, _ := clone(doc).(map[string]any)
-		if _, said := after["active"]; !said {
+		if _, ok := after["active"]; !ok {
 			if v, ok := before["active"]; ok {
 				after["active"] = v
 			}

@@ -1,0 +1,106 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
+	"gatehouse.dev/services/identity-sync/internal/secret"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+// NewAPIToken is a token to be created.
+type NewAPIToken struct {
+	Name       string
+	ReadOnly   bool
+	Prefix     string
+	Hash       secret.Hash
+	ExpireTime time.Time
+}
+
+// CreateAPIToken creates a token with which programs act as the caller.
+func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewAPIToken) (store.APIToken, error) {
+	t := store.APIToken{
+		ID: id.New(), UserID: caller.UserID, Name: in.Name, ReadOnly: in.ReadOnly, Prefix: in.Prefix, ExpireTime: in.ExpireTime,
+	}
+	err := c.change(ctx, scope.Organization(caller.OrganizationID), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		t.CreateTime = tx.now
+		if last := tx.now.AddDate(1, 0, 0); !in.ExpireTime.After(tx.now) || in.ExpireTime.After(last) {
+			return apierr.InvalidField("expire_time", "EXPIRE_TIME_OUT_OF_RANGE", "the end must be in the future and at most one year ahead")
+		}
+		// Somebody who has just left still has a signed token for some minutes.
+		ok, err := store.InsertAPIToken(ctx, tx.Tx, t, in.Hash[:])
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return ErrTokenInvalid
+		}
+		tx.emit(t.ID, &eventv1.ApiTokenCreated{Context: tx.about(t.UserID.String(), 0), ApiToken: convert.APIToken(t)})
+		return nil
+	})
+	return t, err
+}
+
+// APITokens lists tokens, newest first, and gives the token of the next page:
+// all of the organization for an admin, else the caller's own.
+func (c *Commands) APITokens(ctx context.Context, caller authz.Caller, size int, token string) (tokens []store.APIToken, next string, err error) {
+	keys, err := page.Decode(token, 2)
+	if err != nil {
+		return nil, "", err
+	}
+	var after *store.TokenPlace
+	if keys != nil {
+		at, err := time.Parse(time.RFC3339Nano, keys[0])
+		last, err2 := uuid.Parse(keys[1])
+		if err != nil || err2 != nil {
+			return nil, "", errPageToken
+		}
+		after = &store.TokenPlace{CreateTime: at, ID: last}
+	}
+	err = c.db.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		own := caller.Role != authzv1.Caller_CALLER_ADMIN
+		tokens, err = store.ListAPITokens(ctx, tx, caller.OrganizationID, caller.UserID, own, after, size+1)
+		return err
+	})
+	if err != nil || len(tokens) <= size {
+		return tokens, "", err
+	}
+	last := tokens[size-1]
+	return tokens[:size], page.Encode(last.CreateTime.UTC().Format(time.RFC3339Nano), last.ID.String()), nil
+}
+
+// RevokeAPIToken revokes a token of the caller's, or any if the caller is an
+// admin. One that was revoked before stays as it is.
+func (c *Commands) RevokeAPIToken(ctx context.Context, caller authz.Caller, token uuid.UUID) (t store.APIToken, err error) {
+	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
+		if t, err = store.LockAPIToken(ctx, tx.Tx, token, caller.UserID); err != nil {
+			return orNotFound(err, errTokenNotFound)
+		}
+		if t.UserID != caller.UserID && caller.Role != authzv1.Caller_CALLER_ADMIN {
+			return errTokenNotFound
+		}
+		if t.RevokeTime != nil {
+			return nil
+		}
+		revoked, err := store.RevokeAPIToken(ctx, tx.Tx, token, tx.now)
+		if err != nil {
+			return err
+		}
+		t = revoked[0]
+		tx.emitRevoked(revoked)
+		return nil
+	})
+	return t, err
+}

@@ -1,0 +1,50 @@
+package command
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+// keepAdmin refuses to take the last active admin away.
+func (t *transaction) keepAdmin(ctx context.Context, user uuid.UUID, o lifecycle.Outcome) error {
+	if !o.LosesAdmin() {
+		return nil
+	}
+	others, err := store.OtherAdmins(ctx, t.Tx, t.organization, user)
+	if err != nil {
+		return err
+	}
+	return lifecycle.KeepAdmin(o, others)
+}
+
+// SetRole changes what a user may do in Gatehouse, and in which environment;
+// empty is all that the user belongs to.
+func (c *Commands) SetRole(ctx context.Context, caller authz.Caller, user uuid.UUID, role lifecycle.Role, environmentID string) (u store.User, err error) {
+	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
+		if u, err = store.LockUser(ctx, tx.Tx, user); err != nil {
+			return orNotFound(err, errUserNotFound)
+		}
+		if environmentID != "" {
+			if err := tx.checkEnvironment(ctx, "role_environment_id", environmentID); err != nil {
+				return err
+			}
+		}
+		o, err := lifecycle.SetRole(u.User, role, environmentID)
+		if err != nil || !o.Changed() {
+			return err
+		}
+		if err := tx.keepAdmin(ctx, user, o); err != nil {
+			return err
+		}
+		u.User, u.UpdateTime = o.User, tx.now
+		tx.emitUser(u, o)
+		return store.UpdateUserState(ctx, tx.Tx, u)
+	})
+	return u, err
+}
