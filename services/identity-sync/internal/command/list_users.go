@@ -10,15 +10,6 @@ import (
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
-// User gives a user of the scope.
-func (c *Commands) User(ctx context.Context, in scope.Scope, user uuid.UUID) (u store.User, err error) {
-	err = c.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		u, err = store.GetUser(ctx, tx, user)
-		return orNotFound(err, errUserNotFound)
-	})
-	return u, err
-}
-
 // Users lists users of the scope by display name, those that contain text and
 // have the state, a word of UserState or empty for all but removed. It gives the
 // token of the next page.
@@ -30,11 +21,3 @@ func (c *Commands) Users(ctx context.Context, in scope.Scope, text, state string
 }
 
 func userKey(u store.User) (string, uuid.UUID) { return u.NameKey, u.ID }
-
-// Groups lists groups of the scope by display name, those that contain text, and
-// gives the token of the next page.
-func (c *Commands) Groups(ctx context.Context, in scope.Scope, text string, size int, token string) ([]store.Group, string, error) {
-	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]store.Group, error) {
-		return store.ListGroups(ctx, tx, in.OrganizationID, text, after, limit)
-	}, func(g store.Group) (string, uuid.UUID) { return g.NameKey, g.ID })
-}
