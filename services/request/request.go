@@ -4,6 +4,7 @@ package request
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -37,6 +38,9 @@ func Copies() []postgres.Set { return copies.Schema(copied) }
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
+	if cfg.ClientID == "" || cfg.ClientSecret == "" {
+		return errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
+	}
 	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log, Copies()...)
 	if err != nil {
 		return err

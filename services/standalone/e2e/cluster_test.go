@@ -85,6 +85,11 @@ func startCluster(t testing.TB, s stores) *cluster {
 	for i, n := range clusterNames {
 		grpc[n], web[n] = ports[2*i], ports[2*i+1]
 	}
+	secret := strings.Repeat("c", 32)
+	clients := make([]string, 0, len(clusterNames))
+	for _, n := range clusterNames {
+		clients = append(clients, n+"="+secret)
+	}
 	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, web: web, services: map[string]*member{}}
 	for _, n := range clusterNames {
 		env := []string{
@@ -92,6 +97,7 @@ func startCluster(t testing.TB, s stores) *cluster {
 			"GATEHOUSE_IDENTITY_ADDR=" + grpc["identity-sync"], "GATEHOUSE_IDENTITY_HTTP_ADDR=" + web["identity-sync"],
 			"GATEHOUSE_REQUEST_ADDR=" + grpc["request"], "GATEHOUSE_APPROVAL_ADDR=" + grpc["approval"],
 			"GATEHOUSE_PROVISIONING_ADDR=" + grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR=" + grpc["audit"],
+			"GATEHOUSE_CLIENTS=" + strings.Join(clients, ","), "GATEHOUSE_CLIENT_ID=" + n, "GATEHOUSE_CLIENT_SECRET=" + secret,
 			"GATEHOUSE_ALLOW_SIGN_UP=true", "GATEHOUSE_DEV_SIGN_IN=true", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_POSTGRES_MAX_CONNS=12",
 			"GATEHOUSE_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
 		}
