@@ -12,7 +12,6 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
-	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -31,17 +30,12 @@ type Config struct {
 	ProvisioningAddr string
 }
 
-const copied = copies.Environments | copies.Users
-
-// Copies are the migrations of the service's copies.
-func Copies() []postgres.Set { return copies.Schema(copied) }
-
 // Run serves until ctx ends.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
 	if cfg.ClientID == "" || cfg.ClientSecret == "" {
 		return errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
 	}
-	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log, Copies()...)
+	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log, migrations.Included()...)
 	if err != nil {
 		return err
 	}
@@ -60,7 +54,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer identity.Close()
 	kept, err := copies.New(copies.Config{
-		Service: b.Name, Kinds: copied, DB: b.DB, Bus: b.Bus, IdentitySync: identity,
+		Service: b.Name, Kinds: migrations.Copied, DB: b.DB, Bus: b.Bus, IdentitySync: identity,
 		Changed: commands.CopiesChanged, Log: log, Telemetry: b.Telemetry,
 	})
 	if err != nil {

@@ -113,7 +113,7 @@ func start(t testing.TB) *world {
 		org: id.New(), users: make(map[string]*identityv1.User), roles: make(map[string]authzv1.Caller), access: make(map[string]string),
 		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String()},
 	}
-	w.Harness = servicetest.StartWith(t, migrations.FS, request.Copies(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.ClientID, cfg.ClientSecret = "request", "secret"
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
 	}, func(s grpc.ServiceRegistrar) {

@@ -1,9 +1,10 @@
 package internal_test
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
+
+	"gatehouse.dev/libs/importtest"
 )
 
 const (
@@ -14,7 +15,7 @@ const (
 // The packages of the service depend on each other in one direction.
 func TestWalls(t *testing.T) {
 	t.Parallel()
-	for pkg, allowed := range map[string]func(path string) bool{
+	importtest.Check(t, importtest.Rules{
 		"entry": func(path string) bool {
 			return !strings.HasPrefix(path, module) && !strings.HasSuffix(path, "libs/postgres")
 		},
@@ -28,15 +29,5 @@ func TestWalls(t *testing.T) {
 		"command": func(path string) bool { return path != module+"grpcapi" && path != module+"consume" },
 		"grpcapi": func(path string) bool { return path != module+"store" && path != module+"consume" },
 		"consume": func(path string) bool { return path != module+"store" && path != module+"grpcapi" },
-	} {
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		for path := range strings.FieldsSeq(string(out)) {
-			if !allowed(path) {
-				t.Errorf("%s imports %s", pkg, path)
-			}
-		}
-	}
+	})
 }

@@ -1,9 +1,10 @@
 package internal_test
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
+
+	"gatehouse.dev/libs/importtest"
 )
 
 const (
@@ -14,8 +15,8 @@ const (
 // The packages of the service depend on each other in one direction.
 func TestWalls(t *testing.T) {
 	t.Parallel()
-	for pkg, allowed := range map[string]func(path string) bool{
-		"lifecycle": func(path string) bool { return !strings.Contains(path, ".") }, // the standard library
+	importtest.Check(t, importtest.Rules{
+		"lifecycle": importtest.Standard,
 		"scim":      func(path string) bool { return !strings.HasPrefix(path, gen) && !strings.HasPrefix(path, module) },
 		// store answers SCIM's queries in SQL.
 		"store": func(path string) bool {
@@ -28,15 +29,5 @@ func TestWalls(t *testing.T) {
 		"exchange": func(path string) bool { return path != module+"store" && path != module+"grpcapi" },
 		"grpcapi":  func(path string) bool { return path != module+"store" && path != module+"scim" },
 		"httpapi":  func(path string) bool { return path != module+"store" && path != module+"command" },
-	} {
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		for path := range strings.FieldsSeq(string(out)) {
-			if !allowed(path) {
-				t.Errorf("%s imports %s", pkg, path)
-			}
-		}
-	}
+	})
 }

@@ -1,54 +1,34 @@
 package internal_test
 
 import (
-	"go/parser"
-	"go/token"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+
+	"gatehouse.dev/libs/importtest"
 )
 
-// Inside the service: grpcapi and consume translate for command, which asks
-// lifecycle and store; lifecycle knows nothing but the standard library, and
-// store nothing of the service's API.
+const (
+	module = "gatehouse.dev/services/provisioning/internal/"
+	gen    = "gatehouse.dev/proto/"
+)
+
+// The packages of the service depend on each other in one direction.
 func TestWalls(t *testing.T) {
 	t.Parallel()
-	const here = "gatehouse.dev/services/provisioning/internal/"
-	forbidden := map[string]func(path string) bool{
-		"lifecycle": func(path string) bool { return strings.Contains(strings.Split(path, "/")[0], ".") },
+	importtest.Check(t, importtest.Rules{
+		"lifecycle": importtest.Standard,
 		"store": func(path string) bool {
-			return strings.HasPrefix(path, here) && path != here+"lifecycle" || strings.HasPrefix(path, "gatehouse.dev/proto/")
+			return !strings.HasPrefix(path, gen) && (!strings.HasPrefix(path, module) || path == module+"lifecycle")
 		},
 		"convert": func(path string) bool {
-			return strings.HasPrefix(path, here) && path != here+"lifecycle" && path != here+"store"
+			return !strings.HasPrefix(path, module) || path == module+"lifecycle" || path == module+"store"
 		},
-		"command": func(path string) bool { return path == here+"grpcapi" || path == here+"consume" },
+		"command": func(path string) bool { return path != module+"grpcapi" && path != module+"consume" },
 		"grpcapi": func(path string) bool {
-			return path == here+"store" || path == here+"lifecycle" || path == here+"consume"
+			return path != module+"store" && path != module+"lifecycle" && path != module+"consume"
 		},
 		"consume": func(path string) bool {
-			return path == here+"store" || path == here+"lifecycle" || path == here+"grpcapi"
+			return path != module+"store" && path != module+"lifecycle" && path != module+"grpcapi"
 		},
-	}
-	for pkg, no := range forbidden {
-		files, err := filepath.Glob(pkg + "/*.go")
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no files of %s: %v", pkg, err)
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, i := range f.Imports {
-				if path, _ := strconv.Unquote(i.Path.Value); no(path) {
-					t.Errorf("%s imports %s", file, path)
-				}
-			}
-		}
-	}
+	})
 }

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/clock"
-	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
@@ -46,13 +46,9 @@ type failer interface {
 // now is when all of it happens.
 var now = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 
-func schema() []postgres.Set {
-	return slices.Concat([]postgres.Set{outbox.Schema()}, copies.Schema(copies.Environments|copies.Users), []postgres.Set{{FS: migrations.FS}})
-}
-
 func open(t *testing.T) *postgres.DB {
 	t.Helper()
-	return pgtest.Open(t, schema()...)
+	return pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
 }
 
 func newCommands(db *postgres.DB) *Commands {
@@ -538,7 +534,7 @@ func TestStatements(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	db, err := postgres.Open(t.Context(), postgres.Config{
-		URL: pgtest.New(t, schema()...), Name: "test", Tracer: traces,
+		URL: pgtest.New(t, backend.Schema(migrations.FS, migrations.Included()...)...), Name: "test", Tracer: traces,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -602,7 +598,7 @@ func TestEveryEventHasAnEffect(t *testing.T) {
 func BenchmarkLives(b *testing.B) {
 	for _, size := range []int{1, 36} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			db := pgtest.Open(b, schema()...)
+			db := pgtest.Open(b, backend.Schema(migrations.FS, migrations.Included()...)...)
 			w := newFixture(slices.Repeat([]int{1}, b.N)...)
 			w.build(b.Context(), b, db)
 			n := &emitter{of: w}

@@ -2,13 +2,12 @@ package store_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
-	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
@@ -17,10 +16,6 @@ import (
 	"gatehouse.dev/services/request/internal/store"
 	"gatehouse.dev/services/request/migrations"
 )
-
-func schema() []postgres.Set {
-	return slices.Concat([]postgres.Set{outbox.Schema()}, copies.Schema(copies.Environments|copies.Users), []postgres.Set{{FS: migrations.FS}})
-}
 
 // seed makes a person, an app with two entitlements, and a request of the
 // person for both.
@@ -97,7 +92,7 @@ func finish(org uuid.UUID, requestID, itemID uuid.UUID, after *[]lifecycle.Item,
 // same moment: one of them sees both done, or the request would stay open.
 func TestLastItemsAtTheSameMoment(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Open(t, schema()...)
+	db := pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
 	org := id.New()
 	r := seed(t, db, org)
 	var first, second []lifecycle.Item
@@ -127,7 +122,7 @@ func TestLastItemsAtTheSameMoment(t *testing.T) {
 // then finds the request.
 func TestRemovalWaitsForARequest(t *testing.T) {
 	t.Parallel()
-	db := pgtest.Open(t, schema()...)
+	db := pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
 	org := id.New()
 	old := seed(t, db, org)
 	user := old.Beneficiary.ID

@@ -1,4 +1,4 @@
-package store_test
+package pgtest
 
 import (
 	"fmt"
@@ -13,23 +13,24 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/backend"
-	"gatehouse.dev/libs/pgtest"
-	"gatehouse.dev/services/provisioning/migrations"
+	"gatehouse.dev/libs/postgres"
 )
 
-var statement = regexp.MustCompile(`^\s*(select\s|insert into\s|update\s[\w\s]+\sset\s|delete from\s|with\s)`)
-
-// Every statement that stands in the source as a constant fits the schema.
-func TestStatementsPrepare(t *testing.T) {
-	t.Parallel()
-	found := statements(t)
-	if len(found) < 25 {
-		t.Fatalf("%d statements found", len(found))
-	}
-	conn, err := pgx.Connect(t.Context(), pgtest.New(t, backend.Schema(migrations.FS)...))
+// PrepareStatements fails t for every constant statement of the package under
+// test that the database cannot prepare after the migrations, and if there are
+// fewer than atLeast. A statement that is put together when it runs is left out.
+func PrepareStatements(t testing.TB, atLeast int, sets ...postgres.Set) {
+	t.Helper()
+	found, err := statements(".")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("pgtest: %v", err)
+	}
+	if len(found) < atLeast {
+		t.Fatalf("%d statements found, want at least %d", len(found), atLeast)
+	}
+	conn, err := pgx.Connect(t.Context(), New(t, sets...))
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
 	}
 	defer conn.Close(t.Context())
 	for sql, where := range found {
@@ -39,12 +40,18 @@ func TestStatementsPrepare(t *testing.T) {
 	}
 }
 
-// statements are the constant statements of the package, with where they stand.
-func statements(t *testing.T) map[string]string {
-	t.Helper()
-	files, err := filepath.Glob("*.go")
+var (
+	statement = regexp.MustCompile(`^\s*(select\s|insert into\s|update\s[\w\s]+\sset\s|delete from\s|with\s)`)
+	// unfinished is the end of a statement that goes on elsewhere.
+	unfinished = regexp.MustCompile(`\s(and|or|where|from)\s*$`)
+)
+
+// statements are the constant statements of the package in a folder, with where
+// they are.
+func statements(dir string) (map[string]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("list files: %w", err)
 	}
 	set := token.NewFileSet()
 	var parsed []*ast.File
@@ -55,18 +62,10 @@ func statements(t *testing.T) map[string]string {
 		}
 		f, err := parser.ParseFile(set, name, nil, 0)
 		if err != nil {
-			t.Fatal(err)
+			return nil, fmt.Errorf("parse: %w", err)
 		}
 		parsed = append(parsed, f)
-		for _, d := range f.Decls {
-			if g, ok := d.(*ast.GenDecl); ok && (g.Tok == token.CONST || g.Tok == token.VAR) {
-				for _, s := range g.Specs {
-					for i, e := range s.(*ast.ValueSpec).Values {
-						known[s.(*ast.ValueSpec).Names[i].Name] = e
-					}
-				}
-			}
-		}
+		known.add(f)
 	}
 	found := map[string]string{}
 	for _, f := range parsed {
@@ -83,17 +82,35 @@ func statements(t *testing.T) map[string]string {
 				_, sum := e.(*ast.BinaryExpr) // a statement that is not constant
 				return !sum
 			}
-			if statement.MatchString(sql) && !strings.Contains(sql, "%") {
+			if statement.MatchString(sql) && !unfinished.MatchString(sql) && !strings.Contains(sql, "%") {
 				found[sql] = set.Position(e.Pos()).String()
 			}
 			return false
 		})
 	}
-	return found
+	return found, nil
 }
 
 // values are what package-level names stand for.
 type values map[string]ast.Expr
+
+func (v values) add(f *ast.File) {
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST && g.Tok != token.VAR {
+			continue
+		}
+		for _, s := range g.Specs {
+			spec, ok := s.(*ast.ValueSpec)
+			if !ok {
+				continue
+			}
+			for i, e := range spec.Values {
+				v[spec.Names[i].Name] = e
+			}
+		}
+	}
+}
 
 // text is the value of a constant expression.
 func (v values) text(e ast.Expr) (string, bool) {

@@ -1,0 +1,14 @@
+package store_test
+
+import (
+	"testing"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/services/provisioning/migrations"
+)
+
+func TestStatementsPrepare(t *testing.T) {
+	t.Parallel()
+	pgtest.PrepareStatements(t, 25, backend.Schema(migrations.FS)...)
+}
