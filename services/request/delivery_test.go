@@ -15,6 +15,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/servicetest"
 
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -385,6 +386,46 @@ func TestRebuildCopies(t *testing.T) {
 	}
 	w.submit(t, "pia", w.grantOf("editor"))
 	w.handled(t)
+	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 1 {
+		t.Errorf("%d cancellations", n)
+	}
+}
+
+// B-RUN-06, B-USR-15 in part: a copy that is lost and rebuilt after somebody has
+// left and come back ends the requests of their first time, and no other.
+func TestRebuildAfterSomebodyCameBack(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	of := func(beneficiary, entitlement string) *requestv1.Request {
+		in := w.grantOf(entitlement)
+		in.BeneficiaryId = w.id(beneficiary)
+		return w.submit(t, "ann", in)
+	}
+	first, other := of("ben", "editor"), of("pia", "editor")
+	w.handled(t)
+	err := w.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, "delete from user_copy")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ben := cloneOf(w.users["ben"])
+	ben.Version, ben.JoinCount = 3, 2
+	w.directory.set(w.users["ann"], w.users["pia"], ben)
+	copies := opsv1.NewCopyServiceClient(w.Conn(t, authz.Caller{Subject: "client:operator", Role: authzv1.Caller_CALLER_SERVICE}))
+	if _, err := copies.RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == first.GetId() })
+	w.wantState(t, other, submitted)
+	second := of("ben", "viewer")
+	if _, err := copies.RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	w.submit(t, "pia", w.grantOf("viewer"))
+	w.handled(t)
+	w.wantState(t, second, submitted)
 	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 1 {
 		t.Errorf("%d cancellations", n)
 	}

@@ -77,13 +77,13 @@ create table access_request (
 	client_request_id uuid,
 	fingerprint bytea,
 	join_flow_id uuid,
-	join_count int,
+	join_count int not null,
 	create_time timestamptz not null,
 	update_time timestamptz not null,
 	close_time timestamptz,
 	version bigint not null,
 	constraint access_request_origin_user check ((origin = 'user') = (requester_id is not null)),
-	constraint access_request_origin_join check (num_nonnulls(join_flow_id, join_count) = case when origin = 'join' then 2 else 0 end),
+	constraint access_request_origin_join check ((origin = 'join') = (join_flow_id is not null)),
 	constraint access_request_closed check ((close_time is not null) = (state = 'fulfilled' or state = 'denied' or state = 'cancelled')),
 	constraint access_request_revoke_is_permanent check (kind = 'grant' or until is null)
 ) with (fillfactor = 80);
@@ -94,6 +94,7 @@ create index access_request_open on access_request (organization_id, id desc) wh
 create index access_request_requester on access_request (requester_id, id desc);
 create index access_request_beneficiary on access_request (beneficiary_id, id desc);
 comment on table access_request is 'Requests for access to be granted or revoked.';
+comment on column access_request.join_count is 'How often the beneficiary had joined: requests of an earlier time end when they have left, however late that is known.';
 comment on column access_request.join_flow_id is 'The join-flow that opened the request. Not flow_id, which is set later for other requests: a row whose indexed columns do not change is updated without writing to the indexes.';
 
 create table request_item (

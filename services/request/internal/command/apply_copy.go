@@ -6,30 +6,41 @@ import (
 
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
-// CopiesChanged does what follows from changes of copies: the requests of users
-// who have left are cancelled where that is still possible. Users who have come
-// back since keep what they have requested since.
+// CopiesChanged does what follows from changes of copies: the requests for users
+// who have left are cancelled where that is still possible, also if they have
+// come back since, or nothing was known of them before. Requests made since they
+// came back are kept.
 func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
 	for _, u := range changes.Users {
-		left := u.Left()
-		if !left && (u.Removed || u.Before.GetJoinCount() == 0 || u.Before.GetJoinCount() == u.After.GetJoinCount()) {
+		ended := ended(u.After, u.Removed)
+		if ended <= endedBefore(u) {
 			continue
 		}
 		now := c.Clock.Now()
 		at := now
 		if u.Event != nil {
-			at = u.Event.Time.UTC().Truncate(time.Microsecond)
+			at = notBefore(now, u.Event.Time.UTC().Truncate(time.Microsecond))
 		}
-		var before *time.Time // of one who has left: all
-		if !left {
-			before = &at
-		}
-		err := c.cancelRequestsOf(ctx, tx, changes.OrganizationID, u.ID, before, u.After.GetDisplayName()+" has left", notBefore(now, at))
+		err := c.cancelRequestsOf(ctx, tx, changes.OrganizationID, u.ID, ended, u.After.GetDisplayName()+" has left", at)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// ended is the join count below which a user's requests are of a time that has
+// ended.
+func ended(u *identityv1.User, removed bool) int32 {
+	if removed {
+		return u.GetJoinCount() + 1
+	}
+	return u.GetJoinCount()
+}
+
+// endedBefore is ended as it was known before. A user who joins for the first
+// time has nothing to end.
+func endedBefore(u copies.UserChange) int32 { return max(ended(u.Before, u.WasRemoved), 1) }

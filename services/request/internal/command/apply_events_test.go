@@ -96,8 +96,8 @@ func stored(r *requestv1.Request) *store.Request {
 		return store.Person{ID: uuid.MustParse(p.GetUserId()), Name: p.GetDisplayName(), Email: p.GetEmail()}
 	}
 	out := &store.Request{
-		ID: uuid.MustParse(r.GetId()), OrganizationID: uuid.MustParse(r.GetOrganizationId()), Kind: lifecycle.Grant, Origin: "user",
-		Requester: person(r.GetRequester()), Beneficiary: person(r.GetBeneficiary()), State: lifecycle.Submitted,
+		ID: uuid.MustParse(r.GetId()), OrganizationID: uuid.MustParse(r.GetOrganizationId()), Kind: lifecycle.Grant, Origin: store.OriginUser,
+		Requester: person(r.GetRequester()), Beneficiary: person(r.GetBeneficiary()), JoinCount: 1, State: lifecycle.Submitted,
 		CreateTime: r.GetCreateTime().AsTime(), UpdateTime: r.GetUpdateTime().AsTime(), Version: 1,
 	}
 	for _, i := range r.GetItems() {

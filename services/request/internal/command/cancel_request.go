@@ -49,10 +49,10 @@ func (c *Commands) CancelRequest(ctx context.Context, by authz.Caller, request u
 	return r, nil
 }
 
-// cancelRequestsOf asks for the cancellation of a user's requests that were made
-// before a time or, without one, at any.
-func (c *Commands) cancelRequestsOf(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, before *time.Time, reason string, at time.Time) error {
-	open, err := store.LockOpen(ctx, tx, user, before)
+// cancelRequestsOf asks for the cancellation of the requests for a user that were
+// made before the user had joined so many times.
+func (c *Commands) cancelRequestsOf(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, joinCount int32, reason string, at time.Time) error {
+	open, err := store.LockOpen(ctx, tx, user, joinCount)
 	if err != nil || len(open) == 0 {
 		return err
 	}

@@ -79,9 +79,10 @@ func (c *Commands) submitRequest(ctx context.Context, by authz.Caller, s Submiss
 				return err
 			}
 			r = &store.Request{
-				ID: id.New(), OrganizationID: by.OrganizationID, Kind: s.Kind, Origin: "user",
+				ID: id.New(), OrganizationID: by.OrganizationID, Kind: s.Kind, Origin: store.OriginUser,
 				Requester:     person(by),
 				Beneficiary:   store.Person{ID: beneficiary.ID, Name: beneficiary.Name, Email: beneficiary.Email},
+				JoinCount:     beneficiary.JoinCount,
 				Justification: s.Justification, Until: s.Until, State: lifecycle.Submitted, CreateTime: now, UpdateTime: now, Version: 1,
 			}
 			for _, candidate := range candidates {
@@ -306,8 +307,9 @@ func (c *Commands) OpenJoinRequest(ctx context.Context, tx *postgres.Tx, m JoinM
 	}
 	now := notBefore(c.Clock.Now(), m.Time.UTC().Truncate(time.Microsecond))
 	r := &store.Request{
-		ID: id.New(), OrganizationID: m.OrganizationID, Kind: lifecycle.Grant, Origin: "join",
+		ID: id.New(), OrganizationID: m.OrganizationID, Kind: lifecycle.Grant, Origin: store.OriginJoin,
 		Beneficiary:   store.Person{ID: u.ID, Name: u.Name, Email: u.Email},
+		JoinCount:     m.JoinCount,
 		Justification: "Given by the flow " + m.FlowName, State: lifecycle.Submitted,
 		FlowID: convert.Nullable(m.FlowID), FlowVersion: m.FlowVersion, CreateTime: now, UpdateTime: now, Version: 1,
 	}
@@ -329,5 +331,5 @@ func (c *Commands) OpenJoinRequest(ctx context.Context, tx *postgres.Tx, m JoinM
 	}
 	// Where another replica was faster the insert is refused, and the next try
 	// sees its request.
-	return c.insertRequest(ctx, tx, convert.System(), store.New{Request: r, JoinCount: &m.JoinCount})
+	return c.insertRequest(ctx, tx, convert.System(), store.New{Request: r})
 }

@@ -92,14 +92,18 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, environment, beneficia
 	return u, list, nil
 }
 
+// The origins of a request.
+const (
+	OriginUser = "user"
+	OriginJoin = "join"
+)
+
 // New is a new request with what the API does not show.
 type New struct {
 	Request *Request
 	// ClientRequestID and Fingerprint make a repeated call safe; may be unset.
 	ClientRequestID uuid.NullUUID
 	Fingerprint     []byte
-	// JoinCount is set for a join-flow's request.
-	JoinCount *int32
 }
 
 const (
@@ -123,13 +127,13 @@ order by i.entitlement_id`
 func (c *Changes) Insert(n New) {
 	r := n.Request
 	var joinFlow uuid.NullUUID
-	if n.JoinCount != nil {
+	if r.Origin == OriginJoin {
 		joinFlow = r.FlowID
 	}
 	c.fresh.Queue(insertRequest, r.ID, r.OrganizationID, r.EnvironmentID, string(r.Kind), r.Origin,
 		idUnlessNil(r.Requester.ID), r.Requester.Name, r.Requester.Email, r.Beneficiary.ID, r.Beneficiary.Name, r.Beneficiary.Email,
 		r.Justification, r.Until, string(r.State), r.FlowID, r.FlowVersion,
-		n.ClientRequestID, n.Fingerprint, joinFlow, n.JoinCount, r.CreateTime, r.Version)
+		n.ClientRequestID, n.Fingerprint, joinFlow, r.JoinCount, r.CreateTime, r.Version)
 	size := len(r.Items)
 	ids, entitlements, apps := make(uuids, size), make(uuids, size), make(uuids, size)
 	names, appNames, provisioning := make([]string, size), make([]string, size), make([]string, size)
@@ -176,17 +180,19 @@ type Request struct {
 	Kind                              lifecycle.Kind
 	Origin                            string
 	Requester, Beneficiary            Person
-	Justification                     string
-	Until                             *time.Time
-	State                             lifecycle.State
-	ClosingReason                     string
-	ClosedBy                          Person
-	FlowID                            uuid.NullUUID
-	FlowVersion                       int32
-	CreateTime, UpdateTime            time.Time
-	CloseTime                         *time.Time
-	Version                           int64
-	Items                             []*Item
+	// JoinCount is how often the beneficiary had joined; only of a new request.
+	JoinCount              int32
+	Justification          string
+	Until                  *time.Time
+	State                  lifecycle.State
+	ClosingReason          string
+	ClosedBy               Person
+	FlowID                 uuid.NullUUID
+	FlowVersion            int32
+	CreateTime, UpdateTime time.Time
+	CloseTime              *time.Time
+	Version                int64
+	Items                  []*Item
 
 	changed bool
 }
@@ -255,7 +261,7 @@ select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
-where beneficiary_id = $1 and state = any($2) and ($3::timestamptz is null or create_time <= $3)
+where beneficiary_id = $1 and state = any($2) and join_count < $3
 order by id for no key update`
 )
 
@@ -429,11 +435,11 @@ func one(ctx context.Context, tx *postgres.Tx, q string, args ...any) (*Request,
 	return r, nil
 }
 
-// LockOpen reads a person's requests that can still be cancelled, without their
-// items, made before a time or, without one, at any. It keeps others from
-// changing them until the end of tx.
-func LockOpen(ctx context.Context, tx *postgres.Tx, beneficiary uuid.UUID, before *time.Time) ([]*Request, error) {
-	rows, err := tx.Query(ctx, lockOpenRequests, beneficiary, lifecycle.From(lifecycle.Cancelling), before)
+// LockOpen reads the requests for a user that can still be cancelled, without
+// their items, made before the user had joined so many times. It keeps others
+// from changing them until the end of tx.
+func LockOpen(ctx context.Context, tx *postgres.Tx, beneficiary uuid.UUID, joinCount int32) ([]*Request, error) {
+	rows, err := tx.Query(ctx, lockOpenRequests, beneficiary, lifecycle.From(lifecycle.Cancelling), joinCount)
 	if err != nil {
 		return nil, fmt.Errorf("list open requests: %w", err)
 	}

@@ -28,8 +28,8 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *store.Request {
 	}
 	person := store.Person{ID: user.ID, Name: "ann"}
 	r := &store.Request{
-		ID: id.New(), OrganizationID: org, Kind: lifecycle.Grant, Origin: "user", Requester: person, Beneficiary: person,
-		State: lifecycle.Submitted, CreateTime: now, UpdateTime: now, Version: 1,
+		ID: id.New(), OrganizationID: org, Kind: lifecycle.Grant, Origin: store.OriginUser, Requester: person, Beneficiary: person,
+		JoinCount: 1, State: lifecycle.Submitted, CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -129,8 +129,8 @@ func TestRemovalWaitsForARequest(t *testing.T) {
 	var found []*store.Request
 	ended := make(chan error, 1)
 	r := store.Request{
-		ID: id.New(), OrganizationID: org, Kind: lifecycle.Revoke, Origin: "user", Requester: old.Requester, Beneficiary: old.Beneficiary,
-		State: lifecycle.Submitted, CreateTime: old.CreateTime, UpdateTime: old.CreateTime, Version: 1,
+		ID: id.New(), OrganizationID: org, Kind: lifecycle.Revoke, Origin: store.OriginUser, Requester: old.Requester, Beneficiary: old.Beneficiary,
+		JoinCount: 1, State: lifecycle.Submitted, CreateTime: old.CreateTime, UpdateTime: old.CreateTime, Version: 1,
 	}
 	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
 		who, _, err := store.LoadCandidates(ctx, tx, uuid.Nil, user, []uuid.UUID{old.Items[0].EntitlementID}, r.Kind, true)
@@ -143,7 +143,7 @@ func TestRemovalWaitsForARequest(t *testing.T) {
 					return err
 				}
 				var err error
-				found, err = store.LockOpen(ctx, tx, user, nil)
+				found, err = store.LockOpen(ctx, tx, user, 2)
 				return err
 			})
 		}()
