@@ -89,11 +89,16 @@ type Stream struct {
 	Replicas int
 }
 
-// StreamFromEnv reads GATEHOUSE_STREAM_MAX_AGE (0: no limit), GATEHOUSE_STREAM_MAX_BYTES
-// (0: no limit) and GATEHOUSE_STREAM_REPLICAS (0: as it is, or 1).
+// keepEvents is how long events are kept unless it is said otherwise: a service
+// may be away for so long and miss nothing.
+const keepEvents = 30 * 24 * time.Hour
+
+// StreamFromEnv reads GATEHOUSE_STREAM_MAX_AGE (720h; 0: as it is, or for ever),
+// GATEHOUSE_STREAM_MAX_BYTES (0: as it is, or no limit) and
+// GATEHOUSE_STREAM_REPLICAS (0: as it is, or 1).
 func StreamFromEnv(env service.Env) Stream {
 	return Stream{
-		MaxAge:   env.Duration("GATEHOUSE_STREAM_MAX_AGE", 0),
+		MaxAge:   env.Duration("GATEHOUSE_STREAM_MAX_AGE", keepEvents),
 		MaxBytes: int64(env.Int("GATEHOUSE_STREAM_MAX_BYTES", 0)),
 		Replicas: env.Int("GATEHOUSE_STREAM_REPLICAS", 0),
 	}
@@ -139,6 +144,8 @@ type Backend struct {
 	relay    *outbox.Relay
 	identity *rpc.Conn
 	dial     rpc.DialConfig
+	owners   []*rpc.Conn
+	address  string // of identity-sync
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -150,7 +157,7 @@ func Schema(migrations fs.FS, included ...postgres.Set) []postgres.Set {
 
 // Open migrates the database, see Schema, and connects. The error is one line.
 func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger, included ...postgres.Set) (_ *Backend, err error) {
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}
@@ -207,10 +214,54 @@ func (b *Backend) Dial(addr string) (*rpc.Conn, error) {
 	return rpc.Dial(addr, b.dial)
 }
 
+// Owners are the gRPC addresses, host:port, of the services besides
+// identity-sync that own what is copied. Those of no kind that is copied may be
+// empty.
+type Owners struct{ Request, Provisioning string }
+
+// Copies makes the service's copies of what others own, and registers them in
+// handlers; give them to Run. changed is copies.Config's Changed. The service
+// must have a client of its own at identity-sync, as owners are asked with it.
+func (b *Backend) Copies(kinds copies.Kinds, owners Owners, handlers *inbox.Handlers, changed copies.Changed) (*copies.Copies, error) {
+	if b.dial.Token == nil {
+		return nil, errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
+	}
+	cfg := copies.Config{
+		Service: b.Name, Kinds: kinds, DB: b.DB, Bus: b.Bus, Changed: changed, Log: b.Log, Telemetry: b.Telemetry,
+	}
+	for _, owner := range []struct {
+		name, addr string
+		conn       *grpc.ClientConnInterface
+	}{
+		{"identity-sync", b.address, &cfg.IdentitySync},
+		{"request", owners.Request, &cfg.Request},
+		{"provisioning", owners.Provisioning, &cfg.Provisioning},
+	} {
+		if owner.addr == "" {
+			continue
+		}
+		conn, err := b.Dial(owner.addr)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", owner.name, err)
+		}
+		b.owners = append(b.owners, conn)
+		*owner.conn = conn
+	}
+	kept, err := copies.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	kept.Register(handlers)
+	return kept, nil
+}
+
 // Close gives back what Open took. A second call does nothing.
 func (b *Backend) Close(ctx context.Context) {
 	if b.identity != nil {
 		_ = b.identity.Close()
+	}
+	for _, conn := range b.owners {
+		_ = conn.Close()
 	}
 	if b.Bus != nil {
 		b.Bus.Close()

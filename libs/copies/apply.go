@@ -3,6 +3,7 @@ package copies
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -200,6 +201,59 @@ func (b *batch) add(ev *inbox.Event) error {
 		return grant(m.GetGrant())
 	}
 	return fmt.Errorf("event of type %s says nothing about a copy", ev.Type)
+}
+
+// Apply writes users, apps and entitlements of an organization as a snapshot has
+// them, without what follows from it: for tools and tests.
+func Apply(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, things ...proto.Message) error {
+	b := newBatch(organization, true)
+	for _, thing := range things {
+		var err error
+		switch m := thing.(type) {
+		case *identityv1.User:
+			err = b.putUser(m, m.GetVersion(), nil)
+		case *requestv1.App:
+			err = b.put(Apps, m.GetId(), m, m.GetVersion(), false, nil)
+		case *requestv1.Entitlement:
+			err = b.put(Entitlements, m.GetId(), m, m.GetVersion(), false, nil)
+		default:
+			err = fmt.Errorf("%T is not copied", thing)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return (&Copies{}).apply(ctx, tx, b)
+}
+
+// Queue adds to q what applies events of one organization, without what follows
+// from it: for a service that has a handler of its own for them, which Register
+// leaves out. Groups cannot be applied that way.
+func Queue(q *pgx.Batch, list []inbox.Event) error {
+	if len(list) == 0 {
+		return nil
+	}
+	b := newBatch(list[0].OrganizationID, false)
+	for i := range list {
+		if err := b.add(&list[i]); err != nil {
+			return inbox.Failed(list[i], err)
+		}
+	}
+	if len(b.rows[tableOf(Groups)]) > 0 {
+		return errors.New("groups are applied by Register alone")
+	}
+	for _, t := range tables {
+		rows := b.inOrder(t)
+		if len(rows) == 0 {
+			continue
+		}
+		args, err := t.arguments(rows)
+		if err != nil {
+			return err
+		}
+		q.Queue(t.plain, args...)
+	}
+	return nil
 }
 
 // handle applies events, which are all of one organization.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,10 +34,8 @@ type Config struct {
 	// IdentitySync, Request and Provisioning are the owners, called with a token
 	// of the service's own.
 	IdentitySync, Request, Provisioning grpc.ClientConnInterface
-	// Changed does what follows when rows have changed, in the transaction that
-	// has changed them, which sees the organization's rows. An error rolls all of
-	// it back.
-	Changed func(ctx context.Context, tx *postgres.Tx, c *Changes) error
+	// Changed is called when rows have changed. Nil: nothing follows.
+	Changed Changed
 	// Log gets rebuilds, and owners that are away. Nil discards.
 	Log *slog.Logger
 	// Telemetry measures. May be nil.
@@ -45,6 +44,11 @@ type Config struct {
 	// 10 s.
 	LookEvery time.Duration
 }
+
+// Changed does what follows when rows have changed, in the transaction that has
+// changed them, which sees the organization's rows. An error rolls all of it
+// back.
+type Changed func(ctx context.Context, tx *postgres.Tx, c *Changes) error
 
 // Copies are a service's copies. Make them with [New].
 type Copies struct {
@@ -90,8 +94,10 @@ func New(cfg Config) (*Copies, error) {
 }
 
 // Register registers the handlers of all events that say something about the
-// kinds.
-func (c *Copies) Register(h *inbox.Handlers) { h.Together(c.handle, events(c.cfg.Kinds)...) }
+// kinds, but for those that have a handler, which must apply them with [Queue].
+func (c *Copies) Register(h *inbox.Handlers) {
+	h.Together(c.handle, slices.DeleteFunc(events(c.cfg.Kinds), h.Has)...)
+}
 
 // Run rebuilds copies when it is time, see the package comment, until ctx ends,
 // and then returns nil. Owners that are away are waited for. Run it once per

@@ -7,7 +7,7 @@
 //	c.Register(handlers)
 //	return b.Run(ctx, lis, backend.Spec{Handlers: handlers, Copies: c, …})
 //
-// and reads the tables user_copy, group_copy, group_member_copy, app_copy,
+// (backend.Backend.Copies does the middle of it) and reads the tables user_copy, group_copy, group_member_copy, app_copy,
 // entitlement_copy, grant_copy and environment_copy in its own statements. They
 // have columns for what is filtered and joined by, with the names of the protos
 // and enum values as words in lower case, and the whole message in data.

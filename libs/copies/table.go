@@ -32,7 +32,7 @@ type table struct {
 	vanishes bool
 	columns  []column
 
-	fromEvents, fromSnapshot string // see write
+	fromEvents, fromSnapshot, plain string // see write
 }
 
 // column is a column besides those that every table has. Values go to the
@@ -111,7 +111,7 @@ var tables = withStatements([]*table{
 		columns: []column{
 			environment("environment_id", (*provisioningv1.Grant).GetEnvironmentId),
 			text("user_id", "uuid", func(g *provisioningv1.Grant) string { return g.GetUser().GetUserId() }),
-			text("app_id", "uuid", (*provisioningv1.Grant).GetAppId),
+			reference("app_id", (*provisioningv1.Grant).GetAppId),
 			text("entitlement_id", "uuid", (*provisioningv1.Grant).GetEntitlementId),
 			reference("request_id", (*provisioningv1.Grant).GetRequestId),
 			reference("item_id", (*provisioningv1.Grant).GetItemId),
@@ -125,16 +125,18 @@ var tables = withStatements([]*table{
 
 func withStatements(tables []*table) []*table {
 	for _, t := range tables {
-		t.fromEvents, t.fromSnapshot = t.write(false), t.write(true)
+		t.fromEvents, t.plain = t.write(false)
+		t.fromSnapshot, _ = t.write(true)
 	}
 	return tables
 }
 
 // write is the statement that writes rows of which the version is higher than
 // that of the row that is there, and gives those with what was there before. A
-// snapshot also fills rows of the same version. The parameters are ids,
-// organizations, versions, removed, data, and the columns in their order.
-func (t *table) write(snapshot bool) string {
+// snapshot also fills rows of the same version. plain only writes. The
+// parameters are ids, organizations, versions, removed, data, and the columns in
+// their order.
+func (t *table) write(snapshot bool) (statement, plain string) {
 	names := []string{"organization_id", "version", "removed", "data"}
 	selected := []string{"n.organization_id", "n.version", "n.removed", "n.data"}
 	given := []string{"$1::uuid[]", "$2::uuid[]", "$3::bigint[]", "$4::boolean[]", "$5::bytea[]"}
@@ -167,19 +169,20 @@ func (t *table) write(snapshot bool) string {
 		insert += ", rebuild"
 		values += ", coalesce((select s.begun from copy_state s where s.kind = '" + t.word + "'), 0)"
 	}
-	return `
-with old as (select o.id, o.version, o.removed, o.data from ` + t.name + ` o where o.id = any ($1)),
-written as (
+	plain = `
     insert into ` + t.name + ` as c (` + insert + `)
     select ` + values + `
     from unnest(` + strings.Join(given, ", ") + `) n (id, ` + list + `)
     order by n.id
     on conflict (id) do update set ` + strings.Join(sets, ", ") + `
-    where c.organization_id = excluded.organization_id and (` + newer + `)
+    where c.organization_id = excluded.organization_id and (` + newer + `)`
+	return `
+with old as (select o.id, o.version, o.removed, o.data from ` + t.name + ` o where o.id = any ($1)),
+written as (` + plain + `
     returning c.id, c.version, c.removed)
 select w.id, w.removed, o.removed, o.data from written w left join old o on o.id = w.id
 where o.id is null or o.version < w.version or o.removed <> w.removed
-order by w.id`
+order by w.id`, plain
 }
 
 // arguments are the parameters of the statement for rows.

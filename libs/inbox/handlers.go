@@ -139,6 +139,12 @@ func (h *Handlers) CatchAllBatch(handle BatchHandler) { h.batch = handle }
 // place in the stream, with one row for each transaction.
 func (h *Handlers) KeyedByEvent() { h.keyed = true }
 
+// Has says whether events with the message's type have a handler of their own.
+func (h *Handlers) Has(m proto.Message) bool {
+	name := string(m.ProtoReflect().Descriptor().FullName())
+	return h.byType[name] != nil || h.together[name] != nil
+}
+
 // Types are the message types that have a handler of their own.
 func (h *Handlers) Types() []string {
 	types := make([]string, 0, len(h.byType)+len(h.together))

@@ -45,6 +45,8 @@ import (
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 )
 
 // Patience is how long a test waits for something that should happen at once.
@@ -63,6 +65,8 @@ type Harness struct {
 	Bus *bus.Bus
 	// Tokens mints tokens that the service takes.
 	Tokens *rpctest.Tokens
+	// Owners serves snapshots at the address of identity-sync, for all owners.
+	Owners Owners
 	// Addr and HTTPAddr are where the first replica listens.
 	Addr, HTTPAddr string
 
@@ -94,7 +98,8 @@ func StartWith(t testing.TB, migrations fs.FS, included []postgres.Set, run RunF
 	h.Config = backend.Config{
 		PostgresURL:  pgtest.New(t, backend.Schema(migrations, included...)...),
 		NATSURL:      bustest.Start(t),
-		IdentityAddr: h.Tokens.Serve(t, register...),
+		IdentityAddr: h.Tokens.Serve(t, func(s grpc.ServiceRegistrar) { h.Owners.registerAfter(s, register) }),
+		ClientID:     "test", ClientSecret: "secret",
 	}
 	h.DB = pgtest.Connect(t, h.Config.PostgresURL)
 	h.listen(t)
@@ -145,6 +150,15 @@ func (h *Harness) StoppableReplica(t testing.TB) (addr, httpAddr string, stop fu
 		if time.Now().After(deadline) {
 			t.Fatalf("service does not serve: %v %v", r, err)
 		}
+	}
+}
+
+// RebuildCopies has the service rebuild its copies from what Owners serves, soon.
+func (h *Harness) RebuildCopies(t testing.TB) {
+	t.Helper()
+	operator := authz.Caller{Subject: "client:operator", Role: authzv1.Caller_CALLER_SERVICE}
+	if _, err := opsv1.NewCopyServiceClient(h.Conn(t, operator)).RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -330,7 +344,7 @@ func (h *Harness) listen(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Bus = b
+	h.Bus, h.Owners.bus = b, b
 	t.Cleanup(b.Close)
 	c, err := b.JetStream().OrderedConsumer(t.Context(), bus.Stream, jetstream.OrderedConsumerConfig{})
 	if err != nil {

@@ -22,7 +22,9 @@ import (
 // Config configures approval.
 type Config struct {
 	backend.Config
-
+	// RequestAddr is request's gRPC address, host:port. It gives the snapshots of
+	// the catalog.
+	RequestAddr string
 	// MaintenanceEvery is how often approvals and flows are looked at for
 	// reviewers who must be replaced and join-flows that must be matched, besides
 	// at once when a copy changes. Zero means 30 seconds.
@@ -33,7 +35,7 @@ type Config struct {
 
 // Run runs approval until ctx ends, and then returns nil.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
-	b, err := backend.Open(ctx, "approval", cfg.Config, migrations.FS, log)
+	b, err := backend.Open(ctx, "approval", cfg.Config, migrations.FS, log, migrations.Included()...)
 	if err != nil {
 		return err
 	}
@@ -49,9 +51,15 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	commands := &command.Commands{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Maintenance: maintenance}
+	handlers := consume.Handlers(commands)
+	kept, err := b.Copies(migrations.Copied, backend.Owners{Request: cfg.RequestAddr}, handlers, commands.CopiesChanged)
+	if err != nil {
+		return err
+	}
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, commands) },
-		Handlers: consume.Handlers(commands),
+		Handlers: handlers,
+		Copies:   kept,
 		Tasks: []service.Task{{
 			Name: "maintenance", Run: func(ctx context.Context) error { return commands.Maintain(ctx, cfg.MaintenanceEvery) },
 		}},

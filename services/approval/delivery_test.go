@@ -29,6 +29,7 @@ import (
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -636,4 +637,65 @@ func TestRestart(t *testing.T) {
 	}
 	stop()
 	w.granted(t, r)
+}
+
+// B-RUN-06 and B-APR-05, in part: copies are rebuilt from their owners'
+// snapshots while everything runs. What no event told takes its effect once: a
+// reviewer who has left is replaced, and the members of a large group are
+// matched with join-flows.
+func TestRebuildCopies(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.flow(t, nil) // the manager
+	r := w.request("ann", "ann")
+	w.submit(t, r)
+	w.asked(t, r, 1)
+	group := &identityv1.Group{Id: id.New().String(), OrganizationId: w.org.String(), DisplayName: "Sales", Version: 1}
+	w.Publish(t, w.org, uuid.MustParse(group.GetId()), &eventv1.GroupCreated{Group: group})
+	flow := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Trigger, in.AutoApprove, in.Steps = approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, true, nil
+		in.Audience, in.Scope = &approvalv1.FlowAudience{GroupIds: []string{group.GetId()}}, &approvalv1.FlowScope{EntitlementIds: []string{w.account.String()}}
+	})
+
+	owned := make([]proto.Message, 0, len(w.users)+302)
+	for name, u := range w.users {
+		u = proto.CloneOf(u)
+		if name == "mia" {
+			u.Version, u.State = 2, identityv1.UserState_USER_STATE_REMOVED
+		}
+		owned = append(owned, u)
+	}
+	all := &opsv1.SnapshotGroup{Group: proto.CloneOf(group)}
+	all.Group.Version = 2
+	for n := range 300 {
+		u := proto.CloneOf(w.users["ben"])
+		u.Id, u.DisplayName = id.New().String(), fmt.Sprint("new ", n)
+		owned, all.MemberIds = append(owned, u), append(all.MemberIds, u.GetId())
+	}
+	second := &requestv1.Entitlement{Id: id.New().String(), OrganizationId: w.org.String(), AppId: w.crm.String(), Name: "editor", Version: 1}
+	w.Owners.Set(append(owned, all, second)...)
+	for range 2 {
+		w.RebuildCopies(t)
+		servicetest.Eventually(t, "all of the group are matched", func() bool {
+			return len(servicetest.All[*eventv1.FlowMatched](w.Harness)) >= len(all.GetMemberIds())
+		})
+		e := servicetest.Wait(t, w.Harness, func(e *eventv1.TaskReassigned) bool { return e.GetFrom().GetRequestId() == r.GetId() })
+		if e.GetTo().GetReviewer().GetDisplayName() != "max" {
+			t.Fatalf("reassigned %v", e)
+		}
+	}
+	w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Scope = &approvalv1.FlowScope{EntitlementIds: []string{second.GetId()}}
+	})
+	w.drained(t)
+	matched := make(map[string]bool)
+	for _, e := range servicetest.All[*eventv1.FlowMatched](w.Harness) {
+		if e.GetFlowId() != flow.GetId() || matched[e.GetContext().GetUserId()] {
+			t.Errorf("matched %v", e)
+		}
+		matched[e.GetContext().GetUserId()] = true
+	}
+	if len(matched) != len(all.GetMemberIds()) {
+		t.Errorf("%d matches", len(matched))
+	}
 }

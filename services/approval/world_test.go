@@ -13,7 +13,6 @@ import (
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
@@ -45,8 +44,8 @@ type world struct {
 // organization's admin.
 func start(t testing.TB, change ...func(*approval.Config)) *world {
 	t.Helper()
-	h := servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-		c := approval.Config{Config: cfg, MaintenanceEvery: time.Hour} // events must do
+	h := servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+		c := approval.Config{Config: cfg, RequestAddr: cfg.IdentityAddr, MaintenanceEvery: time.Hour} // events must do
 		for _, f := range change {
 			f(&c)
 		}
@@ -317,5 +316,5 @@ func (w *world) count(t testing.TB, table string) int {
 
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()
-	pgtest.CheckRowSecurity(t, pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS}))
+	pgtest.CheckRowSecurity(t, pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...))
 }

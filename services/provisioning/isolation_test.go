@@ -194,3 +194,80 @@ func TestOperationsAreIsolated(t *testing.T) {
 		return active() == others+3
 	})
 }
+
+// B-RUN-06, B-USR-15 and B-ONB-04, in part: copies are lost and rebuilt from
+// their owners' snapshots while everything runs. Who has left meanwhile loses
+// what they hold, also if they have come back since; who has not keeps it.
+func TestRebuildCopies(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	crm := w.app(t, "CRM", automatic, w.integration(t, target))
+	account := w.entitlement(t, crm, accountKind, "account")
+	gone, back, stays := w.user(t, "gone"), w.user(t, "back"), w.user(t, "stays")
+	held := map[*identityv1.User]*requestv1.Request{}
+	for _, u := range []*identityv1.User{gone, back, stays} {
+		held[u] = w.give(t, u, ask{}, account)
+		w.becomes(t, held[u], active)
+	}
+	gone.Version, gone.State = 2, identityv1.UserState_USER_STATE_REMOVED
+	back.Version, back.JoinCount = 3, 2
+	w.Owners.Set(gone, back, stays, crm, account)
+	for _, lost := range []string{"delete from user_copy", "delete from app_copy", "delete from entitlement_copy"} {
+		w.exec(t, lost)
+	}
+	w.RebuildCopies(t)
+	w.becomes(t, held[gone], revoked)
+	w.becomes(t, held[back], revoked)
+	again := w.give(t, back, ask{}, account)
+	w.becomes(t, again, active)
+
+	// The app has been left to people, which no event has told.
+	crm.Version, crm.Provisioning = 2, manual
+	w.Owners.Set(gone, back, stays, crm, account)
+	w.RebuildCopies(t)
+	servicetest.Eventually(t, "the app is known to be manual", func() bool {
+		return w.count(t, `select count(*) from app_copy where provisioning = 'manual'`) == 1
+	})
+	w.give(t, stays, ask{revoke: true}, account)
+	w.resolve(t, w.open(t, stays, crm, provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT))
+	w.becomes(t, held[stays], revoked)
+	w.becomes(t, again, active)
+	if target.account(t, "gone") != nil || target.account(t, "back") == nil {
+		t.Error("the app has other accounts than the grants say")
+	}
+}
+
+// B-PRV-03 and B-RUN-06, in part: while the copy of what a grant is about is
+// missing, its end is late, and nothing else is done about the account; it
+// happens when the copy is there again.
+func TestEndWaitsForCopies(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := startAt(t, now)
+	target := newApp(t, "editor")
+	crm := w.app(t, "CRM", automatic, w.integration(t, target))
+	account, editor := w.entitlement(t, crm, accountKind, "account"), w.entitlement(t, crm, groupKind, "editor")
+	ann := w.user(t, "ann")
+	kept := w.give(t, ann, ask{}, account)
+	until := now.Now().Add(time.Hour)
+	ends := w.give(t, ann, ask{until: until}, editor)
+	w.becomes(t, kept, active)
+	w.becomes(t, ends, active)
+	w.exec(t, "delete from entitlement_copy")
+	now.Set(until)
+	servicetest.Eventually(t, "the end is late", func() bool {
+		now.Advance(time.Second)
+		return w.count(t, `select count(*) from due where kind = 'grant_end' and attempts > 1 and error like '%not known yet%'`) == 1
+	})
+	if target.account(t, "ann") == nil || w.count(t, `select count(*) from access_grant where state = 'active'`) != 2 {
+		t.Error("access was changed without knowing what it is")
+	}
+	w.Owners.Set(ann, crm, account, editor)
+	w.RebuildCopies(t)
+	servicetest.Eventually(t, "the end comes", func() bool {
+		now.Advance(10 * time.Second)
+		return w.count(t, `select count(*) from access_grant where state = 'revoked'`) == 1
+	})
+	w.becomes(t, kept, active)
+}

@@ -23,6 +23,9 @@ import (
 // defaults named.
 type Config struct {
 	backend.Config
+	// RequestAddr is request's gRPC address, host:port. It gives the snapshots of
+	// the catalog.
+	RequestAddr string
 	// EncryptionKey seals the credentials of integrations: 32 bytes. What was
 	// sealed can be opened with the same key alone.
 	EncryptionKey []byte
@@ -47,7 +50,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return fmt.Errorf("read encryption key: %w", err)
 	}
-	b, err := backend.Open(ctx, "provisioning", cfg.Config, migrations.FS, log)
+	b, err := backend.Open(ctx, "provisioning", cfg.Config, migrations.FS, log, migrations.Included()...)
 	if err != nil {
 		return err
 	}
@@ -68,13 +71,19 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
+	handlers := consume.Handlers(engine)
+	kept, err := b.Copies(migrations.Copied, backend.Owners{Request: cfg.RequestAddr}, handlers, engine.CopiesChanged)
+	if err != nil {
+		return err
+	}
 	api := grpcapi.New(engine, integrations)
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			api.Register(s)
 			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, command.SnapshotGrants))
 		},
-		Handlers: consume.Handlers(engine),
+		Handlers: handlers,
+		Copies:   kept,
 		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}},
 	})
 }

@@ -74,12 +74,12 @@ func startAt(t testing.TB, c clock.Clock) *world {
 	w := &world{org: id.New()}
 	key := secretbox.NewKey()
 	var first sync.Once
-	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = c
 		killed := ctx
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{
-			Config: cfg, EncryptionKey: key,
+			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: key,
 			CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
 		}, lis, log)
 		if err == nil {

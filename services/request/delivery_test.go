@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"gatehouse.dev/libs/apierr"
-	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/servicetest"
@@ -21,7 +20,6 @@ import (
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
-	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
@@ -355,7 +353,7 @@ func TestFlowMatched(t *testing.T) {
 	submittedFor(w.id("ben"), 1)
 }
 
-// B-RUN-06 in part: copies of environments and users are rebuilt from their owner
+// B-RUN-06 in part: copies of environments, users and grants are rebuilt from their owners
 // while requests go on. What the service had missed is there afterwards, with
 // what follows from it; once, however often it is done.
 func TestRebuildCopies(t *testing.T) {
@@ -367,12 +365,13 @@ func TestRebuildCopies(t *testing.T) {
 	ben, nan := cloneOf(w.users["ben"]), cloneOf(w.users["ann"])
 	ben.Version, ben.State = 2, identityv1.UserState_USER_STATE_REMOVED
 	nan.Id, nan.UserName, nan.DisplayName = id.New().String(), "nan", "nan"
-	w.directory.set(w.users["ann"], ben, nan)
-	copies := opsv1.NewCopyServiceClient(w.Conn(t, authz.Caller{Subject: "client:operator", Role: authzv1.Caller_CALLER_SERVICE}))
+	held := &provisioningv1.Grant{
+		Id: id.New().String(), OrganizationId: w.org.String(), User: w.person("pia"), AppId: w.crm.GetId(), EntitlementId: w.access["viewer"],
+		State: provisioningv1.GrantState_GRANT_STATE_ACTIVE, Version: 2,
+	}
+	w.Owners.Set(w.users["ann"], ben, nan, held)
 	for range 2 {
-		if _, err := copies.RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
-			t.Fatal(err)
-		}
+		w.RebuildCopies(t)
 		cancelled := servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == pending.GetId() })
 		if cancelled.GetReason() != "ben has left" {
 			t.Errorf("cancelled %v", cancelled)
@@ -385,6 +384,10 @@ func TestRebuildCopies(t *testing.T) {
 		}
 	}
 	w.submit(t, "pia", w.grantOf("editor"))
+	servicetest.Eventually(t, "pia is known to hold viewer", func() bool {
+		_, err := w.requests(t, "pia").CreateRequest(t.Context(), w.grantOf("viewer"))
+		return apierr.HasReason(apierr.FromCall(err), "ALREADY_HELD")
+	})
 	w.handled(t)
 	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 1 {
 		t.Errorf("%d cancellations", n)
@@ -412,17 +415,12 @@ func TestRebuildAfterSomebodyCameBack(t *testing.T) {
 	}
 	ben := cloneOf(w.users["ben"])
 	ben.Version, ben.JoinCount = 3, 2
-	w.directory.set(w.users["ann"], w.users["pia"], ben)
-	copies := opsv1.NewCopyServiceClient(w.Conn(t, authz.Caller{Subject: "client:operator", Role: authzv1.Caller_CALLER_SERVICE}))
-	if _, err := copies.RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	w.Owners.Set(w.users["ann"], w.users["pia"], ben)
+	w.RebuildCopies(t)
 	servicetest.Wait(t, w.Harness, func(m *eventv1.RequestCancelRequested) bool { return m.GetRequestId() == first.GetId() })
 	w.wantState(t, other, submitted)
 	second := of("ben", "viewer")
-	if _, err := copies.RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{}); err != nil {
-		t.Fatal(err)
-	}
+	w.RebuildCopies(t)
 	w.submit(t, "pia", w.grantOf("viewer"))
 	w.handled(t)
 	w.wantState(t, second, submitted)

@@ -4,7 +4,6 @@ package request
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -32,9 +31,6 @@ type Config struct {
 
 // Run serves until ctx ends.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
-	if cfg.ClientID == "" || cfg.ClientSecret == "" {
-		return errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
-	}
 	b, err := backend.Open(ctx, "request", cfg.Config, migrations.FS, log, migrations.Included()...)
 	if err != nil {
 		return err
@@ -48,20 +44,11 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	commands := &command.Commands{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
 	}
-	identity, err := b.Dial(cfg.IdentityAddr)
-	if err != nil {
-		return fmt.Errorf("connect to identity-sync: %w", err)
-	}
-	defer identity.Close()
-	kept, err := copies.New(copies.Config{
-		Service: b.Name, Kinds: migrations.Copied, DB: b.DB, Bus: b.Bus, IdentitySync: identity,
-		Changed: commands.CopiesChanged, Log: log, Telemetry: b.Telemetry,
-	})
+	handlers := consume.Handlers(commands)
+	kept, err := b.Copies(migrations.Copied, backend.Owners{Provisioning: cfg.ProvisioningAddr}, handlers, commands.CopiesChanged)
 	if err != nil {
 		return err
 	}
-	handlers := consume.Handlers(commands)
-	kept.Register(handlers)
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			grpcapi.Register(s, commands)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +27,6 @@ import (
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
-	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
@@ -47,36 +45,6 @@ type world struct {
 	crm    *requestv1.App
 	access map[string]string // entitlements of crm by name
 	integrations
-	directory directory
-}
-
-// directory serves identity-sync's snapshot.
-type directory struct {
-	opsv1.UnimplementedSnapshotServiceServer
-	mu    sync.Mutex
-	users []*identityv1.User
-}
-
-func (d *directory) StreamSnapshot(_ *opsv1.StreamSnapshotRequest, to grpc.ServerStreamingServer[opsv1.StreamSnapshotResponse]) error {
-	at := &opsv1.SnapshotPosition{StreamCreateTime: timestamppb.Now()}
-	if err := to.Send(&opsv1.StreamSnapshotResponse{Part: &opsv1.StreamSnapshotResponse_Position{Position: at}}); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	users := slices.Clone(d.users)
-	d.mu.Unlock()
-	for _, u := range users {
-		if err := to.Send(&opsv1.StreamSnapshotResponse{Part: &opsv1.StreamSnapshotResponse_User{User: u}}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *directory) set(users ...*identityv1.User) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.users = users
 }
 
 // integrations answers for provisioning.
@@ -114,11 +82,9 @@ func start(t testing.TB) *world {
 		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String()},
 	}
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-		cfg.ClientID, cfg.ClientSecret = "request", "secret"
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
 	}, func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations)
-		opsv1.RegisterSnapshotServiceServer(s, &w.directory)
 	})
 	for _, u := range []struct {
 		name string

@@ -190,11 +190,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return request.Run(ctx, request.Config{Config: base("request"), ProvisioningAddr: addr("provisioning")}, lis["request"], log)
 	})
 	run("approval", func(ctx context.Context, log *slog.Logger) error {
-		return approval.Run(ctx, approval.Config{Config: base("approval")}, lis["approval"], log)
+		return approval.Run(ctx, approval.Config{Config: base("approval"), RequestAddr: addr("request")}, lis["approval"], log)
 	})
 	run("provisioning", func(ctx context.Context, log *slog.Logger) error {
 		return provisioning.Run(ctx, provisioning.Config{
-			Config: base("provisioning"), EncryptionKey: secrets.key("provisioning"),
+			Config: base("provisioning"), RequestAddr: addr("request"), EncryptionKey: secrets.key("provisioning"),
 		}, lis["provisioning"], log)
 	})
 	run("audit", func(ctx context.Context, log *slog.Logger) error {

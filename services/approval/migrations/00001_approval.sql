@@ -1,87 +1,11 @@
 -- +goose Up
 
--- Copies of what other services own, applied from events. An environment_id of
--- the nil uuid says that the organization itself is the owner, in every table.
+-- What is asked of copies of other services' users, besides the indexes that
+-- libs/copies has. An environment_id of the nil uuid says that the organization
+-- itself is the owner, in every table.
 
-create table environment_copy (
-    id              uuid primary key,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    name            text not null,
-    version         bigint not null
-);
-comment on table environment_copy is 'Environments, as identity-sync says. The row with the highest version stands.';
-comment on column environment_copy.environment_id is 'The same as id: an environment belongs to itself.';
-call protect('environment_copy', 'environment');
-
-create table user_copy (
-    id                  uuid primary key,
-    organization_id     uuid not null,
-    environment_id      uuid not null,
-    display_name        text not null,
-    email               text not null,
-    manager_id          uuid,
-    state               text not null constraint user_copy_state check (state in ('invited', 'active', 'suspended', 'removed')),
-    role                text not null constraint user_copy_role check (role in ('admin', 'it_admin', 'risk_manager', 'member', 'external')),
-    role_environment_id uuid not null,
-    join_count          integer not null,
-    version             bigint not null
-);
-comment on table user_copy is 'Users, as identity-sync says. The row with the highest version stands.';
-comment on column user_copy.role_environment_id is 'The environment in which the role is held; the nil uuid for the whole organization.';
 create index user_copy_active on user_copy (organization_id, id) where state = 'active';
 create index user_copy_admin on user_copy (organization_id, role_environment_id, id) where role in ('admin', 'it_admin');
-call protect('user_copy', 'shared');
-
-create table group_copy (
-    id              uuid primary key,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    display_name    text not null,
-    version         bigint not null,
-    removed_version bigint
-);
-comment on table group_copy is 'Groups, as identity-sync says. A membership of a version before removed_version is over.';
-call protect('group_copy', 'shared');
-
-create table group_member_copy (
-    group_id        uuid not null,
-    user_id         uuid not null,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    present         boolean not null,
-    version         bigint not null,
-    primary key (group_id, user_id)
-);
-comment on table group_member_copy is 'Who is in which group. Somebody who left a group keeps a row, so that an older event cannot bring them back.';
-create index group_member_copy_user on group_member_copy (user_id) where present;
-call protect('group_member_copy', 'shared');
-
-create table app_copy (
-    id                          uuid primary key,
-    organization_id             uuid not null,
-    environment_id              uuid not null,
-    name                        text not null,
-    owner_id                    uuid,
-    admin_ids                   uuid[] not null,
-    approver_ids                uuid[] not null,
-    offered_to_all_environments boolean not null,
-    offered_environment_ids     uuid[] not null,
-    version                     bigint not null
-);
-comment on table app_copy is 'Apps with their owner, admins and approvers, as request says. The row with the highest version stands.';
-call protect('app_copy', 'shared');
-
-create table entitlement_copy (
-    id              uuid primary key,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    app_id          uuid not null,
-    name            text not null,
-    version         bigint not null
-);
-comment on table entitlement_copy is 'What can be held in apps, as request says.';
-call protect('entitlement_copy', 'shared');
 
 -- Flows.
 

@@ -2,8 +2,6 @@
 
 -- The words that a column may have are a domain of its own: a session prepares
 -- its check once, that of a table anew for every statement that writes to it.
-create domain app_mode as text constraint app_mode check (value in ('none', 'manual', 'automatic'));
-create domain entitlement_kind as text constraint entitlement_kind check (value in ('account', 'role', 'group', 'license'));
 create domain integration_kind as text constraint integration_kind check (value in ('scim'));
 create domain integration_state as text constraint integration_state check (value in ('untested', 'working', 'failing'));
 create domain account_state as text constraint account_state check (value in ('absent', 'active', 'disabled'));
@@ -15,57 +13,10 @@ create domain work_item_kind as text
     constraint work_item_kind check (value in ('create_account', 'assign', 'unassign', 'remove_account', 'fix_operation', 'change_secret'));
 create domain work_item_state as text constraint work_item_state check (value in ('open', 'resolved', 'cancelled'));
 
--- Copies of other services' rows have no foreign keys pointing at them: they
--- come when they come, every use looks whether they are there, and a shared
--- lock on a busy app's row for each grant would be felt.
-
-create table user_copy (
-    id              uuid primary key,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    user_name       text not null,
-    display_name    text not null,
-    given_name      text not null,
-    family_name     text not null,
-    email           text not null,
-    title           text not null,
-    department      text not null,
-    removed         boolean not null,
-    join_count      integer not null,
-    version         bigint not null
-);
-comment on table user_copy is 'People, from the events of identity-sync. A row with a higher version wins.';
-
-create table app_copy (
-    id              uuid primary key,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    name            text not null,
-    mode            app_mode not null,
-    integration_id  uuid,
-    disable         boolean not null,
-    admin_ids       uuid[] not null,
-    version         bigint not null,
-    provisioning_version bigint not null,
-    constraint app_copy_integration check (mode <> 'automatic' or integration_id is not null)
-);
-comment on table app_copy is 'Apps, from the events of request. An app whose support for provisioning was never chosen, or that is automatic without an integration, is manual here.';
-comment on column app_copy.disable is 'Whether an account is disabled instead of removed when nothing is held any more.';
-comment on column app_copy.provisioning_version is 'The version that last changed how accounts come and go. Assignments reconciled under an older one are reconciled again.';
+-- Copies of what other services own are libs/copies'. No foreign keys point at
+-- them: they come when they come, every use looks whether they are there, and a
+-- shared lock on a busy app's row for each grant would be felt.
 create index app_copy_by_admin on app_copy using gin (admin_ids);
-create index app_copy_by_integration on app_copy (integration_id);
-
-create table entitlement_copy (
-    id              uuid primary key,
-    organization_id uuid not null,
-    environment_id  uuid not null,
-    app_id          uuid not null,
-    name            text not null,
-    kind            entitlement_kind not null,
-    ref             text not null,
-    version         bigint not null
-);
-comment on table entitlement_copy is 'What can be held in an app, from the events of request.';
 
 create table integration (
     id              uuid primary key,
@@ -114,7 +65,7 @@ comment on table account is 'The assignment of one user in one app: what the gra
 comment on column account.account_in_doubt is 'The account was worked on, and what came of it is not known.';
 comment on column account.held is 'Entitlements besides the account that are surely there.';
 comment on column account.in_doubt is 'Entitlements that may be there or not; of a disabled account those that come back with it.';
-comment on column account.app_version is 'The version of the app''s settings that the assignment was last reconciled under.';
+comment on column account.app_version is 'The version of the app that the assignment was last reconciled under.';
 comment on column account.insert_time is 'When the row came. create_time is when the account did.';
 create index account_by_organization on account (organization_id, insert_time, id);
 create index account_by_app_version on account (app_id, app_version);
@@ -249,9 +200,6 @@ create index work_item_by_organization on work_item (organization_id, id);
 create index work_item_by_user on work_item (user_id, id);
 create index work_item_by_checklist on work_item (checklist_id, id);
 
-call protect('user_copy', 'shared');
-call protect('app_copy', 'shared');
-call protect('entitlement_copy', 'shared');
 call protect('integration', 'environment');
 call protect('account', 'environment');
 call protect('access_grant', 'environment');

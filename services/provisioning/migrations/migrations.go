@@ -1,10 +1,20 @@
-// Package migrations holds the schema of provisioning's database, forward
-// only.
+// Package migrations holds provisioning's tables.
 package migrations
 
-import "embed"
+import (
+	"embed"
 
-// FS holds the migrations.
+	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/postgres"
+)
+
+// FS is what postgres.Migrate applies.
 //
 //go:embed *.sql
 var FS embed.FS
+
+// Copied are the copies that the service keeps.
+const Copied = copies.Users | copies.Apps | copies.Entitlements
+
+// Included are the tables of those copies, which come before FS.
+func Included() []postgres.Set { return copies.Schema(Copied) }

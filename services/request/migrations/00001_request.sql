@@ -155,19 +155,6 @@ create table reviewer (
 create index reviewer_user on reviewer (user_id, request_id);
 comment on table reviewer is 'Who was ever asked to decide a request, and may therefore see it.';
 
-create table grant_copy (
-	id uuid primary key,
-	organization_id uuid not null,
-	user_id uuid not null,
-	entitlement_id uuid not null,
-	request_id uuid,
-	live boolean not null,
-	until timestamptz,
-	version bigint not null
-) with (fillfactor = 80);
-create index grant_copy_live on grant_copy (user_id, entitlement_id) where live;
-comment on table grant_copy is 'Grants, from the events of provisioning. Live: pending, active or failed.';
-
 call protect('app', 'shared');
 call protect('entitlement', 'shared');
 call protect('access_request', 'environment');
@@ -175,4 +162,3 @@ call protect('request_item', 'environment');
 call protect('comment', 'organization');
 call protect('timeline_entry', 'organization');
 call protect('reviewer', 'organization');
-call protect('grant_copy', 'organization');

@@ -5,56 +5,44 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/services/approval/internal/store"
 )
 
-// ApplyEnvironment applies an environment.
-func (c *Commands) ApplyEnvironment(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, e store.Environment) error {
-	return c.Store.ApplyEnvironment(ctx, tx, organizationID, e)
-}
-
-// ApplyUser applies a user, and matches them with join-flows.
-func (c *Commands) ApplyUser(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, u store.User) error {
-	effect, err := c.Store.ApplyUser(ctx, tx, organizationID, u)
+// CopiesChanged does what follows from changes of copies: users are matched with
+// the join-flows that they have come to match, and steps are looked at that may
+// have lost a reviewer or found one.
+func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
+	var users, joined []uuid.UUID
+	for _, u := range changes.Users {
+		users = append(users, u.ID)
+		if !u.Removed {
+			joined = append(joined, u.ID)
+		}
+	}
+	for _, m := range changes.Members {
+		if !m.Removed {
+			joined = append(joined, m.UserID)
+		}
+	}
+	if len(joined) > 0 {
+		matches, err := c.Store.MatchUsers(ctx, tx, changes.OrganizationID, joined)
+		if err != nil {
+			return err
+		}
+		if err := c.addMatches(ctx, tx, changes.OrganizationID, matches); err != nil {
+			return err
+		}
+	}
+	if len(users)+len(changes.Members)+len(changes.Apps) == 0 {
+		return nil
+	}
+	needed, err := c.Store.ReviewersNeeded(ctx, tx, changes.OrganizationID, users)
 	if err != nil {
 		return err
 	}
-	return c.follow(ctx, tx, organizationID, effect)
-}
-
-// ApplyMember applies that a user is in a group or is not, and matches them with
-// join-flows.
-func (c *Commands) ApplyMember(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, g store.Group, userID string, present bool) error {
-	effect, err := c.Store.ApplyMember(ctx, tx, organizationID, g, userID, present)
-	if err != nil {
-		return err
-	}
-	return c.follow(ctx, tx, organizationID, effect)
-}
-
-// ApplyGroup applies a group.
-func (c *Commands) ApplyGroup(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, g store.Group) error {
-	return c.Store.ApplyGroup(ctx, tx, organizationID, g)
-}
-
-// ApplyApp applies an app with its people.
-func (c *Commands) ApplyApp(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, a store.App) error {
-	effect, err := c.Store.ApplyApp(ctx, tx, organizationID, a)
-	if err != nil {
-		return err
-	}
-	return c.follow(ctx, tx, organizationID, effect)
-}
-
-// ApplyEntitlement applies an entitlement.
-func (c *Commands) ApplyEntitlement(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, e store.Entitlement) error {
-	return c.Store.ApplyEntitlement(ctx, tx, organizationID, e)
-}
-
-func (c *Commands) follow(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, effect store.Effect) error {
-	if effect.NeedReviewers {
+	if needed {
 		tx.AfterCommit(c.Maintenance.Wake)
 	}
-	return c.addMatches(ctx, tx, organizationID, effect.Matches)
+	return nil
 }

@@ -205,13 +205,6 @@ func orNull(id string) *string {
 	return &id
 }
 
-func orEmpty(ids []string) []string {
-	if ids == nil {
-		return []string{}
-	}
-	return ids
-}
-
 func orZero(id string) string {
 	if id == "" {
 		return uuid.Nil.String()

@@ -89,8 +89,7 @@ where f.organization_id = $1 and (f.name, f.id) > ($2, $3::uuid) order by f.name
 select id, organization_id, version from flow where matched_version < version and id > $1 order by id limit $2`
 	selectCandidates = `
 select u.id, u.environment_id, array(
-           select m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
-           where m.user_id = u.id and ` + isMember + `), u.join_count
+           select m.group_id from group_member_copy m where m.user_id = u.id and not m.removed), u.join_count
 from user_copy u
 where u.organization_id = $1 and u.state = 'active' and u.id > $3 and ($5::uuid = '00000000-0000-0000-0000-000000000000' or u.environment_id = $5)
   and not exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.join_count = u.join_count)
@@ -108,9 +107,9 @@ returning flow_id, user_id, join_count`
 	unknownEnvironments = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from environment_copy e where e.id = k.id)`
 	unknownUsers = `
-select k.id from unnest($1::uuid[]) as k (id) where not exists (select from user_copy u where u.id = k.id and u.state <> 'removed')`
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from user_copy u where u.id = k.id and not u.removed)`
 	unknownGroups = `
-select k.id from unnest($1::uuid[]) as k (id) where not exists (select from group_copy g where g.id = k.id and g.removed_version is null)`
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from group_copy g where g.id = k.id and not g.removed)`
 	offered     = `($2::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $2 or a.offered_to_all_environments or $2 = any (a.offered_environment_ids))`
 	unknownApps = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from app_copy a where a.id = k.id and ` + offered + `)`

@@ -36,7 +36,6 @@ func NewPeople() *lifecycle.People {
 
 const (
 	canDecide  = `(u.state = 'active' and u.role <> 'risk_manager')`
-	isMember   = `(m.present and (g.removed_version is null or g.removed_version < m.version))`
 	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide
 	// A manager who is there already ends the search: a circle too.
 	selectManagers = `
@@ -60,17 +59,16 @@ left join user_copy u on u.id = p.user_id
 where a.id = any ($1)`
 	selectMembers = `
 select m.group_id, ` + userFields + `
-from group_member_copy m left join group_copy g on g.id = m.group_id join user_copy u on u.id = m.user_id
-where m.group_id = any ($1) and ` + isMember
+from group_member_copy m join user_copy u on u.id = m.user_id
+where m.group_id = any ($1) and not m.removed`
 	selectAdmins = `
 select ` + userFields + `
 from unnest($2::uuid[]) e (id) cross join lateral (
-    select u.* from user_copy u
+    select u.id, u.display_name, u.email, u.manager_id, u.role_environment_id, u.state, u.role from user_copy u
     where u.organization_id = $1 and u.role_environment_id = e.id and u.role in ('admin', 'it_admin') and u.state = 'active'
     order by u.id limit 100) u`
 	selectGroups = `
-select m.user_id, m.group_id from group_member_copy m left join group_copy g on g.id = m.group_id
-where m.user_id = any ($1) and ` + isMember
+select m.user_id, m.group_id from group_member_copy m where m.user_id = any ($1) and not m.removed`
 )
 
 // LoadPeople adds people to a set, in one round trip, or none if nothing is
@@ -178,16 +176,16 @@ func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
 	})
 }
 
-// queueGroups reads the groups that users are in, by user.
-func queueGroups(b *pgx.Batch, groups map[string][]string, userIDs []string) {
-	b.Queue(selectGroups, userIDs).Query(func(rows pgx.Rows) error {
+// collectGroups reads selectGroups into the groups by user.
+func collectGroups(groups map[string][]string) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
 		var user, group string
 		_, err := pgx.ForEachRow(rows, []any{&user, &group}, func() error {
 			groups[user] = append(groups[user], group)
 			return nil
 		})
 		return err
-	})
+	}
 }
 
 // userTargets are where userFields are scanned into.

@@ -76,7 +76,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	members := make(map[string]lifecycle.Member, len(list))
 	queueManagers(b, people, beneficiaries, members)
 	groups := make(map[string][]string)
-	queueGroups(b, groups, beneficiaries)
+	b.Queue(selectGroups, beneficiaries).Query(collectGroups(groups))
 	queueApps(b, people, unique(apps))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("load submitted requests: %w", err)

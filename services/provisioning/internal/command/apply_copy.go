@@ -5,38 +5,47 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
-// ApplyUser applies a newer copy of a user. If they have left, everything they
-// hold ends; so does what they held before, if they turn out to have left and
-// come back. Each app is handled by itself, so that one whose rows cannot be
-// saved keeps access in no other.
-func (e *Engine) ApplyUser(ctx context.Context, tx *postgres.Tx, org uuid.UUID, p store.Person) error {
-	left, err := store.ApplyUser(ctx, tx, org, p)
-	if err != nil || !left {
+// CopiesChanged does what follows from changes of copies. What users hold ends
+// if they have left; so does what they held before, if they turn out to have
+// left and come back. If the accounts of an app come and go in another way from
+// now on, all of them are reconciled. Each account is handled by itself, so that
+// one whose rows cannot be saved keeps access in no other. Where nothing is known
+// of what was there before, everything is reconciled.
+func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
+	var left, changed []uuid.UUID
+	for _, u := range changes.Users {
+		if u.Before == nil || u.Left() || !u.WasRemoved && u.Before.GetJoinCount() < u.After.GetJoinCount() {
+			left = append(left, u.ID)
+		}
+	}
+	for _, a := range changes.Apps {
+		if a.Before == nil || a.Before.GetProvisioning() != a.After.GetProvisioning() || a.Before.GetIntegrationId() != a.After.GetIntegrationId() {
+			changed = append(changed, a.ID)
+		}
+	}
+	now := e.clock.Now()
+	if len(left) > 0 {
+		if err := store.ReconcileUsers(ctx, tx, dueReconcile, left, now); err != nil {
+			return err
+		}
+		tx.AfterCommit(e.due.Wake)
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	if err := store.ReconcileApps(ctx, tx, dueReconcile, changed, now); err != nil {
 		return err
 	}
 	tx.AfterCommit(e.due.Wake)
-	return store.ReconcileUser(ctx, tx, dueReconcile, p.ID, e.clock.Now())
-}
-
-// ApplyApp applies a newer copy of an app. If accounts come and go in another
-// way from now on, all of its accounts are reconciled, each by itself.
-func (e *Engine) ApplyApp(ctx context.Context, tx *postgres.Tx, org uuid.UUID, a store.App) error {
-	changed, err := store.ApplyApp(ctx, tx, org, a)
-	if err != nil || !changed {
-		return err
+	for _, app := range changed {
+		if err := e.checkSettingsLater(tx, changes.OrganizationID, app); err != nil {
+			return err
+		}
 	}
-	if _, err := store.ReconcileApp(ctx, tx, dueReconcile, a.ID, e.clock.Now()); err != nil {
-		return err
-	}
-	tx.AfterCommit(e.due.Wake)
-	return e.checkSettingsLater(tx, org, a.ID)
-}
-
-// ApplyEntitlement applies a newer copy of an entitlement.
-func (e *Engine) ApplyEntitlement(ctx context.Context, tx *postgres.Tx, org uuid.UUID, ent store.Entitlement) error {
-	return store.ApplyEntitlement(ctx, tx, org, ent)
+	return nil
 }

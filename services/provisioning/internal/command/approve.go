@@ -38,7 +38,7 @@ func (e *Engine) Approve(ctx context.Context, tx *postgres.Tx, approvals []*conv
 		}
 	}
 	cs := e.begin(tx, approvals[0].Event.OrganizationID, system())
-	loaded, err := cs.load(ctx, query)
+	loaded, err := cs.loadKnown(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 	for _, it := range a.Items {
 		s := found.Assignment(a.Key(it))
 		if s == nil || !s.Complete() {
-			return inbox.NotYet("user %s or app %s", a.User, it.App)
+			return inbox.NotYet("user %s, app %s or an entitlement that they hold there", a.User, it.App)
 		}
 		if ent, ok := found.Entitlements[it.Entitlement]; !ok || ent.AppID != it.App {
 			return inbox.NotYet("entitlement %s of app %s", it.Entitlement, it.App)

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
@@ -25,7 +26,6 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
-	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -82,23 +82,25 @@ func newTwin(w *world, n byte, bases []uuid.UUID) *twin {
 		if err != nil {
 			return err
 		}
+		var known []proto.Message
 		for i := range 3 {
-			p := store.Person{ID: w2.user(i), UserName: fmt.Sprint("user", i), Removed: i == 2, JoinCount: 1}
-			if _, err := store.ApplyUser(ctx, tx, w2.org, p); err != nil {
-				return err
+			u := &identityv1.User{Id: w2.user(i).String(), UserName: fmt.Sprint("user", i), State: identityv1.UserState_USER_STATE_ACTIVE, JoinCount: 1}
+			if i == 2 {
+				u.State = identityv1.UserState_USER_STATE_REMOVED
 			}
-			a := store.App{ID: w2.appOf(2 * i), Mode: []lifecycle.Mode{lifecycle.Manual, lifecycle.Unmanaged, lifecycle.Automatic}[i], IntegrationID: uuid.NullUUID{UUID: integration, Valid: true}, Version: 1}
-			if _, err := store.ApplyApp(ctx, tx, w2.org, a); err != nil {
-				return err
-			}
-			for k, kind := range []string{"account", "group"} {
-				e := store.Entitlement{ID: w2.entitlement(2*i + k), AppID: a.ID, Name: fmt.Sprint("ent", i, k), Kind: kind, Ref: "ref"}
-				if err := store.ApplyEntitlement(ctx, tx, w2.org, e); err != nil {
-					return err
-				}
+			mode := []requestv1.ProvisioningSupport{
+				requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL, requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_NONE,
+				requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC,
+			}[i]
+			app := w2.appOf(2 * i).String()
+			known = append(known, u, &requestv1.App{Id: app, Provisioning: mode, IntegrationId: integration.String(), Version: 1})
+			for k, kind := range []requestv1.EntitlementKind{requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT, requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP} {
+				known = append(known, &requestv1.Entitlement{
+					Id: w2.entitlement(2*i + k).String(), AppId: app, Name: fmt.Sprint("ent", i, k), Kind: kind, Ref: "ref",
+				})
 			}
 		}
-		return nil
+		return copies.Apply(ctx, tx, w2.org, known...)
 	})
 	if err != nil {
 		w.t.Fatal(err)

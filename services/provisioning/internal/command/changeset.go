@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -55,8 +57,24 @@ func (e *Engine) begin(tx *postgres.Tx, org uuid.UUID, actor *eventv1.Actor) *ch
 	}
 }
 
-// load loads assignments. Those whose person or app has not arrived are left out.
+// load loads assignments. UNAVAILABLE: NOT_KNOWN_YET, if the copies lack the
+// person, the app or an entitlement of one: nothing is done about it, and it must
+// be tried again.
 func (cs *changeset) load(ctx context.Context, w store.Query) (*store.Loaded, error) {
+	f, err := cs.loadKnown(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range f.Assignments {
+		if !s.Complete() {
+			return nil, apierr.Unavailable(copies.ReasonNotKnownYet, fmt.Errorf("the user, the app or an entitlement of account %s is not known yet", s.Account.ID))
+		}
+	}
+	return f, nil
+}
+
+// loadKnown loads assignments, and changes only those that are complete.
+func (cs *changeset) loadKnown(ctx context.Context, w store.Query) (*store.Loaded, error) {
 	w.Organization, w.Now = cs.org, cs.now
 	f, err := store.Load(ctx, cs.tx, w)
 	if err != nil {

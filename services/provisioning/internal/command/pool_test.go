@@ -8,10 +8,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
-	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -105,10 +105,7 @@ func TestNotTakenUp(t *testing.T) {
 	})
 	w.approve(w.users(1)...)
 	w.do(func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := store.ApplyApp(ctx, tx, w.org, store.App{
-			ID: w.target, Name: "App", Mode: lifecycle.Automatic, IntegrationID: uuid.NullUUID{UUID: uuid.New(), Valid: true}, Version: 2,
-		})
-		return err
+		return copies.Apply(ctx, tx, w.org, w.automatic(uuid.New(), 2))
 	})
 	w.approve(w.users(1)...)
 	if n := w.count(`select count(*) from operation where state = 'queued'`); n != 2 || !w.woken() {

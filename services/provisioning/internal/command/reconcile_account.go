@@ -31,11 +31,11 @@ func (cs *changeset) endOfLeaver(s *store.Assignment) {
 	}
 }
 
-// checkAppSettings has accounts reconciled that were last reconciled under older
-// settings of their app. It looks again until there are none.
+// checkAppSettings has accounts reconciled that were last reconciled under an
+// older version of their app. It looks again until there are none.
 func (e *Engine) checkAppSettings(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
 	for _, i := range items {
-		n, err := store.ReconcileApp(ctx, tx, dueReconcile, i.Key, e.clock.Now())
+		n, err := store.ReconcileLate(ctx, tx, dueReconcile, []uuid.UUID{i.Key}, e.clock.Now())
 		if err != nil {
 			return err
 		}

@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
@@ -24,7 +26,6 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/convert"
-	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 	"gatehouse.dev/services/provisioning/migrations"
 )
@@ -82,7 +83,7 @@ type world struct {
 // newWorld makes an organization with one automatic app. Nothing runs.
 func newWorld(t testing.TB, timing Timing) *world {
 	w := &world{
-		t: t, url: pgtest.New(t, backend.Schema(migrations.FS)...), org: id.New(), app: &app{calls: map[string]int{}},
+		t: t, url: pgtest.New(t, backend.Schema(migrations.FS, migrations.Included()...)...), org: id.New(), app: &app{calls: map[string]int{}},
 		target: id.New(), integration: id.New(), account: id.New(),
 	}
 	w.Engine = w.engine(timing)
@@ -93,15 +94,19 @@ func newWorld(t testing.TB, timing Timing) *world {
 		if err != nil {
 			return err
 		}
-		_, err = store.ApplyApp(ctx, tx, w.org, store.App{
-			ID: w.target, Name: "App", Mode: lifecycle.Automatic, IntegrationID: uuid.NullUUID{UUID: w.integration, Valid: true}, Version: 1,
+		return copies.Apply(ctx, tx, w.org, w.automatic(w.integration, 1), &requestv1.Entitlement{
+			Id: w.account.String(), AppId: w.target.String(), Name: "account", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT,
 		})
-		if err != nil {
-			return err
-		}
-		return store.ApplyEntitlement(ctx, tx, w.org, store.Entitlement{ID: w.account, AppID: w.target, Name: "account", Kind: "account"})
 	})
 	return w
+}
+
+// automatic is the automatic app in a version, with an integration.
+func (w *world) automatic(integration uuid.UUID, version int64) *requestv1.App {
+	return &requestv1.App{
+		Id: w.target.String(), Name: "App", Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC,
+		IntegrationId: integration.String(), Version: version,
+	}
 }
 
 // engine makes a replica on the world's database.
@@ -163,16 +168,15 @@ func (w *world) eventually(what string, ok func() bool) {
 func (w *world) users(n int) []uuid.UUID {
 	w.t.Helper()
 	users := make([]uuid.UUID, n)
-	w.do(func(ctx context.Context, tx *postgres.Tx) error {
-		for i := range users {
-			users[i] = id.New()
-			p := store.Person{ID: users[i], UserName: fmt.Sprint("user", i), DisplayName: fmt.Sprint("User ", i), JoinCount: 1}
-			if _, err := store.ApplyUser(ctx, tx, w.org, p); err != nil {
-				return err
-			}
+	joined := make([]proto.Message, n)
+	for i := range users {
+		users[i] = id.New()
+		joined[i] = &identityv1.User{
+			Id: users[i].String(), UserName: fmt.Sprint("user", i), DisplayName: fmt.Sprint("User ", i),
+			State: identityv1.UserState_USER_STATE_ACTIVE, JoinCount: 1,
 		}
-		return nil
-	})
+	}
+	w.do(func(ctx context.Context, tx *postgres.Tx) error { return copies.Apply(ctx, tx, w.org, joined...) })
 	return users
 }
 

@@ -6,12 +6,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/inbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
-	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
-	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -74,54 +71,6 @@ func approval(ev inbox.Event) (*Approval, error) {
 		a.Items = append(a.Items, it)
 	}
 	return a, nil
-}
-
-// User reads a user.
-func User(m *identityv1.User) (store.Person, error) {
-	p := store.Person{
-		UserName: m.GetUserName(), DisplayName: m.GetDisplayName(), GivenName: m.GetGivenName(), FamilyName: m.GetFamilyName(),
-		Email: m.GetEmail(), Title: m.GetTitle(), Department: m.GetDepartment(),
-		Removed: m.GetState() == identityv1.UserState_USER_STATE_REMOVED, JoinCount: m.GetJoinCount(), Version: m.GetVersion(),
-	}
-	err := parse(map[*uuid.UUID]string{&p.ID: m.GetId(), &p.EnvironmentID: m.GetEnvironmentId()})
-	if err != nil {
-		return p, fmt.Errorf("read user: %w", err)
-	}
-	return p, nil
-}
-
-// App reads an app. One whose provisioning support was never chosen is manual.
-func App(m *requestv1.App) (store.App, error) {
-	a := store.App{
-		Name: m.GetName(), Mode: lifecycle.Mode(enum.Word(m.GetProvisioning())), Version: m.GetVersion(),
-		Disable: m.GetDeprovisioningAction() == requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE,
-	}
-	if m.GetProvisioning() == requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_UNSPECIFIED {
-		a.Mode = lifecycle.Manual
-	}
-	ids := map[*uuid.UUID]string{&a.ID: m.GetId(), &a.EnvironmentID: m.GetEnvironmentId(), &a.IntegrationID.UUID: m.GetIntegrationId()}
-	a.IntegrationID.Valid = m.GetIntegrationId() != ""
-	a.AdminIDs = make([]uuid.UUID, len(m.GetAdminIds()))
-	for i, text := range m.GetAdminIds() {
-		ids[&a.AdminIDs[i]] = text
-	}
-	if err := parse(ids); err != nil {
-		return a, fmt.Errorf("read app: %w", err)
-	}
-	return a, nil
-}
-
-// Entitlement reads an entitlement.
-func Entitlement(m *requestv1.Entitlement) (store.Entitlement, error) {
-	e := store.Entitlement{Name: m.GetName(), Kind: Word(m.GetKind()), Ref: m.GetRef(), Version: m.GetVersion()}
-	err := parse(map[*uuid.UUID]string{&e.ID: m.GetId(), &e.AppID: m.GetAppId(), &e.EnvironmentID: m.GetEnvironmentId()})
-	if err == nil && e.Kind == "" {
-		err = fmt.Errorf("unknown kind %s", m.GetKind())
-	}
-	if err != nil {
-		return e, fmt.Errorf("read entitlement: %w", err)
-	}
-	return e, nil
 }
 
 // parse reads ids; an empty one is the nil id.

@@ -180,7 +180,8 @@ type Assignment struct {
 	// Entitlements are those that anything above names.
 	Entitlements map[uuid.UUID]Entitlement
 
-	found bool // person and app are known
+	found   bool // person and app are known
+	unknown bool // an entitlement is not
 }
 
 // Job is the assignment's operation, which has been claimed, as its
@@ -194,5 +195,6 @@ func (s *Assignment) Job(claimed time.Time) Job {
 	}
 }
 
-// Complete reports whether the person and the app have arrived.
-func (s *Assignment) Complete() bool { return s.found }
+// Complete reports whether the copies have the person, the app and all of the
+// entitlements. Nothing is decided about an assignment before they have.
+func (s *Assignment) Complete() bool { return s.found && !s.unknown }

@@ -105,6 +105,9 @@ func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read entitlements of assignments: %w", err)
 		}
+		for _, s := range f.Assignments {
+			s.unknown = s.unknown || len(s.missing()) > 0
+		}
 	}
 	return f, nil
 }
@@ -171,12 +174,13 @@ func (assignments assignmentsByID) usersAndApps(ids []uuid.UUID) (users, apps []
 func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now time.Time) {
 	users, apps := assignments.usersAndApps(ids)
 	b.Queue(`
-		select k.id, u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, u.removed, u.join_count,
-		    p.id, p.name, p.mode, p.integration_id, p.disable, p.admin_ids, p.version, u.environment_id, p.environment_id,
+		select k.id, u.*, p.*,
 		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false)
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
-		    lateral (select * from user_copy u where u.id = k.user_id limit 1) u,
-		    lateral (select * from app_copy p where p.id = k.app_id limit 1) p
+		    lateral (select `+personColumns+`, u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
+		    lateral (
+		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.admin_ids, p.environment_id, p.version
+		        from app_copy p where p.id = k.app_id limit 1) p
 		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
 		ids, users, apps, now).
 		Query(func(rows pgx.Rows) error {
@@ -185,7 +189,7 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 				var u Person
 				var p App
 				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
-					&u.Removed, &u.JoinCount, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.Version, &u.EnvironmentID, &p.EnvironmentID,
+					&u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.EnvironmentID, &p.Version,
 					&p.IntegrationVersion, &p.Paused); err != nil {
 					return err
 				}
@@ -195,19 +199,27 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 			})
 		})
 	b.Queue(`
-		select `+grantColumns+`, g.account_id, e.id, e.app_id, e.name, e.kind, e.ref
-		from access_grant g, lateral (select * from entitlement_copy e where e.id = g.entitlement_id limit 1) e
+		select `+grantColumns+`, g.account_id, e.id is not null, coalesce(e.name, ''), coalesce(e.kind, ''), coalesce(e.ref, '')
+		from access_grant g left join lateral (
+		    select e.id, e.name, e.kind, e.ref from entitlement_copy e where e.id = g.entitlement_id limit 1) e on true
 		where g.account_id = any($1) and g.revoke_time is null order by g.id`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var assignment uuid.UUID
 				var e Entitlement
-				g, err := scanGrant(rows, &assignment, &e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref)
+				var known bool
+				g, err := scanGrant(rows, &assignment, &known, &e.Name, &e.Kind, &e.Ref)
 				if err != nil {
 					return err
 				}
 				s := assignments[assignment]
-				s.Grants, s.Entitlements[e.ID] = append(s.Grants, &g), e
+				s.Grants = append(s.Grants, &g)
+				if !known {
+					s.unknown = true
+					return nil
+				}
+				e.ID, e.AppID = g.EntitlementID, g.AppID
+				s.Entitlements[e.ID] = e
 				return nil
 			})
 		})

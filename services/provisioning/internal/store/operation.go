@@ -75,11 +75,11 @@ const claimOperations = `
 	    where o.id = any(array(select id from due))
 	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id)
 	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
-	    u.id, u.user_name, u.display_name, u.given_name, u.family_name, u.email, u.title, u.department, p.disable, a.external_id,
+	    u.*, p.disable, a.external_id,
 	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0)
 	from claimed o,
-	    lateral (select u.* from user_copy u where u.id = o.user_id limit 1) u,
-	    lateral (select p.disable from app_copy p where p.id = o.app_id limit 1) p,
+	    lateral (select ` + personColumns + ` from user_copy u where u.id = o.user_id limit 1) u,
+	    lateral (select p.deprovisioning_action = 'disable' as disable from app_copy p where p.id = o.app_id limit 1) p,
 	    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`
 
 var (
@@ -193,32 +193,6 @@ func keysOf(ctx context.Context, tx *postgres.Tx, sql string, ids map[uuid.UUID]
 	}
 	keys, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Key])
 	return keys, wrap(err, "find accounts")
-}
-
-// enqueueAccounts adds due items for accounts without reading them: an app may
-// have very many. It writes what due.Queue.Add would.
-const enqueueAccounts = `
-	insert into due as d (kind, key, organization_id, due_time, try_time, attempts, error)
-	select $1, a.id, a.organization_id, $2, $2, 0, '' from account a where %s order by a.id
-	on conflict (kind, key) do update set due_time = excluded.due_time, try_time = excluded.try_time, attempts = 0, claim = null, error = ''`
-
-var (
-	enqueueAccountsOfUser = fmt.Sprintf(enqueueAccounts, `a.user_id = $3`)
-	enqueueAccountsOfApp  = fmt.Sprintf(enqueueAccounts,
-		`a.app_id = $3 and a.app_version < (select p.provisioning_version from app_copy p where p.id = $3)`)
-)
-
-// ReconcileUser adds a due item of the kind for every account of a user.
-func ReconcileUser(ctx context.Context, tx *postgres.Tx, kind string, user uuid.UUID, now time.Time) error {
-	_, err := tx.Exec(ctx, enqueueAccountsOfUser, kind, now, user)
-	return wrap(err, "enqueue accounts of user %s", user)
-}
-
-// ReconcileApp adds a due item of the kind for every account of an app that was
-// last reconciled under older settings, and returns how many.
-func ReconcileApp(ctx context.Context, tx *postgres.Tx, kind string, app uuid.UUID, now time.Time) (int64, error) {
-	tag, err := tx.Exec(ctx, enqueueAccountsOfApp, kind, now, app)
-	return tag.RowsAffected(), wrap(err, "enqueue accounts of app %s", app)
 }
 
 // Debt returns how many grants have ended and are not known to be gone, and for

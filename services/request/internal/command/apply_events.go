@@ -50,6 +50,9 @@ func (c *Commands) ApplyEvents(ctx context.Context, tx *postgres.Tx, events []in
 	changes := store.NewChanges(events[0].OrganizationID)
 	for n, e := range effects {
 		r := requests[e.request] // nil if it is not known here
+		if e.grant {
+			changes.CopyGrants(events[n])
+		}
 		e.apply(changes, r, notBefore(c.Clock.Now(), events[n].Time.UTC().Truncate(time.Microsecond)))
 	}
 	return changes.SaveLater(ctx, tx, c.Events)
@@ -67,9 +70,6 @@ func (e effect) apply(changes *store.Changes, r *store.Request, at time.Time) {
 		changes.AddEntry(request, entry)
 	}
 	changes.AddReviewers(e.request, e.reviewers...)
-	if e.grant != nil {
-		changes.CopyGrant(*e.grant)
-	}
 	if known {
 		e.change(changes, r, at)
 	}

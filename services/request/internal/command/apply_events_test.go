@@ -505,10 +505,10 @@ func TestLivesAtOnce(t *testing.T) {
 				}
 				for q, want := range map[string]int{
 					// 14 of each, and the first has a share in one of each other's.
-					`select count(*) from timeline_entry`:                                14*lives + lives - 1,
-					`select count(*) from timeline_entry where event = 'request.closed'`: lives,
-					`select count(*) from grant_copy where live and version = 3`:         2 * lives,
-					`select count(*) from reviewer`:                                      3 * lives,
+					`select count(*) from timeline_entry`:                                    14*lives + lives - 1,
+					`select count(*) from timeline_entry where event = 'request.closed'`:     lives,
+					`select count(*) from grant_copy where state = 'active' and version = 3`: 2 * lives,
+					`select count(*) from reviewer`:                                          3 * lives,
 				} {
 					var n int
 					if err := tx.QueryRow(ctx, q).Scan(&n); err != nil {

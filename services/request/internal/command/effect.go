@@ -32,8 +32,8 @@ type effect struct {
 	request uuid.UUID
 	// reviewers may see that request.
 	reviewers []uuid.UUID
-	// grant is a grant as it now stands.
-	grant *store.Grant
+	// grant says that the event is about a grant.
+	grant bool
 	// change changes that request. Nil: it changes none.
 	change func(c *store.Changes, r *store.Request, at time.Time)
 }
@@ -226,19 +226,7 @@ func (e *reader) copyGrant(g *provisioningv1.Grant, text string) {
 	if g.GetRequestId() != "" {
 		e.about(g.GetRequestId(), text)
 	}
-	e.grant = &store.Grant{
-		ID: e.id("grant_id", g.GetId()), UserID: e.id("user_id", g.GetUser().GetUserId()),
-		EntitlementID: e.id("entitlement_id", g.GetEntitlementId()), RequestID: e.request, Version: g.GetVersion(),
-	}
-	if g.GetUntil() != nil {
-		until := g.GetUntil().AsTime()
-		e.grant.Until = &until
-	}
-	switch g.GetState() {
-	case provisioningv1.GrantState_GRANT_STATE_PENDING, provisioningv1.GrantState_GRANT_STATE_ACTIVE, provisioningv1.GrantState_GRANT_STATE_FAILED:
-		e.grant.Live = true
-	case provisioningv1.GrantState_GRANT_STATE_UNSPECIFIED, provisioningv1.GrantState_GRANT_STATE_REVOKING, provisioningv1.GrantState_GRANT_STATE_REVOKED:
-	}
+	e.grant = true
 }
 
 // what names a grant's entitlement.

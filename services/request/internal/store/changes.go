@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/request/internal/lifecycle"
@@ -24,7 +26,7 @@ type Changes struct {
 	items        []*Item
 	entries      []requestEntry
 	reviewers    []reviewer
-	grants       map[uuid.UUID]Grant
+	grants       []inbox.Event
 	events       []outbox.Event
 }
 
@@ -59,25 +61,8 @@ func (c *Changes) AddReviewers(request uuid.UUID, users ...uuid.UUID) {
 	}
 }
 
-// Grant is a grant as the service keeps it.
-type Grant struct {
-	ID, UserID, EntitlementID uuid.UUID
-	// RequestID is the request that it was approved with; may be nil.
-	RequestID uuid.UUID
-	Live      bool
-	Until     *time.Time
-	Version   int64
-}
-
-// CopyGrant applies a grant; an older version changes nothing.
-func (c *Changes) CopyGrant(g Grant) {
-	if c.grants == nil {
-		c.grants = make(map[uuid.UUID]Grant)
-	}
-	if known, ok := c.grants[g.ID]; !ok || known.Version < g.Version {
-		c.grants[g.ID] = g
-	}
-}
+// CopyGrants applies events about grants.
+func (c *Changes) CopyGrants(events ...inbox.Event) { c.grants = append(c.grants, events...) }
 
 // Emit adds an event of the organization.
 func (c *Changes) Emit(ev outbox.Event) {
@@ -207,7 +192,9 @@ func (c *Changes) statements(ctx context.Context, tx *postgres.Tx, events *outbo
 	c.updateItems(b)
 	c.insertEntries(b)
 	c.insertReviewers(b)
-	c.copyGrants(b)
+	if err := copies.Queue(b, c.grants); err != nil {
+		return nil, err
+	}
 	if err := events.Queue(ctx, tx, b, c.events...); err != nil {
 		return nil, err
 	}
@@ -270,13 +257,6 @@ on conflict do nothing`
 insert into reviewer (organization_id, request_id, user_id)
 select distinct $1::uuid, r.request_id, r.user_id from unnest($2::uuid[], $3::uuid[]) r (request_id, user_id) order by 2, 3
 on conflict do nothing`
-	upsertGrants = `
-insert into grant_copy as c (organization_id, id, user_id, entitlement_id, request_id, live, until, version)
-select $1, g.* from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::boolean[], $7::timestamptz[], $8::bigint[]) g
-	(id, user_id, entitlement_id, request_id, live, until, version)
-order by g.id
-on conflict (id) do update set live = excluded.live, until = excluded.until, version = excluded.version
-where c.version < excluded.version`
 )
 
 func (c *Changes) updateRequests(b *pgx.Batch) {
@@ -333,19 +313,4 @@ func (c *Changes) insertReviewers(b *pgx.Batch) {
 		requests[i], users[i] = idOf(r.request), idOf(r.user)
 	}
 	b.Queue(insertReviewers, c.organization, requests, users)
-}
-
-func (c *Changes) copyGrants(b *pgx.Batch) {
-	n := len(c.grants)
-	if n == 0 {
-		return
-	}
-	ids, users, entitlements, requests := make(uuids, 0, n), make(uuids, 0, n), make(uuids, 0, n), make(uuids, 0, n)
-	live, until, versions := make([]bool, 0, n), make(times, 0, n), make([]int64, 0, n)
-	for _, g := range c.grants {
-		ids, users, entitlements = append(ids, idOf(g.ID)), append(users, idOf(g.UserID)), append(entitlements, idOf(g.EntitlementID))
-		requests = append(requests, idUnlessNil(g.RequestID))
-		live, until, versions = append(live, g.Live), append(until, timeOrNull(g.Until)), append(versions, g.Version)
-	}
-	b.Queue(upsertGrants, c.organization, ids, users, entitlements, requests, live, until, versions)
 }

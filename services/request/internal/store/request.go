@@ -69,7 +69,7 @@ join entitlement e on e.id = w.id
 join app a on a.id = e.app_id
 left join lateral (
 	select id, until, request_id from grant_copy
-	where user_id = $2 and entitlement_id = e.id and live
+	where user_id = $2 and entitlement_id = e.id and not removed and state <> 'revoking'
 	order by until desc nulls first limit 1
 ) g on true
 left join request_item i on i.beneficiary_id = $2 and i.entitlement_id = e.id and i.kind = $3 and i.open
