@@ -36,7 +36,7 @@ check: postgres generate lint $(BIN)/gotest ## Everything that must hold before 
 	@$(BIN)/gotest run $(BIN)/results-race -race -short work
 
 bench: postgres ## Drive whole lives of requests and compare with the machine's floors
-	go run ./services/standalone/bench
+	go run ./services/standalone/bench -joiners 20000
 
 postgres: ## Get PostgreSQL with the machine's package client, if it has none
 	@tools/postgres/install.sh

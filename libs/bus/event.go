@@ -14,6 +14,9 @@ const (
 	HeaderSubject     = "ce-subject"
 	HeaderTime        = "ce-time"
 	HeaderContentType = "content-type"
+	// HeaderBulk is "true" for an event whose context says bulk, an extension
+	// attribute.
+	HeaderBulk = "ce-bulk"
 
 	// SpecVersion is the CloudEvents version that HeaderSpecVersion names.
 	SpecVersion = "1.0"

@@ -139,25 +139,36 @@ func (c *Consumer) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	helpers.Go(func() { c.keep(q, done) })
 
-	for {
-		batch := q.take(c.cfg.Batch)
-		if batch == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			giveBack(batch)
-			continue
-		}
-		c.handle(ctx, batch)
-		if c.cfg.Linger > 0 && len(batch) >= underLoad {
-			wait(ctx, c.cfg.Linger)
-		}
-	}
+	var bulkDone sync.WaitGroup
+	bulkDone.Go(func() { c.work(ctx, q, bulk) })
+	c.work(ctx, q, prompt)
+	bulkDone.Wait()
 	close(done)
 	helpers.Wait()
 	// What was acknowledged last must reach the server.
 	_ = c.cfg.Bus.Conn().FlushTimeout(2 * time.Second)
 	return nil
+}
+
+// work handles the deliveries of a lane until q is closed.
+func (c *Consumer) work(ctx context.Context, q *queue, from lane) {
+	for {
+		batch := q.take(from, c.cfg.Batch)
+		if batch == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			giveBack(batch)
+			continue
+		}
+		for _, d := range batch {
+			d.decode()
+		}
+		c.handle(ctx, batch, q.postpone)
+		if c.cfg.Linger > 0 && len(batch) >= underLoad {
+			wait(ctx, c.cfg.Linger)
+		}
+	}
 }
 
 // underLoad is the number of events in a transaction from which on a consumer
@@ -166,8 +177,8 @@ const underLoad = 8
 
 // keep tells the server that deliveries are in work, until done is closed.
 func (c *Consumer) keep(q *queue, done <-chan struct{}) {
-	every := c.cfg.AckWait / 3
-	tick := time.NewTicker(max(every/2, time.Millisecond))
+	every := c.cfg.AckWait / 2
+	tick := time.NewTicker(max(every/4, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
@@ -189,9 +200,10 @@ func giveBack(deliveries []*delivery) {
 // rest is tried one by one.
 const maxRounds = 4
 
-// handle deals with a batch of deliveries: each is acknowledged or asked for
-// again when it returns.
-func (c *Consumer) handle(ctx context.Context, batch []*delivery) {
+// handle deals with a batch of deliveries: each is acknowledged, asked for again,
+// or postponed when it returns. postpone has one that lacks a fact wait for those
+// that may bring it, if there are some.
+func (c *Consumer) handle(ctx context.Context, batch []*delivery, postpone func(*delivery) bool) {
 	var aside []*delivery
 	readable := batch[:0:0]
 	for _, d := range batch {
@@ -215,7 +227,9 @@ func (c *Consumer) handle(ctx context.Context, batch []*delivery) {
 		var failed *failure
 		switch {
 		case len(batch) == 1:
-			c.settle(ctx, batch[0], err)
+			if !errors.Is(err, ErrNotYet) || !postpone(batch[0]) {
+				c.settle(ctx, batch[0], err)
+			}
 			batch = nil
 		case errors.As(err, &failed) && failed.event != nil && rounds < maxRounds:
 			aside = append(aside, failed.event)
@@ -233,7 +247,7 @@ func (c *Consumer) handle(ctx context.Context, batch []*delivery) {
 			giveBack(aside[i:])
 			return
 		}
-		if err != nil {
+		if err != nil && (!errors.Is(err, ErrNotYet) || !postpone(d)) {
 			c.settle(ctx, d, err)
 		}
 	}

@@ -24,6 +24,8 @@ type delivery struct {
 	delivered uint64
 	// broken is why it cannot be read; nothing but parking helps.
 	broken error
+	// lane is where it waits.
+	lane lane
 	// received is when it was last told to be in work.
 	received time.Time
 }
@@ -61,8 +63,19 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 		return d
 	}
 	d.Data = msg.Data()
-	d.Message, d.broken = decode(d.Type, d.Subject, d.Data)
+	if h.Get(bus.HeaderBulk) == "true" && !c.cfg.Handlers.keyed {
+		d.lane = bulk // and is decoded when its turn comes
+		return d
+	}
+	d.decode()
 	return d
+}
+
+// decode reads the event's message.
+func (d *delivery) decode() {
+	if d.Message == nil && d.broken == nil {
+		d.Message, d.broken = decode(d.Type, d.Subject, d.Data)
+	}
 }
 
 // decode reads an event of the named type, which must have been published where

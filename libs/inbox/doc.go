@@ -22,6 +22,10 @@
 //     MaxAttempts it is parked: kept whole in parked_event, where it can be
 //     listed and replayed ([ParkedServer]). So is an event that cannot be
 //     decoded, or whose subject is not that of its type, at once.
+//   - Many that come at once hold up no others: events that are marked as bulk
+//     (gatehouse.event.v1.Context) are fetched as far as there is room, and
+//     handled in their order beside the others. One of the others that lacks a
+//     fact waits for those that have been fetched before it.
 //   - A database that is away counts as nobody's failure: the events are held,
 //     and tried again until it is back. A bus that is away, restarts, or has
 //     lost the consumer or the whole stream is sought again for ever.

@@ -1124,3 +1124,45 @@ func TestKeyedByEvent(t *testing.T) {
 		t.Errorf("the inbox's place is %d, want at least 100", highest)
 	}
 }
+
+// What may come in great numbers holds up nothing else (B-RUN-02, in part): it is
+// handled in its order beside the rest. An event that needs what stands before it
+// in the bulk waits for that, however long, and uses up no attempt.
+func TestBulkHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	const many = 1000
+	w := newWorld(t)
+	w.cfg.Batch, w.cfg.MaxNotYet = 50, 1
+	hold := make(chan struct{})
+	var last atomic.Int64
+	w.on(func(n int) error {
+		switch {
+		case n > many+1 && last.Load() < many:
+			return inbox.NotYet("event %d", many)
+		case n <= many:
+			<-hold
+			if before := last.Swap(int64(n)); int(before) != n-1 {
+				return fmt.Errorf("%d comes after %d", n, before)
+			}
+		}
+		return nil
+	})
+	for n := 1; n <= many; n++ {
+		m := w.message(n)
+		m.Header.Set(bus.HeaderBulk, "true")
+		w.publish(m)
+	}
+	w.publishAll(many+1, many+3)
+	w.run()
+	eventually(t, "the one behind them takes effect", func() bool { return slices.Equal(w.effects(), []int{many + 1}) })
+	close(hold)
+	w.wantOnce(many + 2)
+	inOrder := slices.DeleteFunc(w.effects(), func(n int) bool { return n == many+1 })
+	if !slices.IsSorted(inOrder) {
+		t.Errorf("effects %v", inOrder)
+	}
+	w.settled()
+	if n := len(query[string](w, "select error from parked_event")); n != 0 {
+		t.Errorf("%d are parked", n)
+	}
+}

@@ -16,8 +16,9 @@ import (
 const (
 	// maxAckPending is how many events the server lets be unanswered, those
 	// that wait for another attempt included. Far more than a batch: when it is
-	// reached, the failing ones block the others.
-	maxAckPending = 8192
+	// reached, the failing ones block the others. It has room for bulk too, behind
+	// which others are seen.
+	maxAckPending = 40_960
 
 	pullExpiry = 30 * time.Second
 	// heartbeat is how often the server says that a pull is alive; after two

@@ -6,20 +6,50 @@ import (
 	"time"
 )
 
+// lane is one of two orders in which events are handled side by side.
+type lane int
+
+const (
+	prompt lane = iota // what somebody may wait for
+	bulk               // what may come in great numbers
+	lanes
+)
+
+const (
+	// bulkEvents and bulkBytes bound the bulk that a process holds so that it can
+	// see what comes behind. When they are reached, everything waits.
+	bulkEvents, bulkBytes = maxAckPending - 8192, 64 << 20
+	// bulkSpan is how many places of the stream the bulk may be behind: a consumer
+	// that must be made again starts keepPositions back.
+	bulkSpan = keepPositions * 3 / 4
+)
+
 // queue holds the deliveries that this process has and has not answered: those
-// that wait, and those in work. One goroutine puts, one takes, one touches.
+// that wait, and those in work. One goroutine puts what is delivered, one takes
+// from each lane, one touches.
 type queue struct {
-	mu      sync.Mutex
+	mu     sync.Mutex
+	lanes  [lanes]line
+	closed bool
+	// freed holds one token after a take.
+	freed chan struct{}
+	limit int
+}
+
+// line is a lane's deliveries.
+type line struct {
 	waiting []*delivery
 	working []*delivery
-	closed  bool
-	// filled and freed hold one token after a put and a take.
-	filled, freed chan struct{}
-	limit         int
+	bytes   int           // of those that wait
+	filled  chan struct{} // holds one token after a put
 }
 
 func newQueue(limit int) *queue {
-	return &queue{limit: limit, filled: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
+	q := &queue{limit: limit, freed: make(chan struct{}, 1)}
+	for i := range q.lanes {
+		q.lanes[i].filled = make(chan struct{}, 1)
+	}
+	return q
 }
 
 func signal(c chan struct{}) {
@@ -33,7 +63,7 @@ func signal(c chan struct{}) {
 func (q *queue) room(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		q.mu.Lock()
-		full := len(q.waiting) >= q.limit
+		full := q.full()
 		q.mu.Unlock()
 		if !full {
 			return true
@@ -46,42 +76,74 @@ func (q *queue) room(ctx context.Context) bool {
 	return false
 }
 
+func (q *queue) full() bool {
+	b := &q.lanes[bulk]
+	if len(q.lanes[prompt].waiting) >= q.limit || len(b.waiting) >= bulkEvents || b.bytes >= bulkBytes {
+		return true
+	}
+	n := len(b.waiting)
+	return n > 0 && b.waiting[n-1].StreamSequence > b.waiting[0].StreamSequence+bulkSpan
+}
+
 // put adds a delivery.
 func (q *queue) put(d *delivery) {
 	q.mu.Lock()
-	q.waiting = append(q.waiting, d)
+	l := &q.lanes[d.lane]
+	l.waiting = append(l.waiting, d)
+	l.bytes += len(d.msg.Data())
 	q.mu.Unlock()
-	signal(q.filled)
+	signal(l.filled)
 }
 
-// close says that no more will be put.
+// postpone has a delivery of the prompt lane, which is in work, wait behind the
+// bulk. false: there is none.
+func (q *queue) postpone(d *delivery) bool {
+	q.mu.Lock()
+	b := &q.lanes[bulk]
+	some := d.lane == prompt && len(b.waiting)+len(b.working) > 0
+	q.mu.Unlock()
+	if some {
+		d.lane = bulk
+		q.put(d)
+	}
+	return some
+}
+
+// close says that no more will be delivered.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()
-	signal(q.filled)
+	for i := range q.lanes {
+		signal(q.lanes[i].filled)
+	}
 }
 
-// take waits for deliveries and moves up to most of them to work, in order. The
-// ones taken before are out of work. Nil: the queue is closed and empty.
-func (q *queue) take(most int) []*delivery {
+// take waits for deliveries of a lane and moves up to most of them to work, in
+// order. The ones taken before are out of work. Nil: the queue is closed and the
+// lane is empty.
+func (q *queue) take(from lane, most int) []*delivery {
+	l := &q.lanes[from]
 	for {
 		q.mu.Lock()
-		q.working = nil
-		if n := min(len(q.waiting), most); n > 0 {
-			q.working = q.waiting[:n:n]
-			q.waiting = q.waiting[n:]
-			batch := append([]*delivery(nil), q.working...)
+		l.working = nil
+		if n := min(len(l.waiting), most); n > 0 {
+			batch := append([]*delivery(nil), l.waiting[:n]...)
+			for i, d := range batch {
+				l.bytes -= len(d.msg.Data())
+				l.waiting[i] = nil
+			}
+			l.working, l.waiting = batch, l.waiting[n:]
 			q.mu.Unlock()
 			signal(q.freed)
-			return batch
+			return append([]*delivery(nil), batch...)
 		}
 		closed := q.closed
 		q.mu.Unlock()
 		if closed {
 			return nil
 		}
-		<-q.filled
+		<-l.filled
 	}
 }
 
@@ -90,11 +152,13 @@ func (q *queue) take(most int) []*delivery {
 func (q *queue) touch(now time.Time, every time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, list := range [][]*delivery{q.working, q.waiting} {
-		for _, d := range list {
-			if now.Sub(d.received) >= every {
-				d.received = now
-				_ = d.msg.InProgress()
+	for i := range q.lanes {
+		for _, list := range [][]*delivery{q.lanes[i].working, q.lanes[i].waiting} {
+			for _, d := range list {
+				if now.Sub(d.received) >= every {
+					d.received = now
+					_ = d.msg.InProgress()
+				}
 			}
 		}
 	}

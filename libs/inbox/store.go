@@ -18,7 +18,7 @@ import (
 // keepPositions is the number of events at the end of the inbox that are kept
 // whatever their age. A consumer that has to be made again starts that far back
 // and not at the beginning, where the inbox has forgotten.
-const keepPositions = 100_000
+const keepPositions = 400_000
 
 // In the order of ids, so that two replicas with overlapping batches wait for
 // each other and do not deadlock.

@@ -80,8 +80,8 @@ func benchmarkRelay(b *testing.B, inFlight int, snapshot bool) {
 	}
 	if snapshot {
 		err := db.AsSystem(b.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			_, err := tx.Exec(ctx, `insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data)
-				select gen_random_uuid(), gen_random_uuid(), 'access', 'type', gen_random_uuid(), now(), '', ''
+			_, err := tx.Exec(ctx, `insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, bulk, data)
+				select gen_random_uuid(), gen_random_uuid(), 'access', 'type', gen_random_uuid(), now(), '', false, ''
 				from generate_series(1, 200000)`)
 			return err
 		})

@@ -45,6 +45,9 @@ func (r *Relay) message(e *row) *nats.Msg {
 	if e.traceparent != "" {
 		set("traceparent", e.traceparent)
 	}
+	if e.bulk {
+		set(bus.HeaderBulk, "true")
+	}
 	return &nats.Msg{Subject: e.subject, Header: h, Data: e.data}
 }
 

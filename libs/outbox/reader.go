@@ -22,6 +22,7 @@ type row struct {
 	aggregateID uuid.UUID
 	time        time.Time
 	traceparent string
+	bulk        bool
 	data        []byte
 }
 
@@ -53,7 +54,7 @@ with gone as (delete from outbox where seq = any($1))
 select pg_current_xact_id()::text::bigint`
 	snapshot = `select pg_current_snapshot()::text`
 	read     = `
-select seq, id, subject, type, aggregate_id, event_time, traceparent, data
+select seq, id, subject, type, aggregate_id, event_time, traceparent, bulk, data
 from outbox
 where seq >= least($1, (
         select min(o.floor) from unnest($2::text[]::xid8[], $3::bigint[]) as o (xid, floor)
@@ -158,7 +159,7 @@ func collect(result pgx.Rows) (rows []row, more bool, err error) {
 	size := 0
 	for result.Next() {
 		var e row
-		if err := result.Scan(&e.seq, &e.id, &e.subject, &e.typ, &e.aggregateID, &e.time, &e.traceparent, &e.data); err != nil {
+		if err := result.Scan(&e.seq, &e.id, &e.subject, &e.typ, &e.aggregateID, &e.time, &e.traceparent, &e.bulk, &e.data); err != nil {
 			return nil, false, err
 		}
 		if size += len(e.data); len(rows) > 0 && size > turnBytes {

@@ -60,10 +60,10 @@ func (w *Writer) Source() string { return w.source }
 // condition, always true, is looked at before any: the transaction has its id
 // before it takes a seq, as reader wants it.
 const insert = `
-insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data)
-select e.id, e.organization_id, e.subject, e.type, e.aggregate_id, e.event_time, $7, e.data
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $8::bytea[])
-    with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, data, position)
+insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data, bulk)
+select e.id, e.organization_id, e.subject, e.type, e.aggregate_id, e.event_time, $7, e.data, e.bulk
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $8::bytea[], $9::boolean[])
+    with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, data, bulk, position)
 where pg_current_xact_id() is not null
 order by e.position`
 
@@ -112,6 +112,7 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		aggregates    = make(uuids, n)
 		times         = make([]time.Time, n)
 		data          = make([][]byte, n)
+		bulk          = make([]bool, n)
 	)
 	for i, e := range events {
 		t, err := event.TypeOf(e.Message)
@@ -124,7 +125,9 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		if e.AggregateID == uuid.Nil {
 			return nil, fmt.Errorf("add event to the outbox: %s has no aggregate id", t)
 		}
-		if event.ContextOf(e.Message).GetActor().GetKind() == eventv1.ActorKind_ACTOR_KIND_UNSPECIFIED {
+		about := event.ContextOf(e.Message)
+		bulk[i] = about.GetBulk()
+		if about.GetActor().GetKind() == eventv1.ActorKind_ACTOR_KIND_UNSPECIFIED {
 			return nil, fmt.Errorf("add event to the outbox: %s does not say who did it", t)
 		}
 		if data[i], err = proto.Marshal(e.Message); err != nil {
@@ -145,7 +148,7 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		times[i] = e.Time
 		types[i] = string(t.Message)
 	}
-	return []any{ids, organizations, subjects, types, aggregates, times, traceparent(ctx), data}, nil
+	return []any{ids, organizations, subjects, types, aggregates, times, traceparent(ctx), data, bulk}, nil
 }
 
 // traceparent is the trace of ctx in W3C form, or empty.

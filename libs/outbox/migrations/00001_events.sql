@@ -9,6 +9,7 @@ create table outbox (
     aggregate_id    uuid not null,
     event_time      timestamptz not null,
     traceparent     text not null,
+    bulk            boolean not null,
     data            bytea not null
 );
 comment on table outbox is 'Events that are committed and that the bus may not have on disk yet. Written in the transaction of the change they tell of, published in the order of seq, deleted once the bus has them on disk.';

@@ -132,6 +132,7 @@ create table operation (
     app_id          uuid not null,
     integration_id  uuid not null,
     state           operation_state not null,
+    bulk            boolean not null,
     plan            jsonb not null,
     tries           integer not null,
     not_before      timestamptz,
@@ -145,9 +146,10 @@ create table operation (
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 comment on table operation is 'Changes in apps, made by integrations. An assignment has at most one that is not over, so calls for one person in one app never meet.';
 comment on column operation.not_before is 'When to try; null waits for a person.';
+comment on column operation.bulk is 'It is one of many that may come at once and that nobody waits for: others go first.';
 comment on column operation.claim is 'The try that runs. What another one reports is ignored.';
 create unique index operation_one_per_account on operation (account_id) where state in ('queued', 'running', 'stuck');
-create index operation_to_try on operation (not_before) where state in ('queued', 'stuck');
+create index operation_to_try on operation (bulk, not_before) where state in ('queued', 'stuck');
 create index operation_running on operation (id) where state = 'running';
 
 create table checklist (

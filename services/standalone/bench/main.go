@@ -29,6 +29,7 @@ func main() {
 	flag.IntVar(&cfg.lives, "lives", 3000, "lives in a round at more than one in flight; a tenth of it otherwise")
 	flag.StringVar(&cfg.dataDir, "data-dir", "", "data directory of a running standalone Gatehouse; empty starts one")
 	flag.StringVar(&cfg.program, "program", "", "standalone program to start; empty builds it")
+	flag.IntVar(&cfg.joiners, "joiners", 0, "people who join at once in a last round, in which the lives of others are timed; 0 leaves it out")
 	flag.DurationVar(&cfg.floor, "floor", 3*time.Second, "how long each floor is measured")
 	flag.Parse()
 	for _, s := range strings.Split(*inFlight, ",") {
@@ -48,7 +49,7 @@ func main() {
 
 type config struct {
 	inFlight         []int
-	lives            int
+	lives, joiners   int
 	dataDir, program string
 	floor            time.Duration
 }
@@ -66,6 +67,9 @@ func run(ctx context.Context, cfg config) error {
 		most = max(most, n)
 		total += lives(cfg, n)
 	}
+	if cfg.joiners > 0 {
+		total += stormLives
+	}
 	w, err := newWorld(ctx, gh, total+most*warmUps)
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
@@ -76,6 +80,24 @@ func run(ctx context.Context, cfg config) error {
 			return err
 		}
 	}
+	if cfg.joiners > 0 {
+		return storm(ctx, w, cfg.joiners)
+	}
+	return nil
+}
+
+// storm measures how long others wait while many people join and get an account
+// by a join-flow.
+func storm(ctx context.Context, w *world, joiners int) error {
+	r, err := w.storm(ctx, joiners)
+	if err != nil {
+		return fmt.Errorf("joiners: %w", err)
+	}
+	fmt.Printf("%d people join, by %d callers of the source's SCIM\n", joiners, joinersAtOnce)
+	fmt.Printf("  told by the source in %s, all have access after %s\n", r.told.Round(time.Second/10), r.took.Round(time.Second/10))
+	fmt.Printf("  meanwhile %d lives of others, 1 in flight\n", r.lives)
+	fmt.Printf("  submit -> pending               %8s p50  %8s p99\n", r.pending.at(50), r.pending.at(99))
+	fmt.Printf("  last approval -> access         %8s p50  %8s p99\n\n", r.access.at(50), r.access.at(99))
 	return nil
 }
 

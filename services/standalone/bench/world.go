@@ -36,6 +36,11 @@ type world struct {
 	admin   string
 	users   []user
 	manager string // token
+	// person has the source say that somebody has joined.
+	person func(ctx context.Context, name, manager string) (id string, err error)
+	app    string
+	// activated counts the grants that were ever active.
+	activated atomic.Int64
 	// approver decides the second step.
 	approver     string
 	entitlements []string
@@ -73,7 +78,7 @@ func newWorld(ctx context.Context, gh *gatehouse, lives int) (*world, error) {
 	for i := range groups {
 		groups[i] = fmt.Sprintf("group-%03d", i)
 	}
-	if err := w.startApp(ctx, groups); err != nil {
+	if err := w.startApp(ctx, append(groups, joinersGroup)); err != nil {
 		return nil, err
 	}
 	suffix := uuid.NewString()[:8]
@@ -92,7 +97,7 @@ func newWorld(ctx context.Context, gh *gatehouse, lives int) (*world, error) {
 		return nil, err
 	}
 	scim := str(r, "token")
-	person := func(name, manager string) (id string, err error) {
+	w.person = func(ctx context.Context, name, manager string) (id string, err error) {
 		const ent = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 		u := obj{
 			"schemas":  []string{"urn:ietf:params:scim:schemas:core:2.0:User", ent},
@@ -111,11 +116,11 @@ func newWorld(ctx context.Context, gh *gatehouse, lives int) (*world, error) {
 		err := w.call(ctx, "", "POST", "/v1/sessions:devSignIn", obj{"userName": name + "-" + suffix + "@bench.example"}, &r)
 		return str(r, "token"), err
 	}
-	managerID, err := person("manager", "")
+	managerID, err := w.person(ctx, "manager", "")
 	if err != nil {
 		return nil, err
 	}
-	approverID, err := person("approver", "")
+	approverID, err := w.person(ctx, "approver", "")
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +132,7 @@ func newWorld(ctx context.Context, gh *gatehouse, lives int) (*world, error) {
 	}
 	for i := range people {
 		name := fmt.Sprintf("person%03d", i)
-		id, err := person(name, managerID)
+		id, err := w.person(ctx, name, managerID)
 		if err != nil {
 			return nil, err
 		}
@@ -159,6 +164,7 @@ func (w *world) catalog(ctx context.Context, approver string, groups []string) e
 		return err
 	}
 	appID := str(r, "app", "id")
+	w.app = appID
 	for _, g := range groups {
 		if err := w.call(ctx, w.admin, "POST", "/v1/apps/"+appID+"/entitlements", obj{"name": g, "kind": "ENTITLEMENT_KIND_GROUP", "ref": g}, &r); err != nil {
 			return err
@@ -233,6 +239,7 @@ func (w *world) listen(ctx context.Context, gh *gatehouse, org string) error {
 		case "gatehouse.event.v1.GrantActivated":
 			var ev eventv1.GrantActivated
 			if proto.Unmarshal(m.Data(), &ev) == nil {
+				w.activated.Add(1)
 				w.life(ev.GetGrant().GetRequestId()).active <- now
 			}
 		case "gatehouse.event.v1.RequestClosed":

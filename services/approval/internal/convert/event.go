@@ -45,6 +45,7 @@ func (e *Events) context(actor *eventv1.Actor, itemID string) *eventv1.Context {
 	c := &eventv1.Context{
 		Actor: actor, RequestIds: []string{e.Approval.RequestID}, UserId: e.Request.GetBeneficiary().GetUserId(), Version: e.Version,
 		EnvironmentId: e.Approval.EnvironmentID,
+		Bulk:          ByJoinFlow(e.Request) && actor.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER,
 	}
 	for i, it := range e.Request.GetItems() {
 		switch {
@@ -172,7 +173,7 @@ func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flo
 // FlowMatched is the event of a join-flow that matched somebody.
 func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount int32, now time.Time) outbox.Event {
 	e := &eventv1.FlowMatched{
-		Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID},
+		Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID, Bulk: true},
 		FlowId:  f.ID, FlowVersion: f.Version, FlowName: f.Name, UserId: m.ID, JoinCount: joinCount, EntitlementIds: f.Scope.EntitlementIDs,
 	}
 	if f.MaxDuration > 0 {

@@ -19,7 +19,9 @@ func (t *transaction) emit(id uuid.UUID, m proto.Message) {
 // about is the context of an event about a user, empty for none; version is that
 // of the aggregate after it.
 func (t *transaction) about(user string, version int64) *eventv1.Context {
-	return &eventv1.Context{Actor: t.actor, UserId: user, Version: version, EnvironmentId: t.environment}
+	return &eventv1.Context{
+		Actor: t.actor, UserId: user, Version: version, EnvironmentId: t.environment, Bulk: t.actor.GetKind() == eventv1.ActorKind_ACTOR_KIND_SOURCE,
+	}
 }
 
 // emitUser emits the events of a change of a user. u is the user as saved.
@@ -36,8 +38,10 @@ func (t *transaction) emitUser(u store.User, o lifecycle.Outcome) {
 		case lifecycle.UserUpdated:
 			m = &eventv1.UserUpdated{Context: about, User: at, ChangedFields: e.Changed}
 		case lifecycle.UserSuspended:
+			about.Bulk = false // what ends access comes before what gives it
 			m = &eventv1.UserSuspended{Context: about, User: at}
 		case lifecycle.UserRemoved:
+			about.Bulk = false
 			m = &eventv1.UserRemoved{Context: about, User: at}
 		}
 		t.emit(u.ID, m)

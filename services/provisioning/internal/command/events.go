@@ -46,6 +46,7 @@ func (cs *changeset) emitGrant(s *store.Assignment, g *store.Grant, name string)
 	m := convert.Grant(&store.NamedGrant{
 		Grant: *g, OrganizationID: cs.org, EnvironmentID: s.Environment, User: personOf(s), AppName: s.App.Name, EntitlementName: s.Entitlements[g.EntitlementID].Name,
 	})
+	c.Bulk = g.Join && g.End == "" && cs.actor.GetKind() == eventv1.ActorKind_ACTOR_KIND_SYSTEM
 	var ev proto.Message
 	switch name {
 	case "created":

@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,12 +33,19 @@ type pool struct {
 	free  int
 	busy  map[uuid.UUID]int
 	// behind are integrations with operations that had to be left to be
-	// claimed. Until those are, newer ones must not go before them.
-	behind map[uuid.UUID]bool
+	// claimed. Until those are, newer ones must not go before them, but for those
+	// that are not bulk before bulk.
+	behind map[backlog]bool
+}
+
+// backlog is what of an integration's operations waits.
+type backlog struct {
+	integration uuid.UUID
+	bulk        bool
 }
 
 func newPool() *pool {
-	return &pool{free: workers, busy: make(map[uuid.UUID]int), behind: make(map[uuid.UUID]bool)}
+	return &pool{free: workers, busy: make(map[uuid.UUID]int), behind: make(map[backlog]bool)}
 }
 
 // open has operations run by start, each in a goroutine of its own.
@@ -65,17 +74,39 @@ func (p *pool) closed() bool {
 	return p.start == nil
 }
 
-// room returns how many more there is room for, and which integrations are not to
-// be given more.
-func (p *pool) room() (free int, full []uuid.UUID) {
+// room is what there is room for.
+type room struct {
+	// free is how many more there is room for, and freeForBulk how many of them
+	// may be bulk.
+	free, freeForBulk int
+	// full are integrations that are not to be given more, and fullForBulk those
+	// that are not to be given more bulk.
+	full, fullForBulk []uuid.UUID
+}
+
+// room returns what there is room for.
+func (p *pool) room() room {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	r := room{free: p.free, freeForBulk: max(0, p.free-workersKept)}
 	for id, n := range p.busy {
 		if n >= perIntegration {
-			full = append(full, id)
+			r.full = append(r.full, id)
+		}
+		if n >= perIntegration-perIntegrationKept {
+			r.fullForBulk = append(r.fullForBulk, id)
 		}
 	}
-	return p.free, full
+	return r
+}
+
+// fits says whether there is room for an operation.
+func (p *pool) fits(of backlog) bool {
+	free, forIntegration := p.free, perIntegration-p.busy[of.integration]
+	if of.bulk {
+		free, forIntegration = free-workersKept, forIntegration-perIntegrationKept
+	}
+	return free > 0 && forIntegration > 0
 }
 
 // take takes room for an operation, whether there is any or not.
@@ -94,31 +125,30 @@ func (p *pool) reserved(integration uuid.UUID) {
 // reserve takes room for an operation that is about to be started, if there
 // is any. It returns what starts operations, nil if this one must be left to be
 // claimed.
-func (p *pool) reserve(integration uuid.UUID) (start func(store.Job)) {
+func (p *pool) reserve(of backlog) (start func(store.Job)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.start == nil:
 		return nil
-	case p.free <= 0, p.busy[integration] >= perIntegration, p.behind[integration]:
-		p.behind[integration] = true
+	case !p.fits(of), p.behind[of]:
+		p.behind[of] = true
 		return nil
 	}
-	p.reserved(integration)
+	p.reserved(of.integration)
 	return p.start
 }
 
-// caughtUp means that all was claimed that was due, but for some integrations.
-func (p *pool) caughtUp(except []uuid.UUID) {
+// caughtUp means that all was claimed that was due and that there was room for.
+func (p *pool) caughtUp(had room) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := make(map[uuid.UUID]bool, len(except))
-	for _, id := range except {
-		if p.behind[id] {
-			left[id] = true
+	maps.DeleteFunc(p.behind, func(of backlog, _ bool) bool {
+		if of.bulk {
+			return had.freeForBulk > 0 && !slices.Contains(had.fullForBulk, of.integration)
 		}
-	}
-	p.behind = left
+		return !slices.Contains(had.full, of.integration)
+	})
 }
 
 // release gives back what was taken, and returns whether something may have waited
@@ -127,7 +157,8 @@ func (p *pool) release(integration uuid.UUID) (waited bool) {
 	defer p.wg.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waited = p.free <= 0 || p.busy[integration] >= perIntegration || p.behind[integration]
+	waited = p.free <= workersKept || p.busy[integration] >= perIntegration-perIntegrationKept ||
+		p.behind[backlog{integration, true}] || p.behind[backlog{integration, false}]
 	p.free++
 	if p.busy[integration]--; p.busy[integration] == 0 {
 		delete(p.busy, integration)
@@ -159,7 +190,7 @@ func (cs *changeset) startOperations(ctx context.Context) {
 		}
 		var start func(store.Job)
 		if s.App.IntegrationVersion != 0 && !s.App.Paused {
-			start = cs.e.pool.reserve(o.IntegrationID)
+			start = cs.e.pool.reserve(backlog{o.IntegrationID, o.Bulk})
 		}
 		if start == nil {
 			cs.queued = true

@@ -12,6 +12,8 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -128,7 +130,7 @@ func TestNotCommitted(t *testing.T) {
 		if err := w.approved(ctx, tx, []inbox.Event{w.approval(users[2])}); err != nil {
 			return err
 		}
-		if free, _ := w.pool.room(); free != workers-3 {
+		if free := w.pool.room().free; free != workers-3 {
 			t.Errorf("room for %d is left", free)
 		}
 		return no
@@ -233,4 +235,36 @@ func TestTooLate(t *testing.T) {
 	if _, calls := w.app.called(); calls != 0 {
 		t.Errorf("%d calls", calls)
 	}
+}
+
+// B-PRV-01, in part: an app that is busy with what join-flows give has room for
+// what somebody waits for, which goes first also where it must be claimed.
+func TestOthersGoBeforeBulk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Timing{Poll: 20 * time.Millisecond})
+	w.app.hold = make(chan struct{})
+	w.run(w.Engine)
+	join := func(users ...uuid.UUID) {
+		var events []inbox.Event
+		for _, u := range users {
+			ev := w.approval(u)
+			ev.Message.(*eventv1.ApprovalGranted).GetRequest().Origin = requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+			events = append(events, ev)
+		}
+		w.do(func(ctx context.Context, tx *postgres.Tx) error { return w.approved(ctx, tx, events) })
+	}
+	running := func(bulk bool) int {
+		return w.count(`select count(*) from operation where state = 'running' and bulk = $1`, bulk)
+	}
+	const room = perIntegration - perIntegrationKept
+	join(w.users(2 * perIntegration)...)
+	w.eventually("the app has as much bulk as it gets", func() bool { return running(true) >= room })
+	before := running(true)
+	w.approve(w.users(perIntegration + 1)...)
+	w.eventually("others are run beside them", func() bool { return running(false) > 0 })
+	if running(true) != before {
+		t.Errorf("%d are bulk, of %d before", running(true), before)
+	}
+	close(w.app.hold)
+	w.allActive(3*perIntegration + 1)
 }

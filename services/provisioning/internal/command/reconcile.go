@@ -92,6 +92,27 @@ func (cs *changeset) reconcileOperation(s *store.Assignment, out *lifecycle.Outc
 	case out.Replan:
 		o.Plan, o.Changed = s.Steps(out.Plan), true
 	}
+	if o := s.Operation; o != nil && (o.New || o.Changed) {
+		o.Bulk = isBulk(s)
+	}
+}
+
+// isBulk says that an assignment is to be given what join-flows give, and
+// nothing else is to be done about it.
+func isBulk(s *store.Assignment) bool {
+	pending := false
+	for _, g := range s.Grants {
+		switch g.State {
+		case lifecycle.Pending:
+			if !g.Join {
+				return false
+			}
+			pending = true
+		case lifecycle.Revoking:
+			return false
+		}
+	}
+	return pending && !s.Person.Removed
 }
 
 func (cs *changeset) reconcileGrants(s *store.Assignment, out *lifecycle.Outcome) {

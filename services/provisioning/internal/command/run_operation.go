@@ -24,6 +24,9 @@ const (
 	// perIntegration is from how many on an integration gets no more, so that
 	// a slow app does not keep the others waiting.
 	perIntegration = 16
+	// workersKept and perIntegrationKept are how many of those are kept for
+	// operations that are not bulk.
+	workersKept, perIntegrationKept = workers / 4, perIntegration / 4
 	// atOnce is how many are claimed in one transaction.
 	atOnce = 16
 	// grace is how long calls may still take when the service stops.
@@ -60,13 +63,14 @@ func (e *Engine) RunOperations(ctx context.Context) error {
 // more is to be expected.
 func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration {
 	p := e.pool
-	free, full := p.room()
-	if free <= 0 {
+	room := p.room()
+	if room.free <= 0 {
 		return e.timing.Poll
 	}
 	now := e.clock.Now()
 	due := store.DueOperations{
-		Now: now, LeaseUntil: now.Add(e.timing.Lease), Limit: min(free, atOnce), Busy: full, Except: e.blocked.list(),
+		Now: now, LeaseUntil: now.Add(e.timing.Lease), Limit: min(room.free, atOnce), BulkLimit: min(room.freeForBulk, atOnce),
+		Busy: room.full, BusyForBulk: room.fullForBulk, Except: e.blocked.list(),
 	}
 	var jobs []store.Job
 	err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -82,7 +86,7 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 		return err
 	})
 	service.Report(ctx, err)
-	more := len(jobs) == due.Limit
+	more := len(jobs) > 0 && (len(jobs) >= due.Limit || len(jobs) >= due.BulkLimit)
 	if err != nil && ctx.Err() == nil {
 		e.log.Warn("Operations could not be claimed together", "error", err)
 		jobs, err = e.claimEach(ctx, due)
@@ -99,7 +103,7 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 	case more:
 		return 0
 	}
-	p.caughtUp(full)
+	p.caughtUp(room)
 	return max(time.Millisecond, min(e.timing.Poll, p.next.Sub(e.clock.Now())))
 }
 

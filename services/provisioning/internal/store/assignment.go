@@ -153,6 +153,8 @@ type Operation struct {
 	Error string
 	// NotBefore is when it may be tried; nil waits for a person.
 	NotBefore *time.Time
+	// Bulk means that others go first.
+	Bulk bool
 	// LeaseUntil is until when the replica that runs it has it.
 	LeaseUntil *time.Time
 

@@ -37,16 +37,17 @@ type DueOperations struct {
 	// Now is the time by which they are due, and LeaseUntil until when they are
 	// claimed.
 	Now, LeaseUntil time.Time
-	// Limit is how many.
-	Limit int
-	// Busy are integrations that are not to be given more.
-	Busy []uuid.UUID
+	// Limit is how many, and BulkLimit how many of them may be bulk.
+	Limit, BulkLimit int
+	// Busy are integrations that are not to be given more, and BusyForBulk those
+	// that are not to be given more bulk.
+	Busy, BusyForBulk []uuid.UUID
 	// Except are operations to leave alone.
 	Except []uuid.UUID
 }
 
 func (d DueOperations) arguments() []any {
-	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except)}
+	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except), d.BulkLimit, none(d.BusyForBulk)}
 }
 
 // none is a list that is not null.
@@ -60,11 +61,19 @@ func none(ids []uuid.UUID) []uuid.UUID {
 // dueOperations selects the operations to claim, by the arguments of
 // DueOperations.
 const dueOperations = `
-	select o.id from operation o
-	where o.state in ('queued', 'stuck') and o.not_before <= $1 and o.integration_id <> all($3) and o.id <> all($4)
-	  and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
-	order by o.not_before limit $2
-	for update of o skip locked`
+	select id from (
+	    select o.id from operation o
+	    where o.state in ('queued', 'stuck') and not o.bulk and o.not_before <= $1 and o.integration_id <> all($3) and o.id <> all($4)
+	      and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
+	    order by o.not_before limit $2
+	    for update of o skip locked) as others
+	union all
+	select id from (
+	    select o.id from operation o
+	    where o.state in ('queued', 'stuck') and o.bulk and o.not_before <= $1 and o.integration_id <> all($6) and o.id <> all($4)
+	      and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
+	    order by o.not_before limit $5
+	    for update of o skip locked) as bulk`
 
 // Every table is reached by key, whatever the planner believes of tables that
 // were empty when it made its plan.
@@ -83,7 +92,7 @@ const claimOperations = `
 	    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`
 
 var (
-	claimDue = fmt.Sprintf(claimOperations, dueOperations, 5)
+	claimDue = fmt.Sprintf(claimOperations, dueOperations, 7)
 	claimOne = fmt.Sprintf(claimOperations,
 		`select id from operation where id = $1 and state in ('queued', 'stuck') and not_before <= $2 for update skip locked`, 3)
 )

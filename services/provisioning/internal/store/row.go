@@ -1,8 +1,6 @@
 package store
 
 import (
-	"errors"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -73,13 +71,6 @@ func IDs(in []uuid.UUID) []lifecycle.ID {
 		out[i] = v
 	}
 	return out
-}
-
-func ignoreNone(err error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	return err
 }
 
 // grantColumns are read by scanGrant, of access_grant as g.

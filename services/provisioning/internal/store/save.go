@@ -283,10 +283,10 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 	}
 	queue(b, "operation", c.operationsOld, `
 		update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
-		    not_before = v.not_before, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
+		    not_before = v.not_before, bulk = v.bulk, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
 		    end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
-		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[])
-		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until)
+		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[])
+		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk)
 		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) string { return string(o.row.State) }),
@@ -298,15 +298,16 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) uuid.NullUUID { return o.row.Claim }),
 		column(func(o operation) *time.Time { return o.row.LeaseUntil }),
 		func([]operation) any { return now },
+		column(func(o operation) bool { return o.row.Bulk }),
 	)
 	queue(b, "operation", c.operationsNew, `
 		insert into operation (id, organization_id, environment_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
-		    error, create_time)
+		    error, create_time, bulk)
 		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
-		    v.claim, v.lease_until, v.error, $13
+		    v.claim, v.lease_until, v.error, $13, v.bulk
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
-		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id)`,
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) uuid.UUID { return o.assignment.Organization }),
 		column(func(o operation) uuid.UUID { return o.assignment.Account.ID }),
@@ -322,6 +323,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		func([]operation) any { return now },
 		column(func(o operation) *time.Time { return o.row.NotBefore }),
 		column(func(o operation) uuid.UUID { return o.assignment.Environment }),
+		column(func(o operation) bool { return o.row.Bulk }),
 	)
 	return nil
 }

@@ -167,6 +167,10 @@ type Context struct {
 	// Id of the environment that what happened belongs to; empty if it is the
 	// organization's own.
 	EnvironmentId string `protobuf:"bytes,6,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Whether it is one of many that may come at once and that nobody waits for:
+	// somebody whom a source tells of, and what follows from that without a
+	// person's decision. Gatehouse handles other events beside and before them.
+	Bulk          bool `protobuf:"varint,7,opt,name=bulk,proto3" json:"bulk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +247,13 @@ func (x *Context) GetEnvironmentId() string {
 	return ""
 }
 
+func (x *Context) GetBulk() bool {
+	if x != nil {
+		return x.Bulk
+	}
+	return false
+}
+
 var File_gatehouse_event_v1_context_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_context_proto_rawDesc = "" +
@@ -251,7 +262,7 @@ const file_gatehouse_event_v1_context_proto_rawDesc = "" +
 	"\x05Actor\x121\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1d.gatehouse.event.v1.ActorKindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xcc\x01\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xe0\x01\n" +
 	"\aContext\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.gatehouse.event.v1.ActorR\x05actor\x12\x1f\n" +
 	"\vrequest_ids\x18\x02 \x03(\tR\n" +
@@ -259,7 +270,8 @@ const file_gatehouse_event_v1_context_proto_rawDesc = "" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x15\n" +
 	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x18\n" +
 	"\aversion\x18\x05 \x01(\x03R\aversion\x12%\n" +
-	"\x0eenvironment_id\x18\x06 \x01(\tR\renvironmentId*\x82\x01\n" +
+	"\x0eenvironment_id\x18\x06 \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04bulk\x18\a \x01(\bR\x04bulk*\x82\x01\n" +
 	"\tActorKind\x12\x1a\n" +
 	"\x16ACTOR_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fACTOR_KIND_USER\x10\x01\x12\x15\n" +
