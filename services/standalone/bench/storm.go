@@ -13,8 +13,6 @@ const (
 	// stormLives is how many lives others make at most while people join, and
 	// joinersAtOnce how many joiners the source tells of at a time.
 	stormLives, joinersAtOnce = 2000, 16
-
-	joinersGroup = "joiners"
 	// stormPatience bounds the storm: without an end it has stopped somewhere.
 	stormPatience = 15 * time.Minute
 )
@@ -26,18 +24,14 @@ type stormResult struct {
 	pending, access times
 }
 
-// storm has people join, all of whom get an account and a group by a join-flow,
+// storm has people join, all of whom get an account by a join-flow,
 // and makes lives of others, one at a time, until all have them.
 func (w *world) storm(ctx context.Context, joiners int) (*stormResult, error) {
 	var r map[string]any
-	ent := obj{"name": joinersGroup, "kind": "ENTITLEMENT_KIND_GROUP", "ref": joinersGroup}
-	if err := w.call(ctx, w.admin, "POST", "/v1/apps/"+w.app+"/entitlements", ent, &r); err != nil {
-		return nil, err
-	}
 	before := w.activated.Load()
 	flow := obj{"flow": obj{
 		"name": "Joiners", "trigger": "FLOW_TRIGGER_JOIN", "audience": obj{"everyone": true}, "autoApprove": true,
-		"scope": obj{"entitlementIds": []string{str(r, "entitlement", "id")}},
+		"scope": obj{"entitlementIds": []string{w.account}},
 	}}
 	if err := eventually(ctx, func() error { return w.call(ctx, w.admin, "POST", "/v1/flows", flow, &r) }); err != nil {
 		return nil, err

@@ -38,7 +38,8 @@ type world struct {
 	manager string // token
 	// person has the source say that somebody has joined.
 	person func(ctx context.Context, name, manager string) (id string, err error)
-	app    string
+	// account is the entitlement that is the account itself.
+	account string
 	// activated counts the grants that were ever active.
 	activated atomic.Int64
 	// approver decides the second step.
@@ -78,7 +79,7 @@ func newWorld(ctx context.Context, gh *gatehouse, lives int) (*world, error) {
 	for i := range groups {
 		groups[i] = fmt.Sprintf("group-%03d", i)
 	}
-	if err := w.startApp(ctx, append(groups, joinersGroup)); err != nil {
+	if err := w.startApp(ctx, groups); err != nil {
 		return nil, err
 	}
 	suffix := uuid.NewString()[:8]
@@ -164,7 +165,7 @@ func (w *world) catalog(ctx context.Context, approver string, groups []string) e
 		return err
 	}
 	appID := str(r, "app", "id")
-	w.app = appID
+	w.account = str(r, "account", "id")
 	for _, g := range groups {
 		if err := w.call(ctx, w.admin, "POST", "/v1/apps/"+appID+"/entitlements", obj{"name": g, "kind": "ENTITLEMENT_KIND_GROUP", "ref": g}, &r); err != nil {
 			return err
