@@ -271,3 +271,35 @@ func TestEndWaitsForCopies(t *testing.T) {
 	})
 	w.becomes(t, kept, active)
 }
+
+// B-PRV-15, B-PRV-03: the fault as it was seen. Grants end at one time, and the
+// row of one of them cannot be saved. Everybody else's access ends all the same.
+func TestOneBadRowKeepsNobodysAccess(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	app := w.app(t, "CRM", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	until := time.Now().Add(4 * time.Second)
+	var bad *identityv1.User
+	var others []*requestv1.Request
+	for i := range 20 {
+		u := w.user(t, fmt.Sprintf("user%02d", i))
+		r := w.give(t, u, ask{until: until}, account)
+		w.becomes(t, r, active)
+		if i == 0 {
+			bad = u
+			continue
+		}
+		others = append(others, r)
+	}
+	restore := w.refuse(t, "access_grant", bad)
+	for _, r := range others {
+		w.becomes(t, r, revoked)
+	}
+	if target.account(t, bad.GetUserName()) == nil {
+		t.Error("the one that cannot be saved is gone too")
+	}
+	restore()
+	servicetest.Eventually(t, "the last account is gone", func() bool { return target.account(t, bad.GetUserName()) == nil })
+}

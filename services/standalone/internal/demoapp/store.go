@@ -139,7 +139,7 @@ func check(all []*resource, res *resource) error {
 	}
 	users := map[string]bool{}
 	for _, other := range all {
-		if other.Meta.ResourceType == "User" {
+		if len(res.Members) > 0 && other.Meta.ResourceType == "User" {
 			users[other.ID] = true
 		}
 		if other.ID != res.ID && other.Meta.ResourceType == res.Meta.ResourceType && strings.EqualFold(other.name(), res.name()) {
