@@ -107,12 +107,12 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 	rows, err := db.Pool().Query(ctx, `
 		select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
 		       (select count(*) from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> 'scope'
-		           and not (p.polcmd = 'r' and pg_get_expr(p.polqual, p.polrelid) ~ '^\(+organization_id >= gatehouse_organization_low\(\)\) AND \(organization_id <= gatehouse_organization_high\(\)')),
+		           and not (p.polcmd = 'r' and pg_get_expr(p.polqual, p.polrelid) ~ '^\(+gatehouse_sees\(organization_id\) AND ')),
 		       exists (select from pg_policy p
 		               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
-		                 and pg_get_expr(p.polqual, p.polrelid) ~ 'organization_id >= gatehouse_organization_low\(\)\) AND \(organization_id <= gatehouse_organization_high\(\)'
-		                 and (pg_get_expr(p.polqual, p.polrelid) ~ 'environment_id >= gatehouse_environment_low\(\)\) AND \(environment_id <= gatehouse_environment_high\(\)'
-		                     or not exists (select from pg_attribute e where e.attrelid = c.oid and e.attname = 'environment_id' and not e.attisdropped))
+		                 and (pg_get_expr(p.polqual, p.polrelid) ~ '^gatehouse_sees\(organization_id, (environment_id|id)\)$'
+		                     or pg_get_expr(p.polqual, p.polrelid) = 'gatehouse_sees(organization_id)'
+		                         and not exists (select from pg_attribute e where e.attrelid = c.oid and e.attname = 'environment_id' and not e.attisdropped))
 		                 and (p.polwithcheck is null or pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid)))
 		from pg_class c
 		join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped

@@ -82,10 +82,10 @@ func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 		{"not forced", table + enable, false},
 		{"no policy", table + enable + force, false},
 		{"policy for reading only", table + enable + force + `
-			create policy scope on thing for select using (organization_id between gatehouse_organization_low() and gatehouse_organization_high());`, false},
+			create policy scope on thing for select using (gatehouse_sees(organization_id));`, false},
 		{"policy by something else", table + enable + force + `create policy organization on thing using (true);`, false},
 		{"writes let through", table + enable + force + `
-			create policy scope on thing using (organization_id between gatehouse_organization_low() and gatehouse_organization_high()) with check (true);`, false},
+			create policy scope on thing using (gatehouse_sees(organization_id)) with check (true);`, false},
 		{"second policy", things + `create policy more on thing using (true);`, false},
 		{"second policy for reading everything", things + `create policy more on thing for select using (true);`, false},
 		{"environment that the policy does not go by", things + `alter table thing add environment_id uuid not null;`, false},

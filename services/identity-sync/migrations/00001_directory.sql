@@ -10,7 +10,7 @@ comment on table organization is 'The tenant. Every other row belongs to exactly
 
 alter table organization enable row level security;
 alter table organization force row level security;
-create policy scope on organization using (id between gatehouse_organization_low() and gatehouse_organization_high());
+create policy scope on organization using (gatehouse_sees(id));
 
 create table environment (
     id              uuid primary key,
@@ -27,9 +27,7 @@ comment on table environment is 'One company whose people and apps are governed.
 -- Each environment sees itself.
 alter table environment enable row level security;
 alter table environment force row level security;
-create policy scope on environment using (
-    organization_id between gatehouse_organization_low() and gatehouse_organization_high()
-    and id between gatehouse_environment_low() and gatehouse_environment_high());
+create policy scope on environment using (gatehouse_sees(organization_id, id));
 
 -- Below, environment_id is the nil uuid where the organization itself is the
 -- owner.
