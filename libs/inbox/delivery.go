@@ -40,7 +40,7 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 	}
 	h := msg.Headers()
 	d.Type, d.Source, d.AggregateID = h.Get(bus.HeaderType), h.Get(bus.HeaderSource), h.Get(bus.HeaderSubject)
-	d.Subject = msg.Subject()
+	d.Subject, d.Traceparent = msg.Subject(), h.Get("traceparent")
 	if at, err := time.Parse(time.RFC3339Nano, h.Get(bus.HeaderTime)); err == nil {
 		d.Time = at
 	}

@@ -32,6 +32,9 @@ type Event struct {
 	AggregateID string
 	// Time is when it happened.
 	Time time.Time
+	// Traceparent is the trace that it belongs to, in W3C form, or empty: for
+	// what follows from one of several events (outbox.Event has the same).
+	Traceparent string
 	// Message is its content, Data the same as it was published.
 	Message proto.Message
 	Data    []byte

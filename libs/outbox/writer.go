@@ -33,6 +33,10 @@ type Event struct {
 	AggregateID uuid.UUID
 	// Time is when it happened. Now if it is zero.
 	Time time.Time
+	// Traceparent is the trace that it belongs to, in W3C form (see
+	// [Traceparent]): for an event whose cause is one of several in a
+	// transaction. That of the transaction's ctx if it is empty.
+	Traceparent string
 	// Message is the event itself, of a type in proto/gatehouse/event, which
 	// says what it is called and so where it is published. Its context must say
 	// who did it.
@@ -61,9 +65,9 @@ func (w *Writer) Source() string { return w.source }
 // before it takes a seq, as reader wants it.
 const insert = `
 insert into outbox (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data, bulk)
-select e.id, e.organization_id, e.subject, e.type, e.aggregate_id, e.event_time, $7, e.data, e.bulk
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $8::bytea[], $9::boolean[])
-    with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, data, bulk, position)
+select e.id, e.organization_id, e.subject, e.type, e.aggregate_id, e.event_time, e.traceparent, e.data, e.bulk
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::timestamptz[], $7::text[], $8::bytea[], $9::boolean[])
+    with ordinality as e (id, organization_id, subject, type, aggregate_id, event_time, traceparent, data, bulk, position)
 where pg_current_xact_id() is not null
 order by e.position`
 
@@ -103,7 +107,7 @@ type uuids = pgtype.FlatArray[pgtype.UUID]
 
 // arguments are those of the insert statement.
 func arguments(ctx context.Context, events []Event) ([]any, error) {
-	n := len(events)
+	n, trace := len(events), Traceparent(ctx)
 	var (
 		ids           = make(uuids, n)
 		organizations = make(uuids, n)
@@ -111,6 +115,7 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		types         = make([]string, n)
 		aggregates    = make(uuids, n)
 		times         = make([]time.Time, n)
+		traces        = make([]string, n)
 		data          = make([][]byte, n)
 		bulk          = make([]bool, n)
 	)
@@ -146,13 +151,16 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		organizations[i] = pgtype.UUID{Bytes: e.OrganizationID, Valid: true}
 		aggregates[i] = pgtype.UUID{Bytes: e.AggregateID, Valid: true}
 		times[i] = e.Time
+		if traces[i] = e.Traceparent; traces[i] == "" {
+			traces[i] = trace
+		}
 		types[i] = string(t.Message)
 	}
-	return []any{ids, organizations, subjects, types, aggregates, times, traceparent(ctx), data, bulk}, nil
+	return []any{ids, organizations, subjects, types, aggregates, times, traces, data, bulk}, nil
 }
 
-// traceparent is the trace of ctx in W3C form, or empty.
-func traceparent(ctx context.Context) string {
+// Traceparent is the trace of ctx in W3C form, or empty.
+func Traceparent(ctx context.Context) string {
 	c := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, c)
 	return c.Get("traceparent")

@@ -41,9 +41,9 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return fmt.Errorf("connect to provisioning: %w", err)
 	}
 	defer provisioning.Close()
-	commands := &command.Commands{
+	commands := command.New(command.Config{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
-	}
+	})
 	handlers := consume.Handlers(commands)
 	kept, err := b.Copies(migrations.Copied, backend.Owners{Provisioning: cfg.ProvisioningAddr}, handlers, commands.CopiesChanged)
 	if err != nil {

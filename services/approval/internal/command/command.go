@@ -4,25 +4,42 @@ import (
 	"context"
 	"log/slog"
 
+	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
 
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// Commands takes commands. It may be used by any number of goroutines.
-type Commands struct {
+// Config is what commands need.
+type Config struct {
 	DB    *postgres.DB
 	Store *store.Store
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Maintenance is woken for what a command leaves to be done.
 	Maintenance *Maintenance
+}
+
+// Commands takes commands. It may be used by any number of goroutines.
+type Commands struct {
+	Config
+	// decisions are those that come at the same time within a scope.
+	decisions *batch.Queue[scope.Scope, Decision, *approvalv1.Task]
+}
+
+// New makes Commands.
+func New(cfg Config) *Commands {
+	c := &Commands{Config: cfg}
+	c.decisions = batch.New(c.decideTasks)
+	return c
 }
 
 func newID() string { return id.New().String() }

@@ -2,7 +2,10 @@ package command
 
 import (
 	"context"
+	"slices"
 
+	"gatehouse.dev/libs/batch"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -12,63 +15,144 @@ import (
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 )
 
+// Decision is what a reviewer decides about a task.
+type Decision struct {
+	TaskID string
+	By     lifecycle.Person
+	// Approve approves, otherwise it denies.
+	Approve bool
+	// Comment is the reason of a denial.
+	Comment string
+}
+
+// decision is a decision that is taken, with the task as it then is.
+type decision = batch.Item[Decision, *approvalv1.Task]
+
 // DecideTask applies a reviewer's decision and emits exactly one event of it:
 // what the decision opened or ended is in that. Of two decisions at the same
 // moment one waits for the other, and fails if it comes too late.
-func (c *Commands) DecideTask(ctx context.Context, s scope.Scope, taskID string, by lifecycle.Person, approve bool, comment string) (*approvalv1.Task, error) {
-	var task *approvalv1.Task
-	err := c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
-		a, err := c.loadByTask(ctx, tx, taskID)
+func (c *Commands) DecideTask(ctx context.Context, s scope.Scope, d Decision) (*approvalv1.Task, error) {
+	return c.decisions.Do(ctx, s, d)
+}
+
+// decideTasks applies decisions that come at the same time.
+func (c *Commands) decideTasks(ctx context.Context, s scope.Scope, decisions []*decision) error {
+	return c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		taskIDs := make([]string, len(decisions))
+		for n, d := range decisions {
+			taskIDs[n] = d.Command.TaskID
+		}
+		byTask, all, err := c.loadByTasks(ctx, tx, taskIDs)
 		if err != nil {
 			return err
 		}
-		out, err := a.Decide(taskID, by, approve, comment, a.events.Time)
-		if err != nil {
-			return taskError(err)
+		var rest []*decision
+		for _, d := range decisions {
+			if d.Result, d.Err = nil, nil; byTask[d.Command.TaskID] == nil {
+				d.Err = errTaskNotFound
+			} else {
+				rest = append(rest, d)
+			}
 		}
-		switch a.State {
-		case lifecycle.Granted:
-			a.events.Granted(out.Task)
-		case lifecycle.Denied:
-			a.events.Denied(out)
-		default:
-			if err := c.openNext(ctx, tx, a, out); err != nil {
+		for len(rest) > 0 {
+			if rest, err = c.decideEach(ctx, tx, byTask, rest); err != nil {
 				return err
 			}
 		}
-		task = convert.Task(a.Approval, out.Task, a.request)
-		return c.save(ctx, tx, a)
+		return c.save(ctx, tx, slices.DeleteFunc(all, func(a loaded) bool { return len(a.events.List) == 0 })...)
 	})
-	return task, err
 }
 
-// openNext opens the step after the one that a decision completed, if it did
-// and there is one.
-func (c *Commands) openNext(ctx context.Context, tx *postgres.Tx, a loaded, out lifecycle.Outcome) error {
-	if len(a.Ready()) == 0 {
-		a.events.Decided(out, nil, nil)
-		return nil
+// decided is a decision that was applied to its approval.
+type decided struct {
+	*decision
+	loaded
+	lifecycle.Outcome
+}
+
+// decideEach applies one decision to each approval, and returns those that come
+// after it: they concern what it has made of the approval.
+func (c *Commands) decideEach(ctx context.Context, tx *postgres.Tx, byTask map[string]*loaded, decisions []*decision) (rest []*decision, err error) {
+	seen := make(map[*loaded]bool, len(decisions))
+	var applied []decided
+	var ready []loaded
+	for _, d := range decisions {
+		a := byTask[d.Command.TaskID]
+		if seen[a] {
+			rest = append(rest, d)
+			continue
+		}
+		seen[a] = true
+		out, err := a.Decide(d.Command.TaskID, d.Command.By, d.Command.Approve, d.Command.Comment, a.events.Time)
+		if err != nil {
+			d.Err = taskError(err)
+			continue
+		}
+		applied = append(applied, decided{d, *a, out})
+		if a.State == lifecycle.Open && len(a.Ready()) > 0 {
+			ready = append(ready, *a)
+		}
 	}
-	if err := tx.Widen(ctx); err != nil {
-		return err
+	opened := make(map[*store.Record]*stepOf, len(ready))
+	if len(ready) > 0 {
+		if err := tx.Widen(ctx); err != nil {
+			return nil, err
+		}
+		steps, err := c.openReady(ctx, tx, store.NewPeople(), ready...)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range steps { // a decision completes one step, so one follows at most
+			opened[s.Record] = s
+		}
 	}
-	opened, err := c.openReady(ctx, tx, store.NewPeople(), a)
+	for _, d := range applied {
+		d.events.Traceparent = outbox.Traceparent(d.Context)
+		switch next := opened[d.Record]; {
+		case d.State == lifecycle.Granted:
+			d.events.Granted(d.Task)
+		case d.State == lifecycle.Denied:
+			d.events.Denied(d.Outcome)
+		case next != nil:
+			d.events.Decided(d.Outcome, next.step, next.tasks)
+		default:
+			d.events.Decided(d.Outcome, nil, nil)
+		}
+		d.Result = convert.Task(d.Approval, d.Task, d.request)
+	}
+	return rest, nil
+}
+
+// loadByTasks loads the approvals that tasks are in, by the tasks' ids; all has
+// each of them once.
+func (c *Commands) loadByTasks(ctx context.Context, tx *postgres.Tx, taskIDs []string) (byTask map[string]*loaded, all []loaded, err error) {
+	records, err := c.Store.LoadByTasks(ctx, tx, taskIDs)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	// A decision completes one step, so one follows at most.
-	a.events.Decided(out, opened[0].step, opened[0].tasks)
-	return nil
+	byTask = make(map[string]*loaded, len(records))
+	byRecord := make(map[*store.Record]*loaded, len(records))
+	for taskID, rec := range records {
+		if byRecord[rec] == nil {
+			a, err := c.prepare(rec)
+			if err != nil {
+				return nil, nil, err
+			}
+			byRecord[rec], all = &a, append(all, a)
+		}
+		byTask[taskID] = byRecord[rec]
+	}
+	return byTask, all, nil
 }
 
 // loadByTask loads the approval that a task is in.
 func (c *Commands) loadByTask(ctx context.Context, tx *postgres.Tx, taskID string) (loaded, error) {
-	rec, err := c.Store.LoadByTask(ctx, tx, taskID)
+	byTask, _, err := c.loadByTasks(ctx, tx, []string{taskID})
 	if err != nil {
 		return loaded{}, err
 	}
-	if rec == nil {
+	if byTask[taskID] == nil {
 		return loaded{}, errTaskNotFound
 	}
-	return c.prepare(rec)
+	return *byTask[taskID], nil
 }

@@ -19,7 +19,7 @@ func TestScanIsolatesItems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Commands{Log: slog.New(slog.DiscardHandler), Maintenance: m}
+	c := New(Config{Log: slog.New(slog.DiscardHandler), Maintenance: m})
 	s := c.newScan("test")
 	var tried []string
 	bad := true

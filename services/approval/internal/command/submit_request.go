@@ -44,6 +44,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		if err != nil {
 			return inbox.Failed(events[i], err)
 		}
+		a.events.Traceparent = events[i].Traceparent
 		approvals = append(approvals, a)
 	}
 	opened, err := c.openReady(ctx, tx, people, approvals...)

@@ -33,6 +33,8 @@ type Events struct {
 	Approval       *lifecycle.Approval
 	Request        *requestv1.Request
 	Time           time.Time
+	// Traceparent is the trace of what causes the next events.
+	Traceparent string
 	// Version is that of the approval, increased by each event.
 	Version int64
 	List    []outbox.Event
@@ -65,7 +67,7 @@ func (e *Events) context(actor *eventv1.Actor, itemID string) *eventv1.Context {
 
 func (e *Events) add(id string, m proto.Message) {
 	e.List = append(e.List, outbox.Event{
-		OrganizationID: e.OrganizationID, AggregateID: parse(id), Time: e.Time, Message: m,
+		OrganizationID: e.OrganizationID, AggregateID: parse(id), Time: e.Time, Traceparent: e.Traceparent, Message: m,
 	})
 }
 

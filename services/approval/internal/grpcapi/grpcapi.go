@@ -169,7 +169,7 @@ func (s taskService) decide(ctx context.Context, task string, approve bool, comm
 	if err != nil {
 		return nil, err
 	}
-	return s.commands.DecideTask(ctx, c.Scope(), taskID.String(), person(c), approve, comment)
+	return s.commands.DecideTask(ctx, c.Scope(), command.Decision{TaskID: taskID.String(), By: person(c), Approve: approve, Comment: comment})
 }
 
 func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTaskRequest) (*approvalv1.ReassignTaskResponse, error) {

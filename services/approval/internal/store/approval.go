@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,9 +47,10 @@ const (
 	selectApproval = `
 select a.request_id, a.organization_id, a.environment_id, a.request, a.state, a.data from approval a`
 	loadByRequest = selectApproval + ` where a.request_id = $1 for update`
-	// The row is locked before it is read: another decision is waited for and
+	// A row is locked before it is read: another decision is waited for and
 	// seen.
-	loadByTask    = selectApproval + ` where a.request_id = (select t.request_id from task t where t.id = $1) for update`
+	loadByTasks = selectApproval + `
+where a.request_id = any (array(select t.request_id from task t where t.id = any ($1))) order by a.request_id for update`
 	readByRequest = selectApproval + ` where a.request_id = $1`
 )
 
@@ -57,10 +59,26 @@ func (s *Store) Load(ctx context.Context, tx *postgres.Tx, requestID string) (*R
 	return load(ctx, tx, loadByRequest, requestID)
 }
 
-// LoadByTask locks and reads the approval that a task is in. Nil if there is no
-// such task.
-func (s *Store) LoadByTask(ctx context.Context, tx *postgres.Tx, taskID string) (*Record, error) {
-	return load(ctx, tx, loadByTask, taskID)
+// LoadByTasks locks and reads the approvals that tasks are in, by the tasks' ids.
+// Those that do not exist are left out.
+func (s *Store) LoadByTasks(ctx context.Context, tx *postgres.Tx, taskIDs []string) (map[string]*Record, error) {
+	rows, err := tx.Query(ctx, loadByTasks, taskIDs)
+	if err != nil {
+		return nil, fmt.Errorf("load approvals: %w", err)
+	}
+	records, err := pgx.CollectRows(rows, scanApproval)
+	if err != nil {
+		return nil, fmt.Errorf("load approvals: %w", err)
+	}
+	byTask := make(map[string]*Record, len(taskIDs))
+	for _, r := range records {
+		for _, t := range r.Tasks {
+			if slices.Contains(taskIDs, t.ID) {
+				byTask[t.ID] = r
+			}
+		}
+	}
+	return byTask, nil
 }
 
 func load(ctx context.Context, tx *postgres.Tx, sql, id string) (*Record, error) {

@@ -49,6 +49,7 @@ func (c *Commands) ApplyEvents(ctx context.Context, tx *postgres.Tx, events []in
 	}
 	changes := store.NewChanges(events[0].OrganizationID)
 	for n, e := range effects {
+		changes.Cause(events[n].Traceparent)
 		r := requests[e.request] // nil if it is not known here
 		if e.grant {
 			changes.CopyGrants(events[n])

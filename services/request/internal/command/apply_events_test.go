@@ -52,7 +52,7 @@ func open(t *testing.T) *postgres.DB {
 }
 
 func newCommands(db *postgres.DB) *Commands {
-	return &Commands{DB: db, Events: outbox.NewWriter("request", nil), Clock: clock.Fixed(now)}
+	return New(Config{DB: db, Events: outbox.NewWriter("request", nil), Clock: clock.Fixed(now)})
 }
 
 // fixture is an organization with an app, and what is asked for there. It is the

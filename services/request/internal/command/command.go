@@ -3,7 +3,10 @@ package command
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -11,14 +14,28 @@ import (
 	"gatehouse.dev/services/request/internal/store"
 )
 
-// Commands takes commands. It may be used by any number of goroutines.
-type Commands struct {
+// Config is what commands need.
+type Config struct {
 	DB     *postgres.DB
 	Events *outbox.Writer
 	Clock  clock.Clock
 	// Integrations answers whether an integration works: the one question that
 	// this service asks another.
 	Integrations provisioningv1.IntegrationServiceClient
+}
+
+// Commands takes commands. It may be used by any number of goroutines.
+type Commands struct {
+	Config
+	// submissions are those that come at the same time to an organization.
+	submissions *batch.Queue[uuid.UUID, submission, *store.Request]
+}
+
+// New makes Commands.
+func New(cfg Config) *Commands {
+	c := &Commands{Config: cfg}
+	c.submissions = batch.New(c.submitRequests)
+	return c
 }
 
 func viewer(c authz.Caller) store.Viewer {

@@ -13,9 +13,10 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -73,36 +74,95 @@ func (c *Commands) submitRequest(ctx context.Context, by authz.Caller, s Submiss
 	// A submission that loses to a concurrent one is tried again, to find that
 	// request's id.
 	for range 3 {
-		err = c.DB.InOrganization(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
-			beneficiary, candidates, err := s.load(ctx, tx, by, true)
-			if err != nil {
-				return err
-			}
-			r = &store.Request{
-				ID: id.New(), OrganizationID: by.OrganizationID, Kind: s.Kind, Origin: store.OriginUser,
-				Requester:     person(by),
-				Beneficiary:   store.Person{ID: beneficiary.ID, Name: beneficiary.Name, Email: beneficiary.Email},
-				JoinCount:     beneficiary.JoinCount,
-				Justification: s.Justification, Until: s.Until, State: lifecycle.Submitted, CreateTime: now, UpdateTime: now, Version: 1,
-			}
-			for _, candidate := range candidates {
-				if refusal := candidate.Standing().Refuse(s.Kind, s.Until); refusal != "" {
-					return refused(refusal, candidate)
-				}
-				r.Items = append(r.Items, newItem(candidate))
-			}
-			var mixed int
-			if r.EnvironmentID, mixed = environmentOf(beneficiary, candidates); mixed >= 0 {
-				return apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", mixed), "ENVIRONMENTS_MIXED",
-					"one request is for apps of one environment; please make a request for each")
-			}
-			return c.insertRequest(ctx, tx, event.CallerActor(by), store.New{Request: r, ClientRequestID: s.ClientRequestID, Fingerprint: s.Fingerprint})
-		})
+		r, err = c.submissions.Do(ctx, by.OrganizationID, submission{s, by, now})
 		if !errors.Is(err, store.ErrAlreadyRequested) {
 			break
 		}
 	}
 	return r, err
+}
+
+// submission is what a caller requests, and when.
+type submission struct {
+	Submission
+	by  authz.Caller
+	now time.Time
+}
+
+// submitRequests takes requests that come at the same time.
+func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, items []*batch.Item[submission, *store.Request]) error {
+	return c.DB.InOrganization(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
+		lookups := make([]*store.Lookup, len(items))
+		for n, item := range items {
+			lookups[n] = item.Command.lookup(item.Command.by)
+		}
+		if err := store.LoadCandidates(ctx, tx, true, lookups...); err != nil {
+			return err
+		}
+		changes := store.NewChanges(organization)
+		taken := make(requested)
+		for n, item := range items {
+			if item.Result, item.Err = item.Command.request(lookups[n], taken); item.Err != nil {
+				continue
+			}
+			taken.add(item.Result)
+			changes.Cause(outbox.Traceparent(item.Context))
+			insertRequest(changes, event.CallerActor(item.Command.by), store.New{
+				Request: item.Result, ClientRequestID: item.Command.ClientRequestID, Fingerprint: item.Command.Fingerprint,
+			})
+		}
+		return changes.Save(ctx, tx, c.Events, "insert requests")
+	})
+}
+
+// requested are open requests of the same transaction, by what they ask for.
+type requested map[requestedItem]uuid.UUID
+
+type requestedItem struct {
+	beneficiary, entitlement uuid.UUID
+	kind                     lifecycle.Kind
+}
+
+func (q requested) add(r *store.Request) {
+	for _, i := range r.Items {
+		q[requestedItem{r.Beneficiary.ID, i.EntitlementID, r.Kind}] = r.ID
+	}
+}
+
+// see adds to candidates what the transaction has requested since they were read.
+func (q requested) see(l *store.Lookup) {
+	for n, c := range l.Candidates {
+		if r, ok := q[requestedItem{l.BeneficiaryID, c.EntitlementID, l.Kind}]; ok {
+			l.Candidates[n].OpenRequest = r.String()
+		}
+	}
+}
+
+// request makes the request of a submission, unless the rules refuse it.
+func (s submission) request(l *store.Lookup, taken requested) (*store.Request, error) {
+	if err := s.found(s.by, l); err != nil {
+		return nil, err
+	}
+	taken.see(l)
+	r := &store.Request{
+		ID: id.New(), OrganizationID: s.by.OrganizationID, Kind: s.Kind, Origin: store.OriginUser,
+		Requester:     person(s.by),
+		Beneficiary:   store.Person{ID: l.Beneficiary.ID, Name: l.Beneficiary.Name, Email: l.Beneficiary.Email},
+		JoinCount:     l.Beneficiary.JoinCount,
+		Justification: s.Justification, Until: s.Until, State: lifecycle.Submitted, CreateTime: s.now, UpdateTime: s.now, Version: 1,
+	}
+	for _, candidate := range l.Candidates {
+		if refusal := candidate.Standing().Refuse(s.Kind, s.Until); refusal != "" {
+			return nil, refused(refusal, candidate)
+		}
+		r.Items = append(r.Items, newItem(candidate))
+	}
+	var mixed int
+	if r.EnvironmentID, mixed = environmentOf(l.Beneficiary, l.Candidates); mixed >= 0 {
+		return nil, apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", mixed), "ENVIRONMENTS_MIXED",
+			"one request is for apps of one environment; please make a request for each")
+	}
+	return r, nil
 }
 
 // check checks what needs no database, and completes the submission.
@@ -128,28 +188,28 @@ func (s *Submission) check(by authz.Caller, now time.Time) error {
 	return nil
 }
 
-// load reads what is requested; each entitlement is in the answer, in the order
-// given. With lock the beneficiary cannot be removed until the end of tx. What
-// the caller's environment does not see, or the beneficiary's cannot have, does
-// not exist.
-func (s *Submission) load(ctx context.Context, tx *postgres.Tx, by authz.Caller, lock bool) (store.User, []store.Candidate, error) {
-	u, candidates, err := store.LoadCandidates(ctx, tx, by.EnvironmentID, s.BeneficiaryID, s.EntitlementIDs, s.Kind, lock)
-	switch {
-	case err != nil:
-		return u, nil, err
-	case u.ID == uuid.Nil || u.ID != by.UserID && !by.Scope().Owns(u.EnvironmentID):
-		return u, nil, apierr.InvalidField("beneficiary_id", "USER_UNKNOWN", "there is no such user")
+// lookup asks for what is requested, as the caller's environment sees it.
+func (s *Submission) lookup(by authz.Caller) *store.Lookup {
+	return &store.Lookup{EnvironmentID: by.EnvironmentID, BeneficiaryID: s.BeneficiaryID, Kind: s.Kind, EntitlementIDs: s.EntitlementIDs}
+}
+
+// found says whether what is requested exists. What the caller's environment does
+// not see, or the beneficiary's cannot have, does not.
+func (s *Submission) found(by authz.Caller, l *store.Lookup) error {
+	u := l.Beneficiary
+	if u.ID == uuid.Nil || u.ID != by.UserID && !by.Scope().Owns(u.EnvironmentID) {
+		return apierr.InvalidField("beneficiary_id", "USER_UNKNOWN", "there is no such user")
 	}
 	for i, e := range s.EntitlementIDs {
-		if !slices.ContainsFunc(candidates, func(c store.Candidate) bool { return c.EntitlementID == e && c.Visible }) {
-			return u, nil, apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", i), "ENTITLEMENT_UNKNOWN", "there is no such entitlement")
+		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return c.EntitlementID == e && c.Visible }) {
+			return apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", i), "ENTITLEMENT_UNKNOWN", "there is no such entitlement")
 		}
 	}
 	if u.State != "active" {
-		return u, nil, apierr.Precondition("BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State).
+		return apierr.Precondition("BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State).
 			WithField("beneficiary_id", "BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State)
 	}
-	return u, candidates, nil
+	return nil
 }
 
 // environmentOf is the environment of a request: the beneficiary's, or else that
@@ -222,31 +282,35 @@ func (c *Commands) PreviewRequest(ctx context.Context, by authz.Caller, s Submis
 		return nil, err
 	}
 	err = c.DB.InOrganizationRead(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		_, candidates, err := s.load(ctx, tx, by, false)
+		l := s.lookup(by)
+		if err := store.LoadCandidates(ctx, tx, false, l); err != nil {
+			return err
+		}
+		if err := s.found(by, l); err != nil {
+			return err
+		}
 		list = nil
-		for _, candidate := range candidates {
+		for _, candidate := range l.Candidates {
 			item := newItem(candidate)
 			item.ID = uuid.Nil
 			list = append(list, Preview{Item: item, Refusal: candidate.Standing().Refuse(s.Kind, s.Until)})
 		}
-		return err
+		return nil
 	})
 	return list, err
 }
 
-// insertRequest saves a new request and emits it, in one round trip.
-func (c *Commands) insertRequest(ctx context.Context, tx *postgres.Tx, by *eventv1.Actor, n store.New) error {
+// insertRequest adds a new request and its event.
+func insertRequest(changes *store.Changes, by *eventv1.Actor, n store.New) {
 	r := n.Request
 	ev := convert.RequestSubmitted(by, r)
 	ev.ID = id.New()
-	changes := store.NewChanges(r.OrganizationID)
 	changes.Insert(n)
 	changes.AddEntry(r.ID, store.TimelineEntry{
 		EventID: ev.ID, Time: r.CreateTime, Event: "request.submitted",
 		ActorID: convert.ActorUser(by), ActorName: by.GetDisplayName(), Text: submittedText(r),
 	})
 	changes.Emit(ev)
-	return changes.Save(ctx, tx, c.Events, "insert request")
 }
 
 // timeLayout is how texts show times.
@@ -266,70 +330,4 @@ func submittedText(r *store.Request) string {
 		text += ", until " + r.Until.UTC().Format(timeLayout)
 	}
 	return text
-}
-
-// JoinMatch is a join-flow that has matched somebody.
-type JoinMatch struct {
-	OrganizationID uuid.UUID
-	FlowID, UserID uuid.UUID
-	FlowName       string
-	FlowVersion    int32
-	// JoinCount is how often the user had joined.
-	JoinCount      int32
-	EntitlementIDs []uuid.UUID
-	Duration       *time.Duration // nil: permanently
-	// Time is when it matched.
-	Time time.Time
-}
-
-// OpenJoinRequest opens the request of a join-flow, once for each flow, user and
-// join count, for what the user neither holds nor has requested. It fails with
-// inbox.NotYet while the user or an entitlement is not known yet.
-func (c *Commands) OpenJoinRequest(ctx context.Context, tx *postgres.Tx, m JoinMatch) error {
-	if exists, err := store.JoinRequestExists(ctx, tx, m.FlowID, m.UserID, m.JoinCount); err != nil || exists {
-		return err
-	}
-	slices.SortFunc(m.EntitlementIDs, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	entitlements := slices.Compact(m.EntitlementIDs)
-	u, candidates, err := store.LoadCandidates(ctx, tx, uuid.Nil, m.UserID, entitlements, lifecycle.Grant, true)
-	if err != nil {
-		return err
-	}
-	switch {
-	case u.ID == uuid.Nil || u.JoinCount < m.JoinCount:
-		return inbox.NotYet("user %s, who has joined %d times", m.UserID, m.JoinCount)
-	case u.JoinCount > m.JoinCount || u.State == "removed":
-		return nil // has left since
-	case u.State != "active":
-		return inbox.NotYet("user %s to be active", m.UserID)
-	case len(candidates) < len(entitlements):
-		return inbox.NotYet("entitlements of flow %s", m.FlowID)
-	}
-	now := notBefore(c.Clock.Now(), m.Time.UTC().Truncate(time.Microsecond))
-	r := &store.Request{
-		ID: id.New(), OrganizationID: m.OrganizationID, Kind: lifecycle.Grant, Origin: store.OriginJoin,
-		Beneficiary:   store.Person{ID: u.ID, Name: u.Name, Email: u.Email},
-		JoinCount:     m.JoinCount,
-		Justification: "Given by the flow " + m.FlowName, State: lifecycle.Submitted,
-		FlowID: convert.Nullable(m.FlowID), FlowVersion: m.FlowVersion, CreateTime: now, UpdateTime: now, Version: 1,
-	}
-	if m.Duration != nil {
-		until := now.Add(*m.Duration).Truncate(time.Microsecond)
-		r.Until = &until
-	}
-	r.EnvironmentID = u.EnvironmentID
-	for _, candidate := range candidates {
-		environment, ok := scope.Meet(r.EnvironmentID, candidate.AppEnvironmentID)
-		if !candidate.Visible || !ok || candidate.Standing().Refuse(lifecycle.Grant, r.Until) != "" {
-			continue
-		}
-		r.EnvironmentID = environment
-		r.Items = append(r.Items, newItem(candidate))
-	}
-	if len(r.Items) == 0 {
-		return nil
-	}
-	// Where another replica was faster the insert is refused, and the next try
-	// sees its request.
-	return c.insertRequest(ctx, tx, convert.System(), store.New{Request: r})
 }

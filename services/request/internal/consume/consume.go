@@ -15,21 +15,24 @@ import (
 // Handlers gives the handlers, those of copies aside.
 func Handlers(c *command.Commands) *inbox.Handlers {
 	var h inbox.Handlers
-	inbox.On(&h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.FlowMatched) error {
-		match, err := joinMatch(ev, m)
-		if err != nil {
-			return err
+	h.Together(func(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+		matches := make([]command.JoinMatch, len(events))
+		for n, ev := range events {
+			var err error
+			if matches[n], err = joinMatch(ev, ev.Message.(*eventv1.FlowMatched)); err != nil {
+				return inbox.Failed(ev, err)
+			}
 		}
-		return c.OpenJoinRequest(ctx, tx, match)
-	})
+		return c.OpenJoinRequests(ctx, tx, matches)
+	}, (*eventv1.FlowMatched)(nil))
 	h.Together(c.ApplyEvents, command.AppliedEvents()...)
 	return &h
 }
 
 func joinMatch(ev inbox.Event, m *eventv1.FlowMatched) (match command.JoinMatch, err error) {
 	match = command.JoinMatch{
-		OrganizationID: ev.OrganizationID, FlowName: m.GetFlowName(), FlowVersion: m.GetFlowVersion(), JoinCount: m.GetJoinCount(),
-		EntitlementIDs: make([]uuid.UUID, len(m.GetEntitlementIds())), Time: ev.Time,
+		Event: ev, FlowName: m.GetFlowName(), FlowVersion: m.GetFlowVersion(), JoinCount: m.GetJoinCount(),
+		EntitlementIDs: make([]uuid.UUID, len(m.GetEntitlementIds())),
 	}
 	if match.FlowID, err = id.Parse("flow_id", m.GetFlowId()); err != nil {
 		return match, err

@@ -21,13 +21,15 @@ import (
 // most one statement for each table, however many there are.
 type Changes struct {
 	organization uuid.UUID
-	fresh        pgx.Batch // new requests and comments
+	added        []New
+	comments     pgx.Batch
 	requests     []*Request
 	items        []*Item
 	entries      []requestEntry
 	reviewers    []reviewer
 	grants       []inbox.Event
 	events       []outbox.Event
+	traceparent  string
 }
 
 // NewChanges begins with nothing changed.
@@ -64,9 +66,13 @@ func (c *Changes) AddReviewers(request uuid.UUID, users ...uuid.UUID) {
 // CopyGrants applies events about grants.
 func (c *Changes) CopyGrants(events ...inbox.Event) { c.grants = append(c.grants, events...) }
 
+// Cause names the trace of what causes the next events, in W3C form; empty for
+// the transaction's own.
+func (c *Changes) Cause(traceparent string) { c.traceparent = traceparent }
+
 // Emit adds an event of the organization.
 func (c *Changes) Emit(ev outbox.Event) {
-	ev.OrganizationID = c.organization
+	ev.OrganizationID, ev.Traceparent = c.organization, c.traceparent
 	c.events = append(c.events, ev)
 }
 
@@ -187,7 +193,9 @@ func (c *Changes) SaveLater(ctx context.Context, tx *postgres.Tx, events *outbox
 // statements save the changes. Tables come in one order and the rows
 // that others may wait for in theirs, so that two replicas do not deadlock.
 func (c *Changes) statements(ctx context.Context, tx *postgres.Tx, events *outbox.Writer) (*pgx.Batch, error) {
-	b := &c.fresh
+	b := &pgx.Batch{}
+	c.insertRequests(b)
+	b.QueuedQueries = append(b.QueuedQueries, c.comments.QueuedQueries...)
 	c.updateRequests(b)
 	c.updateItems(b)
 	c.insertEntries(b)

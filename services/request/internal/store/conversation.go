@@ -70,5 +70,5 @@ func Comments(ctx context.Context, tx *postgres.Tx, request, after uuid.UUID, li
 
 // AddComment adds a comment.
 func (c *Changes) AddComment(m Comment) {
-	c.fresh.Queue(insertComment, m.ID, c.organization, m.RequestID, m.Author.ID, m.Author.Name, m.Author.Email, m.Text, m.CreateTime)
+	c.comments.Queue(insertComment, m.ID, c.organization, m.RequestID, m.Author.ID, m.Author.Name, m.Author.Email, m.Text, m.CreateTime)
 }

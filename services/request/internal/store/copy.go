@@ -1,8 +1,6 @@
 package store
 
 import (
-	"errors"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
@@ -16,23 +14,23 @@ type User struct {
 }
 
 const (
-	selectUser = `
-select id, organization_id, environment_id, display_name, email, state, join_count from user_copy where id = $1`
-	lockUser = selectUser + ` for share`
+	selectUsers = `
+select id, organization_id, environment_id, display_name, email, state, join_count from user_copy where id = any ($1) order by id`
+	lockUsers = selectUsers + ` for share`
 )
 
-// queueUser reads a user; an unknown one has the nil id.
-func queueUser(b *pgx.Batch, id uuid.UUID, lock bool, u *User) {
-	sql := selectUser
+// queueUsers reads users into a map by id.
+func queueUsers(b *pgx.Batch, ids []uuid.UUID, lock bool, users map[uuid.UUID]User) {
+	sql := selectUsers
 	if lock {
-		sql = lockUser
+		sql = lockUsers
 	}
-	*u = User{}
-	b.Queue(sql, id).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount)
-		if errors.Is(err, pgx.ErrNoRows) {
+	b.Queue(sql, ids).Query(func(rows pgx.Rows) error {
+		var u User
+		_, err := pgx.ForEachRow(rows, []any{&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount}, func() error {
+			users[u.ID] = u
 			return nil
-		}
+		})
 		return err
 	})
 }

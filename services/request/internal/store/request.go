@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/request/internal/lifecycle"
@@ -54,42 +55,81 @@ func (c Candidate) Standing() lifecycle.Candidate {
 	return lifecycle.Candidate{OpenRequest: c.OpenRequest, Held: c.Held, HeldUntil: c.HeldUntil}
 }
 
+// Lookup asks for all that a new request is decided by.
+type Lookup struct {
+	// EnvironmentID is the environment that asks; the nil id: the whole
+	// organization.
+	EnvironmentID  uuid.UUID
+	BeneficiaryID  uuid.UUID
+	Kind           lifecycle.Kind
+	EntitlementIDs []uuid.UUID
+
+	// Beneficiary is found; the nil id says that they are unknown.
+	Beneficiary User
+	// Candidates are those of the entitlements that exist, in the order given.
+	Candidates []Candidate
+}
+
 // An environment sees apps of its own and those of the organization that are
-// offered to it: $4 is the environment that asks, the nil uuid for the whole
-// organization. An app is for the beneficiary under the same condition.
+// offered to it; for the whole organization, the nil uuid, that is all. An app
+// is for the beneficiary under the same condition.
 const selectCandidates = `
-select e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
-	($4::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $4 or a.offered_to_all_environments
-		or $4 = any (a.offered_environment_ids))
-	and exists (select from user_copy u where u.id = $2 and (u.environment_id in ('00000000-0000-0000-0000-000000000000', a.environment_id)
-		or a.offered_to_all_environments or u.environment_id = any (a.offered_environment_ids))),
+select w.lookup, e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
+	(w.environment_id = '00000000-0000-0000-0000-000000000000' or a.environment_id = w.environment_id or a.offered_to_all_environments
+		or w.environment_id = any (a.offered_environment_ids))
+	and exists (select from user_copy u where u.id = w.beneficiary_id
+		and (u.environment_id in ('00000000-0000-0000-0000-000000000000', a.environment_id)
+			or a.offered_to_all_environments or u.environment_id = any (a.offered_environment_ids))),
 	g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
-from unnest($1::uuid[]) with ordinality w (id, n)
-join entitlement e on e.id = w.id
+from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[]) with ordinality
+	w (lookup, environment_id, beneficiary_id, kind, entitlement_id, n)
+join entitlement e on e.id = w.entitlement_id
 join app a on a.id = e.app_id
 left join lateral (
 	select id, until, request_id from grant_copy
-	where user_id = $2 and entitlement_id = e.id and not removed and state <> 'revoking'
+	where user_id = w.beneficiary_id and entitlement_id = e.id and not removed and state <> 'revoking'
 	order by until desc nulls first limit 1
 ) g on true
-left join request_item i on i.beneficiary_id = $2 and i.entitlement_id = e.id and i.kind = $3 and i.open
+left join request_item i on i.beneficiary_id = w.beneficiary_id and i.entitlement_id = e.id and i.kind = w.kind and i.open
 order by w.n`
 
-// LoadCandidates reads, in one round trip, all that a new request is decided by:
-// the beneficiary, with the nil id if they are unknown, and those of the
-// entitlements that exist, in the order given. environment is the one that asks.
-// With lock the beneficiary cannot be removed until the end of tx.
-func LoadCandidates(ctx context.Context, tx *postgres.Tx, environment, beneficiary uuid.UUID, entitlements []uuid.UUID, kind lifecycle.Kind, lock bool) (u User, list []Candidate, err error) {
+// LoadCandidates answers lookups, in one round trip. With lock the beneficiaries
+// cannot be removed until the end of tx.
+func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, lookups ...*Lookup) error {
+	var beneficiaries, environments, users, entitlements []uuid.UUID
+	var numbers []int32
+	var kinds []string
+	for n, l := range lookups {
+		l.Beneficiary, l.Candidates = User{}, nil
+		beneficiaries = append(beneficiaries, l.BeneficiaryID)
+		for _, e := range l.EntitlementIDs {
+			numbers, environments, users = append(numbers, int32(n)), append(environments, l.EnvironmentID), append(users, l.BeneficiaryID)
+			kinds, entitlements = append(kinds, string(l.Kind)), append(entitlements, e)
+		}
+	}
+	found := make(map[uuid.UUID]User, len(lookups))
 	var b pgx.Batch
-	queueUser(&b, beneficiary, lock, &u)
-	b.Queue(selectCandidates, entitlements, beneficiary, string(kind), environment).Query(func(rows pgx.Rows) (err error) {
-		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Candidate])
+	queueUsers(&b, beneficiaries, lock, found)
+	b.Queue(selectCandidates, numbers, environments, users, kinds, entitlements).Query(func(rows pgx.Rows) error {
+		var n int
+		var c Candidate
+		into := []any{
+			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Held, &c.HeldUntil,
+			&c.HeldBy, &c.OpenRequest,
+		}
+		_, err := pgx.ForEachRow(rows, into, func() error {
+			lookups[n].Candidates = append(lookups[n].Candidates, c)
+			return nil
+		})
 		return err
 	})
 	if err := send(ctx, tx, &b, "look up entitlements"); err != nil {
-		return User{}, nil, err
+		return err
 	}
-	return u, list, nil
+	for _, l := range lookups {
+		l.Beneficiary = found[l.BeneficiaryID]
+	}
+	return nil
 }
 
 // The origins of a request.
@@ -106,50 +146,110 @@ type New struct {
 	Fingerprint     []byte
 }
 
+// Everybody adds requests and items in the same order, so that two who ask for
+// the same things meet at the first and do not wait for each other.
 const (
-	insertRequest = `
-insert into access_request (id, organization_id, environment_id, kind, origin, requester_id, requester_name, requester_email,
+	insertRequests = `
+insert into access_request (organization_id, id, environment_id, kind, origin, requester_id, requester_name, requester_email,
 	beneficiary_id, beneficiary_name, beneficiary_email, justification, until, state, flow_id, flow_version,
 	client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $21, $22)`
-	// Everybody adds items in the same order, so that two who ask for the same
-	// things meet at the first and do not wait for each other.
+select $1, n.*
+from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
+	$9::uuid[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::uuid[], $16::int[],
+	$17::uuid[], $18::bytea[], $19::uuid[], $20::int[], $21::timestamptz[], $22::timestamptz[], $23::bigint[])
+	n (id, environment_id, kind, origin, requester_id, requester_name, requester_email, beneficiary_id, beneficiary_name, beneficiary_email,
+	justification, until, state, flow_id, flow_version, client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version)
+order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
-insert into request_item (id, organization_id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
+insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
 	entitlement_name, app_id, app_name, provisioning, state, open)
-select i.id, $1, $2, $3, i.n, $4, $5, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.provisioning, 'pending', true
-from unnest($6::uuid[], $7::uuid[], $8::text[], $9::uuid[], $10::text[], $11::text[])
-	with ordinality i (id, entitlement_id, entitlement_name, app_id, app_name, provisioning, n)
-order by i.entitlement_id`
+select $1, n.*, 'pending', true
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[])
+	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning)
+order by n.beneficiary_id, n.entitlement_id`
 )
 
 // Insert adds a request with its items, all of them pending.
-func (c *Changes) Insert(n New) {
-	r := n.Request
-	var joinFlow uuid.NullUUID
-	if r.Origin == OriginJoin {
-		joinFlow = r.FlowID
+func (c *Changes) Insert(n New) { c.added = append(c.added, n) }
+
+// newItem is an item with the request that it is of, and its position there.
+type newItem struct {
+	*Request
+	*Item
+	position int
+}
+
+func (c *Changes) insertRequests(b *pgx.Batch) {
+	list := c.added
+	if len(list) == 0 {
+		return
 	}
-	c.fresh.Queue(insertRequest, r.ID, r.OrganizationID, r.EnvironmentID, string(r.Kind), r.Origin,
-		idUnlessNil(r.Requester.ID), r.Requester.Name, r.Requester.Email, r.Beneficiary.ID, r.Beneficiary.Name, r.Beneficiary.Email,
-		r.Justification, r.Until, string(r.State), r.FlowID, r.FlowVersion,
-		n.ClientRequestID, n.Fingerprint, joinFlow, r.JoinCount, r.CreateTime, r.Version)
-	size := len(r.Items)
-	ids, entitlements, apps := make(uuids, size), make(uuids, size), make(uuids, size)
-	names, appNames, provisioning := make([]string, size), make([]string, size), make([]string, size)
-	for i, item := range r.Items {
-		ids[i], entitlements[i], apps[i] = idOf(item.ID), idOf(item.EntitlementID), idOf(item.AppID)
-		names[i], appNames[i], provisioning[i] = item.EntitlementName, item.AppName, item.Provisioning
+	text := func(f func(r *Request) string) []string {
+		return postgres.Column(list, func(n New) string { return f(n.Request) })
 	}
-	c.fresh.Queue(insertItems, r.OrganizationID, r.EnvironmentID, r.ID, string(r.Kind), r.Beneficiary.ID,
-		ids, entitlements, names, apps, appNames, provisioning)
+	ids := func(f func(n New) pgtype.UUID) uuids { return uuids(postgres.Column(list, f)) }
+	at := func(f func(r *Request) *time.Time) times {
+		return times(postgres.Column(list, func(n New) pgtype.Timestamptz { return timeOrNull(f(n.Request)) }))
+	}
+	b.Queue(insertRequests, c.organization,
+		ids(func(n New) pgtype.UUID { return idOf(n.Request.ID) }),
+		ids(func(n New) pgtype.UUID { return idOf(n.Request.EnvironmentID) }),
+		text(func(r *Request) string { return string(r.Kind) }),
+		text(func(r *Request) string { return r.Origin }),
+		ids(func(n New) pgtype.UUID { return idUnlessNil(n.Request.Requester.ID) }),
+		text(func(r *Request) string { return r.Requester.Name }),
+		text(func(r *Request) string { return r.Requester.Email }),
+		ids(func(n New) pgtype.UUID { return idOf(n.Request.Beneficiary.ID) }),
+		text(func(r *Request) string { return r.Beneficiary.Name }),
+		text(func(r *Request) string { return r.Beneficiary.Email }),
+		text(func(r *Request) string { return r.Justification }),
+		at(func(r *Request) *time.Time { return r.Until }),
+		text(func(r *Request) string { return string(r.State) }),
+		ids(func(n New) pgtype.UUID { return idOrNull(n.Request.FlowID) }),
+		postgres.Column(list, func(n New) int32 { return n.Request.FlowVersion }),
+		ids(func(n New) pgtype.UUID { return idOrNull(n.ClientRequestID) }),
+		postgres.Column(list, func(n New) []byte { return n.Fingerprint }),
+		ids(func(n New) pgtype.UUID {
+			if n.Request.Origin != OriginJoin {
+				return pgtype.UUID{}
+			}
+			return idOrNull(n.Request.FlowID)
+		}),
+		postgres.Column(list, func(n New) int32 { return n.Request.JoinCount }),
+		at(func(r *Request) *time.Time { return &r.CreateTime }),
+		at(func(r *Request) *time.Time { return &r.CreateTime }),
+		postgres.Column(list, func(n New) int64 { return n.Request.Version }))
+
+	var items []newItem
+	for _, n := range list {
+		for position, i := range n.Request.Items {
+			items = append(items, newItem{n.Request, i, position + 1})
+		}
+	}
+	itemText := func(f func(i newItem) string) []string { return postgres.Column(items, f) }
+	itemIDs := func(f func(i newItem) uuid.UUID) uuids {
+		return uuids(postgres.Column(items, func(i newItem) pgtype.UUID { return idOf(f(i)) }))
+	}
+	b.Queue(insertItems, c.organization,
+		itemIDs(func(i newItem) uuid.UUID { return i.Item.ID }),
+		itemIDs(func(i newItem) uuid.UUID { return i.EnvironmentID }),
+		itemIDs(func(i newItem) uuid.UUID { return i.Request.ID }),
+		postgres.Column(items, func(i newItem) int { return i.position }),
+		itemText(func(i newItem) string { return string(i.Kind) }),
+		itemIDs(func(i newItem) uuid.UUID { return i.Beneficiary.ID }),
+		itemIDs(func(i newItem) uuid.UUID { return i.EntitlementID }),
+		itemText(func(i newItem) string { return i.EntitlementName }),
+		itemIDs(func(i newItem) uuid.UUID { return i.AppID }),
+		itemText(func(i newItem) string { return i.AppName }),
+		itemText(func(i newItem) string { return i.Provisioning }))
 }
 
 const (
 	selectByClientRequestID = `
 select id, fingerprint from access_request where requester_id = $1 and client_request_id = $2`
-	selectJoinRequest = `
-select exists (select from access_request where join_flow_id = $1 and beneficiary_id = $2 and join_count = $3)`
+	selectJoinRequests = `
+select w.n from unnest($1::uuid[], $2::uuid[], $3::int[]) with ordinality w (flow, beneficiary, join_count, n)
+where exists (select from access_request r where r.join_flow_id = w.flow and r.beneficiary_id = w.beneficiary and r.join_count = w.join_count)`
 )
 
 // ByClientRequestID gives the request that a client made with a request_id, the
@@ -165,11 +265,24 @@ func ByClientRequestID(ctx context.Context, tx *postgres.Tx, requester, clientID
 	return id, fingerprint, nil
 }
 
-// JoinRequestExists says whether a join-flow has had its request for a person's
+// JoinRequest names the request of a join-flow: it has one for each person and
 // join count.
-func JoinRequestExists(ctx context.Context, tx *postgres.Tx, flow, user uuid.UUID, joinCount int32) (exists bool, err error) {
-	if err = tx.QueryRow(ctx, selectJoinRequest, flow, user, joinCount).Scan(&exists); err != nil {
-		return false, fmt.Errorf("look for join request: %w", err)
+type JoinRequest struct {
+	FlowID, UserID uuid.UUID
+	JoinCount      int32
+}
+
+// JoinRequestsExist says which of the requests exist, by their place in the list.
+func JoinRequestsExist(ctx context.Context, tx *postgres.Tx, list []JoinRequest) (map[int]bool, error) {
+	rows, err := tx.Query(ctx, selectJoinRequests, postgres.Column(list, func(j JoinRequest) uuid.UUID { return j.FlowID }),
+		postgres.Column(list, func(j JoinRequest) uuid.UUID { return j.UserID }), postgres.Column(list, func(j JoinRequest) int32 { return j.JoinCount }))
+	if err != nil {
+		return nil, fmt.Errorf("look for join requests: %w", err)
+	}
+	exists := make(map[int]bool)
+	var n int
+	if _, err := pgx.ForEachRow(rows, []any{&n}, func() error { exists[n-1] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("look for join requests: %w", err)
 	}
 	return exists, nil
 }

@@ -133,7 +133,9 @@ func TestRemovalWaitsForARequest(t *testing.T) {
 		JoinCount: 1, State: lifecycle.Submitted, CreateTime: old.CreateTime, UpdateTime: old.CreateTime, Version: 1,
 	}
 	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
-		who, _, err := store.LoadCandidates(ctx, tx, uuid.Nil, user, []uuid.UUID{old.Items[0].EntitlementID}, r.Kind, true)
+		look := &store.Lookup{BeneficiaryID: user, EntitlementIDs: []uuid.UUID{old.Items[0].EntitlementID}, Kind: r.Kind}
+		err := store.LoadCandidates(ctx, tx, true, look)
+		who := look.Beneficiary
 		if err != nil || who.ID != user || who.State != "active" {
 			t.Errorf("finds %v, %v", who, err)
 		}

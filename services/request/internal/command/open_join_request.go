@@ -1,0 +1,112 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/services/request/internal/convert"
+	"gatehouse.dev/services/request/internal/lifecycle"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// JoinMatch is a join-flow that has matched somebody.
+type JoinMatch struct {
+	// Event is what said so.
+	Event          inbox.Event
+	FlowID, UserID uuid.UUID
+	FlowName       string
+	FlowVersion    int32
+	// JoinCount is how often the user had joined.
+	JoinCount      int32
+	EntitlementIDs []uuid.UUID
+	Duration       *time.Duration // nil: permanently
+}
+
+// OpenJoinRequests opens the requests of join-flows of one organization, once for
+// each flow, user and join count, for what the user neither holds nor has
+// requested. It fails with inbox.NotYet while a user or an entitlement is not
+// known yet.
+func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matches []JoinMatch) error {
+	exist, err := store.JoinRequestsExist(ctx, tx, postgres.Column(matches, func(m JoinMatch) store.JoinRequest {
+		return store.JoinRequest{FlowID: m.FlowID, UserID: m.UserID, JoinCount: m.JoinCount}
+	}))
+	if err != nil {
+		return err
+	}
+	lookups := postgres.Column(matches, func(m JoinMatch) *store.Lookup {
+		entitlements := slices.Clone(m.EntitlementIDs)
+		slices.SortFunc(entitlements, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+		return &store.Lookup{BeneficiaryID: m.UserID, EntitlementIDs: slices.Compact(entitlements), Kind: lifecycle.Grant}
+	})
+	if err := store.LoadCandidates(ctx, tx, true, lookups...); err != nil {
+		return err
+	}
+	changes := store.NewChanges(matches[0].Event.OrganizationID)
+	opened := make(requested)
+	for n, m := range matches {
+		if exist[n] {
+			continue
+		}
+		opened.see(lookups[n])
+		r, err := m.request(lookups[n], c.Clock.Now())
+		if err != nil {
+			return inbox.Failed(m.Event, err)
+		}
+		if r != nil {
+			opened.add(r)
+			changes.Cause(m.Event.Traceparent)
+			insertRequest(changes, convert.System(), store.New{Request: r})
+		}
+	}
+	// Where another replica was faster the insert is refused, and the next try
+	// sees its request.
+	return changes.Save(ctx, tx, c.Events, "insert requests of join-flows")
+}
+
+// request makes the request of a match; nil if nothing is left to be requested.
+func (m JoinMatch) request(l *store.Lookup, now time.Time) (*store.Request, error) {
+	u := l.Beneficiary
+	switch {
+	case u.ID == uuid.Nil || u.JoinCount < m.JoinCount:
+		return nil, inbox.NotYet("user %s, who has joined %d times", m.UserID, m.JoinCount)
+	case u.JoinCount > m.JoinCount || u.State == "removed":
+		return nil, nil // has left since
+	case u.State != "active":
+		return nil, inbox.NotYet("user %s to be active", m.UserID)
+	case len(l.Candidates) < len(l.EntitlementIDs):
+		return nil, inbox.NotYet("entitlements of flow %s", m.FlowID)
+	}
+	now = notBefore(now, m.Event.Time.UTC().Truncate(time.Microsecond))
+	r := &store.Request{
+		ID: id.New(), OrganizationID: m.Event.OrganizationID, Kind: lifecycle.Grant, Origin: store.OriginJoin,
+		Beneficiary:   store.Person{ID: u.ID, Name: u.Name, Email: u.Email},
+		JoinCount:     m.JoinCount,
+		Justification: "Given by the flow " + m.FlowName, State: lifecycle.Submitted,
+		FlowID: convert.Nullable(m.FlowID), FlowVersion: m.FlowVersion, CreateTime: now, UpdateTime: now, Version: 1,
+	}
+	if m.Duration != nil {
+		until := now.Add(*m.Duration).Truncate(time.Microsecond)
+		r.Until = &until
+	}
+	r.EnvironmentID = u.EnvironmentID
+	for _, candidate := range l.Candidates {
+		environment, ok := scope.Meet(r.EnvironmentID, candidate.AppEnvironmentID)
+		if !candidate.Visible || !ok || candidate.Standing().Refuse(lifecycle.Grant, r.Until) != "" {
+			continue
+		}
+		r.EnvironmentID = environment
+		r.Items = append(r.Items, newItem(candidate))
+	}
+	if len(r.Items) == 0 {
+		return nil, nil
+	}
+	return r, nil
+}
