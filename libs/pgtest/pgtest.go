@@ -105,18 +105,25 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 	// be or-ed to it, so it may be for reading only and must keep to the
 	// organization.
 	rows, err := db.Pool().Query(ctx, `
+		with policy as (
+		    select polrelid, polname, polcmd, polpermissive, polroles, polwithcheck is null or pg_get_expr(polwithcheck, polrelid) = pg_get_expr(polqual, polrelid) as writes,
+		        regexp_replace(lower(pg_get_expr(polqual, polrelid)), '[\s()]|::uuid|as gatehouse_(organization|environment)', '', 'g') as condition
+		    from pg_policy)
 		select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
-		       (select count(*) from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> 'scope'
-		           and not (p.polcmd = 'r' and pg_get_expr(p.polqual, p.polrelid) ~ '^\(+gatehouse_sees\(organization_id\) AND ')),
-		       exists (select from pg_policy p
-		               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and p.polroles = '{0}'
-		                 and (pg_get_expr(p.polqual, p.polrelid) ~ '^gatehouse_sees\(organization_id, (environment_id|id)\)$'
-		                     or pg_get_expr(p.polqual, p.polrelid) = 'gatehouse_sees(organization_id)'
-		                         and not exists (select from pg_attribute e where e.attrelid = c.oid and e.attname = 'environment_id' and not e.attisdropped))
-		                 and (p.polwithcheck is null or pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid)))
+		       (select count(*) from policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> 'scope'
+		           and not (p.polcmd = 'r' and p.condition like condition.organization || 'and%')),
+		       exists (select from policy p
+		               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and p.polroles = '{0}' and p.writes
+		                 and (p.condition in (condition.environment, condition.own)
+		                     or p.condition = condition.organization
+		                         and not exists (select from pg_attribute e where e.attrelid = c.oid and e.attname = 'environment_id' and not e.attisdropped)))
 		from pg_class c
 		join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped
 		join pg_namespace n on n.oid = c.relnamespace
+		cross join (
+		    select regexp_replace(gatehouse_condition('organization_id', null), '[\s()]', '', 'g') as organization,
+		        regexp_replace(gatehouse_condition('organization_id', 'environment_id'), '[\s()]', '', 'g') as environment,
+		        regexp_replace(gatehouse_condition('organization_id', 'id'), '[\s()]', '', 'g') as own) condition
 		where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 		order by 1`)
 	if err != nil {

@@ -111,7 +111,7 @@ func TestCommitAndRollback(t *testing.T) {
 			err := db.InOrganization(ctx, id.New(), func(ctx context.Context, tx *postgres.Tx) error {
 				tx.AfterCommit(func() { hooks++ })
 				var org string
-				if err := tx.QueryRow(ctx, `select current_setting('gatehouse.organization_low')`).Scan(&org); err != nil {
+				if err := tx.QueryRow(ctx, `select current_setting('gatehouse.organization')`).Scan(&org); err != nil {
 					return err
 				}
 				if _, err := tx.Exec(ctx, `insert into document (id, organization_id, title) values ($1, $2, 'x')`, id.New(), org); err != nil {
@@ -143,7 +143,7 @@ func later(sql string) *pgx.Batch {
 func TestFirstStatement(t *testing.T) {
 	t.Parallel()
 	org := id.New()
-	where := `select current_setting('gatehouse.organization_low')`
+	where := `select current_setting('gatehouse.organization')`
 	ways := map[string]func(ctx context.Context, tx *postgres.Tx) (string, error){
 		"QueryRow": func(ctx context.Context, tx *postgres.Tx) (got string, err error) {
 			return got, tx.QueryRow(ctx, where).Scan(&got)

@@ -149,7 +149,7 @@ func TestRowLevelSecurityCannotBeCrossed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Release()
-		if _, err := conn.Exec(t.Context(), `begin; select set_config('gatehouse.organization_low', '00000000-0000-0000-0000-000000000000', true), set_config('gatehouse.organization_high', 'ffffffff-ffff-ffff-ffff-ffffffffffff', true); commit`); err != nil {
+		if _, err := conn.Exec(t.Context(), `begin; select set_config('gatehouse.organization', 'ffffffff-ffff-ffff-ffff-ffffffffffff', true), set_config('gatehouse.environment', '00000000-0000-0000-0000-000000000000', true); commit`); err != nil {
 			t.Fatal(err)
 		}
 		if err := conn.QueryRow(t.Context(), `select count(*) from document`).Scan(&n); err != nil || n != 0 {

@@ -10,29 +10,29 @@ import (
 // by, for the transaction or, if local is "false", for the session. Its
 // parameters are those of scopeArguments.
 func scopeSettings(local string) string {
-	return "set_config('gatehouse.organization_low', $1, " + local + "), set_config('gatehouse.organization_high', $2, " + local +
-		"), set_config('gatehouse.environment_low', $3, " + local + "), set_config('gatehouse.environment_high', $4, " + local + ")"
+	return "set_config('gatehouse.organization', $1, " + local + "), set_config('gatehouse.environment', $2, " + local + ")"
 }
 
 // setScope sets the scope of a transaction.
 var setScope = "select " + scopeSettings("true")
 
 var (
-	lowest  = uuid.Nil.String()
-	highest = uuid.Max.String()
 	// everything is the scope that sees every organization.
-	everything = []any{lowest, highest, lowest, highest}
+	everything = []any{uuid.Max.String(), uuid.Nil.String()}
+	// nothing is the scope that sees no row.
+	nothing = []any{"", ""}
 )
 
-// scopeArguments are the ranges of ids in a scope; nil is every organization.
+// scopeArguments are the organization and environment of a scope; nil is every
+// organization. What is no organization sees nothing.
 func scopeArguments(s *scope.Scope) []any {
 	switch {
 	case s == nil:
 		return everything
-	case s.Whole():
-		return []any{s.OrganizationID.String(), s.OrganizationID.String(), lowest, highest}
+	case s.OrganizationID == uuid.Nil || s.OrganizationID == uuid.Max:
+		return nothing
 	default:
-		return []any{s.OrganizationID.String(), s.OrganizationID.String(), s.EnvironmentID.String(), s.EnvironmentID.String()}
+		return []any{s.OrganizationID.String(), s.EnvironmentID.String()}
 	}
 }
 

@@ -8,9 +8,7 @@ create table organization (
 );
 comment on table organization is 'The tenant. Every other row belongs to exactly one.';
 
-alter table organization enable row level security;
-alter table organization force row level security;
-create policy scope on organization using (gatehouse_sees(id));
+call protect_by('organization', 'id', null);
 
 create table environment (
     id              uuid primary key,
@@ -25,9 +23,7 @@ create table environment (
 comment on table environment is 'One company whose people and apps are governed. Every organization has at least one, made with it.';
 
 -- Each environment sees itself.
-alter table environment enable row level security;
-alter table environment force row level security;
-create policy scope on environment using (gatehouse_sees(organization_id, id));
+call protect_by('environment', 'organization_id', 'id');
 
 -- Below, environment_id is the nil uuid where the organization itself is the
 -- owner.

@@ -55,6 +55,7 @@ func (e *Engine) Approve(ctx context.Context, tx *postgres.Tx, approvals []*conv
 func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 	var assignments []*store.Assignment
 	cs.step++
+	cs.traceparent = a.Event.Traceparent
 	for _, it := range a.Items {
 		s := found.Assignment(a.Key(it))
 		if s == nil || !s.Complete() {

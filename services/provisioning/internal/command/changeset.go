@@ -31,6 +31,8 @@ type changeset struct {
 	org   uuid.UUID
 	now   time.Time
 	actor *eventv1.Actor
+	// traceparent is the trace of what causes the next events.
+	traceparent string
 
 	assignments []*store.Assignment
 	events      []outbox.Event

@@ -17,7 +17,7 @@ func system() *eventv1.Actor { return event.SystemActor("provisioning") }
 // emit adds an event.
 func (cs *changeset) emit(about uuid.UUID, m proto.Message) {
 	cs.events = append(cs.events, outbox.Event{
-		OrganizationID: cs.org, AggregateID: about, Time: cs.now, Message: m,
+		OrganizationID: cs.org, AggregateID: about, Time: cs.now, Traceparent: cs.traceparent, Message: m,
 	})
 }
 
