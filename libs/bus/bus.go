@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse.dev/libs/backoff"
 )
 
 const (
@@ -123,17 +125,20 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	b := &Bus{cfg: cfg, conn: conn, js: js, log: log, link: link}
 
 	// A cluster that has just started may need a moment to elect a leader.
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for failures := 1; ; failures++ {
 		err := b.EnsureStream(ctx)
 		if err == nil {
 			return b, nil
 		}
-		if errors.Is(err, errIncompatible) || !wait(ctx, pause) {
+		if errors.Is(err, errIncompatible) || !pauses.Wait(ctx, failures) {
 			conn.Close()
 			return nil, fmt.Errorf("NATS at %s: %w", place(cfg.URL), err)
 		}
 	}
 }
+
+// pauses are those between tries to reach the bus.
+var pauses = backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}
 
 func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.Conn, error) {
 	opts := []nats.Option{
@@ -143,7 +148,7 @@ func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 200*time.Millisecond),
 		nats.CustomReconnectDelay(func(attempts int) time.Duration {
-			return min(50*time.Millisecond<<min(attempts, 6), 2*time.Second)
+			return pauses.After(attempts)
 		}),
 		// What is sent while the connection is down fails at once instead of
 		// being kept and sent later, out of order.
@@ -165,31 +170,15 @@ func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.
 			log.Warn("Bus reported an error", "error", err)
 		}),
 	}
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for failures := 1; ; failures++ {
 		conn, err := nats.Connect(cfg.URL, opts...)
 		if err == nil {
 			return conn, nil
 		}
 		// A wrong password does not become right by waiting.
-		if errors.Is(err, nats.ErrAuthorization) || !wait(ctx, pause) {
+		if errors.Is(err, nats.ErrAuthorization) || !pauses.Wait(ctx, failures) {
 			return nil, fmt.Errorf("connect to NATS at %s: %w", place(cfg.URL), err)
 		}
-	}
-}
-
-// wait pauses and says whether it did to the end; it does not start a pause
-// that ctx would cut short.
-func wait(ctx context.Context, d time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
-		return false
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/postgres"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -29,9 +29,10 @@ const (
 	lockBase = 0x67682d636f7079 << 8 // "gh-copy"
 	// applyTimeout bounds one transaction.
 	applyTimeout = 20 * time.Second
-
-	minPause, maxPause = 200 * time.Millisecond, 30 * time.Second
 )
+
+// pauses are those while an owner is away.
+var pauses = backoff.Backoff{First: 200 * time.Millisecond, Longest: 30 * time.Second}
 
 // state is a row of copy_state.
 type state struct {
@@ -99,7 +100,7 @@ on conflict (kind) do update set wanted = s.begun + 1`, kinds.names())
 
 // keep rebuilds what an owner has whenever that is wanted, until ctx ends.
 func (c *Copies) keep(ctx context.Context, s *source) {
-	pause := time.Duration(0)
+	failures := 0
 	w := &watch{}
 	for ctx.Err() == nil {
 		err := c.look(ctx, s, w)
@@ -108,13 +109,13 @@ func (c *Copies) keep(ctx context.Context, s *source) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			if pause == 0 {
+			if failures == 0 {
 				c.log.Warn("Copies cannot be rebuilt now, it will be tried again", "owner", s.name, "error", err)
 			}
-			pause = min(max(2*pause, minPause), maxPause)
-			next = min(pause+rand.N(pause/5), c.cfg.LookEvery+pause)
+			failures++
+			next = pauses.After(failures)
 		default:
-			pause = 0
+			failures = 0
 		}
 		t := time.NewTimer(next)
 		select {

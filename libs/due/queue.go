@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/telemetry"
@@ -354,8 +354,7 @@ update due set attempts = attempts + 1, try_time = $4, error = $5, claim = null 
 // ends.
 func (l *loop) fail(ctx context.Context, i Item, claim uuid.UUID, cause error) {
 	l.metrics.failed(i)
-	pause := min(l.cfg.RetryFirst<<min(i.Attempts, 20), l.cfg.RetryLongest)
-	pause += rand.N(pause/5 + 1)
+	pause := backoff.Backoff{First: l.cfg.RetryFirst, Longest: l.cfg.RetryLongest}.After(i.Attempts + 1)
 	l.log.Error("Due item failed, it will be tried again", "kind", l.kind, "key", i.Key, "organization_id", i.OrganizationID,
 		"attempts", i.Attempts+1, "pause", pause, "error", cause)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.AloneTimeout)

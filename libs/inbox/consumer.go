@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/telemetry"
@@ -65,8 +65,8 @@ type Consumer struct {
 	log     *slog.Logger
 	metrics *metrics
 	tracer  trace.Tracer
-	retry   struct{ min, max time.Duration } // while the database or the bus is away
-	keepEnd uint64                           // see keepPositions
+	away    backoff.Backoff // the pauses while the database or the bus is away
+	keepEnd uint64          // see keepPositions
 }
 
 // NewConsumer makes a consumer, which does nothing until [Consumer.Run].
@@ -93,7 +93,7 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 		cfg.HandleTimeout = 20 * time.Second
 	}
 	if cfg.Backoff == nil {
-		cfg.Backoff = backoff
+		cfg.Backoff = pauseAfter
 	}
 	m, err := newMetrics(cfg.Telemetry)
 	if err != nil {
@@ -106,21 +106,24 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 		metrics: m,
 		tracer:  cfg.Telemetry.Tracer("gatehouse.dev/libs/inbox"),
 		keepEnd: keepPositions,
+		away:    backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.retry.min, c.retry.max = 50*time.Millisecond, 2*time.Second
 	return c, nil
 }
 
-func backoff(attempt int, err error) time.Duration {
-	first, most := 50*time.Millisecond, 30*time.Second
+var (
+	afterFailure = backoff.Backoff{First: 50 * time.Millisecond, Longest: 30 * time.Second}
+	afterNotYet  = backoff.Backoff{First: 20 * time.Millisecond, Longest: 2 * time.Second}
+)
+
+func pauseAfter(attempt int, err error) time.Duration {
 	if errors.Is(err, ErrNotYet) {
-		first, most = 20*time.Millisecond, 2*time.Second
+		return afterNotYet.After(attempt)
 	}
-	d := min(first<<min(attempt-1, 20), most)
-	return d + rand.N(d/5+1)
+	return afterFailure.After(attempt)
 }
 
 // Run consumes until ctx ends, and then returns nil: the transaction in work is
@@ -166,7 +169,7 @@ func (c *Consumer) work(ctx context.Context, q *queue, from lane) {
 		}
 		c.handle(ctx, batch, q.postpone)
 		if c.cfg.Linger > 0 && len(batch) >= underLoad {
-			wait(ctx, c.cfg.Linger)
+			backoff.Wait(ctx, c.cfg.Linger)
 		}
 	}
 }
@@ -286,9 +289,8 @@ func (c *Consumer) attempt(ctx context.Context, batch []*delivery) error {
 // long as the database is away and ctx lasts. f itself is not cut short by the
 // end of ctx.
 func (c *Consumer) whenThere(ctx context.Context, f func(context.Context) error) error {
-	pause := c.retry.min
 	warned := false
-	for {
+	for failures := 1; ; failures++ {
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.HandleTimeout)
 		err := f(work)
 		cancel()
@@ -302,10 +304,9 @@ func (c *Consumer) whenThere(ctx context.Context, f func(context.Context) error)
 			c.log.Warn("Consumer holds its events, the database is away", "error", err)
 			warned = true
 		}
-		if !wait(ctx, pause) {
+		if !c.away.Wait(ctx, failures) {
 			return err
 		}
-		pause = min(2*pause, c.retry.max)
 	}
 }
 
@@ -506,7 +507,7 @@ func (c *Consumer) settle(ctx context.Context, d *delivery, cause error) {
 	case err != nil:
 		// Not counted; the server delivers it again.
 		c.log.Warn("Failed event could not be counted", "event_id", d.ID, "type", d.Type, "error", err)
-		d.again(c.retry.max)
+		d.again(c.away.Longest)
 	case parked:
 		d.ack()
 		c.metrics.count(d, "parked")
@@ -532,17 +533,5 @@ func (c *Consumer) limit(d *delivery, err error) int {
 		return c.cfg.MaxNotYet
 	default:
 		return c.cfg.MaxAttempts
-	}
-}
-
-// wait pauses; false if ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

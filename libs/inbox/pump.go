@@ -32,7 +32,7 @@ const (
 // the bus, and closes q.
 func (c *Consumer) pump(ctx context.Context, q *queue) {
 	defer q.close()
-	pause := c.retry.min
+	failures := 0
 	warned := false
 	for ctx.Err() == nil {
 		consumer, stream, err := c.open(ctx)
@@ -42,7 +42,7 @@ func (c *Consumer) pump(ctx context.Context, q *queue) {
 				warned = false
 			}
 			service.Report(ctx, nil)
-			pause = c.retry.min
+			failures = 0
 			err = c.deliver(ctx, consumer, stream, q)
 		}
 		if ctx.Err() != nil {
@@ -55,8 +55,8 @@ func (c *Consumer) pump(ctx context.Context, q *queue) {
 				warned = true
 			}
 		}
-		wait(ctx, pause)
-		pause = min(2*pause, c.retry.max)
+		failures++
+		c.away.Wait(ctx, failures)
 	}
 }
 

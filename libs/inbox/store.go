@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
 )
@@ -259,7 +260,7 @@ func (c *Consumer) PruneEvery(ctx context.Context, every, keep time.Duration) er
 		case n > 0:
 			c.log.Info("Inbox pruned", "events", n)
 		}
-		if !wait(ctx, pause) {
+		if !backoff.Wait(ctx, pause) {
 			return nil
 		}
 	}

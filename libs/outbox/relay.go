@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
@@ -24,10 +25,6 @@ const (
 	// pollEvery is how often an idle relay looks without having been woken, and
 	// how often one that waits for the lock asks for it.
 	pollEvery = 500 * time.Millisecond
-
-	// Backoff while the database or the bus is away.
-	minPause = 50 * time.Millisecond
-	maxPause = 2 * time.Second
 
 	// Bounds on one exchange with the database and with the bus.
 	databaseTimeout = 10 * time.Second
@@ -59,6 +56,9 @@ type Relay struct {
 	subject string
 	wake    chan struct{}
 }
+
+// pauses are those while the database or the bus is away.
+var pauses = backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}
 
 // NewRelay makes a relay, which does nothing until [Relay.Run].
 func NewRelay(cfg RelayConfig) (*Relay, error) {
@@ -102,11 +102,11 @@ func (r *Relay) Run(ctx context.Context) error {
 	}
 	defer stop()
 
-	pause := minPause
+	failures := 0
 	warned := false
 	for ctx.Err() == nil {
 		err := r.serve(ctx, func() {
-			pause = minPause
+			failures = 0
 			service.Report(ctx, nil)
 			if warned {
 				r.log.Info("Relay reached the database again")
@@ -121,8 +121,8 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.log.Warn("Relay lost the database", "error", err)
 			warned = true
 		}
-		wait(ctx, pause)
-		pause = min(2*pause, maxPause)
+		failures++
+		pauses.Wait(ctx, failures)
 	}
 	return nil
 }
@@ -242,7 +242,7 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 	defer tick.Stop()
 	var durable []int64
 	var busAway bool
-	pause := minPause
+	failures := 0
 	for {
 		// A turn that has begun is finished, also at shutdown.
 		rows, more, err := outbox.next(context.WithoutCancel(ctx), durable, acked.all())
@@ -278,7 +278,7 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 				service.Report(ctx, nil)
 				busAway = false
 			}
-			pause = minPause
+			failures = 0
 			continue
 		}
 		service.Report(ctx, service.Problem("events wait in the outbox, as the bus does not take them", err))
@@ -286,8 +286,8 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 			r.log.Warn("Relay cannot publish", "error", err)
 			busAway = true
 		}
-		wait(ctx, pause)
-		pause = min(2*pause, maxPause)
+		failures++
+		pauses.Wait(ctx, failures)
 		if noStream(err) && ctx.Err() == nil {
 			r.restoreStream(ctx)
 		}
@@ -309,13 +309,4 @@ func (r *Relay) depth(ctx context.Context) (n int64, err error) {
 		return tx.QueryRow(ctx, "select count(*) from (select from outbox limit 100000) as waiting").Scan(&n)
 	})
 	return n, err
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

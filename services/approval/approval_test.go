@@ -129,6 +129,57 @@ func TestStepsRunInSeries(t *testing.T) {
 	}
 }
 
+// B-APR-07 in part: decisions that come together, about many requests and twice
+// about each, have each their own result and their own event.
+func TestManyDecideTogether(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Steps = append(in.Steps, step("Approvers", approvalv1.ReviewerKind_REVIEWER_KIND_APP_APPROVERS))
+		in.Steps[1].Need = approvalv1.StepNeed_STEP_NEED_ALL
+	})
+	requests := make([]*requestv1.Request, 16)
+	for n := range requests {
+		requests[n] = w.request("ann", "ann")
+		w.submit(t, requests[n])
+	}
+	decide := func(all *sync.WaitGroup, name, task string, want string) {
+		client := w.tasks(t, name)
+		all.Go(func() {
+			got, err := client.ApproveTask(t.Context(), &approvalv1.ApproveTaskRequest{Id: task})
+			if reason := rpctest.Reason(err); reason != want {
+				t.Errorf("%s: %q, want %q: %v", name, reason, want, err)
+			}
+			if err == nil && (got.GetTask().GetId() != task || got.GetTask().GetState() != approvalv1.TaskState_TASK_STATE_APPROVED) {
+				t.Errorf("%s decides %s: %v", name, task, got)
+			}
+		})
+	}
+	var all sync.WaitGroup
+	for _, r := range requests {
+		task := w.asked(t, r, 1).GetTasks()[0].GetId()
+		decide(&all, "mia", task, "")
+		decide(&all, "pia", task, "TASK_NOT_FOUND")
+		decide(&all, "mia", id.New().String(), "TASK_NOT_FOUND")
+	}
+	all.Wait()
+	for _, r := range requests {
+		for _, task := range w.asked(t, r, 2).GetTasks() {
+			decide(&all, task.GetReviewer().GetDisplayName(), task.GetId(), "")
+		}
+	}
+	all.Wait()
+	for _, r := range requests {
+		w.granted(t, r)
+	}
+	w.drained(t)
+	for _, r := range requests {
+		if emitted := w.emitted(r.GetId()); emitted["ApprovalRequested"] != 1 || emitted["ApprovalDecided"] != 2 || emitted["ApprovalGranted"] != 1 {
+			t.Errorf("emitted %v", emitted)
+		}
+	}
+}
+
 // B-APR-02, B-APR-04: each way to name reviewers, and who comes instead of
 // somebody concerned.
 func TestReviewers(t *testing.T) {

@@ -630,7 +630,7 @@ func TestLists(t *testing.T) {
 		}
 	}
 	_, err := w.requests(t, "ann").ListRequests(t.Context(), &requestv1.ListRequestsRequest{PageToken: "WyJ4Il0"})
-	wantError(t, err, codes.InvalidArgument, "INVALID_ID", "page_token")
+	wantError(t, err, codes.InvalidArgument, "PAGE_TOKEN_INVALID", "page_token")
 }
 
 func TestRowsAreClosedToOtherOrganizations(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"gatehouse.dev/libs/backoff"
 )
 
 // Maintenance is what follows from changed copies and flows and is too much for
@@ -85,10 +87,8 @@ type failure struct {
 	next  time.Time
 }
 
-const (
-	firstPause = time.Second
-	maxPause   = 10 * time.Minute
-)
+// pauses are those before an item that failed is tried again.
+var pauses = backoff.Backoff{First: time.Second, Longest: 10 * time.Minute}
 
 func (c *Commands) newScan(kind string) *scan {
 	return &scan{kind: kind, log: c.Log, m: c.Maintenance, failed: make(map[string]*failure)}
@@ -130,8 +130,8 @@ func (s *scan) do(ctx context.Context, id string, fn func() error) {
 		f = &failure{}
 		s.failed[id] = f
 	}
-	pause := min(maxPause, firstPause<<min(f.times, 20))
 	f.times++
+	pause := pauses.After(f.times)
 	f.next = time.Now().Add(pause)
 	s.m.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", s.kind)))
 	s.log.Warn("Maintenance of an item failed, it will be tried again", "kind", s.kind, "id", id, "times", f.times, "pause", pause, "error", err)

@@ -46,18 +46,17 @@ func TestScanIsolatesItems(t *testing.T) {
 	if got := look(); !slices.Equal(got, []string{"a", "c"}) {
 		t.Fatalf("tried %q at once", got)
 	}
-	pauses := []time.Duration{}
-	for range 3 {
-		pauses = append(pauses, time.Until(s.failed["b"].next).Round(time.Second))
+	for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		// A fifth more by chance, and a little less when this machine is slow.
+		if pause := time.Until(s.failed["b"].next); pause < want/2 || pause > want*6/5 {
+			t.Errorf("tries again in %v, want %v", pause, want)
+		}
 		s.failed["b"].next = time.Now() // its time has come
 		if got := look(); !slices.Equal(got, items) {
 			t.Fatalf("tried %q in time", got)
 		}
 	}
-	if !slices.Equal(pauses, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}) {
-		t.Errorf("pauses %v", pauses)
-	}
-	if in := s.retryIn(time.Hour); in > 8*time.Second {
+	if in := s.retryIn(time.Hour); in > 8*time.Second*6/5 {
 		t.Errorf("tries again in %v", in)
 	}
 	bad, s.failed["b"].next = false, time.Now()

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
@@ -59,27 +58,22 @@ func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) 
 
 func (s flowService) ListFlows(ctx context.Context, r *approvalv1.ListFlowsRequest) (*approvalv1.ListFlowsResponse, error) {
 	size := page.Size(r.GetPageSize())
-	keys, err := page.Decode(r.GetPageToken(), 2)
+	after, err := page.DecodeText(r.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
 	var afterName, afterID string
-	if keys != nil {
-		after, err := id.Parse("page_token", keys[1])
-		if err != nil {
-			return nil, err
-		}
-		afterName, afterID = keys[0], after.String()
+	if after != nil {
+		afterName, afterID = after.Text, after.ID.String()
 	}
 	flows, err := s.commands.ListFlows(ctx, authz.Must(ctx).Scope(), afterName, afterID, size+1)
 	if err != nil {
 		return nil, err
 	}
-	out := &approvalv1.ListFlowsResponse{Flows: flows}
-	if len(flows) > size {
-		out.Flows = flows[:size]
-		out.NextPageToken = page.Encode(flows[size-1].GetName(), flows[size-1].GetId())
-	}
+	out := &approvalv1.ListFlowsResponse{}
+	out.Flows, out.NextPageToken = page.Cut(flows, size, func(f *approvalv1.Flow) string {
+		return page.Encode(f.GetName(), f.GetId())
+	})
 	return out, nil
 }
 
@@ -120,30 +114,21 @@ func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksReque
 			q.State = lifecycle.TaskOpen
 		}
 	}
-	keys, err := page.Decode(r.GetPageToken(), 2)
+	after, err := page.DecodeTime(r.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	if keys != nil {
-		after, err := id.Parse("page_token", keys[1])
-		if err != nil {
-			return nil, err
-		}
-		q.AfterID = after.String()
-		if q.AfterTime, err = time.Parse(time.RFC3339Nano, keys[0]); err != nil {
-			return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
-		}
+	if after != nil {
+		q.AfterTime, q.AfterID = after.Time, after.ID.String()
 	}
 	tasks, err := s.commands.ListTasks(ctx, c.Scope(), q)
 	if err != nil {
 		return nil, err
 	}
-	out := &approvalv1.ListTasksResponse{Tasks: tasks}
-	if len(tasks) > size {
-		out.Tasks = tasks[:size]
-		last := tasks[size-1]
-		out.NextPageToken = page.Encode(last.GetCreateTime().AsTime().Format(time.RFC3339Nano), last.GetId())
-	}
+	out := &approvalv1.ListTasksResponse{}
+	out.Tasks, out.NextPageToken = page.Cut(tasks, size, func(t *approvalv1.Task) string {
+		return page.Encode(t.GetCreateTime().AsTime().Format(time.RFC3339Nano), t.GetId())
+	})
 	return out, nil
 }
 

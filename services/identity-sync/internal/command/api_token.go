@@ -56,29 +56,20 @@ func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in N
 // APITokens lists tokens, newest first, and gives the token of the next page:
 // all of the organization for an admin, else the caller's own.
 func (c *Commands) APITokens(ctx context.Context, caller authz.Caller, size int, token string) (tokens []store.APIToken, next string, err error) {
-	keys, err := page.Decode(token, 2)
+	after, err := page.DecodeTime(token)
 	if err != nil {
 		return nil, "", err
-	}
-	var after *store.TokenPlace
-	if keys != nil {
-		at, err := time.Parse(time.RFC3339Nano, keys[0])
-		last, err2 := uuid.Parse(keys[1])
-		if err != nil || err2 != nil {
-			return nil, "", errPageToken
-		}
-		after = &store.TokenPlace{CreateTime: at, ID: last}
 	}
 	err = c.db.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		own := caller.Role != authzv1.Caller_CALLER_ADMIN
 		tokens, err = store.ListAPITokens(ctx, tx, caller.OrganizationID, caller.UserID, own, after, size+1)
 		return err
 	})
-	if err != nil || len(tokens) <= size {
-		return tokens, "", err
+	if err != nil {
+		return nil, "", err
 	}
-	last := tokens[size-1]
-	return tokens[:size], page.Encode(last.CreateTime.UTC().Format(time.RFC3339Nano), last.ID.String()), nil
+	tokens, next = page.Cut(tokens, size, func(t store.APIToken) string { return page.TimePlace{Time: t.CreateTime, ID: t.ID}.Token() })
+	return tokens, next, nil
 }
 
 // RevokeAPIToken revokes a token of the caller's, or any if the caller is an

@@ -10,7 +10,6 @@ package command
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,27 +77,12 @@ func orNotFound(err error, missing *apierr.Error) error {
 	return err
 }
 
-var errPageToken = apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
-
-// textPlace reads the page token of a list in the order of a text and an id.
-func textPlace(token string) (*store.TextPlace, error) {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
-		return nil, err
-	}
-	id, err := uuid.Parse(keys[1])
-	if err != nil || strings.ContainsRune(keys[0], 0) {
-		return nil, errPageToken
-	}
-	return &store.TextPlace{Text: keys[0], ID: id}, nil
-}
-
 // list reads a page of a list in the order of a text and an id, and gives the
 // token of the next one. read is asked for one row more than the page has.
 func list[T any](ctx context.Context, db *postgres.DB, in scope.Scope, token string, size int,
-	read func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]T, error), key func(T) (string, uuid.UUID),
+	read func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]T, error), key func(T) (string, uuid.UUID),
 ) (rows []T, next string, err error) {
-	after, err := textPlace(token)
+	after, err := page.DecodeText(token)
 	if err != nil {
 		return nil, "", err
 	}
@@ -106,9 +90,12 @@ func list[T any](ctx context.Context, db *postgres.DB, in scope.Scope, token str
 		rows, err = read(ctx, tx, after, size+1)
 		return err
 	})
-	if err != nil || len(rows) <= size {
-		return rows, "", err
+	if err != nil {
+		return nil, "", err
 	}
-	text, id := key(rows[size-1])
-	return rows[:size], page.Encode(text, id.String()), nil
+	rows, next = page.Cut(rows, size, func(row T) string {
+		text, id := key(row)
+		return page.TextPlace{Text: text, ID: id}.Token()
+	})
+	return rows, next, nil
 }

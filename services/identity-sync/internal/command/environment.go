@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -57,7 +58,7 @@ func (c *Commands) Environment(ctx context.Context, in scope.Scope, environment 
 // Environments lists the environments of the scope by name, and gives the token
 // of the next page.
 func (c *Commands) Environments(ctx context.Context, in scope.Scope, size int, token string) ([]store.Environment, string, error) {
-	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]store.Environment, error) {
+	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.Environment, error) {
 		return store.ListEnvironments(ctx, tx, in.OrganizationID, after, limit)
 	}, func(e store.Environment) (string, uuid.UUID) { return e.Name, e.ID })
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -15,7 +16,7 @@ import (
 // token of the next page.
 func (c *Commands) Users(ctx context.Context, in scope.Scope, text, state string, size int, token string) ([]store.User, string, error) {
 	f := store.UserFilter{OrganizationID: in.OrganizationID, Text: text, State: state}
-	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]store.User, error) {
+	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.User, error) {
 		return store.ListUsers(ctx, tx, f, after, limit)
 	}, userKey)
 }

@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -49,7 +50,7 @@ func (c *Commands) RotateSourceToken(ctx context.Context, caller authz.Caller, s
 
 // Sources lists the sources by name, and gives the token of the next page.
 func (c *Commands) Sources(ctx context.Context, in scope.Scope, size int, token string) ([]store.Source, string, error) {
-	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *store.TextPlace, limit int) ([]store.Source, error) {
+	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.Source, error) {
 		return store.ListSources(ctx, tx, in.OrganizationID, after, limit)
 	}, func(s store.Source) (string, uuid.UUID) { return s.Name, s.ID })
 }

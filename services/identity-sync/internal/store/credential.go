@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -92,15 +93,9 @@ func InsertAPIToken(ctx context.Context, tx *postgres.Tx, t APIToken, hash []byt
 	return n.RowsAffected() > 0, nil
 }
 
-// TokenPlace is where a page of API tokens ended.
-type TokenPlace struct {
-	CreateTime time.Time
-	ID         uuid.UUID
-}
-
 // ListAPITokens lists an organization's tokens, newest first, after a place: all
 // that user sees, or only the user's own.
-func ListAPITokens(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, own bool, after *TokenPlace, limit int) ([]APIToken, error) {
+func ListAPITokens(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, own bool, after *page.TimePlace, limit int) ([]APIToken, error) {
 	q := &query{}
 	q.where("t.organization_id = ?", organization)
 	q.where("(t.user_id = ? or exists (select from users u where u.id = t.user_id))", user)
@@ -108,7 +103,7 @@ func ListAPITokens(ctx context.Context, tx *postgres.Tx, organization, user uuid
 		q.where("t.user_id = ?", user)
 	}
 	if after != nil {
-		q.where("(t.create_time, t.id) < (?, ?)", after.CreateTime, after.ID)
+		q.where("(t.create_time, t.id) < (?, ?)", after.Time, after.ID)
 	}
 	rows, err := tx.Query(ctx, `select `+tokenColumns+` from api_token t`+q.text()+` order by t.create_time desc, t.id desc limit `+q.arg(limit), q.args...)
 	return collect("list API tokens", rows, err, scanToken)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -127,7 +128,7 @@ func LockGroupOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUI
 
 // ListGroups lists an organization's groups by display name, those that contain
 // text, after a place.
-func ListGroups(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, text string, after *TextPlace, limit int) ([]Group, error) {
+func ListGroups(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, text string, after *page.TextPlace, limit int) ([]Group, error) {
 	q := &query{}
 	q.where("g.organization_id = ?", organization)
 	if text != "" {

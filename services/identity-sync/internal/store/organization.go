@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -91,7 +92,7 @@ func LockEnvironment(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (e Envi
 }
 
 // ListEnvironments lists an organization's environments by name, after a place.
-func ListEnvironments(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *TextPlace, limit int) ([]Environment, error) {
+func ListEnvironments(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *page.TextPlace, limit int) ([]Environment, error) {
 	q := &query{}
 	q.where("e.organization_id = ?", organization)
 	q.after("e.name", "e.id", after)

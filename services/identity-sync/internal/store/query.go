@@ -3,6 +3,8 @@ package store
 import (
 	"strconv"
 	"strings"
+
+	"gatehouse.dev/libs/page"
 )
 
 // query collects the conditions of a list. Conditions are text of this
@@ -28,7 +30,7 @@ func (q *query) where(condition string, args ...any) {
 
 // after begins behind a place, in the order of a text and an id; nil is the
 // beginning.
-func (q *query) after(text, id string, place *TextPlace) {
+func (q *query) after(text, id string, place *page.TextPlace) {
 	if place != nil {
 		q.where("("+text+", "+id+") > (?, ?)", place.Text, place.ID)
 	}

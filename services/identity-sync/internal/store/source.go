@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -64,7 +65,7 @@ func UpdateSourceToken(ctx context.Context, tx *postgres.Tx, id uuid.UUID, token
 }
 
 // ListSources lists an organization's sources by name, after a place.
-func ListSources(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *TextPlace, limit int) ([]Source, error) {
+func ListSources(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *page.TextPlace, limit int) ([]Source, error) {
 	q := &query{}
 	q.where("s.organization_id = ?", organization)
 	q.after("s.name", "s.id", after)

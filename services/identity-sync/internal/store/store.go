@@ -20,12 +20,6 @@ import (
 // ErrNotFound says that there is no such row in the scope.
 var ErrNotFound = errors.New("not found")
 
-// TextPlace is where a page of a list in the order of a text and an id ended.
-type TextPlace struct {
-	Text string
-	ID   uuid.UUID
-}
-
 // found makes ErrNotFound of "no row".
 func found(err error, doing string) error {
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 )
@@ -268,7 +269,7 @@ type UserFilter struct {
 }
 
 // ListUsers lists users by display name, after a place.
-func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, after *TextPlace, limit int) ([]User, error) {
+func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, after *page.TextPlace, limit int) ([]User, error) {
 	q := &query{}
 	q.where("u.organization_id = ?", f.OrganizationID)
 	if f.State == "" {
@@ -284,13 +285,13 @@ func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, after *TextPl
 }
 
 // ListGroupMembers lists the members of a group by display name, after a place.
-func ListGroupMembers(ctx context.Context, tx *postgres.Tx, group uuid.UUID, after *TextPlace, limit int) ([]User, error) {
+func ListGroupMembers(ctx context.Context, tx *postgres.Tx, group uuid.UUID, after *page.TextPlace, limit int) ([]User, error) {
 	q := &query{}
 	q.where("m.group_id = ?", group)
 	return listUsers(ctx, tx, `group_member m join users u on u.id = m.user_id`, q, after, limit)
 }
 
-func listUsers(ctx context.Context, tx *postgres.Tx, from string, q *query, after *TextPlace, limit int) ([]User, error) {
+func listUsers(ctx context.Context, tx *postgres.Tx, from string, q *query, after *page.TextPlace, limit int) ([]User, error) {
 	q.after("u.display_name_key", "u.id", after)
 	rows, err := tx.Query(ctx, `select `+userColumns+` from `+from+q.text()+` order by u.display_name_key, u.id limit `+q.arg(limit), q.args...)
 	return collect("list users", rows, err, scanUser)

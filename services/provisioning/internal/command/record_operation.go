@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
@@ -118,21 +119,20 @@ func (e *Engine) record(ctx context.Context, j store.Job, r *report) {
 	if e.records.record(ctx, f) {
 		return
 	}
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for failures := 1; ; failures++ {
 		err := e.recordAll(ctx, []*finished{f})
 		if err == nil {
 			return
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !recordAgain.Wait(ctx, failures) {
 			e.log.Error("Could not record an operation", "operation_id", j.Operation, "error", err)
 			return
 		}
 	}
 }
+
+// recordAgain are the pauses while the database is away.
+var recordAgain = backoff.Backoff{First: 20 * time.Millisecond, Longest: time.Second}
 
 // recordAll writes down how runs of one organization went, in one transaction.
 func (e *Engine) recordAll(ctx context.Context, runs []*finished) error {

@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
@@ -69,40 +68,13 @@ func optional(field, s string) (uuid.UUID, error) {
 	return id.Parse(field, s)
 }
 
-// after reads a page token that is an id.
-func after(token string) (uuid.UUID, error) {
-	keys, err := page.Decode(token, 1)
-	if err != nil || keys == nil {
-		return uuid.Nil, err
-	}
-	return id.Parse("page_token", keys[0])
-}
-
-// afterTime reads a page token that is a time and an id, as timeKey makes it.
+// afterTime reads a page token that is a time and an id.
 func afterTime(token string) (t time.Time, which uuid.UUID, err error) {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
+	place, err := page.DecodeTime(token)
+	if place == nil {
 		return t, uuid.Nil, err
 	}
-	if t, err = time.Parse(time.RFC3339Nano, keys[0]); err != nil {
-		return t, uuid.Nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
-	}
-	which, err = id.Parse("page_token", keys[1])
-	return t, which, err
-}
-
-func timeKey(t time.Time, which uuid.UUID) []string {
-	return []string{t.UTC().Format(time.RFC3339Nano), which.String()}
-}
-
-// cut cuts a list that was read with one row more than its page down to the
-// page, and returns the token of the next.
-func cut[T any](list []T, size int, key func(*T) []string) ([]T, string) {
-	if len(list) <= size {
-		return list, ""
-	}
-	list = list[:size]
-	return list, page.Encode(key(&list[size-1])...)
+	return place.Time, place.ID, nil
 }
 
 func messages[T, P any](list []T, to func(*T) P) []P {
@@ -122,14 +94,14 @@ func (a *API) ListGrants(ctx context.Context, r *provisioningv1.ListGrantsReques
 	if err != nil {
 		return nil, err
 	}
-	if f.Before, err = after(r.GetPageToken()); err != nil {
+	if f.Before, err = page.DecodeID(r.GetPageToken()); err != nil {
 		return nil, err
 	}
 	list, err := a.engine.ListGrants(ctx, authz.Must(ctx), f)
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(g *command.Grant) []string { return []string{g.ID.String()} })
+	list, next := page.Cut(list, size, func(g command.Grant) string { return page.IDToken(g.ID) })
 	return &provisioningv1.ListGrantsResponse{Grants: messages(list, convert.Grant), NextPageToken: next}, nil
 }
 
@@ -161,6 +133,6 @@ func (a *API) ListAccounts(ctx context.Context, r *provisioningv1.ListAccountsRe
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(n *command.Account) []string { return timeKey(n.InsertTime, n.ID) })
+	list, next := page.Cut(list, size, func(n command.Account) string { return page.TimePlace{Time: n.InsertTime, ID: n.ID}.Token() })
 	return &provisioningv1.ListAccountsResponse{Accounts: messages(list, convert.Account), NextPageToken: next}, nil
 }

@@ -3,8 +3,6 @@ package grpcapi
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
@@ -42,22 +40,18 @@ func (a *API) GetIntegration(ctx context.Context, r *provisioningv1.GetIntegrati
 // ListIntegrations lists integrations.
 func (a *API) ListIntegrations(ctx context.Context, r *provisioningv1.ListIntegrationsRequest) (*provisioningv1.ListIntegrationsResponse, error) {
 	size := page.Size(r.GetPageSize())
-	keys, err := page.Decode(r.GetPageToken(), 2)
+	place, err := page.DecodeText(r.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
-	name, last := "", uuid.Nil
-	if keys != nil {
-		name = keys[0]
-		if last, err = id.Parse("page_token", keys[1]); err != nil {
-			return nil, err
-		}
+	if place == nil {
+		place = &page.TextPlace{}
 	}
-	list, err := a.integrations.List(ctx, authz.Must(ctx), name, last, size+1)
+	list, err := a.integrations.List(ctx, authz.Must(ctx), place.Text, place.ID, size+1)
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(i *command.Integration) []string { return []string{i.Name, i.ID.String()} })
+	list, next := page.Cut(list, size, func(i command.Integration) string { return page.TextPlace{Text: i.Name, ID: i.ID}.Token() })
 	return &provisioningv1.ListIntegrationsResponse{Integrations: messages(list, convert.Integration), NextPageToken: next}, nil
 }
 

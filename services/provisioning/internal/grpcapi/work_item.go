@@ -31,14 +31,14 @@ func (a *API) ListWorkItems(ctx context.Context, r *provisioningv1.ListWorkItems
 	if err != nil {
 		return nil, err
 	}
-	if f.After, err = after(r.GetPageToken()); err != nil {
+	if f.After, err = page.DecodeID(r.GetPageToken()); err != nil {
 		return nil, err
 	}
 	list, err := a.engine.ListWorkItems(ctx, authz.Must(ctx), f)
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(i *command.WorkItem) []string { return []string{i.ID.String()} })
+	list, next := page.Cut(list, size, func(i command.WorkItem) string { return page.IDToken(i.ID) })
 	return &provisioningv1.ListWorkItemsResponse{WorkItems: messages(list, convert.WorkItem), NextPageToken: next}, nil
 }
 
@@ -99,7 +99,7 @@ func (a *API) ListChecklists(ctx context.Context, r *provisioningv1.ListChecklis
 	if err != nil {
 		return nil, err
 	}
-	list, next := cut(list, size, func(c *command.Checklist) []string { return timeKey(c.CreateTime, c.ID) })
+	list, next := page.Cut(list, size, func(c command.Checklist) string { return page.TimePlace{Time: c.CreateTime, ID: c.ID}.Token() })
 	return &provisioningv1.ListChecklistsResponse{
 		Checklists: messages(list, convert.Checklist), NextPageToken: next, TotalSize: int32(total), //nolint:gosec // no database holds that many
 	}, nil

@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/convert"
@@ -169,7 +170,7 @@ func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (
 
 // ListApps gives the apps that the caller sees and whose name or description
 // contains query, by name, after a place.
-func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, after store.NamePlace, limit int) (list []store.App, err error) {
+func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, after page.TextPlace, limit int) (list []store.App, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		list, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, query, after, limit)
 		return err
@@ -246,7 +247,7 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 
 // ListEntitlements gives the entitlements of an app that the caller sees, by
 // name, after a place.
-func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, after store.NamePlace, limit int) (list []store.Entitlement, err error) {
+func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, after page.TextPlace, limit int) (list []store.Entitlement, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, app); err != nil {
 			return public(err)

@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/store"
@@ -77,7 +78,7 @@ func (c *Commands) ListComments(ctx context.Context, by authz.Caller, request, a
 
 // ListTimeline gives what happened to a request that the caller may see, oldest
 // first, after a place.
-func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uuid.UUID, after *store.TimePlace, limit int) (list []store.TimelineEntry, err error) {
+func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uuid.UUID, after *page.TimePlace, limit int) (list []store.TimelineEntry, err error) {
 	err = c.visible(ctx, by, request, func(ctx context.Context, tx *postgres.Tx, r *store.Request) error {
 		list, err = store.Timeline(ctx, tx, r.ID, after, limit)
 		return err

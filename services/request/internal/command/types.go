@@ -15,8 +15,4 @@ type (
 	TimelineEntry = store.TimelineEntry
 	// Filter selects requests.
 	Filter = store.Filter
-	// NamePlace is where a page of a list by name ended.
-	NamePlace = store.NamePlace
-	// TimePlace is where a page of a list by time ended.
-	TimePlace = store.TimePlace
 )

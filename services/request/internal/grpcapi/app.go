@@ -74,7 +74,7 @@ func (s appService) ListApps(ctx context.Context, in *requestv1.ListAppsRequest)
 		return nil, err
 	}
 	out := &requestv1.ListAppsResponse{}
-	out.Apps, out.NextPageToken = onePage(apps, size, convert.App, func(a command.App) string { return page.Encode(a.Name, a.ID.String()) })
+	out.Apps, out.NextPageToken = onePage(apps, size, convert.App, func(a command.App) string { return page.TextPlace{Text: a.Name, ID: a.ID}.Token() })
 	return out, nil
 }
 
@@ -256,27 +256,24 @@ func (s appService) ListEntitlements(ctx context.Context, in *requestv1.ListEnti
 		return nil, err
 	}
 	out := &requestv1.ListEntitlementsResponse{}
-	out.Entitlements, out.NextPageToken = onePage(list, size, convert.Entitlement, func(e command.Entitlement) string { return page.Encode(e.Name, e.ID.String()) })
+	out.Entitlements, out.NextPageToken = onePage(list, size, convert.Entitlement, func(e command.Entitlement) string { return page.TextPlace{Text: e.Name, ID: e.ID}.Token() })
 	return out, nil
 }
 
-// namePlace reads the page token of a list by name.
-func namePlace(token string) (place command.NamePlace, err error) {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
-		return place, err
+// namePlace reads the page token of a list by name; the zero place for the first
+// page.
+func namePlace(token string) (place page.TextPlace, err error) {
+	after, err := page.DecodeText(token)
+	if after != nil {
+		place = *after
 	}
-	place.Name = keys[0]
-	place.ID, err = id.Parse("page_token", keys[1])
 	return place, err
 }
 
 // onePage converts the rows of a page, and makes the token of the next one if
 // there is one row more than the page has.
 func onePage[T, M any](rows []T, size int, convert func(T) M, token func(T) string) (list []M, next string) {
-	if len(rows) > size {
-		rows, next = rows[:size], token(rows[size-1])
-	}
+	rows, next = page.Cut(rows, size, token)
 	list = make([]M, len(rows))
 	for i, r := range rows {
 		list[i] = convert(r)

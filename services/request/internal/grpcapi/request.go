@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/apierr"
@@ -100,7 +99,7 @@ func (s requestService) GetRequest(ctx context.Context, in *requestv1.GetRequest
 }
 
 func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequestsRequest) (*requestv1.ListRequestsResponse, error) {
-	after, err := idPlace(in.GetPageToken())
+	after, err := page.DecodeID(in.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +129,7 @@ func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequ
 		return nil, err
 	}
 	out := &requestv1.ListRequestsResponse{}
-	out.Requests, out.NextPageToken = onePage(list, size, convert.Request, func(r *command.Request) string { return page.Encode(r.ID.String()) })
+	out.Requests, out.NextPageToken = onePage(list, size, convert.Request, func(r *command.Request) string { return page.IDToken(r.ID) })
 	return out, nil
 }
 
@@ -163,7 +162,7 @@ func (s requestService) ListComments(ctx context.Context, in *requestv1.ListComm
 	if err != nil {
 		return nil, err
 	}
-	after, err := idPlace(in.GetPageToken())
+	after, err := page.DecodeID(in.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +172,7 @@ func (s requestService) ListComments(ctx context.Context, in *requestv1.ListComm
 		return nil, err
 	}
 	out := &requestv1.ListCommentsResponse{}
-	out.Comments, out.NextPageToken = onePage(list, size, convert.Comment, func(c command.Comment) string { return page.Encode(c.ID.String()) })
+	out.Comments, out.NextPageToken = onePage(list, size, convert.Comment, func(c command.Comment) string { return page.IDToken(c.ID) })
 	return out, nil
 }
 
@@ -182,7 +181,7 @@ func (s requestService) ListTimeline(ctx context.Context, in *requestv1.ListTime
 	if err != nil {
 		return nil, err
 	}
-	after, err := timePlace(in.GetPageToken())
+	after, err := page.DecodeTime(in.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -193,33 +192,7 @@ func (s requestService) ListTimeline(ctx context.Context, in *requestv1.ListTime
 	}
 	out := &requestv1.ListTimelineResponse{}
 	out.Entries, out.NextPageToken = onePage(list, size, convert.TimelineEntry, func(e command.TimelineEntry) string {
-		return page.Encode(e.Time.UTC().Format(time.RFC3339Nano), e.EventID.String())
+		return page.TimePlace{Time: e.Time, ID: e.EventID}.Token()
 	})
 	return out, nil
-}
-
-// idPlace reads the page token of a list by id; the nil id for the first page.
-func idPlace(token string) (uuid.UUID, error) {
-	keys, err := page.Decode(token, 1)
-	if err != nil || keys == nil {
-		return uuid.Nil, err
-	}
-	return id.Parse("page_token", keys[0])
-}
-
-// timePlace reads the page token of a list by time; nil for the first page.
-func timePlace(token string) (*command.TimePlace, error) {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
-		return nil, err
-	}
-	at, err := time.Parse(time.RFC3339Nano, keys[0])
-	if err != nil {
-		return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
-	}
-	eventID, err := id.Parse("page_token", keys[1])
-	if err != nil {
-		return nil, err
-	}
-	return &command.TimePlace{Time: at, ID: eventID}, nil
 }

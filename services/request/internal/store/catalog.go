@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -116,16 +117,10 @@ func LoadApp(ctx context.Context, tx *postgres.Tx, environment, id uuid.UUID) (A
 	return a, nil
 }
 
-// NamePlace is where a page of a list by name ended.
-type NamePlace struct {
-	Name string
-	ID   uuid.UUID
-}
-
 // ListApps lists the apps that the environment sees by name, after a place,
 // those whose name or description contains query.
-func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, query string, after NamePlace, limit int) ([]App, error) {
-	rows, err := tx.Query(ctx, selectApps, environment, organization, after.Name, after.ID, query, limit)
+func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, query string, after page.TextPlace, limit int) ([]App, error) {
+	rows, err := tx.Query(ctx, selectApps, environment, organization, after.Text, after.ID, query, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
@@ -165,8 +160,8 @@ func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) erro
 }
 
 // ListEntitlements lists an app's entitlements by name, after a place.
-func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, after NamePlace, limit int) ([]Entitlement, error) {
-	rows, err := tx.Query(ctx, selectEntitlements, app, after.Name, after.ID, limit)
+func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, after page.TextPlace, limit int) ([]Entitlement, error) {
+	rows, err := tx.Query(ctx, selectEntitlements, app, after.Text, after.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list entitlements: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -17,12 +18,6 @@ type Comment struct {
 	Author        Person
 	Text          string
 	CreateTime    time.Time
-}
-
-// TimePlace is where a page of a list by time ended.
-type TimePlace struct {
-	Time time.Time
-	ID   uuid.UUID
 }
 
 const (
@@ -40,7 +35,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)`
 
 // Timeline lists what happened to a request, oldest first, after a place if that
 // is not nil.
-func Timeline(ctx context.Context, tx *postgres.Tx, request uuid.UUID, after *TimePlace, limit int) ([]TimelineEntry, error) {
+func Timeline(ctx context.Context, tx *postgres.Tx, request uuid.UUID, after *page.TimePlace, limit int) ([]TimelineEntry, error) {
 	var from *time.Time
 	var event uuid.UUID
 	if after != nil {
