@@ -133,7 +133,7 @@ func TestBroken(t *testing.T) {
 	}{
 		{"gatehouse.dev/services/request/internal/store", "gatehouse.dev/services/approval", false, true},
 		{"gatehouse.dev/services/gateway", "gatehouse.dev/services/audit", true, true},
-		{"gatehouse.dev/services/gateway/internal/door", "gatehouse.dev/libs/postgres", false, true},
+		{"gatehouse.dev/services/gateway/internal/httpapi", "gatehouse.dev/libs/postgres", false, true},
 		{"gatehouse.dev/libs/rpc", "gatehouse.dev/services/audit", true, true},
 		{"gatehouse.dev/proto", "gatehouse.dev/libs/id", false, true},
 		{"gatehouse.dev/services/request", "gatehouse.dev/services/standalone", true, true},

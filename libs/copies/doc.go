@@ -3,7 +3,7 @@
 // Every service that wants some of them takes the kinds it wants:
 //
 //	b, err := backend.Open(ctx, name, cfg, migrations.FS, log, copies.Schema(kinds)...)
-//	c, err := copies.New(copies.Config{Service: name, Kinds: kinds, DB: b.DB, Bus: b.Bus, IdentitySync: conn, Changed: desk.Changed})
+//	c, err := copies.New(copies.Config{Service: name, Kinds: kinds, DB: b.DB, Bus: b.Bus, IdentitySync: conn, Changed: commands.CopiesChanged})
 //	c.Register(handlers)
 //	return b.Run(ctx, lis, backend.Spec{Handlers: handlers, Copies: c, …})
 //

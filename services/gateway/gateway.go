@@ -1,4 +1,4 @@
-// Package gateway is the public door: REST for people and programs, made from
+// Package gateway is the gateway: REST for people and programs, made from
 // the protos; SCIM for identity providers; sign-in; and a page that shows the
 // API.
 //
@@ -23,7 +23,7 @@ import (
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
-	"gatehouse.dev/services/gateway/internal/door"
+	"gatehouse.dev/services/gateway/internal/httpapi"
 )
 
 // Config says where the services are.
@@ -54,7 +54,7 @@ type Config struct {
 // files in one message.
 const maxAnswer = 64 << 20
 
-// Run serves the public door on lis.HTTP until ctx ends.
+// Run serves the gateway on lis.HTTP until ctx ends.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
 	tel, err := telemetry.New(ctx, "gateway")
 	if err != nil {
@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}})
 		return conn, nil
 	}
-	backends := door.Backends{IdentityHTTP: cfg.IdentityHTTPAddr}
+	backends := httpapi.Backends{IdentityHTTP: cfg.IdentityHTTPAddr}
 	for _, b := range []struct {
 		addr   string
 		conn   *grpc.ClientConnInterface
@@ -81,8 +81,8 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		needed service.Needed
 	}{
 		// Without identity-sync nobody gets in. While another is away its routes
-		// say so and all others go on, which is no reason to take the door out;
-		// but a door that has never seen it may have been given a wrong address.
+		// say so and all others go on, which is no reason to take the gateway out;
+		// but a gateway that has never seen it may have been given a wrong address.
 		{cfg.IdentityAddr, &backends.Identity, "identity-sync", service.Always},
 		{cfg.RequestAddr, &backends.Request, "request", service.ToStart},
 		{cfg.ApprovalAddr, &backends.Approval, "approval", service.ToStart},
@@ -103,9 +103,9 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}
 		defer conn.Close()
 	}
-	d, err := door.New(ctx, backends, door.Options{DevSignIn: cfg.DevSignIn, Clock: cfg.Clock, Telemetry: tel, Log: log})
+	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Clock: cfg.Clock, Telemetry: tel, Log: log})
 	if err != nil {
-		return fmt.Errorf("make public door: %w", err)
+		return fmt.Errorf("make the gateway: %w", err)
 	}
 	defer d.Close()
 	return service.Run(ctx, service.Spec{

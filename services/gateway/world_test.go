@@ -362,7 +362,7 @@ func (w *world) serveSCIM(rw http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(rw, `{"schemas":[]}`)
 }
 
-// answer is what the door answered.
+// answer is what the gateway answered.
 type answer struct {
 	code   int
 	header http.Header

@@ -181,7 +181,7 @@ func TestRoles(t *testing.T) {
 	_, err = set(admin, admin.user.GetId(), identityv1.Role_ROLE_ADMIN)
 	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
 
-	// Nor by any other door: the source cannot delete or switch off mia.
+	// Nor in any other way: the source cannot delete or switch off mia.
 	for _, r := range []reply{
 		idp.do(t, "DELETE", "/Users/"+mia, nil),
 		idp.do(t, "PATCH", "/Users/"+mia, patch("replace", "active", false)),
@@ -246,7 +246,7 @@ func TestAdminsDemoteEachOther(t *testing.T) {
 	}
 }
 
-// B-USR-06, B-USR-13: the same refusal at every door.
+// B-USR-06, B-USR-13: the same refusal in every way.
 func TestMembersCannotDoWhatAdminsDo(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -256,7 +256,7 @@ func TestMembersCannotDoWhatAdminsDo(t *testing.T) {
 	ned := w.as(t, "ned@corp.example")
 	full, readOnly := ned.apiToken(t, w, false), ned.apiToken(t, w, true)
 
-	for door, p := range map[string]person{"session": ned, "API token": w.person(t, full.GetToken()), "read-only token": w.person(t, readOnly.GetToken())} {
+	for how, p := range map[string]person{"session": ned, "API token": w.person(t, full.GetToken()), "read-only token": w.person(t, readOnly.GetToken())} {
 		for what, call := range map[string]func(context.Context) error{
 			"set a role": func(ctx context.Context) error {
 				_, err := p.users.SetUserRole(ctx, &identityv1.SetUserRoleRequest{Id: id, Role: identityv1.Role_ROLE_ADMIN})
@@ -276,17 +276,17 @@ func TestMembersCannotDoWhatAdminsDo(t *testing.T) {
 			},
 		} {
 			if err := call(t.Context()); status.Code(err) != codes.PermissionDenied || rpctest.Reason(err) != "ROLE_NOT_ALLOWED" {
-				t.Errorf("%s with %s: %v", what, door, err)
+				t.Errorf("%s with %s: %v", what, how, err)
 			}
 		}
 		if _, err := p.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
-			t.Errorf("GetMe with %s: %v", door, err)
+			t.Errorf("GetMe with %s: %v", how, err)
 		}
 	}
 	_, err := w.person(t, readOnly.GetToken()).tokens.RevokeApiToken(t.Context(), &identityv1.RevokeApiTokenRequest{Id: full.GetApiToken().GetId()})
 	refused(t, err, codes.PermissionDenied, "TOKEN_READ_ONLY")
 
-	// The SCIM door takes the tokens of sources alone, and no other door those.
+	// SCIM takes the tokens of sources alone, and nothing else takes those.
 	for _, token := range []string{"", "nonsense", admin.secret, admin.apiToken(t, w, false).GetToken(), idp.token[:len(idp.token)-1]} {
 		stranger := *idp
 		stranger.token = token
@@ -802,7 +802,7 @@ func keys(t *testing.T, httpAddr string) []string {
 	return ids
 }
 
-// A service gets a token of its own by either door, and with it, and with no
+// A service gets a token of its own in either way, and with it, and with no
 // other, a snapshot of everybody. B-RUN-06, in part
 func TestServiceTakesASnapshot(t *testing.T) {
 	t.Parallel()

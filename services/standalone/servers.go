@@ -155,7 +155,7 @@ func hostOf(raw string) string {
 	return "the address given"
 }
 
-// waitReady waits until the public door and everything behind it answer.
+// waitReady waits until the gateway and everything behind it answer.
 func waitReady(ctx context.Context, base string) error {
 	client := http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()

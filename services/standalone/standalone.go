@@ -10,7 +10,7 @@
 // acknowledged.
 //
 // It is made for a first look, development and small installations: sign-up
-// and the development sign-in are open here, so the public door listens on
+// and the development sign-in are open here, so the gateway listens on
 // loopback unless told otherwise.
 package standalone
 
@@ -42,7 +42,7 @@ import (
 
 // Config says where to listen and where data are kept.
 type Config struct {
-	// HTTPAddr is the address of the public door, host:port; port 0 takes a
+	// HTTPAddr is the address of the gateway, host:port; port 0 takes a
 	// free one.
 	HTTPAddr string
 	// DataDir keeps everything that lasts. It is made if it is missing.
@@ -63,7 +63,7 @@ type Config struct {
 // Runtime is what a running process writes to runtime.json in its data
 // directory, for tools that look inside: where everything listens.
 type Runtime struct {
-	// URL is the public door.
+	// URL is the gateway.
 	URL string `json:"url"`
 	// PID is the process.
 	PID int `json:"pid"`
@@ -84,22 +84,22 @@ var names = []string{"identity-sync", "request", "approval", "provisioning", "au
 
 // Places is where people find what runs.
 type Places struct {
-	// URL is the public door.
+	// URL is the gateway.
 	URL string
 	// DemoApp is the page of the demo's automatic app; empty without the demo.
 	DemoApp string
 }
 
-// Run runs Gatehouse until ctx ends. ready is called once the public door
+// Run runs Gatehouse until ctx ends. ready is called once the gateway
 // answers and the demo is loaded. Errors at the start are one line that says what
 // to do.
 func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) (err error) {
-	// The door first: a taken port is known before anything is started.
-	door, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTPAddr)
+	// The gateway first: a taken port is known before anything is started.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.HTTPAddr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w (GATEHOUSE_HTTP_ADDR chooses another address)", cfg.HTTPAddr, cause(err))
 	}
-	defer door.Close()
+	defer listener.Close()
 
 	dir, err := openDataDir(cfg.DataDir)
 	if err != nil {
@@ -151,7 +151,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	}
 
 	runtime := Runtime{
-		URL: "http://" + door.Addr().String(), PID: os.Getpid(), NATS: natsURL,
+		URL: "http://" + listener.Addr().String(), PID: os.Getpid(), NATS: natsURL,
 		Services: map[string]string{}, Metrics: map[string]string{},
 	}
 	for _, n := range names {
@@ -205,7 +205,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
 			ServersAddr: addr(servers), DevSignIn: true, Network: network,
-		}, service.Listeners{HTTP: door}, log)
+		}, service.Listeners{HTTP: listener}, log)
 	})
 	group.Go(func() error {
 		if err := waitReady(ctx, runtime.URL); err != nil {

@@ -1,4 +1,4 @@
-// Command bench drives whole lives of grant requests through the public doors —
+// Command bench drives whole lives of grant requests through the public API —
 // submit, two approvals, provisioning, audit — and prints how many it made a
 // second and how long people waited, beside what the same machine does at most:
 // bare PostgreSQL transactions of the same number of rows, and bare JetStream

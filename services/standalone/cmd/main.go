@@ -32,7 +32,7 @@ func main() {
 	if err := settings.Err(); err != nil {
 		fail(err)
 	}
-	flag.StringVar(&cfg.HTTPAddr, "http-addr", env("GATEHOUSE_HTTP_ADDR", "127.0.0.1:8080"), "address of the public door (GATEHOUSE_HTTP_ADDR)")
+	flag.StringVar(&cfg.HTTPAddr, "http-addr", env("GATEHOUSE_HTTP_ADDR", "127.0.0.1:8080"), "address of the gateway (GATEHOUSE_HTTP_ADDR)")
 	flag.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "where everything that lasts is kept (GATEHOUSE_DATA_DIR)")
 	flag.StringVar(&cfg.PostgresURL, "postgres-url", os.Getenv("GATEHOUSE_POSTGRES_URL"), "a PostgreSQL to use instead of a private one (GATEHOUSE_POSTGRES_URL)")
 	flag.StringVar(&cfg.NATSURL, "nats-url", os.Getenv("GATEHOUSE_NATS_URL"), "a NATS with JetStream to use instead of the embedded one (GATEHOUSE_NATS_URL)")

@@ -16,7 +16,7 @@ import (
 // of a second. It bounds a hang and says nothing about speed.
 const patience = time.Minute
 
-// api is a client of one public door with one caller's token.
+// api is a client of one gateway with one caller's token.
 type api struct {
 	base  string
 	token string
@@ -25,7 +25,7 @@ type api struct {
 // object is a JSON object as it came.
 type object = map[string]any
 
-// reply is what a door answered.
+// reply is what a gateway answered.
 type reply struct {
 	Code   int
 	Header http.Header

@@ -16,7 +16,7 @@ import (
 
 // cluster is Gatehouse with each service as a process of its own.
 type cluster struct {
-	base      string            // of the public door
+	base      string            // of the gateway
 	grpc, web map[string]string // where each service listens
 	services  map[string]*member
 }

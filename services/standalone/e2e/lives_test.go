@@ -207,7 +207,7 @@ func (l *lives) check(t testing.TB) {
 	w.nothingParked(t)
 }
 
-// allAnswer waits until every service answers through the door again.
+// allAnswer waits until every service answers through the gateway again.
 func (w *world) allAnswer(t testing.TB) {
 	t.Helper()
 	for _, path := range []string{"/v1/users", "/v1/requests", "/v1/flows", "/v1/grants", "/v1/auditEntries"} {

@@ -220,7 +220,7 @@ func (c *cluster) dial(t testing.TB, service string) *grpc.ClientConn {
 	return conn
 }
 
-// signedToken is what a service accepts by itself, as the door gets it.
+// signedToken is what a service accepts by itself, as the gateway gets it.
 func (c *cluster) signedToken(t testing.TB, token string) string {
 	t.Helper()
 	r, err := identityv1.NewTokenServiceClient(c.dial(t, "identity-sync")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: token})

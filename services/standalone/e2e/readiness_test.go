@@ -13,7 +13,7 @@ import (
 	"gatehouse.dev/libs/disktest"
 )
 
-// readyz is what the public door says of what it stands on: the status code,
+// readyz is what the gateway says of what it stands on: the status code,
 // one word, and what does not work.
 func (s *standalone) readyz(t testing.TB) (code int, status string, failing map[string]string) {
 	t.Helper()

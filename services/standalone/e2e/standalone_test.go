@@ -45,9 +45,9 @@ func TestDemoSurvivesKill(t *testing.T) {
 // demoFacts waits until the demo organization stands, and says what is in it.
 func demoFacts(t *testing.T, base string) string {
 	t.Helper()
-	door := api{base: base}
+	client := api{base: base}
 	session := until(t, "demo admin", func() reply {
-		r, err := door.do(t.Context(), "POST", "/v1/sessions:devSignIn", object{"userName": "ada@demo.example"})
+		r, err := client.do(t.Context(), "POST", "/v1/sessions:devSignIn", object{"userName": "ada@demo.example"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestStory is the main job from end to end, through public doors only, with a
+// TestStory is the main job from end to end, through public API only, with a
 // real SCIM server as the automatic app: people come by SCIM, a join-flow gives
 // three apps, a temporary grant comes and goes, a request is denied, a
 // permanent grant is revoked, the person leaves, and the trail tells it all.

@@ -122,7 +122,7 @@ func tail(b []byte, n int) string {
 // standalone is a running Gatehouse, every service in one process.
 type standalone struct {
 	*process
-	base string // of the public door
+	base string // of the gateway
 	data string // data directory
 }
 
@@ -275,8 +275,8 @@ type world struct {
 // newWorld signs up an organization with an admin and makes its SCIM source.
 func newWorld(t testing.TB, gh *standalone, target *scimTarget) *world {
 	t.Helper()
-	door := api{base: gh.base}
-	signUp := door.must(t, "POST", "/v1/organizations:signUp", object{
+	client := api{base: gh.base}
+	signUp := client.must(t, "POST", "/v1/organizations:signUp", object{
 		"organizationName": "Corp", "email": "root-" + newUUID() + "@corp.example", "displayName": "Rob Root",
 	})
 	w := &world{gh: gh, target: target, admin: api{base: gh.base, token: str(signUp, "token")}}

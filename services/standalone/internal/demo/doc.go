@@ -1,4 +1,4 @@
-// Package demo loads the organization "Demo" through the public doors — sign-up,
+// Package demo loads the organization "Demo" through the public API — sign-up,
 // SCIM and REST — so that the first minute shows something real, and runs the
 // small SCIM app that the organization provisions into.
 //

@@ -1,4 +1,4 @@
-package door
+package httpapi
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ import (
 const maxBody = 1 << 20
 
 // asked is what a request over REST is about, for those who handle it after
-// screen.
+// rejectEarly.
 type asked struct {
 	route route
 	body  []byte
@@ -33,11 +33,11 @@ type asked struct {
 
 type askedKey struct{}
 
-// screen answers what never needs a service: methods that a path does not
+// rejectEarly answers what never needs a service: methods that a path does not
 // take, callers who brought nothing where something is needed, bodies that are
 // too large or not JSON, parameters that do not exist. A misspelt one must not
 // be taken for a missing one: a list without its filter looks like an answer.
-func screen(rs routes, next http.Handler) http.Handler {
+func rejectEarly(rs routes, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := rs.at(r.URL.EscapedPath())
 		if len(at) == 0 {

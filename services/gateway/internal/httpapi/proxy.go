@@ -1,4 +1,4 @@
-package door
+package httpapi
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *ht
 			t.Propagator().Inject(p.In.Context(), propagation.HeaderCarrier(p.Out.Header))
 		},
 		ModifyResponse: func(r *http.Response) error {
-			for k := range standing { // the door has set them
+			for k := range standing { // the gateway has set them
 				r.Header.Del(k)
 			}
 			return nil
@@ -60,7 +60,7 @@ func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *ht
 	}
 }
 
-// outsideScheme and outsideHost are how the caller sees the door. A proxy in
+// outsideScheme and outsideHost are how the caller sees the gateway. A proxy in
 // front says so in X-Forwarded-Proto and -Host. A caller who makes them up gets
 // answers with made-up links, and nobody else does: nothing is cached.
 func outsideScheme(r *http.Request) string {

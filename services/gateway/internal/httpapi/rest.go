@@ -1,4 +1,4 @@
-package door
+package httpapi
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 )
 
-// newREST makes the REST side, without routes yet. It stands behind screen.
+// newREST makes the REST side, without routes yet. It stands behind rejectEarly.
 func newREST(log *slog.Logger) *runtime.ServeMux {
 	nothing := func(string) (string, bool) { return "", false }
 	return runtime.NewServeMux(

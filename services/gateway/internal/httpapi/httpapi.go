@@ -1,10 +1,10 @@
-// Package door is the handler of the public door: it routes, signs in and
+// Package httpapi is the handler of the gateway: it routes, signs in and
 // translates, and knows nothing of what requests mean.
 //
 // Every answer to a program is JSON of the form google.rpc.Status, with
 // details, except on /scim/v2 and /oauth2, whose standards have forms of their
 // own. No answer shows an internal error.
-package door
+package httpapi
 
 import (
 	"context"
@@ -27,7 +27,7 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// Backends are the services behind the door.
+// Backends are the services behind it.
 type Backends struct {
 	Identity, Request, Approval, Provisioning, Audit grpc.ClientConnInterface
 	// IdentityHTTP is the address of identity-sync's HTTP server, host:port.
@@ -55,7 +55,7 @@ type namedConn struct {
 	conn grpc.ClientConnInterface
 }
 
-// Options are what else the door needs.
+// Options are what else it needs.
 type Options struct {
 	// DevSignIn offers the development sign-in.
 	DevSignIn bool
@@ -66,14 +66,14 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Door is the public door.
-type Door struct {
+// API is the handler.
+type API struct {
 	http.Handler
 	close func()
 }
 
-// New makes the door. ctx bounds the life of its connections' streams.
-func New(ctx context.Context, b Backends, o Options) (*Door, error) {
+// New makes the handler. ctx bounds the life of its connections' streams.
+func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	if o.Clock == nil {
 		o.Clock = clock.System{}
 	}
@@ -119,7 +119,7 @@ func New(ctx context.Context, b Backends, o Options) (*Door, error) {
 	identity := newIdentityProxy(b.IdentityHTTP, o.Telemetry, o.Log)
 
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", auth.wrap(screen(routes, rest)))
+	mux.Handle("/v1/", auth.wrap(rejectEarly(routes, rest)))
 	mux.Handle("/scim/v2/", identity)
 	mux.Handle("/oauth2/token", identity)
 	mux.Handle("/.well-known/jwks.json", identity)
@@ -141,11 +141,11 @@ func New(ctx context.Context, b Backends, o Options) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Door{Handler: handler, close: identity.Transport.(*http.Transport).CloseIdleConnections}, nil
+	return &API{Handler: handler, close: identity.Transport.(*http.Transport).CloseIdleConnections}, nil
 }
 
-// Close releases connections that the door made itself.
-func (d *Door) Close() { d.close() }
+// Close releases connections that it made itself.
+func (d *API) Close() { d.close() }
 
 // with binds a generated registration to its client.
 func with[C any](client func(grpc.ClientConnInterface) C, register func(context.Context, *runtime.ServeMux, C) error) func(context.Context, *runtime.ServeMux, grpc.ClientConnInterface) error {
