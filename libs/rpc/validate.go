@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"gatehouse.dev/libs/apierr"
 )
@@ -47,7 +48,8 @@ func (s *validStream) RecvMsg(m any) error {
 const maxViolations = 50
 
 // validate returns InvalidArgument, reason INVALID_ARGUMENT, naming each field
-// that breaks a rule by its path in the proto.
+// that breaks a rule by its path in the proto. A text with U+0000 breaks one
+// everywhere, with the reason INVALID_TEXT.
 func validate(v protovalidate.Validator, req any) error {
 	msg, ok := req.(proto.Message)
 	if !ok {
@@ -55,6 +57,9 @@ func validate(v protovalidate.Validator, req any) error {
 	}
 	err := v.Validate(msg)
 	if err == nil {
+		if field := withNUL(msg.ProtoReflect()); field != "" {
+			return apierr.InvalidField(field, "INVALID_TEXT", "%s must not contain U+0000", field)
+		}
 		return nil
 	}
 	var invalid *protovalidate.ValidationError
@@ -82,6 +87,54 @@ func validate(v protovalidate.Validator, req any) error {
 		out.Fields = append(out.Fields, apierr.Field{Field: field, Reason: upperSnake(p.GetRuleId()), Description: text})
 	}
 	return out
+}
+
+// withNUL is the path of a text with U+0000, which no column takes; empty if
+// there is none.
+func withNUL(m protoreflect.Message) (path string) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := string(f.Name())
+		switch {
+		case f.IsMap():
+			v.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
+				if valueWithNUL(f.MapKey(), key.Value()) != nil || valueWithNUL(f.MapValue(), value) != nil {
+					path = name
+				}
+				return path == ""
+			})
+		case f.IsList():
+			for i := range v.List().Len() {
+				if inner := valueWithNUL(f, v.List().Get(i)); inner != nil {
+					path = fmt.Sprintf("%s[%d]%s", name, i, *inner)
+					break
+				}
+			}
+		default:
+			if inner := valueWithNUL(f, v); inner != nil {
+				path = name + *inner
+			}
+		}
+		return path == ""
+	})
+	return path
+}
+
+// valueWithNUL is the rest of the path, from the field on; nil if no text in it
+// has U+0000.
+func valueWithNUL(f protoreflect.FieldDescriptor, v protoreflect.Value) *string {
+	switch f.Kind() {
+	case protoreflect.StringKind:
+		if strings.IndexByte(v.String(), 0) >= 0 {
+			return new(string)
+		}
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		if inner := withNUL(v.Message()); inner != "" {
+			inner = "." + inner
+			return &inner
+		}
+	default:
+	}
+	return nil
 }
 
 // upperSnake makes a reason of a rule's id: STRING_UUID of string.uuid.

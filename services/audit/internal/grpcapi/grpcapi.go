@@ -61,9 +61,6 @@ func (a *Audit) ListAuditEntries(ctx context.Context, req *auditv1.ListAuditEntr
 }
 
 func filter(req *auditv1.ListAuditEntriesRequest) (f command.Filter, err error) {
-	if strings.ContainsRune(req.GetActorId(), 0) {
-		return f, apierr.InvalidField("actor_id", "ACTOR_ID_INVALID", "actor_id contains a NUL character")
-	}
 	f.ActorID = req.GetActorId()
 	for _, v := range []struct {
 		field, value string

@@ -71,19 +71,12 @@ func Register(s grpc.ServiceRegistrar, cfg Config) {
 	identityv1.RegisterTokenServiceServer(s, srv)
 }
 
-// name reads a name: something to see, and nothing that no column takes.
+// name reads a name: something to see.
 func name(field, value string) (string, error) {
-	switch value = strings.TrimSpace(value); {
-	case value == "":
+	if value = strings.TrimSpace(value); value == "" {
 		return "", apierr.InvalidField(field, "BLANK", "%s must not be blank", field)
-	case strings.ContainsRune(value, 0):
-		return "", errNUL(field)
 	}
 	return value, nil
-}
-
-func errNUL(field string) error {
-	return apierr.InvalidField(field, "INVALID_TEXT", "%s must not contain U+0000", field)
 }
 
 // plainID is an id that was checked to be a UUID, in its plain form; empty stays
@@ -93,14 +86,6 @@ func plainID(text string) string {
 		return u.String()
 	}
 	return text
-}
-
-// search reads a text to look for.
-func search(field, value string) (string, error) {
-	if strings.ContainsRune(value, 0) {
-		return "", errNUL(field)
-	}
-	return value, nil
 }
 
 // SignUp makes an organization and signs its first admin in.
@@ -159,11 +144,7 @@ func userState(s identityv1.UserState) string {
 
 // ListUsers lists people.
 func (s *Server) ListUsers(ctx context.Context, req *identityv1.ListUsersRequest) (*identityv1.ListUsersResponse, error) {
-	text, err := search("query", req.GetQuery())
-	if err != nil {
-		return nil, err
-	}
-	list, next, err := s.cfg.Commands.Users(ctx, authz.Must(ctx).Scope(), text, userState(req.GetState()), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Users(ctx, authz.Must(ctx).Scope(), req.GetQuery(), userState(req.GetState()), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
@@ -225,11 +206,7 @@ func (s *Server) SetUserRole(ctx context.Context, req *identityv1.SetUserRoleReq
 
 // ListGroups lists groups.
 func (s *Server) ListGroups(ctx context.Context, req *identityv1.ListGroupsRequest) (*identityv1.ListGroupsResponse, error) {
-	text, err := search("query", req.GetQuery())
-	if err != nil {
-		return nil, err
-	}
-	list, next, err := s.cfg.Commands.Groups(ctx, authz.Must(ctx).Scope(), text, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Groups(ctx, authz.Must(ctx).Scope(), req.GetQuery(), page.Size(req.GetPageSize()), req.GetPageToken())
 	if err != nil {
 		return nil, err
 	}
