@@ -281,13 +281,15 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 			plans[o.row] = string(plan)
 		}
 	}
+	// Not "in" the other states: the small index of these would be read as a whole,
+	// with all that a transaction left open keeps in it.
 	queue(b, "operation", c.operationsOld, `
 		update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
 		    not_before = v.not_before, bulk = v.bulk, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
 		    end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
 		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[])
 		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk)
-		where o.id = v.id and o.state in ('queued', 'running', 'stuck')`,
+		where o.id = v.id and o.state not in ('done', 'cancelled')`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) string { return string(o.row.State) }),
 		column(func(o operation) string { return plans[o.row] }),

@@ -90,7 +90,11 @@ left join lateral (
 	where user_id = w.beneficiary_id and entitlement_id = e.id and not removed and state <> 'revoking'
 	order by until desc nulls first limit 1
 ) g on true
-left join request_item i on i.beneficiary_id = w.beneficiary_id and i.entitlement_id = e.id and i.kind = w.kind and i.open
+left join lateral (
+	select request_id from request_item
+	where beneficiary_id = w.beneficiary_id and entitlement_id = w.entitlement_id and kind = w.kind and open
+	limit 1
+) i on true
 order by w.n`
 
 // LoadCandidates answers lookups, in one round trip. With lock the beneficiaries
