@@ -31,12 +31,8 @@ func (b Backoff) After(failures int) time.Duration {
 // returns.
 func (b Backoff) Wait(ctx context.Context, failures int) bool { return Wait(ctx, b.After(failures)) }
 
-// Wait pauses. It returns false if ctx ends first, and at once if its deadline
-// would cut the pause short.
+// Wait pauses. It returns false if ctx ends first.
 func Wait(ctx context.Context, pause time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= pause {
-		return false
-	}
 	t := time.NewTimer(pause)
 	defer t.Stop()
 	select {

@@ -31,12 +31,15 @@ func TestWait(t *testing.T) {
 		if !backoff.Wait(t.Context(), time.Minute) || time.Since(begin) != time.Minute {
 			t.Errorf("waited %v", time.Since(begin))
 		}
+		// It does not return before the end of ctx: a loop that goes on until then
+		// would turn without a pause.
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin = time.Now()
-		if backoff.Wait(short, time.Minute) || time.Since(begin) != 0 {
-			t.Errorf("began a pause of %v that the deadline cuts short", time.Since(begin))
+		if backoff.Wait(short, time.Minute) || time.Since(begin) != time.Second {
+			t.Errorf("a pause of %v, cut short by a deadline", time.Since(begin))
 		}
+		begin = time.Now()
 		ended, end := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, end)
 		if backoff.Wait(ended, time.Minute) || time.Since(begin) != time.Second {

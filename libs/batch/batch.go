@@ -5,8 +5,9 @@
 // goroutine that brought it. Those that come meanwhile wait for its end, and are
 // then done as one batch. So nothing waits for company, and the busier a service
 // is the less a command costs. One command does not spoil another: each has its
-// own result, a batch that fails as a whole is done again one by one, and none
-// waits longer than [Patience] for the commands before it.
+// own result, a batch that fails as a whole or takes longer than [Timeout] is done
+// again one by one, and none waits longer than [Patience] for the commands before
+// it.
 package batch
 
 import (
@@ -26,6 +27,10 @@ const (
 	Patience = 50 * time.Millisecond
 	// Limit is the number of commands in a batch.
 	Limit = 64
+	// Timeout is how long a batch may take. Then its commands are done alone: a
+	// row that somebody has locked for long must not keep those who do not want
+	// it.
+	Timeout = time.Second
 )
 
 // Item is a command with its result.
@@ -180,7 +185,7 @@ func (q *Queue[K, C, R]) together(key K, items []*Item[C, R]) {
 	for _, item := range items {
 		switch {
 		case err == nil:
-		case sameForAll(err):
+		case sameForAll(ctx, err):
 			item.Err = err
 		default:
 			item.alone = true
@@ -204,13 +209,13 @@ func (q *Queue[K, C, R]) recovered(ctx context.Context, key K, items []*Item[C, 
 
 // sameForAll says of an error that doing the commands one by one would not help:
 // the database is away, or nobody waits any more.
-func sameForAll(err error) bool {
-	return status.Code(err) == codes.Unavailable || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+func sameForAll(ctx context.Context, err error) bool {
+	return status.Code(err) == codes.Unavailable || errors.Is(ctx.Err(), context.Canceled)
 }
 
-// whileWanted is a context that lasts while one caller waits.
+// whileWanted is a context that lasts while one caller waits, [Timeout] at most.
 func whileWanted[C, R any](items []*Item[C, R]) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(items[0].Context))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(items[0].Context), Timeout)
 	var mu sync.Mutex
 	waiting := len(items)
 	stops := make([]func() bool, len(items))

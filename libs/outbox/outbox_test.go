@@ -191,7 +191,8 @@ func TestEventIsPublishedAsCloudEvent(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)
 	want := outbox.Event{
 		ID: id.New(), OrganizationID: w.org, AggregateID: id.New(), Time: at,
-		Message: &eventv1.GroupCreated{Context: about(1), Group: &identityv1.Group{DisplayName: "Finance"}},
+		Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		Message:     &eventv1.GroupCreated{Context: about(1), Group: &identityv1.Group{DisplayName: "Finance"}},
 	}
 	if err := w.commit(t.Context(), want); err != nil {
 		t.Fatal(err)
@@ -211,6 +212,7 @@ func TestEventIsPublishedAsCloudEvent(t *testing.T) {
 		bus.HeaderSubject:     want.AggregateID.String(),
 		bus.HeaderTime:        "2026-03-04T05:06:07.000008Z",
 		bus.HeaderContentType: "application/protobuf",
+		"traceparent":         want.Traceparent,
 	} {
 		if got := m.Header.Get(header); got != value {
 			t.Errorf("%s: %q, want %q", header, got, value)

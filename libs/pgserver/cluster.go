@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gatehouse.dev/libs/backoff"
 )
 
 // cluster is the server's place on disk:
@@ -120,7 +122,7 @@ func takeLock(ctx context.Context, path string) (*os.File, error) {
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) || pause(ctx, 50*time.Millisecond) != nil {
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) || !backoff.Wait(ctx, 50*time.Millisecond) {
 			pid, _ := os.ReadFile(path)
 			_ = f.Close()
 			return nil, fmt.Errorf("lock data folder: %s is in use by process %s: %w", filepath.Dir(path), bytes.TrimSpace(pid), err)
@@ -351,8 +353,8 @@ func (c *cluster) stopLeftover(ctx context.Context, log *slog.Logger) error {
 				_ = os.Remove(file)
 				return nil
 			}
-			if err := pause(ctx, 20*time.Millisecond); err != nil {
-				return fmt.Errorf("stop an earlier server: %w", err)
+			if !backoff.Wait(ctx, 20*time.Millisecond) {
+				return fmt.Errorf("stop an earlier server: %w", ctx.Err())
 			}
 		}
 	}
@@ -382,16 +384,4 @@ func syncFolder(dir string) error {
 		return fmt.Errorf("sync folder: %w", err)
 	}
 	return nil
-}
-
-// pause waits for d, or until ctx ends, which is the error.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -20,6 +20,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"gatehouse.dev/libs/backoff"
 )
 
 const (
@@ -146,7 +148,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	if err := s.createRole(ctx); err != nil {
 		s.signal(syscall.SIGINT)
-		for !s.ended() && pause(context.WithoutCancel(ctx), 5*time.Millisecond) == nil {
+		for !s.ended() && backoff.Wait(context.WithoutCancel(ctx), 5*time.Millisecond) {
 		}
 		return nil, err
 	}
@@ -178,8 +180,8 @@ func (s *Server) first(ctx context.Context) error {
 		if err == nil || !errors.As(err, &failed) || !failed.busy() || time.Now().After(deadline) {
 			return err
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return fmt.Errorf("start PostgreSQL: %w", err)
+		if !backoff.Wait(ctx, 200*time.Millisecond) {
+			return fmt.Errorf("start PostgreSQL: %w", ctx.Err())
 		}
 	}
 }
@@ -206,9 +208,9 @@ func (s *Server) launch(ctx context.Context) error {
 		if s.ended() {
 			return &startError{output: s.since(from)}
 		}
-		if waited := pause(ctx, 10*time.Millisecond); waited != nil {
+		if !backoff.Wait(ctx, 10*time.Millisecond) {
 			s.signal(syscall.SIGQUIT)
-			return fmt.Errorf("wait for PostgreSQL: %w (%w)", waited, err)
+			return fmt.Errorf("wait for PostgreSQL: %w (%w)", ctx.Err(), err)
 		}
 	}
 }
@@ -375,7 +377,7 @@ func (s *Server) watch() {
 			wait = 0
 		}
 		for {
-			if pause(s.life, wait) != nil {
+			if !backoff.Wait(s.life, wait) {
 				return
 			}
 			wait = min(wait+time.Second, longest)
@@ -425,7 +427,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 	} else {
 		s.signal(syscall.SIGINT)
 	}
-	for !s.ended() && pause(ctx, 5*time.Millisecond) == nil {
+	for !s.ended() && backoff.Wait(ctx, 5*time.Millisecond) {
 	}
 	var err error
 	if !s.ended() {
@@ -433,7 +435,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 		s.signal(syscall.SIGQUIT)
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		for !s.ended() && pause(late, 5*time.Millisecond) == nil {
+		for !s.ended() && backoff.Wait(late, 5*time.Millisecond) {
 		}
 		s.signal(syscall.SIGKILL)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/scope"
 )
 
@@ -327,11 +328,7 @@ func (db *DB) run(ctx context.Context, begin string, s *scope.Scope, fn func(con
 			return err
 		}
 		// Losers of the same conflict must not meet again at once.
-		pause := time.NewTimer(time.Duration(try)*5*time.Millisecond + rand.N(10*time.Millisecond))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !backoff.Wait(ctx, time.Duration(try)*5*time.Millisecond+rand.N(10*time.Millisecond)) {
 			return err
 		}
 	}

@@ -47,6 +47,7 @@ func (e *Engine) Approve(ctx context.Context, tx *postgres.Tx, approvals []*conv
 			return inbox.Failed(a.Event, err)
 		}
 	}
+	cs.traceparent = "" // what follows is of all of them
 	return cs.save(ctx)
 }
 
