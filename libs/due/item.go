@@ -36,7 +36,7 @@ type Item struct {
 
 const insertItems = `
 insert into due as d (kind, key, organization_id, due_time, try_time, attempts, error)
-select n.kind, n.key, n.organization_id, n.due_time, n.due_time, 0, ''
+select n.kind, n.key, n.organization_id, n.due_time, greatest(n.due_time, $5), 0, ''
 from unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[]) as n (kind, key, organization_id, due_time)
 order by n.kind, n.key
 on conflict (kind, key) do update set due_time = excluded.due_time, try_time = excluded.try_time, attempts = 0, claim = null, error = ''
@@ -88,7 +88,8 @@ func (q *Queue) Queue(tx *postgres.Tx, b *pgx.Batch, items ...Item) error {
 		postgres.Column(rows, func(i Item) string { return i.Kind }),
 		postgres.Column(rows, func(i Item) uuid.UUID { return i.Key }),
 		postgres.Column(rows, func(i Item) uuid.UUID { return i.OrganizationID }),
-		postgres.Column(rows, func(i Item) time.Time { return i.Time }))
+		postgres.Column(rows, func(i Item) time.Time { return i.Time }),
+		q.cfg.Clock.Now())
 	tx.AfterCommit(q.Wake)
 	return nil
 }

@@ -156,6 +156,7 @@ type loop struct {
 	kind    string
 	retries bool
 	wake    chan struct{}
+	floor   Floor
 }
 
 func (l *loop) run(ctx context.Context) {
@@ -193,7 +194,7 @@ func (l *loop) run(ctx context.Context) {
 const claimItems = `
 update due d set claim = $3, try_time = $4
 from (select c.kind, c.key from due c
-      where c.kind = $1 and c.try_time <= $2 and %s
+      where c.kind = $1 and c.try_time >= $6 and c.try_time <= $2 and %s
       order by c.try_time limit $5 for update skip locked) c
 where d.kind = c.kind and d.key = c.key
 returning d.key, d.organization_id, d.due_time, d.attempts`
@@ -204,8 +205,8 @@ var (
 )
 
 const (
-	nextFirst = `select min(try_time) from due where kind = $1 and attempts = 0`
-	nextRetry = `select min(try_time) from due where kind = $1 and attempts > 0`
+	nextFirst = `select min(try_time) from due where kind = $1 and try_time >= $2 and attempts = 0`
+	nextRetry = `select min(try_time) from due where kind = $1 and try_time >= $2 and attempts > 0`
 )
 
 // claim claims items that are due, or says in how long there may be some.
@@ -220,7 +221,14 @@ func (l *loop) claim(ctx context.Context) (items []Item, claim uuid.UUID, next t
 		tx.Relaxed() // a claim that a power cut undoes is made again
 		now := l.cfg.Clock.Now()
 		claim, next = uuid.New(), l.cfg.Poll
-		rows, err := tx.Query(ctx, claimSQL, l.kind, now, claim, now.Add(l.cfg.Lease), claimed)
+		if l.floor.Stale() {
+			var oldest *time.Time
+			if err := tx.QueryRow(ctx, nextSQL, l.kind, time.Time{}).Scan(&oldest); err != nil {
+				return err
+			}
+			l.floor.Set(now, oldest)
+		}
+		rows, err := tx.Query(ctx, claimSQL, l.kind, now, claim, now.Add(l.cfg.Lease), claimed, l.floor.Time())
 		if err != nil {
 			return err
 		}
@@ -233,7 +241,7 @@ func (l *loop) claim(ctx context.Context) (items []Item, claim uuid.UUID, next t
 			return err
 		}
 		var first *time.Time
-		if err := tx.QueryRow(ctx, nextSQL, l.kind).Scan(&first); err != nil {
+		if err := tx.QueryRow(ctx, nextSQL, l.kind, l.floor.Time()).Scan(&first); err != nil {
 			return err
 		}
 		if first != nil {
@@ -321,7 +329,7 @@ func (l *loop) attempt(ctx context.Context, set []Item, claim uuid.UUID, timeout
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			l.log.Error("Handler of due items panicked", "kind", l.kind, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			l.log.Error("Handler of due items panicked", "kind", l.kind, "organization_id", set[0].OrganizationID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("handler panicked: %v", p)
 		}
 	}()
@@ -366,6 +374,6 @@ func (l *loop) fail(ctx context.Context, i Item, claim uuid.UUID, cause error) {
 		return err
 	})
 	if err != nil {
-		l.log.Warn("Failure of a due item could not be noted", "kind", l.kind, "key", i.Key, "error", err)
+		l.log.Warn("Failure of a due item could not be noted", "kind", l.kind, "key", i.Key, "organization_id", i.OrganizationID, "error", err)
 	}
 }

@@ -493,6 +493,8 @@ func (c *Consumer) span(ctx context.Context, d *delivery) (context.Context, trac
 // settle deals with an event that failed by itself: asked for again after a
 // pause, or parked.
 func (c *Consumer) settle(ctx context.Context, d *delivery, cause error) {
+	log := c.log.With("event_id", d.ID, "type", d.Type, "aggregate_id", d.AggregateID,
+		"organization_id", d.OrganizationID, "trace_id", telemetry.TraceID(d.Traceparent))
 	var attempts int
 	var parked bool
 	err := c.whenThere(ctx, func(ctx context.Context) (err error) {
@@ -506,20 +508,18 @@ func (c *Consumer) settle(ctx context.Context, d *delivery, cause error) {
 	switch {
 	case err != nil:
 		// Not counted; the server delivers it again.
-		c.log.Warn("Failed event could not be counted", "event_id", d.ID, "type", d.Type, "error", err)
+		log.Warn("Failed event could not be counted", "error", err)
 		d.again(c.away.Longest)
 	case parked:
 		d.ack()
 		c.metrics.count(d, "parked")
-		c.log.Error("Event parked", "event_id", d.ID, "type", d.Type, "aggregate_id", d.AggregateID,
-			"organization_id", d.OrganizationID, "attempts", attempts, "error", cause)
+		log.Error("Event parked", "attempts", attempts, "error", cause)
 	default:
 		c.metrics.count(d, result(cause))
 		pause := c.cfg.Backoff(attempts, cause)
 		d.again(max(pause, time.Millisecond))
 		if !errors.Is(cause, ErrNotYet) || attempts >= 8 {
-			c.log.Warn("Event failed, it will be tried again", "event_id", d.ID, "type", d.Type,
-				"aggregate_id", d.AggregateID, "attempts", attempts, "pause", pause, "error", cause)
+			log.Warn("Event failed, it will be tried again", "attempts", attempts, "pause", pause, "error", cause)
 		}
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/telemetry"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 )
 
@@ -107,7 +107,7 @@ type uuids = pgtype.FlatArray[pgtype.UUID]
 
 // arguments are those of the insert statement.
 func arguments(ctx context.Context, events []Event) ([]any, error) {
-	n, trace := len(events), Traceparent(ctx)
+	n, trace := len(events), telemetry.Traceparent(ctx)
 	var (
 		ids           = make(uuids, n)
 		organizations = make(uuids, n)
@@ -157,11 +157,4 @@ func arguments(ctx context.Context, events []Event) ([]any, error) {
 		types[i] = string(t.Message)
 	}
 	return []any{ids, organizations, subjects, types, aggregates, times, traces, data, bulk}, nil
-}
-
-// Traceparent is the trace of ctx in W3C form, or empty.
-func Traceparent(ctx context.Context) string {
-	c := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, c)
-	return c.Get("traceparent")
 }

@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
@@ -148,4 +150,23 @@ func (v values) sprintf(e *ast.CallExpr) (string, bool) {
 		args = append(args, s)
 	}
 	return fmt.Sprintf(strings.ReplaceAll(format, "%d", "%s"), args...), ok
+}
+
+// Plan is how the server runs a statement, of a transaction that sees nobody's
+// rows.
+func Plan(t testing.TB, db *postgres.DB, sql string, args ...any) string {
+	t.Helper()
+	var plan []string
+	err := db.InOrganization(t.Context(), uuid.New(), func(ctx context.Context, tx *postgres.Tx) error {
+		rows, err := tx.Query(ctx, "explain "+sql, args...)
+		if err != nil {
+			return err
+		}
+		plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(plan, "\n")
 }

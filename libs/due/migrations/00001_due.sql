@@ -13,7 +13,7 @@ create table due (
 ) with (fillfactor = 80);
 comment on table due is 'What is to happen at or after a time. A row is written in the transaction that makes it due and deleted in the transaction of its effect.';
 comment on column due.key is 'What it is about, such as the id of a grant. At most one thing of a kind is due for it.';
-comment on column due.try_time is 'When to try next: due_time at first, the end of the lease while it is claimed, the end of the pause after a failure.';
+comment on column due.try_time is 'When to try next: at first due_time, or when it was added if that is later; the end of the lease while it is claimed, the end of the pause after a failure.';
 comment on column due.attempts is 'How often it has failed.';
 comment on column due.claim is 'The claim of whoever works on it. Null once it has failed or was scheduled anew.';
 

@@ -139,6 +139,7 @@ create table operation (
     claim           uuid,
     lease_until     timestamptz,
     error           text not null,
+    traceparent     text not null,
     create_time     timestamptz not null,
     end_time        timestamptz,
     constraint operation_lease check ((state = 'running') = (lease_until is not null)),
@@ -147,6 +148,7 @@ create table operation (
 comment on table operation is 'Changes in apps, made by integrations. An assignment has at most one that is not over, so calls for one person in one app never meet.';
 comment on column operation.not_before is 'When to try; null waits for a person.';
 comment on column operation.bulk is 'It is one of many that may come at once and that nobody waits for: others go first.';
+comment on column operation.traceparent is 'The trace of what gave it its plan, in W3C form: that of its calls and of the events about them.';
 comment on column operation.claim is 'The try that runs. What another one reports is ignored.';
 create unique index operation_one_per_account on operation (account_id) where state in ('queued', 'running', 'stuck');
 create index operation_to_try on operation (bulk, not_before) where state in ('queued', 'stuck');

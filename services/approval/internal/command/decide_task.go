@@ -5,9 +5,9 @@ import (
 	"slices"
 
 	"gatehouse.dev/libs/batch"
-	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
@@ -107,7 +107,7 @@ func (c *Commands) decideEach(ctx context.Context, tx *postgres.Tx, byTask map[s
 		}
 	}
 	for _, d := range applied {
-		d.events.Traceparent = outbox.Traceparent(d.Context)
+		d.events.Traceparent = telemetry.Traceparent(d.Context)
 		switch next := opened[d.Record]; {
 		case d.State == lifecycle.Granted:
 			d.events.Granted(d.Task)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -111,8 +112,8 @@ func (s *scan) run(ctx context.Context, each func(context.Context, *scan) error)
 	s.m.late.Record(ctx, int64(len(s.failed)), metric.WithAttributes(attribute.String("kind", s.kind)))
 }
 
-// do does one item, unless it has failed and it is too early to try again.
-func (s *scan) do(ctx context.Context, id string, fn func() error) {
+// do does one item of an organization, unless it has failed and it is too early to try again.
+func (s *scan) do(ctx context.Context, organization uuid.UUID, id string, fn func() error) {
 	s.seen[id] = true
 	f := s.failed[id]
 	if f != nil && time.Now().Before(f.next) {
@@ -134,7 +135,7 @@ func (s *scan) do(ctx context.Context, id string, fn func() error) {
 	pause := pauses.After(f.times)
 	f.next = time.Now().Add(pause)
 	s.m.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", s.kind)))
-	s.log.Warn("Maintenance of an item failed, it will be tried again", "kind", s.kind, "id", id, "times", f.times, "pause", pause, "error", err)
+	s.log.Warn("Maintenance of an item failed, it will be tried again", "kind", s.kind, "id", id, "organization_id", organization, "times", f.times, "pause", pause, "error", err)
 }
 
 // retryIn is how long until the first of the items that failed is tried again,

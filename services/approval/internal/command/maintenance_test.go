@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/metric/noop"
 )
 
@@ -28,7 +29,7 @@ func TestScanIsolatesItems(t *testing.T) {
 		tried = nil
 		s.run(t.Context(), func(ctx context.Context, s *scan) error {
 			for _, id := range items {
-				s.do(ctx, id, func() error {
+				s.do(ctx, uuid.New(), id, func() error {
 					tried = append(tried, id)
 					if bad && id == "b" {
 						return errors.New("cannot be saved")

@@ -33,7 +33,7 @@ func (c *Commands) matchFlows(ctx context.Context, s *scan) error {
 		}
 		for _, f := range flows {
 			after = f.ID
-			s.do(ctx, f.ID, func() error { return c.matchFlow(ctx, f) })
+			s.do(ctx, f.OrganizationID, f.ID, func() error { return c.matchFlow(ctx, f) })
 		}
 		if len(flows) < flowsAtOnce || ctx.Err() != nil {
 			return nil

@@ -26,7 +26,7 @@ func (c *Commands) replaceReviewers(ctx context.Context, s *scan) error {
 		}
 		for _, a := range found {
 			after = a.RequestID
-			s.do(ctx, a.RequestID, func() error {
+			s.do(ctx, a.OrganizationID, a.RequestID, func() error {
 				return c.DB.InOrganization(ctx, a.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 					return c.replaceReviewersOf(ctx, tx, a.RequestID)
 				})

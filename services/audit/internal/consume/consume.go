@@ -14,6 +14,7 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/telemetry"
 	_ "gatehouse.dev/proto/gen/gatehouse/event/v1" // all event types can be read
 	"gatehouse.dev/services/audit/internal/command"
 	"gatehouse.dev/services/audit/internal/entry"
@@ -33,7 +34,7 @@ func Handlers(c *command.Commands, log *slog.Logger) *inbox.Handlers {
 			}
 			if len(malformed) > 0 {
 				log.Warn("Event has malformed ids", "event_id", ev.ID, "type", ev.Type, "source", ev.Source,
-					"organization_id", ev.OrganizationID, "count", len(malformed))
+					"organization_id", ev.OrganizationID, "trace_id", telemetry.TraceID(ev.Traceparent), "count", len(malformed))
 			}
 		}
 		c.Record(tx, entries)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -26,6 +28,8 @@ type pool struct {
 	// next is when an operation is due that waits for its time, as far as is
 	// known. Only the claiming goroutine has it.
 	next time.Time
+	// floor is from when on the claiming goroutine reads.
+	floor due.Floor
 
 	mu sync.Mutex
 	// start runs an operation; nil while nobody runs any.
@@ -187,6 +191,9 @@ func (cs *changeset) startOperations(ctx context.Context) {
 		o := s.Operation
 		if o == nil || !o.AtOnce {
 			continue
+		}
+		if o.Traceparent == "" {
+			o.Traceparent = telemetry.Traceparent(ctx)
 		}
 		var start func(store.Job)
 		if s.App.IntegrationVersion != 0 && !s.App.Paused {

@@ -94,6 +94,9 @@ func (cs *changeset) reconcileOperation(s *store.Assignment, out *lifecycle.Outc
 	}
 	if o := s.Operation; o != nil && (o.New || o.Changed) {
 		o.Bulk = isBulk(s)
+		if out.Enqueue {
+			o.Traceparent = cs.traceparent
+		}
 	}
 }
 

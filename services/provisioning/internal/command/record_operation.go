@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -125,7 +126,7 @@ func (e *Engine) record(ctx context.Context, j store.Job, r *report) {
 			return
 		}
 		if !recordAgain.Wait(ctx, failures) {
-			e.log.Error("Could not record an operation", "operation_id", j.Operation, "error", err)
+			e.log.Error("Could not record an operation", "operation_id", j.Operation, "organization_id", j.Organization, "trace_id", telemetry.TraceID(j.Traceparent), "error", err)
 			return
 		}
 	}
@@ -166,12 +167,14 @@ func (e *Engine) recordAll(ctx context.Context, runs []*finished) error {
 		for _, id := range slices.SortedFunc(maps.Keys(pauses), compareIDs) {
 			store.Pause(cs.more, id, cs.now.Add(pauses[id]))
 		}
+		cs.traceparent = "" // what follows is of all of them
 		return cs.save(ctx)
 	})
 }
 
 // finish applies the result of an operation's run, and reconciles its assignment.
 func (cs *changeset) finish(s *store.Assignment, o *store.Operation, r *report) {
+	cs.traceparent = o.Traceparent
 	cs.report(s, o, r)
 	cs.reconcile(s)
 	if o.State == lifecycle.Stuck {

@@ -3,12 +3,14 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
@@ -218,5 +220,39 @@ func TestStale(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// The calls of an operation and the events about them belong to the trace of
+// what gave it something to do, whether it runs at once or is claimed later,
+// and whatever it is handled together with.
+func TestOperationsKeepTheirTrace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Timing{Poll: never})
+	users := w.users(4)
+	trace := func(n int) string { return fmt.Sprintf("%032x", n+1) }
+	approve := func(from, to int) {
+		var events []inbox.Event
+		for n := from; n < to; n++ {
+			ev := w.approval(users[n])
+			ev.Traceparent = "00-" + trace(n) + "-00000000000000ab-01"
+			events = append(events, ev)
+		}
+		w.do(func(ctx context.Context, tx *postgres.Tx) error { return w.approved(ctx, tx, events) })
+	}
+	approve(0, 2) // are claimed: nobody runs anything yet
+	w.run(w.Engine)
+	approve(2, 4)
+	w.allActive(4)
+	for n, user := range users {
+		if got := w.app.traces[user.String()]; got != trace(n) {
+			t.Errorf("user %d: the call was of trace %q", n, got)
+		}
+		events := w.count(`
+			select count(*) from outbox o where type in ('gatehouse.event.v1.GrantCreated', 'gatehouse.event.v1.GrantActivated', 'gatehouse.event.v1.AccountCreated')
+			    and traceparent like '00-' || $1 || '-%'`, trace(n))
+		if events != 3 {
+			t.Errorf("user %d: %d of 3 events are of its trace", n, events)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
+	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
@@ -74,6 +75,14 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 	}
 	var jobs []store.Job
 	err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if p.floor.Stale() {
+			oldest, err := store.NextOperation(ctx, tx, time.Time{})
+			if err != nil {
+				return err
+			}
+			p.floor.Set(now, oldest)
+		}
+		due.From = p.floor.Time()
 		jobs, err = store.Claim(ctx, tx, due)
 		if err != nil || len(jobs) > 0 {
 			return err
@@ -137,7 +146,7 @@ func (e *Engine) run(ctx context.Context, j store.Job) {
 	r := &report{stopped: true}
 	left := time.Until(j.Claimed.Add(e.timing.RunTimeout))
 	if left > e.timing.RunTimeout/2 && !e.pool.closed() {
-		limited, cancel := context.WithTimeout(ctx, left)
+		limited, cancel := context.WithTimeout(telemetry.WithTraceparent(ctx, j.Traceparent), left)
 		r = e.safeCall(limited, j)
 		cancel()
 	}
@@ -149,7 +158,7 @@ func (e *Engine) run(ctx context.Context, j store.Job) {
 func (e *Engine) safeCall(ctx context.Context, j store.Job) (r *report) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.log.Error("Connector panicked", "operation_id", j.Operation, "panic", p, "stack", string(debug.Stack()))
+			e.log.Error("Connector panicked", "operation_id", j.Operation, "organization_id", j.Organization, "trace_id", telemetry.TraceID(j.Traceparent), "panic", p, "stack", string(debug.Stack()))
 			r = &report{
 				results: lifecycle.Lost(store.Changes(j.Plan)),
 				err:     connector.NewError(connector.Retryable, nil, "the connector failed"),
@@ -298,10 +307,10 @@ func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) 
 		t := cs.e.timing
 		cs.tryAfter(o, lifecycle.Backoff(o.Tries, t.RetryFirst, t.RetryLongest, r.after, rand.Float64()))
 		cs.queued = true // the pool's next look may be earlier than it thought
-		cs.e.log.Warn("Operation failed, will be tried again", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
+		cs.e.log.Warn("Operation failed, will be tried again", "operation_id", o.ID, "app_id", s.Key.App, "organization_id", cs.org, "trace_id", telemetry.TraceID(o.Traceparent), "tries", o.Tries, "error", o.Error)
 	case lifecycle.Stuck:
 		o.State = lifecycle.Stuck
-		cs.e.log.Error("Operation failed and needs a person", "operation_id", o.ID, "app_id", s.Key.App, "tries", o.Tries, "error", o.Error)
+		cs.e.log.Error("Operation failed and needs a person", "operation_id", o.ID, "app_id", s.Key.App, "organization_id", cs.org, "trace_id", telemetry.TraceID(o.Traceparent), "tries", o.Tries, "error", o.Error)
 	default:
 		o.State, o.Error = lifecycle.Succeeded, ""
 	}

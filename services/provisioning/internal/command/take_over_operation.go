@@ -33,7 +33,7 @@ func (e *Engine) takeOver(ctx context.Context) {
 		if err := e.takeOverAll(ctx); err != nil && ctx.Err() == nil {
 			e.log.Warn("Operations could not be taken over", "error", err)
 		}
-		t := time.NewTimer(e.timing.Poll)
+		t := time.NewTimer(e.timing.Lease / 4)
 		select {
 		case <-t.C:
 		case <-moved:

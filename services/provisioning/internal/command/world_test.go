@@ -21,6 +21,7 @@ import (
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/libs/telemetry"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -38,6 +39,8 @@ type app struct {
 
 	mu    sync.Mutex
 	calls map[string]int // of EnsureAccount, by user
+	// traces are those of the last calls, by user.
+	traces map[string]string
 	// hold is closed to let calls go on; nil does not hold them.
 	hold chan struct{}
 }
@@ -45,6 +48,7 @@ type app struct {
 func (a *app) EnsureAccount(ctx context.Context, p connector.Person) (connector.Account, error) {
 	a.mu.Lock()
 	a.calls[p.UserID]++
+	a.traces[p.UserID] = telemetry.TraceID(telemetry.Traceparent(ctx))
 	hold := a.hold
 	a.mu.Unlock()
 	if hold != nil {
@@ -83,7 +87,7 @@ type world struct {
 // newWorld makes an organization with one automatic app. Nothing runs.
 func newWorld(t testing.TB, timing Timing) *world {
 	w := &world{
-		t: t, url: pgtest.New(t, backend.Schema(migrations.FS, migrations.Included()...)...), org: id.New(), app: &app{calls: map[string]int{}},
+		t: t, url: pgtest.New(t, backend.Schema(migrations.FS, migrations.Included()...)...), org: id.New(), app: &app{calls: map[string]int{}, traces: map[string]string{}},
 		target: id.New(), integration: id.New(), account: id.New(),
 	}
 	w.Engine = w.engine(timing)

@@ -155,6 +155,8 @@ type Operation struct {
 	NotBefore *time.Time
 	// Bulk means that others go first.
 	Bulk bool
+	// Traceparent is the trace of what gave it its plan.
+	Traceparent string
 	// LeaseUntil is until when the replica that runs it has it.
 	LeaseUntil *time.Time
 
@@ -193,7 +195,7 @@ func (s *Assignment) Job(claimed time.Time) Job {
 	return Job{
 		Key: s.Key, Organization: s.Organization, Operation: o.ID, Claim: o.Claim.UUID, Claimed: claimed, Tries: o.Tries, Plan: o.Plan,
 		Person: s.Person, Disable: s.App.Disable, ExternalID: s.Account.ExternalID,
-		IntegrationID: o.IntegrationID, IntegrationVersion: s.App.IntegrationVersion,
+		IntegrationID: o.IntegrationID, IntegrationVersion: s.App.IntegrationVersion, Traceparent: o.Traceparent,
 	}
 }
 

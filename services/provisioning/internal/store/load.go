@@ -253,14 +253,14 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 			})
 		})
 	b.Queue(`
-		select account_id, id, integration_id, state, bulk, plan, tries, claim, error, not_before, lease_until
+		select account_id, id, integration_id, state, bulk, plan, tries, claim, error, not_before, lease_until, traceparent
 		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var assignment uuid.UUID
 				var plan []byte
 				o := &Operation{}
-				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &o.Bulk, &plan, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil)
+				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &o.Bulk, &plan, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil, &o.Traceparent)
 				if err == nil {
 					assignments[assignment].Operation, err = o, json.Unmarshal(plan, &o.Plan)
 				}

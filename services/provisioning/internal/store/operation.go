@@ -30,13 +30,15 @@ type Job struct {
 	IntegrationID uuid.UUID
 	// IntegrationVersion is 0 if there is no such integration.
 	IntegrationVersion int64
+	// Traceparent is the trace that the calls belong to.
+	Traceparent string
 }
 
 // DueOperations are the operations to claim.
 type DueOperations struct {
-	// Now is the time by which they are due, and LeaseUntil until when they are
-	// claimed.
-	Now, LeaseUntil time.Time
+	// From and Now are the times between which they have become due, and
+	// LeaseUntil is until when they are claimed.
+	From, Now, LeaseUntil time.Time
 	// Limit is how many, and BulkLimit how many of them may be bulk.
 	Limit, BulkLimit int
 	// Busy are integrations that are not to be given more, and BusyForBulk those
@@ -47,7 +49,7 @@ type DueOperations struct {
 }
 
 func (d DueOperations) arguments() []any {
-	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except), d.BulkLimit, none(d.BusyForBulk)}
+	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except), d.BulkLimit, none(d.BusyForBulk), d.From}
 }
 
 // none is a list that is not null.
@@ -63,14 +65,14 @@ func none(ids []uuid.UUID) []uuid.UUID {
 const dueOperations = `
 	select id from (
 	    select o.id from operation o
-	    where o.state in ('queued', 'stuck') and not o.bulk and o.not_before <= $1 and o.integration_id <> all($3) and o.id <> all($4)
+	    where o.state in ('queued', 'stuck') and not o.bulk and o.not_before between $7 and $1 and o.integration_id <> all($3) and o.id <> all($4)
 	      and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
 	    order by o.not_before limit $2
 	    for update of o skip locked) as others
 	union all
 	select id from (
 	    select o.id from operation o
-	    where o.state in ('queued', 'stuck') and o.bulk and o.not_before <= $1 and o.integration_id <> all($6) and o.id <> all($4)
+	    where o.state in ('queued', 'stuck') and o.bulk and o.not_before between $7 and $1 and o.integration_id <> all($6) and o.id <> all($4)
 	      and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $1)
 	    order by o.not_before limit $5
 	    for update of o skip locked) as bulk`
@@ -82,17 +84,17 @@ const claimOperations = `
 	claimed as (
 	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1
 	    where o.id = any(array(select id from due))
-	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id)
+	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id, o.traceparent)
 	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
 	    u.*, p.disable, a.external_id,
-	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0)
+	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0), o.traceparent
 	from claimed o,
 	    lateral (select ` + personColumns + ` from user_copy u where u.id = o.user_id limit 1) u,
 	    lateral (select p.deprovisioning_action = 'disable' as disable from app_copy p where p.id = o.app_id limit 1) p,
 	    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`
 
 var (
-	claimDue = fmt.Sprintf(claimOperations, dueOperations, 7)
+	claimDue = fmt.Sprintf(claimOperations, dueOperations, 8)
 	claimOne = fmt.Sprintf(claimOperations,
 		`select id from operation where id = $1 and state in ('queued', 'stuck') and not_before <= $2 for update skip locked`, 3)
 )
@@ -130,7 +132,7 @@ func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job
 		u := &j.Person
 		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan,
 			&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &j.Disable, &j.ExternalID,
-			&j.IntegrationID, &j.IntegrationVersion)
+			&j.IntegrationID, &j.IntegrationVersion, &j.Traceparent)
 		if err == nil {
 			err = json.Unmarshal(plan, &j.Plan)
 		}
@@ -139,11 +141,13 @@ func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job
 	return jobs, wrap(err, "claim operations")
 }
 
-// NextOperation returns when the next operation is due that is not due yet; nil
-// if none waits for a time. The transaction must see all organizations.
-func NextOperation(ctx context.Context, tx *postgres.Tx, now time.Time) (next *time.Time, err error) {
+// NextOperation returns when the next operation is due that is due after a time;
+// nil if none is. The transaction must see all organizations.
+func NextOperation(ctx context.Context, tx *postgres.Tx, after time.Time) (next *time.Time, err error) {
 	err = tx.QueryRow(ctx, `
-		select min(not_before) from operation where state in ('queued', 'stuck') and not_before > $1`, now).Scan(&next)
+		select least(
+		    (select min(not_before) from operation where state in ('queued', 'stuck') and not bulk and not_before > $1),
+		    (select min(not_before) from operation where state in ('queued', 'stuck') and bulk and not_before > $1))`, after).Scan(&next)
 	return next, wrap(err, "find next operation")
 }
 
@@ -152,7 +156,7 @@ func NextOperation(ctx context.Context, tx *postgres.Tx, now time.Time) (next *t
 // organizations.
 func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.UUID, except []uuid.UUID, n int) ([]Job, error) {
 	rows, err := tx.Query(ctx, `
-		select user_id, app_id, organization_id, id, claim, tries, plan, integration_id
+		select user_id, app_id, organization_id, id, claim, tries, plan, integration_id, traceparent
 		from operation where state = 'running' and lease_until < $1 and id > $2 and id <> all($3) order by id limit $4`,
 		now, after, none(except), n)
 	if err != nil {
@@ -161,7 +165,7 @@ func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.U
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
 		var j Job
 		var plan []byte
-		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.IntegrationID)
+		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.IntegrationID, &j.Traceparent)
 		if err == nil {
 			err = json.Unmarshal(plan, &j.Plan)
 		}

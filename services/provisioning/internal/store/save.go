@@ -267,6 +267,16 @@ func (c *changes) queueItems(b *pgx.Batch) {
 	)
 }
 
+// Not "in" the other states: the small index of these would be read as a whole,
+// with all that a transaction left open keeps in it.
+const updateOperations = `
+	update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
+	    not_before = v.not_before, bulk = v.bulk, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
+	    traceparent = v.traceparent, end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
+	from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[], $12::text[])
+	    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk, traceparent)
+	where o.id = v.id and o.state not in ('done', 'cancelled')`
+
 // queueOperations ends operations before it adds new ones, as an assignment has one at
 // most.
 func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
@@ -281,15 +291,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 			plans[o.row] = string(plan)
 		}
 	}
-	// Not "in" the other states: the small index of these would be read as a whole,
-	// with all that a transaction left open keeps in it.
-	queue(b, "operation", c.operationsOld, `
-		update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
-		    not_before = v.not_before, bulk = v.bulk, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
-		    end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
-		from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[])
-		    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk)
-		where o.id = v.id and o.state not in ('done', 'cancelled')`,
+	queue(b, "operation", c.operationsOld, updateOperations,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) string { return string(o.row.State) }),
 		column(func(o operation) string { return plans[o.row] }),
@@ -301,15 +303,16 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) *time.Time { return o.row.LeaseUntil }),
 		func([]operation) any { return now },
 		column(func(o operation) bool { return o.row.Bulk }),
+		column(func(o operation) string { return o.row.Traceparent }),
 	)
 	queue(b, "operation", c.operationsNew, `
 		insert into operation (id, organization_id, environment_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
-		    error, create_time, bulk)
+		    error, create_time, bulk, traceparent)
 		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
-		    v.claim, v.lease_until, v.error, $13, v.bulk
+		    v.claim, v.lease_until, v.error, $13, v.bulk, v.traceparent
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
-		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk)`,
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[], $17::text[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk, traceparent)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) uuid.UUID { return o.assignment.Organization }),
 		column(func(o operation) uuid.UUID { return o.assignment.Account.ID }),
@@ -326,6 +329,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) *time.Time { return o.row.NotBefore }),
 		column(func(o operation) uuid.UUID { return o.assignment.Environment }),
 		column(func(o operation) bool { return o.row.Bulk }),
+		column(func(o operation) string { return o.row.Traceparent }),
 	)
 	return nil
 }

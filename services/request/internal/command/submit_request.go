@@ -16,9 +16,9 @@ import (
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/libs/telemetry"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/request/internal/convert"
@@ -106,7 +106,7 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 				continue
 			}
 			taken.add(item.Result)
-			changes.Cause(outbox.Traceparent(item.Context))
+			changes.Cause(telemetry.Traceparent(item.Context))
 			insertRequest(changes, event.CallerActor(item.Command.by), store.New{
 				Request: item.Result, ClientRequestID: item.Command.ClientRequestID, Fingerprint: item.Command.Fingerprint,
 			})
