@@ -60,6 +60,7 @@ create table users (
     user_name_key    text not null generated always as (lower(user_name)) stored,
     display_name     text not null,
     display_name_key text not null generated always as (lower(left(display_name, 200))) stored,
+    search_key       text not null generated always as (lower(case when left(email, 200) = left(user_name, 200) then left(email, 200) else left(user_name, 200) || E'\n' || left(email, 200) end)) stored,
     given_name       text not null default '',
     family_name      text not null default '',
     email            text not null default '',
@@ -100,6 +101,7 @@ comment on column users.role_environment_id is 'The environment in which the rol
 comment on column users.accountable_user_id is 'Who answers for a service or an agent.';
 comment on column users.end_time is 'When a service or an agent is removed.';
 comment on column users.email_keys is 'All e-mail addresses in lower case, to find the person by.';
+comment on column users.search_key is 'User name and e-mail as they are searched, each up to 200 characters.';
 comment on column users.manager_ref is 'The manager as the source names them, known here or not.';
 comment on column users.manager_id is 'The manager, once known here.';
 comment on column users.join_count is 'Counts how often the person has come.';
@@ -112,8 +114,10 @@ create unique index users_user_name_unique on users (user_name_key, organization
 create unique index users_external_id_unique on users (source_id, external_id) where state <> 'removed' and external_id <> '';
 create index users_removed_by_user_name on users (source_id, user_name_key) where state = 'removed';
 create index users_removed_by_external_id on users (source_id, external_id) where state = 'removed' and external_id <> '';
-create index users_by_source on users (source_id, id);
-create index users_by_name on users (organization_id, display_name_key, id);
+-- These two are read without the rows: they have all that is asked for when people
+-- are counted, skipped or searched.
+create index users_by_source on users (source_id, id) include (organization_id, environment_id) where state <> 'removed';
+create index users_by_name on users (organization_id, display_name_key, id) include (environment_id, state, search_key);
 create index users_waiting_for_manager on users (source_id, manager_ref_key) where manager_id is null and manager_ref <> '';
 create index users_admins on users (organization_id) where role = 'admin' and state = 'active' and role_environment_id = '00000000-0000-0000-0000-000000000000';
 create index users_by_accountable_user on users (accountable_user_id) where accountable_user_id is not null;

@@ -270,15 +270,16 @@ func (r resource[T]) page(ctx context.Context, tx *postgres.Tx, source uuid.UUID
 	if q.Count == 0 || q.Offset >= out.Total {
 		return out, nil
 	}
-	text := r.text(sql, q)
-	rows, err := tx.Query(ctx, text+` limit `+sql.arg(q.Count)+` offset `+sql.arg(q.Offset), sql.args...)
+	// First the ids, which an index has, then the rows.
+	ids := `select ` + r.id + ` from ` + r.from + sql.text() + r.order(q) + ` limit ` + sql.arg(q.Count) + ` offset ` + sql.arg(q.Offset)
+	rows, err := tx.Query(ctx, r.selection(q)+` where `+r.id+` = any(array(`+ids+`))`+r.order(q), sql.args...)
 	out.Items, err = collect("list", rows, err, func(pgx.CollectableRow) (T, error) { return r.scan(rows) })
 	return out, err
 }
 
 // filter reads all rows and takes those that match.
 func (r resource[T]) filter(ctx context.Context, tx *postgres.Tx, sql *query, q scim.Query[T], out *scim.Page[T]) error {
-	rows, err := tx.Query(ctx, r.text(sql, q), sql.args...)
+	rows, err := tx.Query(ctx, r.selection(q)+sql.text()+r.order(q), sql.args...)
 	if err != nil {
 		return fmt.Errorf("list: %w", err)
 	}
@@ -302,7 +303,16 @@ func (r resource[T]) filter(ctx context.Context, tx *postgres.Tx, sql *query, q 
 	return nil
 }
 
-func (r resource[T]) text(sql *query, q scim.Query[T]) string {
+// selection is what is read of each row.
+func (r resource[T]) selection(q scim.Query[T]) string {
+	related := noRelated
+	if q.Related {
+		related = r.related
+	}
+	return `select ` + r.columns + related + ` from ` + r.from
+}
+
+func (r resource[T]) order(q scim.Query[T]) string {
 	order := r.id // ids are made in order
 	if key, ok := r.sort[q.Sort]; ok {
 		if q.Descending {
@@ -310,11 +320,7 @@ func (r resource[T]) text(sql *query, q scim.Query[T]) string {
 		}
 		order = key + ", " + r.id
 	}
-	related := noRelated
-	if q.Related {
-		related = r.related
-	}
-	return `select ` + r.columns + related + ` from ` + r.from + sql.text() + ` order by ` + order
+	return ` order by ` + order
 }
 
 // condition adds a condition, and reports whether anything can meet it.

@@ -278,8 +278,7 @@ func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, after *page.T
 		q.where("u.state = ?", f.State)
 	}
 	if f.Text != "" {
-		q.where("(position(lower(?) in u.display_name_key) > 0 or position(lower(?) in u.user_name_key) > 0 or position(lower(?) in lower(u.email)) > 0)",
-			f.Text, f.Text, f.Text)
+		q.where("(position(lower(?) in u.display_name_key) > 0 or position(lower(?) in u.search_key) > 0)", f.Text, f.Text)
 	}
 	return listUsers(ctx, tx, `users u`, q, after, limit)
 }
@@ -293,6 +292,8 @@ func ListGroupMembers(ctx context.Context, tx *postgres.Tx, group uuid.UUID, aft
 
 func listUsers(ctx context.Context, tx *postgres.Tx, from string, q *query, after *page.TextPlace, limit int) ([]User, error) {
 	q.after("u.display_name_key", "u.id", after)
-	rows, err := tx.Query(ctx, `select `+userColumns+` from `+from+q.text()+` order by u.display_name_key, u.id limit `+q.arg(limit), q.args...)
+	// First the ids, which an index has, then the rows.
+	ids := `select u.id from ` + from + q.text() + ` order by u.display_name_key, u.id limit ` + q.arg(limit)
+	rows, err := tx.Query(ctx, `select `+userColumns+` from users u where u.id = any(array(`+ids+`)) order by u.display_name_key, u.id`, q.args...)
 	return collect("list users", rows, err, scanUser)
 }
