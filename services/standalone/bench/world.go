@@ -286,9 +286,9 @@ func (t times) at(p int) time.Duration {
 	return t[min(len(t)*p/100, len(t)-1)].Round(10 * time.Microsecond)
 }
 
-// drive makes a number of lives, some at a time, and waits until the audit has
-// them all.
-func (w *world) drive(ctx context.Context, inFlight, n int) (*result, error) {
+// drive makes a number of lives, some at a time, calls made when all have been
+// made, and reads back from the audit that it has them all.
+func (w *world) drive(ctx context.Context, inFlight, n int, made func() error) (*result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -322,6 +322,9 @@ func (w *world) drive(ctx context.Context, inFlight, n int) (*result, error) {
 	}
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := made(); err != nil {
 		return nil, err
 	}
 	return r, w.audit(ctx, r, start, ids)
