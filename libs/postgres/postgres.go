@@ -84,22 +84,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// byIndex has a connection's plans go by index wherever there is one, row by
-// row, and be made once. A service's statements name what they want by key. Left
-// to itself the server would keep a plan that it made while a table was small,
-// and read all of it until the statistics are next renewed, a minute or
-// thousands of rows later; and it would plan a statement about a list of keys
-// anew whenever the list is short, at several times the cost of running it.
-// Without the just-in-time compiler, as what has no index seems expensive then.
-const byIndex = `
-select set_config(name, setting, false)
-from (values ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('jit', 'off'),
-    ('plan_cache_mode', 'force_generic_plan')) as s (name, setting)`
+// planOnce has a connection plan each statement once. A service's statements
+// name what they want by key, and are few. Left to itself the server would plan
+// one about a list of keys anew whenever the list is short, at several times the
+// cost of running it. The just-in-time compiler costs more than it gains here.
+const planOnce = `select set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false)`
 
 // prepare makes a new connection ready.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
 	teachUUID(conn.TypeMap())
-	_, err := conn.Exec(ctx, byIndex)
+	_, err := conn.Exec(ctx, planOnce)
 	return err
 }
 
