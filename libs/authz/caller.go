@@ -33,6 +33,9 @@ type Caller struct {
 	// CredentialID is the id of the session or API token that the token was
 	// exchanged for; the nil id if there is none, as for a service.
 	CredentialID uuid.UUID
+	// UserVersion is the version of the user that the token was made by: one
+	// that is known to be older than the user is not accepted any more.
+	UserVersion int64
 	// Token is what the caller was verified by, to be passed on to other
 	// services on the caller's behalf. Never log it.
 	Token string
@@ -67,10 +70,34 @@ func (c Caller) LogValue() slog.Value {
 
 type callerKey struct{}
 
+type callersKey struct{}
+
 // WithCaller returns a context in which c calls. Interceptors use it; so do
 // tests of what lies behind them.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// WithCallers is ctx for what is done at once for the callers of several
+// contexts.
+func WithCallers(ctx context.Context, of ...context.Context) context.Context {
+	var callers []Caller
+	for _, one := range of {
+		callers = append(callers, Callers(one)...)
+	}
+	return context.WithValue(ctx, callersKey{}, callers)
+}
+
+// Callers are those for whom something is done: those of [WithCallers], or else
+// the one of [WithCaller], if any.
+func Callers(ctx context.Context) []Caller {
+	if several, ok := ctx.Value(callersKey{}).([]Caller); ok {
+		return several
+	}
+	if c, ok := From(ctx); ok {
+		return []Caller{c}
+	}
+	return nil
 }
 
 // From returns who calls; false in a public method called without a valid

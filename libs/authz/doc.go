@@ -12,6 +12,7 @@
 //	name   full name, for histories; email: e-mail address; both may lack
 //	ro     true if the token may only read
 //	cid    id of the session or API token it was exchanged for (a UUID); may lack
+//	ver    version of the user that it was made by; lacks for a service
 //	iss, aud  "gatehouse";  exp, iat, jti
 //
 // Whether they may is declared in the protos: each method carries the option
@@ -26,7 +27,12 @@
 // A withdrawn key is honoured for five minutes at most while identity-sync
 // answers, and for an hour while it does not.
 //
+// A token only finds the caller. It is not accepted any more, TOKEN_STALE, where
+// the user is known to have a higher version: a changed role or state, a session
+// or API token that has ended, all raise it. Whoever has a good credential gets
+// another token for it. Services look in each transaction that is begun for a
+// caller, see package admission.
+//
 // It does not decide which rows a caller sees (the service and row-level
-// security do), keeps no sessions, and cannot take back a token before it
-// ends.
+// security do), and keeps no sessions.
 package authz

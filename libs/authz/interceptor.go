@@ -74,13 +74,13 @@ func admit(ctx context.Context, v *Verifier, p policy, method string) (context.C
 		if err == nil {
 			ctx = WithCaller(ctx, c)
 		}
-		return ctx, nil
+		return WithCallers(ctx), nil // it is done for nobody
 	}
 	switch {
 	case err != nil:
 		return nil, err
 	case !r.allows(c.Role):
-		return nil, apierr.Denied("ROLE_NOT_ALLOWED", "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
+		return nil, apierr.Denied(ReasonRoleNotAllowed, "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
 	case c.ReadOnly && !r.sideFree:
 		return nil, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
 	}

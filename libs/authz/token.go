@@ -46,6 +46,7 @@ type claims struct {
 	Email    string   `json:"email,omitempty"`
 	ReadOnly bool     `json:"ro,omitempty"`
 	CredID   string   `json:"cid,omitempty"`
+	Version  int64    `json:"ver,omitempty"`
 }
 
 // audience is one string or a list of them.
@@ -73,7 +74,7 @@ func (c claims) caller() (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	out := Caller{Subject: c.Subject, Role: role, Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly}
+	out := Caller{Subject: c.Subject, Role: role, Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, UserVersion: c.Version}
 	if c.Org != "" {
 		if out.OrganizationID, err = uuid.Parse(c.Org); err != nil {
 			return Caller{}, errors.New("org is not a UUID")
@@ -133,7 +134,7 @@ func (m Minter) Mint(c Caller) (token string, expires time.Time, err error) {
 	cl := claims{
 		Issuer: Issuer, Subject: c.Subject, Audience: audience{Audience},
 		Expires: expires.Unix(), IssuedAt: now.Unix(), ID: id.New().String(),
-		Role: RoleName(c.Role), Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly,
+		Role: RoleName(c.Role), Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, Version: c.UserVersion,
 	}
 	if c.OrganizationID != uuid.Nil {
 		cl.Org = c.OrganizationID.String()

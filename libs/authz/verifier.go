@@ -30,6 +30,21 @@ var (
 	errTokenExpired = apierr.Unauthenticated("TOKEN_EXPIRED", "the bearer token has expired")
 )
 
+// ReasonTokenStale is the reason of [ErrTokenStale].
+const ReasonTokenStale = "TOKEN_STALE"
+
+// ReasonRoleNotAllowed is the reason of the error of a method that the caller's
+// role may not call.
+const ReasonRoleNotAllowed = "ROLE_NOT_ALLOWED"
+
+var (
+	// ErrTokenStale says that the user has changed since the token was made.
+	ErrTokenStale = apierr.Unauthenticated(ReasonTokenStale,
+		"the user, the role or a credential has changed since the token was made: exchange the session or API token again")
+	// ErrTokenInvalid says that the token is not good any more, and not why.
+	ErrTokenInvalid = errTokenInvalid
+)
+
 const (
 	keysFresh    = 5 * time.Minute // then the keys are fetched again
 	keysUsable   = time.Hour       // how long they serve if that fails

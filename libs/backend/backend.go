@@ -27,6 +27,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"google.golang.org/grpc"
 
+	"gatehouse.dev/libs/admission"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/clock"
@@ -252,6 +253,9 @@ func (b *Backend) Copies(kinds copies.Kinds, owners Owners, handlers *inbox.Hand
 		return nil, err
 	}
 	kept.Register(handlers)
+	if kinds&copies.Users != 0 {
+		b.DB.Admit(admission.By("user_copy"))
+	}
 	return kept, nil
 }
 
@@ -326,6 +330,9 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		)
 	}
 	verifier := &authz.Verifier{Keys: keys}
+	if spec.Keys != nil {
+		verifier.Clock = b.Clock // who makes tokens reads the time of them off one clock
+	}
 	parts := []service.Part{
 		{Name: "database", Needed: service.Always, Check: b.checkDatabase},
 		{Name: "identity keys", Needed: service.Always, Check: func(ctx context.Context) error {

@@ -19,6 +19,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"gatehouse.dev/libs/authz"
 )
 
 const (
@@ -213,9 +215,14 @@ func sameForAll(ctx context.Context, err error) bool {
 	return status.Code(err) == codes.Unavailable || errors.Is(ctx.Err(), context.Canceled)
 }
 
-// whileWanted is a context that lasts while one caller waits, [Timeout] at most.
+// whileWanted is a context for the callers of all items, that lasts while one of
+// them waits, [Timeout] at most.
 func whileWanted[C, R any](items []*Item[C, R]) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(items[0].Context), Timeout)
+	contexts := make([]context.Context, len(items))
+	for n, item := range items {
+		contexts[n] = item.Context
+	}
+	ctx, cancel := context.WithTimeout(authz.WithCallers(context.WithoutCancel(items[0].Context), contexts...), Timeout)
 	var mu sync.Mutex
 	waiting := len(items)
 	stops := make([]func() bool, len(items))

@@ -108,6 +108,7 @@ func events(kinds Kinds) []proto.Message {
 		Environments: {(*eventv1.EnvironmentCreated)(nil), (*eventv1.EnvironmentUpdated)(nil)},
 		Users: {
 			(*eventv1.UserJoined)(nil), (*eventv1.UserUpdated)(nil), (*eventv1.UserSuspended)(nil), (*eventv1.UserRemoved)(nil),
+			(*eventv1.SessionEnded)(nil), (*eventv1.ApiTokenRevoked)(nil),
 		},
 		Groups: {
 			(*eventv1.GroupCreated)(nil), (*eventv1.GroupUpdated)(nil), (*eventv1.GroupRemoved)(nil),
@@ -170,6 +171,13 @@ func (b *batch) add(ev *inbox.Event) error {
 		return user(m.GetUser(), identityv1.UserState_USER_STATE_SUSPENDED)
 	case *eventv1.UserRemoved:
 		return user(m.GetUser(), identityv1.UserState_USER_STATE_REMOVED)
+	case *eventv1.SessionEnded:
+		return user(m.GetUser(), m.GetUser().GetState())
+	case *eventv1.ApiTokenRevoked:
+		if m.GetUser() == nil { // an event of the user says it
+			return nil
+		}
+		return user(m.GetUser(), m.GetUser().GetState())
 	case *eventv1.GroupCreated:
 		return group(m.GetGroup(), false)
 	case *eventv1.GroupUpdated:

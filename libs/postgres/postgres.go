@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/exaring/otelpgx"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -41,6 +42,8 @@ type DB struct {
 	// full is set by a statement that found no disk to write to, and taken back
 	// by a Ping that did.
 	full atomic.Bool
+	// admission may be nil.
+	admission Admission
 }
 
 // Open connects and checks that the database answers and that the role is
@@ -96,6 +99,17 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, planOnce)
 	return err
 }
+
+// Admission looks whether a transaction may be: those for whom it is are in ctx.
+// It adds a statement to check whose result is read by a function that objects
+// with an error, which is the transaction's; or nothing if anybody may. The
+// statement comes before all others and sees the rows of the organization that
+// Admission returns. It must not lock rows if readOnly.
+type Admission func(ctx context.Context, check *pgx.Batch, readOnly bool) (organization uuid.UUID)
+
+// Admit has every transaction from here on begin with an admission. Call it
+// before the database is used.
+func (db *DB) Admit(a Admission) { db.admission = a }
 
 func (db *DB) check(ctx context.Context) error {
 	var role string

@@ -28,8 +28,6 @@ const (
 const (
 	readWrite = "begin"
 	readOnly  = "begin isolation level repeatable read read only"
-	// beginning is how many statements a transaction begins with.
-	beginning = 2
 )
 
 // Tx is a transaction. It is only valid until the function that it was given to
@@ -44,8 +42,10 @@ type Tx struct {
 	relaxed bool
 	hooks   []func()
 
-	// waiting are statements that go before the next one.
-	waiting []*pgx.QueuedQuery
+	// waiting are statements that go before the next one, beginning how many of
+	// them the transaction begins with.
+	waiting   []*pgx.QueuedQuery
+	beginning int
 	// begun says that the database has begun the transaction.
 	begun bool
 	// broken is why nothing more can be done in it: what waited has failed.
@@ -344,9 +344,8 @@ func (db *DB) once(ctx context.Context, begin string, s *scope.Scope, fn func(co
 	// panic of fn cannot leave its transaction to somebody else.
 	defer conn.Release()
 
-	tx := &Tx{conn: conn, scope: s, waiting: []*pgx.QueuedQuery{
-		{SQL: begin}, {SQL: setScope, Arguments: scopeArguments(s)},
-	}}
+	tx := &Tx{conn: conn, scope: s, waiting: db.begin(ctx, begin, s)}
+	tx.beginning = len(tx.waiting)
 	if err := fn(ctx, tx); err != nil {
 		if conn.Conn().IsClosed() {
 			// If it was not even begun, the connection may merely have died in
@@ -367,6 +366,26 @@ func (db *DB) once(ctx context.Context, begin string, s *scope.Scope, fn func(co
 		f()
 	}
 	return false, nil
+}
+
+// begin is what a transaction begins with.
+func (db *DB) begin(ctx context.Context, begin string, s *scope.Scope) []*pgx.QueuedQuery {
+	var b pgx.Batch
+	b.Queue(begin)
+	if db.admission != nil {
+		var check pgx.Batch
+		organization := db.admission(ctx, &check, begin == readOnly)
+		if check.Len() > 0 {
+			whole := scope.Organization(organization)
+			b.Queue(setScope, scopeArguments(&whole)...)
+			b.QueuedQueries = append(b.QueuedQueries, check.QueuedQueries...)
+			if s != nil && *s == whole {
+				return b.QueuedQueries
+			}
+		}
+	}
+	b.Queue(setScope, scopeArguments(s)...)
+	return b.QueuedQueries
 }
 
 // inTransaction says whether the connection is in a transaction, a failed one
@@ -405,7 +424,7 @@ func (tx *Tx) commit(ctx context.Context) error {
 
 // sendCommit sends what waits and the commit.
 func (tx *Tx) sendCommit(ctx context.Context) error {
-	if !tx.begun && len(tx.waiting) == beginning {
+	if !tx.begun && len(tx.waiting) == tx.beginning {
 		return nil // nothing was asked of the database
 	}
 	if slices.ContainsFunc(tx.waiting, func(q *pgx.QueuedQuery) bool { return q.Fn != nil }) {

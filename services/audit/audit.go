@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"gatehouse.dev/libs/admission"
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/service"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
@@ -31,6 +32,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	defer b.Close(ctx)
+	b.DB.Admit(admission.By("user_version"))
 	commands := &command.Commands{DB: b.DB, Clock: b.Clock, Renderer: entry.NewRenderer()}
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {

@@ -718,3 +718,31 @@ func TestEnvironmentsSeeTheirOwn(t *testing.T) {
 		t.Errorf("the organization sees %d entries, want 3", n)
 	}
 }
+
+// B-USR-19, in part: whoever read the log a moment ago reads nothing with the
+// signed token of that moment.
+func TestLostRightsStopAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	user := id.New()
+	c := authz.Caller{Subject: user.String(), UserID: user, OrganizationID: w.org, Role: authzv1.Caller_CALLER_ADMIN, UserVersion: 1}
+	held := auditv1.NewAuditServiceClient(w.Conn(t, c))
+	read := func() error {
+		_, err := held.ListAuditEntries(t.Context(), &auditv1.ListAuditEntriesRequest{})
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	demoted := &identityv1.User{Id: user.String(), DisplayName: "Eve", Version: 2}
+	w.Publish(t, w.org, user, &eventv1.RoleChanged{Context: w.context(), User: demoted, PreviousRole: identityv1.Role_ROLE_ADMIN})
+	w.Handled(t, "audit")
+	if err := read(); rpctest.Reason(err) != "TOKEN_STALE" {
+		t.Errorf("read by %v", err)
+	}
+	c.UserVersion = 2
+	held = auditv1.NewAuditServiceClient(w.Conn(t, c))
+	if err := read(); err != nil {
+		t.Errorf("with a token of now: %v", err)
+	}
+}

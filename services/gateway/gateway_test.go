@@ -21,6 +21,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/proto"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -47,7 +48,7 @@ func TestSecretIsTrustedForAMoment(t *testing.T) {
 		}
 	}
 	w.set(func() { delete(w.secrets, "ghp_admin") })
-	w.clock.Advance(14 * time.Second)
+	w.clock.Advance(4 * time.Second)
 	if a := w.call("GET", "/v1/me", "", asAdmin()...); a.code != http.StatusOK {
 		t.Errorf("within the trust time: %d %s", a.code, a.body)
 	}
@@ -55,6 +56,78 @@ func TestSecretIsTrustedForAMoment(t *testing.T) {
 	a := w.call("GET", "/v1/me", "", asAdmin()...)
 	if reason, _ := a.reason(t); a.code != http.StatusUnauthorized || reason != "TOKEN_INVALID" {
 		t.Errorf("a revoked token: %d %s", a.code, a.body)
+	}
+}
+
+// B-USR-19, in part: a service that has heard of a change does not believe the
+// token of before; the gateway gets another, if there is one, and the caller
+// notices nothing.
+func TestStaleTokenIsExchangedAgain(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	const body = `{"kind": "REQUEST_KIND_GRANT", "entitlementIds": ["` + uuid + `"], "justification": "to sell"}`
+	create := func() answer { return w.call("POST", "/v1/requests", body, asAdmin()...) }
+	known := func(service, identity int64) {
+		w.set(func() {
+			c := w.admin
+			c.UserVersion = identity
+			w.version, w.secrets["ghp_admin"] = service, c
+		})
+	}
+	known(1, 1)
+	if a := create(); a.code != http.StatusOK {
+		t.Fatalf("%d %s", a.code, a.body)
+	}
+	known(2, 2)
+	before := w.exchanges()
+	if a := create(); a.code != http.StatusOK || !strings.Contains(a.body, "to sell") {
+		t.Errorf("after a change: %d %s", a.code, a.body)
+	}
+	if a := create(); a.code != http.StatusOK || w.exchanges() != before+1 {
+		t.Errorf("after that: %d %s, exchanged %d times", a.code, a.body, w.exchanges()-before)
+	}
+
+	// What cannot be had anew is refused, and tried a few times only.
+	known(3, 2)
+	before = w.exchanges()
+	if reason, _ := create().reason(t); reason != "TOKEN_STALE" || w.exchanges() > before+3 {
+		t.Errorf("%s, exchanged %d times", reason, w.exchanges()-before)
+	}
+	w.set(func() { delete(w.secrets, "ghp_admin") })
+	a := create()
+	if reason, _ := a.reason(t); a.code != http.StatusUnauthorized || reason != "TOKEN_INVALID" {
+		t.Errorf("a secret that has ended: %d %s", a.code, a.body)
+	}
+}
+
+// A role that has just been given works with the session that is there. Being
+// refused again and again does not make identity-sync work.
+func TestNewRoleIsNoticed(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	role := func(role authzv1.Caller) {
+		w.set(func() {
+			c := w.admin
+			c.Role = role
+			w.secrets["ghp_admin"] = c
+		})
+	}
+	update := func() int {
+		return w.call("PATCH", "/v1/apps/"+uuid, `{"name": "CRM"}`, asAdmin()...).code
+	}
+	role(authzv1.Caller_CALLER_MEMBER)
+	for range 5 {
+		if code := update(); code != http.StatusForbidden {
+			t.Fatalf("a member changes an app: %d", code)
+		}
+	}
+	if n := w.exchanges(); n != 1 {
+		t.Errorf("exchanged %d times", n)
+	}
+	role(authzv1.Caller_CALLER_ADMIN)
+	w.clock.Advance(time.Second)
+	if code := update(); code != http.StatusOK {
+		t.Errorf("an admin: %d", code)
 	}
 }
 

@@ -55,9 +55,12 @@ type world struct {
 	heads     []metadata.MD // of calls, as services saw them
 	got       []any         // requests, as services saw them
 	signedOut int
-	scim      []*http.Request
-	parked    map[string][]*opsv1.ParkedEvent
-	replayed  []string
+	// version is that of the admin as the request service knows it; older tokens
+	// are stale.
+	version  int64
+	scim     []*http.Request
+	parked   map[string][]*opsv1.ParkedEvent
+	replayed []string
 }
 
 // start runs a gateway. away names services that nobody plays.
@@ -290,6 +293,11 @@ type requestService struct {
 
 func (s requestService) CreateRequest(ctx context.Context, r *requestv1.CreateRequestRequest) (*requestv1.CreateRequestResponse, error) {
 	s.w.saw(ctx, r)
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if authz.Must(ctx).UserVersion < s.w.version {
+		return nil, authz.ErrTokenStale
+	}
 	return &requestv1.CreateRequestResponse{Request: &requestv1.Request{Justification: r.GetJustification()}}, nil
 }
 

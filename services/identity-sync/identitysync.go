@@ -24,6 +24,7 @@ import (
 	"gatehouse.dev/services/identity-sync/internal/httpapi"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
 	"gatehouse.dev/services/identity-sync/internal/scim"
+	"gatehouse.dev/services/identity-sync/internal/store"
 	"gatehouse.dev/services/identity-sync/migrations"
 )
 
@@ -68,6 +69,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	defer b.Close(ctx)
+	b.DB.Admit(store.Admission)
 
 	commands := command.New(b.DB, b.Events, b.Due, b.Clock)
 	ring, err := keyring.New(ctx, keyring.Config{Commands: commands, Box: box, Clock: b.Clock, Log: log})

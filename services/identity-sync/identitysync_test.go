@@ -327,7 +327,7 @@ func TestAPITokens(t *testing.T) {
 		c.CredentialID.String() != made.GetApiToken().GetId() {
 		t.Errorf("caller: %#v", c)
 	}
-	if left := signed.GetExpireTime().AsTime().Sub(w.clock.Now()); left > 5*time.Minute || left < 4*time.Minute {
+	if left := signed.GetExpireTime().AsTime().Sub(w.clock.Now()); left > time.Minute || left < 58*time.Second {
 		t.Errorf("signed token lives for %s", left)
 	}
 
@@ -466,17 +466,17 @@ func TestSessionsEnd(t *testing.T) {
 	if _, err := w.exchange(t, token.GetToken()); err != nil {
 		t.Errorf("the API token ended: %v", err)
 	}
-	// SignOut ends the session the caller came with, and no other; again is fine.
+	// SignOut ends the session the caller came with, and no other.
 	signed, err := w.exchange(t, one.secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := withToken(t, signed.GetAccessToken())
-	for range 2 {
-		if _, err := w.nobody(t).sessions.SignOut(out, &identityv1.SignOutRequest{}); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := w.nobody(t).sessions.SignOut(out, &identityv1.SignOutRequest{}); err != nil {
+		t.Fatal(err)
 	}
+	_, err = w.nobody(t).sessions.SignOut(out, &identityv1.SignOutRequest{})
+	refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
 	_, err = w.exchange(t, one.secret)
 	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
 	if _, err := w.exchange(t, two.secret); err != nil {
@@ -744,7 +744,7 @@ func TestOAuth(t *testing.T) {
 			t.Errorf("%s: %d %v", name, r.code, r.body)
 			continue
 		}
-		if s, _ := r.body["expires_in"].(float64); s < 290 || s > 300 {
+		if s, _ := r.body["expires_in"].(float64); s < 50 || s > 60 {
 			t.Errorf("%s: expires in %v", name, r.body["expires_in"])
 		}
 		if c := w.caller(t, signed); c.UserID.String() != admin.user.GetId() || c.CredentialID.String() != id {
@@ -984,7 +984,7 @@ func TestKeyRotation(t *testing.T) {
 	if got := kid(sign()); got != both[1] {
 		t.Errorf("signed with %s, want %s", got, both[1])
 	}
-	w.clock.Advance(-6 * time.Minute)
+	w.clock.Advance(-10*time.Minute + 30*time.Second)
 	w.caller(t, old)
 	// Until nothing signed with it can be around.
 	w.clock.Advance(3 * time.Hour)

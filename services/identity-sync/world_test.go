@@ -30,10 +30,7 @@ import (
 // world is a running identity-sync and everybody who calls it.
 type world struct {
 	*servicetest.Harness
-	// clock is the service's. Its gRPC server verifies tokens by the machine's
-	// clock, so that callers with a token are heard only as long as this one is
-	// less than five minutes behind and one minute ahead. It starts two minutes
-	// behind.
+	// clock is the service's.
 	clock *clock.Manual
 	key   []byte
 }
@@ -41,7 +38,7 @@ type world struct {
 // start runs identity-sync, open to everybody unless changed.
 func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 	t.Helper()
-	w := &world{clock: clock.NewManual(clock.System{}.Now().Add(-2 * time.Minute)), key: secretbox.NewKey()}
+	w := &world{clock: clock.NewManual(clock.System{}.Now()), key: secretbox.NewKey()}
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = w.clock
 		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, AllowSignUp: true, DevSignIn: true}
@@ -90,7 +87,10 @@ type person struct {
 
 func (w *world) person(t testing.TB, secret string) person {
 	t.Helper()
-	p := person{secret: secret, conn: dial(t, w.Addr, secret)}
+	return callers(person{secret: secret, conn: dial(t, w.Addr, secret)})
+}
+
+func callers(p person) person {
 	p.users = identityv1.NewUserServiceClient(p.conn)
 	p.groups = identityv1.NewGroupServiceClient(p.conn)
 	p.sources = identityv1.NewSourceServiceClient(p.conn)
@@ -99,6 +99,17 @@ func (w *world) person(t testing.TB, secret string) person {
 	p.environments = identityv1.NewEnvironmentServiceClient(p.conn)
 	p.organizations = identityv1.NewOrganizationServiceClient(p.conn)
 	return p
+}
+
+// heldToken calls with one signed token, again and again.
+func (w *world) heldToken(t testing.TB, token string) person {
+	t.Helper()
+	conn, err := rpc.Dial(w.Addr, rpc.DialConfig{Token: func(context.Context) (string, error) { return token, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return callers(person{conn: conn})
 }
 
 // nobody calls without a token.

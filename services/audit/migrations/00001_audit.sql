@@ -47,6 +47,14 @@ create table request_party (
 );
 comment on table request_party is 'Requesters and beneficiaries, who may read the trail of their request.';
 
+create table user_version (
+	id uuid primary key,
+	organization_id uuid not null,
+	version bigint not null
+);
+comment on table user_version is 'The highest version of each user that an event has told of: older signed tokens are not accepted.';
+call protect('user_version', 'organization');
+
 -- The log is append-only, whatever the program says.
 -- +goose StatementBegin
 create function refuse_change() returns trigger language plpgsql as $$

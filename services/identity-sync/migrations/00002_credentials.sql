@@ -30,6 +30,7 @@ create table session (
     organization_id uuid not null,
     user_id         uuid not null references users (id),
     token_hash      bytea not null,
+    user_agent      text not null,
     create_time     timestamptz not null,
     expire_time     timestamptz not null,
     constraint session_token_unique unique (token_hash)
@@ -37,7 +38,7 @@ create table session (
 comment on table session is 'People who are signed in. The row goes when the session ends.';
 comment on column session.token_hash is 'SHA-256 of the session token, which is kept nowhere.';
 
-create index session_by_user on session (user_id);
+create index session_by_user on session (user_id, create_time desc, id desc);
 create index session_by_expiry on session (expire_time);
 
 call protect('session', 'organization');

@@ -55,10 +55,9 @@ func TestOutages(t *testing.T) {
 	defer c.stop(t)
 	pg.noteCommittedEvents(t)
 	l := prepareLives(t, c)
-	signed := c.signedToken(t, l.w.admin.token)
 
 	c.withoutBus(t, l, broker)
-	c.withoutDatabases(t, l, pg, signed)
+	c.withoutDatabases(t, l, pg)
 
 	falls := []struct {
 		what string
@@ -135,8 +134,9 @@ func (c *cluster) withoutBus(t *testing.T, l *lives, broker *natsServer) {
 
 // withoutDatabases has the databases away: all who call, by whatever way, are
 // told so, and nothing is half done.
-func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer, signed string) {
+func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer) {
 	t.Helper()
+	signed := c.signedToken(t, l.w.admin.token)
 	admin := api{base: c.base, token: signed} // known without asking identity-sync
 	pg.kill(t)
 	var calls sync.WaitGroup

@@ -29,6 +29,8 @@ type (
 	Filter = store.Filter
 	// Place is where a page ended.
 	Place = store.Place
+	// UserVersion is a version of a user that an event has told of.
+	UserVersion = store.UserVersion
 )
 
 // maxPage bounds the events in a page, in bytes as they are kept. Their JSON is
@@ -40,6 +42,12 @@ const maxPage = 512 << 10
 // recorded already changes nothing.
 func (c *Commands) Record(tx *postgres.Tx, entries []entry.Entry) {
 	store.Record(tx, c.Clock.Now(), entries)
+}
+
+// RaiseUserVersions has signed tokens that are older than users are not be
+// accepted any more, with the commit of tx.
+func (c *Commands) RaiseUserVersions(tx *postgres.Tx, versions []UserVersion) {
+	store.RaiseUserVersions(tx, versions)
 }
 
 // List gives the caller's organization's entries that pass the filter, newest

@@ -16,8 +16,10 @@ import (
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/telemetry"
 	_ "gatehouse.dev/proto/gen/gatehouse/event/v1" // all event types can be read
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/audit/internal/command"
 	"gatehouse.dev/services/audit/internal/entry"
+	"github.com/google/uuid"
 )
 
 // Handlers gives the handlers.
@@ -38,9 +40,24 @@ func Handlers(c *command.Commands, log *slog.Logger) *inbox.Handlers {
 			}
 		}
 		c.Record(tx, entries)
+		c.RaiseUserVersions(tx, versions(events))
 		return nil
 	})
 	return &h
+}
+
+// versions are those of the users that events tell of.
+func versions(events []inbox.Event) (all []command.UserVersion) {
+	for _, ev := range events {
+		about, ok := ev.Message.(interface{ GetUser() *identityv1.User })
+		if !ok || about.GetUser().GetVersion() == 0 {
+			continue
+		}
+		if user, err := uuid.Parse(about.GetUser().GetId()); err == nil {
+			all = append(all, command.UserVersion{ID: user, OrganizationID: ev.OrganizationID, Version: about.GetUser().GetVersion()})
+		}
+	}
+	return all
 }
 
 // read makes an entry of an event, and gives the ids in it that are malformed.

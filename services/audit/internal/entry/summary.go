@@ -54,6 +54,13 @@ func identitySummaries(w summaries) {
 	on(w, func(m *eventv1.RoleChanged) string {
 		return fmt.Sprintf("%s's role was changed from %s to %s", user(m.GetUser()), role(m.GetPreviousRole()), role(m.GetUser().GetRole()))
 	})
+	on(w, func(*eventv1.SessionStarted) string { return "Signed in" })
+	on(w, func(m *eventv1.SessionEnded) string {
+		if m.GetContext().GetActor().GetId() == m.GetSession().GetUserId() {
+			return user(m.GetUser()) + " signed out"
+		}
+		return user(m.GetUser()) + " was signed out"
+	})
 	on(w, func(m *eventv1.ApiTokenCreated) string {
 		t := m.GetApiToken()
 		s := "API token " + quoted(t.GetName()) + " was created"

@@ -21,8 +21,11 @@ const (
 	// sessionCookie holds a browser's session token.
 	sessionCookie = "gatehouse_session"
 	// trust is how long an exchanged token is used before its secret is shown
-	// to identity-sync again: how long a revoked secret may still work.
-	trust = 15 * time.Second
+	// to identity-sync again, unless a service refuses it before (see renewing):
+	// how long it may work where services have not heard of its end.
+	trust = 5 * time.Second
+	// margin is how long before its end an exchanged token is used no more.
+	margin = 10 * time.Second
 	// maxTrusted bounds the secrets remembered.
 	maxTrusted = 10_000
 )
@@ -39,8 +42,8 @@ type authenticator struct {
 }
 
 type trustedToken struct {
-	jwt   string
-	until time.Time
+	jwt         string
+	made, until time.Time
 }
 
 func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock) *authenticator {
@@ -70,6 +73,9 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		r.Header.Del("Authorization")
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		if token != secret {
+			r = r.WithContext(withSecret(r.Context(), secret))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -122,10 +128,10 @@ func (a *authenticator) exchange(ctx context.Context, secret string) (string, er
 		}
 		until := now.Add(trust)
 		// Used up well before it ends, so that no service finds it ended.
-		if end := r.GetExpireTime().AsTime().Add(-time.Minute); end.Before(until) {
+		if end := r.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
 			until = end
 		}
-		a.remember(key, trustedToken{jwt: r.GetAccessToken(), until: until}, now)
+		a.remember(key, trustedToken{jwt: r.GetAccessToken(), made: now, until: until}, now)
 		return r.GetAccessToken(), nil
 	})
 	if err != nil {
@@ -151,6 +157,17 @@ func (a *authenticator) remember(key [sha256.Size]byte, t trustedToken, now time
 		}
 	}
 	a.trusted[key] = t
+}
+
+// age is how long ago the token of a secret was made, if it is remembered.
+func (a *authenticator) age(secret string) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, ok := a.trusted[sha256.Sum256([]byte(secret))]
+	if !ok {
+		return trust
+	}
+	return a.clock.Now().Sub(t.made)
 }
 
 // forget ends the trust in a secret here, at sign-out.

@@ -34,6 +34,12 @@ type Backends struct {
 	IdentityHTTP string
 }
 
+// each are the services as f makes them.
+func (b Backends) each(f func(grpc.ClientConnInterface) grpc.ClientConnInterface) Backends {
+	b.Identity, b.Request, b.Approval, b.Provisioning, b.Audit = f(b.Identity), f(b.Request), f(b.Approval), f(b.Provisioning), f(b.Audit)
+	return b
+}
+
 // byName lists the gRPC backends under the names that services have.
 func (b Backends) byName() []namedConn {
 	return []namedConn{
@@ -80,6 +86,8 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock)
+	b = b.each(func(c grpc.ClientConnInterface) grpc.ClientConnInterface { return renewing{c, auth} })
 	rest := newREST(o.Log)
 	register := []struct {
 		conn grpc.ClientConnInterface
@@ -114,7 +122,6 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	}
 
 	routes := newRoutes()
-	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock)
 	sessions := sessions{client: identityv1.NewSessionServiceClient(b.Identity), auth: auth, dev: o.DevSignIn}
 	identity := newIdentityProxy(b.IdentityHTTP, o.Telemetry, o.Log)
 

@@ -39,13 +39,12 @@ func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in N
 		if last := tx.now.AddDate(1, 0, 0); !in.ExpireTime.After(tx.now) || in.ExpireTime.After(last) {
 			return apierr.InvalidField("expire_time", "EXPIRE_TIME_OUT_OF_RANGE", "the end must be in the future and at most one year ahead")
 		}
-		// Somebody who has just left still has a signed token for some minutes.
-		ok, err := store.InsertAPIToken(ctx, tx.Tx, t, in.Hash[:])
+		ok, err := store.InsertAPIToken(ctx, tx.Tx, caller.CredentialID, t, in.Hash[:])
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return ErrTokenInvalid
+			return errSessionRequired
 		}
 		tx.emit(t.ID, &eventv1.ApiTokenCreated{Context: tx.about(t.UserID.String(), 0), ApiToken: convert.APIToken(t)})
 		return nil
@@ -90,7 +89,19 @@ func (c *Commands) RevokeAPIToken(ctx context.Context, caller authz.Caller, toke
 			return err
 		}
 		t = revoked[0]
-		tx.emitRevoked(revoked)
+		// The user may be the organization's own, and the caller's role held in an
+		// environment.
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		u, err := store.RaiseUserVersion(ctx, tx.Tx, t.UserID)
+		if err != nil {
+			return err
+		}
+		tx.environment = u.EnvironmentID
+		tx.emit(t.ID, &eventv1.ApiTokenRevoked{
+			Context: tx.about(t.UserID.String(), u.Version), ApiToken: convert.APIToken(t), User: convert.User(u),
+		})
 		return nil
 	})
 	return t, err

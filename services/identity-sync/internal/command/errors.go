@@ -25,6 +25,9 @@ var (
 	// environments.
 	errWholeOrganization = apierr.Denied("NOT_IN_ENVIRONMENT", "only an admin of the whole organization may change its environments")
 
+	errSessionRequired = apierr.Denied("SESSION_REQUIRED", "an API token makes no API token: sign in to make one")
+	errNotYourSessions = apierr.Denied("NOT_YOUR_SESSIONS", "only an admin may see the sessions of others")
+
 	// ErrTokenInvalid is the one error of a token that is invalid, whatever the
 	// reason.
 	ErrTokenInvalid = apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")

@@ -38,7 +38,7 @@ func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret
 		}
 		out.ExpireTime = found.ExpireTime
 		out.Caller = authz.Caller{
-			CredentialID: found.ID, ReadOnly: found.ReadOnly, UserID: found.UserID, OrganizationID: found.OrganizationID,
+			CredentialID: found.ID, UserVersion: found.UserVersion, ReadOnly: found.ReadOnly, UserID: found.UserID, OrganizationID: found.OrganizationID,
 			EnvironmentID: found.EnvironmentID, Role: role, Name: found.Name, Email: found.Email,
 		}
 		return nil

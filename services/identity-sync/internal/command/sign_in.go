@@ -8,21 +8,41 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
-func (t *transaction) insertSession(ctx context.Context, user uuid.UUID, hash secret.Hash, lifetime time.Duration) error {
-	return store.InsertSession(ctx, t.Tx, store.Session{
-		ID: id.New(), OrganizationID: t.organization, UserID: user, CreateTime: t.now, ExpireTime: t.now.Add(lifetime),
-	}, hash[:])
+// NewSession is a session to begin.
+type NewSession struct {
+	Hash     secret.Hash
+	Lifetime time.Duration
+	// UserAgent is what is signed in with.
+	UserAgent string
+}
+
+// startSession begins a session of an active user, who is locked or new.
+func (t *transaction) startSession(ctx context.Context, u store.User, in NewSession) error {
+	s := store.Session{
+		ID: id.New(), OrganizationID: t.organization, UserID: u.ID, UserAgent: in.UserAgent, CreateTime: t.now, ExpireTime: t.now.Add(in.Lifetime),
+	}
+	if err := store.InsertSession(ctx, t.Tx, s, in.Hash[:]); err != nil {
+		return err
+	}
+	t.environment = u.EnvironmentID
+	t.emit(s.ID, &eventv1.SessionStarted{Context: t.about(u.ID.String(), 0), Session: convert.Session(s, false)})
+	return nil
 }
 
 // DevSignIn makes a session for an active user of any organization, by user name
 // or, where several have that name, by id.
-func (c *Commands) DevSignIn(ctx context.Context, name string, hash secret.Hash, lifetime time.Duration) (u store.User, err error) {
+func (c *Commands) DevSignIn(ctx context.Context, name string, in NewSession) (u store.User, err error) {
 	byID, err := uuid.Parse(name)
 	if err != nil {
 		byID = uuid.Nil
@@ -40,8 +60,11 @@ func (c *Commands) DevSignIn(ctx context.Context, name string, hash secret.Hash,
 			return apierr.InvalidField("user_name", "USER_NAME_AMBIGUOUS", "several organizations have somebody of that name: give the id of the user")
 		}
 		u = users[0]
-		t := &transaction{Tx: tx, organization: u.OrganizationID, now: c.clock.Now()}
-		return t.insertSession(ctx, u.ID, hash, lifetime)
+		t := &transaction{Tx: tx, organization: u.OrganizationID, actor: event.UserActor(u.ID.String(), u.DisplayName), now: c.clock.Now()}
+		if err := t.startSession(ctx, u, in); err != nil {
+			return err
+		}
+		return c.events.Add(ctx, tx, t.events...)
 	})
 	return u, err
 }
@@ -55,11 +78,59 @@ func (c *Commands) DevUsers(ctx context.Context, limit int) (users []store.User,
 	return users, err
 }
 
-// EndSession ends the caller's session. Where the caller has none it does
-// nothing.
-func (c *Commands) EndSession(ctx context.Context, caller authz.Caller) error {
-	return c.db.InOrganization(ctx, caller.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		return store.DeleteSession(ctx, tx, caller.CredentialID, caller.UserID)
+// Sessions lists the sessions of a user, the caller if that is nil, newest first,
+// and gives the token of the next page.
+func (c *Commands) Sessions(ctx context.Context, caller authz.Caller, user uuid.UUID, size int, token string) (sessions []store.Session, next string, err error) {
+	after, err := page.DecodeTime(token)
+	if err != nil {
+		return nil, "", err
+	}
+	if user == uuid.Nil {
+		user = caller.UserID
+	}
+	if user != caller.UserID && caller.Role != authzv1.Caller_CALLER_ADMIN {
+		return nil, "", errNotYourSessions
+	}
+	err = c.db.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if user != caller.UserID {
+			if _, err := store.GetUser(ctx, tx, user); err != nil {
+				return orNotFound(err, errUserNotFound)
+			}
+		}
+		sessions, err = store.ListSessions(ctx, tx, user, c.clock.Now(), after, size+1)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	sessions, next = page.Cut(sessions, size, func(s store.Session) string { return page.TimePlace{Time: s.CreateTime, ID: s.ID}.Token() })
+	return sessions, next, nil
+}
+
+// EndSession ends a session of the caller's, or any within the caller's scope if
+// the caller is an admin. Where there is none it does nothing. Signed tokens that
+// were made of the user before are not accepted any more: the user's other
+// sessions and API tokens are exchanged again.
+func (c *Commands) EndSession(ctx context.Context, caller authz.Caller, session uuid.UUID) error {
+	return c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		ended, err := store.DeleteSession(ctx, tx.Tx, session, caller.UserID, caller.Role == authzv1.Caller_CALLER_ADMIN)
+		if err != nil || len(ended) == 0 {
+			return err
+		}
+		// The user may be the organization's own, and the caller's role held in an
+		// environment.
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		u, err := store.RaiseUserVersion(ctx, tx.Tx, ended[0].UserID)
+		if err != nil {
+			return err
+		}
+		tx.environment = u.EnvironmentID
+		tx.emit(session, &eventv1.SessionEnded{
+			Context: tx.about(u.ID.String(), u.Version), Session: convert.Session(ended[0], false), User: convert.User(u),
+		})
+		return nil
 	})
 }
 

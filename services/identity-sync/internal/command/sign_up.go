@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -13,16 +12,14 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
-	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
 // SignUp is a new organization and its first admin.
 type SignUp struct {
 	OrganizationName, Email, DisplayName string
-	// Session is the hash of the admin's session token, valid for Lifetime.
-	Session  secret.Hash
-	Lifetime time.Duration
+	// Session is the admin's.
+	Session NewSession
 }
 
 // SignUp creates an organization with one environment, its first admin and a
@@ -43,14 +40,11 @@ func (c *Commands) SignUp(ctx context.Context, in SignUp) (store.Organization, s
 		if err := store.InsertUser(ctx, tx.Tx, u, []string{in.Email}); err != nil {
 			return err
 		}
-		if err := tx.insertSession(ctx, u.ID, in.Session, in.Lifetime); err != nil {
-			return err
-		}
 		tx.actor = event.UserActor(u.ID.String(), u.DisplayName)
 		tx.emit(org.ID, &eventv1.OrganizationCreated{Context: tx.about("", 0), Organization: convert.Organization(org)})
 		tx.emitEnvironment(first, true)
 		tx.emitUser(u, o)
-		return nil
+		return tx.startSession(ctx, u, in.Session)
 	})
 	return org, u, err
 }

@@ -77,6 +77,14 @@ func APIToken(t store.APIToken) *identityv1.ApiToken {
 	}
 }
 
+// Session converts a session; current says whether the caller came with it.
+func Session(s store.Session, current bool) *identityv1.Session {
+	return &identityv1.Session{
+		Id: s.ID.String(), UserId: s.UserID.String(), UserAgent: s.UserAgent,
+		CreateTime: timestamppb.New(s.CreateTime), ExpireTime: timestamppb.New(s.ExpireTime), Current: current,
+	}
+}
+
 // List converts each of a list.
 func List[T, M any](list []T, convert func(T) M) []M {
 	out := make([]M, len(list))

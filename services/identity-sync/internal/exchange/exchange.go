@@ -1,5 +1,5 @@
 // Package exchange turns a long-lived secret, an API token or a session token,
-// into the signed token of a few minutes that services accept.
+// into the signed token of a minute that services accept.
 //
 // It guarantees that a secret which has ended, or whose user may not act, gets
 // nothing, and that nobody learns why; and that the signed token does not
@@ -27,7 +27,7 @@ import (
 )
 
 // Lifetime is how long a signed token lives.
-const Lifetime = 5 * time.Minute
+const Lifetime = time.Minute
 
 // Longer names and addresses are cut: a token is sent with every call.
 const (

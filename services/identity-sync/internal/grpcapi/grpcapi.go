@@ -7,9 +7,11 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
@@ -29,6 +31,8 @@ import (
 const (
 	// sessionLifetime is how long a session lasts, used or not.
 	sessionLifetime = 12 * time.Hour
+	// maxUserAgent bounds what is kept of a user agent, in characters.
+	maxUserAgent = 200
 	// devPeople is how many people the development sign-in shows.
 	devPeople = 200
 )
@@ -107,7 +111,8 @@ func (s *Server) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*id
 	}
 	token, hash := secret.New(secret.Session)
 	o, u, err := s.cfg.Commands.SignUp(ctx, command.SignUp{
-		OrganizationName: organization, Email: email, DisplayName: display, Session: hash, Lifetime: sessionLifetime,
+		OrganizationName: organization, Email: email, DisplayName: display,
+		Session: newSession(ctx, hash),
 	})
 	if err != nil {
 		return nil, err
@@ -340,11 +345,66 @@ func (s *Server) DevSignIn(ctx context.Context, req *identityv1.DevSignInRequest
 		return nil, err
 	}
 	token, hash := secret.New(secret.Session)
-	u, err := s.cfg.Commands.DevSignIn(ctx, who, hash, sessionLifetime)
+	u, err := s.cfg.Commands.DevSignIn(ctx, who, newSession(ctx, hash))
 	if err != nil {
 		return nil, err
 	}
 	return &identityv1.DevSignInResponse{Token: token, User: convert.User(u)}, nil
+}
+
+// newSession is a session with a token of the hash, for whoever calls.
+func newSession(ctx context.Context, hash secret.Hash) command.NewSession {
+	agent := ""
+	// What the gateway was called with comes first.
+	for _, key := range []string{"grpcgateway-user-agent", "user-agent"} {
+		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
+			agent = values[0]
+			break
+		}
+	}
+	agent = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(agent, ""))
+	if runes := []rune(agent); len(runes) > maxUserAgent {
+		agent = string(runes[:maxUserAgent])
+	}
+	return command.NewSession{Hash: hash, Lifetime: sessionLifetime, UserAgent: agent}
+}
+
+// ListSessions lists sessions.
+func (s *Server) ListSessions(ctx context.Context, req *identityv1.ListSessionsRequest) (*identityv1.ListSessionsResponse, error) {
+	caller := authz.Must(ctx)
+	user := uuid.Nil
+	if req.GetUserId() != "" {
+		var err error
+		if user, err = id.Parse("user_id", req.GetUserId()); err != nil {
+			return nil, err
+		}
+	}
+	list, next, err := s.cfg.Commands.Sessions(ctx, caller, user, page.Size(req.GetPageSize()), req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	out := &identityv1.ListSessionsResponse{NextPageToken: next}
+	for _, one := range list {
+		out.Sessions = append(out.Sessions, convert.Session(one, one.ID == caller.CredentialID))
+	}
+	return out, nil
+}
+
+// EndSession ends a session.
+func (s *Server) EndSession(ctx context.Context, req *identityv1.EndSessionRequest) (*identityv1.EndSessionResponse, error) {
+	session, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Commands.EndSession(ctx, authz.Must(ctx), session); err != nil {
+		return nil, err
+	}
+	return &identityv1.EndSessionResponse{}, nil
 }
 
 // SignOut ends the session that the caller's token was exchanged for.
@@ -353,7 +413,7 @@ func (s *Server) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*id
 	if c.CredentialID == uuid.Nil {
 		return &identityv1.SignOutResponse{}, nil
 	}
-	if err := s.cfg.Commands.EndSession(ctx, c); err != nil {
+	if err := s.cfg.Commands.EndSession(ctx, c, c.CredentialID); err != nil {
 		return nil, err
 	}
 	return &identityv1.SignOutResponse{}, nil

@@ -42,7 +42,9 @@ const (
 	insertToken = `
 insert into api_token (id, organization_id, user_id, name, read_only, prefix, token_hash, create_time, expire_time)
 select $1, u.organization_id, u.id, $3, $4, $5, $6, $7, $8
-from users u where u.id = $2 and u.state = 'active' for key share`
+from users u where u.id = $2 and u.state = 'active'
+	and exists (select from session s where s.id = $9 and s.user_id = u.id and s.expire_time > $7)
+for key share of u`
 	// Row-level security shows the users of the caller's scope only, so that an
 	// admin of an environment sees the tokens of its users.
 	lockToken = `
@@ -58,7 +60,7 @@ returning ` + tokenColumns
 	// minute.
 	exchangeAPIToken = `
 with found as (
-	select t.id, t.read_only, t.expire_time, t.last_use_time, u.id as user_id, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
+	select t.id, t.read_only, t.expire_time, t.last_use_time, u.id as user_id, u.version, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
 	from api_token t
 	join users u on u.id = t.user_id
 	where t.token_hash = $1 and t.revoke_time is null and t.expire_time > $2 and u.state = 'active'),
@@ -66,27 +68,30 @@ recorded as (
 	update api_token t set last_use_time = $2
 	from found
 	where t.id = found.id and (t.last_use_time is null or t.last_use_time <= $2::timestamptz - interval '1 minute'))
-select id, read_only, expire_time, user_id, organization_id, role_environment_id, role, display_name, email from found`
+select id, read_only, expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email from found`
 	exchangeSession = `
-select s.id, false, s.expire_time, u.id, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
+select s.id, false, s.expire_time, u.id, u.version, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
 from session s
 join users u on u.id = s.user_id
 where s.token_hash = $1 and s.expire_time > $2 and u.state = 'active'`
 	insertSession = `
-insert into session (id, organization_id, user_id, token_hash, create_time, expire_time)
-values ($1, $2, $3, $4, $5, $6)`
+insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time)
+values ($1, $2, $3, $4, $5, $6, $7)`
+	sessionColumns = `s.id, s.organization_id, s.user_id, s.user_agent, s.create_time, s.expire_time`
+	// Row-level security shows the users of the caller's scope only.
 	deleteSession = `
-delete from session where id = $1 and user_id = $2`
+delete from session s where s.id = $1 and (s.user_id = $2 or $3 and exists (select from users u where u.id = s.user_id))
+returning ` + sessionColumns
 	deleteSessionsOfUser = `
 delete from session where user_id = $1`
 	deleteEndedSessions = `
 delete from session where expire_time <= $1`
 )
 
-// InsertAPIToken adds a token of an active user, and says whether the user is
-// one.
-func InsertAPIToken(ctx context.Context, tx *postgres.Tx, t APIToken, hash []byte) (ok bool, err error) {
-	n, err := tx.Exec(ctx, insertToken, t.ID, t.UserID, t.Name, t.ReadOnly, t.Prefix, hash, t.CreateTime, t.ExpireTime)
+// InsertAPIToken adds a token of an active user who comes with a session, and
+// says whether it is so.
+func InsertAPIToken(ctx context.Context, tx *postgres.Tx, session uuid.UUID, t APIToken, hash []byte) (ok bool, err error) {
+	n, err := tx.Exec(ctx, insertToken, t.ID, t.UserID, t.Name, t.ReadOnly, t.Prefix, hash, t.CreateTime, t.ExpireTime, session)
 	if err != nil {
 		return false, fmt.Errorf("insert API token: %w", err)
 	}
@@ -134,6 +139,7 @@ type Credential struct {
 	ReadOnly                              bool
 	ExpireTime                            time.Time
 	UserID, OrganizationID, EnvironmentID uuid.UUID
+	UserVersion                           int64
 	Role, Name, Email                     string
 }
 
@@ -151,30 +157,43 @@ func GetSession(ctx context.Context, tx *postgres.Tx, hash []byte, now time.Time
 
 func readCredential(ctx context.Context, tx *postgres.Tx, sql string, hash []byte, now time.Time) (c Credential, err error) {
 	err = tx.QueryRow(ctx, sql, hash, now).Scan(&c.ID, &c.ReadOnly, &c.ExpireTime,
-		&c.UserID, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email)
+		&c.UserID, &c.UserVersion, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email)
 	return c, found(err, "read credential")
 }
 
 // Session is a session, without its token.
 type Session struct {
 	ID, OrganizationID, UserID uuid.UUID
+	UserAgent                  string
 	CreateTime, ExpireTime     time.Time
 }
 
 // InsertSession adds a session whose token has the hash.
 func InsertSession(ctx context.Context, tx *postgres.Tx, s Session, hash []byte) error {
-	if _, err := tx.Exec(ctx, insertSession, s.ID, s.OrganizationID, s.UserID, hash, s.CreateTime, s.ExpireTime); err != nil {
+	if _, err := tx.Exec(ctx, insertSession, s.ID, s.OrganizationID, s.UserID, hash, s.UserAgent, s.CreateTime, s.ExpireTime); err != nil {
 		return fmt.Errorf("insert session: %w", err)
 	}
 	return nil
 }
 
-// DeleteSession ends a session of a user, if it is there.
-func DeleteSession(ctx context.Context, tx *postgres.Tx, id, user uuid.UUID) error {
-	if _, err := tx.Exec(ctx, deleteSession, id, user); err != nil {
-		return fmt.Errorf("end session: %w", err)
+// ListSessions lists the sessions of a user that have not ended, newest first,
+// after a place.
+func ListSessions(ctx context.Context, tx *postgres.Tx, user uuid.UUID, now time.Time, after *page.TimePlace, limit int) ([]Session, error) {
+	q := &query{}
+	q.where("s.user_id = ?", user)
+	q.where("s.expire_time > ?", now)
+	if after != nil {
+		q.where("(s.create_time, s.id) < (?, ?)", after.Time, after.ID)
 	}
-	return nil
+	rows, err := tx.Query(ctx, `select `+sessionColumns+` from session s`+q.text()+` order by s.create_time desc, s.id desc limit `+q.arg(limit), q.args...)
+	return collect("list sessions", rows, err, pgx.RowToStructByPos[Session])
+}
+
+// DeleteSession ends a session of a user or, for anybody, of any user whom the
+// transaction sees. It gives none if there is no such session.
+func DeleteSession(ctx context.Context, tx *postgres.Tx, id, user uuid.UUID, anybody bool) ([]Session, error) {
+	rows, err := tx.Query(ctx, deleteSession, id, user, anybody)
+	return collect("end session", rows, err, pgx.RowToStructByPos[Session])
 }
 
 // DeleteSessionsOfUser ends all sessions of a user.

@@ -80,6 +80,8 @@ update users set external_id = $2, user_name = $3, display_name = $4, given_name
 where id = $1`
 	updateUserState = `
 update users set state = $2, role = $3, role_environment_id = $4, version = $5, update_time = $6 where id = $1`
+	raiseUserVersion = `
+update users u set version = u.version + 1 where u.id = $1 returning ` + userColumns
 	selectUser = `
 select ` + userColumns + ` from users u where u.id = $1`
 	lockUser              = selectUser + ` for update`
@@ -124,6 +126,12 @@ update directory_group g set member_count = g.member_count - 1, version = g.vers
 from gone where g.id = gone.group_id
 returning ` + groupColumns
 )
+
+// RaiseUserVersion has signed tokens that were made of the user before not be
+// accepted any more.
+func RaiseUserVersion(ctx context.Context, tx *postgres.Tx, user uuid.UUID) (u User, err error) {
+	return u, found(tx.QueryRow(ctx, raiseUserVersion, user).Scan(u.targets()...), "raise version of user")
+}
 
 // InsertUser adds a user.
 func InsertUser(ctx context.Context, tx *postgres.Tx, u User, emails []string) error {

@@ -418,20 +418,145 @@ func (x *ApiTokenCreated) GetApiToken() *v1.ApiToken {
 	return nil
 }
 
+// SessionStarted is emitted when somebody signed in.
+type SessionStarted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The session.
+	Session       *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionStarted) Reset() {
+	*x = SessionStarted{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionStarted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionStarted) ProtoMessage() {}
+
+func (x *SessionStarted) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
+func (*SessionStarted) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SessionStarted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *SessionStarted) GetSession() *v1.Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+// SessionEnded is emitted when somebody signed out or was signed out, and not
+// when a session ends by itself.
+type SessionEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The session.
+	Session *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	// The user, whose version has gone up: signed tokens that were made before are
+	// not accepted any more.
+	User          *v1.User `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionEnded) Reset() {
+	*x = SessionEnded{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionEnded) ProtoMessage() {}
+
+func (x *SessionEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
+func (*SessionEnded) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SessionEnded) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *SessionEnded) GetSession() *v1.Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+func (x *SessionEnded) GetUser() *v1.User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
 // ApiTokenRevoked is emitted when an API token was ended.
 type ApiTokenRevoked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The token.
-	ApiToken      *v1.ApiToken `protobuf:"bytes,2,opt,name=api_token,json=apiToken,proto3" json:"api_token,omitempty"`
+	ApiToken *v1.ApiToken `protobuf:"bytes,2,opt,name=api_token,json=apiToken,proto3" json:"api_token,omitempty"`
+	// The user, whose version has gone up: signed tokens that were made before are
+	// not accepted any more. Unset where an event of the user beside this one says
+	// so.
+	User          *v1.User `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApiTokenRevoked) Reset() {
 	*x = ApiTokenRevoked{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +568,7 @@ func (x *ApiTokenRevoked) String() string {
 func (*ApiTokenRevoked) ProtoMessage() {}
 
 func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +581,7 @@ func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenRevoked.ProtoReflect.Descriptor instead.
 func (*ApiTokenRevoked) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApiTokenRevoked) GetContext() *Context {
@@ -469,6 +594,13 @@ func (x *ApiTokenRevoked) GetContext() *Context {
 func (x *ApiTokenRevoked) GetApiToken() *v1.ApiToken {
 	if x != nil {
 		return x.ApiToken
+	}
+	return nil
+}
+
+func (x *ApiTokenRevoked) GetUser() *v1.User {
+	if x != nil {
+		return x.User
 	}
 	return nil
 }
@@ -506,10 +638,20 @@ const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\x0fApiTokenCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
 	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:\x1a\xc2\xc1\x18\x16\n" +
-	"\tapi_token\x12\acreated\x18\x01\"\xa2\x01\n" +
+	"\tapi_token\x12\acreated\x18\x01\"\x9b\x01\n" +
+	"\x0eSessionStarted\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
+	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession:\x18\xc2\xc1\x18\x14\n" +
+	"\asession\x12\astarted\x18\x01\"\xc8\x01\n" +
+	"\fSessionEnded\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
+	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession\x12/\n" +
+	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x16\xc2\xc1\x18\x12\n" +
+	"\asession\x12\x05ended\x18\x01\"\xd3\x01\n" +
 	"\x0fApiTokenRevoked\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:\x1a\xc2\xc1\x18\x16\n" +
+	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken\x12/\n" +
+	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x1a\xc2\xc1\x18\x16\n" +
 	"\tapi_token\x12\arevoked\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
@@ -524,7 +666,7 @@ func file_gatehouse_event_v1_organization_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_organization_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_gatehouse_event_v1_organization_proto_goTypes = []any{
 	(*OrganizationCreated)(nil), // 0: gatehouse.event.v1.OrganizationCreated
 	(*EnvironmentCreated)(nil),  // 1: gatehouse.event.v1.EnvironmentCreated
@@ -533,38 +675,47 @@ var file_gatehouse_event_v1_organization_proto_goTypes = []any{
 	(*SourceTokenRotated)(nil),  // 4: gatehouse.event.v1.SourceTokenRotated
 	(*RoleChanged)(nil),         // 5: gatehouse.event.v1.RoleChanged
 	(*ApiTokenCreated)(nil),     // 6: gatehouse.event.v1.ApiTokenCreated
-	(*ApiTokenRevoked)(nil),     // 7: gatehouse.event.v1.ApiTokenRevoked
-	(*Context)(nil),             // 8: gatehouse.event.v1.Context
-	(*v1.Organization)(nil),     // 9: gatehouse.identity.v1.Organization
-	(*v1.Environment)(nil),      // 10: gatehouse.identity.v1.Environment
-	(*v1.Source)(nil),           // 11: gatehouse.identity.v1.Source
-	(*v1.User)(nil),             // 12: gatehouse.identity.v1.User
-	(v1.Role)(0),                // 13: gatehouse.identity.v1.Role
-	(*v1.ApiToken)(nil),         // 14: gatehouse.identity.v1.ApiToken
+	(*SessionStarted)(nil),      // 7: gatehouse.event.v1.SessionStarted
+	(*SessionEnded)(nil),        // 8: gatehouse.event.v1.SessionEnded
+	(*ApiTokenRevoked)(nil),     // 9: gatehouse.event.v1.ApiTokenRevoked
+	(*Context)(nil),             // 10: gatehouse.event.v1.Context
+	(*v1.Organization)(nil),     // 11: gatehouse.identity.v1.Organization
+	(*v1.Environment)(nil),      // 12: gatehouse.identity.v1.Environment
+	(*v1.Source)(nil),           // 13: gatehouse.identity.v1.Source
+	(*v1.User)(nil),             // 14: gatehouse.identity.v1.User
+	(v1.Role)(0),                // 15: gatehouse.identity.v1.Role
+	(*v1.ApiToken)(nil),         // 16: gatehouse.identity.v1.ApiToken
+	(*v1.Session)(nil),          // 17: gatehouse.identity.v1.Session
 }
 var file_gatehouse_event_v1_organization_proto_depIdxs = []int32{
-	8,  // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
-	9,  // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
-	8,  // 2: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
-	10, // 3: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
-	8,  // 4: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
-	10, // 5: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
-	8,  // 6: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
-	11, // 7: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
-	8,  // 8: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
-	11, // 9: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
-	8,  // 10: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
-	12, // 11: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
-	13, // 12: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
-	8,  // 13: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
-	14, // 14: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	8,  // 15: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
-	14, // 16: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	10, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
+	11, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
+	10, // 2: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
+	12, // 3: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
+	10, // 4: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
+	12, // 5: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
+	10, // 6: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
+	13, // 7: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
+	10, // 8: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
+	13, // 9: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
+	10, // 10: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
+	14, // 11: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
+	15, // 12: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
+	10, // 13: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
+	16, // 14: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	10, // 15: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
+	17, // 16: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
+	10, // 17: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
+	17, // 18: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
+	14, // 19: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
+	10, // 20: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
+	16, // 21: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	14, // 22: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_organization_proto_init() }
@@ -580,7 +731,7 @@ func file_gatehouse_event_v1_organization_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_organization_proto_rawDesc), len(file_gatehouse_event_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -966,6 +966,98 @@ func (x *Source) GetEnvironmentId() string {
 	return ""
 }
 
+// Session is somebody being signed in.
+type Session struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of the user.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What was signed in with, as the browser or program says, at most 200
+	// characters; may be empty.
+	UserAgent string `protobuf:"bytes,3,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// When it began.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it ends by itself.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// True for the session that the caller came with.
+	Current       bool `protobuf:"varint,6,opt,name=current,proto3" json:"current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Session) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Session) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Session) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *Session) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Session) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Session) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
 // ApiToken is a secret with which a program acts as the user who made it.
 type ApiToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -993,7 +1085,7 @@ type ApiToken struct {
 
 func (x *ApiToken) Reset() {
 	*x = ApiToken{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1097,7 @@ func (x *ApiToken) String() string {
 func (*ApiToken) ProtoMessage() {}
 
 func (x *ApiToken) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1110,7 @@ func (x *ApiToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiToken.ProtoReflect.Descriptor instead.
 func (*ApiToken) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApiToken) GetId() string {
@@ -1166,7 +1258,17 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12\x1d\n" +
 	"\n" +
 	"user_count\x18\x06 \x01(\x05R\tuserCount\x12%\n" +
-	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\"\xf3\x02\n" +
+	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\"\xe5\x01\n" +
+	"\aSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1d\n" +
+	"\n" +
+	"user_agent\x18\x03 \x01(\tR\tuserAgent\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x18\n" +
+	"\acurrent\x18\x06 \x01(\bR\acurrent\"\xf3\x02\n" +
 	"\bApiToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
@@ -1218,7 +1320,7 @@ func file_gatehouse_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(UserState)(0),                // 0: gatehouse.identity.v1.UserState
 	(UserKind)(0),                 // 1: gatehouse.identity.v1.UserKind
@@ -1230,33 +1332,36 @@ var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(*User)(nil),                  // 7: gatehouse.identity.v1.User
 	(*Group)(nil),                 // 8: gatehouse.identity.v1.Group
 	(*Source)(nil),                // 9: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),              // 10: gatehouse.identity.v1.ApiToken
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Session)(nil),               // 10: gatehouse.identity.v1.Session
+	(*ApiToken)(nil),              // 11: gatehouse.identity.v1.ApiToken
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_gatehouse_identity_v1_identity_proto_depIdxs = []int32{
-	11, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	11, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
-	11, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
+	12, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	12, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
+	12, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
 	1,  // 4: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
 	2,  // 5: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
-	11, // 6: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	11, // 7: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	11, // 8: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
-	11, // 9: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	11, // 10: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	12, // 6: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	12, // 7: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	12, // 8: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
+	12, // 9: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	12, // 10: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 11: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
-	11, // 12: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
-	11, // 13: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
-	11, // 14: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
-	11, // 15: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 16: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
-	11, // 17: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 12: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
+	12, // 13: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
+	12, // 14: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	12, // 15: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 16: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
+	12, // 17: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 18: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
+	12, // 19: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_proto_init() }
@@ -1270,7 +1375,7 @@ func file_gatehouse_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_proto_rawDesc), len(file_gatehouse_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2270,6 +2270,209 @@ func (x *DevSignInResponse) GetUser() *User {
 	return nil
 }
 
+// ListSessionsRequest asks for a page of sessions.
+type ListSessionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most this many, 1 to 1000; 0 means 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Whose, an id; empty means the caller's. Only admins may name another user;
+	// others get PERMISSION_DENIED, NOT_YOUR_SESSIONS.
+	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsRequest) Reset() {
+	*x = ListSessionsRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsRequest) ProtoMessage() {}
+
+func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListSessionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSessionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListSessionsRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+// ListSessionsResponse is a page of sessions.
+type ListSessionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page.
+	Sessions []*Session `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSessionsResponse) Reset() {
+	*x = ListSessionsResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSessionsResponse) ProtoMessage() {}
+
+func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListSessionsResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+func (x *ListSessionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// EndSessionRequest names the session.
+type EndSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the session.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionRequest) Reset() {
+	*x = EndSessionRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionRequest) ProtoMessage() {}
+
+func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
+func (*EndSessionRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *EndSessionRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// EndSessionResponse says that the session has ended.
+type EndSessionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSessionResponse) Reset() {
+	*x = EndSessionResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSessionResponse) ProtoMessage() {}
+
+func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
+func (*EndSessionResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
+}
+
 // SignOutRequest ends the caller's session.
 type SignOutRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2279,7 +2482,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2291,7 +2494,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2304,7 +2507,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
 }
 
 // SignOutResponse says that the session has ended.
@@ -2316,7 +2519,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2531,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2544,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
 }
 
 // ExchangeTokenRequest carries the secret.
@@ -2355,7 +2558,7 @@ type ExchangeTokenRequest struct {
 
 func (x *ExchangeTokenRequest) Reset() {
 	*x = ExchangeTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2367,7 +2570,7 @@ func (x *ExchangeTokenRequest) String() string {
 func (*ExchangeTokenRequest) ProtoMessage() {}
 
 func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2583,7 @@ func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ExchangeTokenRequest) GetToken() string {
@@ -2403,7 +2606,7 @@ type ExchangeTokenResponse struct {
 
 func (x *ExchangeTokenResponse) Reset() {
 	*x = ExchangeTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2618,7 @@ func (x *ExchangeTokenResponse) String() string {
 func (*ExchangeTokenResponse) ProtoMessage() {}
 
 func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2631,7 @@ func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ExchangeTokenResponse) GetAccessToken() string {
@@ -2458,7 +2661,7 @@ type ExchangeClientSecretRequest struct {
 
 func (x *ExchangeClientSecretRequest) Reset() {
 	*x = ExchangeClientSecretRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +2673,7 @@ func (x *ExchangeClientSecretRequest) String() string {
 func (*ExchangeClientSecretRequest) ProtoMessage() {}
 
 func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +2686,7 @@ func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ExchangeClientSecretRequest) GetClientId() string {
@@ -2513,7 +2716,7 @@ type ExchangeClientSecretResponse struct {
 
 func (x *ExchangeClientSecretResponse) Reset() {
 	*x = ExchangeClientSecretResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +2728,7 @@ func (x *ExchangeClientSecretResponse) String() string {
 func (*ExchangeClientSecretResponse) ProtoMessage() {}
 
 func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2741,7 @@ func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ExchangeClientSecretResponse) GetAccessToken() string {
@@ -2564,7 +2767,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2779,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2792,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
 }
 
 // GetKeysResponse is the key set.
@@ -2603,7 +2806,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2615,7 +2818,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2628,7 +2831,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetKeysResponse) GetJwks() string {
@@ -2788,7 +2991,19 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\buserName\"Z\n" +
 	"\x11DevSignInResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\x10\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\x8d\x01\n" +
+	"\x13ListSessionsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12$\n" +
+	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\"z\n" +
+	"\x14ListSessionsResponse\x12:\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.gatehouse.identity.v1.SessionR\bsessions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
+	"\x11EndSessionRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x14\n" +
+	"\x12EndSessionResponse\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
 	"\x0fSignOutResponse\"8\n" +
 	"\x14ExchangeTokenRequest\x12 \n" +
@@ -2855,12 +3070,17 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\rListApiTokens\x12+.gatehouse.identity.v1.ListApiTokensRequest\x1a,.gatehouse.identity.v1.ListApiTokensResponse\"#\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/apiTokens\x90\x02\x01\x12\x9e\x01\n" +
 	"\x0eRevokeApiToken\x12,.gatehouse.identity.v1.RevokeApiTokenRequest\x1a-.gatehouse.identity.v1.RevokeApiTokenResponse\"/\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/apiTokens/{id}:revoke2\xb9\x03\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/apiTokens/{id}:revoke2\xd8\x05\n" +
 	"\x0eSessionService\x12\x94\x01\n" +
 	"\rListDevPeople\x12+.gatehouse.identity.v1.ListDevPeopleRequest\x1a,.gatehouse.identity.v1.ListDevPeopleResponse\"(\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/sessions:devPeople\x90\x02\x01\x12\x88\x01\n" +
 	"\tDevSignIn\x12'.gatehouse.identity.v1.DevSignInRequest\x1a(.gatehouse.identity.v1.DevSignInResponse\"(\xa2\xbb\x18\x03\n" +
-	"\x01\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/sessions:devSignIn\x12\x84\x01\n" +
+	"\x01\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/sessions:devSignIn\x12\x8b\x01\n" +
+	"\fListSessions\x12*.gatehouse.identity.v1.ListSessionsRequest\x1a+.gatehouse.identity.v1.ListSessionsResponse\"\"\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x90\x02\x01\x12\x8e\x01\n" +
+	"\n" +
+	"EndSession\x12(.gatehouse.identity.v1.EndSessionRequest\x1a).gatehouse.identity.v1.EndSessionResponse\"+\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sessions/{id}:end\x12\x84\x01\n" +
 	"\aSignOut\x12%.gatehouse.identity.v1.SignOutRequest\x1a&.gatehouse.identity.v1.SignOutResponse\"*\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xf7\x02\n" +
 	"\fTokenService\x12s\n" +
@@ -2885,7 +3105,7 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*SignUpRequest)(nil),                // 0: gatehouse.identity.v1.SignUpRequest
 	(*SignUpResponse)(nil),               // 1: gatehouse.identity.v1.SignUpResponse
@@ -2929,112 +3149,122 @@ var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*ListDevPeopleResponse)(nil),        // 39: gatehouse.identity.v1.ListDevPeopleResponse
 	(*DevSignInRequest)(nil),             // 40: gatehouse.identity.v1.DevSignInRequest
 	(*DevSignInResponse)(nil),            // 41: gatehouse.identity.v1.DevSignInResponse
-	(*SignOutRequest)(nil),               // 42: gatehouse.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),              // 43: gatehouse.identity.v1.SignOutResponse
-	(*ExchangeTokenRequest)(nil),         // 44: gatehouse.identity.v1.ExchangeTokenRequest
-	(*ExchangeTokenResponse)(nil),        // 45: gatehouse.identity.v1.ExchangeTokenResponse
-	(*ExchangeClientSecretRequest)(nil),  // 46: gatehouse.identity.v1.ExchangeClientSecretRequest
-	(*ExchangeClientSecretResponse)(nil), // 47: gatehouse.identity.v1.ExchangeClientSecretResponse
-	(*GetKeysRequest)(nil),               // 48: gatehouse.identity.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),              // 49: gatehouse.identity.v1.GetKeysResponse
-	(*Organization)(nil),                 // 50: gatehouse.identity.v1.Organization
-	(*User)(nil),                         // 51: gatehouse.identity.v1.User
-	(*Environment)(nil),                  // 52: gatehouse.identity.v1.Environment
-	(UserState)(0),                       // 53: gatehouse.identity.v1.UserState
-	(UserKind)(0),                        // 54: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
-	(Role)(0),                            // 56: gatehouse.identity.v1.Role
-	(*Group)(nil),                        // 57: gatehouse.identity.v1.Group
-	(SourceKind)(0),                      // 58: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                       // 59: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                     // 60: gatehouse.identity.v1.ApiToken
+	(*ListSessionsRequest)(nil),          // 42: gatehouse.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 43: gatehouse.identity.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),            // 44: gatehouse.identity.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),           // 45: gatehouse.identity.v1.EndSessionResponse
+	(*SignOutRequest)(nil),               // 46: gatehouse.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 47: gatehouse.identity.v1.SignOutResponse
+	(*ExchangeTokenRequest)(nil),         // 48: gatehouse.identity.v1.ExchangeTokenRequest
+	(*ExchangeTokenResponse)(nil),        // 49: gatehouse.identity.v1.ExchangeTokenResponse
+	(*ExchangeClientSecretRequest)(nil),  // 50: gatehouse.identity.v1.ExchangeClientSecretRequest
+	(*ExchangeClientSecretResponse)(nil), // 51: gatehouse.identity.v1.ExchangeClientSecretResponse
+	(*GetKeysRequest)(nil),               // 52: gatehouse.identity.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),              // 53: gatehouse.identity.v1.GetKeysResponse
+	(*Organization)(nil),                 // 54: gatehouse.identity.v1.Organization
+	(*User)(nil),                         // 55: gatehouse.identity.v1.User
+	(*Environment)(nil),                  // 56: gatehouse.identity.v1.Environment
+	(UserState)(0),                       // 57: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 58: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 59: google.protobuf.Timestamp
+	(Role)(0),                            // 60: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 61: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 62: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 63: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 64: gatehouse.identity.v1.ApiToken
+	(*Session)(nil),                      // 65: gatehouse.identity.v1.Session
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	50, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	51, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	50, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	52, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	52, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	52, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	52, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	51, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	50, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	53, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	51, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	51, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	54, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	55, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	51, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	56, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	51, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	57, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	51, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	58, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	59, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	59, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	55, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	60, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	60, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	60, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	51, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	51, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	55, // 28: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	55, // 29: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 30: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	2,  // 31: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	4,  // 32: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	6,  // 33: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	8,  // 34: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	10, // 35: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	12, // 36: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	14, // 37: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	16, // 38: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	18, // 39: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	20, // 40: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	22, // 41: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	24, // 42: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	26, // 43: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	28, // 44: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	30, // 45: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	32, // 46: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	34, // 47: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	36, // 48: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	38, // 49: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	40, // 50: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	42, // 51: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	44, // 52: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	46, // 53: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	48, // 54: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	1,  // 55: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	3,  // 56: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	5,  // 57: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	7,  // 58: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	9,  // 59: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	11, // 60: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	13, // 61: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	15, // 62: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	17, // 63: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	19, // 64: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	21, // 65: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	23, // 66: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	25, // 67: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	27, // 68: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	29, // 69: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	31, // 70: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	33, // 71: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	35, // 72: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	37, // 73: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	39, // 74: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	41, // 75: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	43, // 76: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	45, // 77: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	47, // 78: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	49, // 79: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	55, // [55:80] is the sub-list for method output_type
-	30, // [30:55] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	54, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	55, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	54, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	56, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	56, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	56, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	56, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	55, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	54, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	57, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	55, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	55, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	58, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	59, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	55, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	60, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	55, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	61, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	55, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	62, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	63, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	63, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	59, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	64, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	64, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	64, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	55, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	55, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	65, // 28: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	59, // 29: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	59, // 30: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 31: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	2,  // 32: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	4,  // 33: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	6,  // 34: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	8,  // 35: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	10, // 36: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	12, // 37: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	14, // 38: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	16, // 39: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	18, // 40: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	20, // 41: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	22, // 42: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	24, // 43: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	26, // 44: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	28, // 45: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	30, // 46: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	32, // 47: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	34, // 48: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	36, // 49: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	38, // 50: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	40, // 51: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	42, // 52: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	44, // 53: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	46, // 54: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	48, // 55: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	50, // 56: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	52, // 57: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	1,  // 58: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	3,  // 59: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	5,  // 60: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	7,  // 61: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	9,  // 62: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	11, // 63: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	13, // 64: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	15, // 65: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	17, // 66: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	19, // 67: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	21, // 68: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	23, // 69: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	25, // 70: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	27, // 71: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	29, // 72: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	31, // 73: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	33, // 74: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	35, // 75: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	37, // 76: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	39, // 77: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	41, // 78: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	43, // 79: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	45, // 80: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	47, // 81: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	49, // 82: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	51, // 83: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	53, // 84: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	58, // [58:85] is the sub-list for method output_type
+	31, // [31:58] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -3049,7 +3279,7 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   50,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

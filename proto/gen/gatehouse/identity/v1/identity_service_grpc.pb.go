@@ -1032,7 +1032,9 @@ const (
 //
 // ApiTokenService manages the caller's own API tokens.
 type ApiTokenServiceClient interface {
-	// CreateApiToken makes a token, shown this once.
+	// CreateApiToken makes a token, shown this once. The caller must be signed in:
+	// what comes with an API token itself gets PERMISSION_DENIED,
+	// SESSION_REQUIRED, so that nothing outlives the token that made it.
 	CreateApiToken(ctx context.Context, in *CreateApiTokenRequest, opts ...grpc.CallOption) (*CreateApiTokenResponse, error)
 	// ListApiTokens lists the caller's tokens, newest first; an admin sees all
 	// of the organization.
@@ -1085,7 +1087,9 @@ func (c *apiTokenServiceClient) RevokeApiToken(ctx context.Context, in *RevokeAp
 //
 // ApiTokenService manages the caller's own API tokens.
 type ApiTokenServiceServer interface {
-	// CreateApiToken makes a token, shown this once.
+	// CreateApiToken makes a token, shown this once. The caller must be signed in:
+	// what comes with an API token itself gets PERMISSION_DENIED,
+	// SESSION_REQUIRED, so that nothing outlives the token that made it.
 	CreateApiToken(context.Context, *CreateApiTokenRequest) (*CreateApiTokenResponse, error)
 	// ListApiTokens lists the caller's tokens, newest first; an admin sees all
 	// of the organization.
@@ -1213,6 +1217,8 @@ var ApiTokenService_ServiceDesc = grpc.ServiceDesc{
 const (
 	SessionService_ListDevPeople_FullMethodName = "/gatehouse.identity.v1.SessionService/ListDevPeople"
 	SessionService_DevSignIn_FullMethodName     = "/gatehouse.identity.v1.SessionService/DevSignIn"
+	SessionService_ListSessions_FullMethodName  = "/gatehouse.identity.v1.SessionService/ListSessions"
+	SessionService_EndSession_FullMethodName    = "/gatehouse.identity.v1.SessionService/EndSession"
 	SessionService_SignOut_FullMethodName       = "/gatehouse.identity.v1.SessionService/SignOut"
 )
 
@@ -1220,7 +1226,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// SessionService signs people in.
+// SessionService signs people in and out.
 type SessionServiceClient interface {
 	// ListDevPeople lists whom one may sign in as where development sign-in is
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
@@ -1228,7 +1234,14 @@ type SessionServiceClient interface {
 	// DevSignIn signs in as anyone, without proof, where development sign-in is
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
 	DevSignIn(ctx context.Context, in *DevSignInRequest, opts ...grpc.CallOption) (*DevSignInResponse, error)
-	// SignOut ends the session the caller came with. Again is fine.
+	// ListSessions lists sessions of the caller that have not ended, newest
+	// first; an admin may ask for those of another user.
+	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
+	// EndSession ends a session of the caller, or of any user if the caller is an
+	// admin. What was signed in with it is signed out at once. Again is fine.
+	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
+	// SignOut ends the session the caller came with. Who comes with an API token
+	// has none to end, which is fine.
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
 }
 
@@ -1260,6 +1273,26 @@ func (c *sessionServiceClient) DevSignIn(ctx context.Context, in *DevSignInReque
 	return out, nil
 }
 
+func (c *sessionServiceClient) ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSessionsResponse)
+	err := c.cc.Invoke(ctx, SessionService_ListSessions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sessionServiceClient) EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndSessionResponse)
+	err := c.cc.Invoke(ctx, SessionService_EndSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sessionServiceClient) SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SignOutResponse)
@@ -1274,7 +1307,7 @@ func (c *sessionServiceClient) SignOut(ctx context.Context, in *SignOutRequest, 
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
 //
-// SessionService signs people in.
+// SessionService signs people in and out.
 type SessionServiceServer interface {
 	// ListDevPeople lists whom one may sign in as where development sign-in is
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
@@ -1282,7 +1315,14 @@ type SessionServiceServer interface {
 	// DevSignIn signs in as anyone, without proof, where development sign-in is
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
 	DevSignIn(context.Context, *DevSignInRequest) (*DevSignInResponse, error)
-	// SignOut ends the session the caller came with. Again is fine.
+	// ListSessions lists sessions of the caller that have not ended, newest
+	// first; an admin may ask for those of another user.
+	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
+	// EndSession ends a session of the caller, or of any user if the caller is an
+	// admin. What was signed in with it is signed out at once. Again is fine.
+	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
+	// SignOut ends the session the caller came with. Who comes with an API token
+	// has none to end, which is fine.
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }
@@ -1299,6 +1339,12 @@ func (UnimplementedSessionServiceServer) ListDevPeople(context.Context, *ListDev
 }
 func (UnimplementedSessionServiceServer) DevSignIn(context.Context, *DevSignInRequest) (*DevSignInResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DevSignIn not implemented")
+}
+func (UnimplementedSessionServiceServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
+}
+func (UnimplementedSessionServiceServer) EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndSession not implemented")
 }
 func (UnimplementedSessionServiceServer) SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignOut not implemented")
@@ -1360,6 +1406,42 @@ func _SessionService_DevSignIn_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SessionService_ListSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).ListSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_ListSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).ListSessions(ctx, req.(*ListSessionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SessionService_EndSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SessionServiceServer).EndSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SessionService_EndSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SessionServiceServer).EndSession(ctx, req.(*EndSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SessionService_SignOut_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SignOutRequest)
 	if err := dec(in); err != nil {
@@ -1392,6 +1474,14 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DevSignIn",
 			Handler:    _SessionService_DevSignIn_Handler,
+		},
+		{
+			MethodName: "ListSessions",
+			Handler:    _SessionService_ListSessions_Handler,
+		},
+		{
+			MethodName: "EndSession",
+			Handler:    _SessionService_EndSession_Handler,
 		},
 		{
 			MethodName: "SignOut",

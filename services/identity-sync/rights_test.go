@@ -1,0 +1,180 @@
+package identitysync_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+)
+
+// signed is somebody who goes on with the signed token of this moment.
+func (w *world) signed(t *testing.T, p person) person {
+	t.Helper()
+	e, err := w.exchange(t, p.secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := w.heldToken(t, e.GetAccessToken())
+	held.user, held.organization = p.user, p.organization
+	return held
+}
+
+// B-USR-19: what somebody could do a moment ago they cannot do with the signed
+// token of that moment: not read, not write, and above all not win it back.
+func TestLostRightsStopAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	mia, ned := idp.create(t, "mia"), idp.create(t, "ned")
+	role := func(by person, whom string, role identityv1.Role) error {
+		_, err := by.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: whom, Role: role})
+		return err
+	}
+	promote := func() person {
+		t.Helper()
+		if err := role(admin, mia, identityv1.Role_ROLE_ADMIN); err != nil {
+			t.Fatal(err)
+		}
+		return w.signed(t, w.as(t, "mia@corp.example"))
+	}
+	sources, err := admin.sources.ListSources(t.Context(), &identityv1.ListSourcesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everything := map[string]func(person) error{
+		"give herself the role again": func(p person) error { return role(p, mia, identityv1.Role_ROLE_ADMIN) },
+		"promote an accomplice":       func(p person) error { return role(p, ned, identityv1.Role_ROLE_ADMIN) },
+		"take the admin's role":       func(p person) error { return role(p, admin.user.GetId(), identityv1.Role_ROLE_MEMBER) },
+		"take the source's token": func(p person) error {
+			_, err := p.sources.RotateSourceToken(t.Context(), &identityv1.RotateSourceTokenRequest{Id: sources.GetSources()[0].GetId()})
+			return err
+		},
+		"make an API token": func(p person) error {
+			_, err := p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "x", ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour))})
+			return err
+		},
+		"read": func(p person) error {
+			_, err := p.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{})
+			return err
+		},
+	}
+
+	demoted := promote()
+	if err := role(admin, mia, identityv1.Role_ROLE_MEMBER); err != nil {
+		t.Fatal(err)
+	}
+	for name, do := range everything {
+		t.Run("demoted: "+name, func(t *testing.T) { refused(t, do(demoted), codes.Unauthenticated, "TOKEN_STALE") })
+	}
+
+	suspended := promote()
+	idp.must(t, 200, "PATCH", "/Users/"+mia, patch("replace", "active", false))
+	for name, do := range everything {
+		t.Run("suspended: "+name, func(t *testing.T) { refused(t, do(suspended), codes.Unauthenticated, "TOKEN_INVALID") })
+	}
+	idp.must(t, 200, "PATCH", "/Users/"+mia, patch("replace", "active", true))
+
+	removed := promote()
+	idp.must(t, 204, "DELETE", "/Users/"+mia, nil)
+	for name, do := range everything {
+		t.Run("removed: "+name, func(t *testing.T) { refused(t, do(removed), codes.Unauthenticated, "TOKEN_INVALID") })
+	}
+	if users, err := admin.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{}); err != nil || users.GetUsers()[0].GetRole() == identityv1.Role_ROLE_ADMIN && users.GetUsers()[0].GetId() == ned {
+		t.Errorf("after all that: %v %v", users, err)
+	}
+}
+
+// B-USR-19: what is signed in is seen and ended, by its owner or by an admin, and
+// is out at once with the signed token it has.
+func TestSessionsAreSeenAndEnded(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	idp.create(t, "ned")
+	idp.create(t, "eve")
+	one, two, eve := w.as(t, "ned@corp.example"), w.as(t, "ned@corp.example"), w.as(t, "eve@corp.example")
+	list := func(by person, whose string) []*identityv1.Session {
+		t.Helper()
+		r, err := by.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{UserId: whose})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.GetSessions()
+	}
+	own := list(two, "")
+	if len(own) != 2 || !own[0].GetCurrent() || own[1].GetCurrent() || own[0].GetUserAgent() == "" || own[0].GetUserId() != one.user.GetId() ||
+		!own[0].GetExpireTime().AsTime().Equal(own[0].GetCreateTime().AsTime().Add(12*time.Hour)) {
+		t.Fatalf("own sessions: %v", own)
+	}
+	started := servicetest.Wait(t, w.Harness, func(ev *eventv1.SessionStarted) bool { return ev.GetSession().GetId() == own[0].GetId() })
+	own[0].Current = false
+	if d := cmp.Diff(own[0], started.GetSession(), protocmp.Transform()); d != "" || started.GetContext().GetActor().GetId() != one.user.GetId() {
+		t.Errorf("%s %v", d, started.GetContext())
+	}
+	if seen := list(admin, one.user.GetId()); len(seen) != 2 || seen[0].GetCurrent() {
+		t.Errorf("an admin sees %v", seen)
+	}
+	_, err := eve.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{UserId: one.user.GetId()})
+	refused(t, err, codes.PermissionDenied, "NOT_YOUR_SESSIONS")
+
+	end := func(by person, id string) {
+		t.Helper()
+		if _, err := by.sessions.EndSession(t.Context(), &identityv1.EndSessionRequest{Id: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end(eve, own[0].GetId()) // there is no such session of hers
+	end(w.signUp(t), own[0].GetId())
+	if still := list(admin, one.user.GetId()); len(still) != 2 {
+		t.Fatalf("strangers have ended sessions: %v", still)
+	}
+	held := w.signed(t, two)
+	end(one, own[0].GetId())
+	_, err = held.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
+	refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
+	_, err = w.exchange(t, two.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	if _, err := one.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
+		t.Errorf("the other session: %v", err)
+	}
+	end(admin, own[1].GetId())
+	end(admin, own[1].GetId())
+	_, err = w.exchange(t, one.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	last := servicetest.Wait(t, w.Harness, func(ev *eventv1.SessionEnded) bool { return ev.GetSession().GetId() == own[1].GetId() })
+	if last.GetContext().GetActor().GetId() != admin.user.GetId() || last.GetUser().GetVersion() != last.GetContext().GetVersion() ||
+		last.GetUser().GetVersion() != one.user.GetVersion()+2 {
+		t.Errorf("ended: %v", last)
+	}
+}
+
+// A token never begets a token, and what came from one that is revoked is over
+// with it.
+func TestATokenMakesNoToken(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	token := admin.apiToken(t, w, false)
+	program := w.person(t, token.GetToken())
+	_, err := program.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "x", ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour))})
+	refused(t, err, codes.PermissionDenied, "SESSION_REQUIRED")
+	program.user = admin.user
+	held := w.signed(t, program)
+	if _, err := admin.tokens.RevokeApiToken(t.Context(), &identityv1.RevokeApiTokenRequest{Id: token.GetApiToken().GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = held.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{})
+	refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
+	if _, err := admin.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{}); err != nil {
+		t.Errorf("the session it was made with: %v", err)
+	}
+}

@@ -1,0 +1,113 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+)
+
+// readings are reads of each service that an admin may do.
+var readings = []string{"/v1/sources", "/v1/requests", "/v1/flows", "/v1/grants", "/v1/auditEntries"}
+
+// TestRights: what somebody may do in Gatehouse changes for what they are signed
+// in with already, at every service and at once: nobody signs in again for a role
+// that was given, and nobody goes on with one that was taken.
+//
+// B-USR-19, B-USR-11.
+func TestRights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: runs whole processes")
+	}
+	t.Parallel()
+	gh := startStandalone(t)
+	w := newWorld(t, gh, startScimTarget(t))
+	mia := w.scimUser(t, "mia", "Mia Manager", "")
+	session := w.as(t, "mia")
+	answers := func(who api, want int) {
+		t.Helper()
+		for _, path := range readings {
+			// Events take some milliseconds to the services.
+			until(t, path, func() int {
+				r, err := who.do(t.Context(), "GET", path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r.Code
+			}, func(code int) bool { return code == want })
+		}
+	}
+	role := func(who api, role string) reply {
+		t.Helper()
+		r, err := who.do(t.Context(), "POST", "/v1/users/"+str(mia, "id")+":setRole", object{"role": role})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	sources := func(who api) int {
+		t.Helper()
+		r, err := who.do(t.Context(), "GET", "/v1/sources", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Code
+	}
+
+	t.Log("a role that was given works with the session that is there")
+	if code := sources(session); code != http.StatusForbidden {
+		t.Fatalf("a member lists sources: %d", code)
+	}
+	if r := role(w.admin, "ROLE_ADMIN"); r.Code != http.StatusOK {
+		t.Fatalf("%d %s", r.Code, r.Raw)
+	}
+	answers(session, http.StatusOK)
+	token := str(session.must(t, "POST", "/v1/apiTokens", object{"name": "script", "expireTime": "2026-12-31T00:00:00Z"}), "token")
+	program := api{base: session.base, token: token}
+	answers(program, http.StatusOK)
+
+	t.Log("a token makes no token")
+	if r, err := program.do(t.Context(), "POST", "/v1/apiTokens", object{"name": "another", "expireTime": "2026-12-31T00:00:00Z"}); err != nil || r.Code != http.StatusForbidden {
+		t.Errorf("%v %d %s", err, r.Code, r.Raw)
+	}
+
+	t.Log("a role that was taken does not win itself back")
+	if r := role(w.admin, "ROLE_MEMBER"); r.Code != http.StatusOK {
+		t.Fatalf("%d %s", r.Code, r.Raw)
+	}
+	for _, who := range []api{session, program} {
+		if r := role(who, "ROLE_ADMIN"); r.Code != http.StatusForbidden {
+			t.Errorf("promoted herself: %d %s", r.Code, r.Raw)
+		}
+		if code := sources(who); code != http.StatusForbidden {
+			t.Errorf("goes on listing sources: %d", code)
+		}
+	}
+
+	t.Log("what is ended is out, what is not goes on")
+	other := w.as(t, "mia")
+	sessions := list(session.must(t, "GET", "/v1/sessions", nil), "sessions")
+	if len(sessions) != 2 {
+		t.Fatalf("sessions: %s", brief(sessions))
+	}
+	w.admin.must(t, "POST", "/v1/sessions/"+str(sessions[0], "id")+":end", object{})
+	for path, want := range map[string]int{"/v1/me": http.StatusUnauthorized, "/v1/requests": http.StatusUnauthorized} {
+		until(t, path, func() int {
+			r, err := other.do(t.Context(), "GET", path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Code
+		}, func(code int) bool { return code == want })
+	}
+	session.must(t, "GET", "/v1/me", nil)
+	session.must(t, "POST", "/v1/sessions:signOut", object{})
+	if r, err := session.do(t.Context(), "GET", "/v1/me", nil); err != nil || r.Code != http.StatusUnauthorized {
+		t.Errorf("signed out: %v %d", err, r.Code)
+	}
+	program.must(t, "GET", "/v1/me", nil)
+
+	t.Log("somebody who leaves is out by every way")
+	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(mia, "id"), nil)
+	if r, err := program.do(t.Context(), "GET", "/v1/me", nil); err != nil || r.Code != http.StatusUnauthorized {
+		t.Errorf("removed: %v %d", err, r.Code)
+	}
+}
