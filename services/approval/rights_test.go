@@ -4,11 +4,13 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/rpctest"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -52,5 +54,41 @@ func TestLostRightsStopAtOnce(t *testing.T) {
 		if decided := w.emitted(r.GetId())["ApprovalGranted"]; decided != 1-n%2 {
 			t.Errorf("request %d was granted %d times", n, decided)
 		}
+	}
+}
+
+// B-APR-15: only a person decides. A service or an agent gets no task, neither by
+// a flow that names it nor from somebody who wants to be rid of one, and gives
+// none to others, whatever role it has.
+func TestOnlyPeopleDecide(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for name, kind := range map[string]identityv1.UserKind{"robot": identityv1.UserKind_USER_KIND_SERVICE, "agent": identityv1.UserKind_USER_KIND_AGENT} {
+		w.join(t, name, "", identityv1.Role_ROLE_ADMIN)
+		u := w.users[name]
+		u.Kind, u.Version = kind, 2
+		w.Publish(t, w.org, w.id(name), &eventv1.UserUpdated{Context: &eventv1.Context{Version: 2}, User: u})
+	}
+	w.handled(t)
+	w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Steps[0] = step("Named", approvalv1.ReviewerKind_REVIEWER_KIND_USERS)
+		in.Steps[0].UserIds = []string{w.users["robot"].GetId(), w.users["agent"].GetId(), w.users["mia"].GetId()}
+	})
+	r := w.request("ann", "ann")
+	w.submit(t, r)
+	tasks := w.asked(t, r, 1).GetTasks()
+	for _, task := range tasks {
+		if reviewer := task.GetReviewer().GetUserId(); reviewer == w.users["robot"].GetId() || reviewer == w.users["agent"].GetId() {
+			t.Errorf("asked %v", task)
+		}
+	}
+	task := tasks[0]
+	for name := range map[string]bool{"robot": true, "agent": true} {
+		_, err := w.tasks(t, name).ApproveTask(t.Context(), &approvalv1.ApproveTaskRequest{Id: task.GetId()})
+		wantError(t, err, codes.NotFound, "TASK_NOT_FOUND")
+		_, err = w.tasks(t, "mia").ReassignTask(t.Context(), &approvalv1.ReassignTaskRequest{Id: task.GetId(), ReviewerId: w.users[name].GetId(), Reason: "busy"})
+		wantError(t, err, codes.InvalidArgument, "REVIEWER_CANNOT_DECIDE")
+		_, err = w.tasks(t, name).ReassignTask(t.Context(), &approvalv1.ReassignTaskRequest{Id: task.GetId(), ReviewerId: w.users["max"].GetId(), Reason: "I say so"})
+		wantError(t, err, codes.PermissionDenied, "NOT_A_PERSON")
 	}
 }

@@ -178,3 +178,26 @@ func TestATokenMakesNoToken(t *testing.T) {
 		t.Errorf("the session it was made with: %v", err)
 	}
 }
+
+// B-USR-11: an IT admin is no admin by detour. What brings people, and so can take
+// an admin away or rename one, is the admins'.
+func TestAnITAdminIsNoAdminByDetour(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	ned := idp.create(t, "ned")
+	if _, err := admin.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: ned, Role: identityv1.Role_ROLE_IT_ADMIN}); err != nil {
+		t.Fatal(err)
+	}
+	it := w.as(t, "ned@corp.example")
+	_, err := it.sources.RotateSourceToken(t.Context(), &identityv1.RotateSourceTokenRequest{Id: idp.source.GetId()})
+	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
+	_, err = it.sources.CreateSource(t.Context(), &identityv1.CreateSourceRequest{Name: "Mine", Kind: identityv1.SourceKind_SOURCE_KIND_SCIM})
+	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
+	_, err = it.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: ned, Role: identityv1.Role_ROLE_ADMIN})
+	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
+	if _, err := it.sources.ListSources(t.Context(), &identityv1.ListSourcesRequest{}); err != nil {
+		t.Errorf("seeing sources: %v", err)
+	}
+}

@@ -364,7 +364,7 @@ func TestRebuildCopies(t *testing.T) {
 	pending := w.submit(t, "ann", forBen)
 	ben, nan := cloneOf(w.users["ben"]), cloneOf(w.users["ann"])
 	ben.Version, ben.State = 2, identityv1.UserState_USER_STATE_REMOVED
-	nan.Id, nan.UserName, nan.DisplayName = id.New().String(), "nan", "nan"
+	nan.Id, nan.UserName, nan.DisplayName, nan.ManagerId = id.New().String(), "nan", "nan", w.id("ann")
 	held := &provisioningv1.Grant{
 		Id: id.New().String(), OrganizationId: w.org.String(), User: w.person("pia"), AppId: w.crm.GetId(), EntitlementId: w.access["viewer"],
 		State: provisioningv1.GrantState_GRANT_STATE_ACTIVE, Version: 2,

@@ -4,9 +4,11 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/rpctest"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -75,4 +77,96 @@ func TestLostRightsStopAtOnce(t *testing.T) {
 	if _, err := held("ian").CreateRequest(t.Context(), w.grantOf("viewer")); err != nil {
 		t.Error(err)
 	}
+}
+
+// For others only those make requests, to give or to take away, who are
+// responsible for them or for the app; nobody else learns what others hold.
+func TestWhoRequestsForWhom(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	people := map[string]string{"boss": "", "lead": "boss", "dev": "lead", "peer": "lead"}
+	for _, name := range []string{"boss", "lead", "dev", "peer"} {
+		w.join(t, name, authzv1.Caller_CALLER_MEMBER)
+		u := w.users[name]
+		u.Version++
+		u.ManagerId = ""
+		if manager := people[name]; manager != "" {
+			u.ManagerId = w.id(manager)
+		}
+		w.publish(t, u.GetId(), &eventv1.UserUpdated{User: u})
+	}
+	// A circle of managers ends.
+	for name, manager := range map[string]string{"ben": "pia", "pia": "ben"} {
+		u := w.users[name]
+		u.Version++
+		u.ManagerId = w.id(manager)
+		w.publish(t, u.GetId(), &eventv1.UserUpdated{User: u})
+	}
+	wiki := map[string]string{}
+	w.app(t, &requestv1.CreateAppRequest{Name: "Wiki"}, wiki)
+	w.handled(t)
+	for _, tc := range []struct {
+		who, whom    string
+		entitlements []string
+		may          bool
+	}{
+		{"dev", "dev", []string{w.access["viewer"], wiki["account"]}, true},
+		{"lead", "dev", []string{w.access["viewer"], wiki["account"]}, true},
+		{"boss", "dev", []string{w.access["viewer"]}, true},
+		{"peer", "dev", []string{w.access["viewer"]}, false},
+		{"dev", "lead", []string{w.access["viewer"]}, false},
+		{"dev", "zoe", []string{w.access["viewer"]}, false},
+		{"peer", "ben", []string{w.access["viewer"]}, false},
+		{"pia", "dev", []string{w.access["viewer"]}, false}, // approves the app, and does not run it
+		{"ada", "dev", []string{w.access["viewer"], w.access["editor"]}, true},
+		{"ada", "dev", []string{w.access["viewer"], wiki["account"]}, false},
+		{"ian", "dev", []string{w.access["viewer"], wiki["account"]}, true},
+		{"zoe", "dev", []string{w.access["viewer"], wiki["account"]}, true},
+	} {
+		client := w.requests(t, tc.who)
+		want := ""
+		if !tc.may {
+			want = "NOT_FOR_OTHERS"
+		}
+		grant := &requestv1.CreateRequestRequest{
+			Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, BeneficiaryId: w.id(tc.whom), EntitlementIds: tc.entitlements, Justification: "to sell",
+		}
+		revoke := proto.CloneOf(grant)
+		revoke.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE
+		_, err := client.PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: grant})
+		if rpctest.Reason(err) != want {
+			t.Errorf("%s previews for %s: %v, want %q", tc.who, tc.whom, err, want)
+		}
+		_, err = client.CreateRequest(t.Context(), revoke)
+		if tc.may {
+			want = "NOTHING_TO_REVOKE"
+		}
+		if rpctest.Reason(err) != want {
+			t.Errorf("%s takes from %s: %v, want %q", tc.who, tc.whom, err, want)
+		}
+		_, err = client.CreateRequest(t.Context(), grant)
+		if got := rpctest.Reason(err); tc.may && got != "" && got != "ALREADY_REQUESTED" || !tc.may && got != "NOT_FOR_OTHERS" {
+			t.Errorf("%s requests for %s: %v", tc.who, tc.whom, err)
+		}
+	}
+}
+
+// B-REQ-06: risk managers ask for their own access as anybody does, and speak on
+// their own requests; they change nothing for others.
+func TestRiskManagersOwnRequests(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	ria := w.requests(t, "ria")
+	own := w.submit(t, "ria", w.grantOf("viewer"))
+	if _, err := ria.AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: own.GetId(), Text: "soon, please"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := ria.CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: own.GetId()}); err != nil {
+		t.Error(err)
+	}
+	other := w.submit(t, "ben", w.grantOf("viewer"))
+	_, err := ria.AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: other.GetId(), Text: "hm"})
+	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_REQUEST")
+	_, err = ria.CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: other.GetId()})
+	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_REQUEST")
 }

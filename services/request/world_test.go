@@ -72,7 +72,7 @@ func (i *integrations) GetIntegration(ctx context.Context, in *provisioningv1.Ge
 }
 
 // start runs the service and publishes an organization's people: ann and ben work
-// there, pia approves the app CRM, ada runs it; zoe is admin, ian it_admin, ria
+// there, ann as everybody's manager, pia approves the app CRM, ada runs it; zoe is admin, ian it_admin, ria
 // risk_manager, ext from outside. Its catalog has CRM with the entitlements
 // account, editor and viewer; how its accounts come was never chosen.
 func start(t testing.TB) *world {
@@ -189,6 +189,9 @@ func (w *world) joinTo(t testing.TB, org uuid.UUID, environment, name string, ro
 	u := &identityv1.User{
 		Id: id.New().String(), OrganizationId: org.String(), EnvironmentId: environment, RoleEnvironmentId: environment, UserName: name, DisplayName: name, Email: name + "@example.com",
 		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
+	}
+	if environment == "" && name != "ann" && w.users["ann"] != nil {
+		u.ManagerId = w.id("ann")
 	}
 	w.users[name], w.roles[name] = u, role
 	w.Publish(t, org, uuid.MustParse(u.GetId()), &eventv1.UserJoined{User: u})

@@ -24,8 +24,11 @@ func (c *Commands) ReassignTask(ctx context.Context, s scope.Scope, taskID strin
 			return err
 		}
 		people := store.NewPeople()
-		if err := c.Store.LoadPeople(ctx, tx, a.OrganizationID, people, store.PeopleQuery{UserIDs: []string{toID}}); err != nil {
+		if err := c.Store.LoadPeople(ctx, tx, a.OrganizationID, people, store.PeopleQuery{UserIDs: []string{toID, by.ID}}); err != nil {
 			return err
+		}
+		if u, known := people.Users[by.ID]; known && !u.IsPerson {
+			return apierr.Denied("NOT_A_PERSON", "only people decide who decides")
 		}
 		to, known := people.Users[toID]
 		if !known {

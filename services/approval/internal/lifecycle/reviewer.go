@@ -43,9 +43,11 @@ type User struct {
 	// EnvironmentID is the environment in which the user's role is held; empty
 	// if it is held in the whole organization. Nobody decides outside of it.
 	EnvironmentID string
-	// CanDecide is false for users who are not active, and for risk managers,
-	// who see all and change nothing.
+	// CanDecide is false for users who are not active, for risk managers, who see
+	// all and change nothing, and for services and agents: only people decide.
 	CanDecide bool
+	// IsPerson is false for services and agents.
+	IsPerson bool
 }
 
 func (u User) canDecideIn(environmentID string) bool {

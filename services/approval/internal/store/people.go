@@ -35,8 +35,9 @@ func NewPeople() *lifecycle.People {
 }
 
 const (
-	canDecide  = `(u.state = 'active' and u.role <> 'risk_manager')`
-	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide
+	isPerson   = `u.kind in ('employee', 'external')`
+	canDecide  = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
+	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide + `, ` + isPerson
 	// A manager who is there already ends the search: a circle too.
 	selectManagers = `
 with recursive chain as (
@@ -49,7 +50,7 @@ select ` + userFields + `, u.environment_id, u.state = 'active' from chain c joi
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
 select a.id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
-    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(` + canDecide + `, false)
+    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false)
 from app_copy a
 left join lateral (
     select 'owner' as place, a.owner_id as user_id where a.owner_id is not null
@@ -64,7 +65,7 @@ where m.group_id = any ($1) and not m.removed`
 	selectAdmins = `
 select ` + userFields + `
 from unnest($2::uuid[]) e (id) cross join lateral (
-    select u.id, u.display_name, u.email, u.manager_id, u.role_environment_id, u.state, u.role from user_copy u
+    select u.id, u.display_name, u.email, u.manager_id, u.role_environment_id, u.state, u.role, u.kind from user_copy u
     where u.organization_id = $1 and u.role_environment_id = e.id and u.role in ('admin', 'it_admin') and u.state = 'active'
     order by u.id limit 100) u`
 	selectGroups = `
@@ -190,7 +191,7 @@ func collectGroups(groups map[string][]string) func(pgx.Rows) error {
 
 // userTargets are where userFields are scanned into.
 func userTargets(u *lifecycle.User, environment *uuid.UUID) []any {
-	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.CanDecide}
+	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.CanDecide, &u.IsPerson}
 }
 
 func collectUsers(rows pgx.Rows, people *lifecycle.People) ([]lifecycle.User, error) {

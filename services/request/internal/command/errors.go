@@ -31,4 +31,8 @@ func public(err error) error {
 	return err
 }
 
+// errNotForOthers refuses what would also tell what somebody else holds.
+var errNotForOthers = apierr.Denied("NOT_FOR_OTHERS", "for somebody else only their managers, the admins of the apps, IT admins and admins make requests").
+	WithField("beneficiary_id", "NOT_FOR_OTHERS", "only their managers, the admins of the apps, IT admins and admins make requests for them")
+
 var errAppOfOrganization = apierr.Denied("APP_OF_ORGANIZATION", "this app belongs to the organization, and an environment does not change it")

@@ -5,11 +5,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/store"
 )
@@ -44,13 +46,17 @@ func (c *Commands) ListRequests(ctx context.Context, by authz.Caller, f Filter) 
 	return list, err
 }
 
-// AddComment adds the caller's comment to a request that they may see.
+// AddComment adds the caller's comment to a request that they may see. Risk
+// managers, who see all, comment on their own.
 func (c *Commands) AddComment(ctx context.Context, by authz.Caller, request uuid.UUID, text string) (store.Comment, error) {
 	comment := store.Comment{ID: id.New(), Author: person(by), Text: text, CreateTime: c.Clock.Now()}
 	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		r, err := store.Visible(ctx, tx, viewer(by), request)
 		if err != nil {
 			return public(err)
+		}
+		if by.Role == authzv1.Caller_CALLER_RISK_MANAGER && r.Requester.ID != by.UserID && r.Beneficiary.ID != by.UserID {
+			return apierr.Denied("NOT_YOUR_REQUEST", "risk managers comment on their own requests only")
 		}
 		comment.RequestID = r.ID
 		ev := convert.CommentAdded(event.CallerActor(by), r, comment)

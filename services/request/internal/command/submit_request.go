@@ -170,8 +170,8 @@ func (s *Submission) check(by authz.Caller, now time.Time) error {
 	if s.BeneficiaryID == uuid.Nil {
 		s.BeneficiaryID = by.UserID
 	}
-	if by.Role == authzv1.Caller_CALLER_EXTERNAL && s.BeneficiaryID != by.UserID {
-		return apierr.Denied("ONLY_FOR_ONESELF", "external users can request for themselves only")
+	if (by.Role == authzv1.Caller_CALLER_EXTERNAL || by.Role == authzv1.Caller_CALLER_RISK_MANAGER) && s.BeneficiaryID != by.UserID {
+		return apierr.Denied("ONLY_FOR_ONESELF", "external users and risk managers can request for themselves only")
 	}
 	for i, e := range s.EntitlementIDs {
 		if slices.Contains(s.EntitlementIDs[:i], e) {
@@ -190,11 +190,16 @@ func (s *Submission) check(by authz.Caller, now time.Time) error {
 
 // lookup asks for what is requested, as the caller's environment sees it.
 func (s *Submission) lookup(by authz.Caller) *store.Lookup {
-	return &store.Lookup{EnvironmentID: by.EnvironmentID, BeneficiaryID: s.BeneficiaryID, Kind: s.Kind, EntitlementIDs: s.EntitlementIDs}
+	l := &store.Lookup{EnvironmentID: by.EnvironmentID, BeneficiaryID: s.BeneficiaryID, Kind: s.Kind, EntitlementIDs: s.EntitlementIDs}
+	if s.BeneficiaryID != by.UserID && !by.Administers() {
+		l.RequesterID = by.UserID
+	}
+	return l
 }
 
-// found says whether what is requested exists. What the caller's environment does
-// not see, or the beneficiary's cannot have, does not.
+// found says whether what is requested exists, and may be requested by the caller.
+// What the caller's environment does not see, or the beneficiary's cannot have,
+// does not exist.
 func (s *Submission) found(by authz.Caller, l *store.Lookup) error {
 	u := l.Beneficiary
 	if u.ID == uuid.Nil || u.ID != by.UserID && !by.Scope().Owns(u.EnvironmentID) {
@@ -204,6 +209,9 @@ func (s *Submission) found(by authz.Caller, l *store.Lookup) error {
 		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return c.EntitlementID == e && c.Visible }) {
 			return apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", i), "ENTITLEMENT_UNKNOWN", "there is no such entitlement")
 		}
+	}
+	if l.RequesterID != uuid.Nil && !l.Manages && slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return !c.Administered }) {
+		return errNotForOthers
 	}
 	if u.State != "active" {
 		return apierr.Precondition("BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State).

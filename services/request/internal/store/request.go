@@ -45,6 +45,7 @@ type Candidate struct {
 	AppEnvironmentID    uuid.UUID
 	Provisioning        string
 	Visible             bool // to the environment that asks, and to the beneficiary's
+	Administered        bool // the app is, by the requester
 	Held                bool
 	HeldUntil           *time.Time
 	HeldBy, OpenRequest string // ids of requests; empty for none
@@ -59,13 +60,19 @@ func (c Candidate) Standing() lifecycle.Candidate {
 type Lookup struct {
 	// EnvironmentID is the environment that asks; the nil id: the whole
 	// organization.
-	EnvironmentID  uuid.UUID
+	EnvironmentID uuid.UUID
+	// RequesterID is who must be responsible for the beneficiary, or for the apps,
+	// to make the request; the nil id: nobody must.
+	RequesterID    uuid.UUID
 	BeneficiaryID  uuid.UUID
 	Kind           lifecycle.Kind
 	EntitlementIDs []uuid.UUID
 
 	// Beneficiary is found; the nil id says that they are unknown.
 	Beneficiary User
+	// Manages says that the requester is the beneficiary's manager, or the
+	// manager of one.
+	Manages bool
 	// Candidates are those of the entitlements that exist, in the order given.
 	Candidates []Candidate
 }
@@ -80,9 +87,9 @@ select w.lookup, e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
 	and exists (select from user_copy u where u.id = w.beneficiary_id
 		and (u.environment_id in ('00000000-0000-0000-0000-000000000000', a.environment_id)
 			or a.offered_to_all_environments or u.environment_id = any (a.offered_environment_ids))),
-	g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
-from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[]) with ordinality
-	w (lookup, environment_id, beneficiary_id, kind, entitlement_id, n)
+	w.requester_id = any (a.admin_ids), g.id is not null, g.until, coalesce(g.request_id::text, ''), coalesce(i.request_id::text, '')
+from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[]) with ordinality
+	w (lookup, environment_id, beneficiary_id, kind, entitlement_id, requester_id, n)
 join entitlement e on e.id = w.entitlement_id
 join app a on a.id = e.app_id
 left join lateral (
@@ -97,28 +104,66 @@ left join lateral (
 ) i on true
 order by w.n`
 
+// managersAbove is how far up a line of managers is gone; it may be a circle.
+const managersAbove = 20
+
+// Which requesters stand above a beneficiary.
+const selectManagers = `
+with recursive line as (
+	select w.lookup, u.manager_id, 1 as height
+	from unnest($1::int[], $2::uuid[]) as w (lookup, beneficiary_id), lateral (select u.manager_id from user_copy u where u.id = w.beneficiary_id limit 1) u
+	union
+	select l.lookup, u.manager_id, l.height + 1
+	from line l, lateral (select u.manager_id from user_copy u where u.id = l.manager_id limit 1) u
+	where l.height < $4)
+select w.lookup from unnest($1::int[], $3::uuid[]) as w (lookup, requester_id)
+where exists (select from line l where l.lookup = w.lookup and l.manager_id = w.requester_id)`
+
+func queueManagers(b *pgx.Batch, lookups []*Lookup) {
+	var numbers []int32
+	var beneficiaries, requesters []uuid.UUID
+	for n, l := range lookups {
+		if l.RequesterID != uuid.Nil {
+			numbers, beneficiaries, requesters = append(numbers, int32(n)), append(beneficiaries, l.BeneficiaryID), append(requesters, l.RequesterID)
+		}
+	}
+	if len(numbers) == 0 {
+		return
+	}
+	b.Queue(selectManagers, numbers, beneficiaries, requesters, managersAbove).Query(func(rows pgx.Rows) error {
+		var n int
+		_, err := pgx.ForEachRow(rows, []any{&n}, func() error {
+			lookups[n].Manages = true
+			return nil
+		})
+		return err
+	})
+}
+
 // LoadCandidates answers lookups, in one round trip. With lock the beneficiaries
 // cannot be removed until the end of tx.
 func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, lookups ...*Lookup) error {
-	var beneficiaries, environments, users, entitlements []uuid.UUID
+	var beneficiaries, environments, users, entitlements, requesters []uuid.UUID
 	var numbers []int32
 	var kinds []string
 	for n, l := range lookups {
-		l.Beneficiary, l.Candidates = User{}, nil
+		l.Beneficiary, l.Manages, l.Candidates = User{}, false, nil
 		beneficiaries = append(beneficiaries, l.BeneficiaryID)
 		for _, e := range l.EntitlementIDs {
 			numbers, environments, users = append(numbers, int32(n)), append(environments, l.EnvironmentID), append(users, l.BeneficiaryID)
 			kinds, entitlements = append(kinds, string(l.Kind)), append(entitlements, e)
+			requesters = append(requesters, l.RequesterID)
 		}
 	}
 	found := make(map[uuid.UUID]User, len(lookups))
 	var b pgx.Batch
 	queueUsers(&b, beneficiaries, lock, found)
-	b.Queue(selectCandidates, numbers, environments, users, kinds, entitlements).Query(func(rows pgx.Rows) error {
+	queueManagers(&b, lookups)
+	b.Queue(selectCandidates, numbers, environments, users, kinds, entitlements, requesters).Query(func(rows pgx.Rows) error {
 		var n int
 		var c Candidate
 		into := []any{
-			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Held, &c.HeldUntil,
+			&n, &c.EntitlementID, &c.Name, &c.AppID, &c.AppName, &c.AppEnvironmentID, &c.Provisioning, &c.Visible, &c.Administered, &c.Held, &c.HeldUntil,
 			&c.HeldBy, &c.OpenRequest,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {

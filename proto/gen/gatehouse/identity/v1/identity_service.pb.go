@@ -3056,14 +3056,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xcb\x03\n" +
-	"\rSourceService\x12\x87\x01\n" +
-	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1e\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xc9\x03\n" +
+	"\rSourceService\x12\x86\x01\n" +
+	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1d\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
 	"\vListSources\x12).gatehouse.identity.v1.ListSourcesRequest\x1a*.gatehouse.identity.v1.ListSourcesResponse\"\x1f\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\xa7\x01\n" +
-	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"/\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xd9\x03\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\xa6\x01\n" +
+	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\".\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xd9\x03\n" +
 	"\x0fApiTokenService\x12\x92\x01\n" +
 	"\x0eCreateApiToken\x12,.gatehouse.identity.v1.CreateApiTokenRequest\x1a-.gatehouse.identity.v1.CreateApiTokenResponse\"#\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/apiTokens\x12\x8f\x01\n" +

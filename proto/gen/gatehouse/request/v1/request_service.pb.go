@@ -1955,22 +1955,22 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11CreateEntitlement\x12..gatehouse.request.v1.CreateEntitlementRequest\x1a/.gatehouse.request.v1.CreateEntitlementResponse\"1\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/apps/{app_id}/entitlements\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xca\t\n" +
-	"\x0eRequestService\x12\x8b\x01\n" +
-	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"!\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x99\x01\n" +
-	"\x0ePreviewRequest\x12+.gatehouse.request.v1.PreviewRequestRequest\x1a,.gatehouse.request.v1.PreviewRequestResponse\",\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/requests:preview\x90\x02\x01\x12\x88\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xce\t\n" +
+	"\x0eRequestService\x12\x8c\x01\n" +
+	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
+	"\x0ePreviewRequest\x12+.gatehouse.request.v1.PreviewRequestRequest\x1a,.gatehouse.request.v1.PreviewRequestResponse\"-\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/requests:preview\x90\x02\x01\x12\x88\x01\n" +
 	"\n" +
 	"GetRequest\x12'.gatehouse.request.v1.GetRequestRequest\x1a(.gatehouse.request.v1.GetRequestResponse\"'\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/requests/{id}\x90\x02\x01\x12\x89\x01\n" +
 	"\fListRequests\x12).gatehouse.request.v1.ListRequestsRequest\x1a*.gatehouse.request.v1.ListRequestsResponse\"\"\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/requests\x90\x02\x01\x12\x97\x01\n" +
-	"\rCancelRequest\x12*.gatehouse.request.v1.CancelRequestRequest\x1a+.gatehouse.request.v1.CancelRequestResponse\"-\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x98\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/requests\x90\x02\x01\x12\x98\x01\n" +
+	"\rCancelRequest\x12*.gatehouse.request.v1.CancelRequestRequest\x1a+.gatehouse.request.v1.CancelRequestResponse\".\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x99\x01\n" +
 	"\n" +
-	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"7\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/requests/{request_id}/comments\x12\x9f\x01\n" +
+	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"8\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/requests/{request_id}/comments\x12\x9f\x01\n" +
 	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"8\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02$\x12\"/v1/requests/{request_id}/comments\x90\x02\x01\x12\x9f\x01\n" +
 	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"8\xa2\xbb\x18\a\n" +

@@ -374,9 +374,14 @@ type RequestServiceClient interface {
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
+	// For somebody else only their managers, direct or above, the admins of all
+	// the apps, IT admins and admins make requests: PERMISSION_DENIED,
+	// NOT_FOR_OTHERS. External users and risk managers make none for others:
+	// PERMISSION_DENIED, ONLY_FOR_ONESELF.
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
-	// account will come or go, and what would be refused. Nothing changes.
+	// account will come or go, and what would be refused. Nothing changes. It is
+	// for whom CreateRequest is for, as it tells what somebody holds.
 	PreviewRequest(ctx context.Context, in *PreviewRequestRequest, opts ...grpc.CallOption) (*PreviewRequestResponse, error)
 	// GetRequest shows one request. NOT_FOUND: REQUEST_NOT_FOUND, also for one
 	// the caller may not see.
@@ -498,9 +503,14 @@ type RequestServiceServer interface {
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
+	// For somebody else only their managers, direct or above, the admins of all
+	// the apps, IT admins and admins make requests: PERMISSION_DENIED,
+	// NOT_FOR_OTHERS. External users and risk managers make none for others:
+	// PERMISSION_DENIED, ONLY_FOR_ONESELF.
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
-	// account will come or go, and what would be refused. Nothing changes.
+	// account will come or go, and what would be refused. Nothing changes. It is
+	// for whom CreateRequest is for, as it tells what somebody holds.
 	PreviewRequest(context.Context, *PreviewRequestRequest) (*PreviewRequestResponse, error)
 	// GetRequest shows one request. NOT_FOUND: REQUEST_NOT_FOUND, also for one
 	// the caller may not see.
