@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/plaintext"
 )
 
 func validateUnary(v protovalidate.Validator) grpc.UnaryServerInterceptor {
@@ -48,8 +49,9 @@ func (s *validStream) RecvMsg(m any) error {
 const maxViolations = 50
 
 // validate returns InvalidArgument, reason INVALID_ARGUMENT, naming each field
-// that breaks a rule by its path in the proto. A text with U+0000 breaks one
-// everywhere, with the reason INVALID_TEXT.
+// that breaks a rule by its path in the proto. A text with a character that does
+// not show (see package plaintext) breaks one everywhere, with the reason
+// INVALID_TEXT.
 func validate(v protovalidate.Validator, req any) error {
 	msg, ok := req.(proto.Message)
 	if !ok {
@@ -57,8 +59,8 @@ func validate(v protovalidate.Validator, req any) error {
 	}
 	err := v.Validate(msg)
 	if err == nil {
-		if field := withNUL(msg.ProtoReflect()); field != "" {
-			return apierr.InvalidField(field, "INVALID_TEXT", "%s must not contain U+0000", field)
+		if field, character := hidden(msg.ProtoReflect()); field != "" {
+			return apierr.InvalidField(field, "INVALID_TEXT", "%s must not contain %s", field, character)
 		}
 		return nil
 	}
@@ -89,52 +91,54 @@ func validate(v protovalidate.Validator, req any) error {
 	return out
 }
 
-// withNUL is the path of a text with U+0000, which no column takes; empty if
-// there is none.
-func withNUL(m protoreflect.Message) (path string) {
+// hidden is the path of a text with a character that does not show, and which;
+// empty if there is none.
+func hidden(m protoreflect.Message) (path, character string) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		name := string(f.Name())
 		switch {
 		case f.IsMap():
 			v.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
-				if valueWithNUL(f.MapKey(), key.Value()) != nil || valueWithNUL(f.MapValue(), value) != nil {
-					path = name
+				if _, character = hiddenIn(f.MapKey(), key.Value()); character == "" {
+					_, character = hiddenIn(f.MapValue(), value)
 				}
-				return path == ""
+				path = name
+				return character == ""
 			})
 		case f.IsList():
 			for i := range v.List().Len() {
-				if inner := valueWithNUL(f, v.List().Get(i)); inner != nil {
-					path = fmt.Sprintf("%s[%d]%s", name, i, *inner)
+				var inner string
+				if inner, character = hiddenIn(f, v.List().Get(i)); character != "" {
+					path = fmt.Sprintf("%s[%d]%s", name, i, inner)
 					break
 				}
 			}
 		default:
-			if inner := valueWithNUL(f, v); inner != nil {
-				path = name + *inner
-			}
+			var inner string
+			inner, character = hiddenIn(f, v)
+			path = name + inner
 		}
-		return path == ""
+		return character == ""
 	})
-	return path
+	if character == "" {
+		return "", ""
+	}
+	return path, character
 }
 
-// valueWithNUL is the rest of the path, from the field on; nil if no text in it
-// has U+0000.
-func valueWithNUL(f protoreflect.FieldDescriptor, v protoreflect.Value) *string {
+// hiddenIn is the rest of the path, from the field on, and the character; empty if
+// all of the field shows.
+func hiddenIn(f protoreflect.FieldDescriptor, v protoreflect.Value) (path, character string) {
 	switch f.Kind() {
 	case protoreflect.StringKind:
-		if strings.IndexByte(v.String(), 0) >= 0 {
-			return new(string)
-		}
+		return "", plaintext.Hidden(v.String())
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		if inner := withNUL(v.Message()); inner != "" {
-			inner = "." + inner
-			return &inner
+		if inner, character := hidden(v.Message()); character != "" {
+			return "." + inner, character
 		}
 	default:
 	}
-	return nil
+	return "", ""
 }
 
 // upperSnake makes a reason of a rule's id: STRING_UUID of string.uuid.

@@ -12,8 +12,9 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// No text with U+0000 comes to a service, wherever it stands.
-func TestNULIsRefused(t *testing.T) {
+// No text with a character that does not show comes to a service, wherever it
+// stands.
+func TestHiddenCharactersAreRefused(t *testing.T) {
 	t.Parallel()
 	v, err := protovalidate.New()
 	if err != nil {
@@ -28,15 +29,19 @@ func TestNULIsRefused(t *testing.T) {
 		"steps[1].name": &approvalv1.Flow{Steps: []*approvalv1.FlowStep{{Name: "a"}, {Name: "b\x00"}}},
 		"fields":        nested,
 	} {
-		if got := withNUL(m.ProtoReflect()); got != field {
-			t.Errorf("found in %q, want %q", got, field)
+		if got, character := hidden(m.ProtoReflect()); got != field || character != "U+0000" {
+			t.Errorf("%s found in %q, want %q", character, got, field)
 		}
 	}
 	e, ok := apierr.From(validate(v, &requestv1.ListAppsRequest{Query: "a\x00"}))
 	if !ok || e.Reason != "INVALID_TEXT" || len(e.Fields) != 1 || e.Fields[0].Field != "query" {
 		t.Errorf("query: %v", e)
 	}
-	if err := validate(v, &requestv1.ListAppsRequest{Query: "ж\u0001"}); err != nil {
-		t.Errorf("another control character: %v", err)
+	e, ok = apierr.From(validate(v, &requestv1.AddCommentRequest{RequestId: "01890000-0000-7000-8000-000000000001", Text: "see \u202efdp.exe"}))
+	if !ok || e.Reason != "INVALID_TEXT" || e.Message != "text must not contain U+202E" {
+		t.Errorf("text: %v", e)
+	}
+	if err := validate(v, &requestv1.ListAppsRequest{Query: "ж, two\nlines"}); err != nil {
+		t.Errorf("what shows: %v", err)
 	}
 }

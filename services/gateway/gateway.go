@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -40,6 +41,12 @@ type Config struct {
 	// DevSignIn offers the development sign-in on the page. identity-sync must
 	// allow it too.
 	DevSignIn bool
+	// Hosts are the names, without a port, that the installation is called in
+	// URLs, beside loopback names; requests for others are refused.
+	Hosts []string
+	// Proxies are the addresses of proxies in front: their X-Forwarded headers
+	// count, and nobody else's.
+	Proxies []netip.Prefix
 	// ClientTLS is shown to the services; nil calls them in plain text.
 	ClientTLS *tls.Config
 	// Network is where services of the same process are called without a socket;
@@ -50,12 +57,30 @@ type Config struct {
 	Clock clock.Clock
 }
 
+// Outside reads what the installation is called and which proxies are in front
+// of it: GATEHOUSE_HOSTS (names without a port, separated by commas) and
+// GATEHOUSE_TRUSTED_PROXIES (addresses and networks).
+func Outside(env service.Env) (hosts []string, proxies []netip.Prefix, err error) {
+	if hosts, err = httpapi.ParseHosts(env.String("GATEHOUSE_HOSTS", "")); err != nil {
+		return nil, nil, fmt.Errorf("GATEHOUSE_HOSTS: %w", err)
+	}
+	if proxies, err = httpapi.ParseProxies(env.String("GATEHOUSE_TRUSTED_PROXIES", "")); err != nil {
+		return nil, nil, fmt.Errorf("GATEHOUSE_TRUSTED_PROXIES: %w", err)
+	}
+	return hosts, proxies, nil
+}
+
 // maxAnswer is the largest answer taken from a service, in bytes: exports are
 // files in one message.
 const maxAnswer = 64 << 20
 
 // Run serves the gateway on lis.HTTP until ctx ends.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
+	if cfg.DevSignIn {
+		if err := service.LoopbackOnly("the development sign-in lets anybody be anybody", lis.HTTP); err != nil {
+			return err
+		}
+	}
 	tel, err := telemetry.New(ctx, "gateway")
 	if err != nil {
 		return fmt.Errorf("make telemetry: %w", err)
@@ -103,7 +128,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}
 		defer conn.Close()
 	}
-	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Clock: cfg.Clock, Telemetry: tel, Log: log})
+	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Hosts: cfg.Hosts, Proxies: cfg.Proxies, Clock: cfg.Clock, Telemetry: tel, Log: log})
 	if err != nil {
 		return fmt.Errorf("make the gateway: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -578,8 +579,15 @@ func TestSignInAndOut(t *testing.T) {
 		t.Errorf("%d to %q, Set-Cookie %q", a.code, a.header.Get("Location"), a.header.Get("Set-Cookie"))
 	}
 	a = w.call("POST", "/sign-in", "user_name=ada", append(form, "X-Forwarded-Proto", "https")...)
-	if got := a.header.Get("Set-Cookie"); !strings.Contains(got, "; Secure") {
+	if got := a.header.Get("Set-Cookie"); !strings.HasPrefix(got, "__Host-gatehouse_session=ghs_admin; Path=/;") || !strings.Contains(got, "; Secure") {
 		t.Errorf("behind TLS: Set-Cookie %q", got)
+	}
+	behind := []string{"X-Forwarded-Proto", "https", "Cookie"}
+	if a = w.call("GET", "/v1/me", "", append(behind, "__Host-gatehouse_session=ghs_admin")...); a.code != http.StatusOK {
+		t.Errorf("behind TLS: %d %s", a.code, a.body)
+	}
+	if a = w.call("GET", "/v1/me", "", append(behind, "gatehouse_session=ghs_admin")...); a.code != http.StatusUnauthorized {
+		t.Errorf("behind TLS, with a cookie that anybody of the domain may set: %d", a.code)
 	}
 	session := []string{"Cookie", "gatehouse_session=ghs_admin"}
 	if a = w.call("GET", "/v1/me", "", session...); a.code != http.StatusOK {
@@ -626,7 +634,7 @@ func TestSCIMIsPassedOn(t *testing.T) {
 				t.Errorf("%s went through: %q", h, r.Header.Get(h))
 			}
 		}
-		if got := r.Header.Get("X-Forwarded-For"); got != "192.0.2.1, 127.0.0.1" {
+		if got := r.Header.Get("X-Forwarded-For"); got != "192.0.2.1" {
 			t.Errorf("X-Forwarded-For: %q", got)
 		}
 		if got := r.Header.Get("Traceparent"); !strings.Contains(got, "0af7651916cd43dd8448eb211c80319c") || strings.Contains(got, "b7ad6b7169203331") {
@@ -846,6 +854,83 @@ func TestAddressMustMakeSense(t *testing.T) {
 	defer cancel()
 	err := gateway.Run(ctx, gateway.Config{IdentityAddr: "\x00"}, service.Listeners{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "identity-sync") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The gateway answers to its own names alone: a page whose name was made to point
+// at it gets nothing, with no session and not even the development sign-in.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for host, ours := range map[string]bool{
+		"gate.example": true, "GATE.example.": true, "gate.example:8443": true, "localhost:8080": true, "127.0.0.1": true, "[::1]:8080": true, "127.9.9.9:1": true,
+		"evil.example": false, "gate.example.evil.example": false, "evil.gate.example": false, "192.0.2.7:8080": false, "localhost.evil.example": false, "": false,
+	} {
+		for _, path := range []string{"/v1/me", "/v1/sessions:devPeople", "/", "/scim/v2/Users", "/openapi.json"} {
+			a := w.call("GET", path, "", asAdmin("Host", host)...)
+			if refused := strings.Contains(a.body, "HOST_UNKNOWN"); refused == ours && host != "" {
+				t.Errorf("%s of %q: %d %s", path, host, a.code, a.body)
+			}
+		}
+	}
+	a := w.call("POST", "/sign-in", "user_name=ada", "Host", "evil.example", "Content-Type", "application/x-www-form-urlencoded")
+	if a.code != http.StatusBadRequest || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("sign-in by another name: %d %v", a.code, a.header)
+	}
+	// By the origin too.
+	a = w.call("POST", "/v1/requests", "{}", asAdmin("Host", "gate.example", "Origin", "http://evil.example")...)
+	if reason, _ := a.reason(t); reason != "CROSS_ORIGIN" {
+		t.Errorf("another origin: %d %s", a.code, a.body)
+	}
+}
+
+// What callers say about themselves counts only from a proxy that is trusted.
+func TestForwardedHeadersCountFromProxiesAlone(t *testing.T) {
+	t.Parallel()
+	said := []string{
+		"X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example", "X-Forwarded-For", "192.0.2.1", "Forwarded", "for=192.0.2.1",
+		"Authorization", "Bearer ghi_source",
+	}
+	direct := start(t, "no proxies")
+	a := direct.call("POST", "/scim/v2/Users", "{}", said...)
+	if got := a.header.Get("Location"); !strings.HasPrefix(got, "http://127.0.0.1:") || a.header.Get("Strict-Transport-Security") != "" {
+		t.Errorf("Location %q", got)
+	}
+	if got := direct.scim[0].Header.Get("X-Forwarded-For"); got != "127.0.0.1" || direct.scim[0].Header.Get("Forwarded") != "" {
+		t.Errorf("X-Forwarded-For: %q", got)
+	}
+	w := start(t)
+	a = w.call("POST", "/scim/v2/Users", "{}", append(said, "X-Forwarded-Host", "x")...)
+	if !strings.Contains(a.body, "HOST_UNKNOWN") {
+		t.Errorf("another name, by the proxy: %d %s", a.code, a.body)
+	}
+	// The caller is the last one whom a proxy that is trusted has seen.
+	a = w.call("POST", "/scim/v2/Users", "{}", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "gate.example",
+		"X-Forwarded-For", "203.0.113.9, 192.0.2.1", "X-Forwarded-For", "127.0.0.1", "Authorization", "Bearer ghi_source")
+	if got := w.scim[len(w.scim)-1].Header.Get("X-Forwarded-For"); got != "192.0.2.1" || a.header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("X-Forwarded-For: %q, %v", got, a.header)
+	}
+}
+
+func TestSeveralAuthorizationHeaders(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	a := w.call("GET", "/v1/me", "", asAdmin(asAdmin()...)...)
+	if reason, _ := a.reason(t); a.code != http.StatusUnauthorized || reason != "TOKEN_INVALID" {
+		t.Errorf("%d %s", a.code, a.body)
+	}
+}
+
+func TestDevSignInIsForLoopbackAlone(t *testing.T) {
+	t.Parallel()
+	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	err = gateway.Run(t.Context(), gateway.Config{DevSignIn: true}, service.Listeners{HTTP: lis}, nil)
+	if err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("%v", err)
 	}
 }

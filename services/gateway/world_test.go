@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,7 +64,8 @@ type world struct {
 	replayed []string
 }
 
-// start runs a gateway. away names services that nobody plays.
+// start runs a gateway. away names services that nobody plays; "no proxies" has it
+// trust none.
 func start(t *testing.T, away ...string) *world {
 	t.Helper()
 	w := &world{
@@ -82,7 +84,12 @@ func start(t *testing.T, away ...string) *world {
 		w.serve(name, lis, register)
 		return lis.Addr().String()
 	}
-	cfg := gateway.Config{DevSignIn: true, Clock: w.clock}
+	cfg := gateway.Config{
+		DevSignIn: true, Clock: w.clock, Hosts: []string{"gate.example"}, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+	}
+	if isAway("no proxies") {
+		cfg.Proxies = nil
+	}
 	cfg.IdentityAddr = serve("identity-sync", func(s grpc.ServiceRegistrar) {
 		identityv1.RegisterTokenServiceServer(s, tokenService{w: w})
 		identityv1.RegisterUserServiceServer(s, userService{w: w})

@@ -13,7 +13,13 @@ import (
 func main() { os.Exit(service.Main("gateway", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
+	hosts, proxies, err := gateway.Outside(env)
+	if err != nil {
+		return err
+	}
 	cfg := gateway.Config{
+		Hosts:            hosts,
+		Proxies:          proxies,
 		IdentityAddr:     env.Required("GATEHOUSE_IDENTITY_ADDR"),
 		IdentityHTTPAddr: env.Required("GATEHOUSE_IDENTITY_HTTP_ADDR"),
 		RequestAddr:      env.Required("GATEHOUSE_REQUEST_ADDR"),

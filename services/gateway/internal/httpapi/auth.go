@@ -88,11 +88,14 @@ const maxSecret = 8192
 // else nothing.
 func credential(r *http.Request) (secret string, fromCookie bool, err error) {
 	if r.Header.Get("Authorization") == "" {
-		c, err := r.Cookie(sessionCookie)
+		c, err := r.Cookie(cookieName(r))
 		if err != nil || len(c.Value) > maxSecret {
 			return "", false, nil //nolint:nilerr // no cookie is no fault
 		}
 		return c.Value, true, nil
+	}
+	if len(r.Header.Values("Authorization")) > 1 {
+		return "", false, apierr.Unauthenticated("TOKEN_INVALID", "there are several Authorization headers")
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -65,6 +66,10 @@ type namedConn struct {
 type Options struct {
 	// DevSignIn offers the development sign-in.
 	DevSignIn bool
+	// Hosts are what the installation is called, beside loopback names.
+	Hosts []string
+	// Proxies are those whose word on the caller counts.
+	Proxies []netip.Prefix
 	// Clock says how old an exchanged token is; the system's if nil.
 	Clock     clock.Clock
 	Telemetry *telemetry.Telemetry
@@ -144,7 +149,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		send(w, r, apierr.Denied("CROSS_ORIGIN", "another site may not send this request"))
 	}))
-	handler, err := observe(o.Telemetry, routes, headers(sameOrigin.Handler(mux)))
+	handler, err := observe(o.Telemetry, routes, headers(front{o.Hosts, o.Proxies, sameOrigin.Handler(mux)}))
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +173,10 @@ var standing = map[string]string{
 	"X-Frame-Options":         "DENY",
 	"Cache-Control":           "no-store",
 	"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+
+	"Cross-Origin-Opener-Policy":   "same-origin",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"Permissions-Policy":           "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
 func headers(next http.Handler) http.Handler {

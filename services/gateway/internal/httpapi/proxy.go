@@ -22,11 +22,13 @@ func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *ht
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme = "http"
 			p.Out.URL.Host = addr
-			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
-			p.SetXForwarded()
+			seen := outsideOf(p.In)
+			if seen.address.IsValid() {
+				p.Out.Header.Set("X-Forwarded-For", seen.address.String())
+			}
 			// What SCIM's locations are made of.
-			p.Out.Header.Set("X-Forwarded-Proto", outsideScheme(p.In))
-			p.Out.Header.Set("X-Forwarded-Host", outsideHost(p.In))
+			p.Out.Header.Set("X-Forwarded-Proto", seen.scheme)
+			p.Out.Header.Set("X-Forwarded-Host", seen.host)
 			p.Out.Header.Del("Cookie") // the browser's session is not for SCIM
 			t.Propagator().Inject(p.In.Context(), propagation.HeaderCarrier(p.Out.Header))
 		},
@@ -58,24 +60,4 @@ func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *ht
 			_, _ = w.Write([]byte(body))
 		},
 	}
-}
-
-// outsideScheme and outsideHost are how the caller sees the gateway. A proxy in
-// front says so in X-Forwarded-Proto and -Host. A caller who makes them up gets
-// answers with made-up links, and nobody else does: nothing is cached.
-func outsideScheme(r *http.Request) string {
-	switch p := r.Header.Get("X-Forwarded-Proto"); {
-	case p == "http", p == "https":
-		return p
-	case r.TLS != nil:
-		return "https"
-	}
-	return "http"
-}
-
-func outsideHost(r *http.Request) string {
-	if h := r.Header.Get("X-Forwarded-Host"); h != "" {
-		return h
-	}
-	return r.Host
 }

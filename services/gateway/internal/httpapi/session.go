@@ -36,7 +36,7 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 
 // signOut ends the session and takes the cookie back.
 func (s sessions) signOut(w http.ResponseWriter, r *http.Request) {
-	if c, err := r.Cookie(sessionCookie); err == nil && c.Value != "" {
+	if c, err := r.Cookie(cookieName(r)); err == nil && c.Value != "" {
 		if token, err := s.auth.exchange(r.Context(), c.Value); err == nil {
 			ctx := metadata.AppendToOutgoingContext(r.Context(), "authorization", "Bearer "+token)
 			// A session that cannot be ended now ends by itself; the browser
@@ -56,8 +56,17 @@ func setCookie(w http.ResponseWriter, r *http.Request, value string, life time.D
 		age = -1
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: age,
+		Name: cookieName(r), Value: value, Path: "/", MaxAge: age,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: outsideScheme(r) == "https",
+		Secure: outsideOf(r).scheme == "https",
 	})
+}
+
+// cookieName is that of the session cookie. Behind TLS the browser holds that no
+// other host of the domain has set it.
+func cookieName(r *http.Request) string {
+	if outsideOf(r).scheme == "https" {
+		return "__Host-" + sessionCookie
+	}
+	return sessionCookie
 }

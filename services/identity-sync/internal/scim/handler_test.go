@@ -93,6 +93,7 @@ func TestMalformedBodies(t *testing.T) {
 		{"trailing comma", `{"schemas":["` + userURN + `"],}`, "invalidSyntax"},
 		{"huge number", `{"schemas":["` + userURN + `"],"userName":"a","x":1e999}`, "invalidValue"},
 		{"tiny number", `{"schemas":["` + userURN + `"],"userName":"a","x":0.1e-999}`, "invalidValue"},
+		{"a name that reads backwards", `{"schemas":["` + userURN + `"],"userName":"a","name":{"familyName":"Ada \u202eecalevoL"}}`, "invalidValue"},
 		{"NUL", `{"schemas":["` + userURN + `"],"userName":"a\u0000b"}`, "invalidValue"},
 	}
 	for _, test := range tests {

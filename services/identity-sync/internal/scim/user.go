@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"gatehouse.dev/libs/plaintext"
 )
 
 // userColumns are the attributes that a store finds users by.
@@ -66,9 +68,45 @@ func newUser(doc document, limit int64) (User, error) {
 	}, nil
 }
 
+// shows refuses a document with a text that does not show as it is, such as a name
+// that reads backwards.
+func shows(doc document) error {
+	for name, v := range doc {
+		if at, character := hiddenIn(name, v); character != "" {
+			return bad(invalidValue, "%s must not contain %s", at, character)
+		}
+	}
+	return nil
+}
+
+// hiddenIn is where in a value a character does not show, and which; empty if all
+// of it shows.
+func hiddenIn(path string, v any) (at, character string) {
+	switch v := v.(type) {
+	case string:
+		return path, plaintext.Hidden(v)
+	case map[string]any:
+		for name, inner := range v {
+			if at, character := hiddenIn(path+"."+name, inner); character != "" {
+				return at, character
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if at, character := hiddenIn(path, inner); character != "" {
+				return at, character
+			}
+		}
+	}
+	return "", ""
+}
+
 // encodeDocument holds a document to the limit for bodies, so that many small
-// PATCHes do not make what one POST could not.
+// PATCHes do not make what one POST could not, and to text that shows.
 func encodeDocument(doc document, limit int64) ([]byte, error) {
+	if err := shows(doc); err != nil {
+		return nil, err
+	}
 	data, err := encode(doc)
 	if err != nil {
 		return nil, err
