@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -29,6 +30,8 @@ type Config struct {
 	// EncryptionKey seals the credentials of integrations: 32 bytes. What was
 	// sealed can be opened with the same key alone.
 	EncryptionKey []byte
+	// Outgoing are networks in which apps are called although they are not public.
+	Outgoing outgoing.Allowed
 	// CallTimeout bounds one call to an app: 10 s.
 	CallTimeout time.Duration
 	// Lease is for how long a replica has an operation; when it dies, another
@@ -59,6 +62,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	var engine *command.Engine
 	integrations := command.NewIntegrations(command.IntegrationsConfig{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
+		Outgoing: cfg.Outgoing,
 	})
 	defer integrations.Close()
 	engine, err = command.New(command.Config{

@@ -19,6 +19,7 @@ import (
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/servicetest"
@@ -79,7 +80,7 @@ func startAt(t testing.TB, c clock.Clock) *world {
 		killed := ctx
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{
-			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: key,
+			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: key, Outgoing: outgoing.Loopback(),
 			CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
 		}, lis, log)
 		if err == nil {

@@ -22,12 +22,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
@@ -56,6 +59,9 @@ type Config struct {
 	NATSURL string
 	// Stream says how the stream of events is kept.
 	Stream backend.Stream
+	// Outgoing are networks in which apps are called although they are not public,
+	// beside the demo's app.
+	Outgoing outgoing.Allowed
 	// Demo loads the demo organization if there is none yet.
 	Demo bool
 }
@@ -168,6 +174,24 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	}
 	defer dir.remove("runtime.json")
 
+	reached := cfg.Outgoing
+	var app *demo.App
+	if cfg.Demo {
+		if app, err = demo.StartApp(ctx, filepath.Join(dir.path, "demo-app"), secrets.text("demo-app")); err != nil {
+			return fmt.Errorf("start the demo app: %w", err)
+		}
+		defer func() {
+			if err := app.Stop(); err != nil {
+				log.Error("The demo app did not stop cleanly", "error", err)
+			}
+		}()
+		own, err := outgoing.Parse(strings.TrimPrefix(app.URL, "http://"))
+		if err != nil {
+			return fmt.Errorf("allow the demo app: %w", err)
+		}
+		reached = append(slices.Clip(reached), own...)
+	}
+
 	group, ctx := errgroup.WithContext(ctx)
 	run := func(name string, f func(context.Context, *slog.Logger) error) {
 		group.Go(func() error {
@@ -194,7 +218,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	})
 	run("provisioning", func(ctx context.Context, log *slog.Logger) error {
 		return provisioning.Run(ctx, provisioning.Config{
-			Config: base("provisioning"), RequestAddr: addr("request"), EncryptionKey: secrets.key("provisioning"),
+			Config: base("provisioning"), RequestAddr: addr("request"), EncryptionKey: secrets.key("provisioning"), Outgoing: reached,
 		}, lis["provisioning"], log)
 	})
 	run("audit", func(ctx context.Context, log *slog.Logger) error {
@@ -211,16 +235,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		if err := waitReady(ctx, runtime.URL); err != nil {
 			return err
 		}
-		if cfg.Demo {
-			app, err := demo.StartApp(ctx, filepath.Join(dir.path, "demo-app"), secrets.text("demo-app"))
-			if err != nil {
-				return fmt.Errorf("start the demo app: %w", err)
-			}
-			defer func() {
-				if err := app.Stop(); err != nil {
-					log.Error("The demo app did not stop cleanly", "error", err)
-				}
-			}()
+		if app != nil {
 			if err := demo.Load(ctx, runtime.URL, app, log); err != nil {
 				return fmt.Errorf("load the demo organization: %w", err)
 			}

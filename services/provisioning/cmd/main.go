@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/provisioning"
@@ -24,6 +25,9 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 	}
 	if cfg.EncryptionKey, err = secretbox.ParseKey(key); err != nil {
 		return fmt.Errorf("read GATEHOUSE_ENCRYPTION_KEY: %w", err)
+	}
+	if cfg.Outgoing, err = outgoing.Parse(env.String("GATEHOUSE_OUTGOING_ALLOW", "")); err != nil {
+		return fmt.Errorf("read GATEHOUSE_OUTGOING_ALLOW: %w", err)
 	}
 	return provisioning.Run(ctx, cfg, lis, log)
 }

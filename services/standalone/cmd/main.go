@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/standalone"
 )
@@ -31,6 +32,9 @@ func main() {
 	cfg.Stream = backend.StreamFromEnv(settings)
 	if err := settings.Err(); err != nil {
 		fail(err)
+	}
+	if cfg.Outgoing, err = outgoing.Parse(os.Getenv("GATEHOUSE_OUTGOING_ALLOW")); err != nil {
+		fail(fmt.Errorf("GATEHOUSE_OUTGOING_ALLOW: %w", err))
 	}
 	flag.StringVar(&cfg.HTTPAddr, "http-addr", env("GATEHOUSE_HTTP_ADDR", "127.0.0.1:8080"), "address of the gateway (GATEHOUSE_HTTP_ADDR)")
 	flag.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "where everything that lasts is kept (GATEHOUSE_DATA_DIR)")

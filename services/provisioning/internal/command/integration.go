@@ -16,6 +16,7 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/libs/secretbox"
@@ -39,6 +40,8 @@ type IntegrationsConfig struct {
 	Retry  func()
 	Tracer trace.TracerProvider
 	Log    *slog.Logger
+	// Outgoing are networks that are called although they are not public.
+	Outgoing outgoing.Allowed
 }
 
 // Integrations keeps integrations and makes connectors of them.
@@ -226,7 +229,7 @@ func (n *Integrations) open(i store.Integration) (string, error) {
 }
 
 func (n *Integrations) connect(baseURL, token string) (*scim.Connector, error) {
-	return scim.New(scim.Config{URL: baseURL, Token: token, Tracer: n.cfg.Tracer})
+	return scim.New(scim.Config{URL: baseURL, Token: token, Tracer: n.cfg.Tracer, Outgoing: n.cfg.Outgoing})
 }
 
 // Connect returns the connector of an integration as it is in a version, the

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"gatehouse.dev/libs/outgoing"
 )
 
 // HTTPKind is the Kind of an answer of an app that speaks HTTP. It is 0 for a success.
@@ -93,6 +95,8 @@ func Unreachable(doing string, err error) *Error {
 		return NewError(Permanent, err, "%s: the app's certificate is not valid (expired, or not for a server)", doing)
 	case errors.As(err, &record):
 		return NewError(Permanent, err, "%s: the app does not speak TLS at this address", doing)
+	case errors.Is(err, outgoing.ErrRefused):
+		return NewError(Permanent, err, "%s: the app's address is in a network that this installation does not call; its operator allows networks in GATEHOUSE_OUTGOING_ALLOW", doing)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return NewError(Retryable, err, "%s: the app refuses connections", doing)
 	case errors.As(err, &unknownHost) && unknownHost.IsNotFound:

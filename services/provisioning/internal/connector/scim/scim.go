@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/services/provisioning/internal/connector"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	Token string
 	// Timeout bounds a call whose context has no deadline. 10 s when 0.
 	Timeout time.Duration
+	// Outgoing are networks that are called although they are not public, by a transport of its own.
+	Outgoing outgoing.Allowed
 	// Transport carries the requests; nil for one of its own, with 64 connections kept alive.
 	Transport http.RoundTripper
 	// Tracer makes a span for each request; nil for none. The app is told the trace in any case.
@@ -84,7 +87,7 @@ func New(cfg Config) (*Connector, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	if cfg.Transport == nil {
-		cfg.Transport = newTransport()
+		cfg.Transport = newTransport(cfg.Outgoing)
 	}
 	if cfg.Tracer == nil {
 		cfg.Tracer = noop.NewTracerProvider()
@@ -99,11 +102,10 @@ func New(cfg Config) (*Connector, error) {
 	}, nil
 }
 
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+func newTransport(allowed outgoing.Allowed) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		DialContext:            allowed.Dialer().DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxConnsPerHost:        inFlight,
 		MaxIdleConns:           inFlight,

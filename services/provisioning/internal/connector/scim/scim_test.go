@@ -756,3 +756,25 @@ func TestTestSaysWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// An address that was chosen outside leads into no network of the installation's.
+func TestInnerNetworksAreNotCalled(t *testing.T) {
+	t.Parallel()
+	called := make(chan struct{}, 10)
+	inner := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called <- struct{}{} }))
+	defer inner.Close()
+	for _, url := range []string{inner.URL, strings.Replace(inner.URL, "127.0.0.1", "localhost", 1), "http://169.254.169.254/latest"} {
+		c, err := scim.New(scim.Config{URL: url, Token: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.EnsureAccount(t.Context(), connector.Person{UserID: "u", UserName: "ada"})
+		if connector.KindOf(err) != connector.Permanent || !strings.Contains(err.Error(), "GATEHOUSE_OUTGOING_ALLOW") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	if len(called) > 0 {
+		t.Error("it was called")
+	}
+}

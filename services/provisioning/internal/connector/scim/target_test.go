@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/connector/connectortest"
 	"gatehouse.dev/services/provisioning/internal/connector/scim"
@@ -145,6 +146,7 @@ func factory(url string) connectortest.Factory {
 
 func open(t testing.TB, cfg scim.Config) *scim.Connector {
 	t.Helper()
+	cfg.Outgoing = outgoing.Loopback()
 	c, err := scim.New(cfg)
 	if err != nil {
 		t.Fatal(err)
