@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -85,7 +86,7 @@ func TestRights(t *testing.T) {
 	t.Log("what is ended is out, what is not goes on")
 	other := w.as(t, "mia")
 	sessions := list(session.must(t, "GET", "/v1/sessions", nil), "sessions")
-	if len(sessions) != 2 {
+	if len(sessions) != 2 || !strings.Contains(str(sessions[0], "userAgent"), "Go-http-client") || get(sessions[1], "current") != true {
 		t.Fatalf("sessions: %s", brief(sessions))
 	}
 	w.admin.must(t, "POST", "/v1/sessions/"+str(sessions[0], "id")+":end", object{})

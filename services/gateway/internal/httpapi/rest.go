@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -39,11 +41,31 @@ func newREST(log *slog.Logger) *runtime.ServeMux {
 		// The bearer token and the trace travel by themselves; no other header
 		// is the services' business, and none of theirs the caller's.
 		runtime.WithIncomingHeaderMatcher(nothing),
+		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
+			if r.Header.Get("Authorization") != "" {
+				return nil
+			}
+			return userAgent(r) // of whoever signs in
+		}),
 		runtime.WithOutgoingHeaderMatcher(nothing),
 		runtime.WithOutgoingTrailerMatcher(nothing),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
 	)
+}
+
+// maxUserAgent bounds what services are told of a user agent, in bytes.
+const maxUserAgent = 200
+
+// userAgent tells a service what somebody signs in with.
+func userAgent(r *http.Request) metadata.MD {
+	agent := strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' { // not what metadata may hold
+			return -1
+		}
+		return c
+	}, r.UserAgent())
+	return metadata.Pairs("gatehouse-user-agent", agent[:min(len(agent), maxUserAgent)])
 }
 
 type errorHandler struct{ log *slog.Logger }

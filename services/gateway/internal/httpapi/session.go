@@ -25,7 +25,7 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
-	resp, err := s.client.DevSignIn(r.Context(), &identityv1.DevSignInRequest{UserName: r.PostFormValue("user_name")})
+	resp, err := s.client.DevSignIn(metadata.NewOutgoingContext(r.Context(), userAgent(r)), &identityv1.DevSignInRequest{UserName: r.PostFormValue("user_name")})
 	if err != nil {
 		http.Redirect(w, r, "/?sign-in=failed", http.StatusSeeOther)
 		return

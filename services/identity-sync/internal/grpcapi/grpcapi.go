@@ -355,8 +355,8 @@ func (s *Server) DevSignIn(ctx context.Context, req *identityv1.DevSignInRequest
 // newSession is a session with a token of the hash, for whoever calls.
 func newSession(ctx context.Context, hash secret.Hash) command.NewSession {
 	agent := ""
-	// What the gateway was called with comes first.
-	for _, key := range []string{"grpcgateway-user-agent", "user-agent"} {
+	// What the gateway was called with comes before the gateway itself.
+	for _, key := range []string{"gatehouse-user-agent", "user-agent"} {
 		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
 			agent = values[0]
 			break
