@@ -102,6 +102,7 @@ func TestSessionsAreSeenAndEnded(t *testing.T) {
 	idp.create(t, "ned")
 	idp.create(t, "eve")
 	one, two, eve := w.as(t, "ned@corp.example"), w.as(t, "ned@corp.example"), w.as(t, "eve@corp.example")
+	tag := idp.do(t, "GET", "/Users/"+one.user.GetId(), nil).header.Get("ETag")
 	list := func(by person, whose string) []*identityv1.Session {
 		t.Helper()
 		r, err := by.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{UserId: whose})
@@ -151,6 +152,9 @@ func TestSessionsAreSeenAndEnded(t *testing.T) {
 	_, err = w.exchange(t, one.secret)
 	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
 	last := servicetest.Wait(t, w.Harness, func(ev *eventv1.SessionEnded) bool { return ev.GetSession().GetId() == own[1].GetId() })
+	if after := idp.do(t, "GET", "/Users/"+one.user.GetId(), nil).header.Get("ETag"); after != tag {
+		t.Errorf("the SCIM resource has changed from %s to %s", tag, after)
+	}
 	if last.GetContext().GetActor().GetId() != admin.user.GetId() || last.GetUser().GetVersion() != last.GetContext().GetVersion() ||
 		last.GetUser().GetVersion() != one.user.GetVersion()+2 {
 		t.Errorf("ended: %v", last)

@@ -80,6 +80,7 @@ create table users (
     join_count           integer not null,
     joined           boolean not null,
     version          bigint not null,
+    ended_credentials bigint not null default 0,
     attributes       json not null default '{}',
     create_time      timestamptz not null,
     update_time      timestamptz not null,
@@ -106,6 +107,7 @@ comment on column users.manager_ref is 'The manager as the source names them, kn
 comment on column users.manager_id is 'The manager, once known here.';
 comment on column users.join_count is 'Counts how often the person has come.';
 comment on column users.joined is 'Whether user.joined was emitted in this join_count: not before the user is active.';
+comment on column users.ended_credentials is 'How often the version has risen for the end of a session or an API token, which is no change of the SCIM resource.';
 comment on column users.attributes is 'The user as the source sent it, whole.';
 
 -- By the name first, for the development sign-in, which does not know the

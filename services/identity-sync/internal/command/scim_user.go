@@ -219,7 +219,7 @@ func (d Directory) DeleteUser(ctx context.Context, src scim.Source, userID strin
 		if err != nil {
 			return err
 		}
-		if err := allow(u.Version); err != nil {
+		if err := allow(u.SCIM().Version); err != nil {
 			return err
 		}
 		return tx.remove(ctx, u)

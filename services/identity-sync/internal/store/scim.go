@@ -16,7 +16,7 @@ import (
 // SCIM is the user as SCIM shows it.
 func (u User) SCIM() scim.User {
 	return scim.User{
-		ID: u.ID.String(), Version: u.Version, Created: u.CreateTime, LastModified: u.UpdateTime,
+		ID: u.ID.String(), Version: u.Version - u.EndedCredentials, Created: u.CreateTime, LastModified: u.UpdateTime,
 		ExternalID: u.ExternalID, UserName: u.UserName, Active: u.State == lifecycle.Active, Attributes: u.Attributes,
 	}
 }

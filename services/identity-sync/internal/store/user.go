@@ -32,6 +32,8 @@ type User struct {
 	Attributes json.RawMessage
 	CreateTime time.Time
 	UpdateTime time.Time
+	// EndedCredentials is how many of the versions say that a credential has ended.
+	EndedCredentials int64
 	// NameKey is what lists are ordered by.
 	NameKey string
 }
@@ -46,7 +48,7 @@ const (
 	u.id, u.organization_id, coalesce(u.source_id::text, ''), u.external_id, u.user_name, u.display_name,
 	u.given_name, u.family_name, u.email, u.title, u.department, u.manager_ref, coalesce(u.manager_id::text, ''),
 	u.state, u.kind, u.role, ` + environmentText + `, ` + roleEnvironmentText + `, coalesce(u.accountable_user_id::text, ''),
-	u.purpose, u.end_time, u.join_count, u.joined, u.version, u.attributes, u.create_time, u.update_time, u.display_name_key`
+	u.purpose, u.end_time, u.join_count, u.joined, u.version, u.ended_credentials, u.attributes, u.create_time, u.update_time, u.display_name_key`
 )
 
 // targets are where userColumns are scanned to.
@@ -55,7 +57,7 @@ func (u *User) targets(more ...any) []any {
 		&u.ID, &u.OrganizationID, &u.SourceID, &u.ExternalID, &u.UserName, &u.DisplayName,
 		&u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &u.ManagerRef, &u.ManagerID,
 		&u.State, &u.Kind, &u.Role, &u.EnvironmentID, &u.RoleEnvironmentID, &u.AccountableUserID,
-		&u.Purpose, &u.EndTime, &u.JoinCount, &u.Joined, &u.Version, &u.Attributes, &u.CreateTime, &u.UpdateTime, &u.NameKey,
+		&u.Purpose, &u.EndTime, &u.JoinCount, &u.Joined, &u.Version, &u.EndedCredentials, &u.Attributes, &u.CreateTime, &u.UpdateTime, &u.NameKey,
 	}, more...)
 }
 
@@ -81,7 +83,7 @@ where id = $1`
 	updateUserState = `
 update users set state = $2, role = $3, role_environment_id = $4, version = $5, update_time = $6 where id = $1`
 	raiseUserVersion = `
-update users u set version = u.version + 1 where u.id = $1 returning ` + userColumns
+update users u set version = u.version + 1, ended_credentials = u.ended_credentials + 1 where u.id = $1 returning ` + userColumns
 	selectUser = `
 select ` + userColumns + ` from users u where u.id = $1`
 	lockUser              = selectUser + ` for update`
