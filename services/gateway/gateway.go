@@ -41,6 +41,8 @@ type Config struct {
 	// DevSignIn offers the development sign-in on the page. identity-sync must
 	// allow it too.
 	DevSignIn bool
+	// NoLimits lets everybody call as often as they like.
+	NoLimits bool
 	// Hosts are the names, without a port, that the installation is called in
 	// URLs, beside loopback names; requests for others are refused.
 	Hosts []string
@@ -128,7 +130,11 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}
 		defer conn.Close()
 	}
-	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Hosts: cfg.Hosts, Proxies: cfg.Proxies, Clock: cfg.Clock, Telemetry: tel, Log: log})
+	limits := httpapi.DefaultLimits()
+	if cfg.NoLimits {
+		limits = httpapi.Limits{}
+	}
+	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Hosts: cfg.Hosts, Proxies: cfg.Proxies, Limits: limits, Clock: cfg.Clock, Telemetry: tel, Log: log})
 	if err != nil {
 		return fmt.Errorf("make the gateway: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -932,5 +933,78 @@ func TestDevSignInIsForLoopbackAlone(t *testing.T) {
 	err = gateway.Run(t.Context(), gateway.Config{DevSignIn: true}, service.Listeners{HTTP: lis}, nil)
 	if err == nil || !strings.Contains(err.Error(), "loopback") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Callers of every kind are held to a limit of their own, told what is left and
+// when to come again, and keep nobody else from anything.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	w := start(t, "limits")
+	another := w.admin
+	w.set(func() { w.secrets["ghp_other"] = another })
+	calls := func(n int, method, path, body string, headers ...string) (codes map[int]int, last answer) {
+		codes = map[int]int{}
+		for range n {
+			last = w.call(method, path, body, headers...)
+			codes[last.code]++
+		}
+		return codes, last
+	}
+	limited := func(what string, a answer) {
+		t.Helper()
+		reason, _ := a.reason(t)
+		if a.code != http.StatusTooManyRequests || reason != "RATE_LIMITED" || a.header.Get("Retry-After") != "1" || !strings.Contains(a.header.Get("RateLimit"), ";r=0;") {
+			t.Errorf("%s: %d %s %v", what, a.code, a.body, a.header)
+		}
+	}
+	a := w.call("GET", "/v1/me", "", asAdmin()...)
+	if got := a.header.Get("RateLimit-Policy") + " " + a.header.Get("RateLimit"); got != `"reads";q=500;w=3 "reads";r=499;t=1` {
+		t.Errorf("what is left: %s", got)
+	}
+	codes, last := calls(501, "GET", "/v1/me", "", asAdmin()...)
+	if codes[http.StatusOK] != 499 {
+		t.Errorf("reads: %v", codes)
+	}
+	limited("reads", last)
+	// Writes are counted apart, and others too.
+	const update = `{"name": "CRM"}`
+	codes, last = calls(201, "PATCH", "/v1/apps/"+uuid, update, asAdmin()...)
+	if codes[http.StatusOK] != 200 {
+		t.Errorf("writes: %v", codes)
+	}
+	limited("writes", last)
+	if a := w.call("GET", "/v1/me", "", "Authorization", "Bearer ghp_other"); a.code != http.StatusOK {
+		t.Errorf("another caller: %d %s", a.code, a.body)
+	}
+	w.clock.Advance(time.Second)
+	if codes, _ = calls(60, "PATCH", "/v1/apps/"+uuid, update, asAdmin()...); codes[http.StatusOK] != 50 {
+		t.Errorf("a second later: %v", codes)
+	}
+
+	codes, last = calls(4001, "GET", "/scim/v2/Users", "", "Authorization", "Bearer ghi_source")
+	if codes[http.StatusTooManyRequests] != 1 || last.header.Get("Content-Type") != "application/scim+json" || last.header.Get("Retry-After") != "1" {
+		t.Errorf("SCIM: %v, %v", codes, last.header)
+	}
+
+	// Attempts to get in are counted by address, those with a bad credential too.
+	from := func(address string, more ...string) []string {
+		return append([]string{"X-Forwarded-For", address}, more...)
+	}
+	codes, last = calls(31, "POST", "/v1/sessions:devSignIn", `{"userName": "nobody"}`, from("192.0.2.1")...)
+	if codes[http.StatusNotFound] != 30 {
+		t.Errorf("sign-in: %v", codes)
+	}
+	limited("sign-in", last)
+	for n := range 30 {
+		w.call("GET", "/v1/me", "", from("2001:db8::"+strconv.Itoa(n), "Authorization", "Bearer ghp_guess"+strconv.Itoa(n))...)
+	}
+	limited("guesses from one network", w.call("GET", "/v1/me", "", from("2001:db8::99", "Authorization", "Bearer ghp_guess")...))
+	w.set(func() { w.secrets["ghp_third"] = another })
+	if a := w.call("GET", "/v1/me", "", from("2001:db8::99", "Authorization", "Bearer ghp_third")...); a.code != http.StatusOK {
+		t.Errorf("somebody with a good one, from there: %d %s", a.code, a.body)
+	}
+	if a := w.call("POST", "/v1/sessions:devSignIn", `{"userName": "ada"}`, from("192.0.2.2")...); a.code != http.StatusOK {
+		t.Errorf("from elsewhere: %d %s", a.code, a.body)
 	}
 }

@@ -65,7 +65,7 @@ type world struct {
 }
 
 // start runs a gateway. away names services that nobody plays; "no proxies" has it
-// trust none.
+// trust none, and "limits" has it limit callers.
 func start(t *testing.T, away ...string) *world {
 	t.Helper()
 	w := &world{
@@ -87,6 +87,7 @@ func start(t *testing.T, away ...string) *world {
 	cfg := gateway.Config{
 		DevSignIn: true, Clock: w.clock, Hosts: []string{"gate.example"}, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 	}
+	cfg.NoLimits = !isAway("limits")
 	if isAway("no proxies") {
 		cfg.Proxies = nil
 	}

@@ -62,6 +62,8 @@ type Config struct {
 	// Outgoing are networks in which apps are called although they are not public,
 	// beside the demo's app.
 	Outgoing outgoing.Allowed
+	// NoLimits lets everybody call the gateway as often as they like.
+	NoLimits bool
 	// Demo loads the demo organization if there is none yet.
 	Demo bool
 }
@@ -228,7 +230,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return gateway.Run(ctx, gateway.Config{
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
-			ServersAddr: addr(servers), DevSignIn: true, Network: network,
+			ServersAddr: addr(servers), DevSignIn: true, NoLimits: cfg.NoLimits, Network: network,
 		}, service.Listeners{HTTP: listener}, log)
 	})
 	group.Go(func() error {

@@ -18,6 +18,7 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 		return err
 	}
 	cfg := gateway.Config{
+		NoLimits:         !env.Bool("GATEHOUSE_RATE_LIMITS", true),
 		Hosts:            hosts,
 		Proxies:          proxies,
 		IdentityAddr:     env.Required("GATEHOUSE_IDENTITY_ADDR"),

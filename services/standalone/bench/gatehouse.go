@@ -81,8 +81,8 @@ func open(ctx context.Context, cfg config) (_ *gatehouse, err error) {
 
 // start starts the program and waits until it is ready.
 func (gh *gatehouse) start(ctx context.Context, program, dataDir string) error {
-	gh.cmd = exec.Command(program, "-http-addr", "127.0.0.1:0", "-data-dir", dataDir, "-demo=false") //nolint:noctx // ended by close
-	gh.cmd.Env = append(os.Environ(), "GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8")                        // its app
+	gh.cmd = exec.Command(program, "-http-addr", "127.0.0.1:0", "-data-dir", dataDir, "-demo=false")         //nolint:noctx // ended by close
+	gh.cmd.Env = append(os.Environ(), "GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8", "GATEHOUSE_RATE_LIMITS=false") // its app
 	gh.cmd.Stderr = os.Stderr
 	if err := gh.cmd.Start(); err != nil {
 		return fmt.Errorf("start standalone: %w", err)

@@ -30,6 +30,7 @@ func main() {
 	}
 	settings := service.NewEnv(os.LookupEnv)
 	cfg.Stream = backend.StreamFromEnv(settings)
+	cfg.NoLimits = !settings.Bool("GATEHOUSE_RATE_LIMITS", true)
 	if err := settings.Err(); err != nil {
 		fail(err)
 	}

@@ -99,7 +99,7 @@ func startCluster(t testing.TB, s stores) *cluster {
 			"GATEHOUSE_PROVISIONING_ADDR=" + grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR=" + grpc["audit"],
 			"GATEHOUSE_CLIENTS=" + strings.Join(clients, ","), "GATEHOUSE_CLIENT_ID=" + n, "GATEHOUSE_CLIENT_SECRET=" + secret,
 			"GATEHOUSE_ALLOW_SIGN_UP=true", "GATEHOUSE_DEV_SIGN_IN=true", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_POSTGRES_MAX_CONNS=12",
-			"GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8",
+			"GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8", "GATEHOUSE_RATE_LIMITS=false",
 			"GATEHOUSE_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
 		}
 		if url, ok := s.databases[n]; ok {

@@ -136,7 +136,7 @@ func startStandalone(t testing.TB, env ...string) *standalone {
 func runStandalone(t testing.TB, bin, data string, env ...string) *standalone {
 	t.Helper()
 	_ = os.Remove(filepath.Join(data, "runtime.json"))
-	env = append([]string{"GATEHOUSE_HTTP_ADDR=127.0.0.1:0", "GATEHOUSE_DATA_DIR=" + data, "GATEHOUSE_DEMO=false", "GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8"}, env...)
+	env = append([]string{"GATEHOUSE_HTTP_ADDR=127.0.0.1:0", "GATEHOUSE_DATA_DIR=" + data, "GATEHOUSE_DEMO=false", "GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8", "GATEHOUSE_RATE_LIMITS=false"}, env...)
 	s := &standalone{process: start(t, bin, env...), data: data}
 	s.base = until(t, "address of "+bin, func() string {
 		b, err := os.ReadFile(filepath.Join(data, "runtime.json"))

@@ -36,6 +36,8 @@ type authenticator struct {
 	client identityv1.TokenServiceClient
 	clock  clock.Clock
 	flight singleflight.Group
+	// attempts counts credentials that were not good, by address.
+	attempts *meter
 
 	mu      sync.Mutex
 	trusted map[[sha256.Size]byte]trustedToken
@@ -46,8 +48,8 @@ type trustedToken struct {
 	made, until time.Time
 }
 
-func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock) *authenticator {
-	return &authenticator{client: c, clock: clk, trusted: map[[sha256.Size]byte]trustedToken{}}
+func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock, attempts *meter) *authenticator {
+	return &authenticator{client: c, clock: clk, attempts: attempts, trusted: map[[sha256.Size]byte]trustedToken{}}
 }
 
 // wrap puts the caller's signed token in place of what the caller brought. A
@@ -59,7 +61,7 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		secret, fromCookie, err := credential(r)
 		token := ""
 		if err == nil && secret != "" {
-			token, err = a.exchange(r.Context(), secret)
+			token, err = a.attempt(w.Header(), r, secret)
 		}
 		if fromCookie && status.Code(err) == codes.Unauthenticated {
 			setCookie(w, r, "", -1)
@@ -79,6 +81,18 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// attempt is exchange for a caller who is told to wait after many credentials that
+// were not good. One that is good is always taken: others may share the address.
+func (a *authenticator) attempt(answer http.Header, r *http.Request, secret string) (token string, err error) {
+	token, err = a.exchange(r.Context(), secret)
+	if status.Code(err) == codes.Unauthenticated {
+		if tooMany := a.attempts.take(answer, addressOf(r)); tooMany != nil {
+			return "", tooMany
+		}
+	}
+	return token, err
 }
 
 // maxSecret bounds what is taken for a secret or a signed token, in bytes.

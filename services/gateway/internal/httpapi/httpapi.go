@@ -66,6 +66,8 @@ type namedConn struct {
 type Options struct {
 	// DevSignIn offers the development sign-in.
 	DevSignIn bool
+	// Limits are how often callers may call; none if zero.
+	Limits Limits
 	// Hosts are what the installation is called, beside loopback names.
 	Hosts []string
 	// Proxies are those whose word on the caller counts.
@@ -91,7 +93,9 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock)
+	routes := newRoutes()
+	limits := newLimiter(o.Limits, o.Clock, routes)
+	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock, limits.credentials)
 	b = b.each(func(c grpc.ClientConnInterface) grpc.ClientConnInterface { return renewing{c, auth} })
 	rest := newREST(o.Log)
 	register := []struct {
@@ -126,7 +130,6 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 		return nil, fmt.Errorf("register routes: %w", err)
 	}
 
-	routes := newRoutes()
 	sessions := sessions{client: identityv1.NewSessionServiceClient(b.Identity), auth: auth, dev: o.DevSignIn}
 	identity := newIdentityProxy(b.IdentityHTTP, o.Telemetry, o.Log)
 
@@ -149,7 +152,8 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		send(w, r, apierr.Denied("CROSS_ORIGIN", "another site may not send this request"))
 	}))
-	handler, err := observe(o.Telemetry, routes, headers(front{o.Hosts, o.Proxies, sameOrigin.Handler(mux)}))
+	limits.next = sameOrigin.Handler(mux)
+	handler, err := observe(o.Telemetry, routes, headers(front{o.Hosts, o.Proxies, limits}))
 	if err != nil {
 		return nil, err
 	}

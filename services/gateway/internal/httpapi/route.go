@@ -43,6 +43,11 @@ func keyOf(segments []string) routeKey {
 	return k
 }
 
+// public reports whether callers of what a request is for need not be signed in.
+func (rs routes) public(r *http.Request) bool {
+	return slices.ContainsFunc(rs.at(r.URL.EscapedPath()), func(rt route) bool { return rt.method == r.Method && rt.public })
+}
+
 // newRoutes reads the routes of all linked services of Gatehouse.
 func newRoutes() routes {
 	out := routes{}
