@@ -3,10 +3,12 @@ package request_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -169,4 +171,47 @@ func TestRiskManagersOwnRequests(t *testing.T) {
 	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_REQUEST")
 	_, err = ria.CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: other.GetId()})
 	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_REQUEST")
+}
+
+// B-USR-21, in part: whoever has just come acts and is acted for at once, also
+// where their copy comes a moment later.
+func TestWhoHasJustComeIsKnown(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	newcomer := &identityv1.User{
+		Id: id.New().String(), OrganizationId: w.org.String(), UserName: "nia", DisplayName: "nia", ManagerId: w.id("ann"),
+		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
+	}
+	w.users["nia"], w.roles["nia"] = newcomer, authzv1.Caller_CALLER_MEMBER
+	forHer := w.grantOf("editor")
+	forHer.BeneficiaryId = newcomer.GetId()
+	var all sync.WaitGroup
+	for name, call := range map[string]func() error{
+		"herself": func() error {
+			_, err := w.requests(t, "nia").CreateRequest(t.Context(), w.grantOf("viewer"))
+			return err
+		},
+		"her manager": func() error {
+			_, err := w.requests(t, "ann").CreateRequest(t.Context(), forHer)
+			return err
+		},
+		"a preview": func() error {
+			_, err := w.requests(t, "zoe").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: forHer})
+			return err
+		},
+	} {
+		all.Go(func() {
+			if err := call(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond) // the calls are there before she is
+	w.publish(t, newcomer.GetId(), &eventv1.UserJoined{User: newcomer})
+	all.Wait()
+
+	// Who does not come is never called unknown to themselves.
+	w.users["nobody"], w.roles["nobody"] = &identityv1.User{Id: id.New().String(), OrganizationId: w.org.String()}, authzv1.Caller_CALLER_MEMBER
+	_, err := w.requests(t, "nobody").CreateRequest(t.Context(), w.grantOf("viewer"))
+	wantError(t, err, codes.Unavailable, "NOT_KNOWN_YET")
 }

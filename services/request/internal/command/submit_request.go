@@ -14,6 +14,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/batch"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
@@ -52,7 +53,11 @@ type Preview struct {
 // repeats an earlier one, by its client request id, gets the request that the first
 // one made.
 func (c *Commands) SubmitRequest(ctx context.Context, by authz.Caller, s Submission) (*store.Request, error) {
-	r, err := c.submitRequest(ctx, by, s)
+	var r *store.Request
+	err := c.forKnown(ctx, by, s.BeneficiaryID, func() (err error) {
+		r, err = c.submitRequest(ctx, by, s)
+		return err
+	})
 	if err == nil {
 		return r, nil
 	}
@@ -64,6 +69,30 @@ func (c *Commands) SubmitRequest(ctx context.Context, by authz.Caller, s Submiss
 		}
 	}
 	return nil, public(err)
+}
+
+const reasonUserUnknown = "USER_UNKNOWN"
+
+// forKnown does something for a beneficiary, the nil id for the caller, and does it
+// again if that is a user of whom this service had not heard: whoever has just
+// come can act and be acted for (B-USR-21). The caller exists, and is never called
+// unknown.
+func (c *Commands) forKnown(ctx context.Context, by authz.Caller, beneficiary uuid.UUID, do func() error) error {
+	err := do()
+	if !apierr.HasReason(err, reasonUserUnknown) {
+		return err
+	}
+	if beneficiary == uuid.Nil {
+		beneficiary = by.UserID
+	}
+	late := copies.Await(ctx, c.DB, by.OrganizationID, copies.IDs{copies.Users: {beneficiary}})
+	switch {
+	case late == nil:
+		return do()
+	case beneficiary == by.UserID || !apierr.HasReason(late, copies.ReasonNotKnownYet):
+		return late
+	}
+	return err
 }
 
 func (c *Commands) submitRequest(ctx context.Context, by authz.Caller, s Submission) (r *store.Request, err error) {
@@ -203,7 +232,7 @@ func (s *Submission) lookup(by authz.Caller) *store.Lookup {
 func (s *Submission) found(by authz.Caller, l *store.Lookup) error {
 	u := l.Beneficiary
 	if u.ID == uuid.Nil || u.ID != by.UserID && !by.Scope().Owns(u.EnvironmentID) {
-		return apierr.InvalidField("beneficiary_id", "USER_UNKNOWN", "there is no such user")
+		return apierr.InvalidField("beneficiary_id", reasonUserUnknown, "there is no such user")
 	}
 	for i, e := range s.EntitlementIDs {
 		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return c.EntitlementID == e && c.Visible }) {
@@ -289,6 +318,14 @@ func (c *Commands) PreviewRequest(ctx context.Context, by authz.Caller, s Submis
 	if err := s.check(by, c.Clock.Now()); err != nil {
 		return nil, err
 	}
+	err = c.forKnown(ctx, by, s.BeneficiaryID, func() (err error) {
+		list, err = c.previewRequest(ctx, by, s)
+		return err
+	})
+	return list, err
+}
+
+func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submission) (list []Preview, err error) {
 	err = c.DB.InOrganizationRead(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		l := s.lookup(by)
 		if err := store.LoadCandidates(ctx, tx, false, l); err != nil {
