@@ -66,6 +66,12 @@ func (db *DB) InRead(ctx context.Context, s scope.Scope, fn func(ctx context.Con
 	return db.run(ctx, readOnly, &s, fn)
 }
 
+// Admitted says whether a transaction of the scope may be (see [Admission]): before
+// something is done outside of the database that belongs to one.
+func (db *DB) Admitted(ctx context.Context, s scope.Scope) error {
+	return db.InRead(ctx, s, func(ctx context.Context, tx *Tx) error { return tx.flush(ctx) })
+}
+
 // InOrganization is In for a whole organization.
 func (db *DB) InOrganization(ctx context.Context, org uuid.UUID, fn func(ctx context.Context, tx *Tx) error) error {
 	return db.In(ctx, scope.Organization(org), fn)

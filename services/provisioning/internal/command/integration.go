@@ -82,6 +82,9 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 	if !by.Scope().Owns(environment) {
 		return store.Integration{}, errEnvironmentNotFound
 	}
+	if err := n.cfg.DB.Admitted(ctx, by.Scope()); err != nil { // before the app is called
+		return store.Integration{}, err
+	}
 	now := n.cfg.Clock.Now()
 	i := store.Integration{
 		ID: id.New(), OrganizationID: by.OrganizationID, EnvironmentID: environment, Name: s.Name, Kind: "scim", BaseURL: s.BaseURL, CreateTime: now, Version: 1,
