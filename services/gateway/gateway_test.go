@@ -1000,6 +1000,10 @@ func TestLimits(t *testing.T) {
 		w.call("GET", "/v1/me", "", from("2001:db8::"+strconv.Itoa(n), "Authorization", "Bearer ghp_guess"+strconv.Itoa(n))...)
 	}
 	limited("guesses from one network", w.call("GET", "/v1/me", "", from("2001:db8::99", "Authorization", "Bearer ghp_guess")...))
+	ended := w.call("GET", "/v1/sessions:devPeople", "", from("2001:db8::99", "Cookie", "gatehouse_session=ghs_ended")...)
+	if ended.code != http.StatusOK || !strings.Contains(ended.header.Get("Set-Cookie"), "Max-Age=0") {
+		t.Errorf("a browser whose session has ended, from there: %d %s", ended.code, ended.body)
+	}
 	w.set(func() { w.secrets["ghp_third"] = another })
 	if a := w.call("GET", "/v1/me", "", from("2001:db8::99", "Authorization", "Bearer ghp_third")...); a.code != http.StatusOK {
 		t.Errorf("somebody with a good one, from there: %d %s", a.code, a.body)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // readings are reads of each service that an admin may do.
@@ -23,17 +24,19 @@ func TestRights(t *testing.T) {
 	w := newWorld(t, gh, startScimTarget(t))
 	mia := w.scimUser(t, "mia", "Mia Manager", "")
 	session := w.as(t, "mia")
-	answers := func(who api, want int) {
+	code := func(who api, path string) int {
 		t.Helper()
-		for _, path := range readings {
-			// Events take some milliseconds to the services.
-			until(t, path, func() int {
-				r, err := who.do(t.Context(), "GET", path, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return r.Code
-			}, func(code int) bool { return code == want })
+		r, err := who.do(t.Context(), "GET", path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Code
+	}
+	// Events take some milliseconds to the services.
+	answers := func(who api, want int, paths ...string) {
+		t.Helper()
+		for _, path := range paths {
+			until(t, path, func() int { return code(who, path) }, func(code int) bool { return code == want })
 		}
 	}
 	role := func(who api, role string) reply {
@@ -44,29 +47,22 @@ func TestRights(t *testing.T) {
 		}
 		return r
 	}
-	sources := func(who api) int {
-		t.Helper()
-		r, err := who.do(t.Context(), "GET", "/v1/sources", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.Code
-	}
+	apiToken := object{"name": "script", "expireTime": time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
 
 	t.Log("a role that was given works with the session that is there")
-	if code := sources(session); code != http.StatusForbidden {
-		t.Fatalf("a member lists sources: %d", code)
+	if got := code(session, "/v1/sources"); got != http.StatusForbidden {
+		t.Fatalf("a member lists sources: %d", got)
 	}
 	if r := role(w.admin, "ROLE_ADMIN"); r.Code != http.StatusOK {
 		t.Fatalf("%d %s", r.Code, r.Raw)
 	}
-	answers(session, http.StatusOK)
-	token := str(session.must(t, "POST", "/v1/apiTokens", object{"name": "script", "expireTime": "2026-12-31T00:00:00Z"}), "token")
+	answers(session, http.StatusOK, readings...)
+	token := str(session.must(t, "POST", "/v1/apiTokens", apiToken), "token")
 	program := api{base: session.base, token: token}
-	answers(program, http.StatusOK)
+	answers(program, http.StatusOK, readings...)
 
 	t.Log("a token makes no token")
-	if r, err := program.do(t.Context(), "POST", "/v1/apiTokens", object{"name": "another", "expireTime": "2026-12-31T00:00:00Z"}); err != nil || r.Code != http.StatusForbidden {
+	if r, err := program.do(t.Context(), "POST", "/v1/apiTokens", apiToken); err != nil || r.Code != http.StatusForbidden {
 		t.Errorf("%v %d %s", err, r.Code, r.Raw)
 	}
 
@@ -78,8 +74,8 @@ func TestRights(t *testing.T) {
 		if r := role(who, "ROLE_ADMIN"); r.Code != http.StatusForbidden {
 			t.Errorf("promoted herself: %d %s", r.Code, r.Raw)
 		}
-		if code := sources(who); code != http.StatusForbidden {
-			t.Errorf("goes on listing sources: %d", code)
+		if got := code(who, "/v1/sources"); got != http.StatusForbidden {
+			t.Errorf("goes on listing sources: %d", got)
 		}
 	}
 
@@ -90,25 +86,17 @@ func TestRights(t *testing.T) {
 		t.Fatalf("sessions: %s", brief(sessions))
 	}
 	w.admin.must(t, "POST", "/v1/sessions/"+str(sessions[0], "id")+":end", object{})
-	for path, want := range map[string]int{"/v1/me": http.StatusUnauthorized, "/v1/requests": http.StatusUnauthorized} {
-		until(t, path, func() int {
-			r, err := other.do(t.Context(), "GET", path, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r.Code
-		}, func(code int) bool { return code == want })
-	}
+	answers(other, http.StatusUnauthorized, "/v1/me", "/v1/requests")
 	session.must(t, "GET", "/v1/me", nil)
 	session.must(t, "POST", "/v1/sessions:signOut", object{})
-	if r, err := session.do(t.Context(), "GET", "/v1/me", nil); err != nil || r.Code != http.StatusUnauthorized {
-		t.Errorf("signed out: %v %d", err, r.Code)
+	if got := code(session, "/v1/me"); got != http.StatusUnauthorized {
+		t.Errorf("signed out: %d", got)
 	}
 	program.must(t, "GET", "/v1/me", nil)
 
 	t.Log("somebody who leaves is out by every way")
 	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(mia, "id"), nil)
-	if r, err := program.do(t.Context(), "GET", "/v1/me", nil); err != nil || r.Code != http.StatusUnauthorized {
-		t.Errorf("removed: %v %d", err, r.Code)
+	if got := code(program, "/v1/me"); got != http.StatusUnauthorized {
+		t.Errorf("removed: %d", got)
 	}
 }

@@ -61,7 +61,7 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		secret, fromCookie, err := credential(r)
 		token := ""
 		if err == nil && secret != "" {
-			token, err = a.attempt(w.Header(), r, secret)
+			token, err = a.attempt(w.Header(), r, secret, fromCookie)
 		}
 		if fromCookie && status.Code(err) == codes.Unauthenticated {
 			setCookie(w, r, "", -1)
@@ -76,7 +76,7 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
-		if token != secret {
+		if token != "" && token != secret {
 			r = r.WithContext(withSecret(r.Context(), secret))
 		}
 		next.ServeHTTP(w, r)
@@ -85,9 +85,10 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 
 // attempt is exchange for a caller who is told to wait after many credentials that
 // were not good. One that is good is always taken: others may share the address.
-func (a *authenticator) attempt(answer http.Header, r *http.Request, secret string) (token string, err error) {
+// Nor is a browser counted that still has the cookie of an ended session.
+func (a *authenticator) attempt(answer http.Header, r *http.Request, secret string, fromCookie bool) (token string, err error) {
 	token, err = a.exchange(r.Context(), secret)
-	if status.Code(err) == codes.Unauthenticated {
+	if !fromCookie && status.Code(err) == codes.Unauthenticated {
 		if tooMany := a.attempts.take(answer, addressOf(r)); tooMany != nil {
 			return "", tooMany
 		}
