@@ -36,9 +36,6 @@ type Caller struct {
 	// UserVersion is the version of the user that the token was made by: one
 	// that is known to be older than the user is not accepted any more.
 	UserVersion int64
-	// Token is what the caller was verified by, to be passed on to other
-	// services on the caller's behalf. Never log it.
-	Token string
 }
 
 // clientPrefix begins the subject of a service.

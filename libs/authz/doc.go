@@ -13,7 +13,8 @@
 //	ro     true if the token may only read
 //	cid    id of the session or API token it was exchanged for (a UUID); may lack
 //	ver    version of the user that it was made by; lacks for a service
-//	iss, aud  "gatehouse";  exp, iat, jti
+//	aud    the service that it is for; no other takes it
+//	iss    "gatehouse";  exp, iat, jti
 //
 // Whether they may is declared in the protos: each method carries the option
 // gatehouse.authz.v1.access with the callers it lets in, and the interceptors
@@ -22,7 +23,8 @@
 // It guarantees that everything not declared is refused: a method without the
 // option or with an empty list, a role that is not listed, a token that cannot
 // be verified. A read-only token reaches only methods whose idempotency_level
-// is NO_SIDE_EFFECTS. Services are callers like any other and must be listed.
+// is NO_SIDE_EFFECTS. Services are callers like any other and must be listed, each
+// by the id of its client.
 // [CheckDeclared] finds what was forgotten, for the test that keeps the wall.
 // A withdrawn key is honoured for five minutes at most while identity-sync
 // answers, and for an hour while it does not.

@@ -70,7 +70,7 @@ func admit(ctx context.Context, v *Verifier, p policy, method string) (context.C
 	if err == nil {
 		c, err = v.Verify(ctx, token)
 	}
-	if r.allows(authzv1.Caller_CALLER_PUBLIC) {
+	if r.has(authzv1.Caller_CALLER_PUBLIC) {
 		if err == nil {
 			ctx = WithCaller(ctx, c)
 		}
@@ -79,7 +79,7 @@ func admit(ctx context.Context, v *Verifier, p policy, method string) (context.C
 	switch {
 	case err != nil:
 		return nil, err
-	case !r.allows(c.Role):
+	case !r.allows(c):
 		return nil, apierr.Denied(ReasonRoleNotAllowed, "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
 	case c.ReadOnly && !r.sideFree:
 		return nil, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
@@ -102,15 +102,15 @@ func bearer(ctx context.Context) (string, error) {
 	return "", errTokenInvalid.Wrap(errors.New("several authorization headers"))
 }
 
-// TokenSource returns a service's own token, for calls on nobody's behalf.
+// TokenSource returns a service's own token for the service that it calls.
 type TokenSource func(context.Context) (string, error)
 
-// ForwardToken passes the caller's token on with an outgoing call; where there
-// is no caller, the token of own, if not nil. A call that has an authorization
-// header already is left alone.
-func ForwardToken(own TokenSource) grpc.UnaryClientInterceptor {
+// WithToken shows own with an outgoing call, if it is not nil: whoever a service
+// works for, it calls others as itself. A call that has an authorization header
+// already is left alone.
+func WithToken(own TokenSource) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		ctx, err := forward(ctx, own)
+		ctx, err := withToken(ctx, own)
 		if err != nil {
 			return err
 		}
@@ -118,10 +118,10 @@ func ForwardToken(own TokenSource) grpc.UnaryClientInterceptor {
 	}
 }
 
-// ForwardTokenStream is [ForwardToken] for streams.
-func ForwardTokenStream(own TokenSource) grpc.StreamClientInterceptor {
+// WithTokenStream is [WithToken] for streams.
+func WithTokenStream(own TokenSource) grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		ctx, err := forward(ctx, own)
+		ctx, err := withToken(ctx, own)
 		if err != nil {
 			return nil, err
 		}
@@ -129,20 +129,13 @@ func ForwardTokenStream(own TokenSource) grpc.StreamClientInterceptor {
 	}
 }
 
-func forward(ctx context.Context, own TokenSource) (context.Context, error) {
-	if md, ok := metadata.FromOutgoingContext(ctx); ok && len(md.Get(header)) > 0 {
+func withToken(ctx context.Context, own TokenSource) (context.Context, error) {
+	if md, ok := metadata.FromOutgoingContext(ctx); own == nil || ok && len(md.Get(header)) > 0 {
 		return ctx, nil
 	}
-	c, _ := From(ctx)
-	token := c.Token
-	if token == "" && own != nil {
-		var err error
-		if token, err = own(ctx); err != nil {
-			return nil, apierr.Unavailable("TOKEN_UNAVAILABLE", err)
-		}
-	}
-	if token == "" {
-		return ctx, nil
+	token, err := own(ctx)
+	if err != nil {
+		return nil, apierr.Unavailable("TOKEN_UNAVAILABLE", err)
 	}
 	return metadata.AppendToOutgoingContext(ctx, header, "Bearer "+token), nil
 }

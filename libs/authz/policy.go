@@ -25,19 +25,25 @@ var open = []string{
 
 // rule says who may call one method.
 type rule struct {
-	allow     uint64 // one bit per Caller
-	sideFree  bool   // idempotency_level is NO_SIDE_EFFECTS
-	undefined bool   // the list holds values that the enumeration does not
+	allow     uint64   // one bit per Caller
+	clients   []string // ids of those that CALLER_SERVICE is
+	sideFree  bool     // idempotency_level is NO_SIDE_EFFECTS
+	undefined bool     // the list holds values that the enumeration does not
 }
 
-func (r rule) allows(c authzv1.Caller) bool {
+func (r rule) has(c authzv1.Caller) bool {
 	return c > authzv1.Caller_CALLER_UNSPECIFIED && c < 64 && r.allow&(1<<c) != 0
 }
 
-// declared reports whether somebody may call the method, and no value of the
-// list is a mistake.
+func (r rule) allows(c Caller) bool {
+	return r.has(c.Role) && (!c.IsService() || slices.Contains(r.clients, strings.TrimPrefix(c.Subject, clientPrefix)))
+}
+
+// declared reports whether somebody may call the method, and nothing of it is a
+// mistake.
 func (r rule) declared() bool {
-	return r.allow != 0 && !r.undefined && r.allow&(1<<authzv1.Caller_CALLER_UNSPECIFIED) == 0
+	return r.allow != 0 && !r.undefined && r.allow&(1<<authzv1.Caller_CALLER_UNSPECIFIED) == 0 &&
+		r.has(authzv1.Caller_CALLER_SERVICE) == (len(r.clients) > 0)
 }
 
 func ruleOf(m protoreflect.MethodDescriptor) rule {
@@ -48,6 +54,7 @@ func ruleOf(m protoreflect.MethodDescriptor) rule {
 	}
 	r.sideFree = opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 	access, _ := proto.GetExtension(opts, authzv1.E_Access).(*authzv1.Access)
+	r.clients = access.GetClients()
 	for _, c := range access.GetAllow() {
 		if _, ok := authzv1.Caller_name[int32(c)]; !ok || c < 0 || c >= 64 {
 			r.undefined = true
@@ -71,9 +78,9 @@ func newPolicy(files *protoregistry.Files) policy {
 
 // CheckDeclared returns the full names of those methods of gatehouse.* services
 // in files (all linked ones if nil) that do not say who may call them: without
-// the access option, with an empty list, or with a list that holds
-// CALLER_UNSPECIFIED or a value the enumeration does not have. A service's
-// tests fail if there is any.
+// the access option, with an empty list, with a list that holds
+// CALLER_UNSPECIFIED or a value the enumeration does not have, or with only one
+// of CALLER_SERVICE and clients. A service's tests fail if there is any.
 func CheckDeclared(files *protoregistry.Files) []string {
 	var missing []string
 	for m := range methods(files) {

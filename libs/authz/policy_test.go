@@ -30,6 +30,7 @@ import (
 type method struct {
 	name     string
 	allow    []authzv1.Caller
+	clients  []string
 	sideFree bool
 }
 
@@ -40,7 +41,7 @@ func declare(t testing.TB, pkg string, methods ...method) *protoregistry.Files {
 	for _, m := range methods {
 		opts := &descriptorpb.MethodOptions{}
 		if m.allow != nil {
-			proto.SetExtension(opts, authzv1.E_Access, &authzv1.Access{Allow: m.allow})
+			proto.SetExtension(opts, authzv1.E_Access, &authzv1.Access{Allow: m.allow, Clients: m.clients})
 		}
 		if m.sideFree {
 			opts.IdempotencyLevel = descriptorpb.MethodOptions_NO_SIDE_EFFECTS.Enum()
@@ -77,9 +78,12 @@ func TestCheckDeclaredFinds(t *testing.T) {
 		{name: "AlsoUnspecified", allow: []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_UNSPECIFIED}},
 		{name: "Unknown", allow: []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, 63}},
 		{name: "Negative", allow: []authzv1.Caller{-1}},
+		{name: "Service", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}, clients: []string{"request"}},
+		{name: "NoClient", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}},
+		{name: "OnlyClient", allow: admin, clients: []string{"request"}},
 	}
 	const svc = "gatehouse.test.v1.TestService."
-	want := []string{svc + "AlsoUnspecified", svc + "Empty", svc + "Missing", svc + "Negative", svc + "Unknown", svc + "Unspecified"}
+	want := []string{svc + "AlsoUnspecified", svc + "Empty", svc + "Missing", svc + "Negative", svc + "NoClient", svc + "OnlyClient", svc + "Unknown", svc + "Unspecified"}
 	if d := cmp.Diff(want, authz.CheckDeclared(declare(t, "gatehouse.test.v1", methods...))); d != "" {
 		t.Error(d)
 	}
@@ -143,7 +147,8 @@ func TestAdmit(t *testing.T) {
 		method{name: "Read", allow: []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_MEMBER}, sideFree: true},
 		method{name: "Write", allow: admin},
 		method{name: "Public", allow: []authzv1.Caller{authzv1.Caller_CALLER_PUBLIC}},
-		method{name: "Service", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}},
+		method{name: "Service", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}, clients: []string{"approval", "request"}},
+		method{name: "AnyService", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}},
 		method{name: "Missing"},
 		method{name: "Unspecified", allow: []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_UNSPECIFIED}},
 	)
@@ -157,6 +162,7 @@ func TestAdmit(t *testing.T) {
 		"member":    "Bearer " + i.mint(user(authzv1.Caller_CALLER_MEMBER)),
 		"risk":      "Bearer " + i.mint(user(authzv1.Caller_CALLER_RISK_MANAGER)),
 		"service":   "Bearer " + i.mint(authz.Caller{Subject: "client:request", Role: authzv1.Caller_CALLER_SERVICE}),
+		"another":   "Bearer " + i.mint(authz.Caller{Subject: "client:audit", Role: authzv1.Caller_CALLER_SERVICE}),
 		"bad":       "Bearer nonsense",
 		"basic":     "Basic dXNlcjpwYXNz",
 		"bare":      i.mint(user(authzv1.Caller_CALLER_ADMIN)),
@@ -187,6 +193,8 @@ func TestAdmit(t *testing.T) {
 		{svc + "Write", "member", codes.PermissionDenied, "ROLE_NOT_ALLOWED"},
 		{svc + "Write", "read-only", codes.PermissionDenied, "TOKEN_READ_ONLY"},
 		{svc + "Service", "service", codes.OK, ""},
+		{svc + "Service", "another", codes.PermissionDenied, "ROLE_NOT_ALLOWED"},
+		{svc + "AnyService", "service", codes.PermissionDenied, "METHOD_NOT_DECLARED"},
 		{svc + "Service", "admin", codes.PermissionDenied, "ROLE_NOT_ALLOWED"},
 		{svc + "Public", "none", codes.OK, ""},
 		{svc + "Public", "bad", codes.OK, ""},
@@ -226,7 +234,7 @@ func TestAdmit(t *testing.T) {
 			_, wantCaller := map[string]bool{"admin": true, "lower": true, "member": true, "read-only": true, "service": true}[tt.who]
 			for kind, ctx := range map[string]context.Context{"unary": unary, "stream": streamed} {
 				c, ok := authz.From(ctx)
-				if ok != wantCaller || ok && !strings.HasSuffix(token[tt.who], c.Token) {
+				if ok != wantCaller || ok && c.Subject == "" {
 					t.Errorf("%s: caller = %v, %v", kind, c, ok)
 				}
 			}
@@ -246,33 +254,32 @@ type fakeStream struct {
 
 func (f fakeStream) Context() context.Context { return f.ctx }
 
-func TestForwardToken(t *testing.T) {
+// Whoever a service works for, it shows its own token to others.
+func TestWithToken(t *testing.T) {
 	t.Parallel()
 	c := user(authzv1.Caller_CALLER_MEMBER)
-	c.Token = "theirs"
 	own := func(context.Context) (string, error) { return "ours", nil }
-	set := func(ctx context.Context) context.Context {
-		return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer set")
-	}
+	theirs := metadata.NewIncomingContext(authz.WithCaller(t.Context(), c), metadata.Pairs("authorization", "Bearer theirs"))
+	set := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer set")
 	tests := []struct {
 		name string
 		ctx  context.Context
 		own  authz.TokenSource
 		want []string
 	}{
-		{"a caller", authz.WithCaller(t.Context(), c), own, []string{"Bearer theirs"}},
-		{"nobody", t.Context(), nil, nil},
-		{"a service by itself", t.Context(), own, []string{"Bearer ours"}},
-		{"set by hand", set(authz.WithCaller(t.Context(), c)), own, []string{"Bearer set"}},
+		{"for a caller", theirs, own, []string{"Bearer ours"}},
+		{"for a caller, without a token of its own", theirs, nil, nil},
+		{"for nobody", t.Context(), own, []string{"Bearer ours"}},
+		{"set by hand", set, own, []string{"Bearer set"}},
 	}
 	for _, tt := range tests {
 		var unary, stream []string
-		err := authz.ForwardToken(tt.own)(tt.ctx, "/m", nil, nil, nil, func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+		err := authz.WithToken(tt.own)(tt.ctx, "/m", nil, nil, nil, func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 			md, _ := metadata.FromOutgoingContext(ctx)
 			unary = md.Get("authorization")
 			return nil
 		})
-		_, streamErr := authz.ForwardTokenStream(tt.own)(tt.ctx, nil, nil, "/m", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+		_, streamErr := authz.WithTokenStream(tt.own)(tt.ctx, nil, nil, "/m", func(ctx context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
 			md, _ := metadata.FromOutgoingContext(ctx)
 			stream = md.Get("authorization")
 			return nil, nil
@@ -284,9 +291,8 @@ func TestForwardToken(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, d)
 		}
 	}
-
 	fails := func(context.Context) (string, error) { return "", errors.New("no") }
-	if err := authz.ForwardToken(fails)(t.Context(), "/m", nil, nil, nil, nil); reason(err) != "TOKEN_UNAVAILABLE" {
+	if err := authz.WithToken(fails)(t.Context(), "/m", nil, nil, nil, nil); reason(err) != "TOKEN_UNAVAILABLE" {
 		t.Errorf("own token cannot be had: %v", err)
 	}
 }
@@ -296,11 +302,11 @@ func BenchmarkAdmit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	token, _, err := authz.Minter{Key: key, Lifetime: time.Hour}.Mint(user(authzv1.Caller_CALLER_ADMIN))
+	token, _, err := authz.Minter{Key: key, Lifetime: time.Hour}.Mint(user(authzv1.Caller_CALLER_ADMIN), "request")
 	if err != nil {
 		b.Fatal(err)
 	}
-	v := &authz.Verifier{Keys: func(context.Context) (jwk.Set, error) { return authz.PublicKeys(key) }}
+	v := &authz.Verifier{Audience: "request", Keys: func(context.Context) (jwk.Set, error) { return authz.PublicKeys(key) }}
 	intercept := authz.UnaryInterceptor(v, declare(b, "gatehouse.test.v1", method{name: "Write", allow: admin}))
 	info := &grpc.UnaryServerInfo{FullMethod: "/gatehouse.test.v1.TestService/Write"}
 	ctx := call(b.Context(), "Bearer "+token)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,45 +25,46 @@ import (
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
-// Issuer and Audience are the same in every token: Gatehouse issues tokens
-// for itself alone.
-const (
-	Issuer   = "gatehouse"
-	Audience = "gatehouse"
-)
+// Issuer is the same in every token: Gatehouse issues tokens for itself alone.
+const Issuer = "gatehouse"
+
+// Audiences are the services that there are tokens for, by name.
+func Audiences() []string {
+	return []string{"identity-sync", "request", "approval", "provisioning", "audit"}
+}
 
 // claims is the payload of a token.
 type claims struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	Audience audience `json:"aud"`
-	Expires  int64    `json:"exp"` // seconds since 1970
-	IssuedAt int64    `json:"iat"`
-	ID       string   `json:"jti"`
-	Org      string   `json:"org,omitempty"`
-	Env      string   `json:"env,omitempty"`
-	Role     string   `json:"role"`
-	Name     string   `json:"name,omitempty"`
-	Email    string   `json:"email,omitempty"`
-	ReadOnly bool     `json:"ro,omitempty"`
-	CredID   string   `json:"cid,omitempty"`
-	Version  int64    `json:"ver,omitempty"`
+	Issuer   string    `json:"iss"`
+	Subject  string    `json:"sub"`
+	Audience oneOrMore `json:"aud"`
+	Expires  int64     `json:"exp"` // seconds since 1970
+	IssuedAt int64     `json:"iat"`
+	ID       string    `json:"jti"`
+	Org      string    `json:"org,omitempty"`
+	Env      string    `json:"env,omitempty"`
+	Role     string    `json:"role"`
+	Name     string    `json:"name,omitempty"`
+	Email    string    `json:"email,omitempty"`
+	ReadOnly bool      `json:"ro,omitempty"`
+	CredID   string    `json:"cid,omitempty"`
+	Version  int64     `json:"ver,omitempty"`
 }
 
-// audience is one string or a list of them.
-type audience []string
+// oneOrMore is one string or a list of them.
+type oneOrMore []string
 
-func (a audience) MarshalJSON() ([]byte, error) {
+func (a oneOrMore) MarshalJSON() ([]byte, error) {
 	if len(a) == 1 {
 		return json.Marshal(a[0])
 	}
 	return json.Marshal([]string(a))
 }
 
-func (a *audience) UnmarshalJSON(b []byte) error {
+func (a *oneOrMore) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*a = audience{one}
+		*a = oneOrMore{one}
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(a))
@@ -115,10 +117,11 @@ type Minter struct {
 	Clock clock.Clock
 }
 
-// Mint returns a token for c and the time it ends, which is at whole seconds.
-// Of a user's Subject and UserID either may be left out; Token is not looked
-// at. A caller that a [Verifier] would refuse is an error.
-func (m Minter) Mint(c Caller) (token string, expires time.Time, err error) {
+// Mint returns a token for c, which the services named in audience take, and the
+// time it ends, which is at whole seconds. Of a user's Subject and UserID either
+// may be left out. A caller that a [Verifier] would refuse is an error, and no
+// audience is one.
+func (m Minter) Mint(c Caller, audience ...string) (token string, expires time.Time, err error) {
 	if m.Lifetime < time.Second {
 		return "", time.Time{}, errors.New("mint token: lifetime is under a second")
 	}
@@ -126,13 +129,16 @@ func (m Minter) Mint(c Caller) (token string, expires time.Time, err error) {
 	if !ok {
 		return "", time.Time{}, errors.New("mint token: key has no id")
 	}
+	if len(audience) == 0 || slices.Contains(audience, "") {
+		return "", time.Time{}, errors.New("mint token: no audience")
+	}
 	if c.Subject == "" && c.UserID != uuid.Nil {
 		c.Subject = c.UserID.String()
 	}
 	now := timeOf(m.Clock)
 	expires = now.Add(m.Lifetime).Truncate(time.Second)
 	cl := claims{
-		Issuer: Issuer, Subject: c.Subject, Audience: audience{Audience},
+		Issuer: Issuer, Subject: c.Subject, Audience: audience,
 		Expires: expires.Unix(), IssuedAt: now.Unix(), ID: id.New().String(),
 		Role: RoleName(c.Role), Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, Version: c.UserVersion,
 	}
@@ -240,9 +246,9 @@ func KeysFrom(conn grpc.ClientConnInterface) func(context.Context) (jwk.Set, err
 const renewBefore = 30 * time.Second
 
 // ClientTokens asks identity-sync, at the other end of conn, for tokens for the
-// client with the id and secret: what a service gives as its own token. One is
-// used until shortly before it ends.
-func ClientTokens(conn grpc.ClientConnInterface, clientID, secret string) TokenSource {
+// client with the id and secret, to be shown to the service named audience. One
+// is used until shortly before it ends.
+func ClientTokens(conn grpc.ClientConnInterface, clientID, secret, audience string) TokenSource {
 	client := identityv1.NewTokenServiceClient(conn)
 	var mu sync.Mutex
 	var token string
@@ -253,7 +259,9 @@ func ClientTokens(conn grpc.ClientConnInterface, clientID, secret string) TokenS
 		if time.Now().Before(until) {
 			return token, nil
 		}
-		res, err := client.ExchangeClientSecret(ctx, &identityv1.ExchangeClientSecretRequest{ClientId: clientID, ClientSecret: secret})
+		res, err := client.ExchangeClientSecret(ctx, &identityv1.ExchangeClientSecretRequest{
+			ClientId: clientID, ClientSecret: secret, Audience: audience,
+		})
 		if err != nil {
 			return "", fmt.Errorf("get a token for client %s: %w", clientID, err)
 		}

@@ -47,7 +47,7 @@ func newIssuer(t testing.TB) *issuer {
 }
 
 func (i *issuer) verifier() *authz.Verifier {
-	return &authz.Verifier{Clock: i.clock, Keys: func(context.Context) (jwk.Set, error) {
+	return &authz.Verifier{Audience: "request", Clock: i.clock, Keys: func(context.Context) (jwk.Set, error) {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		i.fetches++
@@ -88,7 +88,7 @@ func (i *issuer) mint(c authz.Caller) string {
 	i.mu.Lock()
 	key := i.keys[len(i.keys)-1]
 	i.mu.Unlock()
-	token, _, err := authz.Minter{Key: key, Lifetime: 5 * time.Minute, Clock: i.clock}.Mint(c)
+	token, _, err := authz.Minter{Key: key, Lifetime: 5 * time.Minute, Clock: i.clock}.Mint(c, "request")
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -124,9 +124,9 @@ func TestMintThenVerify(t *testing.T) {
 		{Subject: "client:provisioning", Role: authzv1.Caller_CALLER_SERVICE},
 		{Subject: "client:provisioning", Role: authzv1.Caller_CALLER_SERVICE, OrganizationID: id.New()},
 	} {
-		c.Token = i.mint(c)
+		token := i.mint(c)
 		for range 2 { // the second time from memory
-			got, err := v.Verify(t.Context(), c.Token)
+			got, err := v.Verify(t.Context(), token)
 			if err != nil {
 				t.Fatalf("%v: %v", c, err)
 			}
@@ -157,7 +157,7 @@ func TestClaims(t *testing.T) {
 	}
 	delete(got, "jti")
 	want := map[string]any{
-		"iss": "gatehouse", "aud": "gatehouse", "sub": c.UserID.String(), "org": c.OrganizationID.String(), "role": "it_admin",
+		"iss": "gatehouse", "aud": "request", "sub": c.UserID.String(), "org": c.OrganizationID.String(), "role": "it_admin",
 		"name": c.Name, "email": c.Email, "iat": float64(start.Unix()), "exp": float64(start.Add(5 * time.Minute).Unix()),
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -193,11 +193,11 @@ func TestMintRefuses(t *testing.T) {
 		"no organization":       {good, homeless},
 		"subject of other user": {good, other},
 	} {
-		if token, _, err := tt.m.Mint(tt.c); err == nil {
+		if token, _, err := tt.m.Mint(tt.c, "request"); err == nil {
 			t.Errorf("%s: minted %s", name, token)
 		}
 	}
-	if _, end, err := good.Mint(user(authzv1.Caller_CALLER_ADMIN)); err != nil || time.Until(end) > time.Minute || time.Until(end) < 58*time.Second {
+	if _, end, err := good.Mint(user(authzv1.Caller_CALLER_ADMIN), "request"); err != nil || time.Until(end) > time.Minute || time.Until(end) < 58*time.Second {
 		t.Errorf("Mint says it ends at %v, %v", end, err)
 	}
 }
@@ -241,7 +241,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 	claims := func(change map[string]any) map[string]any {
 		c := map[string]any{
-			"iss": "gatehouse", "aud": "gatehouse", "sub": id.New().String(), "org": id.New().String(), "role": "member",
+			"iss": "gatehouse", "aud": "request", "sub": id.New().String(), "org": id.New().String(), "role": "member",
 			"iat": start.Unix(), "exp": start.Add(time.Minute).Unix(), "jti": "1",
 		}
 		for k, v := range change {
@@ -269,7 +269,7 @@ func TestVerifyRefuses(t *testing.T) {
 		name, token, want string
 	}{
 		{"good", good, ""},
-		{"audience list", with(map[string]any{"aud": []string{"other", "gatehouse"}}), ""},
+		{"audience list", with(map[string]any{"aud": []string{"other", "request"}}), ""},
 		{"clock of the minter is ahead", with(map[string]any{"iat": start.Add(30 * time.Second).Unix()}), ""},
 		{"empty", "", "TOKEN_MISSING"},
 		{"no JWT", "hello", "TOKEN_INVALID"},
@@ -286,6 +286,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"other issuer", with(map[string]any{"iss": "https://idp.example"}), "TOKEN_INVALID"},
 		{"no issuer", with(map[string]any{"iss": nil}), "TOKEN_INVALID"},
 		{"other audience", with(map[string]any{"aud": "other"}), "TOKEN_INVALID"},
+		{"audience of all", with(map[string]any{"aud": "gatehouse"}), "TOKEN_INVALID"},
 		{"no audience", with(map[string]any{"aud": nil}), "TOKEN_INVALID"},
 		{"no exp", with(map[string]any{"exp": nil}), "TOKEN_INVALID"},
 		{"exp is text", with(map[string]any{"exp": "never"}), "TOKEN_INVALID"},
@@ -442,7 +443,7 @@ func TestKeysAway(t *testing.T) {
 	away := errors.New("dial tcp 10.0.0.1: connection refused")
 	i.set(func() { i.err = away })
 	long := func() string { // outlives the test
-		token, _, err := authz.Minter{Key: i.keys[0], Lifetime: 24 * time.Hour, Clock: i.clock}.Mint(user(authzv1.Caller_CALLER_MEMBER))
+		token, _, err := authz.Minter{Key: i.keys[0], Lifetime: 24 * time.Hour, Clock: i.clock}.Mint(user(authzv1.Caller_CALLER_MEMBER), "request")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -502,7 +503,7 @@ func TestFetchOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	var calls atomic.Int32
-	v := &authz.Verifier{Clock: i.clock, Keys: func(ctx context.Context) (jwk.Set, error) {
+	v := &authz.Verifier{Audience: "request", Clock: i.clock, Keys: func(ctx context.Context) (jwk.Set, error) {
 		calls.Add(1)
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -522,11 +523,10 @@ func TestFetchOutlivesItsCaller(t *testing.T) {
 func TestCallerKeepsItsSecrets(t *testing.T) {
 	t.Parallel()
 	c := user(authzv1.Caller_CALLER_ADMIN)
-	c.Token = "the-token"
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("Called", "caller", c)
 	for _, s := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s", c, c, c), log.String()} {
-		for _, secret := range []string{c.Token, c.Email, c.Name} {
+		for _, secret := range []string{c.Email, c.Name} {
 			if strings.Contains(s, secret) {
 				t.Errorf("%q holds %q", s, secret)
 			}
@@ -559,21 +559,21 @@ func BenchmarkVerify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	token, _, err := authz.Minter{Key: key, Lifetime: time.Hour}.Mint(user(authzv1.Caller_CALLER_ADMIN))
+	token, _, err := authz.Minter{Key: key, Lifetime: time.Hour}.Mint(user(authzv1.Caller_CALLER_ADMIN), "request")
 	if err != nil {
 		b.Fatal(err)
 	}
 	keys := func(context.Context) (jwk.Set, error) { return authz.PublicKeys(key) }
 	b.Run("first", func(b *testing.B) {
 		for b.Loop() {
-			v := &authz.Verifier{Keys: keys}
+			v := &authz.Verifier{Audience: "request", Keys: keys}
 			if _, err := v.Verify(b.Context(), token); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("remembered", func(b *testing.B) {
-		v := &authz.Verifier{Keys: keys}
+		v := &authz.Verifier{Audience: "request", Keys: keys}
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := v.Verify(b.Context(), token); err != nil {
@@ -582,7 +582,7 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	})
 	b.Run("remembered/parallel", func(b *testing.B) {
-		v := &authz.Verifier{Keys: keys}
+		v := &authz.Verifier{Audience: "request", Keys: keys}
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				if _, err := v.Verify(b.Context(), token); err != nil {
@@ -601,7 +601,7 @@ func BenchmarkMint(b *testing.B) {
 	m := authz.Minter{Key: key, Lifetime: time.Hour}
 	c := user(authzv1.Caller_CALLER_ADMIN)
 	for b.Loop() {
-		if _, _, err := m.Mint(c); err != nil {
+		if _, _, err := m.Mint(c, "request"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -145,7 +145,8 @@ type Backend struct {
 	relay    *outbox.Relay
 	identity *rpc.Conn
 	dial     rpc.DialConfig
-	owners   []*rpc.Conn
+	tokens   func(audience string) authz.TokenSource // nil without a client
+	dialed   []*rpc.Conn
 	address  string // of identity-sync
 }
 
@@ -199,20 +200,32 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, fmt.Errorf("make due-queue: %w", err)
 	}
 	if cfg.IdentityAddr != "" {
-		if b.identity, err = b.Dial(cfg.IdentityAddr); err != nil {
+		if b.identity, err = rpc.Dial(cfg.IdentityAddr, b.dial); err != nil {
 			return nil, fmt.Errorf("connect to identity-sync: %w", err)
 		}
 		if cfg.ClientID != "" {
-			b.dial.Token = authz.ClientTokens(b.identity, cfg.ClientID, cfg.ClientSecret)
+			b.tokens = func(audience string) authz.TokenSource {
+				return authz.ClientTokens(b.identity, cfg.ClientID, cfg.ClientSecret, audience)
+			}
 		}
 	}
 	return b, nil
 }
 
-// Dial makes a connection to another service, which carries the caller's token
-// on, or the service's own where nobody calls. The caller closes it.
-func (b *Backend) Dial(addr string) (*rpc.Conn, error) {
-	return rpc.Dial(addr, b.dial)
+// Dial makes a connection to another service, of the name that tokens have for
+// it, which is called with the service's own token. [Backend.Close] closes it.
+func (b *Backend) Dial(name, addr string) (*rpc.Conn, error) {
+	if b.tokens == nil {
+		return nil, errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
+	}
+	cfg := b.dial
+	cfg.Token = b.tokens(name)
+	conn, err := rpc.Dial(addr, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", name, err)
+	}
+	b.dialed = append(b.dialed, conn)
+	return conn, nil
 }
 
 // Owners are the gRPC addresses, host:port, of the services besides
@@ -224,9 +237,6 @@ type Owners struct{ Request, Provisioning string }
 // handlers; give them to Run. changed is copies.Config's Changed. The service
 // must have a client of its own at identity-sync, as owners are asked with it.
 func (b *Backend) Copies(kinds copies.Kinds, owners Owners, handlers *inbox.Handlers, changed copies.Changed) (*copies.Copies, error) {
-	if b.dial.Token == nil {
-		return nil, errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
-	}
 	cfg := copies.Config{
 		Service: b.Name, Kinds: kinds, DB: b.DB, Bus: b.Bus, Changed: changed, Log: b.Log, Telemetry: b.Telemetry,
 	}
@@ -241,11 +251,10 @@ func (b *Backend) Copies(kinds copies.Kinds, owners Owners, handlers *inbox.Hand
 		if owner.addr == "" {
 			continue
 		}
-		conn, err := b.Dial(owner.addr)
+		conn, err := b.Dial(owner.name, owner.addr)
 		if err != nil {
-			return nil, fmt.Errorf("connect to %s: %w", owner.name, err)
+			return nil, err
 		}
-		b.owners = append(b.owners, conn)
 		*owner.conn = conn
 	}
 	kept, err := copies.New(cfg)
@@ -264,7 +273,7 @@ func (b *Backend) Close(ctx context.Context) {
 	if b.identity != nil {
 		_ = b.identity.Close()
 	}
-	for _, conn := range b.owners {
+	for _, conn := range b.dialed {
 		_ = conn.Close()
 	}
 	if b.Bus != nil {
@@ -329,7 +338,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 			service.Task{Name: "inbox pruning", Run: func(ctx context.Context) error { return consumer.PruneEvery(ctx, pruneEvery, keepInbox) }},
 		)
 	}
-	verifier := &authz.Verifier{Keys: keys}
+	verifier := &authz.Verifier{Audience: b.Name, Keys: keys}
 	if spec.Keys != nil {
 		verifier.Clock = b.Clock // who makes tokens reads the time of them off one clock
 	}

@@ -262,7 +262,7 @@ func TestAnyOrderAndRebuildGivesTheSameCopy(t *testing.T) {
 	b := bustest.Open(t, bustest.Start(t))
 	owner := &fakeOwner{}
 	server := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) { opsv1.RegisterSnapshotServiceServer(s, owner) })
-	conn := rpctest.Conn(t, server, rpctest.Service("copier"))
+	conn := rpctest.Conn(t, server, rpctest.Service("audit"))
 
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDirectory()
@@ -379,7 +379,7 @@ func TestRebuildMakesGoodWhatWasLost(t *testing.T) {
 	b := bustest.Open(t, bustest.Start(t))
 	owner := &fakeOwner{}
 	server := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) { opsv1.RegisterSnapshotServiceServer(s, owner) })
-	conn := rpctest.Conn(t, server, rpctest.Service("copier"))
+	conn := rpctest.Conn(t, server, rpctest.Service("audit"))
 	rapid.Check(t, func(t *rapid.T) {
 		c, err := copies.New(copies.Config{Service: "copier", Kinds: copies.Users | copies.Groups, DB: db, Bus: b, IdentitySync: conn})
 		if err != nil {

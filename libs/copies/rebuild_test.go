@@ -62,7 +62,7 @@ func newPlace(t *testing.T) *place {
 	server := rpctest.NewServer(t, func(s grpc.ServiceRegistrar) {
 		opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(p.db, p.bus, read))
 	})
-	p.conn = rpctest.Conn(t, server, rpctest.Service("copier"))
+	p.conn = rpctest.Conn(t, server, rpctest.Service("audit"))
 	return p
 }
 

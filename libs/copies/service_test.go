@@ -38,13 +38,13 @@ func TestServiceWithCopies(t *testing.T) {
 	t.Parallel()
 	owner := &fakeOwner{take: func() []*opsv1.StreamSnapshotResponse { return nil }}
 	run := func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-		cfg.ClientID, cfg.ClientSecret = "copier", "secret"
+		cfg.ClientID, cfg.ClientSecret = "audit", "secret"
 		b, err := backend.Open(ctx, "copier", cfg, noMigrations, log, copies.Schema(copies.All)...)
 		if err != nil {
 			return err
 		}
 		defer b.Close(ctx)
-		conn, err := b.Dial(cfg.IdentityAddr)
+		conn, err := b.Dial("identity-sync", cfg.IdentityAddr)
 		if err != nil {
 			return err
 		}

@@ -34,8 +34,8 @@ type DialConfig struct {
 	// TLS is for connections between machines, as from [LoadTLS]; nil means
 	// plain text.
 	TLS *tls.Config
-	// Token returns this service's own token, for calls whose context has no
-	// caller; nil means that such calls go without.
+	// Token returns this service's own token for the one that is called; nil means
+	// that calls go without.
 	Token authz.TokenSource
 	// Deadline is given to unary calls whose context has none; [Deadline] if
 	// zero.
@@ -94,8 +94,8 @@ func Dial(addr string, cfg DialConfig) (*Conn, error) {
 	}
 	c := &Conn{
 		network: cfg.Network, addr: addr, maxMessage: cfg.MaxMessage,
-		unary:  chainUnaryClient(ownWords, clientDeadline(cfg.Deadline), authz.ForwardToken(cfg.Token)),
-		stream: authz.ForwardTokenStream(cfg.Token),
+		unary:  chainUnaryClient(ownWords, clientDeadline(cfg.Deadline), authz.WithToken(cfg.Token)),
+		stream: authz.WithTokenStream(cfg.Token),
 		stats: otelgrpc.NewClientHandler(
 			otelgrpc.WithTracerProvider(cfg.Telemetry.TracerProvider()),
 			otelgrpc.WithMeterProvider(cfg.Telemetry.MeterProvider()),

@@ -44,14 +44,23 @@ func NewTokens(tb testing.TB) *Tokens {
 	return &Tokens{tb: tb, minter: authz.Minter{Key: key, Lifetime: time.Hour}, keys: keys}
 }
 
-// Mint returns a token for c, valid for an hour. Without a version of the user it
+// audience is who the verifiers are.
+const audience = "test"
+
+// Mint returns a token for c, valid for an hour, for every service. Without a version of the user it
 // is newer than any.
 func (k *Tokens) Mint(c authz.Caller) string {
+	k.tb.Helper()
+	return k.MintFor(c, append(authz.Audiences(), audience)...)
+}
+
+// MintFor is Mint of a token for the services named.
+func (k *Tokens) MintFor(c authz.Caller, services ...string) string {
 	k.tb.Helper()
 	if c.UserVersion == 0 && !c.IsService() {
 		c.UserVersion = math.MaxInt64
 	}
-	token, _, err := k.minter.Mint(c)
+	token, _, err := k.minter.Mint(c, services...)
 	if err != nil {
 		k.tb.Fatal(err)
 	}
@@ -62,7 +71,12 @@ func (k *Tokens) Mint(c authz.Caller) string {
 func (k *Tokens) Keys(context.Context) (jwk.Set, error) { return k.keys, nil }
 
 // Verifier takes what Mint returns.
-func (k *Tokens) Verifier() *authz.Verifier { return &authz.Verifier{Keys: k.Keys} }
+func (k *Tokens) Verifier() *authz.Verifier { return k.VerifierOf(audience) }
+
+// VerifierOf takes what is for the service.
+func (k *Tokens) VerifierOf(service string) *authz.Verifier {
+	return &authz.Verifier{Audience: service, Keys: k.Keys}
+}
 
 // Serve listens on a loopback port and answers, as identity-sync does, what
 // the public keys are, and gives any client a token. It returns the address. More services can be registered
@@ -91,12 +105,11 @@ func (s keyServer) GetKeys(context.Context, *identityv1.GetKeysRequest) (*identi
 
 // ExchangeClientSecret gives any client a token of its own.
 func (s keyServer) ExchangeClientSecret(_ context.Context, r *identityv1.ExchangeClientSecretRequest) (*identityv1.ExchangeClientSecretResponse, error) {
-	token, expires, err := s.tokens.minter.Mint(Service(r.GetClientId()))
+	token, expires, err := s.tokens.minter.Mint(Service(r.GetClientId()), r.GetAudience(), audience)
 	return &identityv1.ExchangeClientSecretResponse{AccessToken: token, ExpireTime: timestamppb.New(expires)}, err
 }
 
-// Dial calls the service at addr as caller; the zero Caller has no token. A
-// caller in a call's context goes before.
+// Dial calls the service at addr as caller; the zero Caller has no token.
 func (k *Tokens) Dial(tb testing.TB, addr string, caller authz.Caller, opts ...grpc.DialOption) *rpc.Conn {
 	tb.Helper()
 	cfg := rpc.DialConfig{Options: opts}
@@ -133,8 +146,7 @@ func NewServer(tb testing.TB, register func(grpc.ServiceRegistrar), change ...fu
 	return s
 }
 
-// Conn connects to srv as caller; the zero Caller has no token. A caller in a
-// call's context goes before.
+// Conn connects to srv as caller; the zero Caller has no token.
 func Conn(tb testing.TB, srv *Server, caller authz.Caller, opts ...grpc.DialOption) *rpc.Conn {
 	tb.Helper()
 	return srv.Tokens.Dial(tb, "passthrough:///memory", caller, append([]grpc.DialOption{

@@ -99,7 +99,7 @@ func StartWith(t testing.TB, migrations fs.FS, included []postgres.Set, run RunF
 		PostgresURL:  pgtest.New(t, backend.Schema(migrations, included...)...),
 		NATSURL:      bustest.Start(t),
 		IdentityAddr: h.Tokens.Serve(t, func(s grpc.ServiceRegistrar) { h.Owners.registerAfter(s, register) }),
-		ClientID:     "test", ClientSecret: "secret",
+		ClientID:     "audit", ClientSecret: "secret",
 	}
 	h.DB = pgtest.Connect(t, h.Config.PostgresURL)
 	h.listen(t)

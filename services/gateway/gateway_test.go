@@ -162,6 +162,7 @@ func TestCredentials(t *testing.T) {
 	}{
 		{"API token", []string{"Authorization", "Bearer ghp_admin"}, 200, ""},
 		{"signed token", []string{"Authorization", "Bearer " + jwt}, 200, ""},
+		{"signed token for another service", []string{"Authorization", "Bearer " + w.tokens.MintFor(w.admin, "audit")}, 401, "TOKEN_INVALID"},
 		{"session cookie", []string{"Cookie", "gatehouse_session=ghs_admin"}, 200, ""},
 		{"bearer goes before the cookie", []string{"Authorization", "Bearer nobody", "Cookie", "gatehouse_session=ghs_admin"}, 401, "TOKEN_INVALID"},
 		{"nothing", nil, 401, "TOKEN_MISSING"},

@@ -151,7 +151,7 @@ func listen(t *testing.T) net.Listener {
 
 func (w *world) serve(name string, lis net.Listener, register func(grpc.ServiceRegistrar)) {
 	w.t.Helper()
-	srv, err := rpc.NewServer(rpc.ServerConfig{Verifier: w.tokens.Verifier()})
+	srv, err := rpc.NewServer(rpc.ServerConfig{Verifier: w.tokens.VerifierOf(name)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -234,8 +234,12 @@ func (s tokenService) ExchangeToken(_ context.Context, r *identityv1.ExchangeTok
 	if !ok {
 		return nil, apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
 	}
+	tokens := map[string]string{}
+	for _, service := range r.GetAudiences() {
+		tokens[service] = s.w.tokens.MintFor(c, service)
+	}
 	return &identityv1.ExchangeTokenResponse{
-		AccessToken: s.w.tokens.Mint(c), ExpireTime: timestamppb.New(s.w.clock.Now().Add(5 * time.Minute)),
+		AccessTokens: tokens, ExpireTime: timestamppb.New(s.w.clock.Now().Add(5 * time.Minute)),
 	}, nil
 }
 

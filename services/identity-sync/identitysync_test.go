@@ -725,7 +725,7 @@ func TestOAuth(t *testing.T) {
 		return send(t, req)
 	}
 	form := func(pairs ...string) url.Values {
-		v := url.Values{"grant_type": {"client_credentials"}}
+		v := url.Values{"grant_type": {"client_credentials"}, "audience": {"identity-sync"}}
 		for i := 0; i+1 < len(pairs); i += 2 {
 			if pairs[i+1] == "" {
 				v.Del(pairs[i])
@@ -760,6 +760,10 @@ func TestOAuth(t *testing.T) {
 		{"no grant type", post(form("grant_type", "", "client_id", id, "client_secret", secret), nil), 400, "invalid_request"},
 		{"password grant", post(url.Values{"grant_type": {"password"}}, nil), 400, "unsupported_grant_type"},
 		{"scope", post(form("scope", "all", "client_id", id, "client_secret", secret), nil), 400, "invalid_scope"},
+		{"no audience", post(form("audience", "", "client_id", id, "client_secret", secret), nil), 400, "invalid_target"},
+		{"unknown audience", post(url.Values{
+			"grant_type": {"client_credentials"}, "audience": {"gateway"}, "client_id": {id}, "client_secret": {secret},
+		}, nil), 400, "invalid_target"},
 		{"no client", post(form(), nil), 401, "invalid_client"},
 		{"unknown client", post(form("client_id", admin.user.GetId(), "client_secret", secret), nil), 401, "invalid_client"},
 		{"other secret", post(form("client_id", id, "client_secret", other.GetToken()), nil), 401, "invalid_client"},
@@ -826,10 +830,10 @@ func TestServiceTakesASnapshot(t *testing.T) {
 
 	tokens := identityv1.NewTokenServiceClient(dial(t, w.Addr, ""))
 	for _, bad := range [][2]string{{"approval", "wrong"}, {"request", secret}} {
-		_, err := tokens.ExchangeClientSecret(t.Context(), &identityv1.ExchangeClientSecretRequest{ClientId: bad[0], ClientSecret: bad[1]})
+		_, err := tokens.ExchangeClientSecret(t.Context(), &identityv1.ExchangeClientSecretRequest{ClientId: bad[0], ClientSecret: bad[1], Audience: "identity-sync"})
 		refused(t, err, codes.Unauthenticated, "CLIENT_INVALID")
 	}
-	token, err := tokens.ExchangeClientSecret(t.Context(), &identityv1.ExchangeClientSecretRequest{ClientId: "approval", ClientSecret: secret})
+	token, err := tokens.ExchangeClientSecret(t.Context(), &identityv1.ExchangeClientSecretRequest{ClientId: "approval", ClientSecret: secret, Audience: "identity-sync"})
 	if err != nil {
 		t.Fatal(err)
 	}

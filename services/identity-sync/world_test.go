@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
@@ -58,7 +59,7 @@ func dial(t testing.TB, addr, secret string) *rpc.Conn {
 	if secret != "" {
 		open := dial(t, addr, "")
 		cfg.Token = func(ctx context.Context) (string, error) {
-			r, err := identityv1.NewTokenServiceClient(open).ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret})
+			r, err := identityv1.NewTokenServiceClient(open).ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret, Audiences: []string{"identity-sync"}})
 			return r.GetAccessToken(), err
 		}
 	}
@@ -145,13 +146,13 @@ func (w *world) as(t testing.TB, userName string) person {
 // exchange exchanges a secret for a signed token.
 func (w *world) exchange(t testing.TB, secret string) (*identityv1.ExchangeTokenResponse, error) {
 	t.Helper()
-	return identityv1.NewTokenServiceClient(dial(t, w.Addr, "")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: secret})
+	return identityv1.NewTokenServiceClient(dial(t, w.Addr, "")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: secret, Audiences: []string{"identity-sync"}})
 }
 
 // caller is whom a signed token names, verified with the published keys.
 func (w *world) caller(t testing.TB, signed string) authz.Caller {
 	t.Helper()
-	v := &authz.Verifier{Keys: authz.KeysFrom(dial(t, w.Addr, "")), Clock: w.clock}
+	v := &authz.Verifier{Audience: "identity-sync", Keys: authz.KeysFrom(dial(t, w.Addr, "")), Clock: w.clock}
 	c, err := v.Verify(t.Context(), signed)
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +332,7 @@ func patch(op, path string, value any) object {
 // withToken calls with a signed token that is at hand.
 func withToken(t testing.TB, signed string) context.Context {
 	t.Helper()
-	return authz.WithCaller(t.Context(), authz.Caller{Token: signed})
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+signed)
 }
 
 // inAnHour is a time for a token to end.

@@ -4,7 +4,6 @@ package request
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"google.golang.org/grpc"
@@ -36,11 +35,10 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	defer b.Close(ctx)
-	provisioning, err := b.Dial(cfg.ProvisioningAddr)
+	provisioning, err := b.Dial("provisioning", cfg.ProvisioningAddr)
 	if err != nil {
-		return fmt.Errorf("connect to provisioning: %w", err)
+		return err
 	}
-	defer provisioning.Close()
 	commands := command.New(command.Config{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
 	})

@@ -50,12 +50,12 @@ type world struct {
 // integrations answers for provisioning.
 type integrations struct {
 	provisioningv1.UnimplementedIntegrationServiceServer
-	working, failing, untested string
+	organization, working, failing, untested string
 }
 
-func (i *integrations) GetIntegration(ctx context.Context, in *provisioningv1.GetIntegrationRequest) (*provisioningv1.GetIntegrationResponse, error) {
-	if authz.Must(ctx).Role != authzv1.Caller_CALLER_ADMIN {
-		return nil, apierr.Denied("NOT_AS_CALLER", "the caller's own token is to be shown")
+func (i *integrations) LookUpIntegration(ctx context.Context, in *provisioningv1.LookUpIntegrationRequest) (*provisioningv1.LookUpIntegrationResponse, error) {
+	if authz.Must(ctx).Subject != "client:request" || in.GetOrganizationId() != i.organization {
+		return nil, apierr.Denied("NOT_AS_ITSELF", "the service's own token is to be shown, with the caller's organization")
 	}
 	out := &provisioningv1.Integration{Id: in.GetId(), StateDetail: "the token is refused"}
 	switch in.GetId() {
@@ -68,7 +68,7 @@ func (i *integrations) GetIntegration(ctx context.Context, in *provisioningv1.Ge
 	default:
 		return nil, apierr.NotFound("INTEGRATION_NOT_FOUND", "there is no such integration")
 	}
-	return &provisioningv1.GetIntegrationResponse{Integration: out}, nil
+	return &provisioningv1.LookUpIntegrationResponse{Integration: out}, nil
 }
 
 // start runs the service and publishes an organization's people: ann and ben work
@@ -81,7 +81,9 @@ func start(t testing.TB) *world {
 		org: id.New(), users: make(map[string]*identityv1.User), roles: make(map[string]authzv1.Caller), access: make(map[string]string),
 		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String()},
 	}
+	w.organization = w.org.String()
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+		cfg.ClientID = "request"
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
 	}, func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations)

@@ -136,8 +136,9 @@ func (c *cluster) withoutBus(t *testing.T, l *lives, broker *natsServer) {
 // told so, and nothing is half done.
 func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer) {
 	t.Helper()
-	signed := c.signedToken(t, l.w.admin.token)
-	admin := api{base: c.base, token: signed} // known without asking identity-sync
+	signed := c.signedTokens(t, l.w.admin.token)
+	// Known without asking identity-sync.
+	admin := func(service string) api { return api{base: c.base, token: signed[service]} }
 	pg.kill(t)
 	var calls sync.WaitGroup
 	for name, call := range map[string]struct {
@@ -145,18 +146,18 @@ func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer) {
 		method, path string
 		body         any
 	}{
-		"people":        {admin, "GET", "/v1/users", nil},
-		"requests":      {admin, "GET", "/v1/requests", nil},
-		"a request":     {admin, "POST", "/v1/requests", l.body(1)},
-		"an app":        {admin, "POST", "/v1/apps", object{"name": "Not now"}},
-		"flows":         {admin, "GET", "/v1/flows", nil},
-		"tasks":         {admin, "GET", "/v1/tasks", nil},
-		"a decision":    {admin, "POST", "/v1/tasks/" + newUUID() + ":approve", object{}},
-		"grants":        {admin, "GET", "/v1/grants", nil},
-		"checklists":    {admin, "GET", "/v1/checklists:export?format=csv", nil},
-		"audit":         {admin, "GET", "/v1/auditEntries", nil},
-		"a report":      {admin, "GET", "/v1/requests/" + newUUID() + "/report?format=pdf", nil},
-		"parked events": {admin, "GET", "/v1/parkedEvents", nil},
+		"people":        {admin("identity-sync"), "GET", "/v1/users", nil},
+		"requests":      {admin("request"), "GET", "/v1/requests", nil},
+		"a request":     {admin("request"), "POST", "/v1/requests", l.body(1)},
+		"an app":        {admin("request"), "POST", "/v1/apps", object{"name": "Not now"}},
+		"flows":         {admin("approval"), "GET", "/v1/flows", nil},
+		"tasks":         {admin("approval"), "GET", "/v1/tasks", nil},
+		"a decision":    {admin("approval"), "POST", "/v1/tasks/" + newUUID() + ":approve", object{}},
+		"grants":        {admin("provisioning"), "GET", "/v1/grants", nil},
+		"checklists":    {admin("provisioning"), "GET", "/v1/checklists:export?format=csv", nil},
+		"audit":         {admin("audit"), "GET", "/v1/auditEntries", nil},
+		"a report":      {admin("audit"), "GET", "/v1/requests/" + newUUID() + "/report?format=pdf", nil},
+		"parked events": {admin("audit"), "GET", "/v1/parkedEvents?service=audit", nil},
 		"sign-in":       {api{base: c.base}, "POST", "/v1/sessions:devSignIn", object{"userName": "mia@corp.example"}},
 		"a session":     {l.askers[2], "GET", "/v1/me", nil},
 		"SCIM, reading": {l.w.scim, "GET", "/scim/v2/Users", nil},
@@ -171,8 +172,8 @@ func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer) {
 			saysAway(t, name, r)
 		})
 	}
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+signed)
 	for _, n := range databaseNames {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+signed[n])
 		conn := c.dial(t, n)
 		calls.Go(func() {
 			var err error
@@ -220,14 +221,15 @@ func (c *cluster) dial(t testing.TB, service string) *grpc.ClientConn {
 	return conn
 }
 
-// signedToken is what a service accepts by itself, as the gateway gets it.
-func (c *cluster) signedToken(t testing.TB, token string) string {
+// signedTokens are what services accept by themselves, as the gateway gets them,
+// by the service that each is for.
+func (c *cluster) signedTokens(t testing.TB, token string) map[string]string {
 	t.Helper()
-	r, err := identityv1.NewTokenServiceClient(c.dial(t, "identity-sync")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: token})
+	r, err := identityv1.NewTokenServiceClient(c.dial(t, "identity-sync")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: token, Audiences: databaseNames})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.GetAccessToken()
+	return r.GetAccessTokens()
 }
 
 // store is a PostgreSQL or a NATS as a process of its own, with a folder and an

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
@@ -44,24 +45,30 @@ type authenticator struct {
 }
 
 type trustedToken struct {
-	jwt         string
+	tokens      signed
 	made, until time.Time
 }
+
+// signed are the signed tokens of one caller, by the service that each is for.
+type signed map[string]string
 
 func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock, attempts *meter) *authenticator {
 	return &authenticator{client: c, clock: clk, attempts: attempts, trusted: map[[sha256.Size]byte]trustedToken{}}
 }
 
-// wrap puts the caller's signed token in place of what the caller brought. A
+// wrap puts the caller's signed tokens in place of what the caller brought. A
 // caller without anything goes through as nobody. So does a browser whose
 // session has ended: it did not choose to send the cookie, and must be able to
 // see the page on which to sign in.
 func (a *authenticator) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secret, fromCookie, err := credential(r)
-		token := ""
-		if err == nil && secret != "" {
-			token, err = a.attempt(w.Header(), r, secret, fromCookie)
+		bearer := ""
+		var tokens signed
+		if err == nil && isSigned(secret) {
+			bearer = secret // is for one service, which verifies it
+		} else if err == nil && secret != "" {
+			tokens, err = a.attempt(w.Header(), r, secret, fromCookie)
 		}
 		if fromCookie && status.Code(err) == codes.Unauthenticated {
 			setCookie(w, r, "", -1)
@@ -73,11 +80,11 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		}
 		r.Header.Del("Cookie")
 		r.Header.Del("Authorization")
-		if token != "" {
-			r.Header.Set("Authorization", "Bearer "+token)
+		if bearer != "" {
+			r.Header.Set("Authorization", "Bearer "+bearer)
 		}
-		if token != "" && token != secret {
-			r = r.WithContext(withSecret(r.Context(), secret))
+		if len(tokens) > 0 {
+			r = r.WithContext(withTokens(r.Context(), secret, tokens))
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -86,14 +93,14 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 // attempt is exchange for a caller who is told to wait after many credentials that
 // were not good. One that is good is always taken: others may share the address.
 // Nor is a browser counted that still has the cookie of an ended session.
-func (a *authenticator) attempt(answer http.Header, r *http.Request, secret string, fromCookie bool) (token string, err error) {
-	token, err = a.exchange(r.Context(), secret)
+func (a *authenticator) attempt(answer http.Header, r *http.Request, secret string, fromCookie bool) (tokens signed, err error) {
+	tokens, err = a.exchange(r.Context(), secret)
 	if !fromCookie && status.Code(err) == codes.Unauthenticated {
 		if tooMany := a.attempts.take(answer, addressOf(r)); tooMany != nil {
-			return "", tooMany
+			return nil, tooMany
 		}
 	}
-	return token, err
+	return tokens, err
 }
 
 // maxSecret bounds what is taken for a secret or a signed token, in bytes.
@@ -122,25 +129,24 @@ func credential(r *http.Request) (secret string, fromCookie bool, err error) {
 	return token, false, nil
 }
 
-// exchange gives the signed token for a secret. A signed token stays as it is;
-// the services verify it.
-func (a *authenticator) exchange(ctx context.Context, secret string) (string, error) {
-	if strings.Count(secret, ".") == 2 {
-		return secret, nil
-	}
+// isSigned tells a signed token from a secret.
+func isSigned(secret string) bool { return strings.Count(secret, ".") == 2 }
+
+// exchange gives the signed tokens for a secret.
+func (a *authenticator) exchange(ctx context.Context, secret string) (signed, error) {
 	key := sha256.Sum256([]byte(secret))
 	now := a.clock.Now()
 	a.mu.Lock()
 	t, ok := a.trusted[key]
 	a.mu.Unlock()
 	if ok && now.Before(t.until) {
-		return t.jwt, nil
+		return t.tokens, nil
 	}
 	v, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
 		// One caller giving up must not fail the others who wait for the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		r, err := a.client.ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret})
+		r, err := a.client.ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret, Audiences: authz.Audiences()})
 		if err != nil {
 			return nil, err
 		}
@@ -149,16 +155,16 @@ func (a *authenticator) exchange(ctx context.Context, secret string) (string, er
 		if end := r.GetExpireTime().AsTime().Add(-margin); end.Before(until) {
 			until = end
 		}
-		a.remember(key, trustedToken{jwt: r.GetAccessToken(), made: now, until: until}, now)
-		return r.GetAccessToken(), nil
+		a.remember(key, trustedToken{tokens: r.GetAccessTokens(), made: now, until: until}, now)
+		return signed(r.GetAccessTokens()), nil
 	})
 	if err != nil {
 		if c := status.Code(err); c == codes.InvalidArgument || c == codes.Unauthenticated || c == codes.NotFound {
-			return "", apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
+			return nil, apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
 		}
-		return "", apierr.Unavailable(apierr.ReasonUnavailable, err).With("service", "identity-sync")
+		return nil, apierr.Unavailable(apierr.ReasonUnavailable, err).With("service", "identity-sync")
 	}
-	return v.(string), nil
+	return v.(signed), nil
 }
 
 func (a *authenticator) remember(key [sha256.Size]byte, t trustedToken, now time.Time) {

@@ -35,9 +35,10 @@ type Backends struct {
 	IdentityHTTP string
 }
 
-// each are the services as f makes them.
-func (b Backends) each(f func(grpc.ClientConnInterface) grpc.ClientConnInterface) Backends {
-	b.Identity, b.Request, b.Approval, b.Provisioning, b.Audit = f(b.Identity), f(b.Request), f(b.Approval), f(b.Provisioning), f(b.Audit)
+// each are the services as f makes them, given each one's name.
+func (b Backends) each(f func(string, grpc.ClientConnInterface) grpc.ClientConnInterface) Backends {
+	b.Identity, b.Request = f("identity-sync", b.Identity), f("request", b.Request)
+	b.Approval, b.Provisioning, b.Audit = f("approval", b.Approval), f("provisioning", b.Provisioning), f("audit", b.Audit)
 	return b
 }
 
@@ -96,7 +97,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	routes := newRoutes()
 	limits := newLimiter(o.Limits, o.Clock, routes)
 	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock, limits.credentials)
-	b = b.each(func(c grpc.ClientConnInterface) grpc.ClientConnInterface { return renewing{c, auth} })
+	b = b.each(func(name string, c grpc.ClientConnInterface) grpc.ClientConnInterface { return renewing{c, name, auth} })
 	rest := newREST(o.Log)
 	register := []struct {
 		conn grpc.ClientConnInterface

@@ -59,7 +59,7 @@ func rejectEarly(rs routes, next http.Handler) http.Handler {
 			return
 		}
 		a := asked{route: at[i]}
-		if !a.route.public && r.Header.Get("Authorization") == "" {
+		if !a.route.public && !hasToken(r) {
 			send(w, r, apierr.Unauthenticated("TOKEN_MISSING", "a bearer token is required"))
 			return
 		}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,38 +20,71 @@ const renewals = 2
 // role that it lacks.
 const newEnough = time.Second
 
-type secretKey struct{}
+type exchangedKey struct{}
 
-// withSecret is ctx of a caller whose signed token was exchanged for a secret.
-func withSecret(ctx context.Context, secret string) context.Context {
-	return context.WithValue(ctx, secretKey{}, secret)
+// exchanged is a secret and the tokens that it was exchanged for.
+type exchanged struct {
+	secret string
+	tokens signed
 }
 
-// renewing is a service that is called again with another signed token when it
-// does not believe the first any more: the user has changed since, by another
-// role perhaps. Whoever has lost a right so loses it here at once, and whoever
-// has gained one need not sign in again.
+// withTokens is ctx of a caller whose secret was exchanged for signed tokens.
+func withTokens(ctx context.Context, secret string, tokens signed) context.Context {
+	return context.WithValue(ctx, exchangedKey{}, exchanged{secret, tokens})
+}
+
+// hasToken says of a request that has passed [authenticator.wrap] whether a signed
+// token goes along with it.
+func hasToken(r *http.Request) bool {
+	_, ok := r.Context().Value(exchangedKey{}).(exchanged)
+	return ok || r.Header.Get("Authorization") != ""
+}
+
+// bearing is ctx of a call to the service with the caller's token for it.
+func bearing(ctx context.Context, tokens signed, service string) context.Context {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	md = md.Copy()
+	if md == nil {
+		md = metadata.MD{}
+	}
+	md.Set("authorization", "Bearer "+tokens[service])
+	return metadata.NewOutgoingContext(ctx, md)
+}
+
+// renewing is a service that is called with the caller's token for it, and again
+// with another when it does not believe the first any more: the user has changed
+// since, by another role perhaps. Whoever has lost a right so loses it here at
+// once, and whoever has gained one need not sign in again.
 type renewing struct {
 	grpc.ClientConnInterface
-	auth *authenticator
+	service string // as tokens name it
+	auth    *authenticator
 }
 
 // Invoke makes a call. A service refuses a token before it does anything.
 func (c renewing) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	err := c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
-	secret, ok := ctx.Value(secretKey{}).(string)
-	for n := 0; ok && n < renewals && c.mayHelp(err, secret); n++ {
-		c.auth.forget(secret)
-		token, exchangeErr := c.auth.exchange(ctx, secret)
+	caller, ok := ctx.Value(exchangedKey{}).(exchanged)
+	if !ok {
+		return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...) //nolint:wrapcheck // the service's own
+	}
+	err := c.ClientConnInterface.Invoke(bearing(ctx, caller.tokens, c.service), method, args, reply, opts...)
+	for n := 0; n < renewals && c.mayHelp(err, caller.secret); n++ {
+		c.auth.forget(caller.secret)
+		tokens, exchangeErr := c.auth.exchange(ctx, caller.secret)
 		if exchangeErr != nil {
 			return exchangeErr
 		}
-		md, _ := metadata.FromOutgoingContext(ctx)
-		md = md.Copy()
-		md.Set("authorization", "Bearer "+token)
-		err = c.ClientConnInterface.Invoke(metadata.NewOutgoingContext(ctx, md), method, args, reply, opts...)
+		err = c.ClientConnInterface.Invoke(bearing(ctx, tokens, c.service), method, args, reply, opts...)
 	}
 	return err //nolint:wrapcheck // the service's own
+}
+
+// NewStream makes a call that streams, with the caller's token for the service.
+func (c renewing) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if caller, ok := ctx.Value(exchangedKey{}).(exchanged); ok {
+		ctx = bearing(ctx, caller.tokens, c.service)
+	}
+	return c.ClientConnInterface.NewStream(ctx, desc, method, opts...) //nolint:wrapcheck // the service's own
 }
 
 // mayHelp says of an error whether another token may help.

@@ -42,7 +42,7 @@ func newREST(log *slog.Logger) *runtime.ServeMux {
 		// is the services' business, and none of theirs the caller's.
 		runtime.WithIncomingHeaderMatcher(nothing),
 		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
-			if r.Header.Get("Authorization") != "" {
+			if hasToken(r) {
 				return nil
 			}
 			return userAgent(r) // of whoever signs in

@@ -37,8 +37,8 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 // signOut ends the session and takes the cookie back.
 func (s sessions) signOut(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(cookieName(r)); err == nil && c.Value != "" {
-		if token, err := s.auth.exchange(r.Context(), c.Value); err == nil {
-			ctx := metadata.AppendToOutgoingContext(r.Context(), "authorization", "Bearer "+token)
+		if tokens, err := s.auth.exchange(r.Context(), c.Value); err == nil {
+			ctx := withTokens(r.Context(), c.Value, tokens)
 			// A session that cannot be ended now ends by itself; the browser
 			// forgets it in any case.
 			_, _ = s.client.SignOut(ctx, &identityv1.SignOutRequest{})

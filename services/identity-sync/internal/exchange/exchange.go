@@ -45,41 +45,46 @@ type Exchanger struct {
 	Clients map[string]string
 }
 
-// Exchange returns a signed token for an API token or a session token, and when
-// it ends. The error for whatever is not good is [command.ErrTokenInvalid].
-func (e Exchanger) Exchange(ctx context.Context, token string) (signed string, expires time.Time, err error) {
+// Exchange returns a signed token for each of the audiences, for an API token or a
+// session token, and when the first of them ends. The error for whatever is not
+// good is [command.ErrTokenInvalid].
+func (e Exchanger) Exchange(ctx context.Context, token string, audiences []string) (signed []string, expires time.Time, err error) {
 	kind, hash, ok := secret.Parse(token)
 	if !ok || (kind != secret.APIToken && kind != secret.Session) {
-		return "", time.Time{}, command.ErrTokenInvalid
+		return nil, time.Time{}, command.ErrTokenInvalid
 	}
-	return e.exchange(ctx, kind, hash, uuid.Nil)
+	return e.exchange(ctx, kind, hash, uuid.Nil, audiences)
 }
 
 // ExchangeClient is Exchange for a client that shows its id and its secret: a
 // service, or the id of an API token and the token.
-func (e Exchanger) ExchangeClient(ctx context.Context, id, token string) (signed string, expires time.Time, err error) {
+func (e Exchanger) ExchangeClient(ctx context.Context, id, token, audience string) (signed string, expires time.Time, err error) {
 	if _, ok := e.Clients[id]; ok {
-		return e.ExchangeService(ctx, id, token)
+		return e.ExchangeService(ctx, id, token, audience)
 	}
 	kind, hash, ok := secret.Parse(token)
 	client, err := uuid.Parse(id)
 	if !ok || err != nil || kind != secret.APIToken || client == uuid.Nil {
 		return "", time.Time{}, command.ErrTokenInvalid
 	}
-	return e.exchange(ctx, kind, hash, client)
+	all, expires, err := e.exchange(ctx, kind, hash, client, []string{audience})
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return all[0], expires, nil
 }
 
 // ExchangeService returns a signed token for a service that shows the id and
 // the secret of its client. The error for whatever is not good is
 // [ErrClientInvalid].
-func (e Exchanger) ExchangeService(ctx context.Context, id, clientSecret string) (signed string, expires time.Time, err error) {
+func (e Exchanger) ExchangeService(ctx context.Context, id, clientSecret, audience string) (signed string, expires time.Time, err error) {
 	// Of an unknown client too, something is compared.
 	want, ok := e.Clients[id]
 	have, expected := sha256.Sum256([]byte(clientSecret)), sha256.Sum256([]byte(want))
 	if subtle.ConstantTimeCompare(have[:], expected[:]) != 1 || !ok || want == "" {
 		return "", time.Time{}, ErrClientInvalid
 	}
-	return e.Ring.Mint(ctx, authz.Caller{Subject: "client:" + id, Role: authzv1.Caller_CALLER_SERVICE}, Lifetime)
+	return e.Ring.Mint(ctx, authz.Caller{Subject: "client:" + id, Role: authzv1.Caller_CALLER_SERVICE}, audience, Lifetime)
 }
 
 // ErrClientInvalid is the one error of a client that is invalid, whatever the reason.
@@ -105,20 +110,29 @@ func ParseClients(text string) (map[string]string, error) {
 	return clients, nil
 }
 
-func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, id uuid.UUID) (string, time.Time, error) {
+func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, id uuid.UUID, audiences []string) (signed []string, expires time.Time, err error) {
 	c, err := e.Commands.Credential(ctx, kind, hash)
 	if err != nil {
-		return "", time.Time{}, err
+		return nil, time.Time{}, err
 	}
 	if id != uuid.Nil && id != c.Caller.CredentialID {
-		return "", time.Time{}, command.ErrTokenInvalid
+		return nil, time.Time{}, command.ErrTokenInvalid
 	}
 	lifetime := min(Lifetime, c.ExpireTime.Sub(e.Clock.Now()))
 	if lifetime < time.Second {
-		return "", time.Time{}, command.ErrTokenInvalid
+		return nil, time.Time{}, command.ErrTokenInvalid
 	}
 	c.Caller.Name, c.Caller.Email = cut(c.Caller.Name, maxName), cut(c.Caller.Email, maxEmail)
-	return e.Ring.Mint(ctx, c.Caller, lifetime)
+	for _, audience := range audiences {
+		token, ends, err := e.Ring.Mint(ctx, c.Caller, audience, lifetime)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		if signed = append(signed, token); expires.IsZero() || ends.Before(expires) {
+			expires = ends
+		}
+	}
+	return signed, expires, nil
 }
 
 func cut(s string, most int) string {

@@ -421,20 +421,24 @@ func (s *Server) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*id
 
 // ExchangeClientSecret gives a signed token to a service.
 func (s *Server) ExchangeClientSecret(ctx context.Context, req *identityv1.ExchangeClientSecretRequest) (*identityv1.ExchangeClientSecretResponse, error) {
-	token, expires, err := s.cfg.Exchanger.ExchangeService(ctx, req.GetClientId(), req.GetClientSecret())
+	token, expires, err := s.cfg.Exchanger.ExchangeService(ctx, req.GetClientId(), req.GetClientSecret(), req.GetAudience())
 	if err != nil {
 		return nil, err
 	}
 	return &identityv1.ExchangeClientSecretResponse{AccessToken: token, ExpireTime: timestamppb.New(expires)}, nil
 }
 
-// ExchangeToken gives a signed token for a secret.
+// ExchangeToken gives signed tokens for a secret.
 func (s *Server) ExchangeToken(ctx context.Context, req *identityv1.ExchangeTokenRequest) (*identityv1.ExchangeTokenResponse, error) {
-	token, expires, err := s.cfg.Exchanger.Exchange(ctx, req.GetToken())
+	signed, expires, err := s.cfg.Exchanger.Exchange(ctx, req.GetToken(), req.GetAudiences())
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ExchangeTokenResponse{AccessToken: token, ExpireTime: timestamppb.New(expires)}, nil
+	tokens := make(map[string]string, len(signed))
+	for i, token := range signed {
+		tokens[req.GetAudiences()[i]] = token
+	}
+	return &identityv1.ExchangeTokenResponse{AccessToken: signed[0], AccessTokens: tokens, ExpireTime: timestamppb.New(expires)}, nil
 }
 
 // GetKeys gives the public keys.

@@ -3,7 +3,8 @@
 // keys (RFC 7517).
 //
 // A client is an API token: its id is the client id, the token itself the
-// client secret. It gets a signed token that acts as the token's user.
+// client secret. It gets a signed token that acts as the token's user at the one
+// service that the parameter audience names.
 package httpapi
 
 import (
@@ -14,11 +15,14 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/services/identity-sync/internal/exchange"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
 )
@@ -128,7 +132,14 @@ func (a API) grant(w http.ResponseWriter, r *http.Request) (*granted, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, expires, err := a.Exchanger.ExchangeClient(r.Context(), id, secret)
+	audience := r.PostForm.Get("audience")
+	if services := authz.Audiences(); !slices.Contains(services, audience) {
+		return nil, &refusal{
+			status: http.StatusBadRequest, Code: "invalid_target",
+			Description: "audience must name the service that the token is for: " + strings.Join(services, ", "),
+		}
+	}
+	token, expires, err := a.Exchanger.ExchangeClient(r.Context(), id, secret, audience)
 	if e, ok := apierr.From(err); ok && e.Code == codes.Unauthenticated {
 		return nil, &refusal{status: http.StatusUnauthorized, Code: "invalid_client", Description: "the client cannot be authenticated", basic: basic}
 	}

@@ -81,8 +81,9 @@ func New(ctx context.Context, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
-// Mint signs a token for c that lives as long as lifetime says.
-func (r *Ring) Mint(ctx context.Context, c authz.Caller, lifetime time.Duration) (token string, expires time.Time, err error) {
+// Mint signs a token for c that the service named in audience takes, for as long as
+// lifetime says.
+func (r *Ring) Mint(ctx context.Context, c authz.Caller, audience string, lifetime time.Duration) (token string, expires time.Time, err error) {
 	keys := r.current(ctx)
 	now := r.cfg.Clock.Now()
 	signer := keys[0]
@@ -91,7 +92,7 @@ func (r *Ring) Mint(ctx context.Context, c authz.Caller, lifetime time.Duration)
 			signer = k
 		}
 	}
-	return authz.Minter{Key: signer.Key, Lifetime: lifetime, Clock: r.cfg.Clock}.Mint(c)
+	return authz.Minter{Key: signer.Key, Lifetime: lifetime, Clock: r.cfg.Clock}.Mint(c, audience)
 }
 
 // Public returns the public keys of the time.

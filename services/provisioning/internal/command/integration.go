@@ -102,13 +102,8 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 	return i, public(err)
 }
 
-// Get returns an integration of the caller's scope. NOT_FOUND:
-// INTEGRATION_NOT_FOUND.
-func (n *Integrations) Get(ctx context.Context, by authz.Caller, id uuid.UUID) (store.Integration, error) {
-	return n.get(ctx, by.Scope(), id)
-}
-
-func (n *Integrations) get(ctx context.Context, s scope.Scope, id uuid.UUID) (i store.Integration, err error) {
+// Get returns an integration of the scope. NOT_FOUND: INTEGRATION_NOT_FOUND.
+func (n *Integrations) Get(ctx context.Context, s scope.Scope, id uuid.UUID) (i store.Integration, err error) {
 	err = n.cfg.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
 		i, err = store.GetIntegration(ctx, tx, id)
 		return err
@@ -129,7 +124,7 @@ func (n *Integrations) List(ctx context.Context, by authz.Caller, name string, i
 // Update changes an integration and tests it; an empty token keeps the one
 // there is. Errors as of Create and Get.
 func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, s IntegrationSettings) (store.Integration, error) {
-	i, err := n.Get(ctx, by, id)
+	i, err := n.Get(ctx, by.Scope(), id)
 	if err != nil {
 		return i, err
 	}
@@ -151,7 +146,7 @@ func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID
 
 // Test tests an integration. Errors as of Get.
 func (n *Integrations) Test(ctx context.Context, by authz.Caller, id uuid.UUID) (store.Integration, error) {
-	i, err := n.Get(ctx, by, id)
+	i, err := n.Get(ctx, by.Scope(), id)
 	if err != nil {
 		return i, err
 	}
@@ -244,7 +239,7 @@ func (n *Integrations) Connect(ctx context.Context, org, id uuid.UUID, version i
 	if c != nil && c.version >= version {
 		return c.connector, nil
 	}
-	i, err := n.get(ctx, scope.Organization(org), id)
+	i, err := n.Get(ctx, scope.Organization(org), id)
 	if err != nil {
 		return nil, connector.NewError(connector.Retryable, err, "the integration could not be read")
 	}

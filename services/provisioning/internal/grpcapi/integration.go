@@ -6,6 +6,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/scope"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
 	"gatehouse.dev/services/provisioning/internal/convert"
@@ -30,11 +31,32 @@ func (a *API) GetIntegration(ctx context.Context, r *provisioningv1.GetIntegrati
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Get(ctx, authz.Must(ctx), which)
+	i, err := a.integrations.Get(ctx, authz.Must(ctx).Scope(), which)
 	if err != nil {
 		return nil, err
 	}
 	return &provisioningv1.GetIntegrationResponse{Integration: convert.Integration(&i)}, nil
+}
+
+// LookUpIntegration shows one integration to the request service.
+func (a *API) LookUpIntegration(ctx context.Context, r *provisioningv1.LookUpIntegrationRequest) (*provisioningv1.LookUpIntegrationResponse, error) {
+	which, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	organization, err := id.Parse("organization_id", r.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	environment, err := optional("environment_id", r.GetEnvironmentId())
+	if err != nil {
+		return nil, err
+	}
+	i, err := a.integrations.Get(ctx, scope.Scope{OrganizationID: organization, EnvironmentID: environment}, which)
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.LookUpIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
 // ListIntegrations lists integrations.

@@ -30,7 +30,7 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 	if !by.Scope().Owns(app.EnvironmentID) {
 		return store.App{}, store.Entitlement{}, unknownEnvironment("environment_id")
 	}
-	if err := c.checkApp(ctx, app, "", true); err != nil {
+	if err := c.checkApp(ctx, by, app, "", true); err != nil {
 		return store.App{}, store.Entitlement{}, err
 	}
 	account := store.Entitlement{
@@ -51,7 +51,7 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 
 // checkApp checks what the fields must be together. in says where they are in
 // the request; integration, whether provisioning is to be asked for it.
-func (c *Commands) checkApp(ctx context.Context, a store.App, in string, integration bool) error {
+func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, in string, integration bool) error {
 	if a.Name == "" {
 		return apierr.InvalidField(in+"name", "NAME_EMPTY", "the name must not be empty")
 	}
@@ -72,7 +72,9 @@ func (c *Commands) checkApp(ctx context.Context, a store.App, in string, integra
 		return nil
 	}
 	why := ""
-	r, err := c.Integrations.GetIntegration(ctx, &provisioningv1.GetIntegrationRequest{Id: a.IntegrationID.UUID.String()})
+	r, err := c.Integrations.LookUpIntegration(ctx, &provisioningv1.LookUpIntegrationRequest{
+		Id: a.IntegrationID.UUID.String(), OrganizationId: by.OrganizationID.String(), EnvironmentId: convert.ID(by.EnvironmentID),
+	})
 	err = apierr.FromCall(err)
 	switch i := r.GetIntegration(); {
 	case apierr.HasReason(err, "INTEGRATION_NOT_FOUND"):
@@ -206,7 +208,7 @@ func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UU
 		return before, nil
 	}
 	// Provisioning is asked before the transaction begins.
-	if err := c.checkApp(ctx, app, "app.", slices.Contains(changed, "provisioning") || slices.Contains(changed, "integration_id")); err != nil {
+	if err := c.checkApp(ctx, by, app, "app.", slices.Contains(changed, "provisioning") || slices.Contains(changed, "integration_id")); err != nil {
 		return store.App{}, err
 	}
 	app.UpdateTime, app.Version = notBefore(c.Clock.Now(), before.UpdateTime), before.Version+1

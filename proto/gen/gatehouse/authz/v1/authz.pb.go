@@ -106,7 +106,11 @@ type Access struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Callers that are let in. Which rows they then see is decided by the
 	// service and by row-level security.
-	Allow         []Caller `protobuf:"varint,1,rep,packed,name=allow,proto3,enum=gatehouse.authz.v1.Caller" json:"allow,omitempty"`
+	Allow []Caller `protobuf:"varint,1,rep,packed,name=allow,proto3,enum=gatehouse.authz.v1.Caller" json:"allow,omitempty"`
+	// Ids of the clients that are let in as CALLER_SERVICE, such as "request". They
+	// must be named: CALLER_SERVICE without a client lets nobody in, as it would
+	// with a client and without CALLER_SERVICE.
+	Clients       []string `protobuf:"bytes,2,rep,name=clients,proto3" json:"clients,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -148,6 +152,13 @@ func (x *Access) GetAllow() []Caller {
 	return nil
 }
 
+func (x *Access) GetClients() []string {
+	if x != nil {
+		return x.Clients
+	}
+	return nil
+}
+
 var file_gatehouse_authz_v1_authz_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -171,9 +182,10 @@ var File_gatehouse_authz_v1_authz_proto protoreflect.FileDescriptor
 
 const file_gatehouse_authz_v1_authz_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/authz/v1/authz.proto\x12\x12gatehouse.authz.v1\x1a google/protobuf/descriptor.proto\":\n" +
+	"\x1egatehouse/authz/v1/authz.proto\x12\x12gatehouse.authz.v1\x1a google/protobuf/descriptor.proto\"T\n" +
 	"\x06Access\x120\n" +
-	"\x05allow\x18\x01 \x03(\x0e2\x1a.gatehouse.authz.v1.CallerR\x05allow*\xaf\x01\n" +
+	"\x05allow\x18\x01 \x03(\x0e2\x1a.gatehouse.authz.v1.CallerR\x05allow\x12\x18\n" +
+	"\aclients\x18\x02 \x03(\tR\aclients*\xaf\x01\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x12CALLER_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCALLER_PUBLIC\x10\x01\x12\x12\n" +

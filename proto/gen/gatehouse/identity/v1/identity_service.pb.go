@@ -2551,7 +2551,9 @@ func (*SignOutResponse) Descriptor() ([]byte, []int) {
 type ExchangeTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An API token or a session token.
-	Token         string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The services that the tokens are for, by name, such as "request".
+	Audiences     []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2593,13 +2595,23 @@ func (x *ExchangeTokenRequest) GetToken() string {
 	return ""
 }
 
-// ExchangeTokenResponse is the signed token.
+func (x *ExchangeTokenRequest) GetAudiences() []string {
+	if x != nil {
+		return x.Audiences
+	}
+	return nil
+}
+
+// ExchangeTokenResponse is the signed tokens.
 type ExchangeTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A JWT (RFC 7519), to be sent as bearer token.
+	// The first audience's token: a JWT (RFC 7519), to be sent as bearer token.
 	AccessToken string `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
-	// When it ends.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When they end.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The token for each audience, by the service's name. None is taken by any
+	// other service.
+	AccessTokens  map[string]string `protobuf:"bytes,3,rep,name=access_tokens,json=accessTokens,proto3" json:"access_tokens,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2648,13 +2660,22 @@ func (x *ExchangeTokenResponse) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ExchangeTokenResponse) GetAccessTokens() map[string]string {
+	if x != nil {
+		return x.AccessTokens
+	}
+	return nil
+}
+
 // ExchangeClientSecretRequest shows a client's secret.
 type ExchangeClientSecretRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the client, such as "approval".
 	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
 	// Its secret.
-	ClientSecret  string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	ClientSecret string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// The service that the token is for, by name, such as "request".
+	Audience      string `protobuf:"bytes,3,opt,name=audience,proto3" json:"audience,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2699,6 +2720,13 @@ func (x *ExchangeClientSecretRequest) GetClientId() string {
 func (x *ExchangeClientSecretRequest) GetClientSecret() string {
 	if x != nil {
 		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *ExchangeClientSecretRequest) GetAudience() string {
+	if x != nil {
+		return x.Audience
 	}
 	return ""
 }
@@ -3005,18 +3033,24 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x14\n" +
 	"\x12EndSessionResponse\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
-	"\x0fSignOutResponse\"8\n" +
+	"\x0fSignOutResponse\"\x9f\x01\n" +
 	"\x14ExchangeTokenRequest\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05token\"w\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05token\x12e\n" +
+	"\taudiences\x18\x02 \x03(\tBG\xbaHD\x92\x01A\b\x01\x10\b\x18\x01\"9r7R\ridentity-syncR\arequestR\bapprovalR\fprovisioningR\x05auditR\taudiences\"\x9d\x02\n" +
 	"\x15ExchangeTokenResponse\x12!\n" +
 	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"v\n" +
+	"expireTime\x12c\n" +
+	"\raccess_tokens\x18\x03 \x03(\v2>.gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntryR\faccessTokens\x1a?\n" +
+	"\x11AccessTokensEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd0\x01\n" +
 	"\x1bExchangeClientSecretRequest\x12&\n" +
 	"\tclient_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\bclientId\x12/\n" +
 	"\rclient_secret\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\fclientSecret\"~\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\fclientSecret\x12X\n" +
+	"\baudience\x18\x03 \x01(\tB<\xbaH9r7R\ridentity-syncR\arequestR\bapprovalR\fprovisioningR\x05auditR\baudience\"~\n" +
 	"\x1cExchangeClientSecretResponse\x12!\n" +
 	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -3105,7 +3139,7 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*SignUpRequest)(nil),                // 0: gatehouse.identity.v1.SignUpRequest
 	(*SignUpResponse)(nil),               // 1: gatehouse.identity.v1.SignUpResponse
@@ -3161,110 +3195,112 @@ var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*ExchangeClientSecretResponse)(nil), // 51: gatehouse.identity.v1.ExchangeClientSecretResponse
 	(*GetKeysRequest)(nil),               // 52: gatehouse.identity.v1.GetKeysRequest
 	(*GetKeysResponse)(nil),              // 53: gatehouse.identity.v1.GetKeysResponse
-	(*Organization)(nil),                 // 54: gatehouse.identity.v1.Organization
-	(*User)(nil),                         // 55: gatehouse.identity.v1.User
-	(*Environment)(nil),                  // 56: gatehouse.identity.v1.Environment
-	(UserState)(0),                       // 57: gatehouse.identity.v1.UserState
-	(UserKind)(0),                        // 58: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),        // 59: google.protobuf.Timestamp
-	(Role)(0),                            // 60: gatehouse.identity.v1.Role
-	(*Group)(nil),                        // 61: gatehouse.identity.v1.Group
-	(SourceKind)(0),                      // 62: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                       // 63: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                     // 64: gatehouse.identity.v1.ApiToken
-	(*Session)(nil),                      // 65: gatehouse.identity.v1.Session
+	nil,                                  // 54: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	(*Organization)(nil),                 // 55: gatehouse.identity.v1.Organization
+	(*User)(nil),                         // 56: gatehouse.identity.v1.User
+	(*Environment)(nil),                  // 57: gatehouse.identity.v1.Environment
+	(UserState)(0),                       // 58: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 59: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 60: google.protobuf.Timestamp
+	(Role)(0),                            // 61: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 62: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 63: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 64: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 65: gatehouse.identity.v1.ApiToken
+	(*Session)(nil),                      // 66: gatehouse.identity.v1.Session
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	54, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	55, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	54, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	56, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	56, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	56, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	56, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	55, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	54, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	57, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	55, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	55, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	58, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	59, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	55, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	60, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	55, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	61, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	55, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	62, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	63, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	63, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	59, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	64, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	64, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	64, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	55, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	55, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	65, // 28: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
-	59, // 29: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	59, // 30: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 31: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	2,  // 32: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	4,  // 33: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	6,  // 34: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	8,  // 35: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	10, // 36: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	12, // 37: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	14, // 38: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	16, // 39: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	18, // 40: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	20, // 41: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	22, // 42: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	24, // 43: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	26, // 44: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	28, // 45: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	30, // 46: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	32, // 47: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	34, // 48: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	36, // 49: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	38, // 50: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	40, // 51: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	42, // 52: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
-	44, // 53: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
-	46, // 54: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	48, // 55: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	50, // 56: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	52, // 57: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	1,  // 58: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	3,  // 59: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	5,  // 60: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	7,  // 61: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	9,  // 62: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	11, // 63: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	13, // 64: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	15, // 65: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	17, // 66: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	19, // 67: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	21, // 68: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	23, // 69: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	25, // 70: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	27, // 71: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	29, // 72: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	31, // 73: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	33, // 74: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	35, // 75: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	37, // 76: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	39, // 77: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	41, // 78: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	43, // 79: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
-	45, // 80: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
-	47, // 81: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	49, // 82: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	51, // 83: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	53, // 84: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	58, // [58:85] is the sub-list for method output_type
-	31, // [31:58] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	55, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	56, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	55, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	57, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	57, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	57, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	57, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	56, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	55, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	58, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	56, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	56, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	59, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	60, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	56, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	61, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	56, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	62, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	56, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	63, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	64, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	64, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	60, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	65, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	65, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	65, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	56, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	56, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	66, // 28: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	60, // 29: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	54, // 30: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	60, // 31: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 32: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	2,  // 33: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	4,  // 34: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	6,  // 35: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	8,  // 36: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	10, // 37: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	12, // 38: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	14, // 39: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	16, // 40: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	18, // 41: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	20, // 42: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	22, // 43: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	24, // 44: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	26, // 45: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	28, // 46: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	30, // 47: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	32, // 48: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	34, // 49: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	36, // 50: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	38, // 51: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	40, // 52: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	42, // 53: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	44, // 54: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	46, // 55: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	48, // 56: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	50, // 57: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	52, // 58: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	1,  // 59: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	3,  // 60: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	5,  // 61: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	7,  // 62: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	9,  // 63: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	11, // 64: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	13, // 65: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	15, // 66: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	17, // 67: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	19, // 68: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	21, // 69: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	23, // 70: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	25, // 71: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	27, // 72: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	29, // 73: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	31, // 74: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	33, // 75: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	35, // 76: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	37, // 77: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	39, // 78: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	41, // 79: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	43, // 80: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	45, // 81: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	47, // 82: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	49, // 83: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	51, // 84: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	53, // 85: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	59, // [59:86] is the sub-list for method output_type
+	32, // [32:59] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -3279,7 +3315,7 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   54,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

@@ -1505,11 +1505,12 @@ const (
 // TokenService turns a long-lived secret into the short-lived signed token
 // that services accept.
 type TokenServiceClient interface {
-	// ExchangeToken takes an API token or a session token and gives a signed
-	// token for it. UNAUTHENTICATED: TOKEN_INVALID, with nothing said about why.
+	// ExchangeToken takes an API token or a session token and gives signed tokens
+	// for it, each for one service. UNAUTHENTICATED: TOKEN_INVALID, with nothing
+	// said about why.
 	ExchangeToken(ctx context.Context, in *ExchangeTokenRequest, opts ...grpc.CallOption) (*ExchangeTokenResponse, error)
-	// ExchangeClientSecret gives a signed token to a program that acts for
-	// itself: another service, known by the id and secret of its client.
+	// ExchangeClientSecret gives a signed token for one service to a program that
+	// acts for itself: another service, known by the id and secret of its client.
 	// UNAUTHENTICATED: CLIENT_INVALID, with nothing said about why.
 	ExchangeClientSecret(ctx context.Context, in *ExchangeClientSecretRequest, opts ...grpc.CallOption) (*ExchangeClientSecretResponse, error)
 	// GetKeys gives the public keys that signed tokens are verified with, as a
@@ -1562,11 +1563,12 @@ func (c *tokenServiceClient) GetKeys(ctx context.Context, in *GetKeysRequest, op
 // TokenService turns a long-lived secret into the short-lived signed token
 // that services accept.
 type TokenServiceServer interface {
-	// ExchangeToken takes an API token or a session token and gives a signed
-	// token for it. UNAUTHENTICATED: TOKEN_INVALID, with nothing said about why.
+	// ExchangeToken takes an API token or a session token and gives signed tokens
+	// for it, each for one service. UNAUTHENTICATED: TOKEN_INVALID, with nothing
+	// said about why.
 	ExchangeToken(context.Context, *ExchangeTokenRequest) (*ExchangeTokenResponse, error)
-	// ExchangeClientSecret gives a signed token to a program that acts for
-	// itself: another service, known by the id and secret of its client.
+	// ExchangeClientSecret gives a signed token for one service to a program that
+	// acts for itself: another service, known by the id and secret of its client.
 	// UNAUTHENTICATED: CLIENT_INVALID, with nothing said about why.
 	ExchangeClientSecret(context.Context, *ExchangeClientSecretRequest) (*ExchangeClientSecretResponse, error)
 	// GetKeys gives the public keys that signed tokens are verified with, as a

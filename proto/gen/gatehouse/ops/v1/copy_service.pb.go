@@ -104,11 +104,10 @@ const file_gatehouse_ops_v1_copy_service_proto_rawDesc = "" +
 	"\n" +
 	"#gatehouse/ops/v1/copy_service.proto\x12\x10gatehouse.ops.v1\x1a\x1egatehouse/authz/v1/authz.proto\"\x16\n" +
 	"\x14RebuildCopiesRequest\"\x17\n" +
-	"\x15RebuildCopiesResponse2{\n" +
-	"\vCopyService\x12l\n" +
-	"\rRebuildCopies\x12&.gatehouse.ops.v1.RebuildCopiesRequest\x1a'.gatehouse.ops.v1.RebuildCopiesResponse\"\n" +
-	"\xa2\xbb\x18\x03\n" +
-	"\x01\x02\x90\x02\x02B0Z.gatehouse.dev/proto/gen/gatehouse/ops/v1;opsv1b\x06proto3"
+	"\x15RebuildCopiesResponse2\x85\x01\n" +
+	"\vCopyService\x12v\n" +
+	"\rRebuildCopies\x12&.gatehouse.ops.v1.RebuildCopiesRequest\x1a'.gatehouse.ops.v1.RebuildCopiesResponse\"\x14\xa2\xbb\x18\r\n" +
+	"\x01\x02\x12\boperator\x90\x02\x02B0Z.gatehouse.dev/proto/gen/gatehouse/ops/v1;opsv1b\x06proto3"
 
 var (
 	file_gatehouse_ops_v1_copy_service_proto_rawDescOnce sync.Once

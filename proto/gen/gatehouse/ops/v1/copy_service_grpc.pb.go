@@ -34,7 +34,7 @@ type CopyServiceClient interface {
 	// RebuildCopies has all copies rebuilt from their owners' snapshots, while
 	// everything runs. It answers once that is written down; a rebuild that fails
 	// or is interrupted starts again by itself. A call while a rebuild is running
-	// has another follow it.
+	// has another follow it. For an operator's program, with the client "operator".
 	RebuildCopies(ctx context.Context, in *RebuildCopiesRequest, opts ...grpc.CallOption) (*RebuildCopiesResponse, error)
 }
 
@@ -66,7 +66,7 @@ type CopyServiceServer interface {
 	// RebuildCopies has all copies rebuilt from their owners' snapshots, while
 	// everything runs. It answers once that is written down; a rebuild that fails
 	// or is interrupted starts again by itself. A call while a rebuild is running
-	// has another follow it.
+	// has another follow it. For an operator's program, with the client "operator".
 	RebuildCopies(context.Context, *RebuildCopiesRequest) (*RebuildCopiesResponse, error)
 	mustEmbedUnimplementedCopyServiceServer()
 }

@@ -368,11 +368,10 @@ const file_gatehouse_ops_v1_snapshot_service_proto_rawDesc = "" +
 	"\rSnapshotGroup\x122\n" +
 	"\x05group\x18\x01 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\x12\x1d\n" +
 	"\n" +
-	"member_ids\x18\x02 \x03(\tR\tmemberIds2\x84\x01\n" +
-	"\x0fSnapshotService\x12q\n" +
-	"\x0eStreamSnapshot\x12'.gatehouse.ops.v1.StreamSnapshotRequest\x1a(.gatehouse.ops.v1.StreamSnapshotResponse\"\n" +
-	"\xa2\xbb\x18\x03\n" +
-	"\x01\x02\x90\x02\x010\x01B0Z.gatehouse.dev/proto/gen/gatehouse/ops/v1;opsv1b\x06proto3"
+	"member_ids\x18\x02 \x03(\tR\tmemberIds2\xad\x01\n" +
+	"\x0fSnapshotService\x12\x99\x01\n" +
+	"\x0eStreamSnapshot\x12'.gatehouse.ops.v1.StreamSnapshotRequest\x1a(.gatehouse.ops.v1.StreamSnapshotResponse\"2\xa2\xbb\x18+\n" +
+	"\x01\x02\x12\arequest\x12\bapproval\x12\fprovisioning\x12\x05audit\x90\x02\x010\x01B0Z.gatehouse.dev/proto/gen/gatehouse/ops/v1;opsv1b\x06proto3"
 
 var (
 	file_gatehouse_ops_v1_snapshot_service_proto_rawDescOnce sync.Once

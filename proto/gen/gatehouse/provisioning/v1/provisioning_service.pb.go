@@ -240,6 +240,116 @@ func (x *GetIntegrationResponse) GetIntegration() *Integration {
 	return nil
 }
 
+// LookUpIntegrationRequest names an integration and who may see it.
+type LookUpIntegrationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the integration.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The organization of whoever asks.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The environment that they are restricted to; empty for none.
+	EnvironmentId string `protobuf:"bytes,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpIntegrationRequest) Reset() {
+	*x = LookUpIntegrationRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpIntegrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpIntegrationRequest) ProtoMessage() {}
+
+func (x *LookUpIntegrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpIntegrationRequest.ProtoReflect.Descriptor instead.
+func (*LookUpIntegrationRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LookUpIntegrationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LookUpIntegrationRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *LookUpIntegrationRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+// LookUpIntegrationResponse is the integration.
+type LookUpIntegrationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The integration.
+	Integration   *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpIntegrationResponse) Reset() {
+	*x = LookUpIntegrationResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpIntegrationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpIntegrationResponse) ProtoMessage() {}
+
+func (x *LookUpIntegrationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpIntegrationResponse.ProtoReflect.Descriptor instead.
+func (*LookUpIntegrationResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LookUpIntegrationResponse) GetIntegration() *Integration {
+	if x != nil {
+		return x.Integration
+	}
+	return nil
+}
+
 // ListIntegrationsRequest asks for a page of integrations.
 type ListIntegrationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -253,7 +363,7 @@ type ListIntegrationsRequest struct {
 
 func (x *ListIntegrationsRequest) Reset() {
 	*x = ListIntegrationsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[4]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +375,7 @@ func (x *ListIntegrationsRequest) String() string {
 func (*ListIntegrationsRequest) ProtoMessage() {}
 
 func (x *ListIntegrationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[4]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +388,7 @@ func (x *ListIntegrationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIntegrationsRequest.ProtoReflect.Descriptor instead.
 func (*ListIntegrationsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListIntegrationsRequest) GetPageSize() int32 {
@@ -308,7 +418,7 @@ type ListIntegrationsResponse struct {
 
 func (x *ListIntegrationsResponse) Reset() {
 	*x = ListIntegrationsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[5]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -320,7 +430,7 @@ func (x *ListIntegrationsResponse) String() string {
 func (*ListIntegrationsResponse) ProtoMessage() {}
 
 func (x *ListIntegrationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[5]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -333,7 +443,7 @@ func (x *ListIntegrationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIntegrationsResponse.ProtoReflect.Descriptor instead.
 func (*ListIntegrationsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListIntegrationsResponse) GetIntegrations() []*Integration {
@@ -365,7 +475,7 @@ type UpdateIntegrationRequest struct {
 
 func (x *UpdateIntegrationRequest) Reset() {
 	*x = UpdateIntegrationRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[6]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +487,7 @@ func (x *UpdateIntegrationRequest) String() string {
 func (*UpdateIntegrationRequest) ProtoMessage() {}
 
 func (x *UpdateIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[6]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +500,7 @@ func (x *UpdateIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*UpdateIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateIntegrationRequest) GetId() string {
@@ -425,7 +535,7 @@ type UpdateIntegrationResponse struct {
 
 func (x *UpdateIntegrationResponse) Reset() {
 	*x = UpdateIntegrationResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[7]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +547,7 @@ func (x *UpdateIntegrationResponse) String() string {
 func (*UpdateIntegrationResponse) ProtoMessage() {}
 
 func (x *UpdateIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[7]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +560,7 @@ func (x *UpdateIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*UpdateIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateIntegrationResponse) GetIntegration() *Integration {
@@ -471,7 +581,7 @@ type TestIntegrationRequest struct {
 
 func (x *TestIntegrationRequest) Reset() {
 	*x = TestIntegrationRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[8]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +593,7 @@ func (x *TestIntegrationRequest) String() string {
 func (*TestIntegrationRequest) ProtoMessage() {}
 
 func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[8]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +606,7 @@ func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*TestIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TestIntegrationRequest) GetId() string {
@@ -517,7 +627,7 @@ type TestIntegrationResponse struct {
 
 func (x *TestIntegrationResponse) Reset() {
 	*x = TestIntegrationResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[9]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +639,7 @@ func (x *TestIntegrationResponse) String() string {
 func (*TestIntegrationResponse) ProtoMessage() {}
 
 func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[9]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +652,7 @@ func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*TestIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TestIntegrationResponse) GetIntegration() *Integration {
@@ -573,7 +683,7 @@ type ListGrantsRequest struct {
 
 func (x *ListGrantsRequest) Reset() {
 	*x = ListGrantsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +695,7 @@ func (x *ListGrantsRequest) String() string {
 func (*ListGrantsRequest) ProtoMessage() {}
 
 func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +708,7 @@ func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsRequest.ProtoReflect.Descriptor instead.
 func (*ListGrantsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListGrantsRequest) GetPageSize() int32 {
@@ -656,7 +766,7 @@ type ListGrantsResponse struct {
 
 func (x *ListGrantsResponse) Reset() {
 	*x = ListGrantsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +778,7 @@ func (x *ListGrantsResponse) String() string {
 func (*ListGrantsResponse) ProtoMessage() {}
 
 func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +791,7 @@ func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsResponse.ProtoReflect.Descriptor instead.
 func (*ListGrantsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListGrantsResponse) GetGrants() []*Grant {
@@ -709,7 +819,7 @@ type GetGrantRequest struct {
 
 func (x *GetGrantRequest) Reset() {
 	*x = GetGrantRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +831,7 @@ func (x *GetGrantRequest) String() string {
 func (*GetGrantRequest) ProtoMessage() {}
 
 func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +844,7 @@ func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantRequest.ProtoReflect.Descriptor instead.
 func (*GetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetGrantRequest) GetId() string {
@@ -755,7 +865,7 @@ type GetGrantResponse struct {
 
 func (x *GetGrantResponse) Reset() {
 	*x = GetGrantResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +877,7 @@ func (x *GetGrantResponse) String() string {
 func (*GetGrantResponse) ProtoMessage() {}
 
 func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +890,7 @@ func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantResponse.ProtoReflect.Descriptor instead.
 func (*GetGrantResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetGrantResponse) GetGrant() *Grant {
@@ -807,7 +917,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +929,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +942,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListAccountsRequest) GetPageSize() int32 {
@@ -876,7 +986,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +998,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1011,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -939,7 +1049,7 @@ type ListWorkItemsRequest struct {
 
 func (x *ListWorkItemsRequest) Reset() {
 	*x = ListWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1061,7 @@ func (x *ListWorkItemsRequest) String() string {
 func (*ListWorkItemsRequest) ProtoMessage() {}
 
 func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1074,7 @@ func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListWorkItemsRequest) GetPageSize() int32 {
@@ -1022,7 +1132,7 @@ type ListWorkItemsResponse struct {
 
 func (x *ListWorkItemsResponse) Reset() {
 	*x = ListWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1144,7 @@ func (x *ListWorkItemsResponse) String() string {
 func (*ListWorkItemsResponse) ProtoMessage() {}
 
 func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1157,7 @@ func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1075,7 +1185,7 @@ type GetWorkItemRequest struct {
 
 func (x *GetWorkItemRequest) Reset() {
 	*x = GetWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1087,7 +1197,7 @@ func (x *GetWorkItemRequest) String() string {
 func (*GetWorkItemRequest) ProtoMessage() {}
 
 func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1100,7 +1210,7 @@ func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetWorkItemRequest) GetId() string {
@@ -1121,7 +1231,7 @@ type GetWorkItemResponse struct {
 
 func (x *GetWorkItemResponse) Reset() {
 	*x = GetWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1133,7 +1243,7 @@ func (x *GetWorkItemResponse) String() string {
 func (*GetWorkItemResponse) ProtoMessage() {}
 
 func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1146,7 +1256,7 @@ func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1167,7 +1277,7 @@ type RetryWorkItemRequest struct {
 
 func (x *RetryWorkItemRequest) Reset() {
 	*x = RetryWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1179,7 +1289,7 @@ func (x *RetryWorkItemRequest) String() string {
 func (*RetryWorkItemRequest) ProtoMessage() {}
 
 func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1192,7 +1302,7 @@ func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RetryWorkItemRequest) GetId() string {
@@ -1214,7 +1324,7 @@ type RetryWorkItemResponse struct {
 
 func (x *RetryWorkItemResponse) Reset() {
 	*x = RetryWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1336,7 @@ func (x *RetryWorkItemResponse) String() string {
 func (*RetryWorkItemResponse) ProtoMessage() {}
 
 func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1349,7 @@ func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RetryWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1268,7 +1378,7 @@ type ListChecklistsRequest struct {
 
 func (x *ListChecklistsRequest) Reset() {
 	*x = ListChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1390,7 @@ func (x *ListChecklistsRequest) String() string {
 func (*ListChecklistsRequest) ProtoMessage() {}
 
 func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1403,7 @@ func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ListChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListChecklistsRequest) GetPageSize() int32 {
@@ -1346,7 +1456,7 @@ type ListChecklistsResponse struct {
 
 func (x *ListChecklistsResponse) Reset() {
 	*x = ListChecklistsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1468,7 @@ func (x *ListChecklistsResponse) String() string {
 func (*ListChecklistsResponse) ProtoMessage() {}
 
 func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1481,7 @@ func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsResponse.ProtoReflect.Descriptor instead.
 func (*ListChecklistsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListChecklistsResponse) GetChecklists() []*Checklist {
@@ -1406,7 +1516,7 @@ type GetChecklistRequest struct {
 
 func (x *GetChecklistRequest) Reset() {
 	*x = GetChecklistRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1528,7 @@ func (x *GetChecklistRequest) String() string {
 func (*GetChecklistRequest) ProtoMessage() {}
 
 func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1541,7 @@ func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetChecklistRequest) GetId() string {
@@ -1454,7 +1564,7 @@ type GetChecklistResponse struct {
 
 func (x *GetChecklistResponse) Reset() {
 	*x = GetChecklistResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1576,7 @@ func (x *GetChecklistResponse) String() string {
 func (*GetChecklistResponse) ProtoMessage() {}
 
 func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1589,7 @@ func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistResponse.ProtoReflect.Descriptor instead.
 func (*GetChecklistResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetChecklistResponse) GetChecklist() *Checklist {
@@ -1509,7 +1619,7 @@ type ResolveWorkItemsRequest struct {
 
 func (x *ResolveWorkItemsRequest) Reset() {
 	*x = ResolveWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1631,7 @@ func (x *ResolveWorkItemsRequest) String() string {
 func (*ResolveWorkItemsRequest) ProtoMessage() {}
 
 func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1644,7 @@ func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResolveWorkItemsRequest) GetWorkItemIds() []string {
@@ -1562,7 +1672,7 @@ type ResolveWorkItemsResponse struct {
 
 func (x *ResolveWorkItemsResponse) Reset() {
 	*x = ResolveWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1684,7 @@ func (x *ResolveWorkItemsResponse) String() string {
 func (*ResolveWorkItemsResponse) ProtoMessage() {}
 
 func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1697,7 @@ func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResolveWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1614,7 +1724,7 @@ type ExportChecklistsRequest struct {
 
 func (x *ExportChecklistsRequest) Reset() {
 	*x = ExportChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1736,7 @@ func (x *ExportChecklistsRequest) String() string {
 func (*ExportChecklistsRequest) ProtoMessage() {}
 
 func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1749,7 @@ func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ExportChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExportChecklistsRequest) GetKind() ChecklistKind {
@@ -1687,6 +1797,12 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x15GetIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"b\n" +
 	"\x16GetIntegrationResponse\x12H\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\x9b\x01\n" +
+	"\x18LookUpIntegrationRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x121\n" +
+	"\x0forganization_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0eorganizationId\x122\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"e\n" +
+	"\x19LookUpIntegrationResponse\x12H\n" +
 	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"k\n" +
 	"\x17ListIntegrationsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
@@ -1786,12 +1902,14 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
-	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xd6\x06\n" +
+	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xec\a\n" +
 	"\x12IntegrationService\x12\xa3\x01\n" +
 	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"#\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
 	"\x0eGetIntegration\x120.gatehouse.provisioning.v1.GetIntegrationRequest\x1a1.gatehouse.provisioning.v1.GetIntegrationResponse\")\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/integrations/{id}\x90\x02\x01\x12\xa1\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/integrations/{id}\x90\x02\x01\x12\x93\x01\n" +
+	"\x11LookUpIntegration\x123.gatehouse.provisioning.v1.LookUpIntegrationRequest\x1a4.gatehouse.provisioning.v1.LookUpIntegrationResponse\"\x13\xa2\xbb\x18\f\n" +
+	"\x01\x02\x12\arequest\x90\x02\x01\x12\xa1\x01\n" +
 	"\x10ListIntegrations\x122.gatehouse.provisioning.v1.ListIntegrationsRequest\x1a3.gatehouse.provisioning.v1.ListIntegrationsResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/integrations\x90\x02\x01\x12\xa8\x01\n" +
 	"\x11UpdateIntegration\x123.gatehouse.provisioning.v1.UpdateIntegrationRequest\x1a4.gatehouse.provisioning.v1.UpdateIntegrationResponse\"(\xa2\xbb\x18\x04\n" +
@@ -1837,109 +1955,114 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP() []b
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescData
 }
 
-var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
 	(*CreateIntegrationRequest)(nil),  // 0: gatehouse.provisioning.v1.CreateIntegrationRequest
 	(*CreateIntegrationResponse)(nil), // 1: gatehouse.provisioning.v1.CreateIntegrationResponse
 	(*GetIntegrationRequest)(nil),     // 2: gatehouse.provisioning.v1.GetIntegrationRequest
 	(*GetIntegrationResponse)(nil),    // 3: gatehouse.provisioning.v1.GetIntegrationResponse
-	(*ListIntegrationsRequest)(nil),   // 4: gatehouse.provisioning.v1.ListIntegrationsRequest
-	(*ListIntegrationsResponse)(nil),  // 5: gatehouse.provisioning.v1.ListIntegrationsResponse
-	(*UpdateIntegrationRequest)(nil),  // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest
-	(*UpdateIntegrationResponse)(nil), // 7: gatehouse.provisioning.v1.UpdateIntegrationResponse
-	(*TestIntegrationRequest)(nil),    // 8: gatehouse.provisioning.v1.TestIntegrationRequest
-	(*TestIntegrationResponse)(nil),   // 9: gatehouse.provisioning.v1.TestIntegrationResponse
-	(*ListGrantsRequest)(nil),         // 10: gatehouse.provisioning.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),        // 11: gatehouse.provisioning.v1.ListGrantsResponse
-	(*GetGrantRequest)(nil),           // 12: gatehouse.provisioning.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),          // 13: gatehouse.provisioning.v1.GetGrantResponse
-	(*ListAccountsRequest)(nil),       // 14: gatehouse.provisioning.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),      // 15: gatehouse.provisioning.v1.ListAccountsResponse
-	(*ListWorkItemsRequest)(nil),      // 16: gatehouse.provisioning.v1.ListWorkItemsRequest
-	(*ListWorkItemsResponse)(nil),     // 17: gatehouse.provisioning.v1.ListWorkItemsResponse
-	(*GetWorkItemRequest)(nil),        // 18: gatehouse.provisioning.v1.GetWorkItemRequest
-	(*GetWorkItemResponse)(nil),       // 19: gatehouse.provisioning.v1.GetWorkItemResponse
-	(*RetryWorkItemRequest)(nil),      // 20: gatehouse.provisioning.v1.RetryWorkItemRequest
-	(*RetryWorkItemResponse)(nil),     // 21: gatehouse.provisioning.v1.RetryWorkItemResponse
-	(*ListChecklistsRequest)(nil),     // 22: gatehouse.provisioning.v1.ListChecklistsRequest
-	(*ListChecklistsResponse)(nil),    // 23: gatehouse.provisioning.v1.ListChecklistsResponse
-	(*GetChecklistRequest)(nil),       // 24: gatehouse.provisioning.v1.GetChecklistRequest
-	(*GetChecklistResponse)(nil),      // 25: gatehouse.provisioning.v1.GetChecklistResponse
-	(*ResolveWorkItemsRequest)(nil),   // 26: gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	(*ResolveWorkItemsResponse)(nil),  // 27: gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	(*ExportChecklistsRequest)(nil),   // 28: gatehouse.provisioning.v1.ExportChecklistsRequest
-	(IntegrationKind)(0),              // 29: gatehouse.provisioning.v1.IntegrationKind
-	(*ScimSettings)(nil),              // 30: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),               // 31: gatehouse.provisioning.v1.Integration
-	(GrantState)(0),                   // 32: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                     // 33: gatehouse.provisioning.v1.Grant
-	(*Account)(nil),                   // 34: gatehouse.provisioning.v1.Account
-	(WorkItemState)(0),                // 35: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                 // 36: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                  // 37: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                // 38: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                 // 39: gatehouse.provisioning.v1.Checklist
-	(*httpbody.HttpBody)(nil),         // 40: google.api.HttpBody
+	(*LookUpIntegrationRequest)(nil),  // 4: gatehouse.provisioning.v1.LookUpIntegrationRequest
+	(*LookUpIntegrationResponse)(nil), // 5: gatehouse.provisioning.v1.LookUpIntegrationResponse
+	(*ListIntegrationsRequest)(nil),   // 6: gatehouse.provisioning.v1.ListIntegrationsRequest
+	(*ListIntegrationsResponse)(nil),  // 7: gatehouse.provisioning.v1.ListIntegrationsResponse
+	(*UpdateIntegrationRequest)(nil),  // 8: gatehouse.provisioning.v1.UpdateIntegrationRequest
+	(*UpdateIntegrationResponse)(nil), // 9: gatehouse.provisioning.v1.UpdateIntegrationResponse
+	(*TestIntegrationRequest)(nil),    // 10: gatehouse.provisioning.v1.TestIntegrationRequest
+	(*TestIntegrationResponse)(nil),   // 11: gatehouse.provisioning.v1.TestIntegrationResponse
+	(*ListGrantsRequest)(nil),         // 12: gatehouse.provisioning.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),        // 13: gatehouse.provisioning.v1.ListGrantsResponse
+	(*GetGrantRequest)(nil),           // 14: gatehouse.provisioning.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),          // 15: gatehouse.provisioning.v1.GetGrantResponse
+	(*ListAccountsRequest)(nil),       // 16: gatehouse.provisioning.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),      // 17: gatehouse.provisioning.v1.ListAccountsResponse
+	(*ListWorkItemsRequest)(nil),      // 18: gatehouse.provisioning.v1.ListWorkItemsRequest
+	(*ListWorkItemsResponse)(nil),     // 19: gatehouse.provisioning.v1.ListWorkItemsResponse
+	(*GetWorkItemRequest)(nil),        // 20: gatehouse.provisioning.v1.GetWorkItemRequest
+	(*GetWorkItemResponse)(nil),       // 21: gatehouse.provisioning.v1.GetWorkItemResponse
+	(*RetryWorkItemRequest)(nil),      // 22: gatehouse.provisioning.v1.RetryWorkItemRequest
+	(*RetryWorkItemResponse)(nil),     // 23: gatehouse.provisioning.v1.RetryWorkItemResponse
+	(*ListChecklistsRequest)(nil),     // 24: gatehouse.provisioning.v1.ListChecklistsRequest
+	(*ListChecklistsResponse)(nil),    // 25: gatehouse.provisioning.v1.ListChecklistsResponse
+	(*GetChecklistRequest)(nil),       // 26: gatehouse.provisioning.v1.GetChecklistRequest
+	(*GetChecklistResponse)(nil),      // 27: gatehouse.provisioning.v1.GetChecklistResponse
+	(*ResolveWorkItemsRequest)(nil),   // 28: gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	(*ResolveWorkItemsResponse)(nil),  // 29: gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	(*ExportChecklistsRequest)(nil),   // 30: gatehouse.provisioning.v1.ExportChecklistsRequest
+	(IntegrationKind)(0),              // 31: gatehouse.provisioning.v1.IntegrationKind
+	(*ScimSettings)(nil),              // 32: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),               // 33: gatehouse.provisioning.v1.Integration
+	(GrantState)(0),                   // 34: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                     // 35: gatehouse.provisioning.v1.Grant
+	(*Account)(nil),                   // 36: gatehouse.provisioning.v1.Account
+	(WorkItemState)(0),                // 37: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                 // 38: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                  // 39: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                // 40: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                 // 41: gatehouse.provisioning.v1.Checklist
+	(*httpbody.HttpBody)(nil),         // 42: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
-	29, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	30, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	31, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	31, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	31, // 4: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	30, // 5: gatehouse.provisioning.v1.UpdateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	31, // 6: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	31, // 7: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	32, // 8: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	33, // 9: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	33, // 10: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	34, // 11: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	35, // 12: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	36, // 13: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	37, // 14: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	37, // 15: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	37, // 16: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	38, // 17: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	39, // 18: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	39, // 19: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	37, // 20: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	37, // 21: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	38, // 22: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	0,  // 23: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	2,  // 24: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	4,  // 25: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	6,  // 26: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	8,  // 27: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	10, // 28: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	12, // 29: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	14, // 30: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	16, // 31: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	18, // 32: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	20, // 33: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	22, // 34: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	24, // 35: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	26, // 36: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	28, // 37: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	1,  // 38: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	3,  // 39: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	5,  // 40: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	7,  // 41: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	9,  // 42: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	11, // 43: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	13, // 44: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	15, // 45: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	17, // 46: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	19, // 47: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	21, // 48: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	23, // 49: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	25, // 50: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	27, // 51: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	40, // 52: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	38, // [38:53] is the sub-list for method output_type
-	23, // [23:38] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	31, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
+	32, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	33, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	33, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	33, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	33, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	32, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	33, // 7: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	33, // 8: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	34, // 9: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	35, // 10: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	35, // 11: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	36, // 12: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	37, // 13: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	38, // 14: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	39, // 15: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	39, // 16: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	39, // 17: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	40, // 18: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	41, // 19: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	41, // 20: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	39, // 21: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	39, // 22: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	40, // 23: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	0,  // 24: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	2,  // 25: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	4,  // 26: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	6,  // 27: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	8,  // 28: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	10, // 29: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	12, // 30: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	14, // 31: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	16, // 32: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	18, // 33: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	20, // 34: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	22, // 35: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	24, // 36: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	26, // 37: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	28, // 38: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	30, // 39: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	1,  // 40: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	3,  // 41: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	5,  // 42: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	7,  // 43: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	9,  // 44: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	11, // 45: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	13, // 46: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	15, // 47: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	17, // 48: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	19, // 49: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	21, // 50: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	23, // 51: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	25, // 52: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	27, // 53: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	29, // 54: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	42, // 55: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	40, // [40:56] is the sub-list for method output_type
+	24, // [24:40] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }
@@ -1954,7 +2077,7 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

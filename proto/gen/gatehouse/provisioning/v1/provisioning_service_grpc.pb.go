@@ -25,6 +25,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	IntegrationService_CreateIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/CreateIntegration"
 	IntegrationService_GetIntegration_FullMethodName    = "/gatehouse.provisioning.v1.IntegrationService/GetIntegration"
+	IntegrationService_LookUpIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/LookUpIntegration"
 	IntegrationService_ListIntegrations_FullMethodName  = "/gatehouse.provisioning.v1.IntegrationService/ListIntegrations"
 	IntegrationService_UpdateIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/UpdateIntegration"
 	IntegrationService_TestIntegration_FullMethodName   = "/gatehouse.provisioning.v1.IntegrationService/TestIntegration"
@@ -41,6 +42,10 @@ type IntegrationServiceClient interface {
 	CreateIntegration(ctx context.Context, in *CreateIntegrationRequest, opts ...grpc.CallOption) (*CreateIntegrationResponse, error)
 	// GetIntegration shows one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
 	GetIntegration(ctx context.Context, in *GetIntegrationRequest, opts ...grpc.CallOption) (*GetIntegrationResponse, error)
+	// LookUpIntegration shows an integration to a service that answers for who is
+	// asking: whether they are in the scope that it names. NOT_FOUND:
+	// INTEGRATION_NOT_FOUND.
+	LookUpIntegration(ctx context.Context, in *LookUpIntegrationRequest, opts ...grpc.CallOption) (*LookUpIntegrationResponse, error)
 	// ListIntegrations lists integrations, by name.
 	ListIntegrations(ctx context.Context, in *ListIntegrationsRequest, opts ...grpc.CallOption) (*ListIntegrationsResponse, error)
 	// UpdateIntegration changes name and settings, and tests it again. An empty
@@ -74,6 +79,16 @@ func (c *integrationServiceClient) GetIntegration(ctx context.Context, in *GetIn
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetIntegrationResponse)
 	err := c.cc.Invoke(ctx, IntegrationService_GetIntegration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *integrationServiceClient) LookUpIntegration(ctx context.Context, in *LookUpIntegrationRequest, opts ...grpc.CallOption) (*LookUpIntegrationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LookUpIntegrationResponse)
+	err := c.cc.Invoke(ctx, IntegrationService_LookUpIntegration_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +136,10 @@ type IntegrationServiceServer interface {
 	CreateIntegration(context.Context, *CreateIntegrationRequest) (*CreateIntegrationResponse, error)
 	// GetIntegration shows one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
 	GetIntegration(context.Context, *GetIntegrationRequest) (*GetIntegrationResponse, error)
+	// LookUpIntegration shows an integration to a service that answers for who is
+	// asking: whether they are in the scope that it names. NOT_FOUND:
+	// INTEGRATION_NOT_FOUND.
+	LookUpIntegration(context.Context, *LookUpIntegrationRequest) (*LookUpIntegrationResponse, error)
 	// ListIntegrations lists integrations, by name.
 	ListIntegrations(context.Context, *ListIntegrationsRequest) (*ListIntegrationsResponse, error)
 	// UpdateIntegration changes name and settings, and tests it again. An empty
@@ -145,6 +164,9 @@ func (UnimplementedIntegrationServiceServer) CreateIntegration(context.Context, 
 }
 func (UnimplementedIntegrationServiceServer) GetIntegration(context.Context, *GetIntegrationRequest) (*GetIntegrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetIntegration not implemented")
+}
+func (UnimplementedIntegrationServiceServer) LookUpIntegration(context.Context, *LookUpIntegrationRequest) (*LookUpIntegrationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookUpIntegration not implemented")
 }
 func (UnimplementedIntegrationServiceServer) ListIntegrations(context.Context, *ListIntegrationsRequest) (*ListIntegrationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIntegrations not implemented")
@@ -208,6 +230,24 @@ func _IntegrationService_GetIntegration_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(IntegrationServiceServer).GetIntegration(ctx, req.(*GetIntegrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IntegrationService_LookUpIntegration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookUpIntegrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IntegrationServiceServer).LookUpIntegration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IntegrationService_LookUpIntegration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IntegrationServiceServer).LookUpIntegration(ctx, req.(*LookUpIntegrationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -280,6 +320,10 @@ var IntegrationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetIntegration",
 			Handler:    _IntegrationService_GetIntegration_Handler,
+		},
+		{
+			MethodName: "LookUpIntegration",
+			Handler:    _IntegrationService_LookUpIntegration_Handler,
 		},
 		{
 			MethodName: "ListIntegrations",
