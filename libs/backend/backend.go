@@ -30,9 +30,11 @@ import (
 	"gatehouse.dev/libs/admission"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -74,8 +76,12 @@ type Config struct {
 	// its own from identity-sync, for calls on nobody's behalf. Empty: such calls
 	// go without.
 	ClientID, ClientSecret string
+	// Signer signs the service's events, and Keys verify those of others.
+	Signer eventsig.Signer
+	Keys   eventsig.Keys
 	// Stream says how the stream of events is kept; zero fields leave a stream
-	// that is there as it is. All services are given the same.
+	// that is there as it is. Audit sees to it; others make a stream so that is
+	// absent.
 	Stream Stream
 }
 
@@ -108,10 +114,14 @@ func StreamFromEnv(env service.Env) Stream {
 // FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
 // GATEHOUSE_NATS_URL, GATEHOUSE_IDENTITY_ADDR (needed by all but identity-sync),
 // GATEHOUSE_POSTGRES_MAX_CONNS (16), GATEHOUSE_CLIENT_ID and
-// GATEHOUSE_CLIENT_SECRET, the TLS files, and what StreamFromEnv reads. What is
-// missing is in env.Err.
+// GATEHOUSE_CLIENT_SECRET, GATEHOUSE_EVENT_KEY (32 bytes in base64, which the
+// service signs its events with), GATEHOUSE_EVENT_KEYS (the public keys of all
+// services: service=key, separated by commas), the TLS files, and what
+// StreamFromEnv reads. What is missing is in env.Err.
 func FromEnv(env service.Env) Config {
 	return Config{
+		Signer:       service.Parse(env, "GATEHOUSE_EVENT_KEY", eventsig.ParseSigner),
+		Keys:         service.Parse(env, "GATEHOUSE_EVENT_KEYS", eventsig.ParseKeys),
 		PostgresURL:  env.Required("GATEHOUSE_POSTGRES_URL"),
 		NATSURL:      env.Required("GATEHOUSE_NATS_URL"),
 		IdentityAddr: env.String("GATEHOUSE_IDENTITY_ADDR", ""),
@@ -148,6 +158,7 @@ type Backend struct {
 	tokens   func(audience string) authz.TokenSource // nil without a client
 	dialed   []*rpc.Conn
 	address  string // of identity-sync
+	keys     eventsig.Keys
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -159,7 +170,10 @@ func Schema(migrations fs.FS, included ...postgres.Set) []postgres.Set {
 
 // Open migrates the database, see Schema, and connects. The error is one line.
 func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *slog.Logger, included ...postgres.Set) (_ *Backend, err error) {
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr}
+	if cfg.Signer.IsZero() || len(cfg.Keys) == 0 {
+		return nil, errors.New("the keys of events are not set (GATEHOUSE_EVENT_KEY, GATEHOUSE_EVENT_KEYS)")
+	}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}
@@ -185,12 +199,12 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, err
 	}
 	if b.Bus, err = bus.Connect(ctx, bus.Config{
-		URL: cfg.NATSURL, Name: name, Log: log,
+		URL: cfg.NATSURL, Name: name, Keeps: name == busauth.Keeper, TLS: cfg.ClientTLS, Log: log,
 		MaxAge: cfg.Stream.MaxAge, MaxBytes: cfg.Stream.MaxBytes, Replicas: cfg.Stream.Replicas,
 	}); err != nil {
 		return nil, err
 	}
-	b.relay, err = outbox.NewRelay(outbox.RelayConfig{DB: b.DB, Bus: b.Bus, Source: name, Log: log, Telemetry: b.Telemetry})
+	b.relay, err = outbox.NewRelay(outbox.RelayConfig{DB: b.DB, Bus: b.Bus, Source: name, Signer: cfg.Signer, Log: log, Telemetry: b.Telemetry})
 	if err != nil {
 		return nil, fmt.Errorf("make relay: %w", err)
 	}
@@ -324,7 +338,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{
 			Service: b.Name, DB: b.DB, Bus: b.Bus,
-			Handlers: spec.Handlers, Linger: spec.Linger, Log: b.Log, Telemetry: b.Telemetry,
+			Handlers: spec.Handlers, Keys: b.keys, Linger: spec.Linger, Log: b.Log, Telemetry: b.Telemetry,
 		})
 		if err != nil {
 			return fmt.Errorf("make consumer: %w", err)

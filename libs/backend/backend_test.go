@@ -36,7 +36,7 @@ call protect('seen', 'organization');
 
 // run is a service that counts who joined, and answers each with an event.
 func run(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
-	b, err := backend.Open(ctx, "counter", cfg, migrations, log)
+	b, err := backend.Open(ctx, "identity-sync", cfg, migrations, log)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func run(ctx context.Context, cfg backend.Config, lis service.Listeners, log *sl
 		}
 		return b.Events.Add(ctx, tx, outbox.Event{
 			OrganizationID: ev.OrganizationID, AggregateID: id.New(),
-			Message: &eventv1.UserUpdated{Context: &eventv1.Context{Actor: event.SystemActor("counter")}, User: m.GetUser()},
+			Message: &eventv1.UserUpdated{Context: &eventv1.Context{Actor: event.SystemActor("identity-sync")}, User: m.GetUser()},
 		})
 	})
 	return b.Run(ctx, lis, backend.Spec{Register: func(grpc.ServiceRegistrar) {}, Handlers: &h})
@@ -65,7 +65,7 @@ func TestEventInRowAndEventOut(t *testing.T) {
 	servicetest.Wait(t, h, func(m *eventv1.UserUpdated) bool { return m.GetUser().GetId() == user.String() })
 
 	h.PublishAgain(t, first, org, user, joined)
-	h.Handled(t, "counter")
+	h.Handled(t, "identity-sync")
 	var times int
 	err := h.DB.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
 		return tx.QueryRow(ctx, "select times from seen where user_id = $1", user).Scan(&times)
@@ -103,7 +103,7 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := backend.Open(t.Context(), "counter", cfg, migrations, slog.New(slog.DiscardHandler))
+			_, err := backend.Open(t.Context(), "identity-sync", cfg, migrations, slog.New(slog.DiscardHandler))
 			if err == nil || strings.Contains(err.Error(), "\n") {
 				t.Errorf("want one line, got %q", err)
 			}

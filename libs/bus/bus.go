@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,8 +36,14 @@ type Config struct {
 	// URL of the server, or several separated by commas: nats://host:4222.
 	// May hold credentials, which are never logged.
 	URL string
-	// Name of the connection, as shown by the server: the service's name.
+	// Name of the connection, as shown by the server, and of the user that the
+	// server knows: the service's name.
 	Name string
+	// Keeps says that this service changes a stream that is kept otherwise than
+	// Replicas, MaxAge and MaxBytes say. Others leave it as it is.
+	Keeps bool
+	// TLS is for a URL that begins with tls://; nil means the system's authorities.
+	TLS *tls.Config
 	// Replicas of the stream: 1 on one machine, 3 in a cluster. 0 means 1 for a
 	// stream that is not there yet, and leaves one that is as it is.
 	Replicas int
@@ -143,6 +150,7 @@ var pauses = backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Sec
 func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.Conn, error) {
 	opts := []nats.Option{
 		nats.Name(cfg.Name),
+		nats.CustomInboxPrefix(InboxPrefix(cfg.Name)),
 		nats.Timeout(2 * time.Second),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(100 * time.Millisecond),
@@ -169,6 +177,9 @@ func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("Bus reported an error", "error", err)
 		}),
+	}
+	if cfg.TLS != nil && strings.HasPrefix(cfg.URL, "tls://") {
+		opts = append(opts, nats.Secure(cfg.TLS))
 	}
 	for failures := 1; ; failures++ {
 		conn, err := nats.Connect(cfg.URL, opts...)

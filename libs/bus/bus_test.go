@@ -101,11 +101,11 @@ func TestStreamIsKeptInLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := bustest.Open(t, url)
-	if cfg := streamConfig(t, b); !cfg.AllowBatchPublish || cfg.MaxAge != time.Hour || cfg.Description != "ours" {
+	if cfg := streamConfig(t, b); !cfg.AllowBatchPublish || !cfg.DenyDelete || !cfg.DenyPurge || cfg.MaxAge != time.Hour || cfg.Description != "ours" {
 		t.Errorf("stream %+v", cfg)
 	}
 	for _, age := range []time.Duration{time.Minute, 48 * time.Hour} {
-		c, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: "test", MaxAge: age})
+		c, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: "test", Keeps: true, MaxAge: age})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,6 +113,16 @@ func TestStreamIsKeptInLine(t *testing.T) {
 			t.Errorf("age %s, window %s, want age %s", cfg.MaxAge, cfg.Duplicates, age)
 		}
 		c.Close()
+	}
+
+	// Others leave it as it is.
+	other, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: "test", MaxAge: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if cfg := streamConfig(t, other); cfg.MaxAge != 48*time.Hour {
+		t.Errorf("age %s by one who does not keep it", cfg.MaxAge)
 	}
 
 	if err := js.DeleteStream(t.Context(), bus.Stream); err != nil {

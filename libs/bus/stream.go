@@ -14,8 +14,9 @@ import (
 // errIncompatible marks a stream that must not be changed by a service.
 var errIncompatible = errors.New("incompatible stream")
 
-// EnsureStream makes the stream if it is absent and brings its replicas, limits,
-// dedupe window and batch publishing in line if they differ. A stream
+// EnsureStream makes the stream if it is absent. If this service keeps it, it
+// brings replicas, limits, dedupe window and batch publishing in line, and forbids
+// that messages are deleted. A stream
 // with other subjects, storage or retention is left alone and is an error.
 // Safe to call at any time by any number of services.
 func (b *Bus) EnsureStream(ctx context.Context) error {
@@ -39,7 +40,7 @@ func (b *Bus) EnsureStream(ctx context.Context) error {
 
 	have := stream.CachedInfo().Config
 	want, change, err := b.reconcile(have)
-	if err != nil || !change {
+	if err != nil || !change || !b.cfg.Keeps {
 		return err
 	}
 	if _, err := b.js.UpdateStream(ctx, want); err != nil {
@@ -63,6 +64,9 @@ func (b *Bus) streamConfig() jetstream.StreamConfig {
 		Duplicates:        window(b.cfg.MaxAge),
 		AllowBatchPublish: true,
 		AllowDirect:       true,
+		// Events go by age and amount alone, whoever asks.
+		DenyDelete: true,
+		DenyPurge:  true,
 	}
 }
 
@@ -98,8 +102,8 @@ func (b *Bus) reconcile(have jetstream.StreamConfig) (want jetstream.StreamConfi
 		want.MaxBytes = model.MaxBytes
 	}
 	want.Duplicates = window(want.MaxAge)
-	want.AllowBatchPublish = true
+	want.AllowBatchPublish, want.DenyDelete, want.DenyPurge = true, true, true
 	change = want.Replicas != have.Replicas || want.MaxAge != have.MaxAge || want.MaxBytes != have.MaxBytes ||
-		want.Duplicates != have.Duplicates || !have.AllowBatchPublish
+		want.Duplicates != have.Duplicates || !have.AllowBatchPublish || !have.DenyDelete || !have.DenyPurge
 	return want, change, nil
 }

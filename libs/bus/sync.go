@@ -51,3 +51,10 @@ func (b *Bus) Sync(ctx context.Context, point string) error {
 	}
 	return nil
 }
+
+// WakeSubject is where a service tells its active relay that there is something to
+// publish.
+func WakeSubject(service string) string { return "gatehouse.wake." + service }
+
+// InboxPrefix begins the subjects of a user's inboxes.
+func InboxPrefix(user string) string { return "_INBOX_" + user }

@@ -22,6 +22,7 @@ package busserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/busauth"
 )
 
 // Config says where the server keeps its data and listens.
@@ -43,6 +45,9 @@ type Config struct {
 	Dir string
 	// Addr to listen on, host:port. Empty means a free port of 127.0.0.1.
 	Addr string
+	// Users are those who may connect. Without any, everybody may and may do
+	// everything: for tests alone.
+	Users []busauth.User
 	// Log gets the server's warnings and errors. Nil discards.
 	Log *slog.Logger
 }
@@ -51,6 +56,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	options server.Options
+	own     busauth.User // whom the syncer is, if there are users
 	log     *slog.Logger
 
 	stop    sync.Once
@@ -102,6 +108,13 @@ func Start(cfg Config) (*Server, error) {
 			NoSigs:     true,
 		},
 	}
+	for _, u := range cfg.Users {
+		s.options.Users = append(s.options.Users, user(u))
+	}
+	if len(cfg.Users) > 0 {
+		s.own = busauth.Operator("server", rand.Text())
+		s.options.Users = append(s.options.Users, user(s.own))
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -143,7 +156,7 @@ func (s *Server) launch() error {
 			return fmt.Errorf("NATS in %s did not become ready in %s", s.cfg.Dir, readyTimeout)
 		}
 	}
-	if s.syncer, err = startSyncer(n, s.cfg.Dir, s.log); err != nil {
+	if s.syncer, err = startSyncer(n, s.own, s.cfg.Dir, s.log); err != nil {
 		n.Shutdown()
 		n.WaitForShutdown()
 		return fmt.Errorf("start NATS in %s: %w", s.cfg.Dir, err)
@@ -153,6 +166,15 @@ func (s *Server) launch() error {
 		s.options.Port = addr.Port // the same for every server to come
 	}
 	return nil
+}
+
+// user is a user as the server takes it.
+func user(u busauth.User) *server.User {
+	allow := func(subjects []string) *server.SubjectPermission { return &server.SubjectPermission{Allow: subjects} }
+	return &server.User{
+		Username: u.Name, Password: u.Password,
+		Permissions: &server.Permissions{Publish: allow(u.Publish), Subscribe: allow(u.Subscribe)},
+	}
 }
 
 // URL is where clients connect.
@@ -202,6 +224,9 @@ func (l *logger) Debugf(string, ...any)  {}
 func (l *logger) Tracef(string, ...any)  {}
 
 func (l *logger) Warnf(format string, v ...any) {
+	if strings.HasPrefix(format, "Plaintext passwords") {
+		return // they are in memory alone, and random
+	}
 	l.log.Warn("NATS server", "text", fmt.Sprintf(format, v...))
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/busauth"
 )
 
 // syncPause is the time between two syncs at least, so that all who ask
@@ -121,9 +122,14 @@ type syncer struct {
 	failed atomic.Pointer[error] // the last sync's error
 }
 
-// startSyncer starts the syncer of a server that runs in the folder.
-func startSyncer(n *server.Server, dir string, log *slog.Logger) (*syncer, error) {
-	conn, err := nats.Connect(n.ClientURL(), nats.InProcessServer(n), nats.Name("syncer"))
+// startSyncer starts the syncer of a server that runs in the folder. own is its
+// user, if there are users.
+func startSyncer(n *server.Server, own busauth.User, dir string, log *slog.Logger) (*syncer, error) {
+	options := []nats.Option{nats.InProcessServer(n), nats.Name("syncer")}
+	if own.Name != "" {
+		options = append(options, nats.UserInfo(own.Name, own.Password))
+	}
+	conn, err := nats.Connect(n.ClientURL(), options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the server: %w", err)
 	}

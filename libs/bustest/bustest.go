@@ -27,7 +27,7 @@ func Connect(t testing.TB) *bus.Bus {
 // Open connects to a server. The connection closes when the test ends.
 func Open(t testing.TB, url string) *bus.Bus {
 	t.Helper()
-	b, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: t.Name()})
+	b, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: t.Name(), Keeps: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,13 +193,17 @@ func TestEventsThatTheStreamDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	purge := func() {
+	drop := func() { // as the stream does with what is beyond its size
 		s, err := js.Stream(t.Context(), bus.Stream)
-		if err == nil {
-			err = s.Purge(t.Context())
-		}
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, size := range []int64{1, -1} {
+			cfg := s.CachedInfo().Config
+			cfg.MaxBytes = size
+			if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	consumer := consume()
@@ -222,7 +226,7 @@ func TestEventsThatTheStreamDropped(t *testing.T) {
 		})
 		return err == nil && n == 1
 	})
-	purge()
+	drop()
 	if p.snapshots() != 1 {
 		t.Errorf("%d snapshots", p.snapshots())
 	}
@@ -230,7 +234,7 @@ func TestEventsThatTheStreamDropped(t *testing.T) {
 	// Dropped before it was applied.
 	p.set(at(ada, 2))
 	publish()
-	purge()
+	drop()
 	servicetest.Eventually(t, "the copy is rebuilt", func() bool { return p.version(t, ada) == 2 })
 
 	// Made anew.

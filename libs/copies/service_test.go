@@ -39,7 +39,7 @@ func TestServiceWithCopies(t *testing.T) {
 	owner := &fakeOwner{take: func() []*opsv1.StreamSnapshotResponse { return nil }}
 	run := func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.ClientID, cfg.ClientSecret = "audit", "secret"
-		b, err := backend.Open(ctx, "copier", cfg, noMigrations, log, copies.Schema(copies.All)...)
+		b, err := backend.Open(ctx, "identity-sync", cfg, noMigrations, log, copies.Schema(copies.All)...)
 		if err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func TestServiceWithCopies(t *testing.T) {
 		}
 		defer conn.Close()
 		c, err := copies.New(copies.Config{
-			Service: "copier", Kinds: copies.All, DB: b.DB, Bus: b.Bus, IdentitySync: conn, Request: conn, Provisioning: conn, Log: log,
+			Service: "identity-sync", Kinds: copies.All, DB: b.DB, Bus: b.Bus, IdentitySync: conn, Request: conn, Provisioning: conn, Log: log,
 			// Whoever has left is told of: an event for each.
 			Changed: func(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
 				for _, u := range changes.Users {
@@ -59,7 +59,7 @@ func TestServiceWithCopies(t *testing.T) {
 					}
 					if err := b.Events.Add(ctx, tx, outbox.Event{
 						OrganizationID: changes.OrganizationID, AggregateID: u.ID,
-						Message: &eventv1.RoleChanged{Context: &eventv1.Context{Actor: event.SystemActor("copier")}, User: u.After},
+						Message: &eventv1.RoleChanged{Context: &eventv1.Context{Actor: event.SystemActor("identity-sync")}, User: u.After},
 					}); err != nil {
 						return err
 					}
@@ -104,7 +104,7 @@ func TestServiceWithCopies(t *testing.T) {
 	first := h.Publish(t, org, user, left)
 	h.PublishAgain(t, first, org, user, left)
 
-	if said := servicetest.Said[*eventv1.RoleChanged](t, h, "copier"); len(said) != 1 || said[0].GetUser().GetUserName() != "ada" {
+	if said := servicetest.Said[*eventv1.RoleChanged](t, h, "identity-sync"); len(said) != 1 || said[0].GetUser().GetUserName() != "ada" {
 		t.Errorf("of who has left was said: %v", said)
 	}
 	for query, want := range map[string]string{

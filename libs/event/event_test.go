@@ -67,7 +67,7 @@ func pascal(s string) string {
 func TestTypeOf(t *testing.T) {
 	t.Parallel()
 	got, err := event.TypeOf(&eventv1.WorkItemOpened{})
-	want := event.Type{Aggregate: "work_item", Name: "opened", Version: 1, Message: "gatehouse.event.v1.WorkItemOpened"}
+	want := event.Type{Aggregate: "work_item", Name: "opened", Version: 1, Message: "gatehouse.event.v1.WorkItemOpened", Service: "provisioning"}
 	if err != nil || got != want || got.String() != "work_item.opened" {
 		t.Errorf("got %+v (%v), want %+v", got, err, want)
 	}

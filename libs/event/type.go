@@ -22,6 +22,10 @@ type Type struct {
 	Aggregate, Name string
 	// Version of its meaning, from 1.
 	Version int32
+	// Service is who says it, by the name of the service.
+	Service string
+	// Signed says that it carries the service's signature, see package eventsig.
+	Signed bool
 	// Message is the full name of the message, the CloudEvents type.
 	Message protoreflect.FullName
 }
@@ -61,10 +65,13 @@ func typeOf(d protoreflect.MessageDescriptor) (Type, error) {
 		return Type{}, fmt.Errorf("message %s is not an event: it has no option event_type", d.FullName())
 	}
 	o := proto.GetExtension(d.Options(), eventv1.E_EventType).(*eventv1.EventType)
-	t := Type{Aggregate: o.GetAggregate(), Name: o.GetName(), Version: o.GetVersion(), Message: d.FullName()}
+	t := Type{Aggregate: o.GetAggregate(), Name: o.GetName(), Version: o.GetVersion(), Message: d.FullName(), Service: o.GetService(), Signed: o.GetSigned()}
 	if !isToken(t.Aggregate) || !isToken(t.Name) || t.Version < 1 {
 		return Type{}, fmt.Errorf("message %s cannot be called %s, version %d: lower-case letters, digits and _, and a version from 1",
 			d.FullName(), t, t.Version)
+	}
+	if t.Service == "" {
+		return Type{}, fmt.Errorf("message %s does not say which service says it", d.FullName())
 	}
 	types.Store(d.FullName(), t)
 	return t, nil

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/busserver"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
@@ -42,7 +43,7 @@ func newBenchWorld(b *testing.B) *benchWorld {
 		b.Fatal(err)
 	}
 	b.Cleanup(w.bus.Close)
-	if w.relay, err = outbox.NewRelay(outbox.RelayConfig{DB: w.db, Bus: w.bus, Source: "bench"}); err != nil {
+	if w.relay, err = outbox.NewRelay(outbox.RelayConfig{DB: w.db, Bus: w.bus, Source: "identity-sync", Signer: bustest.Signer()}); err != nil {
 		b.Fatal(err)
 	}
 	w.writer = outbox.NewWriter("bench", w.relay.Wake)

@@ -16,6 +16,7 @@ import (
 
 	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/telemetry"
 )
@@ -31,6 +32,9 @@ type Config struct {
 	// Handlers say which events are delivered and what is done with them. There
 	// must be one.
 	Handlers *Handlers
+	// Keys verify the events that are signed; of a service whose key is not among
+	// them none is believed.
+	Keys eventsig.Keys
 	// Log gets failures and outages. Nil discards.
 	Log *slog.Logger
 	// Telemetry traces and measures. May be nil.
@@ -165,7 +169,7 @@ func (c *Consumer) work(ctx context.Context, q *queue, from lane) {
 			continue
 		}
 		for _, d := range batch {
-			d.decode()
+			c.decode(d)
 		}
 		c.handle(ctx, batch, q.postpone)
 		if c.cfg.Linger > 0 && len(batch) >= underLoad {

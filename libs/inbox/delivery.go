@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/eventsig"
 )
 
 // delivery is an event on its way through the consumer.
@@ -22,7 +24,9 @@ type delivery struct {
 	stream time.Time
 	// delivered is how often the server delivered it, from 1.
 	delivered uint64
-	// broken is why it cannot be read; nothing but parking helps.
+	// headers are those that it came with.
+	headers nats.Header
+	// broken is why it cannot be read or believed; nothing but parking helps.
 	broken error
 	// lane is where it waits.
 	lane lane
@@ -33,12 +37,12 @@ type delivery struct {
 // read makes a delivery of a message. It never fails: what cannot be read is
 // marked as broken.
 func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
-	d := &delivery{msg: msg, stream: stream, received: time.Now()}
+	h := msg.Headers()
+	d := &delivery{msg: msg, headers: h, stream: stream, received: time.Now()}
 	if meta, err := msg.Metadata(); err == nil {
 		d.StreamSequence, d.delivered = meta.Sequence.Stream, meta.NumDelivered
 		d.Time = meta.Timestamp
 	}
-	h := msg.Headers()
 	d.Type, d.Source, d.AggregateID = h.Get(bus.HeaderType), h.Get(bus.HeaderSource), h.Get(bus.HeaderSubject)
 	d.Subject, d.Traceparent = msg.Subject(), h.Get("traceparent")
 	if at, err := time.Parse(time.RFC3339Nano, h.Get(bus.HeaderTime)); err == nil {
@@ -67,26 +71,36 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 		d.lane = bulk // and is decoded when its turn comes
 		return d
 	}
-	d.decode()
+	c.decode(d)
 	return d
 }
 
-// decode reads the event's message.
-func (d *delivery) decode() {
+// decode reads the event's message, if it is to be believed.
+func (c *Consumer) decode(d *delivery) {
 	if d.Message == nil && d.broken == nil {
-		d.Message, d.broken = decode(d.Type, d.Subject, d.Data)
+		d.Message, d.broken = decode(d, c.cfg.Keys)
 	}
 }
 
-// decode reads an event of the named type, which must have been published where
-// events of that type are.
-func decode(typ, subject string, data []byte) (proto.Message, error) {
+// decode reads an event's message. Type, subject and source must agree: an event
+// is published where events of its type are, by the service that says them, and
+// signed by it if they are.
+func decode(d *delivery, keys eventsig.Keys) (proto.Message, error) {
+	typ, data := d.Type, d.Data
 	t, err := event.Lookup(typ)
 	if err != nil {
 		return nil, err
 	}
-	if _, name, _ := event.ParseSubject(subject); name != t.String() {
-		return nil, fmt.Errorf("an event of type %s was published as %s", typ, subject)
+	if _, name, _ := event.ParseSubject(d.Subject); name != t.String() {
+		return nil, fmt.Errorf("an event of type %s was published as %s", typ, d.Subject)
+	}
+	if d.Source != t.Service {
+		return nil, fmt.Errorf("an event of type %s comes from %q and not from %s", typ, d.Source, t.Service)
+	}
+	if t.Signed {
+		if err := keys.Verify(t.Service, d.Subject, d.headers, data); err != nil {
+			return nil, err
+		}
 	}
 	mt, err := protoregistry.GlobalTypes.FindMessageByName(t.Message)
 	if err != nil {

@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	w.db = pgtest.Connect(t, w.url)
 	w.bus = bustest.Open(t, w.nats.URL())
 	w.cfg = inbox.Config{
-		Service: "test", DB: w.db, Bus: w.bus, Handlers: &inbox.Handlers{},
+		Service: "test", DB: w.db, Bus: w.bus, Handlers: &inbox.Handlers{}, Keys: bustest.Keys(),
 		Backoff: func(int, error) time.Duration { return 5 * time.Millisecond },
 		AckWait: time.Second,
 	}
@@ -130,16 +130,22 @@ func (w *world) message(n int) *nats.Msg {
 	return &nats.Msg{Subject: "access." + w.org.String() + ".group.created", Data: data, Header: nats.Header{
 		bus.HeaderID:      {id.New().String()},
 		bus.HeaderType:    {"gatehouse.event.v1.GroupCreated"},
-		bus.HeaderSource:  {"elsewhere"},
+		bus.HeaderSource:  {"identity-sync"},
 		bus.HeaderSubject: {w.org.String()},
 		bus.HeaderTime:    {time.Now().UTC().Format(time.RFC3339Nano)},
 	}}
 }
 
-// publish puts a message into the stream; published again it stands there
-// twice. As the outbox's relay does, it says again what nobody confirmed: the
+// publish signs a message and puts it into the stream; published again it stands
+// there twice. As the outbox's relay does, it says again what nobody confirmed: the
 // connection may be one whose server has gone without the client knowing yet.
 func (w *world) publish(m *nats.Msg) {
+	w.t.Helper()
+	bustest.Signer().Sign(m)
+	w.publishAsIs(m)
+}
+
+func (w *world) publishAsIs(m *nats.Msg) {
 	w.t.Helper()
 	eventually(w.t, "published", func() bool {
 		ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Second)
@@ -252,7 +258,7 @@ func TestEventArrivesWhole(t *testing.T) {
 	w.publish(m)
 	ev := <-got
 	if ev.ID.String() != m.Header.Get(bus.HeaderID) || ev.OrganizationID != w.org || ev.Subject != m.Subject ||
-		ev.Type != m.Header.Get(bus.HeaderType) || ev.Source != "elsewhere" || ev.AggregateID != w.org.String() ||
+		ev.Type != m.Header.Get(bus.HeaderType) || ev.Source != "identity-sync" || ev.AggregateID != w.org.String() ||
 		ev.Time.Format(time.RFC3339Nano) != m.Header.Get(bus.HeaderTime) || ev.StreamSequence != 1 {
 		t.Errorf("event %+v of message %v", ev, m.Header)
 	}
@@ -511,6 +517,7 @@ func TestManyBadEvents(t *testing.T) {
 	}
 }
 
+// So is what cannot be believed: what its service has not said, or not signed.
 func TestWhatCannotBeReadIsParkedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -523,14 +530,24 @@ func TestWhatCannotBeReadIsParkedAtOnce(t *testing.T) {
 	anonymous.Header.Del(bus.HeaderID)
 	misplaced.Subject = "access.nobody.group.created"
 	disguised.Subject = strings.ReplaceAll(disguised.Subject, "created", "removed")
+	foreign := w.message(0) // approval says nothing of groups
+	foreign.Header.Set(bus.HeaderSource, "approval")
+	unsigned, changed, renamed := w.message(0), w.message(0), w.message(0)
+	bustest.Signer().Sign(changed)
+	changed.Data = append(changed.Data, w.message(9).Data...)
+	bustest.Signer().Sign(renamed)
+	renamed.Header.Set(bus.HeaderID, id.New().String())
 	c := w.run()
-	for _, m := range []*nats.Msg{garbled, unknown, anonymous, misplaced, disguised, w.message(1)} {
+	for _, m := range []*nats.Msg{unsigned, changed, renamed} {
+		w.publishAsIs(m)
+	}
+	for _, m := range []*nats.Msg{foreign, garbled, unknown, anonymous, misplaced, disguised, w.message(1)} {
 		w.publish(m)
 	}
 	w.wantOnce(1)
-	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 5 })
+	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 9 })
 	w.settled()
-	for _, m := range []*nats.Msg{garbled, disguised} {
+	for _, m := range []*nats.Msg{garbled, disguised, foreign, unsigned, changed, renamed} {
 		err := c.Replay(t.Context(), w.org, uuid.MustParse(m.Header.Get(bus.HeaderID)))
 		wantReason(t, err, codes.FailedPrecondition, "EVENT_STILL_FAILS")
 	}
@@ -966,7 +983,7 @@ func TestTraceGoesThroughTheBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tel.Shutdown(context.Background()) })
-	relay, err := outbox.NewRelay(outbox.RelayConfig{DB: w.db, Bus: w.bus, Source: "test", Telemetry: tel})
+	relay, err := outbox.NewRelay(outbox.RelayConfig{DB: w.db, Bus: w.bus, Source: "identity-sync", Signer: bustest.Signer(), Telemetry: tel})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1104,15 +1121,7 @@ func TestKeyedByEvent(t *testing.T) {
 	if int64(kept) > handled.Load() || kept == 0 {
 		t.Errorf("%d rows in the inbox of %d events", kept, handled.Load())
 	}
-	s, err := w.bus.JetStream().Stream(t.Context(), bus.Stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Purge(t.Context()); err != nil { // and with them what tells a repeat
-		t.Fatal(err)
-	}
-	for _, m := range messages {
-		m.Header.Del(nats.MsgIdHdr)
+	for _, m := range messages { // without what the stream would tell a repeat by
 		w.publish(m)
 	}
 	eventually(t, "delivered again", func() bool { return handled.Load() >= 100 })

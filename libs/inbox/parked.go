@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/nats-io/nats.go"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
@@ -63,7 +62,7 @@ func (c *Consumer) Replay(ctx context.Context, organization, eventID uuid.UUID) 
 		if err := tx.SetOrganization(ctx, organization); err != nil {
 			return err
 		}
-		d, err := lockParked(ctx, tx, eventID)
+		d, err := c.lockParked(ctx, tx, eventID)
 		if err != nil {
 			return err
 		}
@@ -108,7 +107,7 @@ func (c *Consumer) replay(ctx context.Context, tx *postgres.Tx, d *delivery) err
 }
 
 // lockParked reads a parked event and keeps others from replaying it.
-func lockParked(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) (*delivery, error) {
+func (c *Consumer) lockParked(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) (*delivery, error) {
 	d := &delivery{}
 	var headers []byte
 	var sequence int64
@@ -123,12 +122,11 @@ from parked_event where event_id = $1 for update`, eventID).Scan(
 		return nil, fmt.Errorf("load parked event %s: %w", eventID, err)
 	}
 	d.StreamSequence = uint64(sequence)
-	var h nats.Header
-	if err := json.Unmarshal(headers, &h); err != nil {
+	if err := json.Unmarshal(headers, &d.headers); err != nil {
 		return nil, fmt.Errorf("read the headers of parked event %s: %w", eventID, err)
 	}
-	d.Source = h.Get(bus.HeaderSource)
-	d.Message, d.broken = decode(d.Type, d.Subject, d.Data)
+	d.Source = d.headers.Get(bus.HeaderSource)
+	c.decode(d)
 	return d, nil
 }
 

@@ -56,7 +56,7 @@ func (p *path) start(run func(context.Context) error) (stop func()) {
 }
 
 func (p *path) startRelay() {
-	relay, err := outbox.NewRelay(outbox.RelayConfig{DB: p.db, Bus: p.bus, Source: "test"})
+	relay, err := outbox.NewRelay(outbox.RelayConfig{DB: p.db, Bus: p.bus, Source: "identity-sync", Signer: bustest.Signer()})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/event"
 )
 
 // publish publishes rows in order and says how many, counted from the first,
@@ -48,7 +49,11 @@ func (r *Relay) message(e *row) *nats.Msg {
 	if e.bulk {
 		set(bus.HeaderBulk, "true")
 	}
-	return &nats.Msg{Subject: e.subject, Header: h, Data: e.data}
+	m := &nats.Msg{Subject: e.subject, Header: h, Data: e.data}
+	if t, err := event.Lookup(e.typ); err == nil && t.Signed {
+		r.cfg.Signer.Sign(m)
+	}
+	return m
 }
 
 // noStream says that nothing listens where the stream should.

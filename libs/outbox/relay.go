@@ -12,6 +12,7 @@ import (
 
 	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
@@ -42,6 +43,9 @@ type RelayConfig struct {
 	Bus *bus.Bus
 	// Source is the service's name: the events' ce-source.
 	Source string
+	// Signer signs those events that are to be signed. Without a key nobody acts on
+	// them.
+	Signer eventsig.Signer
 	// Log gets outages. Nil discards.
 	Log *slog.Logger
 	// Telemetry measures. May be nil.
@@ -77,7 +81,7 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 		cfg:     cfg,
 		log:     log,
 		metrics: m,
-		subject: "gatehouse.wake." + cfg.Source,
+		subject: bus.WakeSubject(cfg.Source),
 		wake:    make(chan struct{}, 1),
 	}, nil
 }

@@ -59,7 +59,7 @@ func TestConn(t *testing.T) {
 func TestServe(t *testing.T) {
 	t.Parallel()
 	tokens := rpctest.NewTokens(t)
-	v := &authz.Verifier{Keys: authz.KeysFrom(tokens.Dial(t, tokens.Serve(t), authz.Caller{}))}
+	v := &authz.Verifier{Audience: "audit", Keys: authz.KeysFrom(tokens.Dial(t, tokens.Serve(t), authz.Caller{}))}
 	admin := rpctest.User(authzv1.Caller_CALLER_ADMIN)
 	if got, err := v.Verify(t.Context(), tokens.Mint(admin)); err != nil || got.UserID != admin.UserID {
 		t.Errorf("Verify = %v, %v", got, err)

@@ -51,6 +51,20 @@ func (e Env) Required(name string) string {
 	return v
 }
 
+// Parse returns what read makes of the variable, which must be set. read's errors
+// must not quote it.
+func Parse[T any](e Env, name string, read func(string) (T, error)) (value T) {
+	text := e.Required(name)
+	if text == "" {
+		return value
+	}
+	value, err := read(text)
+	if err != nil {
+		*e.errs = append(*e.errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return value
+}
+
 // Bool returns the variable, which is true or false (or 1, 0, t, f).
 func (e Env) Bool(name string, fallback bool) bool {
 	return parse(e, name, fallback, "true or false", strconv.ParseBool)

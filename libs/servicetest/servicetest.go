@@ -100,6 +100,7 @@ func StartWith(t testing.TB, migrations fs.FS, included []postgres.Set, run RunF
 		NATSURL:      bustest.Start(t),
 		IdentityAddr: h.Tokens.Serve(t, func(s grpc.ServiceRegistrar) { h.Owners.registerAfter(s, register) }),
 		ClientID:     "audit", ClientSecret: "secret",
+		Signer: bustest.Signer(), Keys: bustest.Keys(),
 	}
 	h.DB = pgtest.Connect(t, h.Config.PostgresURL)
 	h.listen(t)
@@ -217,12 +218,13 @@ func Message(t testing.TB, eventID uuid.UUID, at time.Time, organization, aggreg
 	m.Data = data
 	for k, v := range map[string]string{
 		bus.HeaderSpecVersion: bus.SpecVersion, bus.HeaderID: eventID.String(),
-		bus.HeaderType: string(typ.Message), bus.HeaderSource: "test",
+		bus.HeaderType: string(typ.Message), bus.HeaderSource: typ.Service,
 		bus.HeaderSubject: aggregateID.String(), bus.HeaderTime: at.UTC().Format(time.RFC3339Nano),
 		bus.HeaderContentType: bus.ContentType,
 	} {
 		m.Header.Set(k, v)
 	}
+	bustest.Signer().Sign(m)
 	return m
 }
 

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
+	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/service"
@@ -107,25 +109,36 @@ func lastLine(err error) string {
 	return strings.TrimSpace(parts[len(parts)-1])
 }
 
-// openBus gives the address of the NATS of the configuration or of an embedded
-// one, which is nil otherwise.
-func openBus(cfg Config, log *slog.Logger) (addr string, embedded *busserver.Server, err error) {
+// operator is the user of the embedded bus for those who look inside.
+const operator = "operator"
+
+// openBus gives the address of the bus for each user: a service, or operator. It is
+// the NATS of the configuration, the same for all, or an embedded one, which is nil
+// otherwise.
+func openBus(cfg Config, secrets secrets, log *slog.Logger) (addr func(user string) string, embedded *busserver.Server, err error) {
 	if cfg.NATSURL != "" {
 		// Said once, before every service says it.
 		conn, err := nats.Connect(cfg.NATSURL, nats.Timeout(5*time.Second))
 		if err != nil {
-			return "", nil, fmt.Errorf("NATS at %s cannot be reached (GATEHOUSE_NATS_URL): %w", hostOf(cfg.NATSURL), err)
+			return nil, nil, fmt.Errorf("NATS at %s cannot be reached (GATEHOUSE_NATS_URL): %w", hostOf(cfg.NATSURL), err)
 		}
 		conn.Close()
-		return cfg.NATSURL, nil, nil
+		return func(string) string { return cfg.NATSURL }, nil, nil
+	}
+	password := func(user string) string { return secrets.text("bus " + user) }
+	users := append(slices.Clip(cfg.Subscribers), busauth.Operator(operator, password(operator)))
+	for _, n := range names {
+		users = append(users, busauth.Service(n, password(n)))
 	}
 	server, err := busserver.Start(busserver.Config{
-		Dir: filepath.Join(cfg.DataDir, "nats"), Log: log.With("service", "nats"),
+		Dir: filepath.Join(cfg.DataDir, "nats"), Addr: cfg.NATSAddr, Users: users, Log: log.With("service", "nats"),
 	})
 	if err != nil {
-		return "", nil, fmt.Errorf("start NATS: %w", err)
+		return nil, nil, fmt.Errorf("start NATS: %w", err)
 	}
-	return server.URL(), server, nil
+	return func(user string) string {
+		return strings.Replace(server.URL(), "://", "://"+url.UserPassword(user, password(user)).String()+"@", 1)
+	}, server, nil
 }
 
 // serverParts are the servers that run in or below this process.

@@ -30,6 +30,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/busauth"
+	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
@@ -57,6 +59,11 @@ type Config struct {
 	// NATSURL names a NATS server with JetStream to use instead of the embedded
 	// one.
 	NATSURL string
+	// NATSAddr is where the embedded NATS listens, host:port; a free port of
+	// 127.0.0.1 if empty.
+	NATSAddr string
+	// Subscribers are programs that may read events from the embedded NATS.
+	Subscribers []busauth.User
 	// Stream says how the stream of events is kept.
 	Stream backend.Stream
 	// Outgoing are networks in which apps are called although they are not public,
@@ -75,7 +82,7 @@ type Runtime struct {
 	URL string `json:"url"`
 	// PID is the process.
 	PID int `json:"pid"`
-	// NATS is the bus.
+	// NATS is the bus, with the credentials of a user who may do everything.
 	NATS string `json:"nats"`
 	// Services are the gRPC addresses of the services.
 	Services map[string]string `json:"services"`
@@ -86,6 +93,10 @@ type Runtime struct {
 	// the embedded servers under "servers".
 	Metrics map[string]string `json:"metrics"`
 }
+
+// Names are the services that the bus knows by these names, and no subscriber may
+// have.
+func Names() []string { return append(slices.Clone(names), operator, "server") }
 
 // names are the services with a database and gRPC of their own.
 var names = []string{"identity-sync", "request", "approval", "provisioning", "audit"}
@@ -124,7 +135,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return err
 	}
 	defer databases.stop(ctx)
-	natsURL, bus, err := openBus(cfg, log)
+	busAddr, bus, err := openBus(cfg, secrets, log)
 	if err != nil {
 		return err
 	}
@@ -150,16 +161,23 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	for _, n := range names {
 		clients[n] = secrets.text("client " + n)
 	}
+	signers, keys := make(map[string]eventsig.Signer, len(names)), make(eventsig.Keys, len(names))
+	for _, n := range names {
+		if signers[n], err = eventsig.NewSigner(secrets.key("events " + n)); err != nil {
+			return fmt.Errorf("make the key of %s's events: %w", n, err)
+		}
+		keys[n] = append(keys[n], signers[n].PublicKey())
+	}
 	base := func(n string) backend.Config {
 		return backend.Config{
-			PostgresURL: databases.urls[n], NATSURL: natsURL, IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
+			PostgresURL: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
 			Network:  network,
-			ClientID: n, ClientSecret: clients[n], Stream: cfg.Stream,
+			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream,
 		}
 	}
 
 	runtime := Runtime{
-		URL: "http://" + listener.Addr().String(), PID: os.Getpid(), NATS: natsURL,
+		URL: "http://" + listener.Addr().String(), PID: os.Getpid(), NATS: busAddr(operator),
 		Services: map[string]string{}, Metrics: map[string]string{},
 	}
 	for _, n := range names {

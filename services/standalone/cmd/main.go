@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/standalone"
@@ -37,10 +38,14 @@ func main() {
 	if cfg.Outgoing, err = outgoing.Parse(os.Getenv("GATEHOUSE_OUTGOING_ALLOW")); err != nil {
 		fail(fmt.Errorf("GATEHOUSE_OUTGOING_ALLOW: %w", err))
 	}
+	if cfg.Subscribers, err = busauth.ParseSubscribers(os.Getenv("GATEHOUSE_NATS_SUBSCRIBERS"), standalone.Names()...); err != nil {
+		fail(fmt.Errorf("GATEHOUSE_NATS_SUBSCRIBERS: %w", err))
+	}
 	flag.StringVar(&cfg.HTTPAddr, "http-addr", env("GATEHOUSE_HTTP_ADDR", "127.0.0.1:8080"), "address of the gateway (GATEHOUSE_HTTP_ADDR)")
 	flag.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "where everything that lasts is kept (GATEHOUSE_DATA_DIR)")
 	flag.StringVar(&cfg.PostgresURL, "postgres-url", os.Getenv("GATEHOUSE_POSTGRES_URL"), "a PostgreSQL to use instead of a private one (GATEHOUSE_POSTGRES_URL)")
 	flag.StringVar(&cfg.NATSURL, "nats-url", os.Getenv("GATEHOUSE_NATS_URL"), "a NATS with JetStream to use instead of the embedded one (GATEHOUSE_NATS_URL)")
+	flag.StringVar(&cfg.NATSAddr, "nats-addr", os.Getenv("GATEHOUSE_NATS_ADDR"), "address of the embedded NATS, a free port of 127.0.0.1 if empty (GATEHOUSE_NATS_ADDR)")
 	flag.BoolVar(&cfg.Demo, "demo", demo, "load the demo organization (GATEHOUSE_DEMO)")
 	pprofAddr := flag.String("pprof-addr", "", "address of the profiler, for those who look for where time goes; empty for none")
 	flag.Parse()

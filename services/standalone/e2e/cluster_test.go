@@ -2,14 +2,17 @@ package e2e_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/pgtest"
 )
@@ -48,7 +51,7 @@ func embeddedStores(t testing.TB) stores {
 		missing(t, "PostgreSQL: %v", err)
 	}
 	t.Cleanup(func() { _ = pg.Stop(context.Background()) })
-	nats, err := busserver.Start(busserver.Config{Dir: t.TempDir()})
+	nats, err := busserver.Start(busserver.Config{Dir: t.TempDir(), Users: busUsers()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +81,27 @@ func databaseName(service string) string {
 	return "gatehouse_" + strings.ReplaceAll(service, "-", "_")
 }
 
+// operator is a user of the bus who may do everything.
+const operator = "operator"
+
+// busUsers are the users of the bus, with their names as passwords.
+func busUsers() []busauth.User {
+	users := []busauth.User{busauth.Operator(operator, operator)}
+	for _, n := range databaseNames {
+		users = append(users, busauth.Service(n, n))
+	}
+	return users
+}
+
+// busURL is the address of the bus for one of its users.
+func busURL(raw, user string) string { return strings.Replace(raw, "://", "://"+user+":"+user+"@", 1) }
+
+// eventSeed is the key that a service signs its events with.
+func eventSeed(service string) string {
+	seed := sha256.Sum256([]byte(service))
+	return base64.StdEncoding.EncodeToString(seed[:])
+}
+
 func startCluster(t testing.TB, s stores) *cluster {
 	t.Helper()
 	ports := bustest.FreeAddrs(t, 2*len(clusterNames))
@@ -90,14 +114,23 @@ func startCluster(t testing.TB, s stores) *cluster {
 	for _, n := range clusterNames {
 		clients = append(clients, n+"="+secret)
 	}
+	keys := eventsig.Keys{}
+	for _, n := range databaseNames {
+		signer, err := eventsig.ParseSigner(eventSeed(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[n] = append(keys[n], signer.PublicKey())
+	}
 	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, web: web, services: map[string]*member{}}
 	for _, n := range clusterNames {
 		env := []string{
-			"GATEHOUSE_GRPC_ADDR=" + grpc[n], "GATEHOUSE_HTTP_ADDR=" + web[n], "GATEHOUSE_NATS_URL=" + s.bus,
+			"GATEHOUSE_GRPC_ADDR=" + grpc[n], "GATEHOUSE_HTTP_ADDR=" + web[n], "GATEHOUSE_NATS_URL=" + busURL(s.bus, n),
 			"GATEHOUSE_IDENTITY_ADDR=" + grpc["identity-sync"], "GATEHOUSE_IDENTITY_HTTP_ADDR=" + web["identity-sync"],
 			"GATEHOUSE_REQUEST_ADDR=" + grpc["request"], "GATEHOUSE_APPROVAL_ADDR=" + grpc["approval"],
 			"GATEHOUSE_PROVISIONING_ADDR=" + grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR=" + grpc["audit"],
 			"GATEHOUSE_CLIENTS=" + strings.Join(clients, ","), "GATEHOUSE_CLIENT_ID=" + n, "GATEHOUSE_CLIENT_SECRET=" + secret,
+			"GATEHOUSE_EVENT_KEY=" + eventSeed(n), "GATEHOUSE_EVENT_KEYS=" + keys.String(databaseNames...),
 			"GATEHOUSE_ALLOW_SIGN_UP=true", "GATEHOUSE_DEV_SIGN_IN=true", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_POSTGRES_MAX_CONNS=12",
 			"GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8", "GATEHOUSE_RATE_LIMITS=false",
 			"GATEHOUSE_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),

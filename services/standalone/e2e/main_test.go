@@ -102,7 +102,7 @@ func servePostgres(ctx context.Context, dir string, log *slog.Logger) (err error
 // client that looks for it there may have got the port for its own end, for a
 // moment, so that is waited for.
 func serveNATS(ctx context.Context, dir string, log *slog.Logger) error {
-	cfg := busserver.Config{Dir: filepath.Join(dir, "nats"), Addr: os.Getenv(storeAddr), Log: log}
+	cfg := busserver.Config{Dir: filepath.Join(dir, "nats"), Addr: os.Getenv(storeAddr), Users: busUsers(), Log: log}
 	for {
 		s, err := busserver.Start(cfg)
 		if err == nil {

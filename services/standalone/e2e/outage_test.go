@@ -534,7 +534,7 @@ type accessStream struct{ jetstream.Stream }
 
 func (s *natsServer) stream(t testing.TB) accessStream {
 	t.Helper()
-	conn, err := nats.Connect(s.places.Bus)
+	conn, err := nats.Connect(busURL(s.places.Bus, operator))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -516,3 +516,9 @@ func (w *world) nothingParked(t testing.TB) {
 		t.Errorf("parked events: %s", brief(got))
 	}
 }
+
+// organization is the id of the organization.
+func (w *world) organization(t testing.TB) string {
+	t.Helper()
+	return str(w.admin.must(t, "GET", "/v1/organization", nil), "organization", "id")
+}

@@ -211,23 +211,23 @@ var File_gatehouse_event_v1_app_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_app_proto_rawDesc = "" +
 	"\n" +
-	"\x1cgatehouse/event/v1/app.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x86\x01\n" +
+	"\x1cgatehouse/event/v1/app.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x91\x01\n" +
 	"\n" +
 	"AppCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12+\n" +
-	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app:\x14\xc2\xc1\x18\x10\n" +
-	"\x03app\x12\acreated\x18\x01\"\xad\x01\n" +
+	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app:\x1f\xc2\xc1\x18\x1b\n" +
+	"\x03app\x12\acreated\x18\x01\"\arequest(\x01\"\xb8\x01\n" +
 	"\n" +
 	"AppUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12+\n" +
 	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12%\n" +
-	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:\x14\xc2\xc1\x18\x10\n" +
-	"\x03app\x12\aupdated\x18\x01\"\xc9\x01\n" +
+	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:\x1f\xc2\xc1\x18\x1b\n" +
+	"\x03app\x12\aupdated\x18\x01\"\arequest(\x01\"\xd4\x01\n" +
 	"\x12EntitlementCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12C\n" +
 	"\ventitlement\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\x12\x19\n" +
-	"\bapp_name\x18\x03 \x01(\tR\aappName:\x1c\xc2\xc1\x18\x18\n" +
-	"\ventitlement\x12\acreated\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\bapp_name\x18\x03 \x01(\tR\aappName:'\xc2\xc1\x18#\n" +
+	"\ventitlement\x12\acreated\x18\x01\"\arequest(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_app_proto_rawDescOnce sync.Once

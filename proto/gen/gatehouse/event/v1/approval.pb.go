@@ -774,15 +774,15 @@ var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8c\x01\n" +
+	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x96\x01\n" +
 	"\vFlowCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x15\xc2\xc1\x18\x11\n" +
-	"\x04flow\x12\acreated\x18\x01\"\x8c\x01\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x1f\xc2\xc1\x18\x1b\n" +
+	"\x04flow\x12\acreated\x18\x01\"\bapproval\"\x96\x01\n" +
 	"\vFlowUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x15\xc2\xc1\x18\x11\n" +
-	"\x04flow\x12\aupdated\x18\x01\"\xcc\x02\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x1f\xc2\xc1\x18\x1b\n" +
+	"\x04flow\x12\aupdated\x18\x01\"\bapproval\"\xd8\x02\n" +
 	"\vFlowMatched\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12!\n" +
@@ -792,8 +792,8 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
 	"join_count\x18\x06 \x01(\x05R\tjoinCount\x12'\n" +
 	"\x0fentitlement_ids\x18\a \x03(\tR\x0eentitlementIds\x125\n" +
-	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration:\x15\xc2\xc1\x18\x11\n" +
-	"\x04flow\x12\amatched\x18\x01\"\xbf\x02\n" +
+	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration:!\xc2\xc1\x18\x1d\n" +
+	"\x04flow\x12\amatched\x18\x01\"\bapproval(\x01\"\xc9\x02\n" +
 	"\x11ApprovalRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -803,8 +803,8 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x121\n" +
 	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x17\n" +
 	"\aflow_id\x18\a \x01(\tR\x06flowId\x12!\n" +
-	"\fflow_version\x18\b \x01(\x05R\vflowVersion:\x1b\xc2\xc1\x18\x17\n" +
-	"\bapproval\x12\trequested\x18\x01\"\xb8\x02\n" +
+	"\fflow_version\x18\b \x01(\x05R\vflowVersion:%\xc2\xc1\x18!\n" +
+	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\xc2\x02\n" +
 	"\x0fApprovalDecided\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04task\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\x12#\n" +
@@ -812,16 +812,16 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\tnext_step\x18\x04 \x01(\x05R\bnextStep\x12$\n" +
 	"\x0enext_step_name\x18\x05 \x01(\tR\fnextStepName\x12:\n" +
 	"\n" +
-	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks:\x19\xc2\xc1\x18\x15\n" +
-	"\bapproval\x12\adecided\x18\x01\"\xa7\x02\n" +
+	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks:#\xc2\xc1\x18\x1f\n" +
+	"\bapproval\x12\adecided\x18\x01\"\bapproval\"\xb3\x02\n" +
 	"\x0fApprovalGranted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12\x17\n" +
 	"\aflow_id\x18\x03 \x01(\tR\x06flowId\x12!\n" +
 	"\fflow_version\x18\x04 \x01(\x05R\vflowVersion\x12\x1c\n" +
 	"\tautomatic\x18\x05 \x01(\bR\tautomatic\x12/\n" +
-	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:\x19\xc2\xc1\x18\x15\n" +
-	"\bapproval\x12\agranted\x18\x01\"\xa1\x02\n" +
+	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:%\xc2\xc1\x18!\n" +
+	"\bapproval\x12\agranted\x18\x01\"\bapproval(\x01\"\xad\x02\n" +
 	"\x0eApprovalDenied\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -829,21 +829,21 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\breviewer\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\breviewer\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1b\n" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x12/\n" +
-	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:\x18\xc2\xc1\x18\x14\n" +
-	"\bapproval\x12\x06denied\x18\x01\"\x9e\x01\n" +
+	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:$\xc2\xc1\x18 \n" +
+	"\bapproval\x12\x06denied\x18\x01\"\bapproval(\x01\"\xaa\x01\n" +
 	"\x11ApprovalCancelled\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason:\x1b\xc2\xc1\x18\x17\n" +
-	"\bapproval\x12\tcancelled\x18\x01\"\xd7\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason:'\xc2\xc1\x18#\n" +
+	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\xe1\x01\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04from\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04from\x12+\n" +
 	"\x02to\x18\x03 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x02to\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason:\x18\xc2\xc1\x18\x14\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason:\"\xc2\xc1\x18\x1e\n" +
 	"\x04task\x12\n" +
-	"reassigned\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"reassigned\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_approval_proto_rawDescOnce sync.Once

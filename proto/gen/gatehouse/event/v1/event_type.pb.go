@@ -35,7 +35,12 @@ type EventType struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Version of its meaning, from 1. A change that old consumers would
 	// misunderstand raises it; a field that is only added does not.
-	Version       int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The service that says it, such as "identity-sync": nobody else may.
+	Service string `protobuf:"bytes,4,opt,name=service,proto3" json:"service,omitempty"`
+	// Whether it carries the service's signature, which whoever acts on it checks:
+	// so does every event that gives or takes access, or decides who may.
+	Signed        bool `protobuf:"varint,5,opt,name=signed,proto3" json:"signed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -91,6 +96,20 @@ func (x *EventType) GetVersion() int32 {
 	return 0
 }
 
+func (x *EventType) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *EventType) GetSigned() bool {
+	if x != nil {
+		return x.Signed
+	}
+	return false
+}
+
 var file_gatehouse_event_v1_event_type_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
@@ -115,11 +134,13 @@ var File_gatehouse_event_v1_event_type_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_event_type_proto_rawDesc = "" +
 	"\n" +
-	"#gatehouse/event/v1/event_type.proto\x12\x12gatehouse.event.v1\x1a google/protobuf/descriptor.proto\"W\n" +
+	"#gatehouse/event/v1/event_type.proto\x12\x12gatehouse.event.v1\x1a google/protobuf/descriptor.proto\"\x89\x01\n" +
 	"\tEventType\x12\x1c\n" +
 	"\taggregate\x18\x01 \x01(\tR\taggregate\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x05R\aversion:_\n" +
+	"\aversion\x18\x03 \x01(\x05R\aversion\x12\x18\n" +
+	"\aservice\x18\x04 \x01(\tR\aservice\x12\x16\n" +
+	"\x06signed\x18\x05 \x01(\bR\x06signed:_\n" +
 	"\n" +
 	"event_type\x12\x1f.google.protobuf.MessageOptions\x18\x98\x88\x03 \x01(\v2\x1d.gatehouse.event.v1.EventTypeR\teventTypeB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 

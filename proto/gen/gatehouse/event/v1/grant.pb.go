@@ -541,48 +541,48 @@ var File_gatehouse_event_v1_grant_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_grant_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/event/v1/grant.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\x95\x01\n" +
+	"\x1egatehouse/event/v1/grant.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\xa3\x01\n" +
 	"\fGrantCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x16\xc2\xc1\x18\x12\n" +
-	"\x05grant\x12\acreated\x18\x01\"\x99\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:$\xc2\xc1\x18 \n" +
+	"\x05grant\x12\acreated\x18\x01\"\fprovisioning\"\xa7\x01\n" +
 	"\x0eGrantActivated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x18\xc2\xc1\x18\x14\n" +
-	"\x05grant\x12\tactivated\x18\x01\"\x97\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:&\xc2\xc1\x18\"\n" +
+	"\x05grant\x12\tactivated\x18\x01\"\fprovisioning\"\xa5\x01\n" +
 	"\rGrantExpiring\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x17\xc2\xc1\x18\x13\n" +
-	"\x05grant\x12\bexpiring\x18\x01\"\x91\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:%\xc2\xc1\x18!\n" +
+	"\x05grant\x12\bexpiring\x18\x01\"\fprovisioning\"\x9f\x01\n" +
 	"\n" +
 	"GrantEnded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x14\xc2\xc1\x18\x10\n" +
-	"\x05grant\x12\x05ended\x18\x01\"\x95\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\"\xc2\xc1\x18\x1e\n" +
+	"\x05grant\x12\x05ended\x18\x01\"\fprovisioning\"\xa3\x01\n" +
 	"\fGrantRevoked\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x16\xc2\xc1\x18\x12\n" +
-	"\x05grant\x12\arevoked\x18\x01\"\x93\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:$\xc2\xc1\x18 \n" +
+	"\x05grant\x12\arevoked\x18\x01\"\fprovisioning\"\xa1\x01\n" +
 	"\vGrantFailed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
-	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:\x15\xc2\xc1\x18\x11\n" +
-	"\x05grant\x12\x06failed\x18\x01\"\xc0\x01\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:#\xc2\xc1\x18\x1f\n" +
+	"\x05grant\x12\x06failed\x18\x01\"\fprovisioning\"\xce\x01\n" +
 	"\x13RevocationCompleted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x17\n" +
 	"\aitem_id\x18\x03 \x01(\tR\x06itemId\x12\x1b\n" +
-	"\tgrant_ids\x18\x04 \x03(\tR\bgrantIds:\x1d\xc2\xc1\x18\x19\n" +
+	"\tgrant_ids\x18\x04 \x03(\tR\bgrantIds:+\xc2\xc1\x18'\n" +
 	"\n" +
-	"revocation\x12\tcompleted\x18\x01\"\x9f\x01\n" +
+	"revocation\x12\tcompleted\x18\x01\"\fprovisioning\"\xad\x01\n" +
 	"\x0eAccountCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:\x18\xc2\xc1\x18\x14\n" +
-	"\aaccount\x12\acreated\x18\x01\"\x9f\x01\n" +
+	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:&\xc2\xc1\x18\"\n" +
+	"\aaccount\x12\acreated\x18\x01\"\fprovisioning\"\xad\x01\n" +
 	"\x0eAccountRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:\x18\xc2\xc1\x18\x14\n" +
-	"\aaccount\x12\aremoved\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:&\xc2\xc1\x18\"\n" +
+	"\aaccount\x12\aremoved\x18\x01\"\fprovisioningB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_grant_proto_rawDescOnce sync.Once

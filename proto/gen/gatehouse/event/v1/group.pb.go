@@ -321,29 +321,29 @@ var File_gatehouse_event_v1_group_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_group_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/event/v1/group.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\x91\x01\n" +
+	"\x1egatehouse/event/v1/group.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\xa2\x01\n" +
 	"\fGroupCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
-	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:\x16\xc2\xc1\x18\x12\n" +
-	"\x05group\x12\acreated\x18\x01\"\x91\x01\n" +
+	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:'\xc2\xc1\x18#\n" +
+	"\x05group\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xa2\x01\n" +
 	"\fGroupUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
-	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:\x16\xc2\xc1\x18\x12\n" +
-	"\x05group\x12\aupdated\x18\x01\"\x91\x01\n" +
+	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:'\xc2\xc1\x18#\n" +
+	"\x05group\x12\aupdated\x18\x01\"\ridentity-sync(\x01\"\xa2\x01\n" +
 	"\fGroupRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
-	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:\x16\xc2\xc1\x18\x12\n" +
-	"\x05group\x12\aremoved\x18\x01\"\xd1\x01\n" +
+	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group:'\xc2\xc1\x18#\n" +
+	"\x05group\x12\aremoved\x18\x01\"\ridentity-sync(\x01\"\xe2\x01\n" +
 	"\x10GroupMemberAdded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
 	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\x125\n" +
-	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member:\x1b\xc2\xc1\x18\x17\n" +
-	"\x05group\x12\fmember_added\x18\x01\"\xd5\x01\n" +
+	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member:,\xc2\xc1\x18(\n" +
+	"\x05group\x12\fmember_added\x18\x01\"\ridentity-sync(\x01\"\xe6\x01\n" +
 	"\x12GroupMemberRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x122\n" +
 	"\x05group\x18\x02 \x01(\v2\x1c.gatehouse.identity.v1.GroupR\x05group\x125\n" +
-	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member:\x1d\xc2\xc1\x18\x19\n" +
-	"\x05group\x12\x0emember_removed\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x06member\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06member:.\xc2\xc1\x18*\n" +
+	"\x05group\x12\x0emember_removed\x18\x01\"\ridentity-sync(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_group_proto_rawDescOnce sync.Once

@@ -609,50 +609,50 @@ var File_gatehouse_event_v1_organization_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"%gatehouse/event/v1/organization.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\xb4\x01\n" +
+	"%gatehouse/event/v1/organization.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\xc3\x01\n" +
 	"\x13OrganizationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12G\n" +
-	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization:\x1d\xc2\xc1\x18\x19\n" +
-	"\forganization\x12\acreated\x18\x01\"\xaf\x01\n" +
+	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization:,\xc2\xc1\x18(\n" +
+	"\forganization\x12\acreated\x18\x01\"\ridentity-sync\"\xc0\x01\n" +
 	"\x12EnvironmentCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12D\n" +
-	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:\x1c\xc2\xc1\x18\x18\n" +
-	"\venvironment\x12\acreated\x18\x01\"\xaf\x01\n" +
+	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:-\xc2\xc1\x18)\n" +
+	"\venvironment\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xc0\x01\n" +
 	"\x12EnvironmentUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12D\n" +
-	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:\x1c\xc2\xc1\x18\x18\n" +
-	"\venvironment\x12\aupdated\x18\x01\"\x96\x01\n" +
+	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:-\xc2\xc1\x18)\n" +
+	"\venvironment\x12\aupdated\x18\x01\"\ridentity-sync(\x01\"\xa5\x01\n" +
 	"\rSourceCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
-	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:\x17\xc2\xc1\x18\x13\n" +
-	"\x06source\x12\acreated\x18\x01\"\xa1\x01\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:&\xc2\xc1\x18\"\n" +
+	"\x06source\x12\acreated\x18\x01\"\ridentity-sync\"\xb0\x01\n" +
 	"\x12SourceTokenRotated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
-	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:\x1d\xc2\xc1\x18\x19\n" +
-	"\x06source\x12\rtoken_rotated\x18\x01\"\xce\x01\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:,\xc2\xc1\x18(\n" +
+	"\x06source\x12\rtoken_rotated\x18\x01\"\ridentity-sync\"\xdf\x01\n" +
 	"\vRoleChanged\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12@\n" +
-	"\rprevious_role\x18\x03 \x01(\x0e2\x1b.gatehouse.identity.v1.RoleR\fpreviousRole:\x15\xc2\xc1\x18\x11\n" +
-	"\x04role\x12\achanged\x18\x01\"\xa2\x01\n" +
+	"\rprevious_role\x18\x03 \x01(\x0e2\x1b.gatehouse.identity.v1.RoleR\fpreviousRole:&\xc2\xc1\x18\"\n" +
+	"\x04role\x12\achanged\x18\x01\"\ridentity-sync(\x01\"\xb3\x01\n" +
 	"\x0fApiTokenCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
-	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:\x1a\xc2\xc1\x18\x16\n" +
-	"\tapi_token\x12\acreated\x18\x01\"\x9b\x01\n" +
+	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:+\xc2\xc1\x18'\n" +
+	"\tapi_token\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xac\x01\n" +
 	"\x0eSessionStarted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
-	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession:\x18\xc2\xc1\x18\x14\n" +
-	"\asession\x12\astarted\x18\x01\"\xc8\x01\n" +
+	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession:)\xc2\xc1\x18%\n" +
+	"\asession\x12\astarted\x18\x01\"\ridentity-sync(\x01\"\xd9\x01\n" +
 	"\fSessionEnded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
 	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession\x12/\n" +
-	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x16\xc2\xc1\x18\x12\n" +
-	"\asession\x12\x05ended\x18\x01\"\xd3\x01\n" +
+	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:'\xc2\xc1\x18#\n" +
+	"\asession\x12\x05ended\x18\x01\"\ridentity-sync(\x01\"\xe4\x01\n" +
 	"\x0fApiTokenRevoked\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
 	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken\x12/\n" +
-	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x1a\xc2\xc1\x18\x16\n" +
-	"\tapi_token\x12\arevoked\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:+\xc2\xc1\x18'\n" +
+	"\tapi_token\x12\arevoked\x18\x01\"\ridentity-sync(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_organization_proto_rawDescOnce sync.Once

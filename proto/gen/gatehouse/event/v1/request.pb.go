@@ -257,25 +257,25 @@ var File_gatehouse_event_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\n" +
-	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x9e\x01\n" +
+	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\xa9\x01\n" +
 	"\x10RequestSubmitted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:\x1a\xc2\xc1\x18\x16\n" +
-	"\arequest\x12\tsubmitted\x18\x01\"\xa9\x01\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:%\xc2\xc1\x18!\n" +
+	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xb4\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason:!\xc2\xc1\x18\x1d\n" +
-	"\arequest\x12\x10cancel_requested\x18\x01\"\x98\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason:,\xc2\xc1\x18(\n" +
+	"\arequest\x12\x10cancel_requested\x18\x01\"\arequest(\x01\"\xa1\x01\n" +
 	"\rRequestClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:\x17\xc2\xc1\x18\x13\n" +
-	"\arequest\x12\x06closed\x18\x01\"\x96\x01\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest: \xc2\xc1\x18\x1c\n" +
+	"\arequest\x12\x06closed\x18\x01\"\arequest\"\x9f\x01\n" +
 	"\fCommentAdded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\acomment\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment:\x16\xc2\xc1\x18\x12\n" +
-	"\acomment\x12\x05added\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\acomment\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment:\x1f\xc2\xc1\x18\x1b\n" +
+	"\acomment\x12\x05added\x18\x01\"\arequestB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_request_proto_rawDescOnce sync.Once

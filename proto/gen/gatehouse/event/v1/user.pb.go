@@ -257,25 +257,25 @@ var File_gatehouse_event_v1_user_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1dgatehouse/event/v1/user.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\x8a\x01\n" +
+	"\x1dgatehouse/event/v1/user.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\"\x9b\x01\n" +
 	"\n" +
 	"UserJoined\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x14\xc2\xc1\x18\x10\n" +
-	"\x04user\x12\x06joined\x18\x01\"\xb3\x01\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:%\xc2\xc1\x18!\n" +
+	"\x04user\x12\x06joined\x18\x01\"\ridentity-sync(\x01\"\xc4\x01\n" +
 	"\vUserUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12%\n" +
-	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:\x15\xc2\xc1\x18\x11\n" +
-	"\x04user\x12\aupdated\x18\x01\"\x90\x01\n" +
+	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:&\xc2\xc1\x18\"\n" +
+	"\x04user\x12\aupdated\x18\x01\"\ridentity-sync(\x01\"\xa1\x01\n" +
 	"\rUserSuspended\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x17\xc2\xc1\x18\x13\n" +
-	"\x04user\x12\tsuspended\x18\x01\"\x8c\x01\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:(\xc2\xc1\x18$\n" +
+	"\x04user\x12\tsuspended\x18\x01\"\ridentity-sync(\x01\"\x9d\x01\n" +
 	"\vUserRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:\x15\xc2\xc1\x18\x11\n" +
-	"\x04user\x12\aremoved\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:&\xc2\xc1\x18\"\n" +
+	"\x04user\x12\aremoved\x18\x01\"\ridentity-sync(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_user_proto_rawDescOnce sync.Once

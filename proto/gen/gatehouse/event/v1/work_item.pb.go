@@ -413,35 +413,35 @@ var File_gatehouse_event_v1_work_item_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/event/v1/work_item.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\xa4\x01\n" +
+	"\"gatehouse/event/v1/work_item.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\"\xb2\x01\n" +
 	"\x0eWorkItemOpened\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12@\n" +
-	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:\x19\xc2\xc1\x18\x15\n" +
-	"\twork_item\x12\x06opened\x18\x01\"\xa8\x01\n" +
+	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:'\xc2\xc1\x18#\n" +
+	"\twork_item\x12\x06opened\x18\x01\"\fprovisioning\"\xb6\x01\n" +
 	"\x10WorkItemResolved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12@\n" +
-	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:\x1b\xc2\xc1\x18\x17\n" +
-	"\twork_item\x12\bresolved\x18\x01\"\xaa\x01\n" +
+	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:)\xc2\xc1\x18%\n" +
+	"\twork_item\x12\bresolved\x18\x01\"\fprovisioning\"\xb8\x01\n" +
 	"\x11WorkItemCancelled\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12@\n" +
-	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:\x1c\xc2\xc1\x18\x18\n" +
-	"\twork_item\x12\tcancelled\x18\x01\"\xa7\x01\n" +
+	"\twork_item\x18\x02 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem:*\xc2\xc1\x18&\n" +
+	"\twork_item\x12\tcancelled\x18\x01\"\fprovisioning\"\xb5\x01\n" +
 	"\x0fChecklistOpened\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
-	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:\x19\xc2\xc1\x18\x15\n" +
-	"\tchecklist\x12\x06opened\x18\x01\"\xa7\x01\n" +
+	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:'\xc2\xc1\x18#\n" +
+	"\tchecklist\x12\x06opened\x18\x01\"\fprovisioning\"\xb5\x01\n" +
 	"\x0fChecklistClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
-	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:\x19\xc2\xc1\x18\x15\n" +
-	"\tchecklist\x12\x06closed\x18\x01\"\xb3\x01\n" +
+	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:'\xc2\xc1\x18#\n" +
+	"\tchecklist\x12\x06closed\x18\x01\"\fprovisioning\"\xc1\x01\n" +
 	"\x12IntegrationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
-	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:\x1c\xc2\xc1\x18\x18\n" +
-	"\vintegration\x12\acreated\x18\x01\"\xb3\x01\n" +
+	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:*\xc2\xc1\x18&\n" +
+	"\vintegration\x12\acreated\x18\x01\"\fprovisioning\"\xc1\x01\n" +
 	"\x12IntegrationUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
-	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:\x1c\xc2\xc1\x18\x18\n" +
-	"\vintegration\x12\aupdated\x18\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:*\xc2\xc1\x18&\n" +
+	"\vintegration\x12\aupdated\x18\x01\"\fprovisioningB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_work_item_proto_rawDescOnce sync.Once
