@@ -55,8 +55,9 @@ const (
 
 // Config configures a service with a database.
 type Config struct {
-	// PostgresURL is the service's own database. Its role is no superuser.
-	PostgresURL string
+	// Postgres is the service's own database. Without the owner's URL somebody else
+	// must have migrated it.
+	Postgres postgres.URLs
 	// NATSURL is the bus.
 	NATSURL string
 	// IdentityAddr is identity-sync's gRPC address, host:port, for the keys
@@ -111,7 +112,10 @@ func StreamFromEnv(env service.Env) Stream {
 	}
 }
 
-// FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL,
+// FromEnv reads the configuration of a process: GATEHOUSE_POSTGRES_URL (of a member
+// of gatehouse_runtime), GATEHOUSE_POSTGRES_SYSTEM_URL (of a member of
+// gatehouse_system), GATEHOUSE_POSTGRES_OWNER_URL (who migrates; empty if somebody
+// else does),
 // GATEHOUSE_NATS_URL, GATEHOUSE_IDENTITY_ADDR (needed by all but identity-sync),
 // GATEHOUSE_POSTGRES_MAX_CONNS (16), GATEHOUSE_CLIENT_ID and
 // GATEHOUSE_CLIENT_SECRET, GATEHOUSE_EVENT_KEY (32 bytes in base64, which the
@@ -120,9 +124,13 @@ func StreamFromEnv(env service.Env) Stream {
 // StreamFromEnv reads. What is missing is in env.Err.
 func FromEnv(env service.Env) Config {
 	return Config{
-		Signer:       service.Parse(env, "GATEHOUSE_EVENT_KEY", eventsig.ParseSigner),
-		Keys:         service.Parse(env, "GATEHOUSE_EVENT_KEYS", eventsig.ParseKeys),
-		PostgresURL:  env.Required("GATEHOUSE_POSTGRES_URL"),
+		Signer: service.Parse(env, "GATEHOUSE_EVENT_KEY", eventsig.ParseSigner),
+		Keys:   service.Parse(env, "GATEHOUSE_EVENT_KEYS", eventsig.ParseKeys),
+		Postgres: postgres.URLs{
+			URL:       env.Required("GATEHOUSE_POSTGRES_URL"),
+			SystemURL: env.Required("GATEHOUSE_POSTGRES_SYSTEM_URL"),
+			OwnerURL:  env.String("GATEHOUSE_POSTGRES_OWNER_URL", ""),
+		},
 		NATSURL:      env.Required("GATEHOUSE_NATS_URL"),
 		IdentityAddr: env.String("GATEHOUSE_IDENTITY_ADDR", ""),
 		MaxConns:     int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
@@ -188,11 +196,17 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
-	if err := postgres.Migrate(migrate, cfg.PostgresURL, Schema(migrations, included...)...); err != nil {
+	schema := Schema(migrations, included...)
+	if cfg.Postgres.OwnerURL == "" {
+		err = postgres.CheckMigrated(migrate, cfg.Postgres.SystemURL, schema...)
+	} else {
+		err = postgres.Migrate(migrate, cfg.Postgres.OwnerURL, schema...)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("migrate database: %w", err)
 	}
 	b.DB, err = postgres.Open(ctx, postgres.Config{
-		URL: cfg.PostgresURL, Name: name, MaxConns: cfg.MaxConns,
+		URLs: cfg.Postgres, Name: name, MaxConns: cfg.MaxConns,
 		Tracer: b.Telemetry.TracerProvider(), Meter: b.Telemetry.MeterProvider(),
 	})
 	if err != nil {

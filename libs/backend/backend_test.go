@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
@@ -98,8 +99,8 @@ func TestEventInRowAndEventOut(t *testing.T) {
 func TestOpenSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]backend.Config{
-		"no database":          {PostgresURL: "postgres://nobody@127.0.0.1:1/none", NATSURL: "nats://127.0.0.1:1"},
-		"no sense in database": {PostgresURL: "nonsense://", NATSURL: "nats://127.0.0.1:1"},
+		"no database":          {Signer: bustest.Signer(), Keys: bustest.Keys(), Postgres: postgres.URLs{OwnerURL: "postgres://nobody@127.0.0.1:1/none"}, NATSURL: "nats://127.0.0.1:1"},
+		"no sense in database": {Signer: bustest.Signer(), Keys: bustest.Keys(), Postgres: postgres.URLs{OwnerURL: "nonsense://"}, NATSURL: "nats://127.0.0.1:1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -707,14 +707,15 @@ func TestDatabaseConnectionsKilled(t *testing.T) {
 	}
 }
 
-// killConnections ends every connection to the database, in whatever it is.
+// killConnections ends every connection of the consumer and the relay to the
+// database, in whatever it is.
 func (w *world) killConnections() {
 	w.t.Helper()
 	eventually(w.t, "connections killed", func() bool {
 		// Which may itself get a connection that an earlier call has killed.
 		return w.db.AsSystem(w.t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
 			_, err := tx.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity
-				where datname = current_database() and pid <> pg_backend_pid()`)
+				where datname = current_database() and usename = current_user and pid <> pg_backend_pid()`)
 			return err
 		}) == nil
 	})
@@ -817,8 +818,8 @@ func TestDatabaseRestoredFromBackup(t *testing.T) {
 	w.wantOnce(50)
 	w.settled()
 	w.stop()
-	w.exec("truncate inbox")
-	w.exec("truncate effect")
+	w.exec("delete from inbox")
+	w.exec("delete from effect")
 	w.run()
 	w.wantOnce(50)
 	w.settled()

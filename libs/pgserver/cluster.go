@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gatehouse.dev/libs/backoff"
+	"gatehouse.dev/libs/postgres"
 )
 
 // cluster is the server's place on disk:
@@ -286,16 +287,20 @@ func (c *cluster) forgetSocket() {
 	}
 }
 
-// writeAccess says who may connect: whoever runs this process, as either role.
-// The kernel vouches for them, so there is no password to keep.
-func (c *cluster) writeAccess() error {
+// writeAccess says who may connect: whoever runs this process, as superuser, owner
+// or with a login. The kernel vouches for them, so there is no password to keep.
+func (c *cluster) writeAccess(logins []string) error {
 	us, err := user.Current()
 	if err != nil {
 		return fmt.Errorf("find our own user: %w", err)
 	}
 	quoted := `"` + strings.ReplaceAll(us.Username, `"`, `""`) + `"`
 	ident := ""
-	for _, r := range []string{superuser, Role} {
+	roles := []string{superuser, Role}
+	for _, l := range logins {
+		roles = append(roles, l, postgres.SystemLogin(l))
+	}
+	for _, r := range roles {
 		ident += fmt.Sprintf("gatehouse %s %s\n", quoted, r)
 	}
 	for name, text := range map[string]string{

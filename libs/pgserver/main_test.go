@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}
-		fmt.Println(s.URL("postgres"))
+		fmt.Println(s.OwnerURL("postgres"))
 		_, _ = io.Copy(io.Discard, os.Stdin) // until killed
 		runtime.KeepAlive(s)
 		return

@@ -132,13 +132,13 @@ func TestDataOutliveTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := exec1(t, s.URL("kept"), `create table t (a text); insert into t values ('here')`); err != nil {
+	if err := exec1(t, s.OwnerURL("kept"), `create table t (a text); insert into t values ('here')`); err != nil {
 		t.Fatal(err)
 	}
 	for setting, want := range map[string]string{
 		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "listen_addresses": "",
 	} {
-		if got := query(t, s.URL("kept"), "select current_setting('"+setting+"')"); got != want {
+		if got := query(t, s.OwnerURL("kept"), "select current_setting('"+setting+"')"); got != want {
 			t.Errorf("%s is %q, want %q", setting, got, want)
 		}
 	}
@@ -149,7 +149,7 @@ func TestDataOutliveTheServer(t *testing.T) {
 	}
 
 	s = start(t, pgserver.Config{Dir: dir, Fsync: true})
-	if got := query(t, s.URL("kept"), `select a from t`); got != "here" {
+	if got := query(t, s.OwnerURL("kept"), `select a from t`); got != "here" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -162,20 +162,20 @@ func TestRoleIsBoundAndAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := query(t, s.URL("one"), `select (rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication)::text from pg_roles where rolname = current_user`); got != "false" {
+	if got := query(t, s.OwnerURL("one"), `select (rolsuper or rolbypassrls or rolcreatedb or rolcreaterole or rolreplication)::text from pg_roles where rolname = current_user`); got != "false" {
 		t.Error("the services' role has powers")
 	}
 	if got := query(t, s.AdminURL("one"), `select has_database_privilege('pg_monitor', 'one', 'connect')::text`); got != "false" {
 		t.Error("other roles may connect to the database")
 	}
-	if err := exec1(t, s.URL("one"), `create role other login`); err == nil {
+	if err := exec1(t, s.OwnerURL("one"), `create role other login`); err == nil {
 		t.Error("the services' role made a role")
 	}
-	// The kernel vouches for two roles only.
+	// The kernel vouches for the roles that it was told of only.
 	if err := exec1(t, s.AdminURL("one"), `create role other login superuser`); err != nil {
 		t.Fatal(err)
 	}
-	if err := exec1(t, strings.Replace(s.URL("one"), "gatehouse@", "other@", 1), `select 1`); err == nil {
+	if err := exec1(t, strings.Replace(s.OwnerURL("one"), "gatehouse@", "other@", 1), `select 1`); err == nil {
 		t.Error("connected as a role that nobody vouches for")
 	}
 }
@@ -202,7 +202,7 @@ func TestNobodyElseConnects(t *testing.T) {
 		t.Fatal("the server runs as root")
 	}
 	for name, uid := range map[string]uint32{"a stranger": 54321, "the server's user": server.Uid} {
-		for _, url := range []string{s.URL("postgres"), s.AdminURL("postgres")} {
+		for _, url := range []string{s.OwnerURL("postgres"), s.AdminURL("postgres")} {
 			cmd := exec.Command(psql, "-w", url, "-c", "select 1")
 			cmd.Dir = "/"
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
@@ -211,7 +211,7 @@ func TestNobodyElseConnects(t *testing.T) {
 			}
 		}
 	}
-	if err := exec1(t, s.URL("postgres"), `select 1`); err != nil {
+	if err := exec1(t, s.OwnerURL("postgres"), `select 1`); err != nil {
 		t.Errorf("we cannot connect: %v", err)
 	}
 }
@@ -327,7 +327,7 @@ func TestLeftTracesDoNotHinder(t *testing.T) {
 			dir := folder(t)
 			tt.leave(t, dir)
 			s := start(t, pgserver.Config{Dir: dir})
-			if err := exec1(t, s.URL("postgres"), `select 1`); err != nil {
+			if err := exec1(t, s.OwnerURL("postgres"), `select 1`); err != nil {
 				t.Error(err)
 			}
 		})
@@ -444,7 +444,7 @@ func TestServerLeftBehindIsStopped(t *testing.T) {
 	var log bytes.Buffer
 	s := start(t, pgserver.Config{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	<-ended
-	if err := exec1(t, s.URL("postgres"), `select 1`); err != nil {
+	if err := exec1(t, s.OwnerURL("postgres"), `select 1`); err != nil {
 		t.Error(err)
 	}
 	stop(t, s)
@@ -482,7 +482,7 @@ func TestLongPath(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(folder(t), strings.Repeat("long", 25))
 	s := start(t, pgserver.Config{Dir: dir})
-	if err := exec1(t, s.URL("postgres"), `select 1`); err != nil {
+	if err := exec1(t, s.OwnerURL("postgres"), `select 1`); err != nil {
 		t.Error(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "socket_dir"))

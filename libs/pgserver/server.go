@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,14 +18,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"gatehouse.dev/libs/backoff"
+	"gatehouse.dev/libs/postgres"
 )
 
 const (
-	// Role is the role that services connect as. It owns their databases and
-	// is no superuser.
+	// Role is the role that owns databases and migrates them. It is no superuser.
 	Role = "gatehouse"
 	// superuser is ours alone.
 	superuser = "postgres"
@@ -51,6 +49,9 @@ type Config struct {
 	// Fsync makes a commit wait until it is on disk. Without it a power cut
 	// may leave the data useless; only for tests.
 	Fsync bool
+	// Logins are the names of roles that services connect as. Each has a counterpart
+	// of the name postgres.SystemLogin.
+	Logins []string
 	// MaxConns bounds the connections of all databases together. Zero means
 	// 200.
 	MaxConns int
@@ -137,7 +138,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.socket, err = s.cluster.socketFolder(); err != nil {
 		return nil, err
 	}
-	if err := s.cluster.writeAccess(); err != nil {
+	if err := s.cluster.writeAccess(cfg.Logins); err != nil {
 		return nil, err
 	}
 	if s.log, err = s.cluster.openLog(); err != nil {
@@ -146,7 +147,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := s.first(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.createRole(ctx); err != nil {
+	if err := s.createRoles(ctx); err != nil {
 		s.signal(syscall.SIGINT)
 		for !s.ended() && backoff.Wait(context.WithoutCancel(ctx), 5*time.Millisecond) {
 		}
@@ -446,11 +447,18 @@ func (s *Server) shutDown(ctx context.Context) error {
 	return err
 }
 
-// URL is where services find a database, as Role. It holds no secret: it is of
-// use to the user of this process only.
-func (s *Server) URL(database string) string { return s.url(Role, database) }
+// URLs are where a service finds its database, with its login. They hold no secret:
+// they are of use to the user of this process only.
+func (s *Server) URLs(database, login string) postgres.URLs {
+	return postgres.URLs{
+		URL: s.url(login, database), SystemURL: s.url(postgres.SystemLogin(login), database), OwnerURL: s.OwnerURL(database),
+	}
+}
 
-// AdminURL is URL as the superuser, whom row-level security does not bind. For
+// OwnerURL is a database's address for its owner, Role.
+func (s *Server) OwnerURL(database string) string { return s.url(Role, database) }
+
+// AdminURL is the address for the superuser, whom row-level security does not bind. For
 // tests and repair.
 func (s *Server) AdminURL(database string) string { return s.url(superuser, database) }
 
@@ -463,38 +471,30 @@ func (s *Server) url(role, database string) string {
 // Version is the major version of the server.
 func (s *Server) Version() int { return s.bin.Major }
 
-// CreateDatabase makes a database that Role owns and nobody else may enter. It
-// does nothing if the database is there.
-func (s *Server) CreateDatabase(ctx context.Context, name string) error {
-	return s.admin(ctx, func(conn *pgx.Conn) error {
-		var there bool
-		if err := conn.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", name).Scan(&there); err != nil {
-			return fmt.Errorf("look for database %s: %w", name, err)
-		}
-		quoted := pgx.Identifier{name}.Sanitize()
-		if !there {
-			if _, err := conn.Exec(ctx, "create database "+quoted+" owner "+Role); err != nil && !hasCode(err, "42P04", "23505") {
-				return fmt.Errorf("create database %s: %w", name, err)
-			}
-		}
-		if _, err := conn.Exec(ctx, "revoke all on database "+quoted+" from public"); err != nil && !hasCode(err, "XX000") {
-			return fmt.Errorf("close database %s to others: %w", name, err)
-		}
-		return nil
-	})
+// CreateDatabase makes a database that Role owns and that only the logins may enter
+// besides. It does nothing if the database is there.
+func (s *Server) CreateDatabase(ctx context.Context, name string, logins ...string) error {
+	return s.admin(ctx, func(conn *pgx.Conn) error { return postgres.CreateDatabase(ctx, conn, name, Role, logins...) })
 }
 
-func (s *Server) createRole(ctx context.Context) error {
+func (s *Server) createRoles(ctx context.Context) error {
 	return s.admin(ctx, func(conn *pgx.Conn) error {
 		var there bool
 		if err := conn.QueryRow(ctx, "select exists (select from pg_roles where rolname = $1)", Role).Scan(&there); err != nil {
 			return fmt.Errorf("look for role %s: %w", Role, err)
 		}
-		if there {
-			return nil
+		if !there {
+			if _, err := conn.Exec(ctx, "create role "+Role+" login nosuperuser nobypassrls nocreatedb nocreaterole"); err != nil {
+				return fmt.Errorf("create role %s: %w", Role, err)
+			}
 		}
-		if _, err := conn.Exec(ctx, "create role "+Role+" login nosuperuser nobypassrls nocreatedb nocreaterole"); err != nil {
-			return fmt.Errorf("create role %s: %w", Role, err)
+		if err := postgres.CreateRoles(ctx, conn, Role); err != nil {
+			return err
+		}
+		for _, l := range s.cfg.Logins {
+			if err := postgres.CreateLogin(ctx, conn, l, "", ""); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -514,11 +514,6 @@ func (s *Server) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return s.admin(ctx, func(conn *pgx.Conn) error { return conn.Ping(ctx) })
-}
-
-func hasCode(err error, codes ...string) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
 }
 
 // lastLines returns the last n lines that say something, in one.

@@ -41,7 +41,20 @@ func New(t testing.TB, sets ...postgres.Set) (url string) {
 			t.Errorf("pgtest: %v", err)
 		}
 	})
-	return s.server.URL(name)
+	return s.server.URLs(name, login).URL
+}
+
+// login is what the roles of tests are called.
+const login = "gatehouse_test"
+
+// URLs are those of the database of a URL that New returned.
+func URLs(t testing.TB, url string) postgres.URLs {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatalf("pgtest: %v", err)
+	}
+	return shared.get(t).server.URLs(cfg.Database, login)
 }
 
 // Open is New with a DB open on the database, closed when t ends.
@@ -54,7 +67,7 @@ func Open(t testing.TB, sets ...postgres.Set) *postgres.DB {
 // replica, for instance.
 func Connect(t testing.TB, url string) *postgres.DB {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, Name: "test", MaxConns: 10})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: URLs(t, url), Name: "test", MaxConns: 20})
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
@@ -86,7 +99,8 @@ func Folder(t testing.TB) string {
 }
 
 // CheckRowSecurity fails t for every table with an organization_id that is not
-// closed to other organizations the way package postgres says.
+// closed to other organizations the way package postgres says, and for every foreign
+// key by which a row could refer to another organization's.
 func CheckRowSecurity(t testing.TB, db *postgres.DB) {
 	t.Helper()
 	tables, err := rowSecurityFaults(t.Context(), db)
@@ -103,7 +117,7 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 	// may be written as it does what may be read, and goes by the scope, by its
 	// environment too where the table has one. A second permissive policy would
 	// be or-ed to it, so it may be for reading only and must keep to the
-	// organization.
+	// organization, or be that of the role that sees every organization's rows.
 	rows, err := db.Pool().Query(ctx, `
 		with policy as (
 		    select polrelid, polname, polcmd, polpermissive, polroles, polwithcheck is null or pg_get_expr(polwithcheck, polrelid) = pg_get_expr(polqual, polrelid) as writes,
@@ -111,7 +125,8 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 		    from pg_policy)
 		select c.oid::regclass::text, c.relrowsecurity, c.relforcerowsecurity,
 		       (select count(*) from policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> 'scope'
-		           and not (p.polcmd = 'r' and p.condition like condition.organization || 'and%')),
+		           and not (p.polcmd = 'r' and p.condition like condition.organization || 'and%')
+		           and not (p.polname = 'system' and p.polroles = array['gatehouse_system'::regrole::oid] and p.condition = condition.system)),
 		       exists (select from policy p
 		               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and p.polroles = '{0}' and p.writes
 		                 and (p.condition in (condition.environment, condition.own)
@@ -121,7 +136,8 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 		join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped
 		join pg_namespace n on n.oid = c.relnamespace
 		cross join (
-		    select regexp_replace(gatehouse_condition('organization_id', null), '[\s()]', '', 'g') as organization,
+		    select regexp_replace(gatehouse_system_condition(), '[\s()]', '', 'g') as system,
+		        regexp_replace(gatehouse_condition('organization_id', null), '[\s()]', '', 'g') as organization,
 		        regexp_replace(gatehouse_condition('organization_id', 'environment_id'), '[\s()]', '', 'g') as environment,
 		        regexp_replace(gatehouse_condition('organization_id', 'id'), '[\s()]', '', 'g') as own) condition
 		where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
@@ -148,6 +164,23 @@ func rowSecurityFaults(ctx context.Context, db *postgres.DB) ([]string, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	rows, err = db.Pool().Query(ctx, `
+		select c.conrelid::regclass::text, c.conname
+		from pg_constraint c
+		join pg_attribute a on a.attrelid = c.conrelid and a.attname = 'organization_id'
+		join pg_attribute b on b.attrelid = c.confrelid and b.attname = 'organization_id'
+		where c.contype = 'f' and c.connamespace = 'public'::regnamespace and not (a.attnum = any (c.conkey) and b.attnum = any (c.confkey))
+		order by 1, 2`)
+	if err != nil {
+		return nil, fmt.Errorf("list foreign keys: %w", err)
+	}
+	var key string
+	if _, err = pgx.ForEachRow(rows, []any{&table, &key}, func() error {
+		faults = append(faults, fmt.Sprintf("table %s: foreign key %s does not carry the organization: call carry_organization()", table, key))
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("list foreign keys: %w", err)
 	}
 	return faults, nil
 }
@@ -188,7 +221,7 @@ func (p *process) start() error {
 	if err != nil {
 		return fmt.Errorf("make folder for the server: %w", err)
 	}
-	if p.server, err = pgserver.Start(ctx, pgserver.Config{Dir: dir, Ephemeral: true, MaxConns: 300}); err != nil {
+	if p.server, err = pgserver.Start(ctx, pgserver.Config{Dir: dir, Ephemeral: true, MaxConns: 300, Logins: []string{login}}); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	return nil
@@ -282,7 +315,7 @@ func (p *process) build(ctx context.Context, name string, sets []postgres.Set) e
 		return err
 	}
 	if len(sets) > 0 {
-		if err := postgres.Migrate(ctx, p.server.URL(name), sets...); err != nil {
+		if err := postgres.Migrate(ctx, p.server.OwnerURL(name), sets...); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,8 @@ func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 	t.Parallel()
 	const table = `create table thing (id uuid primary key, organization_id uuid not null);`
 	const environments = `create table thing (id uuid primary key, organization_id uuid not null, environment_id uuid not null);`
-	const seen = `case (select gatehouse_organization()) when organization_id then true when 'ffffffff-ffff-ffff-ffff-ffffffffffff' then true else false end`
+	const seen = `case (select gatehouse_organization()) when organization_id then true else false end`
+	const everybody = `case (select gatehouse_organization()) when organization_id then true when 'ffffffff-ffff-ffff-ffff-ffffffffffff' then true else false end`
 	const enable = `alter table thing enable row level security;`
 	const force = `alter table thing force row level security;`
 	tests := []struct {
@@ -84,6 +85,9 @@ func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 		{"no policy", table + enable + force, false},
 		{"policy for reading only", table + enable + force + `
 			create policy scope on thing for select using (` + seen + `);`, false},
+		{"a setting that shows everything", table + enable + force + `create policy scope on thing using (` + everybody + `);`, false},
+		{"everything for everybody", table + enable + force + `create policy scope on thing using (` + seen + `);
+			create policy system on thing using (case (select gatehouse_organization()) when 'ffffffff-ffff-ffff-ffff-ffffffffffff' then true else false end);`, false},
 		{"policy by something else", table + enable + force + `create policy organization on thing using (true);`, false},
 		{"writes let through", table + enable + force + `
 			create policy scope on thing using (` + seen + `) with check (true);`, false},
@@ -91,6 +95,8 @@ func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 		{"second policy for reading everything", things + `create policy more on thing for select using (true);`, false},
 		{"environment that the policy does not go by", things + `alter table thing add environment_id uuid not null;`, false},
 		{"environment", environments + `call protect('thing', 'environment');`, true},
+		{"reference without the organization", things + `create table other (thing_id uuid references thing (id), organization_id uuid not null); call protect('other', 'organization');`, false},
+		{"reference with the organization", things + `create table other (thing_id uuid references thing (id), organization_id uuid not null); call protect('other', 'organization'); call carry_organization();`, true},
 		{"environment, shared", environments + `call protect('thing', 'shared');`, true},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -39,10 +40,11 @@ const lockID = 0x6761746568 // "gateh"
 // lockPoll is how often a replica looks whether another has finished.
 const lockPoll = 100 * time.Millisecond
 
-// Migrate applies what the database does not have yet: the procedure protect
-// (see the package comment), then one set after the other. Replicas may call it at the same time: one does it, the others wait,
-// as long as ctx allows, and find it done. Migrations see every organization's
-// rows.
+// Migrate applies what the database does not have yet, as its owner: the procedure
+// protect (see the package comment), then one set after the other, then what
+// [RuntimeRole] may do with the tables. Replicas may call it at the same time: one
+// does it, the others wait, as long as ctx allows, and find it done. Migrations see
+// every organization's rows.
 func Migrate(ctx context.Context, url string, sets ...Set) (err error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -63,33 +65,131 @@ func Migrate(ctx context.Context, url string, sets ...Set) (err error) {
 		}
 		return fmt.Errorf("open database to migrate: %s", oneLine(err))
 	}
+	if err := checkRoles(ctx, db); err != nil {
+		return err
+	}
 	for _, set := range append([]Set{scopeSchema()}, sets...) {
 		if err := migrate(ctx, db, set); err != nil {
 			return err
 		}
 	}
+	return grantTables(ctx, db)
+}
+
+// checkRoles says what is missing before a migration fails for want of it.
+func checkRoles(ctx context.Context, db *sql.DB) error {
+	var role string
+	var roles int
+	var member bool
+	err := db.QueryRowContext(ctx, `
+select current_user, (select count(*) from pg_roles where rolname in ($1, $2)),
+    coalesce((select pg_has_role(s.oid, 'usage') from pg_roles s where s.rolname = $2), false)`, RuntimeRole, SystemRole).Scan(&role, &roles, &member)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for the database's roles: %s", oneLine(err))
+	case roles < 2:
+		return fmt.Errorf("the database has no roles %s and %s: make them first", RuntimeRole, SystemRole)
+	case !member:
+		return fmt.Errorf("the database's owner %q is not a member of %s", role, SystemRole)
+	}
 	return nil
 }
 
-func migrate(ctx context.Context, db *sql.DB, set Set) error {
-	table := set.Table
-	if table == "" {
-		table = goose.DefaultTablename
+// tableGrants let RuntimeRole use the tables, and change nothing in those that are
+// only added to. What is as it should be is left alone.
+const tableGrants = `
+do $$
+declare t record;
+begin
+    for t in
+        select c.oid::regclass as name, c.relname ~ '^goose_' as version,
+            exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgname = 'append_only') as append_only
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'public' and c.relkind in ('r', 'p')
+    loop
+        if t.version then
+            if not has_table_privilege('gatehouse_runtime', t.name, 'select') then
+                execute format('grant select on %s to gatehouse_runtime', t.name);
+            end if;
+        elsif t.append_only then
+            if has_table_privilege('gatehouse_runtime', t.name, 'update, delete, truncate') or not has_table_privilege('gatehouse_runtime', t.name, 'insert') then
+                execute format('revoke all on %s from gatehouse_runtime', t.name);
+                execute format('grant select, insert on %s to gatehouse_runtime', t.name);
+            end if;
+        elsif not has_table_privilege('gatehouse_runtime', t.name, 'insert') then
+            execute format('grant select, insert, update, delete on %s to gatehouse_runtime', t.name);
+        end if;
+    end loop;
+end $$`
+
+func grantTables(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("grant the use of tables: %s", oneLine(err))
 	}
+	defer conn.Close() //nolint:errcheck // goes back to a pool that ends
+	if err := (sessionLock{}).SessionLock(ctx, conn); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, tableGrants)
+	if err := (sessionLock{}).SessionUnlock(context.WithoutCancel(ctx), conn); err != nil {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("grant the use of tables: %s", oneLine(err))
+	}
+	return nil
+}
+
+// CheckMigrated says whether the database, by any of its URLs, has all of what
+// [Migrate] would apply: for a service whose database somebody else migrates.
+func CheckMigrated(ctx context.Context, url string, sets ...Set) (err error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("read database url: %s", oneLine(err))
+	}
+	db := stdlib.OpenDB(*cfg)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for _, set := range append([]Set{scopeSchema()}, sets...) {
+		p, err := provider(db, set)
+		if err != nil {
+			return err
+		}
+		have, want, err := p.GetVersions(ctx)
+		if err != nil || have < want {
+			return fmt.Errorf("the database is to be migrated first, by its owner: %s is at version %d and not %d", versionTable(set), have, want)
+		}
+	}
+	return nil
+}
+
+// versionTable is where a set keeps its version.
+func versionTable(set Set) string { return cmp.Or(set.Table, goose.DefaultTablename) }
+
+func migrate(ctx context.Context, db *sql.DB, set Set) error {
+	p, err := provider(db, set)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("apply migrations of %s: %w", versionTable(set), err)
+	}
+	return nil
+}
+
+func provider(db *sql.DB, set Set) (*goose.Provider, error) {
+	table := versionTable(set)
 	fsys, err := root(set.FS)
 	if err != nil {
-		return fmt.Errorf("find migrations of %s: %w", table, err)
+		return nil, fmt.Errorf("find migrations of %s: %w", table, err)
 	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, fsys,
 		goose.WithTableName(table), goose.WithSessionLocker(sessionLock{}), goose.WithDisableGlobalRegistry(true),
 		goose.WithLogger(goose.NopLogger()))
 	if err != nil {
-		return fmt.Errorf("read migrations of %s: %w", table, err)
+		return nil, fmt.Errorf("read migrations of %s: %w", table, err)
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("apply migrations of %s: %w", table, err)
-	}
-	return nil
+	return p, nil
 }
 
 // root returns the folder with the SQL files.

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,18 +14,20 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says which database, and how.
 type Config struct {
-	// URL is the connection string, postgres://role@host/database or a list of
-	// key=value pairs.
-	URL string
+	// URLs are the connection strings of the two roles that a DB works as, each
+	// postgres://role@host/database or a list of key=value pairs.
+	URLs URLs
 	// Name is the service's name; the database shows it for each connection.
 	Name string
-	// MaxConns bounds the connections of this DB. Zero means 16.
+	// MaxConns bounds the connections of this DB; each role has half of them. Zero
+	// means 16.
 	MaxConns int32
 	// ConnectTimeout bounds making one connection. Zero means 5 seconds.
 	ConnectTimeout time.Duration
@@ -38,7 +41,8 @@ type Config struct {
 // DB is a pool of connections to a service's database. It is safe for
 // concurrent use.
 type DB struct {
-	pool *pgxpool.Pool
+	// pool is for what is within a scope, and system for the rest.
+	pool, system *pgxpool.Pool
 	// full is set by a statement that found no disk to write to, and taken back
 	// by a Ping that did.
 	full atomic.Bool
@@ -46,18 +50,32 @@ type DB struct {
 	admission Admission
 }
 
-// Open connects and checks that the database answers and that the role is
-// bound by row-level security: neither a superuser nor one with BYPASSRLS. The
-// error is one line and holds no password.
-func Open(ctx context.Context, cfg Config) (*DB, error) {
-	pc, err := pgxpool.ParseConfig(cfg.URL)
+// Open connects and checks that the database answers and that both roles are what
+// they should be: bound by row-level security, no owner of a table, and only the
+// second a member of [SystemRole]. The error is one line and holds no password.
+func Open(ctx context.Context, cfg Config) (_ *DB, err error) {
+	db := &DB{}
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	if db.pool, err = open(ctx, cfg, cfg.URLs.URL, false); err != nil {
+		return nil, err
+	}
+	if db.system, err = open(ctx, cfg, cfg.URLs.SystemURL, true); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// open makes one of the pools.
+func open(ctx context.Context, cfg Config, url string, system bool) (_ *pgxpool.Pool, err error) {
+	pc, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read database url: %s", oneLine(err))
 	}
-	pc.MaxConns = cfg.MaxConns
-	if pc.MaxConns <= 0 {
-		pc.MaxConns = 16
-	}
+	pc.MaxConns = max((cmp.Or(max(cfg.MaxConns, 0), 16)+1)/2, 1)
 	pc.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
 	if cfg.ConnectTimeout <= 0 {
 		pc.ConnConfig.ConnectTimeout = 5 * time.Second
@@ -73,18 +91,21 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %s", oneLine(err))
 	}
-	db := &DB{pool: pool}
-	if err := db.check(ctx); err != nil {
-		pool.Close()
+	defer func() {
+		if err != nil {
+			pool.Close()
+		}
+	}()
+	if err := checkRole(ctx, pool, system); err != nil {
 		return nil, err
 	}
 	if cfg.Meter != nil {
-		if err := otelpgx.RecordStats(pool, otelpgx.WithStatsMeterProvider(cfg.Meter)); err != nil {
-			pool.Close()
+		role := attribute.String("gatehouse.role", map[bool]string{false: "runtime", true: "system"}[system])
+		if err := otelpgx.RecordStats(pool, otelpgx.WithStatsMeterProvider(cfg.Meter), otelpgx.WithStatsAttributes(role)); err != nil {
 			return nil, fmt.Errorf("count database connections: %w", err)
 		}
 	}
-	return db, nil
+	return pool, nil
 }
 
 // planOnce has a connection plan each statement once. A service's statements
@@ -111,28 +132,45 @@ type Admission func(ctx context.Context, check *pgx.Batch, readOnly bool) (organ
 // before the database is used.
 func (db *DB) Admit(a Admission) { db.admission = a }
 
-func (db *DB) check(ctx context.Context) error {
+// checkRole says what is wrong with the role of a pool.
+func checkRole(ctx context.Context, pool *pgxpool.Pool, system bool) error {
 	var role string
-	var free bool
-	err := db.pool.QueryRow(ctx, `
-		select current_user, rolsuper or rolbypassrls
-		from pg_roles where rolname = current_user`).Scan(&role, &free)
+	var free, owner, all bool
+	err := pool.QueryRow(ctx, `
+select current_user, rolsuper or rolbypassrls,
+    exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'public' and c.relkind in ('r', 'p') and pg_has_role(c.relowner, 'usage')),
+    coalesce((select pg_has_role(s.oid, 'usage') from pg_roles s where s.rolname = $1), false)
+from pg_roles where rolname = current_user`, SystemRole).Scan(&role, &free, &owner, &all)
 	if err != nil {
 		if ctx.Err() == nil && unreachable(err) {
 			return unavailable(errors.New(oneLine(err)))
 		}
 		return fmt.Errorf("open database: %s", oneLine(err))
 	}
-	if free {
-		return fmt.Errorf("open database: role %q is a superuser or has BYPASSRLS, so nothing would keep organizations apart: use a plain role that owns the tables", role)
+	problem := ""
+	switch {
+	case free:
+		problem = "is a superuser or has BYPASSRLS, so nothing would keep organizations apart"
+	case owner:
+		problem = "owns tables, so it could open them to anybody: only who migrates may"
+	case system && !all:
+		problem = "is not a member of " + SystemRole + ", which sees every organization's rows"
+	case !system && all:
+		problem = "is a member of " + SystemRole + ", so nothing would keep organizations apart"
+	default:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("open database: role %q %s", role, problem)
 }
 
 // Ping reports whether the database answers and, after a statement that failed
 // for want of disk space, whether it can write again. For readiness.
 func (db *DB) Ping(ctx context.Context) error {
 	err := db.pool.Ping(ctx)
+	if err == nil {
+		err = db.system.Ping(ctx)
+	}
 	if err == nil && db.full.Load() {
 		err = db.tryDisk(ctx)
 	}
@@ -166,12 +204,19 @@ select repeat('x', 1900) as filler from generate_series(1, 500)`)
 	return nil
 }
 
-// Pool returns the connections underneath, for what is no transaction: LISTEN,
-// session locks. A query on it sees no row of an organization.
-func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+// Pool returns the connections underneath that are [SystemRole]'s, for what is no
+// transaction: session locks, a connection of one's own. A query on it sees no row
+// of an organization.
+func (db *DB) Pool() *pgxpool.Pool { return db.system }
 
 // Close waits for the connections in use and closes all.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	for _, pool := range []*pgxpool.Pool{db.pool, db.system} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
 
 // oneLine folds the driver's errors, which tell one line per address tried.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

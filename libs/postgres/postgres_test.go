@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -219,7 +220,7 @@ func TestFirstStatement(t *testing.T) {
 func TestDeadConnectionInThePool(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t, documents)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 1})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: pgtest.URLs(t, url), MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +258,7 @@ func TestReadOnlyRefusesChanges(t *testing.T) {
 func TestPanicLeavesNoTransactionBehind(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t, documents)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 1})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: pgtest.URLs(t, url), MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +472,7 @@ func TestTracesAndMetrics(t *testing.T) {
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	reader := metric.NewManualReader()
 	db, err := postgres.Open(t.Context(), postgres.Config{
-		URL: pgtest.New(t, documents), Name: "test", Tracer: tracer,
+		URLs: pgtest.URLs(t, pgtest.New(t, documents)), Name: "test", Tracer: tracer,
 		Meter: metric.NewMeterProvider(metric.WithReader(reader)),
 	})
 	if err != nil {
@@ -518,7 +519,8 @@ func TestOpenRefuses(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	good := pgtest.New(t)
+	good := pgtest.New(t, documents)
+	urls := pgtest.URLs(t, good)
 	cfg, err := pgx.ParseConfig(good)
 	if err != nil {
 		t.Fatal(err)
@@ -528,6 +530,8 @@ func TestOpenRefuses(t *testing.T) {
 		away            bool
 	}{
 		{"a superuser", pgtest.Admin(t, good), "superuser", false},
+		{"the owner", urls.OwnerURL, "owns tables", false},
+		{"one who sees all", urls.SystemURL, "is a member of gatehouse_system", false},
 		{"no url", "postgres://user:sesame@host:port/db", "read database url", false},
 		{"nobody there", "postgres://user:sesame@" + nobody + "/db?sslmode=disable", "refused", true},
 		{"no such database", strings.Replace(good, cfg.Database, "nowhere", 1), "nowhere", true},
@@ -535,7 +539,7 @@ func TestOpenRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			db, err := postgres.Open(t.Context(), postgres.Config{URL: tt.url})
+			db, err := postgres.Open(t.Context(), postgres.Config{URLs: postgres.URLs{URL: tt.url, SystemURL: urls.SystemURL}})
 			if err == nil {
 				db.Close()
 				t.Fatal("opened")
@@ -546,10 +550,92 @@ func TestOpenRefuses(t *testing.T) {
 			if tt.away {
 				unavailable(t, err)
 			}
-			if err := postgres.Migrate(t.Context(), tt.url, documents); tt.name != "a superuser" && (err == nil || strings.Contains(err.Error(), "\n")) {
+			if err := postgres.Migrate(t.Context(), tt.url, documents); tt.name != "a superuser" && tt.name != "the owner" && tt.name != "one who sees all" && (err == nil || strings.Contains(err.Error(), "\n")) {
 				t.Errorf("migrate: got %v", err)
 			}
 		})
+	}
+}
+
+// Who works as one who sees all must be that, and neither the owner nor more.
+func TestOpenRefusesSystem(t *testing.T) {
+	t.Parallel()
+	urls := pgtest.URLs(t, pgtest.New(t, documents))
+	for url, want := range map[string]string{
+		urls.URL: "is not a member of gatehouse_system", urls.OwnerURL: "owns tables", pgtest.Admin(t, urls.URL): "superuser", "": "",
+	} {
+		db, err := postgres.Open(t.Context(), postgres.Config{URLs: postgres.URLs{URL: urls.URL, SystemURL: url}})
+		if err == nil {
+			db.Close()
+			t.Errorf("opened as %s", url)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want %q", err, want)
+		}
+	}
+}
+
+// The role that serves callers cannot see another organization's rows whatever it
+// sets, cannot change the schema or who may do what, and adds only to what is only
+// added to.
+func TestRuntimeRoleIsBound(t *testing.T) {
+	t.Parallel()
+	log := postgres.Set{Table: "log_version", FS: fstest.MapFS{"00001_log.sql": {Data: []byte(`-- +goose Up
+create table log (id uuid primary key, organization_id uuid not null);
+call protect('log', 'organization');
+-- +goose StatementBegin
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'append-only'; end $$;
+-- +goose StatementEnd
+create trigger append_only before update or delete or truncate on log for each statement execute function refuse();
+`)}}}
+	url := pgtest.New(t, documents, log)
+	db := pgtest.Connect(t, url)
+	org := id.New()
+	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := insert(ctx, tx, org, "theirs")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, setting := range []string{"", uuid.Max.String(), uuid.Nil.String(), id.New().String()} {
+		var n int
+		if _, err := conn.Exec(t.Context(), "select set_config('gatehouse.organization', $1, false), set_config('gatehouse.environment', $2, false)", setting, uuid.Nil.String()); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.QueryRow(t.Context(), "select count(*) from document").Scan(&n); err != nil || n != 0 {
+			t.Errorf("with the setting %q it sees %d rows, %v", setting, n, err)
+		}
+	}
+	for _, sql := range []string{
+		"set role gatehouse_system", "set role gatehouse", "set session authorization gatehouse", "grant gatehouse_system to current_user",
+		"alter table document disable row level security", "alter table document no force row level security", "drop policy scope on document",
+		"create policy all_of_it on document using (true)", "drop table document", "truncate document", "create table mine (a int)",
+		"create or replace function gatehouse_organization() returns uuid language sql return null::uuid",
+		"update log set id = id", "delete from log", "truncate log", "alter table log disable trigger append_only", "set session_replication_role = replica",
+		"update goose_scope set version_id = 0", "alter role current_user bypassrls", "create role mine",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err == nil {
+			t.Errorf("it may %s", sql)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "select set_config('gatehouse.organization', $1, false)", org.String()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "insert into log values ($1, $2)", id.New(), org); err != nil {
+		t.Errorf("it may not add: %v", err)
+	}
+	if err := postgres.CheckMigrated(t.Context(), url, documents, log); err != nil {
+		t.Error(err)
+	}
+	more := log
+	more.FS = fstest.MapFS{"00002_more.sql": {Data: []byte("-- +goose Up\nselect 1;\n")}}
+	if err := postgres.CheckMigrated(t.Context(), url, documents, more); err == nil {
+		t.Error("a database that lacks a migration is taken for whole")
 	}
 }
 
@@ -557,7 +643,7 @@ func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	dir := pgtest.Folder(t)
 	start := func() *pgserver.Server {
-		s, err := pgserver.Start(t.Context(), pgserver.Config{Dir: dir})
+		s, err := pgserver.Start(t.Context(), pgserver.Config{Dir: dir, Logins: []string{"test"}})
 		if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") == "" {
 			t.Skip(err)
 		}
@@ -572,13 +658,13 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	}
 	s := start()
-	if err := s.CreateDatabase(t.Context(), "away"); err != nil {
+	if err := s.CreateDatabase(t.Context(), "away", "test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := postgres.Migrate(t.Context(), s.URL("away"), documents); err != nil {
+	if err := postgres.Migrate(t.Context(), s.OwnerURL("away"), documents); err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: s.URL("away")})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: s.URLs("away", "test")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -626,7 +712,7 @@ func TestDatabaseAway(t *testing.T) {
 func TestDeadIdleConnections(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t, documents)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 1})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: pgtest.URLs(t, url), MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -650,7 +736,7 @@ func TestDeadIdleConnections(t *testing.T) {
 func TestDatabaseFull(t *testing.T) {
 	t.Parallel()
 	url := pgtest.New(t, documents)
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: url, MaxConns: 4})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: pgtest.URLs(t, url), MaxConns: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -711,7 +797,7 @@ func TestReplicasMigrateAtTheSameTime(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if err := postgres.Migrate(t.Context(), url, included, own); err != nil {
+			if err := postgres.Migrate(t.Context(), pgtest.URLs(t, url).OwnerURL, included, own); err != nil {
 				t.Error(err)
 			}
 		})
@@ -740,7 +826,7 @@ func TestMigrationsSeeAllRows(t *testing.T) {
 		}
 	}
 	next := postgres.Set{Table: "goose_next", FS: fstest.MapFS{"00001_new.sql": {Data: []byte("-- +goose Up\nupdate document set title = 'new';\n")}}}
-	if err := postgres.Migrate(t.Context(), url, next); err != nil {
+	if err := postgres.Migrate(t.Context(), pgtest.URLs(t, url).OwnerURL, next); err != nil {
 		t.Fatal(err)
 	}
 	err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
@@ -769,7 +855,7 @@ func TestMigrateErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := postgres.Migrate(t.Context(), url, tt.set); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := postgres.Migrate(t.Context(), pgtest.URLs(t, url).OwnerURL, tt.set); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
@@ -783,7 +869,7 @@ func TestMigrateErrors(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := disktest.Small(t, "192m")
-	s, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(disk, "pg")})
+	s, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(disk, "pg"), Logins: []string{"test"}})
 	if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
@@ -795,13 +881,13 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := s.CreateDatabase(t.Context(), "full"); err != nil {
+	if err := s.CreateDatabase(t.Context(), "full", "test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := postgres.Migrate(t.Context(), s.URL("full"), documents); err != nil {
+	if err := postgres.Migrate(t.Context(), s.OwnerURL("full"), documents); err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: s.URL("full")})
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: s.URLs("full", "test")})
 	if err != nil {
 		t.Fatal(err)
 	}

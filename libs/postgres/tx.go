@@ -82,7 +82,7 @@ func (db *DB) InOrganizationRead(ctx context.Context, org uuid.UUID, fn func(ctx
 	return db.InRead(ctx, scope.Organization(org), fn)
 }
 
-// AsSystem runs fn in a transaction that sees every organization's rows. It is
+// AsSystem runs fn, as [SystemRole], in a transaction that sees every organization's rows. It is
 // for workers, event consumers and look-ups before the organization is known,
 // not for serving a caller who belongs to one.
 func (db *DB) AsSystem(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
@@ -342,7 +342,11 @@ func (db *DB) run(ctx context.Context, begin string, s *scope.Scope, fn func(con
 
 // once runs one try and says whether another may help.
 func (db *DB) once(ctx context.Context, begin string, s *scope.Scope, fn func(context.Context, *Tx) error) (again bool, err error) {
-	conn, err := db.pool.Acquire(ctx)
+	pool := db.pool
+	if s == nil {
+		pool = db.system
+	}
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return false, connectionError(ctx, "connect", err)
 	}

@@ -96,13 +96,13 @@ func StartWith(t testing.TB, migrations fs.FS, included []postgres.Set, run RunF
 	t.Helper()
 	h := &Harness{run: run, change: make(chan struct{}), Tokens: rpctest.NewTokens(t)}
 	h.Config = backend.Config{
-		PostgresURL:  pgtest.New(t, backend.Schema(migrations, included...)...),
+		Postgres:     pgtest.URLs(t, pgtest.New(t, backend.Schema(migrations, included...)...)),
 		NATSURL:      bustest.Start(t),
 		IdentityAddr: h.Tokens.Serve(t, func(s grpc.ServiceRegistrar) { h.Owners.registerAfter(s, register) }),
 		ClientID:     "audit", ClientSecret: "secret",
 		Signer: bustest.Signer(), Keys: bustest.Keys(),
 	}
-	h.DB = pgtest.Connect(t, h.Config.PostgresURL)
+	h.DB = pgtest.Connect(t, h.Config.Postgres.URL)
 	h.listen(t)
 	h.Addr, h.HTTPAddr = h.Replica(t)
 	return h

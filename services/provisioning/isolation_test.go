@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"gatehouse.dev/libs/clock"
-	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -31,11 +33,12 @@ func (w *world) refuse(t *testing.T, table string, user *identityv1.User) (resto
 
 func (w *world) exec(t *testing.T, sql string) {
 	t.Helper()
-	err := w.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-		_, err := tx.Exec(ctx, sql)
-		return err
-	})
+	conn, err := pgx.Connect(t.Context(), pgtest.Admin(t, w.Config.Postgres.URL))
 	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
 )
 
@@ -30,31 +31,36 @@ func databaseName(service string) string {
 // databases are the services' databases, and the private PostgreSQL that they
 // are in, if they are.
 type databases struct {
-	urls   map[string]string
+	urls   map[string]postgres.URLs
 	server *pgserver.Server
 	log    *slog.Logger
 }
 
 // openDatabases gives each service's database, in the PostgreSQL of the
 // configuration or in a private one.
-func openDatabases(ctx context.Context, cfg Config, log *slog.Logger) (*databases, error) {
+func openDatabases(ctx context.Context, cfg Config, secrets secrets, log *slog.Logger) (*databases, error) {
 	if cfg.PostgresURL != "" {
-		urls, err := createDatabases(ctx, cfg.PostgresURL)
+		urls, err := createDatabases(ctx, cfg.PostgresURL, secrets)
 		return &databases{urls: urls}, err
 	}
+	logins := make([]string, 0, len(names))
+	for _, n := range names {
+		logins = append(logins, databaseName(n))
+	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
-		Dir: filepath.Join(cfg.DataDir, "postgres"), Fsync: true, Log: log.With("service", "postgres"),
+		Dir: filepath.Join(cfg.DataDir, "postgres"), Fsync: true, Logins: logins, Log: log.With("service", "postgres"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	d := &databases{urls: make(map[string]string, len(names)), server: server, log: log}
+	d := &databases{urls: make(map[string]postgres.URLs, len(names)), server: server, log: log}
 	for _, n := range names {
-		if err := server.CreateDatabase(ctx, databaseName(n)); err != nil {
+		name := databaseName(n)
+		if err := server.CreateDatabase(ctx, name, name); err != nil {
 			d.stop(ctx)
 			return nil, fmt.Errorf("create database of %s: %w", n, err)
 		}
-		d.urls[n] = server.URL(databaseName(n))
+		d.urls[n] = server.URLs(name, name)
 	}
 	return d, nil
 }
@@ -71,8 +77,10 @@ func (d *databases) stop(ctx context.Context) {
 	}
 }
 
-// createDatabases makes sure that a PostgreSQL has every service's database.
-func createDatabases(ctx context.Context, raw string) (map[string]string, error) {
+// createDatabases makes sure that a PostgreSQL has every service's database and the
+// roles that the service logs in as. The role of the address, who may make both, owns
+// and migrates them.
+func createDatabases(ctx context.Context, raw string, secrets secrets) (map[string]postgres.URLs, error) {
 	u, err := url.Parse(raw)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return nil, errors.New("GATEHOUSE_POSTGRES_URL is not of the form postgres://role:password@host:port/database")
@@ -84,21 +92,38 @@ func createDatabases(ctx context.Context, raw string) (map[string]string, error)
 		return nil, fmt.Errorf("PostgreSQL at %s cannot be reached (GATEHOUSE_POSTGRES_URL): %s", u.Host, lastLine(err))
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	urls := make(map[string]string, len(names))
+	var owner string
+	var able bool
+	err = conn.QueryRow(ctx, "select current_user, rolcreaterole and rolcreatedb and not rolsuper from pg_roles where rolname = current_user").Scan(&owner, &able)
+	if err != nil {
+		return nil, fmt.Errorf("look for the role of GATEHOUSE_POSTGRES_URL: %w", err)
+	}
+	if !able {
+		return nil, fmt.Errorf("the role %q of GATEHOUSE_POSTGRES_URL must be allowed to make databases and roles (createdb createrole), and be no superuser", owner)
+	}
+	if err := postgres.CreateRoles(ctx, conn, owner); err != nil {
+		return nil, err
+	}
+	urls := make(map[string]postgres.URLs, len(names))
 	for _, n := range names {
 		name := databaseName(n)
-		var there bool
-		if err := conn.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", name).Scan(&there); err != nil {
-			return nil, fmt.Errorf("look for database %s: %w", name, err)
+		password, systemPassword := secrets.text("postgres "+n), secrets.text("postgres system "+n)
+		if err := postgres.CreateLogin(ctx, conn, name, password, systemPassword); err != nil {
+			return nil, err
 		}
-		if !there {
-			if _, err := conn.Exec(ctx, "create database "+pgx.Identifier{name}.Sanitize()); err != nil {
-				return nil, fmt.Errorf("create database %s: %w", name, err)
-			}
+		if err := postgres.CreateDatabase(ctx, conn, name, owner, name); err != nil {
+			return nil, err
 		}
-		own := *u
-		own.Path = "/" + name
-		urls[n] = own.String()
+		as := func(who *url.Userinfo) string {
+			own := *u
+			own.User, own.Path = who, "/"+name
+			return own.String()
+		}
+		urls[n] = postgres.URLs{
+			URL:       as(url.UserPassword(name, password)),
+			SystemURL: as(url.UserPassword(postgres.SystemLogin(name), systemPassword)),
+			OwnerURL:  as(u.User),
+		}
 	}
 	return urls, nil
 }

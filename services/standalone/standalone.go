@@ -53,8 +53,8 @@ type Config struct {
 	// DataDir keeps everything that lasts. It is made if it is missing.
 	DataDir string
 	// PostgresURL names a PostgreSQL to use instead of a private one. Its role
-	// must own, or be allowed to create, the databases gatehouse_<service>, and
-	// must not be a superuser.
+	// owns the databases gatehouse_<service>, makes them and the roles that services
+	// log in as, and must not be a superuser.
 	PostgresURL string
 	// NATSURL names a NATS server with JetStream to use instead of the embedded
 	// one.
@@ -86,8 +86,8 @@ type Runtime struct {
 	NATS string `json:"nats"`
 	// Services are the gRPC addresses of the services.
 	Services map[string]string `json:"services"`
-	// Postgres are the databases of the services, if they are in the private
-	// PostgreSQL; the addresses hold no secret then.
+	// Postgres are the databases of the services, as their workers enter them, if
+	// they are in the private PostgreSQL; the addresses hold no secret then.
 	Postgres map[string]string `json:"postgres,omitempty"`
 	// Metrics are the addresses that serve each service's /metrics, and that of
 	// the embedded servers under "servers".
@@ -130,7 +130,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return err
 	}
 
-	databases, err := openDatabases(ctx, cfg, log)
+	databases, err := openDatabases(ctx, cfg, secrets, log)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	}
 	base := func(n string) backend.Config {
 		return backend.Config{
-			PostgresURL: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
+			Postgres: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
 			Network:  network,
 			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream,
 		}
@@ -187,7 +187,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		runtime.Metrics[n] = "http://" + l.HTTP.Addr().String() + "/metrics"
 	}
 	if cfg.PostgresURL == "" {
-		runtime.Postgres = databases.urls
+		runtime.Postgres = make(map[string]string, len(names))
+		for n, u := range databases.urls {
+			runtime.Postgres[n] = u.SystemURL
+		}
 	}
 	if err := dir.write("runtime.json", runtime); err != nil {
 		return err

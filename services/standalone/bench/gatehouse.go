@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/services/standalone"
 )
 
@@ -263,7 +264,8 @@ func (gh *gatehouse) postgresFloor(ctx context.Context, conns, rows int, d time.
 	if err != nil {
 		return 0, err
 	}
-	pc.MaxConns = int32(conns) //nolint:gosec // a flag
+	pc.ConnConfig.User = pgserver.Role // who may make a table
+	pc.MaxConns = int32(conns)         //nolint:gosec // a flag
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return 0, err

@@ -15,6 +15,7 @@ import (
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/postgres"
 )
 
 // cluster is Gatehouse with each service as a process of its own.
@@ -39,14 +40,14 @@ var databaseNames = clusterNames[:5]
 
 // stores are what a cluster keeps its data in.
 type stores struct {
-	databases map[string]string // URL of each service's database
-	bus       string            // URL
+	databases map[string]postgres.URLs // of each service
+	bus       string                   // URL
 }
 
 // embeddedStores are a PostgreSQL and a NATS of this process, which stay.
 func embeddedStores(t testing.TB) stores {
 	t.Helper()
-	pg, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(pgtest.Folder(t), "pg"), Ephemeral: true})
+	pg, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(pgtest.Folder(t), "pg"), Ephemeral: true, Logins: logins()})
 	if err != nil {
 		missing(t, "PostgreSQL: %v", err)
 	}
@@ -63,16 +64,24 @@ func embeddedStores(t testing.TB) stores {
 	return stores{databases: urls, bus: nats.URL()}
 }
 
+// logins are the services' roles, which are called as their databases.
+func logins() (names []string) {
+	for _, n := range databaseNames {
+		names = append(names, databaseName(n))
+	}
+	return names
+}
+
 // makeDatabases makes each service's database, if it is not there, and gives
-// its URL.
-func makeDatabases(ctx context.Context, pg *pgserver.Server) (map[string]string, error) {
-	urls := map[string]string{}
+// its URLs.
+func makeDatabases(ctx context.Context, pg *pgserver.Server) (map[string]postgres.URLs, error) {
+	urls := map[string]postgres.URLs{}
 	for _, n := range databaseNames {
 		db := databaseName(n)
-		if err := pg.CreateDatabase(ctx, db); err != nil {
+		if err := pg.CreateDatabase(ctx, db, db); err != nil {
 			return nil, err
 		}
-		urls[n] = pg.URL(db)
+		urls[n] = pg.URLs(db, db)
 	}
 	return urls, nil
 }
@@ -135,8 +144,8 @@ func startCluster(t testing.TB, s stores) *cluster {
 			"GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8", "GATEHOUSE_RATE_LIMITS=false",
 			"GATEHOUSE_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
 		}
-		if url, ok := s.databases[n]; ok {
-			env = append(env, "GATEHOUSE_POSTGRES_URL="+url)
+		if urls, ok := s.databases[n]; ok {
+			env = append(env, "GATEHOUSE_POSTGRES_URL="+urls.URL, "GATEHOUSE_POSTGRES_SYSTEM_URL="+urls.SystemURL, "GATEHOUSE_POSTGRES_OWNER_URL="+urls.OwnerURL)
 		}
 		c.services[n] = &member{bin: program(t, "gatehouse.dev/services/"+n+"/cmd"), env: env}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/postgres"
 )
 
 // Set for the process that TestMain plays in place of the tests: a PostgreSQL
@@ -56,8 +57,8 @@ func run(m *testing.M) int {
 
 // storePlaces is what the process writes down once clients can connect.
 type storePlaces struct {
-	Databases map[string]string // URL of each service's database
-	Admin     map[string]string // URL of each as the superuser
+	Databases map[string]postgres.URLs // of each service
+	Admin     map[string]string        // URL of each as the superuser
 	Bus       string
 }
 
@@ -79,7 +80,7 @@ func (p storePlaces) write(dir string) error {
 // company: a killed process leaves what it wrote to the system, but a server
 // without Fsync does not even write before it says that a commit stands.
 func servePostgres(ctx context.Context, dir string, log *slog.Logger) (err error) {
-	pg, err := pgserver.Start(ctx, pgserver.Config{Dir: filepath.Join(dir, "pg"), Fsync: true, Log: log})
+	pg, err := pgserver.Start(ctx, pgserver.Config{Dir: filepath.Join(dir, "pg"), Fsync: true, Logins: logins(), Log: log})
 	if err != nil {
 		return err
 	}

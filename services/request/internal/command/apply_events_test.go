@@ -534,7 +534,7 @@ func TestStatements(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	db, err := postgres.Open(t.Context(), postgres.Config{
-		URL: pgtest.New(t, backend.Schema(migrations.FS, migrations.Included()...)...), Name: "test", Tracer: traces,
+		URLs: pgtest.URLs(t, pgtest.New(t, backend.Schema(migrations.FS, migrations.Included()...)...)), Name: "test", Tracer: traces,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,4 @@
+-- +goose Up
+
+-- No row refers to one of another organization.
+call carry_organization();
