@@ -7,7 +7,9 @@
 // the signature covers the subject, with the organization in it, every CloudEvents
 // header and the data.
 //
-// Signatures are Ed25519 (RFC 8032), in the header gatehouse-signature. Each
+// Signatures are Ed25519 (RFC 8032), in the header gatehouse-signature. Events that
+// are published together are signed together: the signature is of the digests of
+// all, which each of them carries, and is verified once. Each
 // service has a key of its own and is told the public keys of all. A service may
 // have several public keys: a new one is told to all before it signs, and the old
 // one stays as long as the stream keeps events.

@@ -3,6 +3,7 @@ package eventsig_test
 import (
 	"bytes"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -84,6 +85,61 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// Events that are signed together are verified each by itself, in any order and
+// without the others; one that was not among them is not taken in.
+func TestSignedTogether(t *testing.T) {
+	t.Parallel()
+	s := signer(t, 4)
+	keys := eventsig.Keys{"approval": {s.PublicKey()}}
+	var all []*nats.Msg
+	for i := range 40 {
+		m := message()
+		m.Header.Set(bus.HeaderID, strings.Repeat("i", i+1))
+		all = append(all, m)
+	}
+	s.Sign(all...)
+	for round := range 2 { // and again, when signatures are known
+		for i, m := range all {
+			if err := keys.Verify("approval", m.Subject, m.Header, m.Data); err != nil {
+				t.Errorf("round %d, event %d: %v", round, i, err)
+			}
+			if size := len(m.Header.Get(eventsig.SetHeader)); size > 700 {
+				t.Errorf("it carries %d bytes of others", size)
+			}
+		}
+	}
+	stranger := message()
+	for name, change := range map[string]func(h nats.Header){
+		"as it is":               func(nats.Header) {},
+		"without the others":     func(h nats.Header) { h.Del(eventsig.SetHeader) },
+		"with more behind":       func(h nats.Header) { h.Set(eventsig.SetHeader, h.Get(eventsig.SetHeader)+"AAAA") },
+		"with nonsense":          func(h nats.Header) { h.Set(eventsig.SetHeader, "%") },
+		"with itself among them": func(h nats.Header) { h.Set(eventsig.SetHeader, own(stranger)) },
+	} {
+		stranger.Header = message().Header
+		stranger.Header[eventsig.Header] = all[0].Header[eventsig.Header]
+		stranger.Header[eventsig.SetHeader] = all[0].Header[eventsig.SetHeader]
+		change(stranger.Header)
+		if err := keys.Verify("approval", stranger.Subject, stranger.Header, stranger.Data); err == nil {
+			t.Errorf("%s: one that was not signed is taken for signed", name)
+		}
+	}
+	if err := (eventsig.Keys{"approval": {signer(t, 5).PublicKey()}}).Verify("approval", all[0].Subject, all[0].Header, all[0].Data); err == nil {
+		t.Error("what one key has signed is taken for another's")
+	}
+}
+
+// own is the digest of a message, as a set of it and another says it.
+func own(m *nats.Msg) string {
+	pair := []*nats.Msg{{Subject: m.Subject, Header: message().Header, Data: m.Data}, message()}
+	key, err := eventsig.NewSigner(make([]byte, 32))
+	if err != nil {
+		panic(err)
+	}
+	key.Sign(pair...)
+	return pair[0].Header.Get(eventsig.SetHeader)
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	a, b := signer(t, 1), signer(t, 2)
@@ -122,9 +178,12 @@ func BenchmarkSign(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	s, m := signer(b, 1), message()
 	m.Data = make([]byte, 600)
-	s.Sign(m)
 	keys := eventsig.Keys{"approval": {s.PublicKey()}}
-	for b.Loop() {
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer() // a new signature, which nobody remembers
+		m.Header.Set(bus.HeaderID, strconv.Itoa(n))
+		s.Sign(m)
+		b.StartTimer()
 		if err := keys.Verify("approval", m.Subject, m.Header, m.Data); err != nil {
 			b.Fatal(err)
 		}

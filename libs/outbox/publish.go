@@ -20,9 +20,14 @@ func (r *Relay) publish(ctx context.Context, publisher *bus.Publisher, rows []ro
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	messages := make([]*nats.Msg, len(rows))
+	var signed []*nats.Msg
 	for i := range rows {
 		messages[i] = r.message(&rows[i])
+		if t, err := event.Lookup(rows[i].typ); err == nil && t.Signed {
+			signed = append(signed, messages[i])
+		}
 	}
+	r.cfg.Signer.Sign(signed...)
 	done, err = publisher.Publish(ctx, messages)
 	if err != nil {
 		return done, fmt.Errorf("publish event %s, a %s: %w", rows[done].id, rows[done].typ, err)
@@ -49,11 +54,7 @@ func (r *Relay) message(e *row) *nats.Msg {
 	if e.bulk {
 		set(bus.HeaderBulk, "true")
 	}
-	m := &nats.Msg{Subject: e.subject, Header: h, Data: e.data}
-	if t, err := event.Lookup(e.typ); err == nil && t.Signed {
-		r.cfg.Signer.Sign(m)
-	}
-	return m
+	return &nats.Msg{Subject: e.subject, Header: h, Data: e.data}
 }
 
 // noStream says that nothing listens where the stream should.
