@@ -70,6 +70,9 @@ func admit(ctx context.Context, v *Verifier, p policy, method string) (context.C
 	if err == nil {
 		c, err = v.Verify(ctx, token)
 	}
+	if denied := checkCertificate(ctx, r, c); err == nil && denied != nil {
+		return nil, denied
+	}
 	if r.has(authzv1.Caller_CALLER_PUBLIC) {
 		if err == nil {
 			ctx = WithCaller(ctx, c)

@@ -21,9 +21,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"google.golang.org/grpc"
 
@@ -123,6 +126,7 @@ func StreamFromEnv(env service.Env) Stream {
 // services: service=key, separated by commas), the TLS files, and what
 // StreamFromEnv reads. What is missing is in env.Err.
 func FromEnv(env service.Env) Config {
+	checkEncrypted(env)
 	return Config{
 		Signer: service.Parse(env, "GATEHOUSE_EVENT_KEY", eventsig.ParseSigner),
 		Keys:   service.Parse(env, "GATEHOUSE_EVENT_KEYS", eventsig.ParseKeys),
@@ -132,12 +136,31 @@ func FromEnv(env service.Env) Config {
 			OwnerURL:  env.String("GATEHOUSE_POSTGRES_OWNER_URL", ""),
 		},
 		NATSURL:      env.Required("GATEHOUSE_NATS_URL"),
-		IdentityAddr: env.String("GATEHOUSE_IDENTITY_ADDR", ""),
+		IdentityAddr: env.Peer("GATEHOUSE_IDENTITY_ADDR", ""),
 		MaxConns:     int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
 		ClientTLS:    env.ClientTLS(),
 		ClientID:     env.String("GATEHOUSE_CLIENT_ID", ""),
 		ClientSecret: env.String("GATEHOUSE_CLIENT_SECRET", ""),
 		Stream:       StreamFromEnv(env),
+	}
+}
+
+// checkEncrypted refuses a database or a bus on another machine that is spoken to in
+// plain text, or whose certificate is not checked.
+func checkEncrypted(env service.Env) {
+	for _, name := range []string{"GATEHOUSE_POSTGRES_URL", "GATEHOUSE_POSTGRES_SYSTEM_URL", "GATEHOUSE_POSTGRES_OWNER_URL"} {
+		cfg, err := pgx.ParseConfig(env.String(name, ""))
+		if err != nil || env.String(name, "") == "" {
+			continue // said elsewhere
+		}
+		// As of sslmode=verify-full; with a fallback the server decides.
+		checked := cfg.TLSConfig != nil && !cfg.TLSConfig.InsecureSkipVerify && len(cfg.Fallbacks) == 0
+		env.Encrypted(name, cfg.Host, checked)
+	}
+	for one := range strings.SplitSeq(env.String("GATEHOUSE_NATS_URL", ""), ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
+			env.Encrypted("GATEHOUSE_NATS_URL", u.Hostname(), u.Scheme == "tls")
+		}
 	}
 }
 
@@ -228,7 +251,9 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, fmt.Errorf("make due-queue: %w", err)
 	}
 	if cfg.IdentityAddr != "" {
-		if b.identity, err = rpc.Dial(cfg.IdentityAddr, b.dial); err != nil {
+		dial := b.dial
+		dial.ServerName = "identity-sync"
+		if b.identity, err = rpc.Dial(cfg.IdentityAddr, dial); err != nil {
 			return nil, fmt.Errorf("connect to identity-sync: %w", err)
 		}
 		if cfg.ClientID != "" {
@@ -247,7 +272,7 @@ func (b *Backend) Dial(name, addr string) (*rpc.Conn, error) {
 		return nil, errors.New("the service's own client at identity-sync is not set (GATEHOUSE_CLIENT_ID, GATEHOUSE_CLIENT_SECRET)")
 	}
 	cfg := b.dial
-	cfg.Token = b.tokens(name)
+	cfg.Token, cfg.ServerName = b.tokens(name), name
 	conn, err := rpc.Dial(addr, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", name, err)
@@ -331,8 +356,10 @@ type Spec struct {
 	Copies *copies.Copies
 	// Tasks are what else runs as long as the service does.
 	Tasks []service.Task
-	// HTTP adds handlers to the service's HTTP server.
-	HTTP func(*http.ServeMux)
+	// HTTP adds handlers to the service's HTTP server, and HTTPCallers says who may
+	// call it, see service.Spec.
+	HTTP        func(*http.ServeMux)
+	HTTPCallers []string
 	// Keys gives the public keys of tokens. Nil asks identity-sync; only
 	// identity-sync has its own.
 	Keys func(context.Context) (jwk.Set, error)
@@ -398,9 +425,9 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
 		Verifier: verifier,
 		Register: register,
-		HTTP:     spec.HTTP,
-		Tasks:    tasks,
-		Parts:    parts,
+		HTTP:     spec.HTTP, HTTPCallers: spec.HTTPCallers,
+		Tasks: tasks,
+		Parts: parts,
 	})
 }
 

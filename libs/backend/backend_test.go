@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -109,5 +110,47 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 				t.Errorf("want one line, got %q", err)
 			}
 		})
+	}
+}
+
+// A database or a bus on another machine is spoken to by TLS with a certificate that
+// is checked, or it is said that nobody else is on the network.
+func TestStoresAreEncrypted(t *testing.T) {
+	t.Parallel()
+	for value, far := range map[string]bool{
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@127.0.0.1/x":                         false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a@/x?host=/run/postgresql":               false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x":                        true,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x?sslmode=require":        true,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x?sslmode=verify-full":    false,
+		"GATEHOUSE_POSTGRES_SYSTEM_URL=postgres://a:b@db.example/x?sslmode=prefer":  true,
+		"GATEHOUSE_POSTGRES_OWNER_URL=postgres://a:b@db.example/x?sslmode=disable":  true,
+		"GATEHOUSE_NATS_URL=nats://a:b@127.0.0.1:4222":                              false,
+		"GATEHOUSE_NATS_URL=nats://a:b@bus.example:4222":                            true,
+		"GATEHOUSE_NATS_URL=tls://a:b@bus.example:4222":                             false,
+		"GATEHOUSE_NATS_URL=tls://a:b@one.example:4222,nats://a:b@two.example:4222": true,
+		"GATEHOUSE_IDENTITY_ADDR=identity-sync:9090":                                true,
+		"GATEHOUSE_IDENTITY_ADDR=127.0.0.1:9090":                                    false,
+	} {
+		name, text, _ := strings.Cut(value, "=")
+		for _, allowed := range []bool{false, true} {
+			env := service.NewEnv(func(n string) (string, bool) {
+				switch n {
+				case name:
+					return text, true
+				case "GATEHOUSE_ALLOW_PLAINTEXT":
+					return strconv.FormatBool(allowed), true
+				}
+				return "", false
+			})
+			backend.FromEnv(env)
+			said := env.Err().Error() // much else is missing
+			if got := strings.Contains(said, name+" is on another machine"); got != (far && !allowed) {
+				t.Errorf("%s, allowed %t: %s", value, allowed, said)
+			}
+			if strings.Contains(said, "a:b") {
+				t.Errorf("%s: it shows the password: %s", value, said)
+			}
+		}
 	}
 }

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -10,11 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/rpc"
+	"gatehouse.dev/libs/rpctest"
 )
 
 func TestMain(m *testing.M) { bustest.VerifyNoLeaks(m) }
@@ -275,4 +279,46 @@ func stored(t *testing.T, b *bus.Bus) (numbers []int) {
 		numbers = append(numbers, n)
 	}
 	return numbers
+}
+
+// By TLS the server's certificate is checked, and the service's shown.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	ours, theirs := rpctest.NewAuthority(t), rpctest.NewAuthority(t)
+	sides := func(a *rpctest.Authority, trusted, name string) (server, client *tls.Config) {
+		cert, key := a.Issue(t, t.TempDir(), name)
+		server, client, err := rpc.LoadTLS(cert, key, trusted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return server, client
+	}
+	serving, _ := sides(ours, ours.File, "nats")
+	n, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, TLSConfig: serving, TLSVerify: true, TLSTimeout: 5,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Start()
+	t.Cleanup(func() { n.Shutdown(); n.WaitForShutdown() })
+	if !n.ReadyForConnections(10 * time.Second) {
+		t.Fatal("NATS does not start")
+	}
+	at := "tls://" + n.Addr().String()
+	_, known := sides(ours, ours.File, "request")
+	_, stranger := sides(theirs, ours.File, "request")
+	_, distrusting := sides(ours, theirs.File, "request")
+	for name, tt := range map[string]struct {
+		tls  *tls.Config
+		good bool
+	}{"ours": {known, true}, "a stranger": {stranger, false}, "a server that is not trusted": {distrusting, false}, "without": {nil, false}} {
+		b, err := bus.Connect(t.Context(), bus.Config{URL: at, Name: "request", TLS: tt.tls, ConnectTimeout: 3 * time.Second})
+		if (err == nil) != tt.good {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			b.Close()
+		}
+	}
 }

@@ -34,6 +34,9 @@ type DialConfig struct {
 	// TLS is for connections between machines, as from [LoadTLS]; nil means
 	// plain text.
 	TLS *tls.Config
+	// ServerName is the name in the certificate of the service that is meant, wherever
+	// it is found; that of its address if empty.
+	ServerName string
 	// Token returns this service's own token for the one that is called; nil means
 	// that calls go without.
 	Token authz.TokenSource
@@ -85,7 +88,11 @@ func Dial(addr string, cfg DialConfig) (*Conn, error) {
 	}
 	creds := insecure.NewCredentials()
 	if cfg.TLS != nil {
-		creds = credentials.NewTLS(cfg.TLS)
+		named := cfg.TLS.Clone()
+		if cfg.ServerName != "" {
+			named.ServerName = cfg.ServerName
+		}
+		creds = credentials.NewTLS(named)
 	}
 	repeatable := repeatableMethods(protoregistry.GlobalFiles)
 	sc, err := serviceConfig(repeatable)

@@ -5,9 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
+
+	"gatehouse.dev/libs/authz"
 )
 
 // LoadTLS makes the two sides of mutual TLS between machines: the server's,
@@ -81,4 +85,16 @@ func (p *keyPair) get() (*tls.Certificate, error) {
 		return p.cert, nil
 	}
 	return nil, fmt.Errorf("read TLS certificate: %w", failed)
+}
+
+// OnlyCertificates lets requests pass that come by mutual TLS from somebody whose
+// certificate has one of the names; others are answered 403.
+func OnlyCertificates(names []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || !slices.ContainsFunc(authz.CertificateNames(*r.TLS), func(n string) bool { return slices.Contains(names, n) }) {
+			http.Error(w, "this certificate may not call", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -2,14 +2,9 @@ package rpc_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,84 +16,18 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 )
 
-// authority signs certificates for 127.0.0.1.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{file: filepath.Join(t.TempDir(), "ca.pem")}
-	a.cert, a.key = certificate(t, "authority", nil, nil)
-	writePEM(t, a.file, "CERTIFICATE", a.cert.Raw)
-	return a
-}
-
-// issue writes a certificate and its key into dir.
-func (a *authority) issue(t *testing.T, dir, name string) (certFile, keyFile string) {
-	t.Helper()
-	cert, key := certificate(t, name, a.cert, a.key)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	writePEM(t, certFile, "CERTIFICATE", cert.Raw)
-	writePEM(t, keyFile, "PRIVATE KEY", der)
-	return certFile, keyFile
-}
-
-func certificate(t *testing.T, name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	if parent == nil {
-		tmpl.IsCA, tmpl.BasicConstraintsValid, tmpl.KeyUsage = true, true, x509.KeyUsageCertSign
-		parent, parentKey = tmpl, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, &key.PublicKey, parentKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert, key
-}
-
-func writePEM(t *testing.T, file, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestMutualTLS(t *testing.T) {
 	t.Parallel()
-	ours, theirs := newAuthority(t), newAuthority(t)
+	ours, theirs := rpctest.NewAuthority(t), rpctest.NewAuthority(t)
 	dir := t.TempDir()
-	certFile, keyFile := ours.issue(t, dir, "first")
-	server, client, err := rpc.LoadTLS(certFile, keyFile, ours.file)
+	certFile, keyFile := ours.Issue(t, dir, "first")
+	server, client, err := rpc.LoadTLS(certFile, keyFile, ours.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,12 +58,12 @@ func TestMutualTLS(t *testing.T) {
 	}
 
 	// Refused: no TLS, no certificate, a certificate of others, a server of others.
-	foreignCert, foreignKey := theirs.issue(t, t.TempDir(), "stranger")
-	_, stranger, err := rpc.LoadTLS(foreignCert, foreignKey, ours.file)
+	foreignCert, foreignKey := theirs.Issue(t, t.TempDir(), "stranger")
+	_, stranger, err := rpc.LoadTLS(foreignCert, foreignKey, ours.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, distrusting, err := rpc.LoadTLS(certFile, keyFile, theirs.file)
+	_, distrusting, err := rpc.LoadTLS(certFile, keyFile, theirs.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +88,7 @@ func TestMutualTLS(t *testing.T) {
 	if saw, err := call(rpc.DialConfig{TLS: client}); err != nil || saw != "first" {
 		t.Errorf("half a certificate: %v; client saw %q", err, saw)
 	}
-	ours.issue(t, dir, "second")
+	ours.Issue(t, dir, "second")
 	if err := os.Chtimes(certFile, later.Add(time.Minute), later.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +99,8 @@ func TestMutualTLS(t *testing.T) {
 
 func TestLoadTLSRefuses(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
-	cert, key := a.issue(t, t.TempDir(), "x")
+	a := rpctest.NewAuthority(t)
+	cert, key := a.Issue(t, t.TempDir(), "x")
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -179,11 +108,113 @@ func TestLoadTLSRefuses(t *testing.T) {
 	for name, files := range map[string][3]string{
 		"no authority file":    {cert, key, empty + "x"},
 		"no authority":         {cert, key, empty},
-		"no certificate file":  {empty + "x", key, a.file},
-		"certificate as a key": {cert, cert, a.file},
+		"no certificate file":  {empty + "x", key, a.File},
+		"certificate as a key": {cert, cert, a.File},
 	} {
 		if _, _, err := rpc.LoadTLS(files[0], files[1], files[2]); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+// tlsOf are the sides of mutual TLS of somebody of the name.
+func tlsOf(t *testing.T, a *rpctest.Authority, name string) (server, client *tls.Config) {
+	t.Helper()
+	cert, key := a.Issue(t, t.TempDir(), name)
+	server, client, err := rpc.LoadTLS(cert, key, a.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
+// Names in certificates are checked on both sides: who is called is the service that
+// is meant, and a certificate goes with the token that comes with it.
+func TestCertificatesHaveNames(t *testing.T) {
+	t.Parallel()
+	a := rpctest.NewAuthority(t)
+	tokens := rpctest.NewTokens(t)
+	server, _ := tlsOf(t, a, "provisioning")
+	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), TLS: server}, func(s grpc.ServiceRegistrar) {
+		parked{list: func(context.Context, *opsv1.ListParkedEventsRequest) error { return nil }}.register(s)
+		copyOwner{}.register(s)
+	})
+	person := rpctest.User(admin.Role)
+	for _, tt := range []struct {
+		name, certificate, meant string
+		caller                   authz.Caller
+		reason                   string
+	}{
+		{"the gateway, for a person", "gateway", "provisioning", person, ""},
+		{"a program, for a person", "billing", "provisioning", person, ""},
+		{"a program, as a client", "operator", "provisioning", rpctest.Service("operator"), ""},
+		{"a service, for a person", "audit", "provisioning", person, "CERTIFICATE_NOT_ALLOWED"},
+		{"a service, as another", "audit", "provisioning", rpctest.Service("operator"), "CERTIFICATE_NOT_ALLOWED"},
+		{"the gateway, as a client", "gateway", "provisioning", rpctest.Service("operator"), "CERTIFICATE_NOT_ALLOWED"},
+		{"another service is meant", "gateway", "request", person, "UNAVAILABLE"},
+	} {
+		_, client := tlsOf(t, a, tt.certificate)
+		conn, err := rpc.Dial(addr, rpc.DialConfig{
+			TLS: client, ServerName: tt.meant, Token: func(context.Context) (string, error) { return tokens.Mint(tt.caller), nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.caller.IsService() {
+			_, err = opsv1.NewCopyServiceClient(conn).RebuildCopies(t.Context(), &opsv1.RebuildCopiesRequest{})
+		} else {
+			_, err = opsv1.NewParkedEventServiceClient(conn).ListParkedEvents(t.Context(), listParked)
+		}
+		got := rpctest.Reason(err)
+		if status.Code(err) == codes.Unavailable {
+			got = "UNAVAILABLE"
+		}
+		if (err == nil) != (tt.reason == "") || got != tt.reason {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.reason)
+		}
+		conn.Close()
+	}
+}
+
+type copyOwner struct {
+	opsv1.UnimplementedCopyServiceServer
+}
+
+func (c copyOwner) register(s grpc.ServiceRegistrar) { opsv1.RegisterCopyServiceServer(s, c) }
+
+func (copyOwner) RebuildCopies(context.Context, *opsv1.RebuildCopiesRequest) (*opsv1.RebuildCopiesResponse, error) {
+	return &opsv1.RebuildCopiesResponse{}, nil
+}
+
+// HTTP between services takes the certificates that are named.
+func TestOnlyCertificates(t *testing.T) {
+	t.Parallel()
+	a := rpctest.NewAuthority(t)
+	server, _ := tlsOf(t, a, "identity-sync")
+	s := httptest.NewUnstartedServer(rpc.OnlyCertificates([]string{"gateway"}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	s.TLS = server
+	s.StartTLS()
+	defer s.Close()
+	for name, want := range map[string]int{"gateway": http.StatusOK, "request": http.StatusForbidden} {
+		_, client := tlsOf(t, a, name)
+		client.ServerName = "identity-sync"
+		transport := &http.Transport{TLSClientConfig: client}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := (&http.Client{Transport: transport}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Body.Close(); r.StatusCode != want {
+			t.Errorf("%s: %d", name, r.StatusCode)
+		}
+		transport.CloseIdleConnections()
+	}
+	plain := httptest.NewRecorder()
+	rpc.OnlyCertificates([]string{"gateway"}, http.NotFoundHandler()).ServeHTTP(plain, httptest.NewRequest(http.MethodGet, "/", nil))
+	if plain.Code != http.StatusForbidden {
+		t.Errorf("in plain text: %d", plain.Code)
 	}
 }

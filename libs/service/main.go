@@ -8,8 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"gatehouse.dev/libs/rpc"
@@ -17,12 +19,14 @@ import (
 
 // Settings that every service's process takes.
 const (
-	envGRPCAddr = "GATEHOUSE_GRPC_ADDR"
-	envHTTPAddr = "GATEHOUSE_HTTP_ADDR"
-	envLogLevel = "GATEHOUSE_LOG_LEVEL"
-	envTLSCert  = "GATEHOUSE_TLS_CERT"
-	envTLSKey   = "GATEHOUSE_TLS_KEY"
-	envTLSCA    = "GATEHOUSE_TLS_CA"
+	envGRPCAddr  = "GATEHOUSE_GRPC_ADDR"
+	envHTTPAddr  = "GATEHOUSE_HTTP_ADDR"
+	envInnerAddr = "GATEHOUSE_INNER_ADDR"
+	envLogLevel  = "GATEHOUSE_LOG_LEVEL"
+	envTLSCert   = "GATEHOUSE_TLS_CERT"
+	envTLSKey    = "GATEHOUSE_TLS_KEY"
+	envTLSCA     = "GATEHOUSE_TLS_CA"
+	envPlaintext = "GATEHOUSE_ALLOW_PLAINTEXT"
 )
 
 // MainFunc reads what it needs from env and runs the service until ctx ends.
@@ -32,12 +36,14 @@ type MainFunc func(ctx context.Context, env Env, lis Listeners, log *slog.Logger
 //
 //	func main() { os.Exit(service.Main("request", run)) }
 //
-// It listens on GATEHOUSE_GRPC_ADDR (127.0.0.1:9090) and GATEHOUSE_HTTP_ADDR
-// (127.0.0.1:8080), logs JSON to standard error from GATEHOUSE_LOG_LEVEL (info)
+// It listens on GATEHOUSE_GRPC_ADDR (127.0.0.1:9090), GATEHOUSE_HTTP_ADDR
+// (127.0.0.1:8080) and GATEHOUSE_INNER_ADDR (127.0.0.1:9091), logs JSON to standard error from GATEHOUSE_LOG_LEVEL (info)
 // on, and ends ctx at SIGINT or SIGTERM; a second signal ends the process at
 // once. If GATEHOUSE_TLS_CERT, _KEY and _CA name PEM files, gRPC is mutual TLS
 // on both sides: the listeners carry the server's, [Env.ClientTLS] returns the
-// client's. It returns the exit code: 0 after a clean stop, 1 after one line
+// client's. Without them gRPC listens on loopback only, unless
+// GATEHOUSE_ALLOW_PLAINTEXT is true, for a network that nobody else is on. It
+// returns the exit code: 0 after a clean stop, 1 after one line
 // that says what went wrong.
 func Main(name string, run MainFunc) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,6 +67,7 @@ func runMain(ctx context.Context, name string, env Env, stderr io.Writer, run Ma
 	}
 	defer lis.GRPC.Close()
 	defer lis.HTTP.Close()
+	defer lis.Inner.Close()
 	if err := run(ctx, env, lis, log); err != nil {
 		log.Error("Service failed", "error", err)
 		return 1
@@ -87,11 +94,61 @@ func listen(ctx context.Context, env Env) (lis Listeners, err error) {
 	if lis.GRPC, err = open(envGRPCAddr, "127.0.0.1:9090"); err != nil {
 		return Listeners{}, err
 	}
+	if lis.TLS == nil && !env.Bool(envPlaintext, false) {
+		if err := LoopbackOnly("gRPC in plain text, without "+envTLSCert+", "+envTLSKey+" and "+envTLSCA, lis.GRPC); err != nil {
+			lis.GRPC.Close()
+			return Listeners{}, err
+		}
+	}
 	if lis.HTTP, err = open(envHTTPAddr, "127.0.0.1:8080"); err != nil {
 		lis.GRPC.Close()
 		return Listeners{}, err
 	}
+	if lis.Inner, err = open(envInnerAddr, "127.0.0.1:9091"); err != nil {
+		lis.GRPC.Close()
+		lis.HTTP.Close()
+		return Listeners{}, err
+	}
 	return lis, nil
+}
+
+// Peer returns the variable, which is the address of somebody who is called,
+// host:port, or fallback. That it is not on this machine, where calls are in plain
+// text, is an error, unless GATEHOUSE_ALLOW_PLAINTEXT is true.
+func (e Env) Peer(name, fallback string) string {
+	addr := e.String(name, fallback)
+	if _, client, err := e.tls(); err == nil && client == nil {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			host = addr
+		}
+		e.Encrypted(name, host, false)
+	}
+	return addr
+}
+
+// RequiredPeer is Peer of a variable that must be set.
+func (e Env) RequiredPeer(name string) string {
+	e.Required(name)
+	return e.Peer(name, "")
+}
+
+// Encrypted notes an error if what a variable names is on another machine, and
+// what is sent there is in plain text, unless GATEHOUSE_ALLOW_PLAINTEXT is true.
+func (e Env) Encrypted(name, host string, encrypted bool) {
+	if encrypted || host == "" || isLoopback(host) || e.Bool(envPlaintext, false) {
+		return
+	}
+	*e.errs = append(*e.errs, fmt.Errorf("%s is on another machine, and would be spoken to in plain text: use TLS, or set %s on a network that nobody else is on", name, envPlaintext))
+}
+
+// isLoopback says whether a host, a name or an address, is this machine.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasPrefix(host, "/") { // a socket's folder
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 // ClientTLS is what [rpc.DialConfig] takes for calling other services; nil if

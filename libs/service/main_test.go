@@ -65,6 +65,8 @@ func TestRunMain(t *testing.T) {
 		{"address that is none", map[string]string{"GATEHOUSE_HTTP_ADDR": "nonsense"}, boom, 1, "listen on nonsense (GATEHOUSE_HTTP_ADDR)"},
 		{"half of TLS", map[string]string{"GATEHOUSE_TLS_CERT": "x"}, boom, 1, "GATEHOUSE_TLS_CERT, GATEHOUSE_TLS_KEY and GATEHOUSE_TLS_CA are set together or not at all"},
 		{"no TLS files", map[string]string{"GATEHOUSE_TLS_CERT": "/none/c", "GATEHOUSE_TLS_KEY": "/none/k", "GATEHOUSE_TLS_CA": "/none/ca"}, boom, 1, "read TLS authority"},
+		{"plain text beyond this machine", map[string]string{"GATEHOUSE_GRPC_ADDR": "0.0.0.0:0"}, boom, 1, "gRPC in plain text, without GATEHOUSE_TLS_CERT"},
+		{"plain text that is allowed", map[string]string{"GATEHOUSE_GRPC_ADDR": "0.0.0.0:0", "GATEHOUSE_ALLOW_PLAINTEXT": "true"}, boom, 1, "boom"},
 		{"log level", map[string]string{"GATEHOUSE_LOG_LEVEL": "loud"}, boom, 1, "GATEHOUSE_LOG_LEVEL is not"},
 		{"settings", map[string]string{"N": "many"}, func(_ context.Context, env service.Env, _ service.Listeners, _ *slog.Logger) error {
 			env.Required("GATEHOUSE_X")
@@ -176,5 +178,33 @@ func TestMainProcess(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"msg":"Service stopped"`) {
 		t.Errorf("log:\n%s", &log)
+	}
+}
+
+// Whoever is called on another machine is called by TLS, or it is said that nobody
+// else is on the network.
+func TestPeersAreEncrypted(t *testing.T) {
+	t.Parallel()
+	for addr, far := range map[string]bool{
+		"127.0.0.1:9090": false, "localhost:9090": false, "[::1]:9090": false, "": false,
+		"request:9090": true, "10.0.0.7:9090": true, "[fd00::1]:9090": true, "localhost.example:9090": true, "dns:///request:9090": true,
+	} {
+		env := service.NewEnv(lookup(map[string]string{"PEER": addr}))
+		if got := env.Peer("PEER", ""); got != addr {
+			t.Errorf("Peer = %q, want %q", got, addr)
+		}
+		if err := env.Err(); (err != nil) != far || far && !strings.Contains(err.Error(), "PEER is on another machine") {
+			t.Errorf("%q: %v", addr, err)
+		}
+		env = service.NewEnv(lookup(map[string]string{"PEER": addr, "GATEHOUSE_ALLOW_PLAINTEXT": "true"}))
+		env.Peer("PEER", "")
+		if err := env.Err(); err != nil {
+			t.Errorf("%q, allowed: %v", addr, err)
+		}
+	}
+	env := service.NewEnv(lookup(nil))
+	env.RequiredPeer("PEER")
+	if err := env.Err(); err == nil || err.Error() != "PEER is not set" {
+		t.Errorf("got %v", err)
 	}
 }

@@ -23,11 +23,16 @@ import (
 	"gatehouse.dev/libs/telemetry"
 )
 
-// Listeners are where a service is reached. Either may be nil: then that is
-// not served. [Run] closes them.
+// Listeners are where a service is reached. Each may be nil: then that is not
+// served. [Run] closes them.
 type Listeners struct {
 	GRPC, HTTP net.Listener
-	// TLS is spoken on GRPC if not nil, as from [rpc.LoadTLS].
+	// Inner is for whoever runs the service: health, readiness and metrics.
+	// Health and readiness are served on HTTP as well. Metrics are so only if
+	// nothing else is: without Inner, by a service without HTTP handlers.
+	Inner net.Listener
+	// TLS is spoken on GRPC if not nil, as from [rpc.LoadTLS], and on HTTP if Spec
+	// names HTTPCallers.
 	TLS *tls.Config
 	// Network lets services of the same process call this one at the address of
 	// GRPC without a socket; nil for a service that has the process to itself.
@@ -60,6 +65,9 @@ type Spec struct {
 	Register func(grpc.ServiceRegistrar)
 	// HTTP adds to the HTTP handlers.
 	HTTP func(*http.ServeMux)
+	// HTTPCallers are the names in the certificates of those who may call HTTP, where
+	// there is TLS. Nil: HTTP is for everybody and in plain text.
+	HTTPCallers []string
 	// Tasks run side by side.
 	Tasks []Task
 	// Parts are what it stands on, in the order that /readyz shows.
@@ -104,6 +112,7 @@ type runner struct {
 	grpc      *rpc.Server
 	health    *health.Server
 	http      *http.Server
+	inner     *http.Server
 
 	running []string    // what was started and has not ended
 	ended   chan ending // one for each
@@ -136,7 +145,19 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	if r.http != nil {
 		r.start("HTTP server", func() error {
-			if err := r.http.Serve(r.spec.Listeners.HTTP); !errors.Is(err, http.ErrServerClosed) {
+			lis := r.spec.Listeners.HTTP
+			if r.http.TLSConfig != nil {
+				lis = tls.NewListener(lis, r.http.TLSConfig)
+			}
+			if err := r.http.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	if r.inner != nil {
+		r.start("inner HTTP server", func() error {
+			if err := r.inner.Serve(r.spec.Listeners.Inner); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
@@ -146,7 +167,7 @@ func (r *runner) run(ctx context.Context) error {
 	for i, t := range r.spec.Tasks {
 		r.start(t.Name, func() error { return t.Run(context.WithValue(work, reportKey{}, r.reports[i])) })
 	}
-	r.log.InfoContext(ctx, "Service started", "grpc_addr", address(r.spec.Listeners.GRPC), "http_addr", address(r.spec.Listeners.HTTP))
+	r.log.InfoContext(ctx, "Service started", "grpc_addr", address(r.spec.Listeners.GRPC), "http_addr", address(r.spec.Listeners.HTTP), "inner_addr", address(r.spec.Listeners.Inner))
 
 	failed := r.wait(ctx)
 	r.log.InfoContext(ctx, "Service is stopping")
@@ -181,25 +202,45 @@ func (r *runner) build(work, stopping context.Context) error {
 	}
 	if lis.HTTP != nil {
 		mux := http.NewServeMux()
-		mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
-		mux.Handle("GET /readyz", r.readiness)
-		mux.Handle("GET /metrics", r.spec.Telemetry.Handler())
+		r.showHealth(mux, lis.Inner == nil && r.spec.HTTP == nil)
 		if r.spec.HTTP != nil {
 			r.spec.HTTP(mux)
 		}
-		// No bound on writing: server-sent events last. Handlers that read or
-		// write at length set their own.
-		r.http = &http.Server{
-			Handler:           mux,
-			ReadHeaderTimeout: 5 * time.Second,
-			ReadTimeout:       time.Minute,
-			IdleTimeout:       2 * time.Minute,
-			MaxHeaderBytes:    64 << 10,
-			BaseContext:       func(net.Listener) context.Context { return work },
-			ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelWarn),
+		r.http = r.server(work, mux)
+		if len(r.spec.HTTPCallers) > 0 && lis.TLS != nil {
+			r.http.TLSConfig = lis.TLS.Clone()
+			r.http.Handler = rpc.OnlyCertificates(r.spec.HTTPCallers, mux)
 		}
 	}
+	if lis.Inner != nil {
+		mux := http.NewServeMux()
+		r.showHealth(mux, true)
+		r.inner = r.server(work, mux)
+	}
 	return nil
+}
+
+// showHealth adds what tells how the service is.
+func (r *runner) showHealth(mux *http.ServeMux, metrics bool) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.Handle("GET /readyz", r.readiness)
+	if metrics {
+		mux.Handle("GET /metrics", r.spec.Telemetry.Handler())
+	}
+}
+
+// server is an HTTP server. It has no bound on writing: server-sent events last.
+// Handlers that read or write at length set their own.
+func (r *runner) server(work context.Context, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return work },
+		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelWarn),
+	}
 }
 
 // start runs f beside the others and notes that it does.
@@ -283,16 +324,19 @@ func (r *runner) stopServers() {
 			<-done
 		}
 	}
-	if r.http != nil {
-		if err := r.http.Shutdown(grace); err != nil {
+	for _, server := range []*http.Server{r.http, r.inner} {
+		if server == nil {
+			continue
+		}
+		if err := server.Shutdown(grace); err != nil {
 			r.log.Warn("HTTP requests were cut off", "error", err)
-			r.http.Close()
+			server.Close()
 		}
 	}
 }
 
 func (r *runner) closeListeners() {
-	for _, l := range []net.Listener{r.spec.Listeners.GRPC, r.spec.Listeners.HTTP} {
+	for _, l := range []net.Listener{r.spec.Listeners.GRPC, r.spec.Listeners.HTTP, r.spec.Listeners.Inner} {
 		if l != nil {
 			l.Close()
 		}

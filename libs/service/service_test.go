@@ -37,6 +37,7 @@ type running struct {
 	t        *testing.T
 	grpc     string
 	http     string
+	inner    string
 	tokens   *rpctest.Tokens
 	log      *buffer
 	stop     context.CancelFunc
@@ -50,13 +51,13 @@ func run(t *testing.T, spec service.Spec) *running {
 	spec.Name = "testing"
 	spec.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	spec.Verifier = r.tokens.Verifier()
-	spec.Listeners = service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
+	spec.Listeners = service.Listeners{GRPC: loopback(t), HTTP: loopback(t), Inner: loopback(t)}
 	if spec.Register == nil {
 		spec.Register = func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, opsv1.UnimplementedParkedEventServiceServer{})
 		}
 	}
-	r.grpc, r.http = spec.Listeners.GRPC.Addr().String(), spec.Listeners.HTTP.Addr().String()
+	r.grpc, r.http, r.inner = spec.Listeners.GRPC.Addr().String(), spec.Listeners.HTTP.Addr().String(), spec.Listeners.Inner.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -94,10 +95,10 @@ func (r *running) health() healthpb.HealthCheckResponse_ServingStatus {
 }
 
 // get returns the status and body of an HTTP answer.
-func (r *running) get(path string) (int, string) {
+func (r *running) getFrom(addr, path string) (int, string) {
 	r.t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	res, err := client.Get("http://" + r.http + path)
+	res, err := client.Get("http://" + addr + path)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -108,6 +109,10 @@ func (r *running) get(path string) (int, string) {
 	}
 	return res.StatusCode, string(body)
 }
+
+func (r *running) get(path string) (int, string) { r.t.Helper(); return r.getFrom(r.http, path) }
+
+func (r *running) getInner(path string) (int, string) { r.t.Helper(); return r.getFrom(r.inner, path) }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
@@ -188,8 +193,14 @@ func TestServes(t *testing.T) {
 			t.Errorf("%v: %v, want %v", who, err, want)
 		}
 	}
-	if code, body := r.get("/metrics"); code != http.StatusOK || !strings.Contains(body, "ListParkedEvents") {
+	if code, body := r.getInner("/metrics"); code != http.StatusOK || !strings.Contains(body, "ListParkedEvents") {
 		t.Errorf("GET /metrics = %d, %d bytes, no measure of the call", code, len(body))
+	}
+	if _, body := r.get("/metrics"); strings.Contains(body, "ListParkedEvents") {
+		t.Error("everybody sees the metrics")
+	}
+	if code, _ := r.getInner("/healthz"); code != http.StatusOK {
+		t.Errorf("the inner GET /healthz = %d", code)
 	}
 	stream, err := reflectionpb.NewServerReflectionClient(r.tokens.Dial(t, r.grpc, authz.Caller{})).ServerReflectionInfo(t.Context())
 	if err != nil {
@@ -304,7 +315,7 @@ func TestReadiness(t *testing.T) {
 				t.Fatalf("/readyz: %s\nwant:    %s, health %v", got, want, health)
 			}
 		}
-		_, metrics := r.get("/metrics")
+		_, metrics := r.getInner("/metrics")
 		for _, m := range up {
 			if !strings.Contains(metrics, "gatehouse_part_up{"+m) {
 				t.Errorf("%s: no metric %s", want, m)

@@ -91,7 +91,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 
 	var parts []service.Part
 	connect := func(name, addr string, needed service.Needed) (*rpc.Conn, error) {
-		conn, err := rpc.Dial(addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, Network: cfg.Network, MaxMessage: maxAnswer})
+		conn, err := rpc.Dial(addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, ServerName: name, Network: cfg.Network, MaxMessage: maxAnswer})
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", name, err)
 		}
@@ -100,7 +100,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}})
 		return conn, nil
 	}
-	backends := httpapi.Backends{IdentityHTTP: cfg.IdentityHTTPAddr}
+	backends := httpapi.Backends{IdentityHTTP: cfg.IdentityHTTPAddr, IdentityTLS: cfg.ClientTLS}
 	for _, b := range []struct {
 		addr   string
 		conn   *grpc.ClientConnInterface

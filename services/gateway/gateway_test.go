@@ -291,7 +291,10 @@ func TestReady(t *testing.T) {
 	if a := w.call("GET", "/readyz", ""); !strings.Contains(a.body, `"status": "degraded"`) || strings.Contains(a.body, "127.0.0.1") {
 		t.Errorf("/readyz: %s", a.body)
 	}
-	if a := w.call("GET", "/metrics", ""); !strings.Contains(a.body, `gatehouse_part_up{part="audit",service="gateway"} 0`) {
+	if a := w.call("GET", "/metrics", ""); a.code != http.StatusNotFound {
+		t.Errorf("everybody may ask for /metrics: %d", a.code)
+	}
+	if a := send(t, "GET", w.inner+"/metrics", nil); !strings.Contains(a.body, `gatehouse_part_up{part="audit",service="gateway"} 0`) {
 		t.Error("/metrics does not tell of audit")
 	}
 	set("audit", "", serving)
@@ -306,7 +309,7 @@ func TestReady(t *testing.T) {
 		t.Errorf("/healthz: %d", a.code)
 	}
 	w.call("GET", "/v1/users/"+uuid, "", asAdmin()...)
-	if a := w.call("GET", "/metrics", ""); !strings.Contains(a.body, `http_route="/v1/users/{id}"`) {
+	if a := send(t, "GET", w.inner+"/metrics", nil); !strings.Contains(a.body, `http_route="/v1/users/{id}"`) {
 		t.Error("/metrics has no time of the route")
 	}
 }
@@ -486,7 +489,7 @@ func TestEveryOperationIsRouted(t *testing.T) {
 		serveGRPC(t, srv, lis)
 		return lis.Addr().String()
 	}
-	url := run(t, gateway.Config{
+	url, _ := run(t, gateway.Config{
 		IdentityAddr: serve("identity"), RequestAddr: serve("request"), ApprovalAddr: serve("approval"),
 		ProvisioningAddr: serve("provisioning"), AuditAddr: serve("audit"), IdentityHTTPAddr: "127.0.0.1:1",
 	})
@@ -841,7 +844,7 @@ func TestPage(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	// Where the development sign-in is off, there is no such form.
-	off := run(t, gateway.Config{
+	off, _ := run(t, gateway.Config{
 		IdentityAddr: "127.0.0.1:1", RequestAddr: "127.0.0.1:1", ApprovalAddr: "127.0.0.1:1",
 		ProvisioningAddr: "127.0.0.1:1", AuditAddr: "127.0.0.1:1", IdentityHTTPAddr: "127.0.0.1:1",
 	})

@@ -47,6 +47,7 @@ type world struct {
 	tokens *rpctest.Tokens
 	clock  *clock.Manual
 	url    string
+	inner  string
 	admin  authz.Caller
 	health map[string]*health.Server // of each service
 
@@ -119,25 +120,25 @@ func start(t *testing.T, away ...string) *world {
 		scim.Close()
 	}
 	cfg.IdentityHTTPAddr = scim.Listener.Addr().String()
-	w.url = run(t, cfg)
+	w.url, w.inner = run(t, cfg)
 	return w
 }
 
-// run runs a gateway and returns its address as a URL.
-func run(t *testing.T, cfg gateway.Config) string {
+// run runs a gateway and returns its address as a URL, and that of its metrics.
+func run(t *testing.T, cfg gateway.Config) (url, inner string) {
 	t.Helper()
-	lis := listen(t)
+	lis, innerLis := listen(t), listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	go func() { done <- gateway.Run(ctx, cfg, service.Listeners{HTTP: lis}, log) }()
+	go func() { done <- gateway.Run(ctx, cfg, service.Listeners{HTTP: lis, Inner: innerLis}, log) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
 	})
-	return "http://" + lis.Addr().String()
+	return "http://" + lis.Addr().String(), "http://" + innerLis.Addr().String()
 }
 
 func listen(t *testing.T) net.Listener {

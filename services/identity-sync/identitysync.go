@@ -94,6 +94,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 				Commands: commands, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})
 		},
+		HTTPCallers: []string{"gateway"},
 		HTTP: func(mux *http.ServeMux) {
 			mux.Handle(scim.DefaultPrefix+"/", provider)
 			httpapi.API{Exchanger: exchanger, Ring: ring, Log: log}.Register(mux)

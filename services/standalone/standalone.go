@@ -154,6 +154,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		// The services close them; this is for an error before they run.
 		defer l.GRPC.Close()
 		defer l.HTTP.Close()
+		defer l.Inner.Close()
 		lis[n] = l
 	}
 	addr := func(n string) string { return lis[n].GRPC.Addr().String() }
@@ -176,6 +177,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		}
 	}
 
+	inner, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0") // the gateway's
+	if err != nil {
+		return fmt.Errorf("listen for the gateway: %w", err)
+	}
+	defer inner.Close()
 	runtime := Runtime{
 		URL: "http://" + listener.Addr().String(), PID: os.Getpid(), NATS: busAddr(operator),
 		Services: map[string]string{}, Metrics: map[string]string{},
@@ -184,8 +190,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		runtime.Services[n] = addr(n)
 	}
 	for n, l := range lis {
-		runtime.Metrics[n] = "http://" + l.HTTP.Addr().String() + "/metrics"
+		runtime.Metrics[n] = "http://" + l.Inner.Addr().String() + "/metrics"
 	}
+	runtime.Metrics["gateway"] = "http://" + inner.Addr().String() + "/metrics"
 	if cfg.PostgresURL == "" {
 		runtime.Postgres = make(map[string]string, len(names))
 		for n, u := range databases.urls {
@@ -252,7 +259,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
 			ServersAddr: addr(servers), DevSignIn: true, NoLimits: cfg.NoLimits, Network: network,
-		}, service.Listeners{HTTP: listener}, log)
+		}, service.Listeners{HTTP: listener, Inner: inner}, log)
 	})
 	group.Go(func() error {
 		if err := waitReady(ctx, runtime.URL); err != nil {
@@ -294,17 +301,19 @@ const maxConns = 8
 // listen opens the private addresses of one service, which others call through
 // the network.
 func listen(ctx context.Context, network *rpc.Network) (service.Listeners, error) {
-	var lc net.ListenConfig
-	grpc, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return service.Listeners{}, fmt.Errorf("listen for a service: %w", err)
+	lis := service.Listeners{Network: network}
+	for _, l := range []*net.Listener{&lis.GRPC, &lis.HTTP, &lis.Inner} {
+		var err error
+		if *l, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			for _, l := range []net.Listener{lis.GRPC, lis.HTTP} {
+				if l != nil {
+					l.Close()
+				}
+			}
+			return service.Listeners{}, fmt.Errorf("listen for a service: %w", err)
+		}
 	}
-	http, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		grpc.Close()
-		return service.Listeners{}, fmt.Errorf("listen for a service: %w", err)
-	}
-	return service.Listeners{GRPC: grpc, HTTP: http, Network: network}, nil
+	return lis, nil
 }
 
 // cause takes the address off a listening error, which the message names.

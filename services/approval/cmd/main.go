@@ -16,7 +16,7 @@ func main() { os.Exit(service.Main("approval", run)) }
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
 	cfg := approval.Config{
 		Config:           backend.FromEnv(env),
-		RequestAddr:      env.Required("GATEHOUSE_REQUEST_ADDR"),
+		RequestAddr:      env.RequiredPeer("GATEHOUSE_REQUEST_ADDR"),
 		MaintenanceEvery: env.Duration("GATEHOUSE_APPROVAL_MAINTENANCE_EVERY", 0),
 	}
 	if err := env.Err(); err != nil {

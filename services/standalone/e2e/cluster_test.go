@@ -16,13 +16,15 @@ import (
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/rpctest"
 )
 
 // cluster is Gatehouse with each service as a process of its own.
 type cluster struct {
-	base      string            // of the gateway
-	grpc, web map[string]string // where each service listens
-	services  map[string]*member
+	base        string             // of the gateway
+	grpc, inner map[string]string  // where each service listens
+	authority   *rpctest.Authority // of their certificates
+	services    map[string]*member
 }
 
 // member is one service's process and how to start it again.
@@ -113,10 +115,10 @@ func eventSeed(service string) string {
 
 func startCluster(t testing.TB, s stores) *cluster {
 	t.Helper()
-	ports := bustest.FreeAddrs(t, 2*len(clusterNames))
-	grpc, web := map[string]string{}, map[string]string{}
+	ports := bustest.FreeAddrs(t, 3*len(clusterNames))
+	grpc, web, inner := map[string]string{}, map[string]string{}, map[string]string{}
 	for i, n := range clusterNames {
-		grpc[n], web[n] = ports[2*i], ports[2*i+1]
+		grpc[n], web[n], inner[n] = ports[3*i], ports[3*i+1], ports[3*i+2]
 	}
 	secret := strings.Repeat("c", 32)
 	clients := make([]string, 0, len(clusterNames))
@@ -131,10 +133,13 @@ func startCluster(t testing.TB, s stores) *cluster {
 		}
 		keys[n] = append(keys[n], signer.PublicKey())
 	}
-	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, web: web, services: map[string]*member{}}
+	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, inner: inner, authority: rpctest.NewAuthority(t), services: map[string]*member{}}
 	for _, n := range clusterNames {
+		cert, key := c.authority.Issue(t, t.TempDir(), n)
 		env := []string{
-			"GATEHOUSE_GRPC_ADDR=" + grpc[n], "GATEHOUSE_HTTP_ADDR=" + web[n], "GATEHOUSE_NATS_URL=" + busURL(s.bus, n),
+			"GATEHOUSE_GRPC_ADDR=" + grpc[n], "GATEHOUSE_HTTP_ADDR=" + web[n], "GATEHOUSE_INNER_ADDR=" + inner[n],
+			"GATEHOUSE_TLS_CERT=" + cert, "GATEHOUSE_TLS_KEY=" + key, "GATEHOUSE_TLS_CA=" + c.authority.File,
+			"GATEHOUSE_NATS_URL=" + busURL(s.bus, n),
 			"GATEHOUSE_IDENTITY_ADDR=" + grpc["identity-sync"], "GATEHOUSE_IDENTITY_HTTP_ADDR=" + web["identity-sync"],
 			"GATEHOUSE_REQUEST_ADDR=" + grpc["request"], "GATEHOUSE_APPROVAL_ADDR=" + grpc["approval"],
 			"GATEHOUSE_PROVISIONING_ADDR=" + grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR=" + grpc["audit"],

@@ -24,13 +24,14 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/rpc"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 )
@@ -203,7 +204,7 @@ func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer) {
 // allLive checks that every service's first process still runs.
 func (c *cluster) allLive(t testing.TB) {
 	t.Helper()
-	for n, addr := range c.web {
+	for n, addr := range c.inner {
 		r, err := api{base: "http://" + addr}.do(t.Context(), "GET", "/healthz", nil)
 		if err != nil || r.Code != http.StatusOK {
 			t.Errorf("%s does not live: %d %v", n, r.Code, err)
@@ -213,7 +214,13 @@ func (c *cluster) allLive(t testing.TB) {
 
 func (c *cluster) dial(t testing.TB, service string) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(c.grpc[service], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	cert, key := c.authority.Issue(t, t.TempDir(), "test")
+	_, client, err := rpc.LoadTLS(cert, key, c.authority.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.ServerName = service
+	conn, err := grpc.NewClient(c.grpc[service], grpc.WithTransportCredentials(credentials.NewTLS(client)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -33,6 +34,8 @@ type Backends struct {
 	Identity, Request, Approval, Provisioning, Audit grpc.ClientConnInterface
 	// IdentityHTTP is the address of identity-sync's HTTP server, host:port.
 	IdentityHTTP string
+	// IdentityTLS is shown to it; nil calls it in plain text.
+	IdentityTLS *tls.Config
 }
 
 // each are the services as f makes them, given each one's name.
@@ -132,7 +135,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	}
 
 	sessions := sessions{client: identityv1.NewSessionServiceClient(b.Identity), auth: auth, dev: o.DevSignIn}
-	identity := newIdentityProxy(b.IdentityHTTP, o.Telemetry, o.Log)
+	identity := newIdentityProxy(b.IdentityHTTP, b.IdentityTLS, o.Telemetry, o.Log)
 
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", auth.wrap(rejectEarly(routes, rest)))

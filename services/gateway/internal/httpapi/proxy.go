@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -17,10 +18,15 @@ import (
 
 // newIdentityProxy passes on what identity-sync serves over HTTP itself: SCIM,
 // the token endpoint and its keys. Tokens there are verified there.
-func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *httputil.ReverseProxy {
+func newIdentityProxy(addr string, client *tls.Config, t *telemetry.Telemetry, log *slog.Logger) *httputil.ReverseProxy {
+	scheme := "http"
+	if client != nil {
+		scheme, client = "https", client.Clone()
+		client.ServerName = "identity-sync" // wherever it is found
+	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme = "http"
+			p.Out.URL.Scheme = scheme
 			p.Out.URL.Host = addr
 			seen := outsideOf(p.In)
 			if seen.address.IsValid() {
@@ -40,6 +46,7 @@ func newIdentityProxy(addr string, t *telemetry.Telemetry, log *slog.Logger) *ht
 		},
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSClientConfig:       client,
 			MaxIdleConnsPerHost:   64,
 			IdleConnTimeout:       90 * time.Second,
 			ResponseHeaderTimeout: 60 * time.Second,
