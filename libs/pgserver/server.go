@@ -367,7 +367,10 @@ func (s *Server) watch() {
 	const quick, longest = time.Minute, 5 * time.Second
 	for wait := time.Duration(0); ; {
 		since := time.Now()
-		<-s.gone
+		s.mu.Lock()
+		gone := s.gone
+		s.mu.Unlock()
+		<-gone
 		s.ended()
 		if s.life.Err() != nil {
 			return
@@ -393,7 +396,10 @@ func (s *Server) watch() {
 			s.cfg.Log.ErrorContext(s.life, "PostgreSQL cannot be started again, it will be tried again", "error", err)
 		}
 		s.reportProblem(nil)
-		s.cfg.Log.InfoContext(s.life, "Private PostgreSQL is ready again", "server_pid", s.pid)
+		s.mu.Lock()
+		pid := s.pid
+		s.mu.Unlock()
+		s.cfg.Log.InfoContext(s.life, "Private PostgreSQL is ready again", "server_pid", pid)
 	}
 }
 

@@ -622,3 +622,35 @@ func benchmarkList(b *testing.B, conn grpc.ClientConnInterface) {
 		}
 	}
 }
+
+// One connection has so many calls served at a time and no more: what waits comes
+// when another is done.
+func TestMaxStreams(t *testing.T) {
+	t.Parallel()
+	begun, hold := make(chan struct{}, 10), make(chan struct{})
+	client := listing(t, func(context.Context) error {
+		begun <- struct{}{}
+		<-hold
+		return nil
+	}, func(c *rpc.ServerConfig) { c.MaxStreams = 2 })
+	var calls sync.WaitGroup
+	for range 3 {
+		calls.Go(func() {
+			if _, err := client.ListParkedEvents(t.Context(), listParked); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-begun
+	<-begun
+	select {
+	case <-begun:
+		t.Error("a third call is served beside two")
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(hold)
+	calls.Wait()
+	if len(begun) != 1 {
+		t.Error("the call that waited was not served")
+	}
+}

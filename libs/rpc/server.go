@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -26,6 +27,7 @@ import (
 const (
 	MaxMessage = 4 << 20          // bytes
 	Deadline   = 10 * time.Second // of a unary call
+	MaxStreams = 1000             // calls of one connection at a time
 )
 
 // ServerConfig is what a server is made of.
@@ -40,6 +42,9 @@ type ServerConfig struct {
 	TLS *tls.Config
 	// MaxMessage bounds an incoming message in bytes; [MaxMessage] if zero.
 	MaxMessage int
+	// MaxStreams bounds the calls of one connection that are served at a time, others
+	// wait at their caller's; [MaxStreams] if zero.
+	MaxStreams uint32
 	// Deadline is given to unary calls that bring none; [Deadline] if zero.
 	Deadline time.Duration
 	// Stopping, if not nil, ends the streams when it ends.
@@ -129,6 +134,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	s.life, s.cut = context.WithCancel(context.Background())
 	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(cfg.MaxMessage),
+		grpc.MaxConcurrentStreams(cmp.Or(cfg.MaxStreams, MaxStreams)),
 		grpc.StatsHandler(s.stats),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),

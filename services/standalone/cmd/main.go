@@ -1,4 +1,6 @@
 // Command gatehouse runs all of Gatehouse in one process.
+//
+// gatehouse init makes what an installation of several processes needs to know.
 package main
 
 import (
@@ -21,9 +23,16 @@ import (
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/services/standalone"
+	"gatehouse.dev/services/standalone/internal/install"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "init" {
+		if err := initialize(os.Args[2:]); err != nil {
+			fail(err)
+		}
+		return
+	}
 	var cfg standalone.Config
 	demo, err := strconv.ParseBool(env("GATEHOUSE_DEMO", "true"))
 	if err != nil {
@@ -65,6 +74,24 @@ func main() {
 	if err := standalone.Run(ctx, cfg, log, welcome); err != nil {
 		fail(err)
 	}
+}
+
+// initialize makes certificates, keys, passwords and settings.
+func initialize(args []string) error {
+	var cfg install.Config
+	flags := flag.NewFlagSet("gatehouse init", flag.ExitOnError)
+	flags.StringVar(&cfg.Dir, "dir", "gatehouse-init", "folder to put everything into; what is there stays")
+	flags.StringVar(&cfg.Mount, "mount", "", "where a service finds its part of the folder, %s being the service; the folder itself if empty")
+	flags.StringVar(&cfg.Host, "host", "%s", "host of a service, %s being its name")
+	flags.StringVar(&cfg.Postgres, "postgres", "postgres:5432", "PostgreSQL, host:port")
+	flags.StringVar(&cfg.NATS, "nats", "nats:4222", "NATS, host:port")
+	if err := flags.Parse(args); err != nil {
+		return err //nolint:wrapcheck // ends the program
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("init takes no %q", flags.Arg(0))
+	}
+	return install.Make(cfg)
 }
 
 // welcome says what one can do now.

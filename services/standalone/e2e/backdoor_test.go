@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/eventsig"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -148,6 +150,59 @@ func TestBusIsNoBackDoor(t *testing.T) {
 	}
 	if got := list(w.admin.must(t, "GET", "/v1/auditEntries?requestId="+approved.GetRequest().GetId(), nil), "auditEntries"); len(got) != 0 {
 		t.Errorf("audit has written down what did not happen: %s", brief(got))
+	}
+}
+
+// TestSubscriber: a program that is let in as a subscriber reads the events of its
+// organization from the beginning, as the README says, and no others.
+//
+// B-AUD-06, in part: NATS.
+func TestSubscriber(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: runs whole processes")
+	}
+	t.Parallel()
+	bin, data := program(t, "gatehouse.dev/services/standalone/cmd"), dataDir(t)
+	gh := runStandalone(t, bin, data)
+	w, other := newWorld(t, gh, nil), newWorld(t, gh, nil)
+	w.scimUser(t, "mia", "Mia Member", "")
+	other.scimUser(t, "zoe", "Zoe Elsewhere", "")
+	org := w.organization(t)
+	gh.stop(t)
+
+	const password = "a-password-of-its-own"
+	addr := bustest.FreeAddrs(t, 1)[0]
+	runStandalone(t, bin, data, "GATEHOUSE_NATS_ADDR="+addr, "GATEHOUSE_NATS_SUBSCRIBERS=siem="+org+":"+password)
+	conn, err := nats.Connect("nats://siem:"+password+"@"+addr, nats.CustomInboxPrefix("_INBOX_siem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.CreateOrUpdateConsumer(t.Context(), "ACCESS", jetstream.ConsumerConfig{
+		Durable: "siem", FilterSubject: "access." + org + ".>", AckPolicy: jetstream.AckExplicitPolicy,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for joined := false; !joined; {
+		m, err := consumer.Next(jetstream.FetchMaxWait(patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(m.Subject(), "access."+org+".") {
+			t.Fatalf("reads %s", m.Subject())
+		}
+		user := &eventv1.UserJoined{}
+		if m.Headers().Get("ce-type") == "gatehouse.event.v1.UserJoined" && proto.Unmarshal(m.Data(), user) == nil {
+			joined = strings.HasPrefix(user.GetUser().GetUserName(), "mia")
+		}
+		if err := m.Ack(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -2,8 +2,9 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
+	"crypto/tls"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,19 +13,18 @@ import (
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/bustest"
-	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/rpc"
 )
 
 // cluster is Gatehouse with each service as a process of its own.
 type cluster struct {
-	base        string             // of the gateway
-	grpc, inner map[string]string  // where each service listens
-	authority   *rpctest.Authority // of their certificates
-	services    map[string]*member
+	base         string            // of the gateway
+	grpc, inner  map[string]string // where each service listens
+	installation installation
+	services     map[string]*member
 }
 
 // member is one service's process and how to start it again.
@@ -107,10 +107,37 @@ func busUsers() []busauth.User {
 // busURL is the address of the bus for one of its users.
 func busURL(raw, user string) string { return strings.Replace(raw, "://", "://"+user+":"+user+"@", 1) }
 
-// eventSeed is the key that a service signs its events with.
-func eventSeed(service string) string {
-	seed := sha256.Sum256([]byte(service))
-	return base64.StdEncoding.EncodeToString(seed[:])
+// installation is what gatehouse init has made, in a folder.
+type installation struct{ dir string }
+
+func newInstallation(t testing.TB) installation {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command(program(t, "gatehouse.dev/services/standalone/cmd"), "init", "-dir", dir).CombinedOutput(); err != nil { //nolint:noctx // is quick
+		t.Fatalf("gatehouse init: %v: %s", err, out)
+	}
+	return installation{dir}
+}
+
+// env are the settings of a service.
+func (i installation) env(t testing.TB, service string) []string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(i.dir, service, "env"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+// client is how a program of the organization's calls services.
+func (i installation) client(t testing.TB) *tls.Config {
+	t.Helper()
+	of := func(file string) string { return filepath.Join(i.dir, "operator", file) }
+	_, client, err := rpc.LoadTLS(of("tls.crt"), of("tls.key"), of("ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
 
 func startCluster(t testing.TB, s stores) *cluster {
@@ -120,35 +147,18 @@ func startCluster(t testing.TB, s stores) *cluster {
 	for i, n := range clusterNames {
 		grpc[n], web[n], inner[n] = ports[3*i], ports[3*i+1], ports[3*i+2]
 	}
-	secret := strings.Repeat("c", 32)
-	clients := make([]string, 0, len(clusterNames))
+	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, inner: inner, installation: newInstallation(t), services: map[string]*member{}}
 	for _, n := range clusterNames {
-		clients = append(clients, n+"="+secret)
-	}
-	keys := eventsig.Keys{}
-	for _, n := range databaseNames {
-		signer, err := eventsig.ParseSigner(eventSeed(n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys[n] = append(keys[n], signer.PublicKey())
-	}
-	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, inner: inner, authority: rpctest.NewAuthority(t), services: map[string]*member{}}
-	for _, n := range clusterNames {
-		cert, key := c.authority.Issue(t, t.TempDir(), n)
-		env := []string{
-			"GATEHOUSE_GRPC_ADDR=" + grpc[n], "GATEHOUSE_HTTP_ADDR=" + web[n], "GATEHOUSE_INNER_ADDR=" + inner[n],
-			"GATEHOUSE_TLS_CERT=" + cert, "GATEHOUSE_TLS_KEY=" + key, "GATEHOUSE_TLS_CA=" + c.authority.File,
-			"GATEHOUSE_NATS_URL=" + busURL(s.bus, n),
-			"GATEHOUSE_IDENTITY_ADDR=" + grpc["identity-sync"], "GATEHOUSE_IDENTITY_HTTP_ADDR=" + web["identity-sync"],
-			"GATEHOUSE_REQUEST_ADDR=" + grpc["request"], "GATEHOUSE_APPROVAL_ADDR=" + grpc["approval"],
-			"GATEHOUSE_PROVISIONING_ADDR=" + grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR=" + grpc["audit"],
-			"GATEHOUSE_CLIENTS=" + strings.Join(clients, ","), "GATEHOUSE_CLIENT_ID=" + n, "GATEHOUSE_CLIENT_SECRET=" + secret,
-			"GATEHOUSE_EVENT_KEY=" + eventSeed(n), "GATEHOUSE_EVENT_KEYS=" + keys.String(databaseNames...),
+		// What is said later goes before: where things are on this machine.
+		env := append(c.installation.env(t, n),
+			"GATEHOUSE_GRPC_ADDR="+grpc[n], "GATEHOUSE_HTTP_ADDR="+web[n], "GATEHOUSE_INNER_ADDR="+inner[n],
+			"GATEHOUSE_NATS_URL="+busURL(s.bus, n),
+			"GATEHOUSE_IDENTITY_ADDR="+grpc["identity-sync"], "GATEHOUSE_IDENTITY_HTTP_ADDR="+web["identity-sync"],
+			"GATEHOUSE_REQUEST_ADDR="+grpc["request"], "GATEHOUSE_APPROVAL_ADDR="+grpc["approval"],
+			"GATEHOUSE_PROVISIONING_ADDR="+grpc["provisioning"], "GATEHOUSE_AUDIT_ADDR="+grpc["audit"],
 			"GATEHOUSE_ALLOW_SIGN_UP=true", "GATEHOUSE_DEV_SIGN_IN=true", "GATEHOUSE_LOG_LEVEL=warn", "GATEHOUSE_POSTGRES_MAX_CONNS=12",
 			"GATEHOUSE_OUTGOING_ALLOW=127.0.0.0/8", "GATEHOUSE_RATE_LIMITS=false",
-			"GATEHOUSE_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))),
-		}
+		)
 		if urls, ok := s.databases[n]; ok {
 			env = append(env, "GATEHOUSE_POSTGRES_URL="+urls.URL, "GATEHOUSE_POSTGRES_SYSTEM_URL="+urls.SystemURL, "GATEHOUSE_POSTGRES_OWNER_URL="+urls.OwnerURL)
 		}

@@ -31,7 +31,6 @@ import (
 	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/pgserver"
-	"gatehouse.dev/libs/rpc"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 )
@@ -214,11 +213,7 @@ func (c *cluster) allLive(t testing.TB) {
 
 func (c *cluster) dial(t testing.TB, service string) *grpc.ClientConn {
 	t.Helper()
-	cert, key := c.authority.Issue(t, t.TempDir(), "test")
-	_, client, err := rpc.LoadTLS(cert, key, c.authority.File)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := c.installation.client(t)
 	client.ServerName = service
 	conn, err := grpc.NewClient(c.grpc[service], grpc.WithTransportCredentials(credentials.NewTLS(client)))
 	if err != nil {

@@ -1,0 +1,222 @@
+package install_test
+
+import (
+	"context"
+	"crypto/tls"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/eventsig"
+	"gatehouse.dev/libs/pgserver"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/rpc"
+	"gatehouse.dev/services/standalone/internal/install"
+)
+
+func config(dir string) install.Config {
+	return install.Config{Dir: dir, Postgres: "db.example:5432", NATS: "bus.example:4222"}
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// all is every file of a folder.
+func all(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s is for others too: %v", path, info.Mode())
+		}
+		files[path] = read(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func settings(t *testing.T, dir, service string) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	for line := range strings.Lines(read(t, dir, service, "env")) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok || value == "" {
+			t.Errorf("%s: %q", service, line)
+		}
+		values[name] = value
+	}
+	return values
+}
+
+// What is made goes together: certificates with the names of services, keys of events
+// that verify each other, and no secret twice. A second run changes nothing.
+func TestMake(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "init")
+	if err := install.Make(config(dir)); err != nil {
+		t.Fatal(err)
+	}
+	before := all(t, dir)
+	if err := install.Make(config(dir)); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range all(t, dir) {
+		if before[path] != text {
+			t.Errorf("a second run changed %s", path)
+		}
+	}
+	seen := map[string]string{}
+	for _, n := range append(authz.Audiences(), "gateway") {
+		s := settings(t, dir, n)
+		server, _, err := rpc.LoadTLS(s["GATEHOUSE_TLS_CERT"], s["GATEHOUSE_TLS_KEY"], s["GATEHOUSE_TLS_CA"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := server.GetCertificate(&tls.ClientHelloInfo{})
+		if err != nil || !slices.Equal(cert.Leaf.DNSNames, []string{n}) {
+			t.Errorf("%s: %v %v", n, cert.Leaf.DNSNames, err)
+		}
+		if n == "gateway" {
+			continue
+		}
+		signer, err := eventsig.ParseSigner(s["GATEHOUSE_EVENT_KEY"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, err := eventsig.ParseKeys(s["GATEHOUSE_EVENT_KEYS"])
+		if err != nil || len(keys) != 5 || !keys[n][0].Equal(signer.PublicKey()) {
+			t.Errorf("%s: %v %v", n, keys, err)
+		}
+		for _, name := range []string{"GATEHOUSE_EVENT_KEY", "GATEHOUSE_CLIENT_SECRET", "GATEHOUSE_POSTGRES_URL", "GATEHOUSE_POSTGRES_SYSTEM_URL", "GATEHOUSE_POSTGRES_OWNER_URL", "GATEHOUSE_NATS_URL"} {
+			if by, ok := seen[s[name]]; ok {
+				t.Errorf("%s of %s is that of %s", name, n, by)
+			}
+			seen[s[name]] = n + " " + name
+		}
+		if !strings.Contains(settings(t, dir, "identity-sync")["GATEHOUSE_CLIENTS"], n+"="+s["GATEHOUSE_CLIENT_SECRET"]) {
+			t.Errorf("identity-sync does not know %s", n)
+		}
+	}
+}
+
+// What is damaged is said, and not made anew over what is in use.
+func TestMakeKeepsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"secrets.json", "authority/ca.crt", "authority/ca.key"} {
+		dir := filepath.Join(t.TempDir(), "init")
+		if err := install.Make(config(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before := all(t, dir)
+		if err := install.Make(config(dir)); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
+			t.Errorf("%s: %v", file, err)
+		}
+		for path, text := range all(t, dir) {
+			if before[path] != text {
+				t.Errorf("%s is damaged, and %s was changed", file, path)
+			}
+		}
+	}
+}
+
+// A NATS server takes its configuration, with TLS and the services as users.
+func TestNATSConfig(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "init")
+	if err := install.Make(config(dir)); err != nil {
+		t.Fatal(err)
+	}
+	o, err := server.ProcessConfigFile(filepath.Join(dir, "nats", "nats.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !o.JetStream || !o.SyncAlways || o.TLSConfig == nil || o.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert || len(o.Users) != 6 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// A superuser makes the roles, and again: each service's may enter its database, and
+// no other.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "init")
+	if err := install.Make(config(dir)); err != nil {
+		t.Fatal(err)
+	}
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		t.Skip("there is no psql")
+	}
+	pg, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(pgtest.Folder(t), "pg"), Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pg.Stop(context.WithoutCancel(t.Context())) })
+	for range 2 {
+		out, err := exec.CommandContext(t.Context(), psql, "-X", "-q", pg.AdminURL("postgres"), "-f", filepath.Join(dir, "postgres", "roles.sql")).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), pg.AdminURL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	rows, err := conn.Query(t.Context(), `
+select r.rolname, d.datname, pg_has_role(r.rolname, 'gatehouse_system', 'usage'), r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb
+from pg_roles r cross join pg_database d
+where r.rolname like 'gatehouse\_%' and r.rolcanlogin and d.datname like 'gatehouse\_%' and has_database_privilege(r.rolname, d.datname, 'connect')
+order by 1, 2`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var may []string
+	var role, database string
+	var system, power bool
+	_, err = pgx.ForEachRow(rows, []any{&role, &database, &system, &power}, func() error {
+		if power || system != (role != database) {
+			t.Errorf("%s: sees all %t, has powers %t", role, system, power)
+		}
+		may = append(may, role+" "+database)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, n := range []string{"approval", "audit", "identity_sync", "provisioning", "request"} {
+		for _, kind := range []string{"", "_owner", "_system"} {
+			want = append(want, "gatehouse_"+n+kind+" gatehouse_"+n)
+		}
+	}
+	if !slices.Equal(may, want) {
+		t.Errorf("got  %q\nwant %q", may, want)
+	}
+}
