@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"google.golang.org/grpc"
 
@@ -125,9 +126,12 @@ func StreamFromEnv(env service.Env) Stream {
 // service signs its events with), GATEHOUSE_EVENT_KEYS (the public keys of all
 // services: service=key, separated by commas), the TLS files, and what
 // StreamFromEnv reads. What is missing is in env.Err.
-func FromEnv(env service.Env) Config {
+//
+// client says that the service is a client of identity-sync, as all others are: then
+// the address and the client must be set.
+func FromEnv(env service.Env, client bool) Config {
 	checkEncrypted(env)
-	return Config{
+	cfg := Config{
 		Signer: service.Parse(env, "GATEHOUSE_EVENT_KEY", eventsig.ParseSigner),
 		Keys:   service.Parse(env, "GATEHOUSE_EVENT_KEYS", eventsig.ParseKeys),
 		Postgres: postgres.URLs{
@@ -135,14 +139,16 @@ func FromEnv(env service.Env) Config {
 			SystemURL: env.Required("GATEHOUSE_POSTGRES_SYSTEM_URL"),
 			OwnerURL:  env.String("GATEHOUSE_POSTGRES_OWNER_URL", ""),
 		},
-		NATSURL:      env.Required("GATEHOUSE_NATS_URL"),
-		IdentityAddr: env.Peer("GATEHOUSE_IDENTITY_ADDR", ""),
-		MaxConns:     int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
-		ClientTLS:    env.ClientTLS(),
-		ClientID:     env.String("GATEHOUSE_CLIENT_ID", ""),
-		ClientSecret: env.String("GATEHOUSE_CLIENT_SECRET", ""),
-		Stream:       StreamFromEnv(env),
+		NATSURL:   env.Required("GATEHOUSE_NATS_URL"),
+		MaxConns:  int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
+		ClientTLS: env.ClientTLS(),
+		Stream:    StreamFromEnv(env),
 	}
+	if client {
+		cfg.IdentityAddr = env.RequiredPeer("GATEHOUSE_IDENTITY_ADDR")
+		cfg.ClientID, cfg.ClientSecret = env.Required("GATEHOUSE_CLIENT_ID"), env.Required("GATEHOUSE_CLIENT_SECRET")
+	}
+	return cfg
 }
 
 // checkEncrypted refuses a database or a bus on another machine that is spoken to in
@@ -153,9 +159,13 @@ func checkEncrypted(env service.Env) {
 		if err != nil || env.String(name, "") == "" {
 			continue // said elsewhere
 		}
-		// As of sslmode=verify-full; with a fallback the server decides.
-		checked := cfg.TLSConfig != nil && !cfg.TLSConfig.InsecureSkipVerify && len(cfg.Fallbacks) == 0
-		env.Encrypted(name, cfg.Host, checked)
+		// Of every host, and of every way that is tried: as of sslmode=verify-full.
+		far := false
+		for _, way := range append([]*pgconn.FallbackConfig{{Host: cfg.Host, TLSConfig: cfg.TLSConfig}}, cfg.Fallbacks...) {
+			if checked := way.TLSConfig != nil && !way.TLSConfig.InsecureSkipVerify; !far && !checked {
+				far = env.Encrypted(name, way.Host, checked)
+			}
+		}
 	}
 	for one := range strings.SplitSeq(env.String("GATEHOUSE_NATS_URL", ""), ",") {
 		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {

@@ -118,19 +118,21 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 func TestStoresAreEncrypted(t *testing.T) {
 	t.Parallel()
 	for value, far := range map[string]bool{
-		"GATEHOUSE_POSTGRES_URL=postgres://a:b@127.0.0.1/x":                         false,
-		"GATEHOUSE_POSTGRES_URL=postgres://a@/x?host=/run/postgresql":               false,
-		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x":                        true,
-		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x?sslmode=require":        true,
-		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x?sslmode=verify-full":    false,
-		"GATEHOUSE_POSTGRES_SYSTEM_URL=postgres://a:b@db.example/x?sslmode=prefer":  true,
-		"GATEHOUSE_POSTGRES_OWNER_URL=postgres://a:b@db.example/x?sslmode=disable":  true,
-		"GATEHOUSE_NATS_URL=nats://a:b@127.0.0.1:4222":                              false,
-		"GATEHOUSE_NATS_URL=nats://a:b@bus.example:4222":                            true,
-		"GATEHOUSE_NATS_URL=tls://a:b@bus.example:4222":                             false,
-		"GATEHOUSE_NATS_URL=tls://a:b@one.example:4222,nats://a:b@two.example:4222": true,
-		"GATEHOUSE_IDENTITY_ADDR=identity-sync:9090":                                true,
-		"GATEHOUSE_IDENTITY_ADDR=127.0.0.1:9090":                                    false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@127.0.0.1/x":                                   false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a@/x?host=/run/postgresql":                         false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x":                                  true,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x?sslmode=require":                  true,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@db.example/x?sslmode=verify-full":              false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@one.example,two.example/x?sslmode=verify-full": false,
+		"GATEHOUSE_POSTGRES_URL=postgres://a:b@127.0.0.1,two.example/x":                       true,
+		"GATEHOUSE_POSTGRES_SYSTEM_URL=postgres://a:b@db.example/x?sslmode=prefer":            true,
+		"GATEHOUSE_POSTGRES_OWNER_URL=postgres://a:b@db.example/x?sslmode=disable":            true,
+		"GATEHOUSE_NATS_URL=nats://a:b@127.0.0.1:4222":                                        false,
+		"GATEHOUSE_NATS_URL=nats://a:b@bus.example:4222":                                      true,
+		"GATEHOUSE_NATS_URL=tls://a:b@bus.example:4222":                                       false,
+		"GATEHOUSE_NATS_URL=tls://a:b@one.example:4222,nats://a:b@two.example:4222":           true,
+		"GATEHOUSE_IDENTITY_ADDR=identity-sync:9090":                                          true,
+		"GATEHOUSE_IDENTITY_ADDR=127.0.0.1:9090":                                              false,
 	} {
 		name, text, _ := strings.Cut(value, "=")
 		for _, allowed := range []bool{false, true} {
@@ -143,7 +145,7 @@ func TestStoresAreEncrypted(t *testing.T) {
 				}
 				return "", false
 			})
-			backend.FromEnv(env)
+			backend.FromEnv(env, true)
 			said := env.Err().Error() // much else is missing
 			if got := strings.Contains(said, name+" is on another machine"); got != (far && !allowed) {
 				t.Errorf("%s, allowed %t: %s", value, allowed, said)

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,7 +50,20 @@ func Main(name string, run MainFunc) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	if len(os.Args) > 1 {
+		return usage(name, os.Args[1:], os.Stderr)
+	}
 	return runMain(ctx, name, NewEnv(os.LookupEnv), os.Stderr, run)
+}
+
+// usage answers arguments, of which there are none: 0 to who asks for help, 2 to
+// others.
+func usage(name string, args []string, stderr io.Writer) int {
+	fmt.Fprintf(stderr, "%s takes no arguments. Its settings are environment variables, GATEHOUSE_..., which docs/settings.md lists.\n", name)
+	if slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		return 0
+	}
+	return 2
 }
 
 func runMain(ctx context.Context, name string, env Env, stderr io.Writer, run MainFunc) int {
@@ -133,13 +147,15 @@ func (e Env) RequiredPeer(name string) string {
 	return e.Peer(name, "")
 }
 
-// Encrypted notes an error if what a variable names is on another machine, and
-// what is sent there is in plain text, unless GATEHOUSE_ALLOW_PLAINTEXT is true.
-func (e Env) Encrypted(name, host string, encrypted bool) {
+// Encrypted notes an error, and says that it did, if what a variable names is on
+// another machine, and what is sent there is in plain text, unless
+// GATEHOUSE_ALLOW_PLAINTEXT is true.
+func (e Env) Encrypted(name, host string, encrypted bool) (refused bool) {
 	if encrypted || host == "" || isLoopback(host) || e.Bool(envPlaintext, false) {
-		return
+		return false
 	}
 	*e.errs = append(*e.errs, fmt.Errorf("%s is on another machine, and would be spoken to in plain text: use TLS, or set %s on a network that nobody else is on", name, envPlaintext))
+	return true
 }
 
 // isLoopback says whether a host, a name or an address, is this machine.

@@ -208,3 +208,13 @@ func TestPeersAreEncrypted(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]int{"-help": 0, "--help": 0, "-h": 0, "-port": 2, "serve": 2} {
+		var said strings.Builder
+		if got := service.Usage("request", []string{arg}, &said); got != want || !strings.Contains(said.String(), "docs/settings.md") {
+			t.Errorf("%s: %d %q", arg, got, said.String())
+		}
+	}
+}

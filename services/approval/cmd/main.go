@@ -15,7 +15,7 @@ func main() { os.Exit(service.Main("approval", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
 	cfg := approval.Config{
-		Config:           backend.FromEnv(env),
+		Config:           backend.FromEnv(env, true),
 		RequestAddr:      env.RequiredPeer("GATEHOUSE_REQUEST_ADDR"),
 		MaintenanceEvery: env.Duration("GATEHOUSE_APPROVAL_MAINTENANCE_EVERY", 0),
 	}

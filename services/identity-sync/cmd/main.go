@@ -17,7 +17,7 @@ func main() { os.Exit(service.Main(identitysync.Name, run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
 	cfg := identitysync.Config{
-		Config:      backend.FromEnv(env),
+		Config:      backend.FromEnv(env, false),
 		AllowSignUp: env.Bool("GATEHOUSE_ALLOW_SIGN_UP", false),
 		DevSignIn:   env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
 	}

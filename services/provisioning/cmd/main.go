@@ -17,7 +17,7 @@ import (
 func main() { os.Exit(service.Main("provisioning", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
-	cfg := provisioning.Config{Config: backend.FromEnv(env), RequestAddr: env.RequiredPeer("GATEHOUSE_REQUEST_ADDR")}
+	cfg := provisioning.Config{Config: backend.FromEnv(env, true), RequestAddr: env.RequiredPeer("GATEHOUSE_REQUEST_ADDR")}
 	key := env.Required("GATEHOUSE_ENCRYPTION_KEY")
 	err := env.Err()
 	if err != nil {

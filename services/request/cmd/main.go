@@ -15,7 +15,7 @@ func main() { os.Exit(service.Main("request", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
 	cfg := request.Config{
-		Config:           backend.FromEnv(env),
+		Config:           backend.FromEnv(env, true),
 		ProvisioningAddr: env.RequiredPeer("GATEHOUSE_PROVISIONING_ADDR"),
 	}
 	if err := env.Err(); err != nil {
