@@ -78,6 +78,23 @@ func ParseKey(s string) ([]byte, error) {
 	return key, nil
 }
 
+// ParseKeys reads the keys of a setting: the one that seals, and after it, separated
+// by commas, those that only open what was sealed before.
+func ParseKeys(s string) (key []byte, older [][]byte, err error) {
+	for one := range strings.SplitSeq(s, ",") {
+		k, err := ParseKey(one)
+		if err != nil {
+			return nil, nil, err
+		}
+		if key == nil {
+			key = k
+		} else {
+			older = append(older, k)
+		}
+	}
+	return key, older, nil
+}
+
 // NewKey returns a random key.
 func NewKey() []byte {
 	key := make([]byte, KeySize)

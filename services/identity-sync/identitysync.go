@@ -41,6 +41,9 @@ type Config struct {
 	// EncryptionKey seals the signing keys in the database, 32 bytes. All
 	// replicas have the same.
 	EncryptionKey []byte
+	// OlderKeys open what was sealed before EncryptionKey came. It is sealed again
+	// while the service runs; then they can go.
+	OlderKeys [][]byte
 	// AllowSignUp lets anybody make an organization.
 	AllowSignUp bool
 	// DevSignIn lets anybody sign in as anybody, without proof. For development
@@ -58,7 +61,7 @@ func ParseClients(text string) (map[string]string, error) { return exchange.Pars
 // Run serves until ctx ends, and then returns nil. It makes the schema and the
 // first signing key if they are not there.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
-	box, err := secretbox.New(cfg.EncryptionKey)
+	box, err := secretbox.New(cfg.EncryptionKey, cfg.OlderKeys...)
 	if err != nil {
 		return fmt.Errorf("read encryption key: %w", err)
 	}

@@ -1000,6 +1000,25 @@ func TestKeyRotation(t *testing.T) {
 	w.caller(t, sign())
 }
 
+// The encryption key is changed while everything runs; nobody notices.
+func TestEncryptionKeyRotates(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	before := keys(t, w.HTTPAddr)
+	older := w.key
+	w.key, w.older = secretbox.NewKey(), [][]byte{older}
+	w.Replica(t)
+	w.older = nil
+	_, last := w.Replica(t) // with the new one alone
+	if got := keys(t, last); !slices.Equal(got, before) {
+		t.Errorf("keys %v, want %v", got, before)
+	}
+	if _, err := w.exchange(t, admin.secret); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOtherEncryptionKey(t *testing.T) {
 	t.Parallel()
 	w := start(t)

@@ -34,6 +34,7 @@ type world struct {
 	// clock is the service's.
 	clock *clock.Manual
 	key   []byte
+	older [][]byte
 }
 
 // start runs identity-sync, open to everybody unless changed.
@@ -42,7 +43,7 @@ func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 	w := &world{clock: clock.NewManual(clock.System{}.Now()), key: secretbox.NewKey()}
 	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = w.clock
-		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, AllowSignUp: true, DevSignIn: true}
+		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, OlderKeys: w.older, AllowSignUp: true, DevSignIn: true}
 		for _, f := range change {
 			f(&c)
 		}

@@ -27,9 +27,11 @@ type Config struct {
 	// RequestAddr is request's gRPC address, host:port. It gives the snapshots of
 	// the catalog.
 	RequestAddr string
-	// EncryptionKey seals the credentials of integrations: 32 bytes. What was
-	// sealed can be opened with the same key alone.
+	// EncryptionKey seals the credentials of integrations: 32 bytes.
 	EncryptionKey []byte
+	// OlderKeys open what was sealed before EncryptionKey came. It is sealed again
+	// while the service runs; then they can go.
+	OlderKeys [][]byte
 	// Outgoing are networks in which apps are called although they are not public.
 	Outgoing outgoing.Allowed
 	// CallTimeout bounds one call to an app: 10 s.
@@ -49,7 +51,7 @@ type Config struct {
 // Run serves and works until ctx ends, and then returns nil once what runs is
 // written down. Any number of replicas may run on one database.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
-	box, err := secretbox.New(cfg.EncryptionKey)
+	box, err := secretbox.New(cfg.EncryptionKey, cfg.OlderKeys...)
 	if err != nil {
 		return fmt.Errorf("read encryption key: %w", err)
 	}
@@ -88,6 +90,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		},
 		Handlers: handlers,
 		Copies:   kept,
-		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}},
+		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}, {Name: "sealing", Run: integrations.RunSealing}},
 	})
 }

@@ -62,6 +62,10 @@ type world struct {
 	items        provisioningv1.WorkItemServiceClient
 	checklists   provisioningv1.ChecklistServiceClient
 	integrations provisioningv1.IntegrationServiceClient
+
+	// key and older are the encryption keys of the next replica.
+	key   []byte
+	older [][]byte
 }
 
 func start(t testing.TB) *world {
@@ -73,14 +77,14 @@ func start(t testing.TB) *world {
 func startAt(t testing.TB, c clock.Clock) *world {
 	t.Helper()
 	w := &world{org: id.New()}
-	key := secretbox.NewKey()
+	w.key = secretbox.NewKey()
 	var first sync.Once
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = c
 		killed := ctx
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{
-			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: key, Outgoing: outgoing.Loopback(),
+			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: w.key, OlderKeys: w.older, Outgoing: outgoing.Loopback(),
 			CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
 		}, lis, log)
 		if err == nil {

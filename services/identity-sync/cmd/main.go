@@ -27,7 +27,7 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 		return err
 	}
 	var err error
-	if cfg.EncryptionKey, err = secretbox.ParseKey(key); err != nil {
+	if cfg.EncryptionKey, cfg.OlderKeys, err = secretbox.ParseKeys(key); err != nil {
 		return fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
 	}
 	if cfg.Clients, err = identitysync.ParseClients(clients); err != nil {

@@ -23,7 +23,7 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 	if err != nil {
 		return err
 	}
-	if cfg.EncryptionKey, err = secretbox.ParseKey(key); err != nil {
+	if cfg.EncryptionKey, cfg.OlderKeys, err = secretbox.ParseKeys(key); err != nil {
 		return fmt.Errorf("read GATEHOUSE_ENCRYPTION_KEY: %w", err)
 	}
 	if cfg.Outgoing, err = outgoing.Parse(env.String("GATEHOUSE_OUTGOING_ALLOW", "")); err != nil {

@@ -41,3 +41,10 @@ func (c *Commands) AddSigningKey(ctx context.Context, linger time.Duration, next
 	})
 	return keys, err
 }
+
+// ResealSigningKey has a signing key sealed as given, if it is still as it was.
+func (c *Commands) ResealSigningKey(ctx context.Context, k SigningKey, sealed []byte) error {
+	return c.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		return store.ResealSigningKey(ctx, tx, k, sealed)
+	})
+}

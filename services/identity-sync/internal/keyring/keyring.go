@@ -172,6 +172,9 @@ func (r *Ring) load(ctx context.Context) error {
 		if keys[i], err = r.open(row); err != nil {
 			return err
 		}
+		if err := r.reseal(ctx, row); err != nil {
+			return err
+		}
 	}
 	if len(keys) == 0 {
 		return errors.New("there is no signing key")
@@ -202,6 +205,19 @@ func (r *Ring) make(now time.Time, first bool) (*command.SigningKey, error) {
 		use = now // nobody can be surprised
 	}
 	return &command.SigningKey{ID: id, Sealed: r.cfg.Box.Seal(plain, []byte(id)), CreateTime: now, UseTime: use}, nil
+}
+
+// reseal seals a key that an older encryption key has sealed with the present one.
+func (r *Ring) reseal(ctx context.Context, row command.SigningKey) error {
+	if r.cfg.Box.Current(row.Sealed) {
+		return nil
+	}
+	plain, err := r.cfg.Box.Open(row.Sealed, []byte(row.ID))
+	if err != nil {
+		return fmt.Errorf("seal signing key %s again: %w", row.ID, err)
+	}
+	r.cfg.Log.InfoContext(ctx, "Signing key is sealed again, older encryption keys can go", "key_id", row.ID)
+	return r.cfg.Commands.ResealSigningKey(ctx, row, r.cfg.Box.Seal(plain, []byte(row.ID)))
 }
 
 func (r *Ring) open(row command.SigningKey) (key, error) {

@@ -233,6 +233,8 @@ where k.end_time is null or k.end_time > $1 order by k.use_time, k.id`
 delete from signing_key where end_time <= $1`
 	endKeys = `
 update signing_key set end_time = $1 where end_time is null`
+	resealKey = `
+update signing_key set private_key = $3 where id = $1 and private_key = $2`
 	insertKey = `
 insert into signing_key (id, private_key, create_time, use_time) values ($1, $2, $3, $4)`
 )
@@ -258,4 +260,12 @@ func AddSigningKey(ctx context.Context, tx *postgres.Tx, k SigningKey, endOthers
 	b.Queue(endKeys, endOthers)
 	b.Queue(insertKey, k.ID, k.Sealed, k.CreateTime, k.UseTime)
 	return send(ctx, tx, &b, "insert signing key")
+}
+
+// ResealSigningKey replaces how a signing key is sealed, if it is still sealed so.
+func ResealSigningKey(ctx context.Context, tx *postgres.Tx, k SigningKey, sealed []byte) error {
+	if _, err := tx.Exec(ctx, resealKey, k.ID, k.Sealed, sealed); err != nil {
+		return fmt.Errorf("seal signing key %s again: %w", k.ID, err)
+	}
+	return nil
 }

@@ -87,3 +87,26 @@ func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, name 
 	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Integration, error) { return scanIntegration(r) })
 	return list, wrap(err, "list integrations")
 }
+
+// SealedSecret is the credential of an integration, sealed.
+type SealedSecret struct {
+	ID     uuid.UUID
+	Secret []byte
+}
+
+// SealedSecrets are the credentials of all integrations.
+func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]SealedSecret, error) {
+	rows, err := tx.Query(ctx, `select id, secret from integration order by id`)
+	if err != nil {
+		return nil, wrap(err, "list secrets")
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[SealedSecret])
+	return list, wrap(err, "list secrets")
+}
+
+// Reseal replaces a credential that is still as it was. The integration stays what
+// it is, its version too.
+func Reseal(ctx context.Context, tx *postgres.Tx, was SealedSecret, sealed []byte) error {
+	_, err := tx.Exec(ctx, `update integration set secret = $3 where id = $1 and secret = $2`, was.ID, was.Secret, sealed)
+	return wrap(err, "seal the secret of integration %s again", was.ID)
+}
