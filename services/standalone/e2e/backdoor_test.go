@@ -27,8 +27,6 @@ import (
 // whoever has taken the bus over and may publish anything gives nobody access and
 // no role: what gives access is signed by the service that decides it, and what is
 // not is set aside for an admin to see, and never written down as having happened.
-//
-// B-APR-04, in part.
 func TestBusIsNoBackDoor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: runs whole processes")
