@@ -1,6 +1,7 @@
 package provisioning_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -8,6 +9,7 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -212,5 +214,50 @@ func TestScope(t *testing.T) {
 	})
 	if n := w.count(t, `select count(*) from access_grant where user_id = '`+places[0].user.GetId()+`'`); n != 1 {
 		t.Errorf("%d grants", n)
+	}
+}
+
+// B-USR-12, in part: request learns of an integration what whoever asks may see, and
+// nobody but request may ask so.
+func TestLookUpIntegration(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	north, south := id.New().String(), id.New().String()
+	made, err := w.integrations.CreateIntegration(t.Context(), &provisioningv1.CreateIntegrationRequest{
+		Name: "North", Kind: provisioningv1.IntegrationKind_INTEGRATION_KIND_SCIM, EnvironmentId: north,
+		Scim: &provisioningv1.ScimSettings{BaseUrl: newApp(t).URL, Token: scimToken},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(who authz.Caller, organization, environment string) (*provisioningv1.LookUpIntegrationResponse, error) {
+		return provisioningv1.NewIntegrationServiceClient(w.Conn(t, who)).LookUpIntegration(t.Context(), &provisioningv1.LookUpIntegrationRequest{
+			Id: made.GetIntegration().GetId(), OrganizationId: organization, EnvironmentId: environment,
+		})
+	}
+	request := rpctest.Service("request")
+	for _, environment := range []string{"", north} {
+		r, err := ask(request, w.org.String(), environment)
+		if err != nil || r.GetIntegration().GetId() != made.GetIntegration().GetId() || r.GetIntegration().GetScim().GetToken() != "" {
+			t.Errorf("in %q: %v %v", environment, r, err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		who                       authz.Caller
+		organization, environment string
+		reason                    string
+	}{
+		"another environment":     {request, w.org.String(), south, "INTEGRATION_NOT_FOUND"},
+		"another organization":    {request, id.New().String(), "", "INTEGRATION_NOT_FOUND"},
+		"every organization":      {request, uuid.Max.String(), "", "INTEGRATION_NOT_FOUND"},
+		"an admin, for somebody":  {w.admin, w.org.String(), "", "ROLE_NOT_ALLOWED"},
+		"another service as well": {rpctest.Service("approval"), w.org.String(), "", "ROLE_NOT_ALLOWED"},
+	} {
+		if _, err := ask(tt.who, tt.organization, tt.environment); rpctest.Reason(err) != tt.reason {
+			t.Errorf("%s: %v, want %s", name, err, tt.reason)
+		}
+	}
+	if _, err := ask(request, uuid.Nil.String(), ""); !slices.Equal(rpctest.Fields(err), []string{"organization_id"}) {
+		t.Errorf("no organization: %v", err)
 	}
 }

@@ -16,10 +16,11 @@ import (
 func TestEncryptionKeyRotates(t *testing.T) {
 	t.Parallel()
 	w := start(t)
+	stubborn := w.integration(t, newApp(t)) // its row cannot be saved, and it comes first
 	made := w.integration(t, newApp(t))
 	sealed := func() (secret []byte) {
 		err := w.DB.AsSystemRead(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
-			return tx.QueryRow(ctx, "select secret from integration").Scan(&secret)
+			return tx.QueryRow(ctx, "select secret from integration where id = $1", made).Scan(&secret)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -40,6 +41,9 @@ func TestEncryptionKeyRotates(t *testing.T) {
 	if !slices.Equal(sealed(), before) {
 		t.Fatal("it is sealed with a key that others may not have")
 	}
+	w.exec(t, `
+		create function stubborn() returns trigger language plpgsql as $$ begin raise exception 'refused by the test'; end $$;
+		create trigger stubborn before update on integration for each row when (new.id = '`+stubborn+`') execute function stubborn()`)
 	w.key, w.older = next, [][]byte{first}
 	w.Replica(t)
 	servicetest.Eventually(t, "it is sealed again", func() bool { return box.Current(sealed()) })

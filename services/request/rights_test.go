@@ -80,6 +80,35 @@ func TestLostRightsStopAtOnce(t *testing.T) {
 	}
 }
 
+// B-USR-19, in part: whoever has lost the right to make apps has provisioning asked
+// for nothing.
+func TestLostRightsAskNobody(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	c := w.caller("zoe")
+	c.UserVersion = w.users["zoe"].GetVersion()
+	apps := requestv1.NewAppServiceClient(w.Conn(t, c))
+	create := func(integration string) error {
+		_, err := apps.CreateApp(t.Context(), &requestv1.CreateAppRequest{
+			Name: id.New().String(), Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC, IntegrationId: integration,
+		})
+		return err
+	}
+	if err := create(w.failing); rpctest.Reason(err) != "INTEGRATION_NOT_WORKING" {
+		t.Fatal(err)
+	}
+	demoted := proto.CloneOf(w.users["zoe"])
+	demoted.Version++
+	demoted.Role = identityv1.Role_ROLE_MEMBER
+	w.publish(t, demoted.GetId(), &eventv1.UserUpdated{User: demoted})
+	w.handled(t)
+	for _, integration := range []string{w.working, w.failing, id.New().String()} {
+		if err := create(integration); rpctest.Reason(err) != "TOKEN_STALE" {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 // For others only those make requests, to give or to take away, who are
 // responsible for them or for the app; nobody else learns what others hold.
 func TestWhoRequestsForWhom(t *testing.T) {

@@ -21,12 +21,8 @@ import (
 	"gatehouse.dev/libs/pgserver"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
+	"gatehouse.dev/services/standalone/internal/install"
 )
-
-// databaseName is the database of a service.
-func databaseName(service string) string {
-	return "gatehouse_" + strings.ReplaceAll(service, "-", "_")
-}
 
 // databases are the services' databases, and the private PostgreSQL that they
 // are in, if they are.
@@ -45,7 +41,7 @@ func openDatabases(ctx context.Context, cfg Config, secrets secrets, log *slog.L
 	}
 	logins := make([]string, 0, len(names))
 	for _, n := range names {
-		logins = append(logins, databaseName(n))
+		logins = append(logins, install.DatabaseName(n))
 	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
 		Dir: filepath.Join(cfg.DataDir, "postgres"), Fsync: true, Logins: logins, Log: log.With("service", "postgres"),
@@ -55,7 +51,7 @@ func openDatabases(ctx context.Context, cfg Config, secrets secrets, log *slog.L
 	}
 	d := &databases{urls: make(map[string]postgres.URLs, len(names)), server: server, log: log}
 	for _, n := range names {
-		name := databaseName(n)
+		name := install.DatabaseName(n)
 		if err := server.CreateDatabase(ctx, name, name); err != nil {
 			d.stop(ctx)
 			return nil, fmt.Errorf("create database of %s: %w", n, err)
@@ -106,7 +102,7 @@ func createDatabases(ctx context.Context, raw string, secrets secrets) (map[stri
 	}
 	urls := make(map[string]postgres.URLs, len(names))
 	for _, n := range names {
-		name := databaseName(n)
+		name := install.DatabaseName(n)
 		password, systemPassword := secrets.text("postgres "+n), secrets.text("postgres system "+n)
 		if err := postgres.CreateLogin(ctx, conn, name, password, systemPassword); err != nil {
 			return nil, err

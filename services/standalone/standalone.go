@@ -99,7 +99,7 @@ type Runtime struct {
 func Names() []string { return append(slices.Clone(names), operator, "server") }
 
 // names are the services with a database and gRPC of their own.
-var names = []string{"identity-sync", "request", "approval", "provisioning", "audit"}
+var names = authz.Audiences()
 
 // Places is where people find what runs.
 type Places struct {

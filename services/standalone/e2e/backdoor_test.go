@@ -58,15 +58,7 @@ func TestBusIsNoBackDoor(t *testing.T) {
 	}
 
 	t.Log("2. whoever may publish anything makes up an approval and a role")
-	conn, err := nats.Connect(at.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStream(t, at.String())
 	stream, err := js.Stream(t.Context(), bus.Stream)
 	if err != nil {
 		t.Fatal(err)
@@ -171,15 +163,7 @@ func TestSubscriber(t *testing.T) {
 	const password = "a-password-of-its-own"
 	addr := bustest.FreeAddrs(t, 1)[0]
 	runStandalone(t, bin, data, "GATEHOUSE_NATS_ADDR="+addr, "GATEHOUSE_NATS_SUBSCRIBERS=siem="+org+":"+password)
-	conn, err := nats.Connect("nats://siem:"+password+"@"+addr, nats.CustomInboxPrefix("_INBOX_siem"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStream(t, "nats://siem:"+password+"@"+addr, nats.CustomInboxPrefix("_INBOX_siem"))
 	consumer, err := js.CreateOrUpdateConsumer(t.Context(), "ACCESS", jetstream.ConsumerConfig{
 		Durable: "siem", FilterSubject: "access." + org + ".>", AckPolicy: jetstream.AckExplicitPolicy,
 	})
@@ -222,6 +206,21 @@ func (s *standalone) busURL(t testing.TB) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// jetStream is a connection to the bus of the test's own.
+func jetStream(t testing.TB, at string, options ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	conn, err := nats.Connect(at, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }
 
 func lastEvent(t testing.TB, stream jetstream.Stream, filter string) *jetstream.RawStreamMsg {

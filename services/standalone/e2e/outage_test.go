@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -536,16 +535,7 @@ type accessStream struct{ jetstream.Stream }
 
 func (s *natsServer) stream(t testing.TB) accessStream {
 	t.Helper()
-	conn, err := nats.Connect(busURL(s.places.Bus, operator))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), bus.Stream)
+	stream, err := jetStream(t, busURL(s.places.Bus, operator)).Stream(t.Context(), bus.Stream)
 	if err != nil {
 		t.Fatal(err)
 	}

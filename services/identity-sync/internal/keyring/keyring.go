@@ -172,8 +172,9 @@ func (r *Ring) load(ctx context.Context) error {
 		if keys[i], err = r.open(row); err != nil {
 			return err
 		}
+		// No condition of having the keys: it is tried with every look.
 		if err := r.reseal(ctx, row); err != nil {
-			return err
+			r.cfg.Log.WarnContext(ctx, "Signing key could not be sealed again, older encryption keys must stay", "key_id", row.ID, "error", err)
 		}
 	}
 	if len(keys) == 0 {
@@ -216,8 +217,11 @@ func (r *Ring) reseal(ctx context.Context, row command.SigningKey) error {
 	if err != nil {
 		return fmt.Errorf("seal signing key %s again: %w", row.ID, err)
 	}
-	r.cfg.Log.InfoContext(ctx, "Signing key is sealed again, older encryption keys can go", "key_id", row.ID)
-	return r.cfg.Commands.ResealSigningKey(ctx, row, r.cfg.Box.Seal(plain, []byte(row.ID)))
+	if err := r.cfg.Commands.ResealSigningKey(ctx, row, r.cfg.Box.Seal(plain, []byte(row.ID))); err != nil {
+		return err
+	}
+	r.cfg.Log.InfoContext(ctx, "Signing key is sealed again", "key_id", row.ID)
+	return nil
 }
 
 func (r *Ring) open(row command.SigningKey) (key, error) {

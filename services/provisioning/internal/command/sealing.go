@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gatehouse.dev/libs/backoff"
@@ -22,7 +23,7 @@ func (n *Integrations) RunSealing(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			n.cfg.Log.WarnContext(ctx, "Credentials could not be looked through for older keys", "error", err)
+			n.cfg.Log.WarnContext(ctx, "Credentials could not all be sealed again, older keys must stay", "error", err)
 		case failed > 0:
 			n.cfg.Log.ErrorContext(ctx, "Credentials are sealed with a key that is not known", "count", failed)
 		case again > 0:
@@ -38,7 +39,8 @@ func (n *Integrations) RunSealing(ctx context.Context) error {
 	}
 }
 
-// reseal says how many credentials were sealed again, and how many no key opens.
+// reseal says how many credentials were sealed again, and how many no key opens. One
+// that fails keeps no other from it.
 func (n *Integrations) reseal(ctx context.Context) (again, failed int, err error) {
 	var list []store.SealedSecret
 	err = n.cfg.DB.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -52,18 +54,19 @@ func (n *Integrations) reseal(ctx context.Context) (again, failed int, err error
 		if n.cfg.Box.Current(s.Secret) {
 			continue
 		}
-		plain, err := n.cfg.Box.Open(s.Secret, s.ID[:])
-		if err != nil {
-			failed++ // each by itself: the others are sealed
+		plain, closed := n.cfg.Box.Open(s.Secret, s.ID[:])
+		if closed != nil {
+			failed++
 			continue
 		}
-		err = n.cfg.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		one := n.cfg.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 			return store.Reseal(ctx, tx, s, n.cfg.Box.Seal(plain, s.ID[:]))
 		})
-		if err != nil {
-			return again, failed, err
+		if one != nil {
+			err = errors.Join(err, one)
+			continue
 		}
 		again++
 	}
-	return again, failed, nil
+	return again, failed, err
 }

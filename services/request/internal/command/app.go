@@ -71,6 +71,10 @@ func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, i
 	if !integration {
 		return nil
 	}
+	// Provisioning is asked with the service's own token, and so does not look itself.
+	if err := c.DB.Admitted(ctx, by.Scope()); err != nil {
+		return err
+	}
 	why := ""
 	r, err := c.Integrations.LookUpIntegration(ctx, &provisioningv1.LookUpIntegrationRequest{
 		Id: a.IntegrationID.UUID.String(), OrganizationId: by.OrganizationID.String(), EnvironmentId: convert.ID(by.EnvironmentID),

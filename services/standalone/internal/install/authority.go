@@ -36,14 +36,19 @@ func openAuthority(dir string) (*authority, error) {
 	cert, certErr := readCertificate(certFile)
 	key, keyErr := readKey(keyFile)
 	switch {
-	case certErr == nil && keyErr == nil:
+	case certErr == nil && keyErr == nil && key.PublicKey.Equal(cert.PublicKey):
 		return &authority{cert: cert, key: key}, nil
-	case !errors.Is(certErr, fs.ErrNotExist) || !errors.Is(keyErr, fs.ErrNotExist):
+	case certErr == nil && keyErr == nil:
+		return nil, errors.New("the authority's key is not that of its certificate, nothing was changed")
+	case !errors.Is(certErr, fs.ErrNotExist) || keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist):
 		return nil, fmt.Errorf("read the authority, nothing was changed: %w", errors.Join(certErr, keyErr))
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("make the authority's key: %w", err)
+	// The key is written first: without a certificate nobody has trusted it yet.
+	if keyErr != nil {
+		var err error
+		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			return nil, fmt.Errorf("make the authority's key: %w", err)
+		}
 	}
 	a := &authority{key: key}
 	template := template("Gatehouse", authorityLife)
@@ -63,13 +68,14 @@ func openAuthority(dir string) (*authority, error) {
 }
 
 // issue has a folder hold a certificate of the name, its key and that of the
-// authority. One that is good for long enough stays.
+// authority. One that is good for long enough, and goes with its key, stays: an
+// interruption may leave a new key beside an old certificate.
 func (a *authority) issue(dir, name string) error {
 	if err := write(dir, "ca.crt", certificatePEM(a.cert.Raw)); err != nil {
 		return err
 	}
 	have, err := readCertificate(filepath.Join(dir, "tls.crt"))
-	if _, keyErr := readKey(filepath.Join(dir, "tls.key")); err == nil && keyErr == nil &&
+	if key, keyErr := readKey(filepath.Join(dir, "tls.key")); err == nil && keyErr == nil && key.PublicKey.Equal(have.PublicKey) &&
 		have.CheckSignatureFrom(a.cert) == nil && time.Now().Before(have.NotAfter.Add(-renewBefore)) {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/postgres"
@@ -38,7 +39,7 @@ type Config struct {
 }
 
 // services are those with a database, in the order in which they are listed.
-var services = []string{"identity-sync", "request", "approval", "provisioning", "audit"}
+var services = authz.Audiences()
 
 // secrets are what an installation keeps to itself.
 type secrets struct {
@@ -146,12 +147,14 @@ func write(dir, name string, b []byte) error {
 	return nil
 }
 
-func databaseName(service string) string {
+// DatabaseName is the name of a service's database, and of the role that serves
+// callers from it.
+func DatabaseName(service string) string {
 	return "gatehouse_" + strings.ReplaceAll(service, "-", "_")
 }
 
 // ownerOf is the role that owns and migrates a service's database.
-func ownerOf(service string) string { return databaseName(service) + "_owner" }
+func ownerOf(service string) string { return DatabaseName(service) + "_owner" }
 
 // settings are the variables of each service.
 func (cfg Config) settings(s *secrets) (map[string][]string, error) {
@@ -184,11 +187,11 @@ func (cfg Config) settings(s *secrets) (map[string][]string, error) {
 	)}
 	for _, n := range services {
 		url := func(role, password string) string {
-			return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=verify-full&sslrootcert=%s", role, password, cfg.Postgres, databaseName(n), mounted(n, "ca.crt"))
+			return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=verify-full&sslrootcert=%s", role, password, cfg.Postgres, DatabaseName(n), mounted(n, "ca.crt"))
 		}
 		all[n] = append(common(n),
-			"GATEHOUSE_POSTGRES_URL="+url(databaseName(n), s.text("postgres "+n)),
-			"GATEHOUSE_POSTGRES_SYSTEM_URL="+url(postgres.SystemLogin(databaseName(n)), s.text("postgres system "+n)),
+			"GATEHOUSE_POSTGRES_URL="+url(DatabaseName(n), s.text("postgres "+n)),
+			"GATEHOUSE_POSTGRES_SYSTEM_URL="+url(postgres.SystemLogin(DatabaseName(n)), s.text("postgres system "+n)),
 			"GATEHOUSE_POSTGRES_OWNER_URL="+url(ownerOf(n), s.text("postgres owner "+n)),
 			"GATEHOUSE_NATS_URL=tls://"+n+":"+s.text("bus "+n)+"@"+cfg.NATS,
 			"GATEHOUSE_CLIENT_ID="+n, "GATEHOUSE_CLIENT_SECRET="+s.text("client "+n),
@@ -224,7 +227,7 @@ func (cfg Config) roles(s *secrets) string {
 	role(postgres.RuntimeRole, "nologin", "")
 	role(postgres.SystemRole, "nologin", postgres.RuntimeRole)
 	for _, n := range services {
-		name := databaseName(n)
+		name := DatabaseName(n)
 		system := postgres.SystemLogin(name)
 		fmt.Fprintf(&b, "\n-- %s\n", n)
 		login(ownerOf(n), postgres.SystemRole, s.text("postgres owner "+n))

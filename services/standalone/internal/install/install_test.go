@@ -145,6 +145,42 @@ func TestMakeKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+// Wherever it was interrupted, the next run makes it whole.
+func TestMakeAfterAnInterruption(t *testing.T) {
+	t.Parallel()
+	for name, interrupt := range map[string]func(dir string) error{
+		"before the authority's certificate": func(dir string) error { return os.Remove(filepath.Join(dir, "authority", "ca.crt")) },
+		"between key and certificate": func(dir string) error {
+			b, err := os.ReadFile(filepath.Join(dir, "audit", "tls.key"))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, "request", "tls.key"), b, 0o600)
+		},
+		"before the settings": func(dir string) error { return os.Remove(filepath.Join(dir, "request", "env")) },
+	} {
+		dir := filepath.Join(t.TempDir(), "init")
+		if err := install.Make(config(dir)); err != nil {
+			t.Fatal(err)
+		}
+		before := read(t, dir, "request", "env")
+		if err := interrupt(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := install.Make(config(dir)); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if read(t, dir, "request", "env") != before {
+			t.Errorf("%s: a secret is another", name)
+		}
+		s := settings(t, dir, "request")
+		if _, err := tls.LoadX509KeyPair(s["GATEHOUSE_TLS_CERT"], s["GATEHOUSE_TLS_KEY"]); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A NATS server takes its configuration, with TLS and the services as users.
 func TestNATSConfig(t *testing.T) {
 	t.Parallel()
@@ -169,26 +205,26 @@ func TestRoles(t *testing.T) {
 	if err := install.Make(config(dir)); err != nil {
 		t.Fatal(err)
 	}
-	psql, err := exec.LookPath("psql")
-	if err != nil {
-		t.Skip("there is no psql")
-	}
 	pg, err := pgserver.Start(t.Context(), pgserver.Config{Dir: filepath.Join(pgtest.Folder(t), "pg"), Ephemeral: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = pg.Stop(context.WithoutCancel(t.Context())) })
-	for range 2 {
-		out, err := exec.CommandContext(t.Context(), psql, "-X", "-q", pg.AdminURL("postgres"), "-f", filepath.Join(dir, "postgres", "roles.sql")).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
 	conn, err := pgx.Connect(t.Context(), pg.AdminURL("postgres"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
+	file := filepath.Join(dir, "postgres", "roles.sql")
+	for range 2 {
+		if psql, err := exec.LookPath("psql"); err == nil {
+			if out, err := exec.CommandContext(t.Context(), psql, "-X", "-q", pg.AdminURL("postgres"), "-f", file).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			continue
+		}
+		runLikePsql(t, conn, read(t, file))
+	}
 	rows, err := conn.Query(t.Context(), `
 select r.rolname, d.datname, pg_has_role(r.rolname, 'gatehouse_system', 'usage'), r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolcreatedb
 from pg_roles r cross join pg_database d
@@ -218,5 +254,33 @@ order by 1, 2`)
 	}
 	if !slices.Equal(may, want) {
 		t.Errorf("got  %q\nwant %q", may, want)
+	}
+}
+
+// runLikePsql does what psql would where it is missing: a line is a statement, and
+// one that ends in \gexec gives statements to run.
+func runLikePsql(t *testing.T, conn *pgx.Conn, script string) {
+	t.Helper()
+	for line := range strings.Lines(script) {
+		line = strings.TrimSpace(line)
+		query, gives := strings.CutSuffix(line, `\gexec`)
+		if line == "" || strings.HasPrefix(line, "--") || strings.HasPrefix(line, `\set`) {
+			continue
+		}
+		statements := []string{query}
+		if gives {
+			rows, err := conn.Query(t.Context(), query)
+			if err == nil {
+				statements, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		}
+		for _, s := range statements {
+			if _, err := conn.Exec(t.Context(), s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
 	}
 }
