@@ -133,6 +133,24 @@ func (r results) add(ev event, output map[[2]string][]string, out io.Writer) {
 			fmt.Fprint(out, text)
 		}
 		delete(output, name)
+		if ev.Test == "" {
+			unended(ev.Package, output, out)
+		}
+	}
+}
+
+// unended shows the output of a failed package's tests that never ended: where
+// go test writes why, such as a panic, or what every goroutine waited for when
+// the time was over.
+func unended(pkg string, output map[[2]string][]string, out io.Writer) {
+	for name, texts := range output {
+		if name[0] != pkg {
+			continue
+		}
+		for _, text := range texts {
+			fmt.Fprint(out, text)
+		}
+		delete(output, name)
 	}
 }
 

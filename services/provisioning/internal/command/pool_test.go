@@ -47,7 +47,7 @@ func TestTakenUp(t *testing.T) {
 	w.pool.open(func(j store.Job) { started <- j })
 	w.approve(users...)
 	if n := w.count(`select count(*) from operation where state = 'running' and tries = 1 and claim is not null and lease_until > now()`); n != 2 {
-		t.Errorf("%d operations are running", n)
+		t.Fatalf("%d operations are running", n)
 	}
 	if w.woken() {
 		t.Error("somebody was told to look for operations")
