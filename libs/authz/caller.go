@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -33,6 +34,11 @@ type Caller struct {
 	// CredentialID is the id of the session or API token that the token was
 	// exchanged for; the nil id if there is none, as for a service.
 	CredentialID uuid.UUID
+	// APIToken says that the credential is an API token, not a session.
+	APIToken bool
+	// AuthTime is when the user has proved who they are, strongly enough for what
+	// asks for a recent proof; zero if they have not.
+	AuthTime time.Time
 	// UserVersion is the version of the user that the token was made by: one
 	// that is known to be older than the user is not accepted any more.
 	UserVersion int64

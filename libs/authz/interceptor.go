@@ -86,6 +86,8 @@ func admit(ctx context.Context, v *Verifier, p policy, method string) (context.C
 		return nil, apierr.Denied(ReasonRoleNotAllowed, "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
 	case c.ReadOnly && !r.sideFree:
 		return nil, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
+	case r.stepUp && !c.IsService() && !c.APIToken && timeOf(v.Clock).Sub(c.AuthTime) > StepUpAge:
+		return nil, errStepUp
 	}
 	return WithCaller(ctx, c), nil
 }

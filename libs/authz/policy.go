@@ -28,6 +28,7 @@ type rule struct {
 	allow     uint64   // one bit per Caller
 	clients   []string // ids of those that CALLER_SERVICE is
 	sideFree  bool     // idempotency_level is NO_SIDE_EFFECTS
+	stepUp    bool     // wants a recent proof of who calls
 	undefined bool     // the list holds values that the enumeration does not
 }
 
@@ -54,7 +55,7 @@ func ruleOf(m protoreflect.MethodDescriptor) rule {
 	}
 	r.sideFree = opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 	access, _ := proto.GetExtension(opts, authzv1.E_Access).(*authzv1.Access)
-	r.clients = access.GetClients()
+	r.clients, r.stepUp = access.GetClients(), access.GetStepUp()
 	for _, c := range access.GetAllow() {
 		if _, ok := authzv1.Caller_name[int32(c)]; !ok || c < 0 || c >= 64 {
 			r.undefined = true

@@ -32,6 +32,7 @@ type method struct {
 	allow    []authzv1.Caller
 	clients  []string
 	sideFree bool
+	stepUp   bool
 }
 
 // declare makes a file with a service of these methods.
@@ -41,7 +42,7 @@ func declare(t testing.TB, pkg string, methods ...method) *protoregistry.Files {
 	for _, m := range methods {
 		opts := &descriptorpb.MethodOptions{}
 		if m.allow != nil {
-			proto.SetExtension(opts, authzv1.E_Access, &authzv1.Access{Allow: m.allow, Clients: m.clients})
+			proto.SetExtension(opts, authzv1.E_Access, &authzv1.Access{Allow: m.allow, Clients: m.clients, StepUp: m.stepUp})
 		}
 		if m.sideFree {
 			opts.IdempotencyLevel = descriptorpb.MethodOptions_NO_SIDE_EFFECTS.Enum()
@@ -149,13 +150,20 @@ func TestAdmit(t *testing.T) {
 		method{name: "Public", allow: []authzv1.Caller{authzv1.Caller_CALLER_PUBLIC}},
 		method{name: "Service", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}, clients: []string{"approval", "request"}},
 		method{name: "AnyService", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}},
+		method{name: "StepUp", allow: []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_SERVICE}, clients: []string{"request"}, stepUp: true},
 		method{name: "Missing"},
 		method{name: "Unspecified", allow: []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_UNSPECIFIED}},
 	)
 	const svc = "/gatehouse.test.v1.TestService/"
 	readOnly := user(authzv1.Caller_CALLER_ADMIN)
 	readOnly.ReadOnly = true
+	recent, long, program := user(authzv1.Caller_CALLER_ADMIN), user(authzv1.Caller_CALLER_ADMIN), user(authzv1.Caller_CALLER_ADMIN)
+	recent.AuthTime, long.AuthTime = i.clock.Now().Add(-15*time.Minute), i.clock.Now().Add(-15*time.Minute-2*time.Second)
+	program.APIToken = true
 	token := map[string]string{
+		"recent":    "Bearer " + i.mint(recent),
+		"long ago":  "Bearer " + i.mint(long),
+		"program":   "Bearer " + i.mint(program),
 		"admin":     "Bearer " + i.mint(user(authzv1.Caller_CALLER_ADMIN)),
 		"lower":     "bearer " + i.mint(user(authzv1.Caller_CALLER_ADMIN)),
 		"read-only": "Bearer " + i.mint(readOnly),
@@ -192,6 +200,12 @@ func TestAdmit(t *testing.T) {
 		{svc + "Write", "admin", codes.OK, ""},
 		{svc + "Write", "member", codes.PermissionDenied, "ROLE_NOT_ALLOWED"},
 		{svc + "Write", "read-only", codes.PermissionDenied, "TOKEN_READ_ONLY"},
+		{svc + "StepUp", "recent", codes.OK, ""},
+		{svc + "StepUp", "long ago", codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION"},
+		{svc + "StepUp", "admin", codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION"},
+		{svc + "StepUp", "member", codes.PermissionDenied, "ROLE_NOT_ALLOWED"},
+		{svc + "StepUp", "program", codes.OK, ""},
+		{svc + "StepUp", "service", codes.OK, ""},
 		{svc + "Service", "service", codes.OK, ""},
 		{svc + "Service", "another", codes.PermissionDenied, "ROLE_NOT_ALLOWED"},
 		{svc + "AnyService", "service", codes.PermissionDenied, "METHOD_NOT_DECLARED"},
@@ -231,7 +245,7 @@ func TestAdmit(t *testing.T) {
 			if err != nil || streamErr != nil {
 				return
 			}
-			_, wantCaller := map[string]bool{"admin": true, "lower": true, "member": true, "read-only": true, "service": true}[tt.who]
+			_, wantCaller := map[string]bool{"admin": true, "lower": true, "member": true, "read-only": true, "service": true, "recent": true, "program": true}[tt.who]
 			for kind, ctx := range map[string]context.Context{"unary": unary, "stream": streamed} {
 				c, ok := authz.From(ctx)
 				if ok != wantCaller || ok && c.Subject == "" {

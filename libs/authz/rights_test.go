@@ -46,7 +46,7 @@ func rightsTable() string {
 	}
 	var b strings.Builder
 	b.WriteString("# Who may call what\n\n" +
-		"Made from the protos (`gatehouse.authz.v1.access`); a test holds the two together. Which rows a caller sees of what they may call is said in each RPC's comment, and held to the organization and the environment of their role by the service and by row-level security.\n\n" +
+		"Made from the protos (`gatehouse.authz.v1.access`); a test holds the two together. Which rows a caller sees of what they may call is said in each RPC's comment, and held to the organization and the environment of their role by the service and by row-level security. An r: somebody who is signed in must have proved within the last 15 minutes who they are.\n\n" +
 		"| RPC | services |")
 	for _, c := range columns {
 		b.WriteString(" " + authz.RoleName(c) + " |")
@@ -68,6 +68,9 @@ func rightsTable() string {
 					mark := ""
 					if slices.Contains(access.GetAllow(), c) {
 						mark = "x"
+						if access.GetStepUp() {
+							mark = "r"
+						}
 					}
 					row += " " + mark + " |"
 				}

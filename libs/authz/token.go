@@ -49,6 +49,8 @@ type claims struct {
 	ReadOnly bool      `json:"ro,omitempty"`
 	CredID   string    `json:"cid,omitempty"`
 	Version  int64     `json:"ver,omitempty"`
+	APIToken bool      `json:"pat,omitempty"`
+	AuthTime int64     `json:"auth_time,omitempty"` // seconds since 1970
 }
 
 // oneOrMore is one string or a list of them.
@@ -76,7 +78,10 @@ func (c claims) caller() (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	out := Caller{Subject: c.Subject, Role: role, Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, UserVersion: c.Version}
+	out := Caller{Subject: c.Subject, Role: role, Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, UserVersion: c.Version, APIToken: c.APIToken}
+	if c.AuthTime > 0 {
+		out.AuthTime = time.Unix(c.AuthTime, 0)
+	}
 	if c.Org != "" {
 		if out.OrganizationID, err = uuid.Parse(c.Org); err != nil {
 			return Caller{}, errors.New("org is not a UUID")
@@ -140,7 +145,10 @@ func (m Minter) Mint(c Caller, audience ...string) (token string, expires time.T
 	cl := claims{
 		Issuer: Issuer, Subject: c.Subject, Audience: audience,
 		Expires: expires.Unix(), IssuedAt: now.Unix(), ID: id.New().String(),
-		Role: RoleName(c.Role), Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, Version: c.UserVersion,
+		Role: RoleName(c.Role), Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, Version: c.UserVersion, APIToken: c.APIToken,
+	}
+	if !c.AuthTime.IsZero() {
+		cl.AuthTime = c.AuthTime.Unix()
 	}
 	if c.OrganizationID != uuid.Nil {
 		cl.Org = c.OrganizationID.String()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,16 @@ const ReasonTokenStale = "TOKEN_STALE"
 // ReasonRoleNotAllowed is the reason of the error of a method that the caller's
 // role may not call.
 const ReasonRoleNotAllowed = "ROLE_NOT_ALLOWED"
+
+// StepUpAge is for how long somebody who has proved who they are may do what asks
+// for a recent proof.
+const StepUpAge = 15 * time.Minute
+
+// ReasonStepUp is the reason of the error of a method that asks for a recent proof
+// of who calls: by the word of RFC 9470.
+const ReasonStepUp = "INSUFFICIENT_USER_AUTHENTICATION"
+
+var errStepUp = apierr.Unauthenticated(ReasonStepUp, "this needs a recent sign-in: sign in again").With("max_age", strconv.Itoa(int(StepUpAge.Seconds())))
 
 var (
 	// ErrTokenStale says that the user has changed since the token was made.

@@ -96,6 +96,7 @@ func start(t *testing.T, away ...string) *world {
 		identityv1.RegisterTokenServiceServer(s, tokenService{w: w})
 		identityv1.RegisterUserServiceServer(s, userService{w: w})
 		identityv1.RegisterSessionServiceServer(s, sessionService{w: w})
+		identityv1.RegisterSignInServiceServer(s, signInService{w: w})
 		identityv1.RegisterOrganizationServiceServer(s, organizationService{})
 	})
 	cfg.RequestAddr = serve("request", func(s grpc.ServiceRegistrar) {
@@ -297,6 +298,65 @@ func (s sessionService) DevSignIn(_ context.Context, r *identityv1.DevSignInRequ
 func (s sessionService) SignOut(context.Context, *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {
 	s.w.set(func() { s.w.signedOut++; delete(s.w.secrets, "ghs_admin") })
 	return &identityv1.SignOutResponse{}, nil
+}
+
+// signInService signs "good" codes in, and remembers what it was asked.
+type signInService struct {
+	identityv1.UnimplementedSignInServiceServer
+	w *world
+}
+
+func (s signInService) ListSignInOptions(_ context.Context, r *identityv1.ListSignInOptionsRequest) (*identityv1.ListSignInOptionsResponse, error) {
+	if r.GetOrganization() != "engines" {
+		return &identityv1.ListSignInOptionsResponse{}, nil
+	}
+	return &identityv1.ListSignInOptionsResponse{Options: []*identityv1.SignInOption{
+		{IdentityProviderId: uuid, Name: "Corp <b>", OrganizationName: "Analytical Engines"},
+	}}, nil
+}
+
+func (s signInService) StartSignIn(ctx context.Context, r *identityv1.StartSignInRequest) (*identityv1.StartSignInResponse, error) {
+	s.w.saw(ctx, r)
+	return &identityv1.StartSignInResponse{AuthorizationUrl: "https://idp.example/auth?state=s1", Attempt: "attempt1"}, nil
+}
+
+func (s signInService) StartConfirmation(ctx context.Context, r *identityv1.StartConfirmationRequest) (*identityv1.StartConfirmationResponse, error) {
+	s.w.saw(ctx, r)
+	return &identityv1.StartConfirmationResponse{AuthorizationUrl: "https://idp.example/auth?state=s2", Attempt: "attempt2"}, nil
+}
+
+func (s signInService) FinishSignIn(ctx context.Context, r *identityv1.FinishSignInRequest) (*identityv1.FinishSignInResponse, error) {
+	s.w.saw(ctx, r)
+	switch r.GetCode() {
+	case "good":
+		return &identityv1.FinishSignInResponse{Token: "ghs_admin", ExpireTime: timestamppb.New(time.Now().Add(time.Hour + time.Minute)), ReturnTo: "/requests?open=1"}, nil
+	case "again":
+		return &identityv1.FinishSignInResponse{Token: "ghs_admin", ExpireTime: timestamppb.New(time.Now().Add(time.Hour)), Confirmed: true}, nil
+	case "elsewhere":
+		return &identityv1.FinishSignInResponse{Token: "ghs_admin", ExpireTime: timestamppb.New(time.Now().Add(time.Hour)), ReturnTo: "https://evil.example/"}, nil
+	case "test":
+		return &identityv1.FinishSignInResponse{Test: &identityv1.SignInTest{Subject: "<script>", Problems: []string{"No active person."}}}, nil
+	case "away":
+		return nil, errors.New("connect to 10.1.2.3: refused")
+	}
+	return nil, apierr.Unauthenticated("SIGN_IN_USER_UNKNOWN", "nobody who may sign in here has this identity")
+}
+
+func (s signInService) RedeemSignInLink(_ context.Context, r *identityv1.RedeemSignInLinkRequest) (*identityv1.RedeemSignInLinkResponse, error) {
+	if r.GetSecret() != "ghl_good" {
+		return nil, apierr.Unauthenticated("SIGN_IN_LINK_INVALID", "the link is not valid")
+	}
+	return &identityv1.RedeemSignInLinkResponse{Token: "ghs_admin", ExpireTime: timestamppb.New(time.Now().Add(time.Hour))}, nil
+}
+
+func (s signInService) EndSessionsByProvider(_ context.Context, r *identityv1.EndSessionsByProviderRequest) (*identityv1.EndSessionsByProviderResponse, error) {
+	switch r.GetLogoutToken() {
+	case "good":
+		return &identityv1.EndSessionsByProviderResponse{}, nil
+	case "away":
+		return nil, apierr.Unavailable("IDENTITY_PROVIDER_UNAVAILABLE", errors.New("away"))
+	}
+	return nil, apierr.InvalidField("logout_token", "LOGOUT_TOKEN_INVALID", "the logout token does not hold")
 }
 
 type requestService struct {

@@ -4,6 +4,7 @@
 package identitysync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -23,6 +25,7 @@ import (
 	"gatehouse.dev/services/identity-sync/internal/grpcapi"
 	"gatehouse.dev/services/identity-sync/internal/httpapi"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
+	"gatehouse.dev/services/identity-sync/internal/openid"
 	"gatehouse.dev/services/identity-sync/internal/scim"
 	"gatehouse.dev/services/identity-sync/internal/store"
 	"gatehouse.dev/services/identity-sync/migrations"
@@ -49,6 +52,12 @@ type Config struct {
 	// DevSignIn lets anybody sign in as anybody, without proof. For development
 	// only.
 	DevSignIn bool
+	// SessionLifetime is how long a session lasts, 12 h if zero, and SessionIdle how
+	// long one that is not used, 1 h if zero.
+	SessionLifetime, SessionIdle time.Duration
+	// Outgoing are networks in which identity providers are called although they are
+	// not public.
+	Outgoing outgoing.Allowed
 	// Clients are the services that may have a token of their own: the secret of
 	// each, by the id of its client. See ParseClients.
 	Clients map[string]string
@@ -79,7 +88,10 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	defer b.Close(ctx)
 	b.DB.Admit(store.Admission)
 
-	commands := command.New(b.DB, b.Events, b.Due, b.Clock)
+	commands := command.New(b.DB, b.Events, b.Due, b.Clock, cfg.sessions())
+	party := openid.New(cfg.Outgoing, b.Clock)
+	defer party.Close()
+	signIns := &command.SignIns{Commands: commands, Party: party, Box: box, Log: log}
 	ring, err := keyring.New(ctx, keyring.Config{Commands: commands, Box: box, Clock: b.Clock, Log: log})
 	if err != nil {
 		return err
@@ -94,7 +106,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		Register: func(g grpc.ServiceRegistrar) {
 			opsv1.RegisterSnapshotServiceServer(g, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotEnvironments, convert.SnapshotUsers, convert.SnapshotGroups))
 			grpcapi.Register(g, grpcapi.Config{
-				Commands: commands, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
+				Commands: commands, SignIns: signIns, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})
 		},
 		HTTPCallers: []string{"gateway"},
@@ -102,8 +114,16 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 			mux.Handle(scim.DefaultPrefix+"/", provider)
 			httpapi.API{Exchanger: exchanger, Ring: ring, Log: log}.Register(mux)
 		},
-		Tasks: []service.Task{{Name: "session pruning", Run: func(ctx context.Context) error { return prune(ctx, commands, log) }}},
+		Tasks: []service.Task{
+			{Name: "session pruning", Run: func(ctx context.Context) error { return prune(ctx, commands, log) }},
+			{Name: "sealing", Run: signIns.RunSealing},
+		},
 	})
+}
+
+// sessions says how long sessions last.
+func (c Config) sessions() command.Sessions {
+	return command.Sessions{Lifetime: cmp.Or(c.SessionLifetime, 12*time.Hour), Idle: cmp.Or(c.SessionIdle, time.Hour)}
 }
 
 // prune removes ended sessions now and then, until ctx ends.

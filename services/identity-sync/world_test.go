@@ -85,6 +85,8 @@ type person struct {
 	sessions      identityv1.SessionServiceClient
 	organizations identityv1.OrganizationServiceClient
 	environments  identityv1.EnvironmentServiceClient
+	providers     identityv1.IdentityProviderServiceClient
+	signIns       identityv1.SignInServiceClient
 }
 
 func (w *world) person(t testing.TB, secret string) person {
@@ -99,6 +101,8 @@ func callers(p person) person {
 	p.tokens = identityv1.NewApiTokenServiceClient(p.conn)
 	p.sessions = identityv1.NewSessionServiceClient(p.conn)
 	p.environments = identityv1.NewEnvironmentServiceClient(p.conn)
+	p.providers = identityv1.NewIdentityProviderServiceClient(p.conn)
+	p.signIns = identityv1.NewSignInServiceClient(p.conn)
 	p.organizations = identityv1.NewOrganizationServiceClient(p.conn)
 	return p
 }

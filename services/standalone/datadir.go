@@ -50,8 +50,7 @@ func (d *dataDir) Close() error { return d.lock.Close() }
 type secrets struct{ root []byte }
 
 func (d *dataDir) secrets() (secrets, error) {
-	name := filepath.Join(d.path, "secret")
-	b, err := os.ReadFile(name)
+	s, err := readSecrets(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		root := make([]byte, 32)
 		_, _ = rand.Read(root) // never fails
@@ -60,6 +59,13 @@ func (d *dataDir) secrets() (secrets, error) {
 		}
 		return secrets{root: root}, nil
 	}
+	return s, err
+}
+
+// readSecrets reads the secret of a data directory.
+func readSecrets(dir string) (secrets, error) {
+	name := filepath.Join(dir, "secret")
+	b, err := os.ReadFile(name)
 	if err != nil {
 		return secrets{}, fmt.Errorf("read secret: %w", err)
 	}

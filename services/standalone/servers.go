@@ -110,18 +110,24 @@ func createDatabases(ctx context.Context, raw string, secrets secrets) (map[stri
 		if err := postgres.CreateDatabase(ctx, conn, name, owner, name); err != nil {
 			return nil, err
 		}
-		as := func(who *url.Userinfo) string {
-			own := *u
-			own.User, own.Path = who, "/"+name
-			return own.String()
-		}
-		urls[n] = postgres.URLs{
-			URL:       as(url.UserPassword(name, password)),
-			SystemURL: as(url.UserPassword(postgres.SystemLogin(name), systemPassword)),
-			OwnerURL:  as(u.User),
-		}
+		urls[n] = databaseURLs(u, n, secrets)
 	}
 	return urls, nil
+}
+
+// databaseURLs are those of a service's database in the PostgreSQL of an address.
+func databaseURLs(u *url.URL, service string, secrets secrets) postgres.URLs {
+	name := install.DatabaseName(service)
+	as := func(who *url.Userinfo) string {
+		own := *u
+		own.User, own.Path = who, "/"+name
+		return own.String()
+	}
+	return postgres.URLs{
+		URL:       as(url.UserPassword(name, secrets.text("postgres "+service))),
+		SystemURL: as(url.UserPassword(postgres.SystemLogin(name), secrets.text("postgres system "+service))),
+		OwnerURL:  as(u.User),
+	}
 }
 
 // lastLine folds a driver's error, which tells a line for each address tried.

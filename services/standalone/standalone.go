@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -66,14 +67,20 @@ type Config struct {
 	Subscribers []busauth.User
 	// Stream says how the stream of events is kept.
 	Stream backend.Stream
-	// Outgoing are networks in which apps are called although they are not public,
-	// beside the demo's app.
+	// Outgoing are networks in which apps and identity providers are called although
+	// they are not public, beside the demo's app.
 	Outgoing outgoing.Allowed
+	// SessionLifetime and SessionIdle say how long people stay signed in, and how long
+	// without doing anything.
+	SessionLifetime, SessionIdle time.Duration
 	// NoLimits lets everybody call the gateway as often as they like.
 	NoLimits bool
 	// Demo loads the demo organization if there is none yet.
 	Demo bool
 }
+
+// runtimeFile is where a running process writes its Runtime.
+const runtimeFile = "runtime.json"
 
 // Runtime is what a running process writes to runtime.json in its data
 // directory, for tools that look inside: where everything listens.
@@ -199,10 +206,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 			runtime.Postgres[n] = u.SystemURL
 		}
 	}
-	if err := dir.write("runtime.json", runtime); err != nil {
+	if err := dir.write(runtimeFile, runtime); err != nil {
 		return err
 	}
-	defer dir.remove("runtime.json")
+	defer dir.remove(runtimeFile)
 
 	reached := cfg.Outgoing
 	var app *demo.App
@@ -237,7 +244,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	run("identity-sync", func(ctx context.Context, log *slog.Logger) error {
 		return identitysync.Run(ctx, identitysync.Config{
 			Config: base("identity-sync"), EncryptionKey: secrets.key("identity-sync"), AllowSignUp: true, DevSignIn: true,
-			Clients: clients,
+			Clients: clients, Outgoing: cfg.Outgoing, SessionLifetime: cfg.SessionLifetime, SessionIdle: cfg.SessionIdle,
 		}, lis["identity-sync"], log)
 	})
 	run("request", func(ctx context.Context, log *slog.Logger) error {

@@ -6,21 +6,57 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/outgoing"
+	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	identitysync "gatehouse.dev/services/identity-sync"
 )
 
-func main() { os.Exit(service.Main(identitysync.Name, run)) }
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "sign-in-link" {
+		os.Exit(signInLink(os.Args[2:]))
+	}
+	os.Exit(service.Main(identitysync.Name, run))
+}
+
+// signInLink prints a one-time link. It takes the addresses of the database from the
+// settings, and nothing else.
+func signInLink(args []string) int {
+	if len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "usage: identity-sync sign-in-link USER-NAME")
+		return 2
+	}
+	env := service.NewEnv(os.LookupEnv)
+	urls := postgres.URLs{URL: env.Required("GATEHOUSE_POSTGRES_URL"), SystemURL: env.Required("GATEHOUSE_POSTGRES_SYSTEM_URL")}
+	err := env.Err()
+	var link identitysync.SignInLink
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		link, err = identitysync.CreateSignInLink(ctx, urls, args[0])
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "identity-sync sign-in-link:", err)
+		return 1
+	}
+	fmt.Printf("Signs in %s once, until %s. Open this path of your Gatehouse:\n%s\n", link.Name, link.ExpireTime.Local().Format(time.DateTime), link.Path)
+	return 0
+}
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
 	cfg := identitysync.Config{
 		Config:      backend.FromEnv(env, false),
 		AllowSignUp: env.Bool("GATEHOUSE_ALLOW_SIGN_UP", false),
 		DevSignIn:   env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
+
+		SessionLifetime: env.Duration("GATEHOUSE_SESSION_LIFETIME", 12*time.Hour),
+		SessionIdle:     env.Duration("GATEHOUSE_SESSION_IDLE", time.Hour),
 	}
+	reached := env.String("GATEHOUSE_OUTGOING_ALLOW", "")
 	key := env.Required("GATEHOUSE_ENCRYPTION_KEY")
 	clients := env.String("GATEHOUSE_CLIENTS", "")
 	if err := env.Err(); err != nil {
@@ -29,6 +65,9 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 	var err error
 	if cfg.EncryptionKey, cfg.OlderKeys, err = secretbox.ParseKeys(key); err != nil {
 		return fmt.Errorf("GATEHOUSE_ENCRYPTION_KEY: %w", err)
+	}
+	if cfg.Outgoing, err = outgoing.Parse(reached); err != nil {
+		return fmt.Errorf("GATEHOUSE_OUTGOING_ALLOW: %w", err)
 	}
 	if cfg.Clients, err = identitysync.ParseClients(clients); err != nil {
 		return fmt.Errorf("GATEHOUSE_CLIENTS: %w", err)

@@ -1,6 +1,7 @@
 // Command gatehouse runs all of Gatehouse in one process.
 //
-// gatehouse init makes what an installation of several processes needs to know.
+// gatehouse init makes what an installation of several processes needs to know, and
+// gatehouse sign-in-link a link that signs somebody in.
 package main
 
 import (
@@ -33,6 +34,12 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "sign-in-link" {
+		if err := signInLink(os.Args[2:]); err != nil {
+			fail(err)
+		}
+		return
+	}
 	var cfg standalone.Config
 	demo, err := strconv.ParseBool(env("GATEHOUSE_DEMO", "true"))
 	if err != nil {
@@ -41,6 +48,8 @@ func main() {
 	settings := service.NewEnv(os.LookupEnv)
 	cfg.Stream = backend.StreamFromEnv(settings)
 	cfg.NoLimits = !settings.Bool("GATEHOUSE_RATE_LIMITS", true)
+	cfg.SessionLifetime = settings.Duration("GATEHOUSE_SESSION_LIFETIME", 12*time.Hour)
+	cfg.SessionIdle = settings.Duration("GATEHOUSE_SESSION_IDLE", time.Hour)
 	if err := settings.Err(); err != nil {
 		fail(err)
 	}
@@ -74,6 +83,33 @@ func main() {
 	if err := standalone.Run(ctx, cfg, log, welcome); err != nil {
 		fail(err)
 	}
+}
+
+// signInLink prints a one-time link to sign somebody in who is in a running Gatehouse.
+func signInLink(args []string) error {
+	var cfg standalone.Config
+	flags := flag.NewFlagSet("gatehouse sign-in-link", flag.ExitOnError)
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: gatehouse sign-in-link [flags] USER-NAME\n\nPrints a link that signs somebody in once, within 15 minutes. Gatehouse must be running.")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "the data directory of the running Gatehouse (GATEHOUSE_DATA_DIR)")
+	flags.StringVar(&cfg.PostgresURL, "postgres-url", os.Getenv("GATEHOUSE_POSTGRES_URL"), "the PostgreSQL that it uses, if that is no private one (GATEHOUSE_POSTGRES_URL)")
+	if err := flags.Parse(args); err != nil {
+		return err //nolint:wrapcheck // ends the program
+	}
+	if flags.NArg() != 1 {
+		flags.Usage()
+		os.Exit(2)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	link, err := standalone.MakeSignInLink(ctx, cfg, flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("Signs in %s once, until %s:\n%s\n", link.Name, link.ExpireTime.Local().Format(time.DateTime), link.URL)
+	return nil
 }
 
 // initialize makes certificates, keys, passwords and settings.

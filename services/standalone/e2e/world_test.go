@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -173,17 +174,25 @@ type scimTarget struct {
 // "engineers".
 func startScimTarget(t testing.TB) *scimTarget {
 	t.Helper()
-	dir, err := filepath.Abs("scimtarget")
+	s := &scimTarget{token: "e2e-" + newUUID()}
+	s.url = startNode(t, "scimtarget", "SCIM_TOKEN="+s.token, "SCIM_GROUPS=engineers")
+	return s
+}
+
+// startNode runs the server in a folder of this one, which is written for node, until
+// the test ends, and gives its address.
+func startNode(t testing.TB, name string, env ...string) string {
+	t.Helper()
+	dir, err := filepath.Abs(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
 		install(t, dir)
 	}
-	s := &scimTarget{token: "e2e-" + newUUID()}
-	cmd := exec.CommandContext(t.Context(), "node", "scimtarget.mjs", "0", "--until-eof")
+	cmd := exec.CommandContext(t.Context(), "node", name+".mjs", "0", "--until-eof")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "SCIM_TOKEN="+s.token, "SCIM_GROUPS=engineers")
+	cmd.Env = append(os.Environ(), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -192,28 +201,32 @@ func startScimTarget(t testing.TB) *scimTarget {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
+	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		missing(t, "node cannot be started: %v", err)
 	}
 	t.Cleanup(func() {
 		_ = in.Close()
 		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s: %s", name, tail(log.Bytes(), 4000))
+		}
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("SCIM target said nothing: %v", err)
+		t.Fatalf("%s said nothing: %v", name, err)
 	}
 	var said struct {
 		URL string `json:"url"`
 	}
 	if err := json.Unmarshal([]byte(line), &said); err != nil || said.URL == "" {
-		t.Fatalf("SCIM target said %q", line)
+		t.Fatalf("%s said %q", name, line)
 	}
-	s.url = said.URL
-	return s
+	return said.URL
 }
 
-// install gets the SCIM server's packages. Where that cannot be done on
+// install gets a server's packages. Where that cannot be done on
 // somebody's machine the test is skipped, saying so; in CI it fails.
 func install(t testing.TB, dir string) {
 	t.Helper()

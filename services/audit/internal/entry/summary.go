@@ -54,7 +54,37 @@ func identitySummaries(w summaries) {
 	on(w, func(m *eventv1.RoleChanged) string {
 		return fmt.Sprintf("%s's role was changed from %s to %s", user(m.GetUser()), role(m.GetPreviousRole()), role(m.GetUser().GetRole()))
 	})
-	on(w, func(*eventv1.SessionStarted) string { return "Signed in" })
+	on(w, func(m *eventv1.SessionStarted) string {
+		switch m.GetSession().GetMethod() {
+		case identityv1.SignInMethod_SIGN_IN_METHOD_DEVELOPMENT:
+			return "Signed in by the development sign-in"
+		case identityv1.SignInMethod_SIGN_IN_METHOD_LINK:
+			return "Signed in with a one-time link"
+		}
+		return "Signed in"
+	})
+	on(w, func(*eventv1.SessionConfirmed) string { return "Confirmed at the identity provider who they are" })
+	on(w, func(m *eventv1.SignInRefused) string {
+		return "Sign-in as " + quoted(m.GetSubject()) + " was refused: " + strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(m.GetReason(), "SIGN_IN_"), "_", " "))
+	})
+	on(w, func(m *eventv1.SignInLinkCreated) string {
+		return "A one-time link to sign in " + user(m.GetUser()) + " was made at the machine"
+	})
+	on(w, func(m *eventv1.IdentityProviderCreated) string {
+		return "Identity provider " + quoted(m.GetIdentityProvider().GetName()) + " was created"
+	})
+	on(w, func(m *eventv1.IdentityProviderUpdated) string {
+		return "Identity provider " + quoted(m.GetIdentityProvider().GetName()) + " was changed" + fields(m.GetChangedFields())
+	})
+	on(w, func(m *eventv1.IdentityProviderDeleted) string {
+		return "Identity provider " + quoted(m.GetIdentityProvider().GetName()) + " was removed"
+	})
+	on(w, func(m *eventv1.UserIdentityLinked) string {
+		return "Identity " + quoted(m.GetUserIdentity().GetSubject()) + " was linked to the user"
+	})
+	on(w, func(m *eventv1.UserIdentityDeleted) string {
+		return "Identity " + quoted(m.GetUserIdentity().GetSubject()) + " was taken from the user"
+	})
 	on(w, func(m *eventv1.SessionEnded) string {
 		if m.GetContext().GetActor().GetId() == m.GetSession().GetUserId() {
 			return user(m.GetUser()) + " signed out"

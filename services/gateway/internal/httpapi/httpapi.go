@@ -113,6 +113,8 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 		{b.Identity, with(identityv1.NewSourceServiceClient, identityv1.RegisterSourceServiceHandlerClient)},
 		{b.Identity, with(identityv1.NewApiTokenServiceClient, identityv1.RegisterApiTokenServiceHandlerClient)},
 		{b.Identity, with(identityv1.NewSessionServiceClient, identityv1.RegisterSessionServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewIdentityProviderServiceClient, identityv1.RegisterIdentityProviderServiceHandlerClient)},
+		{b.Identity, with(identityv1.NewSignInServiceClient, identityv1.RegisterSignInServiceHandlerClient)},
 		{b.Request, with(requestv1.NewAppServiceClient, requestv1.RegisterAppServiceHandlerClient)},
 		{b.Request, with(requestv1.NewRequestServiceClient, requestv1.RegisterRequestServiceHandlerClient)},
 		{b.Approval, with(approvalv1.NewFlowServiceClient, approvalv1.RegisterFlowServiceHandlerClient)},
@@ -142,7 +144,11 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	mux.Handle("/scim/v2/", identity)
 	mux.Handle("/oauth2/token", identity)
 	mux.Handle("/.well-known/jwks.json", identity)
-	mux.HandleFunc("/sign-in", onlyPost(sessions.signIn))
+	door := door{sessions, identityv1.NewSignInServiceClient(b.Identity), o.Log}
+	mux.HandleFunc("/sign-in", byMethod(door.choose, door.post))
+	mux.HandleFunc("/sign-in/{provider}", byMethod(door.start, auth.wrap(http.HandlerFunc(door.confirm)).ServeHTTP))
+	mux.HandleFunc("/sign-in/{provider}/callback", byMethod(door.callback, nil))
+	mux.HandleFunc("/sign-in/{provider}/backchannel-logout", onlyPost(door.logout))
 	mux.HandleFunc("/sign-out", onlyPost(sessions.signOut))
 	page, err := newPage(o.DevSignIn)
 	if err != nil {
@@ -194,6 +200,22 @@ func headers(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// byMethod has get take GET and HEAD, and post POST unless it is nil.
+func byMethod(get, post http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
+			get(w, r)
+		case r.Method == http.MethodPost && post != nil:
+			post(w, r)
+		case post == nil:
+			methodNotAllowed(w, r, "GET, HEAD")
+		default:
+			methodNotAllowed(w, r, "GET, HEAD, POST")
+		}
+	}
 }
 
 func onlyPost(next http.HandlerFunc) http.HandlerFunc {

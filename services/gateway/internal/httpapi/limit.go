@@ -165,7 +165,13 @@ func (l *limiter) kind(r *http.Request) (m *meter, caller string) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/scim/v2/"):
 		return l.scim, callerOf(r)
-	case r.URL.Path == "/oauth2/token", r.URL.Path == "/sign-in", !read && l.routes.public(r):
+	case strings.HasSuffix(r.URL.Path, "/backchannel-logout"):
+		return l.writes, addressOf(r) // of a provider, for many people at once
+	case strings.HasSuffix(r.URL.Path, "/callback"):
+		return l.reads, addressOf(r) // of who has been counted when it began
+	case r.URL.Path == "/sign-in" && read:
+		return l.reads, addressOf(r)
+	case r.URL.Path == "/oauth2/token", r.URL.Path == "/sign-in", strings.HasPrefix(r.URL.Path, "/sign-in/"), !read && l.routes.public(r):
 		return l.credentials, addressOf(r)
 	case !strings.HasPrefix(r.URL.Path, "/v1/"):
 		return nil, ""

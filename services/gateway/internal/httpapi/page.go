@@ -43,6 +43,11 @@ func newPage(devSignIn bool) (http.Handler, error) {
 		}
 		files[p] = &file{kind: f.kind, data: b}
 	}
+	script, err := signInFiles.ReadFile("signin/sign_in.js")
+	if err != nil {
+		return nil, fmt.Errorf("read page: %w", err)
+	}
+	files["/sign-in.js"] = &file{kind: "text/javascript; charset=utf-8", data: script}
 	for _, f := range files {
 		f.tag = fmt.Sprintf(`"%x"`, sha256.Sum256(f.data))
 	}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
 )
 
 // newREST makes the REST side, without routes yet. It stands behind rejectEarly.
@@ -128,7 +129,7 @@ func sendStatus(w http.ResponseWriter, st *status.Status) {
 	}
 	h := w.Header()
 	if code == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="gatehouse"`)
+		h.Set("WWW-Authenticate", challenge(st))
 	}
 	for _, d := range st.Details() {
 		if d, ok := d.(*errdetails.RetryInfo); ok {
@@ -142,6 +143,18 @@ func sendStatus(w http.ResponseWriter, st *status.Status) {
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_, _ = w.Write(b)
+}
+
+// challenge says what kind of credential is asked for, and if it is a more recent
+// proof of who calls, how recent (RFC 9470).
+func challenge(st *status.Status) string {
+	const bearer = `Bearer realm="gatehouse"`
+	for _, d := range st.Details() {
+		if d, ok := d.(*errdetails.ErrorInfo); ok && d.GetReason() == authz.ReasonStepUp && d.GetDomain() == apierr.Domain {
+			return bearer + `, error="insufficient_user_authentication", error_description="sign in again", max_age="` + d.GetMetadata()["max_age"] + `"`
+		}
+	}
+	return bearer
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

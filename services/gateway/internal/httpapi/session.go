@@ -9,8 +9,7 @@ import (
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
-// sessions signs browsers in and out. The development sign-in is the only way
-// in so far; an OpenID Connect sign-in will set the same cookie.
+// sessions signs browsers in by the development sign-in, and out.
 type sessions struct {
 	client identityv1.SessionServiceClient
 	auth   *authenticator
@@ -24,7 +23,6 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	resp, err := s.client.DevSignIn(metadata.NewOutgoingContext(r.Context(), userAgent(r)), &identityv1.DevSignInRequest{UserName: r.PostFormValue("user_name")})
 	if err != nil {
 		http.Redirect(w, r, "/?sign-in=failed", http.StatusSeeOther)
@@ -37,16 +35,19 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 // signOut ends the session and takes the cookie back.
 func (s sessions) signOut(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(cookieName(r)); err == nil && c.Value != "" {
-		if tokens, err := s.auth.exchange(r.Context(), c.Value); err == nil {
-			ctx := withTokens(r.Context(), c.Value, tokens)
-			// A session that cannot be ended now ends by itself; the browser
-			// forgets it in any case.
-			_, _ = s.client.SignOut(ctx, &identityv1.SignOutRequest{})
-		}
-		s.auth.forget(c.Value)
+		s.end(r, c.Value)
 	}
 	setCookie(w, r, "", -1)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// end ends the session of a token. One that cannot be ended now ends by itself; the
+// browser forgets it in any case.
+func (s sessions) end(r *http.Request, token string) {
+	if tokens, err := s.auth.exchange(r.Context(), token); err == nil {
+		_, _ = s.client.SignOut(withTokens(r.Context(), token, tokens), &identityv1.SignOutRequest{})
+	}
+	s.auth.forget(token)
 }
 
 // setCookie gives the browser a session, or takes it back if life is negative.

@@ -31,12 +31,14 @@ type Commands struct {
 	events *outbox.Writer
 	due    *due.Queue
 	clock  clock.Clock
+
+	sessions Sessions
 }
 
 // New makes commands on a migrated database, and registers what happens at a
 // time with the queue.
-func New(db *postgres.DB, events *outbox.Writer, q *due.Queue, c clock.Clock) *Commands {
-	commands := &Commands{db: db, events: events, due: q, clock: c}
+func New(db *postgres.DB, events *outbox.Writer, q *due.Queue, c clock.Clock, s Sessions) *Commands {
+	commands := &Commands{db: db, events: events, due: q, clock: c, sessions: s}
 	q.Handle(EndUser, commands.EndUsers)
 	return commands
 }

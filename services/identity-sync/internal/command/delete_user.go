@@ -84,5 +84,9 @@ func (t *transaction) remove(ctx context.Context, u store.User) error {
 	if err := store.DeleteSessionsOfUser(ctx, t.Tx, u.ID); err != nil {
 		return err
 	}
+	// Whoever comes with the identity next is found anew (B-USR-16).
+	if err := store.DeleteIdentitiesOfUser(ctx, t.Tx, u.ID); err != nil {
+		return err
+	}
 	return t.removeAccountedFor(ctx, u.ID)
 }

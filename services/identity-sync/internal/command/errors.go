@@ -40,6 +40,9 @@ var constraints = map[string]*apierr.Error{
 	"users_external_id_unique":           apierr.Exists("EXTERNAL_ID_TAKEN", "another user has that externalId"),
 	"directory_group_external_id_unique": apierr.Exists("EXTERNAL_ID_TAKEN", "another group has that externalId"),
 	"environment_name_unique":            apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
+	"identity_provider_name_unique":      apierr.Exists("IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name").WithField("name", "IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name"),
+	"user_identity_subject_unique":       errIdentityTaken,
+	"user_identity_user_unique":          errIdentityTaken,
 	"source_name_unique":                 apierr.Exists("SOURCE_NAME_TAKEN", "another source has that name").WithField("name", "SOURCE_NAME_TAKEN", "another source has that name"),
 }
 

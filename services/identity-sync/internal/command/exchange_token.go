@@ -19,16 +19,17 @@ type Credential struct {
 // Credential gives whose an API token or session is, or [ErrTokenInvalid] if it
 // has ended, or its user may not act now.
 func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret.Hash) (Credential, error) {
-	begin, read := c.db.AsSystemRead, store.GetSession
-	if kind == secret.APIToken {
-		begin, read = c.db.AsSystem, store.UseAPIToken
-	}
 	var out Credential
-	err := begin(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+	err := c.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		tx.Relaxed() // the use may be recorded again
+		now := c.clock.Now()
+		var found store.Credential
+		var err error
 		if kind == secret.APIToken {
-			tx.Relaxed() // the use may be recorded again
+			found, err = store.UseAPIToken(ctx, tx, hash[:], now)
+		} else {
+			found, err = store.UseSession(ctx, tx, hash[:], now, now.Add(-c.sessions.Idle))
 		}
-		found, err := read(ctx, tx, hash[:], c.clock.Now())
 		if err != nil {
 			return orNotFound(err, ErrTokenInvalid)
 		}
@@ -40,6 +41,7 @@ func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret
 		out.Caller = authz.Caller{
 			CredentialID: found.ID, UserVersion: found.UserVersion, ReadOnly: found.ReadOnly, UserID: found.UserID, OrganizationID: found.OrganizationID,
 			EnvironmentID: found.EnvironmentID, Role: role, Name: found.Name, Email: found.Email,
+			APIToken: kind == secret.APIToken, AuthTime: proved(found.Method, found.AuthTime, now),
 		}
 		return nil
 	})

@@ -19,30 +19,75 @@ import (
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
+// Sessions says how long sessions last.
+type Sessions struct {
+	// Lifetime is how long a session lasts, used or not, and Idle how long one that is
+	// not used.
+	Lifetime, Idle time.Duration
+}
+
+// Methods by which sessions begin.
+const (
+	byDevelopment = "development"
+	bySignUp      = "sign_up"
+	byLink        = "link"
+	openIDConnect = "openid_connect"
+)
+
 // NewSession is a session to begin.
 type NewSession struct {
-	Hash     secret.Hash
-	Lifetime time.Duration
+	Hash secret.Hash
 	// UserAgent is what is signed in with.
 	UserAgent string
+	// The rest is set by what begins it.
+	Lifetime                 time.Duration
+	Method                   string
+	Provider                 *uuid.UUID
+	Subject, ProviderSession string
+	AuthTime                 *time.Time
 }
 
 // startSession begins a session of an active user, who is locked or new.
-func (t *transaction) startSession(ctx context.Context, u store.User, in NewSession) error {
+func (t *transaction) startSession(ctx context.Context, u store.User, in NewSession) (store.Session, error) {
 	s := store.Session{
 		ID: id.New(), OrganizationID: t.organization, UserID: u.ID, UserAgent: in.UserAgent, CreateTime: t.now, ExpireTime: t.now.Add(in.Lifetime),
+		Method: in.Method, ProviderID: in.Provider, Subject: in.Subject, ProviderSession: in.ProviderSession, AuthTime: in.AuthTime, LastUse: t.now,
 	}
 	if err := store.InsertSession(ctx, t.Tx, s, in.Hash[:]); err != nil {
-		return err
+		return s, err
 	}
 	t.environment = u.EnvironmentID
 	t.emit(s.ID, &eventv1.SessionStarted{Context: t.about(u.ID.String(), 0), Session: convert.Session(s, false)})
-	return nil
+	return s, nil
+}
+
+// proved is when the user of a session has proved who they are, as tokens say it. A
+// session that did not begin at an identity provider has nobody to ask again: it
+// counts as proved as long as it lasts, which for the development sign-in is as much
+// proof as it ever asks for.
+func proved(method string, at *time.Time, now time.Time) time.Time {
+	switch {
+	case method == byDevelopment, method == bySignUp, method == byLink:
+		return now
+	case at != nil:
+		return *at
+	}
+	return time.Time{}
 }
 
 // DevSignIn makes a session for an active user of any organization, by user name
 // or, where several have that name, by id.
-func (c *Commands) DevSignIn(ctx context.Context, name string, in NewSession) (u store.User, err error) {
+func (c *Commands) DevSignIn(ctx context.Context, name string, in NewSession) (store.User, error) {
+	in.Method, in.Lifetime = byDevelopment, c.sessions.Lifetime
+	return c.asAnybody(ctx, name, func(ctx context.Context, t *transaction, u store.User) error {
+		_, err := t.startSession(ctx, u, in)
+		return err
+	})
+}
+
+// asAnybody does something for an active user of any organization, by user name or,
+// where several have that name, by id.
+func (c *Commands) asAnybody(ctx context.Context, name string, do func(ctx context.Context, t *transaction, u store.User) error) (u store.User, err error) {
 	byID, err := uuid.Parse(name)
 	if err != nil {
 		byID = uuid.Nil
@@ -61,7 +106,7 @@ func (c *Commands) DevSignIn(ctx context.Context, name string, in NewSession) (u
 		}
 		u = users[0]
 		t := &transaction{Tx: tx, organization: u.OrganizationID, actor: event.UserActor(u.ID.String(), u.DisplayName), now: c.clock.Now()}
-		if err := t.startSession(ctx, u, in); err != nil {
+		if err := do(ctx, t, u); err != nil {
 			return err
 		}
 		return c.events.Add(ctx, tx, t.events...)
@@ -97,7 +142,8 @@ func (c *Commands) Sessions(ctx context.Context, caller authz.Caller, user uuid.
 				return orNotFound(err, errUserNotFound)
 			}
 		}
-		sessions, err = store.ListSessions(ctx, tx, user, c.clock.Now(), after, size+1)
+		now := c.clock.Now()
+		sessions, err = store.ListSessions(ctx, tx, user, now, now.Add(-c.sessions.Idle), after, size+1)
 		return err
 	})
 	if err != nil {
@@ -117,20 +163,7 @@ func (c *Commands) EndSession(ctx context.Context, caller authz.Caller, session 
 		if err != nil || len(ended) == 0 {
 			return err
 		}
-		// The user may be the organization's own, and the caller's role held in an
-		// environment.
-		if err := tx.Widen(ctx); err != nil {
-			return err
-		}
-		u, err := store.RaiseUserVersion(ctx, tx.Tx, ended[0].UserID)
-		if err != nil {
-			return err
-		}
-		tx.environment = u.EnvironmentID
-		tx.emit(session, &eventv1.SessionEnded{
-			Context: tx.about(u.ID.String(), u.Version), Session: convert.Session(ended[0], false), User: convert.User(u),
-		})
-		return nil
+		return tx.sessionsEnded(ctx, ended)
 	})
 }
 
@@ -138,6 +171,7 @@ func (c *Commands) EndSession(ctx context.Context, caller authz.Caller, session 
 func (c *Commands) PruneSessions(ctx context.Context) error {
 	return c.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.Relaxed()
-		return store.DeleteEndedSessions(ctx, tx, c.clock.Now())
+		now := c.clock.Now()
+		return store.DeleteEndedSessions(ctx, tx, now, now.Add(-c.sessions.Idle))
 	})
 }

@@ -1,7 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"regexp"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -25,28 +29,52 @@ type SignUp struct {
 // SignUp creates an organization with one environment, its first admin and a
 // session for them.
 func (c *Commands) SignUp(ctx context.Context, in SignUp) (store.Organization, store.User, error) {
-	org := store.Organization{ID: id.New(), Name: in.OrganizationName}
-	var u store.User
-	err := c.change(ctx, scope.Organization(org.ID), nil, func(ctx context.Context, tx *transaction) error {
+	org := store.Organization{ID: id.New(), Name: in.OrganizationName, SignInName: signInName(in.OrganizationName)}
+	in.Session.Method, in.Session.Lifetime = bySignUp, c.sessions.Lifetime
+	u, err := c.signUp(ctx, in, &org)
+	for tries := 0; tries < 3 && isTaken(err); tries++ {
+		org.SignInName = signInName(in.OrganizationName) + "-" + strings.ToLower(rand.Text()[:5])
+		u, err = c.signUp(ctx, in, &org)
+	}
+	return org, u, err
+}
+
+func isTaken(err error) bool {
+	name, _ := postgres.Constraint(err)
+	return name == "organization_sign_in_name_unique"
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// signInName is what people find an organization by who are about to sign in.
+func signInName(organization string) string {
+	const most = 60
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(organization), "-"), "-")
+	return cmp.Or(strings.Trim(name[:min(len(name), most)], "-"), "organization")
+}
+
+func (c *Commands) signUp(ctx context.Context, in SignUp, org *store.Organization) (u store.User, err error) {
+	err = c.change(ctx, scope.Organization(org.ID), nil, func(ctx context.Context, tx *transaction) error {
 		org.CreateTime = tx.now
 		o := lifecycle.Join(lifecycle.Profile{UserName: in.Email, DisplayName: in.DisplayName, Email: in.Email}, "", lifecycle.Admin, true)
 		u = store.User{
 			User: o.User, ID: id.New(), OrganizationID: org.ID, Kind: store.Employee, CreateTime: tx.now, UpdateTime: tx.now,
 		}
 		first := store.Environment{ID: id.New(), OrganizationID: org.ID, Name: org.Name, CreateTime: tx.now, UpdateTime: tx.now, Version: 1}
-		if err := store.InsertOrganization(ctx, tx.Tx, org, first); err != nil {
+		if err := store.InsertOrganization(ctx, tx.Tx, *org, first); err != nil {
 			return err
 		}
 		if err := store.InsertUser(ctx, tx.Tx, u, []string{in.Email}); err != nil {
 			return err
 		}
 		tx.actor = event.UserActor(u.ID.String(), u.DisplayName)
-		tx.emit(org.ID, &eventv1.OrganizationCreated{Context: tx.about("", 0), Organization: convert.Organization(org)})
+		tx.emit(org.ID, &eventv1.OrganizationCreated{Context: tx.about("", 0), Organization: convert.Organization(*org)})
 		tx.emitEnvironment(first, true)
 		tx.emitUser(u, o)
-		return tx.startSession(ctx, u, in.Session)
+		_, err := tx.startSession(ctx, u, in.Session)
+		return err
 	})
-	return org, u, err
+	return u, err
 }
 
 // Organization gives an organization.

@@ -5,6 +5,7 @@ package convert
 import (
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
@@ -21,7 +22,7 @@ func timestamp(t *time.Time) *timestamppb.Timestamp {
 
 // Organization is an organization as the API and events show it.
 func Organization(o store.Organization) *identityv1.Organization {
-	return &identityv1.Organization{Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime)}
+	return &identityv1.Organization{Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime), SignInName: o.SignInName}
 }
 
 // Environment is an environment as the API and events show it.
@@ -44,6 +45,14 @@ func User(u store.User) *identityv1.User {
 		EnvironmentId: u.EnvironmentID, RoleEnvironmentId: u.RoleEnvironmentID,
 		AccountableUserId: u.AccountableUserID, Purpose: u.Purpose, EndTime: timestamp(u.EndTime),
 	}
+}
+
+// UserOrNone is User of somebody who may be missing.
+func UserOrNone(u *store.User) *identityv1.User {
+	if u == nil {
+		return nil
+	}
+	return User(*u)
 }
 
 // Group is a group as the API and events show it.
@@ -82,7 +91,40 @@ func Session(s store.Session, current bool) *identityv1.Session {
 	return &identityv1.Session{
 		Id: s.ID.String(), UserId: s.UserID.String(), UserAgent: s.UserAgent,
 		CreateTime: timestamppb.New(s.CreateTime), ExpireTime: timestamppb.New(s.ExpireTime), Current: current,
+		Method: enum.Value[identityv1.SignInMethod](s.Method), IdentityProviderId: idText(s.ProviderID), AuthTime: timestamp(s.AuthTime), LastUseTime: timestamppb.New(s.LastUse),
 	}
+}
+
+// IdentityProvider is an identity provider as the API and events show it, without
+// its secret.
+func IdentityProvider(p store.IdentityProvider) *identityv1.IdentityProvider {
+	return &identityv1.IdentityProvider{
+		Id: p.ID.String(), Name: p.Name, Issuer: p.Issuer, ClientId: p.ClientID, HasClientSecret: len(p.ClientSecret) > 0, SourceId: idText(p.SourceID),
+		UserClaim: p.UserClaim, UserField: enum.Value[identityv1.UserField](p.UserField), StepUpAcrValues: p.StepUpACR, Scopes: p.Scopes,
+		State: enum.Value[identityv1.IdentityProviderState](p.State), CreateTime: timestamppb.New(p.CreateTime), UpdateTime: timestamppb.New(p.UpdateTime),
+		Version: p.Version, EnvironmentId: p.EnvironmentID,
+	}
+}
+
+// UserIdentity is an identity as the API and events show it.
+func UserIdentity(i store.UserIdentity) *identityv1.UserIdentity {
+	return &identityv1.UserIdentity{
+		Id: i.ID.String(), UserId: i.UserID.String(), IdentityProviderId: i.ProviderID.String(), Subject: i.Subject,
+		CreateTime: timestamppb.New(i.CreateTime), LastSignInTime: timestamp(i.LastSignIn),
+	}
+}
+
+// SignInOption is an identity provider as somebody sees it who is about to sign in.
+func SignInOption(o store.SignInOption) *identityv1.SignInOption {
+	return &identityv1.SignInOption{IdentityProviderId: o.ID.String(), Name: o.Name, OrganizationName: o.OrganizationName}
+}
+
+// idText is an id that may be missing.
+func idText(id *uuid.UUID) string {
+	if id == nil {
+		return ""
+	}
+	return id.String()
 }
 
 // List converts each of a list.

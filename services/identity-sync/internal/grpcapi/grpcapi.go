@@ -29,8 +29,6 @@ import (
 )
 
 const (
-	// sessionLifetime is how long a session lasts, used or not.
-	sessionLifetime = 12 * time.Hour
 	// maxUserAgent bounds what is kept of a user agent, in characters.
 	maxUserAgent = 200
 	// devPeople is how many people the development sign-in shows.
@@ -40,6 +38,7 @@ const (
 // Config is what the API stands on.
 type Config struct {
 	Commands  *command.Commands
+	SignIns   *command.SignIns
 	Exchanger exchange.Exchanger
 	Ring      *keyring.Ring
 	// AllowSignUp lets anybody make an organization.
@@ -58,6 +57,8 @@ type Server struct {
 	identityv1.UnimplementedApiTokenServiceServer
 	identityv1.UnimplementedSessionServiceServer
 	identityv1.UnimplementedTokenServiceServer
+	identityv1.UnimplementedIdentityProviderServiceServer
+	identityv1.UnimplementedSignInServiceServer
 
 	cfg Config
 }
@@ -73,6 +74,8 @@ func Register(s grpc.ServiceRegistrar, cfg Config) {
 	identityv1.RegisterApiTokenServiceServer(s, srv)
 	identityv1.RegisterSessionServiceServer(s, srv)
 	identityv1.RegisterTokenServiceServer(s, srv)
+	identityv1.RegisterIdentityProviderServiceServer(s, srv)
+	identityv1.RegisterSignInServiceServer(s, srv)
 }
 
 // name reads a name: something to see.
@@ -371,7 +374,7 @@ func newSession(ctx context.Context, hash secret.Hash) command.NewSession {
 	if runes := []rune(agent); len(runes) > maxUserAgent {
 		agent = string(runes[:maxUserAgent])
 	}
-	return command.NewSession{Hash: hash, Lifetime: sessionLifetime, UserAgent: agent}
+	return command.NewSession{Hash: hash, UserAgent: agent}
 }
 
 // ListSessions lists sessions.

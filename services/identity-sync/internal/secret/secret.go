@@ -4,7 +4,8 @@
 // A token is a prefix that says what it is for, 32 random bytes and a check
 // sum, in letters and digits only:
 //
-//	ghp_…  API token    ghs_…  session    ghi_…  source of people
+//	ghp_…  API token           ghs_…  session
+//	ghi_…  source of people    ghl_…  one-time link to sign in
 //
 // It guarantees that a token cannot be guessed, that what is mistyped or cut off
 // is refused without asking a database, and that what is stored, a SHA-256, is
@@ -30,6 +31,7 @@ const (
 	APIToken Kind = "ghp_"
 	Session  Kind = "ghs_"
 	Source   Kind = "ghi_"
+	Link     Kind = "ghl_"
 )
 
 const (
@@ -57,7 +59,7 @@ func New(kind Kind) (token string, hash Hash) {
 // Parse returns what a token is for and what would be stored of it. ok is false
 // for what New has never made, whatever it is.
 func Parse(token string) (kind Kind, hash Hash, ok bool) {
-	for _, k := range []Kind{APIToken, Session, Source} {
+	for _, k := range []Kind{APIToken, Session, Source, Link} {
 		if text, is := strings.CutPrefix(token, string(k)); is && valid(k, text) {
 			return k, sha256.Sum256([]byte(token)), true
 		}

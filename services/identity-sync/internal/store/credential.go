@@ -69,15 +69,30 @@ recorded as (
 	from found
 	where t.id = found.id and (t.last_use_time is null or t.last_use_time <= $2::timestamptz - interval '1 minute'))
 select id, read_only, expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email from found`
+	// As exchangeAPIToken. A session that was not used since $3 has ended.
 	exchangeSession = `
-select s.id, false, s.expire_time, u.id, u.version, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
-from session s
-join users u on u.id = s.user_id
-where s.token_hash = $1 and s.expire_time > $2 and u.state = 'active'`
+with found as (
+	select s.id, s.expire_time, s.last_use_time, s.method, s.auth_time, u.id as user_id, u.version, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
+	from session s
+	join users u on u.id = s.user_id
+	where s.token_hash = $1 and s.expire_time > $2 and s.last_use_time > $3 and u.state = 'active'),
+recorded as (
+	update session s set last_use_time = $2
+	from found
+	where s.id = found.id and s.last_use_time <= $2::timestamptz - interval '1 minute')
+select id, false, expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email, method, auth_time from found`
 	insertSession = `
-insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time)
-values ($1, $2, $3, $4, $5, $6, $7)`
-	sessionColumns = `s.id, s.organization_id, s.user_id, s.user_agent, s.create_time, s.expire_time`
+insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time, method, identity_provider_id, subject, provider_session, auth_time, last_use_time)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+	sessionColumns = `
+	s.id, s.organization_id, s.user_id, s.user_agent, s.create_time, s.expire_time, s.method, s.identity_provider_id, s.subject, s.provider_session, s.auth_time, s.last_use_time`
+	lockSession = `
+select ` + sessionColumns + ` from session s where s.id = $1 and s.expire_time > $2 and s.last_use_time > $3 for update`
+	confirmSession = `
+update session set token_hash = $2, auth_time = $3, provider_session = $4, last_use_time = $5 where id = $1`
+	deleteSessionsAtProvider = `
+delete from session s where s.identity_provider_id = $1 and ($2 = '' or s.subject = $2) and ($3 = '' or s.provider_session = $3) and s.create_time <= $4
+returning ` + sessionColumns
 	// Row-level security shows the users of the caller's scope only.
 	deleteSession = `
 delete from session s where s.id = $1 and (s.user_id = $2 or $3 and exists (select from users u where u.id = s.user_id))
@@ -85,7 +100,15 @@ returning ` + sessionColumns
 	deleteSessionsOfUser = `
 delete from session where user_id = $1`
 	deleteEndedSessions = `
-delete from session where expire_time <= $1`
+delete from session where expire_time <= $1 or last_use_time <= $2`
+	insertLink = `
+insert into sign_in_link (id, organization_id, user_id, secret_hash, create_time, expire_time) values ($1, $2, $3, $4, $5, $6)`
+	deleteLink = `
+delete from sign_in_link where secret_hash = $1 and expire_time > $2 returning user_id`
+	deleteLinksOfUser = `
+delete from sign_in_link where user_id = $1`
+	deleteEndedLinks = `
+delete from sign_in_link where expire_time <= $1`
 )
 
 // InsertAPIToken adds a token of an active user who comes with a session, and
@@ -141,24 +164,29 @@ type Credential struct {
 	UserID, OrganizationID, EnvironmentID uuid.UUID
 	UserVersion                           int64
 	Role, Name, Email                     string
+	// Method is how a session began; empty for an API token. AuthTime is its.
+	Method   string
+	AuthTime *time.Time
 }
 
 // UseAPIToken finds the token with a hash, if it is valid and its user active,
 // and records its use.
 func UseAPIToken(ctx context.Context, tx *postgres.Tx, hash []byte, now time.Time) (Credential, error) {
-	return readCredential(ctx, tx, exchangeAPIToken, hash, now)
+	var c Credential
+	err := tx.QueryRow(ctx, exchangeAPIToken, hash, now).Scan(c.targets()...)
+	return c, found(err, "read API token")
 }
 
-// GetSession finds the session whose token has a hash, if it is valid and its
-// user active.
-func GetSession(ctx context.Context, tx *postgres.Tx, hash []byte, now time.Time) (Credential, error) {
-	return readCredential(ctx, tx, exchangeSession, hash, now)
+// UseSession finds the session whose token has a hash, if it is valid, was used
+// since a time, and its user is active, and records its use.
+func UseSession(ctx context.Context, tx *postgres.Tx, hash []byte, now, since time.Time) (Credential, error) {
+	var c Credential
+	err := tx.QueryRow(ctx, exchangeSession, hash, now, since).Scan(append(c.targets(), &c.Method, &c.AuthTime)...)
+	return c, found(err, "read session")
 }
 
-func readCredential(ctx context.Context, tx *postgres.Tx, sql string, hash []byte, now time.Time) (c Credential, err error) {
-	err = tx.QueryRow(ctx, sql, hash, now).Scan(&c.ID, &c.ReadOnly, &c.ExpireTime,
-		&c.UserID, &c.UserVersion, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email)
-	return c, found(err, "read credential")
+func (c *Credential) targets() []any {
+	return []any{&c.ID, &c.ReadOnly, &c.ExpireTime, &c.UserID, &c.UserVersion, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email}
 }
 
 // Session is a session, without its token.
@@ -166,22 +194,82 @@ type Session struct {
 	ID, OrganizationID, UserID uuid.UUID
 	UserAgent                  string
 	CreateTime, ExpireTime     time.Time
+	// Method is a word of SignInMethod.
+	Method string
+	// ProviderID is the identity provider that it began with, Subject who that was
+	// there, and ProviderSession the session there; empty for other methods.
+	ProviderID               *uuid.UUID
+	Subject, ProviderSession string
+	// AuthTime is when the user last proved who they are, strongly enough; nil if
+	// not.
+	AuthTime *time.Time
+	LastUse  time.Time
 }
 
 // InsertSession adds a session whose token has the hash.
 func InsertSession(ctx context.Context, tx *postgres.Tx, s Session, hash []byte) error {
-	if _, err := tx.Exec(ctx, insertSession, s.ID, s.OrganizationID, s.UserID, hash, s.UserAgent, s.CreateTime, s.ExpireTime); err != nil {
+	_, err := tx.Exec(ctx, insertSession, s.ID, s.OrganizationID, s.UserID, hash, s.UserAgent, s.CreateTime, s.ExpireTime,
+		s.Method, s.ProviderID, s.Subject, s.ProviderSession, s.AuthTime, s.LastUse)
+	if err != nil {
 		return fmt.Errorf("insert session: %w", err)
 	}
 	return nil
 }
 
-// ListSessions lists the sessions of a user that have not ended, newest first,
-// after a place.
-func ListSessions(ctx context.Context, tx *postgres.Tx, user uuid.UUID, now time.Time, after *page.TimePlace, limit int) ([]Session, error) {
+// LockSession reads a session that has not ended and was used since a time, and that
+// nobody else changes until the end of tx.
+func LockSession(ctx context.Context, tx *postgres.Tx, id uuid.UUID, now, since time.Time) (Session, error) {
+	rows, err := tx.Query(ctx, lockSession, id, now, since)
+	if err != nil {
+		return Session{}, fmt.Errorf("lock session: %w", err)
+	}
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Session])
+	return s, found(err, "lock session")
+}
+
+// ConfirmSession saves that the user of a locked session has proved again who they
+// are; hash is that of its token from now on.
+func ConfirmSession(ctx context.Context, tx *postgres.Tx, s Session, hash []byte) error {
+	if _, err := tx.Exec(ctx, confirmSession, s.ID, hash, s.AuthTime, s.ProviderSession, s.LastUse); err != nil {
+		return fmt.Errorf("confirm session: %w", err)
+	}
+	return nil
+}
+
+// AtProvider are the sessions of an identity provider, of one subject or one session
+// there if they are given.
+type AtProvider struct {
+	Provider                 uuid.UUID
+	Subject, ProviderSession string
+}
+
+// DeleteSessionsAtProvider ends sessions that began at an identity provider, up to a
+// time, and gives them.
+func DeleteSessionsAtProvider(ctx context.Context, tx *postgres.Tx, at AtProvider, until time.Time) ([]Session, error) {
+	rows, err := tx.Query(ctx, deleteSessionsAtProvider, at.Provider, at.Subject, at.ProviderSession, until)
+	return collect("end sessions at provider", rows, err, pgx.RowToStructByPos[Session])
+}
+
+// InsertSignInLink adds a one-time link whose secret has the hash.
+func InsertSignInLink(ctx context.Context, tx *postgres.Tx, id, organization, user uuid.UUID, hash []byte, now, expires time.Time) error {
+	if _, err := tx.Exec(ctx, insertLink, id, organization, user, hash, now, expires); err != nil {
+		return fmt.Errorf("insert sign-in link: %w", err)
+	}
+	return nil
+}
+
+// UseSignInLink takes the link whose secret has a hash away, and gives its user.
+func UseSignInLink(ctx context.Context, tx *postgres.Tx, hash []byte, now time.Time) (user uuid.UUID, err error) {
+	return user, found(tx.QueryRow(ctx, deleteLink, hash, now).Scan(&user), "use sign-in link")
+}
+
+// ListSessions lists the sessions of a user that have not ended and were used since
+// a time, newest first, after a place.
+func ListSessions(ctx context.Context, tx *postgres.Tx, user uuid.UUID, now, since time.Time, after *page.TimePlace, limit int) ([]Session, error) {
 	q := &query{}
 	q.where("s.user_id = ?", user)
 	q.where("s.expire_time > ?", now)
+	q.where("s.last_use_time > ?", since)
 	if after != nil {
 		q.where("(s.create_time, s.id) < (?, ?)", after.Time, after.ID)
 	}
@@ -196,20 +284,21 @@ func DeleteSession(ctx context.Context, tx *postgres.Tx, id, user uuid.UUID, any
 	return collect("end session", rows, err, pgx.RowToStructByPos[Session])
 }
 
-// DeleteSessionsOfUser ends all sessions of a user.
+// DeleteSessionsOfUser ends all sessions and one-time links of a user.
 func DeleteSessionsOfUser(ctx context.Context, tx *postgres.Tx, user uuid.UUID) error {
-	if _, err := tx.Exec(ctx, deleteSessionsOfUser, user); err != nil {
-		return fmt.Errorf("end sessions of user %s: %w", user, err)
-	}
-	return nil
+	var b pgx.Batch
+	b.Queue(deleteSessionsOfUser, user)
+	b.Queue(deleteLinksOfUser, user)
+	return send(ctx, tx, &b, "end sessions of user")
 }
 
-// DeleteEndedSessions removes sessions whose time is over.
-func DeleteEndedSessions(ctx context.Context, tx *postgres.Tx, now time.Time) error {
-	if _, err := tx.Exec(ctx, deleteEndedSessions, now); err != nil {
-		return fmt.Errorf("prune sessions: %w", err)
-	}
-	return nil
+// DeleteEndedSessions removes sessions whose time is over or that were not used since
+// a time, and links whose time is over.
+func DeleteEndedSessions(ctx context.Context, tx *postgres.Tx, now, since time.Time) error {
+	var b pgx.Batch
+	b.Queue(deleteEndedSessions, now, since)
+	b.Queue(deleteEndedLinks, now)
+	return send(ctx, tx, &b, "prune sessions")
 }
 
 // SigningKey is a key for signed tokens.

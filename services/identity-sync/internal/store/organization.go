@@ -17,6 +17,8 @@ type Organization struct {
 	ID         uuid.UUID
 	Name       string
 	CreateTime time.Time
+	// SignInName is what people find it by who are about to sign in.
+	SignInName string
 }
 
 // Environment is one company whose people and apps are governed.
@@ -37,9 +39,9 @@ func (e *Environment) targets() []any {
 
 const (
 	insertOrganization = `
-insert into organization (id, name, create_time) values ($1, $2, $3)`
+insert into organization (id, name, create_time, sign_in_name) values ($1, $2, $3, $4)`
 	selectOrganization = `
-select id, name, create_time from organization where id = $1`
+select id, name, create_time, sign_in_name from organization where id = $1`
 	insertEnvironment = `
 insert into environment (id, organization_id, name, create_time, update_time, version) values ($1, $2, $3, $4, $5, $6)`
 	updateEnvironment = `
@@ -54,14 +56,14 @@ select ` + environmentColumns + ` from environment e order by e.organization_id,
 // InsertOrganization adds an organization with its first environment.
 func InsertOrganization(ctx context.Context, tx *postgres.Tx, o Organization, first Environment) error {
 	var b pgx.Batch
-	b.Queue(insertOrganization, o.ID, o.Name, o.CreateTime)
+	b.Queue(insertOrganization, o.ID, o.Name, o.CreateTime, o.SignInName)
 	b.Queue(insertEnvironment, first.ID, first.OrganizationID, first.Name, first.CreateTime, first.UpdateTime, first.Version)
 	return send(ctx, tx, &b, "insert organization")
 }
 
 // GetOrganization reads an organization.
 func GetOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (o Organization, err error) {
-	return o, found(tx.QueryRow(ctx, selectOrganization, id).Scan(&o.ID, &o.Name, &o.CreateTime), "read organization")
+	return o, found(tx.QueryRow(ctx, selectOrganization, id).Scan(&o.ID, &o.Name, &o.CreateTime, &o.SignInName), "read organization")
 }
 
 // InsertEnvironment adds an environment.

@@ -33,6 +33,8 @@ insert into source (id, organization_id, environment_id, name, kind, token_hash,
 values ($1, $2, $3, $4, $5, $6, $7)`
 	updateSourceToken = `
 update source s set token_hash = $2 where s.id = $1 returning ` + sourceColumns
+	selectSource = `
+select ` + sourceColumns + ` from source s where s.id = $1`
 	selectSourceName = `
 select s.name from source s where s.id = $1`
 	// One statement: the token is looked up and its use recorded, at most once a
@@ -62,6 +64,11 @@ func InsertSource(ctx context.Context, tx *postgres.Tx, s Source, tokenHash []by
 // UpdateSourceToken gives a source another token.
 func UpdateSourceToken(ctx context.Context, tx *postgres.Tx, id uuid.UUID, tokenHash []byte) (s Source, err error) {
 	return s, found(tx.QueryRow(ctx, updateSourceToken, id, tokenHash).Scan(s.targets()...), "update source")
+}
+
+// GetSource reads a source.
+func GetSource(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (s Source, err error) {
+	return s, found(tx.QueryRow(ctx, selectSource, id).Scan(s.targets()...), "read source")
 }
 
 // ListSources lists an organization's sources by name, after a place.

@@ -39,7 +39,10 @@ type User struct {
 }
 
 // Employee is the kind of the organization's own people.
-const Employee = "employee"
+const (
+	Employee = "employee"
+	External = "external"
+)
 
 const (
 	environmentText     = `coalesce(nullif(u.environment_id, '00000000-0000-0000-0000-000000000000')::text, '')`
@@ -92,7 +95,7 @@ select ` + userColumns + ` from users u where u.id = $1`
 select ` + userColumns + `, s.name from users u join source s on s.id = u.source_id
 where u.id = $1 and u.source_id = $2 and u.state <> 'removed' for update of u`
 	selectUserAndOrganization = `
-select ` + userColumns + `, o.id, o.name, o.create_time from users u join organization o on o.id = u.organization_id
+select ` + userColumns + `, o.id, o.name, o.create_time, o.sign_in_name from users u join organization o on o.id = u.organization_id
 where u.id = $1`
 	lockOrganization = `
 select from organization where id = $1 for no key update`
@@ -201,7 +204,7 @@ func LockUserOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID
 
 // GetUserAndOrganization reads a user with the organization.
 func GetUserAndOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u User, o Organization, err error) {
-	err = tx.QueryRow(ctx, selectUserAndOrganization, id).Scan(u.targets(&o.ID, &o.Name, &o.CreateTime)...)
+	err = tx.QueryRow(ctx, selectUserAndOrganization, id).Scan(u.targets(&o.ID, &o.Name, &o.CreateTime, &o.SignInName)...)
 	return u, o, found(err, "read user")
 }
 

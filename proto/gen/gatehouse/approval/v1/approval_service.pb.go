@@ -1082,18 +1082,18 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x92\x04\n" +
-	"\vFlowService\x12\x7f\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x97\x04\n" +
+	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
-	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1c\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/flows\x12|\n" +
+	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/flows\x12|\n" +
 	"\aGetFlow\x12%.gatehouse.approval.v1.GetFlowRequest\x1a&.gatehouse.approval.v1.GetFlowResponse\"\"\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/flows/{id}\x90\x02\x01\x12}\n" +
 	"\tListFlows\x12'.gatehouse.approval.v1.ListFlowsRequest\x1a(.gatehouse.approval.v1.ListFlowsResponse\"\x1d\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x84\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x86\x01\n" +
 	"\n" +
-	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"!\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x13:\x01*\x1a\x0e/v1/flows/{id}2\xc2\x04\n" +
+	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"#\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x13:\x01*\x1a\x0e/v1/flows/{id}2\xc2\x04\n" +
 	"\vTaskService\x12\x7f\n" +
 	"\tListTasks\x12'.gatehouse.approval.v1.ListTasksRequest\x1a(.gatehouse.approval.v1.ListTasksResponse\"\x1f\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x90\x02\x01\x12\x91\x01\n" +

@@ -110,7 +110,11 @@ type Access struct {
 	// Ids of the clients that are let in as CALLER_SERVICE, such as "request". They
 	// must be named: CALLER_SERVICE without a client lets nobody in, as it would
 	// with a client and without CALLER_SERVICE.
-	Clients       []string `protobuf:"bytes,2,rep,name=clients,proto3" json:"clients,omitempty"`
+	Clients []string `protobuf:"bytes,2,rep,name=clients,proto3" json:"clients,omitempty"`
+	// True if somebody who is signed in must have proved recently who they are
+	// (RFC 9470): UNAUTHENTICATED, INSUFFICIENT_USER_AUTHENTICATION otherwise. API
+	// tokens were made so, and need nothing more.
+	StepUp        bool `protobuf:"varint,3,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,6 +163,13 @@ func (x *Access) GetClients() []string {
 	return nil
 }
 
+func (x *Access) GetStepUp() bool {
+	if x != nil {
+		return x.StepUp
+	}
+	return false
+}
+
 var file_gatehouse_authz_v1_authz_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -182,10 +193,11 @@ var File_gatehouse_authz_v1_authz_proto protoreflect.FileDescriptor
 
 const file_gatehouse_authz_v1_authz_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/authz/v1/authz.proto\x12\x12gatehouse.authz.v1\x1a google/protobuf/descriptor.proto\"T\n" +
+	"\x1egatehouse/authz/v1/authz.proto\x12\x12gatehouse.authz.v1\x1a google/protobuf/descriptor.proto\"m\n" +
 	"\x06Access\x120\n" +
 	"\x05allow\x18\x01 \x03(\x0e2\x1a.gatehouse.authz.v1.CallerR\x05allow\x12\x18\n" +
-	"\aclients\x18\x02 \x03(\tR\aclients*\xaf\x01\n" +
+	"\aclients\x18\x02 \x03(\tR\aclients\x12\x17\n" +
+	"\astep_up\x18\x03 \x01(\bR\x06stepUp*\xaf\x01\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x12CALLER_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCALLER_PUBLIC\x10\x01\x12\x12\n" +

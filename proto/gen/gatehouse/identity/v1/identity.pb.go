@@ -261,6 +261,67 @@ func (SourceKind) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{3}
 }
 
+// SignInMethod is how somebody signed in.
+type SignInMethod int32
+
+const (
+	// Never set.
+	SignInMethod_SIGN_IN_METHOD_UNSPECIFIED SignInMethod = 0
+	// The development sign-in, which asks for no proof.
+	SignInMethod_SIGN_IN_METHOD_DEVELOPMENT SignInMethod = 1
+	// Sign-up, by which the organization was made.
+	SignInMethod_SIGN_IN_METHOD_SIGN_UP SignInMethod = 2
+	// A one-time link, made at the machine that Gatehouse runs on.
+	SignInMethod_SIGN_IN_METHOD_LINK SignInMethod = 3
+	// An identity provider, by OpenID Connect.
+	SignInMethod_SIGN_IN_METHOD_OPENID_CONNECT SignInMethod = 4
+)
+
+// Enum value maps for SignInMethod.
+var (
+	SignInMethod_name = map[int32]string{
+		0: "SIGN_IN_METHOD_UNSPECIFIED",
+		1: "SIGN_IN_METHOD_DEVELOPMENT",
+		2: "SIGN_IN_METHOD_SIGN_UP",
+		3: "SIGN_IN_METHOD_LINK",
+		4: "SIGN_IN_METHOD_OPENID_CONNECT",
+	}
+	SignInMethod_value = map[string]int32{
+		"SIGN_IN_METHOD_UNSPECIFIED":    0,
+		"SIGN_IN_METHOD_DEVELOPMENT":    1,
+		"SIGN_IN_METHOD_SIGN_UP":        2,
+		"SIGN_IN_METHOD_LINK":           3,
+		"SIGN_IN_METHOD_OPENID_CONNECT": 4,
+	}
+)
+
+func (x SignInMethod) Enum() *SignInMethod {
+	p := new(SignInMethod)
+	*p = x
+	return p
+}
+
+func (x SignInMethod) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SignInMethod) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_identity_v1_identity_proto_enumTypes[4].Descriptor()
+}
+
+func (SignInMethod) Type() protoreflect.EnumType {
+	return &file_gatehouse_identity_v1_identity_proto_enumTypes[4]
+}
+
+func (x SignInMethod) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SignInMethod.Descriptor instead.
+func (SignInMethod) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{4}
+}
+
 // Person is a user as shown beside something else.
 type Person struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -333,7 +394,10 @@ type Organization struct {
 	// Name to show.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// When it was made.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Name by which people find where to sign in: lower case, unique in the
+	// installation.
+	SignInName    string `protobuf:"bytes,4,opt,name=sign_in_name,json=signInName,proto3" json:"sign_in_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -387,6 +451,13 @@ func (x *Organization) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *Organization) GetSignInName() string {
+	if x != nil {
+		return x.SignInName
+	}
+	return ""
 }
 
 // Environment is one company whose people and apps are governed, such as a
@@ -981,7 +1052,16 @@ type Session struct {
 	// When it ends by itself.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// True for the session that the caller came with.
-	Current       bool `protobuf:"varint,6,opt,name=current,proto3" json:"current,omitempty"`
+	Current bool `protobuf:"varint,6,opt,name=current,proto3" json:"current,omitempty"`
+	// How it began.
+	Method SignInMethod `protobuf:"varint,7,opt,name=method,proto3,enum=gatehouse.identity.v1.SignInMethod" json:"method,omitempty"`
+	// Id of the identity provider that it began with; empty for other methods.
+	IdentityProviderId string `protobuf:"bytes,8,opt,name=identity_provider_id,json=identityProviderId,proto3" json:"identity_provider_id,omitempty"`
+	// When the user last proved who they are, strongly enough for what needs a recent
+	// proof; unset if they have not.
+	AuthTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
+	// When it was last used, to the minute. It ends early if it is not used.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1056,6 +1136,34 @@ func (x *Session) GetCurrent() bool {
 		return x.Current
 	}
 	return false
+}
+
+func (x *Session) GetMethod() SignInMethod {
+	if x != nil {
+		return x.Method
+	}
+	return SignInMethod_SIGN_IN_METHOD_UNSPECIFIED
+}
+
+func (x *Session) GetIdentityProviderId() string {
+	if x != nil {
+		return x.IdentityProviderId
+	}
+	return ""
+}
+
+func (x *Session) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
+func (x *Session) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
 }
 
 // ApiToken is a secret with which a program acts as the user who made it.
@@ -1184,12 +1292,14 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x06Person\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"o\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\x91\x01\n" +
 	"\fOrganization\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xee\x01\n" +
+	"createTime\x12 \n" +
+	"\fsign_in_name\x18\x04 \x01(\tR\n" +
+	"signInName\"\xee\x01\n" +
 	"\vEnvironment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1258,7 +1368,7 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12\x1d\n" +
 	"\n" +
 	"user_count\x18\x06 \x01(\x05R\tuserCount\x12%\n" +
-	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\"\xe5\x01\n" +
+	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\"\xcd\x03\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1d\n" +
@@ -1268,7 +1378,12 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x18\n" +
-	"\acurrent\x18\x06 \x01(\bR\acurrent\"\xf3\x02\n" +
+	"\acurrent\x18\x06 \x01(\bR\acurrent\x12;\n" +
+	"\x06method\x18\a \x01(\x0e2#.gatehouse.identity.v1.SignInMethodR\x06method\x120\n" +
+	"\x14identity_provider_id\x18\b \x01(\tR\x12identityProviderId\x127\n" +
+	"\tauth_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\x12>\n" +
+	"\rlast_use_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xf3\x02\n" +
 	"\bApiToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
@@ -1305,7 +1420,13 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
 	"SourceKind\x12\x1b\n" +
 	"\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10SOURCE_KIND_SCIM\x10\x01B:Z8gatehouse.dev/proto/gen/gatehouse/identity/v1;identityv1b\x06proto3"
+	"\x10SOURCE_KIND_SCIM\x10\x01*\xa6\x01\n" +
+	"\fSignInMethod\x12\x1e\n" +
+	"\x1aSIGN_IN_METHOD_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aSIGN_IN_METHOD_DEVELOPMENT\x10\x01\x12\x1a\n" +
+	"\x16SIGN_IN_METHOD_SIGN_UP\x10\x02\x12\x17\n" +
+	"\x13SIGN_IN_METHOD_LINK\x10\x03\x12!\n" +
+	"\x1dSIGN_IN_METHOD_OPENID_CONNECT\x10\x04B:Z8gatehouse.dev/proto/gen/gatehouse/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_gatehouse_identity_v1_identity_proto_rawDescOnce sync.Once
@@ -1319,49 +1440,53 @@ func file_gatehouse_identity_v1_identity_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_gatehouse_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(UserState)(0),                // 0: gatehouse.identity.v1.UserState
 	(UserKind)(0),                 // 1: gatehouse.identity.v1.UserKind
 	(Role)(0),                     // 2: gatehouse.identity.v1.Role
 	(SourceKind)(0),               // 3: gatehouse.identity.v1.SourceKind
-	(*Person)(nil),                // 4: gatehouse.identity.v1.Person
-	(*Organization)(nil),          // 5: gatehouse.identity.v1.Organization
-	(*Environment)(nil),           // 6: gatehouse.identity.v1.Environment
-	(*User)(nil),                  // 7: gatehouse.identity.v1.User
-	(*Group)(nil),                 // 8: gatehouse.identity.v1.Group
-	(*Source)(nil),                // 9: gatehouse.identity.v1.Source
-	(*Session)(nil),               // 10: gatehouse.identity.v1.Session
-	(*ApiToken)(nil),              // 11: gatehouse.identity.v1.ApiToken
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(SignInMethod)(0),             // 4: gatehouse.identity.v1.SignInMethod
+	(*Person)(nil),                // 5: gatehouse.identity.v1.Person
+	(*Organization)(nil),          // 6: gatehouse.identity.v1.Organization
+	(*Environment)(nil),           // 7: gatehouse.identity.v1.Environment
+	(*User)(nil),                  // 8: gatehouse.identity.v1.User
+	(*Group)(nil),                 // 9: gatehouse.identity.v1.Group
+	(*Source)(nil),                // 10: gatehouse.identity.v1.Source
+	(*Session)(nil),               // 11: gatehouse.identity.v1.Session
+	(*ApiToken)(nil),              // 12: gatehouse.identity.v1.ApiToken
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_gatehouse_identity_v1_identity_proto_depIdxs = []int32{
-	12, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	12, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
-	12, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
+	13, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	13, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
+	13, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 3: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
 	1,  // 4: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
 	2,  // 5: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
-	12, // 6: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	12, // 7: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	12, // 8: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
-	12, // 9: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	12, // 10: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	13, // 6: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	13, // 7: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	13, // 8: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
+	13, // 9: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	13, // 10: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 11: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
-	12, // 12: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
-	12, // 13: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
-	12, // 14: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	12, // 15: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 16: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
-	12, // 17: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 18: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
-	12, // 19: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	13, // 12: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
+	13, // 13: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
+	13, // 14: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	13, // 15: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: gatehouse.identity.v1.Session.method:type_name -> gatehouse.identity.v1.SignInMethod
+	13, // 17: gatehouse.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	13, // 18: gatehouse.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	13, // 19: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
+	13, // 20: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
+	13, // 21: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
+	13, // 22: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_proto_init() }
@@ -1374,7 +1499,7 @@ func file_gatehouse_identity_v1_identity_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_proto_rawDesc), len(file_gatehouse_identity_v1_identity_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -3071,7 +3071,7 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x10ListEnvironments\x12..gatehouse.identity.v1.ListEnvironmentsRequest\x1a/.gatehouse.identity.v1.ListEnvironmentsResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x90\x02\x01\x12\x9f\x01\n" +
 	"\x11UpdateEnvironment\x12/.gatehouse.identity.v1.UpdateEnvironmentRequest\x1a0.gatehouse.identity.v1.UpdateEnvironmentResponse\"'\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/v1/environments/{id}2\x8f\x05\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/v1/environments/{id}2\x91\x05\n" +
 	"\vUserService\x12p\n" +
 	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1c\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
@@ -3081,26 +3081,26 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x90\x02\x01\x12~\n" +
 	"\n" +
 	"CreateUser\x12(.gatehouse.identity.v1.CreateUserRequest\x1a).gatehouse.identity.v1.CreateUserResponse\"\x1b\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12\x8e\x01\n" +
-	"\vSetUserRole\x12).gatehouse.identity.v1.SetUserRoleRequest\x1a*.gatehouse.identity.v1.SetUserRoleResponse\"(\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/users/{id}:setRole2\xbd\x02\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12\x90\x01\n" +
+	"\vSetUserRole\x12).gatehouse.identity.v1.SetUserRoleRequest\x1a*.gatehouse.identity.v1.SetUserRoleResponse\"*\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/users/{id}:setRole2\xbd\x02\n" +
 	"\fGroupService\x12\x82\x01\n" +
 	"\n" +
 	"ListGroups\x12(.gatehouse.identity.v1.ListGroupsRequest\x1a).gatehouse.identity.v1.ListGroupsResponse\"\x1f\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xc9\x03\n" +
-	"\rSourceService\x12\x86\x01\n" +
-	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1d\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xcd\x03\n" +
+	"\rSourceService\x12\x88\x01\n" +
+	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1f\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
 	"\vListSources\x12).gatehouse.identity.v1.ListSourcesRequest\x1a*.gatehouse.identity.v1.ListSourcesResponse\"\x1f\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\xa6\x01\n" +
-	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\".\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xd9\x03\n" +
-	"\x0fApiTokenService\x12\x92\x01\n" +
-	"\x0eCreateApiToken\x12,.gatehouse.identity.v1.CreateApiTokenRequest\x1a-.gatehouse.identity.v1.CreateApiTokenResponse\"#\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/apiTokens\x12\x8f\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\xa8\x01\n" +
+	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"0\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xdb\x03\n" +
+	"\x0fApiTokenService\x12\x94\x01\n" +
+	"\x0eCreateApiToken\x12,.gatehouse.identity.v1.CreateApiTokenRequest\x1a-.gatehouse.identity.v1.CreateApiTokenResponse\"%\xa2\xbb\x18\t\n" +
+	"\x05\x03\x04\x05\x06\a\x18\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/apiTokens\x12\x8f\x01\n" +
 	"\rListApiTokens\x12+.gatehouse.identity.v1.ListApiTokensRequest\x1a,.gatehouse.identity.v1.ListApiTokensResponse\"#\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/apiTokens\x90\x02\x01\x12\x9e\x01\n" +
 	"\x0eRevokeApiToken\x12,.gatehouse.identity.v1.RevokeApiTokenRequest\x1a-.gatehouse.identity.v1.RevokeApiTokenResponse\"/\xa2\xbb\x18\a\n" +

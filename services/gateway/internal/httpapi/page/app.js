@@ -13,7 +13,7 @@ const subjects = [
   ["Work", ["WorkItemService", "ChecklistService"]],
   ["Evidence", ["AuditService"]],
   ["Directory", ["UserService", "GroupService", "SourceService", "OrganizationService"]],
-  ["Signing in", ["SessionService", "ApiTokenService"]],
+  ["Signing in", ["SessionService", "SignInService", "IdentityProviderService", "ApiTokenService"]],
   ["Operations", ["ParkedEventService"]],
 ];
 
@@ -291,6 +291,7 @@ async function signIn(devSignIn) {
         : ["Nobody is here yet. ", el("a", { href: "#OrganizationService_SignUp" }, "Sign up"), " makes an organization with you as its first admin."]),
       ...(users.length ? people(users) : []), el("hr"));
   }
+  if (!devSignIn) card.append(el("p", {}, el("a", { class: "button go", href: "/sign-in" }, "Sign in")), el("hr"));
   card.append(tokenForm());
   return card;
 }

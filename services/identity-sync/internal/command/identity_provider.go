@@ -1,0 +1,343 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/backoff"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/scope"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
+	"gatehouse.dev/services/identity-sync/internal/openid"
+	"gatehouse.dev/services/identity-sync/internal/store"
+)
+
+// States of identity providers.
+const (
+	providerDisabled = "disabled"
+	providerEnabled  = "enabled"
+)
+
+// Errors of identity providers.
+var (
+	errProviderNotFound   = apierr.NotFound("IDENTITY_PROVIDER_NOT_FOUND", "there is no such identity provider")
+	errProviderIncomplete = apierr.Precondition("IDENTITY_PROVIDER_INCOMPLETE", "an identity provider has a client id before people sign in by it").
+				WithField("client_id", "REQUIRED", "the client id is missing")
+	errVersionChanged = apierr.New(codes.Aborted, "VERSION_CHANGED", "somebody else has changed it meanwhile: read it again")
+)
+
+// NewIdentityProvider is an identity provider to create.
+type NewIdentityProvider struct {
+	Name, Issuer, ClientID, ClientSecret string
+	SourceID                             *uuid.UUID
+	UserClaim, UserField                 string
+	StepUpACR, Scopes                    []string
+}
+
+// CreateIdentityProvider creates an identity provider, disabled.
+func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Caller, in NewIdentityProvider) (store.IdentityProvider, error) {
+	p := store.IdentityProvider{
+		ID: id.New(), OrganizationID: caller.OrganizationID, Name: in.Name, Issuer: in.Issuer, ClientID: in.ClientID, SourceID: in.SourceID,
+		UserClaim: in.UserClaim, UserField: in.UserField, StepUpACR: in.StepUpACR, Scopes: in.Scopes, State: providerDisabled, Version: 1,
+	}
+	if err := checkIssuer(in.Issuer); err != nil {
+		return p, err
+	}
+	p.ClientSecret = s.seal(p.ID, in.ClientSecret)
+	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		p.CreateTime, p.UpdateTime = tx.now, tx.now
+		p.EnvironmentID = tx.environment
+		if in.SourceID != nil {
+			src, err := store.GetSource(ctx, tx.Tx, *in.SourceID)
+			if err != nil {
+				return orNotFound(err, errSourceNotFound)
+			}
+			p.EnvironmentID = src.EnvironmentID
+		}
+		if err := store.InsertIdentityProvider(ctx, tx.Tx, p); err != nil {
+			return err
+		}
+		tx.environment = p.EnvironmentID
+		tx.emit(p.ID, &eventv1.IdentityProviderCreated{Context: tx.about("", p.Version), IdentityProvider: convert.IdentityProvider(p)})
+		return nil
+	})
+	return p, err
+}
+
+func checkIssuer(issuer string) error {
+	if err := openid.Issuer(issuer); err != nil {
+		return apierr.InvalidField("issuer", "ISSUER_INVALID", "the issuer cannot be used: %s", err)
+	}
+	return nil
+}
+
+// seal seals a client secret; one that is empty is none.
+func (s *SignIns) seal(provider uuid.UUID, secret string) []byte {
+	if secret == "" {
+		return nil
+	}
+	return s.Box.Seal([]byte(secret), provider[:])
+}
+
+// ProviderChange is what changes of an identity provider; nil stays.
+type ProviderChange struct {
+	Name, Issuer, ClientID, ClientSecret, UserClaim, UserField, State *string
+	StepUpACR                                                         *[]string
+	// Version is the one that the change was made for; 0 for any.
+	Version int64
+}
+
+// UpdateIdentityProvider changes an identity provider. What it says of people does
+// not outlive it: to disable one ends its sessions, and another issuer or client its
+// identities too.
+func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Caller, provider uuid.UUID, in ProviderChange) (p store.IdentityProvider, err error) {
+	if in.Issuer != nil {
+		if err := checkIssuer(*in.Issuer); err != nil {
+			return p, err
+		}
+	}
+	err = s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
+		if p, err = store.LockIdentityProvider(ctx, tx.Tx, provider); err != nil {
+			return orNotFound(err, errProviderNotFound)
+		}
+		if in.Version != 0 && in.Version != p.Version {
+			return errVersionChanged
+		}
+		before := p
+		var changed []string
+		set := func(name string, to *string, field *string) {
+			if to != nil && *to != *field {
+				*field, changed = *to, append(changed, name)
+			}
+		}
+		set("name", in.Name, &p.Name)
+		set("issuer", in.Issuer, &p.Issuer)
+		set("client_id", in.ClientID, &p.ClientID)
+		set("user_claim", in.UserClaim, &p.UserClaim)
+		set("user_field", in.UserField, &p.UserField)
+		set("state", in.State, &p.State)
+		if in.StepUpACR != nil && !slices.Equal(*in.StepUpACR, p.StepUpACR) {
+			p.StepUpACR, changed = *in.StepUpACR, append(changed, "step_up_acr_values")
+		}
+		another := p.Issuer != before.Issuer || p.ClientID != before.ClientID
+		switch {
+		case in.ClientSecret != nil:
+			p.ClientSecret, changed = s.seal(p.ID, *in.ClientSecret), append(changed, "client_secret")
+		case another && len(p.ClientSecret) > 0:
+			// The secret is the old provider's, and would be shown to the new one.
+			p.ClientSecret, changed = nil, append(changed, "client_secret")
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		if p.State == providerEnabled && p.ClientID == "" {
+			return errProviderIncomplete
+		}
+		p.Version, p.UpdateTime = p.Version+1, tx.now
+		if err := store.UpdateIdentityProvider(ctx, tx.Tx, p); err != nil {
+			return err
+		}
+		tx.environment = p.EnvironmentID
+		tx.emit(p.ID, &eventv1.IdentityProviderUpdated{Context: tx.about("", p.Version), IdentityProvider: convert.IdentityProvider(p), ChangedFields: changed})
+		if another {
+			if err := store.DeleteIdentitiesOfProvider(ctx, tx.Tx, p.ID); err != nil {
+				return err
+			}
+		}
+		if another || p.State == providerDisabled {
+			return tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: p.ID}, tx.now)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// DeleteIdentityProvider removes an identity provider with its identities and
+// sessions. Where there is none it does nothing.
+func (s *SignIns) DeleteIdentityProvider(ctx context.Context, caller authz.Caller, provider uuid.UUID) error {
+	return s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		p, err := store.LockIdentityProvider(ctx, tx.Tx, provider)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: p.ID}, tx.now); err != nil {
+			return err
+		}
+		tx.environment = p.EnvironmentID
+		tx.emit(p.ID, &eventv1.IdentityProviderDeleted{Context: tx.about("", p.Version), IdentityProvider: convert.IdentityProvider(p)})
+		return store.DeleteIdentityProvider(ctx, tx.Tx, p.ID)
+	})
+}
+
+// endSessionsAtProvider ends sessions that began at an identity provider up to a time.
+func (t *transaction) endSessionsAtProvider(ctx context.Context, at store.AtProvider, until time.Time) error {
+	ended, err := store.DeleteSessionsAtProvider(ctx, t.Tx, at, until)
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	// In one order, as everybody who locks several users.
+	slices.SortFunc(ended, func(a, b store.Session) int { return slices.Compare(a.UserID[:], b.UserID[:]) })
+	return t.sessionsEnded(ctx, ended)
+}
+
+// sessionsEnded has the signed tokens of the users of sessions that were ended not be
+// accepted any more.
+func (t *transaction) sessionsEnded(ctx context.Context, ended []store.Session) error {
+	// A user may be the organization's own, and the caller's role held in an
+	// environment.
+	if err := t.Widen(ctx); err != nil {
+		return err
+	}
+	for _, one := range ended {
+		u, err := store.RaiseUserVersion(ctx, t.Tx, one.UserID)
+		if err != nil {
+			return err
+		}
+		t.environment = u.EnvironmentID
+		t.emit(one.ID, &eventv1.SessionEnded{Context: t.about(u.ID.String(), u.Version), Session: convert.Session(one, false), User: convert.User(u)})
+	}
+	return nil
+}
+
+// IdentityProvider gives an identity provider.
+func (s *SignIns) IdentityProvider(ctx context.Context, in scope.Scope, provider uuid.UUID) (p store.IdentityProvider, err error) {
+	err = s.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		p, err = store.GetIdentityProvider(ctx, tx, provider)
+		return orNotFound(err, errProviderNotFound)
+	})
+	return p, err
+}
+
+// IdentityProviders lists identity providers by name, and gives the token of the next
+// page.
+func (s *SignIns) IdentityProviders(ctx context.Context, in scope.Scope, size int, token string) ([]store.IdentityProvider, string, error) {
+	return list(ctx, s.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.IdentityProvider, error) {
+		return store.ListIdentityProviders(ctx, tx, in.OrganizationID, after, limit)
+	}, func(p store.IdentityProvider) (string, uuid.UUID) { return p.Name, p.ID })
+}
+
+// CheckIdentityProvider says what is wrong with an identity provider.
+func (s *SignIns) CheckIdentityProvider(ctx context.Context, in scope.Scope, provider uuid.UUID) ([]string, error) {
+	p, err := s.IdentityProvider(ctx, in, provider)
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.client(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.Party.Check(ctx, client), nil
+}
+
+// client is what Gatehouse is to an identity provider.
+func (s *SignIns) client(p store.IdentityProvider) (openid.Client, error) {
+	c := openid.Client{Issuer: p.Issuer, ID: p.ClientID, Scopes: p.Scopes}
+	if len(p.ClientSecret) > 0 {
+		plain, err := s.Box.Open(p.ClientSecret, p.ID[:])
+		if err != nil {
+			return c, apierr.Unavailable("IDENTITY_PROVIDER_SECRET", err)
+		}
+		c.Secret = string(plain)
+	}
+	return c, nil
+}
+
+// UserIdentities lists the identities of a user.
+func (s *SignIns) UserIdentities(ctx context.Context, in scope.Scope, user uuid.UUID) (identities []store.UserIdentity, err error) {
+	err = s.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
+		if _, err := store.GetUser(ctx, tx, user); err != nil {
+			return orNotFound(err, errUserNotFound)
+		}
+		identities, err = store.ListUserIdentities(ctx, tx, user)
+		return err
+	})
+	return identities, err
+}
+
+// DeleteUserIdentity takes an identity from its user and ends the sessions begun with
+// it. Where there is none it does nothing.
+func (s *SignIns) DeleteUserIdentity(ctx context.Context, caller authz.Caller, identity uuid.UUID) error {
+	return s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+		gone, err := store.DeleteUserIdentity(ctx, tx.Tx, identity)
+		if err != nil || len(gone) == 0 {
+			return err
+		}
+		i := gone[0]
+		tx.emit(i.ID, &eventv1.UserIdentityDeleted{Context: tx.about(i.UserID.String(), 0), UserIdentity: convert.UserIdentity(i)})
+		return tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: i.ProviderID, Subject: i.Subject}, tx.now)
+	})
+}
+
+// sealEvery is how often client secrets are looked through for such as an older key
+// has sealed: another replica may still seal with it.
+const sealEvery = time.Hour
+
+// RunSealing seals the client secrets that an older key has sealed with the present
+// one, until ctx ends.
+func (s *SignIns) RunSealing(ctx context.Context) error {
+	for {
+		again, failed, err := s.reseal(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.Log.WarnContext(ctx, "Client secrets could not all be sealed again, older keys must stay", "error", err)
+		case failed > 0:
+			s.Log.ErrorContext(ctx, "Client secrets are sealed with a key that is not known", "count", failed)
+		case again > 0:
+			s.Log.InfoContext(ctx, "Client secrets were sealed again, older keys can go", "count", again)
+		}
+		pause := sealEvery
+		if err != nil {
+			pause = time.Minute
+		}
+		if !backoff.Wait(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// reseal says how many client secrets were sealed again, and how many no key opens.
+// One that fails keeps no other from it.
+func (s *SignIns) reseal(ctx context.Context) (again, failed int, err error) {
+	var sealed []store.SealedSecret
+	err = s.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		sealed, err = store.SealedSecrets(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, one := range sealed {
+		if s.Box.Current(one.Secret) {
+			continue
+		}
+		plain, closed := s.Box.Open(one.Secret, one.ID[:])
+		if closed != nil {
+			failed++
+			continue
+		}
+		if saved := s.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			return store.Reseal(ctx, tx, one, s.Box.Seal(plain, one.ID[:]))
+		}); saved != nil {
+			err = errors.Join(err, saved)
+			continue
+		}
+		again++
+	}
+	return again, failed, err
+}

@@ -1,0 +1,45 @@
+package identitysync
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/outbox"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/identity-sync/internal/command"
+)
+
+// SignInLink is a one-time link with which somebody signs in.
+type SignInLink struct {
+	// Path is where it leads to, after the address that Gatehouse is called by. It holds
+	// the secret.
+	Path string
+	// Name is whom it signs in.
+	Name string
+	// ExpireTime is until when it can be used.
+	ExpireTime time.Time
+}
+
+// CreateSignInLink makes a one-time link for an active person, by user name or, where
+// several have that name, by id. It is for who runs Gatehouse, who needs nothing but
+// the database: for the founder, and for when nobody can sign in. The audit log says
+// that it was made.
+func CreateSignInLink(ctx context.Context, urls postgres.URLs, user string) (SignInLink, error) {
+	db, err := postgres.Open(ctx, postgres.Config{URLs: urls, Name: Name, MaxConns: 2})
+	if err != nil {
+		return SignInLink{}, err
+	}
+	defer db.Close()
+	queue, err := due.New(due.Config{DB: db})
+	if err != nil {
+		return SignInLink{}, fmt.Errorf("make due-queue: %w", err)
+	}
+	secret, u, expires, err := command.New(db, outbox.NewWriter(Name, nil), queue, clock.System{}, Config{}.sessions()).CreateSignInLink(ctx, user)
+	if err != nil {
+		return SignInLink{}, err
+	}
+	return SignInLink{Path: "/sign-in#link=" + secret, Name: u.DisplayName + " (" + u.UserName + ")", ExpireTime: expires}, nil
+}

@@ -1,0 +1,167 @@
+package identitysync_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+
+	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	identitysync "gatehouse.dev/services/identity-sync"
+)
+
+// B-USR-20, in part: who has signed up gets back in with development sign-in off, by a
+// one-time link. It is not sent to an address, as there are no mails.
+func TestOneTimeLink(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(c *identitysync.Config) { c.DevSignIn = false })
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	ned := dir.create(t, "ned")
+	w.clock.Advance(13 * time.Hour)
+	if _, err := w.exchange(t, admin.secret); err == nil {
+		t.Fatal("the session has not ended")
+	}
+	w.clock.Advance(-13 * time.Hour) // the command goes by the machine's clock
+	makeLink := func(who string) string {
+		t.Helper()
+		link, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, secret, ok := strings.Cut(link.Path, "/sign-in#link=")
+		if !ok || !strings.Contains(link.Name, "(") {
+			t.Fatalf("link %+v", link)
+		}
+		return secret
+	}
+	redeem := func(secret string) (person, error) {
+		t.Helper()
+		r, err := w.nobody(t).signIns.RedeemSignInLink(t.Context(), &identityv1.RedeemSignInLinkRequest{Secret: secret})
+		if err != nil {
+			return person{}, err
+		}
+		p := w.person(t, r.GetToken())
+		p.user = r.GetUser()
+		return p, nil
+	}
+	secret := makeLink(admin.user.GetUserName())
+	made := servicetest.Wait(t, w.Harness, func(*eventv1.SignInLinkCreated) bool { return true })
+	if made.GetUser().GetId() != admin.user.GetId() || made.GetContext().GetActor().GetDisplayName() != "Operator at the machine" {
+		t.Errorf("made: %v", made)
+	}
+	p, err := redeem(secret)
+	if err != nil || p.user.GetId() != admin.user.GetId() {
+		t.Fatalf("%v %v", p.user, err)
+	}
+	if _, err := p.sources.CreateSource(t.Context(), &identityv1.CreateSourceRequest{Name: "New", Kind: identityv1.SourceKind_SOURCE_KIND_SCIM}); err != nil {
+		t.Errorf("what an admin does: %v", err)
+	}
+	invalid := func(secret string) {
+		t.Helper()
+		_, err := redeem(secret)
+		refused(t, err, codes.Unauthenticated, "SIGN_IN_LINK_INVALID")
+	}
+	invalid(secret) // once
+	invalid(admin.secret)
+	invalid("ghl_nonsense")
+	late := makeLink(admin.user.GetId())
+	w.clock.Advance(16 * time.Minute)
+	invalid(late)
+	w.clock.Advance(-16 * time.Minute)
+	suspended, gone := makeLink(ned), makeLink(ned)
+	dir.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "active", false))
+	invalid(suspended)
+	dir.must(t, http.StatusNoContent, "DELETE", "/Users/"+ned, nil)
+	invalid(gone)
+	for _, who := range []string{"nobody@corp.example", ned, uuid.NewString()} {
+		if _, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, who); err == nil {
+			t.Errorf("a link for %s", who)
+		}
+	}
+	// The session is short.
+	w.clock.Advance(time.Hour)
+	_, err = w.exchange(t, p.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+}
+
+// A provider ends the sessions of somebody who has signed out there, at once and
+// nobody else's.
+func TestBackChannelLogout(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	dir.create(t, "ned", "externalId", "00u-ned")
+	dir.create(t, "eve", "externalId", "00u-eve")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"), somebody("00u-eve", "eve", "eve@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	in := func(name string) person {
+		t.Helper()
+		r, err := w.signInAt(t, op, idp, name)
+		return w.by(t, r, err)
+	}
+	ned, eve := in("ned"), in("eve")
+	held := w.signed(t, ned)
+	token := func(key any, iat time.Time) string {
+		t.Helper()
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := signer.Sign([]byte(jsonText(t, object{
+			"iss": op.issuer, "aud": idp.GetClientId(), "iat": iat.Unix(), "exp": iat.Add(2 * time.Minute).Unix(), "jti": uuid.NewString(), "sub": "00u-ned",
+			"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}},
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	logout := func(id, token string) error {
+		t.Helper()
+		_, err := w.nobody(t).signIns.EndSessionsByProvider(t.Context(), &identityv1.EndSessionsByProviderRequest{IdentityProviderId: id, LogoutToken: token})
+		return err
+	}
+	key := op.current()
+	good := token(jose.JSONWebKey{Key: key.private, KeyID: key.id}, w.clock.Now())
+	forger, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, logout(idp.GetId(), token(jose.JSONWebKey{Key: forger, KeyID: key.id}, w.clock.Now())), codes.InvalidArgument, "LOGOUT_TOKEN_INVALID")
+	refused(t, logout(idp.GetId(), "nonsense"), codes.InvalidArgument, "LOGOUT_TOKEN_INVALID")
+	refused(t, logout(uuid.NewString(), good), codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
+	if _, err := w.exchange(t, ned.secret); err != nil {
+		t.Fatalf("ended by what does not hold: %v", err)
+	}
+	if err := logout(idp.GetId(), good); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.exchange(t, ned.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	_, err = held.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
+	refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
+	if _, err := w.exchange(t, eve.secret); err != nil {
+		t.Errorf("eve is out: %v", err)
+	}
+	// Sent again, it does not end what began after it.
+	w.clock.Advance(3 * time.Minute)
+	again := in("ned")
+	_ = logout(idp.GetId(), good)
+	if _, err := w.exchange(t, again.secret); err != nil {
+		t.Errorf("a token that is sent again has ended a newer session: %v", err)
+	}
+}

@@ -1,0 +1,580 @@
+package identitysync_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	identitysync "gatehouse.dev/services/identity-sync"
+)
+
+// ofSource has the people of a source sign in.
+func ofSource(p *provider) func(*identityv1.CreateIdentityProviderRequest) {
+	return func(r *identityv1.CreateIdentityProviderRequest) { r.SourceId = p.source.GetId() }
+}
+
+// byUserName finds people by the claim preferred_username.
+func byUserName(r *identityv1.CreateIdentityProviderRequest) {
+	r.UserClaim, r.UserField = "preferred_username", identityv1.UserField_USER_FIELD_USER_NAME
+}
+
+// B-USR-20, in part: who is synced signs in by the identity provider. The founder's
+// link is TestOneTimeLink.
+func TestSignInByIdentityProvider(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	ned := dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+
+	begun := w.startSignIn(t, idp)
+	for _, part := range []string{"code_challenge_method=S256", "response_type=code", "nonce=", "state=", "scope=openid", "max_age=43200"} {
+		if !strings.Contains(begun.GetAuthorizationUrl(), part) {
+			t.Errorf("%s is not in %s", part, begun.GetAuthorizationUrl())
+		}
+	}
+	r, err := w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), "ned"))
+	first := w.by(t, r, err)
+	if r.GetReturnTo() != "/requests" || r.GetUser().GetId() != ned || !r.GetExpireTime().AsTime().Equal(w.clock.Now().Add(12*time.Hour).Truncate(time.Microsecond)) {
+		t.Errorf("finished: %v", r)
+	}
+	me, err := first.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
+	if err != nil || me.GetUser().GetId() != ned {
+		t.Errorf("%v %v", me, err)
+	}
+	list, err := first.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{})
+	if err != nil || len(list.GetSessions()) != 1 {
+		t.Fatalf("%v %v", list, err)
+	}
+	s := list.GetSessions()[0]
+	if s.GetMethod() != identityv1.SignInMethod_SIGN_IN_METHOD_OPENID_CONNECT || s.GetIdentityProviderId() != idp.GetId() || s.GetAuthTime() == nil {
+		t.Errorf("session %v", s)
+	}
+	linked := servicetest.Wait(t, w.Harness, func(*eventv1.UserIdentityLinked) bool { return true })
+	if i := linked.GetUserIdentity(); i.GetSubject() != "00u-ned" || i.GetUserId() != ned || linked.GetContext().GetActor().GetId() != ned {
+		t.Errorf("linked: %v", linked)
+	}
+
+	// From now on it is the subject that counts, whatever the source calls them.
+	dir.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "externalId", "another"))
+	r, err = w.signInAt(t, op, idp, "ned")
+	if again := w.by(t, r, err); again.user.GetId() != ned {
+		t.Errorf("again: %v", again.user)
+	}
+	identities, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned})
+	if err != nil || len(identities.GetUserIdentities()) != 1 || identities.GetUserIdentities()[0].GetLastSignInTime() == nil {
+		t.Errorf("identities: %v %v", identities, err)
+	}
+	// Keys that are changed are fetched.
+	op.rotate(t)
+	if _, err = w.signInAt(t, op, idp, "ned"); err != nil {
+		t.Errorf("with another key: %v", err)
+	}
+}
+
+// An identity is met first by what the source has named, and never by an e-mail
+// address; who is met by nothing is refused, which is written down.
+func TestNobodyIsTakenForSomebodyElse(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	eve := dir.create(t, "eve", "externalId", "00u-eve")
+	ned := dir.create(t, "ned")
+	op := startProvider(t,
+		somebody("00u-mallory", "mallory", "eve@corp.example"),
+		somebody("00u-eve", "eve", "eve@corp.example"),
+		somebody("00u-root", "root", admin.user.GetEmail()),
+		somebody("sub-1", "ned@corp.example", "ned@corp.example"),
+		somebody("sub-2", "NED@corp.example", "ned2@corp.example"),
+	)
+	idp := op.connect(t, admin, ofSource(dir))
+	refusedFor := func(name, reason string) {
+		t.Helper()
+		_, err := w.signInAt(t, op, idp, name)
+		refused(t, err, codes.Unauthenticated, reason)
+	}
+	refusedFor("mallory", "SIGN_IN_USER_UNKNOWN") // has eve's address
+	refusedFor("root", "SIGN_IN_USER_UNKNOWN")    // has the admin's
+	refusal := servicetest.Wait(t, w.Harness, func(ev *eventv1.SignInRefused) bool { return ev.GetSubject() == "00u-mallory" })
+	if refusal.GetReason() != "SIGN_IN_USER_UNKNOWN" || refusal.GetIdentityProviderId() != idp.GetId() {
+		t.Errorf("refused: %v", refusal)
+	}
+	r, err := w.signInAt(t, op, idp, "eve")
+	if p := w.by(t, r, err); p.user.GetId() != eve {
+		t.Errorf("eve is %v", p.user)
+	}
+	// Suspended, and back.
+	dir.must(t, http.StatusOK, "PATCH", "/Users/"+eve, patch("replace", "active", false))
+	refusedFor("eve", "SIGN_IN_USER_UNKNOWN")
+	dir.must(t, http.StatusOK, "PATCH", "/Users/"+eve, patch("replace", "active", true))
+	if _, err = w.signInAt(t, op, idp, "eve"); err != nil {
+		t.Error(err)
+	}
+	// B-USR-16, in part: who left is not signed in, and who comes back is found anew.
+	dir.must(t, http.StatusNoContent, "DELETE", "/Users/"+eve, nil)
+	refusedFor("eve", "SIGN_IN_USER_UNKNOWN")
+	if again := dir.create(t, "eve", "externalId", "00u-other"); again == eve {
+		t.Log("the same name is the same user (issue of its own)")
+	}
+	refusedFor("eve", "SIGN_IN_USER_UNKNOWN") // the identity is another's at the source now
+
+	// By the user name, in any case; whoever else comes by that name is somebody else.
+	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	idp = op.connect(t, admin, ofSource(dir), byUserName)
+	r, err = w.signInAt(t, op, idp, "ned@corp.example")
+	if p := w.by(t, r, err); p.user.GetId() != ned {
+		t.Errorf("ned is %v", p.user)
+	}
+	refusedFor("NED@corp.example", "SIGN_IN_IDENTITY_TAKEN")
+	identities, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned})
+	if err != nil || len(identities.GetUserIdentities()) != 1 {
+		t.Fatalf("identities: %v %v", identities, err)
+	}
+	// An admin decides that the other is ned: the first is out at once.
+	r, err = w.signInAt(t, op, idp, "ned@corp.example")
+	signedIn := w.by(t, r, err)
+	if _, err := admin.providers.DeleteUserIdentity(t.Context(), &identityv1.DeleteUserIdentityRequest{Id: identities.GetUserIdentities()[0].GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.exchange(t, signedIn.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	if _, err = w.signInAt(t, op, idp, "NED@corp.example"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A sign-in ends in the browser that began it, once, within ten minutes, at the
+// provider that it began at.
+func TestASignInIsOfOneBrowser(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	other, err := admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "Other", Issuer: op.issuer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, theirs := w.startSignIn(t, idp), w.startSignIn(t, idp)
+	q := op.answer(t, mine.GetAuthorizationUrl(), "ned")
+	for name, attempt := range map[string]string{
+		"another browser": theirs.GetAttempt(), "no browser": "", "nonsense": "bm90aGluZw", "changed": mine.GetAttempt()[:len(mine.GetAttempt())-2] + "AA",
+	} {
+		_, err := w.finish(t, idp, attempt, q)
+		t.Log(name)
+		refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+	}
+	_, err = w.finish(t, other.GetIdentityProvider(), mine.GetAttempt(), q)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+	if _, err = w.finish(t, idp, mine.GetAttempt(), q); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.finish(t, idp, mine.GetAttempt(), q)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_NOT_PROVEN") // the code was used
+
+	late := w.startSignIn(t, idp)
+	q = op.answer(t, late.GetAuthorizationUrl(), "ned")
+	w.clock.Advance(10*time.Minute + time.Second)
+	_, err = w.finish(t, idp, late.GetAttempt(), q)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+
+	// The provider says no, and what it says comes from somebody else.
+	denied := w.startSignIn(t, idp)
+	state := stateOf(t, denied.GetAuthorizationUrl())
+	_, err = w.finish(t, idp, denied.GetAttempt(), map[string][]string{"state": {state}, "error": {"access_denied"}})
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_REFUSED")
+	_, err = w.finish(t, idp, denied.GetAttempt(), map[string][]string{"state": {state}, "code": {"x"}, "iss": {"https://evil.example"}})
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_NOT_PROVEN")
+
+	// What was begun before the provider was changed is over.
+	before := w.startSignIn(t, idp)
+	q = op.answer(t, before.GetAuthorizationUrl(), "ned")
+	if _, err := admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{Id: idp.GetId(), Name: new("Renamed")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.finish(t, idp, before.GetAttempt(), q)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+}
+
+// What changes rights needs a recent proof (RFC 9470), which the provider is asked
+// for again; the session has another token then.
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	ned := dir.create(t, "ned", "externalId", "00u-ned")
+	dir.create(t, "eve", "externalId", "00u-eve")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"), somebody("00u-eve", "eve", "eve@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	r, err := w.signInAt(t, op, idp, "ned")
+	p := w.by(t, r, err)
+	newToken := func(p person) error {
+		_, err := p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "ci", ExpireTime: w.inAnHour()})
+		return err
+	}
+	if err := newToken(p); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(16 * time.Minute)
+	refused(t, newToken(p), codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION")
+	if _, err := p.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
+		t.Errorf("everything else: %v", err)
+	}
+	// The real provider's clock does not go along: the service's is put back.
+	confirm := func(who string) (*identityv1.FinishSignInResponse, error) {
+		t.Helper()
+		begun, err := p.signIns.StartConfirmation(t.Context(), &identityv1.StartConfirmationRequest{
+			Purpose: identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_STEP_UP, RedirectUri: redirect("{id}"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(begun.GetAuthorizationUrl(), "prompt=login") || !strings.Contains(begun.GetAuthorizationUrl(), "max_age=0") {
+			t.Errorf("the provider is not told to ask: %s", begun.GetAuthorizationUrl())
+		}
+		return w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), who))
+	}
+	_, err = confirm("ned")
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_TOO_WEAK") // 16 minutes ago, by the service's clock
+	w.clock.Advance(-16 * time.Minute)
+	_, err = confirm("eve")
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_IDENTITY_TAKEN")
+	before := p.secret
+	r, err = confirm("ned")
+	if p = w.by(t, r, err); p.secret == before || p.user.GetId() != ned {
+		t.Errorf("confirmed: %v", r)
+	}
+	_, err = w.exchange(t, before)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	w.clock.Advance(14 * time.Minute)
+	if err := newToken(p); err != nil {
+		t.Errorf("after the confirmation: %v", err)
+	}
+	servicetest.Wait(t, w.Harness, func(ev *eventv1.SessionConfirmed) bool { return ev.GetSession().GetUserId() == ned })
+	if list, err := p.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{}); err != nil || len(list.GetSessions()) != 1 {
+		t.Errorf("sessions: %v %v", list, err)
+	}
+}
+
+// Authentication contexts that the provider does not give count as no proof.
+func TestStepUpContexts(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir), func(r *identityv1.CreateIdentityProviderRequest) { r.StepUpAcrValues = []string{"phr"} })
+	r, err := w.signInAt(t, op, idp, "ned")
+	p := w.by(t, r, err)
+	_, err = p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "ci", ExpireTime: w.inAnHour()})
+	refused(t, err, codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION")
+	begun, err := p.signIns.StartConfirmation(t.Context(), &identityv1.StartConfirmationRequest{
+		Purpose: identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_STEP_UP, RedirectUri: redirect("{id}"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(begun.GetAuthorizationUrl(), "acr_values=phr") {
+		t.Errorf("not asked for: %s", begun.GetAuthorizationUrl())
+	}
+	_, err = w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), "ned"))
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_TOO_WEAK")
+}
+
+// Sessions end after a time without use, and after a time in any case.
+func TestSessionsEndByThemselves(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(c *identitysync.Config) { c.SessionIdle, c.SessionLifetime = 30*time.Minute, 2*time.Hour })
+	admin := w.signUp(t)
+	used, left := admin.secret, w.as(t, admin.user.GetId()).secret
+	for range 5 {
+		w.clock.Advance(20 * time.Minute)
+		if _, err := w.exchange(t, used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.exchange(t, left)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	if list, err := admin.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{}); err != nil || len(list.GetSessions()) != 1 {
+		t.Errorf("sessions: %v %v", list, err)
+	}
+	w.clock.Advance(20 * time.Minute)
+	_, err = w.exchange(t, used)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+}
+
+// Who signed in by a provider is out when the provider is disabled, another, or gone.
+func TestAProviderTakesItsSessionsAlong(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	signIn := func() (p, held person) {
+		t.Helper()
+		r, err := w.signInAt(t, op, idp, "ned")
+		p = w.by(t, r, err)
+		return p, w.signed(t, p)
+	}
+	out := func(p, held person) {
+		t.Helper()
+		_, err := w.exchange(t, p.secret)
+		refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+		_, err = held.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
+		refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
+	}
+	set := func(req *identityv1.UpdateIdentityProviderRequest) *identityv1.IdentityProvider {
+		t.Helper()
+		req.Id = idp.GetId()
+		r, err := admin.providers.UpdateIdentityProvider(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.GetIdentityProvider()
+	}
+	p, held := signIn()
+	set(&identityv1.UpdateIdentityProviderRequest{Name: new("Still this one")})
+	if _, err := w.exchange(t, p.secret); err != nil {
+		t.Errorf("after another name: %v", err)
+	}
+	set(&identityv1.UpdateIdentityProviderRequest{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED.Enum()})
+	out(p, held)
+	_, err := w.nobody(t).signIns.StartSignIn(t.Context(), &identityv1.StartSignInRequest{IdentityProviderId: idp.GetId(), RedirectUri: redirect(idp.GetId())})
+	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
+	set(&identityv1.UpdateIdentityProviderRequest{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED.Enum()})
+
+	p, held = signIn()
+	after := set(&identityv1.UpdateIdentityProviderRequest{ClientId: new("another client")})
+	out(p, held)
+	if after.GetHasClientSecret() {
+		t.Error("the secret would be shown with another client")
+	}
+	set(&identityv1.UpdateIdentityProviderRequest{ClientId: &idp.ClientId, ClientSecret: new("secret of " + idp.GetId())})
+
+	p, held = signIn()
+	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	out(p, held)
+	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// Who belongs to no source links an identity while signed in; an admin tries a
+// provider, which signs nobody in.
+func TestLinkAndTrial(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-root", "root", "x@corp.example"), somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	confirm := func(p person, purpose identityv1.ConfirmationPurpose, who string) (*identityv1.FinishSignInResponse, error) {
+		t.Helper()
+		begun, err := p.signIns.StartConfirmation(t.Context(), &identityv1.StartConfirmationRequest{
+			Purpose: purpose, IdentityProviderId: idp.GetId(), RedirectUri: redirect("{id}"), ReturnTo: "/settings",
+		})
+		if err != nil {
+			return nil, err
+		}
+		return w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), who))
+	}
+	const link, trial = identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_LINK, identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_TEST
+	r, err := confirm(admin, trial, "root")
+	if err != nil || r.GetToken() != "" || r.GetTest().GetUser() != nil || len(r.GetTest().GetProblems()) != 1 || !strings.Contains(r.GetTest().GetProblems()[0], `"00u-root"`) {
+		t.Errorf("trial: %v %v", r, err)
+	}
+	_, err = confirm(admin, link, "ned")
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_IDENTITY_TAKEN") // the source knows whose that is
+	r, err = confirm(admin, link, "root")
+	if err != nil || r.GetToken() != "" || r.GetReturnTo() != "/settings" {
+		t.Fatalf("link: %v %v", r, err)
+	}
+	r, err = w.signInAt(t, op, idp, "root")
+	if p := w.by(t, r, err); p.user.GetId() != admin.user.GetId() {
+		t.Errorf("signed in as %v", p.user)
+	}
+	r, err = confirm(admin, trial, "root")
+	if err != nil || r.GetTest().GetUser().GetId() != admin.user.GetId() || len(r.GetTest().GetProblems()) != 0 || r.GetTest().GetAuthTime() == nil {
+		t.Errorf("trial: %v %v", r, err)
+	}
+	r, err = confirm(admin, trial, "ned")
+	if err != nil || r.GetTest().GetUser().GetUserName() != "ned@corp.example" {
+		t.Errorf("trial: %v %v", r, err)
+	}
+	identities, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: r.GetTest().GetUser().GetId()})
+	if err != nil || len(identities.GetUserIdentities()) != 0 {
+		t.Errorf("a trial has linked %v, %v", identities, err)
+	}
+
+	r, err = w.signInAt(t, op, idp, "ned")
+	ned := w.by(t, r, err)
+	_, err = confirm(ned, trial, "ned")
+	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
+	_, err = confirm(ned, link, "ned")
+	refused(t, err, codes.PermissionDenied, "USER_OF_SOURCE")
+	_, err = confirm(w.person(t, admin.apiToken(t, w, false).GetToken()), link, "root")
+	refused(t, err, codes.PermissionDenied, "SESSION_REQUIRED")
+}
+
+// What is wrong with a provider is said, and what may not be called is not.
+func TestCheckIdentityProvider(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	op := startProvider(t)
+	check := func(issuer string) []string {
+		t.Helper()
+		made, err := admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "at " + issuer, Issuer: issuer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := admin.providers.CheckIdentityProvider(t.Context(), &identityv1.CheckIdentityProviderRequest{Id: made.GetIdentityProvider().GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.GetProblems()
+	}
+	if got := check(op.issuer); !slices.Equal(got, []string{"There is no client id yet.", "There is no client secret, and the provider takes no client without one."}) &&
+		!slices.Equal(got, []string{"There is no client id yet."}) {
+		t.Errorf("%q", got)
+	}
+	for issuer, want := range map[string]string{
+		op.issuer + "/other":  "the answer is not what it should be",
+		"http://127.0.0.1:1":  "no connection",
+		"https://10.1.2.3":    "the address is in a network that is not called from here",
+		op.issuer + "/":       "it names another issuer",
+		"http://localhost:1/": "no connection",
+	} {
+		if got := check(issuer); len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("%s: %q, want %q", issuer, got, want)
+		}
+	}
+	for _, issuer := range []string{"http://idp.example", "https://", "ftp://idp.example", "https://idp.example?x=1", "https://idp.example#x", "https://me@idp.example", "idp.example"} {
+		_, err := admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "bad", Issuer: issuer})
+		refused(t, err, codes.InvalidArgument, "ISSUER_INVALID")
+	}
+}
+
+// Nobody reaches another organization's or environment's providers and identities.
+func TestProvidersOfOthers(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin, stranger := w.signUp(t), w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	ned := dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	r, err := w.signInAt(t, op, idp, "ned")
+	p := w.by(t, r, err)
+	identities, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = stranger.providers.GetIdentityProvider(t.Context(), &identityv1.GetIdentityProviderRequest{Id: idp.GetId()})
+	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
+	_, err = stranger.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{Id: idp.GetId(), Issuer: new("https://evil.example")})
+	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
+	_, err = stranger.providers.CheckIdentityProvider(t.Context(), &identityv1.CheckIdentityProviderRequest{Id: idp.GetId()})
+	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
+	_, err = stranger.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned})
+	refused(t, err, codes.NotFound, "USER_NOT_FOUND")
+	_, err = stranger.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "x", Issuer: op.issuer, SourceId: dir.source.GetId()})
+	refused(t, err, codes.NotFound, "SOURCE_NOT_FOUND")
+	_, err = stranger.signIns.StartConfirmation(t.Context(), &identityv1.StartConfirmationRequest{
+		Purpose: identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_LINK, IdentityProviderId: idp.GetId(), RedirectUri: redirect("{id}"),
+	})
+	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
+	// Again is fine, and so is what is not there: nothing of it happens.
+	for _, f := range []func() error{
+		func() error {
+			_, err := stranger.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()})
+			return err
+		},
+		func() error {
+			_, err := stranger.providers.DeleteUserIdentity(t.Context(), &identityv1.DeleteUserIdentityRequest{Id: identities.GetUserIdentities()[0].GetId()})
+			return err
+		},
+	} {
+		if err := f(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := w.exchange(t, p.secret); err != nil {
+		t.Errorf("ned is out: %v", err)
+	}
+	options := func(name string) (names []string) {
+		t.Helper()
+		r, err := w.nobody(t).signIns.ListSignInOptions(t.Context(), &identityv1.ListSignInOptionsRequest{Organization: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range r.GetOptions() {
+			names = append(names, o.GetName()+" of "+o.GetOrganizationName())
+		}
+		return names
+	}
+	if got := options(" " + strings.ToUpper(admin.organization.GetSignInName())); !slices.Equal(got, []string{"Corp sign-in of Corp"}) {
+		t.Errorf("options: %v", got)
+	}
+	if admin.organization.GetSignInName() == stranger.organization.GetSignInName() || len(options(stranger.organization.GetSignInName())) != 0 || len(options("")) != 0 || len(options("nobody")) != 0 {
+		t.Errorf("sign-in names %q and %q", admin.organization.GetSignInName(), stranger.organization.GetSignInName())
+	}
+}
+
+// However many sign in for the first time at once, they are one.
+func TestFirstSignInsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	ned := dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	var wg sync.WaitGroup
+	for range 6 {
+		begun := w.startSignIn(t, idp)
+		q := op.answer(t, begun.GetAuthorizationUrl(), "ned")
+		wg.Go(func() {
+			if r, err := w.finish(t, idp, begun.GetAttempt(), q); err != nil || r.GetUser().GetId() != ned {
+				t.Errorf("%v %v", r, err)
+			}
+		})
+	}
+	wg.Wait()
+	if r, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned}); err != nil || len(r.GetUserIdentities()) != 1 {
+		t.Errorf("%v %v", r, err)
+	}
+}
+
+// stateOf is the state of an authorization request.
+func stateOf(t *testing.T, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query().Get("state")
+}
