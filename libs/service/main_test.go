@@ -77,7 +77,7 @@ func TestRunMain(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			env := map[string]string{"GATEHOUSE_GRPC_ADDR": "127.0.0.1:0", "GATEHOUSE_HTTP_ADDR": "127.0.0.1:0"}
+			env := map[string]string{"GATEHOUSE_GRPC_ADDR": "127.0.0.1:0", "GATEHOUSE_HTTP_ADDR": "127.0.0.1:0", "GATEHOUSE_INNER_ADDR": "127.0.0.1:0"}
 			for k, v := range tt.env {
 				env[k] = v
 			}
