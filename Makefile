@@ -13,7 +13,7 @@ BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
 GENERATED := proto/gen proto/third_party
 GO_FOLDERS := ./libs/... ./proto/... ./services/...
 
-.PHONY: help run test check bench postgres generate format lint tools
+.PHONY: help run test check bench postgres generate openapi format lint tools
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -54,6 +54,11 @@ generate: $(BIN)/buf $(BIN)/apidoc ## Generate Go and openapi.json from the prot
 format: $(BIN)/buf $(BIN)/golangci-lint ## Format protos and Go
 	$(BIN)/buf format -w
 	$(BIN)/golangci-lint fmt $(GO_FOLDERS)
+
+openapi: ## Hold openapi.json against spectral and redocly; needs node
+	@cd tools/openapi && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
+	@cd tools/openapi && npx --no-install spectral lint --fail-severity=hint ../../proto/gen/openapi.json
+	@cd tools/openapi && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint ../../proto/gen/openapi.json
 
 lint: $(BIN)/buf $(BIN)/golangci-lint ## Lint protos and Go
 	$(BIN)/buf lint

@@ -6,7 +6,8 @@
 // libs/inbox consumes.
 //
 //	access.<organization>.<aggregate>.<event>      subject of an event
-//	ce-id, ce-type, ce-source, ce-subject, ce-time  CloudEvents, NATS binding, binary mode
+//	ce-id, ce-type, ce-source, ce-subject, ce-time  CloudEvents, NATS binding, binary mode;
+//	                                                a source is urn:gatehouse:<service>
 //	traceparent, tracestate                         W3C trace context
 //	Nats-Msg-Id                                     the event id, so that the stream drops repeats
 //

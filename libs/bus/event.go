@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"strings"
+
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/propagation"
 )
@@ -13,7 +15,9 @@ const (
 	HeaderSource      = "ce-source"
 	HeaderSubject     = "ce-subject"
 	HeaderTime        = "ce-time"
-	HeaderContentType = "content-type"
+	// HeaderContentType is said twice: by CloudEvents' name, and as everybody does.
+	HeaderDataContentType = "ce-datacontenttype"
+	HeaderContentType     = "content-type"
 	// HeaderBulk is "true" for an event whose context says bulk, an extension
 	// attribute.
 	HeaderBulk = "ce-bulk"
@@ -23,6 +27,17 @@ const (
 	// ContentType is that of every event's data: its protobuf message.
 	ContentType = "application/protobuf"
 )
+
+// sourcePrefix begins the source of every event, which CloudEvents wants to be an
+// absolute URI.
+const sourcePrefix = "urn:gatehouse:"
+
+// Source is the source of a service's events.
+func Source(service string) string { return sourcePrefix + service }
+
+// ServiceOf is the service whose events have a source. Events of before sources were
+// URIs have its name alone.
+func ServiceOf(source string) string { return strings.TrimPrefix(source, sourcePrefix) }
 
 // AllSubjects matches every event of every organization.
 const AllSubjects = "access.>"

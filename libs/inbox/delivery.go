@@ -43,7 +43,7 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 		d.StreamSequence, d.delivered = meta.Sequence.Stream, meta.NumDelivered
 		d.Time = meta.Timestamp
 	}
-	d.Type, d.Source, d.AggregateID = h.Get(bus.HeaderType), h.Get(bus.HeaderSource), h.Get(bus.HeaderSubject)
+	d.Type, d.Source, d.AggregateID = h.Get(bus.HeaderType), bus.ServiceOf(h.Get(bus.HeaderSource)), h.Get(bus.HeaderSubject)
 	d.Subject, d.Traceparent = msg.Subject(), h.Get("traceparent")
 	if at, err := time.Parse(time.RFC3339Nano, h.Get(bus.HeaderTime)); err == nil {
 		d.Time = at

@@ -125,7 +125,7 @@ from parked_event where event_id = $1 for update`, eventID).Scan(
 	if err := json.Unmarshal(headers, &d.headers); err != nil {
 		return nil, fmt.Errorf("read the headers of parked event %s: %w", eventID, err)
 	}
-	d.Source = d.headers.Get(bus.HeaderSource)
+	d.Source = bus.ServiceOf(d.headers.Get(bus.HeaderSource))
 	c.decode(d)
 	return d, nil
 }

@@ -208,7 +208,7 @@ func TestEventIsPublishedAsCloudEvent(t *testing.T) {
 		bus.HeaderSpecVersion: "1.0",
 		bus.HeaderID:          want.ID.String(),
 		bus.HeaderType:        "gatehouse.event.v1.GroupCreated",
-		bus.HeaderSource:      "test",
+		bus.HeaderSource:      "urn:gatehouse:test",
 		bus.HeaderSubject:     want.AggregateID.String(),
 		bus.HeaderTime:        "2026-03-04T05:06:07.000008Z",
 		bus.HeaderContentType: "application/protobuf",

@@ -38,15 +38,16 @@ func (r *Relay) publish(ctx context.Context, publisher *bus.Publisher, rows []ro
 // message is an event as CloudEvents wants it on NATS.
 func (r *Relay) message(e *row) *nats.Msg {
 	id := e.id.String()
-	h := make(nats.Header, 12)
+	h := make(nats.Header, 13)
 	set := func(key, value string) { h[key] = []string{value} }
 	set(nats.MsgIdHdr, id)
 	set(bus.HeaderSpecVersion, bus.SpecVersion)
 	set(bus.HeaderID, id)
 	set(bus.HeaderType, e.typ)
-	set(bus.HeaderSource, r.cfg.Source)
+	set(bus.HeaderSource, bus.Source(r.cfg.Source))
 	set(bus.HeaderSubject, e.aggregateID.String())
 	set(bus.HeaderTime, e.time.UTC().Format(time.RFC3339Nano))
+	set(bus.HeaderDataContentType, bus.ContentType)
 	set(bus.HeaderContentType, bus.ContentType)
 	if e.traceparent != "" {
 		set("traceparent", e.traceparent)

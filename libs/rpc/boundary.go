@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -58,6 +59,10 @@ func (b boundary) leave(ctx context.Context, method string, start time.Time, err
 		return nil
 	}
 	err = notImplemented(err)
+	if strings.HasPrefix(method, "/grpc.health.v1.Health/") && status.Code(err) == codes.NotFound {
+		// As the protocol has it, of a service that is not known.
+		return status.Error(codes.NotFound, "unknown service")
+	}
 	traceID := ""
 	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
 		traceID = sc.TraceID().String()

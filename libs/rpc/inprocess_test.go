@@ -549,7 +549,7 @@ func TestTransports(t *testing.T) {
 			f.echo = back
 			f.start()
 			s := f.stream(t.Context())
-			wantError(t, send(t, s, &opsv1.ListParkedEventsRequest{PageSize: 5000}), codes.InvalidArgument, "INVALID_ARGUMENT")
+			wantError(t, send(t, s, &opsv1.ListParkedEventsRequest{PageSize: -1}), codes.InvalidArgument, "INVALID_ARGUMENT")
 			s = f.stream(t.Context())
 			wantError(t, send(t, s, &opsv1.ListParkedEventsRequest{Service: strings.Repeat("x", 5<<20)}), codes.ResourceExhausted, "")
 			s = f.stream(t.Context())

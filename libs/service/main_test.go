@@ -133,7 +133,7 @@ func TestEnv(t *testing.T) {
 func TestMainProcess(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), asProcess+"=1", "GATEHOUSE_GRPC_ADDR=127.0.0.1:0", "GATEHOUSE_HTTP_ADDR=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), asProcess+"=1", "GATEHOUSE_GRPC_ADDR=127.0.0.1:0", "GATEHOUSE_HTTP_ADDR=127.0.0.1:0", "GATEHOUSE_INNER_ADDR=127.0.0.1:0")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

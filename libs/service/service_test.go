@@ -177,6 +177,10 @@ func TestServes(t *testing.T) {
 		},
 		Tasks: []service.Task{{Name: "worker", Run: untilDone}, {Name: "short", Run: func(context.Context) error { return nil }}},
 	})
+	unknown := healthpb.NewHealthClient(r.tokens.Dial(t, r.grpc, authz.Caller{}))
+	if _, err := unknown.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "nothing"}); status.Code(err) != codes.NotFound {
+		t.Errorf("health of what is not known: %v", err)
+	}
 	eventually(t, "serving", func() bool { return r.health() == healthpb.HealthCheckResponse_SERVING })
 
 	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": `"status": "ready"`, "/anything": "own"} {

@@ -19,6 +19,9 @@ func TestBadInput(t *testing.T) {
 	t.Parallel()
 	target := startDemoApp(t, nil)
 	gh := startStandalone(t)
+	proxy := newContractProxy(t, gh.base)
+	gh.base = proxy.URL
+	defer proxy.clean(t, 30)
 	w := newWorld(t, gh, target)
 	w.scimUser(t, "bea", "Bea Member", "")
 	manual := w.app(t, object{"name": "Payroll", "provisioning": "PROVISIONING_SUPPORT_MANUAL"})

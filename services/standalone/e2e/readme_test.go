@@ -10,7 +10,8 @@ import (
 )
 
 // TestReadmeWalk pastes every block of the README's walk into a shell, in
-// order, on a freshly started demo. B-RUN-01.
+// order, on a freshly started demo. B-RUN-01. Every call goes through a proxy that
+// holds it and its answer against openapi.json.
 func TestReadmeWalk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: runs whole processes")
@@ -35,11 +36,13 @@ func TestReadmeWalk(t *testing.T) {
 
 	cmd := exec.CommandContext(t.Context(), "bash", "-x", "-c", script)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "GATEHOUSE="+s.base)
+	proxy := newContractProxy(t, s.base)
+	cmd.Env = append(os.Environ(), "GATEHOUSE="+proxy.URL)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("the walk stops: %v\n%s", err, tail(out, 4000))
 	}
 	if pdf, err := os.ReadFile(filepath.Join(cmd.Dir, "request-report.pdf")); err != nil || !strings.HasPrefix(string(pdf), "%PDF") {
 		t.Errorf("the downloaded report is no PDF: %v", err)
 	}
+	proxy.clean(t, 40)
 }

@@ -23,6 +23,9 @@ func TestStory(t *testing.T) {
 	t.Parallel()
 	target := startScimTarget(t)
 	gh := startStandalone(t)
+	proxy := newContractProxy(t, gh.base)
+	gh.base = proxy.URL
+	defer proxy.clean(t, 30)
 	w := newWorld(t, gh, target)
 
 	t.Log("1. an identity provider pushes people, groups and managers")

@@ -30,7 +30,8 @@ func newREST(log *slog.Logger) *runtime.ServeMux {
 	nothing := func(string) (string, bool) { return "", false }
 	return runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{Marshaler: &runtime.JSONPb{
-			MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true},
+			// What is not set is left out, as openapi.json says; never null.
+			MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true},
 			// A misspelt field must not be taken for a missing one.
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
 		}}),

@@ -352,7 +352,7 @@ func (x *GetFlowResponse) GetFlow() *Flow {
 // ListFlowsRequest asks for a page of flows.
 type ListFlowsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 1 to 1000; 0 means 50.
+	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -572,7 +572,7 @@ func (x *UpdateFlowResponse) GetFlow() *Flow {
 // ListTasksRequest asks for a page of the caller's tasks.
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 1 to 1000; 0 means 50.
+	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1038,10 +1038,9 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x0eGetFlowRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"B\n" +
 	"\x0fGetFlowResponse\x12/\n" +
-	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"d\n" +
-	"\x10ListFlowsRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"a\n" +
+	"\x10ListFlowsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"n\n" +
 	"\x11ListFlowsResponse\x121\n" +
@@ -1052,10 +1051,9 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x04flow\x18\x02 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x12!\n" +
 	"\aversion\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"E\n" +
 	"\x12UpdateFlowResponse\x12/\n" +
-	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\xd2\x01\n" +
-	"\x10ListTasksRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\xcf\x01\n" +
+	"\x10ListTasksRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12@\n" +
 	"\x05state\x18\x03 \x01(\x0e2 .gatehouse.approval.v1.TaskStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12*\n" +

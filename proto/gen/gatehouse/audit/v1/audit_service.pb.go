@@ -31,7 +31,7 @@ const (
 // ListAuditEntriesRequest asks for a page of the log.
 type ListAuditEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 1 to 1000; 0 means 50.
+	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -261,10 +261,9 @@ var File_gatehouse_audit_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_audit_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
-	"&gatehouse/audit/v1/audit_service.proto\x12\x12gatehouse.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/audit/v1/audit.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x03\n" +
-	"\x17ListAuditEntriesRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"&gatehouse/audit/v1/audit_service.proto\x12\x12gatehouse.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/audit/v1/audit.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n" +
+	"\x17ListAuditEntriesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12#\n" +
 	"\bactor_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aactorId\x12$\n" +

@@ -346,7 +346,7 @@ func (x *GetIdentityProviderResponse) GetIdentityProvider() *IdentityProvider {
 // ListIdentityProvidersRequest asks for a page of identity providers.
 type ListIdentityProvidersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 1 to 1000; 0 means 50.
+	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1950,10 +1950,9 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1aGetIdentityProviderRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"s\n" +
 	"\x1bGetIdentityProviderResponse\x12T\n" +
-	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"p\n" +
-	"\x1cListIdentityProvidersRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"m\n" +
+	"\x1cListIdentityProvidersRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x9f\x01\n" +
 	"\x1dListIdentityProvidersResponse\x12V\n" +

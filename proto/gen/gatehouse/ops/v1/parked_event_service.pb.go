@@ -141,7 +141,7 @@ type ListParkedEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only those of this service; empty means of all.
 	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
-	// At most this many, 1 to 1000; 0 means 50.
+	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -362,11 +362,10 @@ const file_gatehouse_ops_v1_parked_event_service_proto_rawDesc = "" +
 	"\n" +
 	"event_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12;\n" +
 	"\vparked_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"parkedTime\"\x8e\x01\n" +
+	"parkedTime\"\x8b\x01\n" +
 	"\x17ListParkedEventsRequest\x12!\n" +
-	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aservice\x12'\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aservice\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x86\x01\n" +
 	"\x18ListParkedEventsResponse\x12B\n" +

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+)
+
+// accessOption is the option that says who may call a method.
+const accessOption = "gatehouse.authz.v1.access"
+
+// contract is what the protos say.
+type contract struct {
+	files   *protoregistry.Files
+	methods map[string]protoreflect.MethodDescriptor // by operation id
+	types   protoregistry.Types                      // of our own options
+	// sent are the messages that callers send, whole or in part: an answer's fields
+	// are not all required there.
+	sent map[protoreflect.FullName]bool
+}
+
+func readContract(image string) (*contract, error) {
+	data, err := os.ReadFile(image)
+	if err != nil {
+		return nil, err
+	}
+	var set descriptorpb.FileDescriptorSet
+	if err := proto.Unmarshal(data, &set); err != nil { // knows validate's options, which are linked
+		return nil, err
+	}
+	c := &contract{methods: map[string]protoreflect.MethodDescriptor{}, sent: map[protoreflect.FullName]bool{}}
+	if c.files, err = protodesc.NewFiles(&set); err != nil {
+		return nil, err
+	}
+	option, err := c.files.FindDescriptorByName(accessOption)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.types.RegisterExtension(dynamicpb.NewExtensionType(option.(protoreflect.ExtensionDescriptor))); err != nil {
+		return nil, err
+	}
+	for file := range c.files.RangeFiles {
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				m := service.Methods().Get(j)
+				c.methods[fmt.Sprintf("%s_%s", service.Name(), m.Name())] = m
+				c.send(m.Input())
+			}
+		}
+	}
+	return c, nil
+}
+
+// send notes that callers send a message, with all that is in it.
+func (c *contract) send(m protoreflect.MessageDescriptor) {
+	if c.sent[m.FullName()] {
+		return
+	}
+	c.sent[m.FullName()] = true
+	for i := range m.Fields().Len() {
+		if inner := m.Fields().Get(i).Message(); inner != nil {
+			c.send(inner)
+		}
+	}
+}
+
+// method is that of an operation; further http bindings have _1, _2 … behind the id.
+func (c *contract) method(operation string) (protoreflect.MethodDescriptor, bool) {
+	m, ok := c.methods[operation]
+	if !ok {
+		m, ok = c.methods[strings.TrimRight(operation, "_0123456789")]
+	}
+	return m, ok
+}
+
+// message is a message by the name of its schema.
+func (c *contract) message(schema string) (protoreflect.MessageDescriptor, bool) {
+	d, err := c.files.FindDescriptorByName(protoreflect.FullName(schema))
+	m, ok := d.(protoreflect.MessageDescriptor)
+	return m, err == nil && ok && strings.HasPrefix(schema, "gatehouse.")
+}
+
+// access is who may call a method, in lower case.
+type access struct {
+	allow  []string
+	stepUp bool
+}
+
+func (a access) public() bool { return slices.Contains(a.allow, "public") }
+
+func (c *contract) access(m protoreflect.MethodDescriptor) (a access) {
+	data, err := proto.Marshal(m.Options())
+	var options descriptorpb.MethodOptions
+	if err == nil {
+		err = (proto.UnmarshalOptions{Resolver: &c.types}).Unmarshal(data, &options)
+	}
+	if err != nil {
+		panic(err) // the image was read
+	}
+	options.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if f.FullName() != accessOption {
+			return true
+		}
+		fields := f.Message().Fields()
+		allow := fields.ByName("allow")
+		for i := range value.Message().Get(allow).List().Len() {
+			name := allow.Enum().Values().ByNumber(value.Message().Get(allow).List().Get(i).Enum()).Name()
+			a.allow = append(a.allow, strings.ToLower(strings.TrimPrefix(string(name), "CALLER_")))
+		}
+		a.stepUp = value.Message().Get(fields.ByName("step_up")).Bool()
+		return false
+	})
+	return a
+}
+
+// field is a field by the name that a parameter has: its own or JSON's, also of a
+// message in the message.
+func field(m protoreflect.MessageDescriptor, name string) protoreflect.FieldDescriptor {
+	if f := m.Fields().ByJSONName(name); f != nil {
+		return f
+	}
+	return m.Fields().ByName(protoreflect.Name(name))
+}
+
+func rulesOf(f protoreflect.FieldDescriptor) *validate.FieldRules {
+	rules, _ := proto.GetExtension(f.Options(), validate.E_Field).(*validate.FieldRules)
+	return rules
+}
+
+// schema writes a message's rules into its schema, and which fields are always there.
+func (c *contract) schema(schema object, m protoreflect.MessageDescriptor) {
+	properties, _ := schema["properties"].(object)
+	var required []string
+	for name, property := range properties {
+		f := field(m, name)
+		if f == nil {
+			continue
+		}
+		constrain(property.(object), f)
+		if c.sent[m.FullName()] && needed(f) || !c.sent[m.FullName()] && !f.HasPresence() {
+			required = append(required, name)
+		}
+	}
+	if len(required) > 0 {
+		slices.Sort(required)
+		schema["required"] = required
+	}
+}
+
+// needed says of a field whether a message without it is refused.
+func needed(f protoreflect.FieldDescriptor) bool {
+	r := rulesOf(f)
+	switch {
+	case r == nil || r.GetIgnore() != validate.Ignore_IGNORE_UNSPECIFIED:
+		return false
+	case r.GetRequired():
+		return true
+	case f.HasPresence(): // its rules are of a value that is there
+		return false
+	case f.IsList():
+		return r.GetRepeated().GetMinItems() > 0
+	}
+	s := r.GetString()
+	return s.GetMinLen() > 0 || s.GetUuid() || s.GetEmail() || len(s.GetIn()) > 0 && !slices.Contains(s.GetIn(), "") ||
+		slices.Contains(r.GetEnum().GetNotIn(), 0) || len(r.GetEnum().GetIn()) > 0 && !slices.Contains(r.GetEnum().GetIn(), 0) ||
+		r.GetInt32().GetGt() > 0 || r.GetInt32().GetGte() > 0
+}
+
+// constrain writes a field's rules into its schema.
+func constrain(schema object, f protoreflect.FieldDescriptor) {
+	r := rulesOf(f)
+	if r == nil {
+		return
+	}
+	if l := r.GetRepeated(); l != nil {
+		set(schema, "minItems", l.GetMinItems())
+		set(schema, "maxItems", l.GetMaxItems())
+		if l.GetUnique() {
+			schema["uniqueItems"] = true
+		}
+		if items, ok := schema["items"].(object); ok && l.GetItems() != nil {
+			one(items, l.GetItems())
+		}
+		return
+	}
+	one(schema, r)
+}
+
+func set(schema object, name string, value uint64) {
+	if value > 0 {
+		schema[name] = value
+	}
+}
+
+// one writes the rules of one value into its schema.
+func one(schema object, r *validate.FieldRules) {
+	if s := r.GetString(); s != nil {
+		set(schema, "minLength", s.GetMinLen())
+		set(schema, "maxLength", s.GetMaxLen())
+		if s.GetPattern() != "" {
+			schema["pattern"] = s.GetPattern()
+		}
+		switch {
+		case s.GetUuid():
+			schema["format"] = "uuid"
+		case s.GetEmail():
+			schema["format"] = "email"
+		}
+		if len(s.GetIn()) > 0 {
+			schema["enum"] = s.GetIn()
+		}
+	}
+	if n := r.GetInt32(); n != nil {
+		if n.HasGte() {
+			schema["minimum"] = n.GetGte()
+		}
+		if n.HasLte() {
+			schema["maximum"] = n.GetLte()
+		}
+	}
+}
