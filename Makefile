@@ -13,7 +13,7 @@ BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
 GENERATED := proto/gen proto/third_party
 GO_FOLDERS := ./libs/... ./proto/... ./services/...
 
-.PHONY: help run test check bench postgres generate openapi format lint tools
+.PHONY: help run test check bench postgres generate fuzz openapi format lint tools
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -54,6 +54,13 @@ generate: $(BIN)/buf $(BIN)/apidoc ## Generate Go and openapi.json from the prot
 format: $(BIN)/buf $(BIN)/golangci-lint ## Format protos and Go
 	$(BIN)/buf format -w
 	$(BIN)/golangci-lint fmt $(GO_FOLDERS)
+
+FUZZTIME := 8s
+fuzz: postgres ## Send each door what nobody would, for FUZZTIME each
+	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z]+' libs services | sort | while IFS=: read -r file target; do \
+		echo "$$file $${target#func }"; \
+		(cd "$${file%%/*}" && go test "./$$(dirname "$${file#*/}")" -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME)) >$(CURDIR)/$(BIN)/fuzz.log 2>&1 || { cat $(BIN)/fuzz.log; exit 1; }; \
+	done
 
 openapi: ## Hold openapi.json against spectral and redocly; needs node
 	@cd tools/openapi && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
