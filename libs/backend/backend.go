@@ -200,6 +200,7 @@ type Backend struct {
 	dialed   []*rpc.Conn
 	address  string // of identity-sync
 	keys     eventsig.Keys
+	pageKey  []byte
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -214,7 +215,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if cfg.Signer.IsZero() || len(cfg.Keys) == 0 {
 		return nil, errors.New("the keys of events are not set (GATEHOUSE_EVENT_KEY, GATEHOUSE_EVENT_KEYS)")
 	}
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens")}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}
@@ -433,7 +434,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
-		Verifier: verifier,
+		Verifier: verifier, PageKey: b.pageKey,
 		Register: register,
 		HTTP:     spec.HTTP, HTTPCallers: spec.HTTPCallers,
 		Tasks: tasks,

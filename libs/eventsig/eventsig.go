@@ -3,6 +3,7 @@ package eventsig
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -58,6 +59,15 @@ func ParseSigner(text string) (Signer, error) {
 
 // IsZero says that there is no key.
 func (s Signer) IsZero() bool { return s.key == nil }
+
+// Key is a key of 32 bytes for another use, that all replicas of the service have.
+func (s Signer) Key(use string) []byte {
+	key, err := hkdf.Key(sha256.New, s.key.Seed(), nil, "gatehouse "+use, sha256.Size)
+	if err != nil { // only for lengths that this is not
+		panic(err)
+	}
+	return key
+}
 
 // PublicKey is what the signatures are verified with.
 func (s Signer) PublicKey() ed25519.PublicKey {

@@ -2,8 +2,8 @@
 // ended, never how many rows to skip, so that rows which come or go between
 // two pages are neither shown twice nor missed.
 //
-// A token is opaque to clients and carries no secret: whoever forges one sees
-// other rows of what they may see anyway.
+// A token is opaque to clients and carries no secret. [Signer] has it be good for one
+// list and one caller.
 package page
 
 import (

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/telemetry"
 )
 
@@ -32,6 +33,9 @@ const (
 
 // ServerConfig is what a server is made of.
 type ServerConfig struct {
+	// PageKey signs page tokens, the same in all replicas; nil leaves them as they
+	// are.
+	PageKey []byte
 	// Verifier verifies the callers' tokens. Required.
 	Verifier *authz.Verifier
 	// Log takes failed calls; nil discards them.
@@ -109,6 +113,16 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Stopping = context.Background()
 	}
 	b := boundary{log: cfg.Log}
+	pages := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return handler(ctx, req)
+	}
+	if cfg.PageKey != nil {
+		signer, err := page.NewSigner(cfg.PageKey)
+		if err != nil {
+			return nil, fmt.Errorf("make gRPC server: %w", err)
+		}
+		pages = signer.Intercept
+	}
 	s := &Server{
 		network:    cfg.Network,
 		maxMessage: cfg.MaxMessage,
@@ -118,6 +132,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 			deadlineInterceptor(cfg.Deadline),
 			authz.UnaryInterceptor(cfg.Verifier, cfg.Files),
 			validateUnary(validator),
+			pages,
 		),
 		stream: chainStreamServer(
 			b.stream,

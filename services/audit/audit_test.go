@@ -357,8 +357,9 @@ func TestPages(t *testing.T) {
 	seen := map[string]bool{}
 	req := &auditv1.ListAuditEntriesRequest{PageSize: 20}
 	pages := 0
+	admin := w.admin(t)
 	for {
-		resp, err := w.admin(t).ListAuditEntries(t.Context(), req)
+		resp, err := admin.ListAuditEntries(t.Context(), req)
 		if err != nil {
 			t.Fatal(err)
 		}
