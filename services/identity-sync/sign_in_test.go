@@ -476,6 +476,29 @@ func TestCheckIdentityProvider(t *testing.T) {
 		_, err := admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "bad", Issuer: issuer})
 		refused(t, err, codes.InvalidArgument, "ISSUER_INVALID")
 	}
+	// Who signs in must not be who they say themselves.
+	_, err := admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "by mail", Issuer: op.issuer, UserClaim: "Email"})
+	refused(t, err, codes.InvalidArgument, "CLAIM_NOT_ALLOWED")
+}
+
+// Sessions of a replica whose clock is ahead end with their provider too.
+func TestAProviderGoesWhateverTheClock(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	dir.create(t, "ned", "externalId", "00u-ned")
+	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	w.clock.Advance(time.Minute)
+	r, err := w.signInAt(t, op, idp, "ned")
+	p := w.by(t, r, err)
+	w.clock.Advance(-time.Minute)
+	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.exchange(t, p.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
 }
 
 // Nobody reaches another organization's or environment's providers and identities.

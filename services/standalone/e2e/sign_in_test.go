@@ -144,7 +144,7 @@ func TestSignIn(t *testing.T) {
 
 	t.Log("an admin adds the provider, and is told what is wrong before people meet it")
 	idp := get(w.admin.must(t, "POST", "/v1/identityProviders", object{
-		"name": "Corp sign-in", "issuer": op, "sourceId": str(sources, "sources", 0, "id"), "userClaim": "email", "userField": "USER_FIELD_USER_NAME",
+		"name": "Corp sign-in", "issuer": op, "sourceId": str(sources, "sources", 0, "id"), "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID",
 	}), "identityProvider")
 	path := "/v1/identityProviders/" + str(idp, "id")
 	if problems := list(w.admin.must(t, "POST", path+":check", object{}), "problems"); len(problems) == 0 {
@@ -167,7 +167,7 @@ func TestSignIn(t *testing.T) {
 	if link == nil {
 		t.Fatalf("%d %s", page.code, page.body)
 	}
-	v := mia.answer(mia.visit(gh.base+html.UnescapeString(link[1]), nil), gh.base, "mia")
+	v := mia.answer(mia.visit(gh.base+html.UnescapeString(link[1]), nil), gh.base, "ext-mia")
 	if v.url.Path != "/v1/me" || v.code != http.StatusOK || !strings.Contains(v.body, "Mia Manager") {
 		t.Fatalf("%s %d %s", v.url, v.code, v.body)
 	}
@@ -183,14 +183,14 @@ func TestSignIn(t *testing.T) {
 	}
 
 	t.Log("mia confirms who she is: the session goes on with another cookie")
-	v = mia.answer(mia.visit(gh.base+"/sign-in/session", url.Values{"purpose": {"step-up"}, "return_to": {"/v1/sessions"}}), gh.base, "mia")
+	v = mia.answer(mia.visit(gh.base+"/sign-in/session", url.Values{"purpose": {"step-up"}, "return_to": {"/v1/sessions"}}), gh.base, "ext-mia")
 	if v.url.Path != "/v1/sessions" || v.code != http.StatusOK || strings.Count(v.body, `"userAgent"`) != 1 {
 		t.Errorf("%s %d %s", v.url, v.code, v.body)
 	}
 
 	t.Log("ned signs out at the provider, and is out here")
 	ned := newBrowser(t)
-	ned.answer(ned.visit(back, nil), gh.base, "ned")
+	ned.answer(ned.visit(back, nil), gh.base, "ext-ned")
 	if who := ned.me(gh.base); who != "ned@corp.example" {
 		t.Fatalf("signed in as %q", who)
 	}

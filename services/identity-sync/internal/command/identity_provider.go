@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,6 +55,9 @@ func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Calle
 	if err := checkIssuer(in.Issuer); err != nil {
 		return p, err
 	}
+	if err := checkClaim(in.UserClaim); err != nil {
+		return p, err
+	}
 	p.ClientSecret = s.seal(p.ID, in.ClientSecret)
 	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		p.CreateTime, p.UpdateTime = tx.now, tx.now
@@ -102,6 +106,11 @@ type ProviderChange struct {
 // not outlive it: to disable one ends its sessions, and another issuer or client its
 // identities too.
 func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Caller, provider uuid.UUID, in ProviderChange) (p store.IdentityProvider, err error) {
+	if in.UserClaim != nil {
+		if err := checkClaim(*in.UserClaim); err != nil {
+			return p, err
+		}
+	}
 	if in.Issuer != nil {
 		if err := checkIssuer(*in.Issuer); err != nil {
 			return p, err
@@ -156,7 +165,7 @@ func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Calle
 			}
 		}
 		if another || p.State == providerDisabled {
-			return tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: p.ID}, tx.now)
+			return tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: p.ID}, tx.whenever())
 		}
 		return nil
 	})
@@ -174,13 +183,26 @@ func (s *SignIns) DeleteIdentityProvider(ctx context.Context, caller authz.Calle
 		if err != nil {
 			return err
 		}
-		if err := tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: p.ID}, tx.now); err != nil {
+		if err := tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: p.ID}, tx.whenever()); err != nil {
 			return err
 		}
 		tx.environment = p.EnvironmentID
 		tx.emit(p.ID, &eventv1.IdentityProviderDeleted{Context: tx.about("", p.Version), IdentityProvider: convert.IdentityProvider(p)})
 		return store.DeleteIdentityProvider(ctx, tx.Tx, p.ID)
 	})
+}
+
+// whenever is a time up to which sessions are ended that all of them began by: also
+// those of a replica whose clock is ahead.
+func (t *transaction) whenever() time.Time { return t.now.AddDate(1, 0, 0) }
+
+// checkClaim refuses a claim that whoever signs in may choose: at more than one
+// provider an address is taken as it is entered.
+func checkClaim(claim string) error {
+	if strings.EqualFold(claim, "email") {
+		return apierr.InvalidField("user_claim", "CLAIM_NOT_ALLOWED", "an e-mail address does not say who somebody is: name a claim that the provider alone writes")
+	}
+	return nil
 }
 
 // endSessionsAtProvider ends sessions that began at an identity provider up to a time.
@@ -278,7 +300,7 @@ func (s *SignIns) DeleteUserIdentity(ctx context.Context, caller authz.Caller, i
 		}
 		i := gone[0]
 		tx.emit(i.ID, &eventv1.UserIdentityDeleted{Context: tx.about(i.UserID.String(), 0), UserIdentity: convert.UserIdentity(i)})
-		return tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: i.ProviderID, Subject: i.Subject}, tx.now)
+		return tx.endSessionsAtProvider(ctx, store.AtProvider{Provider: i.ProviderID, Subject: i.Subject}, tx.whenever())
 	})
 }
 

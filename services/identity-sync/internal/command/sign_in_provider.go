@@ -622,7 +622,7 @@ func (s *SignIns) EndSessionsByProvider(ctx context.Context, provider uuid.UUID,
 	return s.change(ctx, scope.Organization(p.OrganizationID), event.SystemActor("identity-sync"), func(ctx context.Context, tx *transaction) error {
 		// Without a session, a token that is sent again must not end what began after
 		// it.
-		until := tx.now
+		until := tx.whenever()
 		if logout.Session == "" {
 			until = logout.IssuedAt.Add(openid.Skew)
 		}

@@ -99,7 +99,8 @@ type CreateIdentityProviderRequest struct {
 	ClientSecret string `protobuf:"bytes,4,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
 	// Id of the source whose users sign in here.
 	SourceId string `protobuf:"bytes,5,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
-	// Claim that names the user at the source; empty means "sub".
+	// Claim that names the user at the source; empty means "sub". Not "email", which
+	// is chosen by who signs in at more than one provider.
 	UserClaim string `protobuf:"bytes,6,opt,name=user_claim,json=userClaim,proto3" json:"user_claim,omitempty"`
 	// Field of the user that the claim is compared with; unset means external_id.
 	UserField UserField `protobuf:"varint,7,opt,name=user_field,json=userField,proto3,enum=gatehouse.identity.v1.UserField" json:"user_field,omitempty"`
