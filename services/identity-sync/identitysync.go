@@ -70,6 +70,9 @@ func ParseClients(text string) (map[string]string, error) { return exchange.Pars
 // Run serves until ctx ends, and then returns nil. It makes the schema and the
 // first signing key if they are not there.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
+	if err := cfg.checkSessions(); err != nil {
+		return err
+	}
 	box, err := secretbox.New(cfg.EncryptionKey, cfg.OlderKeys...)
 	if err != nil {
 		return fmt.Errorf("read encryption key: %w", err)
@@ -119,6 +122,16 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 			{Name: "sealing", Run: signIns.RunSealing},
 		},
 	})
+}
+
+// minIdle is the shortest SessionIdle: uses are recorded to the minute.
+const minIdle = 5 * time.Minute
+
+func (c Config) checkSessions() error {
+	if s := c.sessions(); s.Idle < minIdle || s.Lifetime < s.Idle {
+		return fmt.Errorf("a session lasts %s, and %s without use: it must last %s without use, and longer in all", s.Lifetime, s.Idle, minIdle)
+	}
+	return nil
 }
 
 // sessions says how long sessions last.

@@ -271,3 +271,32 @@ func jsonText(t testing.TB, v any) string {
 	}
 	return string(b)
 }
+
+// corp is an organization whose people sign in by a provider.
+type corp struct {
+	*world
+	admin person
+	dir   *provider
+	op    *openIDProvider
+	idp   *identityv1.IdentityProvider
+	ids   map[string]string // of the people
+}
+
+// startCorp runs identity-sync with an organization. The people have come from its
+// source, and the provider knows each by the name, and by the source's id as the
+// subject. change is applied to the identity provider before it is made.
+func startCorp(t testing.TB, people []string, change ...func(*identityv1.CreateIdentityProviderRequest)) *corp {
+	t.Helper()
+	c := &corp{world: start(t, loopback), ids: make(map[string]string)}
+	c.admin = c.signUp(t)
+	c.dir = c.admin.provider(t, c.world, "Corp directory")
+	var there []*storage.User
+	for _, name := range people {
+		subject := "00u-" + name
+		c.ids[name] = c.dir.create(t, name, "externalId", subject)
+		there = append(there, somebody(subject, name, name+"@corp.example"))
+	}
+	c.op = startProvider(t, there...)
+	c.idp = c.op.connect(t, c.admin, append([]func(*identityv1.CreateIdentityProviderRequest){ofSource(c.dir)}, change...)...)
+	return c
+}

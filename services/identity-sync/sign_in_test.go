@@ -1,6 +1,8 @@
 package identitysync_test
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +13,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/secretbox"
+	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -31,22 +36,18 @@ func byUserName(r *identityv1.CreateIdentityProviderRequest) {
 // link is TestOneTimeLink.
 func TestSignInByIdentityProvider(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	ned := dir.create(t, "ned", "externalId", "00u-ned")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir))
+	c := startCorp(t, []string{"ned"})
+	ned := c.ids["ned"]
 
-	begun := w.startSignIn(t, idp)
+	begun := c.startSignIn(t, c.idp)
 	for _, part := range []string{"code_challenge_method=S256", "response_type=code", "nonce=", "state=", "scope=openid", "max_age=43200"} {
 		if !strings.Contains(begun.GetAuthorizationUrl(), part) {
 			t.Errorf("%s is not in %s", part, begun.GetAuthorizationUrl())
 		}
 	}
-	r, err := w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), "ned"))
-	first := w.by(t, r, err)
-	if r.GetReturnTo() != "/requests" || r.GetUser().GetId() != ned || !r.GetExpireTime().AsTime().Equal(w.clock.Now().Add(12*time.Hour).Truncate(time.Microsecond)) {
+	r, err := c.finish(t, c.idp, begun.GetAttempt(), c.op.answer(t, begun.GetAuthorizationUrl(), "ned"))
+	first := c.by(t, r, err)
+	if r.GetReturnTo() != "/requests" || r.GetUser().GetId() != ned || !r.GetExpireTime().AsTime().Equal(c.clock.Now().Add(12*time.Hour).Truncate(time.Microsecond)) {
 		t.Errorf("finished: %v", r)
 	}
 	me, err := first.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
@@ -58,27 +59,27 @@ func TestSignInByIdentityProvider(t *testing.T) {
 		t.Fatalf("%v %v", list, err)
 	}
 	s := list.GetSessions()[0]
-	if s.GetMethod() != identityv1.SignInMethod_SIGN_IN_METHOD_OPENID_CONNECT || s.GetIdentityProviderId() != idp.GetId() || s.GetAuthTime() == nil {
+	if s.GetMethod() != identityv1.SignInMethod_SIGN_IN_METHOD_OPENID_CONNECT || s.GetIdentityProviderId() != c.idp.GetId() || s.GetAuthTime() == nil {
 		t.Errorf("session %v", s)
 	}
-	linked := servicetest.Wait(t, w.Harness, func(*eventv1.UserIdentityLinked) bool { return true })
+	linked := servicetest.Wait(t, c.Harness, func(*eventv1.UserIdentityLinked) bool { return true })
 	if i := linked.GetUserIdentity(); i.GetSubject() != "00u-ned" || i.GetUserId() != ned || linked.GetContext().GetActor().GetId() != ned {
 		t.Errorf("linked: %v", linked)
 	}
 
 	// From now on it is the subject that counts, whatever the source calls them.
-	dir.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "externalId", "another"))
-	r, err = w.signInAt(t, op, idp, "ned")
-	if again := w.by(t, r, err); again.user.GetId() != ned {
+	c.dir.must(t, http.StatusOK, "PATCH", "/Users/"+ned, patch("replace", "externalId", "another"))
+	r, err = c.signInAt(t, c.op, c.idp, "ned")
+	if again := c.by(t, r, err); again.user.GetId() != ned {
 		t.Errorf("again: %v", again.user)
 	}
-	identities, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned})
+	identities, err := c.admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned})
 	if err != nil || len(identities.GetUserIdentities()) != 1 || identities.GetUserIdentities()[0].GetLastSignInTime() == nil {
 		t.Errorf("identities: %v %v", identities, err)
 	}
 	// Keys that are changed are fetched.
-	op.rotate(t)
-	if _, err = w.signInAt(t, op, idp, "ned"); err != nil {
+	c.op.rotate(t)
+	if _, err = c.signInAt(t, c.op, c.idp, "ned"); err != nil {
 		t.Errorf("with another key: %v", err)
 	}
 }
@@ -161,54 +162,49 @@ func TestNobodyIsTakenForSomebodyElse(t *testing.T) {
 // provider that it began at.
 func TestASignInIsOfOneBrowser(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	dir.create(t, "ned", "externalId", "00u-ned")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir))
-	other, err := admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "Other", Issuer: op.issuer})
+	c := startCorp(t, []string{"ned"})
+	other, err := c.admin.providers.CreateIdentityProvider(t.Context(), &identityv1.CreateIdentityProviderRequest{Name: "Other", Issuer: c.op.issuer})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, theirs := w.startSignIn(t, idp), w.startSignIn(t, idp)
-	q := op.answer(t, mine.GetAuthorizationUrl(), "ned")
+	mine, theirs := c.startSignIn(t, c.idp), c.startSignIn(t, c.idp)
+	q := c.op.answer(t, mine.GetAuthorizationUrl(), "ned")
 	for name, attempt := range map[string]string{
 		"another browser": theirs.GetAttempt(), "no browser": "", "nonsense": "bm90aGluZw", "changed": mine.GetAttempt()[:len(mine.GetAttempt())-2] + "AA",
 	} {
-		_, err := w.finish(t, idp, attempt, q)
+		_, err := c.finish(t, c.idp, attempt, q)
 		t.Log(name)
 		refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
 	}
-	_, err = w.finish(t, other.GetIdentityProvider(), mine.GetAttempt(), q)
+	_, err = c.finish(t, other.GetIdentityProvider(), mine.GetAttempt(), q)
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
-	if _, err = w.finish(t, idp, mine.GetAttempt(), q); err != nil {
+	if _, err = c.finish(t, c.idp, mine.GetAttempt(), q); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.finish(t, idp, mine.GetAttempt(), q)
+	_, err = c.finish(t, c.idp, mine.GetAttempt(), q)
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_NOT_PROVEN") // the code was used
 
-	late := w.startSignIn(t, idp)
-	q = op.answer(t, late.GetAuthorizationUrl(), "ned")
-	w.clock.Advance(10*time.Minute + time.Second)
-	_, err = w.finish(t, idp, late.GetAttempt(), q)
+	late := c.startSignIn(t, c.idp)
+	q = c.op.answer(t, late.GetAuthorizationUrl(), "ned")
+	c.clock.Advance(10*time.Minute + time.Second)
+	_, err = c.finish(t, c.idp, late.GetAttempt(), q)
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
 
 	// The provider says no, and what it says comes from somebody else.
-	denied := w.startSignIn(t, idp)
+	denied := c.startSignIn(t, c.idp)
 	state := stateOf(t, denied.GetAuthorizationUrl())
-	_, err = w.finish(t, idp, denied.GetAttempt(), map[string][]string{"state": {state}, "error": {"access_denied"}})
+	_, err = c.finish(t, c.idp, denied.GetAttempt(), map[string][]string{"state": {state}, "error": {"access_denied"}})
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_REFUSED")
-	_, err = w.finish(t, idp, denied.GetAttempt(), map[string][]string{"state": {state}, "code": {"x"}, "iss": {"https://evil.example"}})
+	_, err = c.finish(t, c.idp, denied.GetAttempt(), map[string][]string{"state": {state}, "code": {"x"}, "iss": {"https://evil.example"}})
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_NOT_PROVEN")
 
 	// What was begun before the provider was changed is over.
-	before := w.startSignIn(t, idp)
-	q = op.answer(t, before.GetAuthorizationUrl(), "ned")
-	if _, err := admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{Id: idp.GetId(), Name: new("Renamed")}); err != nil {
+	before := c.startSignIn(t, c.idp)
+	q = c.op.answer(t, before.GetAuthorizationUrl(), "ned")
+	if _, err := c.admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{Id: c.idp.GetId(), Name: new("Renamed")}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.finish(t, idp, before.GetAttempt(), q)
+	_, err = c.finish(t, c.idp, before.GetAttempt(), q)
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
 }
 
@@ -216,23 +212,18 @@ func TestASignInIsOfOneBrowser(t *testing.T) {
 // for again; the session has another token then.
 func TestStepUp(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	ned := dir.create(t, "ned", "externalId", "00u-ned")
-	dir.create(t, "eve", "externalId", "00u-eve")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"), somebody("00u-eve", "eve", "eve@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir))
-	r, err := w.signInAt(t, op, idp, "ned")
-	p := w.by(t, r, err)
+	c := startCorp(t, []string{"ned", "eve"})
+	ned := c.ids["ned"]
+	r, err := c.signInAt(t, c.op, c.idp, "ned")
+	p := c.by(t, r, err)
 	newToken := func(p person) error {
-		_, err := p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "ci", ExpireTime: w.inAnHour()})
+		_, err := p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "ci", ExpireTime: c.inAnHour()})
 		return err
 	}
 	if err := newToken(p); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.Advance(16 * time.Minute)
+	c.clock.Advance(16 * time.Minute)
 	refused(t, newToken(p), codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION")
 	if _, err := p.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
 		t.Errorf("everything else: %v", err)
@@ -249,25 +240,25 @@ func TestStepUp(t *testing.T) {
 		if !strings.Contains(begun.GetAuthorizationUrl(), "prompt=login") || !strings.Contains(begun.GetAuthorizationUrl(), "max_age=0") {
 			t.Errorf("the provider is not told to ask: %s", begun.GetAuthorizationUrl())
 		}
-		return w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), who))
+		return c.finish(t, c.idp, begun.GetAttempt(), c.op.answer(t, begun.GetAuthorizationUrl(), who))
 	}
 	_, err = confirm("ned")
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_TOO_WEAK") // 16 minutes ago, by the service's clock
-	w.clock.Advance(-16 * time.Minute)
+	c.clock.Advance(-16 * time.Minute)
 	_, err = confirm("eve")
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_IDENTITY_TAKEN")
 	before := p.secret
 	r, err = confirm("ned")
-	if p = w.by(t, r, err); p.secret == before || p.user.GetId() != ned {
+	if p = c.by(t, r, err); p.secret == before || p.user.GetId() != ned {
 		t.Errorf("confirmed: %v", r)
 	}
-	_, err = w.exchange(t, before)
+	_, err = c.exchange(t, before)
 	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
-	w.clock.Advance(14 * time.Minute)
+	c.clock.Advance(14 * time.Minute)
 	if err := newToken(p); err != nil {
 		t.Errorf("after the confirmation: %v", err)
 	}
-	servicetest.Wait(t, w.Harness, func(ev *eventv1.SessionConfirmed) bool { return ev.GetSession().GetUserId() == ned })
+	servicetest.Wait(t, c.Harness, func(ev *eventv1.SessionConfirmed) bool { return ev.GetSession().GetUserId() == ned })
 	if list, err := p.sessions.ListSessions(t.Context(), &identityv1.ListSessionsRequest{}); err != nil || len(list.GetSessions()) != 1 {
 		t.Errorf("sessions: %v %v", list, err)
 	}
@@ -276,15 +267,10 @@ func TestStepUp(t *testing.T) {
 // Authentication contexts that the provider does not give count as no proof.
 func TestStepUpContexts(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	dir.create(t, "ned", "externalId", "00u-ned")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir), func(r *identityv1.CreateIdentityProviderRequest) { r.StepUpAcrValues = []string{"phr"} })
-	r, err := w.signInAt(t, op, idp, "ned")
-	p := w.by(t, r, err)
-	_, err = p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "ci", ExpireTime: w.inAnHour()})
+	c := startCorp(t, []string{"ned"}, func(r *identityv1.CreateIdentityProviderRequest) { r.StepUpAcrValues = []string{"phr"} })
+	r, err := c.signInAt(t, c.op, c.idp, "ned")
+	p := c.by(t, r, err)
+	_, err = p.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{Name: "ci", ExpireTime: c.inAnHour()})
 	refused(t, err, codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION")
 	begun, err := p.signIns.StartConfirmation(t.Context(), &identityv1.StartConfirmationRequest{
 		Purpose: identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_STEP_UP, RedirectUri: redirect("{id}"),
@@ -295,7 +281,7 @@ func TestStepUpContexts(t *testing.T) {
 	if !strings.Contains(begun.GetAuthorizationUrl(), "acr_values=phr") {
 		t.Errorf("not asked for: %s", begun.GetAuthorizationUrl())
 	}
-	_, err = w.finish(t, idp, begun.GetAttempt(), op.answer(t, begun.GetAuthorizationUrl(), "ned"))
+	_, err = c.finish(t, c.idp, begun.GetAttempt(), c.op.answer(t, begun.GetAuthorizationUrl(), "ned"))
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_TOO_WEAK")
 }
 
@@ -324,29 +310,24 @@ func TestSessionsEndByThemselves(t *testing.T) {
 // Who signed in by a provider is out when the provider is disabled, another, or gone.
 func TestAProviderTakesItsSessionsAlong(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	dir.create(t, "ned", "externalId", "00u-ned")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir))
+	c := startCorp(t, []string{"ned"})
 	signIn := func() (p, held person) {
 		t.Helper()
-		r, err := w.signInAt(t, op, idp, "ned")
-		p = w.by(t, r, err)
-		return p, w.signed(t, p)
+		r, err := c.signInAt(t, c.op, c.idp, "ned")
+		p = c.by(t, r, err)
+		return p, c.signed(t, p)
 	}
 	out := func(p, held person) {
 		t.Helper()
-		_, err := w.exchange(t, p.secret)
+		_, err := c.exchange(t, p.secret)
 		refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
 		_, err = held.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
 		refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
 	}
 	set := func(req *identityv1.UpdateIdentityProviderRequest) *identityv1.IdentityProvider {
 		t.Helper()
-		req.Id = idp.GetId()
-		r, err := admin.providers.UpdateIdentityProvider(t.Context(), req)
+		req.Id = c.idp.GetId()
+		r, err := c.admin.providers.UpdateIdentityProvider(t.Context(), req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -354,12 +335,12 @@ func TestAProviderTakesItsSessionsAlong(t *testing.T) {
 	}
 	p, held := signIn()
 	set(&identityv1.UpdateIdentityProviderRequest{Name: new("Still this one")})
-	if _, err := w.exchange(t, p.secret); err != nil {
+	if _, err := c.exchange(t, p.secret); err != nil {
 		t.Errorf("after another name: %v", err)
 	}
 	set(&identityv1.UpdateIdentityProviderRequest{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED.Enum()})
 	out(p, held)
-	_, err := w.nobody(t).signIns.StartSignIn(t.Context(), &identityv1.StartSignInRequest{IdentityProviderId: idp.GetId(), RedirectUri: redirect(idp.GetId())})
+	_, err := c.nobody(t).signIns.StartSignIn(t.Context(), &identityv1.StartSignInRequest{IdentityProviderId: c.idp.GetId(), RedirectUri: redirect(c.idp.GetId())})
 	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
 	set(&identityv1.UpdateIdentityProviderRequest{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED.Enum()})
 
@@ -369,14 +350,14 @@ func TestAProviderTakesItsSessionsAlong(t *testing.T) {
 	if after.GetHasClientSecret() {
 		t.Error("the secret would be shown with another client")
 	}
-	set(&identityv1.UpdateIdentityProviderRequest{ClientId: &idp.ClientId, ClientSecret: new("secret of " + idp.GetId())})
+	set(&identityv1.UpdateIdentityProviderRequest{ClientId: &c.idp.ClientId, ClientSecret: new("secret of " + c.idp.GetId())})
 
 	p, held = signIn()
-	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+	if _, err := c.admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: c.idp.GetId()}); err != nil {
 		t.Fatal(err)
 	}
 	out(p, held)
-	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+	if _, err := c.admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: c.idp.GetId()}); err != nil {
 		t.Errorf("again: %v", err)
 	}
 }
@@ -484,20 +465,15 @@ func TestCheckIdentityProvider(t *testing.T) {
 // Sessions of a replica whose clock is ahead end with their provider too.
 func TestAProviderGoesWhateverTheClock(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	dir.create(t, "ned", "externalId", "00u-ned")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir))
-	w.clock.Advance(time.Minute)
-	r, err := w.signInAt(t, op, idp, "ned")
-	p := w.by(t, r, err)
-	w.clock.Advance(-time.Minute)
-	if _, err := admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: idp.GetId()}); err != nil {
+	c := startCorp(t, []string{"ned"})
+	c.clock.Advance(time.Minute)
+	r, err := c.signInAt(t, c.op, c.idp, "ned")
+	p := c.by(t, r, err)
+	c.clock.Advance(-time.Minute)
+	if _, err := c.admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: c.idp.GetId()}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.exchange(t, p.secret)
+	_, err = c.exchange(t, p.secret)
 	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
 }
 
@@ -570,24 +546,20 @@ func TestProvidersOfOthers(t *testing.T) {
 // However many sign in for the first time at once, they are one.
 func TestFirstSignInsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := start(t, loopback)
-	admin := w.signUp(t)
-	dir := admin.provider(t, w, "Corp directory")
-	ned := dir.create(t, "ned", "externalId", "00u-ned")
-	op := startProvider(t, somebody("00u-ned", "ned", "ned@corp.example"))
-	idp := op.connect(t, admin, ofSource(dir))
+	c := startCorp(t, []string{"ned"})
+	ned := c.ids["ned"]
 	var wg sync.WaitGroup
 	for range 6 {
-		begun := w.startSignIn(t, idp)
-		q := op.answer(t, begun.GetAuthorizationUrl(), "ned")
+		begun := c.startSignIn(t, c.idp)
+		q := c.op.answer(t, begun.GetAuthorizationUrl(), "ned")
 		wg.Go(func() {
-			if r, err := w.finish(t, idp, begun.GetAttempt(), q); err != nil || r.GetUser().GetId() != ned {
+			if r, err := c.finish(t, c.idp, begun.GetAttempt(), q); err != nil || r.GetUser().GetId() != ned {
 				t.Errorf("%v %v", r, err)
 			}
 		})
 	}
 	wg.Wait()
-	if r, err := admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned}); err != nil || len(r.GetUserIdentities()) != 1 {
+	if r, err := c.admin.providers.ListUserIdentities(t.Context(), &identityv1.ListUserIdentitiesRequest{UserId: ned}); err != nil || len(r.GetUserIdentities()) != 1 {
 		t.Errorf("%v %v", r, err)
 	}
 }
@@ -600,4 +572,110 @@ func stateOf(t *testing.T, address string) string {
 		t.Fatal(err)
 	}
 	return u.Query().Get("state")
+}
+
+// Who has lost a right between the beginning and the end has it no more at the end.
+func TestLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	c := startCorp(t, []string{"ned", "eve"})
+	role := func(who string, role identityv1.Role) {
+		t.Helper()
+		if _, err := c.admin.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: c.ids[who], Role: role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func(p person, purpose identityv1.ConfirmationPurpose) (attempt string, answer url.Values) {
+		t.Helper()
+		req := &identityv1.StartConfirmationRequest{Purpose: purpose, IdentityProviderId: c.idp.GetId(), RedirectUri: redirect("{id}")}
+		begun, err := p.signIns.StartConfirmation(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return begun.GetAttempt(), c.op.answer(t, begun.GetAuthorizationUrl(), "ned")
+	}
+	role("ned", identityv1.Role_ROLE_ADMIN)
+	r, err := c.signInAt(t, c.op, c.idp, "ned")
+	ned := c.by(t, r, err)
+	attempt, answer := begin(ned, identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_TEST)
+	role("ned", identityv1.Role_ROLE_MEMBER)
+	_, err = c.finish(t, c.idp, attempt, answer)
+	refused(t, err, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
+
+	attempt, answer = begin(ned, identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_STEP_UP)
+	if _, err := ned.sessions.SignOut(t.Context(), &identityv1.SignOutRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.finish(t, c.idp, attempt, answer)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+
+	r, err = c.signInAt(t, c.op, c.idp, "ned")
+	ned = c.by(t, r, err)
+	attempt, answer = begin(ned, identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_STEP_UP)
+	c.dir.must(t, http.StatusOK, "PATCH", "/Users/"+c.ids["ned"], patch("replace", "active", false))
+	_, err = c.finish(t, c.idp, attempt, answer)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+
+	begun := c.startSignIn(t, c.idp)
+	answer = c.op.answer(t, begun.GetAuthorizationUrl(), "eve")
+	if _, err := c.admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{
+		Id: c.idp.GetId(), State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED.Enum(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.finish(t, c.idp, begun.GetAttempt(), answer)
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
+}
+
+// Client secrets are sealed again when the encryption key changes, and the older key
+// can go.
+func TestClientSecretsAreSealedAgain(t *testing.T) {
+	t.Parallel()
+	c := startCorp(t, []string{"ned"})
+	sealed := func() (secret []byte) {
+		err := c.DB.AsSystemRead(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			return tx.QueryRow(ctx, "select client_secret from identity_provider").Scan(&secret)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
+	}
+	if bytes.Contains(sealed(), []byte("secret of ")) {
+		t.Fatal("it is not sealed")
+	}
+	older := c.key
+	c.key, c.older = secretbox.NewKey(), [][]byte{older}
+	box, err := secretbox.New(c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Replica(t)
+	servicetest.Eventually(t, "it is sealed again", func() bool { return box.Current(sealed()) })
+	c.older = nil
+	c.Addr, _ = c.Replica(t) // with the new one alone
+	if _, err := c.signInAt(t, c.op, c.idp, "ned"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Sessions that could not be kept as they are set are refused at the start.
+func TestSessionSettings(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []identitysync.Config{{SessionIdle: time.Minute}, {SessionLifetime: 30 * time.Minute}, {SessionIdle: time.Hour, SessionLifetime: 10 * time.Minute}} {
+		if err := identitysync.Run(t.Context(), cfg, service.Listeners{}, nil); err == nil || !strings.Contains(err.Error(), "a session lasts") {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+}
+
+// A page is never larger than it may be, whatever is asked for.
+func TestPageSizeIsCut(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	if r, err := admin.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{PageSize: 1_000_000}); err != nil || len(r.GetUsers()) != 1 {
+		t.Errorf("%v %v", r, err)
+	}
+	_, err := admin.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{PageSize: -1})
+	refused(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
 }

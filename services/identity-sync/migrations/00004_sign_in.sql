@@ -1,7 +1,7 @@
 -- +goose Up
 
 alter table organization add column sign_in_name text;
-update organization o set sign_in_name = n.name || case when n.again = 1 then '' else '-' || n.again end
+update organization o set sign_in_name = n.name || case when n.again = 1 then '' else '-' || left(md5(n.id::text), 8) end
 from (
     select id, name, row_number() over (partition by name order by create_time, id) as again
     from (select id, create_time, left(coalesce(nullif(btrim(regexp_replace(lower(name), '[^a-z0-9]+', '-', 'g'), '-'), ''), 'organization'), 60) as name from organization) s) n

@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +22,11 @@ func TestKilledServices(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, embeddedStores(t))
 	l := prepareLives(t, c)
+
+	// B-USR-20, in part: somebody gets in by a link that is made beside identity-sync.
+	beside := exec.CommandContext(t.Context(), c.services["identity-sync"].bin, "sign-in-link", "mia@corp.example")
+	beside.Env = append(os.Environ(), c.services["identity-sync"].env...)
+	signInByLink(t, c.base, "mia@corp.example", beside)
 
 	stopKilling := c.killAtRandom(t)
 	l.begin(t).Wait()

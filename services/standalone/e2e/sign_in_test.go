@@ -223,7 +223,18 @@ func TestSignIn(t *testing.T) {
 
 	t.Log("the founder, whose session is lost, gets in by a link that is made at the machine")
 	root := str(w.admin.must(t, "GET", "/v1/me", nil), "user", "userName")
-	out, err := exec.CommandContext(t.Context(), program(t, "gatehouse.dev/services/standalone/cmd"), "sign-in-link", "-data-dir", gh.data, root).CombinedOutput()
+	gatehouse := program(t, "gatehouse.dev/services/standalone/cmd")
+	signInByLink(t, gh.base, root, exec.CommandContext(t.Context(), gatehouse, "sign-in-link", "-data-dir", gh.data, root))
+	out, err := exec.CommandContext(t.Context(), gatehouse, "sign-in-link", "-data-dir", gh.data, "nobody@corp.example").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "there is no such user") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// signInByLink opens the link that a command prints, which signs a user in once.
+func signInByLink(t testing.TB, base, user string, command *exec.Cmd) {
+	t.Helper()
+	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -231,16 +242,12 @@ func TestSignIn(t *testing.T) {
 	if !ok {
 		t.Fatalf("%s", out)
 	}
-	founder := newBrowser(t)
-	if v = founder.visit(gh.base+"/sign-in", url.Values{"link": {string(secret)}}); founder.me(gh.base) != root {
+	b := newBrowser(t)
+	if v := b.visit(base+"/sign-in", url.Values{"link": {string(secret)}}); b.me(base) != user {
 		t.Errorf("%s %d", v.url, v.code)
 	}
-	if v = newBrowser(t).visit(gh.base+"/sign-in", url.Values{"link": {string(secret)}}); v.url.Query().Get("error") != "SIGN_IN_LINK_INVALID" {
+	if v := newBrowser(t).visit(base+"/sign-in", url.Values{"link": {string(secret)}}); v.url.Query().Get("error") != "SIGN_IN_LINK_INVALID" {
 		t.Errorf("again: %s", v.url)
-	}
-	out, err = exec.CommandContext(t.Context(), program(t, "gatehouse.dev/services/standalone/cmd"), "sign-in-link", "-data-dir", gh.data, "nobody@corp.example").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "there is no such user") {
-		t.Errorf("%v: %s", err, out)
 	}
 }
 

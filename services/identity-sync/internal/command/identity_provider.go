@@ -12,12 +12,12 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
-	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	"gatehouse.dev/libs/secretbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/openid"
@@ -304,62 +304,20 @@ func (s *SignIns) DeleteUserIdentity(ctx context.Context, caller authz.Caller, i
 	})
 }
 
-// sealEvery is how often client secrets are looked through for such as an older key
-// has sealed: another replica may still seal with it.
-const sealEvery = time.Hour
-
 // RunSealing seals the client secrets that an older key has sealed with the present
 // one, until ctx ends.
 func (s *SignIns) RunSealing(ctx context.Context) error {
-	for {
-		again, failed, err := s.reseal(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			s.Log.WarnContext(ctx, "Client secrets could not all be sealed again, older keys must stay", "error", err)
-		case failed > 0:
-			s.Log.ErrorContext(ctx, "Client secrets are sealed with a key that is not known", "count", failed)
-		case again > 0:
-			s.Log.InfoContext(ctx, "Client secrets were sealed again, older keys can go", "count", again)
-		}
-		pause := sealEvery
-		if err != nil {
-			pause = time.Minute
-		}
-		if !backoff.Wait(ctx, pause) {
-			return nil
-		}
-	}
-}
-
-// reseal says how many client secrets were sealed again, and how many no key opens.
-// One that fails keeps no other from it.
-func (s *SignIns) reseal(ctx context.Context) (again, failed int, err error) {
-	var sealed []store.SealedSecret
-	err = s.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		sealed, err = store.SealedSecrets(ctx, tx)
-		return err
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, one := range sealed {
-		if s.Box.Current(one.Secret) {
-			continue
-		}
-		plain, closed := s.Box.Open(one.Secret, one.ID[:])
-		if closed != nil {
-			failed++
-			continue
-		}
-		if saved := s.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			return store.Reseal(ctx, tx, one, s.Box.Seal(plain, one.ID[:]))
-		}); saved != nil {
-			err = errors.Join(err, saved)
-			continue
-		}
-		again++
-	}
-	return again, failed, err
+	return secretbox.Kept{
+		Box: s.Box, Log: s.Log,
+		List: func(ctx context.Context) (list []secretbox.Sealed, err error) {
+			err = s.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+				list, err = store.SealedSecrets(ctx, tx)
+				return err
+			})
+			return list, err
+		},
+		Save: func(ctx context.Context, was secretbox.Sealed, value []byte) error {
+			return s.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error { return store.Reseal(ctx, tx, was, value) })
+		},
+	}.Reseal(ctx)
 }

@@ -189,6 +189,7 @@ func (s *SignIns) sessionOf(ctx context.Context, caller authz.Caller) (session s
 	if caller.APIToken || caller.CredentialID == uuid.Nil {
 		return session, errNeedsSession
 	}
+	// In a transaction of the caller's, which looks at their rights first.
 	err = s.db.In(ctx, scope.Organization(caller.OrganizationID), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		session, err = s.lockSession(ctx, tx, caller.CredentialID)
 		return err
@@ -550,8 +551,12 @@ func (s *SignIns) test(ctx context.Context, p store.IdentityProvider, a attempt,
 	undone := errors.New("undone")
 	err := s.change(ctx, scope.Organization(p.OrganizationID), nil, func(ctx context.Context, tx *transaction) error {
 		out.Problems = nil
-		if _, _, err := tx.lockOwn(ctx, s, a); err != nil {
+		_, by, err := tx.lockOwn(ctx, s, a)
+		if err != nil {
 			return err
+		}
+		if by.Role != lifecycle.Admin { // any more
+			return errAdminOnly
 		}
 		u, err := tx.userOf(ctx, p, identity)
 		if e, ok := apierr.From(public(err)); ok && strings.HasPrefix(e.Reason, "SIGN_IN_") {

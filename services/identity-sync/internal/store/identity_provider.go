@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/secretbox"
 )
 
 // IdentityProvider is where users sign in.
@@ -137,22 +138,16 @@ func SignInOptions(ctx context.Context, tx *postgres.Tx, signInName string) ([]S
 	return collect("list sign-in options", rows, err, pgx.RowToStructByPos[SignInOption])
 }
 
-// SealedSecret is a client secret as it is sealed.
-type SealedSecret struct {
-	ID     uuid.UUID
-	Secret []byte
-}
-
 // SealedSecrets are the client secrets of all identity providers.
-func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]SealedSecret, error) {
+func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]secretbox.Sealed, error) {
 	rows, err := tx.Query(ctx, selectSealedProviders)
-	return collect("read client secrets", rows, err, pgx.RowToStructByPos[SealedSecret])
+	return collect("read client secrets", rows, err, pgx.RowToStructByPos[secretbox.Sealed])
 }
 
 // Reseal replaces how a client secret is sealed, if it is still sealed so.
-func Reseal(ctx context.Context, tx *postgres.Tx, s SealedSecret, sealed []byte) error {
-	if _, err := tx.Exec(ctx, resealProvider, s.ID, s.Secret, sealed); err != nil {
-		return fmt.Errorf("seal client secret of %s again: %w", s.ID, err)
+func Reseal(ctx context.Context, tx *postgres.Tx, was secretbox.Sealed, sealed []byte) error {
+	if _, err := tx.Exec(ctx, resealProvider, was.ID, was.Value, sealed); err != nil {
+		return fmt.Errorf("seal client secret of %s again: %w", was.ID, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/secretbox"
 )
 
 // Integration is one row of integration.
@@ -88,25 +89,19 @@ func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, name 
 	return list, wrap(err, "list integrations")
 }
 
-// SealedSecret is the credential of an integration, sealed.
-type SealedSecret struct {
-	ID     uuid.UUID
-	Secret []byte
-}
-
 // SealedSecrets are the credentials of all integrations.
-func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]SealedSecret, error) {
+func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]secretbox.Sealed, error) {
 	rows, err := tx.Query(ctx, `select id, secret from integration order by id`)
 	if err != nil {
 		return nil, wrap(err, "list secrets")
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[SealedSecret])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[secretbox.Sealed])
 	return list, wrap(err, "list secrets")
 }
 
 // Reseal replaces a credential that is still as it was. The integration stays what
 // it is, its version too.
-func Reseal(ctx context.Context, tx *postgres.Tx, was SealedSecret, sealed []byte) error {
-	_, err := tx.Exec(ctx, `update integration set secret = $3 where id = $1 and secret = $2`, was.ID, was.Secret, sealed)
+func Reseal(ctx context.Context, tx *postgres.Tx, was secretbox.Sealed, sealed []byte) error {
+	_, err := tx.Exec(ctx, `update integration set secret = $3 where id = $1 and secret = $2`, was.ID, was.Value, sealed)
 	return wrap(err, "seal the secret of integration %s again", was.ID)
 }

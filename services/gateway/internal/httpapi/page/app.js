@@ -15,6 +15,7 @@ const subjects = [
   ["Directory", ["UserService", "GroupService", "SourceService", "OrganizationService"]],
   ["Signing in", ["SessionService", "SignInService", "IdentityProviderService", "ApiTokenService"]],
   ["Operations", ["ParkedEventService"]],
+  ["Standards", ["SCIM", "OAuth 2.0"]],
 ];
 
 // el makes an element. Attributes beginning with "on" are listeners.
@@ -52,7 +53,8 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 // afterName drops the name that a comment in the contract begins with.
 const afterName = (text) => sentence(oneLine(text).replace(/^[A-Z]\w+ /, ""));
 const words = (name) => sentence(name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()).replace(/^Api\b/, "API");
-const subjectName = (service) => (service === "AuditService" ? "Audit log" : `${words(service.replace(/Service$/, ""))}s`);
+const subjectNames = { AuditService: "Audit log", SignInService: "Sign-in" };
+const subjectName = (service) => subjectNames[service] ?? (service.endsWith("Service") ? `${words(service.replace(/Service$/, ""))}s` : service);
 const known = (values) => values.filter((v) => !String(v).endsWith("_UNSPECIFIED"));
 
 function typeName(schema) {
@@ -93,7 +95,8 @@ function fields(schema) {
   return el("table", {}, el("thead", {}, el("tr", {}, ["Field", "Type", "Meaning"].map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, rows));
 }
 
-const jsonSchema = (content) => content?.["application/json"]?.schema;
+// bodyOf is the schema of a body: there is one for each operation, JSON or a form.
+const bodyOf = (content) => Object.entries(content ?? {}).find(([type]) => type !== "*/*")?.[1].schema;
 
 // operation is one row, filled when it is opened for the first time.
 function operation(verb, path, op) {
@@ -120,21 +123,24 @@ function fill(inside, verb, path, op) {
     else if (paragraph) inside.append(el("p", {}, oneLine(paragraph)));
   }
   const parameters = op.parameters ?? [];
-  const bodySchema = jsonSchema(op.requestBody?.content);
+  const bodySchema = bodyOf(op.requestBody?.content);
   if (parameters.length) {
     inside.append(el("h3", {}, "Parameters"), el("table", {},
       el("thead", {}, el("tr", {}, ["Name", "Where", "Meaning"].map((h) => el("th", { scope: "col" }, h)))),
       el("tbody", {}, parameters.map((p) => el("tr", {},
         el("td", {}, el("code", {}, p.name)),
-        el("td", { class: "quiet" }, p.in === "path" ? "path, needed" : "query"),
+        el("td", { class: "quiet" }, p.required ? `${p.in}, needed` : p.in),
         el("td", {}, oneLine(p.description)))))));
   }
   const table = bodySchema && fields(bodySchema);
   if (table) inside.append(el("h3", {}, "Body"), table);
-  const answer = jsonSchema(op.responses?.["200"]?.content);
+  const good = Object.entries(op.responses ?? {}).find(([code]) => code.startsWith("2"))?.[1];
+  const answer = bodyOf(good?.content);
   const shape = answer && fields(answer);
   if (shape) inside.append(el("h3", {}, "Answer"), shape);
-  else if (!answer) inside.append(el("h3", {}, "Answer"), el("p", {}, "A file."));
+  else if (!answer) inside.append(el("h3", {}, "Answer"), el("p", {}, good?.content ? "A file." : good?.description));
+  // What a standard describes wants another token than people have.
+  if (op["x-standard"]) return;
   inside.append(tryIt(verb, path, op, parameters, bodySchema));
 }
 
@@ -161,7 +167,8 @@ function tryIt(verb, path, op, parameters, bodySchema) {
   if (bodySchema) {
     // A change names only what it changes: an example with all fields would
     // empty them.
-    const text = JSON.stringify(verb === "patch" ? {} : example(bodySchema), null, 2);
+    const given = op.requestBody.content["application/json"]?.example;
+    const text = JSON.stringify(given ?? (verb === "patch" ? {} : example(bodySchema)), null, 2);
     body = el("textarea", { id: `${op.operationId}.body`, spellcheck: "false", rows: String(Math.min(Math.max(text.split("\n").length, 4), 20)) });
     body.value = text;
     form.append(el("div", { class: "row between" }, el("h4", {}, el("label", { for: body.id }, verb === "patch" ? "Body (only the fields to change)" : "Body"))), body);

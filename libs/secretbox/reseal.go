@@ -1,0 +1,82 @@
+package secretbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/backoff"
+)
+
+// Sealed is a value that was sealed for an id, which is its associated data.
+type Sealed struct {
+	ID    uuid.UUID
+	Value []byte
+}
+
+// Kept are sealed values that a service keeps, such as credentials.
+type Kept struct {
+	Box *Box
+	// List gives all of them, and Save replaces one that is still as it was by what it
+	// is sealed as from now on.
+	List func(ctx context.Context) ([]Sealed, error)
+	Save func(ctx context.Context, was Sealed, value []byte) error
+	Log  *slog.Logger
+}
+
+// resealEvery is how often values are looked through for such as an older key has
+// sealed: another replica may still seal with it.
+const resealEvery = time.Hour
+
+// Reseal seals the values that an older key has sealed with the present one, until ctx
+// ends. It says in the log when the older keys can go.
+func (k Kept) Reseal(ctx context.Context) error {
+	for {
+		again, failed, err := k.reseal(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			k.Log.WarnContext(ctx, "Secrets could not all be sealed again, older keys must stay", "error", err)
+		case failed > 0:
+			k.Log.ErrorContext(ctx, "Secrets are sealed with a key that is not known", "count", failed)
+		case again > 0:
+			k.Log.InfoContext(ctx, "Secrets were sealed again, older keys can go", "count", again)
+		}
+		pause := resealEvery
+		if err != nil {
+			pause = time.Minute
+		}
+		if !backoff.Wait(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// reseal says how many values were sealed again, and how many no key opens. One that
+// fails keeps no other from it.
+func (k Kept) reseal(ctx context.Context) (again, failed int, err error) {
+	values, err := k.List(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, was := range values {
+		if k.Box.Current(was.Value) {
+			continue
+		}
+		plain, closed := k.Box.Open(was.Value, was.ID[:])
+		if closed != nil {
+			failed++
+			continue
+		}
+		if saved := k.Save(ctx, was, k.Box.Seal(plain, was.ID[:])); saved != nil {
+			err = errors.Join(err, saved)
+			continue
+		}
+		again++
+	}
+	return again, failed, err
+}
