@@ -1,6 +1,9 @@
 package identitysync_test
 
 import (
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +207,53 @@ func TestAnITAdminIsNoAdminByDetour(t *testing.T) {
 	if _, err := it.sources.ListSources(t.Context(), &identityv1.ListSourcesRequest{}); err != nil {
 		t.Errorf("seeing sources: %v", err)
 	}
+}
+
+// Who runs a source does not become somebody with a role in Gatehouse by renaming
+// them: what a first sign-in is matched by, and where mails go, stays.
+func TestASourceDoesNotRenameWhoHasARole(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	mia := idp.create(t, "mia")
+	set := func(role identityv1.Role) {
+		t.Helper()
+		if _, err := admin.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: mia, Role: role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try := func() (replies []reply) {
+		for _, body := range []object{
+			patch("replace", "userName", "eve@corp.example"),
+			patch("replace", "externalId", "eve"),
+			patch("replace", `emails[type eq "work"].value`, "eve@elsewhere.example"),
+			patch("replace", "", object{"userName": "eve@corp.example"}),
+		} {
+			replies = append(replies, idp.do(t, "PATCH", "/Users/"+mia, body))
+		}
+		return append(replies, idp.do(t, "PUT", "/Users/"+mia, describe("mia", "userName", "eve@corp.example")))
+	}
+	for _, role := range []identityv1.Role{identityv1.Role_ROLE_ADMIN, identityv1.Role_ROLE_IT_ADMIN, identityv1.Role_ROLE_RISK_MANAGER} {
+		set(role)
+		before := admin.find(t, mia)
+		for i, r := range try() {
+			if r.code != http.StatusConflict || !strings.Contains(fmt.Sprint(r.body["detail"]), "role in Gatehouse") {
+				t.Errorf("%s: change %d: %d %v", role, i, r.code, r.body)
+			}
+		}
+		if d := cmp.Diff(before, admin.find(t, mia), protocmp.Transform()); d != "" {
+			t.Errorf("%s was changed: %s", role, d)
+		}
+	}
+	// What does not say who she is goes on being the source's.
+	idp.must(t, http.StatusOK, "PATCH", "/Users/"+mia, patch("replace", "title", "Director"))
+	if got := admin.find(t, mia); got.GetTitle() != "Director" {
+		t.Errorf("title: %v", got)
+	}
+	set(identityv1.Role_ROLE_MEMBER)
+	idp.must(t, http.StatusOK, "PATCH", "/Users/"+mia, patch("replace", "userName", "mia.example@corp.example"))
+	// With a role she can still leave.
+	set(identityv1.Role_ROLE_IT_ADMIN)
+	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+mia, nil)
 }

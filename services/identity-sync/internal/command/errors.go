@@ -17,6 +17,7 @@ var (
 	errSourceNotFound       = apierr.NotFound("SOURCE_NOT_FOUND", "there is no such source")
 	errTokenNotFound        = apierr.NotFound("API_TOKEN_NOT_FOUND", "there is no such API token")
 	errLastAdmin            = apierr.Precondition("LAST_ADMIN", "this is the organization's last admin: make somebody else an admin first")
+	errRoleProtected        = apierr.Precondition("ROLE_PROTECTED", "userName, externalId and e-mail of somebody with a role in Gatehouse are not changed by a source: an admin takes the role away, and gives it again afterwards")
 	errRoleEnvironment      = apierr.InvalidField("role_environment_id", "ROLE_ENVIRONMENT", "a user of an environment holds a role there and nowhere else")
 	errUserRemoved          = apierr.Precondition("USER_REMOVED", "the user has been removed")
 	errAccountableUser      = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE_USER_UNFIT",
@@ -56,6 +57,8 @@ func public(err error) error {
 	switch {
 	case errors.Is(err, lifecycle.ErrLastAdmin):
 		return errLastAdmin.Wrap(err)
+	case errors.Is(err, lifecycle.ErrRoleProtected):
+		return errRoleProtected.Wrap(err)
 	case errors.Is(err, lifecycle.ErrRemoved):
 		return errUserRemoved.Wrap(err)
 	case errors.Is(err, lifecycle.ErrRoleEnvironment):

@@ -33,6 +33,9 @@ var (
 	// ErrRoleEnvironment says that a user of an environment holds a role there and
 	// nowhere else.
 	ErrRoleEnvironment = errors.New("a user of an environment holds a role there only")
+	// ErrRoleProtected says that a source would change who somebody is who holds a
+	// role in Gatehouse.
+	ErrRoleProtected = errors.New("the user holds a role in Gatehouse")
 	// ErrLastAdmin says that the organization would have no admin left.
 	ErrLastAdmin = errors.New("the last admin of the organization")
 )
@@ -95,6 +98,18 @@ type User struct {
 // admin reports whether the user is one that the organization can be run by.
 func (u User) admin() bool {
 	return u.State == Active && u.Role == Admin && u.RoleEnvironmentID == ""
+}
+
+// privileged reports whether the role allows more than to ask for oneself and to
+// decide what one is asked.
+func (u User) privileged() bool {
+	return u.Role == Admin || u.Role == ITAdmin || u.Role == RiskManager
+}
+
+// sameIdentity reports whether two profiles have the same of what somebody is
+// found by at their first sign-in, and written to.
+func (p Profile) sameIdentity(q Profile) bool {
+	return p.ExternalID == q.ExternalID && p.UserName == q.UserName && p.Email == q.Email
 }
 
 // EventName is the name of an event of a user.
@@ -180,12 +195,18 @@ func enter(before, u User, active bool) Outcome {
 	return o
 }
 
-// Update is a person as now described, and whether switched on. silent says
-// that something changed which only the source gets to see, so that the version
-// increases also when no event is emitted.
+// Update is a person as their source now describes them, and whether switched
+// on. silent says that something changed which only the source gets to see, so
+// that the version increases also when no event is emitted.
+//
+// Who runs a source does not thereby become somebody with a role in Gatehouse:
+// what identifies such a user stays. They can leave, though.
 func Update(u User, p Profile, active, silent bool) (Outcome, error) {
-	if u.State == Removed {
+	switch {
+	case u.State == Removed:
 		return Outcome{}, ErrRemoved
+	case u.privileged() && !u.sameIdentity(p):
+		return Outcome{}, ErrRoleProtected
 	}
 	o := Outcome{Before: u, User: u}
 	o.User.Profile = p

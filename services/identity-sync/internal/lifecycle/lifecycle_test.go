@@ -27,6 +27,8 @@ func TestTransitions(t *testing.T) {
 	t.Parallel()
 	sales := ada
 	sales.Department, sales.ManagerID = "Sales", "m"
+	renamed, readdressed, numbered := ada, ada, ada
+	renamed.UserName, readdressed.Email, numbered.ExternalID = "augusta", "augusta@elsewhere.example", "another"
 	type told struct {
 		Name    lifecycle.EventName
 		Version int64
@@ -191,6 +193,43 @@ func TestTransitions(t *testing.T) {
 				return lifecycle.Rejoin(user(lifecycle.Active), sales, true)
 			},
 			wantErr: lifecycle.ErrPresent,
+		},
+		{
+			name: "an admin moves",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Active, admin), sales, true, false)
+			},
+			want: want{lifecycle.Active, lifecycle.Admin, 1, true, 6},
+			told: []told{{lifecycle.UserUpdated, 6, []string{"department", "manager_id"}}},
+		},
+		{
+			name: "an admin is given another userName",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Active, admin), renamed, true, false)
+			},
+			wantErr: lifecycle.ErrRoleProtected,
+		},
+		{
+			name: "an admin is given another e-mail address while switched off",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Suspended, admin), readdressed, true, false)
+			},
+			wantErr: lifecycle.ErrRoleProtected,
+		},
+		{
+			name: "an IT admin is given an externalId",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Active, func(u *lifecycle.User) { u.Role = lifecycle.ITAdmin }), numbered, true, false)
+			},
+			wantErr: lifecycle.ErrRoleProtected,
+		},
+		{
+			name: "a member is renamed",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Active), renamed, true, false)
+			},
+			want: want{lifecycle.Active, lifecycle.Member, 1, true, 6},
+			told: []told{{lifecycle.UserUpdated, 6, []string{"user_name"}}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
