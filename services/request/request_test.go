@@ -417,6 +417,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	submission.BeneficiaryId = w.id("ext")
 	r := w.submit(t, "ann", submission)
 	reassigned := &eventv1.TaskReassigned{Context: w.by(r, "rex"), From: w.task(r, "rex"), To: w.task(r, "new"), Reason: "knows better"}
+	reassigned.Context.AppId = r.GetItems()[0].GetAppId()
 	w.publishAll(t, w.requested(r, "rex"), emission{reassigned.GetFrom().GetId(), reassigned}) // B-REQ-08
 	w.handled(t)
 

@@ -1,6 +1,8 @@
 package request_test
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -241,4 +243,83 @@ func TestWhoHasJustComeIsKnown(t *testing.T) {
 	w.users["nobody"], w.roles["nobody"] = &identityv1.User{Id: id.New().String(), OrganizationId: w.org.String()}, authzv1.Caller_CALLER_MEMBER
 	_, err := w.requests(t, "nobody").CreateRequest(t.Context(), w.grantOf("viewer"))
 	wantError(t, err, codes.Unavailable, "NOT_KNOWN_YET")
+}
+
+// Who decides about one app, or runs it, sees that app's part of a request: not
+// the others' items, by no door, and finds no request by them.
+func TestAReviewerSeesTheirPart(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for _, name := range []string{"rex", "sam"} {
+		w.join(t, name, authzv1.Caller_CALLER_MEMBER)
+	}
+	w.handled(t)
+	payroll := map[string]string{}
+	app := w.app(t, &requestv1.CreateAppRequest{Name: "Payroll", AdminIds: []string{w.id("sam")}}, payroll)
+	both := w.grantOf("viewer")
+	both.EntitlementIds = append(both.EntitlementIds, payroll["account"])
+	r := w.submit(t, "ben", both)
+	only := w.submit(t, "ann", &requestv1.CreateRequestRequest{Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: []string{payroll["account"]}})
+	money := grant(r, 1)
+	m := about(r)
+	m.AppId = app.GetId()
+	w.publishAll(t, w.requested(r, "rex"), w.decided(r, "rex"), emission{money.GetId(), &eventv1.GrantCreated{Context: m, Grant: money}})
+	w.handled(t)
+
+	const everything = "CRM Payroll"
+	for name, want := range map[string]string{
+		"ben": everything, "zoe": everything, "ria": everything, // whose it is, and who sees all
+		"rex": "CRM", // was asked
+		"pia": "CRM", // approves CRM
+		"ada": "CRM", // runs CRM
+		"sam": "Payroll",
+	} {
+		client := w.requests(t, name)
+		got, err := client.GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		list, err := client.ListRequests(t.Context(), &requestv1.ListRequestsRequest{BeneficiaryId: w.id("ben")})
+		if err != nil || len(list.GetRequests()) != 1 {
+			t.Fatalf("%s: %v %v", name, list, err)
+		}
+		for _, shown := range []*requestv1.Request{got.GetRequest(), list.GetRequests()[0]} {
+			var apps []string
+			for _, i := range shown.GetItems() {
+				apps = append(apps, i.GetAppName())
+			}
+			if s := strings.Join(apps, " "); s != want || int(shown.GetHiddenItemCount()) != 2-len(apps) {
+				t.Errorf("%s sees %s and %d more, want %s", name, s, shown.GetHiddenItemCount(), want)
+			}
+		}
+		timeline, err := client.ListTimeline(t.Context(), &requestv1.ListTimelineRequest{RequestId: r.GetId()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		for _, e := range timeline.GetEntries() {
+			text.WriteString(e.GetText() + "\n")
+		}
+		for app, does := range map[string]bool{"CRM": want != "Payroll", "Payroll": want != "CRM", "rex": want != "Payroll"} {
+			if strings.Contains(text.String(), app) != does {
+				t.Errorf("%s reads of %s: %t, want %t, in\n%s", name, app, !does, does, text.String())
+			}
+		}
+		// A request is not found by what is not seen of it.
+		list, err = client.ListRequests(t.Context(), &requestv1.ListRequestsRequest{AppId: app.GetId()})
+		var found []string
+		for _, f := range list.GetRequests() {
+			found = append(found, f.GetId())
+		}
+		if err != nil || slices.Contains(found, r.GetId()) != (want != "CRM") || slices.Contains(found, only.GetId()) != (want != "CRM" && name != "ben") {
+			t.Errorf("%s finds %v by payroll: %v", name, found, err)
+		}
+	}
+	// What goes on in the trail is whole, whoever says it.
+	if _, err := w.requests(t, "rex").AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: r.GetId(), Text: "done soon"}); err != nil {
+		t.Fatal(err)
+	}
+	if said := emitted[*eventv1.CommentAdded](t, w); len(said) != 1 || said[0].GetContext().GetAppId() != "" {
+		t.Errorf("comment.added: %v", said)
+	}
 }

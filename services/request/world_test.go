@@ -361,6 +361,7 @@ func (w *world) task(r *requestv1.Request, reviewer string) *approvalv1.Task {
 
 func (w *world) requested(r *requestv1.Request, reviewers ...string) emission {
 	m := &eventv1.ApprovalRequested{Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), Step: 1, StepName: "approvers"}
+	m.Context.AppId = r.GetItems()[0].GetAppId()
 	for _, n := range reviewers {
 		m.Tasks = append(m.Tasks, w.task(r, n))
 	}
@@ -370,7 +371,9 @@ func (w *world) requested(r *requestv1.Request, reviewers ...string) emission {
 func (w *world) decided(r *requestv1.Request, reviewer string) emission {
 	task := w.task(r, reviewer)
 	task.State, task.Comment = approvalv1.TaskState_TASK_STATE_APPROVED, "fine"
-	return emission{r.GetId(), &eventv1.ApprovalDecided{Context: w.by(r, reviewer), Task: task, StepApproved: true}}
+	c := w.by(r, reviewer)
+	c.AppId = r.GetItems()[0].GetAppId()
+	return emission{r.GetId(), &eventv1.ApprovalDecided{Context: c, Task: task, StepApproved: true}}
 }
 
 func (w *world) granted(r *requestv1.Request) emission {

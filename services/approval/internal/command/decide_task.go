@@ -118,7 +118,7 @@ func (c *Commands) decideEach(ctx context.Context, tx *postgres.Tx, byTask map[s
 		default:
 			d.events.Decided(d.Outcome, nil, nil)
 		}
-		d.Result = convert.Task(d.Approval, d.Task, d.request)
+		d.Result = convert.Task(d.Approval, d.Task, convert.RequestPart(d.Approval, d.request, d.Command.By.ID))
 	}
 	return rest, nil
 }

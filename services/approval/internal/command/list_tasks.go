@@ -56,6 +56,9 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery) ([
 			if request, err = convert.DecodeRequest(t.Approval.Request); err != nil {
 				return nil, err
 			}
+			if q.ReviewerID != "" && request != nil {
+				request = convert.RequestPart(t.Approval.Approval, request, q.ReviewerID)
+			}
 			requests[t.Approval.RequestID] = request
 		}
 		tasks = append(tasks, convert.Task(t.Approval.Approval, t.Task, request))

@@ -46,7 +46,11 @@ func (c *Commands) ReassignTask(ctx context.Context, s scope.Scope, taskID strin
 			return taskError(err)
 		}
 		a.events.Reassigned(convert.UserActor(by), from, added, reason)
-		task = convert.Task(a.Approval, added, a.request)
+		shown := a.request
+		if !anyTask {
+			shown = convert.RequestPart(a.Approval, a.request, by.ID)
+		}
+		task = convert.Task(a.Approval, added, shown)
 		return c.save(ctx, tx, a)
 	})
 	return task, err

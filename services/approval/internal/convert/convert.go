@@ -131,6 +131,27 @@ func ByJoinFlow(r *requestv1.Request) bool {
 	return r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
 }
 
+// RequestPart is what of a request its reviewer sees: the items of the apps that
+// they are or were asked about. Nobody but who sees all requests sees more.
+func RequestPart(a *lifecycle.Approval, r *requestv1.Request, reviewerID string) *requestv1.Request {
+	asked := make(map[string]bool)
+	for _, t := range a.Tasks {
+		if t.Reviewer.ID == reviewerID {
+			asked[t.ItemID] = true
+		}
+	}
+	apps := make(map[string]bool)
+	for _, i := range r.GetItems() {
+		if asked[i.GetId()] {
+			apps[i.GetAppId()] = true
+		}
+	}
+	part := proto.CloneOf(r)
+	part.Items = slices.DeleteFunc(part.Items, func(i *requestv1.RequestItem) bool { return !apps[i.GetAppId()] })
+	part.HiddenItemCount = int32(len(r.GetItems()) - len(part.GetItems())) //nolint:gosec // a request has at most 50 items
+	return part
+}
+
 // EncodeRequest is a request as it is stored.
 func EncodeRequest(r *requestv1.Request) ([]byte, error) {
 	data, err := proto.Marshal(r)

@@ -70,7 +70,7 @@ func (e effect) apply(changes *store.Changes, r *store.Request, at time.Time) {
 		}
 		changes.AddEntry(request, entry)
 	}
-	changes.AddReviewers(e.request, e.reviewers...)
+	changes.AddReviewers(e.request, e.entry.AppID, e.reviewers...)
 	if known {
 		e.change(changes, r, at)
 	}

@@ -30,7 +30,7 @@ type effect struct {
 	requests []uuid.UUID
 	// request is the one that it is about; nil if only its context names some.
 	request uuid.UUID
-	// reviewers may see that request.
+	// reviewers may see what of that request is about the app of the entry.
 	reviewers []uuid.UUID
 	// grant says that the event is about a grant.
 	grant bool
@@ -56,6 +56,9 @@ func effectOf(ev inbox.Event) (effect, error) {
 	var e reader
 	e.entry = store.TimelineEntry{
 		EventID: ev.ID, Time: ev.Time, ActorID: convert.ActorUser(actor), ActorName: actor.GetDisplayName(), Event: t.String(),
+	}
+	if about.GetAppId() != "" {
+		e.entry.AppID = e.id("app_id", about.GetAppId())
 	}
 	switch m := ev.Message.(type) {
 	case *eventv1.ApprovalRequested:
@@ -198,6 +201,7 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 // ended closes the request, whose items are cancelled.
 func (e *reader) ended(request, text string, to lifecycle.State, reason string, by *identityv1.Person) {
 	e.about(request, text)
+	e.entry.AppID = uuid.Nil // it ends all of the request
 	closing := store.Closing{Reason: reason}
 	if by.GetUserId() != "" {
 		closing.By = store.Person{ID: e.id("user_id", by.GetUserId()), Name: by.GetDisplayName(), Email: by.GetEmail()}

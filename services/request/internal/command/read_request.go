@@ -86,7 +86,13 @@ func (c *Commands) ListComments(ctx context.Context, by authz.Caller, request, a
 // first, after a place.
 func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uuid.UUID, after *page.TimePlace, limit int) (list []store.TimelineEntry, err error) {
 	err = c.visible(ctx, by, request, func(ctx context.Context, tx *postgres.Tx, r *store.Request) error {
-		list, err = store.Timeline(ctx, tx, r.ID, after, limit)
+		list, err = store.Timeline(ctx, tx, r, after, limit)
+		for n := range list {
+			if list[n].Event == submitted {
+				part, _ := r.Part()
+				list[n].Text = submittedText(part)
+			}
+		}
 		return err
 	})
 	return list, err

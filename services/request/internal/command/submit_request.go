@@ -352,11 +352,14 @@ func insertRequest(changes *store.Changes, by *eventv1.Actor, n store.New) {
 	ev.ID = id.New()
 	changes.Insert(n)
 	changes.AddEntry(r.ID, store.TimelineEntry{
-		EventID: ev.ID, Time: r.CreateTime, Event: "request.submitted",
+		EventID: ev.ID, Time: r.CreateTime, Event: submitted,
 		ActorID: convert.ActorUser(by), ActorName: by.GetDisplayName(), Text: submittedText(r),
 	})
 	changes.Emit(ev)
 }
+
+// submitted is the event of the first entry of a timeline, which names all items.
+const submitted = "request.submitted"
 
 // timeLayout is how texts show times.
 const timeLayout = "2006-01-02 15:04 UTC"

@@ -73,7 +73,15 @@ func Entitlement(e store.Entitlement) *requestv1.Entitlement {
 	}
 }
 
-// Request is a request as the API and events show it.
+// RequestPart is what of a request the API shows to its viewer.
+func RequestPart(r *store.Request) *requestv1.Request {
+	part, hidden := r.Part()
+	out := Request(part)
+	out.HiddenItemCount = int32(hidden) //nolint:gosec // a request has at most 50 items
+	return out
+}
+
+// Request is a request whole, as events show it.
 func Request(r *store.Request) *requestv1.Request {
 	out := &requestv1.Request{
 		Id: r.ID.String(), OrganizationId: r.OrganizationID.String(), EnvironmentId: ID(r.EnvironmentID),

@@ -34,7 +34,7 @@ func (s requestService) CreateRequest(ctx context.Context, in *requestv1.CreateR
 	if err != nil {
 		return nil, err
 	}
-	return &requestv1.CreateRequestResponse{Request: convert.Request(r)}, nil
+	return &requestv1.CreateRequestResponse{Request: convert.RequestPart(r)}, nil
 }
 
 func (s requestService) PreviewRequest(ctx context.Context, in *requestv1.PreviewRequestRequest) (*requestv1.PreviewRequestResponse, error) {
@@ -95,7 +95,7 @@ func (s requestService) GetRequest(ctx context.Context, in *requestv1.GetRequest
 	if err != nil {
 		return nil, err
 	}
-	return &requestv1.GetRequestResponse{Request: convert.Request(r)}, nil
+	return &requestv1.GetRequestResponse{Request: convert.RequestPart(r)}, nil
 }
 
 func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequestsRequest) (*requestv1.ListRequestsResponse, error) {
@@ -129,7 +129,7 @@ func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequ
 		return nil, err
 	}
 	out := &requestv1.ListRequestsResponse{}
-	out.Requests, out.NextPageToken = onePage(list, size, convert.Request, func(r *command.Request) string { return page.IDToken(r.ID) })
+	out.Requests, out.NextPageToken = onePage(list, size, convert.RequestPart, func(r *command.Request) string { return page.IDToken(r.ID) })
 	return out, nil
 }
 
@@ -142,7 +142,7 @@ func (s requestService) CancelRequest(ctx context.Context, in *requestv1.CancelR
 	if err != nil {
 		return nil, err
 	}
-	return &requestv1.CancelRequestResponse{Request: convert.Request(r)}, nil
+	return &requestv1.CancelRequestResponse{Request: convert.RequestPart(r)}, nil
 }
 
 func (s requestService) AddComment(ctx context.Context, in *requestv1.AddCommentRequest) (*requestv1.AddCommentResponse, error) {

@@ -41,6 +41,8 @@ type TimelineEntry struct {
 	Time               time.Time
 	Event, Text        string
 	ActorID, ActorName string
+	// AppID is the app that it is about; the nil id: it is about all of the request.
+	AppID uuid.UUID
 }
 
 type requestEntry struct {
@@ -48,7 +50,7 @@ type requestEntry struct {
 	TimelineEntry
 }
 
-type reviewer struct{ request, user uuid.UUID }
+type reviewer struct{ request, user, app uuid.UUID }
 
 // AddEntry adds an entry to a request's timeline, which has one for each event,
 // however often it is delivered.
@@ -56,10 +58,10 @@ func (c *Changes) AddEntry(request uuid.UUID, e TimelineEntry) {
 	c.entries = append(c.entries, requestEntry{request, e})
 }
 
-// AddReviewers lets people see a request from now on.
-func (c *Changes) AddReviewers(request uuid.UUID, users ...uuid.UUID) {
+// AddReviewers lets people see what of a request is about an app from now on.
+func (c *Changes) AddReviewers(request, app uuid.UUID, users ...uuid.UUID) {
 	for _, u := range users {
-		c.reviewers = append(c.reviewers, reviewer{request, u})
+		c.reviewers = append(c.reviewers, reviewer{request, u, app})
 	}
 }
 
@@ -258,12 +260,12 @@ where r.id = c.id`
 update request_item i set state = c.state, open = c.open
 from unnest($1::uuid[], $2::text[], $3::boolean[]) c (id, state, open) where i.id = c.id`
 	insertEntries = `
-insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body)
-select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[]) e
+insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
+select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
 on conflict do nothing`
 	insertReviewers = `
-insert into reviewer (organization_id, request_id, user_id)
-select distinct $1::uuid, r.request_id, r.user_id from unnest($2::uuid[], $3::uuid[]) r (request_id, user_id) order by 2, 3
+insert into reviewer (organization_id, request_id, user_id, app_id)
+select distinct $1::uuid, r.* from unnest($2::uuid[], $3::uuid[], $4::uuid[]) r (request_id, user_id, app_id) order by 2, 3, 4
 on conflict do nothing`
 )
 
@@ -302,23 +304,24 @@ func (c *Changes) insertEntries(b *pgx.Batch) {
 	if n == 0 {
 		return
 	}
-	requests, eventIDs, at := make(uuids, n), make(uuids, n), make(times, n)
+	requests, eventIDs, apps, at := make(uuids, n), make(uuids, n), make(uuids, n), make(times, n)
 	events, actors, names, bodies := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, e := range c.entries {
 		requests[i], eventIDs[i], at[i] = idOf(e.request), idOf(e.EventID), timeOrNull(&e.Time)
-		events[i], actors[i], names[i], bodies[i] = e.Event, e.ActorID, e.ActorName, e.Text
+		events[i], actors[i], names[i], bodies[i], apps[i] = e.Event, e.ActorID, e.ActorName, e.Text, idOf(e.AppID)
 	}
 	// An event is handled by one transaction at a time, so nobody waits here.
-	b.Queue(insertEntries, c.organization, requests, eventIDs, at, events, actors, names, bodies)
+	b.Queue(insertEntries, c.organization, requests, eventIDs, at, events, actors, names, bodies, apps)
 }
 
 func (c *Changes) insertReviewers(b *pgx.Batch) {
 	if len(c.reviewers) == 0 {
 		return
 	}
-	requests, users := make(uuids, len(c.reviewers)), make(uuids, len(c.reviewers))
+	n := len(c.reviewers)
+	requests, users, apps := make(uuids, n), make(uuids, n), make(uuids, n)
 	for i, r := range c.reviewers {
-		requests[i], users[i] = idOf(r.request), idOf(r.user)
+		requests[i], users[i], apps[i] = idOf(r.request), idOf(r.user), idOf(r.app)
 	}
-	b.Queue(insertReviewers, c.organization, requests, users)
+	b.Queue(insertReviewers, c.organization, requests, users, apps)
 }

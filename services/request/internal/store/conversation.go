@@ -24,6 +24,7 @@ const (
 	selectTimeline = `
 select event_id, event_time, event, actor_id, actor_name, body from timeline_entry
 where request_id = $1 and ($2::timestamptz is null or (event_time, event_id) > ($2, $3::uuid))
+	and ($5::uuid[] is null or app_id = '00000000-0000-0000-0000-000000000000' or app_id = any($5))
 order by event_time, event_id limit $4`
 	selectComments = `
 select id, request_id, author_id, author_name, author_email, body, create_time from comment
@@ -33,15 +34,15 @@ insert into comment (id, organization_id, request_id, author_id, author_name, au
 values ($1, $2, $3, $4, $5, $6, $7, $8)`
 )
 
-// Timeline lists what happened to a request, oldest first, after a place if that
-// is not nil.
-func Timeline(ctx context.Context, tx *postgres.Tx, request uuid.UUID, after *page.TimePlace, limit int) ([]TimelineEntry, error) {
+// Timeline lists what of a request's timeline its viewer sees, oldest first, after
+// a place if that is not nil.
+func Timeline(ctx context.Context, tx *postgres.Tx, r *Request, after *page.TimePlace, limit int) ([]TimelineEntry, error) {
 	var from *time.Time
 	var event uuid.UUID
 	if after != nil {
 		from, event = &after.Time, after.ID
 	}
-	rows, err := tx.Query(ctx, selectTimeline, request, from, event, limit)
+	rows, err := tx.Query(ctx, selectTimeline, r.ID, from, event, limit, r.SeenApps)
 	if err != nil {
 		return nil, fmt.Errorf("list timeline: %w", err)
 	}

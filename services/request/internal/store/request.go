@@ -355,8 +355,27 @@ type Request struct {
 	CloseTime              *time.Time
 	Version                int64
 	Items                  []*Item
+	// SeenApps are the apps whose items a viewer sees; nil means all. Items has
+	// them all, see [Request.Part].
+	SeenApps []uuid.UUID
 
 	changed bool
+}
+
+// Part is the request with the items alone that its viewer sees, and how many
+// there are besides.
+func (r *Request) Part() (part *Request, hidden int) {
+	if r.SeenApps == nil {
+		return r, 0
+	}
+	p := *r
+	p.Items = nil
+	for _, i := range r.Items {
+		if slices.Contains(r.SeenApps, i.AppID) {
+			p.Items = append(p.Items, i)
+		}
+	}
+	return &p, len(r.Items) - len(p.Items)
 }
 
 // Item is one entitlement in a request.
@@ -404,6 +423,14 @@ func scanWithItems(row pgx.CollectableRow) (*Request, error) {
 	return r, err
 }
 
+func scanSeen(row pgx.CollectableRow) (*Request, error) {
+	var items []*Item
+	var seen []uuid.UUID
+	r, err := scanRequest(row, &items, &seen)
+	r.Items, r.SeenApps = items, seen
+	return r, err
+}
+
 // ItemStates are the states of a request's items.
 func (r *Request) ItemStates() []lifecycle.Item {
 	states := make([]lifecycle.Item, len(r.Items))
@@ -429,7 +456,7 @@ order by id for no key update`
 
 // ByID reads one request, without regard to who may see it.
 func ByID(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*Request, error) {
-	return one(ctx, tx, selectRequest, id)
+	return one(ctx, tx, scanWithItems, selectRequest, id)
 }
 
 // Load reads requests with their items, and keeps others from changing them
@@ -476,11 +503,18 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 	return found, nil
 }
 
-// visible is the condition on r under which the caller $1 may see a request.
-const visible = `(r.requester_id = $1 or r.beneficiary_id = $1
-	or exists (select from reviewer v where v.request_id = r.id and v.user_id = $1)
-	or exists (select from request_item i join app a on a.id = i.app_id
-		where i.request_id = r.id and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id)))`
+// party is the condition on r under which the caller $1 sees all of a request:
+// it is theirs. seenItem is the one on i under which they see an item of another:
+// they are or were asked about its app, or have a place in it.
+const (
+	party    = `(r.requester_id = $1 or r.beneficiary_id = $1)`
+	seenItem = `(exists (select from reviewer v where v.request_id = i.request_id and v.user_id = $1 and v.app_id = i.app_id)
+		or exists (select from app a where a.id = i.app_id and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id)))`
+	// seen is SeenApps of a request.
+	seen = `case when not ` + party + ` then array(select distinct i.app_id from request_item i where i.request_id = r.id and ` + seenItem + `) end`
+	// visible is the condition under which they see any of it.
+	visible = `(` + party + ` or exists (select from request_item i where i.request_id = r.id and ` + seenItem + `))`
+)
 
 // visibleAll is visible for a list: it gathers what belongs to the caller,
 // instead of asking of each request whether it does. $2 is the organization.
@@ -493,7 +527,7 @@ const visibleAll = `r.id in (
 
 const (
 	selectVisible = `
-select ` + withItems + ` from access_request r where r.id = $2 and ` + visible
+select ` + withItems + `, ` + seen + ` from access_request r where r.id = $2 and ` + visible
 	lockOfRequest = ` for no key update of r`
 	lockAny       = selectRequest + lockOfRequest
 	lockVisible   = selectVisible + lockOfRequest
@@ -508,18 +542,18 @@ type Viewer struct {
 // Visible reads one request if the viewer may see it.
 func Visible(ctx context.Context, tx *postgres.Tx, v Viewer, id uuid.UUID) (*Request, error) {
 	if v.All {
-		return one(ctx, tx, selectRequest, id)
+		return one(ctx, tx, scanWithItems, selectRequest, id)
 	}
-	return one(ctx, tx, selectVisible, v.UserID, id)
+	return one(ctx, tx, scanSeen, selectVisible, v.UserID, id)
 }
 
 // LockVisible is Visible, and keeps others from changing the request until the
 // end of tx.
 func LockVisible(ctx context.Context, tx *postgres.Tx, v Viewer, id uuid.UUID) (*Request, error) {
 	if v.All {
-		return one(ctx, tx, lockAny, id)
+		return one(ctx, tx, scanWithItems, lockAny, id)
 	}
-	return one(ctx, tx, lockVisible, v.UserID, id)
+	return one(ctx, tx, scanSeen, lockVisible, v.UserID, id)
 }
 
 // Filter selects requests.
@@ -543,12 +577,16 @@ func List(ctx context.Context, tx *postgres.Tx, v Viewer, f Filter) ([]*Request,
 	if err != nil {
 		return nil, fmt.Errorf("list requests: %w", err)
 	}
-	return collect("list requests", rows, scanWithItems)
+	return collect("list requests", rows, scanSeen)
 }
 
 func listQuery(v Viewer, f Filter) (string, []any) {
 	args := []any{v.UserID, v.OrganizationID}
-	q := `select ` + withItems + ` from access_request r where r.organization_id = $2 and $1::uuid is not null`
+	apps := seen
+	if v.All {
+		apps = `null::uuid[]`
+	}
+	q := `select ` + withItems + `, ` + apps + ` from access_request r where r.organization_id = $2 and $1::uuid is not null`
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		q += fmt.Sprintf(" and "+condition, len(args))
@@ -572,8 +610,12 @@ func listQuery(v Viewer, f Filter) (string, []any) {
 	if f.BeneficiaryID != uuid.Nil {
 		and(`r.beneficiary_id = $%d`, f.BeneficiaryID)
 	}
-	if f.AppID != uuid.Nil {
+	switch {
+	case f.AppID == uuid.Nil:
+	case v.All:
 		and(`exists (select from request_item i where i.request_id = r.id and i.app_id = $%d)`, f.AppID)
+	default: // an item that is not seen is not found by either
+		and(`exists (select from request_item i where i.request_id = r.id and i.app_id = $%d and (`+party+` or `+seenItem+`))`, f.AppID)
 	}
 	if f.State != "" {
 		and(`r.state = $%d`, string(f.State))
@@ -582,12 +624,12 @@ func listQuery(v Viewer, f Filter) (string, []any) {
 	return fmt.Sprintf(`%s order by r.id desc limit $%d`, q, len(args)), args
 }
 
-func one(ctx context.Context, tx *postgres.Tx, q string, args ...any) (*Request, error) {
+func one(ctx context.Context, tx *postgres.Tx, scan pgx.RowToFunc[*Request], q string, args ...any) (*Request, error) {
 	rows, err := tx.Query(ctx, q, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read request: %w", err)
 	}
-	r, err := pgx.CollectExactlyOneRow(rows, scanWithItems)
+	r, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrRequestNotFound
 	}

@@ -872,7 +872,8 @@ type Request struct {
 	Requester *v1.Person `protobuf:"bytes,5,opt,name=requester,proto3" json:"requester,omitempty"`
 	// Whose access it is about.
 	Beneficiary *v1.Person `protobuf:"bytes,6,opt,name=beneficiary,proto3" json:"beneficiary,omitempty"`
-	// What it is about; at least one.
+	// What it is about; at least one. Who sees the request because of an app, as
+	// its reviewer, approver, admin or owner, sees the items of that app alone.
 	Items []*RequestItem `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
 	// Why, in the requester's words.
 	Justification string `protobuf:"bytes,8,opt,name=justification,proto3" json:"justification,omitempty"`
@@ -900,8 +901,11 @@ type Request struct {
 	// Id of the environment it belongs to: the beneficiary's, or else that of the
 	// apps it is about; empty if it is the organization's own.
 	EnvironmentId string `protobuf:"bytes,19,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How many more items it has that the caller does not see: those about apps
+	// that others run and decide about. 0 in events.
+	HiddenItemCount int32 `protobuf:"varint,20,opt,name=hidden_item_count,json=hiddenItemCount,proto3" json:"hidden_item_count,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
@@ -1065,6 +1069,13 @@ func (x *Request) GetEnvironmentId() string {
 		return x.EnvironmentId
 	}
 	return ""
+}
+
+func (x *Request) GetHiddenItemCount() int32 {
+	if x != nil {
+		return x.HiddenItemCount
+	}
+	return 0
 }
 
 // Comment is what somebody said on a request. It never changes the status.
@@ -1276,7 +1287,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x19\n" +
 	"\bapp_name\x18\x05 \x01(\tR\aappName\x125\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12M\n" +
-	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\x94\a\n" +
+	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\xc0\a\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -1300,7 +1311,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
 	"close_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12\x18\n" +
 	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
-	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\"\xc0\x01\n" +
+	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\x12*\n" +
+	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
