@@ -508,6 +508,8 @@ func TestReassign(t *testing.T) {
 		{by: "mia", to: "ben", code: codes.FailedPrecondition, reason: "REVIEWER_CONCERNED"},
 		{by: "mia", to: "mia", code: codes.InvalidArgument, reason: "REVIEWER_ALREADY_ASKED", field: "reviewer_id"},
 		{by: "mia", to: "ria", code: codes.InvalidArgument, reason: "REVIEWER_CANNOT_DECIDE", field: "reviewer_id"},
+		{by: "mia", to: "eve", code: codes.InvalidArgument, reason: "REVIEWER_NOT_CONCERNED", field: "reviewer_id"},
+		{by: "zoe", to: "eve", code: codes.InvalidArgument, reason: "REVIEWER_NOT_CONCERNED", field: "reviewer_id"},
 	} {
 		_, err := reassign(tc.by, tc.to)
 		wantError(t, err, tc.code, tc.reason)

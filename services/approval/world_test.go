@@ -40,8 +40,8 @@ type world struct {
 }
 
 // start runs approval and tells it of an organization: ann and ben report to
-// mia, mia to max; pia and per approve the app crm, ada runs it; zoe is the
-// organization's admin.
+// mia, mia to max; pia and per approve the app crm, ada runs it; eve has to do with none
+// of it; zoe is the organization's admin.
 func start(t testing.TB, change ...func(*approval.Config)) *world {
 	t.Helper()
 	h := servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
@@ -72,6 +72,7 @@ func (w *world) populate(t testing.TB) {
 		{"pia", "", identityv1.Role_ROLE_MEMBER},
 		{"per", "", identityv1.Role_ROLE_MEMBER},
 		{"ada", "", identityv1.Role_ROLE_MEMBER},
+		{"eve", "", identityv1.Role_ROLE_MEMBER},
 		{"ria", "", identityv1.Role_ROLE_RISK_MANAGER},
 	} {
 		w.join(t, u.name, u.manager, u.role)

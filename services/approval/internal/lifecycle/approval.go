@@ -105,6 +105,8 @@ var (
 	ErrIsParty = errors.New("requester and beneficiary do not decide")
 	// ErrHasTask says that the person has a task in the step already.
 	ErrHasTask = errors.New("has a task in this step already")
+	// ErrNotConcerned says that the person does not see what the task is about.
+	ErrNotConcerned = errors.New("does not see the request")
 	// ErrCannotDecide says that the person may not decide here.
 	ErrCannotDecide = errors.New("cannot decide")
 )
@@ -292,11 +294,25 @@ func (a *Approval) Cancel(by Person, now time.Time) bool {
 	return true
 }
 
-// Reassign moves an open task to somebody else. anyTask says that by may do so
-// with everybody's tasks; else it must be their own.
-func (a *Approval) Reassign(taskID string, by Person, anyTask bool, to User, reason string, newID func() string, now time.Time) (from, added *Task, err error) {
-	t := a.task(taskID)
-	if t == nil || t.Reviewer.ID != by.ID && !anyTask {
+// Reassignment says which task somebody gives to whom.
+type Reassignment struct {
+	TaskID string
+	By     Person
+	// AnyTask says that By may do so with everybody's tasks; else it must be their
+	// own.
+	AnyTask bool
+	To      User
+	Reason  string
+	// People are the managers of the beneficiary, the people of the task's app, and
+	// the members of the groups that its step names.
+	People People
+}
+
+// Reassign moves an open task to somebody else who sees what it is about anyway.
+func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) (from, added *Task, err error) {
+	by, to := r.By, r.To
+	t := a.task(r.TaskID)
+	if t == nil || t.Reviewer.ID != by.ID && !r.AnyTask {
 		return nil, nil, ErrUnknownTask
 	}
 	if a.isParty(by.ID) || a.isParty(to.ID) {
@@ -312,10 +328,43 @@ func (a *Approval) Reassign(taskID string, by Person, anyTask bool, to User, rea
 	if a.hasTask(s, to.ID) {
 		return nil, nil, ErrHasTask
 	}
+	if !a.concerns(s, to, r.People) {
+		return nil, nil, ErrNotConcerned
+	}
 	t.end(TaskReassigned, by, now)
-	t.Comment = reason
-	tasks := a.addTasks(s, []Reviewer{{Person: to.Person, Substitution: "reassigned by " + by.Name + ": " + reason}}, newID, now)
+	t.Comment = r.Reason
+	tasks := a.addTasks(s, []Reviewer{{Person: to.Person, Substitution: "reassigned by " + by.Name + ": " + r.Reason}}, newID, now)
 	return t, tasks[0], nil
+}
+
+// concerns reports whether somebody sees the item of a step, or would if they were
+// asked by its rules: who administers Gatehouse, has a place in the app, was asked
+// about the app, is named by the step, or stands above the beneficiary. A request
+// is shown to nobody else by giving them a task.
+func (a *Approval) concerns(s *Step, u User, p People) bool {
+	app := p.Apps[s.AppID]
+	if u.Administers || u.ID == app.OwnerID || slices.Contains(app.AdminIDs, u.ID) || slices.Contains(app.ApproverIDs, u.ID) ||
+		slices.Contains(s.Spec.UserIDs, u.ID) {
+		return true
+	}
+	for _, g := range s.Spec.GroupIDs {
+		if slices.Contains(p.Members[g], u.ID) {
+			return true
+		}
+	}
+	for _, t := range a.Tasks {
+		if t.Reviewer.ID == u.ID && a.StepOf(t).AppID == s.AppID {
+			return true
+		}
+	}
+	seen := map[string]bool{"": true} // the managers may be a circle
+	for at := p.Users[a.Beneficiary.ID].ManagerID; !seen[at]; at = p.Users[at].ManagerID {
+		if at == u.ID {
+			return true
+		}
+		seen[at] = true
+	}
+	return false
 }
 
 // CanDecide reports whether a user may decide in this approval, if they are not
@@ -376,6 +425,15 @@ func (a *Approval) StepOf(t *Task) *Step {
 		return nil
 	}
 	return a.Steps[i]
+}
+
+// StepOfTask is the step of the task with an id; nil if there is none.
+func (a *Approval) StepOfTask(taskID string) *Step {
+	t := a.task(taskID)
+	if t == nil {
+		return nil
+	}
+	return a.StepOf(t)
 }
 
 // addTasks adds tasks to an open step.

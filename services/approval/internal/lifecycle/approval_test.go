@@ -244,14 +244,24 @@ func TestReassign(t *testing.T) {
 		{name: "by the requester, an admin", by: "ann", any: true, to: "max", want: lifecycle.ErrIsParty},
 		{name: "to themselves", by: "mia", to: "mia", want: lifecycle.ErrHasTask},
 		{name: "to one who cannot", by: "mia", to: "nobody", want: lifecycle.ErrCannotDecide},
+		{name: "to one who does not see it", by: "mia", to: "eve", want: lifecycle.ErrNotConcerned},
+		{name: "to one who does not see it, as an admin", by: "zoe", any: true, to: "eve", want: lifecycle.ErrNotConcerned},
+		{name: "to one whom the next step asks", by: "mia", to: "pia"},
+		{name: "to the app's admin", by: "mia", to: "ada"},
+		{name: "to an admin", by: "mia", to: "zoe"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			w := begin(request(), people(), flow("a", twoSteps))
+			zoe := person("zoe", "Zoe", "")
+			zoe.Administers = true
+			w.people.Users["zoe"], w.people.Users["eve"] = zoe, person("eve", "Eve", "")
 			by := lifecycle.Person{ID: tc.by, Name: tc.by}
 			to := w.people.Users[tc.to]
 			to.ID = tc.to
-			from, given, err := w.Reassign(w.of("mia").ID, by, tc.any, to, "knows more", w.newID, w.now)
+			from, given, err := w.Reassign(lifecycle.Reassignment{
+				TaskID: w.of("mia").ID, By: by, AnyTask: tc.any, To: to, Reason: "knows more", People: w.people,
+			}, w.newID, w.now)
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want %v", err, tc.want)
 			}
@@ -326,7 +336,9 @@ func TestNoIllegalState(t *testing.T) {
 				}
 				tick()
 				task := rapid.SampledFrom(w.Tasks).Draw(t, "task")
-				_, _, _ = w.Reassign(task.ID, p.Users[anyone.Draw(t, "by")].Person, true, w.people.Users[anyone.Draw(t, "to")], "r", w.newID, w.now)
+				_, _, _ = w.Reassign(lifecycle.Reassignment{
+					TaskID: task.ID, By: p.Users[anyone.Draw(t, "by")].Person, AnyTask: true, To: w.people.Users[anyone.Draw(t, "to")], Reason: "r", People: w.people,
+				}, w.newID, w.now)
 			},
 			"go": func(t *rapid.T) {
 				tick()

@@ -48,6 +48,8 @@ type User struct {
 	CanDecide bool
 	// IsPerson is false for services and agents.
 	IsPerson bool
+	// Administers is true for admins and IT admins.
+	Administers bool
 }
 
 func (u User) canDecideIn(environmentID string) bool {

@@ -37,7 +37,8 @@ func NewPeople() *lifecycle.People {
 const (
 	isPerson   = `u.kind in ('employee', 'external')`
 	canDecide  = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
-	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide + `, ` + isPerson
+	administers = `u.role in ('admin', 'it_admin')`
+	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide + `, ` + isPerson + `, ` + administers
 	// A manager who is there already ends the search: a circle too.
 	selectManagers = `
 with recursive chain as (
@@ -50,7 +51,7 @@ select ` + userFields + `, u.environment_id, u.state = 'active' from chain c joi
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
 select a.id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
-    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false)
+    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false)
 from app_copy a
 left join lateral (
     select 'owner' as place, a.owner_id as user_id where a.owner_id is not null
@@ -191,7 +192,7 @@ func collectGroups(groups map[string][]string) func(pgx.Rows) error {
 
 // userTargets are where userFields are scanned into.
 func userTargets(u *lifecycle.User, environment *uuid.UUID) []any {
-	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.CanDecide, &u.IsPerson}
+	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.CanDecide, &u.IsPerson, &u.Administers}
 }
 
 func collectUsers(rows pgx.Rows, people *lifecycle.People) ([]lifecycle.User, error) {

@@ -706,7 +706,8 @@ type Task struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was decided or cancelled; unset while open.
 	DecideTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
-	// The request, as it was when the task was made.
+	// The request, as it was when the task was made. Its reviewer sees the items of
+	// the apps that they are asked about.
 	Request       *v1.Request `protobuf:"bytes,12,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -280,7 +280,11 @@ type TaskServiceClient interface {
 	DenyTask(ctx context.Context, in *DenyTaskRequest, opts ...grpc.CallOption) (*DenyTaskResponse, error)
 	// ReassignTask gives a task to somebody better suited, with a reason. Allowed
 	// to the reviewer, admin and it_admin. Not to requester or beneficiary:
-	// FAILED_PRECONDITION, REVIEWER_CONCERNED.
+	// FAILED_PRECONDITION, REVIEWER_CONCERNED. Only to somebody who sees what it is
+	// about: the owner, admins and approvers of the app, who was asked about the app
+	// before, whom the step names, the beneficiary's managers, and admins. Else
+	// INVALID_ARGUMENT, REVIEWER_NOT_CONCERNED; USER_UNKNOWN,
+	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
 	ReassignTask(ctx context.Context, in *ReassignTaskRequest, opts ...grpc.CallOption) (*ReassignTaskResponse, error)
 }
 
@@ -349,7 +353,11 @@ type TaskServiceServer interface {
 	DenyTask(context.Context, *DenyTaskRequest) (*DenyTaskResponse, error)
 	// ReassignTask gives a task to somebody better suited, with a reason. Allowed
 	// to the reviewer, admin and it_admin. Not to requester or beneficiary:
-	// FAILED_PRECONDITION, REVIEWER_CONCERNED.
+	// FAILED_PRECONDITION, REVIEWER_CONCERNED. Only to somebody who sees what it is
+	// about: the owner, admins and approvers of the app, who was asked about the app
+	// before, whom the step names, the beneficiary's managers, and admins. Else
+	// INVALID_ARGUMENT, REVIEWER_NOT_CONCERNED; USER_UNKNOWN,
+	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
 	ReassignTask(context.Context, *ReassignTaskRequest) (*ReassignTaskResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
