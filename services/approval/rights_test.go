@@ -4,9 +4,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
+	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -91,4 +94,85 @@ func TestOnlyPeopleDecide(t *testing.T) {
 		_, err = w.tasks(t, name).ReassignTask(t.Context(), &approvalv1.ReassignTaskRequest{Id: task.GetId(), ReviewerId: w.users["max"].GetId(), Reason: "I say so"})
 		wantError(t, err, codes.PermissionDenied, "NOT_A_PERSON")
 	}
+}
+
+// Who writes a flow does not profit from it alone: what one of its editors asks
+// for, or would get, somebody else decides, however the flow approves.
+func TestNobodyProfitsFromTheirOwnFlow(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	made := w.flow(t, func(in *approvalv1.FlowInput) { in.AutoApprove, in.Steps = true, nil })
+	if d := cmp.Diff([]string{w.users["zoe"].GetId()}, made.GetEditorIds()); d != "" {
+		t.Error(d)
+	}
+	mine := w.request("zoe", "zoe")
+	forAnn := w.request("zoe", "ann")
+	others := w.request("ann", "ann")
+	for _, r := range []*requestv1.Request{mine, forAnn, others} {
+		w.submit(t, r)
+	}
+	if g := w.granted(t, others); !g.GetAutomatic() {
+		t.Errorf("the request of somebody else: %v", g)
+	}
+	for _, r := range []*requestv1.Request{mine, forAnn} {
+		asked := w.asked(t, r, 1)
+		var names []string
+		for _, task := range asked.GetTasks() {
+			names = append(names, task.GetReviewer().GetDisplayName())
+		}
+		if d := cmp.Diff([]string{"per", "pia"}, names); d != "" || asked.GetFlowId() != made.GetId() {
+			t.Errorf("asked by flow %s: %s", asked.GetFlowId(), d)
+		}
+	}
+	// Who changes it joins those who wrote it, and nobody gets rid of that.
+	w.join(t, "yan", "", identityv1.Role_ROLE_ADMIN)
+	w.handled(t)
+	in := &approvalv1.FlowInput{
+		Name: made.GetName(), Trigger: made.GetTrigger(), Audience: made.GetAudience(), Scope: made.GetScope(), AutoApprove: true,
+	}
+	changed, err := w.flows(t, "yan").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: made.GetId(), Flow: in, Version: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{w.users["zoe"].GetId(), w.users["yan"].GetId()}, changed.GetFlow().GetEditorIds()); d != "" {
+		t.Error(d)
+	}
+	again := w.request("zoe", "zoe")
+	again.Items[0].Id = id.New().String()
+	w.submit(t, again)
+	w.asked(t, again, 1)
+}
+
+// A flow says who may ask by it: somebody, whom there is, and by no join-flow.
+func TestFlowRequesters(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	create := func(change func(*approvalv1.FlowInput)) (*approvalv1.CreateFlowResponse, error) {
+		in := &approvalv1.FlowInput{
+			Name: "flow " + id.New().String(), Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST,
+			Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{Any: true}, AutoApprove: true,
+		}
+		change(in)
+		return w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: in})
+	}
+	want := &approvalv1.FlowRequesters{Managers: true, UserIds: []string{w.users["ann"].GetId()}}
+	got, err := create(func(in *approvalv1.FlowInput) { in.Requesters = want })
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := w.flows(t, "zoe").GetFlow(t.Context(), &approvalv1.GetFlowRequest{Id: got.GetFlow().GetId()})
+	if d := cmp.Diff(want, shown.GetFlow().GetRequesters(), protocmp.Transform()); err != nil || d != "" {
+		t.Error(err, d)
+	}
+	_, err = create(func(in *approvalv1.FlowInput) { in.Requesters = &approvalv1.FlowRequesters{} })
+	wantError(t, err, codes.InvalidArgument, "REQUESTERS_EMPTY")
+	_, err = create(func(in *approvalv1.FlowInput) {
+		in.Requesters = &approvalv1.FlowRequesters{GroupIds: []string{id.New().String()}}
+	})
+	wantError(t, err, codes.InvalidArgument, "GROUP_UNKNOWN")
+	_, err = create(func(in *approvalv1.FlowInput) {
+		in.Trigger, in.Scope = approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, &approvalv1.FlowScope{EntitlementIds: []string{w.account.String()}}
+		in.Requesters = want
+	})
+	wantError(t, err, codes.InvalidArgument, "NOT_FOR_JOIN")
 }

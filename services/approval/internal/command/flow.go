@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +36,7 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 		owner.EnvironmentID = environment
 	}
 	now := c.Clock.Now()
-	f.ID, f.Version, f.CreateTime, f.UpdateTime = newID(), 1, now, now
+	f.ID, f.Version, f.CreateTime, f.UpdateTime, f.EditorIDs = newID(), 1, now, now, []string{by.GetId()}
 	if !owner.Whole() {
 		f.EnvironmentID = owner.EnvironmentID.String()
 	}
@@ -81,7 +82,10 @@ func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 			return apierr.New(codes.Aborted, "FLOW_CHANGED", "the flow was changed in the meantime, to version %d", old.Version).
 				With("version", fmt.Sprint(old.Version))
 		}
-		f.CreateTime, f.UpdateTime = old.CreateTime, c.Clock.Now()
+		f.CreateTime, f.UpdateTime, f.EditorIDs = old.CreateTime, c.Clock.Now(), old.EditorIDs
+		if !slices.Contains(f.EditorIDs, by.GetId()) {
+			f.EditorIDs = append(slices.Clone(f.EditorIDs), by.GetId())
+		}
 		tx.AfterCommit(c.Maintenance.Wake)
 		return c.Store.UpdateFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
 	})
@@ -138,6 +142,9 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle
 	}
 	var groups, users []string
 	groups, users = append(groups, f.Audience.GroupIDs...), append(users, f.Audience.UserIDs...)
+	if r := f.Requesters; r != nil {
+		groups, users = append(groups, r.GroupIDs...), append(users, r.UserIDs...)
+	}
 	for _, s := range f.Steps {
 		groups, users = append(groups, s.GroupIDs...), append(users, s.UserIDs...)
 	}
@@ -181,6 +188,10 @@ func unknownIDs(f lifecycle.Flow, unknown map[string]bool) []lifecycle.Problem {
 	}
 	look("audience.group_ids", "GROUP_UNKNOWN", "group", f.Audience.GroupIDs)
 	look("audience.user_ids", "USER_UNKNOWN", "user", f.Audience.UserIDs)
+	if r := f.Requesters; r != nil {
+		look("requesters.group_ids", "GROUP_UNKNOWN", "group", r.GroupIDs)
+		look("requesters.user_ids", "USER_UNKNOWN", "user", r.UserIDs)
+	}
 	look("scope.app_ids", "APP_UNKNOWN", "app", f.Scope.AppIDs)
 	look("scope.entitlement_ids", "ENTITLEMENT_UNKNOWN", "entitlement", f.Scope.EntitlementIDs)
 	for i, s := range f.Steps {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/libs/flow"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
 
@@ -33,8 +34,9 @@ func TaskState(s approvalv1.TaskState) lifecycle.TaskState {
 
 // FlowInput is a flow as a caller wants it. Ids are in their plain form.
 func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
-	f := lifecycle.Flow{
-		Name: in.GetName(), Trigger: lifecycle.Trigger(enum.Word(in.GetTrigger())),
+	f := lifecycle.Flow{Name: in.GetName(), AutoApprove: in.GetAutoApprove()}
+	f.Rule = flow.Rule{
+		Trigger: lifecycle.Trigger(enum.Word(in.GetTrigger())),
 		Audience: lifecycle.Audience{
 			Everyone: in.GetAudience().GetEveryone(),
 			GroupIDs: plain(in.GetAudience().GetGroupIds()), UserIDs: plain(in.GetAudience().GetUserIds()),
@@ -42,7 +44,13 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 		Scope: lifecycle.Scope{
 			Any: in.GetScope().GetAny(), AppIDs: plain(in.GetScope().GetAppIds()), EntitlementIDs: plain(in.GetScope().GetEntitlementIds()),
 		},
-		AutoApprove: in.GetAutoApprove(), Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration().AsDuration(), Enabled: !in.GetDisabled(),
+		Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration().AsDuration(), Enabled: !in.GetDisabled(),
+	}
+	if r := in.GetRequesters(); r != nil {
+		f.Requesters = &lifecycle.Requesters{
+			Beneficiary: r.GetBeneficiary(), Managers: r.GetManagers(), AppAdmins: r.GetAppAdmins(), Admins: r.GetAdmins(),
+			Everyone: r.GetEveryone(), GroupIDs: plain(r.GetGroupIds()), UserIDs: plain(r.GetUserIds()),
+		}
 	}
 	for _, k := range in.GetKinds() {
 		f.Kinds = append(f.Kinds, lifecycle.Kind(enum.Word(k)))
@@ -76,7 +84,13 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 		Audience: &approvalv1.FlowAudience{Everyone: f.Audience.Everyone, GroupIds: f.Audience.GroupIDs, UserIds: f.Audience.UserIDs},
 		Scope:    &approvalv1.FlowScope{Any: f.Scope.Any, AppIds: f.Scope.AppIDs, EntitlementIds: f.Scope.EntitlementIDs},
 		Enabled:  f.Enabled, AutoApprove: f.AutoApprove, Priority: f.Priority, Version: f.Version,
-		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime),
+		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs,
+	}
+	if r := f.Requesters; r != nil {
+		out.Requesters = &approvalv1.FlowRequesters{
+			Beneficiary: r.Beneficiary, Managers: r.Managers, AppAdmins: r.AppAdmins, Admins: r.Admins,
+			Everyone: r.Everyone, GroupIds: r.GroupIDs, UserIds: r.UserIDs,
+		}
 	}
 	if f.MaxDuration > 0 {
 		out.MaxDuration = durationpb.New(f.MaxDuration)

@@ -4,62 +4,33 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"gatehouse.dev/libs/flow"
 )
 
-// Trigger is what sets a flow off.
-type Trigger string
+// The words of the decision table.
+type (
+	// Trigger is what sets a flow off.
+	Trigger = flow.Trigger
+	// Kind is whether access is to come or to go.
+	Kind = flow.Kind
+	// Audience is whom a flow is for.
+	Audience = flow.Audience
+	// Requesters says who may ask by a flow.
+	Requesters = flow.Requesters
+	// Member is a person as audiences see them.
+	Member = flow.Member
+	// Scope is what a flow is about.
+	Scope = flow.Scope
+)
 
-// The triggers.
+// The triggers and kinds.
 const (
-	OnRequest Trigger = "request"
-	OnJoin    Trigger = "join"
+	OnRequest = flow.OnRequest
+	OnJoin    = flow.OnJoin
+	Grant     = flow.Grant
+	Revoke    = flow.Revoke
 )
-
-// Kind is whether access is to come or to go.
-type Kind string
-
-// The kinds.
-const (
-	Grant  Kind = "grant"
-	Revoke Kind = "revoke"
-)
-
-// Audience is whom a flow is for.
-type Audience struct {
-	Everyone bool     `json:"everyone,omitempty"`
-	GroupIDs []string `json:"group_ids,omitempty"`
-	UserIDs  []string `json:"user_ids,omitempty"`
-}
-
-// Includes reports whether a person is in the audience. Everyone means everyone
-// who is active.
-func (a Audience) Includes(m Member) bool {
-	return a.Everyone && m.Active ||
-		slices.Contains(a.UserIDs, m.ID) ||
-		slices.ContainsFunc(m.GroupIDs, func(id string) bool { return slices.Contains(a.GroupIDs, id) })
-}
-
-// Member is a person as audiences see them.
-type Member struct {
-	ID string
-	// EnvironmentID is the environment that the person belongs to; empty for one
-	// of the organization's own.
-	EnvironmentID string
-	Active        bool
-	GroupIDs      []string
-}
-
-// Scope is what a flow is about.
-type Scope struct {
-	Any            bool     `json:"any,omitempty"`
-	AppIDs         []string `json:"app_ids,omitempty"`
-	EntitlementIDs []string `json:"entitlement_ids,omitempty"`
-}
-
-// Covers reports whether an item is in the scope.
-func (s Scope) Covers(it Item) bool {
-	return s.Any || slices.Contains(s.AppIDs, it.AppID) || slices.Contains(s.EntitlementIDs, it.EntitlementID)
-}
 
 // StepSpec is a step as a flow describes it.
 type StepSpec struct {
@@ -73,41 +44,25 @@ type StepSpec struct {
 
 // Flow is one version of a flow. It is stored under the names in the tags.
 type Flow struct {
-	// ID is empty for the built-in default.
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	// EnvironmentID is the environment that owns the flow, which is then for its
-	// people only; empty if the organization does, then it is for all.
-	EnvironmentID string        `json:"environment_id,omitempty"`
-	Version       int32         `json:"version"`
-	Trigger       Trigger       `json:"trigger"`
-	Kinds         []Kind        `json:"kinds,omitempty"` // none: grants only
-	Audience      Audience      `json:"audience"`
-	Scope         Scope         `json:"scope"`
-	AutoApprove   bool          `json:"auto_approve,omitempty"`
-	Steps         []StepSpec    `json:"steps,omitempty"`
-	Priority      int32         `json:"priority,omitempty"`
-	MaxDuration   time.Duration `json:"max_duration,omitempty"` // zero: no limit
-	Enabled       bool          `json:"enabled"`
-	CreateTime    time.Time     `json:"create_time"`
-	UpdateTime    time.Time     `json:"update_time"`
+	// Rule has no ID for the built-in default.
+	flow.Rule
+	Name        string     `json:"name"`
+	Version     int32      `json:"version"`
+	AutoApprove bool       `json:"auto_approve,omitempty"`
+	Steps       []StepSpec `json:"steps,omitempty"`
+	UpdateTime  time.Time  `json:"update_time"`
+	// EditorIDs are the users who made it, and changed it since.
+	EditorIDs []string `json:"editor_ids,omitempty"`
 }
 
-// IsFor reports whether the flow is for a person: one of its environment's, if
-// an environment owns it, and in its audience.
-func (f Flow) IsFor(m Member) bool {
-	return (f.EnvironmentID == "" || f.EnvironmentID == m.EnvironmentID) && f.Audience.Includes(m)
-}
+func (f *Flow) rule() *flow.Rule { return &f.Rule }
 
 // Default is the flow that decides where no other does: the app's approvers,
 // any one of them.
 func Default() Flow {
 	return Flow{
-		Trigger: OnRequest,
-		Enabled: true,
-		Kinds:   []Kind{Grant, Revoke},
-		Scope:   Scope{Any: true},
-		Steps:   []StepSpec{{Name: "App approvers", Reviewers: AppApprovers, Need: NeedAny}},
+		Rule:  flow.Rule{Trigger: OnRequest, Enabled: true, Kinds: []Kind{Grant, Revoke}, Scope: Scope{Any: true}},
+		Steps: []StepSpec{{Name: "App approvers", Reviewers: AppApprovers, Need: NeedAny}},
 	}
 }
 
@@ -142,55 +97,33 @@ func (r Request) IsParty(userID string) bool {
 	return userID != "" && (userID == r.Requester.ID || userID == r.Beneficiary.ID)
 }
 
-// matches reports whether the flow may decide the item.
-func (f Flow) matches(request Request, it Item) bool {
-	if !f.Enabled || f.Trigger != OnRequest || !f.Scope.Covers(it) || !f.IsFor(request.Member) {
-		return false
+// SelectFlow returns the flow that decides an item. A join-flow decides what it
+// requested itself, as long as that is what it gives. Else the decision table
+// does; if no flow matches it is the default.
+//
+// Whoever wrote a flow does not profit from it alone: where it would approve by
+// itself what one of its editors requests or would get, the default's reviewers
+// are asked instead.
+func SelectFlow(flows []Flow, request Request, it Item) Flow {
+	f := selectFlow(flows, request, it)
+	if f.AutoApprove && slices.ContainsFunc(f.EditorIDs, request.IsParty) {
+		f.AutoApprove, f.Steps = false, Default().Steps
 	}
-	if len(f.Kinds) == 0 && request.Kind != Grant || len(f.Kinds) > 0 && !slices.Contains(f.Kinds, request.Kind) {
-		return false
-	}
-	if f.MaxDuration > 0 && request.Kind == Grant {
-		return !request.Until.IsZero() && request.Until.Sub(request.CreateTime) <= f.MaxDuration
-	}
-	return true
+	return f
 }
 
-// SelectFlow returns the flow that decides an item. A join-flow decides what it
-// requested itself, as long as that is what it gives. Else it is the matching
-// flow of highest priority, of these the oldest; if none matches, the default.
-// Flows of the organization and of the person's environment compete alike.
-//
-// Each item has its own flow: a strict flow on one app cannot be avoided by
-// requesting something else with it.
-func SelectFlow(flows []Flow, request Request, it Item) Flow {
+func selectFlow(flows []Flow, request Request, it Item) Flow {
 	if request.JoinFlow != nil {
 		if request.JoinFlow.Trigger == OnJoin && slices.Contains(request.JoinFlow.Scope.EntitlementIDs, it.EntitlementID) {
 			return *request.JoinFlow
 		}
 		return Default()
 	}
-	var best *Flow
-	for i := range flows {
-		if f := &flows[i]; f.matches(request, it) && (best == nil || f.before(best)) {
-			best = f
-		}
+	asked := flow.Request{Kind: request.Kind, Beneficiary: request.Member, CreateTime: request.CreateTime, Until: request.Until}
+	if f := flow.Select(flows, (*Flow).rule, asked, flow.Item{AppID: it.AppID, EntitlementID: it.EntitlementID}); f != nil {
+		return *f
 	}
-	if best == nil {
-		return Default()
-	}
-	return *best
-}
-
-// before reports whether f decides where both match.
-func (f *Flow) before(g *Flow) bool {
-	if f.Priority != g.Priority {
-		return f.Priority > g.Priority
-	}
-	if !f.CreateTime.Equal(g.CreateTime) {
-		return f.CreateTime.Before(g.CreateTime)
-	}
-	return f.ID < g.ID
+	return Default()
 }
 
 // MatchesJoiner reports whether the join-flow gives the person its
@@ -215,6 +148,12 @@ func (f Flow) Check() []Problem {
 	}
 	if !f.Audience.Everyone && len(f.Audience.GroupIDs) == 0 && len(f.Audience.UserIDs) == 0 {
 		add("audience", "AUDIENCE_EMPTY", "a flow is for everyone, or for groups, or for users")
+	}
+	switch {
+	case f.Requesters != nil && f.Trigger == OnJoin:
+		add("requesters", "NOT_FOR_JOIN", "nobody asks by a join-flow")
+	case f.Requesters.Empty():
+		add("requesters", "REQUESTERS_EMPTY", "by this flow nobody could ask; leave it out for who may ask without a flow")
 	}
 	if f.Trigger == OnJoin {
 		if f.Scope.Any {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	rule "gatehouse.dev/libs/flow"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 )
 
@@ -22,9 +23,12 @@ func request() lifecycle.Request {
 
 func flow(id string, change func(*lifecycle.Flow)) lifecycle.Flow {
 	f := lifecycle.Flow{
-		ID: id, Version: 1, Trigger: lifecycle.OnRequest, Enabled: true, CreateTime: noon.Add(-time.Hour),
-		Audience: lifecycle.Audience{Everyone: true}, Scope: lifecycle.Scope{Any: true},
-		Steps: []lifecycle.StepSpec{{Name: "Manager", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny}},
+		Rule: rule.Rule{
+			ID: id, Trigger: lifecycle.OnRequest, Enabled: true, CreateTime: noon.Add(-time.Hour),
+			Audience: lifecycle.Audience{Everyone: true}, Scope: lifecycle.Scope{Any: true},
+		},
+		Version: 1,
+		Steps:   []lifecycle.StepSpec{{Name: "Manager", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny}},
 	}
 	if change != nil {
 		change(&f)
@@ -274,5 +278,44 @@ func TestMatchesJoiner(t *testing.T) {
 		if got := tc.flow.MatchesJoiner(tc.member); got != tc.want {
 			t.Errorf("%s: %t, want %t", name, got, tc.want)
 		}
+	}
+}
+
+func TestNobodyProfitsFromTheirOwnFlow(t *testing.T) {
+	t.Parallel()
+	auto := func(editors ...string) lifecycle.Flow {
+		return flow("a", func(f *lifecycle.Flow) { f.AutoApprove, f.Steps, f.EditorIDs = true, nil, editors })
+	}
+	join := auto("zoe", "ben")
+	join.Trigger, join.Scope = lifecycle.OnJoin, lifecycle.Scope{EntitlementIDs: []string{"crm-account"}}
+	steps := auto("ann")
+	steps.AutoApprove, steps.Steps = false, []lifecycle.StepSpec{{Name: "Board", Reviewers: lifecycle.NamedGroups, GroupIDs: []string{"board"}, Need: lifecycle.NeedAny}}
+	for _, tc := range []struct {
+		name      string
+		flow      lifecycle.Flow
+		joined    bool
+		automatic bool
+		want      string // the first step
+	}{
+		{name: "somebody else's", flow: auto("zoe"), automatic: true},
+		{name: "the requester's", flow: auto("ann"), want: "App approvers"},
+		{name: "changed by the beneficiary", flow: auto("zoe", "ben"), want: "App approvers"},
+		{name: "a join-flow of the beneficiary's", flow: join, joined: true, want: "App approvers"},
+		{name: "the requester's, with steps", flow: steps, want: "Board"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			r := request()
+			if tc.joined {
+				r.JoinFlow, r.Requester = &tc.flow, lifecycle.Person{}
+			}
+			a := lifecycle.New(r, []lifecycle.Flow{tc.flow}, noon)
+			if granted := a.State == lifecycle.Granted; granted != tc.automatic || a.Automatic != tc.automatic {
+				t.Fatalf("%s, automatic %t", a.State, a.Automatic)
+			}
+			if tc.want != "" && (len(a.Steps) != 1 || a.Steps[0].Spec.Name != tc.want || a.Steps[0].FlowID != "a") {
+				t.Errorf("steps: %+v", a.Steps)
+			}
+		})
 	}
 }

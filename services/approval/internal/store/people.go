@@ -35,10 +35,10 @@ func NewPeople() *lifecycle.People {
 }
 
 const (
-	isPerson   = `u.kind in ('employee', 'external')`
-	canDecide  = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
+	isPerson    = `u.kind in ('employee', 'external')`
+	canDecide   = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
 	administers = `u.role in ('admin', 'it_admin')`
-	userFields = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide + `, ` + isPerson + `, ` + administers
+	userFields  = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide + `, ` + isPerson + `, ` + administers
 	// A manager who is there already ends the search: a circle too.
 	selectManagers = `
 with recursive chain as (

@@ -402,6 +402,108 @@ func (x *FlowScope) GetEntitlementIds() []string {
 	return nil
 }
 
+// FlowRequesters says who may ask by a flow for somebody whom it is for: everyone
+// to whom any of it applies. External users and risk managers ask for themselves
+// only, whatever it says.
+type FlowRequesters struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person themselves.
+	Beneficiary bool `protobuf:"varint,1,opt,name=beneficiary,proto3" json:"beneficiary,omitempty"`
+	// Their managers, direct or above.
+	Managers bool `protobuf:"varint,2,opt,name=managers,proto3" json:"managers,omitempty"`
+	// The admins of the app.
+	AppAdmins bool `protobuf:"varint,3,opt,name=app_admins,json=appAdmins,proto3" json:"app_admins,omitempty"`
+	// Admins and IT admins.
+	Admins bool `protobuf:"varint,4,opt,name=admins,proto3" json:"admins,omitempty"`
+	// Everybody.
+	Everyone bool `protobuf:"varint,5,opt,name=everyone,proto3" json:"everyone,omitempty"`
+	// Ids of groups, of which the members may ask.
+	GroupIds []string `protobuf:"bytes,6,rep,name=group_ids,json=groupIds,proto3" json:"group_ids,omitempty"`
+	// Ids of users.
+	UserIds       []string `protobuf:"bytes,7,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowRequesters) Reset() {
+	*x = FlowRequesters{}
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowRequesters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowRequesters) ProtoMessage() {}
+
+func (x *FlowRequesters) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowRequesters.ProtoReflect.Descriptor instead.
+func (*FlowRequesters) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FlowRequesters) GetBeneficiary() bool {
+	if x != nil {
+		return x.Beneficiary
+	}
+	return false
+}
+
+func (x *FlowRequesters) GetManagers() bool {
+	if x != nil {
+		return x.Managers
+	}
+	return false
+}
+
+func (x *FlowRequesters) GetAppAdmins() bool {
+	if x != nil {
+		return x.AppAdmins
+	}
+	return false
+}
+
+func (x *FlowRequesters) GetAdmins() bool {
+	if x != nil {
+		return x.Admins
+	}
+	return false
+}
+
+func (x *FlowRequesters) GetEveryone() bool {
+	if x != nil {
+		return x.Everyone
+	}
+	return false
+}
+
+func (x *FlowRequesters) GetGroupIds() []string {
+	if x != nil {
+		return x.GroupIds
+	}
+	return nil
+}
+
+func (x *FlowRequesters) GetUserIds() []string {
+	if x != nil {
+		return x.UserIds
+	}
+	return nil
+}
+
 // FlowStep is one step of approval. Steps run in series: nobody downstream is
 // told before the step before them is approved.
 type FlowStep struct {
@@ -424,7 +526,7 @@ type FlowStep struct {
 
 func (x *FlowStep) Reset() {
 	*x = FlowStep{}
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[2]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -436,7 +538,7 @@ func (x *FlowStep) String() string {
 func (*FlowStep) ProtoMessage() {}
 
 func (x *FlowStep) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[2]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -449,7 +551,7 @@ func (x *FlowStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowStep.ProtoReflect.Descriptor instead.
 func (*FlowStep) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FlowStep) GetName() string {
@@ -534,13 +636,21 @@ type Flow struct {
 	// Id of the environment whose people it is for and that owns it; empty if the
 	// organization does, then it is for the people of all environments.
 	EnvironmentId string `protobuf:"bytes,16,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Who may ask by it. Unset: who may ask without a flow, the person themselves,
+	// their managers, the admins of the app, it_admins and admins. A flow by which
+	// somebody may not ask is not passed over for another. Not for a join-flow.
+	Requesters *FlowRequesters `protobuf:"bytes,17,opt,name=requesters,proto3" json:"requesters,omitempty"`
+	// Ids of the users who made it and changed it since. What one of them requests
+	// or would get is not approved by the flow itself: the app's approvers are
+	// asked.
+	EditorIds     []string `protobuf:"bytes,18,rep,name=editor_ids,json=editorIds,proto3" json:"editor_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Flow) Reset() {
 	*x = Flow{}
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[3]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +662,7 @@ func (x *Flow) String() string {
 func (*Flow) ProtoMessage() {}
 
 func (x *Flow) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[3]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +675,7 @@ func (x *Flow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Flow.ProtoReflect.Descriptor instead.
 func (*Flow) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Flow) GetId() string {
@@ -680,6 +790,20 @@ func (x *Flow) GetEnvironmentId() string {
 	return ""
 }
 
+func (x *Flow) GetRequesters() *FlowRequesters {
+	if x != nil {
+		return x.Requesters
+	}
+	return nil
+}
+
+func (x *Flow) GetEditorIds() []string {
+	if x != nil {
+		return x.EditorIds
+	}
+	return nil
+}
+
 // Task is one reviewer's pending decision in one step of a request's approval.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -715,7 +839,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[4]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +851,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[4]
+	mi := &file_gatehouse_approval_v1_approval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +864,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Task) GetId() string {
@@ -839,7 +963,16 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\tFlowScope\x12\x10\n" +
 	"\x03any\x18\x01 \x01(\bR\x03any\x12*\n" +
 	"\aapp_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x06appIds\x12:\n" +
-	"\x0fentitlement_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\"\xc1\x02\n" +
+	"\x0fentitlement_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\"\xfb\x01\n" +
+	"\x0eFlowRequesters\x12 \n" +
+	"\vbeneficiary\x18\x01 \x01(\bR\vbeneficiary\x12\x1a\n" +
+	"\bmanagers\x18\x02 \x01(\bR\bmanagers\x12\x1d\n" +
+	"\n" +
+	"app_admins\x18\x03 \x01(\bR\tappAdmins\x12\x16\n" +
+	"\x06admins\x18\x04 \x01(\bR\x06admins\x12\x1a\n" +
+	"\beveryone\x18\x05 \x01(\bR\beveryone\x12,\n" +
+	"\tgroup_ids\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x12*\n" +
+	"\buser_ids\x18\a \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\auserIds\"\xc1\x02\n" +
 	"\bFlowStep\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12M\n" +
 	"\treviewers\x18\x02 \x01(\x0e2#.gatehouse.approval.v1.ReviewerKindB\n" +
@@ -849,7 +982,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xcc\x05\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xb2\x06\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -869,7 +1002,12 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12%\n" +
-	"\x0eenvironment_id\x18\x10 \x01(\tR\renvironmentId\"\xe3\x03\n" +
+	"\x0eenvironment_id\x18\x10 \x01(\tR\renvironmentId\x12E\n" +
+	"\n" +
+	"requesters\x18\x11 \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
+	"requesters\x12\x1d\n" +
+	"\n" +
+	"editor_ids\x18\x12 \x03(\tR\teditorIds\"\xe3\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -925,7 +1063,7 @@ func file_gatehouse_approval_v1_approval_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_gatehouse_approval_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_gatehouse_approval_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(FlowTrigger)(0),              // 0: gatehouse.approval.v1.FlowTrigger
 	(ReviewerKind)(0),             // 1: gatehouse.approval.v1.ReviewerKind
@@ -933,36 +1071,38 @@ var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(TaskState)(0),                // 3: gatehouse.approval.v1.TaskState
 	(*FlowAudience)(nil),          // 4: gatehouse.approval.v1.FlowAudience
 	(*FlowScope)(nil),             // 5: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),              // 6: gatehouse.approval.v1.FlowStep
-	(*Flow)(nil),                  // 7: gatehouse.approval.v1.Flow
-	(*Task)(nil),                  // 8: gatehouse.approval.v1.Task
-	(v1.RequestKind)(0),           // 9: gatehouse.request.v1.RequestKind
-	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*v11.Person)(nil),            // 12: gatehouse.identity.v1.Person
-	(*v1.Request)(nil),            // 13: gatehouse.request.v1.Request
+	(*FlowRequesters)(nil),        // 6: gatehouse.approval.v1.FlowRequesters
+	(*FlowStep)(nil),              // 7: gatehouse.approval.v1.FlowStep
+	(*Flow)(nil),                  // 8: gatehouse.approval.v1.Flow
+	(*Task)(nil),                  // 9: gatehouse.approval.v1.Task
+	(v1.RequestKind)(0),           // 10: gatehouse.request.v1.RequestKind
+	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*v11.Person)(nil),            // 13: gatehouse.identity.v1.Person
+	(*v1.Request)(nil),            // 14: gatehouse.request.v1.Request
 }
 var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
 	1,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
 	2,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
 	0,  // 2: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	9,  // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
+	10, // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
 	4,  // 4: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
 	5,  // 5: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
-	6,  // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
-	10, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
-	11, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
-	11, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
-	12, // 10: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	3,  // 11: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	11, // 12: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	11, // 13: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	13, // 14: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	7,  // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
+	11, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
+	12, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
+	12, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
+	6,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	13, // 11: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	3,  // 12: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	12, // 13: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	12, // 14: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	14, // 15: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_proto_init() }
@@ -976,7 +1116,7 @@ func file_gatehouse_approval_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_proto_rawDesc), len(file_gatehouse_approval_v1_approval_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

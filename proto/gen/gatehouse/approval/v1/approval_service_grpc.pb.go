@@ -34,8 +34,8 @@ const (
 // FlowService manages flows.
 type FlowServiceClient interface {
 	// CreateFlow makes a flow. INVALID_ARGUMENT names the field: a step without
-	// users or groups where it needs them, no steps without auto_approve, an
-	// unknown id. ALREADY_EXISTS: FLOW_NAME_TAKEN.
+	// users or groups where it needs them, no steps without auto_approve,
+	// requesters that nobody is, an unknown id. ALREADY_EXISTS: FLOW_NAME_TAKEN.
 	CreateFlow(ctx context.Context, in *CreateFlowRequest, opts ...grpc.CallOption) (*CreateFlowResponse, error)
 	// GetFlow shows one flow. NOT_FOUND: FLOW_NOT_FOUND.
 	GetFlow(ctx context.Context, in *GetFlowRequest, opts ...grpc.CallOption) (*GetFlowResponse, error)
@@ -102,8 +102,8 @@ func (c *flowServiceClient) UpdateFlow(ctx context.Context, in *UpdateFlowReques
 // FlowService manages flows.
 type FlowServiceServer interface {
 	// CreateFlow makes a flow. INVALID_ARGUMENT names the field: a step without
-	// users or groups where it needs them, no steps without auto_approve, an
-	// unknown id. ALREADY_EXISTS: FLOW_NAME_TAKEN.
+	// users or groups where it needs them, no steps without auto_approve,
+	// requesters that nobody is, an unknown id. ALREADY_EXISTS: FLOW_NAME_TAKEN.
 	CreateFlow(context.Context, *CreateFlowRequest) (*CreateFlowResponse, error)
 	// GetFlow shows one flow. NOT_FOUND: FLOW_NOT_FOUND.
 	GetFlow(context.Context, *GetFlowRequest) (*GetFlowResponse, error)

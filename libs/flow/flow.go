@@ -1,0 +1,202 @@
+// Package flow is the decision table of flows: which flow decides an item of a
+// request, and who may ask by it. Approval decides by it, and request refuses by
+// it before anything is told; so both take the same one. It is pure: it reads
+// nothing and knows no clock.
+//
+//	for each item   of the flows that match: the highest priority, then the oldest
+//	                none matches: the built-in default, which has no limits on who
+//	who may ask     as the flow says; where it says nothing, as without a flow:
+//	                the person, their managers, the app's admins, admins
+//
+// A flow that does not let somebody ask is not passed over for another: a rule on
+// who may ask never leads to a weaker rule.
+package flow
+
+import (
+	"slices"
+	"time"
+)
+
+// Trigger is what sets a flow off.
+type Trigger string
+
+// The triggers.
+const (
+	OnRequest Trigger = "request"
+	OnJoin    Trigger = "join"
+)
+
+// Kind is whether access is to come or to go.
+type Kind string
+
+// The kinds.
+const (
+	Grant  Kind = "grant"
+	Revoke Kind = "revoke"
+)
+
+// Audience is whom a flow is for.
+type Audience struct {
+	Everyone bool     `json:"everyone,omitempty"`
+	GroupIDs []string `json:"group_ids,omitempty"`
+	UserIDs  []string `json:"user_ids,omitempty"`
+}
+
+// Includes reports whether a person is in the audience. Everyone means everyone
+// who is active.
+func (a Audience) Includes(m Member) bool { return a.Everyone && m.Active || a.Names(m) }
+
+// Names reports whether a person is in the audience by themselves or by a group,
+// and not only as one of everyone.
+func (a Audience) Names(m Member) bool { return names(a.UserIDs, a.GroupIDs, m) }
+
+func names(userIDs, groupIDs []string, m Member) bool {
+	return slices.Contains(userIDs, m.ID) ||
+		slices.ContainsFunc(m.GroupIDs, func(id string) bool { return slices.Contains(groupIDs, id) })
+}
+
+// Member is a person as audiences see them.
+type Member struct {
+	ID string
+	// EnvironmentID is the environment that the person belongs to; empty for one
+	// of the organization's own.
+	EnvironmentID string
+	Active        bool
+	GroupIDs      []string
+}
+
+// Scope is what a flow is about.
+type Scope struct {
+	Any            bool     `json:"any,omitempty"`
+	AppIDs         []string `json:"app_ids,omitempty"`
+	EntitlementIDs []string `json:"entitlement_ids,omitempty"`
+}
+
+// Covers reports whether an item is in the scope.
+func (s Scope) Covers(it Item) bool {
+	return s.Any || slices.Contains(s.AppIDs, it.AppID) || slices.Contains(s.EntitlementIDs, it.EntitlementID)
+}
+
+// Requesters says who may ask by a flow. Nil is what holds without a flow.
+type Requesters struct {
+	// Beneficiary is the person for whom it is.
+	Beneficiary bool `json:"beneficiary,omitempty"`
+	// Managers are those above the person, at any height.
+	Managers bool `json:"managers,omitempty"`
+	// AppAdmins are the admins of the item's app.
+	AppAdmins bool `json:"app_admins,omitempty"`
+	// Admins are admins and IT admins.
+	Admins bool `json:"admins,omitempty"`
+	// Everyone is everybody who may ask for others at all.
+	Everyone bool     `json:"everyone,omitempty"`
+	GroupIDs []string `json:"group_ids,omitempty"`
+	UserIDs  []string `json:"user_ids,omitempty"`
+}
+
+// unruled are those who may ask where no flow says who may.
+var unruled = Requesters{Beneficiary: true, Managers: true, AppAdmins: true, Admins: true}
+
+// Requester is somebody who asks, and what they are to the one for whom it is.
+type Requester struct {
+	Member
+	// IsBeneficiary says that they ask for themselves.
+	IsBeneficiary bool
+	// Manages says that they stand above the person for whom they ask.
+	Manages bool
+	// RunsApp says that they are an admin of the item's app.
+	RunsApp bool
+	// Administers says that they are an admin or IT admin.
+	Administers bool
+}
+
+// Allow reports whether somebody may ask.
+func (r *Requesters) Allow(q Requester) bool {
+	if r == nil {
+		r = &unruled
+	}
+	return r.Beneficiary && q.IsBeneficiary || r.Managers && q.Manages || r.AppAdmins && q.RunsApp || r.Admins && q.Administers ||
+		r.Everyone || names(r.UserIDs, r.GroupIDs, q.Member)
+}
+
+// Empty reports whether nobody may ask.
+func (r *Requesters) Empty() bool {
+	return r != nil && !r.Beneficiary && !r.Managers && !r.AppAdmins && !r.Admins && !r.Everyone && len(r.GroupIDs) == 0 && len(r.UserIDs) == 0
+}
+
+// Rule is what decides whether a flow decides, and who may ask by it. It is
+// stored under the names in the tags.
+type Rule struct {
+	ID string `json:"id"`
+	// EnvironmentID is the environment that owns the flow, which is then for its
+	// people only; empty if the organization does, then it is for all.
+	EnvironmentID string        `json:"environment_id,omitempty"`
+	Trigger       Trigger       `json:"trigger"`
+	Kinds         []Kind        `json:"kinds,omitempty"` // none: grants only
+	Audience      Audience      `json:"audience"`
+	Requesters    *Requesters   `json:"requesters,omitempty"`
+	Scope         Scope         `json:"scope"`
+	Priority      int32         `json:"priority,omitempty"`
+	MaxDuration   time.Duration `json:"max_duration,omitempty"` // zero: no limit
+	Enabled       bool          `json:"enabled"`
+	CreateTime    time.Time     `json:"create_time"`
+}
+
+// Item is one entitlement that is requested.
+type Item struct{ AppID, EntitlementID string }
+
+// Request is what the table looks at of a request.
+type Request struct {
+	Kind Kind
+	// Beneficiary is for whom it is.
+	Beneficiary Member
+	CreateTime  time.Time
+	Until       time.Time // zero: permanent
+}
+
+// IsFor reports whether the flow is for a person: one of its environment's, if
+// an environment owns it, and in its audience.
+func (r *Rule) IsFor(m Member) bool {
+	return (r.EnvironmentID == "" || r.EnvironmentID == m.EnvironmentID) && r.Audience.Includes(m)
+}
+
+// Matches reports whether the flow may decide an item.
+func (r *Rule) Matches(q Request, it Item) bool {
+	if !r.Enabled || r.Trigger != OnRequest || !r.Scope.Covers(it) || !r.IsFor(q.Beneficiary) {
+		return false
+	}
+	if len(r.Kinds) == 0 && q.Kind != Grant || len(r.Kinds) > 0 && !slices.Contains(r.Kinds, q.Kind) {
+		return false
+	}
+	if r.MaxDuration > 0 && q.Kind == Grant {
+		return !q.Until.IsZero() && q.Until.Sub(q.CreateTime) <= r.MaxDuration
+	}
+	return true
+}
+
+// before reports whether r decides where both match.
+func (r *Rule) before(o *Rule) bool {
+	if r.Priority != o.Priority {
+		return r.Priority > o.Priority
+	}
+	if !r.CreateTime.Equal(o.CreateTime) {
+		return r.CreateTime.Before(o.CreateTime)
+	}
+	return r.ID < o.ID
+}
+
+// Select returns the flow that decides an item: of those that match the one of
+// highest priority, of these the oldest; nil if none does. Flows of the
+// organization and of the person's environment compete alike.
+//
+// Each item has its own flow: a strict flow on one app cannot be avoided by
+// requesting something else with it.
+func Select[F any](flows []F, rule func(*F) *Rule, q Request, it Item) *F {
+	var best *F
+	for i := range flows {
+		f := &flows[i]
+		if rule(f).Matches(q, it) && (best == nil || rule(f).before(rule(best))) {
+			best = f
+		}
+	}
+	return best
+}

@@ -1,0 +1,86 @@
+package flow_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gatehouse.dev/libs/flow"
+)
+
+func TestRequesters(t *testing.T) {
+	t.Parallel()
+	self := flow.Requester{Member: flow.Member{ID: "ann"}, IsBeneficiary: true}
+	manager := flow.Requester{Member: flow.Member{ID: "mia"}, Manages: true}
+	runs := flow.Requester{Member: flow.Member{ID: "ada"}, RunsApp: true}
+	admin := flow.Requester{Member: flow.Member{ID: "zoe"}, Administers: true}
+	lead := flow.Requester{Member: flow.Member{ID: "leo", GroupIDs: []string{"staff", "leads"}}}
+	nobody := flow.Requester{Member: flow.Member{ID: "eve", GroupIDs: []string{"staff"}}}
+	all := map[string]flow.Requester{"self": self, "manager": manager, "runs": runs, "admin": admin, "lead": lead, "nobody": nobody}
+	for _, tt := range []struct {
+		name  string
+		who   *flow.Requesters
+		allow []string
+	}{
+		{"no flow says anything", nil, []string{"self", "manager", "runs", "admin"}},
+		{"nobody at all", &flow.Requesters{}, nil},
+		{"the person", &flow.Requesters{Beneficiary: true}, []string{"self"}},
+		{"managers", &flow.Requesters{Managers: true}, []string{"manager"}},
+		{"the app's admins", &flow.Requesters{AppAdmins: true}, []string{"runs"}},
+		{"admins", &flow.Requesters{Admins: true}, []string{"admin"}},
+		{"everyone", &flow.Requesters{Everyone: true}, []string{"self", "manager", "runs", "admin", "lead", "nobody"}},
+		{"a group", &flow.Requesters{GroupIDs: []string{"leads"}}, []string{"lead"}},
+		{"users", &flow.Requesters{UserIDs: []string{"eve", "mia"}}, []string{"nobody", "manager"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			want := map[string]bool{}
+			for _, name := range tt.allow {
+				want[name] = true
+			}
+			for name, q := range all {
+				if got := tt.who.Allow(q); got != want[name] {
+					t.Errorf("%s: %t", name, got)
+				}
+			}
+			if empty := tt.who.Empty(); empty != (tt.name == "nobody at all") {
+				t.Errorf("empty: %t", empty)
+			}
+		})
+	}
+}
+
+// TestWhoMayAskNeverChoosesTheFlow: for any flows, who may ask changes nothing
+// about which of them decides.
+func TestWhoMayAskNeverChoosesTheFlow(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rules := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) flow.Rule {
+			return flow.Rule{
+				ID: rapid.StringMatching(`[a-d]`).Draw(t, "id"), Enabled: rapid.Bool().Draw(t, "enabled"),
+				Trigger:  rapid.SampledFrom([]flow.Trigger{flow.OnRequest, flow.OnJoin}).Draw(t, "trigger"),
+				Audience: flow.Audience{Everyone: rapid.Bool().Draw(t, "everyone"), UserIDs: []string{"ann"}},
+				Scope:    flow.Scope{Any: rapid.Bool().Draw(t, "any"), AppIDs: []string{rapid.SampledFrom([]string{"crm", "erp"}).Draw(t, "app")}},
+				Priority: rapid.Int32Range(0, 2).Draw(t, "priority"), CreateTime: time.Unix(rapid.Int64Range(0, 2).Draw(t, "made"), 0),
+				MaxDuration: time.Duration(rapid.IntRange(0, 2).Draw(t, "most")) * time.Hour,
+			}
+		}), 0, 5).Draw(t, "flows")
+		q := flow.Request{Kind: flow.Grant, Beneficiary: flow.Member{ID: rapid.SampledFrom([]string{"ann", "ben"}).Draw(t, "whom"), Active: true}}
+		if rapid.Bool().Draw(t, "ends") {
+			q.Until = q.CreateTime.Add(90 * time.Minute)
+		}
+		it := flow.Item{AppID: "crm", EntitlementID: "account"}
+		rule := func(r *flow.Rule) *flow.Rule { return r }
+		before := flow.Select(rules, rule, q, it)
+		for i := range rules {
+			rules[i].Requesters = rapid.SampledFrom([]*flow.Requesters{nil, {}, {Everyone: true}}).Draw(t, "requesters")
+		}
+		if after := flow.Select(rules, rule, q, it); after != before {
+			t.Fatalf("%+v decided, now %+v", before, after)
+		}
+		if before != nil && !before.Matches(q, it) {
+			t.Fatalf("%+v decides what it does not match", before)
+		}
+	})
+}
