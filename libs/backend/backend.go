@@ -295,7 +295,7 @@ func (b *Backend) Dial(name, addr string) (*rpc.Conn, error) {
 // Owners are the gRPC addresses, host:port, of the services besides
 // identity-sync that own what is copied. Those of no kind that is copied may be
 // empty.
-type Owners struct{ Request, Provisioning string }
+type Owners struct{ Request, Provisioning, Approval string }
 
 // Copies makes the service's copies of what others own, and registers them in
 // handlers; give them to Run. changed is copies.Config's Changed. The service
@@ -311,6 +311,7 @@ func (b *Backend) Copies(kinds copies.Kinds, owners Owners, handlers *inbox.Hand
 		{"identity-sync", b.address, &cfg.IdentitySync},
 		{"request", owners.Request, &cfg.Request},
 		{"provisioning", owners.Provisioning, &cfg.Provisioning},
+		{"approval", owners.Approval, &cfg.Approval},
 	} {
 		if owner.addr == "" {
 			continue

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -101,6 +102,10 @@ func (b *batch) putGrant(g *provisioningv1.Grant, version int64, ev *inbox.Event
 	return b.put(Grants, g.GetId(), g, version, g.GetState() == provisioningv1.GrantState_GRANT_STATE_REVOKED, ev)
 }
 
+func (b *batch) putFlow(f *approvalv1.Flow, version int64, ev *inbox.Event) error {
+	return b.put(Flows, f.GetId(), f, max(version, int64(f.GetVersion())), false, ev)
+}
+
 // events are the messages that say something about the kinds.
 func events(kinds Kinds) []proto.Message {
 	var out []proto.Message
@@ -116,6 +121,7 @@ func events(kinds Kinds) []proto.Message {
 		},
 		Apps:         {(*eventv1.AppCreated)(nil), (*eventv1.AppUpdated)(nil)},
 		Entitlements: {(*eventv1.EntitlementCreated)(nil)},
+		Flows:        {(*eventv1.FlowCreated)(nil), (*eventv1.FlowUpdated)(nil)},
 		Grants: {
 			(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
 			(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil),
@@ -195,6 +201,10 @@ func (b *batch) add(ev *inbox.Event) error {
 	case *eventv1.EntitlementCreated:
 		e := m.GetEntitlement()
 		return b.put(Entitlements, e.GetId(), e, max(version, e.GetVersion()), false, ev)
+	case *eventv1.FlowCreated:
+		return b.putFlow(m.GetFlow(), version, ev)
+	case *eventv1.FlowUpdated:
+		return b.putFlow(m.GetFlow(), version, ev)
 	case *eventv1.GrantCreated:
 		return grant(m.GetGrant())
 	case *eventv1.GrantActivated:

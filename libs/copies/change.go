@@ -5,6 +5,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/inbox"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -45,6 +46,9 @@ type EntitlementChange = Change[*requestv1.Entitlement]
 // GrantChange is what has changed of one of them.
 type GrantChange = Change[*provisioningv1.Grant]
 
+// FlowChange is what has changed of one of them.
+type FlowChange = Change[*approvalv1.Flow]
+
 // MemberChange says that somebody came into a group or went out of it.
 type MemberChange struct {
 	GroupID, UserID uuid.UUID
@@ -65,10 +69,11 @@ type Changes struct {
 	Apps           []AppChange
 	Entitlements   []EntitlementChange
 	Grants         []GrantChange
+	Flows          []FlowChange
 }
 
 func (c *Changes) empty() bool {
-	return len(c.Environments)+len(c.Users)+len(c.Groups)+len(c.Members)+len(c.Apps)+len(c.Entitlements)+len(c.Grants) == 0
+	return len(c.Environments)+len(c.Users)+len(c.Groups)+len(c.Members)+len(c.Apps)+len(c.Entitlements)+len(c.Grants)+len(c.Flows) == 0
 }
 
 func (c *Changes) add(r *row, before proto.Message, was, removed bool) {
@@ -85,6 +90,8 @@ func (c *Changes) add(r *row, before proto.Message, was, removed bool) {
 		c.Entitlements = append(c.Entitlements, change(r, before, m, was, removed))
 	case *provisioningv1.Grant:
 		c.Grants = append(c.Grants, change(r, before, m, was, removed))
+	case *approvalv1.Flow:
+		c.Flows = append(c.Flows, change(r, before, m, was, removed))
 	}
 }
 

@@ -31,9 +31,9 @@ type Config struct {
 	DB *postgres.DB
 	// Bus has the stream that the consumer consumes.
 	Bus *bus.Bus
-	// IdentitySync, Request and Provisioning are the owners, called with a token
-	// of the service's own.
-	IdentitySync, Request, Provisioning grpc.ClientConnInterface
+	// IdentitySync, Request, Provisioning and Approval are the owners, called with
+	// a token of the service's own.
+	IdentitySync, Request, Provisioning, Approval grpc.ClientConnInterface
 	// Changed is called when rows have changed. Nil: nothing follows.
 	Changed Changed
 	// Log gets rebuilds, and owners that are away. Nil discards.
@@ -78,7 +78,7 @@ func New(cfg Config) (*Copies, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	for i, conn := range []grpc.ClientConnInterface{cfg.IdentitySync, cfg.Request, cfg.Provisioning} {
+	for i, conn := range []grpc.ClientConnInterface{cfg.IdentitySync, cfg.Request, cfg.Provisioning, cfg.Approval} {
 		kinds := cfg.Kinds & owners[i].kinds
 		if kinds == 0 {
 			continue

@@ -1,5 +1,6 @@
 // Package copies keeps a service's copies of what other services own:
-// environments, users, groups with their members, apps, entitlements and grants.
+// environments, users, groups with their members, apps, entitlements, grants and
+// flows.
 // Every service that wants some of them takes the kinds it wants:
 //
 //	b, err := backend.Open(ctx, name, cfg, migrations.FS, log, copies.Schema(kinds)...)
@@ -8,7 +9,7 @@
 //	return b.Run(ctx, lis, backend.Spec{Handlers: handlers, Copies: c, …})
 //
 // (backend.Backend.Copies does the middle of it) and reads the tables user_copy, group_copy, group_member_copy, app_copy,
-// entitlement_copy, grant_copy and environment_copy in its own statements. They
+// entitlement_copy, grant_copy, flow_copy and environment_copy in its own statements. They
 // have columns for what is filtered and joined by, with the names of the protos
 // and enum values as words in lower case, and the whole message in data.
 //

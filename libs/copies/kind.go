@@ -26,6 +26,8 @@ const (
 	Entitlements
 	// Grants are provisioning's: grant_copy.
 	Grants
+	// Flows are approval's: flow_copy.
+	Flows
 )
 
 // owners are who owns what, and so whose snapshots have it.
@@ -36,6 +38,7 @@ var owners = []struct {
 	{"identity-sync", Environments | Users | Groups},
 	{"request", Apps | Entitlements},
 	{"provisioning", Grants},
+	{"approval", Flows},
 }
 
 // has says whether the set has one of others.

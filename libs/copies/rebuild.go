@@ -281,6 +281,8 @@ func describe(part *opsv1.StreamSnapshotResponse) (kind Kinds, organization stri
 		return Entitlements, p.Entitlement.GetOrganizationId()
 	case *opsv1.StreamSnapshotResponse_Grant:
 		return Grants, p.Grant.GetOrganizationId()
+	case *opsv1.StreamSnapshotResponse_Flow:
+		return Flows, p.Flow.GetOrganizationId()
 	}
 	return 0, ""
 }
@@ -306,6 +308,8 @@ func (b *batch) addPart(part *opsv1.StreamSnapshotResponse) error {
 		return b.put(Entitlements, p.Entitlement.GetId(), p.Entitlement, p.Entitlement.GetVersion(), false, nil)
 	case *opsv1.StreamSnapshotResponse_Grant:
 		return b.putGrant(p.Grant, p.Grant.GetVersion(), nil)
+	case *opsv1.StreamSnapshotResponse_Flow:
+		return b.putFlow(p.Flow, 0, nil)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/postgres"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -119,6 +120,14 @@ var tables = withStatements([]*table{
 			moment("until", (*provisioningv1.Grant).GetUntil),
 			moment("activate_time", (*provisioningv1.Grant).GetActivateTime),
 			enum("end_reason", (*provisioningv1.Grant).GetEndReason),
+		},
+	},
+	{
+		kind: Flows, word: "flow", name: "flow_copy", shape: 1,
+		columns: []column{
+			environment("environment_id", (*approvalv1.Flow).GetEnvironmentId),
+			enum("trigger", (*approvalv1.Flow).GetTrigger),
+			text("enabled", "boolean", func(f *approvalv1.Flow) string { return strconv.FormatBool(f.GetEnabled()) }),
 		},
 	},
 })

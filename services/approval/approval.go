@@ -11,9 +11,12 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/service"
+	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	"gatehouse.dev/services/approval/internal/command"
 	"gatehouse.dev/services/approval/internal/consume"
+	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/grpcapi"
 	"gatehouse.dev/services/approval/internal/store"
 	"gatehouse.dev/services/approval/migrations"
@@ -57,7 +60,10 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	return b.Run(ctx, lis, backend.Spec{
-		Register: func(s grpc.ServiceRegistrar) { grpcapi.Register(s, commands) },
+		Register: func(s grpc.ServiceRegistrar) {
+			grpcapi.Register(s, commands)
+			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotFlows))
+		},
 		Handlers: handlers,
 		Copies:   kept,
 		Tasks: []service.Task{{

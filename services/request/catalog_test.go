@@ -62,7 +62,7 @@ func TestCreateApp(t *testing.T) {
 		!slices.Equal(a.GetApproverIds(), []string{w.id("pia"), w.id("ann")}) || out.GetAccount().GetName() != "account" {
 		t.Fatalf("made %v", out)
 	}
-	got, err := w.apps(t, "ext").GetApp(t.Context(), &requestv1.GetAppRequest{Id: a.GetId()})
+	got, err := w.apps(t, "ben").GetApp(t.Context(), &requestv1.GetAppRequest{Id: a.GetId()})
 	if err != nil || !proto.Equal(got.GetApp(), a) {
 		t.Fatalf("reads %v %v, want %v", got, err, a)
 	}

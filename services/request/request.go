@@ -26,6 +26,9 @@ type Config struct {
 	// ProvisioningAddr is provisioning's gRPC address, host:port. It is asked
 	// whether an integration works when an app is to be automatic.
 	ProvisioningAddr string
+	// ApprovalAddr is approval's gRPC address, host:port. It gives the snapshots of
+	// flows.
+	ApprovalAddr string
 }
 
 // Run serves until ctx ends.
@@ -43,7 +46,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
 	})
 	handlers := consume.Handlers(commands)
-	kept, err := b.Copies(migrations.Copied, backend.Owners{Provisioning: cfg.ProvisioningAddr}, handlers, commands.CopiesChanged)
+	kept, err := b.Copies(migrations.Copied, backend.Owners{Provisioning: cfg.ProvisioningAddr, Approval: cfg.ApprovalAddr}, handlers, commands.CopiesChanged)
 	if err != nil {
 		return err
 	}

@@ -207,8 +207,8 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("emitted %v", got)
 	}
 	own := w.grantOf("account")
-	own.BeneficiaryId = strings.ToUpper(w.id("ext"))
-	if r := w.submit(t, "ext", own); r.GetBeneficiary().GetUserId() != w.id("ext") {
+	own.BeneficiaryId = strings.ToUpper(w.id("ben"))
+	if r := w.submit(t, "ben", own); r.GetBeneficiary().GetUserId() != w.id("ben") {
 		t.Errorf("made %v", r)
 	}
 }

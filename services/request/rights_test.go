@@ -8,12 +8,15 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -322,4 +325,149 @@ func TestAReviewerSeesTheirPart(t *testing.T) {
 	if said := emitted[*eventv1.CommentAdded](t, w); len(said) != 1 || said[0].GetContext().GetAppId() != "" {
 		t.Errorf("comment.added: %v", said)
 	}
+}
+
+// A flow says who may ask, for whom: where it lets somebody ask nobody else may,
+// whatever they are, and who may not learns nothing of what is held.
+func TestAFlowSaysWhoMayAsk(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.join(t, "leo", authzv1.Caller_CALLER_MEMBER)
+	leads := &identityv1.Group{Id: id.New().String(), OrganizationId: w.org.String(), DisplayName: "Leads", Version: 1}
+	w.publish(t, leads.GetId(), &eventv1.GroupCreated{Group: leads})
+	leads.Version = 2
+	w.publish(t, leads.GetId(), &eventv1.GroupMemberAdded{Context: &eventv1.Context{Version: 2}, Group: leads, Member: w.person("leo")})
+	f := w.flow(t, func(f *approvalv1.Flow) { f.Scope = &approvalv1.FlowScope{AppIds: []string{w.crm.GetId()}} })
+	w.submit(t, "ben", w.grantOf("viewer")) // is open, which nobody is told who may not ask
+
+	const self, others = "NOT_FOR_ONESELF", "NOT_FOR_OTHERS"
+	asks := func(name, whom string) string {
+		in := w.grantOf("editor")
+		in.BeneficiaryId = w.id(whom)
+		_, err := w.requests(t, name).PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: in})
+		open := w.grantOf("viewer")
+		open.BeneficiaryId = in.BeneficiaryId
+		if _, submitted := w.requests(t, name).CreateRequest(t.Context(), open); whom == "ben" {
+			want := rpctest.Reason(err)
+			if want == "" {
+				want = "ALREADY_REQUESTED"
+			}
+			if got := rpctest.Reason(submitted); got != want {
+				t.Errorf("%s submits for %s: %s, want %s", name, whom, got, want)
+			}
+		}
+		return rpctest.Reason(err)
+	}
+	// ann manages ben, ada runs the app, zoe administers, leo leads.
+	for _, tt := range []struct {
+		name                    string
+		who                     *approvalv1.FlowRequesters
+		ben, ann, ada, zoe, leo string
+	}{
+		{"it says nothing", nil, "", "", "", "", others},
+		{"the person alone", &approvalv1.FlowRequesters{Beneficiary: true}, "", others, others, others, others},
+		{"managers alone", &approvalv1.FlowRequesters{Managers: true}, self, "", others, others, others},
+		{"who runs the app", &approvalv1.FlowRequesters{AppAdmins: true}, self, others, "", others, others},
+		{"admins", &approvalv1.FlowRequesters{Admins: true}, self, others, others, "", others},
+		{"a group", &approvalv1.FlowRequesters{GroupIds: []string{leads.GetId()}}, self, others, others, others, ""},
+		{"a user, and the person", &approvalv1.FlowRequesters{Beneficiary: true, UserIds: []string{w.id("leo")}}, "", others, others, others, ""},
+		{"everyone", &approvalv1.FlowRequesters{Everyone: true}, "", "", "", "", ""},
+	} {
+		w.changeFlow(t, f, func(f *approvalv1.Flow) { f.Requesters = tt.who })
+		for name, want := range map[string]string{"ben": tt.ben, "ann": tt.ann, "ada": tt.ada, "zoe": tt.zoe, "leo": tt.leo} {
+			if got := asks(name, "ben"); got != want {
+				t.Errorf("%s: %s asks: %q, want %q", tt.name, name, got, want)
+			}
+		}
+	}
+	// For people from outside it widens nothing.
+	if got := asks("ext", "ben"); got != "ONLY_FOR_ONESELF" {
+		t.Errorf("ext asks for ben: %s", got)
+	}
+	// It is not passed over for a weaker one, and leaves other apps alone.
+	w.flow(t, func(f *approvalv1.Flow) { f.Priority = -1 })
+	w.changeFlow(t, f, func(f *approvalv1.Flow) { f.Requesters = &approvalv1.FlowRequesters{Managers: true} })
+	if got := asks("ben", "ben"); got != self {
+		t.Errorf("beside another flow ben asks: %q", got)
+	}
+	wiki := map[string]string{}
+	w.app(t, &requestv1.CreateAppRequest{Name: "Wiki"}, wiki)
+	w.submit(t, "ben", &requestv1.CreateRequestRequest{Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: []string{wiki["account"]}})
+	// A flow that is off says nothing.
+	w.changeFlow(t, f, func(f *approvalv1.Flow) { f.Enabled = false })
+	if got := asks("ben", "ben"); got != "" {
+		t.Errorf("after it was switched off ben asks: %q", got)
+	}
+}
+
+// Somebody from outside sees what they were let in for, and nothing else of the
+// catalog, by no door.
+func TestAnExternalSeesWhatTheyWereLetInFor(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	wiki, docs := map[string]string{}, map[string]string{}
+	wikiApp := w.app(t, &requestv1.CreateAppRequest{Name: "Wiki"}, wiki, "editor")
+	docsApp := w.app(t, &requestv1.CreateAppRequest{Name: "Docs"}, docs)
+	apps := w.apps(t, "ext")
+	sees := func(what string, want ...string) {
+		t.Helper()
+		list, err := apps.ListApps(t.Context(), &requestv1.ListAppsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, a := range list.GetApps() {
+			entitlements, err := apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: a.GetId()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entitlements.GetEntitlements() {
+				got = append(got, a.GetName()+" "+e.GetName())
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: sees %q, want %q", what, got, want)
+		}
+	}
+	asks := func(entitlement, want string) {
+		t.Helper()
+		_, err := w.requests(t, "ext").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: &requestv1.CreateRequestRequest{
+			Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: []string{entitlement},
+		}})
+		if got := rpctest.Reason(err); got != want {
+			t.Errorf("asks: %q, want %q", got, want)
+		}
+	}
+	sees("at first")
+	w.flow(t, func(*approvalv1.Flow) {})
+	sees("where a flow is for everyone")
+	asks(wiki["editor"], "ENTITLEMENT_UNKNOWN")
+	_, err := apps.GetApp(t.Context(), &requestv1.GetAppRequest{Id: wikiApp.GetId()})
+	wantError(t, err, codes.NotFound, "APP_NOT_FOUND")
+	_, err = apps.ListEntitlements(t.Context(), &requestv1.ListEntitlementsRequest{AppId: wikiApp.GetId()})
+	wantError(t, err, codes.NotFound, "APP_NOT_FOUND")
+
+	named := w.flow(t, func(f *approvalv1.Flow) {
+		f.Audience = &approvalv1.FlowAudience{UserIds: []string{w.id("ext")}}
+		f.Scope = &approvalv1.FlowScope{EntitlementIds: []string{wiki["editor"]}}
+	})
+	sees("named for an entitlement", "Wiki editor")
+	asks(wiki["editor"], "")
+	asks(wiki["account"], "ENTITLEMENT_UNKNOWN")
+	asks(docs["account"], "ENTITLEMENT_UNKNOWN")
+	w.changeFlow(t, named, func(f *approvalv1.Flow) { f.Scope = &approvalv1.FlowScope{AppIds: []string{docsApp.GetId()}} })
+	sees("named for an app", "Docs account")
+	w.changeFlow(t, named, func(f *approvalv1.Flow) { f.Enabled = false })
+	sees("after it was switched off")
+	asks(docs["account"], "ENTITLEMENT_UNKNOWN")
+
+	// What they hold they see, and may give back.
+	held := &provisioningv1.Grant{
+		Id: id.New().String(), OrganizationId: w.org.String(), User: w.person("ext"), AppId: w.crm.GetId(), AppName: "CRM", EntitlementId: w.access["viewer"],
+		EntitlementName: "viewer", State: provisioningv1.GrantState_GRANT_STATE_ACTIVE, CreateTime: timestamppb.Now(), Version: 1,
+	}
+	w.publish(t, held.GetId(), &eventv1.GrantActivated{Context: &eventv1.Context{Version: 1, UserId: w.id("ext")}, Grant: held})
+	w.handled(t)
+	sees("what is held", "CRM viewer")
+	w.submit(t, "ext", w.revokeOf("viewer"))
 }

@@ -84,7 +84,7 @@ func start(t testing.TB) *world {
 	w.organization = w.org.String()
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.ClientID = "request"
-		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr}, lis, log)
+		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr, ApprovalAddr: cfg.IdentityAddr}, lis, log)
 	}, func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations)
 	})
@@ -222,6 +222,31 @@ func (w *world) comeBack(t testing.TB, name string) {
 func (w *world) publish(t testing.TB, aggregateID string, m proto.Message) uuid.UUID {
 	t.Helper()
 	return w.Publish(t, w.org, uuid.MustParse(aggregateID), m)
+}
+
+// approval
+
+// flow has approval say that there is a flow for everyone and everything, changed
+// as told; it has steps that are not said here.
+func (w *world) flow(t testing.TB, change func(*approvalv1.Flow)) *approvalv1.Flow {
+	t.Helper()
+	f := &approvalv1.Flow{
+		Id: id.New().String(), OrganizationId: w.org.String(), Name: "flow", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, Enabled: true, Version: 1,
+		Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{Any: true}, CreateTime: timestamppb.Now(),
+	}
+	change(f)
+	w.publish(t, f.GetId(), &eventv1.FlowCreated{Context: &eventv1.Context{Version: 1}, Flow: f})
+	w.handled(t)
+	return f
+}
+
+// changeFlow has approval say that a flow has a new version.
+func (w *world) changeFlow(t testing.TB, f *approvalv1.Flow, change func(*approvalv1.Flow)) {
+	t.Helper()
+	f.Version++
+	change(f)
+	w.publish(t, f.GetId(), &eventv1.FlowUpdated{Context: &eventv1.Context{Version: int64(f.GetVersion())}, Flow: f})
+	w.handled(t)
 }
 
 // Requests.

@@ -248,7 +248,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		}, lis["identity-sync"], log)
 	})
 	run("request", func(ctx context.Context, log *slog.Logger) error {
-		return request.Run(ctx, request.Config{Config: base("request"), ProvisioningAddr: addr("provisioning")}, lis["request"], log)
+		return request.Run(ctx, request.Config{Config: base("request"), ProvisioningAddr: addr("provisioning"), ApprovalAddr: addr("approval")}, lis["request"], log)
 	})
 	run("approval", func(ctx context.Context, log *slog.Logger) error {
 		return approval.Run(ctx, approval.Config{Config: base("approval"), RequestAddr: addr("request")}, lis["approval"], log)

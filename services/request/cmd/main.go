@@ -17,6 +17,7 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 	cfg := request.Config{
 		Config:           backend.FromEnv(env, true),
 		ProvisioningAddr: env.RequiredPeer("GATEHOUSE_PROVISIONING_ADDR"),
+		ApprovalAddr:     env.RequiredPeer("GATEHOUSE_APPROVAL_ADDR"),
 	}
 	if err := env.Err(); err != nil {
 		return err

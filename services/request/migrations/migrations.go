@@ -14,7 +14,7 @@ import (
 var FS embed.FS
 
 // Copied are the copies that the service keeps.
-const Copied = copies.Environments | copies.Users | copies.Grants
+const Copied = copies.Environments | copies.Users | copies.Groups | copies.Grants | copies.Flows
 
 // Included are the tables of those copies, which come before FS.
 func Included() []postgres.Set { return copies.Schema(Copied) }

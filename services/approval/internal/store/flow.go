@@ -81,6 +81,8 @@ where id = $1 and version = $5 - 1`
 insert into flow_version (flow_id, version, organization_id, spec) values ($1, $2, $3, $4)`
 	selectFlow = `
 select v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version`
+	selectEachFlow = `
+select f.organization_id, v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version order by f.organization_id, f.id`
 	selectFlowByID = selectFlow + ` where f.id = $1`
 	lockFlow       = `select 1 from flow where id = $1 for update`
 	listFlows      = selectFlow + `
@@ -247,6 +249,24 @@ func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.
 		return nil, fmt.Errorf("list flows: %w", err)
 	}
 	return flows, nil
+}
+
+// EachFlow calls f for the current version of every flow of every organization.
+func EachFlow(ctx context.Context, tx *postgres.Tx, f func(organizationID uuid.UUID, flow lifecycle.Flow) error) error {
+	rows, err := tx.Query(ctx, selectEachFlow)
+	if err != nil {
+		return fmt.Errorf("read flows: %w", err)
+	}
+	var organization uuid.UUID
+	var spec []byte
+	_, err = pgx.ForEachRow(rows, []any{&organization, &spec}, func() error {
+		flow, err := decodeFlow(spec)
+		if err != nil {
+			return err
+		}
+		return f(organization, flow)
+	})
+	return err
 }
 
 // Unknown returns which of the ids that a flow names are not known in the scope.

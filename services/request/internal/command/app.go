@@ -168,7 +168,11 @@ func unknownEnvironment(field string) error {
 // GetApp gives an app that the caller sees.
 func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (a store.App, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		a, err = store.LoadApp(ctx, tx, by.EnvironmentID, app)
+		guest, err := c.guest(ctx, tx, by)
+		if err != nil {
+			return err
+		}
+		a, err = store.LoadApp(ctx, tx, by.EnvironmentID, guest, app)
 		return public(err)
 	})
 	return a, err
@@ -178,7 +182,11 @@ func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (
 // contains query, by name, after a place.
 func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, after page.TextPlace, limit int) (list []store.App, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		list, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, query, after, limit)
+		guest, err := c.guest(ctx, tx, by)
+		if err != nil {
+			return err
+		}
+		list, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, guest, query, after, limit)
 		return err
 	})
 	return list, err
@@ -235,7 +243,7 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 	}
 	e.ID, e.OrganizationID, e.CreateTime, e.Version = id.New(), by.OrganizationID, c.Clock.Now(), 1
 	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
-		app, err := store.LoadApp(ctx, tx, by.EnvironmentID, e.AppID)
+		app, err := store.LoadApp(ctx, tx, by.EnvironmentID, nil, e.AppID)
 		if err != nil {
 			return public(err)
 		}
@@ -255,10 +263,14 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 // name, after a place.
 func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, after page.TextPlace, limit int) (list []store.Entitlement, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, app); err != nil {
+		guest, err := c.guest(ctx, tx, by)
+		if err != nil {
+			return err
+		}
+		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, guest, app); err != nil {
 			return public(err)
 		}
-		list, err = store.ListEntitlements(ctx, tx, app, after, limit)
+		list, err = store.ListEntitlements(ctx, tx, app, guest, after, limit)
 		return err
 	})
 	return list, err

@@ -29,6 +29,7 @@ type Commands struct {
 	Config
 	// submissions are those that come at the same time to an organization.
 	submissions *batch.Queue[uuid.UUID, submission, *store.Request]
+	flows       flowCache
 }
 
 // New makes Commands.

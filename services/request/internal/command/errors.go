@@ -32,7 +32,9 @@ func public(err error) error {
 }
 
 // errNotForOthers refuses what would also tell what somebody else holds.
-var errNotForOthers = apierr.Denied("NOT_FOR_OTHERS", "for somebody else only their managers, the admins of the apps, IT admins and admins make requests").
-	WithField("beneficiary_id", "NOT_FOR_OTHERS", "only their managers, the admins of the apps, IT admins and admins make requests for them")
+var errNotForOthers = apierr.Denied("NOT_FOR_OTHERS", "for somebody else only those make requests whom the flow lets, or where it says nothing their managers, the admins of the apps, IT admins and admins").
+	WithField("beneficiary_id", "NOT_FOR_OTHERS", "you do not make this request for them")
+
+var errNotForOneself = apierr.Denied("NOT_FOR_ONESELF", "this is not asked for by oneself: others ask for it")
 
 var errAppOfOrganization = apierr.Denied("APP_OF_ORGANIZATION", "this app belongs to the organization, and an environment does not change it")

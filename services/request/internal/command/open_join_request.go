@@ -46,7 +46,7 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 		slices.SortFunc(entitlements, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 		return &store.Lookup{BeneficiaryID: m.UserID, EntitlementIDs: slices.Compact(entitlements), Kind: lifecycle.Grant}
 	})
-	if err := store.LoadCandidates(ctx, tx, true, lookups...); err != nil {
+	if err := store.LoadCandidates(ctx, tx, true, nil, lookups...); err != nil {
 		return err
 	}
 	changes := store.NewChanges(matches[0].Event.OrganizationID)

@@ -125,13 +125,18 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 		for n, item := range items {
 			lookups[n] = item.Command.lookup(item.Command.by)
 		}
-		if err := store.LoadCandidates(ctx, tx, true, lookups...); err != nil {
+		read, take := c.flows.read(organization)
+		if err := store.LoadCandidates(ctx, tx, true, read, lookups...); err != nil {
+			return err
+		}
+		flows, err := take()
+		if err != nil {
 			return err
 		}
 		changes := store.NewChanges(organization)
 		taken := make(requested)
 		for n, item := range items {
-			if item.Result, item.Err = item.Command.request(lookups[n], taken); item.Err != nil {
+			if item.Result, item.Err = item.Command.request(lookups[n], flows, taken); item.Err != nil {
 				continue
 			}
 			taken.add(item.Result)
@@ -168,8 +173,8 @@ func (q requested) see(l *store.Lookup) {
 }
 
 // request makes the request of a submission, unless the rules refuse it.
-func (s submission) request(l *store.Lookup, taken requested) (*store.Request, error) {
-	if err := s.found(s.by, l); err != nil {
+func (s submission) request(l *store.Lookup, flows rules, taken requested) (*store.Request, error) {
+	if err := s.found(s.by, l, flows, s.now); err != nil {
 		return nil, err
 	}
 	taken.see(l)
@@ -219,28 +224,35 @@ func (s *Submission) check(by authz.Caller, now time.Time) error {
 
 // lookup asks for what is requested, as the caller's environment sees it.
 func (s *Submission) lookup(by authz.Caller) *store.Lookup {
-	l := &store.Lookup{EnvironmentID: by.EnvironmentID, BeneficiaryID: s.BeneficiaryID, Kind: s.Kind, EntitlementIDs: s.EntitlementIDs}
-	if s.BeneficiaryID != by.UserID && !by.Administers() {
-		l.RequesterID = by.UserID
+	return &store.Lookup{
+		EnvironmentID: by.EnvironmentID, RequesterID: by.UserID, BeneficiaryID: s.BeneficiaryID, Kind: s.Kind, EntitlementIDs: s.EntitlementIDs,
 	}
-	return l
 }
 
 // found says whether what is requested exists, and may be requested by the caller.
 // What the caller's environment does not see, or the beneficiary's cannot have,
-// does not exist.
-func (s *Submission) found(by authz.Caller, l *store.Lookup) error {
+// does not exist. Nothing is said of what the beneficiary holds to somebody who
+// may not request it.
+func (s *Submission) found(by authz.Caller, l *store.Lookup, flows rules, now time.Time) error {
 	u := l.Beneficiary
 	if u.ID == uuid.Nil || u.ID != by.UserID && !by.Scope().Owns(u.EnvironmentID) {
 		return apierr.InvalidField("beneficiary_id", reasonUserUnknown, "there is no such user")
 	}
 	for i, e := range s.EntitlementIDs {
-		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return c.EntitlementID == e && c.Visible }) {
+		if !slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool {
+			return c.EntitlementID == e && c.Visible && flows.letIn(by, l.Beneficiary, c)
+		}) {
 			return apierr.InvalidField(fmt.Sprintf("entitlement_ids[%d]", i), "ENTITLEMENT_UNKNOWN", "there is no such entitlement")
 		}
 	}
-	if l.RequesterID != uuid.Nil && !l.Manages && slices.ContainsFunc(l.Candidates, func(c store.Candidate) bool { return !c.Administered }) {
-		return errNotForOthers
+	for _, c := range l.Candidates {
+		switch {
+		case flows.mayAsk(by, s, l, c, now):
+		case u.ID == by.UserID:
+			return errNotForOneself.With("entitlement", c.EntitlementID.String())
+		default:
+			return errNotForOthers
+		}
 	}
 	if u.State != "active" {
 		return apierr.Precondition("BENEFICIARY_NOT_ACTIVE", "%s is %s", u.Name, u.State).
@@ -328,10 +340,15 @@ func (c *Commands) PreviewRequest(ctx context.Context, by authz.Caller, s Submis
 func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submission) (list []Preview, err error) {
 	err = c.DB.InOrganizationRead(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		l := s.lookup(by)
-		if err := store.LoadCandidates(ctx, tx, false, l); err != nil {
+		read, take := c.flows.read(by.OrganizationID)
+		if err := store.LoadCandidates(ctx, tx, false, read, l); err != nil {
 			return err
 		}
-		if err := s.found(by, l); err != nil {
+		flows, err := take()
+		if err != nil {
+			return err
+		}
+		if err := s.found(by, l, flows, c.Clock.Now()); err != nil {
 			return err
 		}
 		list = nil

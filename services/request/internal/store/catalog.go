@@ -59,11 +59,12 @@ update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, appro
 	update_time = $12, version = $13
 where id = $1 and version = $13 - 1`
 	selectApp = `
-select ` + appColumns + ` from app a where a.id = $2 and ` + offered
+select ` + appColumns + ` from app a where a.id = $2 and ` + offered + ` and `
 	selectApps = `
 select ` + appColumns + ` from app a
 where a.organization_id = $2 and (lower(a.name), a.id) > (lower($3), $4::uuid) and ` + offered + `
 	and ($5 = '' or strpos(lower(a.name), lower($5)) > 0 or strpos(lower(a.description), lower($5)) > 0)
+	and %s
 order by lower(a.name), a.id limit $6`
 	selectAllApps = `
 select ` + appColumns + ` from app a order by a.organization_id, a.id`
@@ -101,9 +102,9 @@ func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	return nil
 }
 
-// LoadApp reads one app, if the environment sees it.
-func LoadApp(ctx context.Context, tx *postgres.Tx, environment, id uuid.UUID) (App, error) {
-	rows, err := tx.Query(ctx, selectApp, environment, id)
+// LoadApp reads one app, if the environment and the guest see it.
+func LoadApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest *Guest, id uuid.UUID) (App, error) {
+	rows, err := tx.Query(ctx, selectApp+seenBy(guestSeesApp, 3), append([]any{environment, id}, guest.arguments()...)...)
 	if err != nil {
 		return App{}, fmt.Errorf("read app: %w", err)
 	}
@@ -117,10 +118,11 @@ func LoadApp(ctx context.Context, tx *postgres.Tx, environment, id uuid.UUID) (A
 	return a, nil
 }
 
-// ListApps lists the apps that the environment sees by name, after a place,
-// those whose name or description contains query.
-func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, query string, after page.TextPlace, limit int) ([]App, error) {
-	rows, err := tx.Query(ctx, selectApps, environment, organization, after.Text, after.ID, query, limit)
+// ListApps lists the apps that the environment and the guest see by name, after a
+// place, those whose name or description contains query.
+func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, query string, after page.TextPlace, limit int) ([]App, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf(selectApps, seenBy(guestSeesApp, 7)),
+		append([]any{environment, organization, after.Text, after.ID, query, limit}, guest.arguments()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("list apps: %w", err)
 	}
@@ -141,8 +143,8 @@ const (
 	insertEntitlement = `
 insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	selectEntitlements = `
-select ` + entitlementColumns + ` from entitlement
-where app_id = $1 and (lower(name), id) > (lower($2), $3::uuid)
+select ` + entitlementColumns + ` from entitlement e
+where app_id = $1 and (lower(name), id) > (lower($2), $3::uuid) and %s
 order by lower(name), id limit $4`
 	selectAllEntitlements = `
 select ` + entitlementColumns + ` from entitlement order by organization_id, id`
@@ -159,9 +161,11 @@ func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) erro
 	return catalogError("insert entitlement", err)
 }
 
-// ListEntitlements lists an app's entitlements by name, after a place.
-func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, after page.TextPlace, limit int) ([]Entitlement, error) {
-	rows, err := tx.Query(ctx, selectEntitlements, app, after.Text, after.ID, limit)
+// ListEntitlements lists an app's entitlements that the guest sees by name, after
+// a place.
+func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, guest *Guest, after page.TextPlace, limit int) ([]Entitlement, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf(selectEntitlements, seenBy(guestSeesEntitlement, 5)),
+		append([]any{app, after.Text, after.ID, limit}, guest.arguments()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("list entitlements: %w", err)
 	}

@@ -61,8 +61,7 @@ type Lookup struct {
 	// EnvironmentID is the environment that asks; the nil id: the whole
 	// organization.
 	EnvironmentID uuid.UUID
-	// RequesterID is who must be responsible for the beneficiary, or for the apps,
-	// to make the request; the nil id: nobody must.
+	// RequesterID is who asks; the nil id: a flow.
 	RequesterID    uuid.UUID
 	BeneficiaryID  uuid.UUID
 	Kind           lifecycle.Kind
@@ -123,7 +122,7 @@ func queueManagers(b *pgx.Batch, lookups []*Lookup) {
 	var numbers []int32
 	var beneficiaries, requesters []uuid.UUID
 	for n, l := range lookups {
-		if l.RequesterID != uuid.Nil {
+		if l.RequesterID != uuid.Nil && l.RequesterID != l.BeneficiaryID {
 			numbers, beneficiaries, requesters = append(numbers, int32(n)), append(beneficiaries, l.BeneficiaryID), append(requesters, l.RequesterID)
 		}
 	}
@@ -140,9 +139,9 @@ func queueManagers(b *pgx.Batch, lookups []*Lookup) {
 	})
 }
 
-// LoadCandidates answers lookups, in one round trip. With lock the beneficiaries
-// cannot be removed until the end of tx.
-func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, lookups ...*Lookup) error {
+// LoadCandidates answers lookups and reads rules, if they are not nil, in one
+// round trip. With lock the beneficiaries cannot be removed until the end of tx.
+func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rules, lookups ...*Lookup) error {
 	var beneficiaries, environments, users, entitlements, requesters []uuid.UUID
 	var numbers []int32
 	var kinds []string
@@ -159,6 +158,15 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, lookups ...
 	var b pgx.Batch
 	queueUsers(&b, beneficiaries, lock, found)
 	queueManagers(&b, lookups)
+	if rules != nil {
+		rules.UserIDs = beneficiaries
+		for _, l := range lookups {
+			if l.RequesterID != l.BeneficiaryID {
+				rules.UserIDs = append(rules.UserIDs, l.RequesterID)
+			}
+		}
+		rules.queue(&b)
+	}
 	b.Queue(selectCandidates, numbers, environments, users, kinds, entitlements, requesters).Query(func(rows pgx.Rows) error {
 		var n int
 		var c Candidate

@@ -134,7 +134,7 @@ func TestRemovalWaitsForARequest(t *testing.T) {
 	}
 	err := db.InOrganization(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
 		look := &store.Lookup{BeneficiaryID: user, EntitlementIDs: []uuid.UUID{old.Items[0].EntitlementID}, Kind: r.Kind}
-		err := store.LoadCandidates(ctx, tx, true, look)
+		err := store.LoadCandidates(ctx, tx, true, nil, look)
 		who := look.Beneficiary
 		if err != nil || who.ID != user || who.State != "active" {
 			t.Errorf("finds %v, %v", who, err)

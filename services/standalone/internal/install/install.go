@@ -178,11 +178,11 @@ func (cfg Config) settings(s *secrets) (map[string][]string, error) {
 			"GATEHOUSE_IDENTITY_ADDR=" + at("identity-sync", 9090),
 			"GATEHOUSE_REQUEST_ADDR=" + at("request", 9090),
 			"GATEHOUSE_PROVISIONING_ADDR=" + at("provisioning", 9090),
+			"GATEHOUSE_APPROVAL_ADDR=" + at("approval", 9090),
 		}
 	}
 	all := map[string][]string{"gateway": append(common("gateway"),
 		"GATEHOUSE_IDENTITY_HTTP_ADDR="+at("identity-sync", 8080),
-		"GATEHOUSE_APPROVAL_ADDR="+at("approval", 9090),
 		"GATEHOUSE_AUDIT_ADDR="+at("audit", 9090),
 	)}
 	for _, n := range services {

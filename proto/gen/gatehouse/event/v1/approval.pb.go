@@ -774,15 +774,15 @@ var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x96\x01\n" +
+	"!gatehouse/event/v1/approval.proto\x12\x12gatehouse.event.v1\x1a$gatehouse/approval/v1/approval.proto\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\x98\x01\n" +
 	"\vFlowCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x1f\xc2\xc1\x18\x1b\n" +
-	"\x04flow\x12\acreated\x18\x01\"\bapproval\"\x96\x01\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
+	"\x04flow\x12\acreated\x18\x01\"\bapproval(\x01\"\x98\x01\n" +
 	"\vFlowUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:\x1f\xc2\xc1\x18\x1b\n" +
-	"\x04flow\x12\aupdated\x18\x01\"\bapproval\"\xd8\x02\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
+	"\x04flow\x12\aupdated\x18\x01\"\bapproval(\x01\"\xd8\x02\n" +
 	"\vFlowMatched\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12!\n" +

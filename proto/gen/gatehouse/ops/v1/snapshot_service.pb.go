@@ -9,6 +9,7 @@
 package opsv1
 
 import (
+	v13 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	_ "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	v1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	v12 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -79,6 +80,7 @@ type StreamSnapshotResponse struct {
 	//	*StreamSnapshotResponse_App
 	//	*StreamSnapshotResponse_Entitlement
 	//	*StreamSnapshotResponse_Grant
+	//	*StreamSnapshotResponse_Flow
 	Part          isStreamSnapshotResponse_Part `protobuf_oneof:"part"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -184,6 +186,15 @@ func (x *StreamSnapshotResponse) GetGrant() *v12.Grant {
 	return nil
 }
 
+func (x *StreamSnapshotResponse) GetFlow() *v13.Flow {
+	if x != nil {
+		if x, ok := x.Part.(*StreamSnapshotResponse_Flow); ok {
+			return x.Flow
+		}
+	}
+	return nil
+}
+
 type isStreamSnapshotResponse_Part interface {
 	isStreamSnapshotResponse_Part()
 }
@@ -223,6 +234,11 @@ type StreamSnapshotResponse_Grant struct {
 	Grant *v12.Grant `protobuf:"bytes,7,opt,name=grant,proto3,oneof"`
 }
 
+type StreamSnapshotResponse_Flow struct {
+	// A flow, its current version.
+	Flow *v13.Flow `protobuf:"bytes,8,opt,name=flow,proto3,oneof"`
+}
+
 func (*StreamSnapshotResponse_Position) isStreamSnapshotResponse_Part() {}
 
 func (*StreamSnapshotResponse_Environment) isStreamSnapshotResponse_Part() {}
@@ -236,6 +252,8 @@ func (*StreamSnapshotResponse_App) isStreamSnapshotResponse_Part() {}
 func (*StreamSnapshotResponse_Entitlement) isStreamSnapshotResponse_Part() {}
 
 func (*StreamSnapshotResponse_Grant) isStreamSnapshotResponse_Part() {}
+
+func (*StreamSnapshotResponse_Flow) isStreamSnapshotResponse_Part() {}
 
 // SnapshotPosition is a place in the stream of events.
 type SnapshotPosition struct {
@@ -351,8 +369,8 @@ var File_gatehouse_ops_v1_snapshot_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_ops_v1_snapshot_service_proto_rawDesc = "" +
 	"\n" +
-	"'gatehouse/ops/v1/snapshot_service.proto\x12\x10gatehouse.ops.v1\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n" +
-	"\x15StreamSnapshotRequest\"\xc6\x03\n" +
+	"'gatehouse/ops/v1/snapshot_service.proto\x12\x10gatehouse.ops.v1\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n" +
+	"\x15StreamSnapshotRequest\"\xf9\x03\n" +
 	"\x16StreamSnapshotResponse\x12@\n" +
 	"\bposition\x18\x01 \x01(\v2\".gatehouse.ops.v1.SnapshotPositionH\x00R\bposition\x12F\n" +
 	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentH\x00R\venvironment\x121\n" +
@@ -360,7 +378,8 @@ const file_gatehouse_ops_v1_snapshot_service_proto_rawDesc = "" +
 	"\x05group\x18\x04 \x01(\v2\x1f.gatehouse.ops.v1.SnapshotGroupH\x00R\x05group\x12-\n" +
 	"\x03app\x18\x05 \x01(\v2\x19.gatehouse.request.v1.AppH\x00R\x03app\x12E\n" +
 	"\ventitlement\x18\x06 \x01(\v2!.gatehouse.request.v1.EntitlementH\x00R\ventitlement\x128\n" +
-	"\x05grant\x18\a \x01(\v2 .gatehouse.provisioning.v1.GrantH\x00R\x05grantB\x06\n" +
+	"\x05grant\x18\a \x01(\v2 .gatehouse.provisioning.v1.GrantH\x00R\x05grant\x121\n" +
+	"\x04flow\x18\b \x01(\v2\x1b.gatehouse.approval.v1.FlowH\x00R\x04flowB\x06\n" +
 	"\x04part\"\x85\x01\n" +
 	"\x10SnapshotPosition\x12H\n" +
 	"\x12stream_create_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x10streamCreateTime\x12'\n" +
@@ -396,8 +415,9 @@ var file_gatehouse_ops_v1_snapshot_service_proto_goTypes = []any{
 	(*v11.App)(nil),                // 6: gatehouse.request.v1.App
 	(*v11.Entitlement)(nil),        // 7: gatehouse.request.v1.Entitlement
 	(*v12.Grant)(nil),              // 8: gatehouse.provisioning.v1.Grant
-	(*timestamppb.Timestamp)(nil),  // 9: google.protobuf.Timestamp
-	(*v1.Group)(nil),               // 10: gatehouse.identity.v1.Group
+	(*v13.Flow)(nil),               // 9: gatehouse.approval.v1.Flow
+	(*timestamppb.Timestamp)(nil),  // 10: google.protobuf.Timestamp
+	(*v1.Group)(nil),               // 11: gatehouse.identity.v1.Group
 }
 var file_gatehouse_ops_v1_snapshot_service_proto_depIdxs = []int32{
 	2,  // 0: gatehouse.ops.v1.StreamSnapshotResponse.position:type_name -> gatehouse.ops.v1.SnapshotPosition
@@ -407,15 +427,16 @@ var file_gatehouse_ops_v1_snapshot_service_proto_depIdxs = []int32{
 	6,  // 4: gatehouse.ops.v1.StreamSnapshotResponse.app:type_name -> gatehouse.request.v1.App
 	7,  // 5: gatehouse.ops.v1.StreamSnapshotResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
 	8,  // 6: gatehouse.ops.v1.StreamSnapshotResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 7: gatehouse.ops.v1.SnapshotPosition.stream_create_time:type_name -> google.protobuf.Timestamp
-	10, // 8: gatehouse.ops.v1.SnapshotGroup.group:type_name -> gatehouse.identity.v1.Group
-	0,  // 9: gatehouse.ops.v1.SnapshotService.StreamSnapshot:input_type -> gatehouse.ops.v1.StreamSnapshotRequest
-	1,  // 10: gatehouse.ops.v1.SnapshotService.StreamSnapshot:output_type -> gatehouse.ops.v1.StreamSnapshotResponse
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 7: gatehouse.ops.v1.StreamSnapshotResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	10, // 8: gatehouse.ops.v1.SnapshotPosition.stream_create_time:type_name -> google.protobuf.Timestamp
+	11, // 9: gatehouse.ops.v1.SnapshotGroup.group:type_name -> gatehouse.identity.v1.Group
+	0,  // 10: gatehouse.ops.v1.SnapshotService.StreamSnapshot:input_type -> gatehouse.ops.v1.StreamSnapshotRequest
+	1,  // 11: gatehouse.ops.v1.SnapshotService.StreamSnapshot:output_type -> gatehouse.ops.v1.StreamSnapshotResponse
+	11, // [11:12] is the sub-list for method output_type
+	10, // [10:11] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_ops_v1_snapshot_service_proto_init() }
@@ -431,6 +452,7 @@ func file_gatehouse_ops_v1_snapshot_service_proto_init() {
 		(*StreamSnapshotResponse_App)(nil),
 		(*StreamSnapshotResponse_Entitlement)(nil),
 		(*StreamSnapshotResponse_Grant)(nil),
+		(*StreamSnapshotResponse_Flow)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -31,7 +31,7 @@ const (
 // SnapshotService gives other services all that a service owns as it is now, so
 // that a copy can be built or rebuilt at any time. Identity-sync gives
 // environments, users and groups with their members, request gives apps and
-// entitlements, provisioning gives grants.
+// entitlements, provisioning gives grants, approval gives flows.
 type SnapshotServiceClient interface {
 	// StreamSnapshot streams everything, of all organizations, removed things
 	// included. The first message is the position: the snapshot holds the effect
@@ -75,7 +75,7 @@ type SnapshotService_StreamSnapshotClient = grpc.ServerStreamingClient[StreamSna
 // SnapshotService gives other services all that a service owns as it is now, so
 // that a copy can be built or rebuilt at any time. Identity-sync gives
 // environments, users and groups with their members, request gives apps and
-// entitlements, provisioning gives grants.
+// entitlements, provisioning gives grants, approval gives flows.
 type SnapshotServiceServer interface {
 	// StreamSnapshot streams everything, of all organizations, removed things
 	// included. The first message is the position: the snapshot holds the effect

@@ -44,9 +44,12 @@ type AppServiceClient interface {
 	// automatic and the integration is unknown or its last test failed; field
 	// integration_id.
 	CreateApp(ctx context.Context, in *CreateAppRequest, opts ...grpc.CallOption) (*CreateAppResponse, error)
-	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND.
+	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND, also for one that the caller
+	// does not see.
 	GetApp(ctx context.Context, in *GetAppRequest, opts ...grpc.CallOption) (*GetAppResponse, error)
-	// ListApps lists the catalog, by name.
+	// ListApps lists the catalog, by name. External users see what they were let in
+	// for: what they hold, apps in which they have a place, and what a flow is about
+	// whose audience names them or a group of theirs.
 	ListApps(ctx context.Context, in *ListAppsRequest, opts ...grpc.CallOption) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
 	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
@@ -143,9 +146,12 @@ type AppServiceServer interface {
 	// automatic and the integration is unknown or its last test failed; field
 	// integration_id.
 	CreateApp(context.Context, *CreateAppRequest) (*CreateAppResponse, error)
-	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND.
+	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND, also for one that the caller
+	// does not see.
 	GetApp(context.Context, *GetAppRequest) (*GetAppResponse, error)
-	// ListApps lists the catalog, by name.
+	// ListApps lists the catalog, by name. External users see what they were let in
+	// for: what they hold, apps in which they have a place, and what a flow is about
+	// whose audience names them or a group of theirs.
 	ListApps(context.Context, *ListAppsRequest) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
 	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
@@ -374,10 +380,13 @@ type RequestServiceClient interface {
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
-	// For somebody else only their managers, direct or above, the admins of all
-	// the apps, IT admins and admins make requests: PERMISSION_DENIED,
-	// NOT_FOR_OTHERS. External users and risk managers make none for others:
-	// PERMISSION_DENIED, ONLY_FOR_ONESELF.
+	// Who makes requests for somebody else says the flow that decides each item
+	// (Flow.requesters); where it says nothing, and without a flow, their managers,
+	// direct or above, the admins of the apps, IT admins and admins:
+	// PERMISSION_DENIED, NOT_FOR_OTHERS, or NOT_FOR_ONESELF if the flow has others
+	// ask. External users and risk managers make none for others: PERMISSION_DENIED,
+	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
+	// see ListApps.
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
 	// account will come or go, and what would be refused. Nothing changes. It is
@@ -503,10 +512,13 @@ type RequestServiceServer interface {
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
-	// For somebody else only their managers, direct or above, the admins of all
-	// the apps, IT admins and admins make requests: PERMISSION_DENIED,
-	// NOT_FOR_OTHERS. External users and risk managers make none for others:
-	// PERMISSION_DENIED, ONLY_FOR_ONESELF.
+	// Who makes requests for somebody else says the flow that decides each item
+	// (Flow.requesters); where it says nothing, and without a flow, their managers,
+	// direct or above, the admins of the apps, IT admins and admins:
+	// PERMISSION_DENIED, NOT_FOR_OTHERS, or NOT_FOR_ONESELF if the flow has others
+	// ask. External users and risk managers make none for others: PERMISSION_DENIED,
+	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
+	// see ListApps.
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
 	// account will come or go, and what would be refused. Nothing changes. It is

@@ -1,0 +1,153 @@
+package command
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/flow"
+	"gatehouse.dev/libs/postgres"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	"gatehouse.dev/services/request/internal/convert"
+	"gatehouse.dev/services/request/internal/store"
+)
+
+// flowCache remembers flows, so that each version is read and decoded once.
+// Which of them are current is not remembered.
+type flowCache struct {
+	mu             sync.Mutex
+	byOrganization map[uuid.UUID]map[uuid.UUID]cachedFlow // the inner ones never change
+}
+
+type cachedFlow struct {
+	version int64
+	rule    flow.Rule
+}
+
+// maxCachedOrganizations bounds the cache: it begins again.
+const maxCachedOrganizations = 4096
+
+// read is what to read of an organization's flows; take, called afterwards, gives
+// the rules.
+func (c *flowCache) read(organization uuid.UUID) (what *store.Rules, take func() (rules, error)) {
+	c.mu.Lock()
+	had := c.byOrganization[organization]
+	c.mu.Unlock()
+	what = &store.Rules{OrganizationID: organization, Known: make(map[uuid.UUID]int64, len(had))}
+	for id, f := range had {
+		what.Known[id] = f.version
+	}
+	return what, func() (rules, error) {
+		now := make(map[uuid.UUID]cachedFlow, len(what.Flows))
+		out := rules{groups: what.Groups}
+		changed := len(had) != len(what.Flows)
+		for _, f := range what.Flows {
+			kept := had[f.ID]
+			if f.Data != nil {
+				rule, err := convert.FlowRule(f.Data)
+				if err != nil {
+					return rules{}, err
+				}
+				kept, changed = cachedFlow{f.Version, rule}, true
+			}
+			now[f.ID] = kept
+			out.flows = append(out.flows, kept.rule)
+		}
+		if changed {
+			c.put(organization, now)
+		}
+		return out, nil
+	}
+}
+
+func (c *flowCache) put(organization uuid.UUID, flows map[uuid.UUID]cachedFlow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byOrganization == nil || len(c.byOrganization) >= maxCachedOrganizations {
+		c.byOrganization = make(map[uuid.UUID]map[uuid.UUID]cachedFlow)
+	}
+	c.byOrganization[organization] = maps.Clone(flows)
+}
+
+// rules are the flows that say who may request what, and who is in which groups.
+type rules struct {
+	flows  []flow.Rule
+	groups map[uuid.UUID][]string
+}
+
+func itself(r *flow.Rule) *flow.Rule { return r }
+
+// member is a user as flows see them.
+func (r rules) member(u store.User) flow.Member {
+	return flow.Member{ID: u.ID.String(), EnvironmentID: convert.ID(u.EnvironmentID), Active: u.State == "active", GroupIDs: r.groups[u.ID]}
+}
+
+// mayAsk reports whether the caller may request an item of a submission, by the
+// flow that decides it or, where that says nothing and where there is none, by
+// what holds in general.
+func (r rules) mayAsk(by authz.Caller, s *Submission, l *store.Lookup, c store.Candidate, now time.Time) bool {
+	q := flow.Request{Kind: flow.Kind(s.Kind), Beneficiary: r.member(l.Beneficiary), CreateTime: now}
+	if s.Until != nil {
+		q.Until = *s.Until
+	}
+	var who *flow.Requesters
+	if f := flow.Select(r.flows, itself, q, flow.Item{AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String()}); f != nil {
+		who = f.Requesters
+	}
+	return who.Allow(flow.Requester{
+		Member:        flow.Member{ID: by.UserID.String(), GroupIDs: r.groups[by.UserID]},
+		IsBeneficiary: by.UserID == l.BeneficiaryID, Manages: l.Manages, RunsApp: c.Administered, Administers: by.Administers(),
+	})
+}
+
+// lets reports whether a flow names a person, and does not only mean everyone.
+func lets(f *flow.Rule, m flow.Member) bool {
+	return f.Trigger == flow.OnRequest && f.Enabled && (f.EnvironmentID == "" || f.EnvironmentID == m.EnvironmentID) && f.Audience.Names(m)
+}
+
+// letIn reports whether the caller sees an entitlement: external users what they
+// hold, what they run, and what a flow names them for.
+func (r rules) letIn(by authz.Caller, u store.User, c store.Candidate) bool {
+	if by.Role != authzv1.Caller_CALLER_EXTERNAL || c.Held || c.Administered {
+		return true
+	}
+	m, it := r.member(u), flow.Item{AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String()}
+	for i := range r.flows {
+		if f := &r.flows[i]; lets(f, m) && f.Scope.Covers(it) {
+			return true
+		}
+	}
+	return false
+}
+
+// guest is what an external caller sees of the catalog; nil for everybody else.
+func (c *Commands) guest(ctx context.Context, tx *postgres.Tx, by authz.Caller) (*store.Guest, error) {
+	if by.Role != authzv1.Caller_CALLER_EXTERNAL {
+		return nil, nil
+	}
+	read, take := c.flows.read(by.OrganizationID)
+	read.UserIDs = []uuid.UUID{by.UserID}
+	u, err := store.LoadRules(ctx, tx, read, by.UserID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := take()
+	if err != nil {
+		return nil, err
+	}
+	g, m := &store.Guest{UserID: by.UserID}, found.member(u)
+	for i := range found.flows {
+		f := &found.flows[i]
+		if !lets(f, m) {
+			continue
+		}
+		g.Any = g.Any || f.Scope.Any
+		g.AppIDs = append(g.AppIDs, convert.ParseIDs(f.Scope.AppIDs)...)
+		g.EntitlementIDs = append(g.EntitlementIDs, convert.ParseIDs(f.Scope.EntitlementIDs)...)
+	}
+	return g, nil
+}
