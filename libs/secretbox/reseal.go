@@ -11,18 +11,23 @@ import (
 	"gatehouse.dev/libs/backoff"
 )
 
-// Sealed is a value that was sealed for an id, which is its associated data.
+// Sealed is a value of an organization that was sealed for an id, which is its
+// associated data.
 type Sealed struct {
-	ID    uuid.UUID
-	Value []byte
+	ID, OrganizationID uuid.UUID
+	Value              []byte
 }
 
 // Kept are sealed values that a service keeps, such as credentials.
 type Kept struct {
-	Box *Box
-	// List gives all of them, and Save replaces one that is still as it was by what it
-	// is sealed as from now on.
+	// What they are called in the log.
+	What string
+	// List gives all of them.
 	List func(ctx context.Context) ([]Sealed, error)
+	// Again seals one again with the present key; nil if it is. ErrOpen says that no
+	// key opens it.
+	Again func(ctx context.Context, was Sealed) ([]byte, error)
+	// Save replaces one that is still as it was.
 	Save func(ctx context.Context, was Sealed, value []byte) error
 	Log  *slog.Logger
 }
@@ -40,11 +45,11 @@ func (k Kept) Reseal(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			k.Log.WarnContext(ctx, "Secrets could not all be sealed again, older keys must stay", "error", err)
+			k.Log.WarnContext(ctx, "Secrets could not all be sealed again, older keys must stay", "what", k.What, "error", err)
 		case failed > 0:
-			k.Log.ErrorContext(ctx, "Secrets are sealed with a key that is not known", "count", failed)
+			k.Log.ErrorContext(ctx, "Secrets are sealed with a key that is not known", "what", k.What, "count", failed)
 		case again > 0:
-			k.Log.InfoContext(ctx, "Secrets were sealed again, older keys can go", "count", again)
+			k.Log.InfoContext(ctx, "Secrets were sealed again, older keys can go", "what", k.What, "count", again)
 		}
 		pause := resealEvery
 		if err != nil {
@@ -64,16 +69,18 @@ func (k Kept) reseal(ctx context.Context) (again, failed int, err error) {
 		return 0, 0, err
 	}
 	for _, was := range values {
-		if k.Box.Current(was.Value) {
-			continue
-		}
-		plain, closed := k.Box.Open(was.Value, was.ID[:])
-		if closed != nil {
+		value, sealed := k.Again(ctx, was)
+		switch {
+		case errors.Is(sealed, ErrOpen):
 			failed++
 			continue
+		case sealed == nil && value == nil:
+			continue
+		case sealed == nil:
+			sealed = k.Save(ctx, was, value)
 		}
-		if saved := k.Save(ctx, was, k.Box.Seal(plain, was.ID[:])); saved != nil {
-			err = errors.Join(err, saved)
+		if sealed != nil {
+			err = errors.Join(err, sealed)
 			continue
 		}
 		again++

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -132,6 +133,14 @@ func (b *Box) Open(sealed, aad []byte) ([]byte, error) {
 		}
 	}
 	return nil, ErrOpen
+}
+
+// Opening is the box that opens what other opens as well, which may be nil.
+func (b *Box) Opening(other *Box) *Box {
+	if other == nil {
+		return b
+	}
+	return &Box{keys: slices.Concat(b.keys, other.keys)}
 }
 
 // Current reports whether sealed was sealed with the box's first key. What is

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
@@ -84,7 +85,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	own := cfg.Config
 	own.IdentityAddr = ""
-	b, err := backend.Open(ctx, Name, own, migrations.FS, log)
+	b, err := backend.Open(ctx, Name, own, migrations.FS, log, migrations.Included()...)
 	if err != nil {
 		return err
 	}
@@ -94,8 +95,16 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	commands := command.New(b.DB, b.Events, b.Due, b.Clock, cfg.sessions())
 	party := openid.New(cfg.Outgoing, b.Clock)
 	defer party.Close()
-	signIns := &command.SignIns{Commands: commands, Party: party, Box: box, Log: log}
-	ring, err := keyring.New(ctx, keyring.Config{Commands: commands, Box: box, Clock: b.Clock, Log: log})
+	keys := datakey.New(datakey.Config{DB: b.DB, Wrapper: datakey.Local(box), Before: box, Log: log})
+	if err := keys.Check(ctx); err != nil {
+		return err
+	}
+	installation, err := keys.Box(ctx, datakey.Installation)
+	if err != nil {
+		return err
+	}
+	signIns := &command.SignIns{Commands: commands, Party: party, Keys: keys, Attempts: installation, Log: log}
+	ring, err := keyring.New(ctx, keyring.Config{Commands: commands, Box: installation, Clock: b.Clock, Log: log})
 	if err != nil {
 		return err
 	}
@@ -120,6 +129,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		Tasks: []service.Task{
 			{Name: "session pruning", Run: func(ctx context.Context) error { return prune(ctx, commands, log) }},
 			{Name: "sealing", Run: signIns.RunSealing},
+			{Name: "data keys", Run: keys.Rewrap},
 		},
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/postgres"
@@ -626,8 +628,32 @@ func TestLostMeanwhile(t *testing.T) {
 	refused(t, err, codes.Unauthenticated, "SIGN_IN_EXPIRED")
 }
 
-// Client secrets are sealed again when the encryption key changes, and the older key
-// can go.
+// sealedBefore seals the client secret as it was before organizations had keys, and
+// runs a replica that finds it so.
+func sealedBefore(t *testing.T, c *corp) (value []byte) {
+	t.Helper()
+	box, err := secretbox.New(c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		var id uuid.UUID
+		if err := tx.QueryRow(ctx, "select id from identity_provider").Scan(&id); err != nil {
+			return err
+		}
+		value = box.Seal([]byte("secret of "+id.String()), id[:])
+		_, err := tx.Exec(ctx, "update identity_provider set client_secret = $1", value)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Replica(t)
+	return value
+}
+
+// Client secrets are sealed with a key of their organization, which is wrapped again
+// when the encryption key changes; then the older key can go.
 func TestClientSecretsAreSealedAgain(t *testing.T) {
 	t.Parallel()
 	c := startCorp(t, []string{"ned"})
@@ -643,14 +669,41 @@ func TestClientSecretsAreSealedAgain(t *testing.T) {
 	if bytes.Contains(sealed(), []byte("secret of ")) {
 		t.Fatal("it is not sealed")
 	}
+	// One that was sealed before organizations had keys is sealed with theirs.
+	now, before := sealed(), sealedBefore(t, c)
+	servicetest.Eventually(t, "it is sealed again", func() bool { return !bytes.Equal(sealed(), before) })
+	if bytes.Equal(sealed(), now) {
+		t.Error("the value of before is back")
+	}
 	older := c.key
 	c.key, c.older = secretbox.NewKey(), [][]byte{older}
 	box, err := secretbox.New(c.key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept := sealed()
 	c.Replica(t)
-	servicetest.Eventually(t, "it is sealed again", func() bool { return box.Current(sealed()) })
+	servicetest.Eventually(t, "the data keys are wrapped again", func() bool {
+		current := true
+		err := c.DB.AsSystemRead(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			rows, err := tx.Query(ctx, "select wrapped from data_key")
+			if err != nil {
+				return err
+			}
+			wrapped, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+			for _, w := range wrapped {
+				current = current && box.Current(w)
+			}
+			if len(wrapped) != 2 {
+				t.Errorf("%d data keys, want the installation's and the organization's", len(wrapped))
+			}
+			return err
+		})
+		return err == nil && current
+	})
+	if !bytes.Equal(sealed(), kept) {
+		t.Error("a secret was sealed again for another key of the installation")
+	}
 	c.older = nil
 	c.Addr, _ = c.Replica(t) // with the new one alone
 	if _, err := c.signInAt(t, c.op, c.idp, "ned"); err != nil {

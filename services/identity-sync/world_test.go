@@ -41,7 +41,7 @@ type world struct {
 func start(t testing.TB, change ...func(*identitysync.Config)) *world {
 	t.Helper()
 	w := &world{clock: clock.NewManual(clock.System{}.Now()), key: secretbox.NewKey()}
-	w.Harness = servicetest.Start(t, migrations.FS, func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
+	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = w.clock
 		c := identitysync.Config{Config: cfg, EncryptionKey: w.key, OlderKeys: w.older, AllowSignUp: true, DevSignIn: true}
 		for _, f := range change {

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
@@ -61,9 +62,13 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 
+	keys := datakey.New(datakey.Config{DB: b.DB, Wrapper: datakey.Local(box), Before: box, Log: log})
+	if err := keys.Check(ctx); err != nil {
+		return err
+	}
 	var engine *command.Engine
 	integrations := command.NewIntegrations(command.IntegrationsConfig{
-		DB: b.DB, Events: b.Events, Clock: b.Clock, Box: box, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
+		DB: b.DB, Events: b.Events, Clock: b.Clock, Keys: keys, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
 		Outgoing: cfg.Outgoing,
 	})
 	defer integrations.Close()
@@ -90,6 +95,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		},
 		Handlers: handlers,
 		Copies:   kept,
-		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}, {Name: "sealing", Run: integrations.RunSealing}},
+		Tasks:    []service.Task{{Name: "operations", Run: engine.RunOperations}, {Name: "sealing", Run: integrations.RunSealing}, {Name: "data keys", Run: keys.Rewrap}},
 	})
 }

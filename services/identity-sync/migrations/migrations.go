@@ -2,9 +2,17 @@
 // migrations that only go forward.
 package migrations
 
-import "embed"
+import (
+	"embed"
+
+	"gatehouse.dev/libs/datakey"
+	"gatehouse.dev/libs/postgres"
+)
 
 // FS holds the migrations.
 //
 //go:embed *.sql
 var FS embed.FS
+
+// Included are the tables of libraries, which come before FS.
+func Included() []postgres.Set { return []postgres.Set{datakey.Schema()} }

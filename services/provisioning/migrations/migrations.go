@@ -5,6 +5,7 @@ import (
 	"embed"
 
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -16,5 +17,5 @@ var FS embed.FS
 // Copied are the copies that the service keeps.
 const Copied = copies.Users | copies.Apps | copies.Entitlements
 
-// Included are the tables of those copies, which come before FS.
-func Included() []postgres.Set { return copies.Schema(Copied) }
+// Included are the tables of libraries, which come before FS.
+func Included() []postgres.Set { return append(copies.Schema(Copied), datakey.Schema()) }

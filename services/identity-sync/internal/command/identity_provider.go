@@ -58,8 +58,11 @@ func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Calle
 	if err := checkClaim(in.UserClaim); err != nil {
 		return p, err
 	}
-	p.ClientSecret = s.seal(p.ID, in.ClientSecret)
-	err := s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
+	var err error
+	if p.ClientSecret, err = s.seal(ctx, p.OrganizationID, p.ID, in.ClientSecret); err != nil {
+		return p, err
+	}
+	err = s.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		p.CreateTime, p.UpdateTime = tx.now, tx.now
 		p.EnvironmentID = tx.environment
 		if in.SourceID != nil {
@@ -87,11 +90,11 @@ func checkIssuer(issuer string) error {
 }
 
 // seal seals a client secret; one that is empty is none.
-func (s *SignIns) seal(provider uuid.UUID, secret string) []byte {
+func (s *SignIns) seal(ctx context.Context, organization, provider uuid.UUID, secret string) ([]byte, error) {
 	if secret == "" {
-		return nil
+		return nil, nil
 	}
-	return s.Box.Seal([]byte(secret), provider[:])
+	return s.Keys.Seal(ctx, organization, provider, secret)
 }
 
 // ProviderChange is what changes of an identity provider; nil stays.
@@ -113,6 +116,12 @@ func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Calle
 	}
 	if in.Issuer != nil {
 		if err := checkIssuer(*in.Issuer); err != nil {
+			return p, err
+		}
+	}
+	var secret []byte
+	if in.ClientSecret != nil {
+		if secret, err = s.seal(ctx, caller.OrganizationID, provider, *in.ClientSecret); err != nil {
 			return p, err
 		}
 	}
@@ -142,7 +151,7 @@ func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Calle
 		another := p.Issuer != before.Issuer || p.ClientID != before.ClientID
 		switch {
 		case in.ClientSecret != nil:
-			p.ClientSecret, changed = s.seal(p.ID, *in.ClientSecret), append(changed, "client_secret")
+			p.ClientSecret, changed = secret, append(changed, "client_secret")
 		case another && len(p.ClientSecret) > 0:
 			// The secret is the old provider's, and would be shown to the new one.
 			p.ClientSecret, changed = nil, append(changed, "client_secret")
@@ -258,7 +267,7 @@ func (s *SignIns) CheckIdentityProvider(ctx context.Context, in scope.Scope, pro
 	if err != nil {
 		return nil, err
 	}
-	client, err := s.client(p)
+	client, err := s.client(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -266,14 +275,14 @@ func (s *SignIns) CheckIdentityProvider(ctx context.Context, in scope.Scope, pro
 }
 
 // client is what Gatehouse is to an identity provider.
-func (s *SignIns) client(p store.IdentityProvider) (openid.Client, error) {
+func (s *SignIns) client(ctx context.Context, p store.IdentityProvider) (openid.Client, error) {
 	c := openid.Client{Issuer: p.Issuer, ID: p.ClientID, Scopes: p.Scopes}
 	if len(p.ClientSecret) > 0 {
-		plain, err := s.Box.Open(p.ClientSecret, p.ID[:])
+		secret, err := s.Keys.Open(ctx, p.OrganizationID, p.ID, p.ClientSecret)
 		if err != nil {
 			return c, apierr.Unavailable("IDENTITY_PROVIDER_SECRET", err)
 		}
-		c.Secret = string(plain)
+		c.Secret = secret
 	}
 	return c, nil
 }
@@ -304,11 +313,11 @@ func (s *SignIns) DeleteUserIdentity(ctx context.Context, caller authz.Caller, i
 	})
 }
 
-// RunSealing seals the client secrets that an older key has sealed with the present
-// one, until ctx ends.
+// RunSealing seals the client secrets that are not sealed with their organization's
+// key with it, until ctx ends.
 func (s *SignIns) RunSealing(ctx context.Context) error {
 	return secretbox.Kept{
-		Box: s.Box, Log: s.Log,
+		What: "identity providers", Again: s.Keys.Again, Log: s.Log,
 		List: func(ctx context.Context) (list []secretbox.Sealed, err error) {
 			err = s.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
 				list, err = store.SealedSecrets(ctx, tx)

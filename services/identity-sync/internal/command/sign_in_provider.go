@@ -16,6 +16,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
@@ -54,8 +55,10 @@ var (
 type SignIns struct {
 	*Commands
 	Party *openid.Party
-	Box   *secretbox.Box
-	Log   *slog.Logger
+	// Keys seal client secrets, and Attempts what a browser keeps of a sign-in.
+	Keys     *datakey.Keys
+	Attempts *secretbox.Box
+	Log      *slog.Logger
 }
 
 // purpose is what a sign-in is for.
@@ -217,7 +220,7 @@ func (s *SignIns) provider(ctx context.Context, provider uuid.UUID) (p store.Ide
 }
 
 func (s *SignIns) begin(ctx context.Context, p store.IdentityProvider, a attempt, in BeginSignIn, r openid.Request) (Begun, error) {
-	client, err := s.client(p)
+	client, err := s.client(ctx, p)
 	if err != nil {
 		return Begun{}, err
 	}
@@ -233,7 +236,7 @@ func (s *SignIns) begin(ctx context.Context, p store.IdentityProvider, a attempt
 	if err != nil {
 		return Begun{}, err //nolint:wrapcheck // cannot be
 	}
-	return Begun{URL: url, Attempt: base64.RawURLEncoding.EncodeToString(s.Box.Seal(plain, attemptLabel))}, nil
+	return Begun{URL: url, Attempt: base64.RawURLEncoding.EncodeToString(s.Attempts.Seal(plain, attemptLabel))}, nil
 }
 
 // failed is what callers read of an error of package openid; why is logged.
@@ -292,7 +295,7 @@ func (s *SignIns) FinishSignIn(ctx context.Context, in FinishSignIn) (out Finish
 	if p.Version != a.Version || a.Purpose != toTest && p.State != providerEnabled {
 		return out, errSignInExpired
 	}
-	client, err := s.client(p)
+	client, err := s.client(ctx, p)
 	if err != nil {
 		return out, err
 	}
@@ -323,7 +326,7 @@ func (s *SignIns) open(in FinishSignIn) (a attempt, err error) {
 	if err != nil {
 		return a, errSignInExpired
 	}
-	plain, err := s.Box.Open(sealed, attemptLabel)
+	plain, err := s.Attempts.Open(sealed, attemptLabel)
 	if err != nil || json.Unmarshal(plain, &a) != nil {
 		return a, errSignInExpired
 	}
@@ -612,7 +615,7 @@ func (s *SignIns) EndSessionsByProvider(ctx context.Context, provider uuid.UUID,
 	if err != nil {
 		return err
 	}
-	client, err := s.client(p)
+	client, err := s.client(ctx, p)
 	if err != nil {
 		return err
 	}

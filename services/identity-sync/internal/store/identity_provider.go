@@ -56,7 +56,7 @@ join organization o on o.id = p.organization_id
 where p.state = 'enabled' and (o.sign_in_name = $1 or $1 = '' and not exists (select from organization other where other.id <> o.id))
 order by p.name, p.id limit 50`
 	selectSealedProviders = `
-select p.id, p.client_secret from identity_provider p where p.client_secret is not null`
+select p.id, p.organization_id, p.client_secret from identity_provider p where p.client_secret is not null`
 	resealProvider = `
 update identity_provider set client_secret = $3 where id = $1 and client_secret = $2`
 )

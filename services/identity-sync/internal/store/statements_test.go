@@ -10,5 +10,5 @@ import (
 
 func TestStatementsPrepare(t *testing.T) {
 	t.Parallel()
-	pgtest.PrepareStatements(t, 45, backend.Schema(migrations.FS)...)
+	pgtest.PrepareStatements(t, 45, backend.Schema(migrations.FS, migrations.Included()...)...)
 }

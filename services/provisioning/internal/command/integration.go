@@ -13,13 +13,13 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
-	"gatehouse.dev/libs/secretbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/connector/scim"
@@ -35,7 +35,7 @@ type IntegrationsConfig struct {
 	DB     *postgres.DB
 	Events *outbox.Writer
 	Clock  clock.Clock
-	Box    *secretbox.Box
+	Keys   *datakey.Keys
 	// Retry is called after an integration was found working.
 	Retry  func()
 	Tracer trace.TracerProvider
@@ -89,11 +89,14 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 	i := store.Integration{
 		ID: id.New(), OrganizationID: by.OrganizationID, EnvironmentID: environment, Name: s.Name, Kind: "scim", BaseURL: s.BaseURL, CreateTime: now, Version: 1,
 	}
-	i.Secret = n.cfg.Box.Seal([]byte(s.Token), i.ID[:])
+	var err error
+	if i.Secret, err = n.cfg.Keys.Seal(ctx, i.OrganizationID, i.ID, s.Token); err != nil {
+		return i, err
+	}
 	if err := n.test(ctx, &i, s.Token); err != nil {
 		return i, err
 	}
-	err := n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+	err = n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		if err := store.CreateIntegration(ctx, tx, i); err != nil {
 			return err
 		}
@@ -132,13 +135,15 @@ func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID
 		// A change of the address must not send the secret to the new one.
 		return i, errSettings("scim.token", "another address needs the token again")
 	}
-	token, err := n.open(i)
+	token, err := n.open(ctx, i)
 	if err != nil {
 		return i, err
 	}
 	if s.Token != "" {
 		token = s.Token
-		i.Secret = n.cfg.Box.Seal([]byte(token), i.ID[:])
+		if i.Secret, err = n.cfg.Keys.Seal(ctx, i.OrganizationID, i.ID, token); err != nil {
+			return i, err
+		}
 	}
 	i.Name, i.BaseURL = s.Name, s.BaseURL
 	return i, n.retest(ctx, by, &i, token)
@@ -150,7 +155,7 @@ func (n *Integrations) Test(ctx context.Context, by authz.Caller, id uuid.UUID) 
 	if err != nil {
 		return i, err
 	}
-	token, err := n.open(i)
+	token, err := n.open(ctx, i)
 	if err != nil {
 		return i, err
 	}
@@ -218,12 +223,12 @@ func (n *Integrations) emit(ctx context.Context, tx *postgres.Tx, by authz.Calle
 	return n.cfg.Events.Add(ctx, tx, ev)
 }
 
-func (n *Integrations) open(i store.Integration) (string, error) {
-	token, err := n.cfg.Box.Open(i.Secret, i.ID[:])
+func (n *Integrations) open(ctx context.Context, i store.Integration) (string, error) {
+	token, err := n.cfg.Keys.Open(ctx, i.OrganizationID, i.ID, i.Secret)
 	if err != nil {
 		return "", fmt.Errorf("open the secret of integration %s: %w", i.ID, err)
 	}
-	return string(token), nil
+	return token, nil
 }
 
 func (n *Integrations) connect(baseURL, token string) (*scim.Connector, error) {
@@ -243,7 +248,7 @@ func (n *Integrations) Connect(ctx context.Context, org, id uuid.UUID, version i
 	if err != nil {
 		return nil, connector.NewError(connector.Retryable, err, "the integration could not be read")
 	}
-	token, err := n.open(i)
+	token, err := n.open(ctx, i)
 	if err != nil {
 		return nil, connector.NewError(connector.Permanent, err, "the integration's token cannot be decrypted: this installation has another encryption key")
 	}

@@ -8,11 +8,11 @@ import (
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
-// RunSealing seals the credentials that an older key has sealed with the present one,
-// until ctx ends.
+// RunSealing seals the credentials that are not sealed with their organization's key
+// with it, until ctx ends.
 func (n *Integrations) RunSealing(ctx context.Context) error {
 	return secretbox.Kept{
-		Box: n.cfg.Box, Log: n.cfg.Log,
+		What: "integrations", Again: n.cfg.Keys.Again, Log: n.cfg.Log,
 		List: func(ctx context.Context) (list []secretbox.Sealed, err error) {
 			err = n.cfg.DB.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
 				list, err = store.SealedSecrets(ctx, tx)

@@ -91,7 +91,7 @@ func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, name 
 
 // SealedSecrets are the credentials of all integrations.
 func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]secretbox.Sealed, error) {
-	rows, err := tx.Query(ctx, `select id, secret from integration order by id`)
+	rows, err := tx.Query(ctx, `select id, organization_id, secret from integration order by id`)
 	if err != nil {
 		return nil, wrap(err, "list secrets")
 	}
