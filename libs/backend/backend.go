@@ -88,6 +88,9 @@ type Config struct {
 	// that is there as it is. Audit sees to it; others make a stream so that is
 	// absent.
 	Stream Stream
+	// Limits are how often users may call the service; nil means as often as they
+	// like.
+	Limits *rpc.Limits
 }
 
 // Stream is how the stream of events is kept, see bus.Config.
@@ -143,6 +146,9 @@ func FromEnv(env service.Env, client bool) Config {
 		MaxConns:  int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
 		ClientTLS: env.ClientTLS(),
 		Stream:    StreamFromEnv(env),
+	}
+	if env.Bool("GATEHOUSE_RATE_LIMITS", true) {
+		cfg.Limits = rpc.DefaultLimits()
 	}
 	if client {
 		cfg.IdentityAddr = env.RequiredPeer("GATEHOUSE_IDENTITY_ADDR")
@@ -201,6 +207,7 @@ type Backend struct {
 	address  string // of identity-sync
 	keys     eventsig.Keys
 	pageKey  []byte
+	limits   *rpc.Limits
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -215,7 +222,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if cfg.Signer.IsZero() || len(cfg.Keys) == 0 {
 		return nil, errors.New("the keys of events are not set (GATEHOUSE_EVENT_KEY, GATEHOUSE_EVENT_KEYS)")
 	}
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens")}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens"), limits: cfg.Limits}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}
@@ -435,7 +442,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
-		Verifier: verifier, PageKey: b.pageKey,
+		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits,
 		Register: register,
 		HTTP:     spec.HTTP, HTTPCallers: spec.HTTPCallers,
 		Tasks: tasks,

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/telemetry"
 )
@@ -55,6 +56,8 @@ type ServerConfig struct {
 	Stopping context.Context
 	// Files declare who may call which method; all linked ones if nil.
 	Files *protoregistry.Files
+	// Limits are how often users may call; nil means as often as they like.
+	Limits *Limits
 	// Network, if not nil, lets connections that were made with it reach the
 	// server without a socket, under the address that it serves.
 	Network *Network
@@ -123,6 +126,12 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		}
 		pages = signer.Intercept
 	}
+	limits := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		return handler(ctx, req)
+	}
+	if cfg.Limits != nil {
+		limits = newLimiter(*cfg.Limits, clock.System{}, cfg.Files).unary
+	}
 	s := &Server{
 		network:    cfg.Network,
 		maxMessage: cfg.MaxMessage,
@@ -131,6 +140,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 			b.unary,
 			deadlineInterceptor(cfg.Deadline),
 			authz.UnaryInterceptor(cfg.Verifier, cfg.Files),
+			limits,
 			validateUnary(validator),
 			pages,
 		),

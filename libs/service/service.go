@@ -65,6 +65,8 @@ type Spec struct {
 	Register func(grpc.ServiceRegistrar)
 	// PageKey signs page tokens, see rpc.ServerConfig.
 	PageKey []byte
+	// Limits are how often users may call, see rpc.ServerConfig.
+	Limits *rpc.Limits
 	// HTTP adds to the HTTP handlers.
 	HTTP func(*http.ServeMux)
 	// HTTPCallers are the names in the certificates of those who may call HTTP, where
@@ -191,7 +193,7 @@ func (r *runner) build(work, stopping context.Context) error {
 		lis.GRPC.Close() // a caller had better be refused than left waiting
 	} else if lis.GRPC != nil {
 		srv, err := rpc.NewServer(rpc.ServerConfig{
-			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Log: r.log, Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping, Network: lis.Network,
+			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Limits: r.spec.Limits, Log: r.log, Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping, Network: lis.Network,
 		})
 		if err != nil {
 			return err

@@ -176,11 +176,15 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		}
 		keys[n] = append(keys[n], signers[n].PublicKey())
 	}
+	var limits *rpc.Limits
+	if !cfg.NoLimits {
+		limits = rpc.DefaultLimits()
+	}
 	base := func(n string) backend.Config {
 		return backend.Config{
 			Postgres: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
 			Network:  network,
-			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream,
+			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream, Limits: limits,
 		}
 	}
 

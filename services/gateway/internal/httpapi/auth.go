@@ -15,6 +15,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/ratelimit"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
@@ -38,7 +39,7 @@ type authenticator struct {
 	clock  clock.Clock
 	flight singleflight.Group
 	// attempts counts credentials that were not good, by address.
-	attempts *meter
+	attempts *ratelimit.Meter
 
 	mu      sync.Mutex
 	trusted map[[sha256.Size]byte]trustedToken
@@ -52,7 +53,7 @@ type trustedToken struct {
 // signed are the signed tokens of one caller, by the service that each is for.
 type signed map[string]string
 
-func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock, attempts *meter) *authenticator {
+func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock, attempts *ratelimit.Meter) *authenticator {
 	return &authenticator{client: c, clock: clk, attempts: attempts, trusted: map[[sha256.Size]byte]trustedToken{}}
 }
 
@@ -96,7 +97,7 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 func (a *authenticator) attempt(answer http.Header, r *http.Request, secret string, fromCookie bool) (tokens signed, err error) {
 	tokens, err = a.exchange(r.Context(), secret)
 	if !fromCookie && status.Code(err) == codes.Unauthenticated {
-		if tooMany := a.attempts.take(answer, addressOf(r)); tooMany != nil {
+		if tooMany := take(a.attempts, answer, addressOf(r)); tooMany != nil {
 			return nil, tooMany
 		}
 	}

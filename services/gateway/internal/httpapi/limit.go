@@ -6,22 +6,14 @@ import (
 	"math"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
-	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/ratelimit"
 )
 
-// Limit is how often one caller may do something: so many a second for long, and
-// Burst at once.
-type Limit struct {
-	PerSecond float64
-	Burst     int
-}
+// Limit is how often one caller may do something.
+type Limit = ratelimit.Limit
 
 // Limits are those of the kinds of calls. A Limit without a Burst limits nothing.
 type Limits struct {
@@ -44,95 +36,40 @@ func DefaultLimits() Limits {
 	}
 }
 
-// maxCallers bounds how many callers of a kind are remembered.
-const maxCallers = 20_000
-
-// meter counts the calls of one kind.
-type meter struct {
-	name  string
-	limit Limit
-	clock clock.Clock
-
-	mu      sync.Mutex
-	callers map[string]*rate.Limiter
-}
-
-func newMeter(name string, l Limit, c clock.Clock) *meter {
-	return &meter{name: name, limit: l, clock: c, callers: make(map[string]*rate.Limiter)}
-}
-
-// of is the limiter of a caller.
-func (m *meter) of(caller string, now time.Time) *rate.Limiter {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if l := m.callers[caller]; l != nil {
-		return l
-	}
-	if len(m.callers) >= maxCallers {
-		// Whoever may do everything is forgotten without loss; else anybody.
-		for other, l := range m.callers {
-			if l.TokensAt(now) >= float64(m.limit.Burst) {
-				delete(m.callers, other)
-			}
-		}
-		if len(m.callers) >= maxCallers {
-			clear(m.callers)
-		}
-	}
-	l := rate.NewLimiter(rate.Limit(m.limit.PerSecond), m.limit.Burst)
-	m.callers[caller] = l
-	return l
-}
-
 // take counts a call of a caller, says in the answer's headers what is left
 // (draft-ietf-httpapi-ratelimit-headers), and is the error of one call too many.
-func (m *meter) take(h http.Header, caller string) error {
-	if m.limit.Burst == 0 {
-		return nil
+func take(m *ratelimit.Meter, h http.Header, caller string) error {
+	state, ok := m.Take(caller)
+	if m.Limits() {
+		h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", state.Name, state.Limit.Burst, state.Window()))
+		h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", state.Name, int(state.Left), state.Full()))
 	}
-	now := m.clock.Now()
-	l := m.of(caller, now)
-	ok := l.AllowN(now, 1)
-	left := max(l.TokensAt(now), 0)
-	m.tell(h, left)
 	if ok {
 		return nil
 	}
-	return m.exceeded(left)
-}
-
-// tell says what is left, and when all of it is there again.
-func (m *meter) tell(h http.Header, left float64) {
-	seconds := func(tokens float64) int { return int(math.Ceil(tokens / m.limit.PerSecond)) }
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", m.name, m.limit.Burst, seconds(float64(m.limit.Burst))))
-	h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", m.name, int(left), seconds(float64(m.limit.Burst)-left)))
-}
-
-func (m *meter) exceeded(left float64) error {
-	wait := time.Duration(max(1-left, 0) / m.limit.PerSecond * float64(time.Second))
-	return apierr.New(codes.ResourceExhausted, "RATE_LIMITED", "too many calls; please wait").With("limit", m.name).WithRetry(wait)
+	return state.Exceeded()
 }
 
 // limiter holds callers to limits.
 type limiter struct {
 	routes                           routes
-	credentials, reads, writes, scim *meter
+	credentials, reads, writes, scim *ratelimit.Meter
 	next                             http.Handler
 }
 
 func newLimiter(l Limits, c clock.Clock, rs routes) *limiter {
 	return &limiter{
 		routes:      rs,
-		credentials: newMeter("credentials", l.Credentials, c),
-		reads:       newMeter("reads", l.Reads, c),
-		writes:      newMeter("writes", l.Writes, c),
-		scim:        newMeter("scim", l.SCIM, c),
+		credentials: ratelimit.NewMeter("credentials", l.Credentials, c),
+		reads:       ratelimit.NewMeter("reads", l.Reads, c),
+		writes:      ratelimit.NewMeter("writes", l.Writes, c),
+		scim:        ratelimit.NewMeter("scim", l.SCIM, c),
 	}
 }
 
 func (l *limiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if m, caller := l.kind(r); m != nil {
-		if err := m.take(w.Header(), caller); err != nil {
+		if err := take(m, w.Header(), caller); err != nil {
 			refuse(w, r, err)
 			return
 		}
@@ -160,7 +97,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // kind is what a request counts as, and whose it is; nil for what is not limited.
-func (l *limiter) kind(r *http.Request) (m *meter, caller string) {
+func (l *limiter) kind(r *http.Request) (m *ratelimit.Meter, caller string) {
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/scim/v2/"):

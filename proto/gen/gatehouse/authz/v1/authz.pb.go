@@ -114,7 +114,10 @@ type Access struct {
 	// True if somebody who is signed in must have proved recently who they are
 	// (RFC 9470): UNAUTHENTICATED, INSUFFICIENT_USER_AUTHENTICATION otherwise. API
 	// tokens were made so, and need nothing more.
-	StepUp        bool `protobuf:"varint,3,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
+	StepUp bool `protobuf:"varint,3,opt,name=step_up,json=stepUp,proto3" json:"step_up,omitempty"`
+	// True if it calls a system outside, such as an app: an organization is held to
+	// fewer of these, RESOURCE_EXHAUSTED, RATE_LIMITED.
+	Outgoing      bool `protobuf:"varint,4,opt,name=outgoing,proto3" json:"outgoing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +173,13 @@ func (x *Access) GetStepUp() bool {
 	return false
 }
 
+func (x *Access) GetOutgoing() bool {
+	if x != nil {
+		return x.Outgoing
+	}
+	return false
+}
+
 var file_gatehouse_authz_v1_authz_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -193,11 +203,12 @@ var File_gatehouse_authz_v1_authz_proto protoreflect.FileDescriptor
 
 const file_gatehouse_authz_v1_authz_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/authz/v1/authz.proto\x12\x12gatehouse.authz.v1\x1a google/protobuf/descriptor.proto\"m\n" +
+	"\x1egatehouse/authz/v1/authz.proto\x12\x12gatehouse.authz.v1\x1a google/protobuf/descriptor.proto\"\x89\x01\n" +
 	"\x06Access\x120\n" +
 	"\x05allow\x18\x01 \x03(\x0e2\x1a.gatehouse.authz.v1.CallerR\x05allow\x12\x18\n" +
 	"\aclients\x18\x02 \x03(\tR\aclients\x12\x17\n" +
-	"\astep_up\x18\x03 \x01(\bR\x06stepUp*\xaf\x01\n" +
+	"\astep_up\x18\x03 \x01(\bR\x06stepUp\x12\x1a\n" +
+	"\boutgoing\x18\x04 \x01(\bR\boutgoing*\xaf\x01\n" +
 	"\x06Caller\x12\x16\n" +
 	"\x12CALLER_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rCALLER_PUBLIC\x10\x01\x12\x12\n" +

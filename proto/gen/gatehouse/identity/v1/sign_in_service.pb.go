@@ -2074,7 +2074,7 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	" CONFIRMATION_PURPOSE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cCONFIRMATION_PURPOSE_STEP_UP\x10\x01\x12\x1d\n" +
 	"\x19CONFIRMATION_PURPOSE_LINK\x10\x02\x12\x1d\n" +
-	"\x19CONFIRMATION_PURPOSE_TEST\x10\x032\xa5\v\n" +
+	"\x19CONFIRMATION_PURPOSE_TEST\x10\x032\xa7\v\n" +
 	"\x17IdentityProviderService\x12\xb0\x01\n" +
 	"\x16CreateIdentityProvider\x124.gatehouse.identity.v1.CreateIdentityProviderRequest\x1a5.gatehouse.identity.v1.CreateIdentityProviderResponse\")\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/identityProviders\x12\xac\x01\n" +
@@ -2085,9 +2085,9 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x16UpdateIdentityProvider\x124.gatehouse.identity.v1.UpdateIdentityProviderRequest\x1a5.gatehouse.identity.v1.UpdateIdentityProviderResponse\".\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1f:\x01*2\x1a/v1/identityProviders/{id}\x12\xb2\x01\n" +
 	"\x16DeleteIdentityProvider\x124.gatehouse.identity.v1.DeleteIdentityProviderRequest\x1a5.gatehouse.identity.v1.DeleteIdentityProviderResponse\"+\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1c*\x1a/v1/identityProviders/{id}\x12\xb6\x01\n" +
-	"\x15CheckIdentityProvider\x123.gatehouse.identity.v1.CheckIdentityProviderRequest\x1a4.gatehouse.identity.v1.CheckIdentityProviderResponse\"2\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02%:\x01*\" /v1/identityProviders/{id}:check\x12\xab\x01\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1c*\x1a/v1/identityProviders/{id}\x12\xb8\x01\n" +
+	"\x15CheckIdentityProvider\x123.gatehouse.identity.v1.CheckIdentityProviderRequest\x1a4.gatehouse.identity.v1.CheckIdentityProviderResponse\"4\xa2\xbb\x18\x05\n" +
+	"\x01\x03 \x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/identityProviders/{id}:check\x12\xab\x01\n" +
 	"\x12ListUserIdentities\x120.gatehouse.identity.v1.ListUserIdentitiesRequest\x1a1.gatehouse.identity.v1.ListUserIdentitiesResponse\"0\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02 \x12\x1e/v1/users/{user_id}/identities\x90\x02\x01\x12\xa3\x01\n" +
 	"\x12DeleteUserIdentity\x120.gatehouse.identity.v1.DeleteUserIdentityRequest\x1a1.gatehouse.identity.v1.DeleteUserIdentityResponse\"(\xa2\xbb\x18\x05\n" +

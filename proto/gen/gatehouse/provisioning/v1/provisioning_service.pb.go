@@ -1897,20 +1897,20 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
-	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xec\a\n" +
-	"\x12IntegrationService\x12\xa3\x01\n" +
-	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"#\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
+	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xf2\a\n" +
+	"\x12IntegrationService\x12\xa5\x01\n" +
+	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"%\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
 	"\x0eGetIntegration\x120.gatehouse.provisioning.v1.GetIntegrationRequest\x1a1.gatehouse.provisioning.v1.GetIntegrationResponse\")\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/integrations/{id}\x90\x02\x01\x12\x93\x01\n" +
 	"\x11LookUpIntegration\x123.gatehouse.provisioning.v1.LookUpIntegrationRequest\x1a4.gatehouse.provisioning.v1.LookUpIntegrationResponse\"\x13\xa2\xbb\x18\f\n" +
 	"\x01\x02\x12\arequest\x90\x02\x01\x12\xa1\x01\n" +
 	"\x10ListIntegrations\x122.gatehouse.provisioning.v1.ListIntegrationsRequest\x1a3.gatehouse.provisioning.v1.ListIntegrationsResponse\"$\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/integrations\x90\x02\x01\x12\xa8\x01\n" +
-	"\x11UpdateIntegration\x123.gatehouse.provisioning.v1.UpdateIntegrationRequest\x1a4.gatehouse.provisioning.v1.UpdateIntegrationResponse\"(\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1a:\x01*\x1a\x15/v1/integrations/{id}\x12\xa7\x01\n" +
-	"\x0fTestIntegration\x121.gatehouse.provisioning.v1.TestIntegrationRequest\x1a2.gatehouse.provisioning.v1.TestIntegrationResponse\"-\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test2\xa9\x02\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/integrations\x90\x02\x01\x12\xaa\x01\n" +
+	"\x11UpdateIntegration\x123.gatehouse.provisioning.v1.UpdateIntegrationRequest\x1a4.gatehouse.provisioning.v1.UpdateIntegrationResponse\"*\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1a:\x01*\x1a\x15/v1/integrations/{id}\x12\xa9\x01\n" +
+	"\x0fTestIntegration\x121.gatehouse.provisioning.v1.TestIntegrationRequest\x1a2.gatehouse.provisioning.v1.TestIntegrationResponse\"/\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test2\xa9\x02\n" +
 	"\fGrantService\x12\x8b\x01\n" +
 	"\n" +
 	"ListGrants\x12,.gatehouse.provisioning.v1.ListGrantsRequest\x1a-.gatehouse.provisioning.v1.ListGrantsResponse\" \xa2\xbb\x18\a\n" +
