@@ -1,7 +1,9 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -42,16 +44,36 @@ type Config struct {
 	// quarters of it.
 	Lease time.Duration
 	// RetryFirst is the pause after an operation's first failed try, which
-	// doubles each time: 500 ms.
-	RetryFirst time.Duration
+	// doubles each time, up to RetryLongest: 500 ms and 5 min.
+	RetryFirst, RetryLongest time.Duration
 	// RetryRemoval is how often a removal that needs a person is tried again
 	// nevertheless: 15 min.
 	RetryRemoval time.Duration
 }
 
+// check completes the durations, and refuses such as could not hold together.
+func (c *Config) check() error {
+	c.Lease, c.CallTimeout = cmp.Or(c.Lease, 20*time.Second), cmp.Or(c.CallTimeout, 10*time.Second)
+	c.RetryFirst, c.RetryLongest = cmp.Or(c.RetryFirst, 500*time.Millisecond), cmp.Or(c.RetryLongest, 5*time.Minute)
+	c.RetryRemoval = cmp.Or(c.RetryRemoval, 15*time.Minute)
+	if min(c.Lease, c.CallTimeout, c.RetryFirst, c.RetryLongest, c.RetryRemoval) < 0 {
+		return errors.New("a lease, a time-out or a pause of less than nothing (GATEHOUSE_LEASE, GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_RETRY_*)")
+	}
+	if most := c.Lease * 3 / 4; c.CallTimeout > most {
+		return fmt.Errorf("one call to an app may take %s (GATEHOUSE_CALL_TIMEOUT): at most three quarters of the lease (GATEHOUSE_LEASE) of %s, which are %s", c.CallTimeout, c.Lease, most)
+	}
+	if c.RetryFirst > c.RetryLongest {
+		return fmt.Errorf("the first pause (GATEHOUSE_RETRY_FIRST, %s) is longer than the longest (GATEHOUSE_RETRY_LONGEST, %s)", c.RetryFirst, c.RetryLongest)
+	}
+	return nil
+}
+
 // Run serves and works until ctx ends, and then returns nil once what runs is
 // written down. Any number of replicas may run on one database.
 func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logger) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
 	box, err := secretbox.New(cfg.EncryptionKey, cfg.OlderKeys...)
 	if err != nil {
 		return fmt.Errorf("read encryption key: %w", err)
@@ -76,7 +98,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		DB: b.DB, Events: b.Events, Due: b.Due, Clock: b.Clock, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
 		Timing: command.Timing{
 			CallTimeout: cfg.CallTimeout, RunTimeout: cfg.Lease * 3 / 4, Lease: cfg.Lease,
-			RetryFirst: cfg.RetryFirst, RetryRemoval: cfg.RetryRemoval, SettingsCheck: cfg.Lease * 3 / 2,
+			RetryFirst: cfg.RetryFirst, RetryLongest: cfg.RetryLongest, RetryRemoval: cfg.RetryRemoval, SettingsCheck: cfg.Lease * 3 / 2,
 		},
 	})
 	if err != nil {
