@@ -42,7 +42,7 @@ func Service(name, password string) User {
 	api := "$JS.API."
 	u := User{Name: name, Password: password, Subscribe: []string{bus.InboxPrefix(name) + ".>", bus.WakeSubject(name)}}
 	for _, t := range event.Types() {
-		if t.Service == name {
+		if t.SaidBy(name) {
 			u.Publish = append(u.Publish, t.Filter())
 		}
 	}

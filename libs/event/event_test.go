@@ -80,6 +80,7 @@ func TestTypeOf(t *testing.T) {
 		"rest":           declare(t, &eventv1.EventType{Aggregate: ">", Name: "b", Version: 1}),
 		"upper case":     declare(t, &eventv1.EventType{Aggregate: "a", Name: "Opened", Version: 1}),
 		"space":          declare(t, &eventv1.EventType{Aggregate: "a b", Name: "c", Version: 1}),
+		"everybody's":    declare(t, &eventv1.EventType{Aggregate: "a", Name: "b", Version: 1, Service: "*"}),
 		"without number": declare(t, &eventv1.EventType{Aggregate: "a", Name: "b"}),
 	} {
 		if got, err := event.TypeOf(m); err == nil {

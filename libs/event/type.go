@@ -22,12 +22,22 @@ type Type struct {
 	Aggregate, Name string
 	// Version of its meaning, from 1.
 	Version int32
-	// Service is who says it, by the name of the service.
+	// Service is who says it, by the name of the service; [EveryService] is each of
+	// them.
 	Service string
 	// Signed says that it carries the service's signature, see package eventsig.
 	Signed bool
 	// Message is the full name of the message, the CloudEvents type.
 	Message protoreflect.FullName
+}
+
+// EveryService in place of a service's name is each service: of itself, as every
+// event says whom it comes from.
+const EveryService = "*"
+
+// SaidBy says whether the service says such events.
+func (t Type) SaidBy(service string) bool {
+	return t.Service == service || t.Service == EveryService && service != ""
 }
 
 // String is the name of the event: "grant.activated".
@@ -72,6 +82,9 @@ func typeOf(d protoreflect.MessageDescriptor) (Type, error) {
 	}
 	if t.Service == "" {
 		return Type{}, fmt.Errorf("message %s does not say which service says it", d.FullName())
+	}
+	if t.Service == EveryService && !t.Signed {
+		return Type{}, fmt.Errorf("message %s is said by every service and is not signed, so nothing would say by which", d.FullName())
 	}
 	types.Store(d.FullName(), t)
 	return t, nil

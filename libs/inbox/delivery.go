@@ -84,7 +84,8 @@ func (c *Consumer) decode(d *delivery) {
 
 // decode reads an event's message. Type, subject and source must agree: an event
 // is published where events of its type are, by the service that says them, and
-// signed by it if they are.
+// signed by it if they are. What every service says of itself is always signed: a
+// stranger would be no service.
 func decode(d *delivery, keys eventsig.Keys) (proto.Message, error) {
 	typ, data := d.Type, d.Data
 	t, err := event.Lookup(typ)
@@ -94,11 +95,11 @@ func decode(d *delivery, keys eventsig.Keys) (proto.Message, error) {
 	if _, name, _ := event.ParseSubject(d.Subject); name != t.String() {
 		return nil, fmt.Errorf("an event of type %s was published as %s", typ, d.Subject)
 	}
-	if d.Source != t.Service {
+	if !t.SaidBy(d.Source) {
 		return nil, fmt.Errorf("an event of type %s comes from %q and not from %s", typ, d.Source, t.Service)
 	}
 	if t.Signed {
-		if err := keys.Verify(t.Service, d.Subject, d.headers, data); err != nil {
+		if err := keys.Verify(d.Source, d.Subject, d.headers, data); err != nil {
 			return nil, err
 		}
 	}

@@ -537,17 +537,24 @@ func TestWhatCannotBeReadIsParkedAtOnce(t *testing.T) {
 	changed.Data = append(changed.Data, w.message(9).Data...)
 	bustest.Signer().Sign(renamed)
 	renamed.Header.Set(bus.HeaderID, id.New().String())
+	// What every service says of itself, by somebody who is none; and not signed.
+	stranger, bare := w.message(0), w.message(0)
+	for _, m := range []*nats.Msg{stranger, bare} {
+		m.Subject, m.Data = strings.ReplaceAll(m.Subject, "group.created", "call.denied"), nil
+		m.Header.Set(bus.HeaderType, "gatehouse.event.v1.CallDenied")
+	}
+	stranger.Header.Set(bus.HeaderSource, "stranger")
 	c := w.run()
-	for _, m := range []*nats.Msg{unsigned, changed, renamed} {
+	for _, m := range []*nats.Msg{unsigned, changed, renamed, bare} {
 		w.publishAsIs(m)
 	}
-	for _, m := range []*nats.Msg{foreign, garbled, unknown, anonymous, misplaced, disguised, w.message(1)} {
+	for _, m := range []*nats.Msg{stranger, foreign, garbled, unknown, anonymous, misplaced, disguised, w.message(1)} {
 		w.publish(m)
 	}
 	w.wantOnce(1)
-	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 9 })
+	eventually(t, "parked", func() bool { return query[int](w, "select count(*) from parked_event where attempts = 1")[0] == 11 })
 	w.settled()
-	for _, m := range []*nats.Msg{garbled, disguised, foreign, unsigned, changed, renamed} {
+	for _, m := range []*nats.Msg{garbled, disguised, foreign, unsigned, changed, renamed, stranger, bare} {
 		err := c.Replay(t.Context(), w.org, uuid.MustParse(m.Header.Get(bus.HeaderID)))
 		wantReason(t, err, codes.FailedPrecondition, "EVENT_STILL_FAILS")
 	}

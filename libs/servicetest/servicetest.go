@@ -214,11 +214,15 @@ func Message(t testing.TB, eventID uuid.UUID, at time.Time, organization, aggreg
 	if err != nil {
 		t.Fatal(err)
 	}
+	source := typ.Service
+	if source == event.EveryService {
+		source = "request"
+	}
 	m := nats.NewMsg(subject)
 	m.Data = data
 	for k, v := range map[string]string{
 		bus.HeaderSpecVersion: bus.SpecVersion, bus.HeaderID: eventID.String(),
-		bus.HeaderType: string(typ.Message), bus.HeaderSource: typ.Service,
+		bus.HeaderType: string(typ.Message), bus.HeaderSource: source,
 		bus.HeaderSubject: aggregateID.String(), bus.HeaderTime: at.UTC().Format(time.RFC3339Nano),
 		bus.HeaderContentType: bus.ContentType,
 	} {

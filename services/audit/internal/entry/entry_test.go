@@ -142,6 +142,12 @@ var summaries = []struct {
 	{&eventv1.ChecklistClosed{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING}}, `Ben's offboarding is done`},
 	{&eventv1.IntegrationCreated{Integration: &provisioningv1.Integration{Name: "CRM by SCIM", State: provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING}}, `Integration "CRM by SCIM" was created; it works`},
 	{&eventv1.IntegrationUpdated{Integration: &provisioningv1.Integration{Name: "CRM by SCIM", State: provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING, StateDetail: "401"}}, `Integration "CRM by SCIM" was changed or tested; its test failed: 401`},
+	{&eventv1.CallDenied{Method: "gatehouse.request.v1.AppService/CreateApp", Reason: "ROLE_NOT_ALLOWED", CredentialId: "c1", Address: "192.0.2.7", Count: 1}, `A call of AppService.CreateApp was denied: role not allowed (credential c1, address 192.0.2.7)`},
+	{&eventv1.CallDenied{Method: "/scim/v2", Reason: "SOURCE_TOKEN_REPLACED", Count: 199}, `199 calls of /scim/v2 were denied: source token replaced`},
+	{&eventv1.CallDenied{CredentialId: "c1", Count: 7}, `7 calls of different kinds were denied (credential c1)`},
+	{&eventv1.ReportDownloaded{RequestId: "r1", Format: "csv", EntryCount: 1, CredentialId: "c1", Address: "192.0.2.7"}, `The report of request r1 was downloaded as CSV: 1 row (credential c1, address 192.0.2.7)`},
+	{&eventv1.ChecklistExported{Format: "xlsx", ItemCount: 12}, `Open checklists were exported as XLSX: 12 rows`},
+	{&eventv1.ChecklistExported{Context: &eventv1.Context{UserId: "u"}, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING, Closed: true, Format: "csv"}, `Closed offboarding checklists of one person were exported as CSV: 0 rows`},
 }
 
 // render gives the content of a message that was recorded.

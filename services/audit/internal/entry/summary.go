@@ -32,6 +32,7 @@ func allSummaries() summaries {
 	approvalSummaries(s)
 	accessSummaries(s)
 	workItemSummaries(s)
+	callSummaries(s)
 	return s
 }
 
@@ -340,6 +341,72 @@ func workItemSummaries(w summaries) {
 	on(w, func(m *eventv1.IntegrationUpdated) string {
 		return "Integration " + quoted(m.GetIntegration().GetName()) + " was changed or tested" + test(m.GetIntegration())
 	})
+}
+
+func callSummaries(w summaries) {
+	on(w, func(m *eventv1.CallDenied) string {
+		s := "A call"
+		if m.GetCount() > 1 {
+			s = fmt.Sprintf("%d calls", m.GetCount())
+		}
+		if m.GetMethod() == "" {
+			s += " of different kinds"
+		} else {
+			s += " of " + called(m.GetMethod())
+		}
+		if m.GetCount() > 1 {
+			s += " were denied"
+		} else {
+			s += " was denied"
+		}
+		return s + colon(reason(m.GetReason())) + credentialAndAddress(m.GetCredentialId(), m.GetAddress())
+	})
+	on(w, func(m *eventv1.ReportDownloaded) string {
+		return fmt.Sprintf("The report of request %s was downloaded as %s", m.GetRequestId(), strings.ToUpper(m.GetFormat())) +
+			": " + count(int(m.GetEntryCount()), "row") + credentialAndAddress(m.GetCredentialId(), m.GetAddress())
+	})
+	on(w, func(m *eventv1.ChecklistExported) string {
+		state, kind := "Open", ""
+		if m.GetClosed() {
+			state = "Closed"
+		}
+		if m.GetKind() != provisioningv1.ChecklistKind_CHECKLIST_KIND_UNSPECIFIED {
+			kind = enum.Word(m.GetKind()) + " "
+		}
+		s := state + " " + kind + "checklists"
+		if m.GetContext().GetUserId() != "" {
+			s += " of one person"
+		}
+		return s + " were exported as " + strings.ToUpper(m.GetFormat()) +
+			": " + count(int(m.GetItemCount()), "row") + credentialAndAddress(m.GetCredentialId(), m.GetAddress())
+	})
+}
+
+// called is what was called, without what all names have in common.
+func called(method string) string {
+	service, rpc, ok := strings.Cut(method, "/")
+	if !ok || service == "" {
+		return method
+	}
+	return service[strings.LastIndexByte(service, '.')+1:] + "." + rpc
+}
+
+// reason is a reason in words.
+func reason(r string) string { return strings.ToLower(strings.ReplaceAll(r, "_", " ")) }
+
+// credentialAndAddress is what somebody called with, and from where.
+func credentialAndAddress(credential, address string) string {
+	var said []string
+	if credential != "" {
+		said = append(said, "credential "+credential)
+	}
+	if address != "" {
+		said = append(said, "address "+address)
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(said, ", ") + ")"
 }
 
 func person(p *identityv1.Person) string {

@@ -36,7 +36,8 @@ type EventType struct {
 	// Version of its meaning, from 1. A change that old consumers would
 	// misunderstand raises it; a field that is only added does not.
 	Version int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
-	// The service that says it, such as "identity-sync": nobody else may.
+	// The service that says it, such as "identity-sync": nobody else may. "*" is each
+	// service, of itself.
 	Service string `protobuf:"bytes,4,opt,name=service,proto3" json:"service,omitempty"`
 	// Whether it carries the service's signature, which whoever acts on it checks:
 	// so does every event that gives or takes access, or decides who may.

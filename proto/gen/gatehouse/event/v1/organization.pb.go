@@ -424,7 +424,9 @@ type SessionStarted struct {
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The session.
-	Session       *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	Session *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	// IP address that it was begun from, as in CallDenied.
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -473,6 +475,13 @@ func (x *SessionStarted) GetSession() *v1.Session {
 	return nil
 }
 
+func (x *SessionStarted) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 // SessionEnded is emitted when somebody signed out or was signed out, and not
 // when a session ends by itself.
 type SessionEnded struct {
@@ -483,7 +492,9 @@ type SessionEnded struct {
 	Session *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
 	// The user, whose version has gone up: signed tokens that were made before are
 	// not accepted any more.
-	User          *v1.User `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	User *v1.User `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// IP address of who ended it, as in CallDenied.
+	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +548,13 @@ func (x *SessionEnded) GetUser() *v1.User {
 		return x.User
 	}
 	return nil
+}
+
+func (x *SessionEnded) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
 }
 
 // ApiTokenRevoked is emitted when an API token was ended.
@@ -638,15 +656,17 @@ const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\x0fApiTokenCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
 	"\tapi_token\x18\x02 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken:+\xc2\xc1\x18'\n" +
-	"\tapi_token\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xac\x01\n" +
+	"\tapi_token\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xc6\x01\n" +
 	"\x0eSessionStarted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
-	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession:)\xc2\xc1\x18%\n" +
-	"\asession\x12\astarted\x18\x01\"\ridentity-sync(\x01\"\xd9\x01\n" +
+	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress:)\xc2\xc1\x18%\n" +
+	"\asession\x12\astarted\x18\x01\"\ridentity-sync(\x01\"\xf3\x01\n" +
 	"\fSessionEnded\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
 	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession\x12/\n" +
-	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:'\xc2\xc1\x18#\n" +
+	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress:'\xc2\xc1\x18#\n" +
 	"\asession\x12\x05ended\x18\x01\"\ridentity-sync(\x01\"\xe4\x01\n" +
 	"\x0fApiTokenRevoked\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +

@@ -382,7 +382,9 @@ type SessionConfirmed struct {
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The session.
-	Session       *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	Session *v1.Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
+	// IP address that it was confirmed from, as in CallDenied.
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -431,6 +433,13 @@ func (x *SessionConfirmed) GetSession() *v1.Session {
 	return nil
 }
 
+func (x *SessionConfirmed) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 // SignInRefused is emitted when somebody whom an identity provider knows was not
 // signed in.
 type SignInRefused struct {
@@ -444,7 +453,9 @@ type SignInRefused struct {
 	// Subject (sub) at the identity provider.
 	Subject string `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Why, as in FinishSignIn.
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// IP address that it was tried from, as in CallDenied.
+	Address       string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -514,6 +525,13 @@ func (x *SignInRefused) GetReason() string {
 	return ""
 }
 
+func (x *SignInRefused) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 var File_gatehouse_event_v1_sign_in_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_sign_in_proto_rawDesc = "" +
@@ -544,18 +562,20 @@ const file_gatehouse_event_v1_sign_in_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12%\n" +
 	"\x0fsign_in_link_id\x18\x02 \x01(\tR\fsignInLinkId\x12/\n" +
 	"\x04user\x18\x03 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:.\xc2\xc1\x18*\n" +
-	"\fsign_in_link\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xb0\x01\n" +
+	"\fsign_in_link\x12\acreated\x18\x01\"\ridentity-sync(\x01\"\xca\x01\n" +
 	"\x10SessionConfirmed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x128\n" +
-	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession:+\xc2\xc1\x18'\n" +
-	"\asession\x12\tconfirmed\x18\x01\"\ridentity-sync(\x01\"\xf3\x01\n" +
+	"\asession\x18\x02 \x01(\v2\x1e.gatehouse.identity.v1.SessionR\asession\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress:+\xc2\xc1\x18'\n" +
+	"\asession\x12\tconfirmed\x18\x01\"\ridentity-sync(\x01\"\x8d\x02\n" +
 	"\rSignInRefused\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1c\n" +
 	"\n" +
 	"sign_in_id\x18\x02 \x01(\tR\bsignInId\x120\n" +
 	"\x14identity_provider_id\x18\x03 \x01(\tR\x12identityProviderId\x12\x18\n" +
 	"\asubject\x18\x04 \x01(\tR\asubject\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason:)\xc2\xc1\x18%\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x18\n" +
+	"\aaddress\x18\x06 \x01(\tR\aaddress:)\xc2\xc1\x18%\n" +
 	"\asign_in\x12\arefused\x18\x01\"\ridentity-sync(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (

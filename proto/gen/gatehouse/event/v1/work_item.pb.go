@@ -299,6 +299,117 @@ func (x *ChecklistClosed) GetChecklist() *v1.Checklist {
 	return nil
 }
 
+// ChecklistExported is emitted when somebody is given the items of checklists as a
+// file: before it is given.
+type ChecklistExported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to. user_id is whose checklists were asked for;
+	// empty for everybody's.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Id of the export, a UUID.
+	ExportId string `protobuf:"bytes,2,opt,name=export_id,json=exportId,proto3" json:"export_id,omitempty"`
+	// The kind that was asked for; unspecified for all.
+	Kind v1.ChecklistKind `protobuf:"varint,3,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.ChecklistKind" json:"kind,omitempty"`
+	// Whether closed ones were asked for instead of open ones.
+	Closed bool `protobuf:"varint,4,opt,name=closed,proto3" json:"closed,omitempty"`
+	// "csv" or "xlsx".
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// How many items it holds.
+	ItemCount int32 `protobuf:"varint,6,opt,name=item_count,json=itemCount,proto3" json:"item_count,omitempty"`
+	// Id of the session or API token; empty if there is none.
+	CredentialId string `protobuf:"bytes,7,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`
+	// IP address that the call came from, as in CallDenied.
+	Address       string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecklistExported) Reset() {
+	*x = ChecklistExported{}
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecklistExported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecklistExported) ProtoMessage() {}
+
+func (x *ChecklistExported) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecklistExported.ProtoReflect.Descriptor instead.
+func (*ChecklistExported) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ChecklistExported) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ChecklistExported) GetExportId() string {
+	if x != nil {
+		return x.ExportId
+	}
+	return ""
+}
+
+func (x *ChecklistExported) GetKind() v1.ChecklistKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.ChecklistKind(0)
+}
+
+func (x *ChecklistExported) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *ChecklistExported) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *ChecklistExported) GetItemCount() int32 {
+	if x != nil {
+		return x.ItemCount
+	}
+	return 0
+}
+
+func (x *ChecklistExported) GetCredentialId() string {
+	if x != nil {
+		return x.CredentialId
+	}
+	return ""
+}
+
+func (x *ChecklistExported) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 // IntegrationCreated is emitted when an integration was made.
 type IntegrationCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -312,7 +423,7 @@ type IntegrationCreated struct {
 
 func (x *IntegrationCreated) Reset() {
 	*x = IntegrationCreated{}
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +435,7 @@ func (x *IntegrationCreated) String() string {
 func (*IntegrationCreated) ProtoMessage() {}
 
 func (x *IntegrationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +448,7 @@ func (x *IntegrationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegrationCreated.ProtoReflect.Descriptor instead.
 func (*IntegrationCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *IntegrationCreated) GetContext() *Context {
@@ -367,7 +478,7 @@ type IntegrationUpdated struct {
 
 func (x *IntegrationUpdated) Reset() {
 	*x = IntegrationUpdated{}
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +490,7 @@ func (x *IntegrationUpdated) String() string {
 func (*IntegrationUpdated) ProtoMessage() {}
 
 func (x *IntegrationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +503,7 @@ func (x *IntegrationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegrationUpdated.ProtoReflect.Descriptor instead.
 func (*IntegrationUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *IntegrationUpdated) GetContext() *Context {
@@ -433,7 +544,18 @@ const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
 	"\x0fChecklistClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
 	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:'\xc2\xc1\x18#\n" +
-	"\tchecklist\x12\x06closed\x18\x01\"\fprovisioning\"\xc1\x01\n" +
+	"\tchecklist\x12\x06closed\x18\x01\"\fprovisioning\"\xe0\x02\n" +
+	"\x11ChecklistExported\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1b\n" +
+	"\texport_id\x18\x02 \x01(\tR\bexportId\x12<\n" +
+	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindR\x04kind\x12\x16\n" +
+	"\x06closed\x18\x04 \x01(\bR\x06closed\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x1d\n" +
+	"\n" +
+	"item_count\x18\x06 \x01(\x05R\titemCount\x12#\n" +
+	"\rcredential_id\x18\a \x01(\tR\fcredentialId\x12\x18\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress:+\xc2\xc1\x18'\n" +
+	"\tchecklist\x12\bexported\x18\x01\"\fprovisioning(\x01\"\xc1\x01\n" +
 	"\x12IntegrationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
 	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:*\xc2\xc1\x18&\n" +
@@ -455,40 +577,44 @@ func file_gatehouse_event_v1_work_item_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_work_item_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_event_v1_work_item_proto_goTypes = []any{
 	(*WorkItemOpened)(nil),     // 0: gatehouse.event.v1.WorkItemOpened
 	(*WorkItemResolved)(nil),   // 1: gatehouse.event.v1.WorkItemResolved
 	(*WorkItemCancelled)(nil),  // 2: gatehouse.event.v1.WorkItemCancelled
 	(*ChecklistOpened)(nil),    // 3: gatehouse.event.v1.ChecklistOpened
 	(*ChecklistClosed)(nil),    // 4: gatehouse.event.v1.ChecklistClosed
-	(*IntegrationCreated)(nil), // 5: gatehouse.event.v1.IntegrationCreated
-	(*IntegrationUpdated)(nil), // 6: gatehouse.event.v1.IntegrationUpdated
-	(*Context)(nil),            // 7: gatehouse.event.v1.Context
-	(*v1.WorkItem)(nil),        // 8: gatehouse.provisioning.v1.WorkItem
-	(*v1.Checklist)(nil),       // 9: gatehouse.provisioning.v1.Checklist
-	(*v1.Integration)(nil),     // 10: gatehouse.provisioning.v1.Integration
+	(*ChecklistExported)(nil),  // 5: gatehouse.event.v1.ChecklistExported
+	(*IntegrationCreated)(nil), // 6: gatehouse.event.v1.IntegrationCreated
+	(*IntegrationUpdated)(nil), // 7: gatehouse.event.v1.IntegrationUpdated
+	(*Context)(nil),            // 8: gatehouse.event.v1.Context
+	(*v1.WorkItem)(nil),        // 9: gatehouse.provisioning.v1.WorkItem
+	(*v1.Checklist)(nil),       // 10: gatehouse.provisioning.v1.Checklist
+	(v1.ChecklistKind)(0),      // 11: gatehouse.provisioning.v1.ChecklistKind
+	(*v1.Integration)(nil),     // 12: gatehouse.provisioning.v1.Integration
 }
 var file_gatehouse_event_v1_work_item_proto_depIdxs = []int32{
-	7,  // 0: gatehouse.event.v1.WorkItemOpened.context:type_name -> gatehouse.event.v1.Context
-	8,  // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	7,  // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
-	8,  // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	7,  // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
-	8,  // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	7,  // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
-	9,  // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	7,  // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
-	9,  // 9: gatehouse.event.v1.ChecklistClosed.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	7,  // 10: gatehouse.event.v1.IntegrationCreated.context:type_name -> gatehouse.event.v1.Context
-	10, // 11: gatehouse.event.v1.IntegrationCreated.integration:type_name -> gatehouse.provisioning.v1.Integration
-	7,  // 12: gatehouse.event.v1.IntegrationUpdated.context:type_name -> gatehouse.event.v1.Context
-	10, // 13: gatehouse.event.v1.IntegrationUpdated.integration:type_name -> gatehouse.provisioning.v1.Integration
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	8,  // 0: gatehouse.event.v1.WorkItemOpened.context:type_name -> gatehouse.event.v1.Context
+	9,  // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	8,  // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
+	9,  // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	8,  // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
+	9,  // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	8,  // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
+	10, // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	8,  // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
+	10, // 9: gatehouse.event.v1.ChecklistClosed.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	8,  // 10: gatehouse.event.v1.ChecklistExported.context:type_name -> gatehouse.event.v1.Context
+	11, // 11: gatehouse.event.v1.ChecklistExported.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	8,  // 12: gatehouse.event.v1.IntegrationCreated.context:type_name -> gatehouse.event.v1.Context
+	12, // 13: gatehouse.event.v1.IntegrationCreated.integration:type_name -> gatehouse.provisioning.v1.Integration
+	8,  // 14: gatehouse.event.v1.IntegrationUpdated.context:type_name -> gatehouse.event.v1.Context
+	12, // 15: gatehouse.event.v1.IntegrationUpdated.integration:type_name -> gatehouse.provisioning.v1.Integration
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_work_item_proto_init() }
@@ -504,7 +630,7 @@ func file_gatehouse_event_v1_work_item_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_work_item_proto_rawDesc), len(file_gatehouse_event_v1_work_item_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
