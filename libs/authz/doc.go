@@ -35,6 +35,11 @@
 // another token for it. Services look in each transaction that is begun for a
 // caller, see package admission.
 //
+// Whoever is refused can be told of ([DeniedFunc], package denied): a call that was
+// answered with PermissionDenied or Unauthenticated, here or by its handler. The
+// address of a caller is what the gateway says, who is known by its certificate or by
+// being in the same process ([ClientAddress]).
+//
 // It does not decide which rows a caller sees (the service and row-level
 // security do), and keeps no sessions.
 package authz

@@ -17,7 +17,7 @@ func (v *Verifier) Remembered() int {
 // Admit is what the interceptors decide, for tests of the decision alone.
 func Admit(ctx context.Context, v *Verifier, files *protoregistry.Files, method string) (context.Context, error) {
 	out := ctx
-	_, err := UnaryInterceptor(v, files)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
+	_, err := UnaryInterceptor(v, files, nil)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
 		out = ctx
 		return nil, nil
 	})

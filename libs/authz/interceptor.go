@@ -24,27 +24,40 @@ const header = "authorization"
 //
 // In a public method the token is optional: without a valid one there is no
 // caller.
-func UnaryInterceptor(v *Verifier, files *protoregistry.Files) grpc.UnaryServerInterceptor {
+//
+// denied, if not nil, is told of every call that was refused, here or behind.
+func UnaryInterceptor(v *Verifier, files *protoregistry.Files, denied DeniedFunc) grpc.UnaryServerInterceptor {
 	p := newPolicy(files)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		ctx, err := admit(ctx, v, p, info.FullMethod)
+		inner, c, err := admit(ctx, v, p, info.FullMethod)
 		if err != nil {
+			denied.tell(ctx, info.FullMethod, c, err)
 			return nil, err
 		}
-		return handler(ctx, req)
+		res, err := handler(inner, req)
+		if err != nil {
+			c, _ = From(inner)
+			denied.tell(ctx, info.FullMethod, c, err)
+		}
+		return res, err
 	}
 }
 
 // StreamInterceptor is [UnaryInterceptor] for streams. A stream that has begun
 // goes on when its token ends.
-func StreamInterceptor(v *Verifier, files *protoregistry.Files) grpc.StreamServerInterceptor {
+func StreamInterceptor(v *Verifier, files *protoregistry.Files, denied DeniedFunc) grpc.StreamServerInterceptor {
 	p := newPolicy(files)
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		ctx, err := admit(stream.Context(), v, p, info.FullMethod)
+		ctx, c, err := admit(stream.Context(), v, p, info.FullMethod)
 		if err != nil {
+			denied.tell(stream.Context(), info.FullMethod, c, err)
 			return err
 		}
-		return handler(srv, &callerStream{ServerStream: stream, ctx: ctx})
+		if err = handler(srv, &callerStream{ServerStream: stream, ctx: ctx}); err != nil {
+			c, _ = From(ctx)
+			denied.tell(stream.Context(), info.FullMethod, c, err)
+		}
+		return err
 	}
 }
 
@@ -55,41 +68,45 @@ type callerStream struct {
 
 func (s *callerStream) Context() context.Context { return s.ctx }
 
-func admit(ctx context.Context, v *Verifier, p policy, method string) (context.Context, error) {
+// admit is the context in which a call goes on, or the error with which it does not,
+// and who calls, as far as that is known.
+func admit(ctx context.Context, v *Verifier, p policy, method string) (context.Context, Caller, error) {
 	for _, prefix := range open {
 		if strings.HasPrefix(method, prefix) {
-			return ctx, nil
+			return ctx, Caller{}, nil
 		}
 	}
 	r := p[method]
 	if !r.declared() {
-		return nil, apierr.Denied("METHOD_NOT_DECLARED", "nobody may call this method")
+		return nil, Caller{}, apierr.Denied("METHOD_NOT_DECLARED", "nobody may call this method")
 	}
 	token, err := bearer(ctx)
 	var c Caller
 	if err == nil {
-		c, err = v.Verify(ctx, token)
+		c, err = v.identify(ctx, token)
 	}
-	if denied := checkCertificate(ctx, r, c); err == nil && denied != nil {
-		return nil, denied
+	if err == nil {
+		if err := checkCertificate(ctx, r, c); err != nil {
+			return nil, c, err
+		}
 	}
 	if r.has(authzv1.Caller_CALLER_PUBLIC) {
 		if err == nil {
 			ctx = WithCaller(ctx, c)
 		}
-		return WithCallers(ctx), nil // it is done for nobody
+		return WithCallers(ctx), c, nil // it is done for nobody
 	}
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, c, err
 	case !r.allows(c):
-		return nil, apierr.Denied(ReasonRoleNotAllowed, "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
+		return nil, c, apierr.Denied(ReasonRoleNotAllowed, "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
 	case c.ReadOnly && !r.sideFree:
-		return nil, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
+		return nil, c, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
 	case r.stepUp && !c.IsService() && !c.APIToken && timeOf(v.Clock).Sub(c.AuthTime) > StepUpAge:
-		return nil, errStepUp
+		return nil, c, errStepUp
 	}
-	return WithCaller(ctx, c), nil
+	return WithCaller(ctx, c), c, nil
 }
 
 func bearer(ctx context.Context) (string, error) {

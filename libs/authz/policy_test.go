@@ -233,7 +233,7 @@ func TestAdmit(t *testing.T) {
 			}
 			var streamed context.Context
 			unary, err := authz.Admit(ctx, v, files, tt.method)
-			streamErr := authz.StreamInterceptor(v, files)(nil, fakeStream{ctx: ctx}, &grpc.StreamServerInfo{FullMethod: tt.method}, func(_ any, s grpc.ServerStream) error {
+			streamErr := authz.StreamInterceptor(v, files, nil)(nil, fakeStream{ctx: ctx}, &grpc.StreamServerInfo{FullMethod: tt.method}, func(_ any, s grpc.ServerStream) error {
 				streamed = s.Context()
 				return nil
 			})
@@ -321,7 +321,7 @@ func BenchmarkAdmit(b *testing.B) {
 		b.Fatal(err)
 	}
 	v := &authz.Verifier{Audience: "request", Keys: func(context.Context) (jwk.Set, error) { return authz.PublicKeys(key) }}
-	intercept := authz.UnaryInterceptor(v, declare(b, "gatehouse.test.v1", method{name: "Write", allow: admin}))
+	intercept := authz.UnaryInterceptor(v, declare(b, "gatehouse.test.v1", method{name: "Write", allow: admin}), nil)
 	info := &grpc.UnaryServerInfo{FullMethod: "/gatehouse.test.v1.TestService/Write"}
 	ctx := call(b.Context(), "Bearer "+token)
 	handler := func(context.Context, any) (any, error) { return nil, nil }

@@ -103,6 +103,16 @@ type verified struct {
 // Unauthenticated TOKEN_MISSING, TOKEN_INVALID or TOKEN_EXPIRED; Unavailable
 // KEYS_UNAVAILABLE if the keys cannot be had.
 func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
+	c, err := v.identify(ctx, token)
+	if err != nil {
+		return Caller{}, err
+	}
+	return c, nil
+}
+
+// identify is Verify which also says whose token it is that has expired or is for
+// another service: one that was truly signed. It proves nothing but who is refused.
+func (v *Verifier) identify(ctx context.Context, token string) (Caller, error) {
 	if token == "" {
 		return Caller{}, errTokenMissing
 	}
@@ -119,7 +129,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 	if !ok {
 		var err error
 		if known, err = v.verify(ctx, token, now); err != nil {
-			return Caller{}, err
+			return known.caller, err
 		}
 	}
 	if !now.Before(known.expires) {
@@ -128,7 +138,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Caller, error) {
 			delete(v.cache, sum)
 			v.mu.Unlock()
 		}
-		return Caller{}, errTokenExpired
+		return known.caller, errTokenExpired
 	}
 	if !ok {
 		v.remember(sum, known, now)
@@ -158,7 +168,11 @@ func (v *Verifier) Check(ctx context.Context) error {
 	return v.failed
 }
 
-// verify does all but look at the end of the token's time.
+// errOtherService is why a good token of another service is refused.
+var errOtherService = errors.New("wrong audience")
+
+// verify does all but look at the end of the token's time. With errOtherService it
+// also says whose the token is.
 func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (verified, error) {
 	kid, err := keyID(token)
 	if err != nil {
@@ -181,8 +195,6 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (ver
 	switch {
 	case c.Issuer != Issuer:
 		err = errors.New("wrong issuer")
-	case v.Audience == "" || !slices.Contains(c.Audience, v.Audience):
-		err = errors.New("wrong audience")
 	case c.Expires <= 0:
 		err = errors.New("no exp")
 	case time.Unix(c.IssuedAt, 0).After(now.Add(clockSkew)):
@@ -194,6 +206,9 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (ver
 	caller, err := c.caller()
 	if err != nil {
 		return verified{}, errTokenInvalid.Wrap(err)
+	}
+	if v.Audience == "" || !slices.Contains(c.Audience, v.Audience) {
+		return verified{caller: caller}, errTokenInvalid.Wrap(errOtherService)
 	}
 	return verified{caller: caller, expires: time.Unix(c.Expires, 0), kid: kid}, nil
 }

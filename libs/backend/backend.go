@@ -37,6 +37,7 @@ import (
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/denied"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/inbox"
@@ -190,6 +191,8 @@ type Backend struct {
 	Bus *bus.Bus
 	// Events adds events to a transaction.
 	Events *outbox.Writer
+	// Denied writes down calls that were refused.
+	Denied *denied.Recorder
 	// Clock gives the time.
 	Clock clock.Clock
 	// Due runs what is to happen at a time. Register handlers before Run.
@@ -264,6 +267,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, fmt.Errorf("make relay: %w", err)
 	}
 	b.Events = outbox.NewWriter(name, b.relay.Wake)
+	b.Denied, err = denied.New(denied.Config{Service: name, DB: b.DB, Events: b.Events, Clock: b.Clock, Log: log, Telemetry: b.Telemetry})
+	if err != nil {
+		return nil, fmt.Errorf("make denied calls: %w", err)
+	}
 	b.Due, err = due.New(due.Config{DB: b.DB, Clock: b.Clock, Log: log, Telemetry: b.Telemetry})
 	if err != nil {
 		return nil, fmt.Errorf("make due-queue: %w", err)
@@ -393,7 +400,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		}
 		keys = authz.KeysFrom(b.identity)
 	}
-	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}, {Name: "due-queue", Run: b.Due.Run}}, spec.Tasks...)
+	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}, {Name: "due-queue", Run: b.Due.Run}, {Name: "denied calls", Run: b.Denied.Run}}, spec.Tasks...)
 	register := spec.Register
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{
@@ -442,7 +449,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
-		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits,
+		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits, Denied: b.Denied.Denied,
 		Register: register,
 		HTTP:     spec.HTTP, HTTPCallers: spec.HTTPCallers,
 		Tasks: tasks,

@@ -7,7 +7,8 @@
 //	            leaves (apierr), with the trace id if the fault is ours; one
 //	            log line for a failed call, never its payload
 //	deadline    10 s for a unary call that brought none
-//	authz       may this caller call this method
+//	authz       may this caller call this method; who may not is told of, as is
+//	            whom the handler refuses
 //	validation  the protovalidate rules of the request, of every message of a
 //	            stream
 //	handler

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"gatehouse.dev/libs/authz"
 )
 
 // Network lets services that share a process call each other by address, as
@@ -105,7 +107,7 @@ func (c *Conn) inProcess(opts []grpc.CallOption) (o callOptions, ok bool) {
 // inProcessAddr is the address of a peer: the server's own, or "in-process".
 type inProcessAddr string
 
-func (inProcessAddr) Network() string  { return "in-process" }
+func (inProcessAddr) Network() string  { return authz.InProcess }
 func (a inProcessAddr) String() string { return string(a) }
 
 // call is one attempt of a call within the process. To its handler it is the

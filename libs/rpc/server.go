@@ -39,6 +39,8 @@ type ServerConfig struct {
 	PageKey []byte
 	// Verifier verifies the callers' tokens. Required.
 	Verifier *authz.Verifier
+	// Denied is told of calls that were refused; nil for nobody.
+	Denied authz.DeniedFunc
 	// Log takes failed calls; nil discards them.
 	Log *slog.Logger
 	// Telemetry takes spans and metrics; nil discards them.
@@ -139,7 +141,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		unary: chainUnaryServer(
 			b.unary,
 			deadlineInterceptor(cfg.Deadline),
-			authz.UnaryInterceptor(cfg.Verifier, cfg.Files),
+			authz.UnaryInterceptor(cfg.Verifier, cfg.Files, cfg.Denied),
 			limits,
 			validateUnary(validator),
 			pages,
@@ -147,7 +149,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		stream: chainStreamServer(
 			b.stream,
 			stoppingInterceptor(cfg.Stopping),
-			authz.StreamInterceptor(cfg.Verifier, cfg.Files),
+			authz.StreamInterceptor(cfg.Verifier, cfg.Files, cfg.Denied),
 			validateStream(validator),
 		),
 		stats: otelgrpc.NewServerHandler(

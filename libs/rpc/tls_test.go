@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -216,5 +217,31 @@ func TestOnlyCertificates(t *testing.T) {
 	rpc.OnlyCertificates([]string{"gateway"}, http.NotFoundHandler()).ServeHTTP(plain, httptest.NewRequest(http.MethodGet, "/", nil))
 	if plain.Code != http.StatusForbidden {
 		t.Errorf("in plain text: %d", plain.Code)
+	}
+}
+
+// The address of a client is what the gateway's certificate vouches for; others have
+// that of their connection, whatever they say.
+func TestOnlyTheGatewayForwardsAddresses(t *testing.T) {
+	t.Parallel()
+	a := rpctest.NewAuthority(t)
+	tokens := rpctest.NewTokens(t)
+	server, _ := tlsOf(t, a, "provisioning")
+	var saw string
+	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), TLS: server}, parked{list: func(ctx context.Context, _ *opsv1.ListParkedEventsRequest) error {
+		saw = authz.AddressText(authz.ClientAddress(ctx))
+		return nil
+	}}.register)
+	for certificate, want := range map[string]string{"gateway": "192.0.2.7", "billing": "127.0.0.1"} {
+		_, client := tlsOf(t, a, certificate)
+		conn, err := rpc.Dial(addr, rpc.DialConfig{TLS: client, ServerName: "provisioning", Token: func(context.Context) (string, error) { return tokens.Mint(admin), nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		ctx := authz.WithForwarded(t.Context(), netip.MustParseAddr("192.0.2.7"))
+		if _, err := opsv1.NewParkedEventServiceClient(conn).ListParkedEvents(ctx, listParked); err != nil || saw != want {
+			t.Errorf("%s: %v, the address is %q, want %q", certificate, err, saw, want)
+		}
 	}
 }

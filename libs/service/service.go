@@ -63,6 +63,8 @@ type Spec struct {
 	Listeners Listeners
 	// Register registers its RPCs. Without it no gRPC is served.
 	Register func(grpc.ServiceRegistrar)
+	// Denied is told of calls that were refused, see rpc.ServerConfig.
+	Denied authz.DeniedFunc
 	// PageKey signs page tokens, see rpc.ServerConfig.
 	PageKey []byte
 	// Limits are how often users may call, see rpc.ServerConfig.
@@ -193,7 +195,8 @@ func (r *runner) build(work, stopping context.Context) error {
 		lis.GRPC.Close() // a caller had better be refused than left waiting
 	} else if lis.GRPC != nil {
 		srv, err := rpc.NewServer(rpc.ServerConfig{
-			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Limits: r.spec.Limits, Log: r.log, Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping, Network: lis.Network,
+			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Limits: r.spec.Limits, Denied: r.spec.Denied, Log: r.log,
+			Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping, Network: lis.Network,
 		})
 		if err != nil {
 			return err
