@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,9 +93,18 @@ func TestStaleTokenIsExchangedAgain(t *testing.T) {
 	// What cannot be had anew is refused, and tried a few times only.
 	known(3, 2)
 	before = w.exchanges()
+	w.set(func() { w.heads = nil })
 	if reason, _ := create().reason(t); reason != "TOKEN_STALE" || w.exchanges() > before+3 {
 		t.Errorf("%s, exchanged %d times", reason, w.exchanges()-before)
 	}
+	// A refusal that is followed by another try is none yet: the service is told so.
+	w.set(func() {
+		for i, head := range w.heads {
+			if again := slices.Contains(head.Get("gatehouse-follows-up"), "TOKEN_STALE"); again != (i < len(w.heads)-1) {
+				t.Errorf("try %d of %d says that there is another: %t", i+1, len(w.heads), again)
+			}
+		}
+	})
 	w.set(func() { delete(w.secrets, "ghp_admin") })
 	a := create()
 	if reason, _ := a.reason(t); a.code != http.StatusUnauthorized || reason != "TOKEN_INVALID" {
@@ -921,6 +931,41 @@ func TestForwardedHeadersCountFromProxiesAlone(t *testing.T) {
 		"X-Forwarded-For", "203.0.113.9, 192.0.2.1", "X-Forwarded-For", "127.0.0.1", "Authorization", "Bearer ghi_source")
 	if got := w.scim[len(w.scim)-1].Header.Get("X-Forwarded-For"); got != "192.0.2.1" || a.header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("X-Forwarded-For: %q, %v", got, a.header)
+	}
+}
+
+// Services hear where a call comes from, and from the gateway alone.
+func TestAddressesAreForwarded(t *testing.T) {
+	t.Parallel()
+	forged := asAdmin("X-Forwarded-For", "192.0.2.1", "Gatehouse-Client-Address", "192.0.2.1", "Grpc-Metadata-Gatehouse-Client-Address", "192.0.2.1",
+		"Grpc-Metadata-Gatehouse-Follows-Up", "ROLE_NOT_ALLOWED", "Gatehouse-Follows-Up", "ROLE_NOT_ALLOWED")
+	for proxies, want := range map[string]string{"no proxies": "127.0.0.1", "": "192.0.2.1"} {
+		w := start(t, proxies)
+		if a := w.call("GET", "/v1/me", "", forged...); a.code != http.StatusOK {
+			t.Fatalf("%d %s", a.code, a.body)
+		}
+		head := w.lastHead()
+		if got := head.Get("gatehouse-client-address"); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q: the address is %q, want %q", proxies, got, want)
+		}
+		if got := head.Get("gatehouse-follows-up"); slices.Contains(got, "ROLE_NOT_ALLOWED") {
+			t.Errorf("%q: a caller says what is followed up: %q", proxies, got)
+		}
+	}
+}
+
+// What the gateway itself refuses is in its metrics.
+func TestRefusedRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.call("GET", "/v1/me", "", "Host", "evil.example")
+	w.call("POST", "/v1/requests", "{}", asAdmin("Sec-Fetch-Site", "cross-site")...)
+	w.call("GET", "/v1/me", "", "Authorization", "Bearer ghp_unknown")
+	metrics := send(t, "GET", w.inner+"/metrics", nil).body
+	for _, reason := range []string{"HOST_UNKNOWN", "CROSS_ORIGIN", "TOKEN_INVALID"} {
+		if !regexp.MustCompile(`gatehouse_requests_refused_total\{[^}]*reason="` + reason + `"[^}]*\} 1\b`).MatchString(metrics) {
+			t.Errorf("/metrics does not tell of %s", reason)
+		}
 	}
 }
 

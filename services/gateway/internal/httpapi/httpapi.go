@@ -99,6 +99,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	}
 	routes := newRoutes()
 	limits := newLimiter(o.Limits, o.Clock, routes)
+	b = b.each(func(_ string, c grpc.ClientConnInterface) grpc.ClientConnInterface { return forwarding{c} })
 	auth := newAuthenticator(identityv1.NewTokenServiceClient(b.Identity), o.Clock, limits.credentials)
 	b = b.each(func(name string, c grpc.ClientConnInterface) grpc.ClientConnInterface { return renewing{c, name, auth} })
 	rest := newREST(o.Log)

@@ -84,10 +84,12 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/scim/"):
+		countRefused(w, r, err)
 		w.Header().Set("Content-Type", "application/scim+json")
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = w.Write([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"429","detail":"too many calls; please wait"}`))
 	case r.URL.Path == "/oauth2/token":
+		countRefused(w, r, err)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = w.Write([]byte(`{"error":"temporarily_unavailable","error_description":"too many calls; please wait"}`))

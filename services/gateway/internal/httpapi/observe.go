@@ -12,11 +12,12 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/telemetry"
 )
 
-// observe continues the caller's trace, or begins one, and measures how long
-// requests take. Spans and metrics name the route, never the path: ids would
+// observe continues the caller's trace, or begins one, measures how long requests
+// take, and counts those that the gateway itself refuses: it has nobody's audit log. Spans and metrics name the route, never the path: ids would
 // make every request a kind of its own.
 func observe(t *telemetry.Telemetry, rs routes, next http.Handler) (http.Handler, error) {
 	const pkg = "gatehouse.dev/services/gateway"
@@ -24,6 +25,11 @@ func observe(t *telemetry.Telemetry, rs routes, next http.Handler) (http.Handler
 	took, err := t.Meter(pkg).Float64Histogram("http.server.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Time to answer a request."),
 		metric.WithExplicitBucketBoundaries(telemetry.LatencyBuckets()...))
+	if err != nil {
+		return nil, fmt.Errorf("make metrics: %w", err)
+	}
+	refused, err := t.Meter(pkg).Int64Counter("gatehouse_requests_refused",
+		metric.WithDescription("Requests that the gateway itself refused, by reason: too many of a caller, of an unknown host, made by another site, with a credential that is not good."))
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
@@ -37,7 +43,7 @@ func observe(t *telemetry.Telemetry, rs routes, next http.Handler) (http.Handler
 		}
 		ctx := t.Propagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 		ctx, span := tracer.Start(ctx, method+" "+route, trace.WithSpanKind(trace.SpanKindServer))
-		answer := &recorder{ResponseWriter: w, code: http.StatusOK}
+		answer := &recorder{ResponseWriter: w, code: http.StatusOK, refused: refused}
 		defer func() {
 			attrs := []attribute.KeyValue{
 				attribute.String("http.request.method", method),
@@ -86,8 +92,17 @@ func (rs routes) routeOf(r *http.Request) string {
 // recorder notes the status of an answer.
 type recorder struct {
 	http.ResponseWriter
-	code  int
-	wrote bool
+	code    int
+	wrote   bool
+	refused metric.Int64Counter
+}
+
+// countRefused counts a request that the gateway itself refuses.
+func countRefused(w http.ResponseWriter, r *http.Request, err error) {
+	e, ok := apierr.From(err)
+	if answer, observed := w.(*recorder); ok && observed {
+		answer.refused.Add(r.Context(), 1, metric.WithAttributes(attribute.String("reason", e.Reason)))
+	}
 }
 
 // WriteHeader notes the first final status.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -40,14 +41,18 @@ func hasToken(r *http.Request) bool {
 	return ok || r.Header.Get("Authorization") != ""
 }
 
-// bearing is ctx of a call to the service with the caller's token for it.
-func bearing(ctx context.Context, tokens signed, service string) context.Context {
+// bearing is ctx of a call to the service with the caller's token for it. The service
+// is told for which reasons of a refusal it will be called again.
+func bearing(ctx context.Context, tokens signed, service string, again []string) context.Context {
 	md, _ := metadata.FromOutgoingContext(ctx)
 	md = md.Copy()
 	if md == nil {
 		md = metadata.MD{}
 	}
 	md.Set("authorization", "Bearer "+tokens[service])
+	if len(again) > 0 {
+		authz.SetFollowUp(md, again...)
+	}
 	return metadata.NewOutgoingContext(ctx, md)
 }
 
@@ -61,20 +66,25 @@ type renewing struct {
 	auth    *authenticator
 }
 
-// Invoke makes a call. A service refuses a token before it does anything.
+// Invoke makes a call. A service refuses a token before it does anything. Of a call
+// that was refused and is made again, the service does not write the refusal down.
 func (c renewing) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	caller, ok := ctx.Value(exchangedKey{}).(exchanged)
 	if !ok {
 		return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...) //nolint:wrapcheck // the service's own
 	}
-	err := c.ClientConnInterface.Invoke(bearing(ctx, caller.tokens, c.service), method, args, reply, opts...)
-	for n := 0; n < renewals && c.mayHelp(err, caller.secret); n++ {
+	again := c.helped(caller.secret)
+	err := c.ClientConnInterface.Invoke(bearing(ctx, caller.tokens, c.service, again), method, args, reply, opts...)
+	for n := 1; len(again) > 0 && mayHelp(err, again); n++ {
 		c.auth.forget(caller.secret)
 		tokens, exchangeErr := c.auth.exchange(ctx, caller.secret)
 		if exchangeErr != nil {
 			return exchangeErr
 		}
-		err = c.ClientConnInterface.Invoke(bearing(ctx, tokens, c.service), method, args, reply, opts...)
+		if again = nil; n < renewals {
+			again = c.helped(caller.secret)
+		}
+		err = c.ClientConnInterface.Invoke(bearing(ctx, tokens, c.service, again), method, args, reply, opts...)
 	}
 	return err //nolint:wrapcheck // the service's own
 }
@@ -82,22 +92,44 @@ func (c renewing) Invoke(ctx context.Context, method string, args, reply any, op
 // NewStream makes a call that streams, with the caller's token for the service.
 func (c renewing) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	if caller, ok := ctx.Value(exchangedKey{}).(exchanged); ok {
-		ctx = bearing(ctx, caller.tokens, c.service)
+		ctx = bearing(ctx, caller.tokens, c.service, nil)
 	}
 	return c.ClientConnInterface.NewStream(ctx, desc, method, opts...) //nolint:wrapcheck // the service's own
 }
 
-// mayHelp says of an error whether another token may help.
-func (c renewing) mayHelp(err error, secret string) bool {
+var (
+	staleHelped = []string{authz.ReasonTokenStale}
+	oldHelped   = []string{authz.ReasonTokenStale, authz.ReasonRoleNotAllowed}
+)
+
+// helped are the reasons of a refusal where another token may help.
+func (c renewing) helped(secret string) []string {
+	if c.auth.age(secret) >= newEnough {
+		return oldHelped
+	}
+	return staleHelped
+}
+
+// mayHelp says of an error whether another token may help, for one of the reasons.
+func mayHelp(err error, reasons []string) bool {
 	e, ok := apierr.From(apierr.FromCall(err))
-	if !ok {
-		return false
-	}
-	switch e.Reason {
-	case authz.ReasonTokenStale:
-		return true
-	case authz.ReasonRoleNotAllowed:
-		return c.auth.age(secret) >= newEnough
-	}
-	return false
+	return ok && slices.Contains(reasons, e.Reason)
+}
+
+// forwarding is a service that is told, with each call, which address the client has.
+type forwarding struct{ grpc.ClientConnInterface }
+
+// Invoke makes a call.
+func (c forwarding) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	return c.ClientConnInterface.Invoke(withClient(ctx), method, args, reply, opts...) //nolint:wrapcheck // the service's own
+}
+
+// NewStream makes a call that streams.
+func (c forwarding) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return c.ClientConnInterface.NewStream(withClient(ctx), desc, method, opts...) //nolint:wrapcheck // the service's own
+}
+
+func withClient(ctx context.Context) context.Context {
+	o, _ := ctx.Value(outsideKey{}).(outside)
+	return authz.WithForwarded(ctx, o.address)
 }

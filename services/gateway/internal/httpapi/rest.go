@@ -114,8 +114,9 @@ const (
 	reasonMethodNotAllowed = "METHOD_NOT_ALLOWED"
 )
 
-// send answers with an error.
+// send answers with an error of the gateway's own.
 func send(w http.ResponseWriter, r *http.Request, err error) {
+	countRefused(w, r, err)
 	sendStatus(w, apierr.StatusWithTrace(err, traceID(r.Context())))
 }
 
