@@ -92,7 +92,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	defer b.Close(ctx)
 	b.DB.Admit(store.Admission)
 
-	commands := command.New(b.DB, b.Events, b.Due, b.Clock, cfg.sessions())
+	commands := command.New(b, cfg.sessions())
 	party := openid.New(cfg.Outgoing, b.Clock)
 	defer party.Close()
 	keys := datakey.New(datakey.Config{DB: b.DB, Wrapper: datakey.Local(box), Before: box, Log: log})
@@ -123,7 +123,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		},
 		HTTPCallers: []string{"gateway"},
 		HTTP: func(mux *http.ServeMux) {
-			mux.Handle(scim.DefaultPrefix+"/", provider)
+			mux.Handle(scim.DefaultPrefix+"/", httpapi.FromGateway(scim.DefaultPrefix, provider))
 			httpapi.API{Exchanger: exchanger, Ring: ring, Log: log}.Register(mux)
 		},
 		Tasks: []service.Task{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
@@ -37,7 +38,8 @@ func CreateSignInLink(ctx context.Context, urls postgres.URLs, user string) (Sig
 	if err != nil {
 		return SignInLink{}, fmt.Errorf("make due-queue: %w", err)
 	}
-	secret, u, expires, err := command.New(db, outbox.NewWriter(Name, nil), queue, clock.System{}, Config{}.sessions()).CreateSignInLink(ctx, user)
+	ground := &backend.Backend{DB: db, Events: outbox.NewWriter(Name, nil), Due: queue, Clock: clock.System{}}
+	secret, u, expires, err := command.New(ground, Config{}.sessions()).CreateSignInLink(ctx, user)
 	if err != nil {
 		return SignInLink{}, err
 	}

@@ -15,7 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/denied"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/page"
@@ -33,13 +35,15 @@ type Commands struct {
 	clock  clock.Clock
 
 	sessions Sessions
+	// denied writes down who comes with a credential that is not good.
+	denied *denied.Recorder
 }
 
-// New makes commands on a migrated database, and registers what happens at a
-// time with the queue.
-func New(db *postgres.DB, events *outbox.Writer, q *due.Queue, c clock.Clock, s Sessions) *Commands {
-	commands := &Commands{db: db, events: events, due: q, clock: c, sessions: s}
-	q.Handle(EndUser, commands.EndUsers)
+// New makes commands on the ground that the service stands on, and registers what
+// happens at a time with the queue.
+func New(b *backend.Backend, s Sessions) *Commands {
+	commands := &Commands{db: b.DB, events: b.Events, due: b.Due, clock: b.Clock, sessions: s, denied: b.Denied}
+	b.Due.Handle(EndUser, commands.EndUsers)
 	return commands
 }
 

@@ -1,9 +1,12 @@
 package command
 
 import (
+	"context"
+
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/outbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
@@ -23,6 +26,9 @@ func (t *transaction) about(user string, version int64) *eventv1.Context {
 		Actor: t.actor, UserId: user, Version: version, EnvironmentId: t.environment, Bulk: t.actor.GetKind() == eventv1.ActorKind_ACTOR_KIND_SOURCE,
 	}
 }
+
+// clientAddress is where a call comes from, as events have it.
+func clientAddress(ctx context.Context) string { return authz.AddressText(authz.ClientAddress(ctx)) }
 
 // emitUser emits the events of a change of a user. u is the user as saved.
 func (t *transaction) emitUser(u store.User, o lifecycle.Outcome) {

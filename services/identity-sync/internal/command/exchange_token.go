@@ -2,9 +2,13 @@ package command
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/denied"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -45,5 +49,47 @@ func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret
 		}
 		return nil
 	})
+	if errors.Is(err, ErrTokenInvalid) {
+		err = c.Refused(ctx, kind, hash)
+	}
 	return out, err
+}
+
+// Refused writes down that somebody came with a credential that is not good: whose it
+// is or was, if that is known. It returns the error for the caller, who does not learn
+// why.
+func (c *Commands) Refused(ctx context.Context, kind secret.Kind, hash secret.Hash) error {
+	var was store.Refused
+	err := c.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		switch kind {
+		case secret.APIToken:
+			was, err = store.RefusedAPIToken(ctx, tx, hash[:])
+		case secret.Source:
+			was, err = store.RefusedSource(ctx, tx, hash[:])
+		default:
+			was, err = store.RefusedSession(ctx, tx, hash[:])
+		}
+		return err
+	})
+	if err != nil {
+		c.RefusedUnknown(ctx, ErrTokenInvalid)
+		return authz.Told(ErrTokenInvalid)
+	}
+	call := denied.Call{
+		Organization: was.OrganizationID, Environment: was.EnvironmentID, Credential: was.ID, Reason: was.Reason,
+		Method: authz.CalledMethod(ctx), Address: authz.ClientAddress(ctx),
+	}
+	if kind == secret.Source {
+		call.Actor = event.SourceActor(was.HolderID, was.HolderName)
+	} else {
+		call.Actor, call.User = event.UserActor(was.HolderID.String(), was.HolderName), was.HolderID
+	}
+	c.denied.Note(ctx, call)
+	return authz.Told(ErrTokenInvalid)
+}
+
+// RefusedUnknown counts and logs that somebody came with a credential that nobody is
+// known to have had. Calls by gRPC are counted as they leave.
+func (c *Commands) RefusedUnknown(ctx context.Context, why *apierr.Error) {
+	c.denied.Unknown(ctx, why.Reason)
 }

@@ -239,7 +239,7 @@ func (t *transaction) sessionsEnded(ctx context.Context, ended []store.Session) 
 			return err
 		}
 		t.environment = u.EnvironmentID
-		t.emit(one.ID, &eventv1.SessionEnded{Context: t.about(u.ID.String(), u.Version), Session: convert.Session(one, false), User: convert.User(u)})
+		t.emit(one.ID, &eventv1.SessionEnded{Context: t.about(u.ID.String(), u.Version), Session: convert.Session(one, false), User: convert.User(u), Address: clientAddress(ctx)})
 	}
 	return nil
 }

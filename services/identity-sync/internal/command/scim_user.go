@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ var _ scim.Directory = Directory{}
 func (d Directory) Authenticate(ctx context.Context, token string) (src scim.Source, err error) {
 	kind, hash, ok := secret.Parse(token)
 	if !ok || kind != secret.Source {
+		d.RefusedUnknown(ctx, ErrTokenInvalid)
 		return scim.Source{}, ErrTokenInvalid
 	}
 	err = d.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -35,6 +37,9 @@ func (d Directory) Authenticate(ctx context.Context, token string) (src scim.Sou
 		src.ID, src.OrganizationID, src.EnvironmentID, err = store.AuthenticateSource(ctx, tx, hash[:], d.clock.Now())
 		return orNotFound(err, ErrTokenInvalid)
 	})
+	if errors.Is(err, ErrTokenInvalid) {
+		err = d.Refused(ctx, kind, hash)
+	}
 	return src, err
 }
 

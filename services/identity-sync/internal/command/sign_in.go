@@ -57,7 +57,7 @@ func (t *transaction) startSession(ctx context.Context, u store.User, in NewSess
 		return s, err
 	}
 	t.environment = u.EnvironmentID
-	t.emit(s.ID, &eventv1.SessionStarted{Context: t.about(u.ID.String(), 0), Session: convert.Session(s, false)})
+	t.emit(s.ID, &eventv1.SessionStarted{Context: t.about(u.ID.String(), 0), Session: convert.Session(s, false), Address: clientAddress(ctx)})
 	return s, nil
 }
 

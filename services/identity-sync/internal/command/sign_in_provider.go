@@ -343,9 +343,9 @@ func (s *SignIns) refuse(ctx context.Context, p store.IdentityProvider, a attemp
 		return err
 	}
 	actor := event.SystemActor("identity-sync")
-	if noted := s.change(ctx, scope.Organization(p.OrganizationID), actor, func(_ context.Context, tx *transaction) error {
+	if noted := s.change(ctx, scope.Organization(p.OrganizationID), actor, func(ctx context.Context, tx *transaction) error {
 		tx.environment = p.EnvironmentID
-		tx.emit(a.ID, &eventv1.SignInRefused{Context: tx.about("", 0), SignInId: a.ID.String(), IdentityProviderId: p.ID.String(), Subject: identity.Subject, Reason: e.Reason})
+		tx.emit(a.ID, &eventv1.SignInRefused{Context: tx.about("", 0), SignInId: a.ID.String(), IdentityProviderId: p.ID.String(), Subject: identity.Subject, Reason: e.Reason, Address: clientAddress(ctx)})
 		return nil
 	}); noted != nil {
 		s.Log.WarnContext(ctx, "A refused sign-in could not be written down", "identity_provider_id", p.ID, "error", noted)
@@ -543,7 +543,7 @@ func (s *SignIns) confirm(ctx context.Context, p store.IdentityProvider, a attem
 			return err
 		}
 		out.User, out.Session, out.Confirmed = &u, &session, true
-		tx.emit(session.ID, &eventv1.SessionConfirmed{Context: tx.about(u.ID.String(), 0), Session: convert.Session(session, false)})
+		tx.emit(session.ID, &eventv1.SessionConfirmed{Context: tx.about(u.ID.String(), 0), Session: convert.Session(session, false), Address: clientAddress(ctx)})
 		return nil
 	})
 }

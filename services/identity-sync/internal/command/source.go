@@ -38,7 +38,7 @@ func (c *Commands) CreateSource(ctx context.Context, caller authz.Caller, enviro
 // RotateSourceToken replaces a source's token by one with this hash.
 func (c *Commands) RotateSourceToken(ctx context.Context, caller authz.Caller, source uuid.UUID, token secret.Hash) error {
 	return c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
-		src, err := store.UpdateSourceToken(ctx, tx.Tx, source, token[:])
+		src, err := store.UpdateSourceToken(ctx, tx.Tx, source, token[:], tx.now)
 		if err != nil {
 			return orNotFound(err, errSourceNotFound)
 		}

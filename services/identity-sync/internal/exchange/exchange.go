@@ -60,11 +60,16 @@ func (e Exchanger) Exchange(ctx context.Context, token string, audiences []strin
 // service, or the id of an API token and the token.
 func (e Exchanger) ExchangeClient(ctx context.Context, id, token, audience string) (signed string, expires time.Time, err error) {
 	if _, ok := e.Clients[id]; ok {
-		return e.ExchangeService(ctx, id, token, audience)
+		signed, expires, err = e.ExchangeService(ctx, id, token, audience)
+		if errors.Is(err, ErrClientInvalid) {
+			e.Commands.RefusedUnknown(ctx, ErrClientInvalid)
+		}
+		return signed, expires, err
 	}
 	kind, hash, ok := secret.Parse(token)
 	client, err := uuid.Parse(id)
 	if !ok || err != nil || kind != secret.APIToken || client == uuid.Nil {
+		e.Commands.RefusedUnknown(ctx, command.ErrTokenInvalid)
 		return "", time.Time{}, command.ErrTokenInvalid
 	}
 	all, expires, err := e.exchange(ctx, kind, hash, client, []string{audience})
@@ -120,7 +125,7 @@ func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.H
 	}
 	lifetime := min(Lifetime, c.ExpireTime.Sub(e.Clock.Now()))
 	if lifetime < time.Second {
-		return nil, time.Time{}, command.ErrTokenInvalid
+		return nil, time.Time{}, e.Commands.Refused(ctx, kind, hash)
 	}
 	c.Caller.Name, c.Caller.Email = cut(c.Caller.Name, maxName), cut(c.Caller.Email, maxEmail)
 	for _, audience := range audiences {

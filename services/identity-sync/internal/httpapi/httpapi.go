@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,8 +46,22 @@ type API struct {
 
 // Register adds the endpoints to a mux.
 func (a API) Register(mux *http.ServeMux) {
-	mux.HandleFunc(TokenPath, a.token)
+	mux.Handle(TokenPath, FromGateway(TokenPath, http.HandlerFunc(a.token)))
 	mux.HandleFunc("GET "+KeysPath, a.keys)
+}
+
+// FromGateway has the audit log name what is called, and the address that the gateway
+// says its client has. Where there is TLS nobody but the gateway comes here; in plain
+// text nobody else may be on the network.
+func FromGateway(called string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		client := authz.ParseAddress(r.Header.Get("X-Forwarded-For"))
+		if !client.IsValid() {
+			host, _, _ := net.SplitHostPort(r.RemoteAddr) //nolint:errcheck // then there is none
+			client = authz.ParseAddress(host)
+		}
+		next.ServeHTTP(w, r.WithContext(authz.WithCall(r.Context(), called, client)))
+	})
 }
 
 // refusal is an error as RFC 6749, section 5.2 has it.

@@ -88,19 +88,53 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
 	s.id, s.organization_id, s.user_id, s.user_agent, s.create_time, s.expire_time, s.method, s.identity_provider_id, s.subject, s.provider_session, s.auth_time, s.last_use_time`
 	lockSession = `
 select ` + sessionColumns + ` from session s where s.id = $1 and s.expire_time > $2 and s.last_use_time > $3 for update`
+	// What is kept of the sessions of "ended", whose token is good no more.
+	keepEnded = `, kept as (
+	insert into ended_credential (token_hash, organization_id, kind, credential_id, user_id, keep_until)
+	select e.token_hash, e.organization_id, 'session', e.id, e.user_id, e.expire_time from ended e)`
 	confirmSession = `
+with ended as (select s.token_hash, s.organization_id, s.id, s.user_id, s.expire_time from session s where s.id = $1)` + keepEnded + `
 update session set token_hash = $2, auth_time = $3, provider_session = $4, last_use_time = $5 where id = $1`
 	deleteSessionsAtProvider = `
-delete from session s where s.identity_provider_id = $1 and ($2 = '' or s.subject = $2) and ($3 = '' or s.provider_session = $3) and s.create_time <= $4
-returning ` + sessionColumns
+with ended as (
+	delete from session s where s.identity_provider_id = $1 and ($2 = '' or s.subject = $2) and ($3 = '' or s.provider_session = $3) and s.create_time <= $4
+	returning s.token_hash, ` + sessionColumns + `)` + keepEnded + `
+select ` + sessionColumns + ` from ended s`
 	// Row-level security shows the users of the caller's scope only.
 	deleteSession = `
-delete from session s where s.id = $1 and (s.user_id = $2 or $3 and exists (select from users u where u.id = s.user_id))
-returning ` + sessionColumns
+with ended as (
+	delete from session s where s.id = $1 and (s.user_id = $2 or $3 and exists (select from users u where u.id = s.user_id))
+	returning s.token_hash, ` + sessionColumns + `)` + keepEnded + `
+select ` + sessionColumns + ` from ended s`
 	deleteSessionsOfUser = `
-delete from session where user_id = $1`
+with ended as (delete from session s where s.user_id = $1 returning s.token_hash, s.organization_id, s.id, s.user_id, s.expire_time)` + keepEnded + `
+select count(*) from ended`
 	deleteEndedSessions = `
-delete from session where expire_time <= $1 or last_use_time <= $2`
+with ended as (
+	delete from session s where s.expire_time <= $1 or s.last_use_time <= $2
+	returning s.token_hash, s.organization_id, s.id, s.user_id, s.expire_time)` + keepEnded + `
+select count(*) from ended`
+	deleteEndedCredentials = `
+delete from ended_credential where keep_until <= $1`
+	// Whose a credential was that is not good.
+	refusedAPIToken = `
+select t.id, u.organization_id, u.role_environment_id, u.id, u.display_name,
+	case when u.state <> 'active' then 'USER_' || upper(u.state) when t.revoke_time is not null then 'API_TOKEN_REVOKED' else 'API_TOKEN_EXPIRED' end
+from api_token t join users u on u.id = t.user_id
+where t.token_hash = $1`
+	refusedSession = `
+select s.id, u.organization_id, u.role_environment_id, u.id, u.display_name,
+	case when u.state <> 'active' then 'USER_' || upper(u.state) when s.ended then 'SESSION_ENDED' else 'SESSION_EXPIRED' end
+from (
+	select s.id, s.user_id, false as ended from session s where s.token_hash = $1
+	union all
+	select e.credential_id, e.user_id, true from ended_credential e where e.token_hash = $1 and e.kind = 'session') s
+join users u on u.id = s.user_id
+limit 1`
+	refusedSource = `
+select s.id, s.organization_id, s.environment_id, s.id, s.name, 'SOURCE_TOKEN_REPLACED'
+from ended_credential e join source s on s.id = e.credential_id
+where e.token_hash = $1 and e.kind = 'source'`
 	insertLink = `
 insert into sign_in_link (id, organization_id, user_id, secret_hash, create_time, expire_time) values ($1, $2, $3, $4, $5, $6)`
 	deleteLink = `
@@ -187,6 +221,35 @@ func UseSession(ctx context.Context, tx *postgres.Tx, hash []byte, now, since ti
 
 func (c *Credential) targets() []any {
 	return []any{&c.ID, &c.ReadOnly, &c.ExpireTime, &c.UserID, &c.UserVersion, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email}
+}
+
+// Refused is a credential that is not good, and why.
+type Refused struct {
+	ID, OrganizationID, EnvironmentID uuid.UUID
+	// HolderID and HolderName are the user's, or the source's.
+	HolderID   uuid.UUID
+	HolderName string
+	Reason     string
+}
+
+// RefusedAPIToken finds an API token that is not good.
+func RefusedAPIToken(ctx context.Context, tx *postgres.Tx, hash []byte) (Refused, error) {
+	return refused(ctx, tx, refusedAPIToken, hash)
+}
+
+// RefusedSession finds a session that is not good, by the token that it has or had.
+func RefusedSession(ctx context.Context, tx *postgres.Tx, hash []byte) (Refused, error) {
+	return refused(ctx, tx, refusedSession, hash)
+}
+
+// RefusedSource finds a source by a token that it had before.
+func RefusedSource(ctx context.Context, tx *postgres.Tx, hash []byte) (Refused, error) {
+	return refused(ctx, tx, refusedSource, hash)
+}
+
+func refused(ctx context.Context, tx *postgres.Tx, sql string, hash []byte) (r Refused, err error) {
+	err = tx.QueryRow(ctx, sql, hash).Scan(&r.ID, &r.OrganizationID, &r.EnvironmentID, &r.HolderID, &r.HolderName, &r.Reason)
+	return r, found(err, "look whose a refused credential is")
 }
 
 // Session is a session, without its token.
@@ -297,6 +360,7 @@ func DeleteSessionsOfUser(ctx context.Context, tx *postgres.Tx, user uuid.UUID) 
 func DeleteEndedSessions(ctx context.Context, tx *postgres.Tx, now, since time.Time) error {
 	var b pgx.Batch
 	b.Queue(deleteEndedSessions, now, since)
+	b.Queue(deleteEndedCredentials, now)
 	b.Queue(deleteEndedLinks, now)
 	return send(ctx, tx, &b, "prune sessions")
 }

@@ -31,8 +31,13 @@ const (
 	insertSource = `
 insert into source (id, organization_id, environment_id, name, kind, token_hash, create_time)
 values ($1, $2, $3, $4, $5, $6, $7)`
+	// The token before is kept as one that is good no more.
 	updateSourceToken = `
-update source s set token_hash = $2 where s.id = $1 returning ` + sourceColumns
+with ended as (select s.token_hash, s.organization_id, s.id from source s where s.id = $1 for update),
+kept as (
+	insert into ended_credential (token_hash, organization_id, kind, credential_id, keep_until)
+	select e.token_hash, e.organization_id, 'source', e.id, $3::timestamptz + interval '1 year' from ended e)
+update source s set token_hash = $2 from ended where s.id = ended.id returning ` + sourceColumns
 	selectSource = `
 select ` + sourceColumns + ` from source s where s.id = $1`
 	selectSourceName = `
@@ -61,9 +66,10 @@ func InsertSource(ctx context.Context, tx *postgres.Tx, s Source, tokenHash []by
 	return nil
 }
 
-// UpdateSourceToken gives a source another token.
-func UpdateSourceToken(ctx context.Context, tx *postgres.Tx, id uuid.UUID, tokenHash []byte) (s Source, err error) {
-	return s, found(tx.QueryRow(ctx, updateSourceToken, id, tokenHash).Scan(s.targets()...), "update source")
+// UpdateSourceToken gives a source another token. Whose the one before was is known
+// for a year.
+func UpdateSourceToken(ctx context.Context, tx *postgres.Tx, id uuid.UUID, tokenHash []byte, now time.Time) (s Source, err error) {
+	return s, found(tx.QueryRow(ctx, updateSourceToken, id, tokenHash, now).Scan(s.targets()...), "update source")
 }
 
 // GetSource reads a source.
