@@ -33,7 +33,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer b.Close(ctx)
 	b.DB.Admit(admission.By("user_version"))
-	commands := &command.Commands{DB: b.DB, Clock: b.Clock, Renderer: entry.NewRenderer()}
+	commands := &command.Commands{DB: b.DB, Events: b.Events, Clock: b.Clock, Renderer: entry.NewRenderer()}
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{Commands: commands})

@@ -181,7 +181,7 @@ func TestHeardOutOfOrder(t *testing.T) {
 		t.Errorf("trail %q", got)
 	}
 	slices.Reverse(want)
-	if got := events(list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{PageSize: 1})); !slices.Equal(got, want) {
+	if got := events(list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{PageSize: 1, RequestId: r.GetId()})); !slices.Equal(got, want) {
 		t.Errorf("list %q", got)
 	}
 }
@@ -715,7 +715,7 @@ func TestEnvironmentsSeeTheirOwn(t *testing.T) {
 			t.Errorf("report of a request of environment %s: %s, want %s", environment, got, want)
 		}
 	}
-	if n := len(list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{})); n != 3 {
+	if n := len(list(t, w.admin(t), &auditv1.ListAuditEntriesRequest{Event: "request"})); n != 3 {
 		t.Errorf("the organization sees %d entries, want 3", n)
 	}
 }

@@ -1,6 +1,7 @@
 package provisioning_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/backend"
@@ -145,6 +147,15 @@ func TestOnboarding(t *testing.T) {
 		if !strings.HasPrefix(body.GetContentType(), "text/csv") || strings.Count(data, "\r\n") != 3 || !strings.Contains(data, "bob@example.com") ||
 			!strings.Contains(data, "App 0") || !strings.Contains(data, "account, =editors") {
 			t.Errorf("csv is %s:\n%s", body.GetContentType(), data)
+		}
+	}
+
+	// Whoever is given them is written down, before.
+	for _, format := range []string{"csv", "xlsx"} {
+		ev := servicetest.Wait(t, w.Harness, func(ev *eventv1.ChecklistExported) bool { return ev.GetFormat() == format })
+		if ev.GetContext().GetActor().GetId() != w.admin.UserID.String() || ev.GetItemCount() != 2 || ev.GetAddress() != "127.0.0.1" || ev.GetClosed() ||
+			ev.GetKind() != provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING || ev.GetContext().GetUserId() != "" {
+			t.Errorf("exported: %v", ev)
 		}
 	}
 
@@ -772,6 +783,30 @@ func TestEverything(t *testing.T) {
 			if account != nil && target.member(e.GetName(), account.ID) != want[e.GetName()] {
 				t.Errorf("%s: grants of %v, in group %s %t", u.GetUserName(), want, e.GetName(), !want[e.GetName()])
 			}
+		}
+	}
+}
+
+// An export that cannot be written down is not given.
+func TestExportIsRefusedIfItCannotBeWrittenDown(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	conn, err := pgx.Connect(t.Context(), pgtest.Admin(t, w.Config.Postgres.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, broken := range []bool{true, false} {
+		sql := "alter table outbox drop constraint broken"
+		if broken {
+			sql = "alter table outbox add constraint broken check (false) not valid"
+		}
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+		body, err := w.checklists.ExportChecklists(t.Context(), &provisioningv1.ExportChecklistsRequest{})
+		if broken != (err != nil) || broken && len(body.GetData()) > 0 {
+			t.Errorf("broken %t: %v, %d bytes", broken, err, len(body.GetData()))
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // Package command is what the audit service does: it records entries, lists
-// them, and reads the trail of a request. It opens transactions and decides who
+// them, reads the trail of a request, and says who was given one. It opens transactions and decides who
 // may see what; grpcapi and consume only translate.
 package command
 
@@ -11,7 +11,10 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/audit/internal/convert"
 	"gatehouse.dev/services/audit/internal/entry"
 	"gatehouse.dev/services/audit/internal/store"
@@ -20,6 +23,7 @@ import (
 // Commands may be used by any number of goroutines.
 type Commands struct {
 	DB       *postgres.DB
+	Events   *outbox.Writer
 	Clock    clock.Clock
 	Renderer *entry.Renderer
 }
@@ -92,4 +96,26 @@ func (c *Commands) Trail(ctx context.Context, caller authz.Caller, request uuid.
 		return nil, unknown
 	}
 	return convert.Render(c.Renderer, trail)
+}
+
+// Download is a trail that is given to somebody as a file.
+type Download struct {
+	Request uuid.UUID
+	Format  string
+	Entries int
+}
+
+// Downloaded emits that the caller is given the trail of a request. It comes back into
+// the log as every event does. Without it nothing is to be given.
+func (c *Commands) Downloaded(ctx context.Context, caller authz.Caller, d Download) error {
+	about := &eventv1.Context{Actor: event.CallerActor(caller), EnvironmentId: convert.ID(caller.EnvironmentID)}
+	return c.DB.In(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		return c.Events.Add(ctx, tx, outbox.Event{
+			OrganizationID: caller.OrganizationID, AggregateID: d.Request, Time: c.Clock.Now(),
+			Message: &eventv1.ReportDownloaded{
+				Context: about, RequestId: d.Request.String(), Format: d.Format, EntryCount: int32(d.Entries), //nolint:gosec // far below
+				CredentialId: convert.ID(caller.CredentialID), Address: authz.AddressText(authz.ClientAddress(ctx)),
+			},
+		})
+	})
 }

@@ -3,6 +3,7 @@ package grpcapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"regexp"
 	"strconv"
@@ -133,12 +134,16 @@ func (a *Audit) GetRequestReport(ctx context.Context, req *auditv1.GetRequestRep
 			return nil, apierr.InvalidField("format", "FORMAT_INVALID", "format is not json, csv, xlsx or pdf").Wrap(err)
 		}
 	}
-	trail, err := a.Commands.Trail(ctx, authz.Must(ctx), request)
+	caller := authz.Must(ctx)
+	trail, err := a.Commands.Trail(ctx, caller, request)
 	if err != nil {
 		return nil, err
 	}
 	var file bytes.Buffer
 	if err := report.Write(&file, format, request, trail); err != nil {
+		return nil, err
+	}
+	if err := a.Commands.Downloaded(ctx, caller, command.Download{Request: request, Format: cmp.Or(req.GetFormat(), "json"), Entries: len(trail)}); err != nil {
 		return nil, err
 	}
 	return &httpbody.HttpBody{ContentType: format.ContentType(), Data: file.Bytes()}, nil

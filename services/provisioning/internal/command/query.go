@@ -6,7 +6,14 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/provisioning/internal/convert"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -163,6 +170,37 @@ func (e *Engine) ExportChecklists(ctx context.Context, caller authz.Caller, f Ch
 	return e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) error {
 		return export(func(row func(Checklist, WorkItem) bool) error { return exportRows(ctx, tx, f, row) })
 	})
+}
+
+// Export is the items of checklists, given to somebody as a file.
+type Export struct {
+	Filter ChecklistFilter
+	Format string
+	Items  int
+}
+
+// Exported emits that the caller is given an export. Without it nothing is to be given.
+func (e *Engine) Exported(ctx context.Context, caller authz.Caller, x Export) error {
+	export := id.New()
+	about := &eventv1.Context{Actor: event.CallerActor(caller), EnvironmentId: convert.Environment(caller.EnvironmentID), UserId: textOf(x.Filter.User)}
+	return public(e.db.In(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		return e.events.Add(ctx, tx, outbox.Event{
+			OrganizationID: caller.OrganizationID, AggregateID: export, Time: e.clock.Now(),
+			Message: &eventv1.ChecklistExported{
+				Context: about, ExportId: export.String(), Kind: enum.Value[provisioningv1.ChecklistKind](string(x.Filter.Kind)), Closed: x.Filter.Closed,
+				Format: x.Format, ItemCount: int32(x.Items), //nolint:gosec // far below
+				CredentialId: textOf(caller.CredentialID), Address: authz.AddressText(authz.ClientAddress(ctx)),
+			},
+		})
+	}))
+}
+
+// textOf is an id as events have it; the nil id is empty.
+func textOf(u uuid.UUID) string {
+	if u == uuid.Nil {
+		return ""
+	}
+	return u.String()
 }
 
 func exportRows(ctx context.Context, tx *postgres.Tx, f ChecklistFilter, row func(Checklist, WorkItem) bool) error {

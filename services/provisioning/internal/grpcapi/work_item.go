@@ -120,9 +120,9 @@ func (a *API) GetChecklist(ctx context.Context, r *provisioningv1.GetChecklistRe
 
 // ExportChecklists writes the items of checklists as a table.
 func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChecklistsRequest) (*httpbody.HttpBody, error) {
-	format := sheet.CSV
+	format, name := sheet.CSV, "csv"
 	if r.GetFormat() == "xlsx" {
-		format = sheet.XLSX
+		format, name = sheet.XLSX, "xlsx"
 	}
 	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed()}
 	var err error
@@ -130,13 +130,18 @@ func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChec
 		return nil, err
 	}
 	var body bytes.Buffer
+	items := 0
 	err = a.engine.ExportChecklists(ctx, authz.Must(ctx), f, func(rows func(func(command.Checklist, command.WorkItem) bool) error) error {
 		body.Reset()
+		items = 0
 		return sheet.Write(&body, format, sheet.Table{
 			Title:   "Checklists",
 			Columns: []string{"Checklist", "Person", "E-mail", "App", "To do", "Entitlements", "State", "Opened", "Resolved", "Resolved by", "Note"},
 			Rows: func(yield func([]string, error) bool) {
-				err := rows(func(l command.Checklist, i command.WorkItem) bool { return yield(exportRow(l, i), nil) })
+				err := rows(func(l command.Checklist, i command.WorkItem) bool {
+					items++
+					return yield(exportRow(l, i), nil)
+				})
 				if err != nil {
 					yield(nil, err)
 				}
@@ -144,6 +149,9 @@ func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChec
 		})
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := a.engine.Exported(ctx, authz.Must(ctx), command.Export{Filter: f, Format: name, Items: items}); err != nil {
 		return nil, err
 	}
 	return &httpbody.HttpBody{ContentType: format.ContentType(), Data: body.Bytes()}, nil

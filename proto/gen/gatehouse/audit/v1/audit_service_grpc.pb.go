@@ -35,7 +35,8 @@ type AuditServiceClient interface {
 	// ListAuditEntries lists what happened, newest first.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 	// GetRequestReport downloads the full trail of one request, from creation to
-	// removal, oldest first. Also allowed to its requester and beneficiary.
+	// removal, oldest first. Also allowed to its requester and beneficiary. The event
+	// report.downloaded is written down before it is given; without that it is not.
 	// NOT_FOUND: REQUEST_NOT_FOUND.
 	GetRequestReport(ctx context.Context, in *GetRequestReportRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 }
@@ -77,7 +78,8 @@ type AuditServiceServer interface {
 	// ListAuditEntries lists what happened, newest first.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	// GetRequestReport downloads the full trail of one request, from creation to
-	// removal, oldest first. Also allowed to its requester and beneficiary.
+	// removal, oldest first. Also allowed to its requester and beneficiary. The event
+	// report.downloaded is written down before it is given; without that it is not.
 	// NOT_FOUND: REQUEST_NOT_FOUND.
 	GetRequestReport(context.Context, *GetRequestReportRequest) (*httpbody.HttpBody, error)
 	mustEmbedUnimplementedAuditServiceServer()

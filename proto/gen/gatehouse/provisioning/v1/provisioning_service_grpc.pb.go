@@ -816,7 +816,8 @@ type ChecklistServiceClient interface {
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
 	ResolveWorkItems(ctx context.Context, in *ResolveWorkItemsRequest, opts ...grpc.CallOption) (*ResolveWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
-	// each, as text/csv or XLSX.
+	// each, as text/csv or XLSX. The event checklist.exported is written down before
+	// they are given; without that they are not.
 	ExportChecklists(ctx context.Context, in *ExportChecklistsRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 }
 
@@ -885,7 +886,8 @@ type ChecklistServiceServer interface {
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
 	ResolveWorkItems(context.Context, *ResolveWorkItemsRequest) (*ResolveWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
-	// each, as text/csv or XLSX.
+	// each, as text/csv or XLSX. The event checklist.exported is written down before
+	// they are given; without that they are not.
 	ExportChecklists(context.Context, *ExportChecklistsRequest) (*httpbody.HttpBody, error)
 	mustEmbedUnimplementedChecklistServiceServer()
 }
