@@ -358,22 +358,30 @@ func (r *Recorder) wait(ctx context.Context, next time.Time, moved <-chan struct
 	return true
 }
 
-// write writes entries, some at a time, and gives those that are not.
+// write writes entries, some at a time, and gives those that are not. One that cannot
+// be written holds up no other.
 func (r *Recorder) write(ctx context.Context, entries []entry, most time.Duration) (left []entry, err error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for len(entries) > 0 {
-		some := entries[:min(batch, len(entries))]
-		if err := r.cfg.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-			events := make([]outbox.Event, len(some))
-			for i, e := range some {
-				events[i] = e.event()
-			}
-			return r.cfg.Events.Add(ctx, tx, events...)
-		}); err != nil {
-			return entries, fmt.Errorf("write denied calls: %w", err)
+	for some := range slices.Chunk(entries, batch) {
+		if r.writeTogether(ctx, some) == nil {
+			continue
 		}
-		entries = entries[len(some):]
+		for _, e := range some {
+			if failed := r.writeTogether(ctx, []entry{e}); failed != nil {
+				left, err = append(left, e), fmt.Errorf("write denied calls: %w", failed)
+			}
+		}
 	}
-	return nil, nil
+	return left, err
+}
+
+func (r *Recorder) writeTogether(ctx context.Context, entries []entry) error {
+	return r.cfg.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		events := make([]outbox.Event, len(entries))
+		for i, e := range entries {
+			events[i] = e.event()
+		}
+		return r.cfg.Events.Add(ctx, tx, events...)
+	})
 }

@@ -22,6 +22,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/servicetest"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 )
@@ -89,20 +90,15 @@ func (w *world) written(organization uuid.UUID) (entries []*eventv1.CallDenied) 
 // await waits for a number of entries.
 func (w *world) await(organization uuid.UUID, n int) []*eventv1.CallDenied {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		entries := w.written(organization)
-		if len(entries) >= n {
-			if len(entries) > n {
-				w.t.Fatalf("%d entries, want %d: %v", len(entries), n, entries)
-			}
-			return entries
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%d entries, want %d", len(entries), n)
-		}
-		time.Sleep(5 * time.Millisecond)
+	var entries []*eventv1.CallDenied
+	servicetest.Eventually(w.t, fmt.Sprintf("%d entries", n), func() bool {
+		entries = w.written(organization)
+		return len(entries) >= n
+	})
+	if len(entries) > n {
+		w.t.Fatalf("%d entries, want %d: %v", len(entries), n, entries)
 	}
+	return entries
 }
 
 func total(entries []*eventv1.CallDenied) (n int64) {
@@ -268,13 +264,35 @@ func TestDatabaseAway(t *testing.T) {
 		t.Fatalf("%d entries were written", n)
 	}
 	do("alter table outbox drop constraint broken")
-	deadline := time.Now().Add(20 * time.Second)
-	for total(w.written(mia.OrganizationID)) < 50 && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
-	}
+	servicetest.Eventually(t, "what was counted is written", func() bool { return total(w.written(mia.OrganizationID)) >= 50 })
 	w.stop()
 	if all := w.written(mia.OrganizationID); total(all) != 100 || len(all) > 3 {
 		t.Errorf("%d entries of %d calls, want all 100", len(all), total(all))
+	}
+}
+
+// An entry that cannot be written holds up no other.
+func TestOneThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	w := start(t, denied.Limits{})
+	admin, err := pgx.Connect(t.Context(), pgtest.Admin(t, w.url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.WithoutCancel(t.Context()))
+	stubborn, others := caller(), []authz.Caller{caller(), caller(), caller()}
+	if _, err := admin.Exec(t.Context(), "alter table outbox add constraint broken check (organization_id <> '"+stubborn.OrganizationID.String()+"')"); err != nil {
+		t.Fatal(err)
+	}
+	w.call(stubborn, "a.S/M", "192.0.2.7")
+	for _, c := range others {
+		w.call(c, "a.S/M", "192.0.2.7")
+	}
+	for _, c := range others {
+		w.await(c.OrganizationID, 1)
+	}
+	if n := len(w.written(stubborn.OrganizationID)); n != 0 {
+		t.Errorf("%d entries of the one that cannot be written", n)
 	}
 }
 
