@@ -3,7 +3,9 @@ package service
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,52 @@ type Env struct {
 // NewEnv reads from lookup, such as [os.LookupEnv].
 func NewEnv(lookup func(string) (string, bool)) Env {
 	return Env{lookup: lookup, errs: new([]error)}
+}
+
+// ProcessEnv reads the environment of the process. A variable that is not there at
+// all is looked up in the file that GATEHOUSE_ENV_FILE names, if it names one, so
+// that secrets need not stand in the environment. A line of the file is NAME=value;
+// empty ones, and those that begin with #, are left out. A file that cannot be read
+// is in [Env.Err].
+func ProcessEnv() Env {
+	env := NewEnv(os.LookupEnv)
+	if name := env.String(envFile, ""); name != "" {
+		b, err := os.ReadFile(name)
+		var values map[string]string
+		if err == nil {
+			values, err = parseFile(string(b))
+		}
+		if err != nil {
+			*env.errs = append(*env.errs, fmt.Errorf("read the settings of %s: %w", envFile, err))
+		}
+		env.lookup = func(name string) (string, bool) {
+			if v, ok := os.LookupEnv(name); ok {
+				return v, true
+			}
+			v, ok := values[name]
+			return v, ok
+		}
+	}
+	return env
+}
+
+// parseFile reads lines of the form NAME=value. An error does not quote them.
+func parseFile(text string) (map[string]string, error) {
+	values := map[string]string{}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return nil, fmt.Errorf("line %d is not of the form NAME=value", n)
+		}
+		values[name] = value
+	}
+	return values, nil
 }
 
 // Err returns everything that was missing or wrong so far, in one line.

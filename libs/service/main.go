@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -28,7 +27,11 @@ const (
 	envTLSKey    = "GATEHOUSE_TLS_KEY"
 	envTLSCA     = "GATEHOUSE_TLS_CA"
 	envPlaintext = "GATEHOUSE_ALLOW_PLAINTEXT"
+	envFile      = "GATEHOUSE_ENV_FILE"
 )
+
+// innerAddr is where a service tells how it is, unless set otherwise.
+const innerAddr = "127.0.0.1:9091"
 
 // MainFunc reads what it needs from env and runs the service until ctx ends.
 type MainFunc func(ctx context.Context, env Env, lis Listeners, log *slog.Logger) error
@@ -36,6 +39,10 @@ type MainFunc func(ctx context.Context, env Env, lis Listeners, log *slog.Logger
 // Main is a service's whole main function:
 //
 //	func main() { os.Exit(service.Main("request", run)) }
+//
+// Its settings are those of [ProcessEnv]. With the argument -health it asks the
+// service that runs with them whether it is ready, and does nothing else: 0 if it
+// is, 1 if not.
 //
 // It listens on GATEHOUSE_GRPC_ADDR (127.0.0.1:9090), GATEHOUSE_HTTP_ADDR
 // (127.0.0.1:8080) and GATEHOUSE_INNER_ADDR (127.0.0.1:9091), logs JSON to standard error from GATEHOUSE_LOG_LEVEL (info)
@@ -50,20 +57,32 @@ func Main(name string, run MainFunc) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	env := ProcessEnv()
 	if len(os.Args) > 1 {
-		return usage(name, os.Args[1:], os.Stderr)
+		return argument(ctx, name, os.Args[1], env, os.Stderr)
 	}
-	return runMain(ctx, name, NewEnv(os.LookupEnv), os.Stderr, run)
+	return runMain(ctx, name, env, os.Stderr, run)
 }
 
-// usage answers arguments, of which there are none: 0 to who asks for help, 2 to
-// others.
-func usage(name string, args []string, stderr io.Writer) int {
-	fmt.Fprintf(stderr, "%s takes no arguments. Its settings are environment variables, GATEHOUSE_..., which docs/settings.md lists.\n", name)
-	if slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+// argument answers an argument: -health, or -help. To any other, 2.
+func argument(ctx context.Context, name, arg string, env Env, stderr io.Writer) int {
+	switch arg {
+	case "-health", "--health":
+		if err := askReady(ctx, env); err != nil {
+			fmt.Fprintf(stderr, "%s: %v\n", name, err)
+			return 1
+		}
+		return 0
+	case "-h", "-help", "--help":
+		usage(name, stderr)
 		return 0
 	}
+	usage(name, stderr)
 	return 2
+}
+
+func usage(name string, stderr io.Writer) {
+	fmt.Fprintf(stderr, "%s takes no arguments but -health, which says whether the one that runs with the same settings is ready. Its settings are environment variables, GATEHOUSE_..., which docs/settings.md lists.\n", name)
 }
 
 func runMain(ctx context.Context, name string, env Env, stderr io.Writer, run MainFunc) int {
@@ -74,7 +93,10 @@ func runMain(ctx context.Context, name string, env Env, stderr io.Writer, run Ma
 		log.Error("Service cannot start", "error", envLogLevel+" is not debug, info, warn or error")
 		return 1
 	}
-	lis, err := listen(ctx, env)
+	lis, err := Listeners{}, env.Err() // of the file
+	if err == nil {
+		lis, err = listen(ctx, env)
+	}
 	if err != nil {
 		log.Error("Service cannot start", "error", err)
 		return 1
@@ -118,7 +140,7 @@ func listen(ctx context.Context, env Env) (lis Listeners, err error) {
 		lis.GRPC.Close()
 		return Listeners{}, err
 	}
-	if lis.Inner, err = open(envInnerAddr, "127.0.0.1:9091"); err != nil {
+	if lis.Inner, err = open(envInnerAddr, innerAddr); err != nil {
 		lis.GRPC.Close()
 		lis.HTTP.Close()
 		return Listeners{}, err

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,12 +211,93 @@ func TestPeersAreEncrypted(t *testing.T) {
 	}
 }
 
-func TestUsage(t *testing.T) {
+func TestArguments(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]int{"-help": 0, "--help": 0, "-h": 0, "-port": 2, "serve": 2} {
 		var said strings.Builder
-		if got := service.Usage("request", []string{arg}, &said); got != want || !strings.Contains(said.String(), "docs/settings.md") {
+		if got := service.Argument(t.Context(), "request", arg, service.NewEnv(lookup(nil)), &said); got != want || !strings.Contains(said.String(), "docs/settings.md") {
 			t.Errorf("%s: %d %q", arg, got, said.String())
 		}
+	}
+}
+
+// -health says what the service of the same settings, on this machine, says of itself.
+func TestHealthArgument(t *testing.T) {
+	t.Parallel()
+	code := http.StatusOK
+	ready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			code = http.StatusNotFound
+		}
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(`{"status": "as it is"}`))
+	}))
+	_, port, err := net.SplitHostPort(ready.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(addr string) (int, string) {
+		var said strings.Builder
+		return service.Argument(t.Context(), "request", "-health", service.NewEnv(lookup(map[string]string{"GATEHOUSE_INNER_ADDR": addr})), &said), said.String()
+	}
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", ""} {
+		if got, said := ask(host + ":" + port); got != 0 || said != "" {
+			t.Errorf("%q: %d %s", host, got, said)
+		}
+	}
+	code = http.StatusServiceUnavailable
+	if got, said := ask("0.0.0.0:" + port); got != 1 || !strings.Contains(said, "as it is") {
+		t.Errorf("not ready: %d %s", got, said)
+	}
+	ready.Close()
+	if got, said := ask("0.0.0.0:" + port); got != 1 || !strings.Contains(said, "does not answer") {
+		t.Errorf("ended: %d %s", got, said)
+	}
+	if got, said := ask("9091"); got != 1 || !strings.Contains(said, "host:port") {
+		t.Errorf("no address: %d %s", got, said)
+	}
+}
+
+// Settings stand in a file as well: what the environment says goes before, even if it
+// is empty, and a file that cannot be read ends the start.
+func TestSettingsFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "env")
+	begin := func(text string, args []string, env ...string) (string, error) {
+		t.Helper()
+		if text != "" {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, os.Args[0], args...)
+		cmd.Env = append(append(os.Environ(), asProcess+"=1", "GATEHOUSE_ENV_FILE="+file), env...)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if said, err := begin("", nil); err == nil || !strings.Contains(said, "no such file") || !strings.Contains(said, "GATEHOUSE_ENV_FILE") {
+		t.Errorf("no file: %v %s", err, said)
+	}
+	const log = "GATEHOUSE_LOG_LEVEL=loud"
+	if said, err := begin("\n# level\n"+log+"\n", nil); err == nil || !strings.Contains(said, "GATEHOUSE_LOG_LEVEL is not") {
+		t.Errorf("a wrong value: %v %s", err, said)
+	}
+	inner := loopback(t)
+	inner.Close() // nobody listens there
+	if said, err := begin(log+"\nGATEHOUSE_INNER_ADDR="+inner.Addr().String(), []string{"-health"}); err == nil || !strings.Contains(said, "dial tcp "+inner.Addr().String()) {
+		t.Errorf("-health does not read the file: %v %s", err, said)
+	}
+	if said, err := begin(log+"\nGATEHOUSE_TLS_CERT=/nowhere", nil, "GATEHOUSE_LOG_LEVEL="); err == nil || !strings.Contains(said, "set together") {
+		t.Errorf("the environment does not go before: %v %s", err, said)
+	}
+	if said, err := begin("sesame\n", nil); err == nil || !strings.Contains(said, "line 1 is not of the form") || strings.Contains(said, "sesame") {
+		t.Errorf("another form: %v %s", err, said)
+	}
+
+	values, err := service.ParseFile("# a\n\n  A=b=c \nB=\n")
+	if v, ok := values["B"]; err != nil || values["A"] != "b=c" || v != "" || !ok || len(values) != 2 {
+		t.Errorf("%v %v", values, err)
 	}
 }

@@ -30,7 +30,7 @@ func signInLink(args []string) int {
 		fmt.Fprintln(os.Stderr, "usage: identity-sync sign-in-link USER-NAME")
 		return 2
 	}
-	env := service.NewEnv(os.LookupEnv)
+	env := service.ProcessEnv()
 	urls := postgres.URLs{URL: env.Required("GATEHOUSE_POSTGRES_URL"), SystemURL: env.Required("GATEHOUSE_POSTGRES_SYSTEM_URL")}
 	err := env.Err()
 	var link identitysync.SignInLink
