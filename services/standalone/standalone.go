@@ -218,7 +218,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	reached := cfg.Outgoing
 	var app *demo.App
 	if cfg.Demo {
-		if app, err = demo.StartApp(ctx, filepath.Join(dir.path, "demo-app"), secrets.text("demo-app")); err != nil {
+		if app, err = demo.StartApp(ctx, filepath.Join(dir.path, demoAppDir), "", secrets.text(demoAppSecret)); err != nil {
 			return fmt.Errorf("start the demo app: %w", err)
 		}
 		defer func() {

@@ -1,7 +1,8 @@
 // Command gatehouse runs all of Gatehouse in one process.
 //
-// gatehouse init makes what an installation of several processes needs to know, and
-// gatehouse sign-in-link a link that signs somebody in.
+// gatehouse init makes what an installation of several processes needs to know,
+// gatehouse demo loads the demo organization into one, and gatehouse sign-in-link makes
+// a link that signs somebody in.
 package main
 
 import (
@@ -28,17 +29,14 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "init" {
-		if err := initialize(os.Args[2:]); err != nil {
-			fail(err)
+	if len(os.Args) > 1 {
+		other := map[string]func(args []string) error{"init": initialize, "demo": loadDemo, "sign-in-link": signInLink}[os.Args[1]]
+		if other != nil {
+			if err := other(os.Args[2:]); err != nil {
+				fail(err)
+			}
+			return
 		}
-		return
-	}
-	if len(os.Args) > 1 && os.Args[1] == "sign-in-link" {
-		if err := signInLink(os.Args[2:]); err != nil {
-			fail(err)
-		}
-		return
 	}
 	var cfg standalone.Config
 	demo, err := strconv.ParseBool(env("GATEHOUSE_DEMO", "true"))
@@ -128,6 +126,26 @@ func initialize(args []string) error {
 		return fmt.Errorf("init takes no %q", flags.Arg(0))
 	}
 	return install.Make(cfg)
+}
+
+// loadDemo runs the demo's app, and loads the demo organization into a Gatehouse of
+// several processes.
+func loadDemo(args []string) error {
+	var cfg standalone.DemoConfig
+	flags := flag.NewFlagSet("gatehouse demo", flag.ExitOnError)
+	flags.StringVar(&cfg.URL, "url", "http://127.0.0.1:8080", "the gateway; it must have sign-up and the development sign-in")
+	flags.StringVar(&cfg.AppAddr, "app-addr", "127.0.0.1:8090", "address of the demo's app, at which provisioning is allowed to call it")
+	flags.StringVar(&cfg.DataDir, "data-dir", ".gatehouse-demo", "where the demo's app keeps its accounts")
+	if err := flags.Parse(args); err != nil {
+		return err //nolint:wrapcheck // ends the program
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("demo takes no %q", flags.Arg(0))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return standalone.RunDemo(ctx, cfg, log, welcome)
 }
 
 // welcome says what one can do now.

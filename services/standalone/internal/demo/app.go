@@ -27,16 +27,21 @@ type App struct {
 // SCIM is the base address for an integration.
 func (a *App) SCIM() string { return a.URL + "/scim/v2" }
 
-// StartApp runs the demo app on loopback. It takes the port that it had before,
-// if that is free: integrations remember it.
-func StartApp(ctx context.Context, dir, token string) (*App, error) {
+// StartApp runs the demo app at an address, host:port. If that is empty it is one of
+// loopback: the one that it had before, if that is free, since integrations remember it.
+func StartApp(ctx context.Context, dir, addr, token string) (*App, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	portFile := filepath.Join(dir, "address")
 	var lc net.ListenConfig
 	var lis net.Listener
-	if b, err := os.ReadFile(portFile); err == nil {
+	if addr != "" {
+		var err error
+		if lis, err = lc.Listen(ctx, "tcp", addr); err != nil {
+			return nil, err
+		}
+	} else if b, err := os.ReadFile(portFile); err == nil {
 		lis, _ = lc.Listen(ctx, "tcp", strings.TrimSpace(string(b)))
 	}
 	if lis == nil {
@@ -45,7 +50,7 @@ func StartApp(ctx context.Context, dir, token string) (*App, error) {
 			return nil, err
 		}
 	}
-	addr := lis.Addr().String()
+	addr = lis.Addr().String()
 	if err := os.WriteFile(portFile, []byte(addr+"\n"), 0o600); err != nil {
 		lis.Close()
 		return nil, err

@@ -3,7 +3,8 @@
 //
 // What is in the folder already stays: a second run adds what is missing and renews
 // certificates that end within a month. Nothing leaves the folder, whose files are
-// for its owner alone.
+// for its owner alone. Each part of it may be a volume of its own, which one program
+// gets to see: nothing is moved from one to another.
 package install
 
 import (
@@ -84,7 +85,7 @@ func Make(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range append(slices.Clone(services), "gateway", "postgres", "nats", "operator") {
+	for _, name := range append(slices.Clone(services), "gateway", "postgres", "nats", "collector", "operator") {
 		if err := a.issue(filepath.Join(cfg.Dir, name), name); err != nil {
 			return err
 		}
@@ -93,9 +94,13 @@ func Make(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	superuser := s.text("postgres superuser")
 	files := map[string]string{
-		filepath.Join("postgres", "roles.sql"): cfg.roles(s),
-		filepath.Join("nats", "nats.conf"):     cfg.natsConfig(s),
+		filepath.Join("postgres", "roles.sql"):   cfg.roles(s),
+		filepath.Join("postgres", "pg_hba.conf"): hba,
+		filepath.Join("postgres", "password"):    superuser + "\n",
+		filepath.Join("postgres", "pgpass"):      "*:*:*:postgres:" + superuser + "\n",
+		filepath.Join("nats", "nats.conf"):       cfg.natsConfig(s),
 	}
 	for service, lines := range settings {
 		files[filepath.Join(service, "env")] = strings.Join(lines, "\n") + "\n"
@@ -208,6 +213,13 @@ func (cfg Config) settings(s *secrets) (map[string][]string, error) {
 	}
 	return all, nil
 }
+
+// hba says who may connect to PostgreSQL: with a password, and from elsewhere by TLS
+// alone.
+const hba = `# type database user address method
+local   all      all          scram-sha-256
+hostssl all      all  all     scram-sha-256
+`
 
 // roles is what a superuser runs once with psql: roles, databases and who may enter
 // which. Again is fine.

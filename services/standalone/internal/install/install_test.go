@@ -88,7 +88,17 @@ func TestMake(t *testing.T) {
 			t.Errorf("a second run changed %s", path)
 		}
 	}
-	seen := map[string]string{}
+	for _, n := range []string{"postgres", "nats", "collector", "operator"} {
+		of := func(file string) string { return filepath.Join(dir, n, file) }
+		if _, _, err := rpc.LoadTLS(of("tls.crt"), of("tls.key"), of("ca.crt")); err != nil {
+			t.Errorf("%s: %v", n, err)
+		}
+	}
+	superuser := strings.TrimSpace(read(t, dir, "postgres", "password"))
+	if len(superuser) < 32 || read(t, dir, "postgres", "pgpass") != "*:*:*:postgres:"+superuser+"\n" {
+		t.Errorf("the superuser's password is %q", superuser)
+	}
+	seen := map[string]string{superuser: "the superuser"}
 	for _, n := range append(authz.Audiences(), "gateway") {
 		s := settings(t, dir, n)
 		server, _, err := rpc.LoadTLS(s["GATEHOUSE_TLS_CERT"], s["GATEHOUSE_TLS_KEY"], s["GATEHOUSE_TLS_CA"])
