@@ -5,6 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
+# Programs are static, as those of images are; the race detector alone needs C.
+export CGO_ENABLED := 0
 
 BIN := .bin
 # Where the target postgres puts it if it must: looked into last.
@@ -13,7 +15,7 @@ BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
 GENERATED := proto/gen proto/third_party
 GO_FOLDERS := ./libs/... ./proto/... ./services/...
 
-.PHONY: help run test check bench postgres generate fuzz openapi format lint tools
+.PHONY: help run test check bench postgres generate fuzz openapi containers images format lint tools
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -33,7 +35,7 @@ check: postgres generate lint $(BIN)/gotest ## Everything that must hold before 
 		if [ -n "$$new" ]; then echo "generated, not in git:"; echo "$$new"; exit 1; fi
 	go vet work
 	@echo "tests with the race detector; -short leaves out what runs whole processes"
-	@$(BIN)/gotest run $(BIN)/results-race -race -short work
+	@CGO_ENABLED=1 $(BIN)/gotest run $(BIN)/results-race -race -short work
 
 bench: postgres ## Drive whole lives of requests and compare with the machine's floors
 	go run ./services/standalone/bench -joiners 20000
@@ -61,6 +63,17 @@ fuzz: postgres ## Send each door what nobody would, for FUZZTIME each
 		echo "$$file $${target#func }"; \
 		(cd "$${file%%/*}" && go test "./$$(dirname "$${file#*/}")" -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME)) >$(CURDIR)/$(BIN)/fuzz.log 2>&1 || { cat $(BIN)/fuzz.log; exit 1; }; \
 	done
+
+images: ## Make the images of deploy/Containerfile with podman
+	deploy/build.sh $(BIN)/images
+	deploy/images.sh $(BIN)/images
+
+# What it could not try is part of the result, so it is shown.
+containers: postgres $(BIN)/gotest ## Run the demo in containers, and live in it; needs root and podman
+	@rm -f $(BIN)/containers.txt
+	@GATEHOUSE_CONTAINERS_REPORT=$(CURDIR)/$(BIN)/containers.txt $(BIN)/gotest run $(BIN)/results-containers -count=1 -tags containers -run '^TestContainers$$' ./services/standalone/e2e \
+		|| { cat $(BIN)/containers.txt; exit 1; }
+	@cat $(BIN)/containers.txt
 
 openapi: ## Hold openapi.json against spectral and redocly; needs node
 	@cd tools/openapi && { [ -d node_modules ] || npm ci --no-audit --no-fund; }

@@ -17,13 +17,20 @@ func TestReadmeWalk(t *testing.T) {
 		t.Skip("-short: runs whole processes")
 	}
 	t.Parallel()
+	s := runStandalone(t, program(t, "gatehouse.dev/services/standalone/cmd"), dataDir(t), "GATEHOUSE_DEMO=true")
+	walk(t, s.base)
+}
+
+// walk walks the README's walk through a gateway with the demo organization.
+func walk(t *testing.T, base string) {
+	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, walk, found := strings.Cut(string(readme), "\n## The walk\n")
-	walk, _, _ = strings.Cut(walk, "\n## ")
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(walk, -1)
+	_, part, found := strings.Cut(string(readme), "\n## The walk\n")
+	part, _, _ = strings.Cut(part, "\n## ")
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(part, -1)
 	if !found || len(blocks) < 10 {
 		t.Fatalf("the README's walk has %d blocks", len(blocks))
 	}
@@ -31,12 +38,11 @@ func TestReadmeWalk(t *testing.T) {
 	for _, b := range blocks {
 		script += b[1]
 	}
-	s := runStandalone(t, program(t, "gatehouse.dev/services/standalone/cmd"), dataDir(t), "GATEHOUSE_DEMO=true")
-	demoFacts(t, s.base)
+	demoFacts(t, base)
 
 	cmd := exec.CommandContext(t.Context(), "bash", "-x", "-c", script)
 	cmd.Dir = t.TempDir()
-	proxy := newContractProxy(t, s.base)
+	proxy := newContractProxy(t, base)
 	cmd.Env = append(os.Environ(), "GATEHOUSE="+proxy.URL)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("the walk stops: %v\n%s", err, tail(out, 4000))
