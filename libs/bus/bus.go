@@ -20,6 +20,9 @@ import (
 const (
 	// Stream is the name of the stream that holds every event.
 	Stream = "ACCESS"
+	// JSONStream is the name of the stream that holds every event in JSON, for
+	// subscribers without the protos. It is there if audit is told to make it.
+	JSONStream = "ACCESS_JSON"
 
 	// MaxMessageBytes is the largest message, headers included, that the bus
 	// takes. Connect refuses a server that takes less.

@@ -1,5 +1,6 @@
 // Package bus connects a service to NATS and to the one JetStream stream that
-// carries every event, ACCESS.
+// carries every event, ACCESS. A second, ACCESS_JSON, may hold the same events in
+// JSON for others; no service reads it.
 //
 // It knows the shape of the stream and of headers, and nothing of what is in an
 // event: libs/event knows what events are called, libs/outbox publishes,

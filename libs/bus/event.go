@@ -26,6 +26,10 @@ const (
 	SpecVersion = "1.0"
 	// ContentType is that of every event's data: its protobuf message.
 	ContentType = "application/protobuf"
+	// JSONContentType is that of a whole event in JSON, CloudEvents' structured
+	// mode, and JSONDataContentType that of the data in it.
+	JSONContentType     = "application/cloudevents+json"
+	JSONDataContentType = "application/json"
 )
 
 // sourcePrefix begins the source of every event, which CloudEvents wants to be an
@@ -39,8 +43,12 @@ func Source(service string) string { return sourcePrefix + service }
 // URIs have its name alone.
 func ServiceOf(source string) string { return strings.TrimPrefix(source, sourcePrefix) }
 
-// AllSubjects matches every event of every organization.
-const AllSubjects = "access.>"
+// AllSubjects matches every event of every organization, and AllJSONSubjects every
+// one in JSON.
+const (
+	AllSubjects     = "access.>"
+	AllJSONSubjects = "access-json.>"
+)
 
 // Carrier lets an OpenTelemetry propagator read and write the headers of a
 // message.

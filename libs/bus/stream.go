@@ -20,41 +20,50 @@ var errIncompatible = errors.New("incompatible stream")
 // with other subjects, storage or retention is left alone and is an error.
 // Safe to call at any time by any number of services.
 func (b *Bus) EnsureStream(ctx context.Context) error {
-	stream, err := b.js.Stream(ctx, Stream)
+	return b.ensure(ctx, b.streamConfig(Stream, AllSubjects, "Every event of Gatehouse"))
+}
+
+// EnsureJSONStream is EnsureStream for [JSONStream], which is kept as the other
+// is. For the service alone that keeps it.
+func (b *Bus) EnsureJSONStream(ctx context.Context) error {
+	return b.ensure(ctx, b.streamConfig(JSONStream, AllJSONSubjects, "Every event of Gatehouse, in JSON"))
+}
+
+func (b *Bus) ensure(ctx context.Context, model jetstream.StreamConfig) error {
+	stream, err := b.js.Stream(ctx, model.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		_, err = b.js.CreateStream(ctx, b.streamConfig())
+		_, err = b.js.CreateStream(ctx, model)
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			if err != nil {
-				return fmt.Errorf("create stream %s: %w", Stream, err)
+				return fmt.Errorf("create stream %s: %w", model.Name, err)
 			}
 			return nil
 		}
 		// Somebody else was faster, with another configuration.
-		if stream, err = b.js.Stream(ctx, Stream); err != nil {
-			return fmt.Errorf("look up stream %s: %w", Stream, err)
+		if stream, err = b.js.Stream(ctx, model.Name); err != nil {
+			return fmt.Errorf("look up stream %s: %w", model.Name, err)
 		}
 	case err != nil:
-		return fmt.Errorf("look up stream %s: %w", Stream, err)
+		return fmt.Errorf("look up stream %s: %w", model.Name, err)
 	}
-
 	have := stream.CachedInfo().Config
-	want, change, err := b.reconcile(have)
+	want, change, err := b.reconcile(have, model)
 	if err != nil || !change || !b.cfg.Keeps {
 		return err
 	}
 	if _, err := b.js.UpdateStream(ctx, want); err != nil {
-		return fmt.Errorf("update stream %s: %w", Stream, err)
+		return fmt.Errorf("update stream %s: %w", model.Name, err)
 	}
-	b.log.Info("Updated the stream", "stream", Stream, "replicas", want.Replicas, "max_age", want.MaxAge, "max_bytes", want.MaxBytes)
+	b.log.Info("Updated the stream", "stream", model.Name, "replicas", want.Replicas, "max_age", want.MaxAge, "max_bytes", want.MaxBytes)
 	return nil
 }
 
-func (b *Bus) streamConfig() jetstream.StreamConfig {
+func (b *Bus) streamConfig(name, subjects, description string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:              Stream,
-		Description:       "Every event of Gatehouse",
-		Subjects:          []string{AllSubjects},
+		Name:              name,
+		Description:       description,
+		Subjects:          []string{subjects},
 		Storage:           jetstream.FileStorage,
 		Retention:         jetstream.LimitsPolicy,
 		Discard:           jetstream.DiscardOld,
@@ -79,17 +88,16 @@ func window(maxAge time.Duration) time.Duration {
 	return dedupeWindow
 }
 
-// reconcile is what the stream should be made into, and whether that differs
-// from what it is.
-func (b *Bus) reconcile(have jetstream.StreamConfig) (want jetstream.StreamConfig, change bool, err error) {
-	model := b.streamConfig()
+// reconcile is what a stream should be made into after the model, and whether
+// that differs from what it is.
+func (b *Bus) reconcile(have, model jetstream.StreamConfig) (want jetstream.StreamConfig, change bool, err error) {
 	switch {
 	case !slices.Equal(have.Subjects, model.Subjects):
-		return want, false, fmt.Errorf("%w: stream %s has subjects %v, not %v", errIncompatible, Stream, have.Subjects, model.Subjects)
+		return want, false, fmt.Errorf("%w: stream %s has subjects %v, not %v", errIncompatible, model.Name, have.Subjects, model.Subjects)
 	case have.Storage != model.Storage:
-		return want, false, fmt.Errorf("%w: stream %s is not kept on disk", errIncompatible, Stream)
+		return want, false, fmt.Errorf("%w: stream %s is not kept on disk", errIncompatible, model.Name)
 	case have.Retention != model.Retention:
-		return want, false, fmt.Errorf("%w: stream %s drops events once they are read", errIncompatible, Stream)
+		return want, false, fmt.Errorf("%w: stream %s drops events once they are read", errIncompatible, model.Name)
 	}
 	want = have
 	if b.cfg.Replicas > 0 {

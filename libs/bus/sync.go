@@ -14,8 +14,9 @@ import (
 // replicated three times, or with sync_interval: always.
 const SyncServer = "gatehouse-syncs-on-request"
 
-// SyncSubject is where the server of that id is asked for [Bus.Sync]. It
-// answers when it is done: with nothing, or with what went wrong.
+// SyncSubject is where the server of that id is asked for [Bus.Sync], with the
+// name of the stream. It answers when it is done: with nothing, or with what went
+// wrong.
 func SyncSubject(serverID string) string { return "gatehouse.sync." + serverID }
 
 // SyncPoint is what to give to [Bus.Sync] for messages that are published after
@@ -34,13 +35,20 @@ func (b *Bus) SyncPoint() string {
 // Sync returns once everything that was published after SyncPoint and
 // acknowledged before this call is on the disk. An error means that it may be
 // lost, as when the server has ended, and should be published again.
-func (b *Bus) Sync(ctx context.Context, point string) error {
+func (b *Bus) Sync(ctx context.Context, point string) error { return b.sync(ctx, point, Stream) }
+
+// SyncJSON is Sync for the messages of [JSONStream].
+func (b *Bus) SyncJSON(ctx context.Context, point string) error {
+	return b.sync(ctx, point, JSONStream)
+}
+
+func (b *Bus) sync(ctx context.Context, point, stream string) error {
 	if point == "" {
 		return nil
 	}
 	ctx, cancel := b.WhileConnected(ctx)
 	defer cancel()
-	answer, err := b.conn.RequestWithContext(ctx, SyncSubject(point), nil)
+	answer, err := b.conn.RequestWithContext(ctx, SyncSubject(point), []byte(stream))
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return errors.New("the server that acknowledged has ended")

@@ -5,7 +5,8 @@
 // of its own name; and make the stream if it is absent. One service, [Keeper], may
 // change how the stream is kept. Nobody may purge or delete it, or a message of it.
 // An outside subscriber reads the events of one organization, live or through a
-// consumer of its own name.
+// consumer of its own name, and the same in JSON where they are made: [Keeper]
+// alone makes them.
 //
 // Answers come to an inbox that only the user itself may listen to: [InboxPrefix].
 // The embedded server takes users as they are here; [Config] writes them for a
@@ -27,6 +28,10 @@ import (
 // Keeper is the service that may change how long and how much the stream keeps:
 // the one that writes everything down.
 const Keeper = "audit"
+
+// JSONConsumer is the name of the durable consumer from which [Keeper] makes
+// events in JSON. No user has it.
+const JSONConsumer = Keeper + "-json"
 
 // User is somebody who may connect.
 type User struct {
@@ -53,35 +58,42 @@ func Service(name, password string) User {
 		api+"CONSUMER.CREATE."+bus.Stream+"."+name, api+"CONSUMER.CREATE."+bus.Stream+"."+name+".>",
 		api+"CONSUMER.DELETE."+bus.Stream+"."+name,
 	)
-	u.Publish = append(u.Publish, reading(name)...)
+	u.Publish = append(u.Publish, reading(bus.Stream, name)...)
 	if name == Keeper {
-		u.Publish = append(u.Publish, api+"STREAM.UPDATE."+bus.Stream)
+		u.Publish = append(u.Publish, api+"STREAM.UPDATE."+bus.Stream,
+			bus.AllJSONSubjects,
+			api+"STREAM.INFO."+bus.JSONStream, api+"STREAM.CREATE."+bus.JSONStream, api+"STREAM.UPDATE."+bus.JSONStream,
+			api+"CONSUMER.CREATE."+bus.Stream+"."+JSONConsumer, api+"CONSUMER.RESET."+bus.Stream+"."+JSONConsumer,
+		)
+		u.Publish = append(u.Publish, reading(bus.Stream, JSONConsumer)...)
 	}
 	return u
 }
 
-// Subscriber is the user of a program that reads the events of an organization.
-// Its durable consumer has its name. NATS refuses it a consumer whose filter is
-// not within the organization's subjects.
+// Subscriber is the user of a program that reads the events of an organization,
+// of either form. Its durable consumers have its name. NATS refuses it a consumer
+// whose filter is not within the organization's subjects.
 func Subscriber(name, password string, organization uuid.UUID) User {
-	subjects := "access." + organization.String() + ".>"
-	return User{
-		Name: name, Password: password,
-		Publish: append([]string{
-			"$JS.API.STREAM.INFO." + bus.Stream,
-			"$JS.API.CONSUMER.CREATE." + bus.Stream + "." + name + "." + subjects,
-			"$JS.API.CONSUMER.DELETE." + bus.Stream + "." + name,
-		}, reading(name)...),
-		Subscribe: []string{bus.InboxPrefix(name) + ".>", subjects},
+	u := User{Name: name, Password: password, Subscribe: []string{bus.InboxPrefix(name) + ".>"}}
+	for _, form := range []struct{ stream, prefix string }{{bus.Stream, "access."}, {bus.JSONStream, "access-json."}} {
+		subjects := form.prefix + organization.String() + ".>"
+		u.Publish = append(u.Publish,
+			"$JS.API.STREAM.INFO."+form.stream,
+			"$JS.API.CONSUMER.CREATE."+form.stream+"."+name+"."+subjects,
+			"$JS.API.CONSUMER.DELETE."+form.stream+"."+name,
+		)
+		u.Publish = append(u.Publish, reading(form.stream, name)...)
+		u.Subscribe = append(u.Subscribe, subjects)
 	}
+	return u
 }
 
 // reading is what it takes to read through a consumer that is there.
-func reading(consumer string) []string {
+func reading(stream, consumer string) []string {
 	return []string{
-		"$JS.API.CONSUMER.INFO." + bus.Stream + "." + consumer,
-		"$JS.API.CONSUMER.MSG.NEXT." + bus.Stream + "." + consumer,
-		"$JS.ACK." + bus.Stream + "." + consumer + ".>",
+		"$JS.API.CONSUMER.INFO." + stream + "." + consumer,
+		"$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer,
+		"$JS.ACK." + stream + "." + consumer + ".>",
 	}
 }
 
@@ -108,7 +120,7 @@ func ParseSubscribers(text string, taken ...string) ([]User, error) {
 		if len(password) < 16 {
 			return nil, fmt.Errorf("the password of %s has under 16 characters", name)
 		}
-		if slices.Contains(taken, name) {
+		if slices.Contains(taken, name) || name == JSONConsumer {
 			return nil, fmt.Errorf("%s is a name that is taken", name)
 		}
 		taken = append(taken, name)

@@ -76,6 +76,7 @@ func TestParseSubscribers(t *testing.T) {
 	for _, bad := range []string{
 		"siem", "siem=" + org, "=" + org + ":" + password, "s.m=" + org + ":" + password, "s>=" + org + ":" + password,
 		"siem=acme:" + password, "siem=" + org + ":short", "audit=" + org + ":" + password,
+		busauth.JSONConsumer + "=" + org + ":" + password,
 		"siem=00000000-0000-0000-0000-000000000000:" + password,
 		"siem=" + org + ":" + password + ",siem=" + org + ":" + password,
 	} {

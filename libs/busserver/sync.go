@@ -1,6 +1,7 @@
 package busserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ type disk struct {
 	failed error  // after a failed sync nobody knows what is on the disk
 }
 
-func newDisk(dir string) *disk {
-	return &disk{stream: filepath.Join(dir, "jetstream", "$G", "streams", bus.Stream)}
+func newDisk(dir, stream string) *disk {
+	return &disk{stream: filepath.Join(dir, "jetstream", "$G", "streams", stream)}
 }
 
 // sync syncs what may have changed since the last one. Once the system has
@@ -114,12 +115,15 @@ func (d *disk) syncFile(name string) error {
 
 // syncer answers requests for [bus.Bus.Sync] to one server.
 type syncer struct {
-	disk   *disk
+	disks  map[string]*disk // by the stream
 	log    *slog.Logger
 	conn   *nats.Conn
 	cancel context.CancelFunc
 	done   chan struct{}
-	failed atomic.Pointer[error] // the last sync's error
+	// failures are what became of the last sync of each stream, for serve alone;
+	// failed is one of them.
+	failures map[string]error
+	failed   atomic.Pointer[error]
 }
 
 // startSyncer starts the syncer of a server that runs in the folder. own is its
@@ -143,7 +147,8 @@ func startSyncer(n *server.Server, own busauth.User, dir string, log *slog.Logge
 		return nil, fmt.Errorf("take requests to sync: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &syncer{disk: newDisk(dir), log: log, conn: conn, cancel: cancel, done: make(chan struct{})}
+	disks := map[string]*disk{bus.Stream: newDisk(dir, bus.Stream), bus.JSONStream: newDisk(dir, bus.JSONStream)}
+	s := &syncer{disks: disks, failures: map[string]error{}, log: log, conn: conn, cancel: cancel, done: make(chan struct{})}
 	go s.serve(ctx, requests)
 	return s, nil
 }
@@ -176,16 +181,7 @@ func (s *syncer) serve(ctx context.Context, requests <-chan *nats.Msg) {
 		for len(requests) > 0 {
 			asked = append(asked, <-requests)
 		}
-		var answer []byte
-		s.failed.Store(nil)
-		if err := s.disk.sync(); err != nil {
-			answer = []byte(err.Error())
-			s.failed.Store(&err)
-			s.log.Error("NATS cannot sync the stream", "error", err)
-		}
-		for _, m := range asked {
-			_ = m.Respond(answer)
-		}
+		s.answer(asked)
 		select {
 		case <-time.After(syncPause):
 		case <-ctx.Done():
@@ -193,3 +189,38 @@ func (s *syncer) serve(ctx context.Context, requests <-chan *nats.Msg) {
 		}
 	}
 }
+
+// answer syncs the streams that are asked for, each once.
+func (s *syncer) answer(asked []*nats.Msg) {
+	fresh := map[string]bool{}
+	for _, m := range asked {
+		name := cmp.Or(string(m.Data), bus.Stream) // clients of before there were two name none
+		if !fresh[name] {
+			fresh[name] = true
+			if s.failures[name] = s.sync(name); s.failures[name] != nil {
+				s.log.Error("NATS cannot sync the stream", "stream", name, "error", s.failures[name])
+			}
+		}
+		var answer []byte
+		if err := s.failures[name]; err != nil {
+			answer = []byte(err.Error())
+		}
+		_ = m.Respond(answer)
+	}
+	s.failed.Store(nil)
+	for _, err := range s.failures {
+		if err != nil {
+			s.failed.Store(&err)
+		}
+	}
+}
+
+func (s *syncer) sync(stream string) error {
+	d, ok := s.disks[stream]
+	if !ok {
+		return errNoStream
+	}
+	return d.sync()
+}
+
+var errNoStream = errors.New("there is no such stream to sync")

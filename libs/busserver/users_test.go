@@ -115,9 +115,17 @@ func TestUsersAreBound(t *testing.T) {
 			"$JS.API.CONSUMER.CREATE.ACCESS.other", "$JS.API.CONSUMER.DELETE.ACCESS.other", "$JS.API.CONSUMER.DURABLE.CREATE.ACCESS." + name,
 			"$JS.API.CONSUMER.MSG.NEXT.ACCESS.other", "$JS.ACK.ACCESS.other.1.1.1.1.1", "gatehouse.wake.other", "_INBOX.x", "_INBOX_other.x",
 			"access." + org.String() + ".unheard.of", "$SYS.REQ.SERVER.PING",
+			"access-json." + org.String() + ".approval.granted",
+			"$JS.API.STREAM.CREATE.ACCESS_JSON", "$JS.API.STREAM.UPDATE.ACCESS_JSON", "$JS.API.STREAM.PURGE.ACCESS_JSON", "$JS.API.STREAM.DELETE.ACCESS_JSON",
+			"$JS.API.STREAM.MSG.GET.ACCESS_JSON", "$JS.API.DIRECT.GET.ACCESS_JSON", "$JS.API.CONSUMER.CREATE.ACCESS_JSON.other",
+			"$JS.API.CONSUMER.CREATE.ACCESS_JSON." + name, "$JS.API.CONSUMER.CREATE.ACCESS_JSON." + name + ".access-json." + id.New().String() + ".>",
+			"$JS.API.CONSUMER.MSG.NEXT.ACCESS_JSON.other", "$JS.API.CONSUMER.MSG.NEXT.ACCESS." + busauth.JSONConsumer,
+			"$JS.API.CONSUMER.RESET.ACCESS." + name, "$JS.API.CONSUMER.RESET.ACCESS." + busauth.JSONConsumer,
 		} {
-			if name == busauth.Keeper && strings.HasPrefix(subject, "$JS.API.STREAM.UPDATE") {
-				continue // audit keeps it
+			keeps := strings.HasPrefix(subject, "$JS.API.STREAM.UPDATE") || strings.HasPrefix(subject, "access-json.") ||
+				subject == "$JS.API.STREAM.CREATE.ACCESS_JSON" || strings.HasSuffix(subject, "."+busauth.JSONConsumer)
+			if name == busauth.Keeper && keeps {
+				continue // audit's business
 			}
 			if err := conn.Publish(subject, []byte("{}")); err != nil {
 				t.Fatal(err)
@@ -126,7 +134,7 @@ func TestUsersAreBound(t *testing.T) {
 				t.Errorf("%s publishes to %s: refused %q", name, subject, got)
 			}
 		}
-		for _, subject := range []string{"access.>", "access.*.role.changed", "access." + id.New().String() + ".>", ">", "_INBOX.>", "_INBOX_other.>", "$JS.>", "gatehouse.>"} {
+		for _, subject := range []string{"access.>", "access.*.role.changed", "access." + id.New().String() + ".>", "access-json.>", "access-json." + id.New().String() + ".>", ">", "_INBOX.>", "_INBOX_other.>", "$JS.>", "gatehouse.>"} {
 			if _, err := conn.Subscribe(subject, func(*nats.Msg) {}); err != nil {
 				t.Fatal(err)
 			}
@@ -145,15 +153,34 @@ func TestUsersAreBound(t *testing.T) {
 	}
 }
 
-// A subscriber reads its organization's events, past and live, and no others.
+// A subscriber reads its organization's events, past and live, of either form, and
+// no others.
 func TestSubscriberReadsItsOrganization(t *testing.T) {
 	t.Parallel()
-	s, org := withUsers(t)
-	b := serviceBus(t, s, "approval")
+	for name, form := range map[string]struct{ stream, prefix, sayer string }{
+		"protobuf": {bus.Stream, "access.", "approval"},
+		"JSON":     {bus.JSONStream, "access-json.", busauth.Keeper},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, org := withUsers(t)
+			b := serviceBus(t, s, form.sayer)
+			if form.stream == bus.JSONStream {
+				if err := b.EnsureJSONStream(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			readsItsOrganization(t, s, b, form.stream, form.prefix, org)
+		})
+	}
+}
+
+func readsItsOrganization(t *testing.T, s *busserver.Server, b *bus.Bus, name, prefix string, org uuid.UUID) {
+	t.Helper()
 	said := func(of uuid.UUID, n int) {
 		t.Helper()
 		for i := range n {
-			if _, err := b.JetStream().Publish(t.Context(), "access."+of.String()+".approval.granted", fmt.Append(nil, i)); err != nil {
+			if _, err := b.JetStream().Publish(t.Context(), prefix+of.String()+".approval.granted", fmt.Append(nil, i)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,7 +189,7 @@ func TestSubscriberReadsItsOrganization(t *testing.T) {
 	said(org, 2)
 
 	conn, _ := as(t, s, "siem")
-	live, err := conn.SubscribeSync("access." + org.String() + ".>")
+	live, err := conn.SubscribeSync(prefix + org.String() + ".>")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,12 +197,12 @@ func TestSubscriberReadsItsOrganization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), bus.Stream)
+	stream, err := js.Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	consumer, err := stream.CreateOrUpdateConsumer(t.Context(), jetstream.ConsumerConfig{
-		Durable: "siem", FilterSubject: "access." + org.String() + ".>", AckPolicy: jetstream.AckExplicitPolicy,
+		Durable: "siem", FilterSubject: prefix + org.String() + ".>", AckPolicy: jetstream.AckExplicitPolicy,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +214,7 @@ func TestSubscriberReadsItsOrganization(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(m.Subject(), "access."+org.String()+".") {
+		if !strings.HasPrefix(m.Subject(), prefix+org.String()+".") {
 			t.Errorf("event %d is of %s", i, m.Subject())
 		}
 		if err := m.DoubleAck(t.Context()); err != nil {
@@ -197,15 +224,15 @@ func TestSubscriberReadsItsOrganization(t *testing.T) {
 	if _, err := live.NextMsg(10 * time.Second); err != nil {
 		t.Errorf("live: %v", err)
 	}
-	for name, filter := range map[string][]string{
+	for what, filter := range map[string][]string{
 		"everything":   nil,
-		"another's":    {"access." + id.New().String() + ".>"},
-		"of all":       {"access.*.approval.granted"},
-		"also another": {"access." + org.String() + ".>", "access." + id.New().String() + ".>"},
+		"another's":    {prefix + id.New().String() + ".>"},
+		"of all":       {prefix + "*.approval.granted"},
+		"also another": {prefix + org.String() + ".>", prefix + id.New().String() + ".>"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		if _, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{Durable: "siem", FilterSubjects: filter}); err == nil {
-			t.Errorf("a consumer of %s", name)
+			t.Errorf("a consumer of %s", what)
 		}
 		cancel()
 	}

@@ -82,24 +82,28 @@ func (c *Consumer) decode(d *delivery) {
 	}
 }
 
-// decode reads an event's message. Type, subject and source must agree: an event
-// is published where events of its type are, by the service that says them, and
-// signed by it if they are. What every service says of itself is always signed: a
-// stranger would be no service.
 func decode(d *delivery, keys eventsig.Keys) (proto.Message, error) {
-	typ, data := d.Type, d.Data
+	return Decode(keys, d.Type, d.Source, d.Subject, d.headers, d.Data)
+}
+
+// Decode reads an event's message, if it is to be believed. Type, subject and
+// source, which is the name of a service, must agree: an event is published where
+// events of its type are, by the service that says them, and signed by it if they
+// are. What every service says of itself is always signed: a stranger would be no
+// service.
+func Decode(keys eventsig.Keys, typ, source, subject string, headers nats.Header, data []byte) (proto.Message, error) {
 	t, err := event.Lookup(typ)
 	if err != nil {
 		return nil, err
 	}
-	if _, name, _ := event.ParseSubject(d.Subject); name != t.String() {
-		return nil, fmt.Errorf("an event of type %s was published as %s", typ, d.Subject)
+	if _, name, _ := event.ParseSubject(subject); name != t.String() {
+		return nil, fmt.Errorf("an event of type %s was published as %s", typ, subject)
 	}
-	if !t.SaidBy(d.Source) {
-		return nil, fmt.Errorf("an event of type %s comes from %q and not from %s", typ, d.Source, t.Service)
+	if !t.SaidBy(source) {
+		return nil, fmt.Errorf("an event of type %s comes from %q and not from %s", typ, source, t.Service)
 	}
 	if t.Signed {
-		if err := keys.Verify(d.Source, d.Subject, d.headers, data); err != nil {
+		if err := keys.Verify(source, subject, headers, data); err != nil {
 			return nil, err
 		}
 	}

@@ -120,10 +120,17 @@ func (h *Harness) Replica(t testing.TB) (addr, httpAddr string) {
 // StoppableReplica is Replica, but the test ends it, by calling stop once.
 func (h *Harness) StoppableReplica(t testing.TB) (addr, httpAddr string, stop func()) {
 	t.Helper()
+	return h.StoppableReplicaOf(t, h.run)
+}
+
+// StoppableReplicaOf is StoppableReplica of a service that is run in another way,
+// as with other settings.
+func (h *Harness) StoppableReplicaOf(t testing.TB, run RunFunc) (addr, httpAddr string, stop func()) {
+	t.Helper()
 	lis := service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- h.run(ctx, h.Config, lis, logger(t)) }()
+	go func() { ended <- run(ctx, h.Config, lis, logger(t)) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		select {

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -17,12 +18,15 @@ import (
 	"gatehouse.dev/services/audit/internal/consume"
 	"gatehouse.dev/services/audit/internal/entry"
 	"gatehouse.dev/services/audit/internal/grpcapi"
+	"gatehouse.dev/services/audit/internal/jsonform"
 	"gatehouse.dev/services/audit/migrations"
 )
 
 // Config says what the service stands on.
 type Config struct {
 	backend.Config
+	// EventsJSON tells every event a second time, in JSON, on a stream of its own.
+	EventsJSON bool
 }
 
 // Run serves until ctx ends, and then returns nil.
@@ -34,6 +38,14 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	defer b.Close(ctx)
 	b.DB.Admit(admission.By("user_version"))
 	commands := &command.Commands{DB: b.DB, Events: b.Events, Clock: b.Clock, Renderer: entry.NewRenderer()}
+	var tasks []service.Task
+	if cfg.EventsJSON {
+		form, err := jsonform.New(jsonform.Config{DB: b.DB, Bus: b.Bus, Keys: cfg.Keys, Log: log, Telemetry: b.Telemetry})
+		if err != nil {
+			return fmt.Errorf("make the JSON form: %w", err)
+		}
+		tasks = append(tasks, service.Task{Name: "JSON form", Run: form.Run})
+	}
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			auditv1.RegisterAuditServiceServer(s, &grpcapi.Audit{Commands: commands})
@@ -41,5 +53,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		Handlers: consume.Handlers(commands, log),
 		// Nobody waits for the log: under load it is written in larger batches.
 		Linger: 10 * time.Millisecond,
+		Tasks:  tasks,
 	})
 }

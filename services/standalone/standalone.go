@@ -67,6 +67,8 @@ type Config struct {
 	Subscribers []busauth.User
 	// Stream says how the stream of events is kept.
 	Stream backend.Stream
+	// EventsJSON tells every event a second time, in JSON, on a stream of its own.
+	EventsJSON bool
 	// Outgoing are networks in which apps and identity providers are called although
 	// they are not public, beside the demo's app.
 	Outgoing outgoing.Allowed
@@ -263,7 +265,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		}, lis["provisioning"], log)
 	})
 	run("audit", func(ctx context.Context, log *slog.Logger) error {
-		return audit.Run(ctx, audit.Config{Config: base("audit")}, lis["audit"], log)
+		return audit.Run(ctx, audit.Config{Config: base("audit"), EventsJSON: cfg.EventsJSON}, lis["audit"], log)
 	})
 	run("gateway", func(ctx context.Context, log *slog.Logger) error {
 		return gateway.Run(ctx, gateway.Config{

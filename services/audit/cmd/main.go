@@ -14,7 +14,7 @@ import (
 func main() { os.Exit(service.Main("audit", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
-	cfg := audit.Config{Config: backend.FromEnv(env, true)}
+	cfg := audit.Config{Config: backend.FromEnv(env, true), EventsJSON: env.Bool("GATEHOUSE_EVENTS_JSON", false)}
 	if err := env.Err(); err != nil {
 		return err
 	}

@@ -25,9 +25,10 @@ func TestWalls(t *testing.T) {
 		"convert": func(path string) bool {
 			return !strings.HasPrefix(path, module) || path == module+"entry" || path == module+"store"
 		},
-		"report":  func(path string) bool { return !strings.HasPrefix(path, module) || path == module+"convert" },
-		"command": func(path string) bool { return path != module+"grpcapi" && path != module+"consume" },
-		"grpcapi": func(path string) bool { return path != module+"store" && path != module+"consume" },
-		"consume": func(path string) bool { return path != module+"store" && path != module+"grpcapi" },
+		"report":   func(path string) bool { return !strings.HasPrefix(path, module) || path == module+"convert" },
+		"jsonform": func(path string) bool { return !strings.HasPrefix(path, module) || path == module+"store" },
+		"command":  func(path string) bool { return path != module+"grpcapi" && path != module+"consume" },
+		"grpcapi":  func(path string) bool { return path != module+"store" && path != module+"consume" },
+		"consume":  func(path string) bool { return path != module+"store" && path != module+"grpcapi" },
 	})
 }

@@ -45,6 +45,7 @@ func main() {
 	}
 	settings := service.NewEnv(os.LookupEnv)
 	cfg.Stream = backend.StreamFromEnv(settings)
+	cfg.EventsJSON = settings.Bool("GATEHOUSE_EVENTS_JSON", false)
 	cfg.NoLimits = !settings.Bool("GATEHOUSE_RATE_LIMITS", true)
 	cfg.SessionLifetime = settings.Duration("GATEHOUSE_SESSION_LIFETIME", 12*time.Hour)
 	cfg.SessionIdle = settings.Duration("GATEHOUSE_SESSION_IDLE", time.Hour)
