@@ -120,6 +120,10 @@ func initialize(args []string) error {
 	flags.StringVar(&cfg.Host, "host", "%s", "host of a service, %s being its name")
 	flags.StringVar(&cfg.Postgres, "postgres", "postgres:5432", "PostgreSQL, host:port")
 	flags.StringVar(&cfg.NATS, "nats", "nats:4222", "NATS, host:port")
+	flags.Func("subscriber", "a program that may read events, as name=organization; again for more, and those of earlier runs stay", func(one string) error {
+		cfg.Subscribers = append(cfg.Subscribers, one)
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return err //nolint:wrapcheck // ends the program
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,9 @@ type Config struct {
 	Host string
 	// Postgres and NATS are host:port.
 	Postgres, NATS string
+	// Subscribers are programs that may read events, name=organization each. Those of
+	// earlier runs stay.
+	Subscribers []string
 }
 
 // services are those with a database, in the order in which they are listed.
@@ -46,6 +50,38 @@ var services = authz.Audiences()
 type secrets struct {
 	// Values are random, in base64, by what they are for.
 	Values map[string]string `json:"values"`
+	// Subscribers are the organizations that programs read the events of, by the
+	// program's name.
+	Subscribers map[string]string `json:"subscribers,omitempty"`
+}
+
+// others are the names, beside those of services, that a subscriber cannot have: of
+// users of the bus, or of certificates.
+var others = []string{"gateway", "postgres", "nats", "operator", "server"}
+
+// subscribe adds the subscribers of the configuration, and gives all as users of the
+// bus, by name.
+func (s *secrets) subscribe(added []string) ([]busauth.User, error) {
+	if s.Subscribers == nil {
+		s.Subscribers = map[string]string{}
+	}
+	for _, one := range added {
+		name, organization, ok := strings.Cut(one, "=")
+		if !ok {
+			return nil, fmt.Errorf("subscriber %q is not of the form name=organization", one)
+		}
+		s.Subscribers[name] = organization
+	}
+	taken := append(slices.Clone(services), others...)
+	users := make([]busauth.User, 0, len(s.Subscribers))
+	for _, name := range slices.Sorted(maps.Keys(s.Subscribers)) {
+		one, err := busauth.ParseSubscribers(name+"="+s.Subscribers[name]+":"+s.text("bus subscriber "+name), taken...)
+		if err != nil {
+			return nil, fmt.Errorf("subscriber %s: %w", name, err)
+		}
+		users = append(users, one...)
+	}
+	return users, nil
 }
 
 // of is the secret of 32 bytes for one use, made when it is first asked for.
@@ -81,12 +117,21 @@ func Make(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	subscribers, err := s.subscribe(cfg.Subscribers)
+	if err != nil {
+		return err
+	}
 	a, err := openAuthority(cfg.Dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range append(slices.Clone(services), "gateway", "postgres", "nats", "collector", "operator") {
 		if err := a.issue(filepath.Join(cfg.Dir, name), name); err != nil {
+			return err
+		}
+	}
+	for _, u := range subscribers {
+		if err := a.issue(filepath.Join(cfg.Dir, "subscribers", u.Name), u.Name); err != nil {
 			return err
 		}
 	}
@@ -100,7 +145,10 @@ func Make(cfg Config) error {
 		filepath.Join("postgres", "pg_hba.conf"): hba,
 		filepath.Join("postgres", "password"):    superuser + "\n",
 		filepath.Join("postgres", "pgpass"):      "*:*:*:postgres:" + superuser + "\n",
-		filepath.Join("nats", "nats.conf"):       cfg.natsConfig(s),
+		filepath.Join("nats", "nats.conf"):       cfg.natsConfig(s, subscribers),
+	}
+	for _, u := range subscribers {
+		files[filepath.Join("subscribers", u.Name, "env")] = "NATS_URL=tls://" + u.Name + ":" + u.Password + "@" + cfg.NATS + "\n"
 	}
 	for service, lines := range settings {
 		files[filepath.Join(service, "env")] = strings.Join(lines, "\n") + "\n"
@@ -252,8 +300,8 @@ func (cfg Config) roles(s *secrets) string {
 }
 
 // natsConfig is that of the NATS server.
-func (cfg Config) natsConfig(s *secrets) string {
-	users := []busauth.User{busauth.Operator("operator", s.text("bus operator"))}
+func (cfg Config) natsConfig(s *secrets, subscribers []busauth.User) string {
+	users := append([]busauth.User{busauth.Operator("operator", s.text("bus operator"))}, subscribers...)
 	for _, n := range services {
 		users = append(users, busauth.Service(n, s.text("bus "+n)))
 	}

@@ -207,6 +207,49 @@ func TestNATSConfig(t *testing.T) {
 	}
 }
 
+// A subscriber gets a user of the bus, a certificate and its address, and stays when
+// init runs without naming it. One with the name of somebody else is refused, and
+// nothing is changed.
+func TestSubscribers(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "init")
+	organization := "0190163d-8694-739b-aea5-966c26f8ad91"
+	with := config(dir)
+	with.Subscribers = []string{"siem=" + organization}
+	for _, cfg := range []install.Config{with, config(dir)} {
+		if err := install.Make(cfg); err != nil {
+			t.Fatal(err)
+		}
+		o, err := server.ProcessConfigFile(filepath.Join(dir, "nats", "nats.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(o.Users, func(u *server.User) bool { return u.Username == "siem" })
+		if i < 0 || !slices.Contains(o.Users[i].Permissions.Subscribe.Allow, "access-json."+organization+".>") {
+			t.Fatalf("users %v", o.Users)
+		}
+		if want := "NATS_URL=tls://siem:" + o.Users[i].Password + "@bus.example:4222\n"; read(t, dir, "subscribers", "siem", "env") != want {
+			t.Errorf("env is %q, want %q", read(t, dir, "subscribers", "siem", "env"), want)
+		}
+		if _, err := tls.LoadX509KeyPair(filepath.Join(dir, "subscribers", "siem", "tls.crt"), filepath.Join(dir, "subscribers", "siem", "tls.key")); err != nil {
+			t.Error(err)
+		}
+	}
+	before := all(t, dir)
+	for _, bad := range []string{"audit=" + organization, "gateway=" + organization, "operator=" + organization, "other", "other=acme", "o.t=" + organization} {
+		cfg := config(dir)
+		cfg.Subscribers = []string{bad}
+		if err := install.Make(cfg); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+	for path, text := range all(t, dir) {
+		if before[path] != text {
+			t.Errorf("%s was changed", path)
+		}
+	}
+}
+
 // A superuser makes the roles, and again: each service's may enter its database, and
 // no other.
 func TestRoles(t *testing.T) {
