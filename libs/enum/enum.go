@@ -55,3 +55,14 @@ func Words[E Enum]() []string {
 func prefix(values protoreflect.EnumValueDescriptors) string {
 	return strings.TrimSuffix(string(values.Get(0).Name()), "UNSPECIFIED")
 }
+
+// Names returns the words of all values of an enum by their names.
+func Names(d protoreflect.EnumDescriptor) map[string]string {
+	values := d.Values()
+	names := make(map[string]string, values.Len())
+	for i := range values.Len() {
+		name := string(values.Get(i).Name())
+		names[name] = strings.ToLower(strings.TrimPrefix(name, prefix(values)))
+	}
+	return names
+}
