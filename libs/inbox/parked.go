@@ -14,8 +14,8 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 )
@@ -31,26 +31,30 @@ type Parked struct {
 	ParkedTime  time.Time
 }
 
-// Parked lists an organization's parked events, oldest first: at most limit,
-// after the one that was parked at the given time with the given id.
-func (c *Consumer) Parked(ctx context.Context, organization uuid.UUID, limit int, after time.Time, afterID uuid.UUID) (list []Parked, err error) {
-	err = c.cfg.DB.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) error {
-		rows, err := tx.Query(ctx, `
-select event_id, type, aggregate_id, error, attempts, event_time, parked_at
-from parked_event
-where organization_id = $1 and (parked_at, event_id) > ($2, $3)
-order by parked_at, event_id
-limit $4`, organization, after, afterID, limit)
-		if err != nil {
-			return err
-		}
-		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Parked])
+// ParkedList is what parked events are filtered and sorted by. They are few.
+var ParkedList = filter.New("gatehouse.ops.v1.ListParkedEvents", "parkedTime", filter.ID("eventId", "p.event_id"),
+	filter.Text("type", "p.type").Sort(),
+	filter.Text("aggregateId", "p.aggregate_id"),
+	filter.Text("error", "p.error"),
+	filter.Int("attempts", "p.attempts").Sort(),
+	filter.Time("eventTime", "p.event_time").Sort(),
+	filter.Time("parkedTime", "p.parked_at").Sort(),
+)
+
+// Parked reads a page of [ParkedList], of an organization, and gives the token of the
+// next page.
+func (c *Consumer) Parked(ctx context.Context, organization uuid.UUID, page *filter.Query) (list []Parked, next string, err error) {
+	err = c.cfg.DB.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		args := filter.Arguments{organization}
+		sql := `select p.event_id, p.type, p.aggregate_id, p.error, p.attempts, p.event_time, p.parked_at, ` + page.Keys() + `
+from parked_event p where p.organization_id = $1` + page.Where(args.Add) + page.Order() + page.Limit(args.Add)
+		list, next, err = filter.Read(ctx, tx, page, sql, args, pgx.RowToStructByPos[Parked])
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list parked events: %w", err)
+		return nil, "", fmt.Errorf("list parked events: %w", err)
 	}
-	return list, nil
+	return list, next, nil
 }
 
 // Replay handles a parked event again and takes it off the list, in one
@@ -142,7 +146,7 @@ func NewParkedServer(c *Consumer) *ParkedServer { return &ParkedServer{consumer:
 
 // ListParkedEvents lists a page of the organization's parked events.
 func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListParkedEventsRequest) (*opsv1.ListParkedEventsResponse, error) {
-	after, afterID, err := parkedToken(req.GetPageToken())
+	page, err := ParkedList.Parse(req)
 	if err != nil {
 		return nil, err
 	}
@@ -150,17 +154,11 @@ func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListPark
 	if req.GetService() != "" && req.GetService() != service {
 		return &opsv1.ListParkedEventsResponse{}, nil
 	}
-	size := page.Size(req.GetPageSize())
-	list, err := s.consumer.Parked(ctx, authz.Must(ctx).OrganizationID, size+1, after, afterID)
+	list, next, err := s.consumer.Parked(ctx, authz.Must(ctx).OrganizationID, page)
 	if err != nil {
 		return nil, err
 	}
-	resp := &opsv1.ListParkedEventsResponse{}
-	if len(list) > size {
-		list = list[:size]
-		last := list[size-1]
-		resp.NextPageToken = page.Encode(last.ParkedTime.UTC().Format(time.RFC3339Nano), last.EventID.String())
-	}
+	resp := &opsv1.ListParkedEventsResponse{NextPageToken: next}
 	for _, p := range list {
 		resp.ParkedEvents = append(resp.ParkedEvents, &opsv1.ParkedEvent{
 			Service:     service,
@@ -174,19 +172,6 @@ func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListPark
 		})
 	}
 	return resp, nil
-}
-
-func parkedToken(token string) (after time.Time, afterID uuid.UUID, err error) {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
-		return time.Time{}, uuid.Nil, err
-	}
-	after, timeErr := time.Parse(time.RFC3339Nano, keys[0])
-	afterID, idErr := uuid.Parse(keys[1])
-	if timeErr != nil || idErr != nil {
-		return time.Time{}, uuid.Nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
-	}
-	return after, afterID, nil
 }
 
 // ReplayParkedEvent handles a parked event again.

@@ -49,6 +49,14 @@ func TestTokensAreOfOneList(t *testing.T) {
 			_, _, err := list(signer, who, "/Users", &identityv1.ListUsersRequest{Query: "b", PageToken: token})
 			return err
 		},
+		"another filter": func() error {
+			_, _, err := list(signer, who, "/Users", &identityv1.ListUsersRequest{Query: "a", PageToken: token, Filter: "email = a"})
+			return err
+		},
+		"another order": func() error {
+			_, _, err := list(signer, who, "/Users", &identityv1.ListUsersRequest{Query: "a", PageToken: token, OrderBy: "createTime"})
+			return err
+		},
 		"another list": func() error {
 			_, _, err := list(signer, who, "/Groups", &identityv1.ListUsersRequest{Query: "a", PageToken: token})
 			return err

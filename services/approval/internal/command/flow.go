@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -113,18 +114,22 @@ func (c *Commands) flow(ctx context.Context, s scope.Scope, id string) (f lifecy
 	return f, err
 }
 
-// ListFlows returns up to limit flows by name and id, after those given.
-func (c *Commands) ListFlows(ctx context.Context, s scope.Scope, afterName, afterID string, limit int) ([]*approvalv1.Flow, error) {
-	var out []*approvalv1.Flow
-	err := c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
-		flows, err := c.Store.Flows(ctx, tx, s.OrganizationID, afterName, afterID, limit)
+// ListFlows returns the flows that are asked for, and the token of the next page.
+func (c *Commands) ListFlows(ctx context.Context, s scope.Scope, asked filter.Request) (out []*approvalv1.Flow, next string, err error) {
+	page, err := store.FlowList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		flows, token, err := c.Store.Flows(ctx, tx, s.OrganizationID, page)
+		next = token
 		out = make([]*approvalv1.Flow, 0, len(flows))
 		for _, f := range flows {
 			out = append(out, convert.Flow(s.OrganizationID, f))
 		}
 		return err
 	})
-	return out, err
+	return out, next, err
 }
 
 const (

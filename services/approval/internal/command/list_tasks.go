@@ -1,11 +1,9 @@
 package command
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"time"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -24,37 +22,38 @@ type TaskQuery struct {
 	RequestID string
 	// State is in which state. Empty: any.
 	State lifecycle.TaskState
-	// AfterTime and AfterID are where the page before ended.
-	AfterTime time.Time
-	AfterID   string
-	Limit     int
 }
 
-// ListTasks lists tasks, oldest first.
-func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery) ([]*approvalv1.Task, error) {
+// ListTasks lists the tasks of q that are asked for, and gives the token of the next
+// page.
+func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery, asked filter.Request) (tasks []*approvalv1.Task, next string, err error) {
+	page, err := store.TaskList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	var found []store.FoundTask
-	err := c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) (err error) {
+	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if q.RequestID == "" {
-			found, err = c.Store.ListTasks(ctx, tx, q.ReviewerID, q.State, store.After{Time: q.AfterTime, ID: q.AfterID}, q.Limit)
+			found, next, err = c.Store.ListTasks(ctx, tx, q.ReviewerID, q.State, page)
 			return err
 		}
 		rec, err := c.Store.Read(ctx, tx, q.RequestID)
 		if err != nil || rec == nil {
 			return err
 		}
-		found = q.of(rec)
-		return nil
+		found, next, err = c.Store.ListTheseTasks(ctx, tx, q.of(rec), page)
+		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	requests := make(map[string]*requestv1.Request)
-	tasks := make([]*approvalv1.Task, 0, len(found))
+	tasks = make([]*approvalv1.Task, 0, len(found))
 	for _, t := range found {
 		request, ok := requests[t.Approval.RequestID]
 		if !ok {
 			if request, err = convert.DecodeRequest(t.Approval.Request); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 			if q.ReviewerID != "" && request != nil {
 				request = convert.RequestPart(t.Approval.Approval, request, q.ReviewerID)
@@ -63,20 +62,17 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery) ([
 		}
 		tasks = append(tasks, convert.Task(t.Approval.Approval, t.Task, request))
 	}
-	return tasks, nil
+	return tasks, next, nil
 }
 
-// of returns the tasks of an approval that are asked for.
-func (q TaskQuery) of(rec *store.Record) []store.FoundTask {
-	var found []store.FoundTask
+// of returns the ids of the tasks of an approval that q is about: there is no index of
+// the tasks of a request, which the approval knows.
+func (q TaskQuery) of(rec *store.Record) []string {
+	var ids []string
 	for _, t := range rec.Tasks {
-		after := cmp.Or(t.CreateTime.Compare(q.AfterTime), cmp.Compare(t.ID, q.AfterID)) > 0
-		if after && (q.ReviewerID == "" || q.ReviewerID == t.Reviewer.ID) && (q.State == "" || q.State == t.State) {
-			found = append(found, store.FoundTask{Task: t, Approval: rec})
+		if (q.ReviewerID == "" || q.ReviewerID == t.Reviewer.ID) && (q.State == "" || q.State == t.State) {
+			ids = append(ids, t.ID)
 		}
 	}
-	slices.SortFunc(found, func(a, b store.FoundTask) int {
-		return cmp.Or(a.CreateTime.Compare(b.CreateTime), cmp.Compare(a.ID, b.ID))
-	})
-	return found[:min(len(found), q.Limit)]
+	return ids
 }

@@ -5,13 +5,11 @@ package grpcapi
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/services/approval/internal/command"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -57,24 +55,11 @@ func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) 
 }
 
 func (s flowService) ListFlows(ctx context.Context, r *approvalv1.ListFlowsRequest) (*approvalv1.ListFlowsResponse, error) {
-	size := page.Size(r.GetPageSize())
-	after, err := page.DecodeText(r.GetPageToken())
+	flows, next, err := s.commands.ListFlows(ctx, authz.Must(ctx).Scope(), r)
 	if err != nil {
 		return nil, err
 	}
-	var afterName, afterID string
-	if after != nil {
-		afterName, afterID = after.Text, after.ID.String()
-	}
-	flows, err := s.commands.ListFlows(ctx, authz.Must(ctx).Scope(), afterName, afterID, size+1)
-	if err != nil {
-		return nil, err
-	}
-	out := &approvalv1.ListFlowsResponse{}
-	out.Flows, out.NextPageToken = page.Cut(flows, size, func(f *approvalv1.Flow) string {
-		return page.Encode(f.GetName(), f.GetId())
-	})
-	return out, nil
+	return &approvalv1.ListFlowsResponse{Flows: flows, NextPageToken: next}, nil
 }
 
 func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowRequest) (*approvalv1.UpdateFlowResponse, error) {
@@ -97,8 +82,7 @@ type taskService struct {
 
 func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksRequest) (*approvalv1.ListTasksResponse, error) {
 	c := authz.Must(ctx)
-	size := page.Size(r.GetPageSize())
-	q := command.TaskQuery{State: convert.TaskState(r.GetState()), Limit: size + 1}
+	q := command.TaskQuery{State: convert.TaskState(r.GetState())}
 	all := false
 	if r.GetRequestId() != "" {
 		requestID, err := id.Parse("request_id", r.GetRequestId())
@@ -114,22 +98,11 @@ func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksReque
 			q.State = lifecycle.TaskOpen
 		}
 	}
-	after, err := page.DecodeTime(r.GetPageToken())
+	tasks, next, err := s.commands.ListTasks(ctx, c.Scope(), q, r)
 	if err != nil {
 		return nil, err
 	}
-	if after != nil {
-		q.AfterTime, q.AfterID = after.Time, after.ID.String()
-	}
-	tasks, err := s.commands.ListTasks(ctx, c.Scope(), q)
-	if err != nil {
-		return nil, err
-	}
-	out := &approvalv1.ListTasksResponse{}
-	out.Tasks, out.NextPageToken = page.Cut(tasks, size, func(t *approvalv1.Task) string {
-		return page.Encode(t.GetCreateTime().AsTime().Format(time.RFC3339Nano), t.GetId())
-	})
-	return out, nil
+	return &approvalv1.ListTasksResponse{Tasks: tasks, NextPageToken: next}, nil
 }
 
 func (s taskService) ApproveTask(ctx context.Context, r *approvalv1.ApproveTaskRequest) (*approvalv1.ApproveTaskResponse, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -85,8 +86,7 @@ select v.spec from flow f join flow_version v on v.flow_id = f.id and v.version 
 select f.organization_id, v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version order by f.organization_id, f.id`
 	selectFlowByID = selectFlow + ` where f.id = $1`
 	lockFlow       = `select 1 from flow where id = $1 for update`
-	listFlows      = selectFlow + `
-where f.organization_id = $1 and (f.name, f.id) > ($2, $3::uuid) order by f.name, f.id limit $4`
+	fromFlows      = ` from flow f join flow_version v on v.flow_id = f.id and v.version = f.version where f.organization_id = $1`
 	selectUnmatchedFlows = `
 select id, organization_id, version from flow where matched_version < version and id > $1 order by id limit $2`
 	selectCandidates = `
@@ -232,23 +232,18 @@ func (s *Store) LockFlow(ctx context.Context, tx *postgres.Tx, id string) (lifec
 	return f, err
 }
 
-// Flows returns up to limit flows by name and id, after those given.
-func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, afterName, afterID string, limit int) ([]lifecycle.Flow, error) {
-	rows, err := tx.Query(ctx, listFlows, organizationID, afterName, orZero(afterID), limit)
-	if err != nil {
-		return nil, fmt.Errorf("list flows: %w", err)
-	}
-	flows, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (lifecycle.Flow, error) {
+// Flows reads a page of [FlowList], of an organization, and gives the token of the next
+// page.
+func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, page *filter.Query) ([]lifecycle.Flow, string, error) {
+	args := filter.Arguments{organizationID}
+	sql := `select v.spec, ` + page.Keys() + fromFlows + page.Where(args.Add) + page.Order() + page.Limit(args.Add)
+	return filter.Read(ctx, tx, page, sql, args, func(row pgx.CollectableRow) (lifecycle.Flow, error) {
 		var spec []byte
 		if err := row.Scan(&spec); err != nil {
 			return lifecycle.Flow{}, err
 		}
 		return decodeFlow(spec)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list flows: %w", err)
-	}
-	return flows, nil
 }
 
 // EachFlow calls f for the current version of every flow of every organization.

@@ -3,20 +3,14 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 )
-
-// After is where the page before ended; zero for the first page.
-type After struct {
-	Time time.Time
-	ID   string
-}
 
 // FoundTask is a task with the approval that it is in.
 type FoundTask struct {
@@ -25,27 +19,32 @@ type FoundTask struct {
 }
 
 const (
-	selectTasks = `
-select t.id, a.request_id, a.organization_id, a.environment_id, a.request, a.state, a.data
-from task t join approval a on a.request_id = t.request_id
-where t.reviewer_id = $1 and (t.create_time, t.id) > ($2, $3::uuid) and `
-	orderTasks = ` order by t.create_time, t.id limit $4`
-	// Each list has its index.
-	listOpenTasks  = selectTasks + `t.state = 'open'` + orderTasks
-	listEndedTasks = selectTasks + `t.state <> 'open' and t.state = $5` + orderTasks
+	taskColumns = `t.id, a.request_id, a.organization_id, a.environment_id, a.request, a.state, a.data`
+	fromTasks   = ` from task t join approval a on a.request_id = t.request_id where `
+	// Each list of a reviewer's has its index.
+	openTasks  = fromTasks + `t.reviewer_id = $1 and t.state = 'open'`
+	endedTasks = fromTasks + `t.reviewer_id = $1 and t.state <> 'open' and t.state = $2`
+	theseTasks = fromTasks + `t.id = any($1)`
 )
 
-// ListTasks returns up to limit of a reviewer's tasks in a state, oldest first.
-func (s *Store) ListTasks(ctx context.Context, tx *postgres.Tx, reviewerID string, state lifecycle.TaskState, after After, limit int) ([]FoundTask, error) {
-	sql, args := listOpenTasks, []any{reviewerID, after.Time, orZero(after.ID), limit}
-	if state != lifecycle.TaskOpen {
-		sql, args = listEndedTasks, append(args, state)
+// ListTasks reads a page of [TaskList]: of a reviewer's tasks in a state. It gives the
+// token of the next page.
+func (s *Store) ListTasks(ctx context.Context, tx *postgres.Tx, reviewerID string, state lifecycle.TaskState, page *filter.Query) ([]FoundTask, string, error) {
+	if state == lifecycle.TaskOpen {
+		return listTasks(ctx, tx, openTasks, page, reviewerID)
 	}
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", err)
-	}
-	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (FoundTask, error) {
+	return listTasks(ctx, tx, endedTasks, page, reviewerID, state)
+}
+
+// ListTheseTasks is ListTasks of the tasks with the ids.
+func (s *Store) ListTheseTasks(ctx context.Context, tx *postgres.Tx, ids []string, page *filter.Query) ([]FoundTask, string, error) {
+	return listTasks(ctx, tx, theseTasks, page, ids)
+}
+
+func listTasks(ctx context.Context, tx *postgres.Tx, from string, page *filter.Query, arguments ...any) ([]FoundTask, string, error) {
+	args := filter.Arguments(arguments)
+	sql := `select ` + taskColumns + `, ` + page.Keys() + from + page.Where(args.Add) + page.Order() + page.Limit(args.Add)
+	return filter.Read(ctx, tx, page, sql, args, func(row pgx.CollectableRow) (FoundTask, error) {
 		var id string
 		r := &Record{Approval: &lifecycle.Approval{}}
 		var environment uuid.UUID
@@ -64,10 +63,6 @@ func (s *Store) ListTasks(ctx context.Context, tx *postgres.Tx, reviewerID strin
 		}
 		return FoundTask{}, fmt.Errorf("task %s is not in the approval of request %s", id, r.RequestID)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", err)
-	}
-	return tasks, nil
 }
 
 // Read reads the approval of a request without locking it. Nil if there is none.

@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -31,8 +32,6 @@ type Commands struct {
 type (
 	// Filter selects entries. Zero fields select all.
 	Filter = store.Filter
-	// Place is where a page ended.
-	Place = store.Place
 	// UserVersion is a version of a user that an event has told of.
 	UserVersion = store.UserVersion
 )
@@ -54,20 +53,23 @@ func (c *Commands) RaiseUserVersions(tx *postgres.Tx, versions []UserVersion) {
 	store.RaiseUserVersions(tx, versions)
 }
 
-// List gives the caller's organization's entries that pass the filter, newest
-// first, from after on: at most size, and at least one if there is one. more
-// says that there are others.
-func (c *Commands) List(ctx context.Context, caller authz.Caller, f Filter, after *Place, size int) (list []convert.Entry, more bool, err error) {
+// List gives a page of the caller's organization's entries that f selects, at least
+// one if there is one, and the token of the next page.
+func (c *Commands) List(ctx context.Context, caller authz.Caller, f Filter, asked filter.Request) (list []convert.Entry, next string, err error) {
+	page, err := store.EntryList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	var rows []store.Row
 	err = c.DB.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		rows, more, err = store.List(ctx, tx, caller.OrganizationID, f, after, size, maxPage)
+		rows, next, err = store.List(ctx, tx, caller.OrganizationID, f, page, maxPage)
 		return err
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	list, err = convert.Render(c.Renderer, rows)
-	return list, more, err
+	return list, next, err
 }
 
 // Trail gives all entries of a request, oldest first. Those who do not see

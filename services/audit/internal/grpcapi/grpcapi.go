@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/sheet"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
 	"gatehouse.dev/services/audit/internal/command"
@@ -38,25 +36,17 @@ func (a *Audit) ListAuditEntries(ctx context.Context, req *auditv1.ListAuditEntr
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(req.GetPageToken())
+	entries, next, err := a.Commands.List(ctx, authz.Must(ctx), f, req)
 	if err != nil {
 		return nil, err
 	}
-	entries, more, err := a.Commands.List(ctx, authz.Must(ctx), f, after, page.Size(req.GetPageSize()))
-	if err != nil {
-		return nil, err
-	}
-	resp := &auditv1.ListAuditEntriesResponse{}
+	resp := &auditv1.ListAuditEntriesResponse{NextPageToken: next}
 	for _, e := range entries {
 		m, err := e.Message()
 		if err != nil {
 			return nil, err
 		}
 		resp.AuditEntries = append(resp.AuditEntries, m)
-	}
-	if more {
-		last := entries[len(entries)-1]
-		resp.NextPageToken = page.Encode(strconv.FormatInt(last.Time.UnixMicro(), 10), strconv.FormatInt(last.Position, 10))
 	}
 	return resp, nil
 }
@@ -105,21 +95,6 @@ func timestamp(field string, t *timestamppb.Timestamp) (time.Time, error) {
 		return time.Time{}, apierr.InvalidField(field, "TIME_INVALID", "%s is not a time between the years 1 and 9999", field)
 	}
 	return t.AsTime(), nil
-}
-
-// place reads a page token.
-func place(token string) (*command.Place, error) {
-	keys, err := page.Decode(token, 2)
-	if err != nil || keys == nil {
-		return nil, err
-	}
-	at, err1 := strconv.ParseInt(keys[0], 10, 64)
-	position, err2 := strconv.ParseInt(keys[1], 10, 64)
-	t := time.UnixMicro(at).UTC()
-	if err1 != nil || err2 != nil || !timestamppb.New(t).IsValid() {
-		return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list")
-	}
-	return &command.Place{Time: t, Position: position}, nil
 }
 
 // GetRequestReport downloads the trail of a request, oldest first.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/audit/internal/entry"
 )
@@ -33,12 +34,6 @@ type Filter struct {
 	Since, Before time.Time
 }
 
-// Place is where a page ended.
-type Place struct {
-	Time     time.Time
-	Position int64
-}
-
 const columns = `e.position, e.event_id, e.organization_id, e.environment_id, e.type, e.aggregate, e.name, e.event_time, e.record_time,
 	e.actor_id, e.user_id, e.app_id, e.request_ids, e.data`
 
@@ -51,43 +46,39 @@ order by e.event_time, e.event_id`
 select exists (select from request_party p where p.request_id = $2 and p.user_id = $3 and p.organization_id = $1)`
 )
 
-// List gives an organization's entries that pass the filter, newest first,
-// behind the place after if that is not nil: at most limit, and no more than
-// make maxBytes of data, but at least one. more says that there are others.
-func List(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, f Filter, after *Place, limit, maxBytes int) (list []Row, more bool, err error) {
-	sql, args := listQuery(organization, f, after, limit)
+// List reads a page of [EntryList]: of an organization's entries, those that f selects,
+// no more than make maxBytes of data, but at least one. It gives the token of the next
+// page.
+func List(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, f Filter, page *filter.Query, maxBytes int) (list []Row, next string, err error) {
+	sql, args := listQuery(organization, f, page)
+	page.Bound(tx)
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, false, fmt.Errorf("list entries: %w", err)
+		return nil, "", page.Error(fmt.Errorf("list entries: %w", err))
 	}
 	defer rows.Close()
 	size := 0
 	for rows.Next() {
-		r, err := scan(rows)
+		r, token, err := filter.Scan(rows, page, scan)
 		if err != nil {
-			return nil, false, fmt.Errorf("list entries: %w", err)
+			return nil, "", page.Error(fmt.Errorf("list entries: %w", err))
 		}
-		if size += len(r.Data); len(list) == limit || len(list) > 0 && size > maxBytes {
-			return list, true, nil
+		if size += len(r.Data); len(list) == page.Size() || len(list) > 0 && size > maxBytes {
+			return list, next, nil
 		}
-		list = append(list, r)
+		list, next = append(list, r), token
 	}
 	if err := rows.Err(); err != nil {
-		return nil, false, fmt.Errorf("list entries: %w", err)
+		return nil, "", page.Error(fmt.Errorf("list entries: %w", err))
 	}
-	return list, false, nil
+	return list, "", nil
 }
 
-// listQuery asks for one row more than limit.
-func listQuery(organization uuid.UUID, f Filter, after *Place, limit int) (string, []any) {
+func listQuery(organization uuid.UUID, f Filter, page *filter.Query) (string, []any) {
 	where := []string{"e.organization_id = $1"}
-	args := []any{organization}
-	add := func(condition string, values ...any) {
-		for _, v := range values {
-			args = append(args, v)
-			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
-		}
-		where = append(where, condition)
+	args := filter.Arguments{organization}
+	add := func(condition string, value any) {
+		where = append(where, strings.Replace(condition, "?", args.Add(value), 1))
 	}
 	if f.ActorID != "" {
 		add("e.actor_id = ?", f.ActorID)
@@ -113,12 +104,8 @@ func listQuery(organization uuid.UUID, f Filter, after *Place, limit int) (strin
 	if !f.Before.IsZero() {
 		add("e.event_time < ?", f.Before)
 	}
-	if after != nil {
-		add("(e.event_time, e.position) < (?, ?)", after.Time, after.Position)
-	}
-	args = append(args, limit+1)
-	return fmt.Sprintf("select %s from audit_entry e where %s order by e.event_time desc, e.position desc limit $%d",
-		columns, strings.Join(where, " and "), len(args)), args
+	sql := "select " + columns + ", " + page.Keys() + " from audit_entry e where " + strings.Join(where, " and ") + page.Where(args.Add)
+	return sql + page.Order() + page.Limit(args.Add), args
 }
 
 // Trail gives all entries of a request, oldest first: by when they happened,

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 
 	"google.golang.org/grpc"
@@ -25,7 +27,7 @@ var _ opsv1.ParkedEventServiceClient = gatherer{}
 // ListParkedEvents lists the services' parked events, one service after the
 // other. Its page token says which service's page comes next. A service that is
 // away fails the list rather than seeming to have none; a caller may ask for
-// the others by name.
+// the others by name. A filter goes to all; an order is that of one service.
 func (g gatherer) ListParkedEvents(ctx context.Context, in *opsv1.ListParkedEventsRequest, opts ...grpc.CallOption) (*opsv1.ListParkedEventsResponse, error) {
 	services := g.services
 	if in.GetService() != "" {
@@ -34,11 +36,13 @@ func (g gatherer) ListParkedEvents(ctx context.Context, in *opsv1.ListParkedEven
 			return nil, err
 		}
 		services = []namedConn{s}
+	} else if in.GetOrderBy() != "" {
+		return nil, apierr.InvalidField("order_by", "ORDER_BY_INVALID", "order_by: only the events of one service are sorted; name it in service").GRPCStatus().Err()
 	}
-	inner := ""
+	inner, list := "", listOf(in)
 	if in.GetPageToken() != "" {
-		keys, err := page.Decode(in.GetPageToken(), 2)
-		i := slices.IndexFunc(services, func(c namedConn) bool { return err == nil && c.name == keys[0] })
+		keys, err := page.Decode(in.GetPageToken(), 3)
+		i := slices.IndexFunc(services, func(c namedConn) bool { return err == nil && c.name == keys[0] && keys[2] == list })
 		if i < 0 {
 			return nil, apierr.InvalidField("page_token", "PAGE_TOKEN_INVALID", "not a page token of this list").GRPCStatus().Err()
 		}
@@ -52,21 +56,29 @@ func (g gatherer) ListParkedEvents(ctx context.Context, in *opsv1.ListParkedEven
 	for _, s := range services {
 		room := size - int32(len(out.ParkedEvents)) //nolint:gosec // at most page.MaxSize
 		if room == 0 {
-			out.NextPageToken = page.Encode(s.name, "")
+			out.NextPageToken = page.Encode(s.name, "", list)
 			break
 		}
-		r, err := opsv1.NewParkedEventServiceClient(s.conn).ListParkedEvents(ctx, &opsv1.ListParkedEventsRequest{PageSize: room, PageToken: inner}, opts...)
+		asked := &opsv1.ListParkedEventsRequest{PageSize: room, PageToken: inner, Filter: in.GetFilter(), OrderBy: in.GetOrderBy()}
+		r, err := opsv1.NewParkedEventServiceClient(s.conn).ListParkedEvents(ctx, asked, opts...)
 		if err != nil {
 			return nil, s.failed(err)
 		}
 		inner = ""
 		out.ParkedEvents = append(out.ParkedEvents, r.GetParkedEvents()...)
 		if r.GetNextPageToken() != "" {
-			out.NextPageToken = page.Encode(s.name, r.GetNextPageToken())
+			out.NextPageToken = page.Encode(s.name, r.GetNextPageToken(), list)
 			break
 		}
 	}
 	return out, nil
+}
+
+// listOf tells lists apart: a page token between two services holds none of theirs,
+// which are good for one filter and order.
+func listOf(in *opsv1.ListParkedEventsRequest) string {
+	sum := sha256.Sum256([]byte(in.GetService() + "\x00" + in.GetFilter() + "\x00" + in.GetOrderBy()))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 // ReplayParkedEvent passes on to the service that parked the event.

@@ -9,8 +9,8 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -52,23 +52,13 @@ func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in N
 	return t, err
 }
 
-// APITokens lists tokens, newest first, and gives the token of the next page:
-// all of the organization for an admin, else the caller's own.
-func (c *Commands) APITokens(ctx context.Context, caller authz.Caller, size int, token string) (tokens []store.APIToken, next string, err error) {
-	after, err := page.DecodeTime(token)
-	if err != nil {
-		return nil, "", err
-	}
-	err = c.db.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+// APITokens lists tokens, and gives the token of the next page: all of the
+// organization for an admin, else the caller's own.
+func (c *Commands) APITokens(ctx context.Context, caller authz.Caller, asked filter.Request) ([]store.APIToken, string, error) {
+	return list(ctx, c.db, caller.Scope(), store.APITokenList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.APIToken, string, error) {
 		own := caller.Role != authzv1.Caller_CALLER_ADMIN
-		tokens, err = store.ListAPITokens(ctx, tx, caller.OrganizationID, caller.UserID, own, after, size+1)
-		return err
+		return store.ListAPITokens(ctx, tx, caller.OrganizationID, caller.UserID, own, page)
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	tokens, next = page.Cut(tokens, size, func(t store.APIToken) string { return page.TimePlace{Time: t.CreateTime, ID: t.ID}.Token() })
-	return tokens, next, nil
 }
 
 // RevokeAPIToken revokes a token of the caller's, or any if the caller is an

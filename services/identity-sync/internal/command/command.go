@@ -19,8 +19,8 @@ import (
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/denied"
 	"gatehouse.dev/libs/due"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/outbox"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -83,25 +83,21 @@ func orNotFound(err error, missing *apierr.Error) error {
 	return err
 }
 
-// list reads a page of a list in the order of a text and an id, and gives the
-// token of the next one. read is asked for one row more than the page has.
-func list[T any](ctx context.Context, db *postgres.DB, in scope.Scope, token string, size int,
-	read func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]T, error), key func(T) (string, uuid.UUID),
+// list reads the page of a list that is asked for, and gives the token of the next
+// one.
+func list[T any](ctx context.Context, db *postgres.DB, in scope.Scope, of *filter.List, asked filter.Request,
+	read func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]T, string, error),
 ) (rows []T, next string, err error) {
-	after, err := page.DecodeText(token)
+	page, err := of.Parse(asked)
 	if err != nil {
 		return nil, "", err
 	}
 	err = db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		rows, err = read(ctx, tx, after, size+1)
+		rows, next, err = read(ctx, tx, page)
 		return err
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	rows, next = page.Cut(rows, size, func(row T) string {
-		text, id := key(row)
-		return page.TextPlace{Text: text, ID: id}.Token()
-	})
 	return rows, next, nil
 }

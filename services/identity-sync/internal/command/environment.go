@@ -7,8 +7,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -55,12 +55,12 @@ func (c *Commands) Environment(ctx context.Context, in scope.Scope, environment 
 	return e, err
 }
 
-// Environments lists the environments of the scope by name, and gives the token
-// of the next page.
-func (c *Commands) Environments(ctx context.Context, in scope.Scope, size int, token string) ([]store.Environment, string, error) {
-	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.Environment, error) {
-		return store.ListEnvironments(ctx, tx, in.OrganizationID, after, limit)
-	}, func(e store.Environment) (string, uuid.UUID) { return e.Name, e.ID })
+// Environments lists the environments of the scope, and gives the token of the next
+// page.
+func (c *Commands) Environments(ctx context.Context, in scope.Scope, asked filter.Request) ([]store.Environment, string, error) {
+	return list(ctx, c.db, in, store.EnvironmentList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.Environment, string, error) {
+		return store.ListEnvironments(ctx, tx, in.OrganizationID, page)
+	})
 }
 
 // owner is the environment that something new belongs to: the one named, if it

@@ -13,8 +13,8 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/libs/secretbox"
@@ -253,12 +253,11 @@ func (s *SignIns) IdentityProvider(ctx context.Context, in scope.Scope, provider
 	return p, err
 }
 
-// IdentityProviders lists identity providers by name, and gives the token of the next
-// page.
-func (s *SignIns) IdentityProviders(ctx context.Context, in scope.Scope, size int, token string) ([]store.IdentityProvider, string, error) {
-	return list(ctx, s.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.IdentityProvider, error) {
-		return store.ListIdentityProviders(ctx, tx, in.OrganizationID, after, limit)
-	}, func(p store.IdentityProvider) (string, uuid.UUID) { return p.Name, p.ID })
+// IdentityProviders lists identity providers, and gives the token of the next page.
+func (s *SignIns) IdentityProviders(ctx context.Context, in scope.Scope, asked filter.Request) ([]store.IdentityProvider, string, error) {
+	return list(ctx, s.db, in, store.IdentityProviderList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.IdentityProvider, string, error) {
+		return store.ListIdentityProviders(ctx, tx, in.OrganizationID, page)
+	})
 }
 
 // CheckIdentityProvider says what is wrong with an identity provider.
@@ -288,12 +287,16 @@ func (s *SignIns) client(ctx context.Context, p store.IdentityProvider) (openid.
 }
 
 // UserIdentities lists the identities of a user.
-func (s *SignIns) UserIdentities(ctx context.Context, in scope.Scope, user uuid.UUID) (identities []store.UserIdentity, err error) {
+func (s *SignIns) UserIdentities(ctx context.Context, in scope.Scope, user uuid.UUID, asked filter.Request) (identities []store.UserIdentity, err error) {
+	page, err := store.UserIdentityList.Parse(asked)
+	if err != nil {
+		return nil, err
+	}
 	err = s.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
 		if _, err := store.GetUser(ctx, tx, user); err != nil {
 			return orNotFound(err, errUserNotFound)
 		}
-		identities, err = store.ListUserIdentities(ctx, tx, user)
+		identities, err = store.ListUserIdentities(ctx, tx, user, page)
 		return err
 	})
 	return identities, err

@@ -9,8 +9,8 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -123,34 +123,24 @@ func (c *Commands) DevUsers(ctx context.Context, limit int) (users []store.User,
 	return users, err
 }
 
-// Sessions lists the sessions of a user, the caller if that is nil, newest first,
-// and gives the token of the next page.
-func (c *Commands) Sessions(ctx context.Context, caller authz.Caller, user uuid.UUID, size int, token string) (sessions []store.Session, next string, err error) {
-	after, err := page.DecodeTime(token)
-	if err != nil {
-		return nil, "", err
-	}
+// Sessions lists the sessions of a user, the caller if that is nil, and gives the
+// token of the next page.
+func (c *Commands) Sessions(ctx context.Context, caller authz.Caller, user uuid.UUID, asked filter.Request) (sessions []store.Session, next string, err error) {
 	if user == uuid.Nil {
 		user = caller.UserID
 	}
 	if user != caller.UserID && caller.Role != authzv1.Caller_CALLER_ADMIN {
 		return nil, "", errNotYourSessions
 	}
-	err = c.db.InRead(ctx, caller.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+	return list(ctx, c.db, caller.Scope(), store.SessionList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.Session, string, error) {
 		if user != caller.UserID {
 			if _, err := store.GetUser(ctx, tx, user); err != nil {
-				return orNotFound(err, errUserNotFound)
+				return nil, "", orNotFound(err, errUserNotFound)
 			}
 		}
 		now := c.clock.Now()
-		sessions, err = store.ListSessions(ctx, tx, user, now, now.Add(-c.sessions.Idle), after, size+1)
-		return err
+		return store.ListSessions(ctx, tx, user, now, now.Add(-c.sessions.Idle), page)
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	sessions, next = page.Cut(sessions, size, func(s store.Session) string { return page.TimePlace{Time: s.CreateTime, ID: s.ID}.Token() })
-	return sessions, next, nil
 }
 
 // EndSession ends a session of the caller's, or any within the caller's scope if

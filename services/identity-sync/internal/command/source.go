@@ -7,8 +7,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -48,9 +48,9 @@ func (c *Commands) RotateSourceToken(ctx context.Context, caller authz.Caller, s
 	})
 }
 
-// Sources lists the sources by name, and gives the token of the next page.
-func (c *Commands) Sources(ctx context.Context, in scope.Scope, size int, token string) ([]store.Source, string, error) {
-	return list(ctx, c.db, in, token, size, func(ctx context.Context, tx *postgres.Tx, after *page.TextPlace, limit int) ([]store.Source, error) {
-		return store.ListSources(ctx, tx, in.OrganizationID, after, limit)
-	}, func(s store.Source) (string, uuid.UUID) { return s.Name, s.ID })
+// Sources lists the sources, and gives the token of the next page.
+func (c *Commands) Sources(ctx context.Context, in scope.Scope, asked filter.Request) ([]store.Source, string, error) {
+	return list(ctx, c.db, in, store.SourceList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.Source, string, error) {
+		return store.ListSources(ctx, tx, in.OrganizationID, page)
+	})
 }

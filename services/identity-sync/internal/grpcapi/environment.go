@@ -5,7 +5,6 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 )
@@ -38,7 +37,7 @@ func (s *Server) GetEnvironment(ctx context.Context, req *identityv1.GetEnvironm
 
 // ListEnvironments lists environments.
 func (s *Server) ListEnvironments(ctx context.Context, req *identityv1.ListEnvironmentsRequest) (*identityv1.ListEnvironmentsResponse, error) {
-	list, next, err := s.cfg.Commands.Environments(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Environments(ctx, authz.Must(ctx).Scope(), req)
 	if err != nil {
 		return nil, err
 	}

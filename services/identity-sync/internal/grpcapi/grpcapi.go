@@ -18,7 +18,6 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
@@ -152,7 +151,7 @@ func userState(s identityv1.UserState) string {
 
 // ListUsers lists people.
 func (s *Server) ListUsers(ctx context.Context, req *identityv1.ListUsersRequest) (*identityv1.ListUsersResponse, error) {
-	list, next, err := s.cfg.Commands.Users(ctx, authz.Must(ctx).Scope(), req.GetQuery(), userState(req.GetState()), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Users(ctx, authz.Must(ctx).Scope(), req.GetQuery(), userState(req.GetState()), req)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +213,7 @@ func (s *Server) SetUserRole(ctx context.Context, req *identityv1.SetUserRoleReq
 
 // ListGroups lists groups.
 func (s *Server) ListGroups(ctx context.Context, req *identityv1.ListGroupsRequest) (*identityv1.ListGroupsResponse, error) {
-	list, next, err := s.cfg.Commands.Groups(ctx, authz.Must(ctx).Scope(), req.GetQuery(), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Groups(ctx, authz.Must(ctx).Scope(), req.GetQuery(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +230,7 @@ func (s *Server) ListGroupMembers(ctx context.Context, req *identityv1.ListGroup
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := s.cfg.Commands.GroupMembers(ctx, authz.Must(ctx).Scope(), gid, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.GroupMembers(ctx, authz.Must(ctx).Scope(), gid, req)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +253,7 @@ func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceR
 
 // ListSources lists the sources.
 func (s *Server) ListSources(ctx context.Context, req *identityv1.ListSourcesRequest) (*identityv1.ListSourcesResponse, error) {
-	list, next, err := s.cfg.Commands.Sources(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Sources(ctx, authz.Must(ctx).Scope(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +299,7 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 
 // ListApiTokens lists API tokens.
 func (s *Server) ListApiTokens(ctx context.Context, req *identityv1.ListApiTokensRequest) (*identityv1.ListApiTokensResponse, error) { //nolint:revive // as generated
-	list, next, err := s.cfg.Commands.APITokens(ctx, authz.Must(ctx), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.APITokens(ctx, authz.Must(ctx), req)
 	if err != nil {
 		return nil, err
 	}
@@ -387,7 +386,7 @@ func (s *Server) ListSessions(ctx context.Context, req *identityv1.ListSessionsR
 			return nil, err
 		}
 	}
-	list, next, err := s.cfg.Commands.Sessions(ctx, caller, user, page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.Commands.Sessions(ctx, caller, user, req)
 	if err != nil {
 		return nil, err
 	}

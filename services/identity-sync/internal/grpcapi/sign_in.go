@@ -11,7 +11,6 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
@@ -70,7 +69,7 @@ func (s *Server) GetIdentityProvider(ctx context.Context, req *identityv1.GetIde
 
 // ListIdentityProviders lists identity providers.
 func (s *Server) ListIdentityProviders(ctx context.Context, req *identityv1.ListIdentityProvidersRequest) (*identityv1.ListIdentityProvidersResponse, error) {
-	list, next, err := s.cfg.SignIns.IdentityProviders(ctx, authz.Must(ctx).Scope(), page.Size(req.GetPageSize()), req.GetPageToken())
+	list, next, err := s.cfg.SignIns.IdentityProviders(ctx, authz.Must(ctx).Scope(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +143,7 @@ func (s *Server) ListUserIdentities(ctx context.Context, req *identityv1.ListUse
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.cfg.SignIns.UserIdentities(ctx, authz.Must(ctx).Scope(), uid)
+	list, err := s.cfg.SignIns.UserIdentities(ctx, authz.Must(ctx).Scope(), uid, req)
 	if err != nil {
 		return nil, err
 	}

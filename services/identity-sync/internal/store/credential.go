@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -155,20 +155,16 @@ func InsertAPIToken(ctx context.Context, tx *postgres.Tx, session uuid.UUID, t A
 	return n.RowsAffected() > 0, nil
 }
 
-// ListAPITokens lists an organization's tokens, newest first, after a place: all
-// that user sees, or only the user's own.
-func ListAPITokens(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, own bool, after *page.TimePlace, limit int) ([]APIToken, error) {
+// ListAPITokens reads a page of [APITokenList]: of an organization's tokens, all that
+// user sees, or only the user's own. It gives the token of the next page.
+func ListAPITokens(ctx context.Context, tx *postgres.Tx, organization, user uuid.UUID, own bool, page *filter.Query) ([]APIToken, string, error) {
 	q := &query{}
 	q.where("t.organization_id = ?", organization)
 	q.where("(t.user_id = ? or exists (select from users u where u.id = t.user_id))", user)
 	if own {
 		q.where("t.user_id = ?", user)
 	}
-	if after != nil {
-		q.where("(t.create_time, t.id) < (?, ?)", after.Time, after.ID)
-	}
-	rows, err := tx.Query(ctx, `select `+tokenColumns+` from api_token t`+q.text()+` order by t.create_time desc, t.id desc limit `+q.arg(limit), q.args...)
-	return collect("list API tokens", rows, err, scanToken)
+	return list(ctx, tx, tokenColumns+`, `+page.Keys()+` from api_token t`, q, page, scanToken)
 }
 
 // LockAPIToken reads a token that user sees and nobody else changes until the end
@@ -326,18 +322,14 @@ func UseSignInLink(ctx context.Context, tx *postgres.Tx, hash []byte, now time.T
 	return user, found(tx.QueryRow(ctx, deleteLink, hash, now).Scan(&user), "use sign-in link")
 }
 
-// ListSessions lists the sessions of a user that have not ended and were used since
-// a time, newest first, after a place.
-func ListSessions(ctx context.Context, tx *postgres.Tx, user uuid.UUID, now, since time.Time, after *page.TimePlace, limit int) ([]Session, error) {
+// ListSessions reads a page of [SessionList]: of a user's sessions that have not ended
+// and were used since a time. It gives the token of the next page.
+func ListSessions(ctx context.Context, tx *postgres.Tx, user uuid.UUID, now, since time.Time, page *filter.Query) ([]Session, string, error) {
 	q := &query{}
 	q.where("s.user_id = ?", user)
 	q.where("s.expire_time > ?", now)
 	q.where("s.last_use_time > ?", since)
-	if after != nil {
-		q.where("(s.create_time, s.id) < (?, ?)", after.Time, after.ID)
-	}
-	rows, err := tx.Query(ctx, `select `+sessionColumns+` from session s`+q.text()+` order by s.create_time desc, s.id desc limit `+q.arg(limit), q.args...)
-	return collect("list sessions", rows, err, pgx.RowToStructByPos[Session])
+	return list(ctx, tx, sessionColumns+`, `+page.Keys()+` from session s`, q, page, pgx.RowToStructByPos[Session])
 }
 
 // DeleteSession ends a session of a user or, for anybody, of any user whom the

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -27,8 +27,6 @@ type Group struct {
 	Attributes json.RawMessage
 	CreateTime time.Time
 	UpdateTime time.Time
-	// NameKey is what lists are ordered by.
-	NameKey string
 }
 
 // Person is a user as shown beside something else.
@@ -40,7 +38,7 @@ type Person struct {
 const (
 	groupColumns = `
 	g.id, g.organization_id, coalesce(nullif(g.environment_id, '00000000-0000-0000-0000-000000000000')::text, ''), g.source_id, g.external_id,
-	g.display_name, g.member_count, g.version, g.attributes, g.create_time, g.update_time, g.display_name_key`
+	g.display_name, g.member_count, g.version, g.attributes, g.create_time, g.update_time`
 	insertGroup = `
 insert into directory_group (id, organization_id, environment_id, source_id, external_id, display_name, version, attributes, create_time, update_time)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
@@ -78,7 +76,7 @@ order by u.display_name_key, u.id`
 func (g *Group) targets(more ...any) []any {
 	return append([]any{
 		&g.ID, &g.OrganizationID, &g.EnvironmentID, &g.SourceID, &g.ExternalID, &g.DisplayName, &g.MemberCount, &g.Version, &g.Attributes,
-		&g.CreateTime, &g.UpdateTime, &g.NameKey,
+		&g.CreateTime, &g.UpdateTime,
 	}, more...)
 }
 
@@ -126,17 +124,15 @@ func LockGroupOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUI
 	return g, sourceName, found(err, "lock group")
 }
 
-// ListGroups lists an organization's groups by display name, those that contain
-// text, after a place.
-func ListGroups(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, text string, after *page.TextPlace, limit int) ([]Group, error) {
+// ListGroups reads a page of [GroupList]: of an organization's groups, those whose
+// name contains text. It gives the token of the next page.
+func ListGroups(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, text string, page *filter.Query) ([]Group, string, error) {
 	q := &query{}
 	q.where("g.organization_id = ?", organization)
 	if text != "" {
 		q.where("position(lower(?) in g.display_name_key) > 0", text)
 	}
-	q.after("g.display_name_key", "g.id", after)
-	rows, err := tx.Query(ctx, `select `+groupColumns+` from directory_group g`+q.text()+` order by g.display_name_key, g.id limit `+q.arg(limit), q.args...)
-	return collect("list groups", rows, err, scanGroup)
+	return list(ctx, tx, groupColumns+`, `+page.Keys()+` from directory_group g`, q, page, scanGroup)
 }
 
 // EachGroup calls f for every group of every organization, with the ids of its

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/secretbox"
 )
@@ -113,13 +113,12 @@ func ShareIdentityProvider(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (
 	return p, found(tx.QueryRow(ctx, shareProvider, id).Scan(p.targets()...), "read identity provider")
 }
 
-// ListIdentityProviders lists identity providers by name, after a place.
-func ListIdentityProviders(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *page.TextPlace, limit int) ([]IdentityProvider, error) {
+// ListIdentityProviders reads a page of [IdentityProviderList], of an organization,
+// and gives the token of the next page.
+func ListIdentityProviders(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, page *filter.Query) ([]IdentityProvider, string, error) {
 	q := &query{}
 	q.where("p.organization_id = ?", organization)
-	q.after("p.name", "p.id", after)
-	rows, err := tx.Query(ctx, `select `+providerColumns+` from identity_provider p`+q.text()+` order by p.name, p.id limit `+q.arg(limit), q.args...)
-	return collect("list identity providers", rows, err, func(row pgx.CollectableRow) (p IdentityProvider, err error) {
+	return list(ctx, tx, providerColumns+`, `+page.Keys()+` from identity_provider p`, q, page, func(row pgx.CollectableRow) (p IdentityProvider, err error) {
 		err = row.Scan(p.targets()...)
 		return p, err
 	})
@@ -171,8 +170,6 @@ insert into user_identity (id, organization_id, identity_provider_id, subject, u
 select ` + identityColumns + ` from user_identity i where i.identity_provider_id = $1 and i.subject = $2`
 	touchIdentity = `
 update user_identity set last_sign_in_time = $2 where id = $1`
-	selectIdentities = `
-select ` + identityColumns + ` from user_identity i where i.user_id = $1 order by i.create_time, i.id`
 	// Row-level security shows the users of the caller's scope only.
 	deleteIdentity = `
 delete from user_identity i where i.id = $1 and exists (select from users u where u.id = i.user_id)
@@ -214,10 +211,12 @@ func TouchUserIdentity(ctx context.Context, tx *postgres.Tx, id uuid.UUID, now t
 	return nil
 }
 
-// ListUserIdentities lists the identities of a user.
-func ListUserIdentities(ctx context.Context, tx *postgres.Tx, user uuid.UUID) ([]UserIdentity, error) {
-	rows, err := tx.Query(ctx, selectIdentities, user)
-	return collect("list identities", rows, err, pgx.RowToStructByPos[UserIdentity])
+// ListUserIdentities reads [UserIdentityList], of a user.
+func ListUserIdentities(ctx context.Context, tx *postgres.Tx, user uuid.UUID, page *filter.Query) ([]UserIdentity, error) {
+	q := &query{}
+	q.where("i.user_id = ?", user)
+	identities, _, err := list(ctx, tx, identityColumns+`, `+page.Keys()+` from user_identity i`, q, page, pgx.RowToStructByPos[UserIdentity])
+	return identities, err
 }
 
 // DeleteUserIdentity takes an identity from a user whom the transaction sees, and

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -93,13 +93,12 @@ func LockEnvironment(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (e Envi
 	return e, found(tx.QueryRow(ctx, lockEnvironment, id).Scan(e.targets()...), "lock environment")
 }
 
-// ListEnvironments lists an organization's environments by name, after a place.
-func ListEnvironments(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *page.TextPlace, limit int) ([]Environment, error) {
+// ListEnvironments reads a page of [EnvironmentList], of an organization, and gives
+// the token of the next page.
+func ListEnvironments(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, page *filter.Query) ([]Environment, string, error) {
 	q := &query{}
 	q.where("e.organization_id = ?", organization)
-	q.after("e.name", "e.id", after)
-	rows, err := tx.Query(ctx, `select `+environmentColumns+` from environment e`+q.text()+` order by e.name, e.id limit `+q.arg(limit), q.args...)
-	return collect("list environments", rows, err, pgx.RowToStructByPos[Environment])
+	return list(ctx, tx, environmentColumns+`, `+page.Keys()+` from environment e`, q, page, pgx.RowToStructByPos[Environment])
 }
 
 // EachEnvironment calls f for every environment of every organization.

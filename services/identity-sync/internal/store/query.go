@@ -1,10 +1,14 @@
 package store
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
-	"gatehouse.dev/libs/page"
+	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/filter"
+	"gatehouse.dev/libs/postgres"
 )
 
 // query collects the conditions of a list. Conditions are text of this
@@ -28,18 +32,16 @@ func (q *query) where(condition string, args ...any) {
 	q.conditions = append(q.conditions, condition)
 }
 
-// after begins behind a place, in the order of a text and an id; nil is the
-// beginning.
-func (q *query) after(text, id string, place *page.TextPlace) {
-	if place != nil {
-		q.where("("+text+", "+id+") > (?, ?)", place.Text, place.ID)
-	}
-}
-
 // text is the where clause.
 func (q *query) text() string {
 	if len(q.conditions) == 0 {
 		return ""
 	}
 	return " where " + strings.Join(q.conditions, " and ")
+}
+
+// list reads a page of what q selects. columns begin a select with where they are from,
+// and the last of them is the page's keys.
+func list[T any](ctx context.Context, tx *postgres.Tx, columns string, q *query, page *filter.Query, scan pgx.RowToFunc[T]) ([]T, string, error) {
+	return filter.Read(ctx, tx, page, `select `+columns+q.text()+page.Where(q.arg)+page.Order()+page.Limit(q.arg), q.args, scan)
 }

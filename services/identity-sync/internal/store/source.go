@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -77,13 +77,12 @@ func GetSource(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (s Source, er
 	return s, found(tx.QueryRow(ctx, selectSource, id).Scan(s.targets()...), "read source")
 }
 
-// ListSources lists an organization's sources by name, after a place.
-func ListSources(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, after *page.TextPlace, limit int) ([]Source, error) {
+// ListSources reads a page of [SourceList], of an organization, and gives the token
+// of the next page.
+func ListSources(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, page *filter.Query) ([]Source, string, error) {
 	q := &query{}
 	q.where("s.organization_id = ?", organization)
-	q.after("s.name", "s.id", after)
-	rows, err := tx.Query(ctx, `select `+sourceColumns+` from source s`+q.text()+` order by s.name, s.id limit `+q.arg(limit), q.args...)
-	return collect("list sources", rows, err, func(row pgx.CollectableRow) (s Source, err error) {
+	return list(ctx, tx, sourceColumns+`, `+page.Keys()+` from source s`, q, page, func(row pgx.CollectableRow) (s Source, err error) {
 		err = row.Scan(s.targets()...)
 		return s, err
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 )
@@ -34,8 +34,6 @@ type User struct {
 	UpdateTime time.Time
 	// EndedCredentials is how many of the versions say that a credential has ended.
 	EndedCredentials int64
-	// NameKey is what lists are ordered by.
-	NameKey string
 }
 
 // Employee is the kind of the organization's own people.
@@ -51,7 +49,7 @@ const (
 	u.id, u.organization_id, coalesce(u.source_id::text, ''), u.external_id, u.user_name, u.display_name,
 	u.given_name, u.family_name, u.email, u.title, u.department, u.manager_ref, coalesce(u.manager_id::text, ''),
 	u.state, u.kind, u.role, ` + environmentText + `, ` + roleEnvironmentText + `, coalesce(u.accountable_user_id::text, ''),
-	u.purpose, u.end_time, u.join_count, u.joined, u.version, u.ended_credentials, u.attributes, u.create_time, u.update_time, u.display_name_key`
+	u.purpose, u.end_time, u.join_count, u.joined, u.version, u.ended_credentials, u.attributes, u.create_time, u.update_time`
 )
 
 // targets are where userColumns are scanned to.
@@ -60,7 +58,7 @@ func (u *User) targets(more ...any) []any {
 		&u.ID, &u.OrganizationID, &u.SourceID, &u.ExternalID, &u.UserName, &u.DisplayName,
 		&u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &u.ManagerRef, &u.ManagerID,
 		&u.State, &u.Kind, &u.Role, &u.EnvironmentID, &u.RoleEnvironmentID, &u.AccountableUserID,
-		&u.Purpose, &u.EndTime, &u.JoinCount, &u.Joined, &u.Version, &u.EndedCredentials, &u.Attributes, &u.CreateTime, &u.UpdateTime, &u.NameKey,
+		&u.Purpose, &u.EndTime, &u.JoinCount, &u.Joined, &u.Version, &u.EndedCredentials, &u.Attributes, &u.CreateTime, &u.UpdateTime,
 	}, more...)
 }
 
@@ -281,8 +279,8 @@ type UserFilter struct {
 	State string
 }
 
-// ListUsers lists users by display name, after a place.
-func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, after *page.TextPlace, limit int) ([]User, error) {
+// ListUsers reads a page of [UserList], and gives the token of the next page.
+func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, page *filter.Query) ([]User, string, error) {
 	q := &query{}
 	q.where("u.organization_id = ?", f.OrganizationID)
 	if f.State == "" {
@@ -293,20 +291,19 @@ func ListUsers(ctx context.Context, tx *postgres.Tx, f UserFilter, after *page.T
 	if f.Text != "" {
 		q.where("(position(lower(?) in u.display_name_key) > 0 or position(lower(?) in u.search_key) > 0)", f.Text, f.Text)
 	}
-	return listUsers(ctx, tx, `users u`, q, after, limit)
+	return listUsers(ctx, tx, `users u`, q, page)
 }
 
-// ListGroupMembers lists the members of a group by display name, after a place.
-func ListGroupMembers(ctx context.Context, tx *postgres.Tx, group uuid.UUID, after *page.TextPlace, limit int) ([]User, error) {
+// ListGroupMembers reads a page of [GroupMemberList], of a group, and gives the token
+// of the next page.
+func ListGroupMembers(ctx context.Context, tx *postgres.Tx, group uuid.UUID, page *filter.Query) ([]User, string, error) {
 	q := &query{}
 	q.where("m.group_id = ?", group)
-	return listUsers(ctx, tx, `group_member m join users u on u.id = m.user_id`, q, after, limit)
+	return listUsers(ctx, tx, `group_member m join users u on u.id = m.user_id`, q, page)
 }
 
-func listUsers(ctx context.Context, tx *postgres.Tx, from string, q *query, after *page.TextPlace, limit int) ([]User, error) {
-	q.after("u.display_name_key", "u.id", after)
+func listUsers(ctx context.Context, tx *postgres.Tx, from string, q *query, page *filter.Query) ([]User, string, error) {
 	// First the ids, which an index has, then the rows.
-	ids := `select u.id from ` + from + q.text() + ` order by u.display_name_key, u.id limit ` + q.arg(limit)
-	rows, err := tx.Query(ctx, `select `+userColumns+` from users u where u.id = any(array(`+ids+`)) order by u.display_name_key, u.id`, q.args...)
-	return collect("list users", rows, err, scanUser)
+	ids := `select u.id from ` + from + q.text() + page.Where(q.arg) + page.Order() + page.Limit(q.arg)
+	return filter.Read(ctx, tx, page, `select `+userColumns+`, `+page.Keys()+` from users u where u.id = any(array(`+ids+`))`+page.Order(), q.args, scanUser)
 }

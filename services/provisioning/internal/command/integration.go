@@ -15,6 +15,7 @@ import (
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
@@ -114,14 +115,17 @@ func (n *Integrations) Get(ctx context.Context, s scope.Scope, id uuid.UUID) (i 
 	return i, public(err)
 }
 
-// List lists integrations of the caller's scope by name and id, after the last one
-// seen.
-func (n *Integrations) List(ctx context.Context, by authz.Caller, name string, id uuid.UUID, limit int) (list []store.Integration, err error) {
+// List lists integrations of the caller's scope, and gives the token of the next page.
+func (n *Integrations) List(ctx context.Context, by authz.Caller, asked filter.Request) (list []store.Integration, next string, err error) {
+	page, err := store.IntegrationList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	err = n.cfg.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
-		list, err = store.ListIntegrations(ctx, tx, by.OrganizationID, name, id, limit)
+		list, next, err = store.ListIntegrations(ctx, tx, by.OrganizationID, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
 // Update changes an integration and tests it; an empty token keeps the one

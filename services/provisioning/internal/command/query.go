@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -74,18 +75,22 @@ func runBy(caller authz.Caller) uuid.UUID {
 	return caller.UserID
 }
 
-// ListGrants lists grants, newest first: the caller's own, or all in their scope.
-// PERMISSION_DENIED: NOT_YOURS.
-func (e *Engine) ListGrants(ctx context.Context, caller authz.Caller, f GrantFilter) (list []Grant, err error) {
+// ListGrants lists grants, the caller's own or all in their scope, and gives the token
+// of the next page. PERMISSION_DENIED: NOT_YOURS.
+func (e *Engine) ListGrants(ctx context.Context, caller authz.Caller, f GrantFilter, asked filter.Request) (list []Grant, next string, err error) {
 	f.Organization = caller.OrganizationID
 	if f.User, err = own(caller, f.User); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	page, err := store.GrantList.Parse(asked)
+	if err != nil {
+		return nil, "", err
 	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		list, err = store.ListGrants(ctx, tx, f)
+		list, next, err = store.ListGrants(ctx, tx, f, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
 // GetGrant returns a grant that ListGrants lists. NOT_FOUND: GRANT_NOT_FOUND.
@@ -100,29 +105,37 @@ func (e *Engine) GetGrant(ctx context.Context, caller authz.Caller, id uuid.UUID
 	return g, err
 }
 
-// ListAccounts lists accounts, newest first: the caller's own, or all in their
-// scope. PERMISSION_DENIED: NOT_YOURS.
-func (e *Engine) ListAccounts(ctx context.Context, caller authz.Caller, f AccountFilter) (list []Account, err error) {
+// ListAccounts lists accounts, the caller's own or all in their scope, and gives the
+// token of the next page. PERMISSION_DENIED: NOT_YOURS.
+func (e *Engine) ListAccounts(ctx context.Context, caller authz.Caller, f AccountFilter, asked filter.Request) (list []Account, next string, err error) {
 	f.Organization = caller.OrganizationID
 	if f.User, err = own(caller, f.User); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	page, err := store.AccountList.Parse(asked)
+	if err != nil {
+		return nil, "", err
 	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		list, err = store.ListAccounts(ctx, tx, f)
+		list, next, err = store.ListAccounts(ctx, tx, f, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
-// ListWorkItems lists work items, oldest first: those of apps that the caller
-// runs, or all in their scope.
-func (e *Engine) ListWorkItems(ctx context.Context, caller authz.Caller, f WorkItemFilter) (list []WorkItem, err error) {
+// ListWorkItems lists work items, those of apps that the caller runs or all in their
+// scope, and gives the token of the next page.
+func (e *Engine) ListWorkItems(ctx context.Context, caller authz.Caller, f WorkItemFilter, asked filter.Request) (list []WorkItem, next string, err error) {
 	f.Organization, f.Admin = caller.OrganizationID, runBy(caller)
+	page, err := store.ItemList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		list, err = store.ListItems(ctx, tx, f)
+		list, next, err = store.ListItems(ctx, tx, f, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
 // GetWorkItem returns a work item that ListWorkItems lists. NOT_FOUND:
@@ -135,28 +148,36 @@ func (e *Engine) GetWorkItem(ctx context.Context, caller authz.Caller, id uuid.U
 	return i, err
 }
 
-// ListChecklists lists checklists of the caller's scope, oldest first, and
-// counts those on all pages.
-func (e *Engine) ListChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter) (list []Checklist, total int, err error) {
+// ListChecklists lists checklists of the caller's scope, gives the token of the next
+// page, and counts those on all pages.
+func (e *Engine) ListChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter, asked filter.Request) (list []Checklist, next string, total int, err error) {
 	f.Organization = caller.OrganizationID
+	page, err := store.ChecklistList.Parse(asked)
+	if err != nil {
+		return nil, "", 0, err
+	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if list, err = store.ListChecklists(ctx, tx, f); err != nil {
+		if list, next, err = store.ListChecklists(ctx, tx, f, page); err != nil {
 			return err
 		}
-		total, err = store.CountChecklists(ctx, tx, f)
+		total, err = store.CountChecklists(ctx, tx, f, page)
 		return err
 	})
-	return list, total, err
+	return list, next, total, err
 }
 
 // GetChecklist returns a checklist of the caller's scope with at most limit of
 // its items. NOT_FOUND: CHECKLIST_NOT_FOUND.
 func (e *Engine) GetChecklist(ctx context.Context, caller authz.Caller, id uuid.UUID, limit int) (c Checklist, items []WorkItem, err error) {
+	page, err := store.ItemList.Page(limit, "")
+	if err != nil {
+		return c, nil, err
+	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if c, err = store.GetChecklist(ctx, tx, caller.OrganizationID, id); err != nil {
 			return err
 		}
-		items, err = store.ListItems(ctx, tx, WorkItemFilter{Organization: caller.OrganizationID, Checklist: id, Limit: limit})
+		items, _, err = store.ListItems(ctx, tx, WorkItemFilter{Organization: caller.OrganizationID, Checklist: id}, page)
 		return err
 	})
 	return c, items, err
@@ -166,7 +187,7 @@ func (e *Engine) GetChecklist(ctx context.Context, caller authz.Caller, id uuid.
 // ListChecklists lists, row by row, until row returns false. export is called
 // again if the transaction has to be.
 func (e *Engine) ExportChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter, export func(rows func(row func(Checklist, WorkItem) bool) error) error) error {
-	f.Organization, f.Limit = caller.OrganizationID, exportPage
+	f.Organization = caller.OrganizationID
 	return e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) error {
 		return export(func(row func(Checklist, WorkItem) bool) error { return exportRows(ctx, tx, f, row) })
 	})
@@ -204,9 +225,13 @@ func textOf(u uuid.UUID) string {
 }
 
 func exportRows(ctx context.Context, tx *postgres.Tx, f ChecklistFilter, row func(Checklist, WorkItem) bool) error {
-	for {
-		lists, err := store.ListChecklists(ctx, tx, f)
-		if err != nil || len(lists) == 0 {
+	for after := ""; ; {
+		page, err := store.ChecklistList.Page(exportPage, after)
+		if err != nil {
+			return err
+		}
+		lists, next, err := store.ListChecklists(ctx, tx, f, page)
+		if err != nil {
 			return err
 		}
 		items, err := itemsOf(ctx, tx, f.Organization, lists)
@@ -220,25 +245,29 @@ func exportRows(ctx context.Context, tx *postgres.Tx, f ChecklistFilter, row fun
 				}
 			}
 		}
-		last := lists[len(lists)-1]
-		f.AfterTime, f.After = last.CreateTime, last.ID
+		if after = next; next == "" {
+			return nil
+		}
 	}
 }
 
 // itemsOf are all items of checklists.
 func itemsOf(ctx context.Context, tx *postgres.Tx, org uuid.UUID, lists []Checklist) (map[uuid.UUID][]WorkItem, error) {
-	f := WorkItemFilter{Organization: org, Checklists: postgres.Column(lists, func(l Checklist) uuid.UUID { return l.ID }), Limit: exportPage}
+	f := WorkItemFilter{Organization: org, Checklists: postgres.Column(lists, func(l Checklist) uuid.UUID { return l.ID })}
 	items := make(map[uuid.UUID][]WorkItem)
-	for {
-		some, err := store.ListItems(ctx, tx, f)
+	for after := ""; ; {
+		page, err := store.ItemList.Page(exportPage, after)
+		if err != nil {
+			return nil, err
+		}
+		some, next, err := store.ListItems(ctx, tx, f, page)
 		if err != nil {
 			return nil, err
 		}
 		for _, i := range some {
 			items[i.ChecklistID.UUID] = append(items[i.ChecklistID.UUID], i)
-			f.After = i.ID
 		}
-		if len(some) < f.Limit {
+		if after = next; next == "" {
 			return items, nil
 		}
 	}

@@ -30,7 +30,7 @@ func (e *Engine) ResolveWorkItems(ctx context.Context, by authz.Caller, ids []uu
 	var resolved []WorkItem
 	err := e.in(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		resolved = nil
-		seen, err := store.ListItems(ctx, tx, store.ItemFilter{Organization: by.OrganizationID, IDs: ids, Admin: actsOn(by), Limit: len(ids)})
+		seen, err := store.AllItems(ctx, tx, store.ItemFilter{Organization: by.OrganizationID, IDs: ids, Admin: actsOn(by)})
 		if err != nil {
 			return err
 		}

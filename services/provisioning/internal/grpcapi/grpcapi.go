@@ -7,14 +7,12 @@ package grpcapi
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
 	"gatehouse.dev/services/provisioning/internal/convert"
@@ -68,15 +66,6 @@ func optional(field, s string) (uuid.UUID, error) {
 	return id.Parse(field, s)
 }
 
-// afterTime reads a page token that is a time and an id.
-func afterTime(token string) (t time.Time, which uuid.UUID, err error) {
-	place, err := page.DecodeTime(token)
-	if place == nil {
-		return t, uuid.Nil, err
-	}
-	return place.Time, place.ID, nil
-}
-
 func messages[T, P any](list []T, to func(*T) P) []P {
 	out := make([]P, len(list))
 	for i := range list {
@@ -87,21 +76,16 @@ func messages[T, P any](list []T, to func(*T) P) []P {
 
 // ListGrants lists grants.
 func (a *API) ListGrants(ctx context.Context, r *provisioningv1.ListGrantsRequest) (*provisioningv1.ListGrantsResponse, error) {
-	size := page.Size(r.GetPageSize())
-	f := command.GrantFilter{State: command.GrantState(convert.Word(r.GetState())), Limit: size + 1}
+	f := command.GrantFilter{State: command.GrantState(convert.Word(r.GetState()))}
 	err := parse(map[string]string{"user_id": r.GetUserId(), "app_id": r.GetAppId(), "request_id": r.GetRequestId()},
 		map[string]*uuid.UUID{"user_id": &f.User, "app_id": &f.App, "request_id": &f.Request})
 	if err != nil {
 		return nil, err
 	}
-	if f.Before, err = page.DecodeID(r.GetPageToken()); err != nil {
-		return nil, err
-	}
-	list, err := a.engine.ListGrants(ctx, authz.Must(ctx), f)
+	list, next, err := a.engine.ListGrants(ctx, authz.Must(ctx), f, r)
 	if err != nil {
 		return nil, err
 	}
-	list, next := page.Cut(list, size, func(g command.Grant) string { return page.IDToken(g.ID) })
 	return &provisioningv1.ListGrantsResponse{Grants: messages(list, convert.Grant), NextPageToken: next}, nil
 }
 
@@ -120,19 +104,14 @@ func (a *API) GetGrant(ctx context.Context, r *provisioningv1.GetGrantRequest) (
 
 // ListAccounts lists accounts.
 func (a *API) ListAccounts(ctx context.Context, r *provisioningv1.ListAccountsRequest) (*provisioningv1.ListAccountsResponse, error) {
-	size := page.Size(r.GetPageSize())
-	f := command.AccountFilter{Limit: size + 1}
+	var f command.AccountFilter
 	err := parse(map[string]string{"user_id": r.GetUserId(), "app_id": r.GetAppId()}, map[string]*uuid.UUID{"user_id": &f.User, "app_id": &f.App})
 	if err != nil {
 		return nil, err
 	}
-	if f.BeforeTime, f.Before, err = afterTime(r.GetPageToken()); err != nil {
-		return nil, err
-	}
-	list, err := a.engine.ListAccounts(ctx, authz.Must(ctx), f)
+	list, next, err := a.engine.ListAccounts(ctx, authz.Must(ctx), f, r)
 	if err != nil {
 		return nil, err
 	}
-	list, next := page.Cut(list, size, func(n command.Account) string { return page.TimePlace{Time: n.InsertTime, ID: n.ID}.Token() })
 	return &provisioningv1.ListAccountsResponse{Accounts: messages(list, convert.Account), NextPageToken: next}, nil
 }

@@ -5,7 +5,6 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/scope"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
@@ -61,19 +60,10 @@ func (a *API) LookUpIntegration(ctx context.Context, r *provisioningv1.LookUpInt
 
 // ListIntegrations lists integrations.
 func (a *API) ListIntegrations(ctx context.Context, r *provisioningv1.ListIntegrationsRequest) (*provisioningv1.ListIntegrationsResponse, error) {
-	size := page.Size(r.GetPageSize())
-	place, err := page.DecodeText(r.GetPageToken())
+	list, next, err := a.integrations.List(ctx, authz.Must(ctx), r)
 	if err != nil {
 		return nil, err
 	}
-	if place == nil {
-		place = &page.TextPlace{}
-	}
-	list, err := a.integrations.List(ctx, authz.Must(ctx), place.Text, place.ID, size+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page.Cut(list, size, func(i command.Integration) string { return page.TextPlace{Text: i.Name, ID: i.ID}.Token() })
 	return &provisioningv1.ListIntegrationsResponse{Integrations: messages(list, convert.Integration), NextPageToken: next}, nil
 }
 

@@ -22,8 +22,7 @@ import (
 // ListWorkItems lists work items, those that are open unless another state is
 // named.
 func (a *API) ListWorkItems(ctx context.Context, r *provisioningv1.ListWorkItemsRequest) (*provisioningv1.ListWorkItemsResponse, error) {
-	size := page.Size(r.GetPageSize())
-	f := command.WorkItemFilter{State: convert.Word(r.GetState()), Kind: command.WorkItemKind(convert.Word(r.GetKind())), Limit: size + 1}
+	f := command.WorkItemFilter{State: convert.Word(r.GetState()), Kind: command.WorkItemKind(convert.Word(r.GetKind()))}
 	if f.State == "" {
 		f.State = "open"
 	}
@@ -31,14 +30,10 @@ func (a *API) ListWorkItems(ctx context.Context, r *provisioningv1.ListWorkItems
 	if err != nil {
 		return nil, err
 	}
-	if f.After, err = page.DecodeID(r.GetPageToken()); err != nil {
-		return nil, err
-	}
-	list, err := a.engine.ListWorkItems(ctx, authz.Must(ctx), f)
+	list, next, err := a.engine.ListWorkItems(ctx, authz.Must(ctx), f, r)
 	if err != nil {
 		return nil, err
 	}
-	list, next := page.Cut(list, size, func(i command.WorkItem) string { return page.IDToken(i.ID) })
 	return &provisioningv1.ListWorkItemsResponse{WorkItems: messages(list, convert.WorkItem), NextPageToken: next}, nil
 }
 
@@ -86,20 +81,15 @@ func (a *API) ResolveWorkItems(ctx context.Context, r *provisioningv1.ResolveWor
 
 // ListChecklists lists checklists.
 func (a *API) ListChecklists(ctx context.Context, r *provisioningv1.ListChecklistsRequest) (*provisioningv1.ListChecklistsResponse, error) {
-	size := page.Size(r.GetPageSize())
-	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed(), Limit: size + 1}
+	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed()}
 	var err error
 	if f.User, err = optional("user_id", r.GetUserId()); err != nil {
 		return nil, err
 	}
-	if f.AfterTime, f.After, err = afterTime(r.GetPageToken()); err != nil {
-		return nil, err
-	}
-	list, total, err := a.engine.ListChecklists(ctx, authz.Must(ctx), f)
+	list, next, total, err := a.engine.ListChecklists(ctx, authz.Must(ctx), f, r)
 	if err != nil {
 		return nil, err
 	}
-	list, next := page.Cut(list, size, func(c command.Checklist) string { return page.TimePlace{Time: c.CreateTime, ID: c.ID}.Token() })
 	return &provisioningv1.ListChecklistsResponse{
 		Checklists: messages(list, convert.Checklist), NextPageToken: next, TotalSize: int32(total), //nolint:gosec // no database holds that many
 	}, nil

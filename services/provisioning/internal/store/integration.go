@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/secretbox"
 )
@@ -77,16 +78,13 @@ func GetIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (Integra
 	return i, wrap(err, "read integration %s", id)
 }
 
-// ListIntegrations lists integrations by name, and by id where environments use
-// the same, after the last one seen.
-func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, name string, id uuid.UUID, limit int) ([]Integration, error) {
-	rows, err := tx.Query(ctx, `
-		select `+integrationColumns+` from integration where organization_id = $1 and (name, id) > ($2, $3) order by name, id limit $4`, org, name, id, limit)
-	if err != nil {
-		return nil, wrap(err, "list integrations")
-	}
-	list, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (Integration, error) { return scanIntegration(r) })
-	return list, wrap(err, "list integrations")
+// ListIntegrations reads a page of [IntegrationList], of an organization, and gives the
+// token of the next page.
+func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, page *filter.Query) ([]Integration, string, error) {
+	args := filter.Arguments{org}
+	sql := `select ` + integrationColumns + `, ` + page.Keys() + ` from integration i where i.organization_id = $1` +
+		page.Where(args.Add) + page.Order() + page.Limit(args.Add)
+	return filter.Read(ctx, tx, page, sql, args, func(r pgx.CollectableRow) (Integration, error) { return scanIntegration(r) })
 }
 
 // SealedSecrets are the credentials of all integrations.

@@ -2,13 +2,12 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
@@ -36,8 +35,6 @@ type NamedAccount struct {
 	User           PersonRef
 	AppID          uuid.UUID
 	AppName        string
-	// InsertTime is what lists go by.
-	InsertTime time.Time
 }
 
 // NamedItem is a work item with the names a reader wants.
@@ -57,19 +54,18 @@ type NamedChecklist struct {
 	User           PersonRef
 }
 
-// filter is a growing where clause.
-type filter struct {
+// conditions is a growing where clause.
+type conditions struct {
 	where []string
-	args  []any
+	args  filter.Arguments
 }
 
-// and adds a condition; %d in it stands for the argument's number.
-func (f *filter) and(condition string, arg any) {
-	f.args = append(f.args, arg)
-	f.where = append(f.where, strings.ReplaceAll(condition, "%d", fmt.Sprint(len(f.args))))
+// and adds a condition; $%d in it stands for the argument.
+func (f *conditions) and(condition string, arg any) {
+	f.where = append(f.where, strings.ReplaceAll(condition, "$%d", f.args.Add(arg)))
 }
 
-func (f *filter) id(column string, id uuid.UUID) {
+func (f *conditions) id(column string, id uuid.UUID) {
 	if id != uuid.Nil {
 		f.and(column+" = $%d", id)
 	}
@@ -77,34 +73,21 @@ func (f *filter) id(column string, id uuid.UUID) {
 
 // page is a page of a table, in order. Names are joined to what it gives: joined
 // to the table, they could have all of it read before it is cut.
-func (f *filter) page(table, alias, order string, limit int) string {
-	f.args = append(f.args, limit)
-	return fmt.Sprintf(" from (select * from %s %s%s order by %s limit $%d) %s", table, alias, f.sql(), order, len(f.args), alias)
+func (f *conditions) page(table, alias string, page *filter.Query) string {
+	return " from (select * from " + table + " " + alias + f.sql() + page.Where(f.args.Add) + page.Order() + page.Limit(f.args.Add) + ") " + alias
 }
 
-func (f *filter) sql() string { return " where " + strings.Join(f.where, " and ") }
-
-func list[T any](ctx context.Context, tx *postgres.Tx, what, sql string, args []any, scan func(pgx.CollectableRow) (T, error)) ([]T, error) {
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", what, err)
-	}
-	out, err := pgx.CollectRows(rows, scan)
-	return out, wrap(err, "list %s", what)
-}
+func (f *conditions) sql() string { return " where " + strings.Join(f.where, " and ") }
 
 // GrantFilter chooses grants. Zero fields choose all.
 type GrantFilter struct {
 	Organization, User, App, Request, ID uuid.UUID
 	State                                lifecycle.GrantState
-	// Before is the id of the last one seen.
-	Before uuid.UUID
-	Limit  int
 }
 
-// ListGrants lists grants, newest first.
-func ListGrants(ctx context.Context, tx *postgres.Tx, want GrantFilter) ([]NamedGrant, error) {
-	var f filter
+// ListGrants reads a page of [GrantList], and gives the token of the next page.
+func ListGrants(ctx context.Context, tx *postgres.Tx, want GrantFilter, page *filter.Query) ([]NamedGrant, string, error) {
+	var f conditions
 	f.and("g.organization_id = $%d", want.Organization)
 	f.id("g.user_id", want.User)
 	f.id("g.app_id", want.App)
@@ -113,14 +96,10 @@ func ListGrants(ctx context.Context, tx *postgres.Tx, want GrantFilter) ([]Named
 	if want.State != "" {
 		f.and("g.state = $%d", string(want.State))
 	}
-	if want.Before != uuid.Nil {
-		f.and("g.id < $%d", want.Before)
-	}
-	page := f.page("access_grant", "g", "g.id desc", want.Limit)
-	return list(ctx, tx, "grants", `
-		select `+grantColumns+`, g.organization_id, g.environment_id, u.id, u.display_name, u.email, p.name, e.name`+page+`
-		join user_copy u on u.id = g.user_id join app_copy p on p.id = g.app_id join entitlement_copy e on e.id = g.entitlement_id
-		order by g.id desc`, f.args,
+	from := f.page("access_grant", "g", page)
+	return filter.Read(ctx, tx, page, `
+		select `+grantColumns+`, g.organization_id, g.environment_id, u.id, u.display_name, u.email, p.name, e.name, `+page.Keys()+from+`
+		join user_copy u on u.id = g.user_id join app_copy p on p.id = g.app_id join entitlement_copy e on e.id = g.entitlement_id`+page.Order(), f.args,
 		func(row pgx.CollectableRow) (n NamedGrant, err error) {
 			n.Grant, err = scanGrant(row, &n.OrganizationID, &n.EnvironmentID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementName)
 			return n, err
@@ -130,32 +109,24 @@ func ListGrants(ctx context.Context, tx *postgres.Tx, want GrantFilter) ([]Named
 // AccountFilter chooses accounts. Zero fields choose all.
 type AccountFilter struct {
 	Organization, User, App uuid.UUID
-	// BeforeTime and Before are of the last one seen.
-	BeforeTime time.Time
-	Before     uuid.UUID
-	Limit      int
 }
 
-// ListAccounts lists accounts that are or were there, newest first.
-func ListAccounts(ctx context.Context, tx *postgres.Tx, want AccountFilter) ([]NamedAccount, error) {
-	var f filter
+// ListAccounts reads a page of [AccountList], of accounts that are or were there, and
+// gives the token of the next page.
+func ListAccounts(ctx context.Context, tx *postgres.Tx, want AccountFilter, page *filter.Query) ([]NamedAccount, string, error) {
+	var f conditions
 	f.and("a.organization_id = $%d", want.Organization)
 	f.where = append(f.where, "a.create_time is not null")
 	f.id("a.user_id", want.User)
 	f.id("a.app_id", want.App)
-	if want.Before != uuid.Nil {
-		f.args = append(f.args, want.BeforeTime, want.Before)
-		f.where = append(f.where, fmt.Sprintf("(a.insert_time, a.id) < ($%d, $%d)", len(f.args)-1, len(f.args)))
-	}
-	page := f.page("account", "a", "a.insert_time desc, a.id desc", want.Limit)
-	return list(ctx, tx, "accounts", `
-		select a.id, a.organization_id, a.environment_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version, a.insert_time,
-		    u.id, u.display_name, u.email, p.name`+page+`
-		join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id
-		order by a.insert_time desc, a.id desc`, f.args,
+	from := f.page("account", "a", page)
+	return filter.Read(ctx, tx, page, `
+		select a.id, a.organization_id, a.environment_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version,
+		    u.id, u.display_name, u.email, p.name, `+page.Keys()+from+`
+		join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id`+page.Order(), f.args,
 		func(row pgx.CollectableRow) (n NamedAccount, err error) {
 			a := &n.Account
-			err = row.Scan(&a.ID, &n.OrganizationID, &n.EnvironmentID, &n.AppID, &a.Observed.Account, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version, &n.InsertTime,
+			err = row.Scan(&a.ID, &n.OrganizationID, &n.EnvironmentID, &n.AppID, &a.Observed.Account, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version,
 				&n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName)
 			return n, err
 		})
@@ -169,16 +140,13 @@ type ItemFilter struct {
 	Kind                               lifecycle.ItemKind
 	// Admin chooses the items of apps that this user runs.
 	Admin uuid.UUID
-	// After is the id of the last one seen.
-	After uuid.UUID
 	// Checklists chooses the items of these.
 	Checklists []uuid.UUID
-	Limit      int
 }
 
-// ListItems lists work items, oldest first.
-func ListItems(ctx context.Context, tx *postgres.Tx, want ItemFilter) ([]NamedItem, error) {
-	var f filter
+// ListItems reads a page of [ItemList], and gives the token of the next page.
+func ListItems(ctx context.Context, tx *postgres.Tx, want ItemFilter, page *filter.Query) ([]NamedItem, string, error) {
+	var f conditions
 	f.and("w.organization_id = $%d", want.Organization)
 	f.id("w.user_id", want.User)
 	f.id("w.app_id", want.App)
@@ -202,15 +170,11 @@ func ListItems(ctx context.Context, tx *postgres.Tx, want ItemFilter) ([]NamedIt
 	if want.Admin != uuid.Nil {
 		f.and("exists (select from app_copy p where p.id = w.app_id and p.admin_ids @> array[$%d::uuid])", want.Admin)
 	}
-	if want.After != uuid.Nil {
-		f.and("w.id > $%d", want.After)
-	}
-	page := f.page("work_item", "w", "w.id", want.Limit)
-	return list(ctx, tx, "work items", `
+	from := f.page("work_item", "w", page)
+	return filter.Read(ctx, tx, page, `
 		select `+itemColumns+`, w.organization_id, w.environment_id, u.id, u.display_name, u.email, p.name,
-		    array(select e.name from unnest(w.entitlement_ids) with ordinality as i (id, position) join entitlement_copy e on e.id = i.id order by i.position)`+page+`
-		join user_copy u on u.id = w.user_id join app_copy p on p.id = w.app_id left join checklist c on c.id = w.checklist_id
-		order by w.id`, f.args,
+		    array(select e.name from unnest(w.entitlement_ids) with ordinality as i (id, position) join entitlement_copy e on e.id = i.id order by i.position), `+page.Keys()+from+`
+		join user_copy u on u.id = w.user_id join app_copy p on p.id = w.app_id left join checklist c on c.id = w.checklist_id`+page.Order(), f.args,
 		func(row pgx.CollectableRow) (n NamedItem, err error) {
 			n.WorkItem, err = scanItem(row, &n.OrganizationID, &n.EnvironmentID, &n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName, &n.EntitlementNames)
 			return n, err
@@ -224,14 +188,10 @@ type ChecklistFilter struct {
 	Closed                 bool
 	// Any chooses open ones and closed ones.
 	Any bool
-	// AfterTime and After are of the last one seen.
-	AfterTime time.Time
-	After     uuid.UUID
-	Limit     int
 }
 
-func (want ChecklistFilter) filter() filter {
-	var f filter
+func (want ChecklistFilter) conditions() conditions {
+	var f conditions
 	f.and("c.organization_id = $%d", want.Organization)
 	f.id("c.user_id", want.User)
 	f.id("c.id", want.ID)
@@ -248,17 +208,13 @@ func (want ChecklistFilter) filter() filter {
 	return f
 }
 
-// ListChecklists lists checklists, oldest first.
-func ListChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter) ([]NamedChecklist, error) {
-	f := want.filter()
-	if want.After != uuid.Nil {
-		f.args = append(f.args, want.AfterTime, want.After)
-		f.where = append(f.where, fmt.Sprintf("(c.create_time, c.id) > ($%d, $%d)", len(f.args)-1, len(f.args)))
-	}
-	page := f.page("checklist", "c", "c.create_time, c.id", want.Limit)
-	return list(ctx, tx, "checklists", `
-		select `+checklistColumns+`, c.organization_id, u.id, u.display_name, u.email`+page+`
-		join user_copy u on u.id = c.user_id order by c.create_time, c.id`, f.args,
+// ListChecklists reads a page of [ChecklistList], and gives the token of the next page.
+func ListChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter, page *filter.Query) ([]NamedChecklist, string, error) {
+	f := want.conditions()
+	from := f.page("checklist", "c", page)
+	return filter.Read(ctx, tx, page, `
+		select `+checklistColumns+`, c.organization_id, u.id, u.display_name, u.email, `+page.Keys()+from+`
+		join user_copy u on u.id = c.user_id`+page.Order(), f.args,
 		func(row pgx.CollectableRow) (n NamedChecklist, err error) {
 			n.Checklist, err = scanChecklist(row, &n.OrganizationID, &n.User.ID, &n.User.DisplayName, &n.User.Email)
 			return n, err
@@ -266,29 +222,49 @@ func ListChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter) 
 }
 
 // CountChecklists counts those that ListChecklists lists on all its pages.
-func CountChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter) (n int, err error) {
-	f := want.filter()
-	err = tx.QueryRow(ctx, `select count(*) from checklist c`+f.sql(), f.args...).Scan(&n)
-	return n, wrap(err, "count checklists")
+func CountChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter, page *filter.Query) (n int, err error) {
+	f := want.conditions()
+	sql := `select count(*) from checklist c` + f.sql() + page.Filter(f.args.Add)
+	err = tx.QueryRow(ctx, sql, f.args...).Scan(&n)
+	return n, wrap(page.Error(err), "count checklists")
 }
 
 // GetGrant reads one grant. ErrGrantNotFound.
 func GetGrant(ctx context.Context, tx *postgres.Tx, org, id uuid.UUID) (NamedGrant, error) {
-	found, err := ListGrants(ctx, tx, GrantFilter{Organization: org, ID: id, Limit: 1})
+	found, err := all(GrantList, func(page *filter.Query) ([]NamedGrant, string, error) {
+		return ListGrants(ctx, tx, GrantFilter{Organization: org, ID: id}, page)
+	})
 	return first(found, err, ErrGrantNotFound)
 }
 
 // GetItem reads one work item, of an app that admin runs unless admin is nil.
 // ErrWorkItemNotFound.
 func GetItem(ctx context.Context, tx *postgres.Tx, org, id, admin uuid.UUID) (NamedItem, error) {
-	found, err := ListItems(ctx, tx, ItemFilter{Organization: org, IDs: []uuid.UUID{id}, Admin: admin, Limit: 1})
+	found, err := AllItems(ctx, tx, ItemFilter{Organization: org, IDs: []uuid.UUID{id}, Admin: admin})
 	return first(found, err, ErrWorkItemNotFound)
 }
 
 // GetChecklist reads one checklist. ErrChecklistNotFound.
 func GetChecklist(ctx context.Context, tx *postgres.Tx, org, id uuid.UUID) (NamedChecklist, error) {
-	found, err := ListChecklists(ctx, tx, ChecklistFilter{Organization: org, ID: id, Any: true, Limit: 1})
+	found, err := all(ChecklistList, func(page *filter.Query) ([]NamedChecklist, string, error) {
+		return ListChecklists(ctx, tx, ChecklistFilter{Organization: org, ID: id, Any: true}, page)
+	})
 	return first(found, err, ErrChecklistNotFound)
+}
+
+// AllItems reads the work items on all pages.
+func AllItems(ctx context.Context, tx *postgres.Tx, want ItemFilter) ([]NamedItem, error) {
+	return all(ItemList, func(page *filter.Query) ([]NamedItem, string, error) { return ListItems(ctx, tx, want, page) })
+}
+
+// all reads a list without pages.
+func all[T any](of *filter.List, read func(*filter.Query) ([]T, string, error)) ([]T, error) {
+	page, err := of.Page(0, "")
+	if err != nil {
+		return nil, wrap(err, "list")
+	}
+	found, _, err := read(page)
+	return found, err
 }
 
 func first[T any](found []T, err, none error) (zero T, _ error) {

@@ -11,8 +11,8 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/convert"
@@ -179,17 +179,21 @@ func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (
 }
 
 // ListApps gives the apps that the caller sees and whose name or description
-// contains query, by name, after a place.
-func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, after page.TextPlace, limit int) (list []store.App, err error) {
+// contains query, and the token of the next page.
+func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, asked filter.Request) (list []store.App, next string, err error) {
+	page, err := store.AppList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		guest, err := c.guest(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		list, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, guest, query, after, limit)
+		list, next, err = store.ListApps(ctx, tx, by.OrganizationID, by.EnvironmentID, guest, query, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
 // UpdateApp changes an app. apply changes the fields and names them; it is called
@@ -259,9 +263,13 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 	return e, err
 }
 
-// ListEntitlements gives the entitlements of an app that the caller sees, by
-// name, after a place.
-func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, after page.TextPlace, limit int) (list []store.Entitlement, err error) {
+// ListEntitlements gives the entitlements of an app that the caller sees, and the token
+// of the next page.
+func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uuid.UUID, asked filter.Request) (list []store.Entitlement, next string, err error) {
+	page, err := store.EntitlementList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		guest, err := c.guest(ctx, tx, by)
 		if err != nil {
@@ -270,8 +278,8 @@ func (c *Commands) ListEntitlements(ctx context.Context, by authz.Caller, app uu
 		if _, err := store.LoadApp(ctx, tx, by.EnvironmentID, guest, app); err != nil {
 			return public(err)
 		}
-		list, err = store.ListEntitlements(ctx, tx, app, guest, after, limit)
+		list, next, err = store.ListEntitlements(ctx, tx, app, guest, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }

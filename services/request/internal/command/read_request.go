@@ -8,8 +8,8 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/request/internal/convert"
@@ -36,14 +36,18 @@ func (c *Commands) visible(ctx context.Context, by authz.Caller, request uuid.UU
 	})
 }
 
-// ListRequests gives the requests that the caller may see and the filter
-// selects, newest first.
-func (c *Commands) ListRequests(ctx context.Context, by authz.Caller, f Filter) (list []*store.Request, err error) {
+// ListRequests gives the requests that the caller may see and f selects, and the token
+// of the next page.
+func (c *Commands) ListRequests(ctx context.Context, by authz.Caller, f Filter, asked filter.Request) (list []*store.Request, next string, err error) {
+	page, err := store.RequestList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
-		list, err = store.List(ctx, tx, viewer(by), f)
+		list, next, err = store.List(ctx, tx, viewer(by), f, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
 // AddComment adds the caller's comment to a request that they may see. Risk
@@ -72,21 +76,29 @@ func (c *Commands) AddComment(ctx context.Context, by authz.Caller, request uuid
 	return comment, err
 }
 
-// ListComments gives the comments on a request that the caller may see, oldest
-// first, after the id given.
-func (c *Commands) ListComments(ctx context.Context, by authz.Caller, request, after uuid.UUID, limit int) (list []store.Comment, err error) {
-	err = c.visible(ctx, by, request, func(ctx context.Context, tx *postgres.Tx, r *store.Request) error {
-		list, err = store.Comments(ctx, tx, r.ID, after, limit)
+// ListComments gives the comments on a request that the caller may see, and the token
+// of the next page.
+func (c *Commands) ListComments(ctx context.Context, by authz.Caller, request uuid.UUID, asked filter.Request) (list []store.Comment, next string, err error) {
+	page, err := store.CommentList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.visible(ctx, by, request, func(ctx context.Context, tx *postgres.Tx, r *store.Request) (err error) {
+		list, next, err = store.Comments(ctx, tx, r.ID, page)
 		return err
 	})
-	return list, err
+	return list, next, err
 }
 
-// ListTimeline gives what happened to a request that the caller may see, oldest
-// first, after a place.
-func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uuid.UUID, after *page.TimePlace, limit int) (list []store.TimelineEntry, err error) {
-	err = c.visible(ctx, by, request, func(ctx context.Context, tx *postgres.Tx, r *store.Request) error {
-		list, err = store.Timeline(ctx, tx, r, after, limit)
+// ListTimeline gives what happened to a request that the caller may see, and the token
+// of the next page.
+func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uuid.UUID, asked filter.Request) (list []store.TimelineEntry, next string, err error) {
+	page, err := store.TimelineList.Parse(asked)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.visible(ctx, by, request, func(ctx context.Context, tx *postgres.Tx, r *store.Request) (err error) {
+		list, next, err = store.Timeline(ctx, tx, r, page)
 		for n := range list {
 			if list[n].Event == submitted {
 				part, _ := r.Part()
@@ -95,5 +107,5 @@ func (c *Commands) ListTimeline(ctx context.Context, by authz.Caller, request uu
 		}
 		return err
 	})
-	return list, err
+	return list, next, err
 }

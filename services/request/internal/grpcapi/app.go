@@ -14,7 +14,6 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/command"
 	"gatehouse.dev/services/request/internal/convert"
@@ -64,18 +63,11 @@ func (s appService) GetApp(ctx context.Context, in *requestv1.GetAppRequest) (*r
 }
 
 func (s appService) ListApps(ctx context.Context, in *requestv1.ListAppsRequest) (*requestv1.ListAppsResponse, error) {
-	after, err := namePlace(in.GetPageToken())
+	apps, next, err := s.commands.ListApps(ctx, authz.Must(ctx), in.GetQuery(), in)
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(in.GetPageSize())
-	apps, err := s.commands.ListApps(ctx, authz.Must(ctx), in.GetQuery(), after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	out := &requestv1.ListAppsResponse{}
-	out.Apps, out.NextPageToken = onePage(apps, size, convert.App, func(a command.App) string { return page.TextPlace{Text: a.Name, ID: a.ID}.Token() })
-	return out, nil
+	return &requestv1.ListAppsResponse{Apps: each(apps, convert.App), NextPageToken: next}, nil
 }
 
 func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppRequest) (*requestv1.UpdateAppResponse, error) {
@@ -246,37 +238,18 @@ func (s appService) ListEntitlements(ctx context.Context, in *requestv1.ListEnti
 	if err != nil {
 		return nil, err
 	}
-	after, err := namePlace(in.GetPageToken())
+	list, next, err := s.commands.ListEntitlements(ctx, authz.Must(ctx), appID, in)
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(in.GetPageSize())
-	list, err := s.commands.ListEntitlements(ctx, authz.Must(ctx), appID, after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	out := &requestv1.ListEntitlementsResponse{}
-	out.Entitlements, out.NextPageToken = onePage(list, size, convert.Entitlement, func(e command.Entitlement) string { return page.TextPlace{Text: e.Name, ID: e.ID}.Token() })
-	return out, nil
+	return &requestv1.ListEntitlementsResponse{Entitlements: each(list, convert.Entitlement), NextPageToken: next}, nil
 }
 
-// namePlace reads the page token of a list by name; the zero place for the first
-// page.
-func namePlace(token string) (place page.TextPlace, err error) {
-	after, err := page.DecodeText(token)
-	if after != nil {
-		place = *after
-	}
-	return place, err
-}
-
-// onePage converts the rows of a page, and makes the token of the next one if
-// there is one row more than the page has.
-func onePage[T, M any](rows []T, size int, convert func(T) M, token func(T) string) (list []M, next string) {
-	rows, next = page.Cut(rows, size, token)
-	list = make([]M, len(rows))
+// each converts the rows of a page.
+func each[T, M any](rows []T, convert func(T) M) []M {
+	list := make([]M, len(rows))
 	for i, r := range rows {
 		list[i] = convert(r)
 	}
-	return list, next
+	return list
 }

@@ -13,7 +13,6 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
-	"gatehouse.dev/libs/page"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/command"
 	"gatehouse.dev/services/request/internal/convert"
@@ -99,15 +98,10 @@ func (s requestService) GetRequest(ctx context.Context, in *requestv1.GetRequest
 }
 
 func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequestsRequest) (*requestv1.ListRequestsResponse, error) {
-	after, err := page.DecodeID(in.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
 	f := fields{}
-	size := page.Size(in.GetPageSize())
 	filter := command.Filter{
 		BeneficiaryID: f.id("beneficiary_id", in.GetBeneficiaryId()), AppID: f.id("app_id", in.GetAppId()),
-		State: convert.RequestState(in.GetState()), After: after, Limit: size + 1,
+		State: convert.RequestState(in.GetState()),
 	}
 	if f.err != nil {
 		return nil, f.err
@@ -124,13 +118,11 @@ func (s requestService) ListRequests(ctx context.Context, in *requestv1.ListRequ
 		filter.Closed = &closed
 	case requestv1.RequestView_REQUEST_VIEW_UNSPECIFIED:
 	}
-	list, err := s.commands.ListRequests(ctx, authz.Must(ctx), filter)
+	list, next, err := s.commands.ListRequests(ctx, authz.Must(ctx), filter, in)
 	if err != nil {
 		return nil, err
 	}
-	out := &requestv1.ListRequestsResponse{}
-	out.Requests, out.NextPageToken = onePage(list, size, convert.RequestPart, func(r *command.Request) string { return page.IDToken(r.ID) })
-	return out, nil
+	return &requestv1.ListRequestsResponse{Requests: each(list, convert.RequestPart), NextPageToken: next}, nil
 }
 
 func (s requestService) CancelRequest(ctx context.Context, in *requestv1.CancelRequestRequest) (*requestv1.CancelRequestResponse, error) {
@@ -162,18 +154,11 @@ func (s requestService) ListComments(ctx context.Context, in *requestv1.ListComm
 	if err != nil {
 		return nil, err
 	}
-	after, err := page.DecodeID(in.GetPageToken())
+	list, next, err := s.commands.ListComments(ctx, authz.Must(ctx), requestID, in)
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(in.GetPageSize())
-	list, err := s.commands.ListComments(ctx, authz.Must(ctx), requestID, after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	out := &requestv1.ListCommentsResponse{}
-	out.Comments, out.NextPageToken = onePage(list, size, convert.Comment, func(c command.Comment) string { return page.IDToken(c.ID) })
-	return out, nil
+	return &requestv1.ListCommentsResponse{Comments: each(list, convert.Comment), NextPageToken: next}, nil
 }
 
 func (s requestService) ListTimeline(ctx context.Context, in *requestv1.ListTimelineRequest) (*requestv1.ListTimelineResponse, error) {
@@ -181,18 +166,9 @@ func (s requestService) ListTimeline(ctx context.Context, in *requestv1.ListTime
 	if err != nil {
 		return nil, err
 	}
-	after, err := page.DecodeTime(in.GetPageToken())
+	list, next, err := s.commands.ListTimeline(ctx, authz.Must(ctx), requestID, in)
 	if err != nil {
 		return nil, err
 	}
-	size := page.Size(in.GetPageSize())
-	list, err := s.commands.ListTimeline(ctx, authz.Must(ctx), requestID, after, size+1)
-	if err != nil {
-		return nil, err
-	}
-	out := &requestv1.ListTimelineResponse{}
-	out.Entries, out.NextPageToken = onePage(list, size, convert.TimelineEntry, func(e command.TimelineEntry) string {
-		return page.TimePlace{Time: e.Time, ID: e.EventID}.Token()
-	})
-	return out, nil
+	return &requestv1.ListTimelineResponse{Entries: each(list, convert.TimelineEntry), NextPageToken: next}, nil
 }

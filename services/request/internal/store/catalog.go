@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -60,12 +60,10 @@ update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, appro
 where id = $1 and version = $13 - 1`
 	selectApp = `
 select ` + appColumns + ` from app a where a.id = $2 and ` + offered + ` and `
-	selectApps = `
-select ` + appColumns + ` from app a
-where a.organization_id = $2 and (lower(a.name), a.id) > (lower($3), $4::uuid) and ` + offered + `
-	and ($5 = '' or strpos(lower(a.name), lower($5)) > 0 or strpos(lower(a.description), lower($5)) > 0)
-	and %s
-order by lower(a.name), a.id limit $6`
+	fromApps = ` from app a
+where a.organization_id = $2 and ` + offered + `
+	and ($3 = '' or strpos(lower(a.name), lower($3)) > 0 or strpos(lower(a.description), lower($3)) > 0)
+	and `
 	selectAllApps = `
 select ` + appColumns + ` from app a order by a.organization_id, a.id`
 )
@@ -118,15 +116,18 @@ func LoadApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest 
 	return a, nil
 }
 
-// ListApps lists the apps that the environment and the guest see by name, after a
-// place, those whose name or description contains query.
-func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, query string, after page.TextPlace, limit int) ([]App, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf(selectApps, seenBy(guestSeesApp, 7)),
-		append([]any{environment, organization, after.Text, after.ID, query, limit}, guest.arguments()...)...)
-	if err != nil {
-		return nil, fmt.Errorf("list apps: %w", err)
-	}
-	return collect("list apps", rows, scanApp)
+// ListApps reads a page of [AppList]: of the apps that the environment and the guest see,
+// those whose name or description contains query. It gives the token of the next page.
+func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, query string, page *filter.Query) ([]App, string, error) {
+	args := append([]any{environment, organization, query}, guest.arguments()...)
+	return list(ctx, tx, appColumns, fromApps+seenBy(guestSeesApp, 4), page, scanApp, args...)
+}
+
+// list reads a page of the columns of what from selects with the arguments.
+func list[T any](ctx context.Context, tx *postgres.Tx, columns, from string, page *filter.Query, scan pgx.RowToFunc[T], args ...any) ([]T, string, error) {
+	all := filter.Arguments(args)
+	sql := `select ` + columns + `, ` + page.Keys() + from + page.Where(all.Add) + page.Order() + page.Limit(all.Add)
+	return filter.Read(ctx, tx, page, sql, all, scan)
 }
 
 // Entitlement is what can be held in an app. Kind is a word in lower case.
@@ -139,13 +140,11 @@ type Entitlement struct {
 
 const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, version`
 
+const fromEntitlements = ` from entitlement e where e.app_id = $1 and `
+
 const (
 	insertEntitlement = `
 insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
-	selectEntitlements = `
-select ` + entitlementColumns + ` from entitlement e
-where app_id = $1 and (lower(name), id) > (lower($2), $3::uuid) and %s
-order by lower(name), id limit $4`
 	selectAllEntitlements = `
 select ` + entitlementColumns + ` from entitlement order by organization_id, id`
 )
@@ -161,15 +160,11 @@ func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) erro
 	return catalogError("insert entitlement", err)
 }
 
-// ListEntitlements lists an app's entitlements that the guest sees by name, after
-// a place.
-func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, guest *Guest, after page.TextPlace, limit int) ([]Entitlement, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf(selectEntitlements, seenBy(guestSeesEntitlement, 5)),
-		append([]any{app, after.Text, after.ID, limit}, guest.arguments()...)...)
-	if err != nil {
-		return nil, fmt.Errorf("list entitlements: %w", err)
-	}
-	return collect("list entitlements", rows, scanEntitlement)
+// ListEntitlements reads a page of [EntitlementList], of those of an app that the guest
+// sees, and gives the token of the next page.
+func ListEntitlements(ctx context.Context, tx *postgres.Tx, app uuid.UUID, guest *Guest, page *filter.Query) ([]Entitlement, string, error) {
+	args := append([]any{app}, guest.arguments()...)
+	return list(ctx, tx, entitlementColumns, fromEntitlements+seenBy(guestSeesEntitlement, 2), page, scanEntitlement, args...)
 }
 
 // EachApp calls f for every app of every organization.

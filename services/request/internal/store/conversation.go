@@ -2,13 +2,12 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 )
 
@@ -21,47 +20,32 @@ type Comment struct {
 }
 
 const (
-	selectTimeline = `
-select event_id, event_time, event, actor_id, actor_name, body from timeline_entry
-where request_id = $1 and ($2::timestamptz is null or (event_time, event_id) > ($2, $3::uuid))
-	and ($5::uuid[] is null or app_id = '00000000-0000-0000-0000-000000000000' or app_id = any($5))
-order by event_time, event_id limit $4`
-	selectComments = `
-select id, request_id, author_id, author_name, author_email, body, create_time from comment
-where request_id = $1 and id > $2 order by id limit $3`
-	insertComment = `
+	timelineColumns = `t.event_id, t.event_time, t.event, t.actor_id, t.actor_name, t.body`
+	fromTimeline    = ` from timeline_entry t where t.request_id = $1
+	and ($2::uuid[] is null or t.app_id = '00000000-0000-0000-0000-000000000000' or t.app_id = any($2))`
+	commentColumns = `c.id, c.request_id, c.author_id, c.author_name, c.author_email, c.body, c.create_time`
+	fromComments   = ` from comment c where c.request_id = $1`
+	insertComment  = `
 insert into comment (id, organization_id, request_id, author_id, author_name, author_email, body, create_time)
 values ($1, $2, $3, $4, $5, $6, $7, $8)`
 )
 
-// Timeline lists what of a request's timeline its viewer sees, oldest first, after
-// a place if that is not nil.
-func Timeline(ctx context.Context, tx *postgres.Tx, r *Request, after *page.TimePlace, limit int) ([]TimelineEntry, error) {
-	var from *time.Time
-	var event uuid.UUID
-	if after != nil {
-		from, event = &after.Time, after.ID
-	}
-	rows, err := tx.Query(ctx, selectTimeline, r.ID, from, event, limit, r.SeenApps)
-	if err != nil {
-		return nil, fmt.Errorf("list timeline: %w", err)
-	}
-	return collect("list timeline", rows, func(row pgx.CollectableRow) (e TimelineEntry, err error) {
+// Timeline reads a page of [TimelineList], of what of a request's timeline its viewer
+// sees, and gives the token of the next page.
+func Timeline(ctx context.Context, tx *postgres.Tx, r *Request, page *filter.Query) ([]TimelineEntry, string, error) {
+	return list(ctx, tx, timelineColumns, fromTimeline, page, func(row pgx.CollectableRow) (e TimelineEntry, err error) {
 		err = row.Scan(&e.EventID, &e.Time, &e.Event, &e.ActorID, &e.ActorName, &e.Text)
 		return e, err
-	})
+	}, r.ID, r.SeenApps)
 }
 
-// Comments lists the comments on a request, oldest first, after the id given.
-func Comments(ctx context.Context, tx *postgres.Tx, request, after uuid.UUID, limit int) ([]Comment, error) {
-	rows, err := tx.Query(ctx, selectComments, request, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list comments: %w", err)
-	}
-	return collect("list comments", rows, func(row pgx.CollectableRow) (c Comment, err error) {
+// Comments reads a page of [CommentList], of a request, and gives the token of the next
+// page.
+func Comments(ctx context.Context, tx *postgres.Tx, request uuid.UUID, page *filter.Query) ([]Comment, string, error) {
+	return list(ctx, tx, commentColumns, fromComments, page, func(row pgx.CollectableRow) (c Comment, err error) {
 		err = row.Scan(&c.ID, &c.RequestID, &c.Author.ID, &c.Author.Name, &c.Author.Email, &c.Text, &c.CreateTime)
 		return c, err
-	})
+	}, request)
 }
 
 // AddComment adds a comment.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/request/internal/lifecycle"
 )
@@ -573,28 +574,22 @@ type Filter struct {
 	// BeneficiaryID, AppID and State are unset for any.
 	BeneficiaryID, AppID uuid.UUID
 	State                lifecycle.State
-	// After is the id that the page begins after; the nil id for the first page.
-	After uuid.UUID
-	Limit int
 }
 
-// List lists the requests that the viewer may see, newest first.
-func List(ctx context.Context, tx *postgres.Tx, v Viewer, f Filter) ([]*Request, error) {
-	sql, args := listQuery(v, f)
-	rows, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list requests: %w", err)
-	}
-	return collect("list requests", rows, scanSeen)
-}
-
-func listQuery(v Viewer, f Filter) (string, []any) {
-	args := []any{v.UserID, v.OrganizationID}
+// List reads a page of [RequestList]: of the requests that the viewer may see, those
+// that f selects. It gives the token of the next page.
+func List(ctx context.Context, tx *postgres.Tx, v Viewer, f Filter, page *filter.Query) ([]*Request, string, error) {
 	apps := seen
 	if v.All {
 		apps = `null::uuid[]`
 	}
-	q := `select ` + withItems + `, ` + apps + ` from access_request r where r.organization_id = $2 and $1::uuid is not null`
+	from, args := fromRequests(v, f)
+	return list(ctx, tx, withItems+`, `+apps, from, page, scanSeen, args...)
+}
+
+func fromRequests(v Viewer, f Filter) (string, []any) {
+	args := []any{v.UserID, v.OrganizationID, v.All}
+	q := ` from access_request r where r.organization_id = $2 and $1::uuid is not null and $3::boolean is not null`
 	and := func(condition string, arg any) {
 		args = append(args, arg)
 		q += fmt.Sprintf(" and "+condition, len(args))
@@ -612,9 +607,6 @@ func listQuery(v Viewer, f Filter) (string, []any) {
 	default:
 		q += ` and r.close_time is null`
 	}
-	if f.After != uuid.Nil {
-		and(`r.id < $%d`, f.After)
-	}
 	if f.BeneficiaryID != uuid.Nil {
 		and(`r.beneficiary_id = $%d`, f.BeneficiaryID)
 	}
@@ -628,8 +620,7 @@ func listQuery(v Viewer, f Filter) (string, []any) {
 	if f.State != "" {
 		and(`r.state = $%d`, string(f.State))
 	}
-	args = append(args, f.Limit)
-	return fmt.Sprintf(`%s order by r.id desc limit $%d`, q, len(args)), args
+	return q, args
 }
 
 func one(ctx context.Context, tx *postgres.Tx, scan pgx.RowToFunc[*Request], q string, args ...any) (*Request, error) {

@@ -49,7 +49,16 @@ type ListAuditEntriesRequest struct {
 	// Only what happened at or after this time.
 	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
 	// Only what happened before this time.
-	Before        *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=before,proto3" json:"before,omitempty"`
+	Before *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=before,proto3" json:"before,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: position, eventId, event, time, recordTime,
+	// actor.id, userId, appId, requestIds, environmentId. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,10,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: time. Empty: time desc. INVALID_ARGUMENT:
+	// ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,11,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -145,6 +154,20 @@ func (x *ListAuditEntriesRequest) GetBefore() *timestamppb.Timestamp {
 		return x.Before
 	}
 	return nil
+}
+
+func (x *ListAuditEntriesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListAuditEntriesRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
 }
 
 // ListAuditEntriesResponse is a page of the log.
@@ -261,11 +284,11 @@ var File_gatehouse_audit_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_audit_v1_audit_service_proto_rawDesc = "" +
 	"\n" +
-	"&gatehouse/audit/v1/audit_service.proto\x12\x12gatehouse.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/audit/v1/audit.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n" +
+	"&gatehouse/audit/v1/audit_service.proto\x12\x12gatehouse.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/audit/v1/audit.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x03\n" +
 	"\x17ListAuditEntriesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12#\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12#\n" +
 	"\bactor_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aactorId\x12$\n" +
 	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12*\n" +
@@ -273,7 +296,10 @@ const file_gatehouse_audit_v1_audit_service_proto_rawDesc = "" +
 	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12\x1d\n" +
 	"\x05event\x18\a \x01(\tB\a\xbaH\x04r\x02\x18dR\x05event\x120\n" +
 	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x122\n" +
-	"\x06before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06before\"\x87\x01\n" +
+	"\x06before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06before\x12 \n" +
+	"\x06filter\x18\n" +
+	" \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\v \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x87\x01\n" +
 	"\x18ListAuditEntriesResponse\x12C\n" +
 	"\raudit_entries\x18\x01 \x03(\v2\x1e.gatehouse.audit.v1.AuditEntryR\fauditEntries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"y\n" +

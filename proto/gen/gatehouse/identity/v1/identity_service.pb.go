@@ -428,7 +428,15 @@ type ListEnvironmentsRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, createTime, updateTime, version.
+	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -473,6 +481,20 @@ func (x *ListEnvironmentsRequest) GetPageSize() int32 {
 func (x *ListEnvironmentsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListEnvironmentsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListEnvironmentsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -735,7 +757,18 @@ type ListUsersRequest struct {
 	// Only those whose name, user name or e-mail contains this, any case.
 	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
 	// Only those in this state; unset means all but removed.
-	State         UserState `protobuf:"varint,4,opt,name=state,proto3,enum=gatehouse.identity.v1.UserState" json:"state,omitempty"`
+	State UserState `protobuf:"varint,4,opt,name=state,proto3,enum=gatehouse.identity.v1.UserState" json:"state,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, sourceId, externalId, userName, displayName,
+	// givenName, familyName, email, title, department, managerId, state, kind,
+	// role, createTime, updateTime, version, joinCount, environmentId,
+	// roleEnvironmentId, accountableUserId, purpose, endTime. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: displayName, createTime. Empty: displayName.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,6,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -796,6 +829,20 @@ func (x *ListUsersRequest) GetState() UserState {
 		return x.State
 	}
 	return UserState_USER_STATE_UNSPECIFIED
+}
+
+func (x *ListUsersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
 }
 
 // ListUsersResponse is a page of people.
@@ -1213,7 +1260,16 @@ type ListGroupsRequest struct {
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those whose name contains this, any case.
-	Query         string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, sourceId, externalId, displayName,
+	// memberCount, createTime, updateTime, version, environmentId.
+	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: displayName, memberCount, createTime. Empty:
+	// displayName. INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1265,6 +1321,20 @@ func (x *ListGroupsRequest) GetPageToken() string {
 func (x *ListGroupsRequest) GetQuery() string {
 	if x != nil {
 		return x.Query
+	}
+	return ""
+}
+
+func (x *ListGroupsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListGroupsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1332,7 +1402,18 @@ type ListGroupMembersRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, sourceId, externalId, userName, displayName,
+	// givenName, familyName, email, title, department, managerId, state, kind,
+	// role, createTime, updateTime, version, joinCount, environmentId,
+	// roleEnvironmentId, accountableUserId, purpose, endTime. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: displayName, createTime. Empty: displayName.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1384,6 +1465,20 @@ func (x *ListGroupMembersRequest) GetPageSize() int32 {
 func (x *ListGroupMembersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListGroupMembersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListGroupMembersRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1569,7 +1664,15 @@ type ListSourcesRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, kind, createTime, lastSeenTime,
+	// environmentId. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, createTime, lastSeenTime. Empty: name.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1614,6 +1717,20 @@ func (x *ListSourcesRequest) GetPageSize() int32 {
 func (x *ListSourcesRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListSourcesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListSourcesRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1890,7 +2007,17 @@ type ListApiTokensRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, userId, readOnly, prefix, createTime,
+	// expireTime, lastUseTime, revokeTime. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, createTime, expireTime, lastUseTime,
+	// revokeTime. Empty: createTime desc. INVALID_ARGUMENT: ORDER_BY_INVALID,
+	// ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1935,6 +2062,20 @@ func (x *ListApiTokensRequest) GetPageSize() int32 {
 func (x *ListApiTokensRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListApiTokensRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListApiTokensRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -2279,7 +2420,17 @@ type ListSessionsRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Whose, an id; empty means the caller's. Only admins may name another user;
 	// others get PERMISSION_DENIED, NOT_YOUR_SESSIONS.
-	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, userAgent, createTime, expireTime, method,
+	// identityProviderId, authTime, lastUseTime. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime, expireTime, authTime,
+	// lastUseTime. Empty: createTime desc. INVALID_ARGUMENT: ORDER_BY_INVALID,
+	// ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2331,6 +2482,20 @@ func (x *ListSessionsRequest) GetPageToken() string {
 func (x *ListSessionsRequest) GetUserId() string {
 	if x != nil {
 		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListSessionsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListSessionsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -2896,11 +3061,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x15GetEnvironmentRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"^\n" +
 	"\x16GetEnvironmentResponse\x12D\n" +
-	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"h\n" +
+	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"\xaf\x01\n" +
 	"\x17ListEnvironmentsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8a\x01\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x8a\x01\n" +
 	"\x18ListEnvironmentsResponse\x12F\n" +
 	"\fenvironments\x18\x01 \x03(\v2\".gatehouse.identity.v1.EnvironmentR\fenvironments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"T\n" +
@@ -2913,13 +3080,15 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\fGetMeRequest\"\x89\x01\n" +
 	"\rGetMeResponse\x12/\n" +
 	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12G\n" +
-	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"\xc3\x01\n" +
+	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"\x8a\x02\n" +
 	"\x10ListUsersRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12\x1e\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12\x1e\n" +
 	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x12@\n" +
-	"\x05state\x18\x04 \x01(\x0e2 .gatehouse.identity.v1.UserStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"n\n" +
+	"\x05state\x18\x04 \x01(\x0e2 .gatehouse.identity.v1.UserStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12 \n" +
+	"\x06filter\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"n\n" +
 	"\x11ListUsersResponse\x121\n" +
 	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n" +
@@ -2947,20 +3116,24 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\x13role_environment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x11roleEnvironmentId\"F\n" +
 	"\x13SetUserRoleResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\x82\x01\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xc9\x01\n" +
 	"\x11ListGroupsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12\x1e\n" +
-	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\"r\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12\x1e\n" +
+	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"r\n" +
 	"\x12ListGroupsResponse\x124\n" +
 	"\x06groups\x18\x01 \x03(\v2\x1c.gatehouse.identity.v1.GroupR\x06groups\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
 	"\x17ListGroupMembersRequest\x12#\n" +
 	"\bgroup_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\agroupId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"u\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"u\n" +
 	"\x18ListGroupMembersResponse\x121\n" +
 	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x01\n" +
@@ -2972,11 +3145,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"c\n" +
 	"\x14CreateSourceResponse\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\"c\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xaa\x01\n" +
 	"\x12ListSourcesRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"v\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"v\n" +
 	"\x13ListSourcesResponse\x127\n" +
 	"\asources\x18\x01 \x03(\v2\x1d.gatehouse.identity.v1.SourceR\asources\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"4\n" +
@@ -2992,11 +3167,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\tread_only\x18\x03 \x01(\bR\breadOnly\"l\n" +
 	"\x16CreateApiTokenResponse\x12<\n" +
 	"\tapi_token\x18\x01 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\tR\x05token\"e\n" +
+	"\x05token\x18\x02 \x01(\tR\x05token\"\xac\x01\n" +
 	"\x14ListApiTokensRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x7f\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x7f\n" +
 	"\x15ListApiTokensResponse\x12>\n" +
 	"\n" +
 	"api_tokens\x18\x01 \x03(\v2\x1f.gatehouse.identity.v1.ApiTokenR\tapiTokens\x12&\n" +
@@ -3013,12 +3190,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\buserName\"Z\n" +
 	"\x11DevSignInResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\x8a\x01\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xd1\x01\n" +
 	"\x13ListSessionsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12$\n" +
-	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\"z\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
+	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"z\n" +
 	"\x14ListSessionsResponse\x12:\n" +
 	"\bsessions\x18\x01 \x03(\v2\x1e.gatehouse.identity.v1.SessionR\bsessions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +

@@ -350,7 +350,17 @@ type ListIdentityProvidersRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, issuer, clientId, hasClientSecret,
+	// sourceId, userClaim, userField, stepUpAcrValues, scopes, state, createTime,
+	// updateTime, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -395,6 +405,20 @@ func (x *ListIdentityProvidersRequest) GetPageSize() int32 {
 func (x *ListIdentityProvidersRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListIdentityProvidersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListIdentityProvidersRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -854,7 +878,15 @@ func (x *CheckIdentityProviderResponse) GetProblems() []string {
 type ListUserIdentitiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the user.
-	UserId        string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, identityProviderId, subject, createTime,
+	// lastSignInTime. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime, lastSignInTime. Empty:
+	// createTime. INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,3,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -892,6 +924,20 @@ func (*ListUserIdentitiesRequest) Descriptor() ([]byte, []int) {
 func (x *ListUserIdentitiesRequest) GetUserId() string {
 	if x != nil {
 		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListUserIdentitiesRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListUserIdentitiesRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1951,11 +1997,13 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1aGetIdentityProviderRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"s\n" +
 	"\x1bGetIdentityProviderResponse\x12T\n" +
-	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"m\n" +
+	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"\xb4\x01\n" +
 	"\x1cListIdentityProvidersRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x9f\x01\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x9f\x01\n" +
 	"\x1dListIdentityProvidersResponse\x12V\n" +
 	"\x12identity_providers\x18\x01 \x03(\v2'.gatehouse.identity.v1.IdentityProviderR\x11identityProviders\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x05\n" +
@@ -1997,9 +2045,11 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1cCheckIdentityProviderRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\";\n" +
 	"\x1dCheckIdentityProviderResponse\x12\x1a\n" +
-	"\bproblems\x18\x01 \x03(\tR\bproblems\">\n" +
+	"\bproblems\x18\x01 \x03(\tR\bproblems\"\x85\x01\n" +
 	"\x19ListUserIdentitiesRequest\x12!\n" +
-	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\"j\n" +
+	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\x12 \n" +
+	"\x06filter\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"j\n" +
 	"\x1aListUserIdentitiesResponse\x12L\n" +
 	"\x0fuser_identities\x18\x01 \x03(\v2#.gatehouse.identity.v1.UserIdentityR\x0euserIdentities\"5\n" +
 	"\x19DeleteUserIdentityRequest\x12\x18\n" +

@@ -144,7 +144,15 @@ type ListParkedEventsRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: eventId, type, aggregateId, error, attempts,
+	// eventTime, parkedTime. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: type, attempts, eventTime, parkedTime. Empty:
+	// parkedTime. INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -196,6 +204,20 @@ func (x *ListParkedEventsRequest) GetPageSize() int32 {
 func (x *ListParkedEventsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListParkedEventsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListParkedEventsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -362,12 +384,14 @@ const file_gatehouse_ops_v1_parked_event_service_proto_rawDesc = "" +
 	"\n" +
 	"event_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12;\n" +
 	"\vparked_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"parkedTime\"\x8b\x01\n" +
+	"parkedTime\"\xd2\x01\n" +
 	"\x17ListParkedEventsRequest\x12!\n" +
 	"\aservice\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aservice\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x86\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x86\x01\n" +
 	"\x18ListParkedEventsResponse\x12B\n" +
 	"\rparked_events\x18\x01 \x03(\v2\x1d.gatehouse.ops.v1.ParkedEventR\fparkedEvents\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"d\n" +

@@ -35,7 +35,8 @@ const (
 // events; the gateway gathers them.
 type ParkedEventServiceClient interface {
 	// ListParkedEvents lists parked events of the caller's organization, oldest
-	// first.
+	// first. The gateway gathers them service by service: there order_by needs
+	// service, INVALID_ARGUMENT, ORDER_BY_INVALID.
 	ListParkedEvents(ctx context.Context, in *ListParkedEventsRequest, opts ...grpc.CallOption) (*ListParkedEventsResponse, error)
 	// ReplayParkedEvent handles a parked event again. The event leaves the list
 	// only if it is handled; otherwise the answer is FAILED_PRECONDITION with
@@ -81,7 +82,8 @@ func (c *parkedEventServiceClient) ReplayParkedEvent(ctx context.Context, in *Re
 // events; the gateway gathers them.
 type ParkedEventServiceServer interface {
 	// ListParkedEvents lists parked events of the caller's organization, oldest
-	// first.
+	// first. The gateway gathers them service by service: there order_by needs
+	// service, INVALID_ARGUMENT, ORDER_BY_INVALID.
 	ListParkedEvents(context.Context, *ListParkedEventsRequest) (*ListParkedEventsResponse, error)
 	// ReplayParkedEvent handles a parked event again. The event leaves the list
 	// only if it is handled; otherwise the answer is FAILED_PRECONDITION with

@@ -356,7 +356,16 @@ type ListIntegrationsRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, kind, scim.baseUrl, state, stateDetail,
+	// testTime, createTime, version, environmentId. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, testTime, createTime. Empty: name.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +410,20 @@ func (x *ListIntegrationsRequest) GetPageSize() int32 {
 func (x *ListIntegrationsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListIntegrationsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListIntegrationsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -676,7 +699,18 @@ type ListGrantsRequest struct {
 	// Only those in this state; unset means all.
 	State GrantState `protobuf:"varint,5,opt,name=state,proto3,enum=gatehouse.provisioning.v1.GrantState" json:"state,omitempty"`
 	// Only those given by this request.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, user.userId, user.displayName, user.email,
+	// appId, appName, entitlementId, entitlementName, requestId, itemId, state,
+	// until, createTime, activateTime, revokeTime, endReason, revokeRequestId,
+	// error, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime. Empty: createTime desc.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,8,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -749,6 +783,20 @@ func (x *ListGrantsRequest) GetState() GrantState {
 func (x *ListGrantsRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ListGrantsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListGrantsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -910,7 +958,16 @@ type ListAccountsRequest struct {
 	// Only those of this user. A member may only name themselves.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those in this app.
-	AppId         string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, user.userId, user.displayName, user.email,
+	// appId, appName, externalId, userName, state, createTime, updateTime,
+	// environmentId. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime. Empty: newest first.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,6,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -969,6 +1026,20 @@ func (x *ListAccountsRequest) GetUserId() string {
 func (x *ListAccountsRequest) GetAppId() string {
 	if x != nil {
 		return x.AppId
+	}
+	return ""
+}
+
+func (x *ListAccountsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListAccountsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1042,7 +1113,17 @@ type ListWorkItemsRequest struct {
 	// Only those about this app.
 	AppId string `protobuf:"bytes,5,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
 	// Only those of this kind.
-	Kind          WorkItemKind `protobuf:"varint,6,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.WorkItemKind" json:"kind,omitempty"`
+	Kind WorkItemKind `protobuf:"varint,6,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.WorkItemKind" json:"kind,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, kind, state, user.userId, user.displayName,
+	// user.email, appId, appName, entitlementNames, requestIds, checklistId, error,
+	// resolver.userId, note, createTime, resolveTime, version, environmentId.
+	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime. Empty: createTime.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,8,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1117,6 +1198,20 @@ func (x *ListWorkItemsRequest) GetKind() WorkItemKind {
 		return x.Kind
 	}
 	return WorkItemKind_WORK_ITEM_KIND_UNSPECIFIED
+}
+
+func (x *ListWorkItemsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListWorkItemsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
 }
 
 // ListWorkItemsResponse is a page of work items.
@@ -1371,7 +1466,16 @@ type ListChecklistsRequest struct {
 	// Only those of this user.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// True for closed ones instead of open ones.
-	Closed        bool `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`
+	Closed bool `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, kind, user.userId, user.displayName,
+	// user.email, openCount, itemCount, createTime, closeTime, environmentId.
+	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,6,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime. Empty: createTime.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,7,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1439,6 +1543,20 @@ func (x *ListChecklistsRequest) GetClosed() bool {
 		return x.Closed
 	}
 	return false
+}
+
+func (x *ListChecklistsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListChecklistsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
 }
 
 // ListChecklistsResponse is a page of checklists.
@@ -1803,11 +1921,13 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0eorganizationId\x122\n" +
 	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"e\n" +
 	"\x19LookUpIntegrationResponse\x12H\n" +
-	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"h\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\xaf\x01\n" +
 	"\x17ListIntegrationsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x8e\x01\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x8e\x01\n" +
 	"\x18ListIntegrationsResponse\x12J\n" +
 	"\fintegrations\x18\x01 \x03(\v2&.gatehouse.provisioning.v1.IntegrationR\fintegrations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
@@ -1821,40 +1941,46 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x16TestIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"c\n" +
 	"\x17TestIntegrationResponse\x12H\n" +
-	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\x9f\x02\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\xe6\x02\n" +
 	"\x11ListGrantsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12$\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
 	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12E\n" +
 	"\x05state\x18\x05 \x01(\x0e2%.gatehouse.provisioning.v1.GrantStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12*\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"v\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12 \n" +
+	"\x06filter\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"v\n" +
 	"\x12ListGrantsResponse\x128\n" +
 	"\x06grants\x18\x01 \x03(\v2 .gatehouse.provisioning.v1.GrantR\x06grants\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"+\n" +
 	"\x0fGetGrantRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"J\n" +
 	"\x10GetGrantResponse\x126\n" +
-	"\x05grant\x18\x01 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xae\x01\n" +
+	"\x05grant\x18\x01 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xf5\x01\n" +
 	"\x13ListAccountsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12$\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
 	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
-	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\"~\n" +
+	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12 \n" +
+	"\x06filter\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"~\n" +
 	"\x14ListAccountsResponse\x12>\n" +
 	"\baccounts\x18\x01 \x03(\v2\".gatehouse.provisioning.v1.AccountR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x03\n" +
 	"\x14ListWorkItemsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12H\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12H\n" +
 	"\x05state\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.WorkItemStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
 	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12E\n" +
-	"\x04kind\x18\x06 \x01(\x0e2'.gatehouse.provisioning.v1.WorkItemKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\"\x83\x01\n" +
+	"\x04kind\x18\x06 \x01(\x0e2'.gatehouse.provisioning.v1.WorkItemKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12 \n" +
+	"\x06filter\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x83\x01\n" +
 	"\x15ListWorkItemsResponse\x12B\n" +
 	"\n" +
 	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\x12&\n" +
@@ -1866,14 +1992,16 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x14RetryWorkItemRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"Y\n" +
 	"\x15RetryWorkItemResponse\x12@\n" +
-	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xec\x01\n" +
+	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xb3\x02\n" +
 	"\x15ListChecklistsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12F\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12F\n" +
 	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
-	"\x06closed\x18\x05 \x01(\bR\x06closed\"\xa5\x01\n" +
+	"\x06closed\x18\x05 \x01(\bR\x06closed\x12 \n" +
+	"\x06filter\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\xa5\x01\n" +
 	"\x16ListChecklistsResponse\x12D\n" +
 	"\n" +
 	"checklists\x18\x01 \x03(\v2$.gatehouse.provisioning.v1.ChecklistR\n" +

@@ -381,7 +381,17 @@ type ListAppsRequest struct {
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those whose name or description contains this, any case.
-	Query         string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, description, ownerId, adminIds,
+	// approverIds, provisioning, integrationId, deprovisioningAction, createTime,
+	// updateTime, version, environmentId, offeredToAllEnvironments,
+	// offeredEnvironmentIds. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -433,6 +443,20 @@ func (x *ListAppsRequest) GetPageToken() string {
 func (x *ListAppsRequest) GetQuery() string {
 	if x != nil {
 		return x.Query
+	}
+	return ""
+}
+
+func (x *ListAppsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListAppsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -734,7 +758,15 @@ type ListEntitlementsRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, name, description, kind, ref, createTime,
+	// version, environmentId. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: name, createTime. Empty: name.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -786,6 +818,20 @@ func (x *ListEntitlementsRequest) GetPageSize() int32 {
 func (x *ListEntitlementsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListEntitlementsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListEntitlementsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1238,7 +1284,20 @@ type ListRequestsRequest struct {
 	// Only those about this app.
 	AppId string `protobuf:"bytes,5,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
 	// Only those in this state.
-	State         RequestState `protobuf:"varint,6,opt,name=state,proto3,enum=gatehouse.request.v1.RequestState" json:"state,omitempty"`
+	State RequestState `protobuf:"varint,6,opt,name=state,proto3,enum=gatehouse.request.v1.RequestState" json:"state,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, kind, origin, requester.userId,
+	// requester.displayName, requester.email, beneficiary.userId,
+	// beneficiary.displayName, beneficiary.email, items.entitlementId,
+	// items.entitlementName, items.appId, items.appName, items.state,
+	// justification, until, state, closingReason, closedBy.userId, flowId,
+	// createTime, updateTime, closeTime, version, environmentId. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime. Empty: createTime desc.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,8,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1313,6 +1372,20 @@ func (x *ListRequestsRequest) GetState() RequestState {
 		return x.State
 	}
 	return RequestState_REQUEST_STATE_UNSPECIFIED
+}
+
+func (x *ListRequestsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListRequestsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
+	}
+	return ""
 }
 
 // ListRequestsResponse is a page of requests.
@@ -1580,7 +1653,16 @@ type ListCommentsRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: id, author.userId, author.displayName,
+	// author.email, text, createTime. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: createTime. Empty: createTime.
+	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1632,6 +1714,20 @@ func (x *ListCommentsRequest) GetPageSize() int32 {
 func (x *ListCommentsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCommentsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListCommentsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1699,7 +1795,15 @@ type ListTimelineRequest struct {
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
+	// is asked for here. Fields: eventId, time, event, actor.userId,
+	// actor.displayName. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Sorted by these fields, with commas between them and " desc" behind those
+	// that descend (AIP-132). Fields: time. Empty: time. INVALID_ARGUMENT:
+	// ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
+	OrderBy       string `protobuf:"bytes,5,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1751,6 +1855,20 @@ func (x *ListTimelineRequest) GetPageSize() int32 {
 func (x *ListTimelineRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListTimelineRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListTimelineRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1835,12 +1953,14 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\rGetAppRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"=\n" +
 	"\x0eGetAppResponse\x12+\n" +
-	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x80\x01\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\xc7\x01\n" +
 	"\x0fListAppsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12\x1e\n" +
-	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\"i\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12\x1e\n" +
+	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"i\n" +
 	"\x10ListAppsResponse\x12-\n" +
 	"\x04apps\x18\x01 \x03(\v2\x19.gatehouse.request.v1.AppR\x04apps\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
@@ -1858,12 +1978,14 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
 	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\"`\n" +
 	"\x19CreateEntitlementResponse\x12C\n" +
-	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\x89\x01\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xd0\x01\n" +
 	"\x17ListEntitlementsRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x89\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x89\x01\n" +
 	"\x18ListEntitlementsResponse\x12E\n" +
 	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd9\x02\n" +
@@ -1888,15 +2010,17 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11GetRequestRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"M\n" +
 	"\x12GetRequestResponse\x127\n" +
-	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\xc1\x02\n" +
+	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\x88\x03\n" +
 	"\x13ListRequestsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12?\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12?\n" +
 	"\x04view\x18\x03 \x01(\x0e2!.gatehouse.request.v1.RequestViewB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x122\n" +
 	"\x0ebeneficiary_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rbeneficiaryId\x12\"\n" +
 	"\x06app_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12B\n" +
-	"\x05state\x18\x06 \x01(\x0e2\".gatehouse.request.v1.RequestStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"y\n" +
+	"\x05state\x18\x06 \x01(\x0e2\".gatehouse.request.v1.RequestStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12 \n" +
+	"\x06filter\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"y\n" +
 	"\x14ListRequestsResponse\x129\n" +
 	"\brequests\x18\x01 \x03(\v2\x1d.gatehouse.request.v1.RequestR\brequests\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
@@ -1911,22 +2035,26 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x04text\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x04text\"M\n" +
 	"\x12AddCommentResponse\x127\n" +
-	"\acomment\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment\"\x8d\x01\n" +
+	"\acomment\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment\"\xd4\x01\n" +
 	"\x13ListCommentsRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"y\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"y\n" +
 	"\x14ListCommentsResponse\x129\n" +
 	"\bcomments\x18\x01 \x03(\v2\x1d.gatehouse.request.v1.CommentR\bcomments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
 	"\x13ListTimelineRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"}\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"}\n" +
 	"\x14ListTimelineResponse\x12=\n" +
 	"\aentries\x18\x01 \x03(\v2#.gatehouse.request.v1.TimelineEntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x91\x01\n" +

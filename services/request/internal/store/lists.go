@@ -1,0 +1,85 @@
+package store
+
+import "gatehouse.dev/libs/filter"
+
+// What lists are filtered and sorted by. Requests are many and written often: they are
+// sorted by when they were made alone, which is the order of their ids and has an index.
+var (
+	// AppList is of [ListApps].
+	AppList = filter.New("gatehouse.request.v1.ListApps", "name", filter.ID("id", "a.id"),
+		filter.Text("name", "a.name").SortText("lower(a.name)"),
+		filter.Text("description", "a.description"),
+		filter.ID("ownerId", "a.owner_id").Null(),
+		filter.IDs("adminIds", "a.admin_ids"),
+		filter.IDs("approverIds", "a.approver_ids"),
+		filter.Enum("provisioning", "a.provisioning"),
+		filter.ID("integrationId", "a.integration_id").Null(),
+		filter.Enum("deprovisioningAction", "a.deprovisioning_action"),
+		filter.Time("createTime", "a.create_time").Sort(),
+		filter.Time("updateTime", "a.update_time").Sort(),
+		filter.Int("version", "a.version"),
+		filter.Environment("environmentId", "a.environment_id"),
+		filter.Bool("offeredToAllEnvironments", "a.offered_to_all_environments"),
+		filter.IDs("offeredEnvironmentIds", "a.offered_environment_ids"),
+	)
+	// EntitlementList is of [ListEntitlements].
+	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),
+		filter.Text("name", "e.name").SortText("lower(e.name)"),
+		filter.Text("description", "e.description"),
+		filter.Enum("kind", "e.kind"),
+		filter.Text("ref", "e.ref"),
+		filter.Time("createTime", "e.create_time").Sort(),
+		filter.Int("version", "e.version"),
+		filter.Environment("environmentId", "e.environment_id"),
+	)
+	// RequestList is of [List].
+	RequestList = filter.New("gatehouse.request.v1.ListRequests", "createTime desc", filter.ID("id", "r.id"),
+		filter.Enum("kind", "r.kind"),
+		filter.Enum("origin", "r.origin"),
+		filter.ID("requester.userId", "r.requester_id").Null(),
+		filter.Text("requester.displayName", "r.requester_name"),
+		filter.Text("requester.email", "r.requester_email"),
+		filter.ID("beneficiary.userId", "r.beneficiary_id"),
+		filter.Text("beneficiary.displayName", "r.beneficiary_name"),
+		filter.Text("beneficiary.email", "r.beneficiary_email"),
+		filter.IDs("items.entitlementId", itemsOf+`i.entitlement_id`+ofRequest),
+		filter.Texts("items.entitlementName", itemsOf+`i.entitlement_name`+ofRequest),
+		filter.IDs("items.appId", itemsOf+`i.app_id`+ofRequest),
+		filter.Texts("items.appName", itemsOf+`i.app_name`+ofRequest),
+		filter.Enums("items.state", itemsOf+`i.state::text`+ofRequest),
+		filter.Text("justification", "r.justification"),
+		filter.Time("until", "r.until").Null(),
+		filter.Enum("state", "r.state"),
+		filter.Text("closingReason", "r.closing_reason"),
+		filter.ID("closedBy.userId", "r.closed_by_id").Null(),
+		filter.ID("flowId", "r.flow_id").Null(),
+		filter.Time("createTime", "r.create_time").SortID("r.id"),
+		filter.Time("updateTime", "r.update_time"),
+		filter.Time("closeTime", "r.close_time").Null(),
+		filter.Int("version", "r.version"),
+		filter.Environment("environmentId", "r.environment_id"),
+	)
+	// CommentList is of [Comments].
+	CommentList = filter.New("gatehouse.request.v1.ListComments", "createTime", filter.ID("id", "c.id"),
+		filter.ID("author.userId", "c.author_id"),
+		filter.Text("author.displayName", "c.author_name"),
+		filter.Text("author.email", "c.author_email"),
+		filter.Text("text", "c.body"),
+		filter.Time("createTime", "c.create_time").SortID("c.id"),
+	)
+	// TimelineList is of [Timeline]. Texts are none of its fields: they are written anew for
+	// who sees a part of the request.
+	TimelineList = filter.New("gatehouse.request.v1.ListTimeline", "time", filter.ID("eventId", "t.event_id"),
+		filter.Time("time", "t.event_time").Sort(),
+		filter.Text("event", "t.event"),
+		filter.Text("actor.userId", "t.actor_id"),
+		filter.Text("actor.displayName", "t.actor_name"),
+	)
+)
+
+// What those of a request's items have that the viewer $1 sees, all if $3: an item that is
+// not seen is not found by either.
+const (
+	itemsOf   = `array(select `
+	ofRequest = ` from request_item i where i.request_id = r.id and ($3 or ` + party + ` or ` + seenItem + `))`
+)
