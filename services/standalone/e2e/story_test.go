@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/csv"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,20 @@ func TestStory(t *testing.T) {
 	items := list(full, "workItems")
 	if len(items) != 1 || str(items[0], "appId") != manual.id {
 		t.Fatalf("onboarding items: want the one of the manual app, got %s", brief(items))
+	}
+	// Lists are filtered, sorted and paged.
+	asked := url.Values{"filter": {`displayName = "*er" AND NOT userName:"root" AND state = USER_STATE_ACTIVE`}, "orderBy": {"displayName desc"}, "pageSize": {"2"}}
+	var people []string
+	for {
+		page := w.admin.must(t, "GET", "/v1/users?"+asked.Encode(), nil)
+		people = append(people, column(list(page, "users"), "displayName")...)
+		if str(page, "nextPageToken") == "" {
+			break
+		}
+		asked.Set("pageToken", str(page, "nextPageToken"))
+	}
+	if want := []string{"Ned Newcomer", "Mia Manager", "Ann Approver"}; !slices.Equal(people, want) {
+		t.Errorf("users: got %v, want %v", people, want)
 	}
 	// The shared app asks for nothing, and is among ned's.
 	grants := until(t, "ned's grants", func() []any { return w.grants(t, "ned") }, func(g []any) bool {
