@@ -120,7 +120,7 @@ func events(kinds Kinds) []proto.Message {
 			(*eventv1.GroupMemberAdded)(nil), (*eventv1.GroupMemberRemoved)(nil),
 		},
 		Apps:         {(*eventv1.AppCreated)(nil), (*eventv1.AppUpdated)(nil)},
-		Entitlements: {(*eventv1.EntitlementCreated)(nil)},
+		Entitlements: {(*eventv1.EntitlementCreated)(nil), (*eventv1.EntitlementUpdated)(nil)},
 		Flows:        {(*eventv1.FlowCreated)(nil), (*eventv1.FlowUpdated)(nil)},
 		Grants: {
 			(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
@@ -154,6 +154,9 @@ func (b *batch) add(ev *inbox.Event) error {
 	grant := func(g *provisioningv1.Grant) error { return b.putGrant(g, max(version, g.GetVersion()), ev) }
 	app := func(a *requestv1.App) error {
 		return b.put(Apps, a.GetId(), a, max(version, a.GetVersion()), false, ev)
+	}
+	entitlement := func(e *requestv1.Entitlement) error {
+		return b.put(Entitlements, e.GetId(), e, max(version, e.GetVersion()), false, ev)
 	}
 	environment := func(e *identityv1.Environment) error {
 		return b.put(Environments, e.GetId(), e, max(version, e.GetVersion()), false, ev)
@@ -199,8 +202,9 @@ func (b *batch) add(ev *inbox.Event) error {
 	case *eventv1.AppUpdated:
 		return app(m.GetApp())
 	case *eventv1.EntitlementCreated:
-		e := m.GetEntitlement()
-		return b.put(Entitlements, e.GetId(), e, max(version, e.GetVersion()), false, ev)
+		return entitlement(m.GetEntitlement())
+	case *eventv1.EntitlementUpdated:
+		return entitlement(m.GetEntitlement())
 	case *eventv1.FlowCreated:
 		return b.putFlow(m.GetFlow(), version, ev)
 	case *eventv1.FlowUpdated:

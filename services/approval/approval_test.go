@@ -9,6 +9,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -225,10 +226,9 @@ func TestReviewers(t *testing.T) {
 		if got := names(asked.GetTasks()); !slices.Equal(got, tc.want) || asked.GetTasks()[0].GetSubstitution() != tc.substitution {
 			t.Errorf("%s: asked %q, %q, want %q, %q", tc.name, got, asked.GetTasks()[0].GetSubstitution(), tc.want, tc.substitution)
 		}
-		_, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: flow.GetId(), Version: 1, Flow: &approvalv1.FlowInput{
-			Name: tc.name, Trigger: flow.GetTrigger(), Audience: flow.GetAudience(), Scope: flow.GetScope(), Steps: flow.GetSteps(), Disabled: true,
-		}})
-		if err != nil {
+		if _, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+			Flow: &approvalv1.Flow{Id: flow.GetId()}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"enabled"}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -388,10 +388,10 @@ func TestFlowChangesWhileRequestsRun(t *testing.T) {
 	w.submit(t, old)
 	first := w.asked(t, old, 1)
 
-	updated, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: flow.GetId(), Version: 1, Flow: &approvalv1.FlowInput{
-		Name: flow.GetName(), Trigger: flow.GetTrigger(), Audience: flow.GetAudience(), Scope: flow.GetScope(),
-		Steps: []*approvalv1.FlowStep{step("Admins", approvalv1.ReviewerKind_REVIEWER_KIND_APP_ADMINS)},
-	}})
+	updated, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow:       &approvalv1.Flow{Id: flow.GetId(), Steps: []*approvalv1.FlowStep{step("Admins", approvalv1.ReviewerKind_REVIEWER_KIND_APP_ADMINS)}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"steps"}},
+	})
 	if err != nil || updated.GetFlow().GetVersion() != 2 || !updated.GetFlow().GetCreateTime().AsTime().Equal(flow.GetCreateTime().AsTime()) {
 		t.Fatalf("update: %v, %v", updated, err)
 	}
@@ -609,7 +609,7 @@ func TestForeignOrganization(t *testing.T) {
 		Audience: &approvalv1.FlowAudience{UserIds: []string{w.users["ann"].GetId()}}, Scope: &approvalv1.FlowScope{AppIds: []string{w.crm.String()}},
 		AutoApprove: true,
 	}
-	_, err = other.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: flow.GetId(), Version: 1, Flow: in})
+	_, err = other.flows(t, "zoe").UpdateFlow(t.Context(), update(flow, in))
 	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
 	_, err = other.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: in})
 	wantError(t, err, codes.InvalidArgument, "USER_UNKNOWN")
@@ -708,11 +708,11 @@ func TestFlows(t *testing.T) {
 	}
 	_, err = zoe.CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: input(func(in *approvalv1.FlowInput) { in.Name = "b" })})
 	wantError(t, err, codes.AlreadyExists, "FLOW_NAME_TAKEN")
-	_, err = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: b.GetId(), Version: 1, Flow: input(func(in *approvalv1.FlowInput) { in.Name = "c" })})
+	_, err = zoe.UpdateFlow(t.Context(), update(b, input(func(in *approvalv1.FlowInput) { in.Name = "c" })))
 	wantError(t, err, codes.AlreadyExists, "FLOW_NAME_TAKEN")
-	_, err = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: b.GetId(), Version: 7, Flow: input(func(*approvalv1.FlowInput) {})})
-	wantError(t, err, codes.Aborted, "FLOW_CHANGED")
-	_, err = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: unknown, Version: 1, Flow: input(func(*approvalv1.FlowInput) {})})
+	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: b.GetId(), Etag: "another"}, input(func(*approvalv1.FlowInput) {})))
+	wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
+	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: unknown}, input(func(*approvalv1.FlowInput) {})))
 	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
 	_, err = w.flows(t, "ann").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: input(func(*approvalv1.FlowInput) {})})
 	if status.Code(err) != codes.PermissionDenied {
@@ -724,7 +724,7 @@ func TestFlows(t *testing.T) {
 	errs := make([]error, 6)
 	for i := range errs {
 		all.Go(func() {
-			_, errs[i] = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: b.GetId(), Version: 1, Flow: input(func(*approvalv1.FlowInput) {})})
+			_, errs[i] = zoe.UpdateFlow(t.Context(), update(b, input(func(in *approvalv1.FlowInput) { in.Priority = int32(i + 1) })))
 		})
 	}
 	all.Wait()
@@ -734,7 +734,7 @@ func TestFlows(t *testing.T) {
 			made++
 			continue
 		}
-		wantError(t, err, codes.Aborted, "FLOW_CHANGED")
+		wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
 	}
 	if made != 1 {
 		t.Fatalf("%d changes made: %v", made, errs)

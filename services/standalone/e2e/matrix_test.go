@@ -215,8 +215,13 @@ func (n *tenant) bodies(operation string) []object {
 		}
 	case "POST /v1/integrations":
 		return []object{{"name": newUUID(), "kind": "INTEGRATION_KIND_SCIM", "scim": scim, "environmentId": n.about["environmentId"]}}
-	case "PUT /v1/integrations/{id}":
+	case "PATCH /v1/integrations/{id}":
 		return []object{{"name": newUUID(), "scim": scim}}
+	case "PATCH /v1/flows/{id}":
+		return []object{{"name": newUUID()}, {"scope": object{"entitlementIds": []string{n.about["entitlementIds"]}}}}
+	case "PATCH /v1/identityProviders/{id}", "PATCH /v1/sources/{id}", "PATCH /v1/environments/{id}",
+		"PATCH /v1/apps/{app_id}/entitlements/{id}":
+		return []object{{"name": newUUID()}}
 	case "POST /v1/identityProviders":
 		return []object{{"name": newUUID(), "issuer": "https://idp.example", "sourceId": n.about["sourceId"]}}
 	case "POST /v1/users":

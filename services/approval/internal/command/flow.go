@@ -2,14 +2,14 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -54,35 +54,53 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	return convert.Flow(s.OrganizationID, f), nil
 }
 
-// UpdateFlow makes a new version of a flow, based on the version given. Requests
-// that are open stay on theirs.
-func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, version int32, f lifecycle.Flow) (*approvalv1.Flow, error) {
+// UpdateFlow makes a new version of a flow, unless that would be the same. change
+// gives the flow as it is to be; it is called again if somebody else changes the
+// flow at the same moment. Requests that are open stay on their version.
+func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (f *approvalv1.Flow, err error) {
+	for range 5 {
+		if f, err = c.updateFlow(ctx, s, by, id, change); !errors.Is(err, errFlowChanged) {
+			break
+		}
+	}
+	return f, err
+}
+
+func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (*approvalv1.Flow, error) {
 	// Whether there is such a flow comes before what is wrong with its content.
-	current, err := c.flow(ctx, s, id)
+	before, err := c.flow(ctx, s, id)
 	if err != nil {
-		return nil, flowError(err, f.Name)
+		return nil, flowError(err, "")
 	}
 	owner := scope.Scope{OrganizationID: s.OrganizationID}
-	if current.EnvironmentID != "" {
-		owner.EnvironmentID = uuid.MustParse(current.EnvironmentID)
+	if before.EnvironmentID != "" {
+		owner.EnvironmentID = uuid.MustParse(before.EnvironmentID)
 	}
 	if !s.Owns(owner.EnvironmentID) {
-		return nil, flowError(store.ErrFlowReadOnly, f.Name)
+		return nil, flowError(store.ErrFlowReadOnly, before.Name)
 	}
-	f.ID, f.EnvironmentID, f.Version = id, current.EnvironmentID, version+1
+	f, err := change(convert.Flow(s.OrganizationID, before))
+	if err != nil {
+		return nil, err
+	}
+	f.ID, f.EnvironmentID, f.EditorIDs = id, before.EnvironmentID, before.EditorIDs
+	f.Version, f.CreateTime, f.UpdateTime = before.Version, before.CreateTime, before.UpdateTime
+	if proto.Equal(convert.Flow(s.OrganizationID, f), convert.Flow(s.OrganizationID, before)) {
+		return convert.Flow(s.OrganizationID, before), nil
+	}
+	f.Version++
 	if err := c.checkFlow(ctx, owner, f); err != nil {
 		return nil, err
 	}
 	err = c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
-		old, err := c.Store.LockFlow(ctx, tx, id)
+		current, err := c.Store.LockFlow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if old.Version != version {
-			return apierr.New(codes.Aborted, "FLOW_CHANGED", "the flow was changed in the meantime, to version %d", old.Version).
-				With("version", fmt.Sprint(old.Version))
+		if current.Version != before.Version {
+			return errFlowChanged
 		}
-		f.CreateTime, f.UpdateTime, f.EditorIDs = old.CreateTime, c.Clock.Now(), old.EditorIDs
+		f.UpdateTime = c.Clock.Now()
 		if !slices.Contains(f.EditorIDs, by.GetId()) {
 			f.EditorIDs = append(slices.Clone(f.EditorIDs), by.GetId())
 		}

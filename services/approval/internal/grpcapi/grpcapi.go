@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/services/approval/internal/command"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -79,16 +80,40 @@ func (s flowService) ListFlows(ctx context.Context, r *approvalv1.ListFlowsReque
 
 func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowRequest) (*approvalv1.UpdateFlowResponse, error) {
 	c := authz.Must(ctx)
-	flowID, err := id.Parse("id", r.GetId())
+	flowID, err := id.Parse("flow.id", r.GetFlow().GetId())
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), r.GetVersion(), convert.FlowInput(r.GetFlow()))
+	u := resource.Update[*approvalv1.Flow]{
+		Field: "flow", Resource: r.GetFlow(), Mask: r.GetUpdateMask(), Fields: flowFields, Rules: &approvalv1.FlowInput{},
+	}
+	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), func(before *approvalv1.Flow) (lifecycle.Flow, error) {
+		after, err := u.Apply(before)
+		if err != nil {
+			return lifecycle.Flow{}, err
+		}
+		in := resource.Copy(after, &approvalv1.FlowInput{})
+		in.Disabled = !after.GetEnabled()
+		return convert.FlowInput(in), nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
 }
+
+// flowFields are the fields of a flow that can be changed: those that it has in
+// common with what a caller creates, and enabled, which is called disabled there.
+var flowFields = func() []string {
+	flow, input := (&approvalv1.Flow{}).ProtoReflect().Descriptor().Fields(), (&approvalv1.FlowInput{}).ProtoReflect().Descriptor().Fields()
+	out := []string{"enabled"}
+	for i := range input.Len() {
+		if f := input.Get(i); flow.ByName(f.Name()) != nil {
+			out = append(out, string(f.Name()))
+		}
+	}
+	return out
+}()
 
 type taskService struct {
 	approvalv1.UnimplementedTaskServiceServer

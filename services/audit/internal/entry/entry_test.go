@@ -70,6 +70,7 @@ var summaries = []struct {
 	{&eventv1.EnvironmentCreated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was created`},
 	{&eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was changed`},
 	{&eventv1.SourceCreated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was created`},
+	{&eventv1.SourceUpdated{Source: &identityv1.Source{Name: "Directory"}, ChangedFields: []string{"name"}}, `Source "Directory" was changed: name`},
 	{&eventv1.SourceTokenRotated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" got a new token`},
 	{&eventv1.RoleChanged{User: user, PreviousRole: identityv1.Role_ROLE_MEMBER}, `Ann's role was changed from member to IT admin`},
 	{&eventv1.SessionStarted{Session: &identityv1.Session{UserId: "u"}}, `Signed in`},
@@ -100,6 +101,10 @@ var summaries = []struct {
 	{&eventv1.AppCreated{App: &requestv1.App{Name: "CRM"}}, `App "CRM" was added to the catalog`},
 	{&eventv1.AppUpdated{App: &requestv1.App{Name: "CRM"}, ChangedFields: []string{"approver_ids"}}, `App "CRM" was changed: approvers`},
 	{&eventv1.EntitlementCreated{Entitlement: &requestv1.Entitlement{Name: "Seller"}, AppName: "CRM"}, `"Seller" in CRM can now be requested`},
+	{
+		&eventv1.EntitlementUpdated{Entitlement: &requestv1.Entitlement{Name: "Seller"}, AppName: "CRM", ChangedFields: []string{"description"}},
+		`"Seller" in CRM was changed: description`,
+	},
 	{&eventv1.RequestSubmitted{Request: request()}, `Ann asked for "Seller" in CRM and "Account" in Wiki for Ben: to sell`},
 	{&eventv1.RequestSubmitted{Request: request(func(r *requestv1.Request) { r.Requester, r.Until = ben, until })}, `Ben asked for "Seller" in CRM and "Account" in Wiki until 2026-07-01 12:30 UTC: to sell`},
 	{&eventv1.RequestSubmitted{Request: request(func(r *requestv1.Request) { r.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE })}, `Ann asked that "Seller" in CRM and "Account" in Wiki be taken from Ben: to sell`},

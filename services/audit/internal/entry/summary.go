@@ -49,6 +49,9 @@ func identitySummaries(w summaries) {
 	on(w, func(m *eventv1.SourceCreated) string {
 		return "Source " + quoted(m.GetSource().GetName()) + " was created"
 	})
+	on(w, func(m *eventv1.SourceUpdated) string {
+		return "Source " + quoted(m.GetSource().GetName()) + " was changed" + fields(m.GetChangedFields())
+	})
 	on(w, func(m *eventv1.SourceTokenRotated) string {
 		return "Source " + quoted(m.GetSource().GetName()) + " got a new token"
 	})
@@ -143,6 +146,9 @@ func requestSummaries(w summaries) {
 	})
 	on(w, func(m *eventv1.EntitlementCreated) string {
 		return entitlement(m.GetEntitlement().GetName(), m.GetAppName()) + " can now be requested"
+	})
+	on(w, func(m *eventv1.EntitlementUpdated) string {
+		return entitlement(m.GetEntitlement().GetName(), m.GetAppName()) + " was changed" + fields(m.GetChangedFields())
 	})
 	on(w, func(m *eventv1.RequestSubmitted) string {
 		r := m.GetRequest()

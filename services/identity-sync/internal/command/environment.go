@@ -28,15 +28,18 @@ func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, n
 	return e, err
 }
 
-// UpdateEnvironment renames an environment.
-func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, name string) (e store.Environment, err error) {
+// UpdateEnvironment renames an environment. change gives its new name.
+func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, change func(store.Environment) (name string, err error)) (e store.Environment, err error) {
 	if !caller.Scope().Whole() {
 		return e, errWholeOrganization
 	}
 	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
-		e, err = store.LockEnvironment(ctx, tx.Tx, environment)
-		if err != nil || e.Name == name {
+		if e, err = store.LockEnvironment(ctx, tx.Tx, environment); err != nil {
 			return orNotFound(err, errEnvironmentNotFound)
+		}
+		name, err := change(e)
+		if err != nil || e.Name == name {
+			return err
 		}
 		e.Name, e.UpdateTime = name, tx.now
 		e.Version++

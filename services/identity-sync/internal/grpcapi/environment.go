@@ -6,7 +6,9 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 )
 
@@ -51,15 +53,21 @@ func (s *Server) ListEnvironments(ctx context.Context, req *identityv1.ListEnvir
 
 // UpdateEnvironment renames an environment.
 func (s *Server) UpdateEnvironment(ctx context.Context, req *identityv1.UpdateEnvironmentRequest) (*identityv1.UpdateEnvironmentResponse, error) {
-	eid, err := id.Parse("id", req.GetId())
+	eid, err := id.Parse("environment.id", req.GetEnvironment().GetId())
 	if err != nil {
 		return nil, err
 	}
-	called, err := name("name", req.GetName())
-	if err != nil {
-		return nil, err
+	u := resource.Update[*identityv1.Environment]{
+		Field: "environment", Resource: req.GetEnvironment(), Mask: req.GetUpdateMask(), Fields: []string{"name"},
+		Rules: &identityv1.CreateEnvironmentRequest{},
 	}
-	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, called)
+	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, func(before command.Environment) (string, error) {
+		m, err := u.Apply(convert.Environment(before))
+		if err != nil {
+			return "", err
+		}
+		return name("environment.name", m.GetName())
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
@@ -263,6 +264,32 @@ func (s *Server) ListSources(ctx context.Context, req *identityv1.ListSourcesReq
 		out.Sources = append(out.Sources, convert.Source(src))
 	}
 	return out, nil
+}
+
+// UpdateSource renames a source.
+func (s *Server) UpdateSource(ctx context.Context, req *identityv1.UpdateSourceRequest) (*identityv1.UpdateSourceResponse, error) {
+	sid, err := id.Parse("source.id", req.GetSource().GetId())
+	if err != nil {
+		return nil, err
+	}
+	u := resource.Update[*identityv1.Source]{
+		Field: "source", Resource: req.GetSource(), Mask: req.GetUpdateMask(), Fields: []string{"name"}, Rules: &identityv1.CreateSourceRequest{},
+	}
+	src, err := s.cfg.Commands.UpdateSource(ctx, authz.Must(ctx), sid, func(before command.Source) (after command.Source, changed []string, err error) {
+		m, err := u.Apply(convert.Source(before))
+		if err != nil {
+			return before, nil, err
+		}
+		after = before
+		if after.Name, err = name("source.name", m.GetName()); err != nil {
+			return before, nil, err
+		}
+		return after, u.Changed(convert.Source(before), convert.Source(after)), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.UpdateSourceResponse{Source: convert.Source(src)}, nil
 }
 
 // RotateSourceToken replaces a source's token.

@@ -124,16 +124,21 @@ func (n *Integrations) List(ctx context.Context, by authz.Caller, name string, i
 	return list, err
 }
 
-// Update changes an integration and tests it; an empty token keeps the one
-// there is. Errors as of Create and Get.
-func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, s IntegrationSettings) (store.Integration, error) {
+// Update changes an integration and tests it. change gives what it is to be; an
+// empty token keeps the one there is. Errors as of Create and Get. ABORTED:
+// INTEGRATION_CHANGED.
+func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, change func(store.Integration) (IntegrationSettings, error)) (store.Integration, error) {
 	i, err := n.Get(ctx, by.Scope(), id)
+	if err != nil {
+		return i, err
+	}
+	s, err := change(i)
 	if err != nil {
 		return i, err
 	}
 	if s.Token == "" && s.BaseURL != i.BaseURL {
 		// A change of the address must not send the secret to the new one.
-		return i, errSettings("scim.token", "another address needs the token again")
+		return i, errSettings("integration.scim.token", "another address needs the token again")
 	}
 	token, err := n.open(ctx, i)
 	if err != nil {

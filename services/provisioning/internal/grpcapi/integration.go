@@ -6,6 +6,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
@@ -79,11 +80,18 @@ func (a *API) ListIntegrations(ctx context.Context, r *provisioningv1.ListIntegr
 
 // UpdateIntegration changes an integration.
 func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateIntegrationRequest) (*provisioningv1.UpdateIntegrationResponse, error) {
-	which, err := id.Parse("id", r.GetId())
+	which, err := id.Parse("integration.id", r.GetIntegration().GetId())
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, settings(r.GetName(), r.GetScim()))
+	u := resource.Update[*provisioningv1.Integration]{
+		Field: "integration", Resource: r.GetIntegration(), Mask: r.GetUpdateMask(), Fields: []string{"name", "scim"},
+		Rules: &provisioningv1.CreateIntegrationRequest{},
+	}
+	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, func(before command.Integration) (command.IntegrationSettings, error) {
+		m, err := u.Apply(convert.Integration(&before))
+		return settings(m.GetName(), m.GetScim()), err
+	})
 	if err != nil {
 		return nil, err
 	}

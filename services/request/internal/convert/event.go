@@ -44,6 +44,13 @@ func EntitlementCreated(by *eventv1.Actor, a store.App, e store.Entitlement) out
 	})
 }
 
+// EntitlementUpdated is the event of an entitlement whose fields have changed.
+func EntitlementUpdated(by *eventv1.Actor, a store.App, e store.Entitlement, at time.Time, changed []string) outbox.Event {
+	return newEvent(e.OrganizationID, e.ID, at, &eventv1.EntitlementUpdated{
+		Context: aboutApp(by, a, e.Version), Entitlement: Entitlement(e), AppName: a.Name, ChangedFields: changed,
+	})
+}
+
 func aboutApp(by *eventv1.Actor, a store.App, version int64) *eventv1.Context {
 	return &eventv1.Context{Actor: by, AppId: a.ID.String(), EnvironmentId: ID(a.EnvironmentID), Version: version}
 }

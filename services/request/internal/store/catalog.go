@@ -19,6 +19,7 @@ var (
 	// ErrAppChanged says that the app was changed since it was read.
 	ErrAppChanged           = errors.New("the app was changed meanwhile")
 	ErrAppNameTaken         = errors.New("there is an app of this name")
+	ErrEntitlementNotFound  = errors.New("there is no such entitlement")
 	ErrEntitlementNameTaken = errors.New("the app has an entitlement of this name")
 	ErrIntegrationMissing   = errors.New("an automatic app needs an integration")
 )
@@ -142,6 +143,10 @@ const entitlementColumns = `id, organization_id, environment_id, app_id, name, d
 const (
 	insertEntitlement = `
 insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	updateEntitlement = `
+update entitlement set name = $2, description = $3, ref = $4, version = $5 where id = $1`
+	lockEntitlement = `
+select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 for update`
 	selectEntitlements = `
 select ` + entitlementColumns + ` from entitlement e
 where app_id = $1 and (lower(name), id) > (lower($2), $3::uuid) and %s
@@ -159,6 +164,48 @@ func scanEntitlement(row pgx.CollectableRow) (e Entitlement, err error) {
 func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
 	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.Version)
 	return catalogError("insert entitlement", err)
+}
+
+// LockEntitlement reads an entitlement of an app, which nobody else changes and
+// requests until the transaction ends.
+func LockEntitlement(ctx context.Context, tx *postgres.Tx, app, id uuid.UUID) (Entitlement, error) {
+	rows, err := tx.Query(ctx, lockEntitlement, app, id)
+	if err != nil {
+		return Entitlement{}, fmt.Errorf("lock entitlement: %w", err)
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, scanEntitlement)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Entitlement{}, ErrEntitlementNotFound
+	}
+	if err != nil {
+		return Entitlement{}, fmt.Errorf("lock entitlement: %w", err)
+	}
+	return e, nil
+}
+
+// UpdateEntitlement saves an entitlement that is locked.
+func UpdateEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
+	_, err := tx.Exec(ctx, updateEntitlement, e.ID, e.Name, e.Description, e.Ref, e.Version)
+	return catalogError("update entitlement", err)
+}
+
+// Use is how much something of the catalog is used: grants that are not gone, and
+// requests that are open.
+type Use struct{ Grants, Requests int }
+
+// None says that it is not used.
+func (u Use) None() bool { return u == Use{} }
+
+const selectUse = `
+select (select count(*) from grant_copy g where g.entitlement_id = $1 and not g.removed),
+	(select count(distinct i.request_id) from request_item i where i.entitlement_id = $1 and i.open)`
+
+// UseOfEntitlement counts what uses an entitlement, as far as the transaction sees.
+func UseOfEntitlement(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u Use, err error) {
+	if err := tx.QueryRow(ctx, selectUse, id).Scan(&u.Grants, &u.Requests); err != nil {
+		return u, fmt.Errorf("count what uses the entitlement: %w", err)
+	}
+	return u, nil
 }
 
 // ListEntitlements lists an app's entitlements that the guest sees by name, after

@@ -643,7 +643,10 @@ type Flow struct {
 	// Ids of the users who made it and changed it since. What one of them requests
 	// or would get is not approved by the flow itself: the app's approvers are
 	// asked.
-	EditorIds     []string `protobuf:"bytes,18,rep,name=editor_ids,json=editorIds,proto3" json:"editor_ids,omitempty"`
+	EditorIds []string `protobuf:"bytes,18,rep,name=editor_ids,json=editorIds,proto3" json:"editor_ids,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,20,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -802,6 +805,13 @@ func (x *Flow) GetEditorIds() []string {
 		return x.EditorIds
 	}
 	return nil
+}
+
+func (x *Flow) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // Task is one reviewer's pending decision in one step of a request's approval.
@@ -982,7 +992,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xb2\x06\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xc6\x06\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1007,7 +1017,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"requesters\x18\x11 \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
 	"requesters\x12\x1d\n" +
 	"\n" +
-	"editor_ids\x18\x12 \x03(\tR\teditorIds\"\xe3\x03\n" +
+	"editor_ids\x18\x12 \x03(\tR\teditorIds\x12\x12\n" +
+	"\x04etag\x18\x14 \x01(\tR\x04etag\"\xe3\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +

@@ -16,6 +16,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -468,15 +469,17 @@ func (x *ListFlowsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// UpdateFlowRequest replaces a flow.
+// UpdateFlowRequest says what to change.
 type UpdateFlowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the flow.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The new content.
-	Flow *FlowInput `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
-	// Version the change is based on.
-	Version       int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The flow with its id, the new values and, if the change is to be made only
+	// to the flow as it was seen, its etag. What FlowInput has can be changed,
+	// under the rules there, and enabled. The rules hold for the flow as it is
+	// after the change, and not for the part of it that is sent.
+	Flow *Flow `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	// Which fields of flow to change, such as "steps,audience.group_ids". Over
+	// REST it may be left out: then the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,25 +514,18 @@ func (*UpdateFlowRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *UpdateFlowRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *UpdateFlowRequest) GetFlow() *FlowInput {
+func (x *UpdateFlowRequest) GetFlow() *Flow {
 	if x != nil {
 		return x.Flow
 	}
 	return nil
 }
 
-func (x *UpdateFlowRequest) GetVersion() int32 {
+func (x *UpdateFlowRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	if x != nil {
-		return x.Version
+		return x.UpdateMask
 	}
-	return 0
+	return nil
 }
 
 // UpdateFlowResponse is the new version.
@@ -1023,7 +1019,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf9\x04\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xf9\x04\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1057,11 +1053,11 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"n\n" +
 	"\x11ListFlowsResponse\x121\n" +
 	"\x05flows\x18\x01 \x03(\v2\x1b.gatehouse.approval.v1.FlowR\x05flows\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
-	"\x11UpdateFlowRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12<\n" +
-	"\x04flow\x18\x02 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x12!\n" +
-	"\aversion\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"E\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x01\n" +
+	"\x11UpdateFlowRequest\x127\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowB\x06\xbaH\x03\xd8\x01\x03R\x04flow\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"E\n" +
 	"\x12UpdateFlowResponse\x12/\n" +
 	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\xcf\x01\n" +
 	"\x10ListTasksRequest\x12$\n" +
@@ -1092,7 +1088,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x97\x04\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x9f\x04\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -1100,10 +1096,10 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\aGetFlow\x12%.gatehouse.approval.v1.GetFlowRequest\x1a&.gatehouse.approval.v1.GetFlowResponse\"\"\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/flows/{id}\x90\x02\x01\x12}\n" +
 	"\tListFlows\x12'.gatehouse.approval.v1.ListFlowsRequest\x1a(.gatehouse.approval.v1.ListFlowsResponse\"\x1d\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x86\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x8e\x01\n" +
 	"\n" +
-	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"#\xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x13:\x01*\x1a\x0e/v1/flows/{id}2\xc2\x04\n" +
+	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"+\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x04flow2\x13/v1/flows/{flow.id}2\xc2\x04\n" +
 	"\vTaskService\x12\x7f\n" +
 	"\tListTasks\x12'.gatehouse.approval.v1.ListTasksRequest\x1a(.gatehouse.approval.v1.ListTasksResponse\"\x1f\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x90\x02\x01\x12\x91\x01\n" +
@@ -1128,33 +1124,34 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 
 var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
-	(*FlowInput)(nil),            // 0: gatehouse.approval.v1.FlowInput
-	(*CreateFlowRequest)(nil),    // 1: gatehouse.approval.v1.CreateFlowRequest
-	(*CreateFlowResponse)(nil),   // 2: gatehouse.approval.v1.CreateFlowResponse
-	(*GetFlowRequest)(nil),       // 3: gatehouse.approval.v1.GetFlowRequest
-	(*GetFlowResponse)(nil),      // 4: gatehouse.approval.v1.GetFlowResponse
-	(*ListFlowsRequest)(nil),     // 5: gatehouse.approval.v1.ListFlowsRequest
-	(*ListFlowsResponse)(nil),    // 6: gatehouse.approval.v1.ListFlowsResponse
-	(*UpdateFlowRequest)(nil),    // 7: gatehouse.approval.v1.UpdateFlowRequest
-	(*UpdateFlowResponse)(nil),   // 8: gatehouse.approval.v1.UpdateFlowResponse
-	(*ListTasksRequest)(nil),     // 9: gatehouse.approval.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),    // 10: gatehouse.approval.v1.ListTasksResponse
-	(*ApproveTaskRequest)(nil),   // 11: gatehouse.approval.v1.ApproveTaskRequest
-	(*ApproveTaskResponse)(nil),  // 12: gatehouse.approval.v1.ApproveTaskResponse
-	(*DenyTaskRequest)(nil),      // 13: gatehouse.approval.v1.DenyTaskRequest
-	(*DenyTaskResponse)(nil),     // 14: gatehouse.approval.v1.DenyTaskResponse
-	(*ReassignTaskRequest)(nil),  // 15: gatehouse.approval.v1.ReassignTaskRequest
-	(*ReassignTaskResponse)(nil), // 16: gatehouse.approval.v1.ReassignTaskResponse
-	(FlowTrigger)(0),             // 17: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),          // 18: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),         // 19: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),            // 20: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),             // 21: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),  // 22: google.protobuf.Duration
-	(*FlowRequesters)(nil),       // 23: gatehouse.approval.v1.FlowRequesters
-	(*Flow)(nil),                 // 24: gatehouse.approval.v1.Flow
-	(TaskState)(0),               // 25: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                 // 26: gatehouse.approval.v1.Task
+	(*FlowInput)(nil),             // 0: gatehouse.approval.v1.FlowInput
+	(*CreateFlowRequest)(nil),     // 1: gatehouse.approval.v1.CreateFlowRequest
+	(*CreateFlowResponse)(nil),    // 2: gatehouse.approval.v1.CreateFlowResponse
+	(*GetFlowRequest)(nil),        // 3: gatehouse.approval.v1.GetFlowRequest
+	(*GetFlowResponse)(nil),       // 4: gatehouse.approval.v1.GetFlowResponse
+	(*ListFlowsRequest)(nil),      // 5: gatehouse.approval.v1.ListFlowsRequest
+	(*ListFlowsResponse)(nil),     // 6: gatehouse.approval.v1.ListFlowsResponse
+	(*UpdateFlowRequest)(nil),     // 7: gatehouse.approval.v1.UpdateFlowRequest
+	(*UpdateFlowResponse)(nil),    // 8: gatehouse.approval.v1.UpdateFlowResponse
+	(*ListTasksRequest)(nil),      // 9: gatehouse.approval.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),     // 10: gatehouse.approval.v1.ListTasksResponse
+	(*ApproveTaskRequest)(nil),    // 11: gatehouse.approval.v1.ApproveTaskRequest
+	(*ApproveTaskResponse)(nil),   // 12: gatehouse.approval.v1.ApproveTaskResponse
+	(*DenyTaskRequest)(nil),       // 13: gatehouse.approval.v1.DenyTaskRequest
+	(*DenyTaskResponse)(nil),      // 14: gatehouse.approval.v1.DenyTaskResponse
+	(*ReassignTaskRequest)(nil),   // 15: gatehouse.approval.v1.ReassignTaskRequest
+	(*ReassignTaskResponse)(nil),  // 16: gatehouse.approval.v1.ReassignTaskResponse
+	(FlowTrigger)(0),              // 17: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),           // 18: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),          // 19: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),             // 20: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),              // 21: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),   // 22: google.protobuf.Duration
+	(*FlowRequesters)(nil),        // 23: gatehouse.approval.v1.FlowRequesters
+	(*Flow)(nil),                  // 24: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil), // 25: google.protobuf.FieldMask
+	(TaskState)(0),                // 26: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                  // 27: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	17, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
@@ -1168,34 +1165,35 @@ var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	24, // 8: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
 	24, // 9: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
 	24, // 10: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	0,  // 11: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	24, // 12: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	25, // 13: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	26, // 14: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	26, // 15: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	26, // 16: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	26, // 17: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 18: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 19: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 20: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 21: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	9,  // 22: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	11, // 23: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	13, // 24: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	15, // 25: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 26: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 27: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 28: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 29: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	10, // 30: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	12, // 31: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	14, // 32: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	16, // 33: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	26, // [26:34] is the sub-list for method output_type
-	18, // [18:26] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	24, // 11: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	25, // 12: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 13: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	26, // 14: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	27, // 15: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	27, // 16: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	27, // 17: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	27, // 18: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	1,  // 19: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 20: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 21: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 22: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	9,  // 23: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	11, // 24: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	13, // 25: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	15, // 26: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	2,  // 27: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 28: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 29: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 30: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	10, // 31: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	12, // 32: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	14, // 33: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	16, // 34: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	27, // [27:35] is the sub-list for method output_type
+	19, // [19:27] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }

@@ -41,9 +41,14 @@ type FlowServiceClient interface {
 	GetFlow(ctx context.Context, in *GetFlowRequest, opts ...grpc.CallOption) (*GetFlowResponse, error)
 	// ListFlows lists flows, by name.
 	ListFlows(ctx context.Context, in *ListFlowsRequest, opts ...grpc.CallOption) (*ListFlowsResponse, error)
-	// UpdateFlow replaces a flow by a new version. Running requests finish on
-	// theirs. Same errors as CreateFlow; ABORTED: FLOW_CHANGED if version is not
-	// the current one.
+	// UpdateFlow makes a new version of a flow with the fields named in
+	// update_mask changed. Running requests finish on theirs. Same errors as
+	// CreateFlow. NOT_FOUND: FLOW_NOT_FOUND; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION if an environment's caller changes a flow of the
+	// organization; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for a field that there is not. ABORTED:
+	// ETAG_MISMATCH if flow.etag is not the current one, FLOW_CHANGED if others
+	// change the flow all the time.
 	UpdateFlow(ctx context.Context, in *UpdateFlowRequest, opts ...grpc.CallOption) (*UpdateFlowResponse, error)
 }
 
@@ -109,9 +114,14 @@ type FlowServiceServer interface {
 	GetFlow(context.Context, *GetFlowRequest) (*GetFlowResponse, error)
 	// ListFlows lists flows, by name.
 	ListFlows(context.Context, *ListFlowsRequest) (*ListFlowsResponse, error)
-	// UpdateFlow replaces a flow by a new version. Running requests finish on
-	// theirs. Same errors as CreateFlow; ABORTED: FLOW_CHANGED if version is not
-	// the current one.
+	// UpdateFlow makes a new version of a flow with the fields named in
+	// update_mask changed. Running requests finish on theirs. Same errors as
+	// CreateFlow. NOT_FOUND: FLOW_NOT_FOUND; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION if an environment's caller changes a flow of the
+	// organization; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for a field that there is not. ABORTED:
+	// ETAG_MISMATCH if flow.etag is not the current one, FLOW_CHANGED if others
+	// change the flow all the time.
 	UpdateFlow(context.Context, *UpdateFlowRequest) (*UpdateFlowResponse, error)
 	mustEmbedUnimplementedFlowServiceServer()
 }

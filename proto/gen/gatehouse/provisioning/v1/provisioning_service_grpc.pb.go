@@ -48,9 +48,13 @@ type IntegrationServiceClient interface {
 	LookUpIntegration(ctx context.Context, in *LookUpIntegrationRequest, opts ...grpc.CallOption) (*LookUpIntegrationResponse, error)
 	// ListIntegrations lists integrations, by name.
 	ListIntegrations(ctx context.Context, in *ListIntegrationsRequest, opts ...grpc.CallOption) (*ListIntegrationsResponse, error)
-	// UpdateIntegration changes name and settings, and tests it again. An empty
-	// token keeps the one there is, unless the address changes: then
-	// INVALID_ARGUMENT on scim.token.
+	// UpdateIntegration changes the fields named in update_mask, and tests the
+	// integration again. An empty token keeps the one there is, unless the address
+	// changes: then INVALID_ARGUMENT on integration.scim.token. Same errors as
+	// CreateIntegration. NOT_FOUND: INTEGRATION_NOT_FOUND; INVALID_ARGUMENT on
+	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
+	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
+	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
 	UpdateIntegration(ctx context.Context, in *UpdateIntegrationRequest, opts ...grpc.CallOption) (*UpdateIntegrationResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
@@ -142,9 +146,13 @@ type IntegrationServiceServer interface {
 	LookUpIntegration(context.Context, *LookUpIntegrationRequest) (*LookUpIntegrationResponse, error)
 	// ListIntegrations lists integrations, by name.
 	ListIntegrations(context.Context, *ListIntegrationsRequest) (*ListIntegrationsResponse, error)
-	// UpdateIntegration changes name and settings, and tests it again. An empty
-	// token keeps the one there is, unless the address changes: then
-	// INVALID_ARGUMENT on scim.token.
+	// UpdateIntegration changes the fields named in update_mask, and tests the
+	// integration again. An empty token keeps the one there is, unless the address
+	// changes: then INVALID_ARGUMENT on integration.scim.token. Same errors as
+	// CreateIntegration. NOT_FOUND: INTEGRATION_NOT_FOUND; INVALID_ARGUMENT on
+	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
+	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
+	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
 	UpdateIntegration(context.Context, *UpdateIntegrationRequest) (*UpdateIntegrationResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.

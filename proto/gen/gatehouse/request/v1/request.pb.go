@@ -483,8 +483,11 @@ type App struct {
 	OfferedToAllEnvironments bool `protobuf:"varint,15,opt,name=offered_to_all_environments,json=offeredToAllEnvironments,proto3" json:"offered_to_all_environments,omitempty"`
 	// Ids of the environments that an app of the organization is offered to.
 	OfferedEnvironmentIds []string `protobuf:"bytes,16,rep,name=offered_environment_ids,json=offeredEnvironmentIds,proto3" json:"offered_environment_ids,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *App) Reset() {
@@ -629,6 +632,13 @@ func (x *App) GetOfferedEnvironmentIds() []string {
 	return nil
 }
 
+func (x *App) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // Entitlement is one thing that can be held in an app.
 type Entitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -653,6 +663,9 @@ type Entitlement struct {
 	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
 	// Id of the environment that owns the app; empty if the organization does.
 	EnvironmentId string `protobuf:"bytes,10,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -753,6 +766,13 @@ func (x *Entitlement) GetVersion() int64 {
 func (x *Entitlement) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *Entitlement) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -1246,7 +1266,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x05\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x05\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1266,7 +1286,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\aversion\x18\r \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\x0e \x01(\tR\renvironmentId\x12=\n" +
 	"\x1boffered_to_all_environments\x18\x0f \x01(\bR\x18offeredToAllEnvironments\x126\n" +
-	"\x17offered_environment_ids\x18\x10 \x03(\tR\x15offeredEnvironmentIds\"\xde\x02\n" +
+	"\x17offered_environment_ids\x18\x10 \x03(\tR\x15offeredEnvironmentIds\x12\x12\n" +
+	"\x04etag\x18\x11 \x01(\tR\x04etag\"\xf2\x02\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +
@@ -1279,7 +1300,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"createTime\x12\x18\n" +
 	"\aversion\x18\t \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\n" +
-	" \x01(\tR\renvironmentId\"\xa7\x02\n" +
+	" \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04etag\x18\v \x01(\tR\x04etag\"\xa7\x02\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +

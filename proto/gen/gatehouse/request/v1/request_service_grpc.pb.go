@@ -26,6 +26,7 @@ const (
 	AppService_ListApps_FullMethodName          = "/gatehouse.request.v1.AppService/ListApps"
 	AppService_UpdateApp_FullMethodName         = "/gatehouse.request.v1.AppService/UpdateApp"
 	AppService_CreateEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/CreateEntitlement"
+	AppService_UpdateEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/UpdateEntitlement"
 	AppService_ListEntitlements_FullMethodName  = "/gatehouse.request.v1.AppService/ListEntitlements"
 )
 
@@ -52,13 +53,23 @@ type AppServiceClient interface {
 	// whose audience names them or a group of theirs.
 	ListApps(ctx context.Context, in *ListAppsRequest, opts ...grpc.CallOption) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
-	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
-	// changes an app of the organization, and INVALID_ARGUMENT on update_mask for a field that cannot be
-	// changed.
+	// CreateApp. NOT_FOUND: APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION
+	// if an environment's caller changes an app of the organization;
+	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
+	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
+	// not the current one, APP_CHANGED if others change the app all the time.
 	UpdateApp(ctx context.Context, in *UpdateAppRequest, opts ...grpc.CallOption) (*UpdateAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
 	// ENTITLEMENT_NAME_TAKEN.
 	CreateEntitlement(ctx context.Context, in *CreateEntitlementRequest, opts ...grpc.CallOption) (*CreateEntitlementResponse, error)
+	// UpdateEntitlement changes the fields named in update_mask. Same errors as
+	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
+	// APP_OF_ORGANIZATION; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for the ref of an account, which has none.
+	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
+	// holds or has requested it: what they hold is known in the app by it.
+	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
+	UpdateEntitlement(ctx context.Context, in *UpdateEntitlementRequest, opts ...grpc.CallOption) (*UpdateEntitlementResponse, error)
 	// ListEntitlements lists what can be held in an app, by name.
 	ListEntitlements(ctx context.Context, in *ListEntitlementsRequest, opts ...grpc.CallOption) (*ListEntitlementsResponse, error)
 }
@@ -121,6 +132,16 @@ func (c *appServiceClient) CreateEntitlement(ctx context.Context, in *CreateEnti
 	return out, nil
 }
 
+func (c *appServiceClient) UpdateEntitlement(ctx context.Context, in *UpdateEntitlementRequest, opts ...grpc.CallOption) (*UpdateEntitlementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateEntitlementResponse)
+	err := c.cc.Invoke(ctx, AppService_UpdateEntitlement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) ListEntitlements(ctx context.Context, in *ListEntitlementsRequest, opts ...grpc.CallOption) (*ListEntitlementsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListEntitlementsResponse)
@@ -154,13 +175,23 @@ type AppServiceServer interface {
 	// whose audience names them or a group of theirs.
 	ListApps(context.Context, *ListAppsRequest) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
-	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
-	// changes an app of the organization, and INVALID_ARGUMENT on update_mask for a field that cannot be
-	// changed.
+	// CreateApp. NOT_FOUND: APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION
+	// if an environment's caller changes an app of the organization;
+	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
+	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
+	// not the current one, APP_CHANGED if others change the app all the time.
 	UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
 	// ENTITLEMENT_NAME_TAKEN.
 	CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error)
+	// UpdateEntitlement changes the fields named in update_mask. Same errors as
+	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
+	// APP_OF_ORGANIZATION; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for the ref of an account, which has none.
+	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
+	// holds or has requested it: what they hold is known in the app by it.
+	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
+	UpdateEntitlement(context.Context, *UpdateEntitlementRequest) (*UpdateEntitlementResponse, error)
 	// ListEntitlements lists what can be held in an app, by name.
 	ListEntitlements(context.Context, *ListEntitlementsRequest) (*ListEntitlementsResponse, error)
 	mustEmbedUnimplementedAppServiceServer()
@@ -187,6 +218,9 @@ func (UnimplementedAppServiceServer) UpdateApp(context.Context, *UpdateAppReques
 }
 func (UnimplementedAppServiceServer) CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateEntitlement not implemented")
+}
+func (UnimplementedAppServiceServer) UpdateEntitlement(context.Context, *UpdateEntitlementRequest) (*UpdateEntitlementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateEntitlement not implemented")
 }
 func (UnimplementedAppServiceServer) ListEntitlements(context.Context, *ListEntitlementsRequest) (*ListEntitlementsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEntitlements not implemented")
@@ -302,6 +336,24 @@ func _AppService_CreateEntitlement_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_UpdateEntitlement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateEntitlementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).UpdateEntitlement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_UpdateEntitlement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).UpdateEntitlement(ctx, req.(*UpdateEntitlementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_ListEntitlements_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListEntitlementsRequest)
 	if err := dec(in); err != nil {
@@ -346,6 +398,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateEntitlement",
 			Handler:    _AppService_CreateEntitlement_Handler,
+		},
+		{
+			MethodName: "UpdateEntitlement",
+			Handler:    _AppService_UpdateEntitlement_Handler,
 		},
 		{
 			MethodName: "ListEntitlements",
