@@ -9,6 +9,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
@@ -739,4 +740,40 @@ func TestFlows(t *testing.T) {
 	if made != 1 {
 		t.Fatalf("%d changes made: %v", made, errs)
 	}
+}
+
+// A flow is made once for a request_id.
+func TestRepeatedCreateFlow(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	create := func(name, request string) (*approvalv1.Flow, error) {
+		r, err := w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{RequestId: request, Flow: &approvalv1.FlowInput{
+			Name: name, Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, Audience: &approvalv1.FlowAudience{Everyone: true},
+			Scope: &approvalv1.FlowScope{Any: true}, AutoApprove: true,
+		}})
+		return r.GetFlow(), err
+	}
+	request := id.New().String()
+	made := make([]*approvalv1.Flow, 3)
+	var all sync.WaitGroup
+	for i := range made {
+		all.Go(func() {
+			var err error
+			if made[i], err = create("one", request); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	again, err := create("one", request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range made {
+		if !proto.Equal(f, again) {
+			t.Errorf("made %v and %v", f, again)
+		}
+	}
+	_, err = create("two", request)
+	wantError(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
 }

@@ -3,11 +3,13 @@ package provisioning_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/authz"
@@ -105,6 +107,29 @@ func TestIntegrations(t *testing.T) {
 		t.Errorf("integration %v %v", made, err)
 	}
 
+	// Made once for a request_id, also where the app is called before.
+	repeated := &provisioningv1.CreateIntegrationRequest{
+		Name: "repeated", Kind: provisioningv1.IntegrationKind_INTEGRATION_KIND_SCIM, RequestId: id.New().String(),
+		Scim: &provisioningv1.ScimSettings{BaseUrl: target.URL, Token: scimToken},
+	}
+	answers := make([]*provisioningv1.CreateIntegrationResponse, 2)
+	var both sync.WaitGroup
+	for i := range answers {
+		both.Go(func() {
+			var err error
+			if answers[i], err = w.integrations.CreateIntegration(ctx, repeated); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	if !proto.Equal(answers[0], answers[1]) {
+		t.Errorf("two were made: %v", answers)
+	}
+	repeated.Scim.Token = "another"
+	_, err = w.integrations.CreateIntegration(ctx, repeated)
+	wantReason(t, err, "FailedPrecondition", "REQUEST_ID_REUSED", "request_id")
+
 	// B-PRV-06: at rest it is sealed.
 	var secret []byte
 	if err := w.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -138,10 +163,13 @@ func TestIntegrations(t *testing.T) {
 	}
 
 	first, err := w.integrations.ListIntegrations(ctx, &provisioningv1.ListIntegrationsRequest{PageSize: 1})
-	if err != nil || len(first.GetIntegrations()) != 1 || first.GetIntegrations()[0].GetName() != "two" {
+	if err != nil || len(first.GetIntegrations()) != 1 || first.GetIntegrations()[0].GetName() != "repeated" {
 		t.Fatalf("list %v %v", first, err)
 	}
 	second, err := w.integrations.ListIntegrations(ctx, &provisioningv1.ListIntegrationsRequest{PageSize: 1, PageToken: first.GetNextPageToken()})
+	if err == nil {
+		second, err = w.integrations.ListIntegrations(ctx, &provisioningv1.ListIntegrationsRequest{PageSize: 1, PageToken: second.GetNextPageToken()})
+	}
 	if err != nil || len(second.GetIntegrations()) != 1 || second.GetIntegrations()[0].GetName() != "uno" || second.GetNextPageToken() != "" {
 		t.Errorf("list %v %v", second, err)
 	}

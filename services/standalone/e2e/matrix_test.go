@@ -155,6 +155,9 @@ func (n *tenant) bodyOf(schemas, schema object, name string, depth int) (v any, 
 		out := object{}
 		properties, _ := schema["properties"].(object)
 		for p, s := range properties {
+			if p == "requestId" { // what makes a call safe to repeat, and no request's id
+				continue
+			}
 			// What is needed, and every id.
 			needed := slices.ContainsFunc(list(schema, "required"), func(r any) bool { return r == p })
 			if n.about[p] == "" && !needed && depth > 1 {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -45,7 +46,10 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	}
 	err := c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.AfterCommit(c.Maintenance.Wake)
-		return c.Store.InsertFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
+		if err := c.Store.InsertFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f)); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, &approvalv1.CreateFlowResponse{Flow: convert.Flow(s.OrganizationID, f)})
 	})
 	if err != nil {
 		return nil, flowError(err, f.Name)

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/services/approval/internal/command"
@@ -21,8 +22,8 @@ import (
 )
 
 // Register registers the API.
-func Register(s grpc.ServiceRegistrar, c *command.Commands) {
-	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c})
+func Register(s grpc.ServiceRegistrar, c *command.Commands, answers *idempotency.Answers) {
+	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c, answers: answers})
 	approvalv1.RegisterTaskServiceServer(s, taskService{commands: c})
 }
 
@@ -34,15 +35,19 @@ func person(c authz.Caller) lifecycle.Person {
 type flowService struct {
 	approvalv1.UnimplementedFlowServiceServer
 	commands *command.Commands
+	answers  *idempotency.Answers
 }
 
 func (s flowService) CreateFlow(ctx context.Context, r *approvalv1.CreateFlowRequest) (*approvalv1.CreateFlowResponse, error) {
 	c := authz.Must(ctx)
-	f, err := s.commands.CreateFlow(ctx, c.Scope(), convert.UserActor(person(c)), r.GetEnvironmentId(), convert.FlowInput(r.GetFlow()))
-	if err != nil {
-		return nil, err
-	}
-	return &approvalv1.CreateFlowResponse{Flow: f}, nil
+	out, _, err := idempotency.Do(ctx, s.answers, r, func(ctx context.Context) (*approvalv1.CreateFlowResponse, error) {
+		f, err := s.commands.CreateFlow(ctx, c.Scope(), convert.UserActor(person(c)), r.GetEnvironmentId(), convert.FlowInput(r.GetFlow()))
+		if err != nil {
+			return nil, err
+		}
+		return &approvalv1.CreateFlowResponse{Flow: f}, nil
+	})
+	return out, err
 }
 
 func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) (*approvalv1.GetFlowResponse, error) {

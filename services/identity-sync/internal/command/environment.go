@@ -8,9 +8,12 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
@@ -23,7 +26,10 @@ func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, n
 	err := c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		e.CreateTime, e.UpdateTime = tx.now, tx.now
 		tx.emitEnvironment(e, true)
-		return store.InsertEnvironment(ctx, tx.Tx, e)
+		if err := store.InsertEnvironment(ctx, tx.Tx, e); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)})
 	})
 	return e, err
 }

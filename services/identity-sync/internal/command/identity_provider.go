@@ -13,11 +13,13 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/libs/secretbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/openid"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -75,7 +77,7 @@ func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Calle
 		}
 		tx.environment = p.EnvironmentID
 		tx.emit(p.ID, &eventv1.IdentityProviderCreated{Context: tx.about("", p.Version), IdentityProvider: convert.IdentityProvider(p)})
-		return nil
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)})
 	})
 	return p, err
 }

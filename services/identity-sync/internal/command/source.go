@@ -8,10 +8,12 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -30,7 +32,7 @@ func (c *Commands) CreateSource(ctx context.Context, caller authz.Caller, enviro
 			return err
 		}
 		tx.emit(src.ID, &eventv1.SourceCreated{Context: tx.about("", 0), Source: convert.Source(src)})
-		return nil
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateSourceResponse{Source: convert.Source(src)}) // without the token
 	})
 	return src, err
 }

@@ -5,6 +5,7 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -18,11 +19,14 @@ func (s *Server) CreateEnvironment(ctx context.Context, req *identityv1.CreateEn
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateEnvironmentResponse, error) {
+		e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)}, nil
+	})
+	return out, err
 }
 
 // GetEnvironment shows an environment.

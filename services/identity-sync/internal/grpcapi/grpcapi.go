@@ -18,6 +18,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -40,6 +41,7 @@ const (
 type Config struct {
 	Commands  *command.Commands
 	SignIns   *command.SignIns
+	Answers   *idempotency.Answers
 	Exchanger exchange.Exchanger
 	Ring      *keyring.Ring
 	// AllowSignUp lets anybody make an organization.
@@ -193,11 +195,14 @@ func (s *Server) CreateUser(ctx context.Context, req *identityv1.CreateUserReque
 		return nil, apierr.InvalidField("end_time", "INVALID_TIME", "end_time is not a time")
 	}
 	in.EndTime = req.GetEndTime().AsTime().Truncate(time.Microsecond)
-	u, err := s.cfg.Commands.CreateUser(ctx, authz.Must(ctx), in)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateUserResponse{User: convert.User(u)}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateUserResponse, error) {
+		u, err := s.cfg.Commands.CreateUser(ctx, authz.Must(ctx), in)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateUserResponse{User: convert.User(u)}, nil
+	})
+	return out, err
 }
 
 // SetUserRole changes a role.
@@ -245,12 +250,15 @@ func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceR
 	if err != nil {
 		return nil, err
 	}
-	token, hash := secret.New(secret.Source)
-	src, err := s.cfg.Commands.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, enum.Word(req.GetKind()), hash)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateSourceResponse{Source: convert.Source(src), Token: token}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateSourceResponse, error) {
+		token, hash := secret.New(secret.Source)
+		src, err := s.cfg.Commands.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, enum.Word(req.GetKind()), hash)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateSourceResponse{Source: convert.Source(src), Token: token}, nil
+	})
+	return out, err
 }
 
 // ListSources lists the sources.
@@ -314,15 +322,18 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 	if err := req.GetExpireTime().CheckValid(); err != nil {
 		return nil, apierr.InvalidField("expire_time", "INVALID_TIME", "expire_time is not a time")
 	}
-	token, hash := secret.New(secret.APIToken)
-	t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
-		Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
-		ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateApiTokenResponse, error) {
+		token, hash := secret.New(secret.APIToken)
+		t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
+			Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
+			ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateApiTokenResponse{ApiToken: convert.APIToken(t), Token: token}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateApiTokenResponse{ApiToken: convert.APIToken(t), Token: token}, nil
+	return out, err
 }
 
 // ListApiTokens lists API tokens.

@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -53,11 +54,14 @@ func (s *Server) CreateIdentityProvider(ctx context.Context, req *identityv1.Cre
 		}
 		in.SourceID = &source
 	}
-	p, err := s.cfg.SignIns.CreateIdentityProvider(ctx, authz.Must(ctx), in)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateIdentityProviderResponse, error) {
+		p, err := s.cfg.SignIns.CreateIdentityProvider(ctx, authz.Must(ctx), in)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)}, nil
+	})
+	return out, err
 }
 
 // GetIdentityProvider shows an identity provider.

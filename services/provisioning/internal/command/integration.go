@@ -16,11 +16,13 @@ import (
 	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/connector/scim"
 	"gatehouse.dev/services/provisioning/internal/convert"
@@ -100,7 +102,10 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 		if err := store.CreateIntegration(ctx, tx, i); err != nil {
 			return err
 		}
-		return n.emit(ctx, tx, by, i, "created")
+		if err := n.emit(ctx, tx, by, i, "created"); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)})
 	})
 	return i, public(err)
 }

@@ -5,6 +5,7 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
@@ -19,11 +20,14 @@ func (a *API) CreateIntegration(ctx context.Context, r *provisioningv1.CreateInt
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim()))
-	if err != nil {
-		return nil, err
-	}
-	return &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)}, nil
+	out, _, err := idempotency.Do(ctx, a.answers, r, func(ctx context.Context) (*provisioningv1.CreateIntegrationResponse, error) {
+		i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim()))
+		if err != nil {
+			return nil, err
+		}
+		return &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)}, nil
+	})
+	return out, err
 }
 
 // GetIntegration shows one integration.

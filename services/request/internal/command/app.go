@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -45,7 +46,10 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {
 			return public(err)
 		}
-		return c.Events.Add(ctx, tx, convert.AppCreated(event.CallerActor(by), app, account)...)
+		if err := c.Events.Add(ctx, tx, convert.AppCreated(event.CallerActor(by), app, account)...); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, convert.CreatedApp(app, account))
 	})
 	return app, account, err
 }
@@ -255,7 +259,10 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 		if err := store.InsertEntitlement(ctx, tx, e); err != nil {
 			return public(err)
 		}
-		return c.Events.Add(ctx, tx, convert.EntitlementCreated(event.CallerActor(by), app, e))
+		if err := c.Events.Add(ctx, tx, convert.EntitlementCreated(event.CallerActor(by), app, e)); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, convert.CreatedEntitlement(e))
 	})
 	return e, err
 }

@@ -75,6 +75,21 @@ func Entitlement(e store.Entitlement) *requestv1.Entitlement {
 	}
 }
 
+// CreatedApp is the answer to who has made an app.
+func CreatedApp(a store.App, account store.Entitlement) *requestv1.CreateAppResponse {
+	return &requestv1.CreateAppResponse{App: App(a), Account: Entitlement(account)}
+}
+
+// CreatedEntitlement is the answer to who has made an entitlement.
+func CreatedEntitlement(e store.Entitlement) *requestv1.CreateEntitlementResponse {
+	return &requestv1.CreateEntitlementResponse{Entitlement: Entitlement(e)}
+}
+
+// AddedComment is the answer to who has commented.
+func AddedComment(c store.Comment) *requestv1.AddCommentResponse {
+	return &requestv1.AddCommentResponse{Comment: Comment(c)}
+}
+
 // RequestPart is what of a request the API shows to its viewer.
 func RequestPart(r *store.Request) *requestv1.Request {
 	part, hidden := r.Part()

@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -20,14 +21,15 @@ import (
 )
 
 // Register registers the API.
-func Register(s grpc.ServiceRegistrar, c *command.Commands) {
-	requestv1.RegisterAppServiceServer(s, appService{commands: c})
-	requestv1.RegisterRequestServiceServer(s, requestService{commands: c})
+func Register(s grpc.ServiceRegistrar, c *command.Commands, answers *idempotency.Answers) {
+	requestv1.RegisterAppServiceServer(s, appService{commands: c, answers: answers})
+	requestv1.RegisterRequestServiceServer(s, requestService{commands: c, answers: answers})
 }
 
 type appService struct {
 	requestv1.UnimplementedAppServiceServer
 	commands *command.Commands
+	answers  *idempotency.Answers
 }
 
 func (s appService) CreateApp(ctx context.Context, in *requestv1.CreateAppRequest) (*requestv1.CreateAppResponse, error) {
@@ -37,11 +39,14 @@ func (s appService) CreateApp(ctx context.Context, in *requestv1.CreateAppReques
 	if f.err != nil {
 		return nil, f.err
 	}
-	app, account, err := s.commands.CreateApp(ctx, authz.Must(ctx), app)
-	if err != nil {
-		return nil, err
-	}
-	return &requestv1.CreateAppResponse{App: convert.App(app), Account: convert.Entitlement(account)}, nil
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.CreateAppResponse, error) {
+		app, account, err := s.commands.CreateApp(ctx, authz.Must(ctx), app)
+		if err != nil {
+			return nil, err
+		}
+		return convert.CreatedApp(app, account), nil
+	})
+	return out, err
 }
 
 func (s appService) GetApp(ctx context.Context, in *requestv1.GetAppRequest) (*requestv1.GetAppResponse, error) {
@@ -167,13 +172,16 @@ func (s appService) CreateEntitlement(ctx context.Context, in *requestv1.CreateE
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.commands.CreateEntitlement(ctx, authz.Must(ctx), command.Entitlement{
-		AppID: appID, Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(), Kind: enum.Word(in.GetKind()), Ref: in.GetRef(),
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.CreateEntitlementResponse, error) {
+		e, err := s.commands.CreateEntitlement(ctx, authz.Must(ctx), command.Entitlement{
+			AppID: appID, Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(), Kind: enum.Word(in.GetKind()), Ref: in.GetRef(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return convert.CreatedEntitlement(e), nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &requestv1.CreateEntitlementResponse{Entitlement: convert.Entitlement(e)}, nil
+	return out, err
 }
 
 func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateEntitlementRequest) (*requestv1.UpdateEntitlementResponse, error) {

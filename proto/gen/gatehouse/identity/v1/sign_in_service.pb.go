@@ -109,7 +109,12 @@ type CreateIdentityProviderRequest struct {
 	// sign-in.
 	StepUpAcrValues []string `protobuf:"bytes,8,rep,name=step_up_acr_values,json=stepUpAcrValues,proto3" json:"step_up_acr_values,omitempty"`
 	// Scopes to ask for beside "openid"; empty means "profile" and "email".
-	Scopes        []string `protobuf:"bytes,9,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	Scopes []string `protobuf:"bytes,9,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,6 +210,13 @@ func (x *CreateIdentityProviderRequest) GetScopes() []string {
 		return x.Scopes
 	}
 	return nil
+}
+
+func (x *CreateIdentityProviderRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // CreateIdentityProviderResponse is the new identity provider.
@@ -1816,7 +1828,7 @@ var File_gatehouse_identity_v1_sign_in_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
-	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n" +
+	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x04\n" +
 	"\x1dCreateIdentityProviderRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12\"\n" +
@@ -1831,7 +1843,10 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"user_field\x18\a \x01(\x0e2 .gatehouse.identity.v1.UserFieldB\b\xbaH\x05\x82\x01\x02\x10\x01R\tuserField\x12J\n" +
 	"\x12step_up_acr_values\x18\b \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\n" +
 	"\x18\x01\"\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]+$R\x0fstepUpAcrValues\x12;\n" +
-	"\x06scopes\x18\t \x03(\tB#\xbaH \x92\x01\x1d\x10\x14\x18\x01\"\x17r\x15\x10\x01\x18\xc8\x012\x0e^[!#-\\[\\]-~]+$R\x06scopes\"v\n" +
+	"\x06scopes\x18\t \x03(\tB#\xbaH \x92\x01\x1d\x10\x14\x18\x01\"\x17r\x15\x10\x01\x18\xc8\x012\x0e^[!#-\\[\\]-~]+$R\x06scopes\x12*\n" +
+	"\n" +
+	"request_id\x18\n" +
+	" \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"v\n" +
 	"\x1eCreateIdentityProviderResponse\x12T\n" +
 	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"6\n" +
 	"\x1aGetIdentityProviderRequest\x12\x18\n" +

@@ -115,8 +115,13 @@ type CreateAppRequest struct {
 	OfferedToAllEnvironments bool `protobuf:"varint,10,opt,name=offered_to_all_environments,json=offeredToAllEnvironments,proto3" json:"offered_to_all_environments,omitempty"`
 	// Offers an app of the organization to these environments.
 	OfferedEnvironmentIds []string `protobuf:"bytes,11,rep,name=offered_environment_ids,json=offeredEnvironmentIds,proto3" json:"offered_environment_ids,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAppRequest) Reset() {
@@ -224,6 +229,13 @@ func (x *CreateAppRequest) GetOfferedEnvironmentIds() []string {
 		return x.OfferedEnvironmentIds
 	}
 	return nil
+}
+
+func (x *CreateAppRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // CreateAppResponse is the new app.
@@ -611,7 +623,12 @@ type CreateEntitlementRequest struct {
 	// the app.
 	Kind EntitlementKind `protobuf:"varint,4,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
 	// What the app itself calls it.
-	Ref           string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	Ref string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -677,6 +694,13 @@ func (x *CreateEntitlementRequest) GetKind() EntitlementKind {
 func (x *CreateEntitlementRequest) GetRef() string {
 	if x != nil {
 		return x.Ref
+	}
+	return ""
+}
+
+func (x *CreateEntitlementRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1580,10 +1604,16 @@ func (x *CancelRequestResponse) GetRequest() *Request {
 // AddCommentRequest is what to say.
 type AddCommentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the request.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the request. Called as in the other methods on one request, as
+	// request_id is what makes a repeated call safe wherever something is made.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What to say.
-	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1618,9 +1648,9 @@ func (*AddCommentRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
-func (x *AddCommentRequest) GetRequestId() string {
+func (x *AddCommentRequest) GetId() string {
 	if x != nil {
-		return x.RequestId
+		return x.Id
 	}
 	return ""
 }
@@ -1628,6 +1658,13 @@ func (x *AddCommentRequest) GetRequestId() string {
 func (x *AddCommentRequest) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *AddCommentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1682,7 +1719,7 @@ func (x *AddCommentResponse) GetComment() *Comment {
 type ListCommentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the request.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
@@ -1721,9 +1758,9 @@ func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
 }
 
-func (x *ListCommentsRequest) GetRequestId() string {
+func (x *ListCommentsRequest) GetId() string {
 	if x != nil {
-		return x.RequestId
+		return x.Id
 	}
 	return ""
 }
@@ -1801,7 +1838,7 @@ func (x *ListCommentsResponse) GetNextPageToken() string {
 type ListTimelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the request.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
@@ -1840,9 +1877,9 @@ func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
 }
 
-func (x *ListTimelineRequest) GetRequestId() string {
+func (x *ListTimelineRequest) GetId() string {
 	if x != nil {
-		return x.RequestId
+		return x.Id
 	}
 	return ""
 }
@@ -1920,7 +1957,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x05\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x05\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -1934,7 +1971,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x0eenvironment_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12=\n" +
 	"\x1boffered_to_all_environments\x18\n" +
 	" \x01(\bR\x18offeredToAllEnvironments\x12J\n" +
-	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\"}\n" +
+	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\x12*\n" +
+	"\n" +
+	"request_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
@@ -1955,14 +1994,16 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"@\n" +
 	"\x11UpdateAppResponse\x12+\n" +
-	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\xec\x01\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x98\x02\n" +
 	"\x18CreateEntitlementRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
 	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12G\n" +
 	"\x04kind\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
-	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\"`\n" +
+	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\x12*\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
 	"\x19CreateEntitlementResponse\x12C\n" +
 	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xa4\x01\n" +
 	"\x18UpdateEntitlementRequest\x12K\n" +
@@ -2016,26 +2057,25 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x06reason\"P\n" +
 	"\x15CancelRequestResponse\x127\n" +
-	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\\\n" +
-	"\x11AddCommentRequest\x12'\n" +
-	"\n" +
-	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1e\n" +
+	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"y\n" +
+	"\x11AddCommentRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
 	"\x04text\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x04text\"M\n" +
-	"\x12AddCommentResponse\x127\n" +
-	"\acomment\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment\"\x8d\x01\n" +
-	"\x13ListCommentsRequest\x12'\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x04text\x12*\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12$\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"M\n" +
+	"\x12AddCommentResponse\x127\n" +
+	"\acomment\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment\"~\n" +
+	"\x13ListCommentsRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"y\n" +
 	"\x14ListCommentsResponse\x129\n" +
 	"\bcomments\x18\x01 \x03(\v2\x1d.gatehouse.request.v1.CommentR\bcomments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x01\n" +
-	"\x13ListTimelineRequest\x12'\n" +
-	"\n" +
-	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12$\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
+	"\x13ListTimelineRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"}\n" +
@@ -2064,7 +2104,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11UpdateEntitlement\x12..gatehouse.request.v1.UpdateEntitlementRequest\x1a/.gatehouse.request.v1.UpdateEntitlementResponse\"X\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02J:\ventitlement2;/v1/apps/{entitlement.app_id}/entitlements/{entitlement.id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xce\t\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xb6\t\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
 	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
@@ -2076,14 +2116,14 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\fListRequests\x12).gatehouse.request.v1.ListRequestsRequest\x1a*.gatehouse.request.v1.ListRequestsResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/requests\x90\x02\x01\x12\x98\x01\n" +
 	"\rCancelRequest\x12*.gatehouse.request.v1.CancelRequestRequest\x1a+.gatehouse.request.v1.CancelRequestResponse\".\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x99\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x91\x01\n" +
 	"\n" +
-	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"8\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/requests/{request_id}/comments\x12\x9f\x01\n" +
-	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"8\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02$\x12\"/v1/requests/{request_id}/comments\x90\x02\x01\x12\x9f\x01\n" +
-	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"8\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02$\x12\"/v1/requests/{request_id}/timeline\x90\x02\x01B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"0\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/requests/{id}/comments\x12\x97\x01\n" +
+	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"0\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/comments\x90\x02\x01\x12\x97\x01\n" +
+	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"0\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/timeline\x90\x02\x01B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_service_proto_rawDescOnce sync.Once
