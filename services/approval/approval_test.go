@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -776,4 +777,85 @@ func TestRepeatedCreateFlow(t *testing.T) {
 	}
 	_, err = create("two", request)
 	wantError(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
+}
+
+// A deleted flow matches nothing new; what runs on it finishes on it.
+func TestDeleteFlow(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	flow := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Name = "Strict"
+		in.Steps = append(in.Steps, step("Approvers", approvalv1.ReviewerKind_REVIEWER_KIND_APP_APPROVERS))
+	})
+	running := w.request("ann", "ann")
+	w.submit(t, running)
+	first := w.asked(t, running, 1)
+	zoe := w.flows(t, "zoe")
+	remove := func(in *approvalv1.DeleteFlowRequest) error {
+		in.Id = flow.GetId()
+		_, err := zoe.DeleteFlow(t.Context(), in)
+		return err
+	}
+	if _, err := w.flows(t, "ann").DeleteFlow(t.Context(), &approvalv1.DeleteFlowRequest{Id: flow.GetId()}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("a member deletes a flow: %v", err)
+	}
+	wantError(t, remove(&approvalv1.DeleteFlowRequest{Etag: "another"}), codes.Aborted, "ETAG_MISMATCH")
+	if err := remove(&approvalv1.DeleteFlowRequest{Etag: flow.GetEtag()}); err != nil {
+		t.Fatal(err)
+	}
+	ev := servicetest.Wait(t, w.Harness, func(m *eventv1.FlowDeleted) bool { return m.GetFlow().GetId() == flow.GetId() })
+	if ev.GetFlow().GetId() != flow.GetId() || ev.GetFlow().GetDeleteTime() == nil || ev.GetFlow().GetVersion() != 2 || ev.GetFlow().GetEnabled() || ev.GetContext().GetActor().GetId() != w.users["zoe"].GetId() {
+		t.Errorf("emitted %v", ev)
+	}
+	wantError(t, remove(&approvalv1.DeleteFlowRequest{}), codes.NotFound, "FLOW_NOT_FOUND")
+	_, err := zoe.GetFlow(t.Context(), &approvalv1.GetFlowRequest{Id: flow.GetId()})
+	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
+	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: flow.GetId()}, &approvalv1.FlowInput{Name: "x"}))
+	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
+	listed, err := zoe.ListFlows(t.Context(), &approvalv1.ListFlowsRequest{})
+	if err != nil || len(listed.GetFlows()) != 0 {
+		t.Errorf("listed %v, %v", listed, err)
+	}
+	// Its name is free, also for somebody who deletes it again.
+	w.flow(t, func(in *approvalv1.FlowInput) { in.Name, in.Disabled = "Strict", true })
+
+	if _, err := w.approve(t, names(first.GetTasks())[0], first.GetTasks()[0]); err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Wait(t, w.Harness, func(m *eventv1.ApprovalDecided) bool {
+		return m.GetTask().GetRequestId() == running.GetId() && m.GetNextStep() == 2
+	})
+	newer := w.request("ben", "ben")
+	w.submit(t, newer)
+	if e := w.asked(t, newer, 1); e.GetFlowId() != "" {
+		t.Errorf("a new request goes by %s", e.GetFlowId())
+	}
+}
+
+// A flow that names what was deleted since can still be changed, and cannot name it
+// anew.
+func TestFlowNamesWhatWasDeleted(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	wiki := id.New()
+	w.app(t, wiki, "Wiki", id.New(), []string{"zoe"}, nil)
+	w.handled(t)
+	flow := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Scope = &approvalv1.FlowScope{AppIds: []string{wiki.String(), w.crm.String()}}
+	})
+	w.Publish(t, w.org, wiki, &eventv1.AppDeleted{App: &requestv1.App{
+		Id: wiki.String(), OrganizationId: w.org.String(), Name: "Wiki", Version: 9, DeleteTime: timestamppb.Now(),
+	}})
+	w.handled(t)
+	changed, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{Id: flow.GetId(), Priority: 7}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"priority"}},
+	})
+	if err != nil || changed.GetFlow().GetPriority() != 7 {
+		t.Fatalf("got %v, %v", changed, err)
+	}
+	_, err = w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: &approvalv1.FlowInput{
+		Name: "New", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, Audience: &approvalv1.FlowAudience{Everyone: true},
+		Scope: &approvalv1.FlowScope{AppIds: []string{wiki.String()}}, AutoApprove: true,
+	}})
+	wantError(t, err, codes.InvalidArgument, "APP_UNKNOWN")
 }

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -41,7 +42,7 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	if !owner.Whole() {
 		f.EnvironmentID = owner.EnvironmentID.String()
 	}
-	if err := c.checkFlow(ctx, owner, f); err != nil {
+	if err := c.checkFlow(ctx, owner, f, lifecycle.Flow{}); err != nil {
 		return nil, err
 	}
 	err := c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
@@ -93,7 +94,7 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 		return convert.Flow(s.OrganizationID, before), nil
 	}
 	f.Version++
-	if err := c.checkFlow(ctx, owner, f); err != nil {
+	if err := c.checkFlow(ctx, owner, f, before); err != nil {
 		return nil, err
 	}
 	err = c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
@@ -116,6 +117,27 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	}
 	c.Log.Info("Flow updated", "organization_id", s.OrganizationID, "flow_id", id, "version", f.Version)
 	return convert.Flow(s.OrganizationID, f), nil
+}
+
+// DeleteFlow ends a flow for new requests; those that are open stay on their
+// version. etag is that of the version that is meant; empty for any.
+func (c *Commands) DeleteFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id, etag string) error {
+	err := c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		f, err := c.Store.LockFlow(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := resource.CheckETag(etag, convert.Flow(s.OrganizationID, f).GetEtag()); err != nil {
+			return err
+		}
+		now := c.Clock.Now()
+		return c.Store.DeleteFlow(ctx, tx, id, now, convert.FlowDeleted(s.OrganizationID, by, f, now))
+	})
+	if err != nil {
+		return flowError(err, "")
+	}
+	c.Log.Info("Flow deleted", "organization_id", s.OrganizationID, "flow_id", id)
+	return nil
 }
 
 // GetFlow returns the current version of a flow.
@@ -156,13 +178,8 @@ const (
 	knownEvery  = 25 * time.Millisecond
 )
 
-// checkFlow says what is wrong with a flow. Its owner's scope must have what it
-// names.
-func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle.Flow) error {
-	if problems := f.Check(); len(problems) > 0 {
-		return invalidFlow(problems)
-	}
-	var groups, users []string
+// named are the ids in a flow.
+func named(f lifecycle.Flow) (users, groups []string) {
 	groups, users = append(groups, f.Audience.GroupIDs...), append(users, f.Audience.UserIDs...)
 	if r := f.Requesters; r != nil {
 		groups, users = append(groups, r.GroupIDs...), append(users, r.UserIDs...)
@@ -170,6 +187,23 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle
 	for _, s := range f.Steps {
 		groups, users = append(groups, s.GroupIDs...), append(users, s.UserIDs...)
 	}
+	return users, groups
+}
+
+// checkFlow says what is wrong with a flow. Its owner's scope must have what it
+// names, besides what it named before: what was deleted since does not keep anybody
+// from changing the rest.
+func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f, before lifecycle.Flow) error {
+	if problems := f.Check(); len(problems) > 0 {
+		return invalidFlow(problems)
+	}
+	users, groups := named(f)
+	usersBefore, groupsBefore := named(before)
+	fresh := func(ids, before []string) []string {
+		return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(before, id) })
+	}
+	users, groups = fresh(users, usersBefore), fresh(groups, groupsBefore)
+	apps, entitlements := fresh(f.Scope.AppIDs, before.Scope.AppIDs), fresh(f.Scope.EntitlementIDs, before.Scope.EntitlementIDs)
 	until := time.NewTimer(knownWithin)
 	defer until.Stop()
 	tick := time.NewTicker(knownEvery)
@@ -177,7 +211,7 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle
 	for {
 		var unknown map[string]bool
 		err := c.DB.InRead(ctx, owner, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			unknown, err = c.Store.Unknown(ctx, tx, f.EnvironmentID, users, groups, f.Scope.AppIDs, f.Scope.EntitlementIDs)
+			unknown, err = c.Store.Unknown(ctx, tx, f.EnvironmentID, users, groups, apps, entitlements)
 			return err
 		})
 		if err != nil || len(unknown) == 0 {

@@ -108,6 +108,16 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 	return out
 }
 
+// DeletedFlow is a flow that was deleted after this version, as copies take it: one
+// version later, and switched off.
+func DeletedFlow(organizationID uuid.UUID, f lifecycle.Flow, at time.Time) *approvalv1.Flow {
+	f.Version++
+	f.Enabled = false
+	out := Flow(organizationID, f)
+	out.DeleteTime = Time(at)
+	return out
+}
+
 // Request is a request as the rules see it, without the beneficiary as audiences
 // see them and without the join-flow.
 func Request(r *requestv1.Request) lifecycle.Request {

@@ -107,6 +107,18 @@ func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowReq
 	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
 }
 
+func (s flowService) DeleteFlow(ctx context.Context, r *approvalv1.DeleteFlowRequest) (*approvalv1.DeleteFlowResponse, error) {
+	c := authz.Must(ctx)
+	flowID, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.commands.DeleteFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), r.GetEtag()); err != nil {
+		return nil, err
+	}
+	return &approvalv1.DeleteFlowResponse{}, nil
+}
+
 // flowFields are the fields of a flow that can be changed: those that it has in
 // common with what a caller creates, and enabled, which is called disabled there.
 var flowFields = func() []string {

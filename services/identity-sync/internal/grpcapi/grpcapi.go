@@ -300,6 +300,20 @@ func (s *Server) UpdateSource(ctx context.Context, req *identityv1.UpdateSourceR
 	return &identityv1.UpdateSourceResponse{Source: convert.Source(src)}, nil
 }
 
+// DeleteSource deletes a source.
+func (s *Server) DeleteSource(ctx context.Context, req *identityv1.DeleteSourceRequest) (*identityv1.DeleteSourceResponse, error) {
+	sid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Commands.DeleteSource(ctx, authz.Must(ctx), sid, command.SourceDeletion{
+		ETag: req.GetEtag(), Keep: req.GetUsers() == identityv1.SourceUsers_SOURCE_USERS_KEEP, Remove: req.GetUsers() == identityv1.SourceUsers_SOURCE_USERS_REMOVE,
+	}); err != nil {
+		return nil, err
+	}
+	return &identityv1.DeleteSourceResponse{}, nil
+}
+
 // RotateSourceToken replaces a source's token.
 func (s *Server) RotateSourceToken(ctx context.Context, req *identityv1.RotateSourceTokenRequest) (*identityv1.RotateSourceTokenResponse, error) {
 	sid, err := id.Parse("id", req.GetId())

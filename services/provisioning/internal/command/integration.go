@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/datakey"
@@ -20,6 +22,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -159,6 +162,51 @@ func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID
 	return i, n.retest(ctx, by, &i, token)
 }
 
+// Delete erases an integration that is not used. etag is that of the version that is
+// meant; empty for any. Errors as of Get; FAILED_PRECONDITION: INTEGRATION_IN_USE;
+// ABORTED: ETAG_MISMATCH.
+func (n *Integrations) Delete(ctx context.Context, by authz.Caller, id uuid.UUID, etag string) error {
+	err := n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		i, err := store.LockIntegration(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := resource.CheckETag(etag, convert.Integration(&i).GetEtag()); err != nil {
+			return err
+		}
+		// Apps that have it may be offered anywhere, and people be of any environment.
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		use, err := store.UseOfIntegration(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !use.None() {
+			return apierr.Precondition("INTEGRATION_IN_USE", "the integration is used: apps have it, or something is still to be done with it").
+				With("apps", strings.Join(convert.Strings(use.Apps), ",")).
+				With("operations", strconv.Itoa(use.Operations)).With("accounts", strconv.Itoa(use.Accounts))
+		}
+		tx.AfterCommit(func() { n.forget(id) })
+		i.Version++
+		if err := n.emit(ctx, tx, by, i, "deleted"); err != nil {
+			return err
+		}
+		return store.DeleteIntegration(ctx, tx, id)
+	})
+	return public(err)
+}
+
+// forget lets go of the connector of an integration.
+func (n *Integrations) forget(id uuid.UUID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if c := n.known[id]; c != nil {
+		c.connector.Close()
+		delete(n.known, id)
+	}
+}
+
 // Test tests an integration. Errors as of Get.
 func (n *Integrations) Test(ctx context.Context, by authz.Caller, id uuid.UUID) (store.Integration, error) {
 	i, err := n.Get(ctx, by.Scope(), id)
@@ -225,10 +273,13 @@ func (n *Integrations) test(ctx context.Context, i *store.Integration, token str
 func (n *Integrations) emit(ctx context.Context, tx *postgres.Tx, by authz.Caller, i store.Integration, name string) error {
 	about := &eventv1.Context{Actor: event.CallerActor(by), EnvironmentId: convert.Environment(i.EnvironmentID), Version: i.Version}
 	ev := outbox.Event{OrganizationID: i.OrganizationID, AggregateID: i.ID}
-	if name == "created" {
+	switch name {
+	case "created":
 		ev.Message = &eventv1.IntegrationCreated{Context: about, Integration: convert.Integration(&i)}
-	} else {
+	case "updated":
 		ev.Message = &eventv1.IntegrationUpdated{Context: about, Integration: convert.Integration(&i)}
+	case "deleted":
+		ev.Message = &eventv1.IntegrationDeleted{Context: about, Integration: convert.Integration(&i)}
 	}
 	return n.cfg.Events.Add(ctx, tx, ev)
 }

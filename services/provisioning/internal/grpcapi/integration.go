@@ -102,6 +102,18 @@ func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateInt
 	return &provisioningv1.UpdateIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
+// DeleteIntegration deletes an integration.
+func (a *API) DeleteIntegration(ctx context.Context, r *provisioningv1.DeleteIntegrationRequest) (*provisioningv1.DeleteIntegrationResponse, error) {
+	which, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.integrations.Delete(ctx, authz.Must(ctx), which, r.GetEtag()); err != nil {
+		return nil, err
+	}
+	return &provisioningv1.DeleteIntegrationResponse{}, nil
+}
+
 // TestIntegration tests an integration.
 func (a *API) TestIntegration(ctx context.Context, r *provisioningv1.TestIntegrationRequest) (*provisioningv1.TestIntegrationResponse, error) {
 	which, err := id.Parse("id", r.GetId())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/google/uuid"
 
@@ -170,14 +169,14 @@ func unknownEnvironment(field string) error {
 	return apierr.InvalidField(field, "ENVIRONMENT_UNKNOWN", "there is no such environment")
 }
 
-// GetApp gives an app that the caller sees.
+// GetApp gives an app that the caller sees, also if it is deleted.
 func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (a store.App, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		guest, err := c.guest(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		a, err = store.LoadApp(ctx, tx, by.EnvironmentID, guest, app)
+		a, err = store.LoadAnyApp(ctx, tx, by.EnvironmentID, guest, app)
 		return public(err)
 	})
 	return a, err
@@ -211,6 +210,9 @@ func (c *Commands) UpdateApp(ctx context.Context, by authz.Caller, app uuid.UUID
 
 func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UUID, apply func(store.App) (store.App, []string, error)) (store.App, error) {
 	before, err := c.GetApp(ctx, by, appID)
+	if err == nil && before.DeleteTime != nil {
+		err = public(store.ErrAppNotFound)
+	}
 	if err != nil {
 		return store.App{}, err
 	}
@@ -301,11 +303,8 @@ func (c *Commands) UpdateEntitlement(ctx context.Context, by authz.Caller, app, 
 // lockEntitlement gives an entitlement of an app, which the caller may change, and
 // keeps others from changing and requesting it until the transaction ends.
 func lockEntitlement(ctx context.Context, tx *postgres.Tx, by authz.Caller, app, entitlement uuid.UUID) (of store.App, e store.Entitlement, err error) {
-	if of, err = store.LoadApp(ctx, tx, by.EnvironmentID, nil, app); err != nil {
-		return of, e, public(err)
-	}
-	if !by.Scope().Owns(of.EnvironmentID) {
-		return of, e, errAppOfOrganization
+	if of, err = ownedApp(ctx, tx, by, app); err != nil {
+		return of, e, err
 	}
 	e, err = store.LockEntitlement(ctx, tx, app, entitlement)
 	return of, e, public(err)
@@ -322,17 +321,11 @@ func checkRef(ctx context.Context, tx *postgres.Tx, e store.Entitlement) error {
 	if err := tx.Widen(ctx); err != nil {
 		return err
 	}
-	use, err := store.UseOfEntitlement(ctx, tx, e.ID)
+	use, err := store.UseOf(ctx, tx, e.AppID, convert.Nullable(e.ID))
 	if err != nil || use.None() {
 		return err
 	}
-	return entitlementInUse(use, "somebody holds it or has requested it, and the app knows it by its ref")
-}
-
-// entitlementInUse refuses what cannot be done with an entitlement that is used.
-func entitlementInUse(use store.Use, why string) error {
-	return apierr.Precondition("ENTITLEMENT_IN_USE", "the entitlement is used: %s", why).
-		With("grants", strconv.Itoa(use.Grants)).With("open_requests", strconv.Itoa(use.Requests))
+	return inUse("ENTITLEMENT_IN_USE", use, "somebody holds it or has requested it, and the app knows it by its ref")
 }
 
 // ListEntitlements gives the entitlements of an app that the caller sees, by

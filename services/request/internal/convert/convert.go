@@ -62,7 +62,7 @@ func App(a store.App) *requestv1.App {
 		DeprovisioningAction:     enum.Value[requestv1.DeprovisioningAction](a.DeprovisioningAction),
 		OfferedToAllEnvironments: a.OfferedToAllEnvironments, OfferedEnvironmentIds: IDs(a.OfferedEnvironmentIDs),
 		CreateTime: timestamppb.New(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime), Version: a.Version,
-		Etag: resource.ETag(a.ID.String(), a.Version),
+		Etag: resource.ETag(a.ID.String(), a.Version), DeleteTime: timestamp(a.DeleteTime),
 	}
 }
 
@@ -71,7 +71,7 @@ func Entitlement(e store.Entitlement) *requestv1.Entitlement {
 	return &requestv1.Entitlement{
 		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), EnvironmentId: ID(e.EnvironmentID), AppId: e.AppID.String(),
 		Name: e.Name, Description: e.Description, Kind: enum.Value[requestv1.EntitlementKind](e.Kind), Ref: e.Ref,
-		CreateTime: timestamppb.New(e.CreateTime), Version: e.Version, Etag: resource.ETag(e.ID.String(), e.Version),
+		CreateTime: timestamppb.New(e.CreateTime), Version: e.Version, Etag: resource.ETag(e.ID.String(), e.Version), DeleteTime: timestamp(e.DeleteTime),
 	}
 }
 

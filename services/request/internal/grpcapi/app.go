@@ -104,6 +104,34 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 	return &requestv1.UpdateAppResponse{App: convert.App(a)}, nil
 }
 
+func (s appService) DeleteApp(ctx context.Context, in *requestv1.DeleteAppRequest) (*requestv1.DeleteAppResponse, error) {
+	appID, err := id.Parse("id", in.GetId())
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.commands.DeleteApp(ctx, authz.Must(ctx), appID, command.Deletion{ETag: in.GetEtag(), EndAccess: in.GetEndAccess()})
+	if err != nil {
+		return nil, err
+	}
+	return &requestv1.DeleteAppResponse{App: convert.App(a)}, nil
+}
+
+func (s appService) DeleteEntitlement(ctx context.Context, in *requestv1.DeleteEntitlementRequest) (*requestv1.DeleteEntitlementResponse, error) {
+	appID, err := id.Parse("app_id", in.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	entitlementID, err := id.Parse("id", in.GetId())
+	if err != nil {
+		return nil, err
+	}
+	d := command.Deletion{ETag: in.GetEtag(), EndAccess: in.GetEndAccess()}
+	if err := s.commands.DeleteEntitlement(ctx, authz.Must(ctx), appID, entitlementID, d); err != nil {
+		return nil, err
+	}
+	return &requestv1.DeleteEntitlementResponse{}, nil
+}
+
 // appFields is what a new app and a changed one have alike.
 type appFields interface {
 	GetName() string

@@ -28,6 +28,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// SourceUsers is what becomes of the people whom a deleted source owns.
+type SourceUsers int32
+
+const (
+	// It must own nobody.
+	SourceUsers_SOURCE_USERS_UNSPECIFIED SourceUsers = 0
+	// They stay, as people whom no source owns.
+	SourceUsers_SOURCE_USERS_KEEP SourceUsers = 1
+	// They leave, as if the source had removed them.
+	SourceUsers_SOURCE_USERS_REMOVE SourceUsers = 2
+)
+
+// Enum value maps for SourceUsers.
+var (
+	SourceUsers_name = map[int32]string{
+		0: "SOURCE_USERS_UNSPECIFIED",
+		1: "SOURCE_USERS_KEEP",
+		2: "SOURCE_USERS_REMOVE",
+	}
+	SourceUsers_value = map[string]int32{
+		"SOURCE_USERS_UNSPECIFIED": 0,
+		"SOURCE_USERS_KEEP":        1,
+		"SOURCE_USERS_REMOVE":      2,
+	}
+)
+
+func (x SourceUsers) Enum() *SourceUsers {
+	p := new(SourceUsers)
+	*p = x
+	return p
+}
+
+func (x SourceUsers) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SourceUsers) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_identity_v1_identity_service_proto_enumTypes[0].Descriptor()
+}
+
+func (SourceUsers) Type() protoreflect.EnumType {
+	return &file_gatehouse_identity_v1_identity_service_proto_enumTypes[0]
+}
+
+func (x SourceUsers) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SourceUsers.Descriptor instead.
+func (SourceUsers) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{0}
+}
+
 // SignUpRequest names the organization and its first admin.
 type SignUpRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1819,6 +1872,107 @@ func (x *UpdateSourceResponse) GetSource() *Source {
 	return nil
 }
 
+// DeleteSourceRequest names the source.
+type DeleteSourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the source.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What becomes of its people.
+	Users         SourceUsers `protobuf:"varint,3,opt,name=users,proto3,enum=gatehouse.identity.v1.SourceUsers" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSourceRequest) Reset() {
+	*x = DeleteSourceRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSourceRequest) ProtoMessage() {}
+
+func (x *DeleteSourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSourceRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSourceRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *DeleteSourceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteSourceRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteSourceRequest) GetUsers() SourceUsers {
+	if x != nil {
+		return x.Users
+	}
+	return SourceUsers_SOURCE_USERS_UNSPECIFIED
+}
+
+// DeleteSourceResponse says that it is deleted.
+type DeleteSourceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSourceResponse) Reset() {
+	*x = DeleteSourceResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSourceResponse) ProtoMessage() {}
+
+func (x *DeleteSourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSourceResponse.ProtoReflect.Descriptor instead.
+func (*DeleteSourceResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{33}
+}
+
 // RotateSourceTokenRequest names the source.
 type RotateSourceTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1830,7 +1984,7 @@ type RotateSourceTokenRequest struct {
 
 func (x *RotateSourceTokenRequest) Reset() {
 	*x = RotateSourceTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +1996,7 @@ func (x *RotateSourceTokenRequest) String() string {
 func (*RotateSourceTokenRequest) ProtoMessage() {}
 
 func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2009,7 @@ func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenRequest.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RotateSourceTokenRequest) GetId() string {
@@ -1876,7 +2030,7 @@ type RotateSourceTokenResponse struct {
 
 func (x *RotateSourceTokenResponse) Reset() {
 	*x = RotateSourceTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +2042,7 @@ func (x *RotateSourceTokenResponse) String() string {
 func (*RotateSourceTokenResponse) ProtoMessage() {}
 
 func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +2055,7 @@ func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenResponse.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RotateSourceTokenResponse) GetToken() string {
@@ -1933,7 +2087,7 @@ type CreateApiTokenRequest struct {
 
 func (x *CreateApiTokenRequest) Reset() {
 	*x = CreateApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2099,7 @@ func (x *CreateApiTokenRequest) String() string {
 func (*CreateApiTokenRequest) ProtoMessage() {}
 
 func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2112,7 @@ func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateApiTokenRequest) GetName() string {
@@ -2003,7 +2157,7 @@ type CreateApiTokenResponse struct {
 
 func (x *CreateApiTokenResponse) Reset() {
 	*x = CreateApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2169,7 @@ func (x *CreateApiTokenResponse) String() string {
 func (*CreateApiTokenResponse) ProtoMessage() {}
 
 func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2182,7 @@ func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateApiTokenResponse) GetApiToken() *ApiToken {
@@ -2058,7 +2212,7 @@ type ListApiTokensRequest struct {
 
 func (x *ListApiTokensRequest) Reset() {
 	*x = ListApiTokensRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2070,7 +2224,7 @@ func (x *ListApiTokensRequest) String() string {
 func (*ListApiTokensRequest) ProtoMessage() {}
 
 func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2083,7 +2237,7 @@ func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListApiTokensRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListApiTokensRequest) GetPageSize() int32 {
@@ -2113,7 +2267,7 @@ type ListApiTokensResponse struct {
 
 func (x *ListApiTokensResponse) Reset() {
 	*x = ListApiTokensResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2279,7 @@ func (x *ListApiTokensResponse) String() string {
 func (*ListApiTokensResponse) ProtoMessage() {}
 
 func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2292,7 @@ func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListApiTokensResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListApiTokensResponse) GetApiTokens() []*ApiToken {
@@ -2166,7 +2320,7 @@ type RevokeApiTokenRequest struct {
 
 func (x *RevokeApiTokenRequest) Reset() {
 	*x = RevokeApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2178,7 +2332,7 @@ func (x *RevokeApiTokenRequest) String() string {
 func (*RevokeApiTokenRequest) ProtoMessage() {}
 
 func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2191,7 +2345,7 @@ func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RevokeApiTokenRequest) GetId() string {
@@ -2212,7 +2366,7 @@ type RevokeApiTokenResponse struct {
 
 func (x *RevokeApiTokenResponse) Reset() {
 	*x = RevokeApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2378,7 @@ func (x *RevokeApiTokenResponse) String() string {
 func (*RevokeApiTokenResponse) ProtoMessage() {}
 
 func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2391,7 @@ func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RevokeApiTokenResponse) GetApiToken() *ApiToken {
@@ -2256,7 +2410,7 @@ type ListDevPeopleRequest struct {
 
 func (x *ListDevPeopleRequest) Reset() {
 	*x = ListDevPeopleRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2422,7 @@ func (x *ListDevPeopleRequest) String() string {
 func (*ListDevPeopleRequest) ProtoMessage() {}
 
 func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2435,7 @@ func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleRequest.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
 }
 
 // ListDevPeopleResponse lists whom one may sign in as.
@@ -2295,7 +2449,7 @@ type ListDevPeopleResponse struct {
 
 func (x *ListDevPeopleResponse) Reset() {
 	*x = ListDevPeopleResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2461,7 @@ func (x *ListDevPeopleResponse) String() string {
 func (*ListDevPeopleResponse) ProtoMessage() {}
 
 func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2474,7 @@ func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleResponse.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListDevPeopleResponse) GetUsers() []*User {
@@ -2341,7 +2495,7 @@ type DevSignInRequest struct {
 
 func (x *DevSignInRequest) Reset() {
 	*x = DevSignInRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2507,7 @@ func (x *DevSignInRequest) String() string {
 func (*DevSignInRequest) ProtoMessage() {}
 
 func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2520,7 @@ func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInRequest.ProtoReflect.Descriptor instead.
 func (*DevSignInRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DevSignInRequest) GetUserName() string {
@@ -2389,7 +2543,7 @@ type DevSignInResponse struct {
 
 func (x *DevSignInResponse) Reset() {
 	*x = DevSignInResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2401,7 +2555,7 @@ func (x *DevSignInResponse) String() string {
 func (*DevSignInResponse) ProtoMessage() {}
 
 func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2414,7 +2568,7 @@ func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInResponse.ProtoReflect.Descriptor instead.
 func (*DevSignInResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DevSignInResponse) GetToken() string {
@@ -2447,7 +2601,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2459,7 +2613,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2472,7 +2626,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListSessionsRequest) GetPageSize() int32 {
@@ -2509,7 +2663,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2675,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2688,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -2562,7 +2716,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2728,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2741,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EndSessionRequest) GetId() string {
@@ -2606,7 +2760,7 @@ type EndSessionResponse struct {
 
 func (x *EndSessionResponse) Reset() {
 	*x = EndSessionResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +2772,7 @@ func (x *EndSessionResponse) String() string {
 func (*EndSessionResponse) ProtoMessage() {}
 
 func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +2785,7 @@ func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
 }
 
 // SignOutRequest ends the caller's session.
@@ -2643,7 +2797,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2809,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2822,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
 }
 
 // SignOutResponse says that the session has ended.
@@ -2680,7 +2834,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2846,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2859,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
 }
 
 // ExchangeTokenRequest carries the secret.
@@ -2721,7 +2875,7 @@ type ExchangeTokenRequest struct {
 
 func (x *ExchangeTokenRequest) Reset() {
 	*x = ExchangeTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2733,7 +2887,7 @@ func (x *ExchangeTokenRequest) String() string {
 func (*ExchangeTokenRequest) ProtoMessage() {}
 
 func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2746,7 +2900,7 @@ func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExchangeTokenRequest) GetToken() string {
@@ -2779,7 +2933,7 @@ type ExchangeTokenResponse struct {
 
 func (x *ExchangeTokenResponse) Reset() {
 	*x = ExchangeTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +2945,7 @@ func (x *ExchangeTokenResponse) String() string {
 func (*ExchangeTokenResponse) ProtoMessage() {}
 
 func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +2958,7 @@ func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExchangeTokenResponse) GetAccessToken() string {
@@ -2843,7 +2997,7 @@ type ExchangeClientSecretRequest struct {
 
 func (x *ExchangeClientSecretRequest) Reset() {
 	*x = ExchangeClientSecretRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2855,7 +3009,7 @@ func (x *ExchangeClientSecretRequest) String() string {
 func (*ExchangeClientSecretRequest) ProtoMessage() {}
 
 func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2868,7 +3022,7 @@ func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ExchangeClientSecretRequest) GetClientId() string {
@@ -2905,7 +3059,7 @@ type ExchangeClientSecretResponse struct {
 
 func (x *ExchangeClientSecretResponse) Reset() {
 	*x = ExchangeClientSecretResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3071,7 @@ func (x *ExchangeClientSecretResponse) String() string {
 func (*ExchangeClientSecretResponse) ProtoMessage() {}
 
 func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3084,7 @@ func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ExchangeClientSecretResponse) GetAccessToken() string {
@@ -2956,7 +3110,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2968,7 +3122,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2981,7 +3135,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{54}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{56}
 }
 
 // GetKeysResponse is the key set.
@@ -2995,7 +3149,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3007,7 +3161,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3020,7 +3174,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{55}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetKeysResponse) GetJwks() string {
@@ -3152,7 +3306,12 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"M\n" +
 	"\x14UpdateSourceResponse\x125\n" +
-	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\"4\n" +
+	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\"\x90\x01\n" +
+	"\x13DeleteSourceRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12B\n" +
+	"\x05users\x18\x03 \x01(\x0e2\".gatehouse.identity.v1.SourceUsersB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05users\"\x16\n" +
+	"\x14DeleteSourceResponse\"4\n" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
@@ -3225,7 +3384,11 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"expireTime\"\x10\n" +
 	"\x0eGetKeysRequest\"%\n" +
 	"\x0fGetKeysResponse\x12\x12\n" +
-	"\x04jwks\x18\x01 \x01(\tR\x04jwks2\xb4\x02\n" +
+	"\x04jwks\x18\x01 \x01(\tR\x04jwks*[\n" +
+	"\vSourceUsers\x12\x1c\n" +
+	"\x18SOURCE_USERS_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SOURCE_USERS_KEEP\x10\x01\x12\x17\n" +
+	"\x13SOURCE_USERS_REMOVE\x10\x022\xb4\x02\n" +
 	"\x13OrganizationService\x12\x81\x01\n" +
 	"\x06SignUp\x12$.gatehouse.identity.v1.SignUpRequest\x1a%.gatehouse.identity.v1.SignUpResponse\"*\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/organizations:signUp\x12\x98\x01\n" +
@@ -3258,14 +3421,16 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xe9\x04\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xf6\x05\n" +
 	"\rSourceService\x12\x88\x01\n" +
 	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1f\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
 	"\vListSources\x12).gatehouse.identity.v1.ListSourcesRequest\x1a*.gatehouse.identity.v1.ListSourcesResponse\"\x1f\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\x99\x01\n" +
 	"\fUpdateSource\x12*.gatehouse.identity.v1.UpdateSourceRequest\x1a+.gatehouse.identity.v1.UpdateSourceResponse\"0\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x06source2\x17/v1/sources/{source.id}\x12\xa8\x01\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x06source2\x17/v1/sources/{source.id}\x12\x8a\x01\n" +
+	"\fDeleteSource\x12*.gatehouse.identity.v1.DeleteSourceRequest\x1a+.gatehouse.identity.v1.DeleteSourceResponse\"!\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1/sources/{id}\x12\xa8\x01\n" +
 	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"0\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xdb\x03\n" +
 	"\x0fApiTokenService\x12\x94\x01\n" +
@@ -3309,178 +3474,185 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 57)
+var file_gatehouse_identity_v1_identity_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
-	(*SignUpRequest)(nil),                // 0: gatehouse.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),               // 1: gatehouse.identity.v1.SignUpResponse
-	(*GetOrganizationRequest)(nil),       // 2: gatehouse.identity.v1.GetOrganizationRequest
-	(*GetOrganizationResponse)(nil),      // 3: gatehouse.identity.v1.GetOrganizationResponse
-	(*CreateEnvironmentRequest)(nil),     // 4: gatehouse.identity.v1.CreateEnvironmentRequest
-	(*CreateEnvironmentResponse)(nil),    // 5: gatehouse.identity.v1.CreateEnvironmentResponse
-	(*GetEnvironmentRequest)(nil),        // 6: gatehouse.identity.v1.GetEnvironmentRequest
-	(*GetEnvironmentResponse)(nil),       // 7: gatehouse.identity.v1.GetEnvironmentResponse
-	(*ListEnvironmentsRequest)(nil),      // 8: gatehouse.identity.v1.ListEnvironmentsRequest
-	(*ListEnvironmentsResponse)(nil),     // 9: gatehouse.identity.v1.ListEnvironmentsResponse
-	(*UpdateEnvironmentRequest)(nil),     // 10: gatehouse.identity.v1.UpdateEnvironmentRequest
-	(*UpdateEnvironmentResponse)(nil),    // 11: gatehouse.identity.v1.UpdateEnvironmentResponse
-	(*GetMeRequest)(nil),                 // 12: gatehouse.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),                // 13: gatehouse.identity.v1.GetMeResponse
-	(*ListUsersRequest)(nil),             // 14: gatehouse.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),            // 15: gatehouse.identity.v1.ListUsersResponse
-	(*GetUserRequest)(nil),               // 16: gatehouse.identity.v1.GetUserRequest
-	(*GetUserResponse)(nil),              // 17: gatehouse.identity.v1.GetUserResponse
-	(*CreateUserRequest)(nil),            // 18: gatehouse.identity.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),           // 19: gatehouse.identity.v1.CreateUserResponse
-	(*SetUserRoleRequest)(nil),           // 20: gatehouse.identity.v1.SetUserRoleRequest
-	(*SetUserRoleResponse)(nil),          // 21: gatehouse.identity.v1.SetUserRoleResponse
-	(*ListGroupsRequest)(nil),            // 22: gatehouse.identity.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),           // 23: gatehouse.identity.v1.ListGroupsResponse
-	(*ListGroupMembersRequest)(nil),      // 24: gatehouse.identity.v1.ListGroupMembersRequest
-	(*ListGroupMembersResponse)(nil),     // 25: gatehouse.identity.v1.ListGroupMembersResponse
-	(*CreateSourceRequest)(nil),          // 26: gatehouse.identity.v1.CreateSourceRequest
-	(*CreateSourceResponse)(nil),         // 27: gatehouse.identity.v1.CreateSourceResponse
-	(*ListSourcesRequest)(nil),           // 28: gatehouse.identity.v1.ListSourcesRequest
-	(*ListSourcesResponse)(nil),          // 29: gatehouse.identity.v1.ListSourcesResponse
-	(*UpdateSourceRequest)(nil),          // 30: gatehouse.identity.v1.UpdateSourceRequest
-	(*UpdateSourceResponse)(nil),         // 31: gatehouse.identity.v1.UpdateSourceResponse
-	(*RotateSourceTokenRequest)(nil),     // 32: gatehouse.identity.v1.RotateSourceTokenRequest
-	(*RotateSourceTokenResponse)(nil),    // 33: gatehouse.identity.v1.RotateSourceTokenResponse
-	(*CreateApiTokenRequest)(nil),        // 34: gatehouse.identity.v1.CreateApiTokenRequest
-	(*CreateApiTokenResponse)(nil),       // 35: gatehouse.identity.v1.CreateApiTokenResponse
-	(*ListApiTokensRequest)(nil),         // 36: gatehouse.identity.v1.ListApiTokensRequest
-	(*ListApiTokensResponse)(nil),        // 37: gatehouse.identity.v1.ListApiTokensResponse
-	(*RevokeApiTokenRequest)(nil),        // 38: gatehouse.identity.v1.RevokeApiTokenRequest
-	(*RevokeApiTokenResponse)(nil),       // 39: gatehouse.identity.v1.RevokeApiTokenResponse
-	(*ListDevPeopleRequest)(nil),         // 40: gatehouse.identity.v1.ListDevPeopleRequest
-	(*ListDevPeopleResponse)(nil),        // 41: gatehouse.identity.v1.ListDevPeopleResponse
-	(*DevSignInRequest)(nil),             // 42: gatehouse.identity.v1.DevSignInRequest
-	(*DevSignInResponse)(nil),            // 43: gatehouse.identity.v1.DevSignInResponse
-	(*ListSessionsRequest)(nil),          // 44: gatehouse.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 45: gatehouse.identity.v1.ListSessionsResponse
-	(*EndSessionRequest)(nil),            // 46: gatehouse.identity.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),           // 47: gatehouse.identity.v1.EndSessionResponse
-	(*SignOutRequest)(nil),               // 48: gatehouse.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),              // 49: gatehouse.identity.v1.SignOutResponse
-	(*ExchangeTokenRequest)(nil),         // 50: gatehouse.identity.v1.ExchangeTokenRequest
-	(*ExchangeTokenResponse)(nil),        // 51: gatehouse.identity.v1.ExchangeTokenResponse
-	(*ExchangeClientSecretRequest)(nil),  // 52: gatehouse.identity.v1.ExchangeClientSecretRequest
-	(*ExchangeClientSecretResponse)(nil), // 53: gatehouse.identity.v1.ExchangeClientSecretResponse
-	(*GetKeysRequest)(nil),               // 54: gatehouse.identity.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),              // 55: gatehouse.identity.v1.GetKeysResponse
-	nil,                                  // 56: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	(*Organization)(nil),                 // 57: gatehouse.identity.v1.Organization
-	(*User)(nil),                         // 58: gatehouse.identity.v1.User
-	(*Environment)(nil),                  // 59: gatehouse.identity.v1.Environment
-	(*fieldmaskpb.FieldMask)(nil),        // 60: google.protobuf.FieldMask
-	(UserState)(0),                       // 61: gatehouse.identity.v1.UserState
-	(UserKind)(0),                        // 62: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),        // 63: google.protobuf.Timestamp
-	(Role)(0),                            // 64: gatehouse.identity.v1.Role
-	(*Group)(nil),                        // 65: gatehouse.identity.v1.Group
-	(SourceKind)(0),                      // 66: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                       // 67: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                     // 68: gatehouse.identity.v1.ApiToken
-	(*Session)(nil),                      // 69: gatehouse.identity.v1.Session
+	(SourceUsers)(0),                     // 0: gatehouse.identity.v1.SourceUsers
+	(*SignUpRequest)(nil),                // 1: gatehouse.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 2: gatehouse.identity.v1.SignUpResponse
+	(*GetOrganizationRequest)(nil),       // 3: gatehouse.identity.v1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),      // 4: gatehouse.identity.v1.GetOrganizationResponse
+	(*CreateEnvironmentRequest)(nil),     // 5: gatehouse.identity.v1.CreateEnvironmentRequest
+	(*CreateEnvironmentResponse)(nil),    // 6: gatehouse.identity.v1.CreateEnvironmentResponse
+	(*GetEnvironmentRequest)(nil),        // 7: gatehouse.identity.v1.GetEnvironmentRequest
+	(*GetEnvironmentResponse)(nil),       // 8: gatehouse.identity.v1.GetEnvironmentResponse
+	(*ListEnvironmentsRequest)(nil),      // 9: gatehouse.identity.v1.ListEnvironmentsRequest
+	(*ListEnvironmentsResponse)(nil),     // 10: gatehouse.identity.v1.ListEnvironmentsResponse
+	(*UpdateEnvironmentRequest)(nil),     // 11: gatehouse.identity.v1.UpdateEnvironmentRequest
+	(*UpdateEnvironmentResponse)(nil),    // 12: gatehouse.identity.v1.UpdateEnvironmentResponse
+	(*GetMeRequest)(nil),                 // 13: gatehouse.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 14: gatehouse.identity.v1.GetMeResponse
+	(*ListUsersRequest)(nil),             // 15: gatehouse.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),            // 16: gatehouse.identity.v1.ListUsersResponse
+	(*GetUserRequest)(nil),               // 17: gatehouse.identity.v1.GetUserRequest
+	(*GetUserResponse)(nil),              // 18: gatehouse.identity.v1.GetUserResponse
+	(*CreateUserRequest)(nil),            // 19: gatehouse.identity.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),           // 20: gatehouse.identity.v1.CreateUserResponse
+	(*SetUserRoleRequest)(nil),           // 21: gatehouse.identity.v1.SetUserRoleRequest
+	(*SetUserRoleResponse)(nil),          // 22: gatehouse.identity.v1.SetUserRoleResponse
+	(*ListGroupsRequest)(nil),            // 23: gatehouse.identity.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),           // 24: gatehouse.identity.v1.ListGroupsResponse
+	(*ListGroupMembersRequest)(nil),      // 25: gatehouse.identity.v1.ListGroupMembersRequest
+	(*ListGroupMembersResponse)(nil),     // 26: gatehouse.identity.v1.ListGroupMembersResponse
+	(*CreateSourceRequest)(nil),          // 27: gatehouse.identity.v1.CreateSourceRequest
+	(*CreateSourceResponse)(nil),         // 28: gatehouse.identity.v1.CreateSourceResponse
+	(*ListSourcesRequest)(nil),           // 29: gatehouse.identity.v1.ListSourcesRequest
+	(*ListSourcesResponse)(nil),          // 30: gatehouse.identity.v1.ListSourcesResponse
+	(*UpdateSourceRequest)(nil),          // 31: gatehouse.identity.v1.UpdateSourceRequest
+	(*UpdateSourceResponse)(nil),         // 32: gatehouse.identity.v1.UpdateSourceResponse
+	(*DeleteSourceRequest)(nil),          // 33: gatehouse.identity.v1.DeleteSourceRequest
+	(*DeleteSourceResponse)(nil),         // 34: gatehouse.identity.v1.DeleteSourceResponse
+	(*RotateSourceTokenRequest)(nil),     // 35: gatehouse.identity.v1.RotateSourceTokenRequest
+	(*RotateSourceTokenResponse)(nil),    // 36: gatehouse.identity.v1.RotateSourceTokenResponse
+	(*CreateApiTokenRequest)(nil),        // 37: gatehouse.identity.v1.CreateApiTokenRequest
+	(*CreateApiTokenResponse)(nil),       // 38: gatehouse.identity.v1.CreateApiTokenResponse
+	(*ListApiTokensRequest)(nil),         // 39: gatehouse.identity.v1.ListApiTokensRequest
+	(*ListApiTokensResponse)(nil),        // 40: gatehouse.identity.v1.ListApiTokensResponse
+	(*RevokeApiTokenRequest)(nil),        // 41: gatehouse.identity.v1.RevokeApiTokenRequest
+	(*RevokeApiTokenResponse)(nil),       // 42: gatehouse.identity.v1.RevokeApiTokenResponse
+	(*ListDevPeopleRequest)(nil),         // 43: gatehouse.identity.v1.ListDevPeopleRequest
+	(*ListDevPeopleResponse)(nil),        // 44: gatehouse.identity.v1.ListDevPeopleResponse
+	(*DevSignInRequest)(nil),             // 45: gatehouse.identity.v1.DevSignInRequest
+	(*DevSignInResponse)(nil),            // 46: gatehouse.identity.v1.DevSignInResponse
+	(*ListSessionsRequest)(nil),          // 47: gatehouse.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 48: gatehouse.identity.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),            // 49: gatehouse.identity.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),           // 50: gatehouse.identity.v1.EndSessionResponse
+	(*SignOutRequest)(nil),               // 51: gatehouse.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 52: gatehouse.identity.v1.SignOutResponse
+	(*ExchangeTokenRequest)(nil),         // 53: gatehouse.identity.v1.ExchangeTokenRequest
+	(*ExchangeTokenResponse)(nil),        // 54: gatehouse.identity.v1.ExchangeTokenResponse
+	(*ExchangeClientSecretRequest)(nil),  // 55: gatehouse.identity.v1.ExchangeClientSecretRequest
+	(*ExchangeClientSecretResponse)(nil), // 56: gatehouse.identity.v1.ExchangeClientSecretResponse
+	(*GetKeysRequest)(nil),               // 57: gatehouse.identity.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),              // 58: gatehouse.identity.v1.GetKeysResponse
+	nil,                                  // 59: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	(*Organization)(nil),                 // 60: gatehouse.identity.v1.Organization
+	(*User)(nil),                         // 61: gatehouse.identity.v1.User
+	(*Environment)(nil),                  // 62: gatehouse.identity.v1.Environment
+	(*fieldmaskpb.FieldMask)(nil),        // 63: google.protobuf.FieldMask
+	(UserState)(0),                       // 64: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 65: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 66: google.protobuf.Timestamp
+	(Role)(0),                            // 67: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 68: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 69: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 70: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 71: gatehouse.identity.v1.ApiToken
+	(*Session)(nil),                      // 72: gatehouse.identity.v1.Session
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	57, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	58, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	57, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	59, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	59, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	59, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	59, // 6: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
-	60, // 7: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	59, // 8: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	58, // 9: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	57, // 10: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	61, // 11: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	58, // 12: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	58, // 13: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	62, // 14: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	63, // 15: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	58, // 16: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	64, // 17: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	58, // 18: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	65, // 19: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	58, // 20: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	66, // 21: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	67, // 22: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	67, // 23: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	67, // 24: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
-	60, // 25: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	67, // 26: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	63, // 27: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	68, // 28: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	68, // 29: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	68, // 30: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	58, // 31: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	58, // 32: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	69, // 33: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
-	63, // 34: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	56, // 35: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	63, // 36: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 37: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	2,  // 38: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	4,  // 39: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	6,  // 40: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	8,  // 41: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	10, // 42: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	12, // 43: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	14, // 44: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	16, // 45: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	18, // 46: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	20, // 47: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	22, // 48: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	24, // 49: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	26, // 50: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	28, // 51: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	30, // 52: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
-	32, // 53: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	34, // 54: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	36, // 55: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	38, // 56: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	40, // 57: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	42, // 58: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	44, // 59: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
-	46, // 60: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
-	48, // 61: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	50, // 62: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	52, // 63: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	54, // 64: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	1,  // 65: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	3,  // 66: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	5,  // 67: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	7,  // 68: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	9,  // 69: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	11, // 70: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	13, // 71: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	15, // 72: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	17, // 73: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	19, // 74: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	21, // 75: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	23, // 76: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	25, // 77: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	27, // 78: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	29, // 79: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	31, // 80: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
-	33, // 81: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	35, // 82: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	37, // 83: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	39, // 84: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	41, // 85: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	43, // 86: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	45, // 87: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
-	47, // 88: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
-	49, // 89: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	51, // 90: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	53, // 91: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	55, // 92: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	65, // [65:93] is the sub-list for method output_type
-	37, // [37:65] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	60, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	61, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	60, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	62, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	62, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	62, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	62, // 6: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
+	63, // 7: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	62, // 8: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	61, // 9: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	60, // 10: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	64, // 11: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	61, // 12: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	61, // 13: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	65, // 14: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	66, // 15: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	61, // 16: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	67, // 17: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	61, // 18: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	68, // 19: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	61, // 20: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	69, // 21: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	70, // 22: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	70, // 23: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	70, // 24: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
+	63, // 25: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	70, // 26: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	0,  // 27: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
+	66, // 28: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	71, // 29: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	71, // 30: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	71, // 31: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	61, // 32: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	61, // 33: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	72, // 34: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	66, // 35: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	59, // 36: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	66, // 37: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 38: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	3,  // 39: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	5,  // 40: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	7,  // 41: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	9,  // 42: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	11, // 43: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	13, // 44: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	15, // 45: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	17, // 46: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	19, // 47: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	21, // 48: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	23, // 49: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	25, // 50: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	27, // 51: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	29, // 52: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	31, // 53: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
+	33, // 54: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
+	35, // 55: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	37, // 56: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	39, // 57: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	41, // 58: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	43, // 59: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	45, // 60: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	47, // 61: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	49, // 62: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	51, // 63: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	53, // 64: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	55, // 65: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	57, // 66: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	2,  // 67: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	4,  // 68: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	6,  // 69: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	8,  // 70: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	10, // 71: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	12, // 72: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	14, // 73: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	16, // 74: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	18, // 75: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	20, // 76: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	22, // 77: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	24, // 78: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	26, // 79: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	28, // 80: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	30, // 81: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	32, // 82: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
+	34, // 83: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
+	36, // 84: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	38, // 85: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	40, // 86: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	42, // 87: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	44, // 88: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	46, // 89: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	48, // 90: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	50, // 91: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	52, // 92: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	54, // 93: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	56, // 94: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	58, // 95: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	67, // [67:96] is the sub-list for method output_type
+	38, // [38:67] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -3494,13 +3666,14 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   57,
+			NumEnums:      1,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   8,
 		},
 		GoTypes:           file_gatehouse_identity_v1_identity_service_proto_goTypes,
 		DependencyIndexes: file_gatehouse_identity_v1_identity_service_proto_depIdxs,
+		EnumInfos:         file_gatehouse_identity_v1_identity_service_proto_enumTypes,
 		MessageInfos:      file_gatehouse_identity_v1_identity_service_proto_msgTypes,
 	}.Build()
 	File_gatehouse_identity_v1_identity_service_proto = out.File

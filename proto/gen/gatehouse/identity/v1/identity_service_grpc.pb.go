@@ -838,6 +838,7 @@ const (
 	SourceService_CreateSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/CreateSource"
 	SourceService_ListSources_FullMethodName       = "/gatehouse.identity.v1.SourceService/ListSources"
 	SourceService_UpdateSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/UpdateSource"
+	SourceService_DeleteSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/DeleteSource"
 	SourceService_RotateSourceToken_FullMethodName = "/gatehouse.identity.v1.SourceService/RotateSourceToken"
 )
 
@@ -857,6 +858,15 @@ type SourceServiceClient interface {
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if source.etag is not the current one.
 	UpdateSource(ctx context.Context, in *UpdateSourceRequest, opts ...grpc.CallOption) (*UpdateSourceResponse, error)
+	// DeleteSource ends a source: its token stops working at once, its groups are
+	// removed, as nobody could change them any more, and its name is free. Identity
+	// providers that found their users there go on with those they know.
+	// FAILED_PRECONDITION: SOURCE_IN_USE (metadata users: how many) while it owns
+	// people, unless users says what becomes of them; SOURCE_USERS_HAVE_ROLES (metadata
+	// users: ids, 20 at most) if somebody would leave who has a role in Gatehouse above
+	// member. People and groups are done one by one soon after the call. NOT_FOUND:
+	// SOURCE_NOT_FOUND, also for one that is deleted already; ABORTED: ETAG_MISMATCH.
+	DeleteSource(ctx context.Context, in *DeleteSourceRequest, opts ...grpc.CallOption) (*DeleteSourceResponse, error)
 	// RotateSourceToken makes a new bearer token, shown this once; the old one
 	// ends at once.
 	RotateSourceToken(ctx context.Context, in *RotateSourceTokenRequest, opts ...grpc.CallOption) (*RotateSourceTokenResponse, error)
@@ -900,6 +910,16 @@ func (c *sourceServiceClient) UpdateSource(ctx context.Context, in *UpdateSource
 	return out, nil
 }
 
+func (c *sourceServiceClient) DeleteSource(ctx context.Context, in *DeleteSourceRequest, opts ...grpc.CallOption) (*DeleteSourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteSourceResponse)
+	err := c.cc.Invoke(ctx, SourceService_DeleteSource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sourceServiceClient) RotateSourceToken(ctx context.Context, in *RotateSourceTokenRequest, opts ...grpc.CallOption) (*RotateSourceTokenResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateSourceTokenResponse)
@@ -926,6 +946,15 @@ type SourceServiceServer interface {
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if source.etag is not the current one.
 	UpdateSource(context.Context, *UpdateSourceRequest) (*UpdateSourceResponse, error)
+	// DeleteSource ends a source: its token stops working at once, its groups are
+	// removed, as nobody could change them any more, and its name is free. Identity
+	// providers that found their users there go on with those they know.
+	// FAILED_PRECONDITION: SOURCE_IN_USE (metadata users: how many) while it owns
+	// people, unless users says what becomes of them; SOURCE_USERS_HAVE_ROLES (metadata
+	// users: ids, 20 at most) if somebody would leave who has a role in Gatehouse above
+	// member. People and groups are done one by one soon after the call. NOT_FOUND:
+	// SOURCE_NOT_FOUND, also for one that is deleted already; ABORTED: ETAG_MISMATCH.
+	DeleteSource(context.Context, *DeleteSourceRequest) (*DeleteSourceResponse, error)
 	// RotateSourceToken makes a new bearer token, shown this once; the old one
 	// ends at once.
 	RotateSourceToken(context.Context, *RotateSourceTokenRequest) (*RotateSourceTokenResponse, error)
@@ -947,6 +976,9 @@ func (UnimplementedSourceServiceServer) ListSources(context.Context, *ListSource
 }
 func (UnimplementedSourceServiceServer) UpdateSource(context.Context, *UpdateSourceRequest) (*UpdateSourceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateSource not implemented")
+}
+func (UnimplementedSourceServiceServer) DeleteSource(context.Context, *DeleteSourceRequest) (*DeleteSourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSource not implemented")
 }
 func (UnimplementedSourceServiceServer) RotateSourceToken(context.Context, *RotateSourceTokenRequest) (*RotateSourceTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateSourceToken not implemented")
@@ -1026,6 +1058,24 @@ func _SourceService_UpdateSource_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SourceService_DeleteSource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SourceServiceServer).DeleteSource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SourceService_DeleteSource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SourceServiceServer).DeleteSource(ctx, req.(*DeleteSourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SourceService_RotateSourceToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RotateSourceTokenRequest)
 	if err := dec(in); err != nil {
@@ -1062,6 +1112,10 @@ var SourceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateSource",
 			Handler:    _SourceService_UpdateSource_Handler,
+		},
+		{
+			MethodName: "DeleteSource",
+			Handler:    _SourceService_DeleteSource_Handler,
 		},
 		{
 			MethodName: "RotateSourceToken",

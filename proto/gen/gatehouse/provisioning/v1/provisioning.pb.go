@@ -271,6 +271,10 @@ const (
 	GrantEndReason_GRANT_END_REASON_EXPIRED GrantEndReason = 2
 	// The user has left.
 	GrantEndReason_GRANT_END_REASON_USER_REMOVED GrantEndReason = 3
+	// The app was deleted.
+	GrantEndReason_GRANT_END_REASON_APP_DELETED GrantEndReason = 4
+	// The entitlement was deleted.
+	GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED GrantEndReason = 5
 )
 
 // Enum value maps for GrantEndReason.
@@ -280,12 +284,16 @@ var (
 		1: "GRANT_END_REASON_REQUESTED",
 		2: "GRANT_END_REASON_EXPIRED",
 		3: "GRANT_END_REASON_USER_REMOVED",
+		4: "GRANT_END_REASON_APP_DELETED",
+		5: "GRANT_END_REASON_ENTITLEMENT_DELETED",
 	}
 	GrantEndReason_value = map[string]int32{
-		"GRANT_END_REASON_UNSPECIFIED":  0,
-		"GRANT_END_REASON_REQUESTED":    1,
-		"GRANT_END_REASON_EXPIRED":      2,
-		"GRANT_END_REASON_USER_REMOVED": 3,
+		"GRANT_END_REASON_UNSPECIFIED":         0,
+		"GRANT_END_REASON_REQUESTED":           1,
+		"GRANT_END_REASON_EXPIRED":             2,
+		"GRANT_END_REASON_USER_REMOVED":        3,
+		"GRANT_END_REASON_APP_DELETED":         4,
+		"GRANT_END_REASON_ENTITLEMENT_DELETED": 5,
 	}
 )
 
@@ -1476,12 +1484,14 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x12GRANT_STATE_ACTIVE\x10\x02\x12\x18\n" +
 	"\x14GRANT_STATE_REVOKING\x10\x03\x12\x17\n" +
 	"\x13GRANT_STATE_REVOKED\x10\x04\x12\x16\n" +
-	"\x12GRANT_STATE_FAILED\x10\x05*\x93\x01\n" +
+	"\x12GRANT_STATE_FAILED\x10\x05*\xdf\x01\n" +
 	"\x0eGrantEndReason\x12 \n" +
 	"\x1cGRANT_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aGRANT_END_REASON_REQUESTED\x10\x01\x12\x1c\n" +
 	"\x18GRANT_END_REASON_EXPIRED\x10\x02\x12!\n" +
-	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03*\xf0\x01\n" +
+	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03\x12 \n" +
+	"\x1cGRANT_END_REASON_APP_DELETED\x10\x04\x12(\n" +
+	"$GRANT_END_REASON_ENTITLEMENT_DELETED\x10\x05*\xf0\x01\n" +
 	"\fWorkItemKind\x12\x1e\n" +
 	"\x1aWORK_ITEM_KIND_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dWORK_ITEM_KIND_CREATE_ACCOUNT\x10\x01\x12\x19\n" +

@@ -610,6 +610,116 @@ func (x *UpdateAppResponse) GetApp() *App {
 	return nil
 }
 
+// DeleteAppRequest names the app.
+type DeleteAppRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True ends the access that people have in it; else it must have none.
+	EndAccess     bool `protobuf:"varint,3,opt,name=end_access,json=endAccess,proto3" json:"end_access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAppRequest) Reset() {
+	*x = DeleteAppRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAppRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAppRequest) ProtoMessage() {}
+
+func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAppRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAppRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteAppRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteAppRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteAppRequest) GetEndAccess() bool {
+	if x != nil {
+		return x.EndAccess
+	}
+	return false
+}
+
+// DeleteAppResponse is the deleted app.
+type DeleteAppResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The app, with delete_time.
+	App           *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAppResponse) Reset() {
+	*x = DeleteAppResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAppResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAppResponse) ProtoMessage() {}
+
+func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAppResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAppResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteAppResponse) GetApp() *App {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
 // CreateEntitlementRequest describes the entitlement.
 type CreateEntitlementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -635,7 +745,7 @@ type CreateEntitlementRequest struct {
 
 func (x *CreateEntitlementRequest) Reset() {
 	*x = CreateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +757,7 @@ func (x *CreateEntitlementRequest) String() string {
 func (*CreateEntitlementRequest) ProtoMessage() {}
 
 func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +770,7 @@ func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateEntitlementRequest) GetAppId() string {
@@ -716,7 +826,7 @@ type CreateEntitlementResponse struct {
 
 func (x *CreateEntitlementResponse) Reset() {
 	*x = CreateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +838,7 @@ func (x *CreateEntitlementResponse) String() string {
 func (*CreateEntitlementResponse) ProtoMessage() {}
 
 func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +851,7 @@ func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -768,7 +878,7 @@ type UpdateEntitlementRequest struct {
 
 func (x *UpdateEntitlementRequest) Reset() {
 	*x = UpdateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +890,7 @@ func (x *UpdateEntitlementRequest) String() string {
 func (*UpdateEntitlementRequest) ProtoMessage() {}
 
 func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +903,7 @@ func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateEntitlementRequest) GetEntitlement() *Entitlement {
@@ -821,7 +931,7 @@ type UpdateEntitlementResponse struct {
 
 func (x *UpdateEntitlementResponse) Reset() {
 	*x = UpdateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +943,7 @@ func (x *UpdateEntitlementResponse) String() string {
 func (*UpdateEntitlementResponse) ProtoMessage() {}
 
 func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +956,7 @@ func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -854,6 +964,116 @@ func (x *UpdateEntitlementResponse) GetEntitlement() *Entitlement {
 		return x.Entitlement
 	}
 	return nil
+}
+
+// DeleteEntitlementRequest names the entitlement.
+type DeleteEntitlementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Id of the entitlement.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True ends the access of those who hold it; else nobody may.
+	EndAccess     bool `protobuf:"varint,4,opt,name=end_access,json=endAccess,proto3" json:"end_access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteEntitlementRequest) Reset() {
+	*x = DeleteEntitlementRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteEntitlementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteEntitlementRequest) ProtoMessage() {}
+
+func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteEntitlementRequest.ProtoReflect.Descriptor instead.
+func (*DeleteEntitlementRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeleteEntitlementRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *DeleteEntitlementRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteEntitlementRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteEntitlementRequest) GetEndAccess() bool {
+	if x != nil {
+		return x.EndAccess
+	}
+	return false
+}
+
+// DeleteEntitlementResponse says that it is deleted.
+type DeleteEntitlementResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteEntitlementResponse) Reset() {
+	*x = DeleteEntitlementResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteEntitlementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteEntitlementResponse) ProtoMessage() {}
+
+func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteEntitlementResponse.ProtoReflect.Descriptor instead.
+func (*DeleteEntitlementResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
 }
 
 // ListEntitlementsRequest asks what can be held in an app.
@@ -871,7 +1091,7 @@ type ListEntitlementsRequest struct {
 
 func (x *ListEntitlementsRequest) Reset() {
 	*x = ListEntitlementsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +1103,7 @@ func (x *ListEntitlementsRequest) String() string {
 func (*ListEntitlementsRequest) ProtoMessage() {}
 
 func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +1116,7 @@ func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsRequest.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListEntitlementsRequest) GetAppId() string {
@@ -933,7 +1153,7 @@ type ListEntitlementsResponse struct {
 
 func (x *ListEntitlementsResponse) Reset() {
 	*x = ListEntitlementsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1165,7 @@ func (x *ListEntitlementsResponse) String() string {
 func (*ListEntitlementsResponse) ProtoMessage() {}
 
 func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1178,7 @@ func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsResponse.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListEntitlementsResponse) GetEntitlements() []*Entitlement {
@@ -998,7 +1218,7 @@ type CreateRequestRequest struct {
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1230,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1243,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateRequestRequest) GetRequestId() string {
@@ -1079,7 +1299,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1311,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1324,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -1125,7 +1345,7 @@ type PreviewRequestRequest struct {
 
 func (x *PreviewRequestRequest) Reset() {
 	*x = PreviewRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1357,7 @@ func (x *PreviewRequestRequest) String() string {
 func (*PreviewRequestRequest) ProtoMessage() {}
 
 func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1370,7 @@ func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PreviewRequestRequest) GetRequest() *CreateRequestRequest {
@@ -1171,7 +1391,7 @@ type PreviewRequestResponse struct {
 
 func (x *PreviewRequestResponse) Reset() {
 	*x = PreviewRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1403,7 @@ func (x *PreviewRequestResponse) String() string {
 func (*PreviewRequestResponse) ProtoMessage() {}
 
 func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1416,7 @@ func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PreviewRequestResponse) GetItems() []*PreviewItem {
@@ -1220,7 +1440,7 @@ type PreviewItem struct {
 
 func (x *PreviewItem) Reset() {
 	*x = PreviewItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1452,7 @@ func (x *PreviewItem) String() string {
 func (*PreviewItem) ProtoMessage() {}
 
 func (x *PreviewItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1465,7 @@ func (x *PreviewItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewItem.ProtoReflect.Descriptor instead.
 func (*PreviewItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PreviewItem) GetItem() *RequestItem {
@@ -1273,7 +1493,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1505,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1518,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -1319,7 +1539,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1551,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1564,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -1375,7 +1595,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1607,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1620,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -1458,7 +1678,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1690,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1703,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -1513,7 +1733,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1745,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1758,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -1566,7 +1786,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1798,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1811,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -1620,7 +1840,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1852,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1865,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -1680,7 +1900,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1912,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1925,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -1730,7 +1950,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1962,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1975,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -1792,7 +2012,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +2024,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +2037,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -1849,7 +2069,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +2081,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +2094,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -1911,7 +2131,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +2143,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +2156,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -1994,6 +2214,13 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"@\n" +
 	"\x11UpdateAppResponse\x12+\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"h\n" +
+	"\x10DeleteAppRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x1d\n" +
+	"\n" +
+	"end_access\x18\x03 \x01(\bR\tendAccess\"@\n" +
+	"\x11DeleteAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x98\x02\n" +
 	"\x18CreateEntitlementRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x1e\n" +
@@ -2011,7 +2238,14 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"`\n" +
 	"\x19UpdateEntitlementResponse\x12C\n" +
-	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\x89\x01\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\x91\x01\n" +
+	"\x18DeleteEntitlementRequest\x12\x1f\n" +
+	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x18\n" +
+	"\x02id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x1d\n" +
+	"\n" +
+	"end_access\x18\x04 \x01(\bR\tendAccess\"\x1b\n" +
+	"\x19DeleteEntitlementResponse\"\x89\x01\n" +
 	"\x17ListEntitlementsRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2087,7 +2321,8 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x14REQUEST_VIEW_MY_OPEN\x10\x01\x12\x1a\n" +
 	"\x16REQUEST_VIEW_MY_CLOSED\x10\x02\x12\x15\n" +
 	"\x11REQUEST_VIEW_OPEN\x10\x03\x12\x17\n" +
-	"\x13REQUEST_VIEW_CLOSED\x10\x042\xa8\b\n" +
+	"\x13REQUEST_VIEW_CLOSED\x10\x042\xd1\n" +
+	"\n" +
 	"\n" +
 	"AppService\x12y\n" +
 	"\tCreateApp\x12&.gatehouse.request.v1.CreateAppRequest\x1a'.gatehouse.request.v1.CreateAppResponse\"\x1b\xa2\xbb\x18\x04\n" +
@@ -2098,11 +2333,15 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/v1/apps\x90\x02\x01\x12\x84\x01\n" +
 	"\tUpdateApp\x12&.gatehouse.request.v1.UpdateAppRequest\x1a'.gatehouse.request.v1.UpdateAppResponse\"&\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12\xa7\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12{\n" +
+	"\tDeleteApp\x12&.gatehouse.request.v1.DeleteAppRequest\x1a'.gatehouse.request.v1.DeleteAppResponse\"\x1d\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0f*\r/v1/apps/{id}\x12\xa7\x01\n" +
 	"\x11CreateEntitlement\x12..gatehouse.request.v1.CreateEntitlementRequest\x1a/.gatehouse.request.v1.CreateEntitlementResponse\"1\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/apps/{app_id}/entitlements\x12\xce\x01\n" +
 	"\x11UpdateEntitlement\x12..gatehouse.request.v1.UpdateEntitlementRequest\x1a/.gatehouse.request.v1.UpdateEntitlementResponse\"X\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02J:\ventitlement2;/v1/apps/{entitlement.app_id}/entitlements/{entitlement.id}\x12\xa7\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02J:\ventitlement2;/v1/apps/{entitlement.app_id}/entitlements/{entitlement.id}\x12\xa9\x01\n" +
+	"\x11DeleteEntitlement\x12..gatehouse.request.v1.DeleteEntitlementRequest\x1a/.gatehouse.request.v1.DeleteEntitlementResponse\"3\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02%*#/v1/apps/{app_id}/entitlements/{id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xb6\t\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
@@ -2138,7 +2377,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                  // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),          // 1: gatehouse.request.v1.CreateAppRequest
@@ -2149,108 +2388,117 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListAppsResponse)(nil),          // 6: gatehouse.request.v1.ListAppsResponse
 	(*UpdateAppRequest)(nil),          // 7: gatehouse.request.v1.UpdateAppRequest
 	(*UpdateAppResponse)(nil),         // 8: gatehouse.request.v1.UpdateAppResponse
-	(*CreateEntitlementRequest)(nil),  // 9: gatehouse.request.v1.CreateEntitlementRequest
-	(*CreateEntitlementResponse)(nil), // 10: gatehouse.request.v1.CreateEntitlementResponse
-	(*UpdateEntitlementRequest)(nil),  // 11: gatehouse.request.v1.UpdateEntitlementRequest
-	(*UpdateEntitlementResponse)(nil), // 12: gatehouse.request.v1.UpdateEntitlementResponse
-	(*ListEntitlementsRequest)(nil),   // 13: gatehouse.request.v1.ListEntitlementsRequest
-	(*ListEntitlementsResponse)(nil),  // 14: gatehouse.request.v1.ListEntitlementsResponse
-	(*CreateRequestRequest)(nil),      // 15: gatehouse.request.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil),     // 16: gatehouse.request.v1.CreateRequestResponse
-	(*PreviewRequestRequest)(nil),     // 17: gatehouse.request.v1.PreviewRequestRequest
-	(*PreviewRequestResponse)(nil),    // 18: gatehouse.request.v1.PreviewRequestResponse
-	(*PreviewItem)(nil),               // 19: gatehouse.request.v1.PreviewItem
-	(*GetRequestRequest)(nil),         // 20: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),        // 21: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),       // 22: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),      // 23: gatehouse.request.v1.ListRequestsResponse
-	(*CancelRequestRequest)(nil),      // 24: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),     // 25: gatehouse.request.v1.CancelRequestResponse
-	(*AddCommentRequest)(nil),         // 26: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),        // 27: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),       // 28: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 29: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),       // 30: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),      // 31: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),          // 32: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),         // 33: gatehouse.request.v1.DeprovisioningAction
-	(*App)(nil),                       // 34: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 35: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 36: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 37: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 38: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 39: google.protobuf.Timestamp
-	(*Request)(nil),                   // 40: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 41: gatehouse.request.v1.RequestItem
-	(RequestState)(0),                 // 42: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 43: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 44: gatehouse.request.v1.TimelineEntry
+	(*DeleteAppRequest)(nil),          // 9: gatehouse.request.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),         // 10: gatehouse.request.v1.DeleteAppResponse
+	(*CreateEntitlementRequest)(nil),  // 11: gatehouse.request.v1.CreateEntitlementRequest
+	(*CreateEntitlementResponse)(nil), // 12: gatehouse.request.v1.CreateEntitlementResponse
+	(*UpdateEntitlementRequest)(nil),  // 13: gatehouse.request.v1.UpdateEntitlementRequest
+	(*UpdateEntitlementResponse)(nil), // 14: gatehouse.request.v1.UpdateEntitlementResponse
+	(*DeleteEntitlementRequest)(nil),  // 15: gatehouse.request.v1.DeleteEntitlementRequest
+	(*DeleteEntitlementResponse)(nil), // 16: gatehouse.request.v1.DeleteEntitlementResponse
+	(*ListEntitlementsRequest)(nil),   // 17: gatehouse.request.v1.ListEntitlementsRequest
+	(*ListEntitlementsResponse)(nil),  // 18: gatehouse.request.v1.ListEntitlementsResponse
+	(*CreateRequestRequest)(nil),      // 19: gatehouse.request.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),     // 20: gatehouse.request.v1.CreateRequestResponse
+	(*PreviewRequestRequest)(nil),     // 21: gatehouse.request.v1.PreviewRequestRequest
+	(*PreviewRequestResponse)(nil),    // 22: gatehouse.request.v1.PreviewRequestResponse
+	(*PreviewItem)(nil),               // 23: gatehouse.request.v1.PreviewItem
+	(*GetRequestRequest)(nil),         // 24: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),        // 25: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),       // 26: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),      // 27: gatehouse.request.v1.ListRequestsResponse
+	(*CancelRequestRequest)(nil),      // 28: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),     // 29: gatehouse.request.v1.CancelRequestResponse
+	(*AddCommentRequest)(nil),         // 30: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),        // 31: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),       // 32: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),      // 33: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),       // 34: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),      // 35: gatehouse.request.v1.ListTimelineResponse
+	(ProvisioningSupport)(0),          // 36: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),         // 37: gatehouse.request.v1.DeprovisioningAction
+	(*App)(nil),                       // 38: gatehouse.request.v1.App
+	(*Entitlement)(nil),               // 39: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
+	(EntitlementKind)(0),              // 41: gatehouse.request.v1.EntitlementKind
+	(RequestKind)(0),                  // 42: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
+	(*Request)(nil),                   // 44: gatehouse.request.v1.Request
+	(*RequestItem)(nil),               // 45: gatehouse.request.v1.RequestItem
+	(RequestState)(0),                 // 46: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                   // 47: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),             // 48: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	32, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	33, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	34, // 2: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	35, // 3: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	34, // 4: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	34, // 5: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	34, // 6: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	36, // 7: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 8: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	37, // 9: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	35, // 10: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	35, // 11: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	36, // 12: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	35, // 13: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	35, // 14: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	38, // 15: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	39, // 16: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	40, // 17: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	15, // 18: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	19, // 19: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	41, // 20: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	40, // 21: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 22: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	42, // 23: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	40, // 24: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	40, // 25: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	43, // 26: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	43, // 27: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	44, // 28: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 29: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 30: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 31: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 32: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 33: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	11, // 34: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	13, // 35: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	15, // 36: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	17, // 37: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	20, // 38: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	22, // 39: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	24, // 40: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	26, // 41: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	28, // 42: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	30, // 43: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 44: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 45: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 46: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 47: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 48: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	12, // 49: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	14, // 50: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	16, // 51: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	18, // 52: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	21, // 53: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	23, // 54: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	25, // 55: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	27, // 56: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	29, // 57: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	31, // 58: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	44, // [44:59] is the sub-list for method output_type
-	29, // [29:44] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	36, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	37, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	38, // 2: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	39, // 3: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	38, // 4: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	38, // 5: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	38, // 6: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	40, // 7: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	38, // 8: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	38, // 9: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	41, // 10: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	39, // 11: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	39, // 12: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	40, // 13: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 14: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	39, // 15: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	42, // 16: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	43, // 17: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	44, // 18: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	19, // 19: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	23, // 20: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	45, // 21: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	44, // 22: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 23: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	46, // 24: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	44, // 25: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	44, // 26: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	47, // 27: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	47, // 28: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	48, // 29: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 30: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 31: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 32: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 33: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 34: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	11, // 35: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	13, // 36: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	15, // 37: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	17, // 38: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	19, // 39: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	21, // 40: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	24, // 41: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	26, // 42: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	28, // 43: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	30, // 44: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	32, // 45: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	34, // 46: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 47: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 48: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 49: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 50: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 51: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	12, // 52: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	14, // 53: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	16, // 54: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	18, // 55: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	20, // 56: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	22, // 57: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	25, // 58: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	27, // 59: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	29, // 60: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	31, // 61: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	33, // 62: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	35, // 63: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	47, // [47:64] is the sub-list for method output_type
+	30, // [30:47] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -2265,7 +2513,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
