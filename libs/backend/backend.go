@@ -1,7 +1,7 @@
 // Package backend puts together what every service with a database stands on:
 // its database with migrations, the bus, the outbox with its relay, the inbox
-// with its consumer, parked events, the due-queue, the clock, tokens, telemetry,
-// the runner.
+// with its consumer, parked events, the due-queue, answers to repeated calls, the
+// clock, tokens, telemetry, the runner.
 //
 // A service opens a Backend, builds its own parts on it and runs it:
 //
@@ -40,6 +40,7 @@ import (
 	"gatehouse.dev/libs/denied"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/eventsig"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -197,6 +198,8 @@ type Backend struct {
 	Clock clock.Clock
 	// Due runs what is to happen at a time. Register handlers before Run.
 	Due *due.Queue
+	// Answers keeps the answers to calls with a request_id.
+	Answers *idempotency.Answers
 	// Telemetry measures.
 	Telemetry *telemetry.Telemetry
 	// Log is the service's log.
@@ -217,7 +220,7 @@ type Backend struct {
 // libraries that every service has, of those that it includes, such as
 // copies.Schema, then its own.
 func Schema(migrations fs.FS, included ...postgres.Set) []postgres.Set {
-	return slices.Concat([]postgres.Set{outbox.Schema(), due.Schema()}, included, []postgres.Set{{FS: migrations}})
+	return slices.Concat([]postgres.Set{outbox.Schema(), due.Schema(), idempotency.Schema()}, included, []postgres.Set{{FS: migrations}})
 }
 
 // Open migrates the database, see Schema, and connects. The error is one line.
@@ -275,6 +278,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if err != nil {
 		return nil, fmt.Errorf("make due-queue: %w", err)
 	}
+	b.Answers = idempotency.New(b.DB, b.Clock, cfg.Signer.Key("request ids"), log)
 	if cfg.IdentityAddr != "" {
 		dial := b.dial
 		dial.ServerName = "identity-sync"
@@ -400,7 +404,12 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		}
 		keys = authz.KeysFrom(b.identity)
 	}
-	tasks := append([]service.Task{{Name: "relay", Run: b.relay.Run}, {Name: "due-queue", Run: b.Due.Run}, {Name: "denied calls", Run: b.Denied.Run}}, spec.Tasks...)
+	tasks := append([]service.Task{
+		{Name: "relay", Run: b.relay.Run},
+		{Name: "due-queue", Run: b.Due.Run},
+		{Name: "denied calls", Run: b.Denied.Run},
+		{Name: "answer pruning", Run: b.Answers.Run},
+	}, spec.Tasks...)
 	register := spec.Register
 	if spec.Handlers != nil {
 		consumer, err := inbox.NewConsumer(inbox.Config{

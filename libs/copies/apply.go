@@ -98,12 +98,20 @@ func (b *batch) putUser(u *identityv1.User, version int64, ev *inbox.Event) erro
 	return b.put(Users, u.GetId(), u, version, u.GetState() == identityv1.UserState_USER_STATE_REMOVED, ev)
 }
 
+func (b *batch) putApp(a *requestv1.App, version int64, ev *inbox.Event) error {
+	return b.put(Apps, a.GetId(), a, version, a.GetDeleteTime() != nil, ev)
+}
+
+func (b *batch) putEntitlement(e *requestv1.Entitlement, version int64, ev *inbox.Event) error {
+	return b.put(Entitlements, e.GetId(), e, version, e.GetDeleteTime() != nil, ev)
+}
+
 func (b *batch) putGrant(g *provisioningv1.Grant, version int64, ev *inbox.Event) error {
 	return b.put(Grants, g.GetId(), g, version, g.GetState() == provisioningv1.GrantState_GRANT_STATE_REVOKED, ev)
 }
 
 func (b *batch) putFlow(f *approvalv1.Flow, version int64, ev *inbox.Event) error {
-	return b.put(Flows, f.GetId(), f, max(version, int64(f.GetVersion())), false, ev)
+	return b.put(Flows, f.GetId(), f, max(version, int64(f.GetVersion())), f.GetDeleteTime() != nil, ev)
 }
 
 // events are the messages that say something about the kinds.
@@ -119,9 +127,9 @@ func events(kinds Kinds) []proto.Message {
 			(*eventv1.GroupCreated)(nil), (*eventv1.GroupUpdated)(nil), (*eventv1.GroupRemoved)(nil),
 			(*eventv1.GroupMemberAdded)(nil), (*eventv1.GroupMemberRemoved)(nil),
 		},
-		Apps:         {(*eventv1.AppCreated)(nil), (*eventv1.AppUpdated)(nil)},
-		Entitlements: {(*eventv1.EntitlementCreated)(nil)},
-		Flows:        {(*eventv1.FlowCreated)(nil), (*eventv1.FlowUpdated)(nil)},
+		Apps:         {(*eventv1.AppCreated)(nil), (*eventv1.AppUpdated)(nil), (*eventv1.AppDeleted)(nil)},
+		Entitlements: {(*eventv1.EntitlementCreated)(nil), (*eventv1.EntitlementUpdated)(nil), (*eventv1.EntitlementDeleted)(nil)},
+		Flows:        {(*eventv1.FlowCreated)(nil), (*eventv1.FlowUpdated)(nil), (*eventv1.FlowDeleted)(nil)},
 		Grants: {
 			(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
 			(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil),
@@ -153,7 +161,10 @@ func (b *batch) add(ev *inbox.Event) error {
 	}
 	grant := func(g *provisioningv1.Grant) error { return b.putGrant(g, max(version, g.GetVersion()), ev) }
 	app := func(a *requestv1.App) error {
-		return b.put(Apps, a.GetId(), a, max(version, a.GetVersion()), false, ev)
+		return b.putApp(a, max(version, a.GetVersion()), ev)
+	}
+	entitlement := func(e *requestv1.Entitlement) error {
+		return b.putEntitlement(e, max(version, e.GetVersion()), ev)
 	}
 	environment := func(e *identityv1.Environment) error {
 		return b.put(Environments, e.GetId(), e, max(version, e.GetVersion()), false, ev)
@@ -198,12 +209,19 @@ func (b *batch) add(ev *inbox.Event) error {
 		return app(m.GetApp())
 	case *eventv1.AppUpdated:
 		return app(m.GetApp())
+	case *eventv1.AppDeleted:
+		return app(m.GetApp())
 	case *eventv1.EntitlementCreated:
-		e := m.GetEntitlement()
-		return b.put(Entitlements, e.GetId(), e, max(version, e.GetVersion()), false, ev)
+		return entitlement(m.GetEntitlement())
+	case *eventv1.EntitlementUpdated:
+		return entitlement(m.GetEntitlement())
+	case *eventv1.EntitlementDeleted:
+		return entitlement(m.GetEntitlement())
 	case *eventv1.FlowCreated:
 		return b.putFlow(m.GetFlow(), version, ev)
 	case *eventv1.FlowUpdated:
+		return b.putFlow(m.GetFlow(), version, ev)
+	case *eventv1.FlowDeleted:
 		return b.putFlow(m.GetFlow(), version, ev)
 	case *eventv1.GrantCreated:
 		return grant(m.GetGrant())
@@ -231,9 +249,9 @@ func Apply(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, things 
 		case *identityv1.User:
 			err = b.putUser(m, m.GetVersion(), nil)
 		case *requestv1.App:
-			err = b.put(Apps, m.GetId(), m, m.GetVersion(), false, nil)
+			err = b.putApp(m, m.GetVersion(), nil)
 		case *requestv1.Entitlement:
-			err = b.put(Entitlements, m.GetId(), m, m.GetVersion(), false, nil)
+			err = b.putEntitlement(m, m.GetVersion(), nil)
 		default:
 			err = fmt.Errorf("%T is not copied", thing)
 		}

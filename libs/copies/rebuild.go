@@ -303,9 +303,9 @@ func (b *batch) addPart(part *opsv1.StreamSnapshotResponse) error {
 		}
 		return b.put(Groups, g.GetId(), g, g.GetVersion(), false, nil)
 	case *opsv1.StreamSnapshotResponse_App:
-		return b.put(Apps, p.App.GetId(), p.App, p.App.GetVersion(), false, nil)
+		return b.putApp(p.App, p.App.GetVersion(), nil)
 	case *opsv1.StreamSnapshotResponse_Entitlement:
-		return b.put(Entitlements, p.Entitlement.GetId(), p.Entitlement, p.Entitlement.GetVersion(), false, nil)
+		return b.putEntitlement(p.Entitlement, p.Entitlement.GetVersion(), nil)
 	case *opsv1.StreamSnapshotResponse_Grant:
 		return b.putGrant(p.Grant, p.Grant.GetVersion(), nil)
 	case *opsv1.StreamSnapshotResponse_Flow:

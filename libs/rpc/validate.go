@@ -44,6 +44,10 @@ func (s *validStream) RecvMsg(m any) error {
 	return validate(s.validator, m)
 }
 
+// Validate holds a message to its rules, as the server does with requests: for one
+// that is not a request.
+func Validate(m proto.Message) error { return validate(protovalidate.GlobalValidator, m) }
+
 // maxViolations bounds how many wrong fields an answer names: details travel
 // in a header.
 const maxViolations = 50

@@ -37,7 +37,7 @@ func TestHiddenCharactersAreRefused(t *testing.T) {
 	if !ok || e.Reason != "INVALID_TEXT" || len(e.Fields) != 1 || e.Fields[0].Field != "query" {
 		t.Errorf("query: %v", e)
 	}
-	e, ok = apierr.From(validate(v, &requestv1.AddCommentRequest{RequestId: "01890000-0000-7000-8000-000000000001", Text: "see \u202efdp.exe"}))
+	e, ok = apierr.From(validate(v, &requestv1.AddCommentRequest{Id: "01890000-0000-7000-8000-000000000001", Text: "see \u202efdp.exe"}))
 	if !ok || e.Reason != "INVALID_TEXT" || e.Message != "text must not contain U+202E" {
 		t.Errorf("text: %v", e)
 	}

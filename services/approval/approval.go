@@ -61,7 +61,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
-			grpcapi.Register(s, commands)
+			grpcapi.Register(s, commands, b.Answers)
 			opsv1.RegisterSnapshotServiceServer(s, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotFlows))
 		},
 		Handlers: handlers,

@@ -9,6 +9,9 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -225,10 +228,9 @@ func TestReviewers(t *testing.T) {
 		if got := names(asked.GetTasks()); !slices.Equal(got, tc.want) || asked.GetTasks()[0].GetSubstitution() != tc.substitution {
 			t.Errorf("%s: asked %q, %q, want %q, %q", tc.name, got, asked.GetTasks()[0].GetSubstitution(), tc.want, tc.substitution)
 		}
-		_, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: flow.GetId(), Version: 1, Flow: &approvalv1.FlowInput{
-			Name: tc.name, Trigger: flow.GetTrigger(), Audience: flow.GetAudience(), Scope: flow.GetScope(), Steps: flow.GetSteps(), Disabled: true,
-		}})
-		if err != nil {
+		if _, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+			Flow: &approvalv1.Flow{Id: flow.GetId()}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"enabled"}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -388,10 +390,10 @@ func TestFlowChangesWhileRequestsRun(t *testing.T) {
 	w.submit(t, old)
 	first := w.asked(t, old, 1)
 
-	updated, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: flow.GetId(), Version: 1, Flow: &approvalv1.FlowInput{
-		Name: flow.GetName(), Trigger: flow.GetTrigger(), Audience: flow.GetAudience(), Scope: flow.GetScope(),
-		Steps: []*approvalv1.FlowStep{step("Admins", approvalv1.ReviewerKind_REVIEWER_KIND_APP_ADMINS)},
-	}})
+	updated, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow:       &approvalv1.Flow{Id: flow.GetId(), Steps: []*approvalv1.FlowStep{step("Admins", approvalv1.ReviewerKind_REVIEWER_KIND_APP_ADMINS)}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"steps"}},
+	})
 	if err != nil || updated.GetFlow().GetVersion() != 2 || !updated.GetFlow().GetCreateTime().AsTime().Equal(flow.GetCreateTime().AsTime()) {
 		t.Fatalf("update: %v, %v", updated, err)
 	}
@@ -609,7 +611,7 @@ func TestForeignOrganization(t *testing.T) {
 		Audience: &approvalv1.FlowAudience{UserIds: []string{w.users["ann"].GetId()}}, Scope: &approvalv1.FlowScope{AppIds: []string{w.crm.String()}},
 		AutoApprove: true,
 	}
-	_, err = other.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: flow.GetId(), Version: 1, Flow: in})
+	_, err = other.flows(t, "zoe").UpdateFlow(t.Context(), update(flow, in))
 	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
 	_, err = other.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: in})
 	wantError(t, err, codes.InvalidArgument, "USER_UNKNOWN")
@@ -708,11 +710,11 @@ func TestFlows(t *testing.T) {
 	}
 	_, err = zoe.CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: input(func(in *approvalv1.FlowInput) { in.Name = "b" })})
 	wantError(t, err, codes.AlreadyExists, "FLOW_NAME_TAKEN")
-	_, err = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: b.GetId(), Version: 1, Flow: input(func(in *approvalv1.FlowInput) { in.Name = "c" })})
+	_, err = zoe.UpdateFlow(t.Context(), update(b, input(func(in *approvalv1.FlowInput) { in.Name = "c" })))
 	wantError(t, err, codes.AlreadyExists, "FLOW_NAME_TAKEN")
-	_, err = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: b.GetId(), Version: 7, Flow: input(func(*approvalv1.FlowInput) {})})
-	wantError(t, err, codes.Aborted, "FLOW_CHANGED")
-	_, err = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: unknown, Version: 1, Flow: input(func(*approvalv1.FlowInput) {})})
+	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: b.GetId(), Etag: "another"}, input(func(*approvalv1.FlowInput) {})))
+	wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
+	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: unknown}, input(func(*approvalv1.FlowInput) {})))
 	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
 	_, err = w.flows(t, "ann").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: input(func(*approvalv1.FlowInput) {})})
 	if status.Code(err) != codes.PermissionDenied {
@@ -724,7 +726,7 @@ func TestFlows(t *testing.T) {
 	errs := make([]error, 6)
 	for i := range errs {
 		all.Go(func() {
-			_, errs[i] = zoe.UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: b.GetId(), Version: 1, Flow: input(func(*approvalv1.FlowInput) {})})
+			_, errs[i] = zoe.UpdateFlow(t.Context(), update(b, input(func(in *approvalv1.FlowInput) { in.Priority = int32(i + 1) })))
 		})
 	}
 	all.Wait()
@@ -734,9 +736,126 @@ func TestFlows(t *testing.T) {
 			made++
 			continue
 		}
-		wantError(t, err, codes.Aborted, "FLOW_CHANGED")
+		wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
 	}
 	if made != 1 {
 		t.Fatalf("%d changes made: %v", made, errs)
 	}
+}
+
+// A flow is made once for a request_id.
+func TestRepeatedCreateFlow(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	create := func(name, request string) (*approvalv1.Flow, error) {
+		r, err := w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{RequestId: request, Flow: &approvalv1.FlowInput{
+			Name: name, Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, Audience: &approvalv1.FlowAudience{Everyone: true},
+			Scope: &approvalv1.FlowScope{Any: true}, AutoApprove: true,
+		}})
+		return r.GetFlow(), err
+	}
+	request := id.New().String()
+	made := make([]*approvalv1.Flow, 3)
+	var all sync.WaitGroup
+	for i := range made {
+		all.Go(func() {
+			var err error
+			if made[i], err = create("one", request); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	again, err := create("one", request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range made {
+		if !proto.Equal(f, again) {
+			t.Errorf("made %v and %v", f, again)
+		}
+	}
+	_, err = create("two", request)
+	wantError(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
+}
+
+// A deleted flow matches nothing new; what runs on it finishes on it.
+func TestDeleteFlow(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	flow := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Name = "Strict"
+		in.Steps = append(in.Steps, step("Approvers", approvalv1.ReviewerKind_REVIEWER_KIND_APP_APPROVERS))
+	})
+	running := w.request("ann", "ann")
+	w.submit(t, running)
+	first := w.asked(t, running, 1)
+	zoe := w.flows(t, "zoe")
+	remove := func(in *approvalv1.DeleteFlowRequest) error {
+		in.Id = flow.GetId()
+		_, err := zoe.DeleteFlow(t.Context(), in)
+		return err
+	}
+	if _, err := w.flows(t, "ann").DeleteFlow(t.Context(), &approvalv1.DeleteFlowRequest{Id: flow.GetId()}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("a member deletes a flow: %v", err)
+	}
+	wantError(t, remove(&approvalv1.DeleteFlowRequest{Etag: "another"}), codes.Aborted, "ETAG_MISMATCH")
+	if err := remove(&approvalv1.DeleteFlowRequest{Etag: flow.GetEtag()}); err != nil {
+		t.Fatal(err)
+	}
+	ev := servicetest.Wait(t, w.Harness, func(m *eventv1.FlowDeleted) bool { return m.GetFlow().GetId() == flow.GetId() })
+	if ev.GetFlow().GetId() != flow.GetId() || ev.GetFlow().GetDeleteTime() == nil || ev.GetFlow().GetVersion() != 2 || ev.GetFlow().GetEnabled() || ev.GetContext().GetActor().GetId() != w.users["zoe"].GetId() {
+		t.Errorf("emitted %v", ev)
+	}
+	wantError(t, remove(&approvalv1.DeleteFlowRequest{}), codes.NotFound, "FLOW_NOT_FOUND")
+	_, err := zoe.GetFlow(t.Context(), &approvalv1.GetFlowRequest{Id: flow.GetId()})
+	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
+	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: flow.GetId()}, &approvalv1.FlowInput{Name: "x"}))
+	wantError(t, err, codes.NotFound, "FLOW_NOT_FOUND")
+	listed, err := zoe.ListFlows(t.Context(), &approvalv1.ListFlowsRequest{})
+	if err != nil || len(listed.GetFlows()) != 0 {
+		t.Errorf("listed %v, %v", listed, err)
+	}
+	// Its name is free, also for somebody who deletes it again.
+	w.flow(t, func(in *approvalv1.FlowInput) { in.Name, in.Disabled = "Strict", true })
+
+	if _, err := w.approve(t, names(first.GetTasks())[0], first.GetTasks()[0]); err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Wait(t, w.Harness, func(m *eventv1.ApprovalDecided) bool {
+		return m.GetTask().GetRequestId() == running.GetId() && m.GetNextStep() == 2
+	})
+	newer := w.request("ben", "ben")
+	w.submit(t, newer)
+	if e := w.asked(t, newer, 1); e.GetFlowId() != "" {
+		t.Errorf("a new request goes by %s", e.GetFlowId())
+	}
+}
+
+// A flow that names what was deleted since can still be changed, and cannot name it
+// anew.
+func TestFlowNamesWhatWasDeleted(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	wiki := id.New()
+	w.app(t, wiki, "Wiki", id.New(), []string{"zoe"}, nil)
+	w.handled(t)
+	flow := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Scope = &approvalv1.FlowScope{AppIds: []string{wiki.String(), w.crm.String()}}
+	})
+	w.Publish(t, w.org, wiki, &eventv1.AppDeleted{App: &requestv1.App{
+		Id: wiki.String(), OrganizationId: w.org.String(), Name: "Wiki", Version: 9, DeleteTime: timestamppb.Now(),
+	}})
+	w.handled(t)
+	changed, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{Id: flow.GetId(), Priority: 7}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"priority"}},
+	})
+	if err != nil || changed.GetFlow().GetPriority() != 7 {
+		t.Fatalf("got %v, %v", changed, err)
+	}
+	_, err = w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: &approvalv1.FlowInput{
+		Name: "New", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, Audience: &approvalv1.FlowAudience{Everyone: true},
+		Scope: &approvalv1.FlowScope{AppIds: []string{wiki.String()}}, AutoApprove: true,
+	}})
+	wantError(t, err, codes.InvalidArgument, "APP_UNKNOWN")
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
@@ -370,9 +371,9 @@ func TestJoinFlow(t *testing.T) {
 	all := join("all", func(in *approvalv1.FlowInput) { in.Disabled = true })
 	w.leave(t, "max")
 	w.handled(t) // or max would still be there when the flow is switched on
-	if _, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: all.GetId(), Version: 1, Flow: &approvalv1.FlowInput{
-		Name: "all", Trigger: all.GetTrigger(), Audience: all.GetAudience(), Scope: all.GetScope(), AutoApprove: true,
-	}}); err != nil {
+	if _, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{Id: all.GetId(), Enabled: true}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"enabled"}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ann", "ben", "zoe", "lea"} {

@@ -132,13 +132,13 @@ func TestEnvironmentsSeeTheirOwn(t *testing.T) {
 			t.Errorf("%s lists %d flows, want %d: %v", name, len(got.GetFlows()), want, err)
 		}
 	}
-	update := func(name string, f *approvalv1.Flow) error {
-		_, err := w.flows(t, name).UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: f.GetId(), Version: 1, Flow: own})
+	change := func(name string, f *approvalv1.Flow) error {
+		_, err := w.flows(t, name).UpdateFlow(t.Context(), update(f, own))
 		return err
 	}
-	wantError(t, update("anna", flowB), codes.NotFound, "FLOW_NOT_FOUND")
-	wantError(t, update("anna", whole), codes.PermissionDenied, "FLOW_OF_ORGANIZATION")
-	if err := update("anna", flowA); err != nil {
+	wantError(t, change("anna", flowB), codes.NotFound, "FLOW_NOT_FOUND")
+	wantError(t, change("anna", whole), codes.PermissionDenied, "FLOW_OF_ORGANIZATION")
+	if err := change("anna", flowA); err != nil {
 		t.Error(err)
 	}
 	var all sync.WaitGroup

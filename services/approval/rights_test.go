@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -127,10 +128,9 @@ func TestNobodyProfitsFromTheirOwnFlow(t *testing.T) {
 	// Who changes it joins those who wrote it, and nobody gets rid of that.
 	w.join(t, "yan", "", identityv1.Role_ROLE_ADMIN)
 	w.handled(t)
-	in := &approvalv1.FlowInput{
-		Name: made.GetName(), Trigger: made.GetTrigger(), Audience: made.GetAudience(), Scope: made.GetScope(), AutoApprove: true,
-	}
-	changed, err := w.flows(t, "yan").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Id: made.GetId(), Flow: in, Version: 1})
+	changed, err := w.flows(t, "yan").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{Id: made.GetId(), Priority: 1}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"priority"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
@@ -318,4 +319,18 @@ func (w *world) count(t testing.TB, table string) int {
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()
 	pgtest.CheckRowSecurity(t, pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...))
+}
+
+// update is a change of a flow, of the version that it has here, to what somebody
+// would make anew.
+func update(f *approvalv1.Flow, in *approvalv1.FlowInput) *approvalv1.UpdateFlowRequest {
+	return &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{
+			Id: f.GetId(), Etag: f.GetEtag(), Name: in.GetName(), Trigger: in.GetTrigger(), Kinds: in.GetKinds(), Audience: in.GetAudience(), Scope: in.GetScope(),
+			AutoApprove: in.GetAutoApprove(), Steps: in.GetSteps(), Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration(), Enabled: !in.GetDisabled(),
+		},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{
+			"name", "trigger", "kinds", "audience", "scope", "auto_approve", "steps", "priority", "max_duration", "enabled",
+		}},
+	}
 }

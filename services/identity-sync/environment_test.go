@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/servicetest"
@@ -154,7 +155,9 @@ func TestEnvironmentsNeverSeeEachOther(t *testing.T) {
 	}
 	_, err = admin.environments.GetEnvironment(ctx, &identityv1.GetEnvironmentRequest{Id: b.GetId()})
 	try("get South", codes.NotFound, err)
-	_, err = admin.environments.UpdateEnvironment(ctx, &identityv1.UpdateEnvironmentRequest{Id: b.GetId(), Name: "Mine"})
+	_, err = admin.environments.UpdateEnvironment(ctx, &identityv1.UpdateEnvironmentRequest{
+		Environment: &identityv1.Environment{Id: b.GetId(), Name: "Mine"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"name"}},
+	})
 	try("rename South", codes.PermissionDenied, err)
 	_, err = admin.environments.CreateEnvironment(ctx, &identityv1.CreateEnvironmentRequest{Name: "East"})
 	try("make an environment", codes.PermissionDenied, err)

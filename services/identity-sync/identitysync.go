@@ -118,7 +118,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		Register: func(g grpc.ServiceRegistrar) {
 			opsv1.RegisterSnapshotServiceServer(g, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotEnvironments, convert.SnapshotUsers, convert.SnapshotGroups))
 			grpcapi.Register(g, grpcapi.Config{
-				Commands: commands, SignIns: signIns, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
+				Commands: commands, SignIns: signIns, Answers: b.Answers, Exchanger: exchanger, Ring: ring, AllowSignUp: cfg.AllowSignUp, DevSignIn: cfg.DevSignIn,
 			})
 		},
 		HTTPCallers: []string{"gateway"},

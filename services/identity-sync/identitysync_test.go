@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
@@ -822,7 +823,7 @@ func TestServiceTakesASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	renamed, err := identityv1.NewEnvironmentServiceClient(admin.conn).UpdateEnvironment(t.Context(), &identityv1.UpdateEnvironmentRequest{
-		Id: north.GetEnvironment().GetId(), Name: "Northern",
+		Environment: &identityv1.Environment{Id: north.GetEnvironment().GetId(), Name: "Northern"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"name"}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/op"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/outgoing"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -170,13 +171,18 @@ func (p *openIDProvider) connect(t testing.TB, admin person, change ...func(*ide
 	p.mu.Lock()
 	p.client, p.secret = storage.WebClient(client, secret, redirect(id)), secret
 	p.mu.Unlock()
-	changed, err := admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{
-		Id: id, ClientId: &client, ClientSecret: &secret, State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED.Enum(),
-	})
+	changed, err := admin.providers.UpdateIdentityProvider(t.Context(), changeProvider(&identityv1.IdentityProvider{
+		Id: id, ClientId: client, ClientSecret: secret, State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED,
+	}, "client_id", "client_secret", "state"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return changed.GetIdentityProvider()
+}
+
+// changeProvider is a change of the fields that are named.
+func changeProvider(p *identityv1.IdentityProvider, paths ...string) *identityv1.UpdateIdentityProviderRequest {
+	return &identityv1.UpdateIdentityProviderRequest{IdentityProvider: p, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}}
 }
 
 // answer signs in at the provider's page, as a browser does, and gives what the

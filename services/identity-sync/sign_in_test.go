@@ -203,7 +203,7 @@ func TestASignInIsOfOneBrowser(t *testing.T) {
 	// What was begun before the provider was changed is over.
 	before := c.startSignIn(t, c.idp)
 	q = c.op.answer(t, before.GetAuthorizationUrl(), "ned")
-	if _, err := c.admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{Id: c.idp.GetId(), Name: new("Renamed")}); err != nil {
+	if _, err := c.admin.providers.UpdateIdentityProvider(t.Context(), changeProvider(&identityv1.IdentityProvider{Id: c.idp.GetId(), Name: "Renamed"}, "name")); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.finish(t, c.idp, before.GetAttempt(), q)
@@ -326,33 +326,33 @@ func TestAProviderTakesItsSessionsAlong(t *testing.T) {
 		_, err = held.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
 		refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
 	}
-	set := func(req *identityv1.UpdateIdentityProviderRequest) *identityv1.IdentityProvider {
+	set := func(p *identityv1.IdentityProvider, paths ...string) *identityv1.IdentityProvider {
 		t.Helper()
-		req.Id = c.idp.GetId()
-		r, err := c.admin.providers.UpdateIdentityProvider(t.Context(), req)
+		p.Id = c.idp.GetId()
+		r, err := c.admin.providers.UpdateIdentityProvider(t.Context(), changeProvider(p, paths...))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r.GetIdentityProvider()
 	}
 	p, held := signIn()
-	set(&identityv1.UpdateIdentityProviderRequest{Name: new("Still this one")})
+	set(&identityv1.IdentityProvider{Name: "Still this one"}, "name")
 	if _, err := c.exchange(t, p.secret); err != nil {
 		t.Errorf("after another name: %v", err)
 	}
-	set(&identityv1.UpdateIdentityProviderRequest{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED.Enum()})
+	set(&identityv1.IdentityProvider{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED}, "state")
 	out(p, held)
 	_, err := c.nobody(t).signIns.StartSignIn(t.Context(), &identityv1.StartSignInRequest{IdentityProviderId: c.idp.GetId(), RedirectUri: redirect(c.idp.GetId())})
 	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
-	set(&identityv1.UpdateIdentityProviderRequest{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED.Enum()})
+	set(&identityv1.IdentityProvider{State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED}, "state")
 
 	p, held = signIn()
-	after := set(&identityv1.UpdateIdentityProviderRequest{ClientId: new("another client")})
+	after := set(&identityv1.IdentityProvider{ClientId: "another client"}, "client_id")
 	out(p, held)
 	if after.GetHasClientSecret() {
 		t.Error("the secret would be shown with another client")
 	}
-	set(&identityv1.UpdateIdentityProviderRequest{ClientId: &c.idp.ClientId, ClientSecret: new("secret of " + c.idp.GetId())})
+	set(&identityv1.IdentityProvider{ClientId: c.idp.GetClientId(), ClientSecret: "secret of " + c.idp.GetId()}, "client_id", "client_secret")
 
 	p, held = signIn()
 	if _, err := c.admin.providers.DeleteIdentityProvider(t.Context(), &identityv1.DeleteIdentityProviderRequest{Id: c.idp.GetId()}); err != nil {
@@ -496,7 +496,7 @@ func TestProvidersOfOthers(t *testing.T) {
 	}
 	_, err = stranger.providers.GetIdentityProvider(t.Context(), &identityv1.GetIdentityProviderRequest{Id: idp.GetId()})
 	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
-	_, err = stranger.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{Id: idp.GetId(), Issuer: new("https://evil.example")})
+	_, err = stranger.providers.UpdateIdentityProvider(t.Context(), changeProvider(&identityv1.IdentityProvider{Id: idp.GetId(), Issuer: "https://evil.example"}, "issuer"))
 	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
 	_, err = stranger.providers.CheckIdentityProvider(t.Context(), &identityv1.CheckIdentityProviderRequest{Id: idp.GetId()})
 	refused(t, err, codes.NotFound, "IDENTITY_PROVIDER_NOT_FOUND")
@@ -619,9 +619,9 @@ func TestLostMeanwhile(t *testing.T) {
 
 	begun := c.startSignIn(t, c.idp)
 	answer = c.op.answer(t, begun.GetAuthorizationUrl(), "eve")
-	if _, err := c.admin.providers.UpdateIdentityProvider(t.Context(), &identityv1.UpdateIdentityProviderRequest{
-		Id: c.idp.GetId(), State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED.Enum(),
-	}); err != nil {
+	if _, err := c.admin.providers.UpdateIdentityProvider(t.Context(), changeProvider(&identityv1.IdentityProvider{
+		Id: c.idp.GetId(), State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED,
+	}, "state")); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.finish(t, c.idp, begun.GetAttempt(), answer)

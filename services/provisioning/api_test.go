@@ -3,11 +3,14 @@ package provisioning_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
@@ -104,6 +107,29 @@ func TestIntegrations(t *testing.T) {
 		t.Errorf("integration %v %v", made, err)
 	}
 
+	// Made once for a request_id, also where the app is called before.
+	repeated := &provisioningv1.CreateIntegrationRequest{
+		Name: "repeated", Kind: provisioningv1.IntegrationKind_INTEGRATION_KIND_SCIM, RequestId: id.New().String(),
+		Scim: &provisioningv1.ScimSettings{BaseUrl: target.URL, Token: scimToken},
+	}
+	answers := make([]*provisioningv1.CreateIntegrationResponse, 2)
+	var both sync.WaitGroup
+	for i := range answers {
+		both.Go(func() {
+			var err error
+			if answers[i], err = w.integrations.CreateIntegration(ctx, repeated); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	if !proto.Equal(answers[0], answers[1]) {
+		t.Errorf("two were made: %v", answers)
+	}
+	repeated.Scim.Token = "another"
+	_, err = w.integrations.CreateIntegration(ctx, repeated)
+	wantReason(t, err, "FailedPrecondition", "REQUEST_ID_REUSED", "request_id")
+
 	// B-PRV-06: at rest it is sealed.
 	var secret []byte
 	if err := w.DB.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -113,14 +139,23 @@ func TestIntegrations(t *testing.T) {
 	}
 
 	// An empty token keeps the one there is.
-	up, err := w.integrations.UpdateIntegration(ctx, &provisioningv1.UpdateIntegrationRequest{Id: one.GetId(), Name: "uno", Scim: &provisioningv1.ScimSettings{BaseUrl: target.URL}})
+	up, err := w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Name: "uno", Etag: one.GetEtag()}, "name"))
 	if err != nil || up.GetIntegration().GetName() != "uno" || up.GetIntegration().GetVersion() != 2 ||
 		up.GetIntegration().GetState() != provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING {
 		t.Errorf("integration %v %v", up, err)
 	}
 	// But not for another address, which would be sent it.
-	_, err = w.integrations.UpdateIntegration(ctx, &provisioningv1.UpdateIntegrationRequest{Id: one.GetId(), Name: "uno", Scim: &provisioningv1.ScimSettings{BaseUrl: target.URL + "/elsewhere"}})
-	wantReason(t, err, "InvalidArgument", "INTEGRATION_SETTINGS_INVALID", "scim.token")
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Scim: &provisioningv1.ScimSettings{BaseUrl: target.URL + "/elsewhere"}}, "scim.base_url"))
+	wantReason(t, err, "InvalidArgument", "INTEGRATION_SETTINGS_INVALID", "integration.scim.token")
+	// What the mask names is held to the rules of a new one, and nothing else.
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Name: strings.Repeat("x", 201)}, "name"))
+	wantReason(t, err, "InvalidArgument", "INVALID_ARGUMENT", "integration.name")
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Scim: &provisioningv1.ScimSettings{BaseUrl: "ftp://x"}}, "scim.base_url"))
+	wantReason(t, err, "InvalidArgument", "INVALID_ARGUMENT", "integration.scim.base_url")
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId()}, "kind"))
+	wantReason(t, err, "InvalidArgument", "FIELD_NOT_CHANGEABLE", "update_mask")
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Name: "once more", Etag: one.GetEtag()}, "name"))
+	wantReason(t, err, "Aborted", "ETAG_MISMATCH")
 	target.Close()
 	tested, err := w.integrations.TestIntegration(ctx, &provisioningv1.TestIntegrationRequest{Id: one.GetId()})
 	if err != nil || tested.GetIntegration().GetState() != provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING {
@@ -128,10 +163,13 @@ func TestIntegrations(t *testing.T) {
 	}
 
 	first, err := w.integrations.ListIntegrations(ctx, &provisioningv1.ListIntegrationsRequest{PageSize: 1})
-	if err != nil || len(first.GetIntegrations()) != 1 || first.GetIntegrations()[0].GetName() != "two" {
+	if err != nil || len(first.GetIntegrations()) != 1 || first.GetIntegrations()[0].GetName() != "repeated" {
 		t.Fatalf("list %v %v", first, err)
 	}
 	second, err := w.integrations.ListIntegrations(ctx, &provisioningv1.ListIntegrationsRequest{PageSize: 1, PageToken: first.GetNextPageToken()})
+	if err == nil {
+		second, err = w.integrations.ListIntegrations(ctx, &provisioningv1.ListIntegrationsRequest{PageSize: 1, PageToken: second.GetNextPageToken()})
+	}
 	if err != nil || len(second.GetIntegrations()) != 1 || second.GetIntegrations()[0].GetName() != "uno" || second.GetNextPageToken() != "" {
 		t.Errorf("list %v %v", second, err)
 	}
@@ -142,7 +180,7 @@ func TestIntegrations(t *testing.T) {
 	_, _, _, _, foreign := clients(w.Conn(t, other))
 	_, err = foreign.GetIntegration(ctx, &provisioningv1.GetIntegrationRequest{Id: one.GetId()})
 	wantReason(t, err, "NotFound", "INTEGRATION_NOT_FOUND")
-	_, err = foreign.UpdateIntegration(ctx, &provisioningv1.UpdateIntegrationRequest{Id: one.GetId(), Name: "mine", Scim: &provisioningv1.ScimSettings{BaseUrl: "http://127.0.0.1:1"}})
+	_, err = foreign.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Name: "mine"}, "name"))
 	wantReason(t, err, "NotFound", "INTEGRATION_NOT_FOUND")
 	_, _, _, _, member := clients(w.Conn(t, w.caller(authzv1.Caller_CALLER_MEMBER)))
 	_, err = member.GetIntegration(ctx, &provisioningv1.GetIntegrationRequest{Id: one.GetId()})
@@ -233,4 +271,9 @@ func TestBoundaries(t *testing.T) {
 	wantReason(t, err, "InvalidArgument", "INVALID_ARGUMENT", "work_item_ids")
 	_, err = w.checklists.ExportChecklists(ctx, &provisioningv1.ExportChecklistsRequest{Format: "docx"})
 	wantReason(t, err, "InvalidArgument", "INVALID_ARGUMENT", "format")
+}
+
+// change is a change of the fields of an integration that are named.
+func change(i *provisioningv1.Integration, paths ...string) *provisioningv1.UpdateIntegrationRequest {
+	return &provisioningv1.UpdateIntegrationRequest{Integration: i, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}}
 }

@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	api := grpcapi.New(engine, integrations)
+	api := grpcapi.New(engine, integrations, b.Answers)
 	return b.Run(ctx, lis, backend.Spec{
 		Register: func(s grpc.ServiceRegistrar) {
 			api.Register(s)

@@ -118,9 +118,7 @@ func TestScope(t *testing.T) {
 				check("get integration", err, "INTEGRATION_NOT_FOUND")
 				_, err = integrations.TestIntegration(ctx, &provisioningv1.TestIntegrationRequest{Id: p.integration.GetId()})
 				check("test integration", err, "INTEGRATION_NOT_FOUND")
-				_, err = integrations.UpdateIntegration(ctx, &provisioningv1.UpdateIntegrationRequest{
-					Id: p.integration.GetId(), Name: "the same name", Scim: p.integration.GetScim(),
-				})
+				_, err = integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: p.integration.GetId(), Name: "the same name"}, "name"))
 				check("update integration", err, "INTEGRATION_NOT_FOUND")
 				_, err = integrations.CreateIntegration(ctx, &provisioningv1.CreateIntegrationRequest{
 					Name: name, Kind: provisioningv1.IntegrationKind_INTEGRATION_KIND_SCIM, EnvironmentId: p.environment,

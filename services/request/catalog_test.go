@@ -185,11 +185,11 @@ func TestUpdateApp(t *testing.T) {
 		{"no mask", "update_mask", "UPDATE_MASK_EMPTY", &requestv1.App{Name: "x"}, nil},
 		{"not changeable", "update_mask", "FIELD_NOT_CHANGEABLE", &requestv1.App{Version: 9}, []string{"version"}},
 		{"no such field", "update_mask", "FIELD_NOT_CHANGEABLE", &requestv1.App{}, []string{"colour"}},
-		{"empty name", "app.name", "NAME_EMPTY", &requestv1.App{}, []string{"name"}},
-		{"long name", "app.name", "TOO_LONG", &requestv1.App{Name: strings.Repeat("x", 201)}, []string{"name"}},
-		{"not an id", "app.admin_ids[0]", "INVALID_ID", &requestv1.App{AdminIds: []string{"ada"}}, []string{"admin_ids"}},
+		{"empty name", "app.name", "INVALID_ARGUMENT", &requestv1.App{}, []string{"name"}},
+		{"long name", "app.name", "INVALID_ARGUMENT", &requestv1.App{Name: strings.Repeat("x", 201)}, []string{"name"}},
+		{"not an id", "app.admin_ids[0]", "INVALID_ARGUMENT", &requestv1.App{AdminIds: []string{"ada"}}, []string{"admin_ids"}},
 		{"unknown owner", "app.owner_id", "USER_UNKNOWN", &requestv1.App{OwnerId: id.New().String()}, []string{"owner_id"}},
-		{"unknown setting", "app.provisioning", "VALUE_UNKNOWN", &requestv1.App{Provisioning: 9}, []string{"provisioning"}},
+		{"unknown setting", "app.provisioning", "INVALID_ARGUMENT", &requestv1.App{Provisioning: 9}, []string{"provisioning"}},
 	} {
 		_, err := update(tc.app, tc.paths...)
 		if status.Code(err) != codes.InvalidArgument || rpctest.Reason(err) != tc.reason || !slices.Equal(rpctest.Fields(err), []string{tc.field}) {

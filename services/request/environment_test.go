@@ -255,15 +255,15 @@ func TestEnvironmentsSeeTheirRequests(t *testing.T) {
 					return err
 				},
 				"AddComment": func(ctx context.Context) error {
-					_, err := c.AddComment(ctx, &requestv1.AddCommentRequest{RequestId: r.GetId(), Text: "hello"})
+					_, err := c.AddComment(ctx, &requestv1.AddCommentRequest{Id: r.GetId(), Text: "hello"})
 					return err
 				},
 				"ListComments": func(ctx context.Context) error {
-					_, err := c.ListComments(ctx, &requestv1.ListCommentsRequest{RequestId: r.GetId()})
+					_, err := c.ListComments(ctx, &requestv1.ListCommentsRequest{Id: r.GetId()})
 					return err
 				},
 				"ListTimeline": func(ctx context.Context) error {
-					_, err := c.ListTimeline(ctx, &requestv1.ListTimelineRequest{RequestId: r.GetId()})
+					_, err := c.ListTimeline(ctx, &requestv1.ListTimelineRequest{Id: r.GetId()})
 					return err
 				},
 			} {

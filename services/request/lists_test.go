@@ -28,14 +28,14 @@ func TestListsAreFilteredAndSorted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ben", "ada"} {
-		if _, err := w.requests(t, name).AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: r.GetId(), Text: "says " + name}); err != nil {
+		if _, err := w.requests(t, name).AddComment(t.Context(), &requestv1.AddCommentRequest{Id: r.GetId(), Text: "says " + name}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	filtertest.Door(t, admin, store.RequestList, &requestv1.ListRequestsRequest{})
 	filtertest.Door(t, w.Conn(t, w.caller("ada")), store.RequestList, &requestv1.ListRequestsRequest{})
-	filtertest.Door(t, admin, store.CommentList, &requestv1.ListCommentsRequest{RequestId: r.GetId()})
-	filtertest.Door(t, admin, store.TimelineList, &requestv1.ListTimelineRequest{RequestId: r.GetId()})
+	filtertest.Door(t, admin, store.CommentList, &requestv1.ListCommentsRequest{Id: r.GetId()})
+	filtertest.Door(t, admin, store.TimelineList, &requestv1.ListTimelineRequest{Id: r.GetId()})
 }
 
 // Who may not see a request does not find it by a filter either.

@@ -439,8 +439,8 @@ func TestWhoSeesWhat(t *testing.T) {
 	} {
 		client := w.requests(t, tc.who)
 		_, err := client.GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
-		_, errTimeline := client.ListTimeline(t.Context(), &requestv1.ListTimelineRequest{RequestId: r.GetId()})
-		_, errComments := client.ListComments(t.Context(), &requestv1.ListCommentsRequest{RequestId: r.GetId()})
+		_, errTimeline := client.ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
+		_, errComments := client.ListComments(t.Context(), &requestv1.ListCommentsRequest{Id: r.GetId()})
 		list, errList := client.ListRequests(t.Context(), &requestv1.ListRequestsRequest{View: requestv1.RequestView_REQUEST_VIEW_OPEN})
 		if errList != nil || (len(list.GetRequests()) == 1) != tc.sees {
 			t.Errorf("%s lists %v %v", tc.who, list, errList)
@@ -452,7 +452,7 @@ func TestWhoSeesWhat(t *testing.T) {
 				t.Errorf("%s: %v", tc.who, err)
 			}
 		}
-		out, err := client.AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: strings.ToUpper(r.GetId()), Text: "says " + tc.who})
+		out, err := client.AddComment(t.Context(), &requestv1.AddCommentRequest{Id: strings.ToUpper(r.GetId()), Text: "says " + tc.who})
 		if (err == nil) != tc.speaks {
 			t.Errorf("%s: %v", tc.who, err)
 		}
@@ -472,7 +472,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		}
 	}
 	var emitted []string
-	comments := &requestv1.ListCommentsRequest{RequestId: r.GetId(), PageSize: 3}
+	comments := &requestv1.ListCommentsRequest{Id: r.GetId(), PageSize: 3}
 	for {
 		out, err := w.requests(t, "ria").ListComments(t.Context(), comments)
 		if err != nil {
@@ -545,7 +545,7 @@ func TestCancel(t *testing.T) {
 	w.wantState(t, r, approved, itemApproved)
 	_, err = cancel(r)
 	wantError(t, err, codes.FailedPrecondition, "REQUEST_NOT_OPEN")
-	out, err := w.requests(t, "ann").ListTimeline(t.Context(), &requestv1.ListTimelineRequest{RequestId: r.GetId()})
+	out, err := w.requests(t, "ann").ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
 	if es := out.GetEntries(); err != nil || len(es) != 3 || es[2].GetText() != "Approved; it was too late to cancel" {
 		t.Errorf("timeline %v %v", out, err)
 	}

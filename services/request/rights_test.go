@@ -193,14 +193,14 @@ func TestRiskManagersOwnRequests(t *testing.T) {
 	w := start(t)
 	ria := w.requests(t, "ria")
 	own := w.submit(t, "ria", w.grantOf("viewer"))
-	if _, err := ria.AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: own.GetId(), Text: "soon, please"}); err != nil {
+	if _, err := ria.AddComment(t.Context(), &requestv1.AddCommentRequest{Id: own.GetId(), Text: "soon, please"}); err != nil {
 		t.Error(err)
 	}
 	if _, err := ria.CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: own.GetId()}); err != nil {
 		t.Error(err)
 	}
 	other := w.submit(t, "ben", w.grantOf("viewer"))
-	_, err := ria.AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: other.GetId(), Text: "hm"})
+	_, err := ria.AddComment(t.Context(), &requestv1.AddCommentRequest{Id: other.GetId(), Text: "hm"})
 	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_REQUEST")
 	_, err = ria.CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: other.GetId()})
 	wantError(t, err, codes.PermissionDenied, "NOT_YOUR_REQUEST")
@@ -295,7 +295,7 @@ func TestAReviewerSeesTheirPart(t *testing.T) {
 				t.Errorf("%s sees %s and %d more, want %s", name, s, shown.GetHiddenItemCount(), want)
 			}
 		}
-		timeline, err := client.ListTimeline(t.Context(), &requestv1.ListTimelineRequest{RequestId: r.GetId()})
+		timeline, err := client.ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +319,7 @@ func TestAReviewerSeesTheirPart(t *testing.T) {
 		}
 	}
 	// What goes on in the trail is whole, whoever says it.
-	if _, err := w.requests(t, "rex").AddComment(t.Context(), &requestv1.AddCommentRequest{RequestId: r.GetId(), Text: "done soon"}); err != nil {
+	if _, err := w.requests(t, "rex").AddComment(t.Context(), &requestv1.AddCommentRequest{Id: r.GetId(), Text: "done soon"}); err != nil {
 		t.Fatal(err)
 	}
 	if said := emitted[*eventv1.CommentAdded](t, w); len(said) != 1 || said[0].GetContext().GetAppId() != "" {

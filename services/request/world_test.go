@@ -307,7 +307,7 @@ func (w *world) timeline(t testing.TB, r *requestv1.Request) []string {
 	w.handled(t)
 	var events []string
 	seen := make(map[string]bool)
-	in := &requestv1.ListTimelineRequest{RequestId: r.GetId(), PageSize: 2}
+	in := &requestv1.ListTimelineRequest{Id: r.GetId(), PageSize: 2}
 	var last time.Time
 	for {
 		out, err := w.requests(t, "zoe").ListTimeline(t.Context(), in)

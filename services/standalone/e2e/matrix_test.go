@@ -155,6 +155,9 @@ func (n *tenant) bodyOf(schemas, schema object, name string, depth int) (v any, 
 		out := object{}
 		properties, _ := schema["properties"].(object)
 		for p, s := range properties {
+			if p == "requestId" { // what makes a call safe to repeat, and no request's id
+				continue
+			}
 			// What is needed, and every id.
 			needed := slices.ContainsFunc(list(schema, "required"), func(r any) bool { return r == p })
 			if n.about[p] == "" && !needed && depth > 1 {
@@ -215,8 +218,13 @@ func (n *tenant) bodies(operation string) []object {
 		}
 	case "POST /v1/integrations":
 		return []object{{"name": newUUID(), "kind": "INTEGRATION_KIND_SCIM", "scim": scim, "environmentId": n.about["environmentId"]}}
-	case "PUT /v1/integrations/{id}":
+	case "PATCH /v1/integrations/{id}":
 		return []object{{"name": newUUID(), "scim": scim}}
+	case "PATCH /v1/flows/{id}":
+		return []object{{"name": newUUID()}, {"scope": object{"entitlementIds": []string{n.about["entitlementIds"]}}}}
+	case "PATCH /v1/identityProviders/{id}", "PATCH /v1/sources/{id}", "PATCH /v1/environments/{id}",
+		"PATCH /v1/apps/{app_id}/entitlements/{id}":
+		return []object{{"name": newUUID()}}
 	case "POST /v1/identityProviders":
 		return []object{{"name": newUUID(), "issuer": "https://idp.example", "sourceId": n.about["sourceId"]}}
 	case "POST /v1/users":

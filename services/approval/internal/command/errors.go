@@ -11,6 +11,9 @@ import (
 	"gatehouse.dev/services/approval/internal/store"
 )
 
+// errFlowChanged says that the flow was changed since it was read.
+var errFlowChanged = apierr.New(codes.Aborted, "FLOW_CHANGED", "somebody else has just changed this flow; please look again")
+
 var errTaskNotFound = apierr.NotFound("TASK_NOT_FOUND", "there is no such task of yours")
 
 // taskError is the public error of a command on a task.

@@ -2,16 +2,18 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/filter"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -41,12 +43,15 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	if !owner.Whole() {
 		f.EnvironmentID = owner.EnvironmentID.String()
 	}
-	if err := c.checkFlow(ctx, owner, f); err != nil {
+	if err := c.checkFlow(ctx, owner, f, lifecycle.Flow{}); err != nil {
 		return nil, err
 	}
 	err := c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.AfterCommit(c.Maintenance.Wake)
-		return c.Store.InsertFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
+		if err := c.Store.InsertFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f)); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, &approvalv1.CreateFlowResponse{Flow: convert.Flow(s.OrganizationID, f)})
 	})
 	if err != nil {
 		return nil, flowError(err, f.Name)
@@ -55,35 +60,53 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	return convert.Flow(s.OrganizationID, f), nil
 }
 
-// UpdateFlow makes a new version of a flow, based on the version given. Requests
-// that are open stay on theirs.
-func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, version int32, f lifecycle.Flow) (*approvalv1.Flow, error) {
+// UpdateFlow makes a new version of a flow, unless that would be the same. change
+// gives the flow as it is to be; it is called again if somebody else changes the
+// flow at the same moment. Requests that are open stay on their version.
+func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (f *approvalv1.Flow, err error) {
+	for range 5 {
+		if f, err = c.updateFlow(ctx, s, by, id, change); !errors.Is(err, errFlowChanged) {
+			break
+		}
+	}
+	return f, err
+}
+
+func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (*approvalv1.Flow, error) {
 	// Whether there is such a flow comes before what is wrong with its content.
-	current, err := c.flow(ctx, s, id)
+	before, err := c.flow(ctx, s, id)
 	if err != nil {
-		return nil, flowError(err, f.Name)
+		return nil, flowError(err, "")
 	}
 	owner := scope.Scope{OrganizationID: s.OrganizationID}
-	if current.EnvironmentID != "" {
-		owner.EnvironmentID = uuid.MustParse(current.EnvironmentID)
+	if before.EnvironmentID != "" {
+		owner.EnvironmentID = uuid.MustParse(before.EnvironmentID)
 	}
 	if !s.Owns(owner.EnvironmentID) {
-		return nil, flowError(store.ErrFlowReadOnly, f.Name)
+		return nil, flowError(store.ErrFlowReadOnly, before.Name)
 	}
-	f.ID, f.EnvironmentID, f.Version = id, current.EnvironmentID, version+1
-	if err := c.checkFlow(ctx, owner, f); err != nil {
+	f, err := change(convert.Flow(s.OrganizationID, before))
+	if err != nil {
+		return nil, err
+	}
+	f.ID, f.EnvironmentID, f.EditorIDs = id, before.EnvironmentID, before.EditorIDs
+	f.Version, f.CreateTime, f.UpdateTime = before.Version, before.CreateTime, before.UpdateTime
+	if proto.Equal(convert.Flow(s.OrganizationID, f), convert.Flow(s.OrganizationID, before)) {
+		return convert.Flow(s.OrganizationID, before), nil
+	}
+	f.Version++
+	if err := c.checkFlow(ctx, owner, f, before); err != nil {
 		return nil, err
 	}
 	err = c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
-		old, err := c.Store.LockFlow(ctx, tx, id)
+		current, err := c.Store.LockFlow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if old.Version != version {
-			return apierr.New(codes.Aborted, "FLOW_CHANGED", "the flow was changed in the meantime, to version %d", old.Version).
-				With("version", fmt.Sprint(old.Version))
+		if current.Version != before.Version {
+			return errFlowChanged
 		}
-		f.CreateTime, f.UpdateTime, f.EditorIDs = old.CreateTime, c.Clock.Now(), old.EditorIDs
+		f.UpdateTime = c.Clock.Now()
 		if !slices.Contains(f.EditorIDs, by.GetId()) {
 			f.EditorIDs = append(slices.Clone(f.EditorIDs), by.GetId())
 		}
@@ -95,6 +118,27 @@ func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	}
 	c.Log.Info("Flow updated", "organization_id", s.OrganizationID, "flow_id", id, "version", f.Version)
 	return convert.Flow(s.OrganizationID, f), nil
+}
+
+// DeleteFlow ends a flow for new requests; those that are open stay on their
+// version. etag is that of the version that is meant; empty for any.
+func (c *Commands) DeleteFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id, etag string) error {
+	err := c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		f, err := c.Store.LockFlow(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := resource.CheckETag(etag, convert.Flow(s.OrganizationID, f).GetEtag()); err != nil {
+			return err
+		}
+		now := c.Clock.Now()
+		return c.Store.DeleteFlow(ctx, tx, id, now, convert.FlowDeleted(s.OrganizationID, by, f, now))
+	})
+	if err != nil {
+		return flowError(err, "")
+	}
+	c.Log.Info("Flow deleted", "organization_id", s.OrganizationID, "flow_id", id)
+	return nil
 }
 
 // GetFlow returns the current version of a flow.
@@ -139,13 +183,8 @@ const (
 	knownEvery  = 25 * time.Millisecond
 )
 
-// checkFlow says what is wrong with a flow. Its owner's scope must have what it
-// names.
-func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle.Flow) error {
-	if problems := f.Check(); len(problems) > 0 {
-		return invalidFlow(problems)
-	}
-	var groups, users []string
+// named are the ids in a flow.
+func named(f lifecycle.Flow) (users, groups []string) {
 	groups, users = append(groups, f.Audience.GroupIDs...), append(users, f.Audience.UserIDs...)
 	if r := f.Requesters; r != nil {
 		groups, users = append(groups, r.GroupIDs...), append(users, r.UserIDs...)
@@ -153,6 +192,23 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle
 	for _, s := range f.Steps {
 		groups, users = append(groups, s.GroupIDs...), append(users, s.UserIDs...)
 	}
+	return users, groups
+}
+
+// checkFlow says what is wrong with a flow. Its owner's scope must have what it
+// names, besides what it named before: what was deleted since does not keep anybody
+// from changing the rest.
+func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f, before lifecycle.Flow) error {
+	if problems := f.Check(); len(problems) > 0 {
+		return invalidFlow(problems)
+	}
+	users, groups := named(f)
+	usersBefore, groupsBefore := named(before)
+	fresh := func(ids, before []string) []string {
+		return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(before, id) })
+	}
+	users, groups = fresh(users, usersBefore), fresh(groups, groupsBefore)
+	apps, entitlements := fresh(f.Scope.AppIDs, before.Scope.AppIDs), fresh(f.Scope.EntitlementIDs, before.Scope.EntitlementIDs)
 	until := time.NewTimer(knownWithin)
 	defer until.Stop()
 	tick := time.NewTicker(knownEvery)
@@ -160,7 +216,7 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f lifecycle
 	for {
 		var unknown map[string]bool
 		err := c.DB.InRead(ctx, owner, func(ctx context.Context, tx *postgres.Tx) (err error) {
-			unknown, err = c.Store.Unknown(ctx, tx, f.EnvironmentID, users, groups, f.Scope.AppIDs, f.Scope.EntitlementIDs)
+			unknown, err = c.Store.Unknown(ctx, tx, f.EnvironmentID, users, groups, apps, entitlements)
 			return err
 		})
 		if err != nil || len(unknown) == 0 {

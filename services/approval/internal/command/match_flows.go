@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -53,6 +54,10 @@ func (c *Commands) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 	for done := false; !done; {
 		err := c.DB.InOrganization(ctx, f.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 			flow, err := c.Store.Flow(ctx, tx, f.ID)
+			if errors.Is(err, store.ErrFlowNotFound) {
+				done = true // it was deleted just now
+				return nil
+			}
 			if err != nil {
 				return err
 			}

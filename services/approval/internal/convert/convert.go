@@ -15,6 +15,7 @@ import (
 
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/flow"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
 
@@ -84,7 +85,7 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 		Audience: &approvalv1.FlowAudience{Everyone: f.Audience.Everyone, GroupIds: f.Audience.GroupIDs, UserIds: f.Audience.UserIDs},
 		Scope:    &approvalv1.FlowScope{Any: f.Scope.Any, AppIds: f.Scope.AppIDs, EntitlementIds: f.Scope.EntitlementIDs},
 		Enabled:  f.Enabled, AutoApprove: f.AutoApprove, Priority: f.Priority, Version: f.Version,
-		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs,
+		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs, Etag: resource.ETag(f.ID, int64(f.Version)),
 	}
 	if r := f.Requesters; r != nil {
 		out.Requesters = &approvalv1.FlowRequesters{
@@ -104,6 +105,16 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 			Need: enum.Value[approvalv1.StepNeed](string(s.Need)), NeedCount: int32(s.NeedCount), //nolint:gosec // at most 100
 		})
 	}
+	return out
+}
+
+// DeletedFlow is a flow that was deleted after this version, as copies take it: one
+// version later, and switched off.
+func DeletedFlow(organizationID uuid.UUID, f lifecycle.Flow, at time.Time) *approvalv1.Flow {
+	f.Version++
+	f.Enabled = false
+	out := Flow(organizationID, f)
+	out.DeleteTime = Time(at)
 	return out
 }
 

@@ -172,6 +172,16 @@ func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flo
 	return e
 }
 
+// FlowDeleted is the event of a flow that was deleted.
+func FlowDeleted(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flow, at time.Time) outbox.Event {
+	return outbox.Event{
+		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: at,
+		Message: &eventv1.FlowDeleted{
+			Context: &eventv1.Context{Actor: actor, Version: int64(f.Version) + 1, EnvironmentId: f.EnvironmentID}, Flow: DeletedFlow(organizationID, f, at),
+		},
+	}
+}
+
 // FlowMatched is the event of a join-flow that matched somebody.
 func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount int32, now time.Time) outbox.Event {
 	e := &eventv1.FlowMatched{

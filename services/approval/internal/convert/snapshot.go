@@ -2,6 +2,7 @@ package convert
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -11,9 +12,13 @@ import (
 	"gatehouse.dev/services/approval/internal/store"
 )
 
-// SnapshotFlows yields the current version of all flows.
+// SnapshotFlows yields the current version of all flows, deleted ones included.
 func SnapshotFlows(ctx context.Context, tx *postgres.Tx, yield func(*opsv1.StreamSnapshotResponse) error) error {
-	return store.EachFlow(ctx, tx, func(organizationID uuid.UUID, f lifecycle.Flow) error {
-		return yield(&opsv1.StreamSnapshotResponse{Part: &opsv1.StreamSnapshotResponse_Flow{Flow: Flow(organizationID, f)}})
+	return store.EachFlow(ctx, tx, func(organizationID uuid.UUID, f lifecycle.Flow, deleteTime *time.Time) error {
+		m := Flow(organizationID, f)
+		if deleteTime != nil {
+			m = DeletedFlow(organizationID, f, *deleteTime)
+		}
+		return yield(&opsv1.StreamSnapshotResponse{Part: &opsv1.StreamSnapshotResponse_Flow{Flow: m}})
 	})
 }

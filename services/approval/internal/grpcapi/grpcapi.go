@@ -10,6 +10,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/services/approval/internal/command"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -18,8 +20,8 @@ import (
 )
 
 // Register registers the API.
-func Register(s grpc.ServiceRegistrar, c *command.Commands) {
-	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c})
+func Register(s grpc.ServiceRegistrar, c *command.Commands, answers *idempotency.Answers) {
+	approvalv1.RegisterFlowServiceServer(s, flowService{commands: c, answers: answers})
 	approvalv1.RegisterTaskServiceServer(s, taskService{commands: c})
 }
 
@@ -31,15 +33,19 @@ func person(c authz.Caller) lifecycle.Person {
 type flowService struct {
 	approvalv1.UnimplementedFlowServiceServer
 	commands *command.Commands
+	answers  *idempotency.Answers
 }
 
 func (s flowService) CreateFlow(ctx context.Context, r *approvalv1.CreateFlowRequest) (*approvalv1.CreateFlowResponse, error) {
 	c := authz.Must(ctx)
-	f, err := s.commands.CreateFlow(ctx, c.Scope(), convert.UserActor(person(c)), r.GetEnvironmentId(), convert.FlowInput(r.GetFlow()))
-	if err != nil {
-		return nil, err
-	}
-	return &approvalv1.CreateFlowResponse{Flow: f}, nil
+	out, _, err := idempotency.Do(ctx, s.answers, r, func(ctx context.Context) (*approvalv1.CreateFlowResponse, error) {
+		f, err := s.commands.CreateFlow(ctx, c.Scope(), convert.UserActor(person(c)), r.GetEnvironmentId(), convert.FlowInput(r.GetFlow()))
+		if err != nil {
+			return nil, err
+		}
+		return &approvalv1.CreateFlowResponse{Flow: f}, nil
+	})
+	return out, err
 }
 
 func (s flowService) GetFlow(ctx context.Context, r *approvalv1.GetFlowRequest) (*approvalv1.GetFlowResponse, error) {
@@ -64,16 +70,52 @@ func (s flowService) ListFlows(ctx context.Context, r *approvalv1.ListFlowsReque
 
 func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowRequest) (*approvalv1.UpdateFlowResponse, error) {
 	c := authz.Must(ctx)
-	flowID, err := id.Parse("id", r.GetId())
+	flowID, err := id.Parse("flow.id", r.GetFlow().GetId())
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), r.GetVersion(), convert.FlowInput(r.GetFlow()))
+	u := resource.Update[*approvalv1.Flow]{
+		Field: "flow", Resource: r.GetFlow(), Mask: r.GetUpdateMask(), Fields: flowFields, Rules: &approvalv1.FlowInput{},
+	}
+	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), func(before *approvalv1.Flow) (lifecycle.Flow, error) {
+		after, err := u.Apply(before)
+		if err != nil {
+			return lifecycle.Flow{}, err
+		}
+		in := resource.Copy(after, &approvalv1.FlowInput{})
+		in.Disabled = !after.GetEnabled()
+		return convert.FlowInput(in), nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
 }
+
+func (s flowService) DeleteFlow(ctx context.Context, r *approvalv1.DeleteFlowRequest) (*approvalv1.DeleteFlowResponse, error) {
+	c := authz.Must(ctx)
+	flowID, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.commands.DeleteFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), r.GetEtag()); err != nil {
+		return nil, err
+	}
+	return &approvalv1.DeleteFlowResponse{}, nil
+}
+
+// flowFields are the fields of a flow that can be changed: those that it has in
+// common with what a caller creates, and enabled, which is called disabled there.
+var flowFields = func() []string {
+	flow, input := (&approvalv1.Flow{}).ProtoReflect().Descriptor().Fields(), (&approvalv1.FlowInput{}).ProtoReflect().Descriptor().Fields()
+	out := []string{"enabled"}
+	for i := range input.Len() {
+		if f := input.Get(i); flow.ByName(f.Name()) != nil {
+			out = append(out, string(f.Name()))
+		}
+	}
+	return out
+}()
 
 type taskService struct {
 	approvalv1.UnimplementedTaskServiceServer

@@ -83,10 +83,11 @@ insert into flow_version (flow_id, version, organization_id, spec) values ($1, $
 	selectFlow = `
 select v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version`
 	selectEachFlow = `
-select f.organization_id, v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version order by f.organization_id, f.id`
-	selectFlowByID = selectFlow + ` where f.id = $1`
-	lockFlow       = `select 1 from flow where id = $1 for update`
-	fromFlows      = ` from flow f join flow_version v on v.flow_id = f.id and v.version = f.version where f.organization_id = $1`
+select f.organization_id, f.delete_time, v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version order by f.organization_id, f.id`
+	selectFlowByID       = selectFlow + ` where f.id = $1 and f.delete_time is null`
+	lockFlow             = `select 1 from flow where id = $1 and delete_time is null for update`
+	deleteFlow           = `update flow set delete_time = $2, enabled = false, matched_version = version where id = $1`
+	fromFlows            = ` from flow f join flow_version v on v.flow_id = f.id and v.version = f.version where f.organization_id = $1 and f.delete_time is null`
 	selectUnmatchedFlows = `
 select id, organization_id, version from flow where matched_version < version and id > $1 order by id limit $2`
 	selectCandidates = `
@@ -114,10 +115,10 @@ select k.id from unnest($1::uuid[]) as k (id) where not exists (select from user
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from group_copy g where g.id = k.id and not g.removed)`
 	offered     = `($2::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $2 or a.offered_to_all_environments or $2 = any (a.offered_environment_ids))`
 	unknownApps = `
-select k.id from unnest($1::uuid[]) as k (id) where not exists (select from app_copy a where a.id = k.id and ` + offered + `)`
+select k.id from unnest($1::uuid[]) as k (id) where not exists (select from app_copy a where a.id = k.id and not a.removed and ` + offered + `)`
 	unknownEntitlements = `
 select k.id from unnest($1::uuid[]) as k (id)
-where not exists (select from entitlement_copy e join app_copy a on a.id = e.app_id where e.id = k.id and ` + offered + `)`
+where not exists (select from entitlement_copy e join app_copy a on a.id = e.app_id where e.id = k.id and not e.removed and not a.removed and ` + offered + `)`
 )
 
 // flowVersions returns the named versions. Those that do not exist are left out.
@@ -232,6 +233,14 @@ func (s *Store) LockFlow(ctx context.Context, tx *postgres.Tx, id string) (lifec
 	return f, err
 }
 
+// DeleteFlow ends a flow, which LockFlow has locked, and emits its event.
+func (s *Store) DeleteFlow(ctx context.Context, tx *postgres.Tx, id string, at time.Time, event outbox.Event) error {
+	if _, err := tx.Exec(ctx, deleteFlow, id, at); err != nil {
+		return fmt.Errorf("delete flow %s: %w", id, err)
+	}
+	return s.events.Add(ctx, tx, event)
+}
+
 // Flows reads a page of [FlowList], of an organization, and gives the token of the next
 // page.
 func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, page *filter.Query) ([]lifecycle.Flow, string, error) {
@@ -246,26 +255,28 @@ func (s *Store) Flows(ctx context.Context, tx *postgres.Tx, organizationID uuid.
 	})
 }
 
-// EachFlow calls f for the current version of every flow of every organization.
-func EachFlow(ctx context.Context, tx *postgres.Tx, f func(organizationID uuid.UUID, flow lifecycle.Flow) error) error {
+// EachFlow calls f for the current version of every flow of every organization, and
+// says when it was deleted; nil if it was not.
+func EachFlow(ctx context.Context, tx *postgres.Tx, f func(organizationID uuid.UUID, flow lifecycle.Flow, deleteTime *time.Time) error) error {
 	rows, err := tx.Query(ctx, selectEachFlow)
 	if err != nil {
 		return fmt.Errorf("read flows: %w", err)
 	}
 	var organization uuid.UUID
+	var deleted *time.Time
 	var spec []byte
-	_, err = pgx.ForEachRow(rows, []any{&organization, &spec}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&organization, &deleted, &spec}, func() error {
 		flow, err := decodeFlow(spec)
 		if err != nil {
 			return err
 		}
-		return f(organization, flow)
+		return f(organization, flow, deleted)
 	})
 	return err
 }
 
 // Unknown returns which of the ids that a flow names are not known in the scope.
-// Removed users and groups count as unknown, and to an environment's flow so do
+// What is removed counts as unknown, and to an environment's flow so do
 // apps that are not offered to it.
 func (s *Store) Unknown(ctx context.Context, tx *postgres.Tx, environmentID string, users, groups, apps, entitlements []string) (map[string]bool, error) {
 	unknown := make(map[string]bool)

@@ -70,6 +70,9 @@ var summaries = []struct {
 	{&eventv1.EnvironmentCreated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was created`},
 	{&eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was changed`},
 	{&eventv1.SourceCreated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was created`},
+	{&eventv1.SourceUpdated{Source: &identityv1.Source{Name: "Directory"}, ChangedFields: []string{"name"}}, `Source "Directory" was changed: name`},
+	{&eventv1.SourceDeleted{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was deleted: its people stay`},
+	{&eventv1.SourceDeleted{Source: &identityv1.Source{Name: "Directory"}, UsersLeave: true}, `Source "Directory" was deleted: its people leave`},
 	{&eventv1.SourceTokenRotated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" got a new token`},
 	{&eventv1.RoleChanged{User: user, PreviousRole: identityv1.Role_ROLE_MEMBER}, `Ann's role was changed from member to IT admin`},
 	{&eventv1.SessionStarted{Session: &identityv1.Session{UserId: "u"}}, `Signed in`},
@@ -99,7 +102,13 @@ var summaries = []struct {
 	{&eventv1.GroupMemberRemoved{Group: group, Member: ann}, `Ann was removed from the group "Sales"`},
 	{&eventv1.AppCreated{App: &requestv1.App{Name: "CRM"}}, `App "CRM" was added to the catalog`},
 	{&eventv1.AppUpdated{App: &requestv1.App{Name: "CRM"}, ChangedFields: []string{"approver_ids"}}, `App "CRM" was changed: approvers`},
+	{&eventv1.AppDeleted{App: &requestv1.App{Name: "CRM"}}, `App "CRM" was deleted: what people hold in it ends`},
+	{&eventv1.EntitlementDeleted{Entitlement: &requestv1.Entitlement{Name: "Seller"}, AppName: "CRM"}, `"Seller" in CRM was deleted: who holds it does not any more`},
 	{&eventv1.EntitlementCreated{Entitlement: &requestv1.Entitlement{Name: "Seller"}, AppName: "CRM"}, `"Seller" in CRM can now be requested`},
+	{
+		&eventv1.EntitlementUpdated{Entitlement: &requestv1.Entitlement{Name: "Seller"}, AppName: "CRM", ChangedFields: []string{"description"}},
+		`"Seller" in CRM was changed: description`,
+	},
 	{&eventv1.RequestSubmitted{Request: request()}, `Ann asked for "Seller" in CRM and "Account" in Wiki for Ben: to sell`},
 	{&eventv1.RequestSubmitted{Request: request(func(r *requestv1.Request) { r.Requester, r.Until = ben, until })}, `Ben asked for "Seller" in CRM and "Account" in Wiki until 2026-07-01 12:30 UTC: to sell`},
 	{&eventv1.RequestSubmitted{Request: request(func(r *requestv1.Request) { r.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE })}, `Ann asked that "Seller" in CRM and "Account" in Wiki be taken from Ben: to sell`},
@@ -114,6 +123,7 @@ var summaries = []struct {
 	{&eventv1.RequestClosed{Request: request(func(r *requestv1.Request) { r.State = requestv1.RequestState_REQUEST_STATE_CANCELLED })}, `The request was cancelled`},
 	{&eventv1.CommentAdded{Comment: &requestv1.Comment{Author: ann, Text: "it is\nurgent"}}, `Ann commented: it is urgent`},
 	{&eventv1.FlowCreated{Flow: &approvalv1.Flow{Name: "Starters"}}, `Flow "Starters" was created`},
+	{&eventv1.FlowDeleted{Flow: &approvalv1.Flow{Name: "Starters", Version: 3}}, `Flow "Starters" was deleted`},
 	{&eventv1.FlowUpdated{Flow: &approvalv1.Flow{Name: "Starters", Version: 3}}, `Flow "Starters" was changed: now version 3`},
 	{&eventv1.FlowMatched{FlowName: "Starters", FlowVersion: 3}, `Join-flow "Starters", version 3, matched: a request is to be opened`},
 	{&eventv1.ApprovalRequested{StepName: "Manager", Tasks: []*approvalv1.Task{{Reviewer: mia}, {Reviewer: pia, Substitution: "Ann asks herself"}}}, `Step "Manager" opened: Mia and pia@example.org asked to decide: Ann asks herself`},
@@ -127,6 +137,12 @@ var summaries = []struct {
 	{&eventv1.GrantCreated{Grant: grant()}, `Ben is to get "Seller" in CRM until 2026-07-01 12:30 UTC`},
 	{&eventv1.GrantActivated{Grant: grant()}, `Ben has "Seller" in CRM until 2026-07-01 12:30 UTC`},
 	{&eventv1.GrantExpiring{Grant: grant()}, `Ben will soon lose "Seller" in CRM: its end time is 2026-07-01 12:30 UTC`},
+	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) {
+		g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_APP_DELETED
+	})}, `Ben is to lose "Seller" in CRM: the app was deleted`},
+	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) {
+		g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED
+	})}, `Ben is to lose "Seller" in CRM: it was deleted from the app`},
 	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) { g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED })}, `Ben is to lose "Seller" in CRM: its end time came`},
 	{&eventv1.GrantRevoked{Grant: grant()}, `Ben no longer has "Seller" in CRM by this grant`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.Error = "no answer" })}, `"Seller" in CRM could not be given to Ben: no answer`},
@@ -141,6 +157,7 @@ var summaries = []struct {
 	{&eventv1.ChecklistOpened{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING, OpenCount: 2}}, `Ben's onboarding has begun: 2 open items`},
 	{&eventv1.ChecklistClosed{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_OFFBOARDING}}, `Ben's offboarding is done`},
 	{&eventv1.IntegrationCreated{Integration: &provisioningv1.Integration{Name: "CRM by SCIM", State: provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING}}, `Integration "CRM by SCIM" was created; it works`},
+	{&eventv1.IntegrationDeleted{Integration: &provisioningv1.Integration{Name: "CRM by SCIM"}}, `Integration "CRM by SCIM" was deleted, and its secret erased`},
 	{&eventv1.IntegrationUpdated{Integration: &provisioningv1.Integration{Name: "CRM by SCIM", State: provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING, StateDetail: "401"}}, `Integration "CRM by SCIM" was changed or tested; its test failed: 401`},
 	{&eventv1.CallDenied{Method: "gatehouse.request.v1.AppService/CreateApp", Reason: "ROLE_NOT_ALLOWED", CredentialId: "c1", Address: "192.0.2.7", Count: 1}, `A call of AppService.CreateApp was denied: role not allowed (credential c1, address 192.0.2.7)`},
 	{&eventv1.CallDenied{Method: "/scim/v2", Reason: "SOURCE_TOKEN_REPLACED", Count: 199}, `199 calls of /scim/v2 were denied: source token replaced`},

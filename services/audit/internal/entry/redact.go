@@ -11,7 +11,7 @@ import (
 
 // secretFields are the names of fields that exist for a secret. Events leave them
 // empty; the log makes sure of it.
-var secretFields = []protoreflect.Name{"token", "secret", "password", "private_key"}
+var secretFields = []protoreflect.Name{"token", "secret", "client_secret", "password", "private_key"}
 
 // Redactor takes secrets out of events. Make it with [NewRedactor]; it is safe
 // for concurrent use.

@@ -49,6 +49,15 @@ func identitySummaries(w summaries) {
 	on(w, func(m *eventv1.SourceCreated) string {
 		return "Source " + quoted(m.GetSource().GetName()) + " was created"
 	})
+	on(w, func(m *eventv1.SourceUpdated) string {
+		return "Source " + quoted(m.GetSource().GetName()) + " was changed" + fields(m.GetChangedFields())
+	})
+	on(w, func(m *eventv1.SourceDeleted) string {
+		if m.GetUsersLeave() {
+			return "Source " + quoted(m.GetSource().GetName()) + " was deleted: its people leave"
+		}
+		return "Source " + quoted(m.GetSource().GetName()) + " was deleted: its people stay"
+	})
 	on(w, func(m *eventv1.SourceTokenRotated) string {
 		return "Source " + quoted(m.GetSource().GetName()) + " got a new token"
 	})
@@ -141,8 +150,17 @@ func requestSummaries(w summaries) {
 	on(w, func(m *eventv1.AppUpdated) string {
 		return "App " + quoted(m.GetApp().GetName()) + " was changed" + fields(m.GetChangedFields())
 	})
+	on(w, func(m *eventv1.AppDeleted) string {
+		return "App " + quoted(m.GetApp().GetName()) + " was deleted: what people hold in it ends"
+	})
+	on(w, func(m *eventv1.EntitlementDeleted) string {
+		return entitlement(m.GetEntitlement().GetName(), m.GetAppName()) + " was deleted: who holds it does not any more"
+	})
 	on(w, func(m *eventv1.EntitlementCreated) string {
 		return entitlement(m.GetEntitlement().GetName(), m.GetAppName()) + " can now be requested"
+	})
+	on(w, func(m *eventv1.EntitlementUpdated) string {
+		return entitlement(m.GetEntitlement().GetName(), m.GetAppName()) + " was changed" + fields(m.GetChangedFields())
 	})
 	on(w, func(m *eventv1.RequestSubmitted) string {
 		r := m.GetRequest()
@@ -193,6 +211,9 @@ func approvalSummaries(w summaries) {
 	on(w, func(m *eventv1.FlowCreated) string { return "Flow " + quoted(m.GetFlow().GetName()) + " was created" })
 	on(w, func(m *eventv1.FlowUpdated) string {
 		return fmt.Sprintf("Flow %s was changed: now version %d", quoted(m.GetFlow().GetName()), m.GetFlow().GetVersion())
+	})
+	on(w, func(m *eventv1.FlowDeleted) string {
+		return "Flow " + quoted(m.GetFlow().GetName()) + " was deleted"
 	})
 	on(w, func(m *eventv1.FlowMatched) string {
 		return fmt.Sprintf("Join-flow %s, version %d, matched: a request is to be opened", quoted(m.GetFlowName()), m.GetFlowVersion())
@@ -287,6 +308,10 @@ func accessSummaries(w summaries) {
 			s += ": its end time came"
 		case provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED:
 			s += ": the person has left"
+		case provisioningv1.GrantEndReason_GRANT_END_REASON_APP_DELETED:
+			s += ": the app was deleted"
+		case provisioningv1.GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED:
+			s += ": it was deleted from the app"
 		}
 		return s
 	})
@@ -340,6 +365,9 @@ func workItemSummaries(w summaries) {
 	})
 	on(w, func(m *eventv1.IntegrationUpdated) string {
 		return "Integration " + quoted(m.GetIntegration().GetName()) + " was changed or tested" + test(m.GetIntegration())
+	})
+	on(w, func(m *eventv1.IntegrationDeleted) string {
+		return "Integration " + quoted(m.GetIntegration().GetName()) + " was deleted, and its secret erased"
 	})
 }
 

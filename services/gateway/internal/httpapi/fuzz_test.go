@@ -48,6 +48,8 @@ func FuzzREST(f *testing.F) {
 		{"GET", "/v1/requests/" + id + "/report?format=REPORT_FORMAT_PDF", ""},
 		{"POST", "/v1/requests", `[[[[[[[[[[[[{`},
 		{"DELETE", "/v1/identityProviders/%2e%2e", ""},
+		{"DELETE", "/v1/apps/" + id + "?etag=%00&endAccess=maybe", ""},
+		{"PATCH", "/v1/flows/" + id, `{"audience": {"groupIds": null}, "etag": "\ud800"}`},
 		{"GET", "/sign-in?organization=%ff&return_to=//x", ""},
 		{"POST", "/sign-in/" + id, "purpose=step-up"},
 		{"GET", "/sign-in/" + id + "/callback?state=%zz&code=x", ""},

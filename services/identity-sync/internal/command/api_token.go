@@ -11,10 +11,12 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -47,7 +49,7 @@ func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in N
 			return errSessionRequired
 		}
 		tx.emit(t.ID, &eventv1.ApiTokenCreated{Context: tx.about(t.UserID.String(), 0), ApiToken: convert.APIToken(t)})
-		return nil
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateApiTokenResponse{ApiToken: convert.APIToken(t)}) // without the secret
 	})
 	return t, err
 }

@@ -44,6 +44,8 @@ type Commands struct {
 func New(b *backend.Backend, s Sessions) *Commands {
 	commands := &Commands{db: b.DB, events: b.Events, due: b.Due, clock: b.Clock, sessions: s, denied: b.Denied}
 	b.Due.Handle(EndUser, commands.EndUsers)
+	b.Due.Handle(EndSourceUser, commands.EndSourceUsers)
+	b.Due.Handle(EndSourceGroup, commands.EndSourceGroups)
 	return commands
 }
 

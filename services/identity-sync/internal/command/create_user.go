@@ -11,6 +11,9 @@ import (
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
@@ -56,7 +59,10 @@ func (c *Commands) CreateUser(ctx context.Context, caller authz.Caller, in NewUs
 		if err := store.InsertUser(ctx, tx.Tx, u, nil); err != nil {
 			return err
 		}
-		return c.due.Add(tx.Tx, due.Item{Kind: EndUser, Key: u.ID, OrganizationID: tx.organization, Time: in.EndTime})
+		if err := c.due.Add(tx.Tx, due.Item{Kind: EndUser, Key: u.ID, OrganizationID: tx.organization, Time: in.EndTime}); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateUserResponse{User: convert.User(u)})
 	})
 	return u, err
 }

@@ -9,8 +9,11 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
@@ -23,20 +26,26 @@ func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, n
 	err := c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		e.CreateTime, e.UpdateTime = tx.now, tx.now
 		tx.emitEnvironment(e, true)
-		return store.InsertEnvironment(ctx, tx.Tx, e)
+		if err := store.InsertEnvironment(ctx, tx.Tx, e); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)})
 	})
 	return e, err
 }
 
-// UpdateEnvironment renames an environment.
-func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, name string) (e store.Environment, err error) {
+// UpdateEnvironment renames an environment. change gives its new name.
+func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, change func(store.Environment) (name string, err error)) (e store.Environment, err error) {
 	if !caller.Scope().Whole() {
 		return e, errWholeOrganization
 	}
 	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
-		e, err = store.LockEnvironment(ctx, tx.Tx, environment)
-		if err != nil || e.Name == name {
+		if e, err = store.LockEnvironment(ctx, tx.Tx, environment); err != nil {
 			return orNotFound(err, errEnvironmentNotFound)
+		}
+		name, err := change(e)
+		if err != nil || e.Name == name {
+			return err
 		}
 		e.Name, e.UpdateTime = name, tx.now
 		e.Version++

@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/libs/secretbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/openid"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -35,7 +36,6 @@ var (
 	errProviderNotFound   = apierr.NotFound("IDENTITY_PROVIDER_NOT_FOUND", "there is no such identity provider")
 	errProviderIncomplete = apierr.Precondition("IDENTITY_PROVIDER_INCOMPLETE", "an identity provider has a client id before people sign in by it").
 				WithField("client_id", "REQUIRED", "the client id is missing")
-	errVersionChanged = apierr.New(codes.Aborted, "VERSION_CHANGED", "somebody else has changed it meanwhile: read it again")
 )
 
 // NewIdentityProvider is an identity provider to create.
@@ -52,10 +52,10 @@ func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Calle
 		ID: id.New(), OrganizationID: caller.OrganizationID, Name: in.Name, Issuer: in.Issuer, ClientID: in.ClientID, SourceID: in.SourceID,
 		UserClaim: in.UserClaim, UserField: in.UserField, StepUpACR: in.StepUpACR, Scopes: in.Scopes, State: providerDisabled, Version: 1,
 	}
-	if err := checkIssuer(in.Issuer); err != nil {
+	if err := checkIssuer("", in.Issuer); err != nil {
 		return p, err
 	}
-	if err := checkClaim(in.UserClaim); err != nil {
+	if err := checkClaim("", in.UserClaim); err != nil {
 		return p, err
 	}
 	var err error
@@ -77,14 +77,16 @@ func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Calle
 		}
 		tx.environment = p.EnvironmentID
 		tx.emit(p.ID, &eventv1.IdentityProviderCreated{Context: tx.about("", p.Version), IdentityProvider: convert.IdentityProvider(p)})
-		return nil
+		return idempotency.Save(ctx, tx.Tx, &identityv1.CreateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)})
 	})
 	return p, err
 }
 
-func checkIssuer(issuer string) error {
+// checkIssuer refuses an issuer that cannot be used. in says where it is in the
+// request.
+func checkIssuer(in, issuer string) error {
 	if err := openid.Issuer(issuer); err != nil {
-		return apierr.InvalidField("issuer", "ISSUER_INVALID", "the issuer cannot be used: %s", err)
+		return apierr.InvalidField(in+"issuer", "ISSUER_INVALID", "the issuer cannot be used: %s", err)
 	}
 	return nil
 }
@@ -97,31 +99,19 @@ func (s *SignIns) seal(ctx context.Context, organization, provider uuid.UUID, se
 	return s.Keys.Seal(ctx, organization, provider, secret)
 }
 
-// ProviderChange is what changes of an identity provider; nil stays.
+// ProviderChange is an identity provider as it is to be.
 type ProviderChange struct {
-	Name, Issuer, ClientID, ClientSecret, UserClaim, UserField, State *string
-	StepUpACR                                                         *[]string
-	// Version is the one that the change was made for; 0 for any.
-	Version int64
+	Name, Issuer, ClientID, UserClaim, UserField, State string
+	StepUpACR                                           []string
 }
 
-// UpdateIdentityProvider changes an identity provider. What it says of people does
-// not outlive it: to disable one ends its sessions, and another issuer or client its
-// identities too.
-func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Caller, provider uuid.UUID, in ProviderChange) (p store.IdentityProvider, err error) {
-	if in.UserClaim != nil {
-		if err := checkClaim(*in.UserClaim); err != nil {
-			return p, err
-		}
-	}
-	if in.Issuer != nil {
-		if err := checkIssuer(*in.Issuer); err != nil {
-			return p, err
-		}
-	}
-	var secret []byte
-	if in.ClientSecret != nil {
-		if secret, err = s.seal(ctx, caller.OrganizationID, provider, *in.ClientSecret); err != nil {
+// UpdateIdentityProvider changes an identity provider to what change makes of it.
+// clientSecret is the new one, empty for none; nil keeps the one there is. What it says of people does not outlive it: to disable one ends its sessions, and
+// another issuer or client its identities too.
+func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Caller, provider uuid.UUID, clientSecret *string, change func(store.IdentityProvider) (ProviderChange, error)) (p store.IdentityProvider, err error) {
+	var sealed []byte // before the transaction, as the key may have to be made
+	if clientSecret != nil {
+		if sealed, err = s.seal(ctx, caller.OrganizationID, provider, *clientSecret); err != nil {
 			return p, err
 		}
 	}
@@ -129,14 +119,15 @@ func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Calle
 		if p, err = store.LockIdentityProvider(ctx, tx.Tx, provider); err != nil {
 			return orNotFound(err, errProviderNotFound)
 		}
-		if in.Version != 0 && in.Version != p.Version {
-			return errVersionChanged
-		}
 		before := p
+		in, err := change(before)
+		if err != nil {
+			return err
+		}
 		var changed []string
-		set := func(name string, to *string, field *string) {
-			if to != nil && *to != *field {
-				*field, changed = *to, append(changed, name)
+		set := func(name, to string, field *string) {
+			if to != *field {
+				*field, changed = to, append(changed, name)
 			}
 		}
 		set("name", in.Name, &p.Name)
@@ -145,13 +136,23 @@ func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Calle
 		set("user_claim", in.UserClaim, &p.UserClaim)
 		set("user_field", in.UserField, &p.UserField)
 		set("state", in.State, &p.State)
-		if in.StepUpACR != nil && !slices.Equal(*in.StepUpACR, p.StepUpACR) {
-			p.StepUpACR, changed = *in.StepUpACR, append(changed, "step_up_acr_values")
+		if !slices.Equal(in.StepUpACR, p.StepUpACR) {
+			p.StepUpACR, changed = in.StepUpACR, append(changed, "step_up_acr_values")
+		}
+		if p.UserClaim != before.UserClaim {
+			if err := checkClaim("identity_provider.", p.UserClaim); err != nil {
+				return err
+			}
+		}
+		if p.Issuer != before.Issuer {
+			if err := checkIssuer("identity_provider.", p.Issuer); err != nil {
+				return err
+			}
 		}
 		another := p.Issuer != before.Issuer || p.ClientID != before.ClientID
 		switch {
-		case in.ClientSecret != nil:
-			p.ClientSecret, changed = secret, append(changed, "client_secret")
+		case clientSecret != nil:
+			p.ClientSecret, changed = sealed, append(changed, "client_secret")
 		case another && len(p.ClientSecret) > 0:
 			// The secret is the old provider's, and would be shown to the new one.
 			p.ClientSecret, changed = nil, append(changed, "client_secret")
@@ -206,10 +207,10 @@ func (s *SignIns) DeleteIdentityProvider(ctx context.Context, caller authz.Calle
 func (t *transaction) whenever() time.Time { return t.now.AddDate(1, 0, 0) }
 
 // checkClaim refuses a claim that whoever signs in may choose: at more than one
-// provider an address is taken as it is entered.
-func checkClaim(claim string) error {
+// provider an address is taken as it is entered. in says where it is in the request.
+func checkClaim(in, claim string) error {
 	if strings.EqualFold(claim, "email") {
-		return apierr.InvalidField("user_claim", "CLAIM_NOT_ALLOWED", "an e-mail address does not say who somebody is: name a claim that the provider alone writes")
+		return apierr.InvalidField(in+"user_claim", "CLAIM_NOT_ALLOWED", "an e-mail address does not say who somebody is: name a claim that the provider alone writes")
 	}
 	return nil
 }

@@ -236,14 +236,7 @@ func (d Directory) DeleteGroup(ctx context.Context, src scim.Source, groupID str
 		if err := allow(g.Version); err != nil {
 			return err
 		}
-		if err := store.DeleteGroup(ctx, tx.Tx, gid); err != nil {
-			return err
-		}
-		g.Version++
-		g.UpdateTime = tx.now
-		tx.environment = g.EnvironmentID
-		tx.emit(g.ID, &eventv1.GroupRemoved{Context: tx.about("", g.Version), Group: convert.Group(g)})
-		return nil
+		return tx.removeGroup(ctx, g)
 	})
 }
 

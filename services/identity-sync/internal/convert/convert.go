@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
@@ -30,6 +31,7 @@ func Environment(e store.Environment) *identityv1.Environment {
 	return &identityv1.Environment{
 		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), Name: e.Name,
 		CreateTime: timestamppb.New(e.CreateTime), UpdateTime: timestamppb.New(e.UpdateTime), Version: e.Version,
+		Etag: resource.ETag(e.ID.String(), e.Version),
 	}
 }
 
@@ -73,7 +75,7 @@ func Person(p store.Person) *identityv1.Person {
 func Source(s store.Source) *identityv1.Source {
 	return &identityv1.Source{
 		Id: s.ID.String(), Name: s.Name, Kind: enum.Value[identityv1.SourceKind](s.Kind), CreateTime: timestamppb.New(s.CreateTime),
-		UserCount: s.UserCount, EnvironmentId: s.EnvironmentID, LastSeenTime: timestamp(s.LastSeen),
+		UserCount: s.UserCount, EnvironmentId: s.EnvironmentID, LastSeenTime: timestamp(s.LastSeen), Etag: resource.ETag(s.ID.String(), s.Version),
 	}
 }
 
@@ -102,7 +104,7 @@ func IdentityProvider(p store.IdentityProvider) *identityv1.IdentityProvider {
 		Id: p.ID.String(), Name: p.Name, Issuer: p.Issuer, ClientId: p.ClientID, HasClientSecret: len(p.ClientSecret) > 0, SourceId: idText(p.SourceID),
 		UserClaim: p.UserClaim, UserField: enum.Value[identityv1.UserField](p.UserField), StepUpAcrValues: p.StepUpACR, Scopes: p.Scopes,
 		State: enum.Value[identityv1.IdentityProviderState](p.State), CreateTime: timestamppb.New(p.CreateTime), UpdateTime: timestamppb.New(p.UpdateTime),
-		Version: p.Version, EnvironmentId: p.EnvironmentID,
+		Version: p.Version, EnvironmentId: p.EnvironmentID, Etag: resource.ETag(p.ID.String(), p.Version),
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 )
 
@@ -15,11 +18,14 @@ func (s *Server) CreateEnvironment(ctx context.Context, req *identityv1.CreateEn
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateEnvironmentResponse, error) {
+		e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateEnvironmentResponse{Environment: convert.Environment(e)}, nil
+	})
+	return out, err
 }
 
 // GetEnvironment shows an environment.
@@ -50,15 +56,21 @@ func (s *Server) ListEnvironments(ctx context.Context, req *identityv1.ListEnvir
 
 // UpdateEnvironment renames an environment.
 func (s *Server) UpdateEnvironment(ctx context.Context, req *identityv1.UpdateEnvironmentRequest) (*identityv1.UpdateEnvironmentResponse, error) {
-	eid, err := id.Parse("id", req.GetId())
+	eid, err := id.Parse("environment.id", req.GetEnvironment().GetId())
 	if err != nil {
 		return nil, err
 	}
-	called, err := name("name", req.GetName())
-	if err != nil {
-		return nil, err
+	u := resource.Update[*identityv1.Environment]{
+		Field: "environment", Resource: req.GetEnvironment(), Mask: req.GetUpdateMask(), Fields: []string{"name"},
+		Rules: &identityv1.CreateEnvironmentRequest{},
 	}
-	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, called)
+	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, func(before command.Environment) (string, error) {
+		m, err := u.Apply(convert.Environment(before))
+		if err != nil {
+			return "", err
+		}
+		return name("environment.name", m.GetName())
+	})
 	if err != nil {
 		return nil, err
 	}

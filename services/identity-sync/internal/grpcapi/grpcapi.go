@@ -18,6 +18,8 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
@@ -38,6 +40,7 @@ const (
 type Config struct {
 	Commands  *command.Commands
 	SignIns   *command.SignIns
+	Answers   *idempotency.Answers
 	Exchanger exchange.Exchanger
 	Ring      *keyring.Ring
 	// AllowSignUp lets anybody make an organization.
@@ -191,11 +194,14 @@ func (s *Server) CreateUser(ctx context.Context, req *identityv1.CreateUserReque
 		return nil, apierr.InvalidField("end_time", "INVALID_TIME", "end_time is not a time")
 	}
 	in.EndTime = req.GetEndTime().AsTime().Truncate(time.Microsecond)
-	u, err := s.cfg.Commands.CreateUser(ctx, authz.Must(ctx), in)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateUserResponse{User: convert.User(u)}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateUserResponse, error) {
+		u, err := s.cfg.Commands.CreateUser(ctx, authz.Must(ctx), in)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateUserResponse{User: convert.User(u)}, nil
+	})
+	return out, err
 }
 
 // SetUserRole changes a role.
@@ -243,12 +249,15 @@ func (s *Server) CreateSource(ctx context.Context, req *identityv1.CreateSourceR
 	if err != nil {
 		return nil, err
 	}
-	token, hash := secret.New(secret.Source)
-	src, err := s.cfg.Commands.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, enum.Word(req.GetKind()), hash)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateSourceResponse{Source: convert.Source(src), Token: token}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateSourceResponse, error) {
+		token, hash := secret.New(secret.Source)
+		src, err := s.cfg.Commands.CreateSource(ctx, authz.Must(ctx), plainID(req.GetEnvironmentId()), called, enum.Word(req.GetKind()), hash)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateSourceResponse{Source: convert.Source(src), Token: token}, nil
+	})
+	return out, err
 }
 
 // ListSources lists the sources.
@@ -262,6 +271,46 @@ func (s *Server) ListSources(ctx context.Context, req *identityv1.ListSourcesReq
 		out.Sources = append(out.Sources, convert.Source(src))
 	}
 	return out, nil
+}
+
+// UpdateSource renames a source.
+func (s *Server) UpdateSource(ctx context.Context, req *identityv1.UpdateSourceRequest) (*identityv1.UpdateSourceResponse, error) {
+	sid, err := id.Parse("source.id", req.GetSource().GetId())
+	if err != nil {
+		return nil, err
+	}
+	u := resource.Update[*identityv1.Source]{
+		Field: "source", Resource: req.GetSource(), Mask: req.GetUpdateMask(), Fields: []string{"name"}, Rules: &identityv1.CreateSourceRequest{},
+	}
+	src, err := s.cfg.Commands.UpdateSource(ctx, authz.Must(ctx), sid, func(before command.Source) (after command.Source, changed []string, err error) {
+		m, err := u.Apply(convert.Source(before))
+		if err != nil {
+			return before, nil, err
+		}
+		after = before
+		if after.Name, err = name("source.name", m.GetName()); err != nil {
+			return before, nil, err
+		}
+		return after, u.Changed(convert.Source(before), convert.Source(after)), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.UpdateSourceResponse{Source: convert.Source(src)}, nil
+}
+
+// DeleteSource deletes a source.
+func (s *Server) DeleteSource(ctx context.Context, req *identityv1.DeleteSourceRequest) (*identityv1.DeleteSourceResponse, error) {
+	sid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Commands.DeleteSource(ctx, authz.Must(ctx), sid, command.SourceDeletion{
+		ETag: req.GetEtag(), Keep: req.GetUsers() == identityv1.SourceUsers_SOURCE_USERS_KEEP, Remove: req.GetUsers() == identityv1.SourceUsers_SOURCE_USERS_REMOVE,
+	}); err != nil {
+		return nil, err
+	}
+	return &identityv1.DeleteSourceResponse{}, nil
 }
 
 // RotateSourceToken replaces a source's token.
@@ -286,15 +335,18 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 	if err := req.GetExpireTime().CheckValid(); err != nil {
 		return nil, apierr.InvalidField("expire_time", "INVALID_TIME", "expire_time is not a time")
 	}
-	token, hash := secret.New(secret.APIToken)
-	t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
-		Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
-		ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateApiTokenResponse, error) {
+		token, hash := secret.New(secret.APIToken)
+		t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
+			Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
+			ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateApiTokenResponse{ApiToken: convert.APIToken(t), Token: token}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateApiTokenResponse{ApiToken: convert.APIToken(t), Token: token}, nil
+	return out, err
 }
 
 // ListApiTokens lists API tokens.

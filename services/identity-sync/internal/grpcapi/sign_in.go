@@ -1,6 +1,7 @@
 package grpcapi
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -11,11 +12,19 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/openid"
 	"gatehouse.dev/services/identity-sync/internal/secret"
+)
+
+// What finds a user whose identity comes for the first time, unless said otherwise.
+const (
+	defaultClaim = "sub"
+	defaultField = "external_id"
 )
 
 // CreateIdentityProvider makes an identity provider.
@@ -26,10 +35,7 @@ func (s *Server) CreateIdentityProvider(ctx context.Context, req *identityv1.Cre
 	}
 	in := command.NewIdentityProvider{
 		Name: called, Issuer: req.GetIssuer(), ClientID: req.GetClientId(), ClientSecret: req.GetClientSecret(),
-		UserClaim: "sub", UserField: "external_id", StepUpACR: []string{}, Scopes: []string{"profile", "email"},
-	}
-	if req.GetUserClaim() != "" {
-		in.UserClaim = req.GetUserClaim()
+		UserClaim: cmp.Or(req.GetUserClaim(), defaultClaim), UserField: defaultField, StepUpACR: []string{}, Scopes: []string{"profile", "email"},
 	}
 	if f := req.GetUserField(); f != identityv1.UserField_USER_FIELD_UNSPECIFIED {
 		in.UserField = enum.Word(f)
@@ -47,11 +53,14 @@ func (s *Server) CreateIdentityProvider(ctx context.Context, req *identityv1.Cre
 		}
 		in.SourceID = &source
 	}
-	p, err := s.cfg.SignIns.CreateIdentityProvider(ctx, authz.Must(ctx), in)
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.CreateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)}, nil
+	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateIdentityProviderResponse, error) {
+		p, err := s.cfg.SignIns.CreateIdentityProvider(ctx, authz.Must(ctx), in)
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.CreateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)}, nil
+	})
+	return out, err
 }
 
 // GetIdentityProvider shows an identity provider.
@@ -78,34 +87,41 @@ func (s *Server) ListIdentityProviders(ctx context.Context, req *identityv1.List
 
 // UpdateIdentityProvider changes an identity provider.
 func (s *Server) UpdateIdentityProvider(ctx context.Context, req *identityv1.UpdateIdentityProviderRequest) (*identityv1.UpdateIdentityProviderResponse, error) {
-	pid, err := id.Parse("id", req.GetId())
+	pid, err := id.Parse("identity_provider.id", req.GetIdentityProvider().GetId())
 	if err != nil {
 		return nil, err
 	}
-	in := command.ProviderChange{
-		Issuer: req.Issuer, ClientID: req.ClientId, ClientSecret: req.ClientSecret, UserClaim: req.UserClaim, Version: req.GetVersion(),
+	u := resource.Update[*identityv1.IdentityProvider]{
+		Field: "identity_provider", Resource: req.GetIdentityProvider(), Mask: req.GetUpdateMask(), Rules: &identityv1.CreateIdentityProviderRequest{},
+		Fields: []string{"name", "issuer", "client_id", "client_secret", "user_claim", "user_field", "step_up_acr_values", "state"},
 	}
-	if req.Name != nil {
-		called, err := name("name", req.GetName())
+	var secret *string
+	if u.Names("client_secret") {
+		secret = new(req.GetIdentityProvider().GetClientSecret())
+	}
+	p, err := s.cfg.SignIns.UpdateIdentityProvider(ctx, authz.Must(ctx), pid, secret, func(before command.IdentityProvider) (command.ProviderChange, error) {
+		m, err := u.Apply(convert.IdentityProvider(before))
 		if err != nil {
-			return nil, err
+			return command.ProviderChange{}, err
 		}
-		in.Name = &called
-	}
-	if req.UserField != nil {
-		in.UserField = new(enum.Word(req.GetUserField()))
-	}
-	if req.State != nil {
-		in.State = new(enum.Word(req.GetState()))
-	}
-	if req.StepUpAcrValues != nil {
-		values := req.GetStepUpAcrValues().GetValues()
-		if values == nil {
-			values = []string{}
+		after := command.ProviderChange{
+			Issuer: m.GetIssuer(), ClientID: m.GetClientId(), UserClaim: cmp.Or(m.GetUserClaim(), defaultClaim), UserField: defaultField,
+			StepUpACR: append([]string{}, m.GetStepUpAcrValues()...),
 		}
-		in.StepUpACR = &values
-	}
-	p, err := s.cfg.SignIns.UpdateIdentityProvider(ctx, authz.Must(ctx), pid, in)
+		if after.Name, err = name("identity_provider.name", m.GetName()); err != nil {
+			return after, err
+		}
+		if f := m.GetUserField(); f != identityv1.UserField_USER_FIELD_UNSPECIFIED {
+			after.UserField = enum.Word(f)
+		}
+		switch state := m.GetState(); state {
+		case identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_DISABLED, identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED:
+			after.State = enum.Word(state)
+		default:
+			return after, apierr.InvalidField("identity_provider.state", "VALUE_UNKNOWN", "an identity provider is enabled or disabled")
+		}
+		return after, nil
+	})
 	if err != nil {
 		return nil, err
 	}

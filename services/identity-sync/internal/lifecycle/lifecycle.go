@@ -243,6 +243,16 @@ func Remove(u User) (Outcome, error) {
 	return o, nil
 }
 
+// Release is somebody whose source is gone, and who stays.
+func Release(u User) (Outcome, error) {
+	if u.State == Removed {
+		return Outcome{}, ErrRemoved
+	}
+	o := Outcome{Before: u, User: u}
+	o.emit(UserUpdated, []string{"source_id"})
+	return o, nil
+}
+
 // SetRole is another role in Gatehouse, held in an environment or, if that is
 // empty, in all that the user belongs to.
 func SetRole(u User, role Role, environmentID string) (Outcome, error) {

@@ -12,23 +12,39 @@ import (
 
 // CopiesChanged does what follows from changes of copies. What users hold ends
 // if they have left; so does what they held before, if they turn out to have
-// left and come back. If the accounts of an app come and go in another way from
+// left and come back, and what was deleted, alone or with its app. If the accounts of an app come and go in another way from
 // now on, all of them are reconciled. Each account is handled by itself, so that
 // one whose rows cannot be saved keeps access in no other. Where nothing is known
 // of what was there before, everything is reconciled.
 func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
-	var left, changed []uuid.UUID
+	var left, changed, entitlements, apps []uuid.UUID
 	for _, u := range changes.Users {
 		if u.Before == nil || u.Left() || !u.WasRemoved && u.Before.GetJoinCount() < u.After.GetJoinCount() {
 			left = append(left, u.ID)
 		}
 	}
 	for _, a := range changes.Apps {
-		if a.Before == nil || a.Before.GetProvisioning() != a.After.GetProvisioning() || a.Before.GetIntegrationId() != a.After.GetIntegrationId() {
+		if a.Before == nil || a.Left() || a.Before.GetProvisioning() != a.After.GetProvisioning() || a.Before.GetIntegrationId() != a.After.GetIntegrationId() {
 			changed = append(changed, a.ID)
 		}
 	}
+	for _, ent := range changes.Entitlements {
+		if app, err := uuid.Parse(ent.After.GetAppId()); err == nil && ent.Left() {
+			entitlements, apps = append(entitlements, ent.ID), append(apps, app)
+		}
+	}
 	now := e.clock.Now()
+	if len(entitlements) > 0 {
+		if err := store.ReconcileHolders(ctx, tx, dueReconcile, apps, entitlements, now); err != nil {
+			return err
+		}
+		tx.AfterCommit(e.due.Wake)
+		for _, app := range apps {
+			if err := e.checkSettingsLater(tx, changes.OrganizationID, app); err != nil {
+				return err
+			}
+		}
+	}
 	if len(left) > 0 {
 		if err := store.ReconcileUsers(ctx, tx, dueReconcile, left, now); err != nil {
 			return err

@@ -83,8 +83,8 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 	return nil
 }
 
-// open opens a grant. If the person has left, or its end has come already, it
-// is over at once.
+// open opens a grant. If the person has left, the app or the entitlement was
+// deleted, or its end has come already, it is over at once.
 func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.ApprovalItem) {
 	g := &store.Grant{
 		ID: id.New(), UserID: s.User, AppID: s.Key.App, EntitlementID: it.Entitlement, RequestID: a.Request, ItemID: it.ID,
@@ -92,8 +92,8 @@ func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.A
 	}
 	s.Grants = append(s.Grants, g)
 	switch {
-	case s.Person.Removed:
-		g.End = "user_removed"
+	case gone(s, g) != "":
+		g.End = gone(s, g)
 	case a.Until != nil && !a.Until.After(cs.now):
 		g.End = "expired"
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,17 +12,21 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/connector/scim"
 	"gatehouse.dev/services/provisioning/internal/convert"
@@ -101,7 +106,10 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 		if err := store.CreateIntegration(ctx, tx, i); err != nil {
 			return err
 		}
-		return n.emit(ctx, tx, by, i, "created")
+		if err := n.emit(ctx, tx, by, i, "created"); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)})
 	})
 	return i, public(err)
 }
@@ -128,16 +136,21 @@ func (n *Integrations) List(ctx context.Context, by authz.Caller, asked filter.R
 	return list, next, err
 }
 
-// Update changes an integration and tests it; an empty token keeps the one
-// there is. Errors as of Create and Get.
-func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, s IntegrationSettings) (store.Integration, error) {
+// Update changes an integration and tests it. change gives what it is to be; an
+// empty token keeps the one there is. Errors as of Create and Get. ABORTED:
+// INTEGRATION_CHANGED.
+func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, change func(store.Integration) (IntegrationSettings, error)) (store.Integration, error) {
 	i, err := n.Get(ctx, by.Scope(), id)
+	if err != nil {
+		return i, err
+	}
+	s, err := change(i)
 	if err != nil {
 		return i, err
 	}
 	if s.Token == "" && s.BaseURL != i.BaseURL {
 		// A change of the address must not send the secret to the new one.
-		return i, errSettings("scim.token", "another address needs the token again")
+		return i, errSettings("integration.scim.token", "another address needs the token again")
 	}
 	token, err := n.open(ctx, i)
 	if err != nil {
@@ -151,6 +164,51 @@ func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID
 	}
 	i.Name, i.BaseURL = s.Name, s.BaseURL
 	return i, n.retest(ctx, by, &i, token)
+}
+
+// Delete erases an integration that is not used. etag is that of the version that is
+// meant; empty for any. Errors as of Get; FAILED_PRECONDITION: INTEGRATION_IN_USE;
+// ABORTED: ETAG_MISMATCH.
+func (n *Integrations) Delete(ctx context.Context, by authz.Caller, id uuid.UUID, etag string) error {
+	err := n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		i, err := store.LockIntegration(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := resource.CheckETag(etag, convert.Integration(&i).GetEtag()); err != nil {
+			return err
+		}
+		// Apps that have it may be offered anywhere, and people be of any environment.
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		use, err := store.UseOfIntegration(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !use.None() {
+			return apierr.Precondition("INTEGRATION_IN_USE", "the integration is used: apps have it, or something is still to be done with it").
+				With("apps", strings.Join(convert.Strings(use.Apps), ",")).
+				With("operations", strconv.Itoa(use.Operations)).With("accounts", strconv.Itoa(use.Accounts))
+		}
+		tx.AfterCommit(func() { n.forget(id) })
+		i.Version++
+		if err := n.emit(ctx, tx, by, i, "deleted"); err != nil {
+			return err
+		}
+		return store.DeleteIntegration(ctx, tx, id)
+	})
+	return public(err)
+}
+
+// forget lets go of the connector of an integration.
+func (n *Integrations) forget(id uuid.UUID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if c := n.known[id]; c != nil {
+		c.connector.Close()
+		delete(n.known, id)
+	}
 }
 
 // Test tests an integration. Errors as of Get.
@@ -219,10 +277,13 @@ func (n *Integrations) test(ctx context.Context, i *store.Integration, token str
 func (n *Integrations) emit(ctx context.Context, tx *postgres.Tx, by authz.Caller, i store.Integration, name string) error {
 	about := &eventv1.Context{Actor: event.CallerActor(by), EnvironmentId: convert.Environment(i.EnvironmentID), Version: i.Version}
 	ev := outbox.Event{OrganizationID: i.OrganizationID, AggregateID: i.ID}
-	if name == "created" {
+	switch name {
+	case "created":
 		ev.Message = &eventv1.IntegrationCreated{Context: about, Integration: convert.Integration(&i)}
-	} else {
+	case "updated":
 		ev.Message = &eventv1.IntegrationUpdated{Context: about, Integration: convert.Integration(&i)}
+	case "deleted":
+		ev.Message = &eventv1.IntegrationDeleted{Context: about, Integration: convert.Integration(&i)}
 	}
 	return n.cfg.Events.Add(ctx, tx, ev)
 }

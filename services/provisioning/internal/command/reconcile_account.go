@@ -11,24 +11,38 @@ import (
 )
 
 // reconcileAccounts makes up for what has happened to the person or the app: the
-// grants of somebody who has left end, and the app's present settings are
+// grants of somebody who has left, and of what was deleted, end, and the app's present settings are
 // followed.
 func (e *Engine) reconcileAccounts(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
 	keys, err := store.KeysOfAccounts(ctx, tx, itemKeys(items))
 	if err != nil {
 		return err
 	}
-	return e.change(ctx, tx, items[0].OrganizationID, keys, (*changeset).endOfLeaver)
+	return e.change(ctx, tx, items[0].OrganizationID, keys, (*changeset).endGone)
 }
 
-// endOfLeaver ends the grants of somebody who has left, or had left and come
-// back.
-func (cs *changeset) endOfLeaver(s *store.Assignment) {
+// endGone ends the grants of somebody who has left, or had left and come back, and
+// those of what was deleted.
+func (cs *changeset) endGone(s *store.Assignment) {
 	for _, g := range s.Grants {
-		if g.State.Live() && (s.Person.Removed || g.JoinCount < s.Person.JoinCount) {
-			cs.end(s, g, "user_removed", uuid.NullUUID{})
+		if why := gone(s, g); why != "" && g.State.Live() {
+			cs.end(s, g, why, uuid.NullUUID{})
 		}
 	}
+}
+
+// gone is why a grant cannot be: its person, app or entitlement is gone; empty if
+// none is.
+func gone(s *store.Assignment, g *store.Grant) string {
+	switch {
+	case s.Person.Removed || g.JoinCount < s.Person.JoinCount:
+		return "user_removed"
+	case s.App.Removed:
+		return "app_deleted"
+	case s.Entitlements[g.EntitlementID].Removed:
+		return "entitlement_deleted"
+	}
+	return ""
 }
 
 // checkAppSettings has accounts reconciled that were last reconciled under an

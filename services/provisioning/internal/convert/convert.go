@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/store"
@@ -64,7 +65,7 @@ func Integration(i *store.Integration) *provisioningv1.Integration {
 		Id: i.ID.String(), OrganizationId: i.OrganizationID.String(), EnvironmentId: Environment(i.EnvironmentID), Name: i.Name,
 		Kind: enum.Value[provisioningv1.IntegrationKind](i.Kind), Scim: &provisioningv1.ScimSettings{BaseUrl: i.BaseURL},
 		State: enum.Value[provisioningv1.IntegrationState](i.State), StateDetail: i.StateDetail, TestTime: timestamp(i.TestTime),
-		CreateTime: timestamppb.New(i.CreateTime), Version: i.Version,
+		CreateTime: timestamppb.New(i.CreateTime), Version: i.Version, Etag: resource.ETag(i.ID.String(), i.Version),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
 	"gatehouse.dev/services/provisioning/internal/convert"
@@ -28,11 +29,12 @@ type API struct {
 
 	engine       *command.Engine
 	integrations *command.Integrations
+	answers      *idempotency.Answers
 }
 
 // New makes an API.
-func New(engine *command.Engine, integrations *command.Integrations) *API {
-	return &API{engine: engine, integrations: integrations}
+func New(engine *command.Engine, integrations *command.Integrations, answers *idempotency.Answers) *API {
+	return &API{engine: engine, integrations: integrations, answers: answers}
 }
 
 // Register registers all services.

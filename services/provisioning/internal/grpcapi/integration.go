@@ -5,6 +5,8 @@ import (
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
@@ -17,11 +19,14 @@ func (a *API) CreateIntegration(ctx context.Context, r *provisioningv1.CreateInt
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim()))
-	if err != nil {
-		return nil, err
-	}
-	return &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)}, nil
+	out, _, err := idempotency.Do(ctx, a.answers, r, func(ctx context.Context) (*provisioningv1.CreateIntegrationResponse, error) {
+		i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim()))
+		if err != nil {
+			return nil, err
+		}
+		return &provisioningv1.CreateIntegrationResponse{Integration: convert.Integration(&i)}, nil
+	})
+	return out, err
 }
 
 // GetIntegration shows one integration.
@@ -69,15 +74,34 @@ func (a *API) ListIntegrations(ctx context.Context, r *provisioningv1.ListIntegr
 
 // UpdateIntegration changes an integration.
 func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateIntegrationRequest) (*provisioningv1.UpdateIntegrationResponse, error) {
-	which, err := id.Parse("id", r.GetId())
+	which, err := id.Parse("integration.id", r.GetIntegration().GetId())
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, settings(r.GetName(), r.GetScim()))
+	u := resource.Update[*provisioningv1.Integration]{
+		Field: "integration", Resource: r.GetIntegration(), Mask: r.GetUpdateMask(), Fields: []string{"name", "scim"},
+		Rules: &provisioningv1.CreateIntegrationRequest{},
+	}
+	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, func(before command.Integration) (command.IntegrationSettings, error) {
+		m, err := u.Apply(convert.Integration(&before))
+		return settings(m.GetName(), m.GetScim()), err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &provisioningv1.UpdateIntegrationResponse{Integration: convert.Integration(&i)}, nil
+}
+
+// DeleteIntegration deletes an integration.
+func (a *API) DeleteIntegration(ctx context.Context, r *provisioningv1.DeleteIntegrationRequest) (*provisioningv1.DeleteIntegrationResponse, error) {
+	which, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.integrations.Delete(ctx, authz.Must(ctx), which, r.GetEtag()); err != nil {
+		return nil, err
+	}
+	return &provisioningv1.DeleteIntegrationResponse{}, nil
 }
 
 // TestIntegration tests an integration.

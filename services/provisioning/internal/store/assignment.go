@@ -39,6 +39,8 @@ type App struct {
 	AdminIDs      []uuid.UUID
 	EnvironmentID uuid.UUID
 	Version       int64
+	// Removed says that it was deleted.
+	Removed bool
 
 	// IntegrationVersion is 0 if there is no such integration, and Paused says
 	// that it is to be left alone for now. Load reads them.
@@ -63,6 +65,8 @@ type Entitlement struct {
 	Ref           string
 	EnvironmentID uuid.UUID
 	Version       int64
+	// Removed says that it was deleted.
+	Removed bool
 }
 
 // IsAccount reports whether the entitlement is the account itself.
@@ -91,7 +95,8 @@ type Grant struct {
 	Until                                               *time.Time
 	CreateTime                                          time.Time
 	ActivateTime, EndTime, RevokeTime                   *time.Time
-	// End is why it ended: requested, expired or user_removed; empty if it has not.
+	// End is why it ended: requested, expired, user_removed, app_deleted or
+	// entitlement_deleted; empty if it has not.
 	End             string
 	RevokeRequestID uuid.NullUUID
 	Error           string

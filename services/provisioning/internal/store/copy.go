@@ -27,8 +27,12 @@ const enqueueAccounts = `
 var (
 	enqueueAccountsOfUsers = fmt.Sprintf(enqueueAccounts, `a.user_id = any($3)`)
 	enqueueAccountsOfApps  = fmt.Sprintf(enqueueAccounts, `a.app_id = any($3)`)
-	enqueueLateAccounts    = fmt.Sprintf(enqueueAccounts,
-		`exists (select from app_copy p where p.id = any($3) and p.id = a.app_id and a.app_version < p.version)`)
+	enqueueHolders         = fmt.Sprintf(enqueueAccounts,
+		`a.id in (select g.account_id from access_grant g where g.app_id = any($3) and g.entitlement_id = any($4) and g.revoke_time is null)`)
+	enqueueLateAccounts = fmt.Sprintf(enqueueAccounts,
+		`a.app_id = any($3) and (exists (select from app_copy p where p.id = a.app_id and a.app_version < p.version)
+		    or exists (select from access_grant g join entitlement_copy e on e.id = g.entitlement_id
+		        where g.account_id = a.id and g.revoke_time is null and g.end_time is null and e.removed))`)
 )
 
 // ReconcileUsers adds a due item of the kind for every account of users.
@@ -43,8 +47,16 @@ func ReconcileApps(ctx context.Context, tx *postgres.Tx, kind string, apps []uui
 	return wrap(err, "enqueue accounts of apps")
 }
 
+// ReconcileHolders adds a due item of the kind for every account that has a grant of
+// one of the entitlements, which are of the apps.
+func ReconcileHolders(ctx context.Context, tx *postgres.Tx, kind string, apps, entitlements []uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueHolders, kind, now, apps, entitlements)
+	return wrap(err, "enqueue accounts of entitlements")
+}
+
 // ReconcileLate is ReconcileApps for the accounts that were last reconciled under
-// an older version of their app, and returns how many they are.
+// an older version of their app, or that have a grant of something that was deleted,
+// and returns how many they are.
 func ReconcileLate(ctx context.Context, tx *postgres.Tx, kind string, apps []uuid.UUID, now time.Time) (int64, error) {
 	tag, err := tx.Exec(ctx, enqueueLateAccounts, kind, now, apps)
 	return tag.RowsAffected(), wrap(err, "enqueue accounts of apps")

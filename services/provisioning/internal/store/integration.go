@@ -87,6 +87,48 @@ func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, page 
 	return filter.Read(ctx, tx, page, sql, args, func(r pgx.CollectableRow) (Integration, error) { return scanIntegration(r) })
 }
 
+// LockIntegration reads one integration, which nobody else changes until the
+// transaction ends. ErrIntegrationNotFound.
+func LockIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (Integration, error) {
+	i, err := scanIntegration(tx.QueryRow(ctx, `select `+integrationColumns+` from integration where id = $1 for update`, id))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return i, ErrIntegrationNotFound
+	}
+	return i, wrap(err, "lock integration %s", id)
+}
+
+// DeleteIntegration erases an integration with its secret.
+func DeleteIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+	_, err := tx.Exec(ctx, `delete from integration where id = $1`, id)
+	return wrap(err, "delete integration %s", id)
+}
+
+// IntegrationUse is what an integration is used for.
+type IntegrationUse struct {
+	// Apps are those that have it and are not deleted, 20 at most.
+	Apps []uuid.UUID
+	// Operations are those that are not over, Accounts those of deleted apps that
+	// are not known to be gone.
+	Operations, Accounts int
+}
+
+// None says that it is not used.
+func (u IntegrationUse) None() bool { return len(u.Apps)+u.Operations+u.Accounts == 0 }
+
+const selectIntegrationUse = `
+	select array(select p.id from app_copy p where p.integration_id = $1 and not p.removed order by p.id limit 20),
+	    (select count(*) from operation o where o.integration_id = $1 and o.state in ('queued', 'running', 'stuck')),
+	    (select count(*) from app_copy p join account a on a.app_id = p.id
+	     where p.integration_id = $1 and p.removed and p.provisioning = 'automatic'
+	       and (a.account_in_doubt or a.state <> 'absent' and exists (
+	           select from access_grant g where g.account_id = a.id and g.revoke_time is null)))`
+
+// UseOfIntegration says what an integration is used for, as far as the transaction
+// sees.
+func UseOfIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u IntegrationUse, err error) {
+	return u, wrap(tx.QueryRow(ctx, selectIntegrationUse, id).Scan(&u.Apps, &u.Operations, &u.Accounts), "count what uses integration %s", id)
+}
+
 // SealedSecrets are the credentials of all integrations.
 func SealedSecrets(ctx context.Context, tx *postgres.Tx) ([]secretbox.Sealed, error) {
 	rows, err := tx.Query(ctx, `select id, organization_id, secret from integration order by id`)

@@ -45,7 +45,7 @@ type Loaded struct {
 func (f *Loaded) Assignment(k Key) *Assignment { return f.byKey[k] }
 
 // entitlementColumns are read by scanEntitlements.
-const entitlementColumns = `id, app_id, name, kind, ref`
+const entitlementColumns = `id, app_id, name, kind, ref, removed`
 
 // Load locks assignments and reads them, in one round trip, two if something is left
 // over from grants that have gone. However many assignments they are, the statements
@@ -179,7 +179,7 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
 		    lateral (select `+personColumns+`, u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (
-		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.admin_ids, p.environment_id, p.version
+		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.admin_ids, p.environment_id, p.version, p.removed
 		        from app_copy p where p.id = k.app_id limit 1) p
 		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
 		ids, users, apps, now).
@@ -189,7 +189,7 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 				var u Person
 				var p App
 				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
-					&u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.EnvironmentID, &p.Version,
+					&u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
 					&p.IntegrationVersion, &p.Paused); err != nil {
 					return err
 				}
@@ -199,16 +199,16 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 			})
 		})
 	b.Queue(`
-		select `+grantColumns+`, g.account_id, e.id is not null, coalesce(e.name, ''), coalesce(e.kind, ''), coalesce(e.ref, '')
+		select `+grantColumns+`, g.account_id, e.id is not null, coalesce(e.name, ''), coalesce(e.kind, ''), coalesce(e.ref, ''), coalesce(e.removed, false)
 		from access_grant g left join lateral (
-		    select e.id, e.name, e.kind, e.ref from entitlement_copy e where e.id = g.entitlement_id limit 1) e on true
+		    select e.id, e.name, e.kind, e.ref, e.removed from entitlement_copy e where e.id = g.entitlement_id limit 1) e on true
 		where g.account_id = any($1) and g.revoke_time is null order by g.id`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var assignment uuid.UUID
 				var e Entitlement
 				var known bool
-				g, err := scanGrant(rows, &assignment, &known, &e.Name, &e.Kind, &e.Ref)
+				g, err := scanGrant(rows, &assignment, &known, &e.Name, &e.Kind, &e.Ref, &e.Removed)
 				if err != nil {
 					return err
 				}
@@ -314,6 +314,6 @@ func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
 
 func scanEntitlements(rows pgx.Rows, into map[uuid.UUID]Entitlement) error {
 	var e Entitlement
-	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref}, func() error { into[e.ID] = e; return nil })
+	_, err := pgx.ForEachRow(rows, []any{&e.ID, &e.AppID, &e.Name, &e.Kind, &e.Ref, &e.Removed}, func() error { into[e.ID] = e; return nil })
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/convert"
@@ -44,7 +45,10 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {
 			return public(err)
 		}
-		return c.Events.Add(ctx, tx, convert.AppCreated(event.CallerActor(by), app, account)...)
+		if err := c.Events.Add(ctx, tx, convert.AppCreated(event.CallerActor(by), app, account)...); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, convert.CreatedApp(app, account))
 	})
 	return app, account, err
 }
@@ -165,14 +169,14 @@ func unknownEnvironment(field string) error {
 	return apierr.InvalidField(field, "ENVIRONMENT_UNKNOWN", "there is no such environment")
 }
 
-// GetApp gives an app that the caller sees.
+// GetApp gives an app that the caller sees, also if it is deleted.
 func (c *Commands) GetApp(ctx context.Context, by authz.Caller, app uuid.UUID) (a store.App, err error) {
 	err = c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
 		guest, err := c.guest(ctx, tx, by)
 		if err != nil {
 			return err
 		}
-		a, err = store.LoadApp(ctx, tx, by.EnvironmentID, guest, app)
+		a, err = store.LoadAnyApp(ctx, tx, by.EnvironmentID, guest, app)
 		return public(err)
 	})
 	return a, err
@@ -196,9 +200,10 @@ func (c *Commands) ListApps(ctx context.Context, by authz.Caller, query string, 
 	return list, next, err
 }
 
-// UpdateApp changes an app. apply changes the fields and names them; it is called
-// again if somebody else changes the app at the same moment.
-func (c *Commands) UpdateApp(ctx context.Context, by authz.Caller, app uuid.UUID, apply func(*store.App) (changed []string, err error)) (a store.App, err error) {
+// UpdateApp changes an app. apply gives the app as it is to be, and names the fields
+// that it has changed; it is called again if somebody else changes the app at the
+// same moment.
+func (c *Commands) UpdateApp(ctx context.Context, by authz.Caller, app uuid.UUID, apply func(store.App) (after store.App, changed []string, err error)) (a store.App, err error) {
 	for range 5 {
 		if a, err = c.updateApp(ctx, by, app, apply); !errors.Is(err, store.ErrAppChanged) {
 			break
@@ -207,16 +212,18 @@ func (c *Commands) UpdateApp(ctx context.Context, by authz.Caller, app uuid.UUID
 	return a, public(err)
 }
 
-func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UUID, apply func(*store.App) ([]string, error)) (store.App, error) {
+func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UUID, apply func(store.App) (store.App, []string, error)) (store.App, error) {
 	before, err := c.GetApp(ctx, by, appID)
+	if err == nil && before.DeleteTime != nil {
+		err = public(store.ErrAppNotFound)
+	}
 	if err != nil {
 		return store.App{}, err
 	}
 	if !by.Scope().Owns(before.EnvironmentID) {
 		return store.App{}, errAppOfOrganization
 	}
-	app := before
-	changed, err := apply(&app)
+	app, changed, err := apply(before)
 	if err != nil {
 		return store.App{}, err
 	}
@@ -258,9 +265,71 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 		if err := store.InsertEntitlement(ctx, tx, e); err != nil {
 			return public(err)
 		}
-		return c.Events.Add(ctx, tx, convert.EntitlementCreated(event.CallerActor(by), app, e))
+		if err := c.Events.Add(ctx, tx, convert.EntitlementCreated(event.CallerActor(by), app, e)); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, convert.CreatedEntitlement(e))
 	})
 	return e, err
+}
+
+// UpdateEntitlement changes an entitlement of an app that the caller's scope owns.
+// apply gives it as it is to be, and names the fields that it has changed.
+func (c *Commands) UpdateEntitlement(ctx context.Context, by authz.Caller, app, entitlement uuid.UUID,
+	apply func(store.Entitlement) (after store.Entitlement, changed []string, err error),
+) (e store.Entitlement, err error) {
+	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		of, before, err := lockEntitlement(ctx, tx, by, app, entitlement)
+		if err != nil {
+			return err
+		}
+		var changed []string
+		if e, changed, err = apply(before); err != nil || len(changed) == 0 {
+			return err
+		}
+		if e.Name == "" {
+			return apierr.InvalidField("entitlement.name", "NAME_EMPTY", "the name must not be empty")
+		}
+		if e.Ref != before.Ref {
+			if err := checkRef(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		e.Version++
+		if err := store.UpdateEntitlement(ctx, tx, e); err != nil {
+			return public(err)
+		}
+		return c.Events.Add(ctx, tx, convert.EntitlementUpdated(event.CallerActor(by), of, e, c.Clock.Now(), changed))
+	})
+	return e, err
+}
+
+// lockEntitlement gives an entitlement of an app, which the caller may change, and
+// keeps others from changing and requesting it until the transaction ends.
+func lockEntitlement(ctx context.Context, tx *postgres.Tx, by authz.Caller, app, entitlement uuid.UUID) (of store.App, e store.Entitlement, err error) {
+	if of, err = ownedApp(ctx, tx, by, app); err != nil {
+		return of, e, err
+	}
+	e, err = store.LockEntitlement(ctx, tx, app, entitlement)
+	return of, e, public(err)
+}
+
+// checkRef refuses another ref for an account, which has none, and for what somebody
+// holds or has requested: in the app it is known by the ref, and what they hold there
+// would not be found again.
+func checkRef(ctx context.Context, tx *postgres.Tx, e store.Entitlement) error {
+	if e.Kind == "account" {
+		return apierr.InvalidField("update_mask", "FIELD_NOT_CHANGEABLE", "an account has no ref")
+	}
+	// Who uses it may be of any environment.
+	if err := tx.Widen(ctx); err != nil {
+		return err
+	}
+	use, err := store.UseOf(ctx, tx, e.AppID, convert.Nullable(e.ID))
+	if err != nil || use.None() {
+		return err
+	}
+	return inUse("ENTITLEMENT_IN_USE", use, "somebody holds it or has requested it, and the app knows it by its ref")
 }
 
 // ListEntitlements gives the entitlements of an app that the caller sees, and the token

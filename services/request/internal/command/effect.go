@@ -244,6 +244,10 @@ func endText(e provisioningv1.GrantEndReason) string {
 		return "its time was up"
 	case provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED:
 		return "the person has left"
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_APP_DELETED:
+		return "the app was deleted"
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED:
+		return "it was deleted from the app"
 	case provisioningv1.GrantEndReason_GRANT_END_REASON_UNSPECIFIED:
 	}
 	return "for no given reason"

@@ -21,6 +21,8 @@ func public(err error) error {
 	case errors.Is(err, store.ErrEntitlementNameTaken):
 		return apierr.Exists("ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name").
 			WithField("name", "ENTITLEMENT_NAME_TAKEN", "the app has an entitlement of this name")
+	case errors.Is(err, store.ErrEntitlementNotFound):
+		return apierr.NotFound("ENTITLEMENT_NOT_FOUND", "there is no such entitlement")
 	case errors.Is(err, store.ErrIntegrationMissing):
 		return apierr.InvalidField("integration_id", "INTEGRATION_MISSING", "an automatic app needs an integration")
 	case errors.Is(err, store.ErrRequestNotFound):

@@ -10,6 +10,7 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/request/internal/convert"
@@ -71,7 +72,10 @@ func (c *Commands) AddComment(ctx context.Context, by authz.Caller, request uuid
 			EventID: ev.ID, Time: comment.CreateTime, Event: "comment.added", ActorID: by.Subject, ActorName: by.Name, Text: text,
 		})
 		changes.Emit(ev)
-		return changes.SaveLater(ctx, tx, c.Events)
+		if err := changes.SaveLater(ctx, tx, c.Events); err != nil {
+			return err
+		}
+		return idempotency.Save(ctx, tx, convert.AddedComment(comment))
 	})
 	return comment, err
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
+	"gatehouse.dev/libs/resource"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/lifecycle"
@@ -61,6 +62,7 @@ func App(a store.App) *requestv1.App {
 		DeprovisioningAction:     enum.Value[requestv1.DeprovisioningAction](a.DeprovisioningAction),
 		OfferedToAllEnvironments: a.OfferedToAllEnvironments, OfferedEnvironmentIds: IDs(a.OfferedEnvironmentIDs),
 		CreateTime: timestamppb.New(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime), Version: a.Version,
+		Etag: resource.ETag(a.ID.String(), a.Version), DeleteTime: timestamp(a.DeleteTime),
 	}
 }
 
@@ -69,8 +71,23 @@ func Entitlement(e store.Entitlement) *requestv1.Entitlement {
 	return &requestv1.Entitlement{
 		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), EnvironmentId: ID(e.EnvironmentID), AppId: e.AppID.String(),
 		Name: e.Name, Description: e.Description, Kind: enum.Value[requestv1.EntitlementKind](e.Kind), Ref: e.Ref,
-		CreateTime: timestamppb.New(e.CreateTime), Version: e.Version,
+		CreateTime: timestamppb.New(e.CreateTime), Version: e.Version, Etag: resource.ETag(e.ID.String(), e.Version), DeleteTime: timestamp(e.DeleteTime),
 	}
+}
+
+// CreatedApp is the answer to who has made an app.
+func CreatedApp(a store.App, account store.Entitlement) *requestv1.CreateAppResponse {
+	return &requestv1.CreateAppResponse{App: App(a), Account: Entitlement(account)}
+}
+
+// CreatedEntitlement is the answer to who has made an entitlement.
+func CreatedEntitlement(e store.Entitlement) *requestv1.CreateEntitlementResponse {
+	return &requestv1.CreateEntitlementResponse{Entitlement: Entitlement(e)}
+}
+
+// AddedComment is the answer to who has commented.
+func AddedComment(c store.Comment) *requestv1.AddCommentResponse {
+	return &requestv1.AddCommentResponse{Comment: Comment(c)}
 }
 
 // RequestPart is what of a request the API shows to its viewer.

@@ -44,6 +44,25 @@ func EntitlementCreated(by *eventv1.Actor, a store.App, e store.Entitlement) out
 	})
 }
 
+// EntitlementUpdated is the event of an entitlement whose fields have changed.
+func EntitlementUpdated(by *eventv1.Actor, a store.App, e store.Entitlement, at time.Time, changed []string) outbox.Event {
+	return newEvent(e.OrganizationID, e.ID, at, &eventv1.EntitlementUpdated{
+		Context: aboutApp(by, a, e.Version), Entitlement: Entitlement(e), AppName: a.Name, ChangedFields: changed,
+	})
+}
+
+// AppDeleted is the event of an app that was deleted.
+func AppDeleted(by *eventv1.Actor, a store.App) outbox.Event {
+	return newEvent(a.OrganizationID, a.ID, *a.DeleteTime, &eventv1.AppDeleted{Context: aboutApp(by, a, a.Version), App: App(a)})
+}
+
+// EntitlementDeleted is the event of an entitlement that was deleted by itself.
+func EntitlementDeleted(by *eventv1.Actor, a store.App, e store.Entitlement) outbox.Event {
+	return newEvent(e.OrganizationID, e.ID, *e.DeleteTime, &eventv1.EntitlementDeleted{
+		Context: aboutApp(by, a, e.Version), Entitlement: Entitlement(e), AppName: a.Name,
+	})
+}
+
 func aboutApp(by *eventv1.Actor, a store.App, version int64) *eventv1.Context {
 	return &eventv1.Context{Actor: by, AppId: a.ID.String(), EnvironmentId: ID(a.EnvironmentID), Version: version}
 }

@@ -5,49 +5,47 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 
-	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/resource"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/command"
 	"gatehouse.dev/services/request/internal/convert"
 )
 
 // Register registers the API.
-func Register(s grpc.ServiceRegistrar, c *command.Commands) {
-	requestv1.RegisterAppServiceServer(s, appService{commands: c})
-	requestv1.RegisterRequestServiceServer(s, requestService{commands: c})
+func Register(s grpc.ServiceRegistrar, c *command.Commands, answers *idempotency.Answers) {
+	requestv1.RegisterAppServiceServer(s, appService{commands: c, answers: answers})
+	requestv1.RegisterRequestServiceServer(s, requestService{commands: c, answers: answers})
 }
 
 type appService struct {
 	requestv1.UnimplementedAppServiceServer
 	commands *command.Commands
+	answers  *idempotency.Answers
 }
 
 func (s appService) CreateApp(ctx context.Context, in *requestv1.CreateAppRequest) (*requestv1.CreateAppResponse, error) {
 	f := fields{}
-	app := command.App{
-		EnvironmentID: f.id("environment_id", in.GetEnvironmentId()),
-		Name:          strings.TrimSpace(in.GetName()), Description: in.GetDescription(),
-		OwnerID: convert.Nullable(f.id("owner_id", in.GetOwnerId())), AdminIDs: f.ids("admin_ids", in.GetAdminIds(), maxPeople), ApproverIDs: f.ids("approver_ids", in.GetApproverIds(), maxPeople),
-		Provisioning: enum.Word(in.GetProvisioning()), IntegrationID: convert.Nullable(f.id("integration_id", in.GetIntegrationId())),
-		DeprovisioningAction:     enum.Word(in.GetDeprovisioningAction()),
-		OfferedToAllEnvironments: in.GetOfferedToAllEnvironments(), OfferedEnvironmentIDs: f.ids("offered_environment_ids", in.GetOfferedEnvironmentIds(), maxEnvironments),
-	}
+	app := command.App{EnvironmentID: f.id("environment_id", in.GetEnvironmentId())}
+	f.app(&app, in)
 	if f.err != nil {
 		return nil, f.err
 	}
-	app, account, err := s.commands.CreateApp(ctx, authz.Must(ctx), app)
-	if err != nil {
-		return nil, err
-	}
-	return &requestv1.CreateAppResponse{App: convert.App(app), Account: convert.Entitlement(account)}, nil
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.CreateAppResponse, error) {
+		app, account, err := s.commands.CreateApp(ctx, authz.Must(ctx), app)
+		if err != nil {
+			return nil, err
+		}
+		return convert.CreatedApp(app, account), nil
+	})
+	return out, err
 }
 
 func (s appService) GetApp(ctx context.Context, in *requestv1.GetAppRequest) (*requestv1.GetAppResponse, error) {
@@ -75,8 +73,22 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.commands.UpdateApp(ctx, authz.Must(ctx), appID, func(a *command.App) ([]string, error) {
-		return update(a, in.GetApp(), in.GetUpdateMask().GetPaths())
+	u := resource.Update[*requestv1.App]{
+		Field: "app", Resource: in.GetApp(), Mask: in.GetUpdateMask(), Rules: &requestv1.CreateAppRequest{},
+		Fields: []string{
+			"name", "description", "owner_id", "admin_ids", "approver_ids", "provisioning", "integration_id", "deprovisioning_action",
+			"offered_to_all_environments", "offered_environment_ids",
+		},
+	}
+	a, err := s.commands.UpdateApp(ctx, authz.Must(ctx), appID, func(before command.App) (command.App, []string, error) {
+		m, err := u.Apply(convert.App(before))
+		if err != nil {
+			return before, nil, err
+		}
+		after := before
+		f := fields{in: "app."}
+		f.app(&after, m)
+		return after, u.Changed(convert.App(before), convert.App(after)), f.err
 	})
 	if err != nil {
 		return nil, err
@@ -84,81 +96,56 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 	return &requestv1.UpdateAppResponse{App: convert.App(a)}, nil
 }
 
-// update sets the fields of the paths, under the rules of CreateApp, and names
-// those that have another value now.
-func update(a *command.App, in *requestv1.App, paths []string) (changed []string, err error) {
-	if len(paths) == 0 {
-		return nil, apierr.InvalidField("update_mask", "UPDATE_MASK_EMPTY", "name at least one field to change")
+func (s appService) DeleteApp(ctx context.Context, in *requestv1.DeleteAppRequest) (*requestv1.DeleteAppResponse, error) {
+	appID, err := id.Parse("id", in.GetId())
+	if err != nil {
+		return nil, err
 	}
-	f := fields{in: "app."}
-	for _, p := range paths {
-		if p != "id" && !slices.ContainsFunc(setters, func(s setter) bool { return s.field == p }) { // id is in the body beside the fields, over REST
-			return nil, apierr.InvalidField("update_mask", "FIELD_NOT_CHANGEABLE", "the field %q cannot be changed", p)
-		}
+	a, err := s.commands.DeleteApp(ctx, authz.Must(ctx), appID, command.Deletion{ETag: in.GetEtag(), EndAccess: in.GetEndAccess()})
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range setters {
-		if slices.Contains(paths, s.field) && s.set(&f, s.field, a, in) {
-			changed = append(changed, s.field)
-		}
+	return &requestv1.DeleteAppResponse{App: convert.App(a)}, nil
+}
+
+func (s appService) DeleteEntitlement(ctx context.Context, in *requestv1.DeleteEntitlementRequest) (*requestv1.DeleteEntitlementResponse, error) {
+	appID, err := id.Parse("app_id", in.GetAppId())
+	if err != nil {
+		return nil, err
 	}
-	return changed, f.err
+	entitlementID, err := id.Parse("id", in.GetId())
+	if err != nil {
+		return nil, err
+	}
+	d := command.Deletion{ETag: in.GetEtag(), EndAccess: in.GetEndAccess()}
+	if err := s.commands.DeleteEntitlement(ctx, authz.Must(ctx), appID, entitlementID, d); err != nil {
+		return nil, err
+	}
+	return &requestv1.DeleteEntitlementResponse{}, nil
 }
 
-// setter sets a field, and says whether that changed it.
-type setter struct {
-	field string
-	set   func(f *fields, field string, a *command.App, in *requestv1.App) (changed bool)
+// appFields is what a new app and a changed one have alike.
+type appFields interface {
+	GetName() string
+	GetDescription() string
+	GetOwnerId() string
+	GetAdminIds() []string
+	GetApproverIds() []string
+	GetProvisioning() requestv1.ProvisioningSupport
+	GetIntegrationId() string
+	GetDeprovisioningAction() requestv1.DeprovisioningAction
+	GetOfferedToAllEnvironments() bool
+	GetOfferedEnvironmentIds() []string
 }
 
-// setters are those of the fields that can be changed.
-var setters = []setter{
-	{"name", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return set(&a.Name, f.text(field, strings.TrimSpace(in.GetName()), 200))
-	}},
-	{"description", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return set(&a.Description, f.text(field, in.GetDescription(), 2000))
-	}},
-	{"owner_id", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return set(&a.OwnerID, convert.Nullable(f.id(field, in.GetOwnerId())))
-	}},
-	{"admin_ids", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return setList(&a.AdminIDs, f.ids(field, in.GetAdminIds(), maxPeople))
-	}},
-	{"approver_ids", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return setList(&a.ApproverIDs, f.ids(field, in.GetApproverIds(), maxPeople))
-	}},
-	{"provisioning", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return set(&a.Provisioning, word(f, field, in.GetProvisioning(), requestv1.ProvisioningSupport_name))
-	}},
-	{"integration_id", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return set(&a.IntegrationID, convert.Nullable(f.id(field, in.GetIntegrationId())))
-	}},
-	{"deprovisioning_action", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return set(&a.DeprovisioningAction, word(f, field, in.GetDeprovisioningAction(), requestv1.DeprovisioningAction_name))
-	}},
-	{"offered_to_all_environments", func(_ *fields, _ string, a *command.App, in *requestv1.App) bool {
-		return set(&a.OfferedToAllEnvironments, in.GetOfferedToAllEnvironments())
-	}},
-	{"offered_environment_ids", func(f *fields, field string, a *command.App, in *requestv1.App) bool {
-		return setList(&a.OfferedEnvironmentIDs, f.ids(field, in.GetOfferedEnvironmentIds(), maxEnvironments))
-	}},
-}
-
-const (
-	maxPeople       = 50
-	maxEnvironments = 1000
-)
-
-func set[T comparable](to *T, v T) (changed bool) {
-	changed = *to != v
-	*to = v
-	return changed
-}
-
-func setList(to *[]uuid.UUID, v []uuid.UUID) (changed bool) {
-	changed = !slices.Equal(*to, v)
-	*to = v
-	return changed
+// app reads what can be set of an app.
+func (f *fields) app(a *command.App, in appFields) {
+	a.Name, a.Description = strings.TrimSpace(in.GetName()), in.GetDescription()
+	a.OwnerID = convert.Nullable(f.id("owner_id", in.GetOwnerId()))
+	a.AdminIDs, a.ApproverIDs = f.ids("admin_ids", in.GetAdminIds()), f.ids("approver_ids", in.GetApproverIds())
+	a.Provisioning, a.IntegrationID = enum.Word(in.GetProvisioning()), convert.Nullable(f.id("integration_id", in.GetIntegrationId()))
+	a.DeprovisioningAction = enum.Word(in.GetDeprovisioningAction())
+	a.OfferedToAllEnvironments, a.OfferedEnvironmentIDs = in.GetOfferedToAllEnvironments(), f.ids("offered_environment_ids", in.GetOfferedEnvironmentIds())
 }
 
 // fields reads fields of a call; err is that of the first that is wrong.
@@ -173,14 +160,6 @@ func (f *fields) fail(err error) {
 	}
 }
 
-// text is a text of at most so many characters.
-func (f *fields) text(field, s string, most int) string {
-	if utf8.RuneCountInString(s) > most {
-		f.fail(apierr.InvalidField(f.in+field, "TOO_LONG", "at most %d characters", most))
-	}
-	return s
-}
-
 // id is an id; an empty one is the nil id.
 func (f *fields) id(field, s string) uuid.UUID {
 	if s == "" {
@@ -193,8 +172,8 @@ func (f *fields) id(field, s string) uuid.UUID {
 	return u
 }
 
-// ids are at most so many ids, each once, in the order given.
-func (f *fields) ids(field string, list []string, most int) []uuid.UUID {
+// ids are ids, each once, in the order given.
+func (f *fields) ids(field string, list []string) []uuid.UUID {
 	out := make([]uuid.UUID, 0, len(list))
 	for i, s := range list {
 		u, err := id.Parse(fmt.Sprintf("%s%s[%d]", f.in, field, i), s)
@@ -205,18 +184,7 @@ func (f *fields) ids(field string, list []string, most int) []uuid.UUID {
 			out = append(out, u)
 		}
 	}
-	if len(out) > most {
-		f.fail(apierr.InvalidField(f.in+field, "TOO_LONG", "at most %d entries", most))
-	}
 	return out
-}
-
-// word is the word of an enum's value, one of names.
-func word[E enum.Enum](f *fields, field string, v E, names map[int32]string) string {
-	if _, ok := names[int32(v)]; !ok {
-		f.fail(apierr.InvalidField(f.in+field, "VALUE_UNKNOWN", "there is no such value"))
-	}
-	return enum.Word(v)
 }
 
 func (s appService) CreateEntitlement(ctx context.Context, in *requestv1.CreateEntitlementRequest) (*requestv1.CreateEntitlementResponse, error) {
@@ -224,13 +192,44 @@ func (s appService) CreateEntitlement(ctx context.Context, in *requestv1.CreateE
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.commands.CreateEntitlement(ctx, authz.Must(ctx), command.Entitlement{
-		AppID: appID, Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(), Kind: enum.Word(in.GetKind()), Ref: in.GetRef(),
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.CreateEntitlementResponse, error) {
+		e, err := s.commands.CreateEntitlement(ctx, authz.Must(ctx), command.Entitlement{
+			AppID: appID, Name: strings.TrimSpace(in.GetName()), Description: in.GetDescription(), Kind: enum.Word(in.GetKind()), Ref: in.GetRef(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return convert.CreatedEntitlement(e), nil
+	})
+	return out, err
+}
+
+func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateEntitlementRequest) (*requestv1.UpdateEntitlementResponse, error) {
+	appID, err := id.Parse("entitlement.app_id", in.GetEntitlement().GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	entitlementID, err := id.Parse("entitlement.id", in.GetEntitlement().GetId())
+	if err != nil {
+		return nil, err
+	}
+	u := resource.Update[*requestv1.Entitlement]{
+		Field: "entitlement", Resource: in.GetEntitlement(), Mask: in.GetUpdateMask(), Rules: &requestv1.CreateEntitlementRequest{},
+		Fields: []string{"name", "description", "ref"},
+	}
+	e, err := s.commands.UpdateEntitlement(ctx, authz.Must(ctx), appID, entitlementID, func(before command.Entitlement) (command.Entitlement, []string, error) {
+		m, err := u.Apply(convert.Entitlement(before))
+		if err != nil {
+			return before, nil, err
+		}
+		after := before
+		after.Name, after.Description, after.Ref = strings.TrimSpace(m.GetName()), m.GetDescription(), m.GetRef()
+		return after, u.Changed(convert.Entitlement(before), convert.Entitlement(after)), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &requestv1.CreateEntitlementResponse{Entitlement: convert.Entitlement(e)}, nil
+	return &requestv1.UpdateEntitlementResponse{Entitlement: convert.Entitlement(e)}, nil
 }
 
 func (s appService) ListEntitlements(ctx context.Context, in *requestv1.ListEntitlementsRequest) (*requestv1.ListEntitlementsResponse, error) {

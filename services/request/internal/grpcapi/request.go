@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/command"
 	"gatehouse.dev/services/request/internal/convert"
@@ -22,6 +23,7 @@ import (
 type requestService struct {
 	requestv1.UnimplementedRequestServiceServer
 	commands *command.Commands
+	answers  *idempotency.Answers
 }
 
 func (s requestService) CreateRequest(ctx context.Context, in *requestv1.CreateRequestRequest) (*requestv1.CreateRequestResponse, error) {
@@ -138,19 +140,22 @@ func (s requestService) CancelRequest(ctx context.Context, in *requestv1.CancelR
 }
 
 func (s requestService) AddComment(ctx context.Context, in *requestv1.AddCommentRequest) (*requestv1.AddCommentResponse, error) {
-	requestID, err := id.Parse("request_id", in.GetRequestId())
+	requestID, err := id.Parse("id", in.GetId())
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.commands.AddComment(ctx, authz.Must(ctx), requestID, in.GetText())
-	if err != nil {
-		return nil, err
-	}
-	return &requestv1.AddCommentResponse{Comment: convert.Comment(c)}, nil
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.AddCommentResponse, error) {
+		c, err := s.commands.AddComment(ctx, authz.Must(ctx), requestID, in.GetText())
+		if err != nil {
+			return nil, err
+		}
+		return convert.AddedComment(c), nil
+	})
+	return out, err
 }
 
 func (s requestService) ListComments(ctx context.Context, in *requestv1.ListCommentsRequest) (*requestv1.ListCommentsResponse, error) {
-	requestID, err := id.Parse("request_id", in.GetRequestId())
+	requestID, err := id.Parse("id", in.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +167,7 @@ func (s requestService) ListComments(ctx context.Context, in *requestv1.ListComm
 }
 
 func (s requestService) ListTimeline(ctx context.Context, in *requestv1.ListTimelineRequest) (*requestv1.ListTimelineResponse, error) {
-	requestID, err := id.Parse("request_id", in.GetRequestId())
+	requestID, err := id.Parse("id", in.GetId())
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/request/internal/lifecycle"
 )
 
 // Errors of the catalog.
@@ -19,6 +20,7 @@ var (
 	// ErrAppChanged says that the app was changed since it was read.
 	ErrAppChanged           = errors.New("the app was changed meanwhile")
 	ErrAppNameTaken         = errors.New("there is an app of this name")
+	ErrEntitlementNotFound  = errors.New("there is no such entitlement")
 	ErrEntitlementNameTaken = errors.New("the app has an entitlement of this name")
 	ErrIntegrationMissing   = errors.New("an automatic app needs an integration")
 )
@@ -36,12 +38,13 @@ type App struct {
 	OfferedToAllEnvironments bool
 	OfferedEnvironmentIDs    []uuid.UUID
 	CreateTime, UpdateTime   time.Time
+	DeleteTime               *time.Time // nil for one that is not deleted
 	Version                  int64
 }
 
 const appColumns = `a.id, a.organization_id, a.environment_id, a.name, a.description, a.owner_id, a.admin_ids, a.approver_ids,
 	a.provisioning, a.integration_id, a.deprovisioning_action, a.offered_to_all_environments, a.offered_environment_ids,
-	a.create_time, a.update_time, a.version`
+	a.create_time, a.update_time, a.delete_time, a.version`
 
 // offered is the condition under which environment $1 sees an app of its own or
 // of the organization; the whole organization, the nil uuid, sees all.
@@ -57,11 +60,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, approver_ids = $6, provisioning = $7,
 	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
 	update_time = $12, version = $13
-where id = $1 and version = $13 - 1`
+where id = $1 and version = $13 - 1 and delete_time is null`
 	selectApp = `
 select ` + appColumns + ` from app a where a.id = $2 and ` + offered + ` and `
+	lockApp   = `select 1 from app where id = $1 and delete_time is null for update`
+	deleteApp = `
+update app set update_time = $2, delete_time = $2, version = $3 where id = $1`
 	fromApps = ` from app a
-where a.organization_id = $2 and ` + offered + `
+where a.organization_id = $2 and a.delete_time is null and ` + offered + `
 	and ($3 = '' or strpos(lower(a.name), lower($3)) > 0 or strpos(lower(a.description), lower($3)) > 0)
 	and `
 	selectAllApps = `
@@ -71,7 +77,7 @@ select ` + appColumns + ` from app a order by a.organization_id, a.id`
 func scanApp(row pgx.CollectableRow) (a App, err error) {
 	err = row.Scan(&a.ID, &a.OrganizationID, &a.EnvironmentID, &a.Name, &a.Description, &a.OwnerID, &a.AdminIDs, &a.ApproverIDs,
 		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
-		&a.CreateTime, &a.UpdateTime, &a.Version)
+		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version)
 	return a, err
 }
 
@@ -100,8 +106,38 @@ func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	return nil
 }
 
-// LoadApp reads one app, if the environment and the guest see it.
+// LockApp keeps others from changing an app that was read, and from requesting what
+// is in it, until the transaction ends. ErrAppChanged if it was deleted since.
+func LockApp(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+	tag, err := tx.Exec(ctx, lockApp, id)
+	if err != nil {
+		return fmt.Errorf("lock app: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrAppChanged
+	}
+	return nil
+}
+
+// DeleteApp saves that an app, which is locked, is deleted.
+func DeleteApp(ctx context.Context, tx *postgres.Tx, a App) error {
+	if _, err := tx.Exec(ctx, deleteApp, a.ID, a.DeleteTime, a.Version); err != nil {
+		return fmt.Errorf("delete app: %w", err)
+	}
+	return nil
+}
+
+// LoadApp reads one app that is not deleted, if the environment and the guest see it.
 func LoadApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest *Guest, id uuid.UUID) (App, error) {
+	a, err := LoadAnyApp(ctx, tx, environment, guest, id)
+	if err == nil && a.DeleteTime != nil {
+		return App{}, ErrAppNotFound
+	}
+	return a, err
+}
+
+// LoadAnyApp is LoadApp also for one that is deleted.
+func LoadAnyApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, guest *Guest, id uuid.UUID) (App, error) {
 	rows, err := tx.Query(ctx, selectApp+seenBy(guestSeesApp, 3), append([]any{environment, id}, guest.arguments()...)...)
 	if err != nil {
 		return App{}, fmt.Errorf("read app: %w", err)
@@ -135,29 +171,97 @@ type Entitlement struct {
 	ID, OrganizationID, EnvironmentID, AppID uuid.UUID
 	Name, Description, Kind, Ref             string
 	CreateTime                               time.Time
+	DeleteTime                               *time.Time // nil for one that is not deleted
 	Version                                  int64
 }
 
-const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, version`
+const entitlementColumns = `id, organization_id, environment_id, app_id, name, description, kind, ref, create_time, delete_time, version`
 
-const fromEntitlements = ` from entitlement e where e.app_id = $1 and `
+const fromEntitlements = ` from entitlement e where e.app_id = $1 and e.delete_time is null and `
 
 const (
 	insertEntitlement = `
-insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	updateEntitlement = `
+update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6 where id = $1`
+	lockEntitlement = `
+select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 and delete_time is null for update`
 	selectAllEntitlements = `
 select ` + entitlementColumns + ` from entitlement order by organization_id, id`
 )
 
 func scanEntitlement(row pgx.CollectableRow) (e Entitlement, err error) {
-	err = row.Scan(&e.ID, &e.OrganizationID, &e.EnvironmentID, &e.AppID, &e.Name, &e.Description, &e.Kind, &e.Ref, &e.CreateTime, &e.Version)
+	err = row.Scan(&e.ID, &e.OrganizationID, &e.EnvironmentID, &e.AppID, &e.Name, &e.Description, &e.Kind, &e.Ref, &e.CreateTime, &e.DeleteTime, &e.Version)
 	return e, err
 }
 
 // InsertEntitlement adds an entitlement to an app.
 func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
-	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.Version)
+	_, err := tx.Exec(ctx, insertEntitlement, e.ID, e.OrganizationID, e.EnvironmentID, e.AppID, e.Name, e.Description, e.Kind, e.Ref, e.CreateTime, e.DeleteTime, e.Version)
 	return catalogError("insert entitlement", err)
+}
+
+// LockEntitlement reads an entitlement of an app, which nobody else changes and
+// requests until the transaction ends.
+func LockEntitlement(ctx context.Context, tx *postgres.Tx, app, id uuid.UUID) (Entitlement, error) {
+	rows, err := tx.Query(ctx, lockEntitlement, app, id)
+	if err != nil {
+		return Entitlement{}, fmt.Errorf("lock entitlement: %w", err)
+	}
+	e, err := pgx.CollectExactlyOneRow(rows, scanEntitlement)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Entitlement{}, ErrEntitlementNotFound
+	}
+	if err != nil {
+		return Entitlement{}, fmt.Errorf("lock entitlement: %w", err)
+	}
+	return e, nil
+}
+
+// UpdateEntitlement saves an entitlement that is locked.
+func UpdateEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) error {
+	_, err := tx.Exec(ctx, updateEntitlement, e.ID, e.Name, e.Description, e.Ref, e.DeleteTime, e.Version)
+	return catalogError("update entitlement", err)
+}
+
+// Use is how much something of the catalog is used: grants that are not gone, and
+// requests that are open.
+type Use struct{ Grants, Requests int }
+
+// None says that it is not used.
+func (u Use) None() bool { return u == Use{} }
+
+// Of an app, or with $2 of one of its entitlements. What is approved and not yet in
+// place is an open request.
+const (
+	selectUse = `
+select (select count(*) from entitlement e join grant_copy g on g.entitlement_id = e.id
+		where e.app_id = $1 and ($2::uuid is null or e.id = $2) and not g.removed),
+	(select count(distinct i.request_id) from request_item i where i.app_id = $1 and ($2::uuid is null or i.entitlement_id = $2) and i.open)`
+	lockRequestsFor = `
+select ` + requestColumns + ` from access_request r
+where r.id in (select i.request_id from request_item i where i.app_id = $1 and ($2::uuid is null or i.entitlement_id = $2) and i.open)
+	and r.state = any ($3)
+order by r.id for no key update`
+)
+
+// UseOf counts what uses an app, or one of its entitlements, as far as the
+// transaction sees.
+func UseOf(ctx context.Context, tx *postgres.Tx, app uuid.UUID, entitlement uuid.NullUUID) (u Use, err error) {
+	if err := tx.QueryRow(ctx, selectUse, app, entitlement).Scan(&u.Grants, &u.Requests); err != nil {
+		return u, fmt.Errorf("count what uses the app: %w", err)
+	}
+	return u, nil
+}
+
+// LockOpenFor is LockOpen of the requests for something in an app, or for one of its
+// entitlements.
+func LockOpenFor(ctx context.Context, tx *postgres.Tx, app uuid.UUID, entitlement uuid.NullUUID) ([]*Request, error) {
+	rows, err := tx.Query(ctx, lockRequestsFor, app, entitlement, lifecycle.From(lifecycle.Cancelling))
+	if err != nil {
+		return nil, fmt.Errorf("list open requests: %w", err)
+	}
+	return collect("list open requests", rows, scanWithoutItems)
 }
 
 // ListEntitlements reads a page of [EntitlementList], of those of an app that the guest

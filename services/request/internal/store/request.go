@@ -82,7 +82,8 @@ type Lookup struct {
 // is for the beneficiary under the same condition.
 const selectCandidates = `
 select w.lookup, e.id, e.name, a.id, a.name, a.environment_id, a.provisioning,
-	(w.environment_id = '00000000-0000-0000-0000-000000000000' or a.environment_id = w.environment_id or a.offered_to_all_environments
+	a.delete_time is null and e.delete_time is null
+	and (w.environment_id = '00000000-0000-0000-0000-000000000000' or a.environment_id = w.environment_id or a.offered_to_all_environments
 		or w.environment_id = any (a.offered_environment_ids))
 	and exists (select from user_copy u where u.id = w.beneficiary_id
 		and (u.environment_id in ('00000000-0000-0000-0000-000000000000', a.environment_id)
@@ -103,6 +104,11 @@ left join lateral (
 	limit 1
 ) i on true
 order by w.n`
+
+// The app and the entitlement cannot be deleted, and no ref changed, until the
+// transaction ends. Who deletes them at the same moment is waited for, and what is
+// read is as they are then.
+const lockCandidates = selectCandidates + ` for key share of e, a`
 
 // managersAbove is how far up a line of managers is gone; it may be a circle.
 const managersAbove = 20
@@ -141,7 +147,8 @@ func queueManagers(b *pgx.Batch, lookups []*Lookup) {
 }
 
 // LoadCandidates answers lookups and reads rules, if they are not nil, in one
-// round trip. With lock the beneficiaries cannot be removed until the end of tx.
+// round trip. With lock the beneficiaries cannot be removed, nor the candidates
+// deleted, until the end of tx.
 func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rules, lookups ...*Lookup) error {
 	var beneficiaries, environments, users, entitlements, requesters []uuid.UUID
 	var numbers []int32
@@ -168,7 +175,11 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 		}
 		rules.queue(&b)
 	}
-	b.Queue(selectCandidates, numbers, environments, users, kinds, entitlements, requesters).Query(func(rows pgx.Rows) error {
+	candidates := selectCandidates
+	if lock {
+		candidates = lockCandidates
+	}
+	b.Queue(candidates, numbers, environments, users, kinds, entitlements, requesters).Query(func(rows pgx.Rows) error {
 		var n int
 		var c Candidate
 		into := []any{

@@ -177,7 +177,7 @@ func (l *loader) catalog(ctx context.Context, app *App, ids map[string]string) e
 		return err
 	}
 	if str(integration, "scim", "baseUrl") != app.SCIM() { // another port than last time
-		if err := l.call(ctx, "PUT", "/v1/integrations/"+str(integration, "id"), object{"name": "Tidepool Chat", "scim": settings}, nil); err != nil {
+		if err := l.call(ctx, "PATCH", "/v1/integrations/"+str(integration, "id"), object{"scim": settings}, nil); err != nil {
 			return err
 		}
 	}

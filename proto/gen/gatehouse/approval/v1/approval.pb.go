@@ -643,7 +643,12 @@ type Flow struct {
 	// Ids of the users who made it and changed it since. What one of them requests
 	// or would get is not approved by the flow itself: the app's approvers are
 	// asked.
-	EditorIds     []string `protobuf:"bytes,18,rep,name=editor_ids,json=editorIds,proto3" json:"editor_ids,omitempty"`
+	EditorIds []string `protobuf:"bytes,18,rep,name=editor_ids,json=editorIds,proto3" json:"editor_ids,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag string `protobuf:"bytes,20,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it was deleted; unset wherever the API shows a flow.
+	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -800,6 +805,20 @@ func (x *Flow) GetRequesters() *FlowRequesters {
 func (x *Flow) GetEditorIds() []string {
 	if x != nil {
 		return x.EditorIds
+	}
+	return nil
+}
+
+func (x *Flow) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Flow) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
 	}
 	return nil
 }
@@ -982,7 +1001,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xb2\x06\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\x83\a\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1007,7 +1026,10 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"requesters\x18\x11 \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
 	"requesters\x12\x1d\n" +
 	"\n" +
-	"editor_ids\x18\x12 \x03(\tR\teditorIds\"\xe3\x03\n" +
+	"editor_ids\x18\x12 \x03(\tR\teditorIds\x12\x12\n" +
+	"\x04etag\x18\x14 \x01(\tR\x04etag\x12;\n" +
+	"\vdelete_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\"\xe3\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1093,16 +1115,17 @@ var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
 	12, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
 	12, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	13, // 11: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	3,  // 12: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	12, // 13: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	12, // 14: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	14, // 15: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	12, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
+	13, // 12: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	3,  // 13: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	12, // 14: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	12, // 15: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	14, // 16: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_proto_init() }

@@ -16,6 +16,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -172,6 +173,11 @@ type CreateFlowRequest struct {
 	// Id of the environment that owns it; empty for the caller's, which for a
 	// caller of the organization is the organization itself.
 	EnvironmentId string `protobuf:"bytes,2,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -216,6 +222,13 @@ func (x *CreateFlowRequest) GetFlow() *FlowInput {
 func (x *CreateFlowRequest) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *CreateFlowRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -492,15 +505,17 @@ func (x *ListFlowsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// UpdateFlowRequest replaces a flow.
+// UpdateFlowRequest says what to change.
 type UpdateFlowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the flow.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The new content.
-	Flow *FlowInput `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
-	// Version the change is based on.
-	Version       int32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// The flow with its id, the new values and, if the change is to be made only
+	// to the flow as it was seen, its etag. What FlowInput has can be changed,
+	// under the rules there, and enabled. The rules hold for the flow as it is
+	// after the change, and not for the part of it that is sent.
+	Flow *Flow `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	// Which fields of flow to change, such as "steps,audience.group_ids". Over
+	// REST it may be left out: then the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -535,25 +550,18 @@ func (*UpdateFlowRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *UpdateFlowRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *UpdateFlowRequest) GetFlow() *FlowInput {
+func (x *UpdateFlowRequest) GetFlow() *Flow {
 	if x != nil {
 		return x.Flow
 	}
 	return nil
 }
 
-func (x *UpdateFlowRequest) GetVersion() int32 {
+func (x *UpdateFlowRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	if x != nil {
-		return x.Version
+		return x.UpdateMask
 	}
-	return 0
+	return nil
 }
 
 // UpdateFlowResponse is the new version.
@@ -602,6 +610,98 @@ func (x *UpdateFlowResponse) GetFlow() *Flow {
 	return nil
 }
 
+// DeleteFlowRequest names the flow.
+type DeleteFlowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the flow.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteFlowRequest) Reset() {
+	*x = DeleteFlowRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteFlowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteFlowRequest) ProtoMessage() {}
+
+func (x *DeleteFlowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteFlowRequest.ProtoReflect.Descriptor instead.
+func (*DeleteFlowRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteFlowRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteFlowRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// DeleteFlowResponse says that it is deleted.
+type DeleteFlowResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteFlowResponse) Reset() {
+	*x = DeleteFlowResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteFlowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteFlowResponse) ProtoMessage() {}
+
+func (x *DeleteFlowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteFlowResponse.ProtoReflect.Descriptor instead.
+func (*DeleteFlowResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
+}
+
 // ListTasksRequest asks for a page of the caller's tasks.
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -629,7 +729,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +741,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +754,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListTasksRequest) GetPageSize() int32 {
@@ -712,7 +812,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +824,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +837,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -767,7 +867,7 @@ type ApproveTaskRequest struct {
 
 func (x *ApproveTaskRequest) Reset() {
 	*x = ApproveTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +879,7 @@ func (x *ApproveTaskRequest) String() string {
 func (*ApproveTaskRequest) ProtoMessage() {}
 
 func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +892,7 @@ func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskRequest.ProtoReflect.Descriptor instead.
 func (*ApproveTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApproveTaskRequest) GetId() string {
@@ -820,7 +920,7 @@ type ApproveTaskResponse struct {
 
 func (x *ApproveTaskResponse) Reset() {
 	*x = ApproveTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +932,7 @@ func (x *ApproveTaskResponse) String() string {
 func (*ApproveTaskResponse) ProtoMessage() {}
 
 func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +945,7 @@ func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskResponse.ProtoReflect.Descriptor instead.
 func (*ApproveTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveTaskResponse) GetTask() *Task {
@@ -868,7 +968,7 @@ type DenyTaskRequest struct {
 
 func (x *DenyTaskRequest) Reset() {
 	*x = DenyTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +980,7 @@ func (x *DenyTaskRequest) String() string {
 func (*DenyTaskRequest) ProtoMessage() {}
 
 func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +993,7 @@ func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskRequest.ProtoReflect.Descriptor instead.
 func (*DenyTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DenyTaskRequest) GetId() string {
@@ -921,7 +1021,7 @@ type DenyTaskResponse struct {
 
 func (x *DenyTaskResponse) Reset() {
 	*x = DenyTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1033,7 @@ func (x *DenyTaskResponse) String() string {
 func (*DenyTaskResponse) ProtoMessage() {}
 
 func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1046,7 @@ func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskResponse.ProtoReflect.Descriptor instead.
 func (*DenyTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DenyTaskResponse) GetTask() *Task {
@@ -971,7 +1071,7 @@ type ReassignTaskRequest struct {
 
 func (x *ReassignTaskRequest) Reset() {
 	*x = ReassignTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1083,7 @@ func (x *ReassignTaskRequest) String() string {
 func (*ReassignTaskRequest) ProtoMessage() {}
 
 func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1096,7 @@ func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskRequest.ProtoReflect.Descriptor instead.
 func (*ReassignTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReassignTaskRequest) GetId() string {
@@ -1031,7 +1131,7 @@ type ReassignTaskResponse struct {
 
 func (x *ReassignTaskResponse) Reset() {
 	*x = ReassignTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1143,7 @@ func (x *ReassignTaskResponse) String() string {
 func (*ReassignTaskResponse) ProtoMessage() {}
 
 func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1156,7 @@ func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskResponse.ProtoReflect.Descriptor instead.
 func (*ReassignTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReassignTaskResponse) GetTask() *Task {
@@ -1070,7 +1170,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf9\x04\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xf9\x04\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1088,10 +1188,12 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	" \x01(\bR\bdisabled\x12E\n" +
 	"\n" +
 	"requesters\x18\v \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
-	"requesters\"\x85\x01\n" +
+	"requesters\"\xb1\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
 	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
-	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"E\n" +
+	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"E\n" +
 	"\x12CreateFlowResponse\x12/\n" +
 	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"*\n" +
 	"\x0eGetFlowRequest\x12\x18\n" +
@@ -1106,13 +1208,17 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"n\n" +
 	"\x11ListFlowsResponse\x121\n" +
 	"\x05flows\x18\x01 \x03(\v2\x1b.gatehouse.approval.v1.FlowR\x05flows\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
-	"\x11UpdateFlowRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12<\n" +
-	"\x04flow\x18\x02 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x12!\n" +
-	"\aversion\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x01R\aversion\"E\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x01\n" +
+	"\x11UpdateFlowRequest\x127\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowB\x06\xbaH\x03\xd8\x01\x03R\x04flow\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"E\n" +
 	"\x12UpdateFlowResponse\x12/\n" +
-	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\x96\x02\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"J\n" +
+	"\x11DeleteFlowRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x14\n" +
+	"\x12DeleteFlowResponse\"\x96\x02\n" +
 	"\x10ListTasksRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1143,7 +1249,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x97\x04\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\xa5\x05\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -1151,10 +1257,13 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\aGetFlow\x12%.gatehouse.approval.v1.GetFlowRequest\x1a&.gatehouse.approval.v1.GetFlowResponse\"\"\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/flows/{id}\x90\x02\x01\x12}\n" +
 	"\tListFlows\x12'.gatehouse.approval.v1.ListFlowsRequest\x1a(.gatehouse.approval.v1.ListFlowsResponse\"\x1d\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x86\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x8e\x01\n" +
 	"\n" +
-	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"#\xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x13:\x01*\x1a\x0e/v1/flows/{id}2\xc2\x04\n" +
+	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"+\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x04flow2\x13/v1/flows/{flow.id}\x12\x83\x01\n" +
+	"\n" +
+	"DeleteFlow\x12(.gatehouse.approval.v1.DeleteFlowRequest\x1a).gatehouse.approval.v1.DeleteFlowResponse\" \xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}2\xc2\x04\n" +
 	"\vTaskService\x12\x7f\n" +
 	"\tListTasks\x12'.gatehouse.approval.v1.ListTasksRequest\x1a(.gatehouse.approval.v1.ListTasksResponse\"\x1f\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x90\x02\x01\x12\x91\x01\n" +
@@ -1177,76 +1286,82 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
-	(*FlowInput)(nil),            // 0: gatehouse.approval.v1.FlowInput
-	(*CreateFlowRequest)(nil),    // 1: gatehouse.approval.v1.CreateFlowRequest
-	(*CreateFlowResponse)(nil),   // 2: gatehouse.approval.v1.CreateFlowResponse
-	(*GetFlowRequest)(nil),       // 3: gatehouse.approval.v1.GetFlowRequest
-	(*GetFlowResponse)(nil),      // 4: gatehouse.approval.v1.GetFlowResponse
-	(*ListFlowsRequest)(nil),     // 5: gatehouse.approval.v1.ListFlowsRequest
-	(*ListFlowsResponse)(nil),    // 6: gatehouse.approval.v1.ListFlowsResponse
-	(*UpdateFlowRequest)(nil),    // 7: gatehouse.approval.v1.UpdateFlowRequest
-	(*UpdateFlowResponse)(nil),   // 8: gatehouse.approval.v1.UpdateFlowResponse
-	(*ListTasksRequest)(nil),     // 9: gatehouse.approval.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),    // 10: gatehouse.approval.v1.ListTasksResponse
-	(*ApproveTaskRequest)(nil),   // 11: gatehouse.approval.v1.ApproveTaskRequest
-	(*ApproveTaskResponse)(nil),  // 12: gatehouse.approval.v1.ApproveTaskResponse
-	(*DenyTaskRequest)(nil),      // 13: gatehouse.approval.v1.DenyTaskRequest
-	(*DenyTaskResponse)(nil),     // 14: gatehouse.approval.v1.DenyTaskResponse
-	(*ReassignTaskRequest)(nil),  // 15: gatehouse.approval.v1.ReassignTaskRequest
-	(*ReassignTaskResponse)(nil), // 16: gatehouse.approval.v1.ReassignTaskResponse
-	(FlowTrigger)(0),             // 17: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),          // 18: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),         // 19: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),            // 20: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),             // 21: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),  // 22: google.protobuf.Duration
-	(*FlowRequesters)(nil),       // 23: gatehouse.approval.v1.FlowRequesters
-	(*Flow)(nil),                 // 24: gatehouse.approval.v1.Flow
-	(TaskState)(0),               // 25: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                 // 26: gatehouse.approval.v1.Task
+	(*FlowInput)(nil),             // 0: gatehouse.approval.v1.FlowInput
+	(*CreateFlowRequest)(nil),     // 1: gatehouse.approval.v1.CreateFlowRequest
+	(*CreateFlowResponse)(nil),    // 2: gatehouse.approval.v1.CreateFlowResponse
+	(*GetFlowRequest)(nil),        // 3: gatehouse.approval.v1.GetFlowRequest
+	(*GetFlowResponse)(nil),       // 4: gatehouse.approval.v1.GetFlowResponse
+	(*ListFlowsRequest)(nil),      // 5: gatehouse.approval.v1.ListFlowsRequest
+	(*ListFlowsResponse)(nil),     // 6: gatehouse.approval.v1.ListFlowsResponse
+	(*UpdateFlowRequest)(nil),     // 7: gatehouse.approval.v1.UpdateFlowRequest
+	(*UpdateFlowResponse)(nil),    // 8: gatehouse.approval.v1.UpdateFlowResponse
+	(*DeleteFlowRequest)(nil),     // 9: gatehouse.approval.v1.DeleteFlowRequest
+	(*DeleteFlowResponse)(nil),    // 10: gatehouse.approval.v1.DeleteFlowResponse
+	(*ListTasksRequest)(nil),      // 11: gatehouse.approval.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),     // 12: gatehouse.approval.v1.ListTasksResponse
+	(*ApproveTaskRequest)(nil),    // 13: gatehouse.approval.v1.ApproveTaskRequest
+	(*ApproveTaskResponse)(nil),   // 14: gatehouse.approval.v1.ApproveTaskResponse
+	(*DenyTaskRequest)(nil),       // 15: gatehouse.approval.v1.DenyTaskRequest
+	(*DenyTaskResponse)(nil),      // 16: gatehouse.approval.v1.DenyTaskResponse
+	(*ReassignTaskRequest)(nil),   // 17: gatehouse.approval.v1.ReassignTaskRequest
+	(*ReassignTaskResponse)(nil),  // 18: gatehouse.approval.v1.ReassignTaskResponse
+	(FlowTrigger)(0),              // 19: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),           // 20: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),          // 21: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),             // 22: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),              // 23: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
+	(*FlowRequesters)(nil),        // 25: gatehouse.approval.v1.FlowRequesters
+	(*Flow)(nil),                  // 26: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil), // 27: google.protobuf.FieldMask
+	(TaskState)(0),                // 28: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                  // 29: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
-	17, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	18, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
-	19, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	20, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
-	21, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
-	22, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
-	23, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	19, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	20, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
+	21, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	22, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
+	23, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
+	24, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
+	25, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
 	0,  // 7: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	24, // 8: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	24, // 9: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	24, // 10: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	0,  // 11: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	24, // 12: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	25, // 13: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	26, // 14: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	26, // 15: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	26, // 16: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	26, // 17: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 18: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 19: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 20: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 21: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	9,  // 22: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	11, // 23: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	13, // 24: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	15, // 25: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 26: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 27: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 28: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 29: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	10, // 30: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	12, // 31: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	14, // 32: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	16, // 33: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	26, // [26:34] is the sub-list for method output_type
-	18, // [18:26] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	26, // 8: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	26, // 9: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	26, // 10: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	26, // 11: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	27, // 12: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 13: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	28, // 14: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	29, // 15: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	29, // 16: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	29, // 17: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	29, // 18: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	1,  // 19: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 20: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 21: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 22: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	9,  // 23: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	11, // 24: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	13, // 25: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	15, // 26: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	17, // 27: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	2,  // 28: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 29: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 30: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 31: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	10, // 32: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	12, // 33: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	14, // 34: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	16, // 35: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	18, // 36: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	28, // [28:37] is the sub-list for method output_type
+	19, // [19:28] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
@@ -1261,7 +1376,7 @@ func file_gatehouse_approval_v1_approval_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_service_proto_rawDesc), len(file_gatehouse_approval_v1_approval_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -25,6 +25,7 @@ const (
 	FlowService_GetFlow_FullMethodName    = "/gatehouse.approval.v1.FlowService/GetFlow"
 	FlowService_ListFlows_FullMethodName  = "/gatehouse.approval.v1.FlowService/ListFlows"
 	FlowService_UpdateFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/UpdateFlow"
+	FlowService_DeleteFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/DeleteFlow"
 )
 
 // FlowServiceClient is the client API for FlowService service.
@@ -41,10 +42,21 @@ type FlowServiceClient interface {
 	GetFlow(ctx context.Context, in *GetFlowRequest, opts ...grpc.CallOption) (*GetFlowResponse, error)
 	// ListFlows lists flows, by name.
 	ListFlows(ctx context.Context, in *ListFlowsRequest, opts ...grpc.CallOption) (*ListFlowsResponse, error)
-	// UpdateFlow replaces a flow by a new version. Running requests finish on
-	// theirs. Same errors as CreateFlow; ABORTED: FLOW_CHANGED if version is not
-	// the current one.
+	// UpdateFlow makes a new version of a flow with the fields named in
+	// update_mask changed. Running requests finish on theirs. Same errors as
+	// CreateFlow. NOT_FOUND: FLOW_NOT_FOUND; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION if an environment's caller changes a flow of the
+	// organization; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for a field that there is not. ABORTED:
+	// ETAG_MISMATCH if flow.etag is not the current one, FLOW_CHANGED if others
+	// change the flow all the time.
 	UpdateFlow(ctx context.Context, in *UpdateFlowRequest, opts ...grpc.CallOption) (*UpdateFlowResponse, error)
+	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
+	// Running requests finish on the version they started with. NOT_FOUND:
+	// FLOW_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION if an environment's caller deletes a flow of the
+	// organization; ABORTED: ETAG_MISMATCH.
+	DeleteFlow(ctx context.Context, in *DeleteFlowRequest, opts ...grpc.CallOption) (*DeleteFlowResponse, error)
 }
 
 type flowServiceClient struct {
@@ -95,6 +107,16 @@ func (c *flowServiceClient) UpdateFlow(ctx context.Context, in *UpdateFlowReques
 	return out, nil
 }
 
+func (c *flowServiceClient) DeleteFlow(ctx context.Context, in *DeleteFlowRequest, opts ...grpc.CallOption) (*DeleteFlowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteFlowResponse)
+	err := c.cc.Invoke(ctx, FlowService_DeleteFlow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FlowServiceServer is the server API for FlowService service.
 // All implementations must embed UnimplementedFlowServiceServer
 // for forward compatibility.
@@ -109,10 +131,21 @@ type FlowServiceServer interface {
 	GetFlow(context.Context, *GetFlowRequest) (*GetFlowResponse, error)
 	// ListFlows lists flows, by name.
 	ListFlows(context.Context, *ListFlowsRequest) (*ListFlowsResponse, error)
-	// UpdateFlow replaces a flow by a new version. Running requests finish on
-	// theirs. Same errors as CreateFlow; ABORTED: FLOW_CHANGED if version is not
-	// the current one.
+	// UpdateFlow makes a new version of a flow with the fields named in
+	// update_mask changed. Running requests finish on theirs. Same errors as
+	// CreateFlow. NOT_FOUND: FLOW_NOT_FOUND; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION if an environment's caller changes a flow of the
+	// organization; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for a field that there is not. ABORTED:
+	// ETAG_MISMATCH if flow.etag is not the current one, FLOW_CHANGED if others
+	// change the flow all the time.
 	UpdateFlow(context.Context, *UpdateFlowRequest) (*UpdateFlowResponse, error)
+	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
+	// Running requests finish on the version they started with. NOT_FOUND:
+	// FLOW_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION if an environment's caller deletes a flow of the
+	// organization; ABORTED: ETAG_MISMATCH.
+	DeleteFlow(context.Context, *DeleteFlowRequest) (*DeleteFlowResponse, error)
 	mustEmbedUnimplementedFlowServiceServer()
 }
 
@@ -134,6 +167,9 @@ func (UnimplementedFlowServiceServer) ListFlows(context.Context, *ListFlowsReque
 }
 func (UnimplementedFlowServiceServer) UpdateFlow(context.Context, *UpdateFlowRequest) (*UpdateFlowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateFlow not implemented")
+}
+func (UnimplementedFlowServiceServer) DeleteFlow(context.Context, *DeleteFlowRequest) (*DeleteFlowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteFlow not implemented")
 }
 func (UnimplementedFlowServiceServer) mustEmbedUnimplementedFlowServiceServer() {}
 func (UnimplementedFlowServiceServer) testEmbeddedByValue()                     {}
@@ -228,6 +264,24 @@ func _FlowService_UpdateFlow_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FlowService_DeleteFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteFlowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).DeleteFlow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_DeleteFlow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).DeleteFlow(ctx, req.(*DeleteFlowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FlowService_ServiceDesc is the grpc.ServiceDesc for FlowService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -250,6 +304,10 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateFlow",
 			Handler:    _FlowService_UpdateFlow_Handler,
+		},
+		{
+			MethodName: "DeleteFlow",
+			Handler:    _FlowService_DeleteFlow_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -143,6 +143,61 @@ func (x *AppUpdated) GetChangedFields() []string {
 	return nil
 }
 
+// AppDeleted is emitted when an app was deleted. What people hold in it ends.
+type AppDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The app, with delete_time.
+	App           *v1.App `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppDeleted) Reset() {
+	*x = AppDeleted{}
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppDeleted) ProtoMessage() {}
+
+func (x *AppDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppDeleted.ProtoReflect.Descriptor instead.
+func (*AppDeleted) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_app_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AppDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *AppDeleted) GetApp() *v1.App {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
 // EntitlementCreated is emitted when something to be held in an app was added.
 type EntitlementCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -158,7 +213,7 @@ type EntitlementCreated struct {
 
 func (x *EntitlementCreated) Reset() {
 	*x = EntitlementCreated{}
-	mi := &file_gatehouse_event_v1_app_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -170,7 +225,7 @@ func (x *EntitlementCreated) String() string {
 func (*EntitlementCreated) ProtoMessage() {}
 
 func (x *EntitlementCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_app_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -183,7 +238,7 @@ func (x *EntitlementCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntitlementCreated.ProtoReflect.Descriptor instead.
 func (*EntitlementCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_app_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_app_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EntitlementCreated) GetContext() *Context {
@@ -207,6 +262,146 @@ func (x *EntitlementCreated) GetAppName() string {
 	return ""
 }
 
+// EntitlementUpdated is emitted when something that can be held in an app was
+// changed.
+type EntitlementUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The entitlement after the change.
+	Entitlement *v1.Entitlement `protobuf:"bytes,2,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
+	// Name of the app.
+	AppName string `protobuf:"bytes,3,opt,name=app_name,json=appName,proto3" json:"app_name,omitempty"`
+	// Names of the changed fields of entitlement.
+	ChangedFields []string `protobuf:"bytes,4,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntitlementUpdated) Reset() {
+	*x = EntitlementUpdated{}
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntitlementUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntitlementUpdated) ProtoMessage() {}
+
+func (x *EntitlementUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntitlementUpdated.ProtoReflect.Descriptor instead.
+func (*EntitlementUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_app_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EntitlementUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *EntitlementUpdated) GetEntitlement() *v1.Entitlement {
+	if x != nil {
+		return x.Entitlement
+	}
+	return nil
+}
+
+func (x *EntitlementUpdated) GetAppName() string {
+	if x != nil {
+		return x.AppName
+	}
+	return ""
+}
+
+func (x *EntitlementUpdated) GetChangedFields() []string {
+	if x != nil {
+		return x.ChangedFields
+	}
+	return nil
+}
+
+// EntitlementDeleted is emitted when something that could be held in an app was
+// deleted by itself. Who holds it does not any more. Of a deleted app there is
+// AppDeleted alone.
+type EntitlementDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The entitlement, with delete_time.
+	Entitlement *v1.Entitlement `protobuf:"bytes,2,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
+	// Name of the app.
+	AppName       string `protobuf:"bytes,3,opt,name=app_name,json=appName,proto3" json:"app_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntitlementDeleted) Reset() {
+	*x = EntitlementDeleted{}
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntitlementDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntitlementDeleted) ProtoMessage() {}
+
+func (x *EntitlementDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_app_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntitlementDeleted.ProtoReflect.Descriptor instead.
+func (*EntitlementDeleted) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_app_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *EntitlementDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *EntitlementDeleted) GetEntitlement() *v1.Entitlement {
+	if x != nil {
+		return x.Entitlement
+	}
+	return nil
+}
+
+func (x *EntitlementDeleted) GetAppName() string {
+	if x != nil {
+		return x.AppName
+	}
+	return ""
+}
+
 var File_gatehouse_event_v1_app_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_app_proto_rawDesc = "" +
@@ -222,12 +417,28 @@ const file_gatehouse_event_v1_app_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12+\n" +
 	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12%\n" +
 	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:\x1f\xc2\xc1\x18\x1b\n" +
-	"\x03app\x12\aupdated\x18\x01\"\arequest(\x01\"\xd4\x01\n" +
+	"\x03app\x12\aupdated\x18\x01\"\arequest(\x01\"\x91\x01\n" +
+	"\n" +
+	"AppDeleted\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12+\n" +
+	"\x03app\x18\x02 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app:\x1f\xc2\xc1\x18\x1b\n" +
+	"\x03app\x12\adeleted\x18\x01\"\arequest(\x01\"\xd4\x01\n" +
 	"\x12EntitlementCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12C\n" +
 	"\ventitlement\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\x12\x19\n" +
 	"\bapp_name\x18\x03 \x01(\tR\aappName:'\xc2\xc1\x18#\n" +
-	"\ventitlement\x12\acreated\x18\x01\"\arequest(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\ventitlement\x12\acreated\x18\x01\"\arequest(\x01\"\xfb\x01\n" +
+	"\x12EntitlementUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12C\n" +
+	"\ventitlement\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\x12\x19\n" +
+	"\bapp_name\x18\x03 \x01(\tR\aappName\x12%\n" +
+	"\x0echanged_fields\x18\x04 \x03(\tR\rchangedFields:'\xc2\xc1\x18#\n" +
+	"\ventitlement\x12\aupdated\x18\x01\"\arequest(\x01\"\xd4\x01\n" +
+	"\x12EntitlementDeleted\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12C\n" +
+	"\ventitlement\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\x12\x19\n" +
+	"\bapp_name\x18\x03 \x01(\tR\aappName:'\xc2\xc1\x18#\n" +
+	"\ventitlement\x12\adeleted\x18\x01\"\arequest(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_app_proto_rawDescOnce sync.Once
@@ -241,27 +452,36 @@ func file_gatehouse_event_v1_app_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_app_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_app_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_gatehouse_event_v1_app_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_gatehouse_event_v1_app_proto_goTypes = []any{
 	(*AppCreated)(nil),         // 0: gatehouse.event.v1.AppCreated
 	(*AppUpdated)(nil),         // 1: gatehouse.event.v1.AppUpdated
-	(*EntitlementCreated)(nil), // 2: gatehouse.event.v1.EntitlementCreated
-	(*Context)(nil),            // 3: gatehouse.event.v1.Context
-	(*v1.App)(nil),             // 4: gatehouse.request.v1.App
-	(*v1.Entitlement)(nil),     // 5: gatehouse.request.v1.Entitlement
+	(*AppDeleted)(nil),         // 2: gatehouse.event.v1.AppDeleted
+	(*EntitlementCreated)(nil), // 3: gatehouse.event.v1.EntitlementCreated
+	(*EntitlementUpdated)(nil), // 4: gatehouse.event.v1.EntitlementUpdated
+	(*EntitlementDeleted)(nil), // 5: gatehouse.event.v1.EntitlementDeleted
+	(*Context)(nil),            // 6: gatehouse.event.v1.Context
+	(*v1.App)(nil),             // 7: gatehouse.request.v1.App
+	(*v1.Entitlement)(nil),     // 8: gatehouse.request.v1.Entitlement
 }
 var file_gatehouse_event_v1_app_proto_depIdxs = []int32{
-	3, // 0: gatehouse.event.v1.AppCreated.context:type_name -> gatehouse.event.v1.Context
-	4, // 1: gatehouse.event.v1.AppCreated.app:type_name -> gatehouse.request.v1.App
-	3, // 2: gatehouse.event.v1.AppUpdated.context:type_name -> gatehouse.event.v1.Context
-	4, // 3: gatehouse.event.v1.AppUpdated.app:type_name -> gatehouse.request.v1.App
-	3, // 4: gatehouse.event.v1.EntitlementCreated.context:type_name -> gatehouse.event.v1.Context
-	5, // 5: gatehouse.event.v1.EntitlementCreated.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6,  // 0: gatehouse.event.v1.AppCreated.context:type_name -> gatehouse.event.v1.Context
+	7,  // 1: gatehouse.event.v1.AppCreated.app:type_name -> gatehouse.request.v1.App
+	6,  // 2: gatehouse.event.v1.AppUpdated.context:type_name -> gatehouse.event.v1.Context
+	7,  // 3: gatehouse.event.v1.AppUpdated.app:type_name -> gatehouse.request.v1.App
+	6,  // 4: gatehouse.event.v1.AppDeleted.context:type_name -> gatehouse.event.v1.Context
+	7,  // 5: gatehouse.event.v1.AppDeleted.app:type_name -> gatehouse.request.v1.App
+	6,  // 6: gatehouse.event.v1.EntitlementCreated.context:type_name -> gatehouse.event.v1.Context
+	8,  // 7: gatehouse.event.v1.EntitlementCreated.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	6,  // 8: gatehouse.event.v1.EntitlementUpdated.context:type_name -> gatehouse.event.v1.Context
+	8,  // 9: gatehouse.event.v1.EntitlementUpdated.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	6,  // 10: gatehouse.event.v1.EntitlementDeleted.context:type_name -> gatehouse.event.v1.Context
+	8,  // 11: gatehouse.event.v1.EntitlementDeleted.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_app_proto_init() }
@@ -277,7 +497,7 @@ func file_gatehouse_event_v1_app_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_app_proto_rawDesc), len(file_gatehouse_event_v1_app_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -137,6 +137,62 @@ func (x *FlowUpdated) GetFlow() *v1.Flow {
 	return nil
 }
 
+// FlowDeleted is emitted when a flow was deleted. Running requests finish on the
+// version they started with.
+type FlowDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The flow as it was.
+	Flow          *v1.Flow `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowDeleted) Reset() {
+	*x = FlowDeleted{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowDeleted) ProtoMessage() {}
+
+func (x *FlowDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowDeleted.ProtoReflect.Descriptor instead.
+func (*FlowDeleted) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FlowDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *FlowDeleted) GetFlow() *v1.Flow {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
 // FlowMatched is emitted when a join-flow matched a person: a request is to be opened.
 type FlowMatched struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -162,7 +218,7 @@ type FlowMatched struct {
 
 func (x *FlowMatched) Reset() {
 	*x = FlowMatched{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -174,7 +230,7 @@ func (x *FlowMatched) String() string {
 func (*FlowMatched) ProtoMessage() {}
 
 func (x *FlowMatched) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -187,7 +243,7 @@ func (x *FlowMatched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowMatched.ProtoReflect.Descriptor instead.
 func (*FlowMatched) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FlowMatched) GetContext() *Context {
@@ -272,7 +328,7 @@ type ApprovalRequested struct {
 
 func (x *ApprovalRequested) Reset() {
 	*x = ApprovalRequested{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -284,7 +340,7 @@ func (x *ApprovalRequested) String() string {
 func (*ApprovalRequested) ProtoMessage() {}
 
 func (x *ApprovalRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -297,7 +353,7 @@ func (x *ApprovalRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalRequested.ProtoReflect.Descriptor instead.
 func (*ApprovalRequested) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApprovalRequested) GetContext() *Context {
@@ -379,7 +435,7 @@ type ApprovalDecided struct {
 
 func (x *ApprovalDecided) Reset() {
 	*x = ApprovalDecided{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +447,7 @@ func (x *ApprovalDecided) String() string {
 func (*ApprovalDecided) ProtoMessage() {}
 
 func (x *ApprovalDecided) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +460,7 @@ func (x *ApprovalDecided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalDecided.ProtoReflect.Descriptor instead.
 func (*ApprovalDecided) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApprovalDecided) GetContext() *Context {
@@ -470,7 +526,7 @@ type ApprovalGranted struct {
 
 func (x *ApprovalGranted) Reset() {
 	*x = ApprovalGranted{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +538,7 @@ func (x *ApprovalGranted) String() string {
 func (*ApprovalGranted) ProtoMessage() {}
 
 func (x *ApprovalGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +551,7 @@ func (x *ApprovalGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalGranted.ProtoReflect.Descriptor instead.
 func (*ApprovalGranted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApprovalGranted) GetContext() *Context {
@@ -561,7 +617,7 @@ type ApprovalDenied struct {
 
 func (x *ApprovalDenied) Reset() {
 	*x = ApprovalDenied{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +629,7 @@ func (x *ApprovalDenied) String() string {
 func (*ApprovalDenied) ProtoMessage() {}
 
 func (x *ApprovalDenied) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +642,7 @@ func (x *ApprovalDenied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalDenied.ProtoReflect.Descriptor instead.
 func (*ApprovalDenied) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApprovalDenied) GetContext() *Context {
@@ -646,7 +702,7 @@ type ApprovalCancelled struct {
 
 func (x *ApprovalCancelled) Reset() {
 	*x = ApprovalCancelled{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +714,7 @@ func (x *ApprovalCancelled) String() string {
 func (*ApprovalCancelled) ProtoMessage() {}
 
 func (x *ApprovalCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +727,7 @@ func (x *ApprovalCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalCancelled.ProtoReflect.Descriptor instead.
 func (*ApprovalCancelled) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApprovalCancelled) GetContext() *Context {
@@ -714,7 +770,7 @@ type TaskReassigned struct {
 
 func (x *TaskReassigned) Reset() {
 	*x = TaskReassigned{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +782,7 @@ func (x *TaskReassigned) String() string {
 func (*TaskReassigned) ProtoMessage() {}
 
 func (x *TaskReassigned) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +795,7 @@ func (x *TaskReassigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReassigned.ProtoReflect.Descriptor instead.
 func (*TaskReassigned) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TaskReassigned) GetContext() *Context {
@@ -782,7 +838,11 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\vFlowUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
-	"\x04flow\x12\aupdated\x18\x01\"\bapproval(\x01\"\xd8\x02\n" +
+	"\x04flow\x12\aupdated\x18\x01\"\bapproval(\x01\"\x98\x01\n" +
+	"\vFlowDeleted\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
+	"\x04flow\x12\adeleted\x18\x01\"\bapproval(\x01\"\xd8\x02\n" +
 	"\vFlowMatched\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12!\n" +
@@ -857,51 +917,54 @@ func file_gatehouse_event_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*FlowCreated)(nil),         // 0: gatehouse.event.v1.FlowCreated
 	(*FlowUpdated)(nil),         // 1: gatehouse.event.v1.FlowUpdated
-	(*FlowMatched)(nil),         // 2: gatehouse.event.v1.FlowMatched
-	(*ApprovalRequested)(nil),   // 3: gatehouse.event.v1.ApprovalRequested
-	(*ApprovalDecided)(nil),     // 4: gatehouse.event.v1.ApprovalDecided
-	(*ApprovalGranted)(nil),     // 5: gatehouse.event.v1.ApprovalGranted
-	(*ApprovalDenied)(nil),      // 6: gatehouse.event.v1.ApprovalDenied
-	(*ApprovalCancelled)(nil),   // 7: gatehouse.event.v1.ApprovalCancelled
-	(*TaskReassigned)(nil),      // 8: gatehouse.event.v1.TaskReassigned
-	(*Context)(nil),             // 9: gatehouse.event.v1.Context
-	(*v1.Flow)(nil),             // 10: gatehouse.approval.v1.Flow
-	(*durationpb.Duration)(nil), // 11: google.protobuf.Duration
-	(*v1.Task)(nil),             // 12: gatehouse.approval.v1.Task
-	(*v11.Request)(nil),         // 13: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 14: gatehouse.identity.v1.Person
+	(*FlowDeleted)(nil),         // 2: gatehouse.event.v1.FlowDeleted
+	(*FlowMatched)(nil),         // 3: gatehouse.event.v1.FlowMatched
+	(*ApprovalRequested)(nil),   // 4: gatehouse.event.v1.ApprovalRequested
+	(*ApprovalDecided)(nil),     // 5: gatehouse.event.v1.ApprovalDecided
+	(*ApprovalGranted)(nil),     // 6: gatehouse.event.v1.ApprovalGranted
+	(*ApprovalDenied)(nil),      // 7: gatehouse.event.v1.ApprovalDenied
+	(*ApprovalCancelled)(nil),   // 8: gatehouse.event.v1.ApprovalCancelled
+	(*TaskReassigned)(nil),      // 9: gatehouse.event.v1.TaskReassigned
+	(*Context)(nil),             // 10: gatehouse.event.v1.Context
+	(*v1.Flow)(nil),             // 11: gatehouse.approval.v1.Flow
+	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
+	(*v1.Task)(nil),             // 13: gatehouse.approval.v1.Task
+	(*v11.Request)(nil),         // 14: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 15: gatehouse.identity.v1.Person
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
-	9,  // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
-	10, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
-	9,  // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
-	10, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
-	9,  // 4: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	11, // 5: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	9,  // 6: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	12, // 7: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	9,  // 8: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	12, // 9: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	12, // 10: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	9,  // 11: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	13, // 12: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	12, // 13: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	9,  // 14: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	14, // 15: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	12, // 16: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	9,  // 17: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	9,  // 18: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	12, // 19: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	12, // 20: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	10, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
+	11, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
+	10, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
+	11, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
+	10, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
+	11, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
+	10, // 6: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	12, // 7: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	10, // 8: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	13, // 9: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	10, // 10: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	13, // 11: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	13, // 12: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	10, // 13: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	14, // 14: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	13, // 15: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	10, // 16: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	15, // 17: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	13, // 18: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	10, // 19: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	10, // 20: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	13, // 21: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	13, // 22: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -917,7 +980,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_approval_proto_rawDesc), len(file_gatehouse_event_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

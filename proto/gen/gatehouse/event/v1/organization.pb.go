@@ -244,6 +244,135 @@ func (x *SourceCreated) GetSource() *v1.Source {
 	return nil
 }
 
+// SourceUpdated is emitted when a source was renamed.
+type SourceUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The source after the change.
+	Source *v1.Source `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// Names of the changed fields of source.
+	ChangedFields []string `protobuf:"bytes,3,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceUpdated) Reset() {
+	*x = SourceUpdated{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceUpdated) ProtoMessage() {}
+
+func (x *SourceUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceUpdated.ProtoReflect.Descriptor instead.
+func (*SourceUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SourceUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *SourceUpdated) GetSource() *v1.Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *SourceUpdated) GetChangedFields() []string {
+	if x != nil {
+		return x.ChangedFields
+	}
+	return nil
+}
+
+// SourceDeleted is emitted when a source was deleted. What becomes of its people and
+// groups follows, an event each.
+type SourceDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The source as it was.
+	Source *v1.Source `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// True if its people leave; else they stay, as people whom no source owns.
+	UsersLeave    bool `protobuf:"varint,3,opt,name=users_leave,json=usersLeave,proto3" json:"users_leave,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceDeleted) Reset() {
+	*x = SourceDeleted{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceDeleted) ProtoMessage() {}
+
+func (x *SourceDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceDeleted.ProtoReflect.Descriptor instead.
+func (*SourceDeleted) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SourceDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *SourceDeleted) GetSource() *v1.Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *SourceDeleted) GetUsersLeave() bool {
+	if x != nil {
+		return x.UsersLeave
+	}
+	return false
+}
+
 // SourceTokenRotated is emitted when a source got a new bearer token.
 type SourceTokenRotated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -257,7 +386,7 @@ type SourceTokenRotated struct {
 
 func (x *SourceTokenRotated) Reset() {
 	*x = SourceTokenRotated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +398,7 @@ func (x *SourceTokenRotated) String() string {
 func (*SourceTokenRotated) ProtoMessage() {}
 
 func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +411,7 @@ func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceTokenRotated.ProtoReflect.Descriptor instead.
 func (*SourceTokenRotated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceTokenRotated) GetContext() *Context {
@@ -314,7 +443,7 @@ type RoleChanged struct {
 
 func (x *RoleChanged) Reset() {
 	*x = RoleChanged{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +455,7 @@ func (x *RoleChanged) String() string {
 func (*RoleChanged) ProtoMessage() {}
 
 func (x *RoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +468,7 @@ func (x *RoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleChanged.ProtoReflect.Descriptor instead.
 func (*RoleChanged) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RoleChanged) GetContext() *Context {
@@ -376,7 +505,7 @@ type ApiTokenCreated struct {
 
 func (x *ApiTokenCreated) Reset() {
 	*x = ApiTokenCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +517,7 @@ func (x *ApiTokenCreated) String() string {
 func (*ApiTokenCreated) ProtoMessage() {}
 
 func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +530,7 @@ func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenCreated.ProtoReflect.Descriptor instead.
 func (*ApiTokenCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApiTokenCreated) GetContext() *Context {
@@ -433,7 +562,7 @@ type SessionStarted struct {
 
 func (x *SessionStarted) Reset() {
 	*x = SessionStarted{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -445,7 +574,7 @@ func (x *SessionStarted) String() string {
 func (*SessionStarted) ProtoMessage() {}
 
 func (x *SessionStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -458,7 +587,7 @@ func (x *SessionStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
 func (*SessionStarted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SessionStarted) GetContext() *Context {
@@ -501,7 +630,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +642,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +655,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -574,7 +703,7 @@ type ApiTokenRevoked struct {
 
 func (x *ApiTokenRevoked) Reset() {
 	*x = ApiTokenRevoked{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +715,7 @@ func (x *ApiTokenRevoked) String() string {
 func (*ApiTokenRevoked) ProtoMessage() {}
 
 func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +728,7 @@ func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenRevoked.ProtoReflect.Descriptor instead.
 func (*ApiTokenRevoked) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApiTokenRevoked) GetContext() *Context {
@@ -643,7 +772,18 @@ const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\rSourceCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
 	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:&\xc2\xc1\x18\"\n" +
-	"\x06source\x12\acreated\x18\x01\"\ridentity-sync\"\xb0\x01\n" +
+	"\x06source\x12\acreated\x18\x01\"\ridentity-sync\"\xcc\x01\n" +
+	"\rSourceUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\x12%\n" +
+	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields:&\xc2\xc1\x18\"\n" +
+	"\x06source\x12\aupdated\x18\x01\"\ridentity-sync\"\xc6\x01\n" +
+	"\rSourceDeleted\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
+	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\x12\x1f\n" +
+	"\vusers_leave\x18\x03 \x01(\bR\n" +
+	"usersLeave:&\xc2\xc1\x18\"\n" +
+	"\x06source\x12\adeleted\x18\x01\"\ridentity-sync\"\xb0\x01\n" +
 	"\x12SourceTokenRotated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x125\n" +
 	"\x06source\x18\x02 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source:,\xc2\xc1\x18(\n" +
@@ -686,56 +826,62 @@ func file_gatehouse_event_v1_organization_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_organization_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_gatehouse_event_v1_organization_proto_goTypes = []any{
 	(*OrganizationCreated)(nil), // 0: gatehouse.event.v1.OrganizationCreated
 	(*EnvironmentCreated)(nil),  // 1: gatehouse.event.v1.EnvironmentCreated
 	(*EnvironmentUpdated)(nil),  // 2: gatehouse.event.v1.EnvironmentUpdated
 	(*SourceCreated)(nil),       // 3: gatehouse.event.v1.SourceCreated
-	(*SourceTokenRotated)(nil),  // 4: gatehouse.event.v1.SourceTokenRotated
-	(*RoleChanged)(nil),         // 5: gatehouse.event.v1.RoleChanged
-	(*ApiTokenCreated)(nil),     // 6: gatehouse.event.v1.ApiTokenCreated
-	(*SessionStarted)(nil),      // 7: gatehouse.event.v1.SessionStarted
-	(*SessionEnded)(nil),        // 8: gatehouse.event.v1.SessionEnded
-	(*ApiTokenRevoked)(nil),     // 9: gatehouse.event.v1.ApiTokenRevoked
-	(*Context)(nil),             // 10: gatehouse.event.v1.Context
-	(*v1.Organization)(nil),     // 11: gatehouse.identity.v1.Organization
-	(*v1.Environment)(nil),      // 12: gatehouse.identity.v1.Environment
-	(*v1.Source)(nil),           // 13: gatehouse.identity.v1.Source
-	(*v1.User)(nil),             // 14: gatehouse.identity.v1.User
-	(v1.Role)(0),                // 15: gatehouse.identity.v1.Role
-	(*v1.ApiToken)(nil),         // 16: gatehouse.identity.v1.ApiToken
-	(*v1.Session)(nil),          // 17: gatehouse.identity.v1.Session
+	(*SourceUpdated)(nil),       // 4: gatehouse.event.v1.SourceUpdated
+	(*SourceDeleted)(nil),       // 5: gatehouse.event.v1.SourceDeleted
+	(*SourceTokenRotated)(nil),  // 6: gatehouse.event.v1.SourceTokenRotated
+	(*RoleChanged)(nil),         // 7: gatehouse.event.v1.RoleChanged
+	(*ApiTokenCreated)(nil),     // 8: gatehouse.event.v1.ApiTokenCreated
+	(*SessionStarted)(nil),      // 9: gatehouse.event.v1.SessionStarted
+	(*SessionEnded)(nil),        // 10: gatehouse.event.v1.SessionEnded
+	(*ApiTokenRevoked)(nil),     // 11: gatehouse.event.v1.ApiTokenRevoked
+	(*Context)(nil),             // 12: gatehouse.event.v1.Context
+	(*v1.Organization)(nil),     // 13: gatehouse.identity.v1.Organization
+	(*v1.Environment)(nil),      // 14: gatehouse.identity.v1.Environment
+	(*v1.Source)(nil),           // 15: gatehouse.identity.v1.Source
+	(*v1.User)(nil),             // 16: gatehouse.identity.v1.User
+	(v1.Role)(0),                // 17: gatehouse.identity.v1.Role
+	(*v1.ApiToken)(nil),         // 18: gatehouse.identity.v1.ApiToken
+	(*v1.Session)(nil),          // 19: gatehouse.identity.v1.Session
 }
 var file_gatehouse_event_v1_organization_proto_depIdxs = []int32{
-	10, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
-	11, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
-	10, // 2: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
-	12, // 3: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
-	10, // 4: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
-	12, // 5: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
-	10, // 6: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
-	13, // 7: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
-	10, // 8: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
-	13, // 9: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
-	10, // 10: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
-	14, // 11: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
-	15, // 12: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
-	10, // 13: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
-	16, // 14: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	10, // 15: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
-	17, // 16: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
-	10, // 17: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
-	17, // 18: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
-	14, // 19: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
-	10, // 20: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
-	16, // 21: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	14, // 22: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	12, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
+	13, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
+	12, // 2: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
+	14, // 3: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
+	12, // 4: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
+	14, // 5: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
+	12, // 6: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
+	15, // 7: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
+	12, // 8: gatehouse.event.v1.SourceUpdated.context:type_name -> gatehouse.event.v1.Context
+	15, // 9: gatehouse.event.v1.SourceUpdated.source:type_name -> gatehouse.identity.v1.Source
+	12, // 10: gatehouse.event.v1.SourceDeleted.context:type_name -> gatehouse.event.v1.Context
+	15, // 11: gatehouse.event.v1.SourceDeleted.source:type_name -> gatehouse.identity.v1.Source
+	12, // 12: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
+	15, // 13: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
+	12, // 14: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
+	16, // 15: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
+	17, // 16: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
+	12, // 17: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
+	18, // 18: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	12, // 19: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
+	19, // 20: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
+	12, // 21: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
+	19, // 22: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
+	16, // 23: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
+	12, // 24: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
+	18, // 25: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	16, // 26: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_organization_proto_init() }
@@ -751,7 +897,7 @@ func file_gatehouse_event_v1_organization_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_organization_proto_rawDesc), len(file_gatehouse_event_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -520,6 +520,62 @@ func (x *IntegrationUpdated) GetIntegration() *v1.Integration {
 	return nil
 }
 
+// IntegrationDeleted is emitted when an integration was deleted, and its secret
+// erased.
+type IntegrationDeleted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The integration as it was.
+	Integration   *v1.Integration `protobuf:"bytes,2,opt,name=integration,proto3" json:"integration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IntegrationDeleted) Reset() {
+	*x = IntegrationDeleted{}
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IntegrationDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IntegrationDeleted) ProtoMessage() {}
+
+func (x *IntegrationDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IntegrationDeleted.ProtoReflect.Descriptor instead.
+func (*IntegrationDeleted) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *IntegrationDeleted) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *IntegrationDeleted) GetIntegration() *v1.Integration {
+	if x != nil {
+		return x.Integration
+	}
+	return nil
+}
+
 var File_gatehouse_event_v1_work_item_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
@@ -563,7 +619,11 @@ const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
 	"\x12IntegrationUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
 	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:*\xc2\xc1\x18&\n" +
-	"\vintegration\x12\aupdated\x18\x01\"\fprovisioningB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\vintegration\x12\aupdated\x18\x01\"\fprovisioning\"\xc1\x01\n" +
+	"\x12IntegrationDeleted\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
+	"\vintegration\x18\x02 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration:*\xc2\xc1\x18&\n" +
+	"\vintegration\x12\adeleted\x18\x01\"\fprovisioningB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_work_item_proto_rawDescOnce sync.Once
@@ -577,7 +637,7 @@ func file_gatehouse_event_v1_work_item_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_work_item_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_gatehouse_event_v1_work_item_proto_goTypes = []any{
 	(*WorkItemOpened)(nil),     // 0: gatehouse.event.v1.WorkItemOpened
 	(*WorkItemResolved)(nil),   // 1: gatehouse.event.v1.WorkItemResolved
@@ -587,34 +647,37 @@ var file_gatehouse_event_v1_work_item_proto_goTypes = []any{
 	(*ChecklistExported)(nil),  // 5: gatehouse.event.v1.ChecklistExported
 	(*IntegrationCreated)(nil), // 6: gatehouse.event.v1.IntegrationCreated
 	(*IntegrationUpdated)(nil), // 7: gatehouse.event.v1.IntegrationUpdated
-	(*Context)(nil),            // 8: gatehouse.event.v1.Context
-	(*v1.WorkItem)(nil),        // 9: gatehouse.provisioning.v1.WorkItem
-	(*v1.Checklist)(nil),       // 10: gatehouse.provisioning.v1.Checklist
-	(v1.ChecklistKind)(0),      // 11: gatehouse.provisioning.v1.ChecklistKind
-	(*v1.Integration)(nil),     // 12: gatehouse.provisioning.v1.Integration
+	(*IntegrationDeleted)(nil), // 8: gatehouse.event.v1.IntegrationDeleted
+	(*Context)(nil),            // 9: gatehouse.event.v1.Context
+	(*v1.WorkItem)(nil),        // 10: gatehouse.provisioning.v1.WorkItem
+	(*v1.Checklist)(nil),       // 11: gatehouse.provisioning.v1.Checklist
+	(v1.ChecklistKind)(0),      // 12: gatehouse.provisioning.v1.ChecklistKind
+	(*v1.Integration)(nil),     // 13: gatehouse.provisioning.v1.Integration
 }
 var file_gatehouse_event_v1_work_item_proto_depIdxs = []int32{
-	8,  // 0: gatehouse.event.v1.WorkItemOpened.context:type_name -> gatehouse.event.v1.Context
-	9,  // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	8,  // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
-	9,  // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	8,  // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
-	9,  // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	8,  // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
-	10, // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	8,  // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
-	10, // 9: gatehouse.event.v1.ChecklistClosed.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	8,  // 10: gatehouse.event.v1.ChecklistExported.context:type_name -> gatehouse.event.v1.Context
-	11, // 11: gatehouse.event.v1.ChecklistExported.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	8,  // 12: gatehouse.event.v1.IntegrationCreated.context:type_name -> gatehouse.event.v1.Context
-	12, // 13: gatehouse.event.v1.IntegrationCreated.integration:type_name -> gatehouse.provisioning.v1.Integration
-	8,  // 14: gatehouse.event.v1.IntegrationUpdated.context:type_name -> gatehouse.event.v1.Context
-	12, // 15: gatehouse.event.v1.IntegrationUpdated.integration:type_name -> gatehouse.provisioning.v1.Integration
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	9,  // 0: gatehouse.event.v1.WorkItemOpened.context:type_name -> gatehouse.event.v1.Context
+	10, // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	9,  // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
+	10, // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	9,  // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
+	10, // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	9,  // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
+	11, // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	9,  // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
+	11, // 9: gatehouse.event.v1.ChecklistClosed.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	9,  // 10: gatehouse.event.v1.ChecklistExported.context:type_name -> gatehouse.event.v1.Context
+	12, // 11: gatehouse.event.v1.ChecklistExported.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	9,  // 12: gatehouse.event.v1.IntegrationCreated.context:type_name -> gatehouse.event.v1.Context
+	13, // 13: gatehouse.event.v1.IntegrationCreated.integration:type_name -> gatehouse.provisioning.v1.Integration
+	9,  // 14: gatehouse.event.v1.IntegrationUpdated.context:type_name -> gatehouse.event.v1.Context
+	13, // 15: gatehouse.event.v1.IntegrationUpdated.integration:type_name -> gatehouse.provisioning.v1.Integration
+	9,  // 16: gatehouse.event.v1.IntegrationDeleted.context:type_name -> gatehouse.event.v1.Context
+	13, // 17: gatehouse.event.v1.IntegrationDeleted.integration:type_name -> gatehouse.provisioning.v1.Integration
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_work_item_proto_init() }
@@ -630,7 +693,7 @@ func file_gatehouse_event_v1_work_item_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_work_item_proto_rawDesc), len(file_gatehouse_event_v1_work_item_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -475,7 +475,10 @@ type Environment struct {
 	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Counts up with every change.
-	Version       int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -550,6 +553,13 @@ func (x *Environment) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *Environment) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // User is a person in the directory.
@@ -954,6 +964,10 @@ type Source struct {
 	// Id of the environment that its people belong to; empty if they are the
 	// organization's own.
 	EnvironmentId string `protobuf:"bytes,7,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Changes with every change of the name and the token, and not with what the
+	// source does. Given back in an update, it must still be the current one; it
+	// says nothing else.
+	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1033,6 +1047,13 @@ func (x *Source) GetUserCount() int32 {
 func (x *Source) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *Source) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -1299,7 +1320,7 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12 \n" +
 	"\fsign_in_name\x18\x04 \x01(\tR\n" +
-	"signInName\"\xee\x01\n" +
+	"signInName\"\x82\x02\n" +
 	"\vEnvironment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1308,7 +1329,8 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\x03R\aversion\"\x91\a\n" +
+	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x12\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\"\x91\a\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x1b\n" +
@@ -1358,7 +1380,7 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"updateTime\x12\x18\n" +
 	"\aversion\x18\t \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\n" +
-	" \x01(\tR\renvironmentId\"\xa8\x02\n" +
+	" \x01(\tR\renvironmentId\"\xbc\x02\n" +
 	"\x06Source\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x125\n" +
@@ -1368,7 +1390,8 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12\x1d\n" +
 	"\n" +
 	"user_count\x18\x06 \x01(\x05R\tuserCount\x12%\n" +
-	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\"\xcd\x03\n" +
+	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04etag\x18\b \x01(\tR\x04etag\"\xcd\x03\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1d\n" +

@@ -175,6 +175,12 @@ type IdentityProvider struct {
 	// Id of the environment whose people sign in by it, that of its source; empty if
 	// they are the organization's own.
 	EnvironmentId string `protobuf:"bytes,15,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Secret that goes with client_id. Only to set it: always empty in answers and
+	// events.
+	ClientSecret  string `protobuf:"bytes,17,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +320,20 @@ func (x *IdentityProvider) GetEnvironmentId() string {
 	return ""
 }
 
+func (x *IdentityProvider) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *IdentityProvider) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
 // UserIdentity is an identity at an identity provider that is a user's.
 type UserIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -409,7 +429,7 @@ var File_gatehouse_identity_v1_identity_provider_proto protoreflect.FileDescript
 
 const file_gatehouse_identity_v1_identity_provider_proto_rawDesc = "" +
 	"\n" +
-	"-gatehouse/identity/v1/identity_provider.proto\x12\x15gatehouse.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x04\n" +
+	"-gatehouse/identity/v1/identity_provider.proto\x12\x15gatehouse.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x05\n" +
 	"\x10IdentityProvider\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -430,7 +450,9 @@ const file_gatehouse_identity_v1_identity_provider_proto_rawDesc = "" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x18\n" +
 	"\aversion\x18\x0e \x01(\x03R\aversion\x12%\n" +
-	"\x0eenvironment_id\x18\x0f \x01(\tR\renvironmentId\"\x87\x02\n" +
+	"\x0eenvironment_id\x18\x0f \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04etag\x18\x10 \x01(\tR\x04etag\x12#\n" +
+	"\rclient_secret\x18\x11 \x01(\tR\fclientSecret\"\x87\x02\n" +
 	"\fUserIdentity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x120\n" +

@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -26,6 +27,59 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// SourceUsers is what becomes of the people whom a deleted source owns.
+type SourceUsers int32
+
+const (
+	// It must own nobody.
+	SourceUsers_SOURCE_USERS_UNSPECIFIED SourceUsers = 0
+	// They stay, as people whom no source owns.
+	SourceUsers_SOURCE_USERS_KEEP SourceUsers = 1
+	// They leave, as if the source had removed them.
+	SourceUsers_SOURCE_USERS_REMOVE SourceUsers = 2
+)
+
+// Enum value maps for SourceUsers.
+var (
+	SourceUsers_name = map[int32]string{
+		0: "SOURCE_USERS_UNSPECIFIED",
+		1: "SOURCE_USERS_KEEP",
+		2: "SOURCE_USERS_REMOVE",
+	}
+	SourceUsers_value = map[string]int32{
+		"SOURCE_USERS_UNSPECIFIED": 0,
+		"SOURCE_USERS_KEEP":        1,
+		"SOURCE_USERS_REMOVE":      2,
+	}
+)
+
+func (x SourceUsers) Enum() *SourceUsers {
+	p := new(SourceUsers)
+	*p = x
+	return p
+}
+
+func (x SourceUsers) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SourceUsers) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_identity_v1_identity_service_proto_enumTypes[0].Descriptor()
+}
+
+func (SourceUsers) Type() protoreflect.EnumType {
+	return &file_gatehouse_identity_v1_identity_service_proto_enumTypes[0]
+}
+
+func (x SourceUsers) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SourceUsers.Descriptor instead.
+func (SourceUsers) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{0}
+}
 
 // SignUpRequest names the organization and its first admin.
 type SignUpRequest struct {
@@ -242,7 +296,12 @@ func (x *GetOrganizationResponse) GetOrganization() *Organization {
 type CreateEnvironmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name, unique within the organization.
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +339,13 @@ func (*CreateEnvironmentRequest) Descriptor() ([]byte, []int) {
 func (x *CreateEnvironmentRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateEnvironmentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -554,13 +620,16 @@ func (x *ListEnvironmentsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// UpdateEnvironmentRequest names the environment and its new name.
+// UpdateEnvironmentRequest says what to change.
 type UpdateEnvironmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the environment.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Name, unique within the organization.
-	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The environment with its id, the new values and, if the change is to be made
+	// only to the environment as it was seen, its etag. name can be changed, under
+	// the rules of CreateEnvironmentRequest.
+	Environment *Environment `protobuf:"bytes,1,opt,name=environment,proto3" json:"environment,omitempty"`
+	// Which fields of environment to change. Over REST it may be left out: then
+	// the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -595,18 +664,18 @@ func (*UpdateEnvironmentRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *UpdateEnvironmentRequest) GetId() string {
+func (x *UpdateEnvironmentRequest) GetEnvironment() *Environment {
 	if x != nil {
-		return x.Id
+		return x.Environment
 	}
-	return ""
+	return nil
 }
 
-func (x *UpdateEnvironmentRequest) GetName() string {
+func (x *UpdateEnvironmentRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	if x != nil {
-		return x.Name
+		return x.UpdateMask
 	}
-	return ""
+	return nil
 }
 
 // UpdateEnvironmentResponse is the changed environment.
@@ -1011,6 +1080,11 @@ type CreateUserRequest struct {
 	// Id of the environment it belongs to; empty for the caller's, which for a
 	// caller of the organization is the organization itself.
 	EnvironmentId string `protobuf:"bytes,7,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,8,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1090,6 +1164,13 @@ func (x *CreateUserRequest) GetEndTime() *timestamppb.Timestamp {
 func (x *CreateUserRequest) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1548,6 +1629,12 @@ type CreateSourceRequest struct {
 	// Id of the environment that its people belong to; empty for the caller's,
 	// which for a caller of the organization is the organization itself.
 	EnvironmentId string `protobuf:"bytes,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one. The token is shown to the first call alone: to a
+	// repeated one the answer has none, and RotateSourceToken gives another.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1603,12 +1690,20 @@ func (x *CreateSourceRequest) GetEnvironmentId() string {
 	return ""
 }
 
+func (x *CreateSourceRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // CreateSourceResponse is the new source.
 type CreateSourceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source.
 	Source *Source `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// Bearer token for the SCIM client; shown this once.
+	// Bearer token for the SCIM client; shown this once. Empty if the call repeats
+	// another, see CreateSourceRequest.request_id.
 	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1790,6 +1885,211 @@ func (x *ListSourcesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// UpdateSourceRequest says what to change.
+type UpdateSourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source with its id, the new values and, if the change is to be made only
+	// to the source as it was seen, its etag. name can be changed, under the rules
+	// of CreateSourceRequest.
+	Source *Source `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Which fields of source to change. Over REST it may be left out: then the
+	// fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSourceRequest) Reset() {
+	*x = UpdateSourceRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSourceRequest) ProtoMessage() {}
+
+func (x *UpdateSourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSourceRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSourceRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *UpdateSourceRequest) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *UpdateSourceRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateSourceResponse is the changed source.
+type UpdateSourceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The source.
+	Source        *Source `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSourceResponse) Reset() {
+	*x = UpdateSourceResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSourceResponse) ProtoMessage() {}
+
+func (x *UpdateSourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSourceResponse.ProtoReflect.Descriptor instead.
+func (*UpdateSourceResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *UpdateSourceResponse) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+// DeleteSourceRequest names the source.
+type DeleteSourceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the source.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What becomes of its people.
+	Users         SourceUsers `protobuf:"varint,3,opt,name=users,proto3,enum=gatehouse.identity.v1.SourceUsers" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSourceRequest) Reset() {
+	*x = DeleteSourceRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSourceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSourceRequest) ProtoMessage() {}
+
+func (x *DeleteSourceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSourceRequest.ProtoReflect.Descriptor instead.
+func (*DeleteSourceRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *DeleteSourceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteSourceRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteSourceRequest) GetUsers() SourceUsers {
+	if x != nil {
+		return x.Users
+	}
+	return SourceUsers_SOURCE_USERS_UNSPECIFIED
+}
+
+// DeleteSourceResponse says that it is deleted.
+type DeleteSourceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSourceResponse) Reset() {
+	*x = DeleteSourceResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSourceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSourceResponse) ProtoMessage() {}
+
+func (x *DeleteSourceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSourceResponse.ProtoReflect.Descriptor instead.
+func (*DeleteSourceResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{33}
+}
+
 // RotateSourceTokenRequest names the source.
 type RotateSourceTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1801,7 +2101,7 @@ type RotateSourceTokenRequest struct {
 
 func (x *RotateSourceTokenRequest) Reset() {
 	*x = RotateSourceTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +2113,7 @@ func (x *RotateSourceTokenRequest) String() string {
 func (*RotateSourceTokenRequest) ProtoMessage() {}
 
 func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[30]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +2126,7 @@ func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenRequest.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RotateSourceTokenRequest) GetId() string {
@@ -1847,7 +2147,7 @@ type RotateSourceTokenResponse struct {
 
 func (x *RotateSourceTokenResponse) Reset() {
 	*x = RotateSourceTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +2159,7 @@ func (x *RotateSourceTokenResponse) String() string {
 func (*RotateSourceTokenResponse) ProtoMessage() {}
 
 func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[31]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +2172,7 @@ func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenResponse.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RotateSourceTokenResponse) GetToken() string {
@@ -1890,14 +2190,21 @@ type CreateApiTokenRequest struct {
 	// When it ends: in the future, at most one year ahead.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// True if it may only call what changes nothing.
-	ReadOnly      bool `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	ReadOnly bool `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one. The token is shown to the first call alone: to a
+	// repeated one the answer has none. Who has not got it revokes it and makes
+	// another.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateApiTokenRequest) Reset() {
 	*x = CreateApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +2216,7 @@ func (x *CreateApiTokenRequest) String() string {
 func (*CreateApiTokenRequest) ProtoMessage() {}
 
 func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[32]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2229,7 @@ func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateApiTokenRequest) GetName() string {
@@ -1946,12 +2253,20 @@ func (x *CreateApiTokenRequest) GetReadOnly() bool {
 	return false
 }
 
+func (x *CreateApiTokenRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // CreateApiTokenResponse is the new token.
 type CreateApiTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The token without its secret.
 	ApiToken *ApiToken `protobuf:"bytes,1,opt,name=api_token,json=apiToken,proto3" json:"api_token,omitempty"`
-	// The secret; shown this once.
+	// The secret; shown this once. Empty if the call repeats another, see
+	// CreateApiTokenRequest.request_id.
 	Token         string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1959,7 +2274,7 @@ type CreateApiTokenResponse struct {
 
 func (x *CreateApiTokenResponse) Reset() {
 	*x = CreateApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2286,7 @@ func (x *CreateApiTokenResponse) String() string {
 func (*CreateApiTokenResponse) ProtoMessage() {}
 
 func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[33]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2299,7 @@ func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateApiTokenResponse) GetApiToken() *ApiToken {
@@ -2024,7 +2339,7 @@ type ListApiTokensRequest struct {
 
 func (x *ListApiTokensRequest) Reset() {
 	*x = ListApiTokensRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2351,7 @@ func (x *ListApiTokensRequest) String() string {
 func (*ListApiTokensRequest) ProtoMessage() {}
 
 func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[34]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2364,7 @@ func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListApiTokensRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListApiTokensRequest) GetPageSize() int32 {
@@ -2093,7 +2408,7 @@ type ListApiTokensResponse struct {
 
 func (x *ListApiTokensResponse) Reset() {
 	*x = ListApiTokensResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2420,7 @@ func (x *ListApiTokensResponse) String() string {
 func (*ListApiTokensResponse) ProtoMessage() {}
 
 func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[35]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2433,7 @@ func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListApiTokensResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListApiTokensResponse) GetApiTokens() []*ApiToken {
@@ -2146,7 +2461,7 @@ type RevokeApiTokenRequest struct {
 
 func (x *RevokeApiTokenRequest) Reset() {
 	*x = RevokeApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2473,7 @@ func (x *RevokeApiTokenRequest) String() string {
 func (*RevokeApiTokenRequest) ProtoMessage() {}
 
 func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[36]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2486,7 @@ func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RevokeApiTokenRequest) GetId() string {
@@ -2192,7 +2507,7 @@ type RevokeApiTokenResponse struct {
 
 func (x *RevokeApiTokenResponse) Reset() {
 	*x = RevokeApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2519,7 @@ func (x *RevokeApiTokenResponse) String() string {
 func (*RevokeApiTokenResponse) ProtoMessage() {}
 
 func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[37]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2532,7 @@ func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RevokeApiTokenResponse) GetApiToken() *ApiToken {
@@ -2236,7 +2551,7 @@ type ListDevPeopleRequest struct {
 
 func (x *ListDevPeopleRequest) Reset() {
 	*x = ListDevPeopleRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2248,7 +2563,7 @@ func (x *ListDevPeopleRequest) String() string {
 func (*ListDevPeopleRequest) ProtoMessage() {}
 
 func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2261,7 +2576,7 @@ func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleRequest.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
 }
 
 // ListDevPeopleResponse lists whom one may sign in as.
@@ -2275,7 +2590,7 @@ type ListDevPeopleResponse struct {
 
 func (x *ListDevPeopleResponse) Reset() {
 	*x = ListDevPeopleResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2287,7 +2602,7 @@ func (x *ListDevPeopleResponse) String() string {
 func (*ListDevPeopleResponse) ProtoMessage() {}
 
 func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2300,7 +2615,7 @@ func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleResponse.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListDevPeopleResponse) GetUsers() []*User {
@@ -2321,7 +2636,7 @@ type DevSignInRequest struct {
 
 func (x *DevSignInRequest) Reset() {
 	*x = DevSignInRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2648,7 @@ func (x *DevSignInRequest) String() string {
 func (*DevSignInRequest) ProtoMessage() {}
 
 func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2661,7 @@ func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInRequest.ProtoReflect.Descriptor instead.
 func (*DevSignInRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DevSignInRequest) GetUserName() string {
@@ -2369,7 +2684,7 @@ type DevSignInResponse struct {
 
 func (x *DevSignInResponse) Reset() {
 	*x = DevSignInResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2381,7 +2696,7 @@ func (x *DevSignInResponse) String() string {
 func (*DevSignInResponse) ProtoMessage() {}
 
 func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2394,7 +2709,7 @@ func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInResponse.ProtoReflect.Descriptor instead.
 func (*DevSignInResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DevSignInResponse) GetToken() string {
@@ -2437,7 +2752,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2764,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2777,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListSessionsRequest) GetPageSize() int32 {
@@ -2513,7 +2828,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2525,7 +2840,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2538,7 +2853,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -2566,7 +2881,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2893,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2906,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EndSessionRequest) GetId() string {
@@ -2610,7 +2925,7 @@ type EndSessionResponse struct {
 
 func (x *EndSessionResponse) Reset() {
 	*x = EndSessionResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2622,7 +2937,7 @@ func (x *EndSessionResponse) String() string {
 func (*EndSessionResponse) ProtoMessage() {}
 
 func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2635,7 +2950,7 @@ func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
 }
 
 // SignOutRequest ends the caller's session.
@@ -2647,7 +2962,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +2974,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +2987,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
 }
 
 // SignOutResponse says that the session has ended.
@@ -2684,7 +2999,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2696,7 +3011,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2709,7 +3024,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
 }
 
 // ExchangeTokenRequest carries the secret.
@@ -2725,7 +3040,7 @@ type ExchangeTokenRequest struct {
 
 func (x *ExchangeTokenRequest) Reset() {
 	*x = ExchangeTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +3052,7 @@ func (x *ExchangeTokenRequest) String() string {
 func (*ExchangeTokenRequest) ProtoMessage() {}
 
 func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +3065,7 @@ func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ExchangeTokenRequest) GetToken() string {
@@ -2783,7 +3098,7 @@ type ExchangeTokenResponse struct {
 
 func (x *ExchangeTokenResponse) Reset() {
 	*x = ExchangeTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2795,7 +3110,7 @@ func (x *ExchangeTokenResponse) String() string {
 func (*ExchangeTokenResponse) ProtoMessage() {}
 
 func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2808,7 +3123,7 @@ func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ExchangeTokenResponse) GetAccessToken() string {
@@ -2847,7 +3162,7 @@ type ExchangeClientSecretRequest struct {
 
 func (x *ExchangeClientSecretRequest) Reset() {
 	*x = ExchangeClientSecretRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +3174,7 @@ func (x *ExchangeClientSecretRequest) String() string {
 func (*ExchangeClientSecretRequest) ProtoMessage() {}
 
 func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +3187,7 @@ func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ExchangeClientSecretRequest) GetClientId() string {
@@ -2909,7 +3224,7 @@ type ExchangeClientSecretResponse struct {
 
 func (x *ExchangeClientSecretResponse) Reset() {
 	*x = ExchangeClientSecretResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2921,7 +3236,7 @@ func (x *ExchangeClientSecretResponse) String() string {
 func (*ExchangeClientSecretResponse) ProtoMessage() {}
 
 func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2934,7 +3249,7 @@ func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ExchangeClientSecretResponse) GetAccessToken() string {
@@ -2960,7 +3275,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3287,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3300,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{56}
 }
 
 // GetKeysResponse is the key set.
@@ -2999,7 +3314,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3326,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3339,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetKeysResponse) GetJwks() string {
@@ -3038,7 +3353,7 @@ var File_gatehouse_identity_v1_identity_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/identity/v1/identity_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n" +
+	",gatehouse/identity/v1/identity_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n" +
 	"\rSignUpRequest\x127\n" +
 	"\x11organization_name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x10organizationName\x12 \n" +
@@ -3052,10 +3367,12 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x05token\x18\x03 \x01(\tR\x05token\"\x18\n" +
 	"\x16GetOrganizationRequest\"b\n" +
 	"\x17GetOrganizationResponse\x12G\n" +
-	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\":\n" +
+	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"f\n" +
 	"\x18CreateEnvironmentRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\"a\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"a\n" +
 	"\x19CreateEnvironmentResponse\x12D\n" +
 	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"1\n" +
 	"\x15GetEnvironmentRequest\x12\x18\n" +
@@ -3070,11 +3387,11 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x8a\x01\n" +
 	"\x18ListEnvironmentsResponse\x12F\n" +
 	"\fenvironments\x18\x01 \x03(\v2\".gatehouse.identity.v1.EnvironmentR\fenvironments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"T\n" +
-	"\x18UpdateEnvironmentRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
-	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\"a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa5\x01\n" +
+	"\x18UpdateEnvironmentRequest\x12L\n" +
+	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentB\x06\xbaH\x03\xc8\x01\x01R\venvironment\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"a\n" +
 	"\x19UpdateEnvironmentResponse\x12D\n" +
 	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"\x0e\n" +
 	"\fGetMeRequest\"\x89\x01\n" +
@@ -3095,7 +3412,7 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x0eGetUserRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"B\n" +
 	"\x0fGetUserResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xff\x02\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xab\x03\n" +
 	"\x11CreateUserRequest\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.gatehouse.identity.v1.UserKindB\n" +
 	"\xbaH\a\x82\x01\x04\x18\x03\x18\x04R\x04kind\x12'\n" +
@@ -3107,7 +3424,9 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\apurpose\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\apurpose\x12=\n" +
 	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\x122\n" +
-	"\x0eenvironment_id\x18\a \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"E\n" +
+	"\x0eenvironment_id\x18\a \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
+	"\n" +
+	"request_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"E\n" +
 	"\x12CreateUserResponse\x12/\n" +
 	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xa8\x01\n" +
 	"\x12SetUserRoleRequest\x12\x18\n" +
@@ -3136,13 +3455,15 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"u\n" +
 	"\x18ListGroupMembersResponse\x121\n" +
 	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd8\x01\n" +
 	"\x13CreateSourceRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12A\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.identity.v1.SourceKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x122\n" +
-	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"c\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"c\n" +
 	"\x14CreateSourceResponse\x125\n" +
 	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"\xaa\x01\n" +
@@ -3154,17 +3475,30 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"v\n" +
 	"\x13ListSourcesResponse\x127\n" +
 	"\asources\x18\x01 \x03(\v2\x1d.gatehouse.identity.v1.SourceR\asources\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"4\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n" +
+	"\x13UpdateSourceRequest\x12=\n" +
+	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceB\x06\xbaH\x03\xc8\x01\x01R\x06source\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"M\n" +
+	"\x14UpdateSourceResponse\x125\n" +
+	"\x06source\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.SourceR\x06source\"\x90\x01\n" +
+	"\x13DeleteSourceRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12B\n" +
+	"\x05users\x18\x03 \x01(\x0e2\".gatehouse.identity.v1.SourceUsersB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05users\"\x16\n" +
+	"\x14DeleteSourceResponse\"4\n" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\"\x99\x01\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\xc5\x01\n" +
 	"\x15CreateApiTokenRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12C\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"l\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12*\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"l\n" +
 	"\x16CreateApiTokenResponse\x12<\n" +
 	"\tapi_token\x18\x01 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\"\xac\x01\n" +
@@ -3229,21 +3563,25 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"expireTime\"\x10\n" +
 	"\x0eGetKeysRequest\"%\n" +
 	"\x0fGetKeysResponse\x12\x12\n" +
-	"\x04jwks\x18\x01 \x01(\tR\x04jwks2\xb4\x02\n" +
+	"\x04jwks\x18\x01 \x01(\tR\x04jwks*[\n" +
+	"\vSourceUsers\x12\x1c\n" +
+	"\x18SOURCE_USERS_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11SOURCE_USERS_KEEP\x10\x01\x12\x17\n" +
+	"\x13SOURCE_USERS_REMOVE\x10\x022\xb4\x02\n" +
 	"\x13OrganizationService\x12\x81\x01\n" +
 	"\x06SignUp\x12$.gatehouse.identity.v1.SignUpRequest\x1a%.gatehouse.identity.v1.SignUpResponse\"*\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/organizations:signUp\x12\x98\x01\n" +
 	"\x0fGetOrganization\x12-.gatehouse.identity.v1.GetOrganizationRequest\x1a..gatehouse.identity.v1.GetOrganizationResponse\"&\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x012\x8a\x05\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x012\xa0\x05\n" +
 	"\x12EnvironmentService\x12\x9a\x01\n" +
 	"\x11CreateEnvironment\x12/.gatehouse.identity.v1.CreateEnvironmentRequest\x1a0.gatehouse.identity.v1.CreateEnvironmentResponse\"\"\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/environments\x12\x98\x01\n" +
 	"\x0eGetEnvironment\x12,.gatehouse.identity.v1.GetEnvironmentRequest\x1a-.gatehouse.identity.v1.GetEnvironmentResponse\")\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/environments/{id}\x90\x02\x01\x12\x99\x01\n" +
 	"\x10ListEnvironments\x12..gatehouse.identity.v1.ListEnvironmentsRequest\x1a/.gatehouse.identity.v1.ListEnvironmentsResponse\"$\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x90\x02\x01\x12\x9f\x01\n" +
-	"\x11UpdateEnvironment\x12/.gatehouse.identity.v1.UpdateEnvironmentRequest\x1a0.gatehouse.identity.v1.UpdateEnvironmentResponse\"'\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x02\x1a:\x01*2\x15/v1/environments/{id}2\x91\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x90\x02\x01\x12\xb5\x01\n" +
+	"\x11UpdateEnvironment\x12/.gatehouse.identity.v1.UpdateEnvironmentRequest\x1a0.gatehouse.identity.v1.UpdateEnvironmentResponse\"=\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x020:\venvironment2!/v1/environments/{environment.id}2\x91\x05\n" +
 	"\vUserService\x12p\n" +
 	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1c\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
@@ -3262,12 +3600,16 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xcd\x03\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xf6\x05\n" +
 	"\rSourceService\x12\x88\x01\n" +
 	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1f\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
 	"\vListSources\x12).gatehouse.identity.v1.ListSourcesRequest\x1a*.gatehouse.identity.v1.ListSourcesResponse\"\x1f\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\xa8\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\r\x12\v/v1/sources\x90\x02\x01\x12\x99\x01\n" +
+	"\fUpdateSource\x12*.gatehouse.identity.v1.UpdateSourceRequest\x1a+.gatehouse.identity.v1.UpdateSourceResponse\"0\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x06source2\x17/v1/sources/{source.id}\x12\x8a\x01\n" +
+	"\fDeleteSource\x12*.gatehouse.identity.v1.DeleteSourceRequest\x1a+.gatehouse.identity.v1.DeleteSourceResponse\"!\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1/sources/{id}\x12\xa8\x01\n" +
 	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"0\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xdb\x03\n" +
 	"\x0fApiTokenService\x12\x94\x01\n" +
@@ -3311,168 +3653,185 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescData
 }
 
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
+var file_gatehouse_identity_v1_identity_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
-	(*SignUpRequest)(nil),                // 0: gatehouse.identity.v1.SignUpRequest
-	(*SignUpResponse)(nil),               // 1: gatehouse.identity.v1.SignUpResponse
-	(*GetOrganizationRequest)(nil),       // 2: gatehouse.identity.v1.GetOrganizationRequest
-	(*GetOrganizationResponse)(nil),      // 3: gatehouse.identity.v1.GetOrganizationResponse
-	(*CreateEnvironmentRequest)(nil),     // 4: gatehouse.identity.v1.CreateEnvironmentRequest
-	(*CreateEnvironmentResponse)(nil),    // 5: gatehouse.identity.v1.CreateEnvironmentResponse
-	(*GetEnvironmentRequest)(nil),        // 6: gatehouse.identity.v1.GetEnvironmentRequest
-	(*GetEnvironmentResponse)(nil),       // 7: gatehouse.identity.v1.GetEnvironmentResponse
-	(*ListEnvironmentsRequest)(nil),      // 8: gatehouse.identity.v1.ListEnvironmentsRequest
-	(*ListEnvironmentsResponse)(nil),     // 9: gatehouse.identity.v1.ListEnvironmentsResponse
-	(*UpdateEnvironmentRequest)(nil),     // 10: gatehouse.identity.v1.UpdateEnvironmentRequest
-	(*UpdateEnvironmentResponse)(nil),    // 11: gatehouse.identity.v1.UpdateEnvironmentResponse
-	(*GetMeRequest)(nil),                 // 12: gatehouse.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),                // 13: gatehouse.identity.v1.GetMeResponse
-	(*ListUsersRequest)(nil),             // 14: gatehouse.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),            // 15: gatehouse.identity.v1.ListUsersResponse
-	(*GetUserRequest)(nil),               // 16: gatehouse.identity.v1.GetUserRequest
-	(*GetUserResponse)(nil),              // 17: gatehouse.identity.v1.GetUserResponse
-	(*CreateUserRequest)(nil),            // 18: gatehouse.identity.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),           // 19: gatehouse.identity.v1.CreateUserResponse
-	(*SetUserRoleRequest)(nil),           // 20: gatehouse.identity.v1.SetUserRoleRequest
-	(*SetUserRoleResponse)(nil),          // 21: gatehouse.identity.v1.SetUserRoleResponse
-	(*ListGroupsRequest)(nil),            // 22: gatehouse.identity.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),           // 23: gatehouse.identity.v1.ListGroupsResponse
-	(*ListGroupMembersRequest)(nil),      // 24: gatehouse.identity.v1.ListGroupMembersRequest
-	(*ListGroupMembersResponse)(nil),     // 25: gatehouse.identity.v1.ListGroupMembersResponse
-	(*CreateSourceRequest)(nil),          // 26: gatehouse.identity.v1.CreateSourceRequest
-	(*CreateSourceResponse)(nil),         // 27: gatehouse.identity.v1.CreateSourceResponse
-	(*ListSourcesRequest)(nil),           // 28: gatehouse.identity.v1.ListSourcesRequest
-	(*ListSourcesResponse)(nil),          // 29: gatehouse.identity.v1.ListSourcesResponse
-	(*RotateSourceTokenRequest)(nil),     // 30: gatehouse.identity.v1.RotateSourceTokenRequest
-	(*RotateSourceTokenResponse)(nil),    // 31: gatehouse.identity.v1.RotateSourceTokenResponse
-	(*CreateApiTokenRequest)(nil),        // 32: gatehouse.identity.v1.CreateApiTokenRequest
-	(*CreateApiTokenResponse)(nil),       // 33: gatehouse.identity.v1.CreateApiTokenResponse
-	(*ListApiTokensRequest)(nil),         // 34: gatehouse.identity.v1.ListApiTokensRequest
-	(*ListApiTokensResponse)(nil),        // 35: gatehouse.identity.v1.ListApiTokensResponse
-	(*RevokeApiTokenRequest)(nil),        // 36: gatehouse.identity.v1.RevokeApiTokenRequest
-	(*RevokeApiTokenResponse)(nil),       // 37: gatehouse.identity.v1.RevokeApiTokenResponse
-	(*ListDevPeopleRequest)(nil),         // 38: gatehouse.identity.v1.ListDevPeopleRequest
-	(*ListDevPeopleResponse)(nil),        // 39: gatehouse.identity.v1.ListDevPeopleResponse
-	(*DevSignInRequest)(nil),             // 40: gatehouse.identity.v1.DevSignInRequest
-	(*DevSignInResponse)(nil),            // 41: gatehouse.identity.v1.DevSignInResponse
-	(*ListSessionsRequest)(nil),          // 42: gatehouse.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 43: gatehouse.identity.v1.ListSessionsResponse
-	(*EndSessionRequest)(nil),            // 44: gatehouse.identity.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),           // 45: gatehouse.identity.v1.EndSessionResponse
-	(*SignOutRequest)(nil),               // 46: gatehouse.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),              // 47: gatehouse.identity.v1.SignOutResponse
-	(*ExchangeTokenRequest)(nil),         // 48: gatehouse.identity.v1.ExchangeTokenRequest
-	(*ExchangeTokenResponse)(nil),        // 49: gatehouse.identity.v1.ExchangeTokenResponse
-	(*ExchangeClientSecretRequest)(nil),  // 50: gatehouse.identity.v1.ExchangeClientSecretRequest
-	(*ExchangeClientSecretResponse)(nil), // 51: gatehouse.identity.v1.ExchangeClientSecretResponse
-	(*GetKeysRequest)(nil),               // 52: gatehouse.identity.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),              // 53: gatehouse.identity.v1.GetKeysResponse
-	nil,                                  // 54: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	(*Organization)(nil),                 // 55: gatehouse.identity.v1.Organization
-	(*User)(nil),                         // 56: gatehouse.identity.v1.User
-	(*Environment)(nil),                  // 57: gatehouse.identity.v1.Environment
-	(UserState)(0),                       // 58: gatehouse.identity.v1.UserState
-	(UserKind)(0),                        // 59: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),        // 60: google.protobuf.Timestamp
-	(Role)(0),                            // 61: gatehouse.identity.v1.Role
-	(*Group)(nil),                        // 62: gatehouse.identity.v1.Group
-	(SourceKind)(0),                      // 63: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                       // 64: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                     // 65: gatehouse.identity.v1.ApiToken
-	(*Session)(nil),                      // 66: gatehouse.identity.v1.Session
+	(SourceUsers)(0),                     // 0: gatehouse.identity.v1.SourceUsers
+	(*SignUpRequest)(nil),                // 1: gatehouse.identity.v1.SignUpRequest
+	(*SignUpResponse)(nil),               // 2: gatehouse.identity.v1.SignUpResponse
+	(*GetOrganizationRequest)(nil),       // 3: gatehouse.identity.v1.GetOrganizationRequest
+	(*GetOrganizationResponse)(nil),      // 4: gatehouse.identity.v1.GetOrganizationResponse
+	(*CreateEnvironmentRequest)(nil),     // 5: gatehouse.identity.v1.CreateEnvironmentRequest
+	(*CreateEnvironmentResponse)(nil),    // 6: gatehouse.identity.v1.CreateEnvironmentResponse
+	(*GetEnvironmentRequest)(nil),        // 7: gatehouse.identity.v1.GetEnvironmentRequest
+	(*GetEnvironmentResponse)(nil),       // 8: gatehouse.identity.v1.GetEnvironmentResponse
+	(*ListEnvironmentsRequest)(nil),      // 9: gatehouse.identity.v1.ListEnvironmentsRequest
+	(*ListEnvironmentsResponse)(nil),     // 10: gatehouse.identity.v1.ListEnvironmentsResponse
+	(*UpdateEnvironmentRequest)(nil),     // 11: gatehouse.identity.v1.UpdateEnvironmentRequest
+	(*UpdateEnvironmentResponse)(nil),    // 12: gatehouse.identity.v1.UpdateEnvironmentResponse
+	(*GetMeRequest)(nil),                 // 13: gatehouse.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 14: gatehouse.identity.v1.GetMeResponse
+	(*ListUsersRequest)(nil),             // 15: gatehouse.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),            // 16: gatehouse.identity.v1.ListUsersResponse
+	(*GetUserRequest)(nil),               // 17: gatehouse.identity.v1.GetUserRequest
+	(*GetUserResponse)(nil),              // 18: gatehouse.identity.v1.GetUserResponse
+	(*CreateUserRequest)(nil),            // 19: gatehouse.identity.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),           // 20: gatehouse.identity.v1.CreateUserResponse
+	(*SetUserRoleRequest)(nil),           // 21: gatehouse.identity.v1.SetUserRoleRequest
+	(*SetUserRoleResponse)(nil),          // 22: gatehouse.identity.v1.SetUserRoleResponse
+	(*ListGroupsRequest)(nil),            // 23: gatehouse.identity.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),           // 24: gatehouse.identity.v1.ListGroupsResponse
+	(*ListGroupMembersRequest)(nil),      // 25: gatehouse.identity.v1.ListGroupMembersRequest
+	(*ListGroupMembersResponse)(nil),     // 26: gatehouse.identity.v1.ListGroupMembersResponse
+	(*CreateSourceRequest)(nil),          // 27: gatehouse.identity.v1.CreateSourceRequest
+	(*CreateSourceResponse)(nil),         // 28: gatehouse.identity.v1.CreateSourceResponse
+	(*ListSourcesRequest)(nil),           // 29: gatehouse.identity.v1.ListSourcesRequest
+	(*ListSourcesResponse)(nil),          // 30: gatehouse.identity.v1.ListSourcesResponse
+	(*UpdateSourceRequest)(nil),          // 31: gatehouse.identity.v1.UpdateSourceRequest
+	(*UpdateSourceResponse)(nil),         // 32: gatehouse.identity.v1.UpdateSourceResponse
+	(*DeleteSourceRequest)(nil),          // 33: gatehouse.identity.v1.DeleteSourceRequest
+	(*DeleteSourceResponse)(nil),         // 34: gatehouse.identity.v1.DeleteSourceResponse
+	(*RotateSourceTokenRequest)(nil),     // 35: gatehouse.identity.v1.RotateSourceTokenRequest
+	(*RotateSourceTokenResponse)(nil),    // 36: gatehouse.identity.v1.RotateSourceTokenResponse
+	(*CreateApiTokenRequest)(nil),        // 37: gatehouse.identity.v1.CreateApiTokenRequest
+	(*CreateApiTokenResponse)(nil),       // 38: gatehouse.identity.v1.CreateApiTokenResponse
+	(*ListApiTokensRequest)(nil),         // 39: gatehouse.identity.v1.ListApiTokensRequest
+	(*ListApiTokensResponse)(nil),        // 40: gatehouse.identity.v1.ListApiTokensResponse
+	(*RevokeApiTokenRequest)(nil),        // 41: gatehouse.identity.v1.RevokeApiTokenRequest
+	(*RevokeApiTokenResponse)(nil),       // 42: gatehouse.identity.v1.RevokeApiTokenResponse
+	(*ListDevPeopleRequest)(nil),         // 43: gatehouse.identity.v1.ListDevPeopleRequest
+	(*ListDevPeopleResponse)(nil),        // 44: gatehouse.identity.v1.ListDevPeopleResponse
+	(*DevSignInRequest)(nil),             // 45: gatehouse.identity.v1.DevSignInRequest
+	(*DevSignInResponse)(nil),            // 46: gatehouse.identity.v1.DevSignInResponse
+	(*ListSessionsRequest)(nil),          // 47: gatehouse.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 48: gatehouse.identity.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),            // 49: gatehouse.identity.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),           // 50: gatehouse.identity.v1.EndSessionResponse
+	(*SignOutRequest)(nil),               // 51: gatehouse.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 52: gatehouse.identity.v1.SignOutResponse
+	(*ExchangeTokenRequest)(nil),         // 53: gatehouse.identity.v1.ExchangeTokenRequest
+	(*ExchangeTokenResponse)(nil),        // 54: gatehouse.identity.v1.ExchangeTokenResponse
+	(*ExchangeClientSecretRequest)(nil),  // 55: gatehouse.identity.v1.ExchangeClientSecretRequest
+	(*ExchangeClientSecretResponse)(nil), // 56: gatehouse.identity.v1.ExchangeClientSecretResponse
+	(*GetKeysRequest)(nil),               // 57: gatehouse.identity.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),              // 58: gatehouse.identity.v1.GetKeysResponse
+	nil,                                  // 59: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	(*Organization)(nil),                 // 60: gatehouse.identity.v1.Organization
+	(*User)(nil),                         // 61: gatehouse.identity.v1.User
+	(*Environment)(nil),                  // 62: gatehouse.identity.v1.Environment
+	(*fieldmaskpb.FieldMask)(nil),        // 63: google.protobuf.FieldMask
+	(UserState)(0),                       // 64: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 65: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 66: google.protobuf.Timestamp
+	(Role)(0),                            // 67: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 68: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 69: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 70: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 71: gatehouse.identity.v1.ApiToken
+	(*Session)(nil),                      // 72: gatehouse.identity.v1.Session
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	55, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	56, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	55, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	57, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	57, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	57, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	57, // 6: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	56, // 7: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	55, // 8: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	58, // 9: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	56, // 10: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	56, // 11: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	59, // 12: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	60, // 13: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	56, // 14: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	61, // 15: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	56, // 16: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	62, // 17: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	56, // 18: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	63, // 19: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	64, // 20: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	64, // 21: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	60, // 22: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	65, // 23: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	65, // 24: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	65, // 25: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	56, // 26: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	56, // 27: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	66, // 28: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
-	60, // 29: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	54, // 30: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	60, // 31: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 32: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	2,  // 33: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	4,  // 34: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	6,  // 35: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	8,  // 36: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	10, // 37: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	12, // 38: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	14, // 39: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	16, // 40: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	18, // 41: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	20, // 42: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	22, // 43: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	24, // 44: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	26, // 45: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	28, // 46: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	30, // 47: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	32, // 48: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	34, // 49: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	36, // 50: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	38, // 51: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	40, // 52: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	42, // 53: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
-	44, // 54: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
-	46, // 55: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	48, // 56: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	50, // 57: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	52, // 58: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	1,  // 59: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	3,  // 60: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	5,  // 61: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	7,  // 62: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	9,  // 63: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	11, // 64: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	13, // 65: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	15, // 66: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	17, // 67: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	19, // 68: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	21, // 69: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	23, // 70: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	25, // 71: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	27, // 72: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	29, // 73: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	31, // 74: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	33, // 75: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	35, // 76: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	37, // 77: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	39, // 78: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	41, // 79: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	43, // 80: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
-	45, // 81: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
-	47, // 82: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	49, // 83: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	51, // 84: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	53, // 85: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	59, // [59:86] is the sub-list for method output_type
-	32, // [32:59] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	60, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	61, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	60, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	62, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	62, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	62, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	62, // 6: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
+	63, // 7: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	62, // 8: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	61, // 9: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	60, // 10: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	64, // 11: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	61, // 12: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	61, // 13: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	65, // 14: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	66, // 15: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	61, // 16: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	67, // 17: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	61, // 18: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	68, // 19: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	61, // 20: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	69, // 21: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	70, // 22: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	70, // 23: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	70, // 24: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
+	63, // 25: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	70, // 26: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	0,  // 27: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
+	66, // 28: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	71, // 29: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	71, // 30: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	71, // 31: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	61, // 32: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	61, // 33: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	72, // 34: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	66, // 35: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	59, // 36: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	66, // 37: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 38: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	3,  // 39: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	5,  // 40: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	7,  // 41: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	9,  // 42: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	11, // 43: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	13, // 44: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	15, // 45: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	17, // 46: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	19, // 47: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	21, // 48: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	23, // 49: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	25, // 50: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	27, // 51: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	29, // 52: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	31, // 53: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
+	33, // 54: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
+	35, // 55: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	37, // 56: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	39, // 57: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	41, // 58: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	43, // 59: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	45, // 60: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	47, // 61: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	49, // 62: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	51, // 63: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	53, // 64: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	55, // 65: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	57, // 66: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	2,  // 67: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	4,  // 68: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	6,  // 69: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	8,  // 70: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	10, // 71: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	12, // 72: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	14, // 73: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	16, // 74: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	18, // 75: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	20, // 76: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	22, // 77: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	24, // 78: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	26, // 79: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	28, // 80: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	30, // 81: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	32, // 82: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
+	34, // 83: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
+	36, // 84: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	38, // 85: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	40, // 86: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	42, // 87: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	44, // 88: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	46, // 89: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	48, // 90: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	50, // 91: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	52, // 92: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	54, // 93: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	56, // 94: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	58, // 95: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	67, // [67:96] is the sub-list for method output_type
+	38, // [38:67] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -3486,13 +3845,14 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   55,
+			NumEnums:      1,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   8,
 		},
 		GoTypes:           file_gatehouse_identity_v1_identity_service_proto_goTypes,
 		DependencyIndexes: file_gatehouse_identity_v1_identity_service_proto_depIdxs,
+		EnumInfos:         file_gatehouse_identity_v1_identity_service_proto_enumTypes,
 		MessageInfos:      file_gatehouse_identity_v1_identity_service_proto_msgTypes,
 	}.Build()
 	File_gatehouse_identity_v1_identity_service_proto = out.File

@@ -191,8 +191,11 @@ type EnvironmentServiceClient interface {
 	GetEnvironment(ctx context.Context, in *GetEnvironmentRequest, opts ...grpc.CallOption) (*GetEnvironmentResponse, error)
 	// ListEnvironments lists environments, by name.
 	ListEnvironments(ctx context.Context, in *ListEnvironmentsRequest, opts ...grpc.CallOption) (*ListEnvironmentsResponse, error)
-	// UpdateEnvironment renames an environment. For admins of the organization.
-	// NOT_FOUND: ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	// UpdateEnvironment changes the fields named in update_mask: the name. For
+	// admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
+	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
+	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
 	UpdateEnvironment(ctx context.Context, in *UpdateEnvironmentRequest, opts ...grpc.CallOption) (*UpdateEnvironmentResponse, error)
 }
 
@@ -258,8 +261,11 @@ type EnvironmentServiceServer interface {
 	GetEnvironment(context.Context, *GetEnvironmentRequest) (*GetEnvironmentResponse, error)
 	// ListEnvironments lists environments, by name.
 	ListEnvironments(context.Context, *ListEnvironmentsRequest) (*ListEnvironmentsResponse, error)
-	// UpdateEnvironment renames an environment. For admins of the organization.
-	// NOT_FOUND: ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	// UpdateEnvironment changes the fields named in update_mask: the name. For
+	// admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
+	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
+	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
 	UpdateEnvironment(context.Context, *UpdateEnvironmentRequest) (*UpdateEnvironmentResponse, error)
 	mustEmbedUnimplementedEnvironmentServiceServer()
 }
@@ -831,6 +837,8 @@ var GroupService_ServiceDesc = grpc.ServiceDesc{
 const (
 	SourceService_CreateSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/CreateSource"
 	SourceService_ListSources_FullMethodName       = "/gatehouse.identity.v1.SourceService/ListSources"
+	SourceService_UpdateSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/UpdateSource"
+	SourceService_DeleteSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/DeleteSource"
 	SourceService_RotateSourceToken_FullMethodName = "/gatehouse.identity.v1.SourceService/RotateSourceToken"
 )
 
@@ -845,6 +853,20 @@ type SourceServiceClient interface {
 	CreateSource(ctx context.Context, in *CreateSourceRequest, opts ...grpc.CallOption) (*CreateSourceResponse, error)
 	// ListSources lists the sources, by name.
 	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
+	// UpdateSource changes the fields named in update_mask: the name. NOT_FOUND:
+	// SOURCE_NOT_FOUND; ALREADY_EXISTS: SOURCE_NAME_TAKEN; INVALID_ARGUMENT on
+	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
+	// there is not. ABORTED: ETAG_MISMATCH if source.etag is not the current one.
+	UpdateSource(ctx context.Context, in *UpdateSourceRequest, opts ...grpc.CallOption) (*UpdateSourceResponse, error)
+	// DeleteSource ends a source: its token stops working at once, its groups are
+	// removed, as nobody could change them any more, and its name is free. Identity
+	// providers that found their users there go on with those they know.
+	// FAILED_PRECONDITION: SOURCE_IN_USE (metadata users: how many) while it owns
+	// people, unless users says what becomes of them; SOURCE_USERS_HAVE_ROLES (metadata
+	// users: ids, 20 at most) if somebody would leave who has a role in Gatehouse above
+	// member. People and groups are done one by one soon after the call. NOT_FOUND:
+	// SOURCE_NOT_FOUND, also for one that is deleted already; ABORTED: ETAG_MISMATCH.
+	DeleteSource(ctx context.Context, in *DeleteSourceRequest, opts ...grpc.CallOption) (*DeleteSourceResponse, error)
 	// RotateSourceToken makes a new bearer token, shown this once; the old one
 	// ends at once.
 	RotateSourceToken(ctx context.Context, in *RotateSourceTokenRequest, opts ...grpc.CallOption) (*RotateSourceTokenResponse, error)
@@ -878,6 +900,26 @@ func (c *sourceServiceClient) ListSources(ctx context.Context, in *ListSourcesRe
 	return out, nil
 }
 
+func (c *sourceServiceClient) UpdateSource(ctx context.Context, in *UpdateSourceRequest, opts ...grpc.CallOption) (*UpdateSourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateSourceResponse)
+	err := c.cc.Invoke(ctx, SourceService_UpdateSource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *sourceServiceClient) DeleteSource(ctx context.Context, in *DeleteSourceRequest, opts ...grpc.CallOption) (*DeleteSourceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteSourceResponse)
+	err := c.cc.Invoke(ctx, SourceService_DeleteSource_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sourceServiceClient) RotateSourceToken(ctx context.Context, in *RotateSourceTokenRequest, opts ...grpc.CallOption) (*RotateSourceTokenResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateSourceTokenResponse)
@@ -899,6 +941,20 @@ type SourceServiceServer interface {
 	CreateSource(context.Context, *CreateSourceRequest) (*CreateSourceResponse, error)
 	// ListSources lists the sources, by name.
 	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
+	// UpdateSource changes the fields named in update_mask: the name. NOT_FOUND:
+	// SOURCE_NOT_FOUND; ALREADY_EXISTS: SOURCE_NAME_TAKEN; INVALID_ARGUMENT on
+	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
+	// there is not. ABORTED: ETAG_MISMATCH if source.etag is not the current one.
+	UpdateSource(context.Context, *UpdateSourceRequest) (*UpdateSourceResponse, error)
+	// DeleteSource ends a source: its token stops working at once, its groups are
+	// removed, as nobody could change them any more, and its name is free. Identity
+	// providers that found their users there go on with those they know.
+	// FAILED_PRECONDITION: SOURCE_IN_USE (metadata users: how many) while it owns
+	// people, unless users says what becomes of them; SOURCE_USERS_HAVE_ROLES (metadata
+	// users: ids, 20 at most) if somebody would leave who has a role in Gatehouse above
+	// member. People and groups are done one by one soon after the call. NOT_FOUND:
+	// SOURCE_NOT_FOUND, also for one that is deleted already; ABORTED: ETAG_MISMATCH.
+	DeleteSource(context.Context, *DeleteSourceRequest) (*DeleteSourceResponse, error)
 	// RotateSourceToken makes a new bearer token, shown this once; the old one
 	// ends at once.
 	RotateSourceToken(context.Context, *RotateSourceTokenRequest) (*RotateSourceTokenResponse, error)
@@ -917,6 +973,12 @@ func (UnimplementedSourceServiceServer) CreateSource(context.Context, *CreateSou
 }
 func (UnimplementedSourceServiceServer) ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSources not implemented")
+}
+func (UnimplementedSourceServiceServer) UpdateSource(context.Context, *UpdateSourceRequest) (*UpdateSourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateSource not implemented")
+}
+func (UnimplementedSourceServiceServer) DeleteSource(context.Context, *DeleteSourceRequest) (*DeleteSourceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSource not implemented")
 }
 func (UnimplementedSourceServiceServer) RotateSourceToken(context.Context, *RotateSourceTokenRequest) (*RotateSourceTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateSourceToken not implemented")
@@ -978,6 +1040,42 @@ func _SourceService_ListSources_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SourceService_UpdateSource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateSourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SourceServiceServer).UpdateSource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SourceService_UpdateSource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SourceServiceServer).UpdateSource(ctx, req.(*UpdateSourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SourceService_DeleteSource_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSourceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SourceServiceServer).DeleteSource(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SourceService_DeleteSource_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SourceServiceServer).DeleteSource(ctx, req.(*DeleteSourceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SourceService_RotateSourceToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RotateSourceTokenRequest)
 	if err := dec(in); err != nil {
@@ -1010,6 +1108,14 @@ var SourceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSources",
 			Handler:    _SourceService_ListSources_Handler,
+		},
+		{
+			MethodName: "UpdateSource",
+			Handler:    _SourceService_UpdateSource_Handler,
+		},
+		{
+			MethodName: "DeleteSource",
+			Handler:    _SourceService_DeleteSource_Handler,
 		},
 		{
 			MethodName: "RotateSourceToken",

@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -108,7 +109,12 @@ type CreateIdentityProviderRequest struct {
 	// sign-in.
 	StepUpAcrValues []string `protobuf:"bytes,8,rep,name=step_up_acr_values,json=stepUpAcrValues,proto3" json:"step_up_acr_values,omitempty"`
 	// Scopes to ask for beside "openid"; empty means "profile" and "email".
-	Scopes        []string `protobuf:"bytes,9,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	Scopes []string `protobuf:"bytes,9,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +210,13 @@ func (x *CreateIdentityProviderRequest) GetScopes() []string {
 		return x.Scopes
 	}
 	return nil
+}
+
+func (x *CreateIdentityProviderRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // CreateIdentityProviderResponse is the new identity provider.
@@ -478,31 +491,18 @@ func (x *ListIdentityProvidersResponse) GetNextPageToken() string {
 	return ""
 }
 
-// UpdateIdentityProviderRequest names the identity provider and what changes.
+// UpdateIdentityProviderRequest says what to change.
 type UpdateIdentityProviderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the identity provider.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Name to show to those who sign in.
-	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Issuer, an https URL without query and fragment; http for loopback addresses.
-	Issuer *string `protobuf:"bytes,3,opt,name=issuer,proto3,oneof" json:"issuer,omitempty"`
-	// Id that the provider knows Gatehouse by. Another one needs its secret anew.
-	ClientId *string `protobuf:"bytes,4,opt,name=client_id,json=clientId,proto3,oneof" json:"client_id,omitempty"`
-	// Secret that goes with client_id; empty takes it away.
-	ClientSecret *string `protobuf:"bytes,5,opt,name=client_secret,json=clientSecret,proto3,oneof" json:"client_secret,omitempty"`
-	// Claim that names the user at the source.
-	UserClaim *string `protobuf:"bytes,6,opt,name=user_claim,json=userClaim,proto3,oneof" json:"user_claim,omitempty"`
-	// Field of the user that the claim is compared with.
-	UserField *UserField `protobuf:"varint,7,opt,name=user_field,json=userField,proto3,enum=gatehouse.identity.v1.UserField,oneof" json:"user_field,omitempty"`
-	// Authentication contexts of which one is required for what needs a recent
-	// sign-in, in place of those before.
-	StepUpAcrValues *AcrValues `protobuf:"bytes,8,opt,name=step_up_acr_values,json=stepUpAcrValues,proto3" json:"step_up_acr_values,omitempty"`
-	// Whether people sign in by it.
-	State *IdentityProviderState `protobuf:"varint,9,opt,name=state,proto3,enum=gatehouse.identity.v1.IdentityProviderState,oneof" json:"state,omitempty"`
-	// Version that the change was made for; 0 for any. ABORTED: VERSION_CHANGED if
-	// it is another by now.
-	Version       int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
+	// The identity provider with its id, the new values and, if the change is to be
+	// made only to the identity provider as it was seen, its etag. name, issuer,
+	// client_id, client_secret, user_claim, user_field and step_up_acr_values can be
+	// changed, under the rules of CreateIdentityProviderRequest, and state. An empty
+	// client_secret takes the secret away; another client_id needs its secret anew.
+	IdentityProvider *IdentityProvider `protobuf:"bytes,1,opt,name=identity_provider,json=identityProvider,proto3" json:"identity_provider,omitempty"`
+	// Which fields of identity_provider to change, such as "client_id,client_secret".
+	// Over REST it may be left out: then the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,118 +537,16 @@ func (*UpdateIdentityProviderRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *UpdateIdentityProviderRequest) GetId() string {
+func (x *UpdateIdentityProviderRequest) GetIdentityProvider() *IdentityProvider {
 	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *UpdateIdentityProviderRequest) GetName() string {
-	if x != nil && x.Name != nil {
-		return *x.Name
-	}
-	return ""
-}
-
-func (x *UpdateIdentityProviderRequest) GetIssuer() string {
-	if x != nil && x.Issuer != nil {
-		return *x.Issuer
-	}
-	return ""
-}
-
-func (x *UpdateIdentityProviderRequest) GetClientId() string {
-	if x != nil && x.ClientId != nil {
-		return *x.ClientId
-	}
-	return ""
-}
-
-func (x *UpdateIdentityProviderRequest) GetClientSecret() string {
-	if x != nil && x.ClientSecret != nil {
-		return *x.ClientSecret
-	}
-	return ""
-}
-
-func (x *UpdateIdentityProviderRequest) GetUserClaim() string {
-	if x != nil && x.UserClaim != nil {
-		return *x.UserClaim
-	}
-	return ""
-}
-
-func (x *UpdateIdentityProviderRequest) GetUserField() UserField {
-	if x != nil && x.UserField != nil {
-		return *x.UserField
-	}
-	return UserField_USER_FIELD_UNSPECIFIED
-}
-
-func (x *UpdateIdentityProviderRequest) GetStepUpAcrValues() *AcrValues {
-	if x != nil {
-		return x.StepUpAcrValues
+		return x.IdentityProvider
 	}
 	return nil
 }
 
-func (x *UpdateIdentityProviderRequest) GetState() IdentityProviderState {
-	if x != nil && x.State != nil {
-		return *x.State
-	}
-	return IdentityProviderState_IDENTITY_PROVIDER_STATE_UNSPECIFIED
-}
-
-func (x *UpdateIdentityProviderRequest) GetVersion() int64 {
+func (x *UpdateIdentityProviderRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	if x != nil {
-		return x.Version
-	}
-	return 0
-}
-
-// AcrValues is a list of authentication contexts.
-type AcrValues struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The list.
-	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *AcrValues) Reset() {
-	*x = AcrValues{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *AcrValues) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*AcrValues) ProtoMessage() {}
-
-func (x *AcrValues) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use AcrValues.ProtoReflect.Descriptor instead.
-func (*AcrValues) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *AcrValues) GetValues() []string {
-	if x != nil {
-		return x.Values
+		return x.UpdateMask
 	}
 	return nil
 }
@@ -664,7 +562,7 @@ type UpdateIdentityProviderResponse struct {
 
 func (x *UpdateIdentityProviderResponse) Reset() {
 	*x = UpdateIdentityProviderResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[8]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +574,7 @@ func (x *UpdateIdentityProviderResponse) String() string {
 func (*UpdateIdentityProviderResponse) ProtoMessage() {}
 
 func (x *UpdateIdentityProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[8]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +587,7 @@ func (x *UpdateIdentityProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateIdentityProviderResponse.ProtoReflect.Descriptor instead.
 func (*UpdateIdentityProviderResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateIdentityProviderResponse) GetIdentityProvider() *IdentityProvider {
@@ -710,7 +608,7 @@ type DeleteIdentityProviderRequest struct {
 
 func (x *DeleteIdentityProviderRequest) Reset() {
 	*x = DeleteIdentityProviderRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[9]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +620,7 @@ func (x *DeleteIdentityProviderRequest) String() string {
 func (*DeleteIdentityProviderRequest) ProtoMessage() {}
 
 func (x *DeleteIdentityProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[9]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +633,7 @@ func (x *DeleteIdentityProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteIdentityProviderRequest.ProtoReflect.Descriptor instead.
 func (*DeleteIdentityProviderRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteIdentityProviderRequest) GetId() string {
@@ -754,7 +652,7 @@ type DeleteIdentityProviderResponse struct {
 
 func (x *DeleteIdentityProviderResponse) Reset() {
 	*x = DeleteIdentityProviderResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[10]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +664,7 @@ func (x *DeleteIdentityProviderResponse) String() string {
 func (*DeleteIdentityProviderResponse) ProtoMessage() {}
 
 func (x *DeleteIdentityProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[10]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +677,7 @@ func (x *DeleteIdentityProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteIdentityProviderResponse.ProtoReflect.Descriptor instead.
 func (*DeleteIdentityProviderResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{9}
 }
 
 // CheckIdentityProviderRequest names the identity provider.
@@ -793,7 +691,7 @@ type CheckIdentityProviderRequest struct {
 
 func (x *CheckIdentityProviderRequest) Reset() {
 	*x = CheckIdentityProviderRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[11]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +703,7 @@ func (x *CheckIdentityProviderRequest) String() string {
 func (*CheckIdentityProviderRequest) ProtoMessage() {}
 
 func (x *CheckIdentityProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[11]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +716,7 @@ func (x *CheckIdentityProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckIdentityProviderRequest.ProtoReflect.Descriptor instead.
 func (*CheckIdentityProviderRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CheckIdentityProviderRequest) GetId() string {
@@ -839,7 +737,7 @@ type CheckIdentityProviderResponse struct {
 
 func (x *CheckIdentityProviderResponse) Reset() {
 	*x = CheckIdentityProviderResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[12]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +749,7 @@ func (x *CheckIdentityProviderResponse) String() string {
 func (*CheckIdentityProviderResponse) ProtoMessage() {}
 
 func (x *CheckIdentityProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[12]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +762,7 @@ func (x *CheckIdentityProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckIdentityProviderResponse.ProtoReflect.Descriptor instead.
 func (*CheckIdentityProviderResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CheckIdentityProviderResponse) GetProblems() []string {
@@ -893,7 +791,7 @@ type ListUserIdentitiesRequest struct {
 
 func (x *ListUserIdentitiesRequest) Reset() {
 	*x = ListUserIdentitiesRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[13]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +803,7 @@ func (x *ListUserIdentitiesRequest) String() string {
 func (*ListUserIdentitiesRequest) ProtoMessage() {}
 
 func (x *ListUserIdentitiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[13]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +816,7 @@ func (x *ListUserIdentitiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUserIdentitiesRequest.ProtoReflect.Descriptor instead.
 func (*ListUserIdentitiesRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListUserIdentitiesRequest) GetUserId() string {
@@ -953,7 +851,7 @@ type ListUserIdentitiesResponse struct {
 
 func (x *ListUserIdentitiesResponse) Reset() {
 	*x = ListUserIdentitiesResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[14]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +863,7 @@ func (x *ListUserIdentitiesResponse) String() string {
 func (*ListUserIdentitiesResponse) ProtoMessage() {}
 
 func (x *ListUserIdentitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[14]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +876,7 @@ func (x *ListUserIdentitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUserIdentitiesResponse.ProtoReflect.Descriptor instead.
 func (*ListUserIdentitiesResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListUserIdentitiesResponse) GetUserIdentities() []*UserIdentity {
@@ -999,7 +897,7 @@ type DeleteUserIdentityRequest struct {
 
 func (x *DeleteUserIdentityRequest) Reset() {
 	*x = DeleteUserIdentityRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[15]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +909,7 @@ func (x *DeleteUserIdentityRequest) String() string {
 func (*DeleteUserIdentityRequest) ProtoMessage() {}
 
 func (x *DeleteUserIdentityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[15]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +922,7 @@ func (x *DeleteUserIdentityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserIdentityRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserIdentityRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteUserIdentityRequest) GetId() string {
@@ -1043,7 +941,7 @@ type DeleteUserIdentityResponse struct {
 
 func (x *DeleteUserIdentityResponse) Reset() {
 	*x = DeleteUserIdentityResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[16]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +953,7 @@ func (x *DeleteUserIdentityResponse) String() string {
 func (*DeleteUserIdentityResponse) ProtoMessage() {}
 
 func (x *DeleteUserIdentityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[16]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +966,7 @@ func (x *DeleteUserIdentityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserIdentityResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUserIdentityResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{15}
 }
 
 // ListSignInOptionsRequest names the organization.
@@ -1083,7 +981,7 @@ type ListSignInOptionsRequest struct {
 
 func (x *ListSignInOptionsRequest) Reset() {
 	*x = ListSignInOptionsRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[17]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +993,7 @@ func (x *ListSignInOptionsRequest) String() string {
 func (*ListSignInOptionsRequest) ProtoMessage() {}
 
 func (x *ListSignInOptionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[17]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1006,7 @@ func (x *ListSignInOptionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInOptionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSignInOptionsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSignInOptionsRequest) GetOrganization() string {
@@ -1129,7 +1027,7 @@ type ListSignInOptionsResponse struct {
 
 func (x *ListSignInOptionsResponse) Reset() {
 	*x = ListSignInOptionsResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[18]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1039,7 @@ func (x *ListSignInOptionsResponse) String() string {
 func (*ListSignInOptionsResponse) ProtoMessage() {}
 
 func (x *ListSignInOptionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[18]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1052,7 @@ func (x *ListSignInOptionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInOptionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSignInOptionsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListSignInOptionsResponse) GetOptions() []*SignInOption {
@@ -1179,7 +1077,7 @@ type SignInOption struct {
 
 func (x *SignInOption) Reset() {
 	*x = SignInOption{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[19]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1089,7 @@ func (x *SignInOption) String() string {
 func (*SignInOption) ProtoMessage() {}
 
 func (x *SignInOption) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[19]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1102,7 @@ func (x *SignInOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInOption.ProtoReflect.Descriptor instead.
 func (*SignInOption) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SignInOption) GetIdentityProviderId() string {
@@ -1245,7 +1143,7 @@ type StartSignInRequest struct {
 
 func (x *StartSignInRequest) Reset() {
 	*x = StartSignInRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[20]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1155,7 @@ func (x *StartSignInRequest) String() string {
 func (*StartSignInRequest) ProtoMessage() {}
 
 func (x *StartSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[20]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1168,7 @@ func (x *StartSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartSignInRequest.ProtoReflect.Descriptor instead.
 func (*StartSignInRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StartSignInRequest) GetIdentityProviderId() string {
@@ -1314,7 +1212,7 @@ type StartSignInResponse struct {
 
 func (x *StartSignInResponse) Reset() {
 	*x = StartSignInResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[21]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1224,7 @@ func (x *StartSignInResponse) String() string {
 func (*StartSignInResponse) ProtoMessage() {}
 
 func (x *StartSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[21]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1237,7 @@ func (x *StartSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartSignInResponse.ProtoReflect.Descriptor instead.
 func (*StartSignInResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StartSignInResponse) GetAuthorizationUrl() string {
@@ -1375,7 +1273,7 @@ type StartConfirmationRequest struct {
 
 func (x *StartConfirmationRequest) Reset() {
 	*x = StartConfirmationRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[22]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +1285,7 @@ func (x *StartConfirmationRequest) String() string {
 func (*StartConfirmationRequest) ProtoMessage() {}
 
 func (x *StartConfirmationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[22]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +1298,7 @@ func (x *StartConfirmationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartConfirmationRequest.ProtoReflect.Descriptor instead.
 func (*StartConfirmationRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *StartConfirmationRequest) GetPurpose() ConfirmationPurpose {
@@ -1444,7 +1342,7 @@ type StartConfirmationResponse struct {
 
 func (x *StartConfirmationResponse) Reset() {
 	*x = StartConfirmationResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[23]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1354,7 @@ func (x *StartConfirmationResponse) String() string {
 func (*StartConfirmationResponse) ProtoMessage() {}
 
 func (x *StartConfirmationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[23]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1367,7 @@ func (x *StartConfirmationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartConfirmationResponse.ProtoReflect.Descriptor instead.
 func (*StartConfirmationResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StartConfirmationResponse) GetAuthorizationUrl() string {
@@ -1510,7 +1408,7 @@ type FinishSignInRequest struct {
 
 func (x *FinishSignInRequest) Reset() {
 	*x = FinishSignInRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[24]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1420,7 @@ func (x *FinishSignInRequest) String() string {
 func (*FinishSignInRequest) ProtoMessage() {}
 
 func (x *FinishSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[24]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1433,7 @@ func (x *FinishSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishSignInRequest.ProtoReflect.Descriptor instead.
 func (*FinishSignInRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FinishSignInRequest) GetIdentityProviderId() string {
@@ -1609,7 +1507,7 @@ type FinishSignInResponse struct {
 
 func (x *FinishSignInResponse) Reset() {
 	*x = FinishSignInResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[25]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1519,7 @@ func (x *FinishSignInResponse) String() string {
 func (*FinishSignInResponse) ProtoMessage() {}
 
 func (x *FinishSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[25]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1532,7 @@ func (x *FinishSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishSignInResponse.ProtoReflect.Descriptor instead.
 func (*FinishSignInResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FinishSignInResponse) GetToken() string {
@@ -1700,7 +1598,7 @@ type SignInTest struct {
 
 func (x *SignInTest) Reset() {
 	*x = SignInTest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[26]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1712,7 +1610,7 @@ func (x *SignInTest) String() string {
 func (*SignInTest) ProtoMessage() {}
 
 func (x *SignInTest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[26]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1725,7 +1623,7 @@ func (x *SignInTest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInTest.ProtoReflect.Descriptor instead.
 func (*SignInTest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SignInTest) GetProblems() []string {
@@ -1781,7 +1679,7 @@ type RedeemSignInLinkRequest struct {
 
 func (x *RedeemSignInLinkRequest) Reset() {
 	*x = RedeemSignInLinkRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[27]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1793,7 +1691,7 @@ func (x *RedeemSignInLinkRequest) String() string {
 func (*RedeemSignInLinkRequest) ProtoMessage() {}
 
 func (x *RedeemSignInLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[27]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1806,7 +1704,7 @@ func (x *RedeemSignInLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemSignInLinkRequest.ProtoReflect.Descriptor instead.
 func (*RedeemSignInLinkRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RedeemSignInLinkRequest) GetSecret() string {
@@ -1831,7 +1729,7 @@ type RedeemSignInLinkResponse struct {
 
 func (x *RedeemSignInLinkResponse) Reset() {
 	*x = RedeemSignInLinkResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[28]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +1741,7 @@ func (x *RedeemSignInLinkResponse) String() string {
 func (*RedeemSignInLinkResponse) ProtoMessage() {}
 
 func (x *RedeemSignInLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[28]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +1754,7 @@ func (x *RedeemSignInLinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedeemSignInLinkResponse.ProtoReflect.Descriptor instead.
 func (*RedeemSignInLinkResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RedeemSignInLinkResponse) GetToken() string {
@@ -1893,7 +1791,7 @@ type EndSessionsByProviderRequest struct {
 
 func (x *EndSessionsByProviderRequest) Reset() {
 	*x = EndSessionsByProviderRequest{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[29]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1803,7 @@ func (x *EndSessionsByProviderRequest) String() string {
 func (*EndSessionsByProviderRequest) ProtoMessage() {}
 
 func (x *EndSessionsByProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[29]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +1816,7 @@ func (x *EndSessionsByProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsByProviderRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionsByProviderRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EndSessionsByProviderRequest) GetIdentityProviderId() string {
@@ -1944,7 +1842,7 @@ type EndSessionsByProviderResponse struct {
 
 func (x *EndSessionsByProviderResponse) Reset() {
 	*x = EndSessionsByProviderResponse{}
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[30]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +1854,7 @@ func (x *EndSessionsByProviderResponse) String() string {
 func (*EndSessionsByProviderResponse) ProtoMessage() {}
 
 func (x *EndSessionsByProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[30]
+	mi := &file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,14 +1867,14 @@ func (x *EndSessionsByProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionsByProviderResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionsByProviderResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP(), []int{29}
 }
 
 var File_gatehouse_identity_v1_sign_in_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
-	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n" +
+	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x04\n" +
 	"\x1dCreateIdentityProviderRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12\"\n" +
@@ -1991,7 +1889,10 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"user_field\x18\a \x01(\x0e2 .gatehouse.identity.v1.UserFieldB\b\xbaH\x05\x82\x01\x02\x10\x01R\tuserField\x12J\n" +
 	"\x12step_up_acr_values\x18\b \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\n" +
 	"\x18\x01\"\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]+$R\x0fstepUpAcrValues\x12;\n" +
-	"\x06scopes\x18\t \x03(\tB#\xbaH \x92\x01\x1d\x10\x14\x18\x01\"\x17r\x15\x10\x01\x18\xc8\x012\x0e^[!#-\\[\\]-~]+$R\x06scopes\"v\n" +
+	"\x06scopes\x18\t \x03(\tB#\xbaH \x92\x01\x1d\x10\x14\x18\x01\"\x17r\x15\x10\x01\x18\xc8\x012\x0e^[!#-\\[\\]-~]+$R\x06scopes\x12*\n" +
+	"\n" +
+	"request_id\x18\n" +
+	" \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"v\n" +
 	"\x1eCreateIdentityProviderResponse\x12T\n" +
 	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"6\n" +
 	"\x1aGetIdentityProviderRequest\x12\x18\n" +
@@ -2006,37 +1907,11 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x9f\x01\n" +
 	"\x1dListIdentityProvidersResponse\x12V\n" +
 	"\x12identity_providers\x18\x01 \x03(\v2'.gatehouse.identity.v1.IdentityProviderR\x11identityProviders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x05\n" +
-	"\x1dUpdateIdentityProviderRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12#\n" +
-	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x00R\x04name\x88\x01\x01\x12'\n" +
-	"\x06issuer\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xe8\aH\x01R\x06issuer\x88\x01\x01\x12*\n" +
-	"\tclient_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03H\x02R\bclientId\x88\x01\x01\x122\n" +
-	"\rclient_secret\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fH\x03R\fclientSecret\x88\x01\x01\x12.\n" +
-	"\n" +
-	"user_claim\x18\x06 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x04R\tuserClaim\x88\x01\x01\x12P\n" +
-	"\n" +
-	"user_field\x18\a \x01(\x0e2 .gatehouse.identity.v1.UserFieldB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x05R\tuserField\x88\x01\x01\x12M\n" +
-	"\x12step_up_acr_values\x18\b \x01(\v2 .gatehouse.identity.v1.AcrValuesR\x0fstepUpAcrValues\x12S\n" +
-	"\x05state\x18\t \x01(\x0e2,.gatehouse.identity.v1.IdentityProviderStateB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x06R\x05state\x88\x01\x01\x12!\n" +
-	"\aversion\x18\n" +
-	" \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversionB\a\n" +
-	"\x05_nameB\t\n" +
-	"\a_issuerB\f\n" +
-	"\n" +
-	"_client_idB\x10\n" +
-	"\x0e_client_secretB\r\n" +
-	"\v_user_claimB\r\n" +
-	"\v_user_fieldB\b\n" +
-	"\x06_state\"B\n" +
-	"\tAcrValues\x125\n" +
-	"\x06values\x18\x01 \x03(\tB\x1d\xbaH\x1a\x92\x01\x17\x10\n" +
-	"\x18\x01\"\x11r\x0f\x10\x01\x18\xc8\x012\b^[!-~]+$R\x06values\"v\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xba\x01\n" +
+	"\x1dUpdateIdentityProviderRequest\x12\\\n" +
+	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderB\x06\xbaH\x03\xc8\x01\x01R\x10identityProvider\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"v\n" +
 	"\x1eUpdateIdentityProviderResponse\x12T\n" +
 	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"9\n" +
 	"\x1dDeleteIdentityProviderRequest\x12\x18\n" +
@@ -2124,16 +1999,16 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	" CONFIRMATION_PURPOSE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cCONFIRMATION_PURPOSE_STEP_UP\x10\x01\x12\x1d\n" +
 	"\x19CONFIRMATION_PURPOSE_LINK\x10\x02\x12\x1d\n" +
-	"\x19CONFIRMATION_PURPOSE_TEST\x10\x032\xa7\v\n" +
+	"\x19CONFIRMATION_PURPOSE_TEST\x10\x032\xc9\v\n" +
 	"\x17IdentityProviderService\x12\xb0\x01\n" +
 	"\x16CreateIdentityProvider\x124.gatehouse.identity.v1.CreateIdentityProviderRequest\x1a5.gatehouse.identity.v1.CreateIdentityProviderResponse\")\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/identityProviders\x12\xac\x01\n" +
 	"\x13GetIdentityProvider\x121.gatehouse.identity.v1.GetIdentityProviderRequest\x1a2.gatehouse.identity.v1.GetIdentityProviderResponse\".\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/identityProviders/{id}\x90\x02\x01\x12\xad\x01\n" +
 	"\x15ListIdentityProviders\x123.gatehouse.identity.v1.ListIdentityProvidersRequest\x1a4.gatehouse.identity.v1.ListIdentityProvidersResponse\")\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/identityProviders\x90\x02\x01\x12\xb5\x01\n" +
-	"\x16UpdateIdentityProvider\x124.gatehouse.identity.v1.UpdateIdentityProviderRequest\x1a5.gatehouse.identity.v1.UpdateIdentityProviderResponse\".\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1f:\x01*2\x1a/v1/identityProviders/{id}\x12\xb2\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/identityProviders\x90\x02\x01\x12\xd7\x01\n" +
+	"\x16UpdateIdentityProvider\x124.gatehouse.identity.v1.UpdateIdentityProviderRequest\x1a5.gatehouse.identity.v1.UpdateIdentityProviderResponse\"P\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02A:\x11identity_provider2,/v1/identityProviders/{identity_provider.id}\x12\xb2\x01\n" +
 	"\x16DeleteIdentityProvider\x124.gatehouse.identity.v1.DeleteIdentityProviderRequest\x1a5.gatehouse.identity.v1.DeleteIdentityProviderResponse\"+\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1c*\x1a/v1/identityProviders/{id}\x12\xb8\x01\n" +
 	"\x15CheckIdentityProvider\x123.gatehouse.identity.v1.CheckIdentityProviderRequest\x1a4.gatehouse.identity.v1.CheckIdentityProviderResponse\"4\xa2\xbb\x18\x05\n" +
@@ -2169,7 +2044,7 @@ func file_gatehouse_identity_v1_sign_in_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_identity_v1_sign_in_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_identity_v1_sign_in_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_gatehouse_identity_v1_sign_in_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_gatehouse_identity_v1_sign_in_service_proto_goTypes = []any{
 	(ConfirmationPurpose)(0),               // 0: gatehouse.identity.v1.ConfirmationPurpose
 	(*CreateIdentityProviderRequest)(nil),  // 1: gatehouse.identity.v1.CreateIdentityProviderRequest
@@ -2179,89 +2054,87 @@ var file_gatehouse_identity_v1_sign_in_service_proto_goTypes = []any{
 	(*ListIdentityProvidersRequest)(nil),   // 5: gatehouse.identity.v1.ListIdentityProvidersRequest
 	(*ListIdentityProvidersResponse)(nil),  // 6: gatehouse.identity.v1.ListIdentityProvidersResponse
 	(*UpdateIdentityProviderRequest)(nil),  // 7: gatehouse.identity.v1.UpdateIdentityProviderRequest
-	(*AcrValues)(nil),                      // 8: gatehouse.identity.v1.AcrValues
-	(*UpdateIdentityProviderResponse)(nil), // 9: gatehouse.identity.v1.UpdateIdentityProviderResponse
-	(*DeleteIdentityProviderRequest)(nil),  // 10: gatehouse.identity.v1.DeleteIdentityProviderRequest
-	(*DeleteIdentityProviderResponse)(nil), // 11: gatehouse.identity.v1.DeleteIdentityProviderResponse
-	(*CheckIdentityProviderRequest)(nil),   // 12: gatehouse.identity.v1.CheckIdentityProviderRequest
-	(*CheckIdentityProviderResponse)(nil),  // 13: gatehouse.identity.v1.CheckIdentityProviderResponse
-	(*ListUserIdentitiesRequest)(nil),      // 14: gatehouse.identity.v1.ListUserIdentitiesRequest
-	(*ListUserIdentitiesResponse)(nil),     // 15: gatehouse.identity.v1.ListUserIdentitiesResponse
-	(*DeleteUserIdentityRequest)(nil),      // 16: gatehouse.identity.v1.DeleteUserIdentityRequest
-	(*DeleteUserIdentityResponse)(nil),     // 17: gatehouse.identity.v1.DeleteUserIdentityResponse
-	(*ListSignInOptionsRequest)(nil),       // 18: gatehouse.identity.v1.ListSignInOptionsRequest
-	(*ListSignInOptionsResponse)(nil),      // 19: gatehouse.identity.v1.ListSignInOptionsResponse
-	(*SignInOption)(nil),                   // 20: gatehouse.identity.v1.SignInOption
-	(*StartSignInRequest)(nil),             // 21: gatehouse.identity.v1.StartSignInRequest
-	(*StartSignInResponse)(nil),            // 22: gatehouse.identity.v1.StartSignInResponse
-	(*StartConfirmationRequest)(nil),       // 23: gatehouse.identity.v1.StartConfirmationRequest
-	(*StartConfirmationResponse)(nil),      // 24: gatehouse.identity.v1.StartConfirmationResponse
-	(*FinishSignInRequest)(nil),            // 25: gatehouse.identity.v1.FinishSignInRequest
-	(*FinishSignInResponse)(nil),           // 26: gatehouse.identity.v1.FinishSignInResponse
-	(*SignInTest)(nil),                     // 27: gatehouse.identity.v1.SignInTest
-	(*RedeemSignInLinkRequest)(nil),        // 28: gatehouse.identity.v1.RedeemSignInLinkRequest
-	(*RedeemSignInLinkResponse)(nil),       // 29: gatehouse.identity.v1.RedeemSignInLinkResponse
-	(*EndSessionsByProviderRequest)(nil),   // 30: gatehouse.identity.v1.EndSessionsByProviderRequest
-	(*EndSessionsByProviderResponse)(nil),  // 31: gatehouse.identity.v1.EndSessionsByProviderResponse
-	(UserField)(0),                         // 32: gatehouse.identity.v1.UserField
-	(*IdentityProvider)(nil),               // 33: gatehouse.identity.v1.IdentityProvider
-	(IdentityProviderState)(0),             // 34: gatehouse.identity.v1.IdentityProviderState
-	(*UserIdentity)(nil),                   // 35: gatehouse.identity.v1.UserIdentity
-	(*timestamppb.Timestamp)(nil),          // 36: google.protobuf.Timestamp
-	(*User)(nil),                           // 37: gatehouse.identity.v1.User
+	(*UpdateIdentityProviderResponse)(nil), // 8: gatehouse.identity.v1.UpdateIdentityProviderResponse
+	(*DeleteIdentityProviderRequest)(nil),  // 9: gatehouse.identity.v1.DeleteIdentityProviderRequest
+	(*DeleteIdentityProviderResponse)(nil), // 10: gatehouse.identity.v1.DeleteIdentityProviderResponse
+	(*CheckIdentityProviderRequest)(nil),   // 11: gatehouse.identity.v1.CheckIdentityProviderRequest
+	(*CheckIdentityProviderResponse)(nil),  // 12: gatehouse.identity.v1.CheckIdentityProviderResponse
+	(*ListUserIdentitiesRequest)(nil),      // 13: gatehouse.identity.v1.ListUserIdentitiesRequest
+	(*ListUserIdentitiesResponse)(nil),     // 14: gatehouse.identity.v1.ListUserIdentitiesResponse
+	(*DeleteUserIdentityRequest)(nil),      // 15: gatehouse.identity.v1.DeleteUserIdentityRequest
+	(*DeleteUserIdentityResponse)(nil),     // 16: gatehouse.identity.v1.DeleteUserIdentityResponse
+	(*ListSignInOptionsRequest)(nil),       // 17: gatehouse.identity.v1.ListSignInOptionsRequest
+	(*ListSignInOptionsResponse)(nil),      // 18: gatehouse.identity.v1.ListSignInOptionsResponse
+	(*SignInOption)(nil),                   // 19: gatehouse.identity.v1.SignInOption
+	(*StartSignInRequest)(nil),             // 20: gatehouse.identity.v1.StartSignInRequest
+	(*StartSignInResponse)(nil),            // 21: gatehouse.identity.v1.StartSignInResponse
+	(*StartConfirmationRequest)(nil),       // 22: gatehouse.identity.v1.StartConfirmationRequest
+	(*StartConfirmationResponse)(nil),      // 23: gatehouse.identity.v1.StartConfirmationResponse
+	(*FinishSignInRequest)(nil),            // 24: gatehouse.identity.v1.FinishSignInRequest
+	(*FinishSignInResponse)(nil),           // 25: gatehouse.identity.v1.FinishSignInResponse
+	(*SignInTest)(nil),                     // 26: gatehouse.identity.v1.SignInTest
+	(*RedeemSignInLinkRequest)(nil),        // 27: gatehouse.identity.v1.RedeemSignInLinkRequest
+	(*RedeemSignInLinkResponse)(nil),       // 28: gatehouse.identity.v1.RedeemSignInLinkResponse
+	(*EndSessionsByProviderRequest)(nil),   // 29: gatehouse.identity.v1.EndSessionsByProviderRequest
+	(*EndSessionsByProviderResponse)(nil),  // 30: gatehouse.identity.v1.EndSessionsByProviderResponse
+	(UserField)(0),                         // 31: gatehouse.identity.v1.UserField
+	(*IdentityProvider)(nil),               // 32: gatehouse.identity.v1.IdentityProvider
+	(*fieldmaskpb.FieldMask)(nil),          // 33: google.protobuf.FieldMask
+	(*UserIdentity)(nil),                   // 34: gatehouse.identity.v1.UserIdentity
+	(*timestamppb.Timestamp)(nil),          // 35: google.protobuf.Timestamp
+	(*User)(nil),                           // 36: gatehouse.identity.v1.User
 }
 var file_gatehouse_identity_v1_sign_in_service_proto_depIdxs = []int32{
-	32, // 0: gatehouse.identity.v1.CreateIdentityProviderRequest.user_field:type_name -> gatehouse.identity.v1.UserField
-	33, // 1: gatehouse.identity.v1.CreateIdentityProviderResponse.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
-	33, // 2: gatehouse.identity.v1.GetIdentityProviderResponse.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
-	33, // 3: gatehouse.identity.v1.ListIdentityProvidersResponse.identity_providers:type_name -> gatehouse.identity.v1.IdentityProvider
-	32, // 4: gatehouse.identity.v1.UpdateIdentityProviderRequest.user_field:type_name -> gatehouse.identity.v1.UserField
-	8,  // 5: gatehouse.identity.v1.UpdateIdentityProviderRequest.step_up_acr_values:type_name -> gatehouse.identity.v1.AcrValues
-	34, // 6: gatehouse.identity.v1.UpdateIdentityProviderRequest.state:type_name -> gatehouse.identity.v1.IdentityProviderState
-	33, // 7: gatehouse.identity.v1.UpdateIdentityProviderResponse.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
-	35, // 8: gatehouse.identity.v1.ListUserIdentitiesResponse.user_identities:type_name -> gatehouse.identity.v1.UserIdentity
-	20, // 9: gatehouse.identity.v1.ListSignInOptionsResponse.options:type_name -> gatehouse.identity.v1.SignInOption
-	0,  // 10: gatehouse.identity.v1.StartConfirmationRequest.purpose:type_name -> gatehouse.identity.v1.ConfirmationPurpose
-	36, // 11: gatehouse.identity.v1.FinishSignInResponse.expire_time:type_name -> google.protobuf.Timestamp
-	37, // 12: gatehouse.identity.v1.FinishSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	27, // 13: gatehouse.identity.v1.FinishSignInResponse.test:type_name -> gatehouse.identity.v1.SignInTest
-	36, // 14: gatehouse.identity.v1.SignInTest.auth_time:type_name -> google.protobuf.Timestamp
-	37, // 15: gatehouse.identity.v1.SignInTest.user:type_name -> gatehouse.identity.v1.User
-	36, // 16: gatehouse.identity.v1.RedeemSignInLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
-	37, // 17: gatehouse.identity.v1.RedeemSignInLinkResponse.user:type_name -> gatehouse.identity.v1.User
-	1,  // 18: gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider:input_type -> gatehouse.identity.v1.CreateIdentityProviderRequest
-	3,  // 19: gatehouse.identity.v1.IdentityProviderService.GetIdentityProvider:input_type -> gatehouse.identity.v1.GetIdentityProviderRequest
-	5,  // 20: gatehouse.identity.v1.IdentityProviderService.ListIdentityProviders:input_type -> gatehouse.identity.v1.ListIdentityProvidersRequest
-	7,  // 21: gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider:input_type -> gatehouse.identity.v1.UpdateIdentityProviderRequest
-	10, // 22: gatehouse.identity.v1.IdentityProviderService.DeleteIdentityProvider:input_type -> gatehouse.identity.v1.DeleteIdentityProviderRequest
-	12, // 23: gatehouse.identity.v1.IdentityProviderService.CheckIdentityProvider:input_type -> gatehouse.identity.v1.CheckIdentityProviderRequest
-	14, // 24: gatehouse.identity.v1.IdentityProviderService.ListUserIdentities:input_type -> gatehouse.identity.v1.ListUserIdentitiesRequest
-	16, // 25: gatehouse.identity.v1.IdentityProviderService.DeleteUserIdentity:input_type -> gatehouse.identity.v1.DeleteUserIdentityRequest
-	18, // 26: gatehouse.identity.v1.SignInService.ListSignInOptions:input_type -> gatehouse.identity.v1.ListSignInOptionsRequest
-	21, // 27: gatehouse.identity.v1.SignInService.StartSignIn:input_type -> gatehouse.identity.v1.StartSignInRequest
-	23, // 28: gatehouse.identity.v1.SignInService.StartConfirmation:input_type -> gatehouse.identity.v1.StartConfirmationRequest
-	25, // 29: gatehouse.identity.v1.SignInService.FinishSignIn:input_type -> gatehouse.identity.v1.FinishSignInRequest
-	28, // 30: gatehouse.identity.v1.SignInService.RedeemSignInLink:input_type -> gatehouse.identity.v1.RedeemSignInLinkRequest
-	30, // 31: gatehouse.identity.v1.SignInService.EndSessionsByProvider:input_type -> gatehouse.identity.v1.EndSessionsByProviderRequest
-	2,  // 32: gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider:output_type -> gatehouse.identity.v1.CreateIdentityProviderResponse
-	4,  // 33: gatehouse.identity.v1.IdentityProviderService.GetIdentityProvider:output_type -> gatehouse.identity.v1.GetIdentityProviderResponse
-	6,  // 34: gatehouse.identity.v1.IdentityProviderService.ListIdentityProviders:output_type -> gatehouse.identity.v1.ListIdentityProvidersResponse
-	9,  // 35: gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider:output_type -> gatehouse.identity.v1.UpdateIdentityProviderResponse
-	11, // 36: gatehouse.identity.v1.IdentityProviderService.DeleteIdentityProvider:output_type -> gatehouse.identity.v1.DeleteIdentityProviderResponse
-	13, // 37: gatehouse.identity.v1.IdentityProviderService.CheckIdentityProvider:output_type -> gatehouse.identity.v1.CheckIdentityProviderResponse
-	15, // 38: gatehouse.identity.v1.IdentityProviderService.ListUserIdentities:output_type -> gatehouse.identity.v1.ListUserIdentitiesResponse
-	17, // 39: gatehouse.identity.v1.IdentityProviderService.DeleteUserIdentity:output_type -> gatehouse.identity.v1.DeleteUserIdentityResponse
-	19, // 40: gatehouse.identity.v1.SignInService.ListSignInOptions:output_type -> gatehouse.identity.v1.ListSignInOptionsResponse
-	22, // 41: gatehouse.identity.v1.SignInService.StartSignIn:output_type -> gatehouse.identity.v1.StartSignInResponse
-	24, // 42: gatehouse.identity.v1.SignInService.StartConfirmation:output_type -> gatehouse.identity.v1.StartConfirmationResponse
-	26, // 43: gatehouse.identity.v1.SignInService.FinishSignIn:output_type -> gatehouse.identity.v1.FinishSignInResponse
-	29, // 44: gatehouse.identity.v1.SignInService.RedeemSignInLink:output_type -> gatehouse.identity.v1.RedeemSignInLinkResponse
-	31, // 45: gatehouse.identity.v1.SignInService.EndSessionsByProvider:output_type -> gatehouse.identity.v1.EndSessionsByProviderResponse
-	32, // [32:46] is the sub-list for method output_type
-	18, // [18:32] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	31, // 0: gatehouse.identity.v1.CreateIdentityProviderRequest.user_field:type_name -> gatehouse.identity.v1.UserField
+	32, // 1: gatehouse.identity.v1.CreateIdentityProviderResponse.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
+	32, // 2: gatehouse.identity.v1.GetIdentityProviderResponse.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
+	32, // 3: gatehouse.identity.v1.ListIdentityProvidersResponse.identity_providers:type_name -> gatehouse.identity.v1.IdentityProvider
+	32, // 4: gatehouse.identity.v1.UpdateIdentityProviderRequest.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
+	33, // 5: gatehouse.identity.v1.UpdateIdentityProviderRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 6: gatehouse.identity.v1.UpdateIdentityProviderResponse.identity_provider:type_name -> gatehouse.identity.v1.IdentityProvider
+	34, // 7: gatehouse.identity.v1.ListUserIdentitiesResponse.user_identities:type_name -> gatehouse.identity.v1.UserIdentity
+	19, // 8: gatehouse.identity.v1.ListSignInOptionsResponse.options:type_name -> gatehouse.identity.v1.SignInOption
+	0,  // 9: gatehouse.identity.v1.StartConfirmationRequest.purpose:type_name -> gatehouse.identity.v1.ConfirmationPurpose
+	35, // 10: gatehouse.identity.v1.FinishSignInResponse.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 11: gatehouse.identity.v1.FinishSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	26, // 12: gatehouse.identity.v1.FinishSignInResponse.test:type_name -> gatehouse.identity.v1.SignInTest
+	35, // 13: gatehouse.identity.v1.SignInTest.auth_time:type_name -> google.protobuf.Timestamp
+	36, // 14: gatehouse.identity.v1.SignInTest.user:type_name -> gatehouse.identity.v1.User
+	35, // 15: gatehouse.identity.v1.RedeemSignInLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 16: gatehouse.identity.v1.RedeemSignInLinkResponse.user:type_name -> gatehouse.identity.v1.User
+	1,  // 17: gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider:input_type -> gatehouse.identity.v1.CreateIdentityProviderRequest
+	3,  // 18: gatehouse.identity.v1.IdentityProviderService.GetIdentityProvider:input_type -> gatehouse.identity.v1.GetIdentityProviderRequest
+	5,  // 19: gatehouse.identity.v1.IdentityProviderService.ListIdentityProviders:input_type -> gatehouse.identity.v1.ListIdentityProvidersRequest
+	7,  // 20: gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider:input_type -> gatehouse.identity.v1.UpdateIdentityProviderRequest
+	9,  // 21: gatehouse.identity.v1.IdentityProviderService.DeleteIdentityProvider:input_type -> gatehouse.identity.v1.DeleteIdentityProviderRequest
+	11, // 22: gatehouse.identity.v1.IdentityProviderService.CheckIdentityProvider:input_type -> gatehouse.identity.v1.CheckIdentityProviderRequest
+	13, // 23: gatehouse.identity.v1.IdentityProviderService.ListUserIdentities:input_type -> gatehouse.identity.v1.ListUserIdentitiesRequest
+	15, // 24: gatehouse.identity.v1.IdentityProviderService.DeleteUserIdentity:input_type -> gatehouse.identity.v1.DeleteUserIdentityRequest
+	17, // 25: gatehouse.identity.v1.SignInService.ListSignInOptions:input_type -> gatehouse.identity.v1.ListSignInOptionsRequest
+	20, // 26: gatehouse.identity.v1.SignInService.StartSignIn:input_type -> gatehouse.identity.v1.StartSignInRequest
+	22, // 27: gatehouse.identity.v1.SignInService.StartConfirmation:input_type -> gatehouse.identity.v1.StartConfirmationRequest
+	24, // 28: gatehouse.identity.v1.SignInService.FinishSignIn:input_type -> gatehouse.identity.v1.FinishSignInRequest
+	27, // 29: gatehouse.identity.v1.SignInService.RedeemSignInLink:input_type -> gatehouse.identity.v1.RedeemSignInLinkRequest
+	29, // 30: gatehouse.identity.v1.SignInService.EndSessionsByProvider:input_type -> gatehouse.identity.v1.EndSessionsByProviderRequest
+	2,  // 31: gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider:output_type -> gatehouse.identity.v1.CreateIdentityProviderResponse
+	4,  // 32: gatehouse.identity.v1.IdentityProviderService.GetIdentityProvider:output_type -> gatehouse.identity.v1.GetIdentityProviderResponse
+	6,  // 33: gatehouse.identity.v1.IdentityProviderService.ListIdentityProviders:output_type -> gatehouse.identity.v1.ListIdentityProvidersResponse
+	8,  // 34: gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider:output_type -> gatehouse.identity.v1.UpdateIdentityProviderResponse
+	10, // 35: gatehouse.identity.v1.IdentityProviderService.DeleteIdentityProvider:output_type -> gatehouse.identity.v1.DeleteIdentityProviderResponse
+	12, // 36: gatehouse.identity.v1.IdentityProviderService.CheckIdentityProvider:output_type -> gatehouse.identity.v1.CheckIdentityProviderResponse
+	14, // 37: gatehouse.identity.v1.IdentityProviderService.ListUserIdentities:output_type -> gatehouse.identity.v1.ListUserIdentitiesResponse
+	16, // 38: gatehouse.identity.v1.IdentityProviderService.DeleteUserIdentity:output_type -> gatehouse.identity.v1.DeleteUserIdentityResponse
+	18, // 39: gatehouse.identity.v1.SignInService.ListSignInOptions:output_type -> gatehouse.identity.v1.ListSignInOptionsResponse
+	21, // 40: gatehouse.identity.v1.SignInService.StartSignIn:output_type -> gatehouse.identity.v1.StartSignInResponse
+	23, // 41: gatehouse.identity.v1.SignInService.StartConfirmation:output_type -> gatehouse.identity.v1.StartConfirmationResponse
+	25, // 42: gatehouse.identity.v1.SignInService.FinishSignIn:output_type -> gatehouse.identity.v1.FinishSignInResponse
+	28, // 43: gatehouse.identity.v1.SignInService.RedeemSignInLink:output_type -> gatehouse.identity.v1.RedeemSignInLinkResponse
+	30, // 44: gatehouse.identity.v1.SignInService.EndSessionsByProvider:output_type -> gatehouse.identity.v1.EndSessionsByProviderResponse
+	31, // [31:45] is the sub-list for method output_type
+	17, // [17:31] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_sign_in_service_proto_init() }
@@ -2271,14 +2144,13 @@ func file_gatehouse_identity_v1_sign_in_service_proto_init() {
 	}
 	file_gatehouse_identity_v1_identity_proto_init()
 	file_gatehouse_identity_v1_identity_provider_proto_init()
-	file_gatehouse_identity_v1_sign_in_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_sign_in_service_proto_rawDesc), len(file_gatehouse_identity_v1_sign_in_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

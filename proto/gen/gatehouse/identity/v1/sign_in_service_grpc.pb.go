@@ -45,10 +45,14 @@ type IdentityProviderServiceClient interface {
 	GetIdentityProvider(ctx context.Context, in *GetIdentityProviderRequest, opts ...grpc.CallOption) (*GetIdentityProviderResponse, error)
 	// ListIdentityProviders lists them by name.
 	ListIdentityProviders(ctx context.Context, in *ListIdentityProvidersRequest, opts ...grpc.CallOption) (*ListIdentityProvidersResponse, error)
-	// UpdateIdentityProvider changes the fields that are given. To disable one ends
-	// the sessions begun with it; another issuer or client ends its identities too,
-	// as those of the old one say nothing about it. FAILED_PRECONDITION:
-	// IDENTITY_PROVIDER_INCOMPLETE, enabled without a client id.
+	// UpdateIdentityProvider changes the fields named in update_mask. To disable one
+	// ends the sessions begun with it; another issuer or client ends its identities
+	// too, as those of the old one say nothing about it. Same errors as
+	// CreateIdentityProvider. NOT_FOUND: IDENTITY_PROVIDER_NOT_FOUND;
+	// FAILED_PRECONDITION: IDENTITY_PROVIDER_INCOMPLETE, enabled without a client id;
+	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also
+	// for a field that there is not. ABORTED: ETAG_MISMATCH if identity_provider.etag
+	// is not the current one.
 	UpdateIdentityProvider(ctx context.Context, in *UpdateIdentityProviderRequest, opts ...grpc.CallOption) (*UpdateIdentityProviderResponse, error)
 	// DeleteIdentityProvider removes one with its identities, and ends the sessions
 	// begun with it. Again is fine.
@@ -165,10 +169,14 @@ type IdentityProviderServiceServer interface {
 	GetIdentityProvider(context.Context, *GetIdentityProviderRequest) (*GetIdentityProviderResponse, error)
 	// ListIdentityProviders lists them by name.
 	ListIdentityProviders(context.Context, *ListIdentityProvidersRequest) (*ListIdentityProvidersResponse, error)
-	// UpdateIdentityProvider changes the fields that are given. To disable one ends
-	// the sessions begun with it; another issuer or client ends its identities too,
-	// as those of the old one say nothing about it. FAILED_PRECONDITION:
-	// IDENTITY_PROVIDER_INCOMPLETE, enabled without a client id.
+	// UpdateIdentityProvider changes the fields named in update_mask. To disable one
+	// ends the sessions begun with it; another issuer or client ends its identities
+	// too, as those of the old one say nothing about it. Same errors as
+	// CreateIdentityProvider. NOT_FOUND: IDENTITY_PROVIDER_NOT_FOUND;
+	// FAILED_PRECONDITION: IDENTITY_PROVIDER_INCOMPLETE, enabled without a client id;
+	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also
+	// for a field that there is not. ABORTED: ETAG_MISMATCH if identity_provider.etag
+	// is not the current one.
 	UpdateIdentityProvider(context.Context, *UpdateIdentityProviderRequest) (*UpdateIdentityProviderResponse, error)
 	// DeleteIdentityProvider removes one with its identities, and ends the sessions
 	// begun with it. Again is fine.

@@ -271,6 +271,10 @@ const (
 	GrantEndReason_GRANT_END_REASON_EXPIRED GrantEndReason = 2
 	// The user has left.
 	GrantEndReason_GRANT_END_REASON_USER_REMOVED GrantEndReason = 3
+	// The app was deleted.
+	GrantEndReason_GRANT_END_REASON_APP_DELETED GrantEndReason = 4
+	// The entitlement was deleted.
+	GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED GrantEndReason = 5
 )
 
 // Enum value maps for GrantEndReason.
@@ -280,12 +284,16 @@ var (
 		1: "GRANT_END_REASON_REQUESTED",
 		2: "GRANT_END_REASON_EXPIRED",
 		3: "GRANT_END_REASON_USER_REMOVED",
+		4: "GRANT_END_REASON_APP_DELETED",
+		5: "GRANT_END_REASON_ENTITLEMENT_DELETED",
 	}
 	GrantEndReason_value = map[string]int32{
-		"GRANT_END_REASON_UNSPECIFIED":  0,
-		"GRANT_END_REASON_REQUESTED":    1,
-		"GRANT_END_REASON_EXPIRED":      2,
-		"GRANT_END_REASON_USER_REMOVED": 3,
+		"GRANT_END_REASON_UNSPECIFIED":         0,
+		"GRANT_END_REASON_REQUESTED":           1,
+		"GRANT_END_REASON_EXPIRED":             2,
+		"GRANT_END_REASON_USER_REMOVED":        3,
+		"GRANT_END_REASON_APP_DELETED":         4,
+		"GRANT_END_REASON_ENTITLEMENT_DELETED": 5,
 	}
 )
 
@@ -576,6 +584,9 @@ type Integration struct {
 	Version int64 `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
 	// Id of the environment it belongs to; empty if it is the organization's own.
 	EnvironmentId string `protobuf:"bytes,11,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +694,13 @@ func (x *Integration) GetVersion() int64 {
 func (x *Integration) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *Integration) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -1354,7 +1372,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\fScimSettings\x122\n" +
 	"\bbase_url\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18\xd0\x0f2\n" +
 	"^https?://\x88\x01\x01R\abaseUrl\x12\x1e\n" +
-	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\xf4\x03\n" +
+	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\x88\x04\n" +
 	"\vIntegration\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1368,7 +1386,8 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"createTime\x12\x18\n" +
 	"\aversion\x18\n" +
 	" \x01(\x03R\aversion\x12%\n" +
-	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\"\xc5\x03\n" +
+	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\"\xc5\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x121\n" +
@@ -1465,12 +1484,14 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x12GRANT_STATE_ACTIVE\x10\x02\x12\x18\n" +
 	"\x14GRANT_STATE_REVOKING\x10\x03\x12\x17\n" +
 	"\x13GRANT_STATE_REVOKED\x10\x04\x12\x16\n" +
-	"\x12GRANT_STATE_FAILED\x10\x05*\x93\x01\n" +
+	"\x12GRANT_STATE_FAILED\x10\x05*\xdf\x01\n" +
 	"\x0eGrantEndReason\x12 \n" +
 	"\x1cGRANT_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aGRANT_END_REASON_REQUESTED\x10\x01\x12\x1c\n" +
 	"\x18GRANT_END_REASON_EXPIRED\x10\x02\x12!\n" +
-	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03*\xf0\x01\n" +
+	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03\x12 \n" +
+	"\x1cGRANT_END_REASON_APP_DELETED\x10\x04\x12(\n" +
+	"$GRANT_END_REASON_ENTITLEMENT_DELETED\x10\x05*\xf0\x01\n" +
 	"\fWorkItemKind\x12\x1e\n" +
 	"\x1aWORK_ITEM_KIND_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dWORK_ITEM_KIND_CREATE_ACCOUNT\x10\x01\x12\x19\n" +

@@ -16,6 +16,7 @@ import (
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -40,6 +41,11 @@ type CreateIntegrationRequest struct {
 	// Id of the environment that owns it; empty for the caller's, which for a
 	// caller of the organization is the organization itself.
 	EnvironmentId string `protobuf:"bytes,4,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -98,6 +104,13 @@ func (x *CreateIntegrationRequest) GetScim() *ScimSettings {
 func (x *CreateIntegrationRequest) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *CreateIntegrationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -483,15 +496,17 @@ func (x *ListIntegrationsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// UpdateIntegrationRequest changes an integration.
+// UpdateIntegrationRequest says what to change.
 type UpdateIntegrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the integration.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Name, unique within the organization.
-	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Where it talks to; an empty token keeps the one there is.
-	Scim          *ScimSettings `protobuf:"bytes,3,opt,name=scim,proto3" json:"scim,omitempty"`
+	// The integration with its id, the new values and, if the change is to be made
+	// only to the integration as it was seen, its etag. name and scim can be
+	// changed, under the rules of CreateIntegrationRequest, which hold for the
+	// integration as it is after the change.
+	Integration *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
+	// Which fields of integration to change, such as "name,scim.token". Over REST
+	// it may be left out: then the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -526,23 +541,16 @@ func (*UpdateIntegrationRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *UpdateIntegrationRequest) GetId() string {
+func (x *UpdateIntegrationRequest) GetIntegration() *Integration {
 	if x != nil {
-		return x.Id
+		return x.Integration
 	}
-	return ""
+	return nil
 }
 
-func (x *UpdateIntegrationRequest) GetName() string {
+func (x *UpdateIntegrationRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *UpdateIntegrationRequest) GetScim() *ScimSettings {
-	if x != nil {
-		return x.Scim
+		return x.UpdateMask
 	}
 	return nil
 }
@@ -593,6 +601,98 @@ func (x *UpdateIntegrationResponse) GetIntegration() *Integration {
 	return nil
 }
 
+// DeleteIntegrationRequest names the integration.
+type DeleteIntegrationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the integration.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteIntegrationRequest) Reset() {
+	*x = DeleteIntegrationRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteIntegrationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteIntegrationRequest) ProtoMessage() {}
+
+func (x *DeleteIntegrationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteIntegrationRequest.ProtoReflect.Descriptor instead.
+func (*DeleteIntegrationRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DeleteIntegrationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteIntegrationRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// DeleteIntegrationResponse says that it is deleted.
+type DeleteIntegrationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteIntegrationResponse) Reset() {
+	*x = DeleteIntegrationResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteIntegrationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteIntegrationResponse) ProtoMessage() {}
+
+func (x *DeleteIntegrationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteIntegrationResponse.ProtoReflect.Descriptor instead.
+func (*DeleteIntegrationResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{11}
+}
+
 // TestIntegrationRequest names an integration.
 type TestIntegrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -604,7 +704,7 @@ type TestIntegrationRequest struct {
 
 func (x *TestIntegrationRequest) Reset() {
 	*x = TestIntegrationRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +716,7 @@ func (x *TestIntegrationRequest) String() string {
 func (*TestIntegrationRequest) ProtoMessage() {}
 
 func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[10]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +729,7 @@ func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*TestIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TestIntegrationRequest) GetId() string {
@@ -650,7 +750,7 @@ type TestIntegrationResponse struct {
 
 func (x *TestIntegrationResponse) Reset() {
 	*x = TestIntegrationResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +762,7 @@ func (x *TestIntegrationResponse) String() string {
 func (*TestIntegrationResponse) ProtoMessage() {}
 
 func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[11]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +775,7 @@ func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*TestIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TestIntegrationResponse) GetIntegration() *Integration {
@@ -717,7 +817,7 @@ type ListGrantsRequest struct {
 
 func (x *ListGrantsRequest) Reset() {
 	*x = ListGrantsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +829,7 @@ func (x *ListGrantsRequest) String() string {
 func (*ListGrantsRequest) ProtoMessage() {}
 
 func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +842,7 @@ func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsRequest.ProtoReflect.Descriptor instead.
 func (*ListGrantsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListGrantsRequest) GetPageSize() int32 {
@@ -814,7 +914,7 @@ type ListGrantsResponse struct {
 
 func (x *ListGrantsResponse) Reset() {
 	*x = ListGrantsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +926,7 @@ func (x *ListGrantsResponse) String() string {
 func (*ListGrantsResponse) ProtoMessage() {}
 
 func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +939,7 @@ func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsResponse.ProtoReflect.Descriptor instead.
 func (*ListGrantsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListGrantsResponse) GetGrants() []*Grant {
@@ -867,7 +967,7 @@ type GetGrantRequest struct {
 
 func (x *GetGrantRequest) Reset() {
 	*x = GetGrantRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +979,7 @@ func (x *GetGrantRequest) String() string {
 func (*GetGrantRequest) ProtoMessage() {}
 
 func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +992,7 @@ func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantRequest.ProtoReflect.Descriptor instead.
 func (*GetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetGrantRequest) GetId() string {
@@ -913,7 +1013,7 @@ type GetGrantResponse struct {
 
 func (x *GetGrantResponse) Reset() {
 	*x = GetGrantResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1025,7 @@ func (x *GetGrantResponse) String() string {
 func (*GetGrantResponse) ProtoMessage() {}
 
 func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1038,7 @@ func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantResponse.ProtoReflect.Descriptor instead.
 func (*GetGrantResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetGrantResponse) GetGrant() *Grant {
@@ -974,7 +1074,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1086,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1099,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListAccountsRequest) GetPageSize() int32 {
@@ -1057,7 +1157,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1169,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1182,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1130,7 +1230,7 @@ type ListWorkItemsRequest struct {
 
 func (x *ListWorkItemsRequest) Reset() {
 	*x = ListWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1242,7 @@ func (x *ListWorkItemsRequest) String() string {
 func (*ListWorkItemsRequest) ProtoMessage() {}
 
 func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1255,7 @@ func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListWorkItemsRequest) GetPageSize() int32 {
@@ -1227,7 +1327,7 @@ type ListWorkItemsResponse struct {
 
 func (x *ListWorkItemsResponse) Reset() {
 	*x = ListWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1339,7 @@ func (x *ListWorkItemsResponse) String() string {
 func (*ListWorkItemsResponse) ProtoMessage() {}
 
 func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1352,7 @@ func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1280,7 +1380,7 @@ type GetWorkItemRequest struct {
 
 func (x *GetWorkItemRequest) Reset() {
 	*x = GetWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1392,7 @@ func (x *GetWorkItemRequest) String() string {
 func (*GetWorkItemRequest) ProtoMessage() {}
 
 func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1405,7 @@ func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetWorkItemRequest) GetId() string {
@@ -1326,7 +1426,7 @@ type GetWorkItemResponse struct {
 
 func (x *GetWorkItemResponse) Reset() {
 	*x = GetWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1438,7 @@ func (x *GetWorkItemResponse) String() string {
 func (*GetWorkItemResponse) ProtoMessage() {}
 
 func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1451,7 @@ func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1372,7 +1472,7 @@ type RetryWorkItemRequest struct {
 
 func (x *RetryWorkItemRequest) Reset() {
 	*x = RetryWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1484,7 @@ func (x *RetryWorkItemRequest) String() string {
 func (*RetryWorkItemRequest) ProtoMessage() {}
 
 func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1497,7 @@ func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RetryWorkItemRequest) GetId() string {
@@ -1419,7 +1519,7 @@ type RetryWorkItemResponse struct {
 
 func (x *RetryWorkItemResponse) Reset() {
 	*x = RetryWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1531,7 @@ func (x *RetryWorkItemResponse) String() string {
 func (*RetryWorkItemResponse) ProtoMessage() {}
 
 func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1544,7 @@ func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RetryWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1482,7 +1582,7 @@ type ListChecklistsRequest struct {
 
 func (x *ListChecklistsRequest) Reset() {
 	*x = ListChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1594,7 @@ func (x *ListChecklistsRequest) String() string {
 func (*ListChecklistsRequest) ProtoMessage() {}
 
 func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1607,7 @@ func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ListChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListChecklistsRequest) GetPageSize() int32 {
@@ -1574,7 +1674,7 @@ type ListChecklistsResponse struct {
 
 func (x *ListChecklistsResponse) Reset() {
 	*x = ListChecklistsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1686,7 @@ func (x *ListChecklistsResponse) String() string {
 func (*ListChecklistsResponse) ProtoMessage() {}
 
 func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1699,7 @@ func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsResponse.ProtoReflect.Descriptor instead.
 func (*ListChecklistsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListChecklistsResponse) GetChecklists() []*Checklist {
@@ -1634,7 +1734,7 @@ type GetChecklistRequest struct {
 
 func (x *GetChecklistRequest) Reset() {
 	*x = GetChecklistRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1746,7 @@ func (x *GetChecklistRequest) String() string {
 func (*GetChecklistRequest) ProtoMessage() {}
 
 func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1759,7 @@ func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetChecklistRequest) GetId() string {
@@ -1682,7 +1782,7 @@ type GetChecklistResponse struct {
 
 func (x *GetChecklistResponse) Reset() {
 	*x = GetChecklistResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1694,7 +1794,7 @@ func (x *GetChecklistResponse) String() string {
 func (*GetChecklistResponse) ProtoMessage() {}
 
 func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1707,7 +1807,7 @@ func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistResponse.ProtoReflect.Descriptor instead.
 func (*GetChecklistResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetChecklistResponse) GetChecklist() *Checklist {
@@ -1737,7 +1837,7 @@ type ResolveWorkItemsRequest struct {
 
 func (x *ResolveWorkItemsRequest) Reset() {
 	*x = ResolveWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1849,7 @@ func (x *ResolveWorkItemsRequest) String() string {
 func (*ResolveWorkItemsRequest) ProtoMessage() {}
 
 func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1862,7 @@ func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ResolveWorkItemsRequest) GetWorkItemIds() []string {
@@ -1790,7 +1890,7 @@ type ResolveWorkItemsResponse struct {
 
 func (x *ResolveWorkItemsResponse) Reset() {
 	*x = ResolveWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1902,7 @@ func (x *ResolveWorkItemsResponse) String() string {
 func (*ResolveWorkItemsResponse) ProtoMessage() {}
 
 func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1915,7 @@ func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ResolveWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1842,7 +1942,7 @@ type ExportChecklistsRequest struct {
 
 func (x *ExportChecklistsRequest) Reset() {
 	*x = ExportChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +1954,7 @@ func (x *ExportChecklistsRequest) String() string {
 func (*ExportChecklistsRequest) ProtoMessage() {}
 
 func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +1967,7 @@ func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ExportChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExportChecklistsRequest) GetKind() ChecklistKind {
@@ -1902,14 +2002,16 @@ var File_gatehouse_provisioning_v1_provisioning_service_proto protoreflect.FileD
 
 const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\n" +
-	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"\xff\x01\n" +
+	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xab\x02\n" +
 	"\x18CreateIntegrationRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12J\n" +
 	"\x04kind\x18\x02 \x01(\x0e2*.gatehouse.provisioning.v1.IntegrationKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12C\n" +
 	"\x04scim\x18\x03 \x01(\v2'.gatehouse.provisioning.v1.ScimSettingsB\x06\xbaH\x03\xc8\x01\x01R\x04scim\x122\n" +
-	"\x0eenvironment_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\"e\n" +
+	"\x0eenvironment_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"e\n" +
 	"\x19CreateIntegrationResponse\x12H\n" +
 	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"1\n" +
 	"\x15GetIntegrationRequest\x12\x18\n" +
@@ -1930,14 +2032,17 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x8e\x01\n" +
 	"\x18ListIntegrationsResponse\x12J\n" +
 	"\fintegrations\x18\x01 \x03(\v2&.gatehouse.provisioning.v1.IntegrationR\fintegrations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
-	"\x18UpdateIntegrationRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
-	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12C\n" +
-	"\x04scim\x18\x03 \x01(\v2'.gatehouse.provisioning.v1.ScimSettingsB\x06\xbaH\x03\xc8\x01\x01R\x04scim\"e\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa9\x01\n" +
+	"\x18UpdateIntegrationRequest\x12P\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationB\x06\xbaH\x03\xd8\x01\x03R\vintegration\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"e\n" +
 	"\x19UpdateIntegrationResponse\x12H\n" +
-	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"2\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"Q\n" +
+	"\x18DeleteIntegrationRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x1b\n" +
+	"\x19DeleteIntegrationResponse\"2\n" +
 	"\x16TestIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"c\n" +
 	"\x17TestIntegrationResponse\x12H\n" +
@@ -2025,7 +2130,7 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
-	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xf2\a\n" +
+	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xb0\t\n" +
 	"\x12IntegrationService\x12\xa5\x01\n" +
 	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"%\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
@@ -2034,9 +2139,11 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x11LookUpIntegration\x123.gatehouse.provisioning.v1.LookUpIntegrationRequest\x1a4.gatehouse.provisioning.v1.LookUpIntegrationResponse\"\x13\xa2\xbb\x18\f\n" +
 	"\x01\x02\x12\arequest\x90\x02\x01\x12\xa1\x01\n" +
 	"\x10ListIntegrations\x122.gatehouse.provisioning.v1.ListIntegrationsRequest\x1a3.gatehouse.provisioning.v1.ListIntegrationsResponse\"$\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/integrations\x90\x02\x01\x12\xaa\x01\n" +
-	"\x11UpdateIntegration\x123.gatehouse.provisioning.v1.UpdateIntegrationRequest\x1a4.gatehouse.provisioning.v1.UpdateIntegrationResponse\"*\xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1a:\x01*\x1a\x15/v1/integrations/{id}\x12\xa9\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/integrations\x90\x02\x01\x12\xc0\x01\n" +
+	"\x11UpdateIntegration\x123.gatehouse.provisioning.v1.UpdateIntegrationRequest\x1a4.gatehouse.provisioning.v1.UpdateIntegrationResponse\"@\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x020:\vintegration2!/v1/integrations/{integration.id}\x12\xa5\x01\n" +
+	"\x11DeleteIntegration\x123.gatehouse.provisioning.v1.DeleteIntegrationRequest\x1a4.gatehouse.provisioning.v1.DeleteIntegrationResponse\"%\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x17*\x15/v1/integrations/{id}\x12\xa9\x01\n" +
 	"\x0fTestIntegration\x121.gatehouse.provisioning.v1.TestIntegrationRequest\x1a2.gatehouse.provisioning.v1.TestIntegrationResponse\"/\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test2\xa9\x02\n" +
 	"\fGrantService\x12\x8b\x01\n" +
@@ -2078,7 +2185,7 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP() []b
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescData
 }
 
-var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
 	(*CreateIntegrationRequest)(nil),  // 0: gatehouse.provisioning.v1.CreateIntegrationRequest
 	(*CreateIntegrationResponse)(nil), // 1: gatehouse.provisioning.v1.CreateIntegrationResponse
@@ -2090,102 +2197,108 @@ var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
 	(*ListIntegrationsResponse)(nil),  // 7: gatehouse.provisioning.v1.ListIntegrationsResponse
 	(*UpdateIntegrationRequest)(nil),  // 8: gatehouse.provisioning.v1.UpdateIntegrationRequest
 	(*UpdateIntegrationResponse)(nil), // 9: gatehouse.provisioning.v1.UpdateIntegrationResponse
-	(*TestIntegrationRequest)(nil),    // 10: gatehouse.provisioning.v1.TestIntegrationRequest
-	(*TestIntegrationResponse)(nil),   // 11: gatehouse.provisioning.v1.TestIntegrationResponse
-	(*ListGrantsRequest)(nil),         // 12: gatehouse.provisioning.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),        // 13: gatehouse.provisioning.v1.ListGrantsResponse
-	(*GetGrantRequest)(nil),           // 14: gatehouse.provisioning.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),          // 15: gatehouse.provisioning.v1.GetGrantResponse
-	(*ListAccountsRequest)(nil),       // 16: gatehouse.provisioning.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),      // 17: gatehouse.provisioning.v1.ListAccountsResponse
-	(*ListWorkItemsRequest)(nil),      // 18: gatehouse.provisioning.v1.ListWorkItemsRequest
-	(*ListWorkItemsResponse)(nil),     // 19: gatehouse.provisioning.v1.ListWorkItemsResponse
-	(*GetWorkItemRequest)(nil),        // 20: gatehouse.provisioning.v1.GetWorkItemRequest
-	(*GetWorkItemResponse)(nil),       // 21: gatehouse.provisioning.v1.GetWorkItemResponse
-	(*RetryWorkItemRequest)(nil),      // 22: gatehouse.provisioning.v1.RetryWorkItemRequest
-	(*RetryWorkItemResponse)(nil),     // 23: gatehouse.provisioning.v1.RetryWorkItemResponse
-	(*ListChecklistsRequest)(nil),     // 24: gatehouse.provisioning.v1.ListChecklistsRequest
-	(*ListChecklistsResponse)(nil),    // 25: gatehouse.provisioning.v1.ListChecklistsResponse
-	(*GetChecklistRequest)(nil),       // 26: gatehouse.provisioning.v1.GetChecklistRequest
-	(*GetChecklistResponse)(nil),      // 27: gatehouse.provisioning.v1.GetChecklistResponse
-	(*ResolveWorkItemsRequest)(nil),   // 28: gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	(*ResolveWorkItemsResponse)(nil),  // 29: gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	(*ExportChecklistsRequest)(nil),   // 30: gatehouse.provisioning.v1.ExportChecklistsRequest
-	(IntegrationKind)(0),              // 31: gatehouse.provisioning.v1.IntegrationKind
-	(*ScimSettings)(nil),              // 32: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),               // 33: gatehouse.provisioning.v1.Integration
-	(GrantState)(0),                   // 34: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                     // 35: gatehouse.provisioning.v1.Grant
-	(*Account)(nil),                   // 36: gatehouse.provisioning.v1.Account
-	(WorkItemState)(0),                // 37: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                 // 38: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                  // 39: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                // 40: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                 // 41: gatehouse.provisioning.v1.Checklist
-	(*httpbody.HttpBody)(nil),         // 42: google.api.HttpBody
+	(*DeleteIntegrationRequest)(nil),  // 10: gatehouse.provisioning.v1.DeleteIntegrationRequest
+	(*DeleteIntegrationResponse)(nil), // 11: gatehouse.provisioning.v1.DeleteIntegrationResponse
+	(*TestIntegrationRequest)(nil),    // 12: gatehouse.provisioning.v1.TestIntegrationRequest
+	(*TestIntegrationResponse)(nil),   // 13: gatehouse.provisioning.v1.TestIntegrationResponse
+	(*ListGrantsRequest)(nil),         // 14: gatehouse.provisioning.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),        // 15: gatehouse.provisioning.v1.ListGrantsResponse
+	(*GetGrantRequest)(nil),           // 16: gatehouse.provisioning.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),          // 17: gatehouse.provisioning.v1.GetGrantResponse
+	(*ListAccountsRequest)(nil),       // 18: gatehouse.provisioning.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),      // 19: gatehouse.provisioning.v1.ListAccountsResponse
+	(*ListWorkItemsRequest)(nil),      // 20: gatehouse.provisioning.v1.ListWorkItemsRequest
+	(*ListWorkItemsResponse)(nil),     // 21: gatehouse.provisioning.v1.ListWorkItemsResponse
+	(*GetWorkItemRequest)(nil),        // 22: gatehouse.provisioning.v1.GetWorkItemRequest
+	(*GetWorkItemResponse)(nil),       // 23: gatehouse.provisioning.v1.GetWorkItemResponse
+	(*RetryWorkItemRequest)(nil),      // 24: gatehouse.provisioning.v1.RetryWorkItemRequest
+	(*RetryWorkItemResponse)(nil),     // 25: gatehouse.provisioning.v1.RetryWorkItemResponse
+	(*ListChecklistsRequest)(nil),     // 26: gatehouse.provisioning.v1.ListChecklistsRequest
+	(*ListChecklistsResponse)(nil),    // 27: gatehouse.provisioning.v1.ListChecklistsResponse
+	(*GetChecklistRequest)(nil),       // 28: gatehouse.provisioning.v1.GetChecklistRequest
+	(*GetChecklistResponse)(nil),      // 29: gatehouse.provisioning.v1.GetChecklistResponse
+	(*ResolveWorkItemsRequest)(nil),   // 30: gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	(*ResolveWorkItemsResponse)(nil),  // 31: gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	(*ExportChecklistsRequest)(nil),   // 32: gatehouse.provisioning.v1.ExportChecklistsRequest
+	(IntegrationKind)(0),              // 33: gatehouse.provisioning.v1.IntegrationKind
+	(*ScimSettings)(nil),              // 34: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),               // 35: gatehouse.provisioning.v1.Integration
+	(*fieldmaskpb.FieldMask)(nil),     // 36: google.protobuf.FieldMask
+	(GrantState)(0),                   // 37: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                     // 38: gatehouse.provisioning.v1.Grant
+	(*Account)(nil),                   // 39: gatehouse.provisioning.v1.Account
+	(WorkItemState)(0),                // 40: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                 // 41: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                  // 42: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                // 43: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                 // 44: gatehouse.provisioning.v1.Checklist
+	(*httpbody.HttpBody)(nil),         // 45: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
-	31, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	32, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	33, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	33, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	33, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	33, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	32, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	33, // 7: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	33, // 8: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	34, // 9: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	35, // 10: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	35, // 11: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	36, // 12: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	37, // 13: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	38, // 14: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	39, // 15: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	39, // 16: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	39, // 17: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	40, // 18: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	41, // 19: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	41, // 20: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	39, // 21: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	39, // 22: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	40, // 23: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	0,  // 24: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	2,  // 25: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	4,  // 26: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
-	6,  // 27: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	8,  // 28: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	10, // 29: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	12, // 30: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	14, // 31: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	16, // 32: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	18, // 33: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	20, // 34: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	22, // 35: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	24, // 36: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	26, // 37: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	28, // 38: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	30, // 39: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	1,  // 40: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	3,  // 41: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	5,  // 42: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
-	7,  // 43: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	9,  // 44: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	11, // 45: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	13, // 46: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	15, // 47: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	17, // 48: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	19, // 49: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	21, // 50: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	23, // 51: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	25, // 52: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	27, // 53: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	29, // 54: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	42, // 55: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	40, // [40:56] is the sub-list for method output_type
-	24, // [24:40] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	33, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
+	34, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	35, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	35, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	35, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	35, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	35, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
+	36, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	35, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	35, // 9: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	37, // 10: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	38, // 11: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	38, // 12: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	39, // 13: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	40, // 14: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	41, // 15: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	42, // 16: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	42, // 17: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	42, // 18: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	43, // 19: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	44, // 20: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	44, // 21: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	42, // 22: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	42, // 23: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	43, // 24: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	0,  // 25: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	2,  // 26: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	4,  // 27: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	6,  // 28: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	8,  // 29: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	10, // 30: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
+	12, // 31: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	14, // 32: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	16, // 33: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	18, // 34: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	20, // 35: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	22, // 36: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	24, // 37: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	26, // 38: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	28, // 39: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	30, // 40: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	32, // 41: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	1,  // 42: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	3,  // 43: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	5,  // 44: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	7,  // 45: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	9,  // 46: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	11, // 47: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
+	13, // 48: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	15, // 49: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	17, // 50: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	19, // 51: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	21, // 52: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	23, // 53: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	25, // 54: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	27, // 55: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	29, // 56: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	31, // 57: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	45, // 58: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	42, // [42:59] is the sub-list for method output_type
+	25, // [25:42] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }
@@ -2200,7 +2313,7 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

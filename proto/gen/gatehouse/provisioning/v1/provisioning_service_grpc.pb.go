@@ -28,6 +28,7 @@ const (
 	IntegrationService_LookUpIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/LookUpIntegration"
 	IntegrationService_ListIntegrations_FullMethodName  = "/gatehouse.provisioning.v1.IntegrationService/ListIntegrations"
 	IntegrationService_UpdateIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/UpdateIntegration"
+	IntegrationService_DeleteIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/DeleteIntegration"
 	IntegrationService_TestIntegration_FullMethodName   = "/gatehouse.provisioning.v1.IntegrationService/TestIntegration"
 )
 
@@ -48,10 +49,21 @@ type IntegrationServiceClient interface {
 	LookUpIntegration(ctx context.Context, in *LookUpIntegrationRequest, opts ...grpc.CallOption) (*LookUpIntegrationResponse, error)
 	// ListIntegrations lists integrations, by name.
 	ListIntegrations(ctx context.Context, in *ListIntegrationsRequest, opts ...grpc.CallOption) (*ListIntegrationsResponse, error)
-	// UpdateIntegration changes name and settings, and tests it again. An empty
-	// token keeps the one there is, unless the address changes: then
-	// INVALID_ARGUMENT on scim.token.
+	// UpdateIntegration changes the fields named in update_mask, and tests the
+	// integration again. An empty token keeps the one there is, unless the address
+	// changes: then INVALID_ARGUMENT on integration.scim.token. Same errors as
+	// CreateIntegration. NOT_FOUND: INTEGRATION_NOT_FOUND; INVALID_ARGUMENT on
+	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
+	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
+	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
 	UpdateIntegration(ctx context.Context, in *UpdateIntegrationRequest, opts ...grpc.CallOption) (*UpdateIntegrationResponse, error)
+	// DeleteIntegration deletes an integration and erases its secret.
+	// FAILED_PRECONDITION: INTEGRATION_IN_USE while an app that is not deleted has it
+	// (metadata apps: their ids, 20 at most), or something is still to be done with it
+	// in an app (metadata accounts and operations: how many). NOT_FOUND:
+	// INTEGRATION_NOT_FOUND, also for one that is deleted already; ABORTED:
+	// ETAG_MISMATCH.
+	DeleteIntegration(ctx context.Context, in *DeleteIntegrationRequest, opts ...grpc.CallOption) (*DeleteIntegrationResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
 	TestIntegration(ctx context.Context, in *TestIntegrationRequest, opts ...grpc.CallOption) (*TestIntegrationResponse, error)
@@ -115,6 +127,16 @@ func (c *integrationServiceClient) UpdateIntegration(ctx context.Context, in *Up
 	return out, nil
 }
 
+func (c *integrationServiceClient) DeleteIntegration(ctx context.Context, in *DeleteIntegrationRequest, opts ...grpc.CallOption) (*DeleteIntegrationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteIntegrationResponse)
+	err := c.cc.Invoke(ctx, IntegrationService_DeleteIntegration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *integrationServiceClient) TestIntegration(ctx context.Context, in *TestIntegrationRequest, opts ...grpc.CallOption) (*TestIntegrationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TestIntegrationResponse)
@@ -142,10 +164,21 @@ type IntegrationServiceServer interface {
 	LookUpIntegration(context.Context, *LookUpIntegrationRequest) (*LookUpIntegrationResponse, error)
 	// ListIntegrations lists integrations, by name.
 	ListIntegrations(context.Context, *ListIntegrationsRequest) (*ListIntegrationsResponse, error)
-	// UpdateIntegration changes name and settings, and tests it again. An empty
-	// token keeps the one there is, unless the address changes: then
-	// INVALID_ARGUMENT on scim.token.
+	// UpdateIntegration changes the fields named in update_mask, and tests the
+	// integration again. An empty token keeps the one there is, unless the address
+	// changes: then INVALID_ARGUMENT on integration.scim.token. Same errors as
+	// CreateIntegration. NOT_FOUND: INTEGRATION_NOT_FOUND; INVALID_ARGUMENT on
+	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
+	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
+	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
 	UpdateIntegration(context.Context, *UpdateIntegrationRequest) (*UpdateIntegrationResponse, error)
+	// DeleteIntegration deletes an integration and erases its secret.
+	// FAILED_PRECONDITION: INTEGRATION_IN_USE while an app that is not deleted has it
+	// (metadata apps: their ids, 20 at most), or something is still to be done with it
+	// in an app (metadata accounts and operations: how many). NOT_FOUND:
+	// INTEGRATION_NOT_FOUND, also for one that is deleted already; ABORTED:
+	// ETAG_MISMATCH.
+	DeleteIntegration(context.Context, *DeleteIntegrationRequest) (*DeleteIntegrationResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
 	TestIntegration(context.Context, *TestIntegrationRequest) (*TestIntegrationResponse, error)
@@ -173,6 +206,9 @@ func (UnimplementedIntegrationServiceServer) ListIntegrations(context.Context, *
 }
 func (UnimplementedIntegrationServiceServer) UpdateIntegration(context.Context, *UpdateIntegrationRequest) (*UpdateIntegrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateIntegration not implemented")
+}
+func (UnimplementedIntegrationServiceServer) DeleteIntegration(context.Context, *DeleteIntegrationRequest) (*DeleteIntegrationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteIntegration not implemented")
 }
 func (UnimplementedIntegrationServiceServer) TestIntegration(context.Context, *TestIntegrationRequest) (*TestIntegrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestIntegration not implemented")
@@ -288,6 +324,24 @@ func _IntegrationService_UpdateIntegration_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IntegrationService_DeleteIntegration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteIntegrationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IntegrationServiceServer).DeleteIntegration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IntegrationService_DeleteIntegration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IntegrationServiceServer).DeleteIntegration(ctx, req.(*DeleteIntegrationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IntegrationService_TestIntegration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TestIntegrationRequest)
 	if err := dec(in); err != nil {
@@ -332,6 +386,10 @@ var IntegrationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateIntegration",
 			Handler:    _IntegrationService_UpdateIntegration_Handler,
+		},
+		{
+			MethodName: "DeleteIntegration",
+			Handler:    _IntegrationService_DeleteIntegration_Handler,
 		},
 		{
 			MethodName: "TestIntegration",

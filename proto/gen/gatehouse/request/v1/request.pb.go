@@ -483,8 +483,13 @@ type App struct {
 	OfferedToAllEnvironments bool `protobuf:"varint,15,opt,name=offered_to_all_environments,json=offeredToAllEnvironments,proto3" json:"offered_to_all_environments,omitempty"`
 	// Ids of the environments that an app of the organization is offered to.
 	OfferedEnvironmentIds []string `protobuf:"bytes,16,rep,name=offered_environment_ids,json=offeredEnvironmentIds,proto3" json:"offered_environment_ids,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it was deleted; unset for one that is in the catalog.
+	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *App) Reset() {
@@ -629,6 +634,20 @@ func (x *App) GetOfferedEnvironmentIds() []string {
 	return nil
 }
 
+func (x *App) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *App) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
+	}
+	return nil
+}
+
 // Entitlement is one thing that can be held in an app.
 type Entitlement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -653,6 +672,11 @@ type Entitlement struct {
 	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
 	// Id of the environment that owns the app; empty if the organization does.
 	EnvironmentId string `protobuf:"bytes,10,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When it was deleted; unset for one that can be requested.
+	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -755,6 +779,20 @@ func (x *Entitlement) GetEnvironmentId() string {
 		return x.EnvironmentId
 	}
 	return ""
+}
+
+func (x *Entitlement) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Entitlement) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
+	}
+	return nil
 }
 
 // RequestItem is one entitlement in a request.
@@ -1246,7 +1284,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x05\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x06\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1266,7 +1304,10 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\aversion\x18\r \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\x0e \x01(\tR\renvironmentId\x12=\n" +
 	"\x1boffered_to_all_environments\x18\x0f \x01(\bR\x18offeredToAllEnvironments\x126\n" +
-	"\x17offered_environment_ids\x18\x10 \x03(\tR\x15offeredEnvironmentIds\"\xde\x02\n" +
+	"\x17offered_environment_ids\x18\x10 \x03(\tR\x15offeredEnvironmentIds\x12\x12\n" +
+	"\x04etag\x18\x11 \x01(\tR\x04etag\x12;\n" +
+	"\vdelete_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\"\xaf\x03\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +
@@ -1279,7 +1320,10 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"createTime\x12\x18\n" +
 	"\aversion\x18\t \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\n" +
-	" \x01(\tR\renvironmentId\"\xa7\x02\n" +
+	" \x01(\tR\renvironmentId\x12\x12\n" +
+	"\x04etag\x18\v \x01(\tR\x04etag\x12;\n" +
+	"\vdelete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\"\xa7\x02\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1403,30 +1447,32 @@ var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
 	13, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
 	13, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 4: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	13, // 5: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	6,  // 6: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 7: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	3,  // 8: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	4,  // 9: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	14, // 10: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	14, // 11: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	9,  // 12: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	13, // 13: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	5,  // 14: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	14, // 15: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	13, // 16: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	13, // 17: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	13, // 18: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	14, // 19: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	13, // 20: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	13, // 21: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	14, // 22: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	13, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	2,  // 5: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	13, // 6: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	13, // 7: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	6,  // 8: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 9: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	3,  // 10: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	4,  // 11: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	14, // 12: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	14, // 13: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	9,  // 14: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	13, // 15: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	5,  // 16: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	14, // 17: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	13, // 18: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	13, // 19: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	13, // 20: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	14, // 21: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	13, // 22: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	13, // 23: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	14, // 24: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }

@@ -115,8 +115,13 @@ type CreateAppRequest struct {
 	OfferedToAllEnvironments bool `protobuf:"varint,10,opt,name=offered_to_all_environments,json=offeredToAllEnvironments,proto3" json:"offered_to_all_environments,omitempty"`
 	// Offers an app of the organization to these environments.
 	OfferedEnvironmentIds []string `protobuf:"bytes,11,rep,name=offered_environment_ids,json=offeredEnvironmentIds,proto3" json:"offered_environment_ids,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAppRequest) Reset() {
@@ -224,6 +229,13 @@ func (x *CreateAppRequest) GetOfferedEnvironmentIds() []string {
 		return x.OfferedEnvironmentIds
 	}
 	return nil
+}
+
+func (x *CreateAppRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // CreateAppResponse is the new app.
@@ -519,7 +531,8 @@ func (x *ListAppsResponse) GetNextPageToken() string {
 // UpdateAppRequest says what to change.
 type UpdateAppRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The app with its id and the new values. name, description, owner_id,
+	// The app with its id, the new values and, if the change is to be made only
+	// to the app as it was seen, its etag. name, description, owner_id,
 	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
 	// offered_to_all_environments and offered_environment_ids
 	// can be changed, under the rules of CreateAppRequest.
@@ -621,6 +634,116 @@ func (x *UpdateAppResponse) GetApp() *App {
 	return nil
 }
 
+// DeleteAppRequest names the app.
+type DeleteAppRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True ends the access that people have in it; else it must have none.
+	EndAccess     bool `protobuf:"varint,3,opt,name=end_access,json=endAccess,proto3" json:"end_access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAppRequest) Reset() {
+	*x = DeleteAppRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAppRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAppRequest) ProtoMessage() {}
+
+func (x *DeleteAppRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAppRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAppRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteAppRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteAppRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteAppRequest) GetEndAccess() bool {
+	if x != nil {
+		return x.EndAccess
+	}
+	return false
+}
+
+// DeleteAppResponse is the deleted app.
+type DeleteAppResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The app, with delete_time.
+	App           *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAppResponse) Reset() {
+	*x = DeleteAppResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAppResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAppResponse) ProtoMessage() {}
+
+func (x *DeleteAppResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAppResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAppResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteAppResponse) GetApp() *App {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
 // CreateEntitlementRequest describes the entitlement.
 type CreateEntitlementRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -634,14 +757,19 @@ type CreateEntitlementRequest struct {
 	// the app.
 	Kind EntitlementKind `protobuf:"varint,4,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
 	// What the app itself calls it.
-	Ref           string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	Ref string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateEntitlementRequest) Reset() {
 	*x = CreateEntitlementRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +781,7 @@ func (x *CreateEntitlementRequest) String() string {
 func (*CreateEntitlementRequest) ProtoMessage() {}
 
 func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[8]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +794,7 @@ func (x *CreateEntitlementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementRequest.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateEntitlementRequest) GetAppId() string {
@@ -704,6 +832,13 @@ func (x *CreateEntitlementRequest) GetRef() string {
 	return ""
 }
 
+func (x *CreateEntitlementRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // CreateEntitlementResponse is the new entitlement.
 type CreateEntitlementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -715,7 +850,7 @@ type CreateEntitlementResponse struct {
 
 func (x *CreateEntitlementResponse) Reset() {
 	*x = CreateEntitlementResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +862,7 @@ func (x *CreateEntitlementResponse) String() string {
 func (*CreateEntitlementResponse) ProtoMessage() {}
 
 func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[9]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +875,7 @@ func (x *CreateEntitlementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEntitlementResponse.ProtoReflect.Descriptor instead.
 func (*CreateEntitlementResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
@@ -748,6 +883,221 @@ func (x *CreateEntitlementResponse) GetEntitlement() *Entitlement {
 		return x.Entitlement
 	}
 	return nil
+}
+
+// UpdateEntitlementRequest says what to change.
+type UpdateEntitlementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entitlement with its id, its app_id, the new values and, if the change
+	// is to be made only to the entitlement as it was seen, its etag. name,
+	// description and ref can be changed, under the rules of
+	// CreateEntitlementRequest.
+	Entitlement *Entitlement `protobuf:"bytes,1,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
+	// Which fields of entitlement to change, such as "name,description". Over REST
+	// it may be left out: then the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateEntitlementRequest) Reset() {
+	*x = UpdateEntitlementRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateEntitlementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateEntitlementRequest) ProtoMessage() {}
+
+func (x *UpdateEntitlementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateEntitlementRequest.ProtoReflect.Descriptor instead.
+func (*UpdateEntitlementRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateEntitlementRequest) GetEntitlement() *Entitlement {
+	if x != nil {
+		return x.Entitlement
+	}
+	return nil
+}
+
+func (x *UpdateEntitlementRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateEntitlementResponse is the changed entitlement.
+type UpdateEntitlementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entitlement.
+	Entitlement   *Entitlement `protobuf:"bytes,1,opt,name=entitlement,proto3" json:"entitlement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateEntitlementResponse) Reset() {
+	*x = UpdateEntitlementResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateEntitlementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateEntitlementResponse) ProtoMessage() {}
+
+func (x *UpdateEntitlementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateEntitlementResponse.ProtoReflect.Descriptor instead.
+func (*UpdateEntitlementResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateEntitlementResponse) GetEntitlement() *Entitlement {
+	if x != nil {
+		return x.Entitlement
+	}
+	return nil
+}
+
+// DeleteEntitlementRequest names the entitlement.
+type DeleteEntitlementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Id of the entitlement.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// True ends the access of those who hold it; else nobody may.
+	EndAccess     bool `protobuf:"varint,4,opt,name=end_access,json=endAccess,proto3" json:"end_access,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteEntitlementRequest) Reset() {
+	*x = DeleteEntitlementRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteEntitlementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteEntitlementRequest) ProtoMessage() {}
+
+func (x *DeleteEntitlementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteEntitlementRequest.ProtoReflect.Descriptor instead.
+func (*DeleteEntitlementRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeleteEntitlementRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *DeleteEntitlementRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteEntitlementRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteEntitlementRequest) GetEndAccess() bool {
+	if x != nil {
+		return x.EndAccess
+	}
+	return false
+}
+
+// DeleteEntitlementResponse says that it is deleted.
+type DeleteEntitlementResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteEntitlementResponse) Reset() {
+	*x = DeleteEntitlementResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteEntitlementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteEntitlementResponse) ProtoMessage() {}
+
+func (x *DeleteEntitlementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteEntitlementResponse.ProtoReflect.Descriptor instead.
+func (*DeleteEntitlementResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
 }
 
 // ListEntitlementsRequest asks what can be held in an app.
@@ -773,7 +1123,7 @@ type ListEntitlementsRequest struct {
 
 func (x *ListEntitlementsRequest) Reset() {
 	*x = ListEntitlementsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1135,7 @@ func (x *ListEntitlementsRequest) String() string {
 func (*ListEntitlementsRequest) ProtoMessage() {}
 
 func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1148,7 @@ func (x *ListEntitlementsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsRequest.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListEntitlementsRequest) GetAppId() string {
@@ -849,7 +1199,7 @@ type ListEntitlementsResponse struct {
 
 func (x *ListEntitlementsResponse) Reset() {
 	*x = ListEntitlementsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1211,7 @@ func (x *ListEntitlementsResponse) String() string {
 func (*ListEntitlementsResponse) ProtoMessage() {}
 
 func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[11]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1224,7 @@ func (x *ListEntitlementsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEntitlementsResponse.ProtoReflect.Descriptor instead.
 func (*ListEntitlementsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListEntitlementsResponse) GetEntitlements() []*Entitlement {
@@ -914,7 +1264,7 @@ type CreateRequestRequest struct {
 
 func (x *CreateRequestRequest) Reset() {
 	*x = CreateRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1276,7 @@ func (x *CreateRequestRequest) String() string {
 func (*CreateRequestRequest) ProtoMessage() {}
 
 func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[12]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1289,7 @@ func (x *CreateRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateRequestRequest) GetRequestId() string {
@@ -995,7 +1345,7 @@ type CreateRequestResponse struct {
 
 func (x *CreateRequestResponse) Reset() {
 	*x = CreateRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1357,7 @@ func (x *CreateRequestResponse) String() string {
 func (*CreateRequestResponse) ProtoMessage() {}
 
 func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[13]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1370,7 @@ func (x *CreateRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequestResponse.ProtoReflect.Descriptor instead.
 func (*CreateRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateRequestResponse) GetRequest() *Request {
@@ -1041,7 +1391,7 @@ type PreviewRequestRequest struct {
 
 func (x *PreviewRequestRequest) Reset() {
 	*x = PreviewRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1403,7 @@ func (x *PreviewRequestRequest) String() string {
 func (*PreviewRequestRequest) ProtoMessage() {}
 
 func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[14]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1416,7 @@ func (x *PreviewRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestRequest.ProtoReflect.Descriptor instead.
 func (*PreviewRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PreviewRequestRequest) GetRequest() *CreateRequestRequest {
@@ -1087,7 +1437,7 @@ type PreviewRequestResponse struct {
 
 func (x *PreviewRequestResponse) Reset() {
 	*x = PreviewRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1449,7 @@ func (x *PreviewRequestResponse) String() string {
 func (*PreviewRequestResponse) ProtoMessage() {}
 
 func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[15]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1462,7 @@ func (x *PreviewRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewRequestResponse.ProtoReflect.Descriptor instead.
 func (*PreviewRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PreviewRequestResponse) GetItems() []*PreviewItem {
@@ -1136,7 +1486,7 @@ type PreviewItem struct {
 
 func (x *PreviewItem) Reset() {
 	*x = PreviewItem{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1498,7 @@ func (x *PreviewItem) String() string {
 func (*PreviewItem) ProtoMessage() {}
 
 func (x *PreviewItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[16]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1511,7 @@ func (x *PreviewItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewItem.ProtoReflect.Descriptor instead.
 func (*PreviewItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PreviewItem) GetItem() *RequestItem {
@@ -1189,7 +1539,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1551,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[17]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1564,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -1235,7 +1585,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1597,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[18]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1610,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -1304,7 +1654,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1666,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[19]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1679,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -1401,7 +1751,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1763,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[20]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1776,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -1456,7 +1806,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1818,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[21]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1831,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -1509,7 +1859,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1871,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[22]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1884,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -1547,17 +1897,23 @@ func (x *CancelRequestResponse) GetRequest() *Request {
 // AddCommentRequest is what to say.
 type AddCommentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the request.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of the request. Called as in the other methods on one request, as
+	// request_id is what makes a repeated call safe wherever something is made.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What to say.
-	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call makes one.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1925,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,12 +1938,12 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
 }
 
-func (x *AddCommentRequest) GetRequestId() string {
+func (x *AddCommentRequest) GetId() string {
 	if x != nil {
-		return x.RequestId
+		return x.Id
 	}
 	return ""
 }
@@ -1595,6 +1951,13 @@ func (x *AddCommentRequest) GetRequestId() string {
 func (x *AddCommentRequest) GetText() string {
 	if x != nil {
 		return x.Text
+	}
+	return ""
+}
+
+func (x *AddCommentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1610,7 +1973,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +1985,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +1998,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -1649,7 +2012,7 @@ func (x *AddCommentResponse) GetComment() *Comment {
 type ListCommentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the request.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
@@ -1669,7 +2032,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +2044,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,12 +2057,12 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
-func (x *ListCommentsRequest) GetRequestId() string {
+func (x *ListCommentsRequest) GetId() string {
 	if x != nil {
-		return x.RequestId
+		return x.Id
 	}
 	return ""
 }
@@ -1745,7 +2108,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2120,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +2133,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -1791,7 +2154,7 @@ func (x *ListCommentsResponse) GetNextPageToken() string {
 type ListTimelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the request.
-	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// At most this many; 0 means 50, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
@@ -1810,7 +2173,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +2185,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,12 +2198,12 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
-func (x *ListTimelineRequest) GetRequestId() string {
+func (x *ListTimelineRequest) GetId() string {
 	if x != nil {
-		return x.RequestId
+		return x.Id
 	}
 	return ""
 }
@@ -1886,7 +2249,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1898,7 +2261,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1911,7 +2274,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -1932,7 +2295,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x05\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x05\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -1946,7 +2309,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x0eenvironment_id\x18\t \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12=\n" +
 	"\x1boffered_to_all_environments\x18\n" +
 	" \x01(\bR\x18offeredToAllEnvironments\x12J\n" +
-	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\"}\n" +
+	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\x12*\n" +
+	"\n" +
+	"request_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
@@ -1969,16 +2334,38 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"@\n" +
 	"\x11UpdateAppResponse\x12+\n" +
-	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\xec\x01\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"h\n" +
+	"\x10DeleteAppRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x1d\n" +
+	"\n" +
+	"end_access\x18\x03 \x01(\bR\tendAccess\"@\n" +
+	"\x11DeleteAppResponse\x12+\n" +
+	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\"\x98\x02\n" +
 	"\x18CreateEntitlementRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x1e\n" +
 	"\x04name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
 	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12G\n" +
 	"\x04kind\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\f\xbaH\t\x82\x01\x06\x10\x01 \x00 \x01R\x04kind\x12\x1a\n" +
-	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\"`\n" +
+	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\x12*\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"`\n" +
 	"\x19CreateEntitlementResponse\x12C\n" +
-	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xd0\x01\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\xa4\x01\n" +
+	"\x18UpdateEntitlementRequest\x12K\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementB\x06\xbaH\x03\xc8\x01\x01R\ventitlement\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"`\n" +
+	"\x19UpdateEntitlementResponse\x12C\n" +
+	"\ventitlement\x18\x01 \x01(\v2!.gatehouse.request.v1.EntitlementR\ventitlement\"\x91\x01\n" +
+	"\x18DeleteEntitlementRequest\x12\x1f\n" +
+	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12\x18\n" +
+	"\x02id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12\x1d\n" +
+	"\n" +
+	"end_access\x18\x04 \x01(\bR\tendAccess\"\x1b\n" +
+	"\x19DeleteEntitlementResponse\"\xd0\x01\n" +
 	"\x17ListEntitlementsRequest\x12\x1f\n" +
 	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2028,17 +2415,17 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x06reason\"P\n" +
 	"\x15CancelRequestResponse\x127\n" +
-	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\\\n" +
-	"\x11AddCommentRequest\x12'\n" +
-	"\n" +
-	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12\x1e\n" +
+	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"y\n" +
+	"\x11AddCommentRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
 	"\x04text\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x04text\"M\n" +
-	"\x12AddCommentResponse\x127\n" +
-	"\acomment\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment\"\xd4\x01\n" +
-	"\x13ListCommentsRequest\x12'\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x04text\x12*\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12$\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"M\n" +
+	"\x12AddCommentResponse\x127\n" +
+	"\acomment\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.CommentR\acomment\"\xc5\x01\n" +
+	"\x13ListCommentsRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
@@ -2046,10 +2433,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"y\n" +
 	"\x14ListCommentsResponse\x129\n" +
 	"\bcomments\x18\x01 \x03(\v2\x1d.gatehouse.request.v1.CommentR\bcomments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd4\x01\n" +
-	"\x13ListTimelineRequest\x12'\n" +
-	"\n" +
-	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x12$\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n" +
+	"\x13ListTimelineRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12 \n" +
@@ -2063,7 +2449,8 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x14REQUEST_VIEW_MY_OPEN\x10\x01\x12\x1a\n" +
 	"\x16REQUEST_VIEW_MY_CLOSED\x10\x02\x12\x15\n" +
 	"\x11REQUEST_VIEW_OPEN\x10\x03\x12\x17\n" +
-	"\x13REQUEST_VIEW_CLOSED\x10\x042\xd7\x06\n" +
+	"\x13REQUEST_VIEW_CLOSED\x10\x042\xd1\n" +
+	"\n" +
 	"\n" +
 	"AppService\x12y\n" +
 	"\tCreateApp\x12&.gatehouse.request.v1.CreateAppRequest\x1a'.gatehouse.request.v1.CreateAppResponse\"\x1b\xa2\xbb\x18\x04\n" +
@@ -2074,11 +2461,17 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/v1/apps\x90\x02\x01\x12\x84\x01\n" +
 	"\tUpdateApp\x12&.gatehouse.request.v1.UpdateAppRequest\x1a'.gatehouse.request.v1.UpdateAppResponse\"&\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12\xa7\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x03app2\x11/v1/apps/{app.id}\x12{\n" +
+	"\tDeleteApp\x12&.gatehouse.request.v1.DeleteAppRequest\x1a'.gatehouse.request.v1.DeleteAppResponse\"\x1d\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x0f*\r/v1/apps/{id}\x12\xa7\x01\n" +
 	"\x11CreateEntitlement\x12..gatehouse.request.v1.CreateEntitlementRequest\x1a/.gatehouse.request.v1.CreateEntitlementResponse\"1\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/apps/{app_id}/entitlements\x12\xa7\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/apps/{app_id}/entitlements\x12\xce\x01\n" +
+	"\x11UpdateEntitlement\x12..gatehouse.request.v1.UpdateEntitlementRequest\x1a/.gatehouse.request.v1.UpdateEntitlementResponse\"X\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02J:\ventitlement2;/v1/apps/{entitlement.app_id}/entitlements/{entitlement.id}\x12\xa9\x01\n" +
+	"\x11DeleteEntitlement\x12..gatehouse.request.v1.DeleteEntitlementRequest\x1a/.gatehouse.request.v1.DeleteEntitlementResponse\"3\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02%*#/v1/apps/{app_id}/entitlements/{id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xce\t\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xb6\t\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
 	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
@@ -2090,14 +2483,14 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\fListRequests\x12).gatehouse.request.v1.ListRequestsRequest\x1a*.gatehouse.request.v1.ListRequestsResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/requests\x90\x02\x01\x12\x98\x01\n" +
 	"\rCancelRequest\x12*.gatehouse.request.v1.CancelRequestRequest\x1a+.gatehouse.request.v1.CancelRequestResponse\".\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x99\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x91\x01\n" +
 	"\n" +
-	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"8\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/requests/{request_id}/comments\x12\x9f\x01\n" +
-	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"8\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02$\x12\"/v1/requests/{request_id}/comments\x90\x02\x01\x12\x9f\x01\n" +
-	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"8\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02$\x12\"/v1/requests/{request_id}/timeline\x90\x02\x01B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"0\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/requests/{id}/comments\x12\x97\x01\n" +
+	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"0\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/comments\x90\x02\x01\x12\x97\x01\n" +
+	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"0\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/timeline\x90\x02\x01B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_service_proto_rawDescOnce sync.Once
@@ -2112,7 +2505,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                  // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),          // 1: gatehouse.request.v1.CreateAppRequest
@@ -2123,101 +2516,117 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListAppsResponse)(nil),          // 6: gatehouse.request.v1.ListAppsResponse
 	(*UpdateAppRequest)(nil),          // 7: gatehouse.request.v1.UpdateAppRequest
 	(*UpdateAppResponse)(nil),         // 8: gatehouse.request.v1.UpdateAppResponse
-	(*CreateEntitlementRequest)(nil),  // 9: gatehouse.request.v1.CreateEntitlementRequest
-	(*CreateEntitlementResponse)(nil), // 10: gatehouse.request.v1.CreateEntitlementResponse
-	(*ListEntitlementsRequest)(nil),   // 11: gatehouse.request.v1.ListEntitlementsRequest
-	(*ListEntitlementsResponse)(nil),  // 12: gatehouse.request.v1.ListEntitlementsResponse
-	(*CreateRequestRequest)(nil),      // 13: gatehouse.request.v1.CreateRequestRequest
-	(*CreateRequestResponse)(nil),     // 14: gatehouse.request.v1.CreateRequestResponse
-	(*PreviewRequestRequest)(nil),     // 15: gatehouse.request.v1.PreviewRequestRequest
-	(*PreviewRequestResponse)(nil),    // 16: gatehouse.request.v1.PreviewRequestResponse
-	(*PreviewItem)(nil),               // 17: gatehouse.request.v1.PreviewItem
-	(*GetRequestRequest)(nil),         // 18: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),        // 19: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),       // 20: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),      // 21: gatehouse.request.v1.ListRequestsResponse
-	(*CancelRequestRequest)(nil),      // 22: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),     // 23: gatehouse.request.v1.CancelRequestResponse
-	(*AddCommentRequest)(nil),         // 24: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),        // 25: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),       // 26: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 27: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),       // 28: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),      // 29: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),          // 30: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),         // 31: gatehouse.request.v1.DeprovisioningAction
-	(*App)(nil),                       // 32: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 33: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 34: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 35: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 36: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
-	(*Request)(nil),                   // 38: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 39: gatehouse.request.v1.RequestItem
-	(RequestState)(0),                 // 40: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 41: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 42: gatehouse.request.v1.TimelineEntry
+	(*DeleteAppRequest)(nil),          // 9: gatehouse.request.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),         // 10: gatehouse.request.v1.DeleteAppResponse
+	(*CreateEntitlementRequest)(nil),  // 11: gatehouse.request.v1.CreateEntitlementRequest
+	(*CreateEntitlementResponse)(nil), // 12: gatehouse.request.v1.CreateEntitlementResponse
+	(*UpdateEntitlementRequest)(nil),  // 13: gatehouse.request.v1.UpdateEntitlementRequest
+	(*UpdateEntitlementResponse)(nil), // 14: gatehouse.request.v1.UpdateEntitlementResponse
+	(*DeleteEntitlementRequest)(nil),  // 15: gatehouse.request.v1.DeleteEntitlementRequest
+	(*DeleteEntitlementResponse)(nil), // 16: gatehouse.request.v1.DeleteEntitlementResponse
+	(*ListEntitlementsRequest)(nil),   // 17: gatehouse.request.v1.ListEntitlementsRequest
+	(*ListEntitlementsResponse)(nil),  // 18: gatehouse.request.v1.ListEntitlementsResponse
+	(*CreateRequestRequest)(nil),      // 19: gatehouse.request.v1.CreateRequestRequest
+	(*CreateRequestResponse)(nil),     // 20: gatehouse.request.v1.CreateRequestResponse
+	(*PreviewRequestRequest)(nil),     // 21: gatehouse.request.v1.PreviewRequestRequest
+	(*PreviewRequestResponse)(nil),    // 22: gatehouse.request.v1.PreviewRequestResponse
+	(*PreviewItem)(nil),               // 23: gatehouse.request.v1.PreviewItem
+	(*GetRequestRequest)(nil),         // 24: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),        // 25: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),       // 26: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),      // 27: gatehouse.request.v1.ListRequestsResponse
+	(*CancelRequestRequest)(nil),      // 28: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),     // 29: gatehouse.request.v1.CancelRequestResponse
+	(*AddCommentRequest)(nil),         // 30: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),        // 31: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),       // 32: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),      // 33: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),       // 34: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),      // 35: gatehouse.request.v1.ListTimelineResponse
+	(ProvisioningSupport)(0),          // 36: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),         // 37: gatehouse.request.v1.DeprovisioningAction
+	(*App)(nil),                       // 38: gatehouse.request.v1.App
+	(*Entitlement)(nil),               // 39: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
+	(EntitlementKind)(0),              // 41: gatehouse.request.v1.EntitlementKind
+	(RequestKind)(0),                  // 42: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
+	(*Request)(nil),                   // 44: gatehouse.request.v1.Request
+	(*RequestItem)(nil),               // 45: gatehouse.request.v1.RequestItem
+	(RequestState)(0),                 // 46: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                   // 47: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),             // 48: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	30, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	31, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	32, // 2: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	33, // 3: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	32, // 4: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	32, // 5: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	32, // 6: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	34, // 7: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 8: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	35, // 9: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	33, // 10: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	33, // 11: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	36, // 12: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	37, // 13: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	38, // 14: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	13, // 15: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	17, // 16: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	39, // 17: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	38, // 18: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 19: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	40, // 20: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	38, // 21: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	38, // 22: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	41, // 23: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	41, // 24: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	42, // 25: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 26: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 27: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 28: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 29: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 30: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	11, // 31: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	13, // 32: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	15, // 33: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	18, // 34: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	20, // 35: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	22, // 36: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	24, // 37: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	26, // 38: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	28, // 39: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 40: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 41: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 42: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 43: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 44: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	12, // 45: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	14, // 46: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	16, // 47: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	19, // 48: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	21, // 49: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	23, // 50: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	25, // 51: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	27, // 52: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	29, // 53: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	40, // [40:54] is the sub-list for method output_type
-	26, // [26:40] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	36, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	37, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	38, // 2: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	39, // 3: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	38, // 4: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	38, // 5: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	38, // 6: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	40, // 7: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	38, // 8: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	38, // 9: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	41, // 10: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	39, // 11: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	39, // 12: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	40, // 13: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 14: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	39, // 15: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	42, // 16: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	43, // 17: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	44, // 18: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	19, // 19: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	23, // 20: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	45, // 21: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	44, // 22: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 23: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	46, // 24: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	44, // 25: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	44, // 26: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	47, // 27: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	47, // 28: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	48, // 29: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 30: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 31: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 32: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 33: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 34: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	11, // 35: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	13, // 36: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	15, // 37: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	17, // 38: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	19, // 39: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	21, // 40: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	24, // 41: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	26, // 42: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	28, // 43: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	30, // 44: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	32, // 45: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	34, // 46: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 47: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 48: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 49: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 50: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 51: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	12, // 52: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	14, // 53: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	16, // 54: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	18, // 55: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	20, // 56: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	22, // 57: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	25, // 58: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	27, // 59: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	29, // 60: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	31, // 61: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	33, // 62: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	35, // 63: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	47, // [47:64] is the sub-list for method output_type
+	30, // [30:47] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -2232,7 +2641,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

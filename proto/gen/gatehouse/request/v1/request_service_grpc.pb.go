@@ -25,7 +25,10 @@ const (
 	AppService_GetApp_FullMethodName            = "/gatehouse.request.v1.AppService/GetApp"
 	AppService_ListApps_FullMethodName          = "/gatehouse.request.v1.AppService/ListApps"
 	AppService_UpdateApp_FullMethodName         = "/gatehouse.request.v1.AppService/UpdateApp"
+	AppService_DeleteApp_FullMethodName         = "/gatehouse.request.v1.AppService/DeleteApp"
 	AppService_CreateEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/CreateEntitlement"
+	AppService_UpdateEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/UpdateEntitlement"
+	AppService_DeleteEntitlement_FullMethodName = "/gatehouse.request.v1.AppService/DeleteEntitlement"
 	AppService_ListEntitlements_FullMethodName  = "/gatehouse.request.v1.AppService/ListEntitlements"
 )
 
@@ -44,21 +47,49 @@ type AppServiceClient interface {
 	// automatic and the integration is unknown or its last test failed; field
 	// integration_id.
 	CreateApp(ctx context.Context, in *CreateAppRequest, opts ...grpc.CallOption) (*CreateAppResponse, error)
-	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND, also for one that the caller
-	// does not see.
+	// GetApp shows one app, also one that was deleted, which has delete_time.
+	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
 	GetApp(ctx context.Context, in *GetAppRequest, opts ...grpc.CallOption) (*GetAppResponse, error)
 	// ListApps lists the catalog, by name. External users see what they were let in
 	// for: what they hold, apps in which they have a place, and what a flow is about
 	// whose audience names them or a group of theirs.
 	ListApps(ctx context.Context, in *ListAppsRequest, opts ...grpc.CallOption) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
-	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
-	// changes an app of the organization, and INVALID_ARGUMENT on update_mask for a field that cannot be
-	// changed.
+	// CreateApp. NOT_FOUND: APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION
+	// if an environment's caller changes an app of the organization;
+	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
+	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
+	// not the current one, APP_CHANGED if others change the app all the time.
 	UpdateApp(ctx context.Context, in *UpdateAppRequest, opts ...grpc.CallOption) (*UpdateAppResponse, error)
+	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
+	// is given by a flow, and its name is free. GetApp still shows it, and what has
+	// happened keeps its name. Who has access keeps nobody unseen: FAILED_PRECONDITION,
+	// APP_IN_USE (metadata grants and open_requests: how many) unless end_access is
+	// set. Then requests that are open for anything in it are cancelled, each as a
+	// whole, and grants are revoked in the ordinary way: accounts are removed or
+	// disabled as deprovisioning_action says, by the integration or by work items.
+	// What is approved at the same moment is revoked as well. NOT_FOUND:
+	// APP_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
+	// APP_OF_ORGANIZATION; ABORTED: ETAG_MISMATCH.
+	DeleteApp(ctx context.Context, in *DeleteAppRequest, opts ...grpc.CallOption) (*DeleteAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
 	// ENTITLEMENT_NAME_TAKEN.
 	CreateEntitlement(ctx context.Context, in *CreateEntitlementRequest, opts ...grpc.CallOption) (*CreateEntitlementResponse, error)
+	// UpdateEntitlement changes the fields named in update_mask. Same errors as
+	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
+	// APP_OF_ORGANIZATION; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for the ref of an account, which has none.
+	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
+	// holds or has requested it: what they hold is known in the app by it.
+	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
+	UpdateEntitlement(ctx context.Context, in *UpdateEntitlementRequest, opts ...grpc.CallOption) (*UpdateEntitlementResponse, error)
+	// DeleteEntitlement deletes something that can be held in an app, as DeleteApp
+	// does with all of it: ENTITLEMENT_IN_USE (metadata grants and open_requests) unless
+	// end_access is set. The account goes with its app alone: FAILED_PRECONDITION,
+	// ACCOUNT_ENTITLEMENT. NOT_FOUND: APP_NOT_FOUND, ENTITLEMENT_NOT_FOUND, also for one
+	// that is deleted already; PERMISSION_DENIED: APP_OF_ORGANIZATION; ABORTED:
+	// ETAG_MISMATCH.
+	DeleteEntitlement(ctx context.Context, in *DeleteEntitlementRequest, opts ...grpc.CallOption) (*DeleteEntitlementResponse, error)
 	// ListEntitlements lists what can be held in an app, by name.
 	ListEntitlements(ctx context.Context, in *ListEntitlementsRequest, opts ...grpc.CallOption) (*ListEntitlementsResponse, error)
 }
@@ -111,10 +142,40 @@ func (c *appServiceClient) UpdateApp(ctx context.Context, in *UpdateAppRequest, 
 	return out, nil
 }
 
+func (c *appServiceClient) DeleteApp(ctx context.Context, in *DeleteAppRequest, opts ...grpc.CallOption) (*DeleteAppResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteAppResponse)
+	err := c.cc.Invoke(ctx, AppService_DeleteApp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) CreateEntitlement(ctx context.Context, in *CreateEntitlementRequest, opts ...grpc.CallOption) (*CreateEntitlementResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateEntitlementResponse)
 	err := c.cc.Invoke(ctx, AppService_CreateEntitlement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *appServiceClient) UpdateEntitlement(ctx context.Context, in *UpdateEntitlementRequest, opts ...grpc.CallOption) (*UpdateEntitlementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateEntitlementResponse)
+	err := c.cc.Invoke(ctx, AppService_UpdateEntitlement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *appServiceClient) DeleteEntitlement(ctx context.Context, in *DeleteEntitlementRequest, opts ...grpc.CallOption) (*DeleteEntitlementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteEntitlementResponse)
+	err := c.cc.Invoke(ctx, AppService_DeleteEntitlement_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -146,21 +207,49 @@ type AppServiceServer interface {
 	// automatic and the integration is unknown or its last test failed; field
 	// integration_id.
 	CreateApp(context.Context, *CreateAppRequest) (*CreateAppResponse, error)
-	// GetApp shows one app. NOT_FOUND: APP_NOT_FOUND, also for one that the caller
-	// does not see.
+	// GetApp shows one app, also one that was deleted, which has delete_time.
+	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
 	GetApp(context.Context, *GetAppRequest) (*GetAppResponse, error)
 	// ListApps lists the catalog, by name. External users see what they were let in
 	// for: what they hold, apps in which they have a place, and what a flow is about
 	// whose audience names them or a group of theirs.
 	ListApps(context.Context, *ListAppsRequest) (*ListAppsResponse, error)
 	// UpdateApp changes the fields named in update_mask. Same errors as
-	// CreateApp, PERMISSION_DENIED: APP_OF_ORGANIZATION if an environment's caller
-	// changes an app of the organization, and INVALID_ARGUMENT on update_mask for a field that cannot be
-	// changed.
+	// CreateApp. NOT_FOUND: APP_NOT_FOUND; PERMISSION_DENIED: APP_OF_ORGANIZATION
+	// if an environment's caller changes an app of the organization;
+	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
+	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
+	// not the current one, APP_CHANGED if others change the app all the time.
 	UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error)
+	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
+	// is given by a flow, and its name is free. GetApp still shows it, and what has
+	// happened keeps its name. Who has access keeps nobody unseen: FAILED_PRECONDITION,
+	// APP_IN_USE (metadata grants and open_requests: how many) unless end_access is
+	// set. Then requests that are open for anything in it are cancelled, each as a
+	// whole, and grants are revoked in the ordinary way: accounts are removed or
+	// disabled as deprovisioning_action says, by the integration or by work items.
+	// What is approved at the same moment is revoked as well. NOT_FOUND:
+	// APP_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
+	// APP_OF_ORGANIZATION; ABORTED: ETAG_MISMATCH.
+	DeleteApp(context.Context, *DeleteAppRequest) (*DeleteAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
 	// ENTITLEMENT_NAME_TAKEN.
 	CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error)
+	// UpdateEntitlement changes the fields named in update_mask. Same errors as
+	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
+	// APP_OF_ORGANIZATION; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE, also for the ref of an account, which has none.
+	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
+	// holds or has requested it: what they hold is known in the app by it.
+	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
+	UpdateEntitlement(context.Context, *UpdateEntitlementRequest) (*UpdateEntitlementResponse, error)
+	// DeleteEntitlement deletes something that can be held in an app, as DeleteApp
+	// does with all of it: ENTITLEMENT_IN_USE (metadata grants and open_requests) unless
+	// end_access is set. The account goes with its app alone: FAILED_PRECONDITION,
+	// ACCOUNT_ENTITLEMENT. NOT_FOUND: APP_NOT_FOUND, ENTITLEMENT_NOT_FOUND, also for one
+	// that is deleted already; PERMISSION_DENIED: APP_OF_ORGANIZATION; ABORTED:
+	// ETAG_MISMATCH.
+	DeleteEntitlement(context.Context, *DeleteEntitlementRequest) (*DeleteEntitlementResponse, error)
 	// ListEntitlements lists what can be held in an app, by name.
 	ListEntitlements(context.Context, *ListEntitlementsRequest) (*ListEntitlementsResponse, error)
 	mustEmbedUnimplementedAppServiceServer()
@@ -185,8 +274,17 @@ func (UnimplementedAppServiceServer) ListApps(context.Context, *ListAppsRequest)
 func (UnimplementedAppServiceServer) UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateApp not implemented")
 }
+func (UnimplementedAppServiceServer) DeleteApp(context.Context, *DeleteAppRequest) (*DeleteAppResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteApp not implemented")
+}
 func (UnimplementedAppServiceServer) CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateEntitlement not implemented")
+}
+func (UnimplementedAppServiceServer) UpdateEntitlement(context.Context, *UpdateEntitlementRequest) (*UpdateEntitlementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateEntitlement not implemented")
+}
+func (UnimplementedAppServiceServer) DeleteEntitlement(context.Context, *DeleteEntitlementRequest) (*DeleteEntitlementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteEntitlement not implemented")
 }
 func (UnimplementedAppServiceServer) ListEntitlements(context.Context, *ListEntitlementsRequest) (*ListEntitlementsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEntitlements not implemented")
@@ -284,6 +382,24 @@ func _AppService_UpdateApp_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_DeleteApp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteAppRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).DeleteApp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_DeleteApp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).DeleteApp(ctx, req.(*DeleteAppRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_CreateEntitlement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateEntitlementRequest)
 	if err := dec(in); err != nil {
@@ -298,6 +414,42 @@ func _AppService_CreateEntitlement_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AppServiceServer).CreateEntitlement(ctx, req.(*CreateEntitlementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AppService_UpdateEntitlement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateEntitlementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).UpdateEntitlement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_UpdateEntitlement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).UpdateEntitlement(ctx, req.(*UpdateEntitlementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AppService_DeleteEntitlement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteEntitlementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).DeleteEntitlement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_DeleteEntitlement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).DeleteEntitlement(ctx, req.(*DeleteEntitlementRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -344,8 +496,20 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AppService_UpdateApp_Handler,
 		},
 		{
+			MethodName: "DeleteApp",
+			Handler:    _AppService_DeleteApp_Handler,
+		},
+		{
 			MethodName: "CreateEntitlement",
 			Handler:    _AppService_CreateEntitlement_Handler,
+		},
+		{
+			MethodName: "UpdateEntitlement",
+			Handler:    _AppService_UpdateEntitlement_Handler,
+		},
+		{
+			MethodName: "DeleteEntitlement",
+			Handler:    _AppService_DeleteEntitlement_Handler,
 		},
 		{
 			MethodName: "ListEntitlements",

@@ -1,0 +1,13 @@
+package command
+
+import "gatehouse.dev/services/identity-sync/internal/store"
+
+// What commands give, for who translates it.
+type (
+	// Environment is one company of several that the organization governs.
+	Environment = store.Environment
+	// Source is where users come from.
+	Source = store.Source
+	// IdentityProvider is where users sign in.
+	IdentityProvider = store.IdentityProvider
+)
