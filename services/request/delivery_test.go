@@ -385,8 +385,9 @@ func TestRebuildCopies(t *testing.T) {
 	}
 	w.submit(t, "pia", w.grantOf("editor"))
 	servicetest.Eventually(t, "pia is known to hold viewer", func() bool {
-		_, err := w.requests(t, "pia").CreateRequest(t.Context(), w.grantOf("viewer"))
-		return apierr.HasReason(apierr.FromCall(err), "ALREADY_HELD")
+		// A preview: a request that is taken would be what the next one is refused for.
+		p, err := w.requests(t, "pia").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: w.grantOf("viewer")})
+		return err == nil && p.GetItems()[0].GetRefusal() == "ALREADY_HELD"
 	})
 	w.handled(t)
 	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 1 {
