@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -256,4 +257,90 @@ func TestASourceDoesNotRenameWhoHasARole(t *testing.T) {
 	// With a role she can still leave.
 	set(identityv1.Role_ROLE_IT_ADMIN)
 	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+mia, nil)
+}
+
+// B-USR-18, in part: a service or an agent, which does not sign in, gets its tokens from
+// an admin or from the person who answers for it, who sees and revokes them; nobody
+// makes a token of another person, or becomes more by answering for something.
+func TestTokensOfServices(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	for _, name := range []string{"ned", "eve"} {
+		idp.create(t, name)
+	}
+	ned, eve := w.as(t, "ned@corp.example"), w.as(t, "eve@corp.example")
+	service, err := admin.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "reader", DisplayName: "Reader", AccountableUserId: ned.user.GetId(),
+		Purpose: "reads", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func(by person, user string) (*identityv1.CreateApiTokenResponse, error) {
+		return by.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
+			Name: "script", UserId: user, ExpireTime: timestamppb.New(w.clock.Now().Add(72 * time.Hour)),
+		})
+	}
+	reader := service.GetUser().GetId()
+	for _, by := range []person{admin, ned} {
+		made, err := create(by, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := w.exchange(t, made.GetToken())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := w.caller(t, signed.GetAccessToken()); c.UserID.String() != reader || !c.APIToken {
+			t.Errorf("it acts as %#v", c)
+		}
+	}
+	_, err = create(eve, reader)
+	refused(t, err, codes.PermissionDenied, "NOT_ACCOUNTABLE")
+	for _, by := range []person{admin, eve} {
+		_, err = create(by, ned.user.GetId())
+		refused(t, err, codes.InvalidArgument, "NOT_A_PROGRAM")
+	}
+	_, err = create(admin, uuid.NewString())
+	refused(t, err, codes.InvalidArgument, "USER_UNKNOWN")
+	stranger := w.signUp(t)
+	_, err = create(stranger, reader)
+	refused(t, err, codes.InvalidArgument, "USER_UNKNOWN")
+
+	seen := func(by person) []*identityv1.ApiToken {
+		list, err := by.tokens.ListApiTokens(t.Context(), &identityv1.ListApiTokensRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.GetApiTokens()
+	}
+	if len(seen(ned)) != 2 || len(seen(eve)) != 0 {
+		t.Errorf("ned sees %v, eve %v", seen(ned), seen(eve))
+	}
+	first := seen(ned)[0].GetId()
+	_, err = eve.tokens.RevokeApiToken(t.Context(), &identityv1.RevokeApiTokenRequest{Id: first})
+	refused(t, err, codes.NotFound, "API_TOKEN_NOT_FOUND")
+	if _, err := ned.tokens.RevokeApiToken(t.Context(), &identityv1.RevokeApiTokenRequest{Id: first}); err != nil {
+		t.Error(err)
+	}
+	// With a role above member it is the admins' alone.
+	if _, err := admin.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: reader, Role: identityv1.Role_ROLE_IT_ADMIN}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = create(ned, reader)
+	refused(t, err, codes.PermissionDenied, "NOT_ACCOUNTABLE")
+	// It ends with the service, before its own end.
+	last, err := create(admin, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(48 * time.Hour)
+	servicetest.Wait(t, w.Harness, func(ev *eventv1.UserRemoved) bool { return ev.GetUser().GetId() == reader })
+	if _, err := w.exchange(t, last.GetToken()); err == nil {
+		t.Error("the token of a service that has ended is good")
+	}
+	_, err = create(w.as(t, admin.user.GetUserName()), reader)
+	refused(t, err, codes.FailedPrecondition, "USER_NOT_ACTIVE")
 }

@@ -18,12 +18,15 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/secret"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
 
 // NewAPIToken is a token to be created.
 type NewAPIToken struct {
+	// UserID is the service or agent that it acts as; the nil id: the caller.
+	UserID     uuid.UUID
 	Name       string
 	ReadOnly   bool
 	Prefix     string
@@ -31,7 +34,8 @@ type NewAPIToken struct {
 	ExpireTime time.Time
 }
 
-// CreateAPIToken creates a token with which programs act as the caller.
+// CreateAPIToken creates a token with which programs act as the caller, or as a
+// service or agent for which the caller answers.
 func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewAPIToken) (store.APIToken, error) {
 	t := store.APIToken{
 		ID: id.New(), UserID: caller.UserID, Name: in.Name, ReadOnly: in.ReadOnly, Prefix: in.Prefix, ExpireTime: in.ExpireTime,
@@ -41,7 +45,13 @@ func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in N
 		if last := tx.now.AddDate(1, 0, 0); !in.ExpireTime.After(tx.now) || in.ExpireTime.After(last) {
 			return apierr.InvalidField("expire_time", "EXPIRE_TIME_OUT_OF_RANGE", "the end must be in the future and at most one year ahead")
 		}
-		ok, err := store.InsertAPIToken(ctx, tx.Tx, caller.CredentialID, t, in.Hash[:])
+		if in.UserID != uuid.Nil && in.UserID != caller.UserID {
+			if err := tx.answersFor(ctx, caller, in.UserID); err != nil {
+				return err
+			}
+			t.UserID = in.UserID
+		}
+		ok, err := store.InsertAPIToken(ctx, tx.Tx, caller.CredentialID, caller.UserID, t, in.Hash[:])
 		if err != nil {
 			return err
 		}
@@ -54,8 +64,33 @@ func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in N
 	return t, err
 }
 
+// answersFor refuses a user who is no service or agent, or for whom the caller does not
+// answer. The user stays as it is until the end of the transaction, which sees the
+// whole organization; what the caller's scope does not have does not exist.
+func (t *transaction) answersFor(ctx context.Context, caller authz.Caller, user uuid.UUID) error {
+	unknown := apierr.InvalidField("user_id", "USER_UNKNOWN", "there is no such user")
+	u, err := store.LockUser(ctx, t.Tx, user)
+	if err != nil {
+		return orNotFound(err, unknown)
+	}
+	accountable := u.AccountableUserID == caller.UserID.String()
+	switch environment, _ := store.ParseID(u.EnvironmentID); { // none is the organization
+	case !accountable && !caller.Scope().Owns(environment):
+		return unknown
+	case u.Kind != "service" && u.Kind != "agent":
+		return apierr.InvalidField("user_id", "NOT_A_PROGRAM", "a token of a person is made by that person")
+	case caller.Role != authzv1.Caller_CALLER_ADMIN && (!accountable || u.Role != lifecycle.Member && u.Role != lifecycle.External):
+		// Nobody becomes an IT admin by answering for one.
+		return apierr.Denied("NOT_ACCOUNTABLE", "a token of a service or an agent is made by the person who answers for it, if it is a member, or by an admin")
+	case u.State != lifecycle.Active:
+		return apierr.Precondition("USER_NOT_ACTIVE", "the user is %s", u.State).WithField("user_id", "USER_NOT_ACTIVE", "the user is %s", u.State)
+	}
+	return nil
+}
+
 // APITokens lists tokens, and gives the token of the next page: all of the
-// organization for an admin, else the caller's own.
+// organization for an admin, else the caller's own and those of services and agents
+// for which the caller answers.
 func (c *Commands) APITokens(ctx context.Context, caller authz.Caller, asked filter.Request) ([]store.APIToken, string, error) {
 	return list(ctx, c.db, caller.Scope(), store.APITokenList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.APIToken, string, error) {
 		own := caller.Role != authzv1.Caller_CALLER_ADMIN
@@ -63,15 +98,21 @@ func (c *Commands) APITokens(ctx context.Context, caller authz.Caller, asked fil
 	})
 }
 
-// RevokeAPIToken revokes a token of the caller's, or any if the caller is an
-// admin. One that was revoked before stays as it is.
+// RevokeAPIToken revokes a token of the caller's or of a service or agent for which
+// the caller answers, or any if the caller is an admin. One that was revoked before stays as it is.
 func (c *Commands) RevokeAPIToken(ctx context.Context, caller authz.Caller, token uuid.UUID) (t store.APIToken, err error) {
 	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
 		if t, err = store.LockAPIToken(ctx, tx.Tx, token, caller.UserID); err != nil {
 			return orNotFound(err, errTokenNotFound)
 		}
 		if t.UserID != caller.UserID && caller.Role != authzv1.Caller_CALLER_ADMIN {
-			return errTokenNotFound
+			u, err := store.GetUser(ctx, tx.Tx, t.UserID)
+			if err != nil {
+				return orNotFound(err, errTokenNotFound)
+			}
+			if u.AccountableUserID != caller.UserID.String() {
+				return errTokenNotFound
+			}
 		}
 		if t.RevokeTime != nil {
 			return nil

@@ -335,10 +335,16 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 	if err := req.GetExpireTime().CheckValid(); err != nil {
 		return nil, apierr.InvalidField("expire_time", "INVALID_TIME", "expire_time is not a time")
 	}
+	var user uuid.UUID
+	if req.GetUserId() != "" {
+		if user, err = id.Parse("user_id", req.GetUserId()); err != nil {
+			return nil, err
+		}
+	}
 	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateApiTokenResponse, error) {
 		token, hash := secret.New(secret.APIToken)
 		t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
-			Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
+			UserID: user, Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
 			ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
 		})
 		if err != nil {

@@ -43,7 +43,7 @@ const (
 insert into api_token (id, organization_id, user_id, name, read_only, prefix, token_hash, create_time, expire_time)
 select $1, u.organization_id, u.id, $3, $4, $5, $6, $7, $8
 from users u where u.id = $2 and u.state = 'active'
-	and exists (select from session s where s.id = $9 and s.user_id = u.id and s.expire_time > $7)
+	and exists (select from session s where s.id = $9 and s.user_id = $10 and s.expire_time > $7)
 for key share of u`
 	// Row-level security shows the users of the caller's scope only, so that an
 	// admin of an environment sees the tokens of its users.
@@ -145,10 +145,10 @@ delete from sign_in_link where user_id = $1`
 delete from sign_in_link where expire_time <= $1`
 )
 
-// InsertAPIToken adds a token of an active user who comes with a session, and
-// says whether it is so.
-func InsertAPIToken(ctx context.Context, tx *postgres.Tx, session uuid.UUID, t APIToken, hash []byte) (ok bool, err error) {
-	n, err := tx.Exec(ctx, insertToken, t.ID, t.UserID, t.Name, t.ReadOnly, t.Prefix, hash, t.CreateTime, t.ExpireTime, session)
+// InsertAPIToken adds a token of an active user, which another, or the same, makes with
+// a session, and says whether it is so.
+func InsertAPIToken(ctx context.Context, tx *postgres.Tx, session, maker uuid.UUID, t APIToken, hash []byte) (ok bool, err error) {
+	n, err := tx.Exec(ctx, insertToken, t.ID, t.UserID, t.Name, t.ReadOnly, t.Prefix, hash, t.CreateTime, t.ExpireTime, session, maker)
 	if err != nil {
 		return false, fmt.Errorf("insert API token: %w", err)
 	}
@@ -162,7 +162,7 @@ func ListAPITokens(ctx context.Context, tx *postgres.Tx, organization, user uuid
 	q.where("t.organization_id = ?", organization)
 	q.where("(t.user_id = ? or exists (select from users u where u.id = t.user_id))", user)
 	if own {
-		q.where("t.user_id = ?", user)
+		q.where("(t.user_id = ? or exists (select from users u where u.id = t.user_id and u.accountable_user_id = ?))", user, user)
 	}
 	return list(ctx, tx, tokenColumns+`, `+page.Keys()+` from api_token t`, q, page, scanToken)
 }

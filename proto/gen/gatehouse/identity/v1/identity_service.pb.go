@@ -2191,6 +2191,9 @@ type CreateApiTokenRequest struct {
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// True if it may only call what changes nothing.
 	ReadOnly bool `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// Id of the service or agent that it acts as; empty for the caller. It ends with
+	// that user, whose end may come before expire_time.
+	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
@@ -2251,6 +2254,13 @@ func (x *CreateApiTokenRequest) GetReadOnly() bool {
 		return x.ReadOnly
 	}
 	return false
+}
+
+func (x *CreateApiTokenRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
 }
 
 func (x *CreateApiTokenRequest) GetRequestId() string {
@@ -3490,13 +3500,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\"\xc5\x01\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\xeb\x01\n" +
 	"\x15CreateApiTokenRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12C\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12*\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12$\n" +
+	"\auser_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12*\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"l\n" +
 	"\x16CreateApiTokenResponse\x12<\n" +

@@ -1136,14 +1136,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ApiTokenService manages the caller's own API tokens.
+// ApiTokenService manages API tokens: the caller's own, and those of services and
+// agents.
 type ApiTokenServiceClient interface {
 	// CreateApiToken makes a token, shown this once. The caller must be signed in:
 	// what comes with an API token itself gets PERMISSION_DENIED,
-	// SESSION_REQUIRED, so that nothing outlives the token that made it.
+	// SESSION_REQUIRED, so that nothing outlives the token that made it. For a service
+	// or an agent, which do not sign in, the token is made by an admin or by the
+	// person who answers for it: INVALID_ARGUMENT, USER_UNKNOWN or NOT_A_PROGRAM;
+	// PERMISSION_DENIED, NOT_ACCOUNTABLE; FAILED_PRECONDITION, USER_NOT_ACTIVE. Nobody
+	// makes a token of another person.
 	CreateApiToken(ctx context.Context, in *CreateApiTokenRequest, opts ...grpc.CallOption) (*CreateApiTokenResponse, error)
-	// ListApiTokens lists the caller's tokens, newest first; an admin sees all
-	// of the organization.
+	// ListApiTokens lists the caller's tokens and those of services and agents for
+	// which the caller answers, newest first; an admin sees all of the organization.
 	ListApiTokens(ctx context.Context, in *ListApiTokensRequest, opts ...grpc.CallOption) (*ListApiTokensResponse, error)
 	// RevokeApiToken ends a token. Again is fine.
 	RevokeApiToken(ctx context.Context, in *RevokeApiTokenRequest, opts ...grpc.CallOption) (*RevokeApiTokenResponse, error)
@@ -1191,14 +1196,19 @@ func (c *apiTokenServiceClient) RevokeApiToken(ctx context.Context, in *RevokeAp
 // All implementations must embed UnimplementedApiTokenServiceServer
 // for forward compatibility.
 //
-// ApiTokenService manages the caller's own API tokens.
+// ApiTokenService manages API tokens: the caller's own, and those of services and
+// agents.
 type ApiTokenServiceServer interface {
 	// CreateApiToken makes a token, shown this once. The caller must be signed in:
 	// what comes with an API token itself gets PERMISSION_DENIED,
-	// SESSION_REQUIRED, so that nothing outlives the token that made it.
+	// SESSION_REQUIRED, so that nothing outlives the token that made it. For a service
+	// or an agent, which do not sign in, the token is made by an admin or by the
+	// person who answers for it: INVALID_ARGUMENT, USER_UNKNOWN or NOT_A_PROGRAM;
+	// PERMISSION_DENIED, NOT_ACCOUNTABLE; FAILED_PRECONDITION, USER_NOT_ACTIVE. Nobody
+	// makes a token of another person.
 	CreateApiToken(context.Context, *CreateApiTokenRequest) (*CreateApiTokenResponse, error)
-	// ListApiTokens lists the caller's tokens, newest first; an admin sees all
-	// of the organization.
+	// ListApiTokens lists the caller's tokens and those of services and agents for
+	// which the caller answers, newest first; an admin sees all of the organization.
 	ListApiTokens(context.Context, *ListApiTokensRequest) (*ListApiTokensResponse, error)
 	// RevokeApiToken ends a token. Again is fine.
 	RevokeApiToken(context.Context, *RevokeApiTokenRequest) (*RevokeApiTokenResponse, error)
