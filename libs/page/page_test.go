@@ -2,9 +2,7 @@ package page_test
 
 import (
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
@@ -46,50 +44,6 @@ func TestForeignTokenIsRefused(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
-	}
-}
-
-func TestPlaces(t *testing.T) {
-	t.Parallel()
-	last := uuid.New()
-	text := page.TextPlace{Text: "Ж", ID: last}
-	if got, err := page.DecodeText(text.Token()); err != nil || *got != text {
-		t.Errorf("text: %v, %v", got, err)
-	}
-	at := page.TimePlace{Time: time.Date(2026, 2, 3, 4, 5, 6, 7000, time.UTC), ID: last}
-	if got, err := page.DecodeTime(at.Token()); err != nil || *got != at {
-		t.Errorf("time: %v, %v", got, err)
-	}
-	if got, err := page.DecodeID(page.IDToken(last)); err != nil || got != last {
-		t.Errorf("id: %v, %v", got, err)
-	}
-	if a, err := page.DecodeText(""); a != nil || err != nil {
-		t.Errorf("first page: %v, %v", a, err)
-	}
-	if a, err := page.DecodeTime(""); a != nil || err != nil {
-		t.Errorf("first page: %v, %v", a, err)
-	}
-	if a, err := page.DecodeID(""); a != uuid.Nil || err != nil {
-		t.Errorf("first page: %v, %v", a, err)
-	}
-	for _, token := range []string{page.Encode("a", "b"), page.Encode("a\x00", last.String()), page.Encode("x"), page.Encode("yesterday", last.String())} {
-		_, text := page.DecodeText(token)
-		_, at := page.DecodeTime(token)
-		_, byID := page.DecodeID(token)
-		if at == nil || byID == nil || text == nil && token != page.Encode("yesterday", last.String()) {
-			t.Errorf("%s: %v, %v, %v", token, text, at, byID)
-		}
-	}
-}
-
-func TestCut(t *testing.T) {
-	t.Parallel()
-	for rows, want := range map[int]string{0: "", 2: "", 3: "2"} {
-		all := []string{"1", "2", "3"}[:rows]
-		got, next := page.Cut(all, 2, func(s string) string { return s })
-		if len(got) != min(rows, 2) || next != want {
-			t.Errorf("%d rows: %v, next %q", rows, got, next)
-		}
 	}
 }
 
