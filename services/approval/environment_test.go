@@ -282,3 +282,25 @@ func TestJoinFlowOfAnEnvironment(t *testing.T) {
 		t.Errorf("%d matches, want 4", n)
 	}
 }
+
+// A provider sets how many flows a customer may have.
+func TestQuotas(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t)
+	w.Publish(t, w.org, uuid.MustParse(w.a), &eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{
+		Id: w.a, OrganizationId: w.org.String(), Name: "A", Version: 2, Quotas: &identityv1.EnvironmentQuotas{Flows: 1},
+	}})
+	w.handled(t)
+	first, second := automatic(nil), automatic(nil)
+	second.Name = "another"
+	if _, err := w.flowBy(t, "anna", "", first); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.flowBy(t, "anna", "", second)
+	wantError(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	for by, environment := range map[string]string{"bea": "", "zoe": ""} { // another environment, and the organization itself
+		if _, err := w.flowBy(t, by, environment, second); err != nil {
+			t.Errorf("by %s: %v", by, err)
+		}
+	}
+}

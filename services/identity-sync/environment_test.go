@@ -1,6 +1,9 @@
 package identitysync_test
 
 import (
+	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -352,5 +355,70 @@ func TestServicesEndWithTheirAccountablePerson(t *testing.T) {
 				t.Errorf("%v, %v, want active", u, err)
 			}
 		})
+	}
+}
+
+// A provider sets how many people and sources a customer may have: neither its source
+// nor its admin gets past that, and no admin of it changes it.
+func TestQuotas(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	root := w.signUp(t)
+	north, south := root.environment(t, w, "North"), root.environment(t, w, "South") // each has a source and two people
+	set := func(by person, quotas *identityv1.EnvironmentQuotas, paths ...string) (*identityv1.Environment, error) {
+		r, err := by.environments.UpdateEnvironment(t.Context(), &identityv1.UpdateEnvironmentRequest{
+			Environment: &identityv1.Environment{Id: north.GetId(), Quotas: quotas}, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+		})
+		return r.GetEnvironment(), err
+	}
+	e, err := set(root, &identityv1.EnvironmentQuotas{Users: 3, Sources: 1, Apps: 7}, "quotas")
+	if err != nil || e.GetQuotas().GetUsers() != 3 || e.GetQuotas().GetApps() != 7 || e.GetName() != "North" {
+		t.Fatalf("%v %v", e, err)
+	}
+	if e, err = set(root, &identityv1.EnvironmentQuotas{Apps: 8}, "quotas.apps"); err != nil || e.GetQuotas().GetUsers() != 3 || e.GetQuotas().GetApps() != 8 {
+		t.Errorf("one of them: %v %v", e, err)
+	}
+	told := servicetest.Wait(t, w.Harness, func(ev *eventv1.EnvironmentUpdated) bool { return ev.GetEnvironment().GetVersion() == e.GetVersion() })
+	if told.GetEnvironment().GetQuotas().GetApps() != 8 {
+		t.Errorf("told %v", told)
+	}
+	_, err = set(north.admin, &identityv1.EnvironmentQuotas{}, "quotas")
+	refused(t, err, codes.PermissionDenied, "NOT_IN_ENVIRONMENT")
+	_, err = set(root, &identityv1.EnvironmentQuotas{Users: -1}, "quotas")
+	refused(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
+
+	come := func(p *provider, name string) reply { return p.do(t, "POST", "/Users", describe(name)) }
+	if r := come(north.provider, "ann"); r.code != http.StatusCreated {
+		t.Fatalf("the third: %d %v", r.code, r.body)
+	}
+	if r := come(north.provider, "ben"); r.code != http.StatusConflict || !strings.Contains(fmt.Sprint(r.body["detail"]), "3 users") {
+		t.Errorf("the fourth: %d %v", r.code, r.body)
+	}
+	_, err = north.admin.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "robot", DisplayName: "Robot", AccountableUserId: north.admin.user.GetId(),
+		Purpose: "helps", EndTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+	})
+	refused(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	_, err = root.sources.CreateSource(t.Context(), &identityv1.CreateSourceRequest{
+		Name: "Another", Kind: identityv1.SourceKind_SOURCE_KIND_SCIM, EnvironmentId: north.GetId(),
+	})
+	refused(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	for _, name := range []string{"ann", "ben"} {
+		if r := come(south.provider, name); r.code != http.StatusCreated {
+			t.Errorf("in South: %d %v", r.code, r.body)
+		}
+	}
+	// Who leaves makes room.
+	users, err := root.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{Query: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range users.GetUsers() {
+		if u.GetEnvironmentId() == north.GetId() {
+			north.provider.do(t, "DELETE", "/Users/"+u.GetId(), nil)
+		}
+	}
+	if r := come(north.provider, "ben"); r.code != http.StatusCreated {
+		t.Errorf("after one has left: %d %v", r.code, r.body)
 	}
 }

@@ -2,7 +2,10 @@ package request_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -324,5 +327,48 @@ func TestJoinRequestOfAnEnvironment(t *testing.T) {
 	slices.Sort(want)
 	if r.GetEnvironmentId() != w.a || !slices.Equal(got, want) {
 		t.Errorf("request of %q for %q, want %q", r.GetEnvironmentId(), got, want)
+	}
+}
+
+// A provider sets what a customer may have: what would be one too many is refused
+// where it is made, also of many that come at once, and in no other environment.
+func TestQuotas(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t)
+	w.publish(t, w.a, &eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{
+		Id: w.a, OrganizationId: w.org.String(), Name: "A", Version: 2, Quotas: &identityv1.EnvironmentQuotas{Apps: 2, OpenRequests: 1},
+	}})
+	w.handled(t)
+	// Payroll is the first.
+	var taken atomic.Int32
+	var all sync.WaitGroup
+	for n := range 6 {
+		all.Go(func() {
+			_, err := w.apps(t, "anna").CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: fmt.Sprintf("App %d", n)})
+			if err == nil {
+				taken.Add(1)
+			} else if reason := rpctest.Reason(err); reason != "QUOTA_EXCEEDED" {
+				t.Errorf("%v, %s", err, reason)
+			}
+		})
+	}
+	all.Wait()
+	if n := taken.Load(); n != 1 {
+		t.Errorf("%d apps were taken, want 1", n)
+	}
+	if _, err := w.apps(t, "bea").CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "Another"}); err != nil {
+		t.Errorf("in B: %v", err)
+	}
+	requests := w.requests(t, "amy")
+	first, err := requests.CreateRequest(t.Context(), grantFor("", w.accountA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = requests.CreateRequest(t.Context(), grantFor("", w.accountMail))
+	wantError(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	w.publishAll(t, w.denied(first.GetRequest(), "ann", "no"))
+	w.handled(t)
+	if _, err := requests.CreateRequest(t.Context(), grantFor("", w.accountMail)); err != nil {
+		t.Errorf("once the first is closed: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -21,10 +22,17 @@ import (
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
 // environmentField is the field of CreateFlow with the owner of the flow.
 const environmentField = "environment_id"
+
+// quotaFlows are what an environment has a quota of here.
+var quotaFlows = quota.Kind{
+	Name: "flows", Limit: (*identityv1.EnvironmentQuotas).GetFlows,
+	Count: `select count(*) from flow where environment_id = $1 and delete_time is null`,
+}
 
 // CreateFlow makes a flow, owned by an environment, or with an empty
 // environmentID by the caller's scope. A join-flow is matched with everybody
@@ -48,6 +56,13 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	}
 	err := c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.AfterCommit(c.Maintenance.Wake)
+		quotas, err := quota.Of(ctx, tx, owner.EnvironmentID)
+		if err != nil {
+			return err
+		}
+		if err := quotaFlows.Check(ctx, tx, owner.EnvironmentID, quotas, 1); err != nil {
+			return err
+		}
 		if err := c.Store.InsertFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f)); err != nil {
 			return err
 		}

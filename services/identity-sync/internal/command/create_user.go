@@ -39,6 +39,9 @@ func (c *Commands) CreateUser(ctx context.Context, caller authz.Caller, in NewUs
 		if err != nil {
 			return err
 		}
+		if err := tx.checkQuota(ctx, quotaUsers, environment); err != nil {
+			return err
+		}
 		// The accountable person may be one of the organization's own.
 		if err := tx.Widen(ctx); err != nil {
 			return err

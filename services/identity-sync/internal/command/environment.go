@@ -11,6 +11,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/scope"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
@@ -18,11 +19,11 @@ import (
 )
 
 // CreateEnvironment creates an environment.
-func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, name string) (store.Environment, error) {
+func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, name string, quotas store.Quotas) (store.Environment, error) {
 	if !caller.Scope().Whole() {
 		return store.Environment{}, errWholeOrganization
 	}
-	e := store.Environment{ID: id.New(), OrganizationID: caller.OrganizationID, Name: name, Version: 1}
+	e := store.Environment{ID: id.New(), OrganizationID: caller.OrganizationID, Name: name, Version: 1, Quotas: quotas}
 	err := c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		e.CreateTime, e.UpdateTime = tx.now, tx.now
 		tx.emitEnvironment(e, true)
@@ -34,8 +35,8 @@ func (c *Commands) CreateEnvironment(ctx context.Context, caller authz.Caller, n
 	return e, err
 }
 
-// UpdateEnvironment renames an environment. change gives its new name.
-func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, change func(store.Environment) (name string, err error)) (e store.Environment, err error) {
+// UpdateEnvironment changes an environment. change gives its new name and quotas.
+func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, environment uuid.UUID, change func(store.Environment) (name string, quotas store.Quotas, err error)) (e store.Environment, err error) {
 	if !caller.Scope().Whole() {
 		return e, errWholeOrganization
 	}
@@ -43,11 +44,11 @@ func (c *Commands) UpdateEnvironment(ctx context.Context, caller authz.Caller, e
 		if e, err = store.LockEnvironment(ctx, tx.Tx, environment); err != nil {
 			return orNotFound(err, errEnvironmentNotFound)
 		}
-		name, err := change(e)
-		if err != nil || e.Name == name {
+		name, quotas, err := change(e)
+		if err != nil || e.Name == name && e.Quotas == quotas {
 			return err
 		}
-		e.Name, e.UpdateTime = name, tx.now
+		e.Name, e.Quotas, e.UpdateTime = name, quotas, tx.now
 		e.Version++
 		tx.emitEnvironment(e, false)
 		return store.UpdateEnvironment(ctx, tx.Tx, e)
@@ -79,6 +80,32 @@ func (t *transaction) owner(ctx context.Context, environmentID string) (string, 
 		return t.environment, nil
 	}
 	return environmentID, t.checkEnvironment(ctx, "environment_id", environmentID)
+}
+
+// What environments have quotas of here.
+var (
+	quotaUsers = quota.Kind{
+		Name: "users", Limit: (*identityv1.EnvironmentQuotas).GetUsers,
+		Count: `select count(*) from users where environment_id = $1 and state <> 'removed'`,
+	}
+	quotaSources = quota.Kind{
+		Name: "sources", Limit: (*identityv1.EnvironmentQuotas).GetSources,
+		Count: `select count(*) from source where environment_id = $1 and delete_time is null`,
+	}
+)
+
+// checkQuota refuses one more of a kind if the environment, empty for the
+// organization, may not have it.
+func (t *transaction) checkQuota(ctx context.Context, k quota.Kind, environmentID string) error {
+	environment, err := uuid.Parse(environmentID)
+	if err != nil || environment == uuid.Nil {
+		return nil // the organization
+	}
+	e, err := store.GetEnvironment(ctx, t.Tx, environmentID)
+	if err != nil {
+		return orNotFound(err, errEnvironmentNotFound)
+	}
+	return k.Check(ctx, t.Tx, environment, convert.Environment(e).GetQuotas(), 1)
 }
 
 // checkEnvironment refuses an environment that is not within the scope, as if it

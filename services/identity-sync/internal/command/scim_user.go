@@ -113,6 +113,9 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 			return orNotFound(err, ErrTokenInvalid)
 		}
 		tx.actor, p.ManagerID = event.SourceActor(src.ID, arrival.SourceName), arrival.ManagerID
+		if err := tx.checkQuota(ctx, quotaUsers, environmentOf(src)); err != nil {
+			return err
+		}
 		var o lifecycle.Outcome
 		save := store.InsertUser
 		if len(arrival.Removed) == 0 {

@@ -27,6 +27,9 @@ func (c *Commands) CreateSource(ctx context.Context, caller authz.Caller, enviro
 		if src.EnvironmentID, err = tx.owner(ctx, environmentID); err != nil {
 			return err
 		}
+		if err := tx.checkQuota(ctx, quotaSources, src.EnvironmentID); err != nil {
+			return err
+		}
 		src.CreateTime, tx.environment = tx.now, src.EnvironmentID
 		if err := store.InsertSource(ctx, tx.Tx, src, token[:]); err != nil {
 			return err

@@ -6,6 +6,8 @@ import "gatehouse.dev/services/identity-sync/internal/store"
 type (
 	// Environment is one company of several that the organization governs.
 	Environment = store.Environment
+	// Quotas are how many of each an environment may have.
+	Quotas = store.Quotas
 	// Source is where users come from.
 	Source = store.Source
 	// IdentityProvider is where users sign in.

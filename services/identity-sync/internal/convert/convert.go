@@ -31,8 +31,20 @@ func Environment(e store.Environment) *identityv1.Environment {
 	return &identityv1.Environment{
 		Id: e.ID.String(), OrganizationId: e.OrganizationID.String(), Name: e.Name,
 		CreateTime: timestamppb.New(e.CreateTime), UpdateTime: timestamppb.New(e.UpdateTime), Version: e.Version,
-		Etag: resource.ETag(e.ID.String(), e.Version),
+		Etag: resource.ETag(e.ID.String(), e.Version), Quotas: quotas(e.Quotas),
 	}
+}
+
+func quotas(q store.Quotas) *identityv1.EnvironmentQuotas {
+	if q == (store.Quotas{}) {
+		return nil
+	}
+	return &identityv1.EnvironmentQuotas{Users: q.Users, Sources: q.Sources, Apps: q.Apps, Flows: q.Flows, OpenRequests: q.OpenRequests}
+}
+
+// Quotas are quotas as they are stored.
+func Quotas(q *identityv1.EnvironmentQuotas) store.Quotas {
+	return store.Quotas{Users: q.GetUsers(), Sources: q.GetSources(), Apps: q.GetApps(), Flows: q.GetFlows(), OpenRequests: q.GetOpenRequests()}
 }
 
 // User is a user as the API and events show it.

@@ -19,7 +19,7 @@ func (s *Server) CreateEnvironment(ctx context.Context, req *identityv1.CreateEn
 		return nil, err
 	}
 	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateEnvironmentResponse, error) {
-		e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called)
+		e, err := s.cfg.Commands.CreateEnvironment(ctx, authz.Must(ctx), called, convert.Quotas(req.GetQuotas()))
 		if err != nil {
 			return nil, err
 		}
@@ -54,22 +54,23 @@ func (s *Server) ListEnvironments(ctx context.Context, req *identityv1.ListEnvir
 	return out, nil
 }
 
-// UpdateEnvironment renames an environment.
+// UpdateEnvironment changes an environment.
 func (s *Server) UpdateEnvironment(ctx context.Context, req *identityv1.UpdateEnvironmentRequest) (*identityv1.UpdateEnvironmentResponse, error) {
 	eid, err := id.Parse("environment.id", req.GetEnvironment().GetId())
 	if err != nil {
 		return nil, err
 	}
 	u := resource.Update[*identityv1.Environment]{
-		Field: "environment", Resource: req.GetEnvironment(), Mask: req.GetUpdateMask(), Fields: []string{"name"},
+		Field: "environment", Resource: req.GetEnvironment(), Mask: req.GetUpdateMask(), Fields: []string{"name", "quotas"},
 		Rules: &identityv1.CreateEnvironmentRequest{},
 	}
-	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, func(before command.Environment) (string, error) {
+	e, err := s.cfg.Commands.UpdateEnvironment(ctx, authz.Must(ctx), eid, func(before command.Environment) (called string, quotas command.Quotas, err error) {
 		m, err := u.Apply(convert.Environment(before))
 		if err != nil {
-			return "", err
+			return "", quotas, err
 		}
-		return name("environment.name", m.GetName())
+		called, err = name("environment.name", m.GetName())
+		return called, convert.Quotas(m.GetQuotas()), err
 	})
 	if err != nil {
 		return nil, err

@@ -29,12 +29,27 @@ type Environment struct {
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	Version        int64
+	Quotas
 }
 
-const environmentColumns = `e.id, e.organization_id, e.name, e.create_time, e.update_time, e.version`
+// Quotas are how many of each an environment may have; 0: any number.
+type Quotas struct{ Users, Sources, Apps, Flows, OpenRequests int32 }
+
+const environmentColumns = `e.id, e.organization_id, e.name, e.create_time, e.update_time, e.version,
+	e.quota_users, e.quota_sources, e.quota_apps, e.quota_flows, e.quota_open_requests`
 
 func (e *Environment) targets() []any {
-	return []any{&e.ID, &e.OrganizationID, &e.Name, &e.CreateTime, &e.UpdateTime, &e.Version}
+	return []any{
+		&e.ID, &e.OrganizationID, &e.Name, &e.CreateTime, &e.UpdateTime, &e.Version,
+		&e.Users, &e.Sources, &e.Apps, &e.Flows, &e.OpenRequests,
+	}
+}
+
+func (e *Environment) values() []any {
+	return []any{
+		e.ID, e.OrganizationID, e.Name, e.CreateTime, e.UpdateTime, e.Version,
+		e.Users, e.Sources, e.Apps, e.Flows, e.OpenRequests,
+	}
 }
 
 const (
@@ -43,9 +58,13 @@ insert into organization (id, name, create_time, sign_in_name) values ($1, $2, $
 	selectOrganization = `
 select id, name, create_time, sign_in_name from organization where id = $1`
 	insertEnvironment = `
-insert into environment (id, organization_id, name, create_time, update_time, version) values ($1, $2, $3, $4, $5, $6)`
+insert into environment (id, organization_id, name, create_time, update_time, version,
+	quota_users, quota_sources, quota_apps, quota_flows, quota_open_requests)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	updateEnvironment = `
-update environment set name = $2, update_time = $3, version = $4 where id = $1`
+update environment set name = $2, update_time = $3, version = $4,
+	quota_users = $5, quota_sources = $6, quota_apps = $7, quota_flows = $8, quota_open_requests = $9
+where id = $1`
 	selectEnvironment = `
 select ` + environmentColumns + ` from environment e where e.id = $1`
 	lockEnvironment       = selectEnvironment + ` for update`
@@ -57,7 +76,7 @@ select ` + environmentColumns + ` from environment e order by e.organization_id,
 func InsertOrganization(ctx context.Context, tx *postgres.Tx, o Organization, first Environment) error {
 	var b pgx.Batch
 	b.Queue(insertOrganization, o.ID, o.Name, o.CreateTime, o.SignInName)
-	b.Queue(insertEnvironment, first.ID, first.OrganizationID, first.Name, first.CreateTime, first.UpdateTime, first.Version)
+	b.Queue(insertEnvironment, first.values()...)
 	return send(ctx, tx, &b, "insert organization")
 }
 
@@ -68,15 +87,15 @@ func GetOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (o Orga
 
 // InsertEnvironment adds an environment.
 func InsertEnvironment(ctx context.Context, tx *postgres.Tx, e Environment) error {
-	if _, err := tx.Exec(ctx, insertEnvironment, e.ID, e.OrganizationID, e.Name, e.CreateTime, e.UpdateTime, e.Version); err != nil {
+	if _, err := tx.Exec(ctx, insertEnvironment, e.values()...); err != nil {
 		return fmt.Errorf("insert environment: %w", err)
 	}
 	return nil
 }
 
-// UpdateEnvironment saves the name and version of an environment.
+// UpdateEnvironment saves the name, quotas and version of an environment.
 func UpdateEnvironment(ctx context.Context, tx *postgres.Tx, e Environment) error {
-	if _, err := tx.Exec(ctx, updateEnvironment, e.ID, e.Name, e.UpdateTime, e.Version); err != nil {
+	if _, err := tx.Exec(ctx, updateEnvironment, e.ID, e.Name, e.UpdateTime, e.Version, e.Users, e.Sources, e.Apps, e.Flows, e.OpenRequests); err != nil {
 		return fmt.Errorf("update environment %s: %w", e.ID, err)
 	}
 	return nil

@@ -15,9 +15,23 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/store"
+)
+
+// What environments have quotas of here.
+var (
+	quotaApps = quota.Kind{
+		Name: "apps", Limit: (*identityv1.EnvironmentQuotas).GetApps,
+		Count: `select count(*) from app where environment_id = $1 and delete_time is null`,
+	}
+	quotaOpenRequests = quota.Kind{
+		Name: "open_requests", Limit: (*identityv1.EnvironmentQuotas).GetOpenRequests,
+		Count: `select count(*) from access_request where environment_id = $1 and close_time is null and origin = 'user'`,
+	}
 )
 
 // CreateApp creates an app with its account entitlement. An app without an
@@ -40,6 +54,13 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 	}
 	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		if err := checkReferences(ctx, tx, "", store.App{}, app); err != nil {
+			return err
+		}
+		quotas, err := quota.Of(ctx, tx, app.EnvironmentID)
+		if err != nil {
+			return err
+		}
+		if err := quotaApps.Check(ctx, tx, app.EnvironmentID, quotas, 1); err != nil {
 			return err
 		}
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {

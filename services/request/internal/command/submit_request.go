@@ -18,6 +18,7 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/libs/telemetry"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -135,10 +136,24 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 		}
 		changes := store.NewChanges(organization)
 		taken := make(requested)
+		more := make(map[uuid.UUID]int) // requests of this transaction by environment
 		for n, item := range items {
 			if item.Result, item.Err = item.Command.request(lookups[n], flows, taken); item.Err != nil {
 				continue
 			}
+			environment := item.Result.EnvironmentID
+			quotas, err := quota.Of(ctx, tx, environment)
+			if err != nil {
+				return err
+			}
+			if err := quotaOpenRequests.Check(ctx, tx, environment, quotas, more[environment]+1); err != nil {
+				if !apierr.HasReason(err, quota.Reason) {
+					return err
+				}
+				item.Result, item.Err = nil, err
+				continue
+			}
+			more[environment]++
 			taken.add(item.Result)
 			changes.Cause(telemetry.Traceparent(item.Context))
 			insertRequest(changes, event.CallerActor(item.Command.by), store.New{

@@ -9,6 +9,7 @@
 package identityv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -478,7 +479,9 @@ type Environment struct {
 	Version int64 `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	// Changes with every change. Given back in an update, it must still be the
 	// current one; it says nothing else.
-	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What it may have; unset for as much as it likes.
+	Quotas        *EnvironmentQuotas `protobuf:"bytes,8,opt,name=quotas,proto3" json:"quotas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -562,6 +565,96 @@ func (x *Environment) GetEtag() string {
 	return ""
 }
 
+func (x *Environment) GetQuotas() *EnvironmentQuotas {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+// EnvironmentQuotas bound what an environment may have. 0 bounds nothing. What it
+// has already stays when a quota is made smaller.
+type EnvironmentQuotas struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// People, services and agents who have not left.
+	Users int32 `protobuf:"varint,1,opt,name=users,proto3" json:"users,omitempty"`
+	// Sources of people.
+	Sources int32 `protobuf:"varint,2,opt,name=sources,proto3" json:"sources,omitempty"`
+	// Apps.
+	Apps int32 `protobuf:"varint,3,opt,name=apps,proto3" json:"apps,omitempty"`
+	// Flows.
+	Flows int32 `protobuf:"varint,4,opt,name=flows,proto3" json:"flows,omitempty"`
+	// Open requests that people have made; those of join-flows do not count.
+	OpenRequests  int32 `protobuf:"varint,5,opt,name=open_requests,json=openRequests,proto3" json:"open_requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnvironmentQuotas) Reset() {
+	*x = EnvironmentQuotas{}
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnvironmentQuotas) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnvironmentQuotas) ProtoMessage() {}
+
+func (x *EnvironmentQuotas) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnvironmentQuotas.ProtoReflect.Descriptor instead.
+func (*EnvironmentQuotas) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EnvironmentQuotas) GetUsers() int32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *EnvironmentQuotas) GetSources() int32 {
+	if x != nil {
+		return x.Sources
+	}
+	return 0
+}
+
+func (x *EnvironmentQuotas) GetApps() int32 {
+	if x != nil {
+		return x.Apps
+	}
+	return 0
+}
+
+func (x *EnvironmentQuotas) GetFlows() int32 {
+	if x != nil {
+		return x.Flows
+	}
+	return 0
+}
+
+func (x *EnvironmentQuotas) GetOpenRequests() int32 {
+	if x != nil {
+		return x.OpenRequests
+	}
+	return 0
+}
+
 // User is a person in the directory.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -623,7 +716,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +728,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[3]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +741,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *User) GetId() string {
@@ -848,7 +941,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +953,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +966,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Group) GetId() string {
@@ -974,7 +1067,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1079,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1092,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Source) GetId() string {
@@ -1089,7 +1182,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1194,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1207,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Session) GetId() string {
@@ -1214,7 +1307,7 @@ type ApiToken struct {
 
 func (x *ApiToken) Reset() {
 	*x = ApiToken{}
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[7]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1319,7 @@ func (x *ApiToken) String() string {
 func (*ApiToken) ProtoMessage() {}
 
 func (x *ApiToken) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[7]
+	mi := &file_gatehouse_identity_v1_identity_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1332,7 @@ func (x *ApiToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiToken.ProtoReflect.Descriptor instead.
 func (*ApiToken) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_identity_v1_identity_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApiToken) GetId() string {
@@ -1309,7 +1402,7 @@ var File_gatehouse_identity_v1_identity_proto protoreflect.FileDescriptor
 
 const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
-	"$gatehouse/identity/v1/identity.proto\x12\x15gatehouse.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n" +
+	"$gatehouse/identity/v1/identity.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n" +
 	"\x06Person\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1320,7 +1413,7 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12 \n" +
 	"\fsign_in_name\x18\x04 \x01(\tR\n" +
-	"signInName\"\x82\x02\n" +
+	"signInName\"\xc4\x02\n" +
 	"\vEnvironment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1330,7 +1423,14 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x12\n" +
-	"\x04etag\x18\a \x01(\tR\x04etag\"\x91\a\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\x12@\n" +
+	"\x06quotas\x18\b \x01(\v2(.gatehouse.identity.v1.EnvironmentQuotasR\x06quotas\"\xbf\x01\n" +
+	"\x11EnvironmentQuotas\x12\x1d\n" +
+	"\x05users\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05users\x12!\n" +
+	"\asources\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\asources\x12\x1b\n" +
+	"\x04apps\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x04apps\x12\x1d\n" +
+	"\x05flows\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05flows\x12,\n" +
+	"\ropen_requests\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fopenRequests\"\x91\a\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x1b\n" +
@@ -1464,7 +1564,7 @@ func file_gatehouse_identity_v1_identity_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_identity_v1_identity_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_gatehouse_identity_v1_identity_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(UserState)(0),                // 0: gatehouse.identity.v1.UserState
 	(UserKind)(0),                 // 1: gatehouse.identity.v1.UserKind
@@ -1474,42 +1574,44 @@ var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(*Person)(nil),                // 5: gatehouse.identity.v1.Person
 	(*Organization)(nil),          // 6: gatehouse.identity.v1.Organization
 	(*Environment)(nil),           // 7: gatehouse.identity.v1.Environment
-	(*User)(nil),                  // 8: gatehouse.identity.v1.User
-	(*Group)(nil),                 // 9: gatehouse.identity.v1.Group
-	(*Source)(nil),                // 10: gatehouse.identity.v1.Source
-	(*Session)(nil),               // 11: gatehouse.identity.v1.Session
-	(*ApiToken)(nil),              // 12: gatehouse.identity.v1.ApiToken
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*EnvironmentQuotas)(nil),     // 8: gatehouse.identity.v1.EnvironmentQuotas
+	(*User)(nil),                  // 9: gatehouse.identity.v1.User
+	(*Group)(nil),                 // 10: gatehouse.identity.v1.Group
+	(*Source)(nil),                // 11: gatehouse.identity.v1.Source
+	(*Session)(nil),               // 12: gatehouse.identity.v1.Session
+	(*ApiToken)(nil),              // 13: gatehouse.identity.v1.ApiToken
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_gatehouse_identity_v1_identity_proto_depIdxs = []int32{
-	13, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	13, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
-	13, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 3: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
-	1,  // 4: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
-	2,  // 5: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
-	13, // 6: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	13, // 7: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	13, // 8: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
-	13, // 9: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	13, // 10: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 11: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
-	13, // 12: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
-	13, // 13: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
-	13, // 14: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	13, // 15: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 16: gatehouse.identity.v1.Session.method:type_name -> gatehouse.identity.v1.SignInMethod
-	13, // 17: gatehouse.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	13, // 18: gatehouse.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	13, // 19: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
-	13, // 20: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
-	13, // 21: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
-	13, // 22: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	14, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
+	14, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
+	14, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 3: gatehouse.identity.v1.Environment.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
+	0,  // 4: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
+	1,  // 5: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
+	2,  // 6: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
+	14, // 7: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	14, // 8: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	14, // 9: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
+	14, // 10: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	14, // 11: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 12: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
+	14, // 13: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
+	14, // 14: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
+	14, // 15: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	14, // 16: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 17: gatehouse.identity.v1.Session.method:type_name -> gatehouse.identity.v1.SignInMethod
+	14, // 18: gatehouse.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	14, // 19: gatehouse.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	14, // 20: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
+	14, // 21: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 22: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
+	14, // 23: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_proto_init() }
@@ -1523,7 +1625,7 @@ func file_gatehouse_identity_v1_identity_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_proto_rawDesc), len(file_gatehouse_identity_v1_identity_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

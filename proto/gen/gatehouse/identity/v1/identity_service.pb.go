@@ -301,7 +301,9 @@ type CreateEnvironmentRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What it may have; unset for as much as it likes.
+	Quotas        *EnvironmentQuotas `protobuf:"bytes,3,opt,name=quotas,proto3" json:"quotas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -348,6 +350,13 @@ func (x *CreateEnvironmentRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateEnvironmentRequest) GetQuotas() *EnvironmentQuotas {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
 }
 
 // CreateEnvironmentResponse is the new environment.
@@ -3377,12 +3386,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x05token\x18\x03 \x01(\tR\x05token\"\x18\n" +
 	"\x16GetOrganizationRequest\"b\n" +
 	"\x17GetOrganizationResponse\x12G\n" +
-	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"f\n" +
+	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"\xa8\x01\n" +
 	"\x18CreateEnvironmentRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"a\n" +
+	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12@\n" +
+	"\x06quotas\x18\x03 \x01(\v2(.gatehouse.identity.v1.EnvironmentQuotasR\x06quotas\"a\n" +
 	"\x19CreateEnvironmentResponse\x12D\n" +
 	"\venvironment\x18\x01 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment\"1\n" +
 	"\x15GetEnvironmentRequest\x12\x18\n" +
@@ -3729,120 +3739,122 @@ var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	nil,                                  // 59: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
 	(*Organization)(nil),                 // 60: gatehouse.identity.v1.Organization
 	(*User)(nil),                         // 61: gatehouse.identity.v1.User
-	(*Environment)(nil),                  // 62: gatehouse.identity.v1.Environment
-	(*fieldmaskpb.FieldMask)(nil),        // 63: google.protobuf.FieldMask
-	(UserState)(0),                       // 64: gatehouse.identity.v1.UserState
-	(UserKind)(0),                        // 65: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),        // 66: google.protobuf.Timestamp
-	(Role)(0),                            // 67: gatehouse.identity.v1.Role
-	(*Group)(nil),                        // 68: gatehouse.identity.v1.Group
-	(SourceKind)(0),                      // 69: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                       // 70: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                     // 71: gatehouse.identity.v1.ApiToken
-	(*Session)(nil),                      // 72: gatehouse.identity.v1.Session
+	(*EnvironmentQuotas)(nil),            // 62: gatehouse.identity.v1.EnvironmentQuotas
+	(*Environment)(nil),                  // 63: gatehouse.identity.v1.Environment
+	(*fieldmaskpb.FieldMask)(nil),        // 64: google.protobuf.FieldMask
+	(UserState)(0),                       // 65: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 66: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 67: google.protobuf.Timestamp
+	(Role)(0),                            // 68: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 69: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 70: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 71: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 72: gatehouse.identity.v1.ApiToken
+	(*Session)(nil),                      // 73: gatehouse.identity.v1.Session
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
 	60, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
 	61, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
 	60, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	62, // 3: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	62, // 4: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	62, // 5: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	62, // 6: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
-	63, // 7: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	62, // 8: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	61, // 9: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	60, // 10: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	64, // 11: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	61, // 12: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	61, // 13: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	65, // 14: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	66, // 15: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	61, // 16: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	67, // 17: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	61, // 18: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	68, // 19: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	61, // 20: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	69, // 21: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	70, // 22: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	70, // 23: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	70, // 24: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
-	63, // 25: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	70, // 26: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	0,  // 27: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
-	66, // 28: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	71, // 29: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	71, // 30: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	71, // 31: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	61, // 32: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	61, // 33: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	72, // 34: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
-	66, // 35: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	59, // 36: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	66, // 37: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 38: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	3,  // 39: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	5,  // 40: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	7,  // 41: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	9,  // 42: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	11, // 43: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	13, // 44: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	15, // 45: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	17, // 46: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	19, // 47: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	21, // 48: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	23, // 49: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	25, // 50: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	27, // 51: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	29, // 52: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	31, // 53: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
-	33, // 54: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
-	35, // 55: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	37, // 56: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	39, // 57: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	41, // 58: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	43, // 59: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	45, // 60: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	47, // 61: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
-	49, // 62: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
-	51, // 63: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	53, // 64: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	55, // 65: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	57, // 66: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	2,  // 67: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	4,  // 68: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	6,  // 69: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	8,  // 70: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	10, // 71: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	12, // 72: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	14, // 73: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	16, // 74: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	18, // 75: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	20, // 76: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	22, // 77: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	24, // 78: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	26, // 79: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	28, // 80: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	30, // 81: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	32, // 82: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
-	34, // 83: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
-	36, // 84: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	38, // 85: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	40, // 86: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	42, // 87: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	44, // 88: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	46, // 89: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	48, // 90: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
-	50, // 91: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
-	52, // 92: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	54, // 93: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	56, // 94: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	58, // 95: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	67, // [67:96] is the sub-list for method output_type
-	38, // [38:67] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	62, // 3: gatehouse.identity.v1.CreateEnvironmentRequest.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
+	63, // 4: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	63, // 5: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	63, // 6: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	63, // 7: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
+	64, // 8: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	63, // 9: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	61, // 10: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	60, // 11: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	65, // 12: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	61, // 13: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	61, // 14: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	66, // 15: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	67, // 16: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	61, // 17: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	68, // 18: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	61, // 19: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	69, // 20: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	61, // 21: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	70, // 22: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	71, // 23: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	71, // 24: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	71, // 25: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
+	64, // 26: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 27: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	0,  // 28: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
+	67, // 29: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	72, // 30: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	72, // 31: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	72, // 32: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	61, // 33: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	61, // 34: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	73, // 35: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	67, // 36: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	59, // 37: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	67, // 38: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 39: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	3,  // 40: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	5,  // 41: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	7,  // 42: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	9,  // 43: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	11, // 44: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	13, // 45: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	15, // 46: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	17, // 47: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	19, // 48: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	21, // 49: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	23, // 50: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	25, // 51: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	27, // 52: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	29, // 53: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	31, // 54: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
+	33, // 55: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
+	35, // 56: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	37, // 57: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	39, // 58: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	41, // 59: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	43, // 60: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	45, // 61: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	47, // 62: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	49, // 63: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	51, // 64: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	53, // 65: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	55, // 66: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	57, // 67: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	2,  // 68: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	4,  // 69: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	6,  // 70: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	8,  // 71: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	10, // 72: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	12, // 73: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	14, // 74: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	16, // 75: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	18, // 76: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	20, // 77: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	22, // 78: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	24, // 79: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	26, // 80: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	28, // 81: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	30, // 82: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	32, // 83: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
+	34, // 84: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
+	36, // 85: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	38, // 86: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	40, // 87: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	42, // 88: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	44, // 89: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	46, // 90: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	48, // 91: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	50, // 92: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	52, // 93: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	54, // 94: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	56, // 95: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	58, // 96: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	68, // [68:97] is the sub-list for method output_type
+	39, // [39:68] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }

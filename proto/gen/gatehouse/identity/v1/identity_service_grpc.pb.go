@@ -191,8 +191,10 @@ type EnvironmentServiceClient interface {
 	GetEnvironment(ctx context.Context, in *GetEnvironmentRequest, opts ...grpc.CallOption) (*GetEnvironmentResponse, error)
 	// ListEnvironments lists environments, by name.
 	ListEnvironments(ctx context.Context, in *ListEnvironmentsRequest, opts ...grpc.CallOption) (*ListEnvironmentsResponse, error)
-	// UpdateEnvironment changes the fields named in update_mask: the name. For
-	// admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// UpdateEnvironment changes the fields named in update_mask: the name, and the
+	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
+	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
+	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
@@ -261,8 +263,10 @@ type EnvironmentServiceServer interface {
 	GetEnvironment(context.Context, *GetEnvironmentRequest) (*GetEnvironmentResponse, error)
 	// ListEnvironments lists environments, by name.
 	ListEnvironments(context.Context, *ListEnvironmentsRequest) (*ListEnvironmentsResponse, error)
-	// UpdateEnvironment changes the fields named in update_mask: the name. For
-	// admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// UpdateEnvironment changes the fields named in update_mask: the name, and the
+	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
+	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
+	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
