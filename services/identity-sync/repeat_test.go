@@ -79,6 +79,7 @@ func TestRepeatedCreate(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range answers {
 			all.Go(func() {
+				var err error
 				if answers[i], err = create(t.Context(), "both "+name, request); err != nil {
 					t.Errorf("%s, at the same time: %v", name, err)
 				}
