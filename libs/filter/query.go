@@ -80,7 +80,7 @@ func (l *List) Page(size int, token string) (*Query, error) {
 }
 
 // Filter is the filter as conditions to stand behind others in a where clause; arg gives
-// the placeholder of an argument.
+// the parameter that stands for an argument, such as $1.
 func (q *Query) Filter(arg func(any) string) string {
 	if q.cond == nil {
 		return ""
@@ -117,7 +117,7 @@ func (q *Query) Size() int { return q.size }
 // Arguments collects the arguments of a statement.
 type Arguments []any
 
-// Add adds an argument and returns its placeholder.
+// Add adds an argument and returns the parameter that stands for it.
 func (a *Arguments) Add(v any) string {
 	*a = append(*a, v)
 	return "$" + strconv.Itoa(len(*a))
