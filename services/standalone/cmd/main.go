@@ -124,6 +124,10 @@ func initialize(args []string) error {
 		cfg.Subscribers = append(cfg.Subscribers, one)
 		return nil
 	})
+	flags.Func("program", "name of a program of your own that calls services; again for more, and those of earlier runs stay", func(one string) error {
+		cfg.Programs = append(cfg.Programs, one)
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return err //nolint:wrapcheck // ends the program
 	}

@@ -110,10 +110,13 @@ func busURL(raw, user string) string { return strings.Replace(raw, "://", "://"+
 // installation is what gatehouse init has made, in a folder.
 type installation struct{ dir string }
 
+// aProgram is the part of it of a program of the organization's.
+const aProgram = "programs/catalog-reader"
+
 func newInstallation(t testing.TB) installation {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command(program(t, "gatehouse.dev/services/standalone/cmd"), "init", "-dir", dir).CombinedOutput(); err != nil { //nolint:noctx // is quick
+	if out, err := exec.Command(program(t, "gatehouse.dev/services/standalone/cmd"), "init", "-dir", dir, "-program", filepath.Base(aProgram)).CombinedOutput(); err != nil { //nolint:noctx // is quick
 		t.Fatalf("gatehouse init: %v: %s", err, out)
 	}
 	return installation{dir}
@@ -129,10 +132,22 @@ func (i installation) env(t testing.TB, service string) []string {
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
 
-// client is how a program of the organization's calls services.
-func (i installation) client(t testing.TB) *tls.Config {
+// setting is one of a service's.
+func (i installation) setting(t testing.TB, service, name string) string {
 	t.Helper()
-	of := func(file string) string { return filepath.Join(i.dir, "operator", file) }
+	for _, line := range i.env(t, service) {
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return value
+		}
+	}
+	t.Fatalf("%s has no %s", service, name)
+	return ""
+}
+
+// client is how whoever has a part of it calls services.
+func (i installation) client(t testing.TB, part string) *tls.Config {
+	t.Helper()
+	of := func(file string) string { return filepath.Join(i.dir, part, file) }
 	_, client, err := rpc.LoadTLS(of("tls.crt"), of("tls.key"), of("ca.crt"))
 	if err != nil {
 		t.Fatal(err)

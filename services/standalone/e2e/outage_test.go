@@ -173,7 +173,7 @@ func (c *cluster) withoutDatabases(t *testing.T, l *lives, pg *postgresServer) {
 	}
 	for _, n := range databaseNames {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+signed[n])
-		conn := c.dial(t, n)
+		conn := c.dial(t, aProgram, n)
 		calls.Go(func() {
 			var err error
 			if n == "identity-sync" {
@@ -210,9 +210,10 @@ func (c *cluster) allLive(t testing.TB) {
 	}
 }
 
-func (c *cluster) dial(t testing.TB, service string) *grpc.ClientConn {
+// dial calls a service with the certificate of a part of the installation.
+func (c *cluster) dial(t testing.TB, part, service string) *grpc.ClientConn {
 	t.Helper()
-	client := c.installation.client(t)
+	client := c.installation.client(t, part)
 	client.ServerName = service
 	conn, err := grpc.NewClient(c.grpc[service], grpc.WithTransportCredentials(credentials.NewTLS(client)))
 	if err != nil {
@@ -226,7 +227,7 @@ func (c *cluster) dial(t testing.TB, service string) *grpc.ClientConn {
 // by the service that each is for.
 func (c *cluster) signedTokens(t testing.TB, token string) map[string]string {
 	t.Helper()
-	r, err := identityv1.NewTokenServiceClient(c.dial(t, "identity-sync")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: token, Audiences: databaseNames})
+	r, err := identityv1.NewTokenServiceClient(c.dial(t, aProgram, "identity-sync")).ExchangeToken(t.Context(), &identityv1.ExchangeTokenRequest{Token: token, Audiences: databaseNames})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,10 +67,10 @@ func openAuthority(dir string) (*authority, error) {
 	return a, write(dir, filepath.Join("authority", "ca.crt"), certificatePEM(der))
 }
 
-// issue has a folder hold a certificate of the name, its key and that of the
-// authority. One that is good for long enough, and goes with its key, stays: an
+// issue has a folder hold a certificate of the name for the uses, its key and that of
+// the authority. One that is good for long enough, and goes with its key, stays: an
 // interruption may leave a new key beside an old certificate.
-func (a *authority) issue(dir, name string) error {
+func (a *authority) issue(dir, name string, uses ...x509.ExtKeyUsage) error {
 	if err := write(dir, "ca.crt", certificatePEM(a.cert.Raw)); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (a *authority) issue(dir, name string) error {
 	}
 	template := template(name, life)
 	template.DNSNames = []string{name}
-	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, uses
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		return fmt.Errorf("make the certificate of %s: %w", name, err)

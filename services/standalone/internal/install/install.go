@@ -10,6 +10,7 @@ package install
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -41,6 +43,9 @@ type Config struct {
 	// Subscribers are programs that may read events, name=organization each. Those of
 	// earlier runs stay.
 	Subscribers []string
+	// Programs are the names of programs of the organization's that call services. Those
+	// of earlier runs stay.
+	Programs []string
 }
 
 // services are those with a database, in the order in which they are listed.
@@ -55,9 +60,37 @@ type secrets struct {
 	Subscribers map[string]string `json:"subscribers,omitempty"`
 }
 
-// others are the names, beside those of services, that a subscriber cannot have: of
-// users of the bus, or of certificates.
-var others = []string{"gateway", "postgres", "nats", "operator", "server"}
+// others are the names, beside those of services, that a subscriber or a program cannot
+// have: of users of the bus, or of certificates.
+var others = []string{"gateway", "postgres", "nats", "collector", "operator", "server"}
+
+// programName is what a program may be called: a name of DNS in lower case, without
+// dots.
+var programName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// programs are the names of the configuration's programs and of those that the folder
+// has. The certificate of none has a name that means somebody else.
+func (cfg Config) programs() ([]string, error) {
+	have, err := os.ReadDir(filepath.Join(cfg.Dir, "programs"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list programs: %w", err)
+	}
+	names := slices.Clone(cfg.Programs)
+	for _, e := range have {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, name := range names {
+		if slices.Contains(services, name) || slices.Contains(others, name) {
+			return nil, fmt.Errorf("program %s: the name is taken", name)
+		}
+		if !programName.MatchString(name) {
+			return nil, fmt.Errorf("program %q: a name has lower-case letters, digits and hyphens, 63 at most", name)
+		}
+	}
+	return names, nil
+}
 
 // subscribe adds the subscribers of the configuration, and gives all as users of the
 // bus, by name.
@@ -121,17 +154,27 @@ func Make(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	programs, err := cfg.programs()
+	if err != nil {
+		return err
+	}
 	a, err := openAuthority(cfg.Dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range append(slices.Clone(services), "gateway", "postgres", "nats", "collector", "operator") {
-		if err := a.issue(filepath.Join(cfg.Dir, name), name); err != nil {
+		if err := a.issue(filepath.Join(cfg.Dir, name), name, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth); err != nil {
 			return err
 		}
 	}
+	// Others are nobody's server, whatever they are called.
 	for _, u := range subscribers {
-		if err := a.issue(filepath.Join(cfg.Dir, "subscribers", u.Name), u.Name); err != nil {
+		if err := a.issue(filepath.Join(cfg.Dir, "subscribers", u.Name), u.Name, x509.ExtKeyUsageClientAuth); err != nil {
+			return err
+		}
+	}
+	for _, name := range programs {
+		if err := a.issue(filepath.Join(cfg.Dir, "programs", name), name, x509.ExtKeyUsageClientAuth); err != nil {
 			return err
 		}
 	}

@@ -1,14 +1,20 @@
 package install_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats-server/v2/server"
@@ -248,6 +254,95 @@ func TestSubscribers(t *testing.T) {
 			t.Errorf("%s was changed", path)
 		}
 	}
+}
+
+// A program gets a certificate that is good for calling alone, and stays when init
+// runs without naming it. A name that means somebody else is refused, and nothing is
+// changed.
+func TestPrograms(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "init")
+	with := config(dir)
+	with.Programs = []string{"catalog-reader"}
+	if err := install.Make(with); err != nil {
+		t.Fatal(err)
+	}
+	before := all(t, dir)
+	of := func(file string) string { return filepath.Join(dir, "programs", "catalog-reader", file) }
+	if _, _, err := rpc.LoadTLS(of("tls.crt"), of("tls.key"), of("ca.crt")); err != nil {
+		t.Fatal(err)
+	}
+	if cert := certificate(t, of("tls.crt")); !slices.Equal(cert.DNSNames, []string{"catalog-reader"}) || !slices.Equal(cert.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}) {
+		t.Errorf("names %v, uses %v", cert.DNSNames, cert.ExtKeyUsage)
+	}
+	for _, bad := range append(authz.Audiences(), "gateway", "operator", "postgres", "nats", "collector", "Request", "request.", "*", "a.b", "", "../request", "a/b") {
+		cfg := config(dir)
+		cfg.Programs = []string{bad}
+		if err := install.Make(cfg); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	if err := install.Make(config(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if after := all(t, dir); !maps.Equal(after, before) {
+		t.Errorf("something was changed: %v", slices.Sorted(maps.Keys(after)))
+	}
+}
+
+// In its last month a certificate is made anew, with a new key.
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "init")
+	cfg := config(dir)
+	cfg.Programs = []string{"catalog-reader"}
+	if err := install.Make(cfg); err != nil {
+		t.Fatal(err)
+	}
+	authority, err := tls.LoadX509KeyPair(filepath.Join(dir, "authority", "ca.crt"), filepath.Join(dir, "authority", "ca.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const day = 24 * time.Hour
+	for part, left := range map[string]time.Duration{
+		"audit": 29 * day, "request": 31 * day, filepath.Join("programs", "catalog-reader"): 29 * day,
+	} {
+		file := filepath.Join(dir, part, "tls.crt")
+		before := certificate(t, file)
+		before.NotAfter = time.Now().Add(left)
+		der, err := x509.CreateCertificate(rand.Reader, before, authority.Leaf, before.PublicKey, authority.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := install.Make(config(dir)); err != nil {
+			t.Fatal(err)
+		}
+		after, err := tls.LoadX509KeyPair(file, filepath.Join(dir, part, "tls.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends := time.Until(after.Leaf.NotAfter)
+		if renewed := ends > 300*day; renewed != (left < 30*day) || renewed == bytes.Equal(after.Leaf.RawSubjectPublicKeyInfo, before.RawSubjectPublicKeyInfo) {
+			t.Errorf("%s, with %s left, ends in %s", part, left, ends)
+		}
+	}
+}
+
+// certificate reads one.
+func certificate(t *testing.T, file string) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(read(t, file)))
+	if block == nil {
+		t.Fatalf("%s is no PEM", file)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
 }
 
 // A superuser makes the roles, and again: each service's may enter its database, and
