@@ -2,6 +2,8 @@ package pgtest_test
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -109,6 +111,76 @@ func TestCheckRowSecurityFindsOpenTables(t *testing.T) {
 			}
 			if ok := len(faults) == 0; ok != tt.ok {
 				t.Errorf("faults %q, want none: %v", faults, tt.ok)
+			}
+		})
+	}
+}
+
+// What breaks a program of before is found, and what it need not know of is not.
+func TestCheckAdditiveFindsBreaks(t *testing.T) {
+	t.Parallel()
+	const before = `
+create table box (id uuid primary key, label text not null default '', weight int, owner uuid, constraint box_weight check (weight > 0), constraint box_label unique (label));
+create unique index box_owner on box (owner) where weight is null;
+create index box_by_weight on box (weight);
+create table lid (id uuid primary key);
+create domain color as text constraint color check (value in ('red', 'green'));
+create type size as enum ('small', 'large');
+create function double(n int) returns int language sql return 2 * n;
+create function watch() returns trigger language plpgsql as 'begin return new; end';
+create trigger box_watch before insert on box for each row execute function watch();
+create view heavy as select id from box where weight > 10;`
+	for _, tt := range []struct {
+		name, sql string
+		want      []string
+	}{
+		{"nothing", `select 1`, nil},
+		{"a table", `create table hinge (id uuid primary key, box_id uuid not null references box (id), check (id <> box_id)); create unique index on hinge (box_id)`, nil},
+		{"a column that may be null", `alter table box add height int`, nil},
+		{"a column with a default", `alter table box add height int not null default 1`, nil},
+		{"an index, and one less", `create index on box (owner); drop index box_by_weight`, nil},
+		{"a function", `create function triple(n int) returns int language sql return 3 * n`, nil},
+		{"rows", `insert into lid values (gen_random_uuid())`, nil},
+
+		{"a table less", `drop table lid`, []string{"column lid.id", "constraint lid.lid_pkey", "table lid"}},
+		{"a table's name", `alter table lid rename to cap`, []string{"column lid.id", "constraint lid.lid_pkey", "table lid"}},
+		{"a column less", `alter table box drop owner`, []string{"column box.owner", "index box.box_owner"}},
+		{"a column's name", `alter table box rename label to title`, []string{"column box.label", "constraint box.box_label"}},
+		{"a column's type", `alter table lid alter id type text`, []string{"column lid.id"}},
+		{"a column without a default", `alter table box add height int not null`, []string{"column box.height"}},
+		{"a default less", `alter table box alter label drop default`, []string{"column box.label"}},
+		{"no nulls", `alter table box alter owner set not null`, []string{"column box.owner"}},
+		{"nulls", `alter table box alter label drop not null`, []string{"column box.label"}},
+		{"a check", `alter table box add constraint box_tall check (weight < 9)`, []string{"constraint box.box_tall"}},
+		{"a tighter check", `alter table box drop constraint box_weight, add constraint box_weight check (weight > 1)`, []string{"constraint box.box_weight"}},
+		{"a foreign key", `alter table box add constraint box_lid foreign key (owner) references lid (id)`, []string{"constraint box.box_lid"}},
+		{"a unique index", `create unique index box_light on box (weight)`, []string{"index box.box_light"}},
+		{"a unique index less", `drop index box_owner`, []string{"index box.box_owner"}},
+		{"a unique constraint less", `alter table box drop constraint box_label`, []string{"constraint box.box_label"}},
+		{"a trigger", `create trigger box_look before update on box for each row execute function watch()`, []string{"trigger box.box_look"}},
+		{"a trigger less", `drop trigger box_watch on box`, []string{"trigger box.box_watch"}},
+		{"a policy", `create policy scope on box using (true)`, []string{"policy box.scope"}},
+		{"a domain's check", `alter domain color drop constraint color; alter domain color add constraint color check (value in ('red', 'green', 'blue'))`, []string{"constraint color.color"}},
+		{"a value of an enum", `alter type size add value 'huge'`, []string{"type size"}},
+		{"a function's arguments", `drop function double; create function double(n bigint) returns bigint language sql return 2 * n`, []string{"function double(n integer)"}},
+		{"what a function gives", `drop function double; create function double(n int) returns bigint language sql return 2 * n`, []string{"function double(n integer)"}},
+		{"a view less", `drop view heavy`, []string{"column heavy.id", "table heavy"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			// Quoted, as a function may have a semicolon within.
+			quoted := func(sql string) []byte {
+				return []byte("-- +goose Up\n-- +goose StatementBegin\n" + sql + ";\n-- +goose StatementEnd\n")
+			}
+			files := fstest.MapFS{"00001_init.sql": {Data: quoted(before)}}
+			after := maps.Clone(files)
+			after["00002_next.sql"] = &fstest.MapFile{Data: quoted(tt.sql)}
+			found, err := pgtest.Breaks(t, []postgres.Set{{FS: files}}, []postgres.Set{{FS: after}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := slices.Sorted(maps.Keys(found)); !slices.Equal(got, tt.want) {
+				t.Errorf("found %q, want %q", found, tt.want)
 			}
 		})
 	}

@@ -1,0 +1,92 @@
+package services_test
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"gatehouse.dev/libs/backend"
+	"gatehouse.dev/libs/pgtest"
+	"gatehouse.dev/libs/postgres"
+	approval "gatehouse.dev/services/approval/migrations"
+	audit "gatehouse.dev/services/audit/migrations"
+	identity "gatehouse.dev/services/identity-sync/migrations"
+	provisioning "gatehouse.dev/services/provisioning/migrations"
+	request "gatehouse.dev/services/request/migrations"
+)
+
+// released is the last migration that the release before has: of each service's own by
+// its name, of a library's by the table that keeps the version. It is raised with each
+// release. Until the first one migrations may be merged and changed, and then this is
+// what there is.
+var released = map[string]int{
+	"approval": 3, "audit": 1, "identity-sync": 9, "provisioning": 4, "request": 4,
+	"goose_events": 1, "goose_due": 1, "goose_idempotency": 1, "goose_data_key": 1,
+	"goose_copies_state": 1, "goose_copies_app": 1, "goose_copies_entitlement": 1, "goose_copies_environment": 1,
+	"goose_copies_flow": 1, "goose_copies_grant": 1, "goose_copies_group": 2, "goose_copies_user": 1,
+}
+
+// harmless is what changes since, of each service, and breaks no replica of the release
+// before: why not, by what [pgtest.CheckAdditive] calls it.
+var harmless = map[string]map[string]string{}
+
+// A replica of the release before goes on beside a database that a newer one has
+// migrated: what it reads and writes is there, and the same.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	t.Parallel()
+	for service, sets := range map[string][]postgres.Set{
+		"approval":      backend.Schema(approval.FS, approval.Included()...),
+		"audit":         backend.Schema(audit.FS),
+		"identity-sync": backend.Schema(identity.FS, identity.Included()...),
+		"provisioning":  backend.Schema(provisioning.FS, provisioning.Included()...),
+		"request":       backend.Schema(request.FS, request.Included()...),
+	} {
+		t.Run(service, func(t *testing.T) {
+			t.Parallel()
+			var before []postgres.Set
+			for _, set := range sets {
+				last, ok := released[cmp.Or(set.Table, service)]
+				if !ok {
+					continue // the release before does not have it
+				}
+				files, err := upTo(set.FS, last)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before = append(before, postgres.Set{Table: set.Table, FS: files})
+			}
+			pgtest.CheckAdditive(t, before, sets, harmless[service])
+		})
+	}
+}
+
+// upTo are the migrations up to a number, which must be there.
+func upTo(migrations fs.FS, last int) (fs.FS, error) {
+	files, found := fstest.MapFS{}, false
+	err := fs.WalkDir(migrations, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path.Ext(name) != ".sql" {
+			return err
+		}
+		number, _, _ := strings.Cut(path.Base(name), "_")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return fmt.Errorf("%s has no number: %w", name, err)
+		}
+		if n > last {
+			return nil
+		}
+		found = found || n == last
+		b, err := fs.ReadFile(migrations, name)
+		files[name] = &fstest.MapFile{Data: b}
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("there is no migration %d", last)
+	}
+	return files, err
+}
