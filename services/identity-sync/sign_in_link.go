@@ -29,19 +29,29 @@ type SignInLink struct {
 // the database: for the founder, and for when nobody can sign in. The audit log says
 // that it was made.
 func CreateSignInLink(ctx context.Context, urls postgres.URLs, user string) (SignInLink, error) {
-	db, err := postgres.Open(ctx, postgres.Config{URLs: urls, Name: Name, MaxConns: 2})
+	commands, done, err := onDatabase(ctx, urls)
 	if err != nil {
 		return SignInLink{}, err
 	}
-	defer db.Close()
-	queue, err := due.New(due.Config{DB: db})
-	if err != nil {
-		return SignInLink{}, fmt.Errorf("make due-queue: %w", err)
-	}
-	ground := &backend.Backend{DB: db, Events: outbox.NewWriter(Name, nil), Due: queue, Clock: clock.System{}}
-	secret, u, expires, err := command.New(ground, Config{}.sessions()).CreateSignInLink(ctx, user)
+	defer done()
+	secret, u, expires, err := commands.CreateSignInLink(ctx, user)
 	if err != nil {
 		return SignInLink{}, err
 	}
 	return SignInLink{Path: "/sign-in#link=" + secret, Name: u.DisplayName + " (" + u.UserName + ")", ExpireTime: expires}, nil
+}
+
+// onDatabase are the commands for who has nothing but the database, until done.
+func onDatabase(ctx context.Context, urls postgres.URLs) (commands *command.Commands, done func(), err error) {
+	db, err := postgres.Open(ctx, postgres.Config{URLs: urls, Name: Name, MaxConns: 2})
+	if err != nil {
+		return nil, nil, err
+	}
+	queue, err := due.New(due.Config{DB: db})
+	if err != nil {
+		db.Close()
+		return nil, nil, fmt.Errorf("make due-queue: %w", err)
+	}
+	ground := &backend.Backend{DB: db, Events: outbox.NewWriter(Name, nil), Due: queue, Clock: clock.System{}}
+	return command.New(ground, Config{}.sessions()), db.Close, nil
 }

@@ -17,33 +17,54 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "sign-in-link" {
-		os.Exit(signInLink(os.Args[2:]))
+	if len(os.Args) > 1 {
+		other := map[string]func(args []string) int{"sign-in-link": signInLink, "raise-versions": raiseVersions}[os.Args[1]]
+		if other != nil {
+			os.Exit(other(os.Args[2:]))
+		}
 	}
 	os.Exit(service.Main(identitysync.Name, run))
 }
 
-// signInLink prints a one-time link. It takes the addresses of the database from the
-// settings, and nothing else.
+// signInLink prints a one-time link.
 func signInLink(args []string) int {
 	if len(args) != 1 {
 		fmt.Fprintln(os.Stderr, "usage: identity-sync sign-in-link USER-NAME")
 		return 2
 	}
+	return onDatabase("sign-in-link", func(ctx context.Context, urls postgres.URLs) error {
+		link, err := identitysync.CreateSignInLink(ctx, urls, args[0])
+		if err == nil {
+			fmt.Printf("Signs in %s once, until %s. Open this path of your Gatehouse:\n%s\n", link.Name, link.ExpireTime.Local().Format(time.DateTime), link.Path)
+		}
+		return err
+	})
+}
+
+// raiseVersions is for after a restore of an older backup.
+func raiseVersions(args []string) int {
+	if len(args) != 0 {
+		fmt.Fprintln(os.Stderr, "usage: identity-sync raise-versions")
+		return 2
+	}
+	return onDatabase("raise-versions", identitysync.RaiseVersions)
+}
+
+// onDatabase does something beside the service. It takes the addresses of the database
+// from the settings, and nothing else.
+func onDatabase(name string, do func(context.Context, postgres.URLs) error) int {
 	env := service.ProcessEnv()
 	urls := postgres.URLs{URL: env.Required("GATEHOUSE_POSTGRES_URL"), SystemURL: env.Required("GATEHOUSE_POSTGRES_SYSTEM_URL")}
 	err := env.Err()
-	var link identitysync.SignInLink
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		link, err = identitysync.CreateSignInLink(ctx, urls, args[0])
+		err = do(ctx, urls)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "identity-sync sign-in-link:", err)
+		fmt.Fprintf(os.Stderr, "identity-sync %s: %v\n", name, err)
 		return 1
 	}
-	fmt.Printf("Signs in %s once, until %s. Open this path of your Gatehouse:\n%s\n", link.Name, link.ExpireTime.Local().Format(time.DateTime), link.Path)
 	return 0
 }
 

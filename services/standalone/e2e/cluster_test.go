@@ -44,6 +44,8 @@ var databaseNames = clusterNames[:5]
 type stores struct {
 	databases map[string]postgres.URLs // of each service
 	bus       string                   // URL
+	// admin is the URL of a service's database as the superuser; nil if nobody asks.
+	admin func(service string) string
 }
 
 // embeddedStores are a PostgreSQL and a NATS of this process, which stay.
@@ -63,7 +65,7 @@ func embeddedStores(t testing.TB) stores {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return stores{databases: urls, bus: nats.URL()}
+	return stores{databases: urls, bus: nats.URL(), admin: func(service string) string { return pg.AdminURL(databaseName(service)) }}
 }
 
 // logins are the services' roles, which are called as their databases.
@@ -184,6 +186,16 @@ func startCluster(t testing.TB, s stores) *cluster {
 	}
 	waitReady(t, c.base)
 	return c
+}
+
+// restart has a service begin again, with settings that go before those it had.
+func (c *cluster) restart(t testing.TB, service string, env ...string) {
+	t.Helper()
+	m := c.services[service]
+	m.proc.stop(t)
+	m.env = append(m.env, env...)
+	m.proc = start(t, m.bin, m.env...)
+	waitReady(t, "http://"+c.inner[service])
 }
 
 // stop ends the services, before what they keep their data in.

@@ -200,7 +200,7 @@ func TestDocsOperate(t *testing.T) {
 	}
 	at := url.PathEscape(admin.Query().Get("host")) + ":" + admin.Query().Get("port")
 	superuser := "postgres://" + admin.User.Username() + "@" + at + "/postgres"
-	prelude := "PIDS=\ntrap 'kill $PIDS 2>/dev/null || true; wait; tail -n 3 *.log' EXIT\ntrap 'exit 1' TERM\n"
+	prelude := "trap 'kill $(cat *.pid) 2>/dev/null || true; wait; tail -n 3 *.log' EXIT\ntrap 'exit 1' TERM\n"
 	runDoc(t, "operate.md", prelude+docScript(t, "operate.md"), "PATH="+bin+":"+os.Getenv("PATH"),
 		"PG="+at, "PG_SUPERUSER="+superuser, "NATS="+bustest.FreeAddrs(t, 1)[0], fmt.Sprint("BASE=", freePorts(t, 60)))
 }
