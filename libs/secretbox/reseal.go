@@ -37,8 +37,10 @@ type Kept struct {
 const resealEvery = time.Hour
 
 // Reseal seals the values that an older key has sealed with the present one, until ctx
-// ends. It says in the log when the older keys can go.
+// ends. It says in the log when the older keys can go: also if nothing is left to do
+// for it, as what is used is sealed again by who uses it.
 func (k Kept) Reseal(ctx context.Context) error {
+	said := false
 	for {
 		again, failed, err := k.reseal(ctx)
 		switch {
@@ -48,8 +50,9 @@ func (k Kept) Reseal(ctx context.Context) error {
 			k.Log.WarnContext(ctx, "Secrets could not all be sealed again, older keys must stay", "what", k.What, "error", err)
 		case failed > 0:
 			k.Log.ErrorContext(ctx, "Secrets are sealed with a key that is not known", "what", k.What, "count", failed)
-		case again > 0:
-			k.Log.InfoContext(ctx, "Secrets were sealed again, older keys can go", "what", k.What, "count", again)
+		case again > 0 || !said:
+			k.Log.InfoContext(ctx, "Secrets are sealed with the present key, older keys can go", "what", k.What, "sealed_again", again)
+			said = true
 		}
 		pause := resealEvery
 		if err != nil {
