@@ -816,7 +816,7 @@ func TestServiceTakesASnapshot(t *testing.T) {
 	admin := w.signUp(t)
 	idp := admin.provider(t, w, "Corp directory")
 	mia, tom := idp.create(t, "mia"), idp.create(t, "tom")
-	group := idp.do(t, "POST", "/Groups", map[string]any{"displayName": "Staff", "members": []any{map[string]any{"value": mia}}})
+	group := idp.createGroup(t, "Staff", mia)
 	idp.do(t, "DELETE", "/Users/"+tom, nil)
 	north, err := identityv1.NewEnvironmentServiceClient(admin.conn).CreateEnvironment(t.Context(), &identityv1.CreateEnvironmentRequest{Name: "North"})
 	if err != nil {
@@ -843,7 +843,7 @@ func TestServiceTakesASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var environments int
+	var environments, groups int
 	states := map[string]identityv1.UserState{}
 	for i := 0; ; i++ {
 		part, err := stream.Recv()
@@ -865,16 +865,19 @@ func TestServiceTakesASnapshot(t *testing.T) {
 		if u := part.GetUser(); u != nil {
 			states[u.GetId()] = u.GetState()
 		}
-		if g := part.GetGroup(); g != nil && (g.GetGroup().GetId() != group.body["id"] || !slices.Equal(g.GetMemberIds(), []string{mia})) {
-			t.Errorf("group: %v", g)
+		if g := part.GetGroup(); g != nil {
+			groups++
+			if g.GetGroup().GetId() != group || !slices.Equal(g.GetMemberIds(), []string{mia}) {
+				t.Errorf("group: %v", g)
+			}
 		}
 	}
 	want := map[string]identityv1.UserState{
 		admin.user.GetId(): identityv1.UserState_USER_STATE_ACTIVE,
 		mia:                identityv1.UserState_USER_STATE_ACTIVE, tom: identityv1.UserState_USER_STATE_REMOVED,
 	}
-	if d := cmp.Diff(want, states); d != "" || environments != 2 {
-		t.Errorf("%d environments, users: %s", environments, d)
+	if d := cmp.Diff(want, states); d != "" || environments != 2 || groups != 1 {
+		t.Errorf("%d environments, %d groups, users: %s", environments, groups, d)
 	}
 
 	stream, err = opsv1.NewSnapshotServiceClient(admin.conn).StreamSnapshot(t.Context(), &opsv1.StreamSnapshotRequest{})
