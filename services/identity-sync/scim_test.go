@@ -457,6 +457,36 @@ func TestLeavingAndComingBack(t *testing.T) {
 	}
 }
 
+// B-USR-16, in part: a userName that was somebody else's makes nobody them.
+func TestAnotherPersonWithAUserName(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	old := idp.create(t, "ned")
+	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+old, nil)
+	heir := idp.create(t, "ned", "externalId", "ext-another-ned")
+	if heir == old {
+		t.Fatal("somebody new is taken for who left")
+	}
+	if u := admin.find(t, heir); u.GetJoinCount() != 1 {
+		t.Errorf("new: %v", u)
+	}
+	if u := admin.find(t, old); u.GetState() != removed {
+		t.Errorf("left: %v", u)
+	}
+	// Who left comes back as themselves, under a name that is free.
+	if back := idp.create(t, "ned", "userName", "ned.first@corp.example"); back != old {
+		t.Errorf("came back as %s, was %s", back, old)
+	}
+	// Of several who have left, the externalId finds the right one.
+	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+heir, nil)
+	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+old, nil)
+	if third := idp.create(t, "ned", "externalId", "ext-third-ned"); third == old || third == heir {
+		t.Error("somebody new is taken for who left")
+	}
+}
+
 func TestUniqueness(t *testing.T) {
 	t.Parallel()
 	w := start(t)

@@ -99,7 +99,7 @@ func emails(in scim.User) []string {
 }
 
 // CreateUser creates a user, or has one join again who was removed and has the
-// same externalId or, failing that, the same userName.
+// same externalId or, where one of the two has none, the same userName.
 func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User) (scim.User, error) {
 	p, err := profile(in)
 	if err != nil {

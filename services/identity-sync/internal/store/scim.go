@@ -58,10 +58,11 @@ select u.id::text from users u
 where u.source_id = $1 and u.state <> 'removed'
 	and (u.id = $2 or u.user_name_key = lower($3) or (u.external_id = $3 and u.external_id <> ''))
 order by (u.id = $2) desc, (u.external_id = $3) desc limit 1`
+	// A userName is given to others in time: of two different externalIds it says nothing.
 	lockRemovedUser = `
 select ` + userColumns + ` from users u
 where u.source_id = $1 and u.state = 'removed'
-	and (u.user_name_key = lower($2) or (u.external_id = $3 and u.external_id <> ''))
+	and ((u.user_name_key = lower($2) and (u.external_id = '' or $3 = '')) or (u.external_id = $3 and u.external_id <> ''))
 order by (u.external_id = $3 and u.external_id <> '') desc, u.update_time desc, u.id
 limit 1 for update`
 )
@@ -138,8 +139,8 @@ func FindManager(ctx context.Context, tx *postgres.Tx, m ManagerQuery) (id strin
 type Arrival struct {
 	SourceName string
 	ManagerID  string // empty for nobody, or nobody yet
-	// Removed are users who have left and have the same externalId or, failing
-	// that, the same userName: none or one, who is locked.
+	// Removed are users who have left and have the same externalId or, where one of
+	// the two has none, the same userName: none or one, who is locked.
 	Removed []User
 }
 
