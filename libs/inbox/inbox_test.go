@@ -33,6 +33,7 @@ import (
 	"gatehouse.dev/libs/pgtest"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/telemetry"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 )
@@ -373,6 +374,12 @@ func TestFailingEventIsParkedAndReplayed(t *testing.T) {
 	}
 	_, err = server.ReplayParkedEvent(foreign, replay)
 	wantReason(t, err, codes.NotFound, "EVENT_NOT_FOUND")
+	// It may be about another environment.
+	environment := authz.WithCaller(t.Context(), authz.Caller{OrganizationID: w.org, EnvironmentID: id.New(), Role: authzv1.Caller_CALLER_ADMIN})
+	_, err = server.ListParkedEvents(environment, &opsv1.ListParkedEventsRequest{})
+	wantReason(t, err, codes.PermissionDenied, "NOT_IN_ENVIRONMENT")
+	_, err = server.ReplayParkedEvent(environment, replay)
+	wantReason(t, err, codes.PermissionDenied, "NOT_IN_ENVIRONMENT")
 
 	bad.Store(0)
 	if _, err := server.ReplayParkedEvent(ctx, replay); err != nil {

@@ -135,7 +135,9 @@ from parked_event where event_id = $1 for update`, eventID).Scan(
 }
 
 // ParkedServer is gatehouse.ops.v1.ParkedEventService for the events of one
-// service. Callers see those of their own organization.
+// service. Callers see those of their own organization, if their role is held in all
+// of it: which environment a parked event is about is not known, as it may not be what
+// it says.
 type ParkedServer struct {
 	opsv1.UnimplementedParkedEventServiceServer
 	consumer *Consumer
@@ -144,8 +146,21 @@ type ParkedServer struct {
 // NewParkedServer serves the parked events of a consumer, which need not run.
 func NewParkedServer(c *Consumer) *ParkedServer { return &ParkedServer{consumer: c} }
 
+// organizationOf is the organization whose parked events a caller sees.
+func organizationOf(ctx context.Context) (uuid.UUID, error) {
+	s := authz.Must(ctx).Scope()
+	if !s.Whole() {
+		return uuid.Nil, apierr.Denied("NOT_IN_ENVIRONMENT", "parked events are shown to those whose role is held in the whole organization")
+	}
+	return s.OrganizationID, nil
+}
+
 // ListParkedEvents lists a page of the organization's parked events.
 func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListParkedEventsRequest) (*opsv1.ListParkedEventsResponse, error) {
+	organization, err := organizationOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	page, err := ParkedList.Parse(req)
 	if err != nil {
 		return nil, err
@@ -154,7 +169,7 @@ func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListPark
 	if req.GetService() != "" && req.GetService() != service {
 		return &opsv1.ListParkedEventsResponse{}, nil
 	}
-	list, next, err := s.consumer.Parked(ctx, authz.Must(ctx).OrganizationID, page)
+	list, next, err := s.consumer.Parked(ctx, organization, page)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +191,10 @@ func (s *ParkedServer) ListParkedEvents(ctx context.Context, req *opsv1.ListPark
 
 // ReplayParkedEvent handles a parked event again.
 func (s *ParkedServer) ReplayParkedEvent(ctx context.Context, req *opsv1.ReplayParkedEventRequest) (*opsv1.ReplayParkedEventResponse, error) {
+	organization, err := organizationOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	eventID, err := id.Parse("event_id", req.GetEventId())
 	if err != nil {
 		return nil, err
@@ -183,7 +202,7 @@ func (s *ParkedServer) ReplayParkedEvent(ctx context.Context, req *opsv1.ReplayP
 	if req.GetService() != s.consumer.cfg.Service {
 		return nil, apierr.NotFound("EVENT_NOT_FOUND", "there is no parked event %s", eventID)
 	}
-	if err := s.consumer.Replay(ctx, authz.Must(ctx).OrganizationID, eventID); err != nil {
+	if err := s.consumer.Replay(ctx, organization, eventID); err != nil {
 		return nil, err
 	}
 	return &opsv1.ReplayParkedEventResponse{}, nil

@@ -32,7 +32,8 @@ const (
 // ParkedEventService shows the events a service could not handle. Such an
 // event is tried again with growing pauses, then parked here: it blocks no
 // other event and is never dropped. Every service implements it for its own
-// events; the gateway gathers them.
+// events; the gateway gathers them. They are those of all environments: callers
+// whose role is held in one get PERMISSION_DENIED, NOT_IN_ENVIRONMENT.
 type ParkedEventServiceClient interface {
 	// ListParkedEvents lists parked events of the caller's organization, oldest
 	// first. The gateway gathers them service by service: there order_by needs
@@ -79,7 +80,8 @@ func (c *parkedEventServiceClient) ReplayParkedEvent(ctx context.Context, in *Re
 // ParkedEventService shows the events a service could not handle. Such an
 // event is tried again with growing pauses, then parked here: it blocks no
 // other event and is never dropped. Every service implements it for its own
-// events; the gateway gathers them.
+// events; the gateway gathers them. They are those of all environments: callers
+// whose role is held in one get PERMISSION_DENIED, NOT_IN_ENVIRONMENT.
 type ParkedEventServiceServer interface {
 	// ListParkedEvents lists parked events of the caller's organization, oldest
 	// first. The gateway gathers them service by service: there order_by needs
