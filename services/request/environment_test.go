@@ -8,9 +8,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
@@ -155,6 +158,43 @@ func TestEnvironmentsSeeTheirApps(t *testing.T) {
 		for name, sees := range tc.sees {
 			_, err := w.apps(t, name).GetApp(t.Context(), &requestv1.GetAppRequest{Id: w.mail.GetId()})
 			wantReason(t, name+" gets Mail", err, sees, "APP_NOT_FOUND")
+		}
+	}
+}
+
+// B-USR-12: of an app of the organization an environment sees no other environment,
+// and nobody of one, nor finds it by them.
+func TestEnvironmentsSeeNoOthersInAnApp(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t)
+	changed, err := w.apps(t, "zoe").UpdateApp(t.Context(), &requestv1.UpdateAppRequest{
+		App: &requestv1.App{
+			Id: w.mail.GetId(), OwnerId: w.id("bert"), AdminIds: []string{w.id("bert"), w.id("ann"), w.id("amy")}, ApproverIds: []string{w.id("bert")},
+			OfferedEnvironmentIds: []string{w.b, w.a},
+		},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"owner_id", "admin_ids", "approver_ids", "offered_environment_ids"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := changed.GetApp()
+	part := proto.CloneOf(whole)
+	part.OwnerId, part.AdminIds, part.ApproverIds, part.OfferedEnvironmentIds = "", []string{w.id("ann"), w.id("amy")}, nil, []string{w.a}
+	for name, want := range map[string]*requestv1.App{"amy": part, "anna": part, "zoe": whole, "ann": whole} {
+		c := w.apps(t, name)
+		got, err := c.GetApp(t.Context(), &requestv1.GetAppRequest{Id: w.mail.GetId()})
+		if d := cmp.Diff(want, got.GetApp(), protocmp.Transform()); err != nil || d != "" {
+			t.Errorf("%s gets: %v %s", name, err, d)
+		}
+		list, err := c.ListApps(t.Context(), &requestv1.ListAppsRequest{Filter: `id = "` + w.mail.GetId() + `"`})
+		if err != nil || len(list.GetApps()) != 1 || !proto.Equal(list.GetApps()[0], want) {
+			t.Errorf("%s lists: %v %v", name, err, list)
+		}
+		for _, by := range []string{`ownerId = "` + w.id("bert"), `adminIds:"` + w.id("bert"), `approverIds:"` + w.id("bert"), `offeredEnvironmentIds:"` + w.b} {
+			list, err := c.ListApps(t.Context(), &requestv1.ListAppsRequest{Filter: by + `"`})
+			if err != nil || len(list.GetApps()) > 0 != (want == whole) {
+				t.Errorf("%s, %s: %v %v", name, by, err, list)
+			}
 		}
 	}
 }

@@ -42,9 +42,36 @@ type App struct {
 	Version                  int64
 }
 
-const appColumns = `a.id, a.organization_id, a.environment_id, a.name, a.description, a.owner_id, a.admin_ids, a.approver_ids,
-	a.provisioning, a.integration_id, a.deprovisioning_action, a.offered_to_all_environments, a.offered_environment_ids,
+// The columns of an app, and those that environment $1 sees of one: of an app of the
+// organization nobody of another environment, whom row-level security does not show,
+// and no other environment that it is offered to.
+var (
+	appColumns = columnsOfApp("a.owner_id", "a.admin_ids", "a.approver_ids", "a.offered_environment_ids")
+
+	shownOwner     = `case when ` + wholeApp + ` or exists (select from user_copy u where u.id = a.owner_id) then a.owner_id end`
+	shownAdmins    = shownIDs("a.admin_ids", isShown)
+	shownApprovers = shownIDs("a.approver_ids", isShown)
+	shownOffered   = shownIDs("a.offered_environment_ids", "i.id = $1")
+	shownColumns   = columnsOfApp(shownOwner, shownAdmins, shownApprovers, shownOffered)
+)
+
+const (
+	wholeApp = `($1::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $1)`
+	isShown  = `exists (select from user_copy u where u.id = i.id)`
+)
+
+// shownIDs are those ids of a column that meet a condition on i.id, in their order; all
+// for who sees the app whole.
+func shownIDs(column, condition string) string {
+	return `case when ` + wholeApp + ` then ` + column + ` else array(select i.id from unnest(` + column + `) with ordinality i (id, n) where ` +
+		condition + ` order by i.n) end`
+}
+
+func columnsOfApp(owner, admins, approvers, offered string) string {
+	return `a.id, a.organization_id, a.environment_id, a.name, a.description, ` + owner + `, ` + admins + `, ` + approvers + `,
+	a.provisioning, a.integration_id, a.deprovisioning_action, a.offered_to_all_environments, ` + offered + `,
 	a.create_time, a.update_time, a.delete_time, a.version`
+}
 
 // offered is the condition under which environment $1 sees an app of its own or
 // of the organization; the whole organization, the nil uuid, sees all.
@@ -61,8 +88,6 @@ update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, appro
 	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
 	update_time = $12, version = $13
 where id = $1 and version = $13 - 1 and delete_time is null`
-	selectApp = `
-select ` + appColumns + ` from app a where a.id = $2 and ` + offered + ` and `
 	lockApp   = `select 1 from app where id = $1 and delete_time is null for update`
 	deleteApp = `
 update app set update_time = $2, delete_time = $2, version = $3 where id = $1`
@@ -70,6 +95,11 @@ update app set update_time = $2, delete_time = $2, version = $3 where id = $1`
 where a.organization_id = $2 and a.delete_time is null and ` + offered + `
 	and ($3 = '' or strpos(lower(a.name), lower($3)) > 0 or strpos(lower(a.description), lower($3)) > 0)
 	and `
+)
+
+var (
+	selectApp = `
+select ` + shownColumns + ` from app a where a.id = $2 and ` + offered + ` and `
 	selectAllApps = `
 select ` + appColumns + ` from app a order by a.organization_id, a.id`
 )
@@ -156,7 +186,7 @@ func LoadAnyApp(ctx context.Context, tx *postgres.Tx, environment uuid.UUID, gue
 // those whose name or description contains query. It gives the token of the next page.
 func ListApps(ctx context.Context, tx *postgres.Tx, organization, environment uuid.UUID, guest *Guest, query string, page *filter.Query) ([]App, string, error) {
 	args := append([]any{environment, organization, query}, guest.arguments()...)
-	return list(ctx, tx, appColumns, fromApps+seenBy(guestSeesApp, 4), page, scanApp, args...)
+	return list(ctx, tx, shownColumns, fromApps+seenBy(guestSeesApp, 4), page, scanApp, args...)
 }
 
 // list reads a page of the columns of what from selects with the arguments.

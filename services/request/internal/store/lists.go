@@ -9,9 +9,9 @@ var (
 	AppList = filter.New("gatehouse.request.v1.ListApps", "name", filter.ID("id", "a.id"),
 		filter.Text("name", "a.name").SortText("lower(a.name)"),
 		filter.Text("description", "a.description"),
-		filter.ID("ownerId", "a.owner_id").Null(),
-		filter.IDs("adminIds", "a.admin_ids"),
-		filter.IDs("approverIds", "a.approver_ids"),
+		filter.ID("ownerId", shownOwner).Null(),
+		filter.IDs("adminIds", shownAdmins),
+		filter.IDs("approverIds", shownApprovers),
 		filter.Enum("provisioning", "a.provisioning"),
 		filter.ID("integrationId", "a.integration_id").Null(),
 		filter.Enum("deprovisioningAction", "a.deprovisioning_action"),
@@ -20,7 +20,7 @@ var (
 		filter.Int("version", "a.version"),
 		filter.Environment("environmentId", "a.environment_id"),
 		filter.Bool("offeredToAllEnvironments", "a.offered_to_all_environments"),
-		filter.IDs("offeredEnvironmentIds", "a.offered_environment_ids"),
+		filter.IDs("offeredEnvironmentIds", shownOffered),
 	)
 	// EntitlementList is of [ListEntitlements].
 	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),
