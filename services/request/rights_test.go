@@ -1,6 +1,7 @@
 package request_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -325,6 +326,68 @@ func TestAReviewerSeesTheirPart(t *testing.T) {
 	if said := emitted[*eventv1.CommentAdded](t, w); len(said) != 1 || said[0].GetContext().GetAppId() != "" {
 		t.Errorf("comment.added: %v", said)
 	}
+}
+
+// Whose decision was the last, and what they said of their app, is not for who decides
+// about another one.
+func TestTheLastDecisionIsAboutItsApp(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.join(t, "rex", authzv1.Caller_CALLER_MEMBER)
+	w.handled(t)
+	payroll := map[string]string{}
+	w.app(t, &requestv1.CreateAppRequest{Name: "Payroll", ApproverIds: []string{w.id("rex")}}, payroll)
+	both := w.grantOf("viewer")
+	both.EntitlementIds = append(both.EntitlementIds, payroll["account"])
+	r := w.submit(t, "ben", both)
+	last := w.task(r, "rex")
+	last.ItemId, last.State, last.Comment = r.GetItems()[1].GetId(), approvalv1.TaskState_TASK_STATE_APPROVED, "what he earns"
+	granted := w.granted(r)
+	m, ok := granted.message.(*eventv1.ApprovalGranted)
+	if !ok {
+		t.Fatal(granted)
+	}
+	m.Context, m.Task = w.by(r, "rex"), last
+	m.Context.AppId = "" // the items are of several apps
+	w.publishAll(t, w.requested(r, "pia"), granted)
+	w.handled(t)
+	for name, reads := range map[string]bool{"ben": true, "zoe": true, "rex": true, "pia": false, "ada": false} {
+		timeline, err := w.requests(t, name).ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
+		said := fmt.Sprint(timeline.GetEntries())
+		if err != nil || strings.Contains(said, "what he earns") != reads || strings.Contains(said, w.id("rex")) != reads {
+			t.Errorf("%s reads %v %s", name, err, said)
+		}
+		got, err := w.requests(t, name).GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
+		if err != nil || got.GetRequest().GetState() != requestv1.RequestState_REQUEST_STATE_APPROVED {
+			t.Errorf("%s sees %v %v", name, err, got)
+		}
+	}
+}
+
+// Whoever was asked about nothing in a request that is known sees none of it, by any
+// door.
+func TestAReviewerOfNoAppSeesNothing(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.join(t, "rex", authzv1.Caller_CALLER_MEMBER)
+	w.handled(t)
+	r := w.submit(t, "ben", w.grantOf("viewer"))
+	for _, app := range []string{"", id.New().String()} {
+		asked := w.requested(r, "rex")
+		m, ok := asked.message.(*eventv1.ApprovalRequested)
+		if !ok {
+			t.Fatal(asked)
+		}
+		m.Context.AppId = app
+		w.publishAll(t, asked)
+	}
+	w.handled(t)
+	list, err := w.requests(t, "rex").ListRequests(t.Context(), &requestv1.ListRequestsRequest{})
+	if err != nil || len(list.GetRequests()) != 0 {
+		t.Errorf("listed %v %v", list, err)
+	}
+	_, err = w.requests(t, "rex").GetRequest(t.Context(), &requestv1.GetRequestRequest{Id: r.GetId()})
+	wantError(t, err, codes.NotFound, "REQUEST_NOT_FOUND")
 }
 
 // A flow says who may ask, for whom: where it lets somebody ask nobody else may,

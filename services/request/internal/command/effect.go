@@ -15,6 +15,7 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
@@ -188,6 +189,7 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 		text = "Approved by the flow itself"
 	case m.GetTask() != nil:
 		text = decision(m.GetTask()) + "; the request is approved"
+		e.entry.AppID = e.appOf(m.GetRequest(), m.GetTask().GetItemId())
 	}
 	e.about(m.GetRequest().GetId(), text)
 	e.tooLate = text + "; it was too late to cancel"
@@ -196,6 +198,16 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 		c.SetState(r, store.Transition{To: lifecycle.Approved, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
 		c.SetItemStates(r, lifecycle.ItemApproved)
 	}
+}
+
+// appOf is the app of an item of a request, whose part of it a decision is.
+func (e *reader) appOf(r *requestv1.Request, item string) uuid.UUID {
+	for _, i := range r.GetItems() {
+		if i.GetId() == item {
+			return e.id("app_id", i.GetAppId())
+		}
+	}
+	return e.entry.AppID
 }
 
 // ended closes the request, whose items are cancelled.

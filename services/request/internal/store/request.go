@@ -541,7 +541,7 @@ const (
 const visibleAll = `r.id in (
 	select m.id from access_request m where m.requester_id = $1
 	union select m.id from access_request m where m.beneficiary_id = $1
-	union select v.request_id from reviewer v where v.user_id = $1
+	union select i.request_id from reviewer v join request_item i on i.request_id = v.request_id and i.app_id = v.app_id where v.user_id = $1
 	union select i.request_id from app a join request_item i on i.app_id = a.id
 		where a.organization_id = $2 and ($1 = any(a.admin_ids) or $1 = any(a.approver_ids) or $1 = a.owner_id))`
 
