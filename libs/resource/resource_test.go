@@ -1,6 +1,8 @@
 package resource_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -100,6 +102,27 @@ func TestApply(t *testing.T) {
 	}
 	if _, err := u.Apply(&approvalv1.Flow{}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFieldsOfErrorsAreThoseOfTheRequest(t *testing.T) {
+	t.Parallel()
+	u := resource.Update[*approvalv1.Flow]{Field: "flow", Resource: &approvalv1.Flow{}}
+	was := apierr.Exists("TAKEN", "taken").WithField("name", "TAKEN", "taken").WithField("steps[1].user_ids", "X", "x").
+		WithField("flow.audience", "X", "x").WithField("update_mask", "X", "x")
+	e, _ := apierr.From(u.Within(fmt.Errorf("save: %w", was)))
+	var got []string
+	for _, f := range e.Fields {
+		got = append(got, f.Field)
+	}
+	if want := []string{"flow.name", "flow.steps[1].user_ids", "flow.audience", "update_mask"}; !slices.Equal(got, want) || e.Reason != "TAKEN" {
+		t.Errorf("got %q of %v, want %q", got, e, want)
+	}
+	if was.Fields[0].Field != "name" {
+		t.Error("the error itself was changed")
+	}
+	if err := errors.New("another"); u.Within(err) != err || u.Within(nil) != nil { //nolint:errorlint // itself
+		t.Error("what has no fields is left")
 	}
 }
 

@@ -82,6 +82,24 @@ func (u Update[M]) Changed(before, after M) (names []string) {
 	return names
 }
 
+// Within gives err with the fields of the resource as they are called in the
+// request: "name" is "app.name".
+func (u Update[M]) Within(err error) error {
+	e, ok := apierr.From(err)
+	if !ok {
+		return err
+	}
+	c := *e
+	c.Fields = slices.Clone(e.Fields)
+	for i, f := range c.Fields {
+		name, _, _ := strings.Cut(first(f.Field), "[")
+		if u.Resource.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name)) != nil {
+			c.Fields[i].Field = u.Field + "." + f.Field
+		}
+	}
+	return &c
+}
+
 func (u Update[M]) changeable(path string) bool {
 	if isKey(path) {
 		return true

@@ -710,8 +710,14 @@ func TestFlows(t *testing.T) {
 	}
 	_, err = zoe.CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: input(func(in *approvalv1.FlowInput) { in.Name = "b" })})
 	wantError(t, err, codes.AlreadyExists, "FLOW_NAME_TAKEN")
+	if f := rpctest.Fields(err); !slices.Equal(f, []string{"flow.name"}) {
+		t.Errorf("fields %q", f)
+	}
 	_, err = zoe.UpdateFlow(t.Context(), update(b, input(func(in *approvalv1.FlowInput) { in.Name = "c" })))
 	wantError(t, err, codes.AlreadyExists, "FLOW_NAME_TAKEN")
+	if f := rpctest.Fields(err); !slices.Equal(f, []string{"flow.name"}) {
+		t.Errorf("fields %q", f)
+	}
 	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: b.GetId(), Etag: "another"}, input(func(*approvalv1.FlowInput) {})))
 	wantError(t, err, codes.Aborted, "ETAG_MISMATCH")
 	_, err = zoe.UpdateFlow(t.Context(), update(&approvalv1.Flow{Id: unknown}, input(func(*approvalv1.FlowInput) {})))

@@ -1,12 +1,14 @@
 package identitysync_test
 
 import (
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -52,6 +54,9 @@ func TestUpdateSource(t *testing.T) {
 			t.Errorf("%s: taken", tc.name)
 		} else {
 			refused(t, err, tc.code, tc.reason)
+			if f := rpctest.Fields(err); tc.reason == "SOURCE_NAME_TAKEN" && !slices.Equal(f, []string{"source.name"}) {
+				t.Errorf("%s: fields %q", tc.name, f)
+			}
 		}
 	}
 	// What the source does is no change of it; another token is.

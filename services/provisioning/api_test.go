@@ -148,6 +148,10 @@ func TestIntegrations(t *testing.T) {
 	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Scim: &provisioningv1.ScimSettings{BaseUrl: target.URL + "/elsewhere"}}, "scim.base_url"))
 	wantReason(t, err, "InvalidArgument", "INTEGRATION_SETTINGS_INVALID", "integration.scim.token")
 	// What the mask names is held to the rules of a new one, and nothing else.
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Name: "two"}, "name"))
+	wantReason(t, err, "AlreadyExists", "INTEGRATION_NAME_TAKEN", "integration.name")
+	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Scim: &provisioningv1.ScimSettings{BaseUrl: "http://user:pass@example.com", Token: "x"}}, "scim"))
+	wantReason(t, err, "InvalidArgument", "INTEGRATION_SETTINGS_INVALID", "integration.scim.base_url")
 	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Name: strings.Repeat("x", 201)}, "name"))
 	wantReason(t, err, "InvalidArgument", "INVALID_ARGUMENT", "integration.name")
 	_, err = w.integrations.UpdateIntegration(ctx, change(&provisioningv1.Integration{Id: one.GetId(), Scim: &provisioningv1.ScimSettings{BaseUrl: "ftp://x"}}, "scim.base_url"))

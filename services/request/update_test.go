@@ -111,7 +111,7 @@ func TestUpdateEntitlement(t *testing.T) {
 		reason       string
 		fields       []string
 	}{
-		{"name of another", "ian", &requestv1.Entitlement{Id: editor, Name: "VIEWER"}, "name", codes.AlreadyExists, "ENTITLEMENT_NAME_TAKEN", []string{"name"}},
+		{"name of another", "ian", &requestv1.Entitlement{Id: editor, Name: "VIEWER"}, "name", codes.AlreadyExists, "ENTITLEMENT_NAME_TAKEN", []string{"entitlement.name"}},
 		{"blank name", "ian", &requestv1.Entitlement{Id: editor, Name: " "}, "name", codes.InvalidArgument, "NAME_EMPTY", []string{"entitlement.name"}},
 		{"no name", "ian", &requestv1.Entitlement{Id: editor}, "name", codes.InvalidArgument, "INVALID_ARGUMENT", []string{"entitlement.name"}},
 		{"its kind", "ian", &requestv1.Entitlement{Id: editor}, "kind", codes.InvalidArgument, "FIELD_NOT_CHANGEABLE", []string{"update_mask"}},

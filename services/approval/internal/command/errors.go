@@ -44,7 +44,8 @@ func flowError(err error, name string) error {
 	case errors.Is(err, store.ErrFlowReadOnly):
 		return apierr.New(codes.PermissionDenied, "FLOW_OF_ORGANIZATION", "this flow belongs to the organization, and an environment does not change it")
 	case errors.Is(err, store.ErrFlowNameTaken):
-		return apierr.Exists("FLOW_NAME_TAKEN", "there is a flow named %q already", name).Wrap(err)
+		return apierr.Exists("FLOW_NAME_TAKEN", "there is a flow named %q already", name).
+			WithField("flow.name", "FLOW_NAME_TAKEN", "there is a flow of this name").Wrap(err)
 	}
 	return err
 }

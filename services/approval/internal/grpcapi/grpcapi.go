@@ -87,7 +87,7 @@ func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowReq
 		return convert.FlowInput(in), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
 }

@@ -73,7 +73,7 @@ func (s *Server) UpdateEnvironment(ctx context.Context, req *identityv1.UpdateEn
 		return called, convert.Quotas(m.GetQuotas()), err
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &identityv1.UpdateEnvironmentResponse{Environment: convert.Environment(e)}, nil
 }

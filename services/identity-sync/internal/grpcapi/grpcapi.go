@@ -294,7 +294,7 @@ func (s *Server) UpdateSource(ctx context.Context, req *identityv1.UpdateSourceR
 		return after, u.Changed(convert.Source(before), convert.Source(after)), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &identityv1.UpdateSourceResponse{Source: convert.Source(src)}, nil
 }

@@ -123,7 +123,7 @@ func (s *Server) UpdateIdentityProvider(ctx context.Context, req *identityv1.Upd
 		return after, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &identityv1.UpdateIdentityProviderResponse{IdentityProvider: convert.IdentityProvider(p)}, nil
 }

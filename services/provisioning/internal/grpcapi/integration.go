@@ -87,7 +87,7 @@ func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateInt
 		return settings(m.GetName(), m.GetScim()), err
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &provisioningv1.UpdateIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }

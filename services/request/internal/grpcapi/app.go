@@ -91,7 +91,7 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 		return after, u.Changed(convert.App(before), convert.App(after)), f.err
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &requestv1.UpdateAppResponse{App: convert.App(a)}, nil
 }
@@ -227,7 +227,7 @@ func (s appService) UpdateEntitlement(ctx context.Context, in *requestv1.UpdateE
 		return after, u.Changed(convert.Entitlement(before), convert.Entitlement(after)), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, u.Within(err)
 	}
 	return &requestv1.UpdateEntitlementResponse{Entitlement: convert.Entitlement(e)}, nil
 }
