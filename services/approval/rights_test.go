@@ -143,6 +143,75 @@ func TestNobodyProfitsFromTheirOwnFlow(t *testing.T) {
 	w.asked(t, again, 1)
 }
 
+// robot has an agent join for whom somebody answers.
+func (w *world) robot(t *testing.T, name, accountable string) {
+	t.Helper()
+	w.join(t, name, "", identityv1.Role_ROLE_MEMBER)
+	u := w.users[name]
+	u.Kind, u.AccountableUserId, u.Version = identityv1.UserKind_USER_KIND_AGENT, w.users[accountable].GetId(), 2
+	w.Publish(t, w.org, w.id(name), &eventv1.UserUpdated{Context: &eventv1.Context{Version: 2}, User: u})
+}
+
+// Who answers for a program has its tokens: they decide nothing that it asks for or
+// gets, whatever they are, and no flow of theirs approves it.
+func TestNobodyDecidesForTheirProgram(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.robot(t, "pias", "pia")
+	w.robot(t, "zoes", "zoe")
+	w.handled(t)
+	for name, r := range map[string]*requestv1.Request{"asks": w.request("pias", "ann"), "gets": w.request("ann", "pias"), "both": w.request("pias", "pias")} {
+		w.submit(t, r)
+		tasks := w.asked(t, r, 1).GetTasks()
+		if d := cmp.Diff([]string{"per"}, names(tasks)); d != "" {
+			t.Errorf("%s: asked %s", name, d)
+		}
+		_, err := w.tasks(t, "per").ReassignTask(t.Context(), &approvalv1.ReassignTaskRequest{Id: tasks[0].GetId(), ReviewerId: w.users["pia"].GetId(), Reason: "busy"})
+		wantError(t, err, codes.FailedPrecondition, "REVIEWER_CONCERNED")
+		if _, err := w.approve(t, "per", tasks[0]); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	made := w.flow(t, func(in *approvalv1.FlowInput) { in.AutoApprove, in.Steps = true, nil })
+	mine := w.request("zoes", "zoes")
+	w.submit(t, mine)
+	if asked := w.asked(t, mine, 1); asked.GetFlowId() != made.GetId() || len(asked.GetTasks()) != 2 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
+// A flow that a program writes is its person's.
+func TestWhoAnswersForAProgramIsAnEditor(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.robot(t, "mias", "mia")
+	w.users["mias"].Role, w.users["mias"].Version = identityv1.Role_ROLE_ADMIN, 3
+	w.Publish(t, w.org, w.id("mias"), &eventv1.UserUpdated{Context: &eventv1.Context{Version: 3}, User: w.users["mias"]})
+	w.handled(t)
+	in := reviewedBy()
+	in.Steps, in.AutoApprove = nil, true
+	made, err := w.flows(t, "mias").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{w.users["mias"].GetId(), w.users["mia"].GetId()}, made.GetFlow().GetEditorIds()); d != "" {
+		t.Error(d)
+	}
+	hers := w.request("mia", "mia")
+	w.submit(t, hers)
+	w.asked(t, hers, 1)
+	zoes := w.flow(t, nil)
+	changed, err := w.flows(t, "mias").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{Id: zoes.GetId(), Priority: 1}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"priority"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{w.users["zoe"].GetId(), w.users["mias"].GetId(), w.users["mia"].GetId()}, changed.GetFlow().GetEditorIds()); d != "" {
+		t.Error(d)
+	}
+}
+
 // A flow says who may ask by it: somebody, whom there is, and by no join-flow.
 func TestFlowRequesters(t *testing.T) {
 	t.Parallel()

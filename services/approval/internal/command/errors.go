@@ -23,7 +23,7 @@ func taskError(err error) error {
 	case errors.Is(err, lifecycle.ErrUnknownTask):
 		return errTaskNotFound
 	case errors.Is(err, lifecycle.ErrIsParty):
-		return apierr.Precondition("REVIEWER_CONCERNED", "requester and beneficiary do not decide their own request")
+		return apierr.Precondition("REVIEWER_CONCERNED", "requester and beneficiary, and who answers for them, do not decide the request")
 	case errors.As(err, &ended):
 		t := ended.Task
 		by := t.EndedBy.Name

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
@@ -47,14 +48,18 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 		owner.EnvironmentID = environment
 	}
 	now := c.Clock.Now()
-	f.ID, f.Version, f.CreateTime, f.UpdateTime, f.EditorIDs = newID(), 1, now, now, []string{by.GetId()}
+	f.ID, f.Version, f.CreateTime, f.UpdateTime = newID(), 1, now, now
 	if !owner.Whole() {
 		f.EnvironmentID = owner.EnvironmentID.String()
 	}
-	if err := c.checkFlow(ctx, owner, f, lifecycle.Flow{}); err != nil {
+	err := c.checkFlow(ctx, owner, f, lifecycle.Flow{})
+	if err != nil {
 		return nil, err
 	}
-	err := c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
+	if f.EditorIDs, err = c.editors(ctx, s, by); err != nil {
+		return nil, err
+	}
+	err = c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.AfterCommit(c.Maintenance.Wake)
 		quotas, err := quota.Of(ctx, tx, owner.EnvironmentID)
 		if err != nil {
@@ -113,6 +118,10 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	if err := c.checkFlow(ctx, owner, f, before); err != nil {
 		return nil, err
 	}
+	editors, err := c.editors(ctx, s, by)
+	if err != nil {
+		return nil, err
+	}
 	err = c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
 		current, err := c.Store.LockFlow(ctx, tx, id)
 		if err != nil {
@@ -122,8 +131,11 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 			return errFlowChanged
 		}
 		f.UpdateTime = c.Clock.Now()
-		if !slices.Contains(f.EditorIDs, by.GetId()) {
-			f.EditorIDs = append(slices.Clone(f.EditorIDs), by.GetId())
+		f.EditorIDs = slices.Clone(before.EditorIDs)
+		for _, id := range editors {
+			if !slices.Contains(f.EditorIDs, id) {
+				f.EditorIDs = append(f.EditorIDs, id)
+			}
 		}
 		tx.AfterCommit(c.Maintenance.Wake)
 		return c.Store.UpdateFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
@@ -133,6 +145,24 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	}
 	c.Log.Info("Flow updated", "organization_id", s.OrganizationID, "flow_id", id, "version", f.Version)
 	return convert.Flow(s.OrganizationID, f), nil
+}
+
+// editors are those whose flow it is that somebody writes: they and, if that is a
+// service or an agent, who answers for it. A caller who has just come is waited for.
+func (c *Commands) editors(ctx context.Context, s scope.Scope, by *eventv1.Actor) (ids []string, err error) {
+	user, err := uuid.Parse(by.GetId())
+	if err != nil {
+		return nil, fmt.Errorf("read the caller's id: %w", err)
+	}
+	if err := copies.Await(ctx, c.DB, s.OrganizationID, copies.IDs{copies.Users: {user}}); err != nil {
+		return nil, err
+	}
+	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		accountable, err := c.Store.Accountable(ctx, tx, by.GetId())
+		ids = append([]string{by.GetId()}, accountable...)
+		return err
+	})
+	return ids, err
 }
 
 // DeleteFlow ends a flow for new requests; those that are open stay on their

@@ -38,7 +38,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 			continue
 		}
 		if !in.CancelledEarly && !in.Known {
-			return inbox.Failed(events[i], inbox.NotYet("the beneficiary or an app of request %s is not known", in.RequestID))
+			return inbox.Failed(events[i], inbox.NotYet("requester, beneficiary or an app of request %s is not known", in.RequestID))
 		}
 		a, err := c.plan(organizationID, in, requests[i])
 		if err != nil {
@@ -82,10 +82,10 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 	if in.CancelledEarly {
 		// Only the request is added to what is known.
 		rec.Approval = lifecycle.NewCancelled(r.GetId(), r.GetEnvironmentId(), now)
-		rec.Requester, rec.Beneficiary = request.Requester, request.Beneficiary
+		rec.Parties = request.Parties
 		return c.with(rec, r), nil
 	}
-	request.Member = in.Member
+	request.Member, request.AccountableIDs = in.Member, in.AccountableIDs
 	flows := in.Flows
 	if convert.ByJoinFlow(r) {
 		// Without its flow it is reviewed like any other.

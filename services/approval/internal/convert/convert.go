@@ -123,7 +123,7 @@ func DeletedFlow(organizationID uuid.UUID, f lifecycle.Flow, at time.Time) *appr
 func Request(r *requestv1.Request) lifecycle.Request {
 	out := lifecycle.Request{
 		RequestID: r.GetId(), EnvironmentID: r.GetEnvironmentId(), Kind: lifecycle.Kind(enum.Word(r.GetKind())),
-		Requester: FromPerson(r.GetRequester()), Beneficiary: FromPerson(r.GetBeneficiary()),
+		Parties:    lifecycle.Parties{Requester: FromPerson(r.GetRequester()), Beneficiary: FromPerson(r.GetBeneficiary())},
 		CreateTime: r.GetCreateTime().AsTime(),
 	}
 	if r.GetUntil() != nil {
@@ -139,7 +139,7 @@ func Request(r *requestv1.Request) lifecycle.Request {
 
 // Submission is what names what must be known of a submitted request.
 func Submission(r *requestv1.Request) *store.Submission {
-	out := &store.Submission{RequestID: r.GetId(), BeneficiaryID: r.GetBeneficiary().GetUserId()}
+	out := &store.Submission{RequestID: r.GetId(), RequesterID: r.GetRequester().GetUserId(), BeneficiaryID: r.GetBeneficiary().GetUserId()}
 	apps := make(map[string]bool, len(r.GetItems()))
 	for _, it := range r.GetItems() {
 		apps[it.GetAppId()] = true

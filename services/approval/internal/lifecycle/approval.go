@@ -49,9 +49,8 @@ type Approval struct {
 	// EnvironmentID is the environment that the request belongs to; empty if it
 	// is the organization's own.
 	EnvironmentID string
-	Requester     Person // no ID if a join-flow requested
-	Beneficiary   Person
-	State         State
+	Parties
+	State State
 	// FlowID and FlowVersion are those of the first item's flow.
 	FlowID      string
 	FlowVersion int32
@@ -101,8 +100,8 @@ type Task struct {
 var (
 	// ErrUnknownTask says that there is no such task for this person.
 	ErrUnknownTask = errors.New("unknown task")
-	// ErrIsParty says that the requester or beneficiary would decide.
-	ErrIsParty = errors.New("requester and beneficiary do not decide")
+	// ErrIsParty says that somebody would decide whom the request concerns.
+	ErrIsParty = errors.New("whom a request concerns does not decide it")
 	// ErrHasTask says that the person has a task in the step already.
 	ErrHasTask = errors.New("has a task in this step already")
 	// ErrNotConcerned says that the person does not see what the task is about.
@@ -123,8 +122,7 @@ func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task
 func New(request Request, flows []Flow, now time.Time) *Approval {
 	a := &Approval{
 		RequestID: request.RequestID, EnvironmentID: request.EnvironmentID,
-		Requester: request.Requester, Beneficiary: request.Beneficiary,
-		State: Open, Automatic: true, CreateTime: now,
+		Parties: request.Parties, State: Open, Automatic: true, CreateTime: now,
 	}
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
@@ -222,7 +220,7 @@ func (a *Approval) Fill(s *Step, r Resolution, newID func() string, now time.Tim
 
 // Resolve finds the reviewers of a step of the approval, see [Resolve].
 func (a *Approval) Resolve(s *Step, p People) Resolution {
-	request := Request{Requester: a.Requester, Beneficiary: a.Beneficiary, EnvironmentID: a.EnvironmentID}
+	request := Request{Parties: a.Parties, EnvironmentID: a.EnvironmentID}
 	return Resolve(s.Spec, request, Item{ID: s.ItemID, AppID: s.AppID}, p, a.ApprovedBy(s))
 }
 
@@ -253,7 +251,7 @@ func (a *Approval) Decide(taskID string, by Person, approve bool, comment string
 	if t == nil || t.Reviewer.ID != by.ID {
 		return Outcome{}, ErrUnknownTask
 	}
-	if a.isParty(by.ID) {
+	if a.IsParty(by.ID) {
 		return Outcome{}, ErrIsParty
 	}
 	if t.State != TaskOpen || a.State != Open {
@@ -315,7 +313,7 @@ func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) 
 	if t == nil || t.Reviewer.ID != by.ID && !r.AnyTask {
 		return nil, nil, ErrUnknownTask
 	}
-	if a.isParty(by.ID) || a.isParty(to.ID) {
+	if a.IsParty(by.ID) || a.IsParty(to.ID) {
 		return nil, nil, ErrIsParty
 	}
 	if t.State != TaskOpen || a.State != Open {
@@ -440,7 +438,7 @@ func (a *Approval) StepOfTask(taskID string) *Step {
 func (a *Approval) addTasks(s *Step, reviewers []Reviewer, newID func() string, now time.Time) []*Task {
 	var added []*Task
 	for _, r := range reviewers {
-		if r.ID == "" || a.isParty(r.ID) || a.hasTask(s, r.ID) {
+		if r.ID == "" || a.IsParty(r.ID) || a.hasTask(s, r.ID) {
 			continue
 		}
 		t := &Task{
@@ -507,10 +505,6 @@ func (a *Approval) count(s *Step) (approved, open int) {
 		}
 	}
 	return approved, open
-}
-
-func (a *Approval) isParty(userID string) bool {
-	return userID != "" && (userID == a.Requester.ID || userID == a.Beneficiary.ID)
 }
 
 func (a *Approval) task(id string) *Task {

@@ -81,8 +81,7 @@ type Request struct {
 	// is the organization's own.
 	EnvironmentID string
 	Kind          Kind
-	Requester     Person // no ID if a join-flow requested
-	Beneficiary   Person
+	Parties
 	// Member is the beneficiary as audiences see them.
 	Member     Member
 	Items      []Item
@@ -92,9 +91,18 @@ type Request struct {
 	JoinFlow *Flow
 }
 
-// IsParty reports whether a user is the requester or the beneficiary.
-func (r Request) IsParty(userID string) bool {
-	return userID != "" && (userID == r.Requester.ID || userID == r.Beneficiary.ID)
+// Parties are those whom a request concerns.
+type Parties struct {
+	Requester   Person // no ID if a join-flow requested
+	Beneficiary Person
+	// AccountableIDs are who answers for these, if they are services or agents: what
+	// a program asks for or gets, its person does.
+	AccountableIDs []string
+}
+
+// IsParty reports whether a user is one of them.
+func (p Parties) IsParty(userID string) bool {
+	return userID != "" && (userID == p.Requester.ID || userID == p.Beneficiary.ID || slices.Contains(p.AccountableIDs, userID))
 }
 
 // SelectFlow returns the flow that decides an item. A join-flow decides what it

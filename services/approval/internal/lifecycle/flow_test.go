@@ -14,7 +14,7 @@ var noon = time.Date(2031, 5, 6, 12, 0, 0, 0, time.UTC)
 func request() lifecycle.Request {
 	return lifecycle.Request{
 		RequestID: "r1", Kind: lifecycle.Grant,
-		Requester: lifecycle.Person{ID: "ann", Name: "Ann"}, Beneficiary: lifecycle.Person{ID: "ben", Name: "Ben"},
+		Parties:    lifecycle.Parties{Requester: lifecycle.Person{ID: "ann", Name: "Ann"}, Beneficiary: lifecycle.Person{ID: "ben", Name: "Ben"}},
 		Member:     lifecycle.Member{ID: "ben", Active: true, GroupIDs: []string{"sales"}},
 		Items:      []lifecycle.Item{{ID: "i1", AppID: "crm", EntitlementID: "crm-account"}},
 		CreateTime: noon,

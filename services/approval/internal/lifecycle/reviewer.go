@@ -262,8 +262,10 @@ func (r *resolver) ineligible(u User) string {
 	switch {
 	case u.ID == r.request.Beneficiary.ID:
 		return name + " is the beneficiary"
-	case r.request.IsParty(u.ID):
+	case u.ID == r.request.Requester.ID:
 		return name + " is the requester"
+	case r.request.IsParty(u.ID):
+		return name + " answers for the program that asks or gets it"
 	case r.approvedBy[u.ID]:
 		return name + " has decided already"
 	case !u.CanDecide:

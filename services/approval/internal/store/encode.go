@@ -28,6 +28,7 @@ const (
 	fieldEndTime     protowire.Number = 8
 	fieldStep        protowire.Number = 9
 	fieldTask        protowire.Number = 10
+	fieldAccountable protowire.Number = 11
 
 	personID    protowire.Number = 1
 	personName  protowire.Number = 2
@@ -68,6 +69,9 @@ func encode(r *Record) ([]byte, error) {
 	e.number(fieldVersion, r.Version)
 	e.person(fieldRequester, r.Requester)
 	e.person(fieldBeneficiary, r.Beneficiary)
+	for _, id := range r.AccountableIDs {
+		e.id(fieldAccountable, id)
+	}
 	e.id(fieldFlowID, r.FlowID)
 	e.number(fieldFlowVersion, int64(r.FlowVersion))
 	e.boolean(fieldAutomatic, r.Automatic)
@@ -145,6 +149,10 @@ func decode(data []byte, r *Record) error {
 			var t *lifecycle.Task
 			t, err = decodeTask(v.bytes)
 			r.Tasks = append(r.Tasks, t)
+		case fieldAccountable:
+			var id string
+			id, err = v.id()
+			r.AccountableIDs = append(r.AccountableIDs, id)
 		}
 		return err
 	})

@@ -118,7 +118,7 @@ func example() *Record {
 	now := time.UnixMicro(1_900_000_000_000_000).UTC()
 	item, app, flow := id.New().String(), id.New().String(), id.New().String()
 	a := &lifecycle.Approval{
-		Requester: person("ann"), Beneficiary: person("ben"), FlowID: flow, FlowVersion: 3, CreateTime: now,
+		Parties: lifecycle.Parties{Requester: person("ann"), Beneficiary: person("ben"), AccountableIDs: []string{id.New().String()}}, FlowID: flow, FlowVersion: 3, CreateTime: now,
 		Steps: []*lifecycle.Step{
 			{ItemID: item, AppID: app, Position: 1, FlowID: flow, FlowVersion: 3, State: lifecycle.StepApproved, Needed: 1, OpenTime: now, EndTime: now, Spec: lifecycle.StepSpec{Name: "Manager", Reviewers: lifecycle.Manager, Need: lifecycle.NeedAny}},
 			{ItemID: item, AppID: app, Position: 2, FlowID: flow, FlowVersion: 3, State: lifecycle.StepOpen, Needed: 1, OpenTime: now, Spec: lifecycle.StepSpec{Name: "Approvers", Reviewers: lifecycle.AppApprovers, Need: lifecycle.NeedAny}},

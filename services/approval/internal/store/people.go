@@ -132,6 +132,22 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID 
 	return nil
 }
 
+// Accountable gives who answers for a user, if that is a service or an agent.
+func (s *Store) Accountable(ctx context.Context, tx *postgres.Tx, userID string) ([]string, error) {
+	rows, err := tx.Query(ctx, selectAccountable+` and u.accountable_user_id is not null`, []string{userID})
+	if err != nil {
+		return nil, fmt.Errorf("look who answers for the user: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (id string, err error) {
+		var user string
+		return id, row.Scan(&user, &id)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look who answers for the user: %w", err)
+	}
+	return ids, nil
+}
+
 // queueManagers reads users and their managers. members, if not nil, gets all of
 // them as audiences see them, without groups.
 func queueManagers(b *pgx.Batch, people *lifecycle.People, userIDs []string, members map[string]lifecycle.Member) {

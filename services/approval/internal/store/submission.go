@@ -15,6 +15,7 @@ import (
 // it, and what is.
 type Submission struct {
 	RequestID     string
+	RequesterID   string // empty if a join-flow requested
 	BeneficiaryID string
 	AppIDs        []string
 	// JoinFlow is the version of the join-flow that requested, if one did.
@@ -27,15 +28,28 @@ type Submission struct {
 	Version                int64
 	// Flows are those that decide requests, or the join-flow that requested.
 	Flows []lifecycle.Flow
-	// Known says that the beneficiary and every app are known here.
+	// Known says that requester, beneficiary and every app are known here.
 	Known bool
+	// AccountableIDs are who answers for requester and beneficiary, if they are
+	// services or agents.
+	AccountableIDs []string
 	// Member is the beneficiary as audiences see them.
 	Member lifecycle.Member
+}
+
+// parties are beneficiary and requester, who may be the same.
+func (s *Submission) parties() []string {
+	if s.RequesterID == "" {
+		return []string{s.BeneficiaryID}
+	}
+	return unique([]string{s.BeneficiaryID, s.RequesterID})
 }
 
 const (
 	lockSubmitted = `
 select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1) order by request_id for update`
+	selectAccountable = `
+select u.id, coalesce(u.accountable_user_id::text, '') from user_copy u where u.id = any ($1)`
 	selectRequestFlows = `
 select id, version from flow where organization_id = $1 and trigger = 'request' and enabled`
 )
@@ -46,11 +60,12 @@ select id, version from flow where organization_id = $1 and trigger = 'request' 
 func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, list []*Submission) (*lifecycle.People, error) {
 	people := NewPeople()
 	byRequest := make(map[string]*Submission, len(list))
-	var ids, beneficiaries, apps []string
+	var ids, parties, beneficiaries, apps []string
 	var joined []FlowVersion
 	for _, in := range list {
 		byRequest[in.RequestID] = in
 		ids, beneficiaries, apps = append(ids, in.RequestID), append(beneficiaries, in.BeneficiaryID), append(apps, in.AppIDs...)
+		parties = append(parties, in.parties()...)
 		if in.JoinFlow != nil {
 			joined = append(joined, *in.JoinFlow)
 		}
@@ -73,6 +88,15 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 			return err
 		})
 	}
+	accountable := make(map[string]string, len(parties))
+	b.Queue(selectAccountable, unique(parties)).Query(func(rows pgx.Rows) error {
+		var user, person string
+		_, err := pgx.ForEachRow(rows, []any{&user, &person}, func() error {
+			accountable[user] = person
+			return nil
+		})
+		return err
+	})
 	members := make(map[string]lifecycle.Member, len(list))
 	queueManagers(b, people, beneficiaries, members)
 	groups := make(map[string][]string)
@@ -98,6 +122,13 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	for _, in := range list {
 		in.Member, in.Known = members[in.BeneficiaryID]
 		in.Member.GroupIDs = groups[in.BeneficiaryID]
+		for _, id := range in.parties() {
+			person, known := accountable[id]
+			in.Known = in.Known && known
+			if person != "" {
+				in.AccountableIDs = append(in.AccountableIDs, person)
+			}
+		}
 		for _, app := range in.AppIDs {
 			if _, ok := people.Apps[app]; !ok {
 				in.Known = false
