@@ -284,11 +284,13 @@ func TestTokensOfServices(t *testing.T) {
 		})
 	}
 	reader := service.GetUser().GetId()
+	var secrets []string
 	for _, by := range []person{admin, ned} {
 		made, err := create(by, reader)
 		if err != nil {
 			t.Fatal(err)
 		}
+		secrets = append(secrets, made.GetToken())
 		signed, err := w.exchange(t, made.GetToken())
 		if err != nil {
 			t.Fatal(err)
@@ -331,6 +333,10 @@ func TestTokensOfServices(t *testing.T) {
 	}
 	_, err = create(ned, reader)
 	refused(t, err, codes.PermissionDenied, "NOT_ACCOUNTABLE")
+	for _, secret := range secrets { // nor does ned have it by one from before
+		_, err := w.exchange(t, secret)
+		refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	}
 	// It ends with the service, before its own end.
 	last, err := create(admin, reader)
 	if err != nil {

@@ -150,6 +150,9 @@ func (o Outcome) RoleChanged() bool {
 	return o.Before.Role != "" && (o.Before.Role != o.User.Role || o.Before.RoleEnvironmentID != o.User.RoleEnvironmentID)
 }
 
+// GainsRole reports whether the user may now do more than a member.
+func (o Outcome) GainsRole() bool { return !o.Before.privileged() && o.User.privileged() }
+
 // LosesAdmin reports whether the organization has one admin less, so that
 // [KeepAdmin] must be asked.
 func (o Outcome) LosesAdmin() bool { return o.Before.admin() && !o.User.admin() }
