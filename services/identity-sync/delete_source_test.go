@@ -106,6 +106,56 @@ func TestDeleteSource(t *testing.T) {
 	}
 }
 
+// B-USR-05, in part: whoever no source owns leaves by an admin, with all that is theirs
+// and those that they answer for; a source says itself who leaves.
+func TestDeleteUser(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin, stranger := w.signUp(t), w.signUp(t)
+	idp := admin.provider(t, w, "Directory")
+	idp.create(t, "ned")
+	ned := w.as(t, "ned@corp.example")
+	program, err := admin.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "reader", DisplayName: "Reader", AccountableUserId: ned.user.GetId(),
+		Purpose: "reads", EndTime: w.inAnHour(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := func(p person, user string) (*identityv1.User, error) {
+		r, err := p.users.DeleteUser(t.Context(), &identityv1.DeleteUserRequest{Id: user})
+		return r.GetUser(), err
+	}
+	_, err = remove(admin, ned.user.GetId())
+	refused(t, err, codes.FailedPrecondition, "USER_OF_SOURCE")
+	if _, err := admin.sources.DeleteSource(t.Context(), &identityv1.DeleteSourceRequest{
+		Id: idp.source.GetId(), Users: identityv1.SourceUsers_SOURCE_USERS_KEEP,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Wait(t, w.Harness, func(m *eventv1.UserUpdated) bool {
+		return m.GetUser().GetId() == ned.user.GetId() && slices.Equal(m.GetChangedFields(), []string{"source_id"})
+	})
+	_, err = remove(stranger, ned.user.GetId())
+	refused(t, err, codes.NotFound, "USER_NOT_FOUND")
+	_, err = remove(admin, admin.user.GetId())
+	refused(t, err, codes.FailedPrecondition, "LAST_ADMIN")
+	gone, err := remove(admin, ned.user.GetId())
+	if err != nil || gone.GetState() != removed || gone.GetId() != ned.user.GetId() {
+		t.Fatalf("got %v, %v", gone, err)
+	}
+	for _, id := range []string{ned.user.GetId(), program.GetUser().GetId()} {
+		servicetest.Wait(t, w.Harness, func(m *eventv1.UserRemoved) bool { return m.GetUser().GetId() == id })
+		if got := admin.find(t, id); got.GetState() != removed {
+			t.Errorf("got %v", got)
+		}
+	}
+	_, err = w.exchange(t, ned.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	_, err = remove(admin, ned.user.GetId())
+	refused(t, err, codes.FailedPrecondition, "USER_REMOVED")
+}
+
 // Nobody comes by a source that is being deleted: who came before is done as the others
 // are, and who comes after is refused.
 func TestJoinBesideDeletedSource(t *testing.T) {

@@ -114,7 +114,8 @@ func (c *Commands) EndSourceUsers(ctx context.Context, tx *postgres.Tx, items []
 			return err
 		}
 		if leave && (u.Role == lifecycle.Member || u.Role == lifecycle.External) {
-			return t.remove(ctx, u)
+			_, err := t.remove(ctx, u)
+			return err
 		}
 		o, err := lifecycle.Release(u.User)
 		if err != nil {

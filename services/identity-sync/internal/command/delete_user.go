@@ -6,12 +6,28 @@ import (
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
+
+// DeleteUser has a user leave whom no source owns.
+func (c *Commands) DeleteUser(ctx context.Context, caller authz.Caller, user uuid.UUID) (u store.User, err error) {
+	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
+		if u, err = store.LockUser(ctx, tx.Tx, user); err != nil {
+			return orNotFound(err, errUserNotFound)
+		}
+		if u.SourceID != "" {
+			return errUserOfSource
+		}
+		u, err = tx.remove(ctx, u)
+		return err
+	})
+	return u, err
+}
 
 // EndUser is the kind of due item that removes a service or an agent at its end.
 const EndUser = "user_end"
@@ -28,7 +44,7 @@ func (c *Commands) EndUsers(ctx context.Context, tx *postgres.Tx, items []due.It
 		case err != nil:
 			return err
 		}
-		if err := t.remove(ctx, u); err != nil {
+		if _, err := t.remove(ctx, u); err != nil {
 			return err
 		}
 		if err := c.events.Add(ctx, tx, t.events...); err != nil {
@@ -46,7 +62,7 @@ func (t *transaction) removeAccountedFor(ctx context.Context, user uuid.UUID) er
 		return err
 	}
 	for _, u := range users {
-		if err := t.remove(ctx, u); err != nil {
+		if _, err := t.remove(ctx, u); err != nil {
 			return err
 		}
 	}
@@ -54,23 +70,23 @@ func (t *transaction) removeAccountedFor(ctx context.Context, user uuid.UUID) er
 }
 
 // remove removes a locked user: sessions, tokens and memberships end, and with
-// them what the user is accountable for.
-func (t *transaction) remove(ctx context.Context, u store.User) error {
+// them what the user is accountable for. It gives the user as they are then.
+func (t *transaction) remove(ctx context.Context, u store.User) (store.User, error) {
 	o, err := lifecycle.Remove(u.User)
 	if err != nil {
-		return err
+		return u, err
 	}
 	if err := t.keepAdmin(ctx, u.ID, o); err != nil {
-		return err
+		return u, err
 	}
 	u.User, u.UpdateTime = o.User, t.now
 	t.emitUser(u, o)
 	if err := store.UpdateUserState(ctx, t.Tx, u); err != nil {
-		return err
+		return u, err
 	}
 	groups, err := store.LeaveGroups(ctx, t.Tx, u.ID, t.now)
 	if err != nil {
-		return err
+		return u, err
 	}
 	for _, g := range groups {
 		g.Version, g.MemberCount = g.Version-1, g.MemberCount+1 // as before, as emitMembers counts
@@ -78,15 +94,15 @@ func (t *transaction) remove(ctx context.Context, u store.User) error {
 	}
 	revoked, err := store.RevokeAPITokensOfUser(ctx, t.Tx, u.ID, t.now)
 	if err != nil {
-		return err
+		return u, err
 	}
 	t.emitRevoked(revoked)
 	if err := store.DeleteSessionsOfUser(ctx, t.Tx, u.ID); err != nil {
-		return err
+		return u, err
 	}
 	// Whoever comes with the identity next is found anew (B-USR-16).
 	if err := store.DeleteIdentitiesOfUser(ctx, t.Tx, u.ID); err != nil {
-		return err
+		return u, err
 	}
-	return t.removeAccountedFor(ctx, u.ID)
+	return u, t.removeAccountedFor(ctx, u.ID)
 }

@@ -19,6 +19,7 @@ var (
 	errLastAdmin            = apierr.Precondition("LAST_ADMIN", "this is the organization's last admin: make somebody else an admin first")
 	errRoleProtected        = apierr.Precondition("ROLE_PROTECTED", "userName, externalId and e-mail of somebody with a role in Gatehouse are not changed by a source: an admin takes the role away, and gives it again afterwards")
 	errRoleEnvironment      = apierr.InvalidField("role_environment_id", "ROLE_ENVIRONMENT", "a user of an environment holds a role there and nowhere else")
+	errUserOfSource         = apierr.Precondition("USER_OF_SOURCE", "a source owns this user, and says who leaves: remove the user there, or delete the source")
 	errUserRemoved          = apierr.Precondition("USER_REMOVED", "the user has been removed")
 	errAccountableUser      = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE_USER_UNFIT",
 		"the accountable user must be an active employee or external of the same environment or of the organization")

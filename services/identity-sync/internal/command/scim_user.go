@@ -230,7 +230,8 @@ func (d Directory) DeleteUser(ctx context.Context, src scim.Source, userID strin
 		if err := allow(u.SCIM().Version); err != nil {
 			return err
 		}
-		return tx.remove(ctx, u)
+		_, err = tx.remove(ctx, u)
+		return err
 	})
 }
 

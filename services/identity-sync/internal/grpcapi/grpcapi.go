@@ -217,6 +217,19 @@ func (s *Server) SetUserRole(ctx context.Context, req *identityv1.SetUserRoleReq
 	return &identityv1.SetUserRoleResponse{User: convert.User(u)}, nil
 }
 
+// DeleteUser has a user leave.
+func (s *Server) DeleteUser(ctx context.Context, req *identityv1.DeleteUserRequest) (*identityv1.DeleteUserResponse, error) {
+	uid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.cfg.Commands.DeleteUser(ctx, authz.Must(ctx), uid)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.DeleteUserResponse{User: convert.User(u)}, nil
+}
+
 // ListGroups lists groups.
 func (s *Server) ListGroups(ctx context.Context, req *identityv1.ListGroupsRequest) (*identityv1.ListGroupsResponse, error) {
 	list, next, err := s.cfg.Commands.Groups(ctx, authz.Must(ctx).Scope(), req.GetQuery(), req)

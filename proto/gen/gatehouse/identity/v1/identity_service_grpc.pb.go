@@ -420,6 +420,7 @@ const (
 	UserService_GetUser_FullMethodName     = "/gatehouse.identity.v1.UserService/GetUser"
 	UserService_CreateUser_FullMethodName  = "/gatehouse.identity.v1.UserService/CreateUser"
 	UserService_SetUserRole_FullMethodName = "/gatehouse.identity.v1.UserService/SetUserRole"
+	UserService_DeleteUser_FullMethodName  = "/gatehouse.identity.v1.UserService/DeleteUser"
 )
 
 // UserServiceClient is the client API for UserService service.
@@ -440,8 +441,16 @@ type UserServiceClient interface {
 	// names the field.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error)
 	// SetUserRole changes what a user may do in Gatehouse. The last admin keeps
-	// the role: FAILED_PRECONDITION, LAST_ADMIN.
+	// the role: FAILED_PRECONDITION, LAST_ADMIN. A service or an agent that gets a
+	// role above member loses its API tokens, which others made than may now.
 	SetUserRole(ctx context.Context, in *SetUserRoleRequest, opts ...grpc.CallOption) (*SetUserRoleResponse, error)
+	// DeleteUser has a user leave whom no source owns: one who signed up, who stayed
+	// when their source was deleted, a service or an agent. All of theirs ends as when
+	// a source removes somebody: sessions, API tokens, access, and the services and
+	// agents that they answer for. They are kept as removed. NOT_FOUND:
+	// USER_NOT_FOUND; FAILED_PRECONDITION: USER_OF_SOURCE, whose source says who
+	// leaves, LAST_ADMIN, USER_REMOVED.
+	DeleteUser(ctx context.Context, in *DeleteUserRequest, opts ...grpc.CallOption) (*DeleteUserResponse, error)
 }
 
 type userServiceClient struct {
@@ -502,6 +511,16 @@ func (c *userServiceClient) SetUserRole(ctx context.Context, in *SetUserRoleRequ
 	return out, nil
 }
 
+func (c *userServiceClient) DeleteUser(ctx context.Context, in *DeleteUserRequest, opts ...grpc.CallOption) (*DeleteUserResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteUserResponse)
+	err := c.cc.Invoke(ctx, UserService_DeleteUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // UserServiceServer is the server API for UserService service.
 // All implementations must embed UnimplementedUserServiceServer
 // for forward compatibility.
@@ -520,8 +539,16 @@ type UserServiceServer interface {
 	// names the field.
 	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
 	// SetUserRole changes what a user may do in Gatehouse. The last admin keeps
-	// the role: FAILED_PRECONDITION, LAST_ADMIN.
+	// the role: FAILED_PRECONDITION, LAST_ADMIN. A service or an agent that gets a
+	// role above member loses its API tokens, which others made than may now.
 	SetUserRole(context.Context, *SetUserRoleRequest) (*SetUserRoleResponse, error)
+	// DeleteUser has a user leave whom no source owns: one who signed up, who stayed
+	// when their source was deleted, a service or an agent. All of theirs ends as when
+	// a source removes somebody: sessions, API tokens, access, and the services and
+	// agents that they answer for. They are kept as removed. NOT_FOUND:
+	// USER_NOT_FOUND; FAILED_PRECONDITION: USER_OF_SOURCE, whose source says who
+	// leaves, LAST_ADMIN, USER_REMOVED.
+	DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error)
 	mustEmbedUnimplementedUserServiceServer()
 }
 
@@ -546,6 +573,9 @@ func (UnimplementedUserServiceServer) CreateUser(context.Context, *CreateUserReq
 }
 func (UnimplementedUserServiceServer) SetUserRole(context.Context, *SetUserRoleRequest) (*SetUserRoleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetUserRole not implemented")
+}
+func (UnimplementedUserServiceServer) DeleteUser(context.Context, *DeleteUserRequest) (*DeleteUserResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteUser not implemented")
 }
 func (UnimplementedUserServiceServer) mustEmbedUnimplementedUserServiceServer() {}
 func (UnimplementedUserServiceServer) testEmbeddedByValue()                     {}
@@ -658,6 +688,24 @@ func _UserService_SetUserRole_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _UserService_DeleteUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteUserRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(UserServiceServer).DeleteUser(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: UserService_DeleteUser_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(UserServiceServer).DeleteUser(ctx, req.(*DeleteUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // UserService_ServiceDesc is the grpc.ServiceDesc for UserService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -684,6 +732,10 @@ var UserService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetUserRole",
 			Handler:    _UserService_SetUserRole_Handler,
+		},
+		{
+			MethodName: "DeleteUser",
+			Handler:    _UserService_DeleteUser_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
