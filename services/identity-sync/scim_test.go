@@ -170,7 +170,7 @@ func TestManagersComeLater(t *testing.T) {
 	if m := admin.find(t, late).GetManagerId(); m != "" {
 		t.Errorf("manager %q has left", m)
 	}
-	idp.create(t, "zed")
+	idp.create(t, "zed", "externalId", "ext-zoe")
 	if m := admin.find(t, late).GetManagerId(); m != zoe {
 		t.Errorf("manager %q, want %s", m, zoe)
 	}
