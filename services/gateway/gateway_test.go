@@ -436,7 +436,7 @@ func TestRouting(t *testing.T) {
 		{"GET", "/nothing", 404, ""},
 		{"POST", "/v1/requests:nothing", 404, ""},
 		{"POST", "/v1/requests/" + uuid + ":nothing", 405, "GET, HEAD, OPTIONS"},
-		{"DELETE", "/v1/users/" + uuid, 405, "GET, HEAD, OPTIONS"},
+		{"PUT", "/v1/users/" + uuid, 405, "DELETE, GET, HEAD, OPTIONS"},
 		{"DELETE", "/v1/requests", 405, "GET, HEAD, OPTIONS, POST"},
 		{"GET", "/v1/requests:preview", 405, "OPTIONS, POST"},
 		{"PUT", "/openapi.json", 405, "GET, HEAD"},
