@@ -131,7 +131,7 @@ func events(kinds Kinds) []proto.Message {
 		Entitlements: {(*eventv1.EntitlementCreated)(nil), (*eventv1.EntitlementUpdated)(nil), (*eventv1.EntitlementDeleted)(nil)},
 		Flows:        {(*eventv1.FlowCreated)(nil), (*eventv1.FlowUpdated)(nil), (*eventv1.FlowDeleted)(nil)},
 		Grants: {
-			(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantExpiring)(nil),
+			(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantHeld)(nil), (*eventv1.GrantExpiring)(nil),
 			(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil),
 		},
 	} {
@@ -226,6 +226,8 @@ func (b *batch) add(ev *inbox.Event) error {
 	case *eventv1.GrantCreated:
 		return grant(m.GetGrant())
 	case *eventv1.GrantActivated:
+		return grant(m.GetGrant())
+	case *eventv1.GrantHeld:
 		return grant(m.GetGrant())
 	case *eventv1.GrantExpiring:
 		return grant(m.GetGrant())

@@ -186,8 +186,9 @@ func TestOnboarding(t *testing.T) {
 	ann := w.user(t, "ann")
 	w.give(t, ann, ask{}, account[0])
 	item := w.open(t, ann, apps[0], provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT)
-	if item.GetChecklistId() != "" {
-		t.Error("an item of a plain request stands on a checklist")
+	if lists := w.lists(t, ann, false); len(lists) != 1 || lists[0].GetId() != item.GetChecklistId() ||
+		lists[0].GetKind() != provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING {
+		t.Errorf("an account to be made for a plain request stands on %v", lists)
 	}
 	_, err = w.checklists.ResolveWorkItems(t.Context(), &provisioningv1.ResolveWorkItemsRequest{WorkItemIds: []string{item.GetId(), first.GetId()}})
 	wantReason(t, err, "FailedPrecondition", "WORK_ITEM_NOT_OPEN")

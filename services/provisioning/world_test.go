@@ -44,6 +44,8 @@ const (
 	groupKind   = requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP
 
 	active   = provisioningv1.GrantState_GRANT_STATE_ACTIVE
+	pending  = provisioningv1.GrantState_GRANT_STATE_PENDING
+	held     = provisioningv1.GrantState_GRANT_STATE_HELD
 	revoked  = provisioningv1.GrantState_GRANT_STATE_REVOKED
 	revoking = provisioningv1.GrantState_GRANT_STATE_REVOKING
 	failed   = provisioningv1.GrantState_GRANT_STATE_FAILED

@@ -136,6 +136,7 @@ var summaries = []struct {
 	{&eventv1.TaskReassigned{From: &approvalv1.Task{Reviewer: mia, StepName: "Manager"}}, `Mia's decision at step "Manager" was taken back, and nobody can decide it yet`},
 	{&eventv1.GrantCreated{Grant: grant()}, `Ben is to get "Seller" in CRM until 2026-07-01 12:30 UTC`},
 	{&eventv1.GrantActivated{Grant: grant()}, `Ben has "Seller" in CRM until 2026-07-01 12:30 UTC`},
+	{&eventv1.GrantHeld{Grant: grant()}, `Ben is to be without "Seller" in CRM while suspended`},
 	{&eventv1.GrantExpiring{Grant: grant()}, `Ben will soon lose "Seller" in CRM: its end time is 2026-07-01 12:30 UTC`},
 	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) {
 		g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_APP_DELETED

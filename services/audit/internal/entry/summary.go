@@ -298,6 +298,10 @@ func accessSummaries(w summaries) {
 		}
 		return s
 	})
+	on(w, func(m *eventv1.GrantHeld) string {
+		g := m.GetGrant()
+		return person(g.GetUser()) + " is to be without " + held(g) + " while suspended"
+	})
 	on(w, func(m *eventv1.GrantEnded) string {
 		g := m.GetGrant()
 		s := person(g.GetUser()) + " is to lose " + held(g)

@@ -12,15 +12,16 @@ import (
 
 // CopiesChanged does what follows from changes of copies. What users hold ends
 // if they have left; so does what they held before, if they turn out to have
-// left and come back, and what was deleted, alone or with its app. If the accounts of an app come and go in another way from
-// now on, all of them are reconciled. Each account is handled by itself, so that
+// left and come back, and what was deleted, alone or with its app. It is held while
+// they are suspended, and put back once they are active again. If the accounts of an
+// app come and go in another way from now on, all of them are reconciled. Each account is handled by itself, so that
 // one whose rows cannot be saved keeps access in no other. Where nothing is known
 // of what was there before, everything is reconciled.
 func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
-	var left, changed, entitlements, apps []uuid.UUID
+	var users, changed, entitlements, apps []uuid.UUID
 	for _, u := range changes.Users {
-		if u.Before == nil || u.Left() || !u.WasRemoved && u.Before.GetJoinCount() < u.After.GetJoinCount() {
-			left = append(left, u.ID)
+		if u.Before == nil || u.Left() || u.Before.GetState() != u.After.GetState() || !u.WasRemoved && u.Before.GetJoinCount() < u.After.GetJoinCount() {
+			users = append(users, u.ID)
 		}
 	}
 	for _, a := range changes.Apps {
@@ -45,8 +46,8 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 			}
 		}
 	}
-	if len(left) > 0 {
-		if err := store.ReconcileUsers(ctx, tx, dueReconcile, left, now); err != nil {
+	if len(users) > 0 {
+		if err := store.ReconcileUsers(ctx, tx, dueReconcile, users, now); err != nil {
 			return err
 		}
 		tx.AfterCommit(e.due.Wake)

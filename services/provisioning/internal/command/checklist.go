@@ -31,6 +31,7 @@ func (cs *changeset) removeFromChecklist(i *store.WorkItem, elsewhere bool) {
 	c.Open--
 	if elsewhere {
 		c.Items--
+		i.ChecklistID = uuid.NullUUID{}
 	}
 }
 

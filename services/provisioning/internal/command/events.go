@@ -53,6 +53,8 @@ func (cs *changeset) emitGrant(s *store.Assignment, g *store.Grant, name string)
 		ev = &eventv1.GrantCreated{Context: c, Grant: m}
 	case "activated":
 		ev = &eventv1.GrantActivated{Context: c, Grant: m}
+	case "held":
+		ev = &eventv1.GrantHeld{Context: c, Grant: m}
 	case "expiring":
 		ev = &eventv1.GrantExpiring{Context: c, Grant: m}
 	case "ended":

@@ -14,7 +14,7 @@ import (
 
 // view is the assignment as lifecycle sees it.
 func view(s *store.Assignment) lifecycle.Assignment {
-	v := lifecycle.Assignment{Mode: s.App.Mode, Leaving: s.Person.Removed, Observed: s.Account.Observed}
+	v := lifecycle.Assignment{Mode: s.App.Mode, Leaving: s.Person.Removed, Suspended: s.Person.Suspended, Observed: s.Account.Observed}
 	for _, g := range s.Grants {
 		if g.State == lifecycle.Revoked {
 			continue
@@ -127,10 +127,14 @@ func (cs *changeset) reconcileGrants(s *store.Assignment, out *lifecycle.Outcome
 		g.Version++
 		switch t.To {
 		case lifecycle.InPlace:
-			g.ActivateTime = &at
+			if g.ActivateTime == nil {
+				g.ActivateTime = &at
+				took := cs.now.Sub(g.CreateTime)
+				cs.tx.AfterCommit(func() { cs.e.metrics.activated(took) })
+			}
 			cs.emitGrant(s, g, "activated")
-			took := cs.now.Sub(g.CreateTime)
-			cs.tx.AfterCommit(func() { cs.e.metrics.activated(took) })
+		case lifecycle.Held:
+			cs.emitGrant(s, g, "held")
 		case lifecycle.Revoked:
 			g.RevokeTime = &at
 			cs.emitGrant(s, g, "revoked")

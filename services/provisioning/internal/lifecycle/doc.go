@@ -9,15 +9,19 @@
 //
 // A grant:
 //
-//	           in place
-//	pending ------------> active
-//	   |  ^               |   |
-//	   |  `- - failed <-- | - '  (only before it was in place)
-//	   |        |         |
-//	   |        | ended   | ended: revoke request, end time, user removed
-//	   v        v         v
+//	           in place            user suspended
+//	pending ------------> active ------------------> held
+//	   |                  |    ^                      |  |
+//	   |--------> failed -|----|----------------------'  |   active again: in place,
+//	   | stuck       |    |    `-------------------------'   or stuck
+//	   |             |    |
+//	   |             |    |   ended, from any of them: revoke request, end time,
+//	   v             v    v   user removed
 //	  revoking ---------------> revoked   once nothing of it can be left in the
 //	                                      app, or another grant gives the same
+//
+// While a user is suspended nothing of their grants should be in the app, and none
+// comes into place; an end time that comes meanwhile ends its grant.
 //
 // An operation, of which an assignment has at most one that is not over:
 //

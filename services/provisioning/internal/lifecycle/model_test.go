@@ -62,7 +62,7 @@ func (w *world) id() ID { w.next++; return ID{0: 1, 15: w.next} }
 func (w *world) reconcile(t *rapid.T) {
 	before := w.assignment
 	out := Reconcile(w.assignment)
-	want := DesiredBy(w.assignment.Grants)
+	want := w.assignment.desired()
 
 	for _, c := range out.Plan {
 		if c.Do == RemoveAccount && want.Account || c.Do == Remove && want.Entitlements.Has(c.Entitlement) {
@@ -77,8 +77,8 @@ func (w *world) reconcile(t *rapid.T) {
 		g := &w.assignment.Grants[i]
 		switch tr.To {
 		case InPlace:
-			if g.State != Pending && g.State != Failed {
-				t.Fatalf("grant in state %s becomes active", g.State)
+			if g.State != Pending && g.State != Held && g.State != Failed || w.assignment.Suspended {
+				t.Fatalf("grant in state %s becomes active, suspended %t", g.State, w.assignment.Suspended)
 			}
 			if w.assignment.Mode != Unmanaged && !w.tampered && (w.app.account != Active || !g.Account && !w.app.has(g.Entitlement)) {
 				t.Fatalf("grant of %v becomes active, the app has %v", g.Entitlement, w.app)
@@ -95,8 +95,12 @@ func (w *world) reconcile(t *rapid.T) {
 			if w.assignment.Mode != Unmanaged && !w.tampered && there {
 				t.Fatalf("grant of %v becomes revoked, the app has %v", g.Entitlement, w.app)
 			}
+		case Held:
+			if g.State != InPlace || !w.assignment.Suspended {
+				t.Fatalf("grant in state %s is held, suspended %t", g.State, w.assignment.Suspended)
+			}
 		case Failed:
-			if g.State != Pending || w.assignment.Operation.State != Stuck {
+			if g.State != Pending && g.State != Held || w.assignment.Operation.State != Stuck || w.assignment.Suspended {
 				t.Fatalf("grant in state %s fails", g.State)
 			}
 		case Revoking:
@@ -173,13 +177,19 @@ func (w *world) check(t *rapid.T) {
 		if i.Kind.manual() && s.Mode != Manual {
 			t.Fatalf("item %+v in mode %s", i, s.Mode)
 		}
-		if s.Leaving && i.List != Offboarding {
-			t.Fatalf("item of who has left on list %s", i.List)
+		if s.away() != (i.List == Offboarding) {
+			t.Fatalf("item on list %s, left %t, suspended %t", i.List, s.Leaving, s.Suspended)
+		}
+		if !s.away() && i.Kind == ItemCreateAccount && i.List != Onboarding {
+			t.Fatalf("account to be made on list %s", i.List)
 		}
 	}
 	// Nothing waits without somebody at it.
 	for _, g := range s.Grants {
-		waits := g.State == Pending || g.State == Failed || g.State == Revoking
+		waits := g.State.waits() && !s.Suspended || g.State == Revoking
+		if g.State == InPlace && s.Suspended {
+			t.Fatalf("grant %+v of somebody suspended", g)
+		}
 		if waits && s.Operation.State == NoOperation && len(s.Items) == 0 {
 			t.Fatalf("grant %+v waits for nobody", g)
 		}
@@ -281,7 +291,7 @@ func TestEverything(t *testing.T) {
 				w.reconcile(t)
 			},
 			"leave": func(t *rapid.T) {
-				w.assignment.Leaving = true
+				w.assignment.Leaving, w.assignment.Suspended = true, false
 				w.assignment.Grants = slices.Clone(w.assignment.Grants)
 				for i := range w.assignment.Grants {
 					if g := &w.assignment.Grants[i]; g.State.Live() {
@@ -290,7 +300,9 @@ func TestEverything(t *testing.T) {
 				}
 				w.reconcile(t)
 			},
-			"return": func(t *rapid.T) { w.assignment.Leaving = false; w.reconcile(t) },
+			"return":  func(t *rapid.T) { w.assignment.Leaving = false; w.reconcile(t) },
+			"suspend": func(t *rapid.T) { w.assignment.Suspended = !w.assignment.Leaving; w.reconcile(t) },
+			"resume":  func(t *rapid.T) { w.assignment.Suspended = false; w.reconcile(t) },
 			"mode": func(t *rapid.T) {
 				if !modes {
 					t.Skip("this cannot happen as things stand")
@@ -361,6 +373,9 @@ func TestEverything(t *testing.T) {
 			t.Fatalf("still at it: %+v", w.assignment.Operation)
 		}
 		for _, g := range w.assignment.Grants {
+			if w.assignment.Suspended && g.State.waits() {
+				continue
+			}
 			if g.State != InPlace {
 				t.Fatalf("grant %+v has not come right", g)
 			}
@@ -368,13 +383,13 @@ func TestEverything(t *testing.T) {
 		if len(w.assignment.Revocations) > 0 {
 			t.Fatalf("revocations not done: %+v", w.assignment.Revocations)
 		}
-		if plan := Plan(DesiredBy(w.assignment.Grants), w.assignment.Observed); len(plan) > 0 {
+		if plan := Plan(w.assignment.desired(), w.assignment.Observed); len(plan) > 0 {
 			t.Fatalf("reconciled with a plan: %v", plan)
 		}
 		if w.tampered {
 			return // nobody has told us: that is for reconciliation to find
 		}
-		want := DesiredBy(w.assignment.Grants)
+		want := w.assignment.desired()
 		if (w.app.account == Active) != want.Account {
 			t.Fatalf("wants %+v, the app has %+v", want, w.app)
 		}

@@ -22,14 +22,18 @@ type GrantState string
 const (
 	Pending  GrantState = "pending"
 	InPlace  GrantState = "active" // an account can be Active too
+	Held     GrantState = "held"   // was in place, and waits for its person to be active again
 	Failed   GrantState = "failed"
 	Revoking GrantState = "revoking"
 	Revoked  GrantState = "revoked"
 )
 
 // Live reports whether a grant in this state means that its entitlement should be
-// held.
-func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == Failed }
+// held, as long as the person is active.
+func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == Held || s == Failed }
+
+// waits reports whether a grant in this state is to come into place.
+func (s GrantState) waits() bool { return s == Pending || s == Held || s == Failed }
 
 // Grant is a grant of the assignment that is not revoked.
 type Grant struct {
@@ -58,9 +62,10 @@ type Revocation struct {
 // Assignment is one person in one app.
 type Assignment struct {
 	Mode Mode
-	// Leaving means that the person has left.
-	Leaving  bool
-	Observed Observed
+	// Leaving means that the person has left, Suspended that they are there and not
+	// active: grants stay, and nothing of them should be in the app.
+	Leaving, Suspended bool
+	Observed           Observed
 	// Grants are all that are not revoked.
 	Grants []Grant
 	// Revocations are all that are not done.
@@ -114,17 +119,28 @@ type Outcome struct {
 // follows.
 func Reconcile(s Assignment) Outcome {
 	know := s.known()
-	want := DesiredBy(s.Grants)
+	want := s.desired()
 	var out Outcome
 	if s.Mode != Unmanaged {
 		out.Plan = Plan(want, know)
 	}
 	stuck := reconcileOperation(s, &out)
-	var ended []Grant
-	s.Grants, ended = reconcileGrants(s, &out, want, know, stuck)
-	reconcileItems(s, &out, reconciled{want: want, know: know, stuck: stuck, ended: ended})
+	now := reconciled{want: want, know: know, stuck: stuck}
+	s.Grants, now.held, now.ended = reconcileGrants(s, &out, want, know, stuck)
+	reconcileItems(s, &out, now)
 	return out
 }
+
+// desired is what the person should have in the app now.
+func (s Assignment) desired() Desired {
+	if s.Suspended {
+		return Desired{}
+	}
+	return DesiredBy(s.Grants)
+}
+
+// away reports whether the person should have nothing in any app.
+func (s Assignment) away() bool { return s.Leaving || s.Suspended }
 
 // known is what is known while an operation may be running.
 func (s Assignment) known() Observed {
@@ -164,8 +180,8 @@ func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 }
 
 // reconcileGrants decides about the grants, and returns those that are left, as
-// they are then, and those that are revoked now.
-func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, stuck bool) (left, ended []Grant) {
+// they are then, and those that are held and revoked now.
+func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, stuck bool) (left, held, ended []Grant) {
 	inPlace := func(g Grant) bool {
 		switch {
 		case s.Mode == Unmanaged:
@@ -187,9 +203,12 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 	for _, g := range s.Grants {
 		t := Transition{ID: g.ID}
 		switch {
-		case (g.State == Pending || g.State == Failed) && inPlace(g):
+		case s.Suspended && g.State == InPlace:
+			t.To = Held
+		case s.Suspended && g.State.Live(): // waits
+		case g.State.waits() && inPlace(g):
 			t.To = InPlace
-		case g.State == Pending && stuck:
+		case (g.State == Pending || g.State == Held) && stuck:
 			t.To, t.Error = Failed, s.Operation.Error
 		case g.State == Revoking && gone(g):
 			t.To = Revoked
@@ -199,6 +218,9 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 		if t.To != "" {
 			out.Grants = append(out.Grants, t)
 			g.State, g.Error = t.To, t.Error
+		}
+		if t.To == Held {
+			held = append(held, g)
 		}
 		if g.State == Revoked {
 			ended = append(ended, g)
@@ -212,5 +234,5 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 			out.Revocations = append(out.Revocations, r.ID)
 		}
 	}
-	return left, ended
+	return left, held, ended
 }

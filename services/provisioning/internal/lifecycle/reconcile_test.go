@@ -185,6 +185,54 @@ func TestReconcile(t *testing.T) {
 			},
 		},
 		{
+			"B-ONB-03 manual, whatever gave it: an account to be made is onboarding",
+			Assignment{Grants: []Grant{grant(10, account, Pending)}},
+			Outcome{
+				Plan: []Change{{Do: CreateAccount}},
+				Open: []Item{{Kind: ItemCreateAccount, Entitlements: []ID{account}, Requests: []ID{id(110)}, List: Onboarding}},
+			},
+		},
+		{
+			"B-ONB-05 manual: what a join-flow adds to an account that is there is no onboarding",
+			Assignment{Observed: active(), Grants: []Grant{join(grant(10, admins, Pending))}},
+			Outcome{
+				Plan: []Change{{Add, admins}},
+				Open: []Item{{Kind: ItemAssign, Entitlements: []ID{admins}, Requests: []ID{id(110)}}},
+			},
+		},
+		{
+			"B-ONB-17 suspended: nothing should be there, and the grant is held",
+			Assignment{Mode: Automatic, Suspended: true, Observed: active(admins), Grants: []Grant{grant(10, admins, InPlace), grant(11, readers, Pending)}},
+			Outcome{Plan: []Change{{Do: RemoveAccount}}, Enqueue: true, Grants: []Transition{{ID: id(10), To: Held}}},
+		},
+		{
+			"B-ONB-17 suspended: what waits is not said to have failed when taking away does",
+			Assignment{
+				Mode: Automatic, Suspended: true, Observed: active(admins), Grants: []Grant{grant(10, admins, Held), grant(11, readers, Pending)},
+				Operation: Operation{State: Stuck, Plan: []Change{{Do: RemoveAccount}}, Error: "no"},
+			},
+			Outcome{
+				Plan: []Change{{Do: RemoveAccount}},
+				Open: []Item{{Kind: ItemFixOperation, Entitlements: []ID{admins}, Requests: []ID{id(110)}, List: Offboarding, Error: "no"}},
+			},
+		},
+		{
+			"B-ONB-17 active again: what is due is put back",
+			Assignment{Mode: Automatic, Observed: Observed{Account: Disabled, InDoubt: NewSet(admins, readers)}, Grants: []Grant{grant(10, admins, Held)}},
+			Outcome{Plan: []Change{{Do: CreateAccount}, {Remove, readers}, {Add, admins}}, Enqueue: true},
+		},
+		{
+			"B-ONB-13 back again: what is left of the first time stands on no list",
+			Assignment{Observed: active(admins), Grants: []Grant{grant(10, admins, Revoking)}, Items: []Item{
+				{ID: id(60), Kind: ItemRemoveAccount, Entitlements: []ID{admins}, Requests: []ID{id(110)}, List: Offboarding},
+				{ID: id(61), Kind: ItemChangeSecret, List: Offboarding},
+			}},
+			Outcome{Plan: []Change{{Do: RemoveAccount}}, Change: []Item{
+				{ID: id(60), Kind: ItemRemoveAccount, Entitlements: []ID{admins}, Requests: []ID{id(110)}},
+				{ID: id(61), Kind: ItemChangeSecret},
+			}},
+		},
+		{
 			"manual: more is wanted before the account is there",
 			Assignment{
 				Grants: []Grant{grant(10, account, Pending), join(grant(11, admins, Pending))},

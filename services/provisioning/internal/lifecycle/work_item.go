@@ -69,6 +69,7 @@ type Cancellation struct {
 // Why items are dropped, in words for people.
 const (
 	ReasonLeft        = "the user has left"
+	ReasonSuspended   = "the user is not active"
 	ReasonNotWanted   = "the access is no longer wanted"
 	ReasonInPlace     = "the access is in place"
 	ReasonWantedAgain = "the access is wanted again"
@@ -84,8 +85,8 @@ type reconciled struct {
 	know Observed
 	// stuck means that the operation needs a person.
 	stuck bool
-	// ended are the grants that are revoked now.
-	ended []Grant
+	// held and ended are the grants that are held, and revoked, now.
+	held, ended []Grant
 }
 
 // reconcileItems decides about the work items. s has the grants as they are then.
@@ -97,9 +98,6 @@ func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 			next := wanted[i]
 			wanted = slices.Delete(wanted, i, i+1)
 			next.ID = have.ID
-			if next.List == NoList {
-				next.List = have.List
-			}
 			if !next.equal(have) {
 				out.Change = append(out.Change, next)
 			}
@@ -111,8 +109,8 @@ func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 		case have.Kind == ItemChangeSecret, // only a person can know
 			have.Kind == ItemFixOperation && fixing(s, out),
 			have.Kind.manual() && undecided(s):
-			if s.Leaving && have.List != Offboarding {
-				have.List = Offboarding
+			if list := s.list(have.Kind, out.Plan); list != have.List {
+				have.List = list
 				out.Change = append(out.Change, have)
 			}
 		default:
@@ -148,25 +146,26 @@ func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 	var items []Item
 	switch {
 	case s.Mode == Unmanaged:
-		if i, ok := secretItem(s, now.ended); ok {
+		if i, ok := secretItem(s, now.held, now.ended); ok {
 			items = append(items, i)
 		}
 	case s.manual() && !undecided(s):
 		items = manualItems(s, out.Plan, now.know)
 	case now.stuck:
-		i := s.item(ItemFixOperation, func(g Grant) bool { return slices.ContainsFunc(out.Plan, g.concerned) })
+		i := s.item(ItemFixOperation, out.Plan, func(g Grant) bool { return slices.ContainsFunc(out.Plan, g.concerned) })
 		i.Error = s.Operation.Error
 		items = append(items, i)
 	}
 	return items
 }
 
-// secretItem reminds of the shared secret when somebody who used it has left.
-func secretItem(s Assignment, ended []Grant) (Item, bool) {
-	if !s.Leaving {
+// secretItem reminds of the shared secret when somebody who used it has left, or is
+// suspended.
+func secretItem(s Assignment, held, ended []Grant) (Item, bool) {
+	if !s.away() {
 		return Item{}, false
 	}
-	i := Assignment{Leaving: true, Grants: ended}.item(ItemChangeSecret, func(g Grant) bool { return g.WasActive })
+	i := Assignment{Leaving: true, Grants: slices.Concat(held, ended)}.item(ItemChangeSecret, nil, func(g Grant) bool { return g.WasActive })
 	if len(i.Entitlements) == 0 {
 		return Item{}, false
 	}
@@ -188,20 +187,20 @@ func manualItems(s Assignment, plan []Change, know Observed) []Item {
 		switch c.Do {
 		case CreateAccount:
 			create = true
-			items = append(items, s.item(ItemCreateAccount, func(g Grant) bool { return g.State.Live() }))
+			items = append(items, s.item(ItemCreateAccount, plan, func(g Grant) bool { return g.State.Live() }))
 		case Add:
 			if create {
 				continue
 			}
-			i := s.item(ItemAssign, func(g Grant) bool { return g.State.Live() && g.concerned(c) })
+			i := s.item(ItemAssign, plan, func(g Grant) bool { return g.State.Live() && g.concerned(c) })
 			i.Entitlements = []ID{c.Entitlement}
 			items = append(items, i)
 		case Remove:
-			i := s.item(ItemUnassign, func(g Grant) bool { return g.State == Revoking && g.concerned(c) })
+			i := s.item(ItemUnassign, plan, func(g Grant) bool { return g.State == Revoking && g.concerned(c) })
 			i.Entitlements = []ID{c.Entitlement}
 			items = append(items, i)
 		case RemoveAccount:
-			i := s.item(ItemRemoveAccount, func(g Grant) bool { return g.State == Revoking })
+			i := s.item(ItemRemoveAccount, plan, func(g Grant) bool { return g.State == Revoking || g.State == Held })
 			i.Entitlements = know.Held.plus(know.InDoubt.Sorted()...).plus(i.Entitlements...).Sorted()
 			items = append(items, i)
 		}
@@ -209,9 +208,22 @@ func manualItems(s Assignment, plan []Change, know Observed) []Item {
 	return items
 }
 
+// list is the checklist that an item of a kind stands on: it is about accounts,
+// whatever gave them. Those to be made are onboarding; all that is to be done about
+// somebody who is not there any more is offboarding.
+func (s Assignment) list(kind ItemKind, plan []Change) List {
+	switch {
+	case s.away():
+		return Offboarding
+	case kind == ItemCreateAccount, kind == ItemFixOperation && slices.Contains(plan, Change{Do: CreateAccount}):
+		return Onboarding
+	}
+	return NoList
+}
+
 // item makes an item about the grants chosen.
-func (s Assignment) item(kind ItemKind, about func(Grant) bool) Item {
-	i := Item{Kind: kind}
+func (s Assignment) item(kind ItemKind, plan []Change, about func(Grant) bool) Item {
+	i := Item{Kind: kind, List: s.list(kind, plan)}
 	entitlements, requests := Set{}, Set{}
 	for _, g := range s.Grants {
 		if !about(g) {
@@ -219,12 +231,6 @@ func (s Assignment) item(kind ItemKind, about func(Grant) bool) Item {
 		}
 		entitlements[g.Entitlement] = struct{}{}
 		requests[g.Request] = struct{}{}
-		if g.Join && g.State.Live() {
-			i.List = Onboarding
-		}
-	}
-	if s.Leaving {
-		i.List = Offboarding
 	}
 	i.Entitlements, i.Requests = entitlements.Sorted(), requests.Sorted()
 	return i
@@ -234,9 +240,9 @@ func (s Assignment) item(kind ItemKind, about func(Grant) bool) Item {
 func (g Grant) concerned(c Change) bool {
 	switch c.Do {
 	case CreateAccount:
-		return g.State == Pending || g.State == Failed
+		return g.State.waits()
 	case RemoveAccount:
-		return g.State == Revoking
+		return g.State == Revoking || g.State == Held
 	case Add:
 		return g.State.Live() && !g.Account && g.Entitlement == c.Entitlement
 	case Remove:
@@ -264,6 +270,8 @@ func cancelReason(s Assignment, i Item, want Desired) string {
 		return ReasonInPlace
 	case comes && s.Leaving:
 		return ReasonLeft
+	case comes && s.Suspended:
+		return ReasonSuspended
 	case comes:
 		return ReasonNotWanted
 	case i.Kind == ItemFixOperation && s.Leaving:
@@ -280,7 +288,7 @@ func cancelReason(s Assignment, i Item, want Desired) string {
 // asks for. left is what is left of an account that was removed.
 func (s Assignment) Resolve(id ID, left AccountState) Observed {
 	k := s.Observed
-	want := DesiredBy(s.Grants)
+	want := s.desired()
 	for _, i := range s.Items {
 		if i.ID != id {
 			continue

@@ -23,10 +23,11 @@ func (k Key) ID() uuid.UUID {
 type Person struct {
 	ID                                                                     uuid.UUID
 	UserName, DisplayName, GivenName, FamilyName, Email, Title, Department string
-	Removed                                                                bool
-	JoinCount                                                              int32
-	EnvironmentID                                                          uuid.UUID
-	Version                                                                int64
+	// Suspended says that they are there and not active, Removed that they left.
+	Suspended, Removed bool
+	JoinCount          int32
+	EnvironmentID      uuid.UUID
+	Version            int64
 }
 
 // App is the copy of an app.

@@ -177,7 +177,7 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 		select k.id, u.*, p.*,
 		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false)
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
-		    lateral (select `+personColumns+`, u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
+		    lateral (select `+personColumns+`, u.state = 'suspended', u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (
 		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.admin_ids, p.environment_id, p.version, p.removed
 		        from app_copy p where p.id = k.app_id limit 1) p
@@ -189,7 +189,7 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 				var u Person
 				var p App
 				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
-					&u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
+					&u.Suspended, &u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
 					&p.IntegrationVersion, &p.Paused); err != nil {
 					return err
 				}

@@ -81,6 +81,8 @@ func effectOf(ev inbox.Event) (effect, error) {
 	case *eventv1.GrantActivated:
 		e.copyGrant(m.GetGrant(), "In place: "+what(m.GetGrant()))
 		e.done(m.GetGrant(), lifecycle.ItemFulfilled)
+	case *eventv1.GrantHeld:
+		e.copyGrant(m.GetGrant(), "Held while "+m.GetGrant().GetUser().GetDisplayName()+" is not active: "+what(m.GetGrant()))
 	case *eventv1.GrantExpiring:
 		e.copyGrant(m.GetGrant(), "Will end at "+m.GetGrant().GetUntil().AsTime().Format(timeLayout)+": "+what(m.GetGrant()))
 	case *eventv1.GrantEnded:

@@ -134,6 +134,63 @@ func (x *GrantActivated) GetGrant() *v1.Grant {
 	return nil
 }
 
+// GrantHeld is emitted when the user of a grant in place is suspended: its access
+// is to be taken away, and the grant kept. GrantActivated is emitted again when it
+// is back in place.
+type GrantHeld struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The grant.
+	Grant         *v1.Grant `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantHeld) Reset() {
+	*x = GrantHeld{}
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantHeld) ProtoMessage() {}
+
+func (x *GrantHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantHeld.ProtoReflect.Descriptor instead.
+func (*GrantHeld) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GrantHeld) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GrantHeld) GetGrant() *v1.Grant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
 // GrantExpiring is emitted when a grant will end soon.
 type GrantExpiring struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -147,7 +204,7 @@ type GrantExpiring struct {
 
 func (x *GrantExpiring) Reset() {
 	*x = GrantExpiring{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +216,7 @@ func (x *GrantExpiring) String() string {
 func (*GrantExpiring) ProtoMessage() {}
 
 func (x *GrantExpiring) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +229,7 @@ func (x *GrantExpiring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantExpiring.ProtoReflect.Descriptor instead.
 func (*GrantExpiring) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GrantExpiring) GetContext() *Context {
@@ -202,7 +259,7 @@ type GrantEnded struct {
 
 func (x *GrantEnded) Reset() {
 	*x = GrantEnded{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +271,7 @@ func (x *GrantEnded) String() string {
 func (*GrantEnded) ProtoMessage() {}
 
 func (x *GrantEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +284,7 @@ func (x *GrantEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantEnded.ProtoReflect.Descriptor instead.
 func (*GrantEnded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GrantEnded) GetContext() *Context {
@@ -257,7 +314,7 @@ type GrantRevoked struct {
 
 func (x *GrantRevoked) Reset() {
 	*x = GrantRevoked{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +326,7 @@ func (x *GrantRevoked) String() string {
 func (*GrantRevoked) ProtoMessage() {}
 
 func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +339,7 @@ func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantRevoked.ProtoReflect.Descriptor instead.
 func (*GrantRevoked) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GrantRevoked) GetContext() *Context {
@@ -312,7 +369,7 @@ type GrantFailed struct {
 
 func (x *GrantFailed) Reset() {
 	*x = GrantFailed{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +381,7 @@ func (x *GrantFailed) String() string {
 func (*GrantFailed) ProtoMessage() {}
 
 func (x *GrantFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +394,7 @@ func (x *GrantFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantFailed.ProtoReflect.Descriptor instead.
 func (*GrantFailed) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GrantFailed) GetContext() *Context {
@@ -371,7 +428,7 @@ type RevocationCompleted struct {
 
 func (x *RevocationCompleted) Reset() {
 	*x = RevocationCompleted{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -383,7 +440,7 @@ func (x *RevocationCompleted) String() string {
 func (*RevocationCompleted) ProtoMessage() {}
 
 func (x *RevocationCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -396,7 +453,7 @@ func (x *RevocationCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationCompleted.ProtoReflect.Descriptor instead.
 func (*RevocationCompleted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RevocationCompleted) GetContext() *Context {
@@ -440,7 +497,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +509,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +522,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -495,7 +552,7 @@ type AccountRemoved struct {
 
 func (x *AccountRemoved) Reset() {
 	*x = AccountRemoved{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +564,7 @@ func (x *AccountRemoved) String() string {
 func (*AccountRemoved) ProtoMessage() {}
 
 func (x *AccountRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +577,7 @@ func (x *AccountRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRemoved.ProtoReflect.Descriptor instead.
 func (*AccountRemoved) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AccountRemoved) GetContext() *Context {
@@ -549,7 +606,11 @@ const file_gatehouse_event_v1_grant_proto_rawDesc = "" +
 	"\x0eGrantActivated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
 	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:&\xc2\xc1\x18\"\n" +
-	"\x05grant\x12\tactivated\x18\x01\"\fprovisioning\"\xa5\x01\n" +
+	"\x05grant\x12\tactivated\x18\x01\"\fprovisioning\"\x9d\x01\n" +
+	"\tGrantHeld\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:!\xc2\xc1\x18\x1d\n" +
+	"\x05grant\x12\x04held\x18\x01\"\fprovisioning\"\xa5\x01\n" +
 	"\rGrantExpiring\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
 	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:%\xc2\xc1\x18!\n" +
@@ -596,44 +657,47 @@ func file_gatehouse_event_v1_grant_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_grant_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_gatehouse_event_v1_grant_proto_goTypes = []any{
 	(*GrantCreated)(nil),        // 0: gatehouse.event.v1.GrantCreated
 	(*GrantActivated)(nil),      // 1: gatehouse.event.v1.GrantActivated
-	(*GrantExpiring)(nil),       // 2: gatehouse.event.v1.GrantExpiring
-	(*GrantEnded)(nil),          // 3: gatehouse.event.v1.GrantEnded
-	(*GrantRevoked)(nil),        // 4: gatehouse.event.v1.GrantRevoked
-	(*GrantFailed)(nil),         // 5: gatehouse.event.v1.GrantFailed
-	(*RevocationCompleted)(nil), // 6: gatehouse.event.v1.RevocationCompleted
-	(*AccountCreated)(nil),      // 7: gatehouse.event.v1.AccountCreated
-	(*AccountRemoved)(nil),      // 8: gatehouse.event.v1.AccountRemoved
-	(*Context)(nil),             // 9: gatehouse.event.v1.Context
-	(*v1.Grant)(nil),            // 10: gatehouse.provisioning.v1.Grant
-	(*v1.Account)(nil),          // 11: gatehouse.provisioning.v1.Account
+	(*GrantHeld)(nil),           // 2: gatehouse.event.v1.GrantHeld
+	(*GrantExpiring)(nil),       // 3: gatehouse.event.v1.GrantExpiring
+	(*GrantEnded)(nil),          // 4: gatehouse.event.v1.GrantEnded
+	(*GrantRevoked)(nil),        // 5: gatehouse.event.v1.GrantRevoked
+	(*GrantFailed)(nil),         // 6: gatehouse.event.v1.GrantFailed
+	(*RevocationCompleted)(nil), // 7: gatehouse.event.v1.RevocationCompleted
+	(*AccountCreated)(nil),      // 8: gatehouse.event.v1.AccountCreated
+	(*AccountRemoved)(nil),      // 9: gatehouse.event.v1.AccountRemoved
+	(*Context)(nil),             // 10: gatehouse.event.v1.Context
+	(*v1.Grant)(nil),            // 11: gatehouse.provisioning.v1.Grant
+	(*v1.Account)(nil),          // 12: gatehouse.provisioning.v1.Account
 }
 var file_gatehouse_event_v1_grant_proto_depIdxs = []int32{
-	9,  // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
-	10, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
-	10, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 4: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
-	10, // 5: gatehouse.event.v1.GrantExpiring.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 6: gatehouse.event.v1.GrantEnded.context:type_name -> gatehouse.event.v1.Context
-	10, // 7: gatehouse.event.v1.GrantEnded.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 8: gatehouse.event.v1.GrantRevoked.context:type_name -> gatehouse.event.v1.Context
-	10, // 9: gatehouse.event.v1.GrantRevoked.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 10: gatehouse.event.v1.GrantFailed.context:type_name -> gatehouse.event.v1.Context
-	10, // 11: gatehouse.event.v1.GrantFailed.grant:type_name -> gatehouse.provisioning.v1.Grant
-	9,  // 12: gatehouse.event.v1.RevocationCompleted.context:type_name -> gatehouse.event.v1.Context
-	9,  // 13: gatehouse.event.v1.AccountCreated.context:type_name -> gatehouse.event.v1.Context
-	11, // 14: gatehouse.event.v1.AccountCreated.account:type_name -> gatehouse.provisioning.v1.Account
-	9,  // 15: gatehouse.event.v1.AccountRemoved.context:type_name -> gatehouse.event.v1.Context
-	11, // 16: gatehouse.event.v1.AccountRemoved.account:type_name -> gatehouse.provisioning.v1.Account
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	10, // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
+	11, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
+	11, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 4: gatehouse.event.v1.GrantHeld.context:type_name -> gatehouse.event.v1.Context
+	11, // 5: gatehouse.event.v1.GrantHeld.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 6: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
+	11, // 7: gatehouse.event.v1.GrantExpiring.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 8: gatehouse.event.v1.GrantEnded.context:type_name -> gatehouse.event.v1.Context
+	11, // 9: gatehouse.event.v1.GrantEnded.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 10: gatehouse.event.v1.GrantRevoked.context:type_name -> gatehouse.event.v1.Context
+	11, // 11: gatehouse.event.v1.GrantRevoked.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 12: gatehouse.event.v1.GrantFailed.context:type_name -> gatehouse.event.v1.Context
+	11, // 13: gatehouse.event.v1.GrantFailed.grant:type_name -> gatehouse.provisioning.v1.Grant
+	10, // 14: gatehouse.event.v1.RevocationCompleted.context:type_name -> gatehouse.event.v1.Context
+	10, // 15: gatehouse.event.v1.AccountCreated.context:type_name -> gatehouse.event.v1.Context
+	12, // 16: gatehouse.event.v1.AccountCreated.account:type_name -> gatehouse.provisioning.v1.Account
+	10, // 17: gatehouse.event.v1.AccountRemoved.context:type_name -> gatehouse.event.v1.Context
+	12, // 18: gatehouse.event.v1.AccountRemoved.account:type_name -> gatehouse.provisioning.v1.Account
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_grant_proto_init() }
@@ -649,7 +713,7 @@ func file_gatehouse_event_v1_grant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_grant_proto_rawDesc), len(file_gatehouse_event_v1_grant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -210,6 +210,10 @@ const (
 	GrantState_GRANT_STATE_REVOKED GrantState = 4
 	// Could not be put in place; a work item says why. It can be tried again.
 	GrantState_GRANT_STATE_FAILED GrantState = 5
+	// Was in place, and is kept while its user is suspended: nothing of it should be
+	// in the app. It is put in place again once the user is active, unless it ends
+	// before.
+	GrantState_GRANT_STATE_HELD GrantState = 6
 )
 
 // Enum value maps for GrantState.
@@ -221,6 +225,7 @@ var (
 		3: "GRANT_STATE_REVOKING",
 		4: "GRANT_STATE_REVOKED",
 		5: "GRANT_STATE_FAILED",
+		6: "GRANT_STATE_HELD",
 	}
 	GrantState_value = map[string]int32{
 		"GRANT_STATE_UNSPECIFIED": 0,
@@ -229,6 +234,7 @@ var (
 		"GRANT_STATE_REVOKING":    3,
 		"GRANT_STATE_REVOKED":     4,
 		"GRANT_STATE_FAILED":      5,
+		"GRANT_STATE_HELD":        6,
 	}
 )
 
@@ -1476,7 +1482,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x19ACCOUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_STATE_ABSENT\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_STATE_ACTIVE\x10\x02\x12\x1a\n" +
-	"\x16ACCOUNT_STATE_DISABLED\x10\x03*\xa5\x01\n" +
+	"\x16ACCOUNT_STATE_DISABLED\x10\x03*\xbb\x01\n" +
 	"\n" +
 	"GrantState\x12\x1b\n" +
 	"\x17GRANT_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -1484,7 +1490,8 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x12GRANT_STATE_ACTIVE\x10\x02\x12\x18\n" +
 	"\x14GRANT_STATE_REVOKING\x10\x03\x12\x17\n" +
 	"\x13GRANT_STATE_REVOKED\x10\x04\x12\x16\n" +
-	"\x12GRANT_STATE_FAILED\x10\x05*\xdf\x01\n" +
+	"\x12GRANT_STATE_FAILED\x10\x05\x12\x14\n" +
+	"\x10GRANT_STATE_HELD\x10\x06*\xdf\x01\n" +
 	"\x0eGrantEndReason\x12 \n" +
 	"\x1cGRANT_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aGRANT_END_REASON_REQUESTED\x10\x01\x12\x1c\n" +
