@@ -2,16 +2,19 @@ package command
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
 // CopiesChanged does what follows from changes of copies: users are matched with
 // the join-flows that they have come to match, and steps are looked at that may
-// have lost a reviewer or found one.
+// have lost a reviewer or found one, or whose beneficiary has become active or is not
+// any more.
 func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
 	var users, joined []uuid.UUID
 	for _, u := range changes.Users {
@@ -41,8 +44,46 @@ func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *
 	if err != nil {
 		return err
 	}
+	if reviewers, beneficiaries := lostPlaces(changes); len(reviewers)+len(beneficiaries) > 0 {
+		found, err := c.Store.Recheck(ctx, tx, reviewers, beneficiaries)
+		if err != nil {
+			return err
+		}
+		needed = needed || found
+	}
 	if needed {
 		tx.AfterCommit(c.Maintenance.Wake)
 	}
 	return nil
+}
+
+// lostPlaces are users who have lost what may have made them reviewers: a group, a
+// place in an app, a role; and those who have got another manager.
+func lostPlaces(changes *copies.Changes) (reviewers, beneficiaries []uuid.UUID) {
+	for _, m := range changes.Members {
+		if m.Removed {
+			reviewers = append(reviewers, m.UserID)
+		}
+	}
+	owner := func(a *requestv1.App) []string { return []string{a.GetOwnerId()} }
+	for _, a := range changes.Apps {
+		for _, places := range []func(*requestv1.App) []string{owner, (*requestv1.App).GetAdminIds, (*requestv1.App).GetApproverIds} {
+			for _, id := range places(a.Before) {
+				if u, err := uuid.Parse(id); err == nil && !slices.Contains(places(a.After), id) {
+					reviewers = append(reviewers, u)
+				}
+			}
+		}
+	}
+	for _, u := range changes.Users {
+		switch {
+		case u.Before == nil:
+		case u.Before.GetManagerId() != u.After.GetManagerId():
+			beneficiaries = append(beneficiaries, u.ID)
+			fallthrough
+		case u.Before.GetRole() != u.After.GetRole() || u.Before.GetRoleEnvironmentId() != u.After.GetRoleEnvironmentId():
+			reviewers = append(reviewers, u.ID)
+		}
+	}
+	return reviewers, beneficiaries
 }

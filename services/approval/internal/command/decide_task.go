@@ -4,6 +4,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
@@ -46,13 +49,30 @@ func (c *Commands) decideTasks(ctx context.Context, s scope.Scope, decisions []*
 		if err != nil {
 			return err
 		}
+		if err := tx.Widen(ctx); err != nil {
+			return err
+		}
+		people, err := c.eligible(ctx, tx, byTask)
+		if err != nil {
+			return err
+		}
 		var rest []*decision
+		var recheck []string
 		for _, d := range decisions {
-			if d.Result, d.Err = nil, nil; byTask[d.Command.TaskID] == nil {
-				d.Err = errTaskNotFound
-			} else {
+			a := byTask[d.Command.TaskID]
+			d.Result = nil
+			switch d.Err = c.mayDecide(a, d.Command, people); {
+			case d.Err == nil:
 				rest = append(rest, d)
+			case apierr.HasReason(d.Err, reasonNotEligible), apierr.HasReason(d.Err, reasonNotActive):
+				recheck = append(recheck, d.Command.TaskID)
 			}
+		}
+		if len(recheck) > 0 {
+			if err := c.Store.RecheckTasks(ctx, tx, recheck); err != nil {
+				return err
+			}
+			tx.AfterCommit(c.Maintenance.Wake)
 		}
 		for len(rest) > 0 {
 			if rest, err = c.decideEach(ctx, tx, byTask, rest); err != nil {
@@ -61,6 +81,41 @@ func (c *Commands) decideTasks(ctx context.Context, s scope.Scope, decisions []*
 		}
 		return c.save(ctx, tx, slices.DeleteFunc(all, func(a loaded) bool { return len(a.events.List) == 0 })...)
 	})
+}
+
+// mayDecide is the public error of a decision that is not to be taken as things are
+// now, nil if it may be.
+func (c *Commands) mayDecide(a *loaded, d Decision, people *lifecycle.People) error {
+	if a == nil {
+		return errTaskNotFound
+	}
+	if err := a.MayDecide(d.TaskID, d.By.ID, *people); err != nil {
+		return taskError(err)
+	}
+	if a.waits(people) {
+		return errBeneficiaryNotActive
+	}
+	return nil
+}
+
+// waits reports whether nobody is to be asked about the approval: access is to be
+// given to somebody who is known not to be active.
+func (a loaded) waits(people *lifecycle.People) bool {
+	u, known := people.Users[a.Beneficiary.ID]
+	return a.State == lifecycle.Open && known && !u.Active && convert.Gives(a.request)
+}
+
+// eligible reads the people of whom [lifecycle.Approval.Eligible] decides, and the
+// beneficiaries, of tasks by their ids.
+func (c *Commands) eligible(ctx context.Context, tx *postgres.Tx, byTask map[string]*loaded) (*lifecycle.People, error) {
+	people := store.NewPeople()
+	var q store.PeopleQuery
+	var organization uuid.UUID
+	for id, a := range byTask {
+		q.AddEligibility(a.Approval, id)
+		organization = a.OrganizationID
+	}
+	return people, c.Store.LoadPeople(ctx, tx, organization, people, q)
 }
 
 // decided is a decision that was applied to its approval.
@@ -95,9 +150,6 @@ func (c *Commands) decideEach(ctx context.Context, tx *postgres.Tx, byTask map[s
 	}
 	opened := make(map[*store.Record]*stepOf, len(ready))
 	if len(ready) > 0 {
-		if err := tx.Widen(ctx); err != nil {
-			return nil, err
-		}
 		steps, err := c.openReady(ctx, tx, store.NewPeople(), ready...)
 		if err != nil {
 			return nil, err

@@ -16,6 +16,15 @@ var errFlowChanged = apierr.New(codes.Aborted, "FLOW_CHANGED", "somebody else ha
 
 var errTaskNotFound = apierr.NotFound("TASK_NOT_FOUND", "there is no such task of yours")
 
+// Reasons why what is asked of a reviewer is asked no more.
+const (
+	reasonNotEligible = "REVIEWER_NOT_ELIGIBLE"
+	reasonNotActive   = "BENEFICIARY_NOT_ACTIVE"
+)
+
+var errBeneficiaryNotActive = apierr.Precondition(reasonNotActive,
+	"the person whom this is for is not active: nothing is decided for them until they are")
+
 // taskError is the public error of a command on a task.
 func taskError(err error) error {
 	var ended *lifecycle.EndedError
@@ -24,6 +33,8 @@ func taskError(err error) error {
 		return errTaskNotFound
 	case errors.Is(err, lifecycle.ErrIsParty):
 		return apierr.Precondition("REVIEWER_CONCERNED", "requester and beneficiary, and who answers for them, do not decide the request")
+	case errors.Is(err, lifecycle.ErrNotEligible):
+		return apierr.Precondition(reasonNotEligible, "you are no longer among those who decide this; those who are will be asked")
 	case errors.As(err, &ended):
 		t := ended.Task
 		by := t.EndedBy.Name

@@ -38,30 +38,39 @@ func (c *Commands) replaceReviewers(ctx context.Context, s *scan) error {
 	}
 }
 
-// replaceReviewersOf ends the open tasks of those who cannot decide, and asks
-// others in the steps that have no open task then.
+// replaceReviewersOf ends the open tasks of those who would not be asked any more,
+// and asks others in the steps that have no open task then; nobody is asked while the
+// beneficiary is not active.
 func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requestID string) error {
 	rec, err := c.Store.Load(ctx, tx, requestID)
 	if err != nil || rec == nil || rec.State != lifecycle.Open {
+		return err
+	}
+	if err := c.Store.EndRecheck(ctx, tx, requestID); err != nil {
 		return err
 	}
 	a, err := c.prepare(rec)
 	if err != nil {
 		return err
 	}
-	var reviewers []string
+	query := store.PeopleQuery{UserIDs: []string{rec.Beneficiary.ID}}
 	for _, t := range rec.Tasks {
 		if t.State == lifecycle.TaskOpen {
-			reviewers = append(reviewers, t.Reviewer.ID)
+			query.AddEligibility(rec.Approval, t.ID)
 		}
 	}
 	people := store.NewPeople()
-	if err := c.Store.LoadPeople(ctx, tx, rec.OrganizationID, people, store.PeopleQuery{UserIDs: reviewers}); err != nil {
+	if err := c.Store.LoadPeople(ctx, tx, rec.OrganizationID, people, query); err != nil {
 		return err
 	}
-	removed := rec.RemoveReviewers(func(id string) bool {
-		u, known := people.Users[id]
-		return !known || rec.CanDecide(u) // an unknown user has not left
+	if a.waits(people) {
+		return c.hold(ctx, tx, a)
+	}
+	resumed := rec.Held
+	rec.Resume()
+	removed := rec.RemoveReviewers(func(t *lifecycle.Task) bool {
+		_, known := people.Users[t.Reviewer.ID]
+		return !known || rec.Eligible(t, *people) // an unknown user has not left
 	}, a.events.Time)
 	// What was read of the reviewers does not include their managers.
 	people = store.NewPeople()
@@ -84,8 +93,20 @@ func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requ
 				r.Task.Reviewer.Name+" cannot decide any more; who else was asked still can")
 		}
 	}
-	if len(a.events.List) == 0 {
+	if len(a.events.List) == 0 && !resumed {
 		return nil
+	}
+	return c.save(ctx, tx, a)
+}
+
+// hold takes the open tasks of an approval back: what it gives would be given to
+// somebody who is not active.
+func (c *Commands) hold(ctx context.Context, tx *postgres.Tx, a loaded) error {
+	if a.Held {
+		return nil
+	}
+	for _, r := range a.Hold(a.events.Time) {
+		a.events.Reassigned(convert.SystemActor(), r.Task, nil, a.Beneficiary.Name+" is not active; nobody is asked until they are")
 	}
 	return c.save(ctx, tx, a)
 }

@@ -95,5 +95,8 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 		}
 	}
 	rec.Approval = lifecycle.New(request, flows, now)
+	if convert.Gives(r) {
+		rec.WaitsFor = rec.Beneficiary.ID
+	}
 	return c.with(rec, r), nil
 }

@@ -195,6 +195,9 @@ func DecodeRequest(data []byte) (*requestv1.Request, error) {
 	return r, nil
 }
 
+// Gives reports whether a request asks for access to be given.
+func Gives(r *requestv1.Request) bool { return r.GetKind() == requestv1.RequestKind_REQUEST_KIND_GRANT }
+
 // FromPerson is a person as the rules see them.
 func FromPerson(p *identityv1.Person) lifecycle.Person {
 	return lifecycle.Person{ID: p.GetUserId(), Name: p.GetDisplayName(), Email: p.GetEmail()}

@@ -58,8 +58,10 @@ type Approval struct {
 	Automatic  bool
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
-	Steps      []*Step   // by item, then position
-	Tasks      []*Task   // in the order they were created
+	// Held says that nobody is asked until the beneficiary is active again.
+	Held  bool
+	Steps []*Step // by item, then position
+	Tasks []*Task // in the order they were created
 }
 
 // Step is one step of one item.
@@ -87,9 +89,11 @@ type Task struct {
 	Reviewer     Person
 	State        TaskState
 	Substitution string
-	Comment      string
-	CreateTime   time.Time
-	EndTime      time.Time
+	// Given says that somebody gave the task to the reviewer.
+	Given      bool
+	Comment    string
+	CreateTime time.Time
+	EndTime    time.Time
 	// EndedBy is who ended the task; no ID for Gatehouse itself.
 	EndedBy Person
 	// Unsaved says that the task is new or has changed since it was loaded.
@@ -108,6 +112,8 @@ var (
 	ErrNotConcerned = errors.New("does not see the request")
 	// ErrCannotDecide says that the person may not decide here.
 	ErrCannotDecide = errors.New("cannot decide")
+	// ErrNotEligible says that the person was asked to decide, and would not be now.
+	ErrNotEligible = errors.New("no longer among those who decide")
 )
 
 // EndedError says that a task is no longer open.
@@ -247,7 +253,7 @@ type Outcome struct {
 
 // Decide applies a reviewer's decision of a task. A denial ends the approval.
 func (a *Approval) Decide(taskID string, by Person, approve bool, comment string, now time.Time) (Outcome, error) {
-	t := a.task(taskID)
+	t := a.Task(taskID)
 	if t == nil || t.Reviewer.ID != by.ID {
 		return Outcome{}, ErrUnknownTask
 	}
@@ -309,7 +315,7 @@ type Reassignment struct {
 // Reassign moves an open task to somebody else who sees what it is about anyway.
 func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) (from, added *Task, err error) {
 	by, to := r.By, r.To
-	t := a.task(r.TaskID)
+	t := a.Task(r.TaskID)
 	if t == nil || t.Reviewer.ID != by.ID && !r.AnyTask {
 		return nil, nil, ErrUnknownTask
 	}
@@ -332,6 +338,7 @@ func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) 
 	t.end(TaskReassigned, by, now)
 	t.Comment = r.Reason
 	tasks := a.addTasks(s, []Reviewer{{Person: to.Person, Substitution: "reassigned by " + by.Name + ": " + r.Reason}}, newID, now)
+	tasks[0].Given = true
 	return t, tasks[0], nil
 }
 
@@ -340,21 +347,33 @@ func (a *Approval) Reassign(r Reassignment, newID func() string, now time.Time) 
 // about the app, is named by the step, or stands above the beneficiary. A request
 // is shown to nobody else by giving them a task.
 func (a *Approval) concerns(s *Step, u User, p People) bool {
-	app := p.Apps[s.AppID]
-	if u.Administers || u.ID == app.OwnerID || slices.Contains(app.AdminIDs, u.ID) || slices.Contains(app.ApproverIDs, u.ID) ||
-		slices.Contains(s.Spec.UserIDs, u.ID) {
+	if a.stands(s, u, p) {
 		return true
-	}
-	for _, g := range s.Spec.GroupIDs {
-		if slices.Contains(p.Members[g], u.ID) {
-			return true
-		}
 	}
 	for _, t := range a.Tasks {
 		if t.Reviewer.ID == u.ID && a.StepOf(t).AppID == s.AppID {
 			return true
 		}
 	}
+	return false
+}
+
+// stands reports whether somebody sees the item of a step by what they are: who
+// administers Gatehouse, has a place in the app, is named by the step, or is above
+// the beneficiary.
+func (a *Approval) stands(s *Step, u User, p People) bool {
+	app := p.Apps[s.AppID]
+	return u.Administers || u.ID == app.OwnerID || slices.Contains(app.AdminIDs, u.ID) || slices.Contains(app.ApproverIDs, u.ID) ||
+		slices.Contains(s.Spec.UserIDs, u.ID) || s.names(u, p) || a.manages(u, p)
+}
+
+// names reports whether somebody is in a group that the step names.
+func (s *Step) names(u User, p People) bool {
+	return slices.ContainsFunc(s.Spec.GroupIDs, func(g string) bool { return slices.Contains(p.Members[g], u.ID) })
+}
+
+// manages reports whether somebody is above the beneficiary.
+func (a *Approval) manages(u User, p People) bool {
 	seen := map[string]bool{"": true} // the managers may be a circle
 	for at := p.Users[a.Beneficiary.ID].ManagerID; !seen[at]; at = p.Users[at].ManagerID {
 		if at == u.ID {
@@ -364,6 +383,62 @@ func (a *Approval) concerns(s *Step, u User, p People) bool {
 	}
 	return false
 }
+
+// Eligible reports whether the reviewer of a task would be asked as things are now:
+// they can decide here, and the step names them, or they are one of those who stand
+// in. Somebody to whom the task was given must still see what it is about. p has
+// the reviewer with their groups, the beneficiary's managers, and the step's app.
+func (a *Approval) Eligible(t *Task, p People) bool {
+	u, known := p.Users[t.Reviewer.ID]
+	s := a.StepOf(t)
+	switch {
+	case !known || s == nil || !a.CanDecide(u):
+		return false
+	case t.Given:
+		return a.stands(s, u, p)
+	}
+	app := p.Apps[s.AppID]
+	if u.Administers || slices.Contains(app.AdminIDs, u.ID) {
+		return true
+	}
+	switch s.Spec.Reviewers {
+	case Manager:
+		return a.manages(u, p)
+	case AppOwner:
+		return u.ID == app.OwnerID
+	case AppApprovers:
+		return slices.Contains(app.ApproverIDs, u.ID)
+	case NamedUsers:
+		return slices.Contains(s.Spec.UserIDs, u.ID)
+	case NamedGroups:
+		return s.names(u, p)
+	}
+	return false
+}
+
+// MayDecide says whether the reviewer of a task may decide it, apart from what Decide
+// says: ErrUnknownTask, or ErrNotEligible if the task is open and they are not
+// [Approval.Eligible].
+func (a *Approval) MayDecide(taskID, by string, p People) error {
+	t := a.Task(taskID)
+	switch {
+	case t == nil || t.Reviewer.ID != by:
+		return ErrUnknownTask
+	case t.State == TaskOpen && a.State == Open && !a.Eligible(t, p):
+		return ErrNotEligible
+	}
+	return nil
+}
+
+// Hold ends all open tasks until Resume: nobody is asked about somebody who is not
+// active.
+func (a *Approval) Hold(now time.Time) []RemovedTask {
+	a.Held = true
+	return a.RemoveReviewers(func(*Task) bool { return false }, now)
+}
+
+// Resume has the steps filled again that are vacant since Hold.
+func (a *Approval) Resume() { a.Held = false }
 
 // CanDecide reports whether a user may decide in this approval, if they are not
 // a party to it: they are active, and hold their role where the approval is.
@@ -380,13 +455,13 @@ type RemovedTask struct {
 // in which others still have open tasks then needs as many approvals as it can
 // get; one without open tasks is vacant and must be filled. No step is approved
 // by this.
-func (a *Approval) RemoveReviewers(canDecide func(userID string) bool, now time.Time) []RemovedTask {
+func (a *Approval) RemoveReviewers(stays func(*Task) bool, now time.Time) []RemovedTask {
 	if a.State != Open {
 		return nil
 	}
 	var removed []RemovedTask
 	for _, t := range a.Tasks {
-		if t.State == TaskOpen && !canDecide(t.Reviewer.ID) {
+		if t.State == TaskOpen && !stays(t) {
 			t.end(TaskCancelled, Person{}, now)
 			removed = append(removed, RemovedTask{Task: t, Step: a.StepOf(t)})
 		}
@@ -427,7 +502,7 @@ func (a *Approval) StepOf(t *Task) *Step {
 
 // StepOfTask is the step of the task with an id; nil if there is none.
 func (a *Approval) StepOfTask(taskID string) *Step {
-	t := a.task(taskID)
+	t := a.Task(taskID)
 	if t == nil {
 		return nil
 	}
@@ -507,7 +582,8 @@ func (a *Approval) count(s *Step) (approved, open int) {
 	return approved, open
 }
 
-func (a *Approval) task(id string) *Task {
+// Task returns the task with an id; nil if there is none.
+func (a *Approval) Task(id string) *Task {
 	i := slices.IndexFunc(a.Tasks, func(t *Task) bool { return t.ID == id })
 	if i < 0 {
 		return nil

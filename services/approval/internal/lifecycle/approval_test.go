@@ -211,7 +211,7 @@ func TestRemoveReviewers(t *testing.T) {
 				u.CanDecide = false
 				w.people.Users[r] = u
 			}
-			left := w.RemoveReviewers(func(id string) bool { return !gone[id] }, w.now)
+			left := w.RemoveReviewers(func(t *lifecycle.Task) bool { return !gone[t.Reviewer.ID] }, w.now)
 			s := w.Steps[0]
 			if len(left) != tc.left || s.Vacant != tc.vacant || s.Needed != tc.wantNeed || w.State != lifecycle.Open {
 				t.Fatalf("left %d, vacant %t, need %d, %s", len(left), s.Vacant, s.Needed, w.State)
@@ -345,7 +345,7 @@ func TestNoIllegalState(t *testing.T) {
 				u := w.people.Users[anyone.Draw(t, "who")]
 				u.CanDecide = false
 				w.people.Users[u.ID] = u
-				w.RemoveReviewers(func(id string) bool { return id == "zoe" || w.people.Users[id].CanDecide }, w.now)
+				w.RemoveReviewers(func(t *lifecycle.Task) bool { return t.Reviewer.ID == "zoe" || w.people.Users[t.Reviewer.ID].CanDecide }, w.now)
 				fill()
 			},
 			"come": func(t *rapid.T) {

@@ -43,6 +43,8 @@ type User struct {
 	// EnvironmentID is the environment in which the user's role is held; empty
 	// if it is held in the whole organization. Nobody decides outside of it.
 	EnvironmentID string
+	// Active is false for users who are suspended or have left.
+	Active bool
 	// CanDecide is false for users who are not active, for risk managers, who see
 	// all and change nothing, and for services and agents: only people decide.
 	CanDecide bool

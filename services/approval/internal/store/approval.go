@@ -38,6 +38,9 @@ type Record struct {
 	Request []byte
 	// Version counts the events of the approval.
 	Version int64
+	// WaitsFor is the beneficiary if nobody is to be asked while they are not active;
+	// it is written with a new approval.
+	WaitsFor string
 	// New says that the database does not have the approval yet, and
 	// RequestUnsaved that it does not have Request yet.
 	New, RequestUnsaved bool
@@ -111,12 +114,12 @@ func scanApproval(row pgx.CollectableRow) (*Record, error) {
 // many approvals they are of.
 const (
 	insertApprovals = `
-insert into approval (request_id, organization_id, environment_id, request, state, vacant, data)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::boolean[], $7::bytea[]) n (request_id)
+insert into approval (request_id, organization_id, environment_id, request, state, vacant, data, waits_for)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::boolean[], $7::bytea[], $8::uuid[]) n (request_id)
 order by n.request_id`
 	updateApprovals = `
-update approval a set environment_id = n.environment_id, request = coalesce(n.request, a.request), state = n.state, vacant = n.vacant, data = n.data
-from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::boolean[], $6::bytea[]) n (request_id, environment_id, request, state, vacant, data)
+update approval a set environment_id = n.environment_id, request = coalesce(n.request, a.request), state = n.state, vacant = n.vacant, held = n.held, data = n.data
+from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::boolean[], $6::boolean[], $7::bytea[]) n (request_id, environment_id, request, state, vacant, held, data)
 where a.request_id = n.request_id`
 	// A task changes its state and nothing else.
 	saveTasks = `
@@ -195,11 +198,12 @@ func queueApprovals(b *pgx.Batch, added, changed []row) {
 	)
 	if n := added; len(n) > 0 {
 		b.Queue(insertApprovals, postgres.Column(n, id), postgres.Column(n, func(r row) uuid.UUID { return r.OrganizationID }),
-			postgres.Column(n, environment), postgres.Column(n, request), postgres.Column(n, state), postgres.Column(n, vacant), postgres.Column(n, data))
+			postgres.Column(n, environment), postgres.Column(n, request), postgres.Column(n, state), postgres.Column(n, vacant), postgres.Column(n, data),
+			postgres.Column(n, func(r row) *string { return orNull(r.WaitsFor) }))
 	}
 	if n := changed; len(n) > 0 {
 		b.Queue(updateApprovals, postgres.Column(n, id), postgres.Column(n, environment), postgres.Column(n, request), postgres.Column(n, state),
-			postgres.Column(n, vacant), postgres.Column(n, data))
+			postgres.Column(n, vacant), postgres.Column(n, func(r row) bool { return r.Held }), postgres.Column(n, data))
 	}
 }
 

@@ -36,7 +36,9 @@ select pg_advisory_xact_lock_shared($1, hashtext($3::text)), pg_advisory_xact_lo
 	// A task of a user who holds a role in one environment only is looked at
 	// closely by NeedReviewers.
 	selectReviewersNeeded = `
-select exists (select from approval where organization_id = $1 and vacant) or exists (
+select exists (select from approval where organization_id = $1 and vacant and not held) or exists (
+    select from user_copy u join approval a on a.waits_for = u.id
+    where u.id = any ($2) and a.state = 'open' and a.held = (u.state = 'active')) or exists (
     select from task t join user_copy u on u.id = t.reviewer_id
     where t.reviewer_id = any ($2) and t.state = 'open'
         and (not ` + canDecide + ` or u.role_environment_id <> '00000000-0000-0000-0000-000000000000'))`

@@ -29,6 +29,7 @@ const (
 	fieldStep        protowire.Number = 9
 	fieldTask        protowire.Number = 10
 	fieldAccountable protowire.Number = 11
+	fieldHeld        protowire.Number = 12
 
 	personID    protowire.Number = 1
 	personName  protowire.Number = 2
@@ -61,6 +62,7 @@ const (
 	taskCreateTime   protowire.Number = 8
 	taskEndTime      protowire.Number = 9
 	taskEndedBy      protowire.Number = 10
+	taskGiven        protowire.Number = 11
 )
 
 // encode gives the column data of a record.
@@ -77,6 +79,7 @@ func encode(r *Record) ([]byte, error) {
 	e.boolean(fieldAutomatic, r.Automatic)
 	e.time(fieldCreateTime, r.CreateTime)
 	e.time(fieldEndTime, r.EndTime)
+	e.boolean(fieldHeld, r.Held)
 	for _, s := range r.Steps {
 		e.message(fieldStep, func(e *encoder) {
 			e.id(stepItemID, s.ItemID)
@@ -113,6 +116,7 @@ func encode(r *Record) ([]byte, error) {
 			e.time(taskCreateTime, t.CreateTime)
 			e.time(taskEndTime, t.EndTime)
 			e.person(taskEndedBy, t.EndedBy)
+			e.boolean(taskGiven, t.Given)
 		})
 	}
 	if e.err != nil {
@@ -141,6 +145,8 @@ func decode(data []byte, r *Record) error {
 			r.CreateTime = v.time()
 		case fieldEndTime:
 			r.EndTime = v.time()
+		case fieldHeld:
+			r.Held = v.boolean()
 		case fieldStep:
 			var s *lifecycle.Step
 			s, err = decodeStep(v.bytes)
@@ -230,6 +236,8 @@ func decodeTask(data []byte) (*lifecycle.Task, error) {
 			t.EndTime = v.time()
 		case taskEndedBy:
 			t.EndedBy, err = v.person()
+		case taskGiven:
+			t.Given = v.boolean()
 		}
 		return err
 	})

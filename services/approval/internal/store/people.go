@@ -21,10 +21,29 @@ type PeopleQuery struct {
 	AppIDs []string
 	// UserIDs and GroupIDs are users, and groups with their members.
 	UserIDs, GroupIDs []string
+	// GroupsOf are users, who are read as members of their groups.
+	GroupsOf []string
 	// Admins says that admins and IT admins are read: those of the organization
 	// and those of the environments named.
 	Admins         bool
 	EnvironmentIDs []string
+}
+
+// AddEligibility adds whom [lifecycle.Approval.Eligible] asks for of a task, and the
+// beneficiary.
+func (q *PeopleQuery) AddEligibility(a *lifecycle.Approval, taskID string) {
+	t := a.Task(taskID)
+	s := a.StepOf(t)
+	if s == nil {
+		return
+	}
+	q.UserIDs, q.AppIDs = append(q.UserIDs, t.Reviewer.ID, a.Beneficiary.ID), append(q.AppIDs, s.AppID)
+	if len(s.Spec.GroupIDs) > 0 {
+		q.GroupsOf = append(q.GroupsOf, t.Reviewer.ID)
+	}
+	if t.Given || s.Spec.Reviewers == lifecycle.Manager {
+		q.ManagersOf = append(q.ManagersOf, a.Beneficiary.ID)
+	}
 }
 
 // NewPeople returns an empty set of people.
@@ -38,7 +57,7 @@ const (
 	isPerson    = `u.kind in ('employee', 'external')`
 	canDecide   = `(u.state = 'active' and u.role <> 'risk_manager' and ` + isPerson + `)`
 	administers = `u.role in ('admin', 'it_admin')`
-	userFields  = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, ` + canDecide + `, ` + isPerson + `, ` + administers
+	userFields  = `u.id, u.display_name, u.email, coalesce(u.manager_id::text, ''), u.role_environment_id, u.state = 'active', ` + canDecide + `, ` + isPerson + `, ` + administers
 	// A manager who is there already ends the search: a circle too.
 	selectManagers = `
 with recursive chain as (
@@ -46,12 +65,12 @@ with recursive chain as (
     union
     select u.id, u.manager_id from chain c join user_copy u on u.id = c.manager_id
 )
-select ` + userFields + `, u.environment_id, u.state = 'active' from chain c join user_copy u on u.id = c.id`
+select ` + userFields + `, u.environment_id from chain c join user_copy u on u.id = c.id`
 	selectUsers = `
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
 select a.id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
-    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false)
+    coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.state = 'active', false), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false)
 from app_copy a
 left join lateral (
     select 'owner' as place, a.owner_id as user_id where a.owner_id is not null
@@ -111,6 +130,16 @@ func (s *Store) LoadPeople(ctx context.Context, tx *postgres.Tx, organizationID 
 			return err
 		})
 	}
+	if len(q.GroupsOf) > 0 {
+		b.Queue(selectGroups, unique(q.GroupsOf)).Query(func(rows pgx.Rows) error {
+			var user, group string
+			_, err := pgx.ForEachRow(rows, []any{&user, &group}, func() error {
+				people.Members[group] = append(people.Members[group], user)
+				return nil
+			})
+			return err
+		})
+	}
 	if q.Admins {
 		environments := []uuid.UUID{uuid.Nil}
 		for _, id := range unique(q.EnvironmentIDs) {
@@ -154,12 +183,11 @@ func queueManagers(b *pgx.Batch, people *lifecycle.People, userIDs []string, mem
 	b.Queue(selectManagers, userIDs).Query(func(rows pgx.Rows) error {
 		var u lifecycle.User
 		var role, home uuid.UUID
-		var active bool
-		_, err := pgx.ForEachRow(rows, append(userTargets(&u, &role), &home, &active), func() error {
+		_, err := pgx.ForEachRow(rows, append(userTargets(&u, &role), &home), func() error {
 			u.EnvironmentID = environmentID(role)
 			people.Users[u.ID] = u
 			if members != nil {
-				members[u.ID] = lifecycle.Member{ID: u.ID, EnvironmentID: environmentID(home), Active: active}
+				members[u.ID] = lifecycle.Member{ID: u.ID, EnvironmentID: environmentID(home), Active: u.Active}
 			}
 			return nil
 		})
@@ -208,7 +236,7 @@ func collectGroups(groups map[string][]string) func(pgx.Rows) error {
 
 // userTargets are where userFields are scanned into.
 func userTargets(u *lifecycle.User, environment *uuid.UUID) []any {
-	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.CanDecide, &u.IsPerson, &u.Administers}
+	return []any{&u.ID, &u.Name, &u.Email, &u.ManagerID, environment, &u.Active, &u.CanDecide, &u.IsPerson, &u.Administers}
 }
 
 func collectUsers(rows pgx.Rows, people *lifecycle.People) ([]lifecycle.User, error) {

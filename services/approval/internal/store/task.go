@@ -78,16 +78,22 @@ type ApprovalID struct {
 
 const selectNeedReviewers = `
 select organization_id, request_id from (
-    select organization_id, request_id from approval where vacant
+    select organization_id, request_id from approval where vacant and not held
+    union
+    select a.organization_id, a.request_id from approval a join user_copy u on u.id = a.waits_for where a.held and a.state = 'open' and u.state = 'active'
+    union
+    select a.organization_id, a.request_id from user_copy u join approval a on a.waits_for = u.id
+    where u.state = 'suspended' and a.state = 'open' and not a.held
     union
     select t.organization_id, t.request_id from task t join user_copy u on u.id = t.reviewer_id
-    where t.state = 'open' and (not ` + canDecide + `
+    where t.state = 'open' and (t.recheck or not ` + canDecide + `
         or u.role_environment_id <> '00000000-0000-0000-0000-000000000000' and u.role_environment_id <> t.environment_id)
 ) as x where request_id > $1 order by request_id limit $2`
 
 // NeedReviewers returns up to limit approvals by id, after the one given, with a
-// step that is vacant, or with an open task of somebody who can no longer
-// decide. tx sees all organizations.
+// step that is vacant, with an open task of somebody who can no longer decide or
+// that is to be looked at again, or whose beneficiary has become active or is not any
+// more. tx sees all organizations.
 func (s *Store) NeedReviewers(ctx context.Context, tx *postgres.Tx, after string, limit int) ([]ApprovalID, error) {
 	rows, err := tx.Query(ctx, selectNeedReviewers, orZero(after), limit)
 	if err != nil {
@@ -98,4 +104,43 @@ func (s *Store) NeedReviewers(ctx context.Context, tx *postgres.Tx, after string
 		return nil, fmt.Errorf("find approvals that need reviewers: %w", err)
 	}
 	return found, nil
+}
+
+const (
+	// In one order, so that two transactions wait and do not deadlock.
+	recheckTasks = `
+update task set recheck = true where id in (
+    select t.id from task t where t.state = 'open' and not t.recheck and (t.reviewer_id = any ($1) or t.beneficiary_id = any ($2)) order by t.id for update)`
+	recheckTasksByID = `
+update task set recheck = true where id in (select t.id from task t where t.id = any ($1) and t.state = 'open' order by t.id for update)`
+	endRecheck = `
+update task set recheck = false where request_id = $1 and recheck`
+)
+
+// Recheck has open tasks looked at by maintenance: those of reviewers who may have
+// lost what they were asked for, and those about beneficiaries who may have other
+// managers.
+func (s *Store) Recheck(ctx context.Context, tx *postgres.Tx, reviewers, beneficiaries []uuid.UUID) (found bool, err error) {
+	tag, err := tx.Exec(ctx, recheckTasks, reviewers, beneficiaries)
+	if err != nil {
+		return false, fmt.Errorf("have tasks looked at again: %w", err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// RecheckTasks has these open tasks looked at by maintenance.
+func (s *Store) RecheckTasks(ctx context.Context, tx *postgres.Tx, ids []string) error {
+	if _, err := tx.Exec(ctx, recheckTasksByID, ids); err != nil {
+		return fmt.Errorf("have tasks looked at again: %w", err)
+	}
+	return nil
+}
+
+// EndRecheck says that the tasks of an approval are looked at now. What changes
+// after it is found again.
+func (s *Store) EndRecheck(ctx context.Context, tx *postgres.Tx, requestID string) error {
+	if _, err := tx.Exec(ctx, endRecheck, requestID); err != nil {
+		return fmt.Errorf("look at tasks again: %w", err)
+	}
+	return nil
 }

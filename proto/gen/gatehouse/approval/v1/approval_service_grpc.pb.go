@@ -331,7 +331,9 @@ type TaskServiceClient interface {
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 	// ApproveTask approves. Allowed to the task's reviewer alone.
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
-	// metadata. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
+	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
+	// such as after leaving the group that the step names: others are asked instead;
+	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
 	ApproveTask(ctx context.Context, in *ApproveTaskRequest, opts ...grpc.CallOption) (*ApproveTaskResponse, error)
 	// DenyTask denies, which ends the request. Same rules as ApproveTask; a
 	// reason is needed.
@@ -404,7 +406,9 @@ type TaskServiceServer interface {
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
 	// ApproveTask approves. Allowed to the task's reviewer alone.
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
-	// metadata. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
+	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
+	// such as after leaving the group that the step names: others are asked instead;
+	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
 	ApproveTask(context.Context, *ApproveTaskRequest) (*ApproveTaskResponse, error)
 	// DenyTask denies, which ends the request. Same rules as ApproveTask; a
 	// reason is needed.
