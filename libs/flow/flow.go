@@ -3,13 +3,16 @@
 // it before anything is told; so both take the same one. It is pure: it reads
 // nothing and knows no clock.
 //
-//	for each item   of the flows that match: the highest priority, then the oldest
+//	for each item   of the flows that match: the highest priority, then the oldest;
+//	                about an app of the organization its flows before an environment's
 //	                none matches: the built-in default, which has no limits on who
 //	who may ask     as the flow says; where it says nothing, as without a flow:
 //	                the person, their managers, the app's admins, admins
 //
-// A flow that does not let somebody ask is not passed over for another: a rule on
-// who may ask never leads to a weaker rule.
+//	its limits      refuse what is over them
+//
+// A flow that does not let somebody ask, or not for so long, is not passed over for
+// another: a rule on who may ask, or a limit, never leads to a weaker rule.
 package flow
 
 import (
@@ -142,7 +145,12 @@ type Rule struct {
 }
 
 // Item is one entitlement that is requested.
-type Item struct{ AppID, EntitlementID string }
+type Item struct {
+	AppID, EntitlementID string
+	// OfOrganization says that the app belongs to the organization itself, and not to
+	// an environment.
+	OfOrganization bool
+}
 
 // Request is what the table looks at of a request.
 type Request struct {
@@ -167,14 +175,19 @@ func (r *Rule) Matches(q Request, it Item) bool {
 	if len(r.Kinds) == 0 && q.Kind != Grant || len(r.Kinds) > 0 && !slices.Contains(r.Kinds, q.Kind) {
 		return false
 	}
-	if r.MaxDuration > 0 && q.Kind == Grant {
-		return !q.Until.IsZero() && q.Until.Sub(q.CreateTime) <= r.MaxDuration
-	}
 	return true
 }
 
-// before reports whether r decides where both match.
-func (r *Rule) before(o *Rule) bool {
+// Allows reports whether what is asked is within the flow's limits.
+func (r *Rule) Allows(q Request) bool {
+	return r.MaxDuration <= 0 || q.Kind != Grant || !q.Until.IsZero() && q.Until.Sub(q.CreateTime) <= r.MaxDuration
+}
+
+// before reports whether r decides an item where both match.
+func (r *Rule) before(o *Rule, it Item) bool {
+	if it.OfOrganization && (r.EnvironmentID == "") != (o.EnvironmentID == "") {
+		return r.EnvironmentID == ""
+	}
 	if r.Priority != o.Priority {
 		return r.Priority > o.Priority
 	}
@@ -185,8 +198,9 @@ func (r *Rule) before(o *Rule) bool {
 }
 
 // Select returns the flow that decides an item: of those that match the one of
-// highest priority, of these the oldest; nil if none does. Flows of the
-// organization and of the person's environment compete alike.
+// highest priority, of these the oldest; nil if none does. About an app of the
+// organization its own flows come before those of the person's environment; about an
+// app of the environment they compete alike.
 //
 // Each item has its own flow: a strict flow on one app cannot be avoided by
 // requesting something else with it.
@@ -194,7 +208,7 @@ func Select[F any](flows []F, rule func(*F) *Rule, q Request, it Item) *F {
 	var best *F
 	for i := range flows {
 		f := &flows[i]
-		if rule(f).Matches(q, it) && (best == nil || rule(f).before(rule(best))) {
+		if rule(f).Matches(q, it) && (best == nil || rule(f).before(rule(best), it)) {
 			best = f
 		}
 	}

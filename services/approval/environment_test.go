@@ -97,12 +97,14 @@ func TestEnvironmentsSeeTheirOwn(t *testing.T) {
 	if err != nil || flowB.GetEnvironmentId() != w.b {
 		t.Fatalf("create: %v, %v", flowB, err)
 	}
-	whole, err := w.flowBy(t, "zoe", "", reviewedBy(w.users["mia"].GetId()))
+	// About its own app the organization's flow would come first: it is for its people.
+	ofWhole := reviewedBy(w.users["mia"].GetId())
+	ofWhole.Audience = &approvalv1.FlowAudience{UserIds: []string{w.users["ann"].GetId()}}
+	whole, err := w.flowBy(t, "zoe", "", ofWhole)
 	if err != nil || whole.GetEnvironmentId() != "" {
 		t.Fatalf("create: %v, %v", whole, err)
 	}
 
-	// An environment's flow is older than the organization's.
 	requests := map[string]*requestv1.Request{"a": w.request("alice", "alice"), "b": w.request("bert", "bert"), "": w.request("ann", "ann")}
 	tasks := make(map[string]*approvalv1.Task)
 	for key, want := range map[string]string{"a": "amy", "b": "bea", "": "mia"} {

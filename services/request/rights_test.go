@@ -6,10 +6,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -460,6 +463,37 @@ func TestAFlowSaysWhoMayAsk(t *testing.T) {
 	w.changeFlow(t, f, func(f *approvalv1.Flow) { f.Enabled = false })
 	if got := asks("ben", "ben"); got != "" {
 		t.Errorf("after it was switched off ben asks: %q", got)
+	}
+}
+
+// B-REQ-18: a flow's limit refuses what is over it and says so; no other flow decides
+// it instead.
+func TestAFlowsLimitIsALimit(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.flow(t, func(f *approvalv1.Flow) {
+		f.Scope, f.MaxDuration, f.Priority = &approvalv1.FlowScope{AppIds: []string{w.crm.GetId()}}, durationpb.New(time.Hour), 1
+	})
+	w.flow(t, func(*approvalv1.Flow) {}) // would decide anything
+	in := w.grantOf("editor")
+	for _, until := range []*timestamppb.Timestamp{nil, timestamppb.New(time.Now().Add(2 * time.Hour))} {
+		in.Until = until
+		p, err := w.requests(t, "ben").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: in})
+		if err != nil || p.GetItems()[0].GetRefusal() != "LONGER_THAN_ALLOWED" {
+			t.Errorf("preview until %v: %v %v", until, p, err)
+		}
+		_, err = w.requests(t, "ben").CreateRequest(t.Context(), in)
+		if rpctest.Reason(err) != "LONGER_THAN_ALLOWED" || !slices.Equal(rpctest.Fields(err), []string{"until"}) {
+			t.Errorf("until %v: %v", until, err)
+		}
+	}
+	in.Until = timestamppb.New(time.Now().Add(59 * time.Minute))
+	if _, err := w.requests(t, "ben").CreateRequest(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	in.Kind, in.Until = requestv1.RequestKind_REQUEST_KIND_REVOKE, nil // takes nothing for any time
+	if _, err := w.requests(t, "ben").CreateRequest(t.Context(), in); rpctest.Reason(err) != "NOTHING_TO_REVOKE" {
+		t.Errorf("a revoke: %v", err)
 	}
 }
 

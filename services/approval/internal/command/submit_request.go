@@ -40,7 +40,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		if !in.CancelledEarly && !in.Known {
 			return inbox.Failed(events[i], inbox.NotYet("requester, beneficiary or an app of request %s is not known", in.RequestID))
 		}
-		a, err := c.plan(organizationID, in, requests[i])
+		a, err := c.plan(organizationID, in, requests[i], people)
 		if err != nil {
 			return inbox.Failed(events[i], err)
 		}
@@ -59,7 +59,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		case a.State == lifecycle.Granted:
 			a.events.Granted(nil)
 		case a.State == lifecycle.Cancelled && a.New:
-			a.events.Cancelled(convert.SystemActor(), "the request asks for nothing")
+			a.events.Cancelled(convert.SystemActor(), a.Refusal)
 		case a.State == lifecycle.Cancelled:
 			a.events.Cancelled(convert.SystemActor(), "cancelled before it was reviewed")
 		}
@@ -72,13 +72,16 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 }
 
 // plan makes the approval of a submitted request.
-func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *requestv1.Request) (loaded, error) {
+func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *requestv1.Request, people *lifecycle.People) (loaded, error) {
 	data, err := convert.EncodeRequest(r)
 	if err != nil {
 		return loaded{}, err
 	}
 	rec := &store.Record{OrganizationID: organizationID, Request: data, RequestUnsaved: true, New: !in.CancelledEarly, Version: in.Version}
 	request, now := convert.Request(r), c.Clock.Now()
+	for i := range request.Items {
+		request.Items[i].OfOrganization = people.Apps[request.Items[i].AppID].EnvironmentID == ""
+	}
 	if in.CancelledEarly {
 		// Only the request is added to what is known.
 		rec.Approval = lifecycle.NewCancelled(r.GetId(), r.GetEnvironmentId(), now)

@@ -58,6 +58,8 @@ type Approval struct {
 	Automatic  bool
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
+	// Refusal is why it was cancelled at once, of a new one.
+	Refusal string
 	// Held says that nobody is asked until the beneficiary is active again.
 	Held  bool
 	Steps []*Step // by item, then position
@@ -124,7 +126,8 @@ func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task
 
 // New makes the approval of a request: for each item the steps of the flow that
 // decides it. If all of these flows approve by themselves it is granted at
-// once. Else the steps that Ready returns must be opened.
+// once. Else the steps that Ready returns must be opened. What is over a flow's
+// limits is cancelled.
 func New(request Request, flows []Flow, now time.Time) *Approval {
 	a := &Approval{
 		RequestID: request.RequestID, EnvironmentID: request.EnvironmentID,
@@ -132,6 +135,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	}
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
+		if request.JoinFlow == nil && !f.Allows(request.asked()) {
+			a.Refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
+		}
 		if len(f.Steps) == 0 && !f.AutoApprove {
 			f = Default() // only auto_approve passes without a step
 		}
@@ -148,7 +154,10 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	}
 	if len(request.Items) == 0 {
 		// There is nothing that anybody could approve.
-		a.Automatic = false
+		a.Refusal = "the request asks for nothing"
+	}
+	if a.Refusal != "" {
+		a.Automatic, a.Steps = false, nil
 		a.end(Cancelled, now)
 		return a
 	}

@@ -72,6 +72,8 @@ type Item struct {
 	AppID         string
 	AppName       string
 	EntitlementID string
+	// OfOrganization says that the app belongs to the organization itself.
+	OfOrganization bool
 }
 
 // Request is what the rules need of a request.
@@ -111,10 +113,11 @@ func (p Parties) IsParty(userID string) bool {
 //
 // Whoever wrote a flow does not profit from it alone: where it would approve by
 // itself what one of its editors requests or would get, the default's reviewers
-// are asked instead.
+// are asked instead. So they are where an environment's flow would approve by itself
+// what the organization has.
 func SelectFlow(flows []Flow, request Request, it Item) Flow {
 	f := selectFlow(flows, request, it)
-	if f.AutoApprove && slices.ContainsFunc(f.EditorIDs, request.IsParty) {
+	if f.AutoApprove && (slices.ContainsFunc(f.EditorIDs, request.IsParty) || f.EnvironmentID != "" && it.OfOrganization) {
 		f.AutoApprove, f.Steps = false, Default().Steps
 	}
 	return f
@@ -127,11 +130,15 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 		}
 		return Default()
 	}
-	asked := flow.Request{Kind: request.Kind, Beneficiary: request.Member, CreateTime: request.CreateTime, Until: request.Until}
-	if f := flow.Select(flows, (*Flow).rule, asked, flow.Item{AppID: it.AppID, EntitlementID: it.EntitlementID}); f != nil {
+	if f := flow.Select(flows, (*Flow).rule, request.asked(), flow.Item{AppID: it.AppID, EntitlementID: it.EntitlementID, OfOrganization: it.OfOrganization}); f != nil {
 		return *f
 	}
 	return Default()
+}
+
+// asked is the request as the decision table has it.
+func (r Request) asked() flow.Request {
+	return flow.Request{Kind: r.Kind, Beneficiary: r.Member, CreateTime: r.CreateTime, Until: r.Until}
 }
 
 // MatchesJoiner reports whether the join-flow gives the person its

@@ -129,19 +129,9 @@ func TestSelectFlow(t *testing.T) {
 			want:  "",
 		},
 		{
-			name:  "limit, no end asked",
-			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
-			want:  "",
-		},
-		{
-			name:    "limit, later end asked",
-			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
-			request: func(a *lifecycle.Request) { a.Until = noon.Add(61 * time.Minute) }, want: "",
-		},
-		{
-			name:    "limit met",
-			flows:   []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration = time.Hour })},
-			request: func(a *lifecycle.Request) { a.Until = noon.Add(time.Hour) }, want: "a",
+			name:  "B-REQ-18 a limit that is exceeded leads to no other flow",
+			flows: []lifecycle.Flow{flow("a", func(f *lifecycle.Flow) { f.MaxDuration, f.Priority = time.Hour, 1 }), flow("b", nil)},
+			want:  "a",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -211,6 +201,65 @@ func TestNewPassesByItself(t *testing.T) {
 			}
 			if got.State == lifecycle.Open && len(got.Ready()) != 1 {
 				t.Fatalf("ready: %v", got.Ready())
+			}
+		})
+	}
+}
+
+// B-REQ-18: what is over the limit of its flow is not decided at all.
+func TestNewOverTheLimit(t *testing.T) {
+	t.Parallel()
+	flows := []lifecycle.Flow{
+		flow("short", func(f *lifecycle.Flow) { f.MaxDuration, f.Priority, f.AutoApprove, f.Steps = time.Hour, 1, true, nil }),
+		flow("weaker", func(f *lifecycle.Flow) { f.AutoApprove, f.Steps = true, nil }),
+	}
+	for until, want := range map[time.Time]lifecycle.State{
+		noon.Add(time.Hour): lifecycle.Granted, noon.Add(61 * time.Minute): lifecycle.Cancelled, {}: lifecycle.Cancelled,
+	} {
+		a := request()
+		a.Until = until
+		got := lifecycle.New(a, flows, noon)
+		if got.State != want || (got.Refusal == "the flow allows 1h0m0s at most") != (want == lifecycle.Cancelled) {
+			t.Errorf("until %s: %s, %q", until, got.State, got.Refusal)
+		}
+	}
+}
+
+// An environment does not decide over the organization's own: its flows come after
+// those of the organization, and approve nothing of it by themselves.
+func TestEnvironmentsFlowsOnTheOrganizationsApps(t *testing.T) {
+	t.Parallel()
+	organizations := flow("organization's", func(f *lifecycle.Flow) { f.Scope = lifecycle.Scope{AppIDs: []string{"crm"}} })
+	environments := flow("environment's", func(f *lifecycle.Flow) {
+		f.EnvironmentID, f.Priority, f.AutoApprove, f.Steps = "south", 1000, true, nil
+	})
+	join := environments
+	join.Trigger, join.Scope.EntitlementIDs = lifecycle.OnJoin, []string{"crm-account"}
+	for _, tc := range []struct {
+		name         string
+		flows        []lifecycle.Flow
+		join         *lifecycle.Flow
+		organization bool
+		want         lifecycle.State
+		flow         string
+	}{
+		{"its own app", []lifecycle.Flow{organizations, environments}, nil, false, lifecycle.Granted, "environment's"},
+		{"the organization's app", []lifecycle.Flow{environments, organizations}, nil, true, lifecycle.Open, "organization's"},
+		{"the organization's app, of which its flows say nothing", []lifecycle.Flow{environments}, nil, true, lifecycle.Open, "environment's"},
+		{"whoever joins, its own app", nil, &join, false, lifecycle.Granted, "environment's"},
+		{"whoever joins, the organization's app", nil, &join, true, lifecycle.Open, "environment's"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			a := request()
+			a.Member.EnvironmentID, a.JoinFlow = "south", tc.join
+			a.Items[0].OfOrganization = tc.organization
+			got := lifecycle.New(a, tc.flows, noon)
+			if got.State != tc.want || got.FlowID != tc.flow {
+				t.Fatalf("%s by %q", got.State, got.FlowID)
+			}
+			if got.State == lifecycle.Open && got.Steps[0].Spec.Reviewers == "" {
+				t.Errorf("steps %+v", got.Steps)
 			}
 		})
 	}

@@ -60,10 +60,13 @@ func (u User) canDecideIn(environmentID string) bool {
 
 // App is an app's people.
 type App struct {
-	ID          string
-	OwnerID     string
-	AdminIDs    []string
-	ApproverIDs []string
+	ID string
+	// EnvironmentID is the environment that it belongs to; empty if it is the
+	// organization's own.
+	EnvironmentID string
+	OwnerID       string
+	AdminIDs      []string
+	ApproverIDs   []string
 }
 
 // People are those of whom reviewers are chosen. It may hold more than is

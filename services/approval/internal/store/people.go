@@ -69,7 +69,7 @@ select ` + userFields + `, u.environment_id from chain c join user_copy u on u.i
 	selectUsers = `
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
-select a.id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
+select a.id, a.environment_id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
     coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.state = 'active', false), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false)
 from app_copy a
 left join lateral (
@@ -199,10 +199,10 @@ func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
 	b.Queue(selectApps, ids).Query(func(rows pgx.Rows) error {
 		var app, place string
 		var u lifecycle.User
-		var environment uuid.UUID
-		_, err := pgx.ForEachRow(rows, append([]any{&app, &place}, userTargets(&u, &environment)...), func() error {
+		var home, environment uuid.UUID
+		_, err := pgx.ForEachRow(rows, append([]any{&app, &home, &place}, userTargets(&u, &environment)...), func() error {
 			a := people.Apps[app]
-			a.ID = app
+			a.ID, a.EnvironmentID = app, environmentID(home)
 			switch place {
 			case "owner":
 				a.OwnerID = u.ID

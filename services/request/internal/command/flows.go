@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/postgres"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/request/internal/convert"
+	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
 )
 
@@ -86,16 +87,39 @@ func (r rules) member(u store.User) flow.Member {
 	return flow.Member{ID: u.ID.String(), EnvironmentID: convert.ID(u.EnvironmentID), Active: u.State == "active", GroupIDs: r.groups[u.ID]}
 }
 
-// mayAsk reports whether the caller may request an item of a submission, by the
-// flow that decides it or, where that says nothing and where there is none, by
-// what holds in general.
-func (r rules) mayAsk(by authz.Caller, s *Submission, l *store.Lookup, c store.Candidate, now time.Time) bool {
+// item is an entitlement as flows see it.
+func item(c store.Candidate) flow.Item {
+	return flow.Item{AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String(), OfOrganization: c.AppEnvironmentID == uuid.Nil}
+}
+
+// asked is a submission as flows see it.
+func (r rules) asked(s *Submission, l *store.Lookup, now time.Time) flow.Request {
 	q := flow.Request{Kind: flow.Kind(s.Kind), Beneficiary: r.member(l.Beneficiary), CreateTime: now}
 	if s.Until != nil {
 		q.Until = *s.Until
 	}
+	return q
+}
+
+// refuse says why an item of a submission cannot be requested as things stand, or by
+// the limits of the flow that decides it; empty if it can. longest is the limit.
+func (r rules) refuse(s *Submission, l *store.Lookup, c store.Candidate, now time.Time) (why lifecycle.Refusal, longest time.Duration) {
+	if why = c.Standing().Refuse(s.Kind, s.Until); why != "" {
+		return why, 0
+	}
+	q := r.asked(s, l, now)
+	if f := flow.Select(r.flows, itself, q, item(c)); f != nil && !f.Allows(q) {
+		return lifecycle.TooLong, f.MaxDuration
+	}
+	return "", 0
+}
+
+// mayAsk reports whether the caller may request an item of a submission, by the
+// flow that decides it or, where that says nothing and where there is none, by
+// what holds in general.
+func (r rules) mayAsk(by authz.Caller, s *Submission, l *store.Lookup, c store.Candidate, now time.Time) bool {
 	var who *flow.Requesters
-	if f := flow.Select(r.flows, itself, q, flow.Item{AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String()}); f != nil {
+	if f := flow.Select(r.flows, itself, r.asked(s, l, now), item(c)); f != nil {
 		who = f.Requesters
 	}
 	return who.Allow(flow.Requester{
@@ -115,7 +139,7 @@ func (r rules) letIn(by authz.Caller, u store.User, c store.Candidate) bool {
 	if by.Role != authzv1.Caller_CALLER_EXTERNAL || c.Held || c.Administered {
 		return true
 	}
-	m, it := r.member(u), flow.Item{AppID: c.AppID.String(), EntitlementID: c.EntitlementID.String()}
+	m, it := r.member(u), item(c)
 	for i := range r.flows {
 		if f := &r.flows[i]; lets(f, m) && f.Scope.Covers(it) {
 			return true

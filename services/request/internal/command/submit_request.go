@@ -201,8 +201,8 @@ func (s submission) request(l *store.Lookup, flows rules, taken requested) (*sto
 		Justification: s.Justification, Until: s.Until, State: lifecycle.Submitted, CreateTime: s.now, UpdateTime: s.now, Version: 1,
 	}
 	for _, candidate := range l.Candidates {
-		if refusal := candidate.Standing().Refuse(s.Kind, s.Until); refusal != "" {
-			return nil, refused(refusal, candidate)
+		if refusal, longest := flows.refuse(&s.Submission, l, candidate, s.now); refusal != "" {
+			return nil, refused(refusal, candidate, longest)
 		}
 		r.Items = append(r.Items, newItem(candidate))
 	}
@@ -290,8 +290,9 @@ func environmentOf(beneficiary store.User, candidates []store.Candidate) (enviro
 	return environment, -1
 }
 
-// refused is the public error of an entitlement that cannot be requested.
-func refused(refusal lifecycle.Refusal, c store.Candidate) error {
+// refused is the public error of an entitlement that cannot be requested; longest is
+// the limit of one that is requested for too long.
+func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration) error {
 	what := c.AppName + ": " + c.Name
 	var e *apierr.Error
 	request := ""
@@ -300,6 +301,9 @@ func refused(refusal lifecycle.Refusal, c store.Candidate) error {
 		e, request = apierr.Precondition(string(refusal), "%s has been requested already", what), c.OpenRequest
 	case lifecycle.AlreadyHeld:
 		e, request = apierr.Precondition(string(refusal), "%s is held already", what), c.HeldBy
+	case lifecycle.TooLong:
+		e = apierr.InvalidField("until", string(refusal), "%s can be requested for %s at most, and not for ever", what, longest).
+			With("max_duration", longest.String())
 	case lifecycle.NothingToRevoke:
 		e = apierr.Precondition(string(refusal), "%s is not held", what)
 	}
@@ -370,7 +374,8 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 		for _, candidate := range l.Candidates {
 			item := newItem(candidate)
 			item.ID = uuid.Nil
-			list = append(list, Preview{Item: item, Refusal: candidate.Standing().Refuse(s.Kind, s.Until)})
+			refusal, _ := flows.refuse(&s, l, candidate, c.Clock.Now())
+			list = append(list, Preview{Item: item, Refusal: refusal})
 		}
 		return nil
 	})

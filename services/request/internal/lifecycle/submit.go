@@ -29,6 +29,8 @@ const (
 	AlreadyRequested Refusal = "ALREADY_REQUESTED"
 	AlreadyHeld      Refusal = "ALREADY_HELD"
 	NothingToRevoke  Refusal = "NOTHING_TO_REVOKE"
+	// TooLong is longer than the flow that decides it allows.
+	TooLong Refusal = "LONGER_THAN_ALLOWED"
 )
 
 // Refuse says why an entitlement cannot be requested until a time; nil:

@@ -619,10 +619,12 @@ type Flow struct {
 	// The steps; at least one unless auto_approve.
 	Steps []*FlowStep `protobuf:"bytes,9,rep,name=steps,proto3" json:"steps,omitempty"`
 	// Where several flows match a request, the highest priority decides, then
-	// the oldest.
+	// the oldest; about an app of the organization its own flows come before those of
+	// an environment, whose auto_approve then asks the app's approvers.
 	Priority int32 `protobuf:"varint,10,opt,name=priority,proto3" json:"priority,omitempty"`
-	// Longest access it allows; unset means no limit. A request without an end
-	// or with a later one does not match a flow that has a limit.
+	// Longest access it allows; unset means no limit. Of a join-flow, how long it
+	// gives. A request for more is refused (LONGER_THAN_ALLOWED), and not decided by
+	// another flow instead.
 	MaxDuration *durationpb.Duration `protobuf:"bytes,11,opt,name=max_duration,json=maxDuration,proto3" json:"max_duration,omitempty"`
 	// False switches it off for new requests.
 	Enabled bool `protobuf:"varint,12,opt,name=enabled,proto3" json:"enabled,omitempty"`

@@ -48,7 +48,7 @@ type FlowInput struct {
 	Steps []*FlowStep `protobuf:"bytes,7,rep,name=steps,proto3" json:"steps,omitempty"`
 	// Where several flows match, the highest priority decides, then the oldest.
 	Priority int32 `protobuf:"varint,8,opt,name=priority,proto3" json:"priority,omitempty"`
-	// Longest access it allows; unset means no limit.
+	// Longest access it allows; unset means no limit. See Flow.
 	MaxDuration *durationpb.Duration `protobuf:"bytes,9,opt,name=max_duration,json=maxDuration,proto3" json:"max_duration,omitempty"`
 	// True switches the flow off for new requests.
 	Disabled bool `protobuf:"varint,10,opt,name=disabled,proto3" json:"disabled,omitempty"`

@@ -539,7 +539,9 @@ const (
 type RequestServiceClient interface {
 	// CreateRequest requests that access is granted or revoked. Repeating the call
 	// with the same request_id answers with the first request and makes no second.
-	// INVALID_ARGUMENT names the field: until not in the future, an unknown
+	// INVALID_ARGUMENT names the field: until not in the future, or later than the
+	// flow that decides an item allows (LONGER_THAN_ALLOWED, metadata max_duration,
+	// such as 1h0m0s), an unknown
 	// entitlement or beneficiary, which those of another environment are too,
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
@@ -671,7 +673,9 @@ func (c *requestServiceClient) ListTimeline(ctx context.Context, in *ListTimelin
 type RequestServiceServer interface {
 	// CreateRequest requests that access is granted or revoked. Repeating the call
 	// with the same request_id answers with the first request and makes no second.
-	// INVALID_ARGUMENT names the field: until not in the future, an unknown
+	// INVALID_ARGUMENT names the field: until not in the future, or later than the
+	// flow that decides an item allows (LONGER_THAN_ALLOWED, metadata max_duration,
+	// such as 1h0m0s), an unknown
 	// entitlement or beneficiary, which those of another environment are too,
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
