@@ -31,6 +31,9 @@ type Caller struct {
 	Name, Email string
 	// ReadOnly callers reach only methods without side effects.
 	ReadOnly bool
+	// Scopes are what the token is narrowed to, with spaces between; empty: all that
+	// the role may do.
+	Scopes string
 	// CredentialID is the id of the session or API token that the token was
 	// exchanged for; the nil id if there is none, as for a service.
 	CredentialID uuid.UUID

@@ -45,6 +45,8 @@ func TestDenied(t *testing.T) {
 	const svc = "gatehouse.test.v1.TestService/"
 	ada, mia, reader := user(authzv1.Caller_CALLER_ADMIN), user(authzv1.Caller_CALLER_MEMBER), user(authzv1.Caller_CALLER_ADMIN)
 	reader.ReadOnly = true
+	narrow := user(authzv1.Caller_CALLER_ADMIN)
+	narrow.Scopes = "apps:read"
 	service := authz.Caller{Subject: "client:request", Role: authzv1.Caller_CALLER_SERVICE}
 	other, _, err := authz.Minter{Key: i.keys[0], Lifetime: time.Minute, Clock: i.clock}.Mint(mia, "approval")
 	if err != nil {
@@ -66,6 +68,7 @@ func TestDenied(t *testing.T) {
 		{"role", "Write", i.mint(mia), sure, mia, "ROLE_NOT_ALLOWED"},
 		{"service", "Write", i.mint(service), sure, service, "ROLE_NOT_ALLOWED"},
 		{"read-only", "Write", i.mint(reader), sure, reader, "TOKEN_READ_ONLY"},
+		{"scope", "Write", i.mint(narrow), sure, narrow, "SCOPE_MISSING"},
 		{"step-up", "StepUp", i.mint(ada), sure, ada, authz.ReasonStepUp},
 		{"for another service", "Write", other, sure, mia, authz.ReasonOtherService},
 		{"expired", "Write", past.mint(mia), sure, mia, "TOKEN_EXPIRED"},

@@ -11,6 +11,8 @@
 //	role   admin, it_admin, risk_manager, member, external, or service
 //	name   full name, for histories; email: e-mail address; both may lack
 //	ro     true if the token may only read
+//	scope  what it is narrowed to, such as "apps:read requests:write" (RFC 8693);
+//	       lacks if that is all that the role may do
 //	cid    id of the session or API token it was exchanged for (a UUID); may lack
 //	ver    version of the user that it was made by; lacks for a service
 //	aud    the service that it is for; no other takes it
@@ -23,8 +25,10 @@
 // It guarantees that everything not declared is refused: a method without the
 // option or with an empty list, a role that is not listed, a token that cannot
 // be verified. A read-only token reaches only methods whose idempotency_level
-// is NO_SIDE_EFFECTS. Services are callers like any other and must be listed, each
-// by the id of its client.
+// is NO_SIDE_EFFECTS, and one with scopes only methods of services whose option area a
+// scope names: "<area>:read" those with NO_SIDE_EFFECTS, "<area>:write" all. A scope that
+// is not known is good for nothing, and none gives what the role may not do. Services are
+// callers like any other and must be listed, each by the id of its client.
 // [CheckDeclared] finds what was forgotten, for the test that keeps the wall.
 // A withdrawn key is honoured for five minutes at most while identity-sync
 // answers, and for an hour while it does not.

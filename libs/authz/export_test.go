@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
@@ -22,4 +23,13 @@ func Admit(ctx context.Context, v *Verifier, files *protoregistry.Files, method 
 		return nil, nil
 	})
 	return out, err
+}
+
+// NeededScope is the scope that a token with scopes needs for a method.
+func NeededScope(m protoreflect.MethodDescriptor) string {
+	r := ruleOf(m)
+	if r.anyScope {
+		return "any"
+	}
+	return r.scope
 }

@@ -20,7 +20,7 @@ const header = "authorization"
 // caller, and puts the caller into the context. Options are taken from files,
 // all linked ones if nil. Errors are apierr: Unauthenticated TOKEN_MISSING,
 // TOKEN_INVALID or TOKEN_EXPIRED; PermissionDenied ROLE_NOT_ALLOWED,
-// TOKEN_READ_ONLY or METHOD_NOT_DECLARED; Unavailable KEYS_UNAVAILABLE.
+// TOKEN_READ_ONLY, SCOPE_MISSING or METHOD_NOT_DECLARED; Unavailable KEYS_UNAVAILABLE.
 //
 // In a public method the token is optional: without a valid one there is no
 // caller.
@@ -103,6 +103,8 @@ func admit(ctx context.Context, v *Verifier, p policy, method string) (context.C
 		return nil, c, apierr.Denied(ReasonRoleNotAllowed, "the role %s may not call this method", RoleName(c.Role)).With("role", RoleName(c.Role))
 	case c.ReadOnly && !r.sideFree:
 		return nil, c, apierr.Denied("TOKEN_READ_ONLY", "a read-only token may not call this method")
+	case !c.hasScope(r.scope):
+		return nil, c, apierr.Denied(ReasonScopeMissing, "the token lacks the scope %s", r.scope).With("scope", r.scope)
 	case r.stepUp && !c.IsService() && !c.APIToken && timeOf(v.Clock).Sub(c.AuthTime) > StepUpAge:
 		return nil, c, errStepUp
 	}

@@ -29,7 +29,9 @@ type rule struct {
 	clients   []string // ids of those that CALLER_SERVICE is
 	sideFree  bool     // idempotency_level is NO_SIDE_EFFECTS
 	stepUp    bool     // wants a recent proof of who calls
-	undefined bool     // the list holds values that the enumeration does not
+	scope     string   // what a token with scopes needs; empty: none
+	anyScope  bool     // none is needed on purpose
+	undefined bool     // an option holds values that the enumeration does not
 }
 
 func (r rule) has(c authzv1.Caller) bool {
@@ -44,7 +46,13 @@ func (r rule) allows(c Caller) bool {
 // mistake.
 func (r rule) declared() bool {
 	return r.allow != 0 && !r.undefined && r.allow&(1<<authzv1.Caller_CALLER_UNSPECIFIED) == 0 &&
-		r.has(authzv1.Caller_CALLER_SERVICE) == (len(r.clients) > 0)
+		r.has(authzv1.Caller_CALLER_SERVICE) == (len(r.clients) > 0) &&
+		(r.scope != "" || r.anyScope || !r.users())
+}
+
+// users reports whether users may call the method, in any role.
+func (r rule) users() bool {
+	return r.allow>>authzv1.Caller_CALLER_ADMIN != 0
 }
 
 func ruleOf(m protoreflect.MethodDescriptor) rule {
@@ -63,6 +71,12 @@ func ruleOf(m protoreflect.MethodDescriptor) rule {
 		}
 		r.allow |= 1 << c
 	}
+	r.anyScope = access.GetAnyScope()
+	of, _ := m.Parent().Options().(*descriptorpb.ServiceOptions)
+	if area, _ := proto.GetExtension(of, authzv1.E_Area).(authzv1.Area); area != authzv1.Area_AREA_UNSPECIFIED && r.users() && !r.anyScope {
+		r.scope = scopeOf(area, r.sideFree)
+		r.undefined = r.undefined || authzv1.Area_name[int32(area)] == ""
+	}
 	return r
 }
 
@@ -80,8 +94,9 @@ func newPolicy(files *protoregistry.Files) policy {
 // CheckDeclared returns the full names of those methods of gatehouse.* services
 // in files (all linked ones if nil) that do not say who may call them: without
 // the access option, with an empty list, with a list that holds
-// CALLER_UNSPECIFIED or a value the enumeration does not have, or with only one
-// of CALLER_SERVICE and clients. A service's tests fail if there is any.
+// CALLER_UNSPECIFIED or a value the enumeration does not have, with only one
+// of CALLER_SERVICE and clients, or for users in a service without the area option. A
+// service's tests fail if there is any.
 func CheckDeclared(files *protoregistry.Files) []string {
 	var missing []string
 	for m := range methods(files) {

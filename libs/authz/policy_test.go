@@ -33,16 +33,23 @@ type method struct {
 	clients  []string
 	sideFree bool
 	stepUp   bool
+	anyScope bool
 }
 
-// declare makes a file with a service of these methods.
+// declare makes a file with a service of these methods, which is about apps.
 func declare(t testing.TB, pkg string, methods ...method) *protoregistry.Files {
 	t.Helper()
-	svc := &descriptorpb.ServiceDescriptorProto{Name: proto.String("TestService")}
+	return declareAbout(t, authzv1.Area_AREA_APPS, pkg, methods...)
+}
+
+func declareAbout(t testing.TB, area authzv1.Area, pkg string, methods ...method) *protoregistry.Files {
+	t.Helper()
+	svc := &descriptorpb.ServiceDescriptorProto{Name: proto.String("TestService"), Options: &descriptorpb.ServiceOptions{}}
+	proto.SetExtension(svc.Options, authzv1.E_Area, area)
 	for _, m := range methods {
 		opts := &descriptorpb.MethodOptions{}
 		if m.allow != nil {
-			proto.SetExtension(opts, authzv1.E_Access, &authzv1.Access{Allow: m.allow, Clients: m.clients, StepUp: m.stepUp})
+			proto.SetExtension(opts, authzv1.E_Access, &authzv1.Access{Allow: m.allow, Clients: m.clients, StepUp: m.stepUp, AnyScope: m.anyScope})
 		}
 		if m.sideFree {
 			opts.IdempotencyLevel = descriptorpb.MethodOptions_NO_SIDE_EFFECTS.Enum()
@@ -91,14 +98,28 @@ func TestCheckDeclaredFinds(t *testing.T) {
 	if got := authz.CheckDeclared(declare(t, "other.v1", methods...)); len(got) != 0 {
 		t.Errorf("methods that are not Gatehouse's: %q", got)
 	}
+	// Users call no method of a service that does not say what it is about.
+	methods = []method{
+		{name: "Public", allow: []authzv1.Caller{authzv1.Caller_CALLER_PUBLIC}},
+		{name: "Service", allow: []authzv1.Caller{authzv1.Caller_CALLER_SERVICE}, clients: []string{"request"}},
+		{name: "User", allow: []authzv1.Caller{authzv1.Caller_CALLER_EXTERNAL}, sideFree: true},
+		{name: "Anyway", allow: admin, anyScope: true},
+	}
+	if d := cmp.Diff([]string{svc + "User"}, authz.CheckDeclared(declareAbout(t, authzv1.Area_AREA_UNSPECIFIED, "gatehouse.test.v1", methods...))); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{svc + "User"}, authz.CheckDeclared(declareAbout(t, 63, "gatehouse.test.v1", methods...))); d != "" {
+		t.Error(d)
+	}
 }
 
-// Every RPC of Gatehouse says who may call it. This test fails for one that
+// Every RPC of Gatehouse says who may call it, and its service what it is about if users
+// may. This test fails for one that
 // does not, and for a service whose generated code it does not link.
 func TestEveryMethodIsDeclared(t *testing.T) {
 	t.Parallel()
 	if missing := authz.CheckDeclared(nil); len(missing) > 0 {
-		t.Errorf("RPCs without the option gatehouse.authz.v1.access, which nobody could call:\n\t%s", strings.Join(missing, "\n\t"))
+		t.Errorf("RPCs without the option gatehouse.authz.v1.access, or in services without area, which nobody could call:\n\t%s", strings.Join(missing, "\n\t"))
 	}
 	root := filepath.Join("..", "..", "proto")
 	if _, err := os.Stat(filepath.Join(root, "gatehouse")); errors.Is(err, fs.ErrNotExist) {
@@ -258,6 +279,82 @@ func TestAdmit(t *testing.T) {
 	ctx := call(t.Context(), token["member"], token["admin"])
 	if _, err := authz.Admit(ctx, v, files, svc+"Read"); reason(err) != "TOKEN_INVALID" {
 		t.Errorf("two authorization headers: %v", err)
+	}
+}
+
+// A token with scopes does what they name of what its role may do, and nothing else.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t)
+	users := []authzv1.Caller{authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_MEMBER}
+	files := declare(t, "gatehouse.test.v1",
+		method{name: "Read", allow: users, sideFree: true},
+		method{name: "Write", allow: users},
+		method{name: "Admins", allow: admin},
+		method{name: "Me", allow: users, sideFree: true, anyScope: true},
+		method{name: "Public", allow: []authzv1.Caller{authzv1.Caller_CALLER_PUBLIC}},
+		method{name: "Both", allow: []authzv1.Caller{authzv1.Caller_CALLER_MEMBER, authzv1.Caller_CALLER_SERVICE}, clients: []string{"request"}},
+	)
+	member := func(scopes string) authz.Caller {
+		c := user(authzv1.Caller_CALLER_MEMBER)
+		c.Scopes, c.APIToken = scopes, true
+		return c
+	}
+	readOnly := member("apps:write")
+	readOnly.ReadOnly = true
+	tests := []struct {
+		name    string
+		caller  authz.Caller
+		refused map[string]string // by method; the others are let through
+	}{
+		{"none: all that the role may", member(""), map[string]string{"Admins": "ROLE_NOT_ALLOWED"}},
+		{"reading", member("apps:read"), map[string]string{"Write": "apps:write", "Both": "apps:write", "Admins": "ROLE_NOT_ALLOWED"}},
+		{"writing includes reading", member("apps:write"), map[string]string{"Admins": "ROLE_NOT_ALLOWED"}},
+		{"one of several", member("audit:read apps:read flows:write"), map[string]string{"Write": "apps:write", "Both": "apps:write", "Admins": "ROLE_NOT_ALLOWED"}},
+		{"another area", member("requests:write"), map[string]string{"Read": "apps:read", "Write": "apps:write", "Both": "apps:write", "Admins": "ROLE_NOT_ALLOWED"}},
+		{"unknown", member("apps apps:* apps:admin *:write app:write :write"), map[string]string{"Read": "apps:read", "Write": "apps:write", "Both": "apps:write", "Admins": "ROLE_NOT_ALLOWED"}},
+		{"blank", member(" "), map[string]string{"Read": "apps:read", "Write": "apps:write", "Both": "apps:write", "Admins": "ROLE_NOT_ALLOWED"}},
+		{"read-only", readOnly, map[string]string{"Write": "TOKEN_READ_ONLY", "Both": "TOKEN_READ_ONLY", "Admins": "ROLE_NOT_ALLOWED"}},
+		{"service", authz.Caller{Subject: "client:request", Role: authzv1.Caller_CALLER_SERVICE}, map[string]string{
+			"Read": "ROLE_NOT_ALLOWED", "Write": "ROLE_NOT_ALLOWED", "Me": "ROLE_NOT_ALLOWED", "Admins": "ROLE_NOT_ALLOWED",
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := call(t.Context(), "Bearer "+i.mint(tt.caller))
+			for _, method := range []string{"Read", "Write", "Admins", "Me", "Public", "Both"} {
+				_, err := authz.Admit(ctx, i.verifier(), files, "/gatehouse.test.v1.TestService/"+method)
+				want := tt.refused[method]
+				e, _ := apierr.From(err)
+				switch {
+				case want == "" && err != nil:
+					t.Errorf("%s: %v", method, err)
+				case want == "":
+				case e == nil || e.Code != codes.PermissionDenied:
+					t.Errorf("%s: %v, want %s", method, err, want)
+				case !strings.Contains(want, ":") && e.Reason != want:
+					t.Errorf("%s: %v, want %s", method, err, want)
+				case strings.Contains(want, ":") && (e.Reason != authz.ReasonScopeMissing || e.Metadata["scope"] != want):
+					t.Errorf("%s: %v %v, want SCOPE_MISSING of %s", method, err, e.Metadata, want)
+				}
+			}
+		})
+	}
+}
+
+// There are two scopes of every area.
+func TestScopesThatThereAre(t *testing.T) {
+	t.Parallel()
+	want := strings.Fields(`access:read access:write approvals:read approvals:write apps:read apps:write audit:read audit:write
+		credentials:read credentials:write flows:read flows:write identity_providers:read identity_providers:write integrations:read integrations:write
+		operations:read operations:write organization:read organization:write people:read people:write requests:read requests:write
+		sources:read sources:write work:read work:write`)
+	if d := cmp.Diff(want, authz.Scopes()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"apps:read", "flows:read"}, authz.ReadingScopes([]string{"flows:write", "apps:read", "flows:read"})); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -46,12 +46,12 @@ func rightsTable() string {
 	}
 	var b strings.Builder
 	b.WriteString("# Who may call what\n\n" +
-		"Made from the protos (`gatehouse.authz.v1.access`); a test holds the two together. Which rows a caller sees of what they may call is said in each RPC's comment, and held to the organization and the environment of their role by the service and by row-level security. An r: somebody who is signed in must have proved within the last 15 minutes who they are.\n\n" +
-		"| RPC | services |")
+		"Made from the protos (`gatehouse.authz.v1.access` and `area`); a test holds the two together. Which rows a caller sees of what they may call is said in each RPC's comment, and held to the organization and the environment of their role by the service and by row-level security. An r: somebody who is signed in must have proved within the last 15 minutes who they are. A token that is narrowed to scopes needs the one in the column *scope* besides its user's role; `<area>:write` is also good for `<area>:read`.\n\n" +
+		"| RPC | scope | services |")
 	for _, c := range columns {
 		b.WriteString(" " + authz.RoleName(c) + " |")
 	}
-	b.WriteString("\n|---|---|" + strings.Repeat(":-:|", len(columns)) + "\n")
+	b.WriteString("\n|---|---|---|" + strings.Repeat(":-:|", len(columns)) + "\n")
 	var rows []string
 	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
 		for i := range f.Services().Len() {
@@ -63,7 +63,7 @@ func rightsTable() string {
 				if access == nil || !strings.HasPrefix(string(m.FullName()), "gatehouse.") {
 					continue
 				}
-				row := fmt.Sprintf("| `%s/%s` | %s |", strings.TrimPrefix(string(service.FullName()), "gatehouse."), m.Name(), strings.Join(access.GetClients(), ", "))
+				row := fmt.Sprintf("| `%s/%s` | %s | %s |", strings.TrimPrefix(string(service.FullName()), "gatehouse."), m.Name(), authz.NeededScope(m), strings.Join(access.GetClients(), ", "))
 				for _, c := range columns {
 					mark := ""
 					if slices.Contains(access.GetAllow(), c) {

@@ -47,6 +47,7 @@ type claims struct {
 	Name     string    `json:"name,omitempty"`
 	Email    string    `json:"email,omitempty"`
 	ReadOnly bool      `json:"ro,omitempty"`
+	Scope    *string   `json:"scope,omitempty"`
 	CredID   string    `json:"cid,omitempty"`
 	Version  int64     `json:"ver,omitempty"`
 	APIToken bool      `json:"pat,omitempty"`
@@ -79,6 +80,11 @@ func (c claims) caller() (Caller, error) {
 		return Caller{}, err
 	}
 	out := Caller{Subject: c.Subject, Role: role, Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, UserVersion: c.Version, APIToken: c.APIToken}
+	if c.Scope != nil {
+		if out.Scopes = *c.Scope; out.Scopes == "" {
+			return Caller{}, errors.New("scope is empty, which no token may do anything with")
+		}
+	}
 	if c.AuthTime > 0 {
 		out.AuthTime = time.Unix(c.AuthTime, 0)
 	}
@@ -146,6 +152,9 @@ func (m Minter) Mint(c Caller, audience ...string) (token string, expires time.T
 		Issuer: Issuer, Subject: c.Subject, Audience: audience,
 		Expires: expires.Unix(), IssuedAt: now.Unix(), ID: id.New().String(),
 		Role: RoleName(c.Role), Name: c.Name, Email: c.Email, ReadOnly: c.ReadOnly, Version: c.UserVersion, APIToken: c.APIToken,
+	}
+	if c.Scopes != "" {
+		cl.Scope = &c.Scopes
 	}
 	if !c.AuthTime.IsZero() {
 		cl.AuthTime = c.AuthTime.Unix()

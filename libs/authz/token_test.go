@@ -114,13 +114,15 @@ func TestMintThenVerify(t *testing.T) {
 	v := i.verifier()
 	readOnly := user(authzv1.Caller_CALLER_ADMIN)
 	readOnly.ReadOnly, readOnly.CredentialID = true, id.New()
+	narrow := user(authzv1.Caller_CALLER_MEMBER)
+	narrow.Scopes, narrow.APIToken = "apps:read requests:write", true
 	local := user(authzv1.Caller_CALLER_ADMIN)
 	local.EnvironmentID = id.New()
 	nameless := user(authzv1.Caller_CALLER_EXTERNAL)
 	nameless.Name, nameless.Email = "", ""
 	for _, c := range []authz.Caller{
 		user(authzv1.Caller_CALLER_ADMIN), user(authzv1.Caller_CALLER_IT_ADMIN), user(authzv1.Caller_CALLER_RISK_MANAGER),
-		user(authzv1.Caller_CALLER_MEMBER), nameless, readOnly, local,
+		user(authzv1.Caller_CALLER_MEMBER), nameless, readOnly, narrow, local,
 		{Subject: "client:provisioning", Role: authzv1.Caller_CALLER_SERVICE},
 		{Subject: "client:provisioning", Role: authzv1.Caller_CALLER_SERVICE, OrganizationID: id.New()},
 	} {
@@ -144,6 +146,7 @@ func TestClaims(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)
 	c := user(authzv1.Caller_CALLER_IT_ADMIN)
+	c.Scopes = "apps:read requests:write"
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(i.mint(c), ".")[1])
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +161,7 @@ func TestClaims(t *testing.T) {
 	delete(got, "jti")
 	want := map[string]any{
 		"iss": "gatehouse", "aud": "request", "sub": c.UserID.String(), "org": c.OrganizationID.String(), "role": "it_admin",
-		"name": c.Name, "email": c.Email, "iat": float64(start.Unix()), "exp": float64(start.Add(5 * time.Minute).Unix()),
+		"scope": "apps:read requests:write", "name": c.Name, "email": c.Email, "iat": float64(start.Unix()), "exp": float64(start.Add(5 * time.Minute).Unix()),
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -303,6 +306,8 @@ func TestVerifyRefuses(t *testing.T) {
 		{"no organization", with(map[string]any{"org": nil}), "TOKEN_INVALID"},
 		{"organization is no id", with(map[string]any{"org": "*"}), "TOKEN_INVALID"},
 		{"credential is no id", with(map[string]any{"cid": "1"}), "TOKEN_INVALID"},
+		{"scope is empty", with(map[string]any{"scope": ""}), "TOKEN_INVALID"},
+		{"scope is a list", with(map[string]any{"scope": []string{"apps:read"}}), "TOKEN_INVALID"},
 		{"no subject", with(map[string]any{"sub": nil}), "TOKEN_INVALID"},
 		{"nil subject", with(map[string]any{"sub": uuid.Nil.String()}), "TOKEN_INVALID"},
 	}

@@ -112,6 +112,46 @@ func TestStaleTokenIsExchangedAgain(t *testing.T) {
 	}
 }
 
+// Of one user's secrets each has its own scopes, from its first call on and after the user
+// has changed; and who lacks one is told which (RFC 6750).
+func TestScopesAreTheSecrets(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	known := func(version int64) {
+		w.set(func() {
+			w.version = version
+			for secret, scopes := range map[string]string{"ghp_admin": "", "ghp_reads": "requests:read people:read", "ghp_asks": "requests:write"} {
+				c := w.admin
+				c.Scopes, c.APIToken, c.UserVersion = scopes, true, version
+				w.secrets[secret] = c
+			}
+		})
+	}
+	const body = `{"kind": "REQUEST_KIND_GRANT", "entitlementIds": ["` + uuid + `"], "justification": "to sell"}`
+	for version := range int64(3) {
+		known(version)
+		for secret, lacks := range map[string][2]string{"ghp_admin": {}, "ghp_reads": {"requests:write", ""}, "ghp_asks": {"", "people:read"}} {
+			answers := [2]answer{
+				w.call("POST", "/v1/requests", body, "Authorization", "Bearer "+secret),
+				w.call("GET", "/v1/users", "", "Authorization", "Bearer "+secret),
+			}
+			for i, a := range answers {
+				if lacks[i] == "" {
+					if a.code != http.StatusOK {
+						t.Errorf("version %d, %s: %d %s", version, secret, a.code, a.body)
+					}
+					continue
+				}
+				reason, _ := a.reason(t)
+				want := `Bearer realm="gatehouse", error="insufficient_scope", scope="` + lacks[i] + `"`
+				if a.code != http.StatusForbidden || reason != "SCOPE_MISSING" || a.header.Get("WWW-Authenticate") != want {
+					t.Errorf("version %d, %s: %d %s %q", version, secret, a.code, a.body, a.header.Get("WWW-Authenticate"))
+				}
+			}
+		}
+	}
+}
+
 // A role that has just been given works with the session that is there. Being
 // refused again and again does not make identity-sync work.
 func TestNewRoleIsNoticed(t *testing.T) {

@@ -15,14 +15,18 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// accessOption is the option that says who may call a method.
-const accessOption = "gatehouse.authz.v1.access"
+// The options that say who may call a method, and what a service is about.
+const (
+	accessOption = "gatehouse.authz.v1.access"
+	areaOption   = "gatehouse.authz.v1.area"
+)
 
 // contract is what the protos say.
 type contract struct {
 	files   *protoregistry.Files
 	methods map[string]protoreflect.MethodDescriptor // by operation id
 	types   protoregistry.Types                      // of our own options
+	areas   protoreflect.EnumDescriptor              // values of areaOption
 	// sent are the messages that callers send, whole or in part: an answer's fields
 	// are not all required there.
 	sent map[protoreflect.FullName]bool
@@ -41,12 +45,15 @@ func readContract(image string) (*contract, error) {
 	if c.files, err = protodesc.NewFiles(&set); err != nil {
 		return nil, err
 	}
-	option, err := c.files.FindDescriptorByName(accessOption)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.types.RegisterExtension(dynamicpb.NewExtensionType(option.(protoreflect.ExtensionDescriptor))); err != nil {
-		return nil, err
+	for _, name := range []protoreflect.FullName{accessOption, areaOption} {
+		option, err := c.files.FindDescriptorByName(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.types.RegisterExtension(dynamicpb.NewExtensionType(option.(protoreflect.ExtensionDescriptor))); err != nil {
+			return nil, err
+		}
+		c.areas = option.(protoreflect.ExtensionDescriptor).Enum()
 	}
 	for file := range c.files.RangeFiles {
 		for i := range file.Services().Len() {
@@ -94,33 +101,58 @@ func (c *contract) message(schema string) (protoreflect.MessageDescriptor, bool)
 type access struct {
 	allow  []string
 	stepUp bool
+	// scope is what a token with scopes needs; empty: none.
+	scope string
 }
 
 func (a access) public() bool { return slices.Contains(a.allow, "public") }
 
 func (c *contract) access(m protoreflect.MethodDescriptor) (a access) {
-	data, err := proto.Marshal(m.Options())
-	var options descriptorpb.MethodOptions
+	said, ok := c.option(m, accessOption)
+	if !ok {
+		return a
+	}
+	fields := said.Message().Descriptor().Fields()
+	allow := fields.ByName("allow")
+	for i := range said.Message().Get(allow).List().Len() {
+		a.allow = append(a.allow, lower("CALLER_", allow.Enum(), said.Message().Get(allow).List().Get(i)))
+	}
+	a.stepUp = said.Message().Get(fields.ByName("step_up")).Bool()
+	area, ok := c.option(m.Parent(), areaOption)
+	if !ok || a.public() || said.Message().Get(fields.ByName("any_scope")).Bool() {
+		return a
+	}
+	a.scope = lower("AREA_", c.areas, area)
+	if m.Options().(*descriptorpb.MethodOptions).GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS {
+		a.scope += ":read"
+	} else {
+		a.scope += ":write"
+	}
+	return a
+}
+
+// option is one of our own options, of a method or a service.
+func (c *contract) option(d protoreflect.Descriptor, name protoreflect.FullName) (value protoreflect.Value, ok bool) {
+	options := d.Options().ProtoReflect().New()
+	data, err := proto.Marshal(d.Options())
 	if err == nil {
-		err = (proto.UnmarshalOptions{Resolver: &c.types}).Unmarshal(data, &options)
+		err = (proto.UnmarshalOptions{Resolver: &c.types}).Unmarshal(data, options.Interface())
 	}
 	if err != nil {
 		panic(err) // the image was read
 	}
-	options.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		if f.FullName() != accessOption {
-			return true
+	options.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.FullName() == name {
+			value, ok = v, true
 		}
-		fields := f.Message().Fields()
-		allow := fields.ByName("allow")
-		for i := range value.Message().Get(allow).List().Len() {
-			name := allow.Enum().Values().ByNumber(value.Message().Get(allow).List().Get(i).Enum()).Name()
-			a.allow = append(a.allow, strings.ToLower(strings.TrimPrefix(string(name), "CALLER_")))
-		}
-		a.stepUp = value.Message().Get(fields.ByName("step_up")).Bool()
-		return false
+		return !ok
 	})
-	return a
+	return value, ok
+}
+
+// lower is a value of an enum in lower case, without what all begin with.
+func lower(prefix string, enum protoreflect.EnumDescriptor, v protoreflect.Value) string {
+	return strings.ToLower(strings.TrimPrefix(string(enum.Values().ByNumber(v.Enum()).Name()), prefix))
 }
 
 // field is a field by the name that a parameter has: its own or JSON's, also of a

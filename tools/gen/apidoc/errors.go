@@ -37,6 +37,9 @@ func errorsOf(operation object, m protoreflect.MethodDescriptor, a access, named
 		reasons["401"] = []string{"TOKEN_MISSING", "TOKEN_INVALID"}
 		reasons["403"] = []string{"ROLE_NOT_ALLOWED", "TOKEN_READ_ONLY"}
 	}
+	if a.scope != "" {
+		reasons["403"] = append(reasons["403"], "SCOPE_MISSING")
+	}
 	if a.stepUp {
 		reasons["401"] = append(reasons["401"], "INSUFFICIENT_USER_AUTHENTICATION")
 	}

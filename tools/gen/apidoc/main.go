@@ -1,9 +1,10 @@
 // Command apidoc finishes the merged OpenAPI document with what the plugin does
-// not know, so that it says what is sent: who may call an operation (the option
-// gatehouse.authz.v1.access), the rules on fields (protovalidate), which fields an
-// answer always has, which errors there are, and that google.api.HttpBody is
-// answered as a file. Operations that are no RPCs, such as SCIM's, stand in
-// base.json and are left as they are, but for the form of their errors.
+// not know, so that it says what is sent: who may call an operation and with which
+// scope (the options gatehouse.authz.v1.access and area), the rules on fields
+// (protovalidate), which fields an answer always has, which errors there are, and that
+// google.api.HttpBody is answered as a file. Operations that are no RPCs, such as
+// SCIM's, stand in base.json and are left as they are, but for the form of their
+// errors.
 //
 //	apidoc image.binpb < merged.json > openapi.json
 package main
@@ -209,6 +210,9 @@ func describe(operation object, a access) {
 		operation["security"] = []any{}
 	default:
 		callers = "Callers: " + strings.Join(a.allow, ", ") + "."
+	}
+	if a.scope != "" {
+		callers += " Scope: " + a.scope + "."
 	}
 	if a.stepUp {
 		callers += "\n\nSomebody who is signed in must have proved within the last 15 minutes who they are."

@@ -123,14 +123,15 @@ func send(w http.ResponseWriter, r *http.Request, err error) {
 // sendStatus answers with a status, in the one form that errors have here.
 func sendStatus(w http.ResponseWriter, st *status.Status) {
 	code := runtime.HTTPStatusFromCode(st.Code())
-	switch reason, _ := reasonOf(st); reason {
+	reason, _ := reasonOf(st)
+	switch reason {
 	case reasonBodyTooLarge:
 		code = http.StatusRequestEntityTooLarge
 	case reasonMethodNotAllowed:
 		code = http.StatusMethodNotAllowed
 	}
 	h := w.Header()
-	if code == http.StatusUnauthorized {
+	if code == http.StatusUnauthorized || reason == authz.ReasonScopeMissing {
 		h.Set("WWW-Authenticate", challenge(st))
 	}
 	for _, d := range st.Details() {
@@ -147,13 +148,20 @@ func sendStatus(w http.ResponseWriter, st *status.Status) {
 	_, _ = w.Write(b)
 }
 
-// challenge says what kind of credential is asked for, and if it is a more recent
-// proof of who calls, how recent (RFC 9470).
+// challenge says what kind of credential is asked for: if it is a more recent proof of
+// who calls, how recent (RFC 9470), and if it is a scope, which (RFC 6750).
 func challenge(st *status.Status) string {
 	const bearer = `Bearer realm="gatehouse"`
 	for _, d := range st.Details() {
-		if d, ok := d.(*errdetails.ErrorInfo); ok && d.GetReason() == authz.ReasonStepUp && d.GetDomain() == apierr.Domain {
+		d, ok := d.(*errdetails.ErrorInfo)
+		if !ok || d.GetDomain() != apierr.Domain {
+			continue
+		}
+		switch d.GetReason() {
+		case authz.ReasonStepUp:
 			return bearer + `, error="insufficient_user_authentication", error_description="sign in again", max_age="` + d.GetMetadata()["max_age"] + `"`
+		case authz.ReasonScopeMissing:
+			return bearer + `, error="insufficient_scope", scope="` + d.GetMetadata()["scope"] + `"`
 		}
 	}
 	return bearer

@@ -1249,7 +1249,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\xa5\x05\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\xab\x05\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -1263,7 +1263,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x04flow2\x13/v1/flows/{flow.id}\x12\x83\x01\n" +
 	"\n" +
 	"DeleteFlow\x12(.gatehouse.approval.v1.DeleteFlowRequest\x1a).gatehouse.approval.v1.DeleteFlowResponse\" \xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}2\xc2\x04\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\xc8\x04\n" +
 	"\vTaskService\x12\x7f\n" +
 	"\tListTasks\x12'.gatehouse.approval.v1.ListTasksRequest\x1a(.gatehouse.approval.v1.ListTasksResponse\"\x1f\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x90\x02\x01\x12\x91\x01\n" +
@@ -1272,7 +1272,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\bDenyTask\x12&.gatehouse.approval.v1.DenyTaskRequest\x1a'.gatehouse.approval.v1.DenyTaskResponse\"(\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/tasks/{id}:deny\x12\x95\x01\n" +
 	"\fReassignTask\x12*.gatehouse.approval.v1.ReassignTaskRequest\x1a+.gatehouse.approval.v1.ReassignTaskResponse\",\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tasks/{id}:reassignB:Z8gatehouse.dev/proto/gen/gatehouse/approval/v1;approvalv1b\x06proto3"
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/tasks/{id}:reassign\x1a\x04\xa0\xbb\x18\tB:Z8gatehouse.dev/proto/gen/gatehouse/approval/v1;approvalv1b\x06proto3"
 
 var (
 	file_gatehouse_approval_v1_approval_service_proto_rawDescOnce sync.Once

@@ -306,12 +306,12 @@ const file_gatehouse_audit_v1_audit_service_proto_rawDesc = "" +
 	"\x17GetRequestReportRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x125\n" +
-	"\x06format\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\x03csvR\x04xlsxR\x03pdfR\x04jsonR\x06format2\xb4\x02\n" +
+	"\x06format\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\x03csvR\x04xlsxR\x03pdfR\x04jsonR\x06format2\xba\x02\n" +
 	"\fAuditService\x12\x93\x01\n" +
 	"\x10ListAuditEntries\x12+.gatehouse.audit.v1.ListAuditEntriesRequest\x1a,.gatehouse.audit.v1.ListAuditEntriesResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auditEntries\x90\x02\x01\x12\x8d\x01\n" +
 	"\x10GetRequestReport\x12+.gatehouse.audit.v1.GetRequestReportRequest\x1a\x14.google.api.HttpBody\"6\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\"\x12 /v1/requests/{request_id}/report\x90\x02\x01B4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\"\x12 /v1/requests/{request_id}/report\x90\x02\x01\x1a\x04\xa0\xbb\x18\rB4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
 
 var (
 	file_gatehouse_audit_v1_audit_service_proto_rawDescOnce sync.Once

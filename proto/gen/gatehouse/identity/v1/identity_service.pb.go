@@ -3684,12 +3684,12 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\vSourceUsers\x12\x1c\n" +
 	"\x18SOURCE_USERS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SOURCE_USERS_KEEP\x10\x01\x12\x17\n" +
-	"\x13SOURCE_USERS_REMOVE\x10\x022\xb4\x02\n" +
+	"\x13SOURCE_USERS_REMOVE\x10\x022\xba\x02\n" +
 	"\x13OrganizationService\x12\x81\x01\n" +
 	"\x06SignUp\x12$.gatehouse.identity.v1.SignUpRequest\x1a%.gatehouse.identity.v1.SignUpResponse\"*\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/organizations:signUp\x12\x98\x01\n" +
 	"\x0fGetOrganization\x12-.gatehouse.identity.v1.GetOrganizationRequest\x1a..gatehouse.identity.v1.GetOrganizationResponse\"&\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x012\xa0\x05\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x01\x1a\x04\xa0\xbb\x18\x012\xa6\x05\n" +
 	"\x12EnvironmentService\x12\x9a\x01\n" +
 	"\x11CreateEnvironment\x12/.gatehouse.identity.v1.CreateEnvironmentRequest\x1a0.gatehouse.identity.v1.CreateEnvironmentResponse\"\"\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/environments\x12\x98\x01\n" +
@@ -3698,10 +3698,10 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x10ListEnvironments\x12..gatehouse.identity.v1.ListEnvironmentsRequest\x1a/.gatehouse.identity.v1.ListEnvironmentsResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x90\x02\x01\x12\xb5\x01\n" +
 	"\x11UpdateEnvironment\x12/.gatehouse.identity.v1.UpdateEnvironmentRequest\x1a0.gatehouse.identity.v1.UpdateEnvironmentResponse\"=\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x020:\venvironment2!/v1/environments/{environment.id}2\x96\x06\n" +
-	"\vUserService\x12p\n" +
-	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1c\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x020:\venvironment2!/v1/environments/{environment.id}\x1a\x04\xa0\xbb\x18\x012\x9e\x06\n" +
+	"\vUserService\x12r\n" +
+	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1e\xa2\xbb\x18\t\n" +
+	"\x05\x03\x04\x05\x06\a(\x01\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
 	"\tListUsers\x12'.gatehouse.identity.v1.ListUsersRequest\x1a(.gatehouse.identity.v1.ListUsersResponse\"\x1e\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x90\x02\x01\x12}\n" +
 	"\aGetUser\x12%.gatehouse.identity.v1.GetUserRequest\x1a&.gatehouse.identity.v1.GetUserResponse\"#\xa2\xbb\x18\x06\n" +
@@ -3713,14 +3713,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/users/{id}:setRole\x12\x82\x01\n" +
 	"\n" +
 	"DeleteUser\x12(.gatehouse.identity.v1.DeleteUserRequest\x1a).gatehouse.identity.v1.DeleteUserResponse\"\x1f\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}2\xbd\x02\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}\x1a\x04\xa0\xbb\x18\x022\xc3\x02\n" +
 	"\fGroupService\x12\x82\x01\n" +
 	"\n" +
 	"ListGroups\x12(.gatehouse.identity.v1.ListGroupsRequest\x1a).gatehouse.identity.v1.ListGroupsResponse\"\x1f\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xf6\x05\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x01\x1a\x04\xa0\xbb\x18\x022\xfc\x05\n" +
 	"\rSourceService\x12\x88\x01\n" +
 	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1f\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
@@ -3731,14 +3731,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\fDeleteSource\x12*.gatehouse.identity.v1.DeleteSourceRequest\x1a+.gatehouse.identity.v1.DeleteSourceResponse\"!\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1/sources/{id}\x12\xa8\x01\n" +
 	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"0\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xdb\x03\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken\x1a\x04\xa0\xbb\x18\x032\xe1\x03\n" +
 	"\x0fApiTokenService\x12\x94\x01\n" +
 	"\x0eCreateApiToken\x12,.gatehouse.identity.v1.CreateApiTokenRequest\x1a-.gatehouse.identity.v1.CreateApiTokenResponse\"%\xa2\xbb\x18\t\n" +
 	"\x05\x03\x04\x05\x06\a\x18\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/apiTokens\x12\x8f\x01\n" +
 	"\rListApiTokens\x12+.gatehouse.identity.v1.ListApiTokensRequest\x1a,.gatehouse.identity.v1.ListApiTokensResponse\"#\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/apiTokens\x90\x02\x01\x12\x9e\x01\n" +
 	"\x0eRevokeApiToken\x12,.gatehouse.identity.v1.RevokeApiTokenRequest\x1a-.gatehouse.identity.v1.RevokeApiTokenResponse\"/\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/apiTokens/{id}:revoke2\xd8\x05\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/apiTokens/{id}:revoke\x1a\x04\xa0\xbb\x18\x042\xde\x05\n" +
 	"\x0eSessionService\x12\x94\x01\n" +
 	"\rListDevPeople\x12+.gatehouse.identity.v1.ListDevPeopleRequest\x1a,.gatehouse.identity.v1.ListDevPeopleResponse\"(\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/sessions:devPeople\x90\x02\x01\x12\x88\x01\n" +
@@ -3750,7 +3750,7 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"EndSession\x12(.gatehouse.identity.v1.EndSessionRequest\x1a).gatehouse.identity.v1.EndSessionResponse\"+\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sessions/{id}:end\x12\x84\x01\n" +
 	"\aSignOut\x12%.gatehouse.identity.v1.SignOutRequest\x1a&.gatehouse.identity.v1.SignOutResponse\"*\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xf7\x02\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x1a\x04\xa0\xbb\x18\x042\xf7\x02\n" +
 	"\fTokenService\x12s\n" +
 	"\rExchangeToken\x12+.gatehouse.identity.v1.ExchangeTokenRequest\x1a,.gatehouse.identity.v1.ExchangeTokenResponse\"\a\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x12\x8b\x01\n" +

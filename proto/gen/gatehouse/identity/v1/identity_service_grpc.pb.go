@@ -429,7 +429,7 @@ const (
 //
 // UserService shows the directory.
 type UserServiceClient interface {
-	// GetMe shows who the caller is.
+	// GetMe shows who the caller is, whatever scopes their token has.
 	GetMe(ctx context.Context, in *GetMeRequest, opts ...grpc.CallOption) (*GetMeResponse, error)
 	// ListUsers lists people, by display name. Removed ones only if asked for.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
@@ -527,7 +527,7 @@ func (c *userServiceClient) DeleteUser(ctx context.Context, in *DeleteUserReques
 //
 // UserService shows the directory.
 type UserServiceServer interface {
-	// GetMe shows who the caller is.
+	// GetMe shows who the caller is, whatever scopes their token has.
 	GetMe(context.Context, *GetMeRequest) (*GetMeResponse, error)
 	// ListUsers lists people, by display name. Removed ones only if asked for.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)

@@ -1999,7 +1999,7 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	" CONFIRMATION_PURPOSE_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cCONFIRMATION_PURPOSE_STEP_UP\x10\x01\x12\x1d\n" +
 	"\x19CONFIRMATION_PURPOSE_LINK\x10\x02\x12\x1d\n" +
-	"\x19CONFIRMATION_PURPOSE_TEST\x10\x032\xc9\v\n" +
+	"\x19CONFIRMATION_PURPOSE_TEST\x10\x032\xcf\v\n" +
 	"\x17IdentityProviderService\x12\xb0\x01\n" +
 	"\x16CreateIdentityProvider\x124.gatehouse.identity.v1.CreateIdentityProviderRequest\x1a5.gatehouse.identity.v1.CreateIdentityProviderResponse\")\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/identityProviders\x12\xac\x01\n" +
@@ -2016,7 +2016,7 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x12ListUserIdentities\x120.gatehouse.identity.v1.ListUserIdentitiesRequest\x1a1.gatehouse.identity.v1.ListUserIdentitiesResponse\"0\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02 \x12\x1e/v1/users/{user_id}/identities\x90\x02\x01\x12\xa3\x01\n" +
 	"\x12DeleteUserIdentity\x120.gatehouse.identity.v1.DeleteUserIdentityRequest\x1a1.gatehouse.identity.v1.DeleteUserIdentityResponse\"(\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x19*\x17/v1/userIdentities/{id}2\xa0\x06\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x19*\x17/v1/userIdentities/{id}\x1a\x04\xa0\xbb\x18\x052\xa6\x06\n" +
 	"\rSignInService\x12\x9b\x01\n" +
 	"\x11ListSignInOptions\x12/.gatehouse.identity.v1.ListSignInOptionsRequest\x1a0.gatehouse.identity.v1.ListSignInOptionsResponse\"#\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/signInOptions\x90\x02\x01\x12m\n" +
@@ -2029,7 +2029,7 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x10RedeemSignInLink\x12..gatehouse.identity.v1.RedeemSignInLinkRequest\x1a/.gatehouse.identity.v1.RedeemSignInLinkResponse\"\a\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x12\x8b\x01\n" +
 	"\x15EndSessionsByProvider\x123.gatehouse.identity.v1.EndSessionsByProviderRequest\x1a4.gatehouse.identity.v1.EndSessionsByProviderResponse\"\a\xa2\xbb\x18\x03\n" +
-	"\x01\x01B:Z8gatehouse.dev/proto/gen/gatehouse/identity/v1;identityv1b\x06proto3"
+	"\x01\x01\x1a\x04\xa0\xbb\x18\x04B:Z8gatehouse.dev/proto/gen/gatehouse/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_gatehouse_identity_v1_sign_in_service_proto_rawDescOnce sync.Once

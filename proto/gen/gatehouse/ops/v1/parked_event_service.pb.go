@@ -398,12 +398,12 @@ const file_gatehouse_ops_v1_parked_event_service_proto_rawDesc = "" +
 	"\x18ReplayParkedEventRequest\x12#\n" +
 	"\aservice\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\aservice\x12#\n" +
 	"\bevent_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aeventId\"\x1b\n" +
-	"\x19ReplayParkedEventResponse2\xd6\x02\n" +
+	"\x19ReplayParkedEventResponse2\xdc\x02\n" +
 	"\x12ParkedEventService\x12\x8f\x01\n" +
 	"\x10ListParkedEvents\x12).gatehouse.ops.v1.ListParkedEventsRequest\x1a*.gatehouse.ops.v1.ListParkedEventsResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/parkedEvents\x90\x02\x01\x12\xad\x01\n" +
 	"\x11ReplayParkedEvent\x12*.gatehouse.ops.v1.ReplayParkedEventRequest\x1a+.gatehouse.ops.v1.ReplayParkedEventResponse\"?\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x021:\x01*\",/v1/parkedEvents/{service}/{event_id}:replayB0Z.gatehouse.dev/proto/gen/gatehouse/ops/v1;opsv1b\x06proto3"
+	"\x02\x03\x04\x82\xd3\xe4\x93\x021:\x01*\",/v1/parkedEvents/{service}/{event_id}:replay\x1a\x04\xa0\xbb\x18\x0eB0Z.gatehouse.dev/proto/gen/gatehouse/ops/v1;opsv1b\x06proto3"
 
 var (
 	file_gatehouse_ops_v1_parked_event_service_proto_rawDescOnce sync.Once

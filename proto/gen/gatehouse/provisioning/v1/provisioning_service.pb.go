@@ -2130,7 +2130,7 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
-	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xb0\t\n" +
+	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xb6\t\n" +
 	"\x12IntegrationService\x12\xa5\x01\n" +
 	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"%\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
@@ -2145,24 +2145,25 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x11DeleteIntegration\x123.gatehouse.provisioning.v1.DeleteIntegrationRequest\x1a4.gatehouse.provisioning.v1.DeleteIntegrationResponse\"%\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x17*\x15/v1/integrations/{id}\x12\xa9\x01\n" +
 	"\x0fTestIntegration\x121.gatehouse.provisioning.v1.TestIntegrationRequest\x1a2.gatehouse.provisioning.v1.TestIntegrationResponse\"/\xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test2\xa9\x02\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test\x1a\x04\xa0\xbb\x18\n" +
+	"2\xaf\x02\n" +
 	"\fGrantService\x12\x8b\x01\n" +
 	"\n" +
 	"ListGrants\x12,.gatehouse.provisioning.v1.ListGrantsRequest\x1a-.gatehouse.provisioning.v1.ListGrantsResponse\" \xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/grants\x90\x02\x01\x12\x8a\x01\n" +
 	"\bGetGrant\x12*.gatehouse.provisioning.v1.GetGrantRequest\x1a+.gatehouse.provisioning.v1.GetGrantResponse\"%\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/grants/{id}\x90\x02\x012\xa6\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/grants/{id}\x90\x02\x01\x1a\x04\xa0\xbb\x18\v2\xac\x01\n" +
 	"\x0eAccountService\x12\x93\x01\n" +
 	"\fListAccounts\x12..gatehouse.provisioning.v1.ListAccountsRequest\x1a/.gatehouse.provisioning.v1.ListAccountsResponse\"\"\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/accounts\x90\x02\x012\xe6\x03\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/accounts\x90\x02\x01\x1a\x04\xa0\xbb\x18\v2\xec\x03\n" +
 	"\x0fWorkItemService\x12\x96\x01\n" +
 	"\rListWorkItems\x12/.gatehouse.provisioning.v1.ListWorkItemsRequest\x1a0.gatehouse.provisioning.v1.ListWorkItemsResponse\"\"\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/workItems\x90\x02\x01\x12\x95\x01\n" +
 	"\vGetWorkItem\x12-.gatehouse.provisioning.v1.GetWorkItemRequest\x1a..gatehouse.provisioning.v1.GetWorkItemResponse\"'\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/workItems/{id}\x90\x02\x01\x12\xa1\x01\n" +
 	"\rRetryWorkItem\x12/.gatehouse.provisioning.v1.RetryWorkItemRequest\x1a0.gatehouse.provisioning.v1.RetryWorkItemResponse\"-\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workItems/{id}:retry2\xfe\x04\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workItems/{id}:retry\x1a\x04\xa0\xbb\x18\f2\x84\x05\n" +
 	"\x10ChecklistService\x12\x99\x01\n" +
 	"\x0eListChecklists\x120.gatehouse.provisioning.v1.ListChecklistsRequest\x1a1.gatehouse.provisioning.v1.ListChecklistsResponse\"\"\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checklists\x90\x02\x01\x12\x98\x01\n" +
@@ -2171,7 +2172,7 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x10ResolveWorkItems\x122.gatehouse.provisioning.v1.ResolveWorkItemsRequest\x1a3.gatehouse.provisioning.v1.ResolveWorkItemsResponse\"+\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/checklists:resolve\x12\x87\x01\n" +
 	"\x10ExportChecklists\x122.gatehouse.provisioning.v1.ExportChecklistsRequest\x1a\x14.google.api.HttpBody\")\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/checklists:export\x90\x02\x01BBZ@gatehouse.dev/proto/gen/gatehouse/provisioning/v1;provisioningv1b\x06proto3"
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/checklists:export\x90\x02\x01\x1a\x04\xa0\xbb\x18\fBBZ@gatehouse.dev/proto/gen/gatehouse/provisioning/v1;provisioningv1b\x06proto3"
 
 var (
 	file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescOnce sync.Once

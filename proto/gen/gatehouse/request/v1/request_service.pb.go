@@ -2449,7 +2449,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x14REQUEST_VIEW_MY_OPEN\x10\x01\x12\x1a\n" +
 	"\x16REQUEST_VIEW_MY_CLOSED\x10\x02\x12\x15\n" +
 	"\x11REQUEST_VIEW_OPEN\x10\x03\x12\x17\n" +
-	"\x13REQUEST_VIEW_CLOSED\x10\x042\xd1\n" +
+	"\x13REQUEST_VIEW_CLOSED\x10\x042\xd7\n" +
 	"\n" +
 	"\n" +
 	"AppService\x12y\n" +
@@ -2471,7 +2471,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11DeleteEntitlement\x12..gatehouse.request.v1.DeleteEntitlementRequest\x1a/.gatehouse.request.v1.DeleteEntitlementResponse\"3\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02%*#/v1/apps/{app_id}/entitlements/{id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x012\xb6\t\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\xbc\t\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
 	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
@@ -2490,7 +2490,7 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\fListComments\x12).gatehouse.request.v1.ListCommentsRequest\x1a*.gatehouse.request.v1.ListCommentsResponse\"0\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/comments\x90\x02\x01\x12\x97\x01\n" +
 	"\fListTimeline\x12).gatehouse.request.v1.ListTimelineRequest\x1a*.gatehouse.request.v1.ListTimelineResponse\"0\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/timeline\x90\x02\x01B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/requests/{id}/timeline\x90\x02\x01\x1a\x04\xa0\xbb\x18\aB8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_service_proto_rawDescOnce sync.Once
