@@ -38,6 +38,7 @@ func TestListsAreFilteredAndSorted(t *testing.T) {
 	dir.createGroup(t, "None")
 	root.apiToken(t, w, true)
 	root.apiToken(t, w, false)
+	root.scoped(t, w, false, "apps:read", "people:write")
 	w.as(t, root.user.GetUserName())
 	var providers []string
 	for i, name := range []string{"First", "Second"} {

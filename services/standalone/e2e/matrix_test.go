@@ -17,6 +17,7 @@ import (
 type operation struct {
 	method, path string
 	callers      []string // roles; "public" for anybody
+	scope        string   // what a token with scopes needs; empty for none
 	body         object   // schema; nil for none
 	query        []string // parameters that are ids
 }
@@ -37,6 +38,9 @@ func document(t testing.TB) (operations []operation, schemas object) {
 			if _, said, ok := strings.Cut(str(op, "description"), "Callers: "); ok {
 				roles, _, _ := strings.Cut(said, ".")
 				o.callers = strings.Split(roles, ", ")
+			}
+			if _, said, ok := strings.Cut(str(op, "description"), " Scope: "); ok {
+				o.scope, _, _ = strings.Cut(said, ".")
 			}
 			if content, ok := get(op, "requestBody", "content").(object); ok {
 				o.body, _ = get(content, "application/json", "schema").(object)

@@ -8,7 +8,7 @@ var examples = map[string]string{
 	"gatehouse.identity.v1.SourceService.CreateSource":                     `{"name": "Corp directory", "kind": "SOURCE_KIND_SCIM"}`,
 	"gatehouse.identity.v1.UserService.SetUserRole":                        `{"role": "ROLE_IT_ADMIN"}`,
 	"gatehouse.identity.v1.UserService.CreateUser":                         `{"kind": "USER_KIND_SERVICE", "userName": "nightly-export", "displayName": "Nightly export", "accountableUserId": "01890000-0000-7000-8000-000000000001", "purpose": "Copies grants to the warehouse", "endTime": "2030-01-01T00:00:00Z"}`,
-	"gatehouse.identity.v1.ApiTokenService.CreateApiToken":                 `{"name": "ci", "expireTime": "2030-01-01T00:00:00Z", "readOnly": true}`,
+	"gatehouse.identity.v1.ApiTokenService.CreateApiToken":                 `{"name": "ci", "expireTime": "2030-01-01T00:00:00Z", "scopes": ["apps:read", "requests:write"]}`,
 	"gatehouse.identity.v1.SessionService.DevSignIn":                       `{"userName": "ada@demo.example"}`,
 	"gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider": `{"name": "Corp sign-in", "issuer": "https://corp.okta.com", "sourceId": "01890000-0000-7000-8000-000000000001", "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID"}`,
 	"gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider": `{"clientId": "0oa1", "clientSecret": "…", "state": "IDENTITY_PROVIDER_STATE_ENABLED"}`,

@@ -89,6 +89,7 @@ var summaries = []struct {
 	{&eventv1.SessionEnded{Session: &identityv1.Session{UserId: "u"}, User: user}, `Ann was signed out`},
 	{&eventv1.SessionEnded{Context: &eventv1.Context{Actor: &eventv1.Actor{Id: "u"}}, Session: &identityv1.Session{UserId: "u"}, User: user}, `Ann signed out`},
 	{&eventv1.ApiTokenCreated{ApiToken: &identityv1.ApiToken{Name: "ci", ReadOnly: true, ExpireTime: until}}, `API token "ci" was created, read-only, until 2026-07-01 12:30 UTC`},
+	{&eventv1.ApiTokenCreated{ApiToken: &identityv1.ApiToken{Name: "ci", Scopes: []string{"apps:read", "requests:write"}, ExpireTime: until}}, `API token "ci" was created, for apps:read and requests:write, until 2026-07-01 12:30 UTC`},
 	{&eventv1.ApiTokenRevoked{ApiToken: &identityv1.ApiToken{Name: "ci"}}, `API token "ci" was revoked`},
 	{&eventv1.UserJoined{User: user}, `Ann joined`},
 	{&eventv1.UserJoined{User: &identityv1.User{DisplayName: "Ann", JoinCount: 2}}, `Ann came back`},

@@ -107,6 +107,9 @@ func identitySummaries(w summaries) {
 		if t.GetReadOnly() {
 			s += ", read-only"
 		}
+		if scopes := t.GetScopes(); len(scopes) > 0 {
+			s += ", for " + list(scopes)
+		}
 		if t.GetExpireTime() != nil {
 			s += "," + until(t.GetExpireTime())
 		}

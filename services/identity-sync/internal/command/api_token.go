@@ -29,6 +29,7 @@ type NewAPIToken struct {
 	UserID     uuid.UUID
 	Name       string
 	ReadOnly   bool
+	Scopes     []string // known ones, each once; none: all
 	Prefix     string
 	Hash       secret.Hash
 	ExpireTime time.Time
@@ -38,7 +39,8 @@ type NewAPIToken struct {
 // service or agent for which the caller answers.
 func (c *Commands) CreateAPIToken(ctx context.Context, caller authz.Caller, in NewAPIToken) (store.APIToken, error) {
 	t := store.APIToken{
-		ID: id.New(), UserID: caller.UserID, Name: in.Name, ReadOnly: in.ReadOnly, Prefix: in.Prefix, ExpireTime: in.ExpireTime,
+		ID: id.New(), UserID: caller.UserID, Name: in.Name, ReadOnly: in.ReadOnly, Scopes: append([]string{}, in.Scopes...),
+		Prefix: in.Prefix, ExpireTime: in.ExpireTime,
 	}
 	err := c.change(ctx, scope.Organization(caller.OrganizationID), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		t.CreateTime = tx.now

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"gatehouse.dev/libs/apierr"
@@ -43,7 +44,7 @@ func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret
 		}
 		out.ExpireTime = found.ExpireTime
 		out.Caller = authz.Caller{
-			CredentialID: found.ID, UserVersion: found.UserVersion, ReadOnly: found.ReadOnly, UserID: found.UserID, OrganizationID: found.OrganizationID,
+			CredentialID: found.ID, UserVersion: found.UserVersion, ReadOnly: found.ReadOnly, Scopes: strings.Join(found.Scopes, " "), UserID: found.UserID, OrganizationID: found.OrganizationID,
 			EnvironmentID: found.EnvironmentID, Role: role, Name: found.Name, Email: found.Email,
 			APIToken: kind == secret.APIToken, AuthTime: proved(found.Method, found.AuthTime, now),
 		}

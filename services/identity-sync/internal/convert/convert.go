@@ -94,7 +94,7 @@ func Source(s store.Source) *identityv1.Source {
 // APIToken is a token as its owner sees it.
 func APIToken(t store.APIToken) *identityv1.ApiToken {
 	return &identityv1.ApiToken{
-		Id: t.ID.String(), Name: t.Name, UserId: t.UserID.String(), ReadOnly: t.ReadOnly, Prefix: t.Prefix,
+		Id: t.ID.String(), Name: t.Name, UserId: t.UserID.String(), ReadOnly: t.ReadOnly, Scopes: t.Scopes, Prefix: t.Prefix,
 		CreateTime: timestamppb.New(t.CreateTime), ExpireTime: timestamppb.New(t.ExpireTime),
 		LastUseTime: timestamp(t.LastUse), RevokeTime: timestamp(t.RevokeTime),
 	}

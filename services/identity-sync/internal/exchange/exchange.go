@@ -12,6 +12,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,30 +54,84 @@ func (e Exchanger) Exchange(ctx context.Context, token string, audiences []strin
 	if !ok || (kind != secret.APIToken && kind != secret.Session) {
 		return nil, time.Time{}, command.ErrTokenInvalid
 	}
-	return e.exchange(ctx, kind, hash, uuid.Nil, audiences)
+	return e.exchange(ctx, kind, hash, audiences, func(*authz.Caller) error { return nil })
 }
 
-// ExchangeClient is Exchange for a client that shows its id and its secret: a
-// service, or the id of an API token and the token.
-func (e Exchanger) ExchangeClient(ctx context.Context, id, token, audience string) (signed string, expires time.Time, err error) {
-	if _, ok := e.Clients[id]; ok {
-		signed, expires, err = e.ExchangeService(ctx, id, token, audience)
-		if errors.Is(err, ErrClientInvalid) {
+// Client is a client that shows its id and its secret: a service, or the id of an API
+// token and the token.
+type Client struct {
+	ID, Secret string
+	// Audience is the service that it asks a signed token for.
+	Audience string
+	// Scopes are those it asks for; none: all that it may have.
+	Scopes []string
+}
+
+// Granted is a signed token for a client.
+type Granted struct {
+	Token      string
+	ExpireTime time.Time
+	// Scopes are those that it has; none if it is a service's.
+	Scopes []string
+}
+
+// ErrScopeInvalid is the error of a client that asks for a scope which it may not have.
+var ErrScopeInvalid = errors.New("a scope is unknown, malformed, or more than the client has")
+
+// ExchangeClient is Exchange for a client. [ErrScopeInvalid] is an error of one that is
+// good.
+func (e Exchanger) ExchangeClient(ctx context.Context, in Client) (Granted, error) {
+	if _, ok := e.Clients[in.ID]; ok {
+		signed, expires, err := e.ExchangeService(ctx, in.ID, in.Secret, in.Audience)
+		switch {
+		case errors.Is(err, ErrClientInvalid):
 			e.Commands.RefusedUnknown(ctx, ErrClientInvalid)
+		case err == nil && len(in.Scopes) > 0:
+			return Granted{}, ErrScopeInvalid
 		}
-		return signed, expires, err
+		return Granted{Token: signed, ExpireTime: expires}, err
 	}
-	kind, hash, ok := secret.Parse(token)
-	client, err := uuid.Parse(id)
+	kind, hash, ok := secret.Parse(in.Secret)
+	client, err := uuid.Parse(in.ID)
 	if !ok || err != nil || kind != secret.APIToken || client == uuid.Nil {
 		e.Commands.RefusedUnknown(ctx, command.ErrTokenInvalid)
-		return "", time.Time{}, command.ErrTokenInvalid
+		return Granted{}, command.ErrTokenInvalid
 	}
-	all, expires, err := e.exchange(ctx, kind, hash, client, []string{audience})
+	var scopes []string
+	all, expires, err := e.exchange(ctx, kind, hash, []string{in.Audience}, func(c *authz.Caller) (err error) {
+		if client != c.CredentialID {
+			return command.ErrTokenInvalid
+		}
+		scopes, err = narrow(c, in.Scopes)
+		return err
+	})
 	if err != nil {
-		return "", time.Time{}, err
+		return Granted{}, err
 	}
-	return all[0], expires, nil
+	return Granted{Token: all[0], ExpireTime: expires, Scopes: scopes}, nil
+}
+
+// narrow narrows a caller to the scopes that are asked for, if any are, and gives those
+// that the caller then has.
+func narrow(c *authz.Caller, asked []string) ([]string, error) {
+	held := authz.Scopes()
+	if c.Scopes != "" {
+		held = strings.Split(c.Scopes, " ")
+	}
+	if c.ReadOnly {
+		held = authz.ReadingScopes(held)
+	}
+	if len(asked) == 0 {
+		return held, nil
+	}
+	for _, scope := range asked {
+		if !authz.ScopesInclude(held, scope) {
+			return nil, ErrScopeInvalid
+		}
+	}
+	asked = slices.Compact(slices.Sorted(slices.Values(asked)))
+	c.Scopes = strings.Join(asked, " ")
+	return asked, nil
 }
 
 // ExchangeService returns a signed token for a service that shows the id and
@@ -115,13 +170,14 @@ func ParseClients(text string) (map[string]string, error) {
 	return clients, nil
 }
 
-func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, id uuid.UUID, audiences []string) (signed []string, expires time.Time, err error) {
+// exchange exchanges a secret whose caller is as check wants; check may narrow it.
+func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, audiences []string, check func(*authz.Caller) error) (signed []string, expires time.Time, err error) {
 	c, err := e.Commands.Credential(ctx, kind, hash)
+	if err == nil {
+		err = check(&c.Caller)
+	}
 	if err != nil {
 		return nil, time.Time{}, err
-	}
-	if id != uuid.Nil && id != c.Caller.CredentialID {
-		return nil, time.Time{}, command.ErrTokenInvalid
 	}
 	lifetime := min(Lifetime, c.ExpireTime.Sub(e.Clock.Now()))
 	if lifetime < time.Second {

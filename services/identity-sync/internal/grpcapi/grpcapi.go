@@ -5,6 +5,8 @@ package grpcapi
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -348,6 +350,12 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 	if err := req.GetExpireTime().CheckValid(); err != nil {
 		return nil, apierr.InvalidField("expire_time", "INVALID_TIME", "expire_time is not a time")
 	}
+	all := authz.Scopes()
+	for i, scope := range req.GetScopes() {
+		if !slices.Contains(all, scope) {
+			return nil, apierr.InvalidField(fmt.Sprintf("scopes[%d]", i), "SCOPE_UNKNOWN", "there is no scope %q; there are %s", scope, strings.Join(all, ", "))
+		}
+	}
 	var user uuid.UUID
 	if req.GetUserId() != "" {
 		if user, err = id.Parse("user_id", req.GetUserId()); err != nil {
@@ -357,7 +365,7 @@ func (s *Server) CreateApiToken(ctx context.Context, req *identityv1.CreateApiTo
 	out, _, err := idempotency.Do(ctx, s.cfg.Answers, req, func(ctx context.Context) (*identityv1.CreateApiTokenResponse, error) {
 		token, hash := secret.New(secret.APIToken)
 		t, err := s.cfg.Commands.CreateAPIToken(ctx, authz.Must(ctx), command.NewAPIToken{
-			UserID: user, Name: called, ReadOnly: req.GetReadOnly(), Prefix: secret.Prefix(token), Hash: hash,
+			UserID: user, Name: called, ReadOnly: req.GetReadOnly(), Scopes: req.GetScopes(), Prefix: secret.Prefix(token), Hash: hash,
 			ExpireTime: req.GetExpireTime().AsTime().Truncate(time.Microsecond),
 		})
 		if err != nil {

@@ -4,7 +4,8 @@
 //
 // A client is an API token: its id is the client id, the token itself the
 // client secret. It gets a signed token that acts as the token's user at the one
-// service that the parameter audience names.
+// service that the parameter audience names, narrowed to the token's scopes or to those
+// of them that the parameter scope names.
 package httpapi
 
 import (
@@ -83,6 +84,7 @@ type granted struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"` // seconds
+	Scope       string `json:"scope,omitempty"`
 }
 
 func (a API) token(w http.ResponseWriter, r *http.Request) {
@@ -140,53 +142,58 @@ func (a API) grant(w http.ResponseWriter, r *http.Request) (*granted, error) {
 	default:
 		return nil, &refusal{status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "the grant type must be client_credentials"}
 	}
-	if r.PostForm.Get("scope") != "" {
-		return nil, &refusal{status: http.StatusBadRequest, Code: "invalid_scope", Description: "there are no scopes"}
-	}
-	id, secret, basic, err := client(r)
+	in, basic, err := client(r)
 	if err != nil {
 		return nil, err
 	}
-	audience := r.PostForm.Get("audience")
-	if services := authz.Audiences(); !slices.Contains(services, audience) {
+	in.Audience = r.PostForm.Get("audience")
+	if services := authz.Audiences(); !slices.Contains(services, in.Audience) {
 		return nil, &refusal{
 			status: http.StatusBadRequest, Code: "invalid_target",
 			Description: "audience must name the service that the token is for: " + strings.Join(services, ", "),
 		}
 	}
-	token, expires, err := a.Exchanger.ExchangeClient(r.Context(), id, secret, audience)
+	// One that is empty is as none (RFC 6749, section 3.1).
+	if scope := r.PostForm.Get("scope"); scope != "" {
+		in.Scopes = strings.Split(scope, " ")
+	}
+	g, err := a.Exchanger.ExchangeClient(r.Context(), in)
+	if errors.Is(err, exchange.ErrScopeInvalid) {
+		return nil, &refusal{status: http.StatusBadRequest, Code: "invalid_scope", Description: err.Error()}
+	}
 	if e, ok := apierr.From(err); ok && e.Code == codes.Unauthenticated {
 		return nil, &refusal{status: http.StatusUnauthorized, Code: "invalid_client", Description: "the client cannot be authenticated", basic: basic}
 	}
 	if err != nil {
 		return nil, err
 	}
-	left := expires.Sub(a.Exchanger.Clock.Now())
-	return &granted{AccessToken: token, TokenType: "Bearer", ExpiresIn: int64(left.Seconds())}, nil
+	left := g.ExpireTime.Sub(a.Exchanger.Clock.Now())
+	return &granted{AccessToken: g.Token, TokenType: "Bearer", ExpiresIn: int64(left.Seconds()), Scope: strings.Join(g.Scopes, " ")}, nil
 }
 
 // client reads the client's credentials, from the header or the body.
-func client(r *http.Request) (id, secret string, basic bool, err error) {
-	id, secret, basic = r.BasicAuth()
+func client(r *http.Request) (c exchange.Client, basic bool, err error) {
+	c.ID, c.Secret, basic = r.BasicAuth()
 	switch {
 	case basic && r.PostForm.Has("client_secret"):
-		return "", "", true, invalid("the client is authenticated in two ways")
+		return c, true, invalid("the client is authenticated in two ways")
 	case basic:
 		// RFC 6749, section 2.3.1: both are form-encoded first.
-		user, err1 := url.QueryUnescape(id)
-		pass, err2 := url.QueryUnescape(secret)
-		if err1 != nil || err2 != nil || (r.PostForm.Has("client_id") && r.PostForm.Get("client_id") != user) {
-			return "", "", true, invalid("the client's credentials cannot be read")
+		id, err1 := url.QueryUnescape(c.ID)
+		secret, err2 := url.QueryUnescape(c.Secret)
+		if err1 != nil || err2 != nil || (r.PostForm.Has("client_id") && r.PostForm.Get("client_id") != id) {
+			return c, true, invalid("the client's credentials cannot be read")
 		}
-		return user, pass, true, nil
+		c.ID, c.Secret = id, secret
+		return c, true, nil
 	}
-	id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	if id == "" || secret == "" {
-		return "", "", false, &refusal{
+	c.ID, c.Secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	if c.ID == "" || c.Secret == "" {
+		return c, false, &refusal{
 			status: http.StatusUnauthorized, Code: "invalid_client", Description: "the client must be authenticated", basic: r.Header.Get("Authorization") != "",
 		}
 	}
-	return id, secret, false, nil
+	return c, false, nil
 }
 
 func (a API) keys(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,7 @@ type APIToken struct {
 	UserID     uuid.UUID
 	Name       string
 	ReadOnly   bool
+	Scopes     []string
 	Prefix     string
 	CreateTime time.Time
 	ExpireTime time.Time
@@ -27,7 +28,7 @@ type APIToken struct {
 
 func (t *APIToken) targets() []any {
 	return []any{
-		&t.ID, &t.UserID, &t.Name, &t.ReadOnly, &t.Prefix, &t.CreateTime, &t.ExpireTime, &t.LastUse, &t.RevokeTime,
+		&t.ID, &t.UserID, &t.Name, &t.ReadOnly, &t.Scopes, &t.Prefix, &t.CreateTime, &t.ExpireTime, &t.LastUse, &t.RevokeTime,
 	}
 }
 
@@ -38,12 +39,12 @@ func scanToken(row pgx.CollectableRow) (t APIToken, err error) {
 
 const (
 	tokenColumns = `
-	t.id, t.user_id, t.name, t.read_only, t.prefix, t.create_time, t.expire_time, t.last_use_time, t.revoke_time`
+	t.id, t.user_id, t.name, t.read_only, t.scopes, t.prefix, t.create_time, t.expire_time, t.last_use_time, t.revoke_time`
 	insertToken = `
-insert into api_token (id, organization_id, user_id, name, read_only, prefix, token_hash, create_time, expire_time)
-select $1, u.organization_id, u.id, $3, $4, $5, $6, $7, $8
+insert into api_token (id, organization_id, user_id, name, read_only, scopes, prefix, token_hash, create_time, expire_time)
+select $1, u.organization_id, u.id, $3, $4, $5, $6, $7, $8, $9
 from users u where u.id = $2 and u.state = 'active'
-	and exists (select from session s where s.id = $9 and s.user_id = $10 and s.expire_time > $7)
+	and exists (select from session s where s.id = $10 and s.user_id = $11 and s.expire_time > $8)
 for key share of u`
 	// Row-level security shows the users of the caller's scope only, so that an
 	// admin of an environment sees the tokens of its users.
@@ -60,7 +61,7 @@ returning ` + tokenColumns
 	// minute.
 	exchangeAPIToken = `
 with found as (
-	select t.id, t.read_only, t.expire_time, t.last_use_time, u.id as user_id, u.version, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
+	select t.id, t.read_only, t.scopes, t.expire_time, t.last_use_time, u.id as user_id, u.version, u.organization_id, u.role_environment_id, u.role, u.display_name, u.email
 	from api_token t
 	join users u on u.id = t.user_id
 	where t.token_hash = $1 and t.revoke_time is null and t.expire_time > $2 and u.state = 'active'),
@@ -68,7 +69,7 @@ recorded as (
 	update api_token t set last_use_time = $2
 	from found
 	where t.id = found.id and (t.last_use_time is null or t.last_use_time <= $2::timestamptz - interval '1 minute'))
-select id, read_only, expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email from found`
+select id, read_only, scopes, expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email from found`
 	// As exchangeAPIToken. A session that was not used since $3 has ended.
 	exchangeSession = `
 with found as (
@@ -80,7 +81,7 @@ recorded as (
 	update session s set last_use_time = $2
 	from found
 	where s.id = found.id and s.last_use_time <= $2::timestamptz - interval '1 minute')
-select id, false, expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email, method, auth_time from found`
+select id, false, '{}'::text[], expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email, method, auth_time from found`
 	insertSession = `
 insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time, method, identity_provider_id, subject, provider_session, auth_time, last_use_time)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
@@ -148,7 +149,7 @@ delete from sign_in_link where expire_time <= $1`
 // InsertAPIToken adds a token of an active user, which another, or the same, makes with
 // a session, and says whether it is so.
 func InsertAPIToken(ctx context.Context, tx *postgres.Tx, session, maker uuid.UUID, t APIToken, hash []byte) (ok bool, err error) {
-	n, err := tx.Exec(ctx, insertToken, t.ID, t.UserID, t.Name, t.ReadOnly, t.Prefix, hash, t.CreateTime, t.ExpireTime, session, maker)
+	n, err := tx.Exec(ctx, insertToken, t.ID, t.UserID, t.Name, t.ReadOnly, t.Scopes, t.Prefix, hash, t.CreateTime, t.ExpireTime, session, maker)
 	if err != nil {
 		return false, fmt.Errorf("insert API token: %w", err)
 	}
@@ -190,6 +191,7 @@ func RevokeAPITokensOfUser(ctx context.Context, tx *postgres.Tx, user uuid.UUID,
 type Credential struct {
 	ID                                    uuid.UUID
 	ReadOnly                              bool
+	Scopes                                []string
 	ExpireTime                            time.Time
 	UserID, OrganizationID, EnvironmentID uuid.UUID
 	UserVersion                           int64
@@ -216,7 +218,7 @@ func UseSession(ctx context.Context, tx *postgres.Tx, hash []byte, now, since ti
 }
 
 func (c *Credential) targets() []any {
-	return []any{&c.ID, &c.ReadOnly, &c.ExpireTime, &c.UserID, &c.UserVersion, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email}
+	return []any{&c.ID, &c.ReadOnly, &c.Scopes, &c.ExpireTime, &c.UserID, &c.UserVersion, &c.OrganizationID, &c.EnvironmentID, &c.Role, &c.Name, &c.Email}
 }
 
 // Refused is a credential that is not good, and why.

@@ -65,6 +65,7 @@ var (
 		filter.Text("name", "t.name").Sort(),
 		filter.ID("userId", "t.user_id"),
 		filter.Bool("readOnly", "t.read_only"),
+		filter.Texts("scopes", "t.scopes"),
 		filter.Text("prefix", "t.prefix"),
 		filter.Time("createTime", "t.create_time").Sort(),
 		filter.Time("expireTime", "t.expire_time").Sort(),

@@ -1289,7 +1289,7 @@ type ApiToken struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Id of the user it acts as.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// True if it may only call what changes nothing.
+	// True if it may only call what changes nothing, whatever its scopes are.
 	ReadOnly bool `protobuf:"varint,4,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
 	// First characters of the token, so that a found one can be recognised.
 	Prefix string `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
@@ -1300,7 +1300,10 @@ type ApiToken struct {
 	// When it was last used, to the minute; unset if never.
 	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	// When it was revoked; unset if it was not.
-	RevokeTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	// Scopes that it is narrowed to, such as "requests:read"; empty: all that the user
+	// may do.
+	Scopes        []string `protobuf:"bytes,10,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1394,6 +1397,13 @@ func (x *ApiToken) GetLastUseTime() *timestamppb.Timestamp {
 func (x *ApiToken) GetRevokeTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.RevokeTime
+	}
+	return nil
+}
+
+func (x *ApiToken) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
 	}
 	return nil
 }
@@ -1506,7 +1516,7 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x14identity_provider_id\x18\b \x01(\tR\x12identityProviderId\x127\n" +
 	"\tauth_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\x12>\n" +
 	"\rlast_use_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xf3\x02\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\x8b\x03\n" +
 	"\bApiToken\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x17\n" +
@@ -1519,7 +1529,9 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"expireTime\x12>\n" +
 	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12;\n" +
 	"\vrevoke_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime*\x88\x01\n" +
+	"revokeTime\x12\x16\n" +
+	"\x06scopes\x18\n" +
+	" \x03(\tR\x06scopes*\x88\x01\n" +
 	"\tUserState\x12\x1a\n" +
 	"\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12USER_STATE_INVITED\x10\x01\x12\x15\n" +

@@ -2290,8 +2290,13 @@ type CreateApiTokenRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// When it ends: in the future, at most one year ahead.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// True if it may only call what changes nothing.
+	// True if it may only call what changes nothing, whatever its scopes are.
 	ReadOnly bool `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
+	// Scopes that it is narrowed to, each once: "<area>:read" or "<area>:write", which
+	// includes reading. They take away from what the user may do, and never give.
+	// INVALID_ARGUMENT, SCOPE_UNKNOWN, says which there are. Empty: all that the user
+	// may do.
+	Scopes []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Id of the service or agent that it acts as; empty for the caller. It ends with
 	// that user, whose end may come before expire_time.
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -2355,6 +2360,13 @@ func (x *CreateApiTokenRequest) GetReadOnly() bool {
 		return x.ReadOnly
 	}
 	return false
+}
+
+func (x *CreateApiTokenRequest) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
 }
 
 func (x *CreateApiTokenRequest) GetUserId() string {
@@ -2435,9 +2447,9 @@ type ListApiTokensRequest struct {
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
-	// is asked for here. Fields: id, name, userId, readOnly, prefix, createTime,
-	// expireTime, lastUseTime, revokeTime. INVALID_ARGUMENT: FILTER_INVALID,
-	// FILTER_TOO_COSTLY.
+	// is asked for here. Fields: id, name, userId, readOnly, scopes, prefix,
+	// createTime, expireTime, lastUseTime, revokeTime. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, expireTime, lastUseTime,
@@ -3606,13 +3618,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\"\xeb\x01\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\x8d\x02\n" +
 	"\x15CreateApiTokenRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12C\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12$\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12 \n" +
+	"\x06scopes\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\x12$\n" +
 	"\auser_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12*\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"l\n" +

@@ -1201,7 +1201,8 @@ type ApiTokenServiceClient interface {
 	// or an agent, which do not sign in, the token is made by an admin or by the
 	// person who answers for it: INVALID_ARGUMENT, USER_UNKNOWN or NOT_A_PROGRAM;
 	// PERMISSION_DENIED, NOT_ACCOUNTABLE; FAILED_PRECONDITION, USER_NOT_ACTIVE. Nobody
-	// makes a token of another person.
+	// makes a token of another person. A scope that there is not is INVALID_ARGUMENT,
+	// SCOPE_UNKNOWN.
 	CreateApiToken(ctx context.Context, in *CreateApiTokenRequest, opts ...grpc.CallOption) (*CreateApiTokenResponse, error)
 	// ListApiTokens lists the caller's tokens and those of services and agents for
 	// which the caller answers, newest first; an admin sees all of the organization.
@@ -1261,7 +1262,8 @@ type ApiTokenServiceServer interface {
 	// or an agent, which do not sign in, the token is made by an admin or by the
 	// person who answers for it: INVALID_ARGUMENT, USER_UNKNOWN or NOT_A_PROGRAM;
 	// PERMISSION_DENIED, NOT_ACCOUNTABLE; FAILED_PRECONDITION, USER_NOT_ACTIVE. Nobody
-	// makes a token of another person.
+	// makes a token of another person. A scope that there is not is INVALID_ARGUMENT,
+	// SCOPE_UNKNOWN.
 	CreateApiToken(context.Context, *CreateApiTokenRequest) (*CreateApiTokenResponse, error)
 	// ListApiTokens lists the caller's tokens and those of services and agents for
 	// which the caller answers, newest first; an admin sees all of the organization.
