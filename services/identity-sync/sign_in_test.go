@@ -545,6 +545,34 @@ func TestProvidersOfOthers(t *testing.T) {
 	}
 }
 
+// An organization that gets another sign-in name is found by that one alone, and nothing
+// else of its sign-ins changes.
+func TestSignInNameChanges(t *testing.T) {
+	t.Parallel()
+	c := startCorp(t, []string{"ned", "zoe"})
+	r, err := c.signInAt(t, c.op, c.idp, "ned")
+	ned := c.by(t, r, err)
+	begun := c.startSignIn(t, c.idp)
+	before, after := c.admin.organization.GetSignInName(), "found-"+uuid.NewString()[:8]
+	if _, err := c.admin.organizations.UpdateOrganization(t.Context(), &identityv1.UpdateOrganizationRequest{
+		Organization: &identityv1.Organization{SignInName: after}, UpdateMask: mask("sign_in_name"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{before: 0, after: 1, " " + strings.ToUpper(after): 1} {
+		r, err := c.nobody(t).signIns.ListSignInOptions(t.Context(), &identityv1.ListSignInOptionsRequest{Organization: name})
+		if err != nil || len(r.GetOptions()) != want {
+			t.Errorf("by %q: %v, %v", name, r, err)
+		}
+	}
+	if _, err := ned.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
+		t.Errorf("who is signed in: %v", err)
+	}
+	if r, err := c.finish(t, c.idp, begun.GetAttempt(), c.op.answer(t, begun.GetAuthorizationUrl(), "zoe")); err != nil || r.GetUser().GetId() != c.ids["zoe"] {
+		t.Errorf("who was at the provider: %v, %v", r, err)
+	}
+}
+
 // However many sign in for the first time at once, they are one.
 func TestFirstSignInsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -2,9 +2,12 @@ package identitysync_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
@@ -76,6 +79,70 @@ func TestUpdateSource(t *testing.T) {
 	}
 	if got := list(); got.GetEtag() == changed.GetEtag() {
 		t.Error("another token, and the same etag")
+	}
+}
+
+// An admin of the organization changes what it is called, and by which name people find
+// where to sign in. Who is signed in stays so.
+func TestUpdateOrganization(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin, stranger := w.signUp(t), w.signUp(t)
+	north := admin.environment(t, w, "North")
+	update := func(p person, o *identityv1.Organization, paths ...string) (*identityv1.Organization, error) {
+		out, err := p.organizations.UpdateOrganization(t.Context(), &identityv1.UpdateOrganizationRequest{Organization: o, UpdateMask: mask(paths...)})
+		return out.GetOrganization(), err
+	}
+	before := admin.organization
+	wanted := "acme-" + uuid.NewString()[:8]
+	changed, err := update(admin, &identityv1.Organization{Name: " Acme ", SignInName: " " + strings.ToUpper(wanted), Etag: before.GetEtag()}, "name", "sign_in_name")
+	if err != nil || changed.GetName() != "Acme" || changed.GetSignInName() != wanted || changed.GetVersion() != 2 || changed.GetEtag() == before.GetEtag() {
+		t.Fatalf("got %v, %v", changed, err)
+	}
+	told := servicetest.Wait(t, w.Harness, func(m *eventv1.OrganizationUpdated) bool { return m.GetOrganization().GetId() == before.GetId() })
+	if !proto.Equal(told.GetOrganization(), changed) || !proto.Equal(told.GetPrevious(), before) || told.GetContext().GetActor().GetId() != admin.user.GetId() ||
+		!slices.Equal(told.GetChangedFields(), []string{"name", "sign_in_name"}) {
+		t.Errorf("told %v", told)
+	}
+	// The same again is no change.
+	for _, o := range []*identityv1.Organization{{SignInName: wanted}, {SignInName: strings.ToUpper(wanted) + " "}} {
+		if same, err := update(admin, o, "sign_in_name"); err != nil || !proto.Equal(same, changed) {
+			t.Errorf("the same again: %v, %v", same, err)
+		}
+	}
+	if me, err := admin.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil || !proto.Equal(me.GetOrganization(), changed) {
+		t.Errorf("to who is signed in: %v, %v", me, err)
+	}
+	for _, tc := range []struct {
+		name   string
+		p      person
+		o      *identityv1.Organization
+		path   string
+		code   codes.Code
+		reason string
+	}{
+		{"as it was before", admin, &identityv1.Organization{Name: "x", Etag: before.GetEtag()}, "name", codes.Aborted, "ETAG_MISMATCH"},
+		{"of another", stranger, &identityv1.Organization{SignInName: wanted}, "sign_in_name", codes.AlreadyExists, "SIGN_IN_NAME_TAKEN"},
+		{"of another, as people may type it", stranger, &identityv1.Organization{SignInName: " " + strings.ToUpper(wanted)}, "sign_in_name", codes.AlreadyExists, "SIGN_IN_NAME_TAKEN"},
+		{"by an admin of an environment", north.admin, &identityv1.Organization{Name: "x"}, "name", codes.PermissionDenied, "NOT_IN_ENVIRONMENT"},
+		{"blank", admin, &identityv1.Organization{Name: " "}, "name", codes.InvalidArgument, "BLANK"},
+		{"long", admin, &identityv1.Organization{Name: strings.Repeat("x", 201)}, "name", codes.InvalidArgument, "INVALID_ARGUMENT"},
+		{"no sign-in name", admin, &identityv1.Organization{}, "sign_in_name", codes.InvalidArgument, "SIGN_IN_NAME_INVALID"},
+		{"letters with dots", admin, &identityv1.Organization{SignInName: "Küche"}, "sign_in_name", codes.InvalidArgument, "SIGN_IN_NAME_INVALID"},
+		{"two words", admin, &identityv1.Organization{SignInName: "a b"}, "sign_in_name", codes.InvalidArgument, "SIGN_IN_NAME_INVALID"},
+		{"a hyphen at the end", admin, &identityv1.Organization{SignInName: "a-"}, "sign_in_name", codes.InvalidArgument, "SIGN_IN_NAME_INVALID"},
+		{"a long sign-in name", admin, &identityv1.Organization{SignInName: strings.Repeat("x", 101)}, "sign_in_name", codes.InvalidArgument, "INVALID_ARGUMENT"},
+		{"its id", admin, &identityv1.Organization{Version: 9}, "version", codes.InvalidArgument, "FIELD_NOT_CHANGEABLE"},
+	} {
+		if _, err := update(tc.p, tc.o, tc.path); err == nil {
+			t.Errorf("%s: taken", tc.name)
+		} else {
+			refused(t, err, tc.code, tc.reason)
+		}
+	}
+	// What one leaves another may take.
+	if o, err := update(stranger, &identityv1.Organization{SignInName: before.GetSignInName()}, "sign_in_name"); err != nil || o.GetSignInName() != before.GetSignInName() {
+		t.Errorf("a name that is free again: %v, %v", o, err)
 	}
 }
 

@@ -67,6 +67,10 @@ var summaries = []struct {
 	want    string
 }{
 	{&eventv1.OrganizationCreated{Organization: &identityv1.Organization{Name: "Acme"}}, `Organization "Acme" was created`},
+	{&eventv1.OrganizationUpdated{
+		Organization: &identityv1.Organization{Name: "Acme Ltd", SignInName: "acme"}, Previous: &identityv1.Organization{Name: "Acme", SignInName: "acme-x2y3z"},
+		ChangedFields: []string{"name", "sign_in_name"},
+	}, `Organization "Acme" was changed: its name to "Acme Ltd" and its sign-in name from "acme-x2y3z" to "acme"`},
 	{&eventv1.EnvironmentCreated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was created`},
 	{&eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was changed`},
 	{&eventv1.SourceCreated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was created`},

@@ -40,6 +40,17 @@ func identitySummaries(w summaries) {
 	on(w, func(m *eventv1.OrganizationCreated) string {
 		return "Organization " + quoted(m.GetOrganization().GetName()) + " was created"
 	})
+	on(w, func(m *eventv1.OrganizationUpdated) string {
+		before, after := m.GetPrevious(), m.GetOrganization()
+		var what []string
+		if before.GetName() != after.GetName() {
+			what = append(what, "its name to "+quoted(after.GetName()))
+		}
+		if before.GetSignInName() != after.GetSignInName() {
+			what = append(what, "its sign-in name from "+quoted(before.GetSignInName())+" to "+quoted(after.GetSignInName()))
+		}
+		return "Organization " + quoted(before.GetName()) + " was changed: " + list(what)
+	})
 	on(w, func(m *eventv1.EnvironmentCreated) string {
 		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was created"
 	})

@@ -23,9 +23,11 @@ var (
 	errUserRemoved          = apierr.Precondition("USER_REMOVED", "the user has been removed")
 	errAccountableUser      = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE_USER_UNFIT",
 		"the accountable user must be an active employee or external of the same environment or of the organization")
-	// errWholeOrganization refuses an admin of an environment who changes
-	// environments.
-	errWholeOrganization = apierr.Denied("NOT_IN_ENVIRONMENT", "only an admin of the whole organization may change its environments")
+	errSignInNameInvalid = apierr.InvalidField("organization.sign_in_name", "SIGN_IN_NAME_INVALID",
+		"a sign-in name has letters a to z and digits, with single hyphens between them")
+	// errWholeOrganization refuses an admin of an environment who changes the
+	// organization or environments.
+	errWholeOrganization = apierr.Denied("NOT_IN_ENVIRONMENT", "only an admin of the whole organization may change it and its environments")
 
 	errSessionRequired = apierr.Denied("SESSION_REQUIRED", "an API token makes no API token: sign in to make one")
 	errNotYourSessions = apierr.Denied("NOT_YOUR_SESSIONS", "only an admin may see the sessions of others")
@@ -35,12 +37,16 @@ var (
 	ErrTokenInvalid = apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
 )
 
+// signInNameUnique is the constraint by which sign-in names are unique.
+const signInNameUnique = "organization_sign_in_name_unique"
+
 // constraints are the refusals of the database that callers can do something
 // about.
 var constraints = map[string]*apierr.Error{
 	"users_user_name_unique":             apierr.Exists("USER_NAME_TAKEN", "somebody has that userName"),
 	"users_external_id_unique":           apierr.Exists("EXTERNAL_ID_TAKEN", "another user has that externalId"),
 	"directory_group_external_id_unique": apierr.Exists("EXTERNAL_ID_TAKEN", "another group has that externalId"),
+	signInNameUnique:                     apierr.Exists("SIGN_IN_NAME_TAKEN", "another organization has that sign-in name").WithField("organization.sign_in_name", "SIGN_IN_NAME_TAKEN", "another organization has that sign-in name"),
 	"environment_name_unique":            apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
 	"identity_provider_name_unique":      apierr.Exists("IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name").WithField("name", "IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name"),
 	"user_identity_subject_unique":       errIdentityTaken,

@@ -96,7 +96,7 @@ var attemptLabel = []byte("sign-in attempt")
 // in.
 func (s *SignIns) SignInOptions(ctx context.Context, signInName string) (options []store.SignInOption, err error) {
 	err = s.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		options, err = store.SignInOptions(ctx, tx, strings.ToLower(strings.TrimSpace(signInName)))
+		options, err = store.SignInOptions(ctx, tx, foldSignInName(signInName))
 		return err
 	})
 	return options, err

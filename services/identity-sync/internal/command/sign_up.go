@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
@@ -29,7 +27,7 @@ type SignUp struct {
 // SignUp creates an organization with one environment, its first admin and a
 // session for them.
 func (c *Commands) SignUp(ctx context.Context, in SignUp) (store.Organization, store.User, error) {
-	org := store.Organization{ID: id.New(), Name: in.OrganizationName, SignInName: signInName(in.OrganizationName)}
+	org := store.Organization{ID: id.New(), Name: in.OrganizationName, SignInName: signInName(in.OrganizationName), Version: 1}
 	in.Session.Method, in.Session.Lifetime = bySignUp, c.sessions.Lifetime
 	u, err := c.signUp(ctx, in, &org)
 	for tries := 0; tries < 3 && isTaken(err); tries++ {
@@ -41,8 +39,15 @@ func (c *Commands) SignUp(ctx context.Context, in SignUp) (store.Organization, s
 
 func isTaken(err error) bool {
 	name, _ := postgres.Constraint(err)
-	return name == "organization_sign_in_name_unique"
+	return name == signInNameUnique
 }
+
+// validSignInName is what a sign-in name that somebody chooses looks like, as those
+// that are made here do.
+var validSignInName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// foldSignInName is a sign-in name as it is stored, of what somebody types.
+func foldSignInName(typed string) string { return strings.ToLower(strings.TrimSpace(typed)) }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
@@ -68,20 +73,11 @@ func (c *Commands) signUp(ctx context.Context, in SignUp, org *store.Organizatio
 			return err
 		}
 		tx.actor = event.UserActor(u.ID.String(), u.DisplayName)
-		tx.emit(org.ID, &eventv1.OrganizationCreated{Context: tx.about("", 0), Organization: convert.Organization(*org)})
+		tx.emit(org.ID, &eventv1.OrganizationCreated{Context: tx.about("", org.Version), Organization: convert.Organization(*org)})
 		tx.emitEnvironment(first, true)
 		tx.emitUser(u, o)
 		_, err := tx.startSession(ctx, u, in.Session)
 		return err
 	})
 	return u, err
-}
-
-// Organization gives an organization.
-func (c *Commands) Organization(ctx context.Context, organization uuid.UUID) (o store.Organization, err error) {
-	err = c.db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		o, err = store.GetOrganization(ctx, tx, organization)
-		return orNotFound(err, errOrganizationNotFound)
-	})
-	return o, err
 }

@@ -23,7 +23,10 @@ func timestamp(t *time.Time) *timestamppb.Timestamp {
 
 // Organization is an organization as the API and events show it.
 func Organization(o store.Organization) *identityv1.Organization {
-	return &identityv1.Organization{Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime), SignInName: o.SignInName}
+	return &identityv1.Organization{
+		Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime), SignInName: o.SignInName, Version: o.Version,
+		Etag: resource.ETag(o.ID.String(), o.Version),
+	}
 }
 
 // Environment is an environment as the API and events show it.

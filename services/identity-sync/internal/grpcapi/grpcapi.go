@@ -136,6 +136,26 @@ func (s *Server) GetOrganization(ctx context.Context, _ *identityv1.GetOrganizat
 	return &identityv1.GetOrganizationResponse{Organization: convert.Organization(o)}, nil
 }
 
+// UpdateOrganization changes the caller's organization.
+func (s *Server) UpdateOrganization(ctx context.Context, req *identityv1.UpdateOrganizationRequest) (*identityv1.UpdateOrganizationResponse, error) {
+	u := resource.Update[*identityv1.Organization]{
+		Field: "organization", Resource: req.GetOrganization(), Mask: req.GetUpdateMask(), Fields: []string{"name", "sign_in_name"},
+	}
+	o, err := s.cfg.Commands.UpdateOrganization(ctx, authz.Must(ctx), func(before command.Organization) (names command.OrganizationNames, err error) {
+		m, err := u.Apply(convert.Organization(before))
+		if err != nil {
+			return names, err
+		}
+		names.SignInName = m.GetSignInName()
+		names.Name, err = name("organization.name", m.GetName())
+		return names, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.UpdateOrganizationResponse{Organization: convert.Organization(o)}, nil
+}
+
 // GetMe shows the caller.
 func (s *Server) GetMe(ctx context.Context, _ *identityv1.GetMeRequest) (*identityv1.GetMeResponse, error) {
 	c := authz.Must(ctx)

@@ -19,6 +19,13 @@ type Organization struct {
 	CreateTime time.Time
 	// SignInName is what people find it by who are about to sign in.
 	SignInName string
+	Version    int64
+}
+
+const organizationColumns = `o.id, o.name, o.create_time, o.sign_in_name, o.version`
+
+func (o *Organization) targets() []any {
+	return []any{&o.ID, &o.Name, &o.CreateTime, &o.SignInName, &o.Version}
 }
 
 // Environment is one company whose people and apps are governed.
@@ -54,10 +61,13 @@ func (e *Environment) values() []any {
 
 const (
 	insertOrganization = `
-insert into organization (id, name, create_time, sign_in_name) values ($1, $2, $3, $4)`
+insert into organization (id, name, create_time, sign_in_name, version) values ($1, $2, $3, $4, $5)`
+	updateOrganization = `
+update organization set name = $2, sign_in_name = $3, version = $4 where id = $1`
 	selectOrganization = `
-select id, name, create_time, sign_in_name from organization where id = $1`
-	insertEnvironment = `
+select ` + organizationColumns + ` from organization o where o.id = $1`
+	selectOrganizationForUpdate = selectOrganization + ` for update`
+	insertEnvironment           = `
 insert into environment (id, organization_id, name, create_time, update_time, version,
 	quota_users, quota_sources, quota_apps, quota_flows, quota_open_requests)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
@@ -75,14 +85,28 @@ select ` + environmentColumns + ` from environment e order by e.organization_id,
 // InsertOrganization adds an organization with its first environment.
 func InsertOrganization(ctx context.Context, tx *postgres.Tx, o Organization, first Environment) error {
 	var b pgx.Batch
-	b.Queue(insertOrganization, o.ID, o.Name, o.CreateTime, o.SignInName)
+	b.Queue(insertOrganization, o.ID, o.Name, o.CreateTime, o.SignInName, o.Version)
 	b.Queue(insertEnvironment, first.values()...)
 	return send(ctx, tx, &b, "insert organization")
 }
 
 // GetOrganization reads an organization.
 func GetOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (o Organization, err error) {
-	return o, found(tx.QueryRow(ctx, selectOrganization, id).Scan(&o.ID, &o.Name, &o.CreateTime, &o.SignInName), "read organization")
+	return o, found(tx.QueryRow(ctx, selectOrganization, id).Scan(o.targets()...), "read organization")
+}
+
+// LockOrganization reads an organization that nobody else changes until the end of
+// tx.
+func LockOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (o Organization, err error) {
+	return o, found(tx.QueryRow(ctx, selectOrganizationForUpdate, id).Scan(o.targets()...), "lock organization")
+}
+
+// UpdateOrganization saves the names and version of an organization.
+func UpdateOrganization(ctx context.Context, tx *postgres.Tx, o Organization) error {
+	if _, err := tx.Exec(ctx, updateOrganization, o.ID, o.Name, o.SignInName, o.Version); err != nil {
+		return fmt.Errorf("update organization %s: %w", o.ID, err)
+	}
+	return nil
 }
 
 // InsertEnvironment adds an environment.

@@ -93,7 +93,7 @@ select ` + userColumns + ` from users u where u.id = $1`
 select ` + userColumns + `, s.name from users u join source s on s.id = u.source_id
 where u.id = $1 and u.source_id = $2 and u.state <> 'removed' for update of u`
 	selectUserAndOrganization = `
-select ` + userColumns + `, o.id, o.name, o.create_time, o.sign_in_name from users u join organization o on o.id = u.organization_id
+select ` + userColumns + `, ` + organizationColumns + ` from users u join organization o on o.id = u.organization_id
 where u.id = $1`
 	lockOrganization = `
 select from organization where id = $1 for no key update`
@@ -202,7 +202,7 @@ func LockUserOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID
 
 // GetUserAndOrganization reads a user with the organization.
 func GetUserAndOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u User, o Organization, err error) {
-	err = tx.QueryRow(ctx, selectUserAndOrganization, id).Scan(u.targets(&o.ID, &o.Name, &o.CreateTime, &o.SignInName)...)
+	err = tx.QueryRow(ctx, selectUserAndOrganization, id).Scan(u.targets(o.targets()...)...)
 	return u, o, found(err, "read user")
 }
 

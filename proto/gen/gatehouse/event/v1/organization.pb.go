@@ -79,6 +79,79 @@ func (x *OrganizationCreated) GetOrganization() *v1.Organization {
 	return nil
 }
 
+// OrganizationUpdated is emitted when an organization was changed.
+type OrganizationUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The organization after the change.
+	Organization *v1.Organization `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// The organization before it.
+	Previous *v1.Organization `protobuf:"bytes,3,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Names of the changed fields of organization.
+	ChangedFields []string `protobuf:"bytes,4,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationUpdated) Reset() {
+	*x = OrganizationUpdated{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationUpdated) ProtoMessage() {}
+
+func (x *OrganizationUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationUpdated.ProtoReflect.Descriptor instead.
+func (*OrganizationUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *OrganizationUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationUpdated) GetOrganization() *v1.Organization {
+	if x != nil {
+		return x.Organization
+	}
+	return nil
+}
+
+func (x *OrganizationUpdated) GetPrevious() *v1.Organization {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *OrganizationUpdated) GetChangedFields() []string {
+	if x != nil {
+		return x.ChangedFields
+	}
+	return nil
+}
+
 // EnvironmentCreated is emitted when an environment was made.
 type EnvironmentCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -92,7 +165,7 @@ type EnvironmentCreated struct {
 
 func (x *EnvironmentCreated) Reset() {
 	*x = EnvironmentCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -104,7 +177,7 @@ func (x *EnvironmentCreated) String() string {
 func (*EnvironmentCreated) ProtoMessage() {}
 
 func (x *EnvironmentCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[1]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -117,7 +190,7 @@ func (x *EnvironmentCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentCreated.ProtoReflect.Descriptor instead.
 func (*EnvironmentCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{1}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *EnvironmentCreated) GetContext() *Context {
@@ -147,7 +220,7 @@ type EnvironmentUpdated struct {
 
 func (x *EnvironmentUpdated) Reset() {
 	*x = EnvironmentUpdated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -159,7 +232,7 @@ func (x *EnvironmentUpdated) String() string {
 func (*EnvironmentUpdated) ProtoMessage() {}
 
 func (x *EnvironmentUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -172,7 +245,7 @@ func (x *EnvironmentUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentUpdated.ProtoReflect.Descriptor instead.
 func (*EnvironmentUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnvironmentUpdated) GetContext() *Context {
@@ -202,7 +275,7 @@ type SourceCreated struct {
 
 func (x *SourceCreated) Reset() {
 	*x = SourceCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +287,7 @@ func (x *SourceCreated) String() string {
 func (*SourceCreated) ProtoMessage() {}
 
 func (x *SourceCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +300,7 @@ func (x *SourceCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCreated.ProtoReflect.Descriptor instead.
 func (*SourceCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SourceCreated) GetContext() *Context {
@@ -259,7 +332,7 @@ type SourceUpdated struct {
 
 func (x *SourceUpdated) Reset() {
 	*x = SourceUpdated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -271,7 +344,7 @@ func (x *SourceUpdated) String() string {
 func (*SourceUpdated) ProtoMessage() {}
 
 func (x *SourceUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -284,7 +357,7 @@ func (x *SourceUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceUpdated.ProtoReflect.Descriptor instead.
 func (*SourceUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SourceUpdated) GetContext() *Context {
@@ -324,7 +397,7 @@ type SourceDeleted struct {
 
 func (x *SourceDeleted) Reset() {
 	*x = SourceDeleted{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -336,7 +409,7 @@ func (x *SourceDeleted) String() string {
 func (*SourceDeleted) ProtoMessage() {}
 
 func (x *SourceDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -349,7 +422,7 @@ func (x *SourceDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceDeleted.ProtoReflect.Descriptor instead.
 func (*SourceDeleted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceDeleted) GetContext() *Context {
@@ -386,7 +459,7 @@ type SourceTokenRotated struct {
 
 func (x *SourceTokenRotated) Reset() {
 	*x = SourceTokenRotated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +471,7 @@ func (x *SourceTokenRotated) String() string {
 func (*SourceTokenRotated) ProtoMessage() {}
 
 func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +484,7 @@ func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceTokenRotated.ProtoReflect.Descriptor instead.
 func (*SourceTokenRotated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SourceTokenRotated) GetContext() *Context {
@@ -443,7 +516,7 @@ type RoleChanged struct {
 
 func (x *RoleChanged) Reset() {
 	*x = RoleChanged{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +528,7 @@ func (x *RoleChanged) String() string {
 func (*RoleChanged) ProtoMessage() {}
 
 func (x *RoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +541,7 @@ func (x *RoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleChanged.ProtoReflect.Descriptor instead.
 func (*RoleChanged) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RoleChanged) GetContext() *Context {
@@ -505,7 +578,7 @@ type ApiTokenCreated struct {
 
 func (x *ApiTokenCreated) Reset() {
 	*x = ApiTokenCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +590,7 @@ func (x *ApiTokenCreated) String() string {
 func (*ApiTokenCreated) ProtoMessage() {}
 
 func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +603,7 @@ func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenCreated.ProtoReflect.Descriptor instead.
 func (*ApiTokenCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApiTokenCreated) GetContext() *Context {
@@ -562,7 +635,7 @@ type SessionStarted struct {
 
 func (x *SessionStarted) Reset() {
 	*x = SessionStarted{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +647,7 @@ func (x *SessionStarted) String() string {
 func (*SessionStarted) ProtoMessage() {}
 
 func (x *SessionStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +660,7 @@ func (x *SessionStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
 func (*SessionStarted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionStarted) GetContext() *Context {
@@ -630,7 +703,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +715,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +728,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -703,7 +776,7 @@ type ApiTokenRevoked struct {
 
 func (x *ApiTokenRevoked) Reset() {
 	*x = ApiTokenRevoked{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +788,7 @@ func (x *ApiTokenRevoked) String() string {
 func (*ApiTokenRevoked) ProtoMessage() {}
 
 func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +801,7 @@ func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenRevoked.ProtoReflect.Descriptor instead.
 func (*ApiTokenRevoked) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ApiTokenRevoked) GetContext() *Context {
@@ -760,7 +833,13 @@ const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\x13OrganizationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12G\n" +
 	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization:,\xc2\xc1\x18(\n" +
-	"\forganization\x12\acreated\x18\x01\"\ridentity-sync\"\xc0\x01\n" +
+	"\forganization\x12\acreated\x18\x01\"\ridentity-sync\"\xad\x02\n" +
+	"\x13OrganizationUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12G\n" +
+	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\x12?\n" +
+	"\bprevious\x18\x03 \x01(\v2#.gatehouse.identity.v1.OrganizationR\bprevious\x12%\n" +
+	"\x0echanged_fields\x18\x04 \x03(\tR\rchangedFields:.\xc2\xc1\x18*\n" +
+	"\forganization\x12\aupdated\x18\x01\"\ridentity-sync(\x01\"\xc0\x01\n" +
 	"\x12EnvironmentCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12D\n" +
 	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:-\xc2\xc1\x18)\n" +
@@ -826,62 +905,66 @@ func file_gatehouse_event_v1_organization_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_organization_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_gatehouse_event_v1_organization_proto_goTypes = []any{
 	(*OrganizationCreated)(nil), // 0: gatehouse.event.v1.OrganizationCreated
-	(*EnvironmentCreated)(nil),  // 1: gatehouse.event.v1.EnvironmentCreated
-	(*EnvironmentUpdated)(nil),  // 2: gatehouse.event.v1.EnvironmentUpdated
-	(*SourceCreated)(nil),       // 3: gatehouse.event.v1.SourceCreated
-	(*SourceUpdated)(nil),       // 4: gatehouse.event.v1.SourceUpdated
-	(*SourceDeleted)(nil),       // 5: gatehouse.event.v1.SourceDeleted
-	(*SourceTokenRotated)(nil),  // 6: gatehouse.event.v1.SourceTokenRotated
-	(*RoleChanged)(nil),         // 7: gatehouse.event.v1.RoleChanged
-	(*ApiTokenCreated)(nil),     // 8: gatehouse.event.v1.ApiTokenCreated
-	(*SessionStarted)(nil),      // 9: gatehouse.event.v1.SessionStarted
-	(*SessionEnded)(nil),        // 10: gatehouse.event.v1.SessionEnded
-	(*ApiTokenRevoked)(nil),     // 11: gatehouse.event.v1.ApiTokenRevoked
-	(*Context)(nil),             // 12: gatehouse.event.v1.Context
-	(*v1.Organization)(nil),     // 13: gatehouse.identity.v1.Organization
-	(*v1.Environment)(nil),      // 14: gatehouse.identity.v1.Environment
-	(*v1.Source)(nil),           // 15: gatehouse.identity.v1.Source
-	(*v1.User)(nil),             // 16: gatehouse.identity.v1.User
-	(v1.Role)(0),                // 17: gatehouse.identity.v1.Role
-	(*v1.ApiToken)(nil),         // 18: gatehouse.identity.v1.ApiToken
-	(*v1.Session)(nil),          // 19: gatehouse.identity.v1.Session
+	(*OrganizationUpdated)(nil), // 1: gatehouse.event.v1.OrganizationUpdated
+	(*EnvironmentCreated)(nil),  // 2: gatehouse.event.v1.EnvironmentCreated
+	(*EnvironmentUpdated)(nil),  // 3: gatehouse.event.v1.EnvironmentUpdated
+	(*SourceCreated)(nil),       // 4: gatehouse.event.v1.SourceCreated
+	(*SourceUpdated)(nil),       // 5: gatehouse.event.v1.SourceUpdated
+	(*SourceDeleted)(nil),       // 6: gatehouse.event.v1.SourceDeleted
+	(*SourceTokenRotated)(nil),  // 7: gatehouse.event.v1.SourceTokenRotated
+	(*RoleChanged)(nil),         // 8: gatehouse.event.v1.RoleChanged
+	(*ApiTokenCreated)(nil),     // 9: gatehouse.event.v1.ApiTokenCreated
+	(*SessionStarted)(nil),      // 10: gatehouse.event.v1.SessionStarted
+	(*SessionEnded)(nil),        // 11: gatehouse.event.v1.SessionEnded
+	(*ApiTokenRevoked)(nil),     // 12: gatehouse.event.v1.ApiTokenRevoked
+	(*Context)(nil),             // 13: gatehouse.event.v1.Context
+	(*v1.Organization)(nil),     // 14: gatehouse.identity.v1.Organization
+	(*v1.Environment)(nil),      // 15: gatehouse.identity.v1.Environment
+	(*v1.Source)(nil),           // 16: gatehouse.identity.v1.Source
+	(*v1.User)(nil),             // 17: gatehouse.identity.v1.User
+	(v1.Role)(0),                // 18: gatehouse.identity.v1.Role
+	(*v1.ApiToken)(nil),         // 19: gatehouse.identity.v1.ApiToken
+	(*v1.Session)(nil),          // 20: gatehouse.identity.v1.Session
 }
 var file_gatehouse_event_v1_organization_proto_depIdxs = []int32{
-	12, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
-	13, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
-	12, // 2: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
-	14, // 3: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
-	12, // 4: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
-	14, // 5: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
-	12, // 6: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
-	15, // 7: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
-	12, // 8: gatehouse.event.v1.SourceUpdated.context:type_name -> gatehouse.event.v1.Context
-	15, // 9: gatehouse.event.v1.SourceUpdated.source:type_name -> gatehouse.identity.v1.Source
-	12, // 10: gatehouse.event.v1.SourceDeleted.context:type_name -> gatehouse.event.v1.Context
-	15, // 11: gatehouse.event.v1.SourceDeleted.source:type_name -> gatehouse.identity.v1.Source
-	12, // 12: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
-	15, // 13: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
-	12, // 14: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
-	16, // 15: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
-	17, // 16: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
-	12, // 17: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
-	18, // 18: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	12, // 19: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
-	19, // 20: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
-	12, // 21: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
-	19, // 22: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
-	16, // 23: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
-	12, // 24: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
-	18, // 25: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	16, // 26: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	13, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
+	14, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
+	13, // 2: gatehouse.event.v1.OrganizationUpdated.context:type_name -> gatehouse.event.v1.Context
+	14, // 3: gatehouse.event.v1.OrganizationUpdated.organization:type_name -> gatehouse.identity.v1.Organization
+	14, // 4: gatehouse.event.v1.OrganizationUpdated.previous:type_name -> gatehouse.identity.v1.Organization
+	13, // 5: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
+	15, // 6: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
+	13, // 7: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
+	15, // 8: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
+	13, // 9: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
+	16, // 10: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
+	13, // 11: gatehouse.event.v1.SourceUpdated.context:type_name -> gatehouse.event.v1.Context
+	16, // 12: gatehouse.event.v1.SourceUpdated.source:type_name -> gatehouse.identity.v1.Source
+	13, // 13: gatehouse.event.v1.SourceDeleted.context:type_name -> gatehouse.event.v1.Context
+	16, // 14: gatehouse.event.v1.SourceDeleted.source:type_name -> gatehouse.identity.v1.Source
+	13, // 15: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
+	16, // 16: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
+	13, // 17: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
+	17, // 18: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
+	18, // 19: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
+	13, // 20: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
+	19, // 21: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	13, // 22: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
+	20, // 23: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
+	13, // 24: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
+	20, // 25: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
+	17, // 26: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
+	13, // 27: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
+	19, // 28: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	17, // 29: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_organization_proto_init() }
@@ -897,7 +980,7 @@ func file_gatehouse_event_v1_organization_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_organization_proto_rawDesc), len(file_gatehouse_event_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -398,7 +398,12 @@ type Organization struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Name by which people find where to sign in: lower case, unique in the
 	// installation.
-	SignInName    string `protobuf:"bytes,4,opt,name=sign_in_name,json=signInName,proto3" json:"sign_in_name,omitempty"`
+	SignInName string `protobuf:"bytes,4,opt,name=sign_in_name,json=signInName,proto3" json:"sign_in_name,omitempty"`
+	// Counts up with every change.
+	Version int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +462,20 @@ func (x *Organization) GetCreateTime() *timestamppb.Timestamp {
 func (x *Organization) GetSignInName() string {
 	if x != nil {
 		return x.SignInName
+	}
+	return ""
+}
+
+func (x *Organization) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Organization) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -1416,14 +1435,16 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\x06Person\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\x91\x01\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\xd2\x01\n" +
 	"\fOrganization\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12;\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
+	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12 \n" +
-	"\fsign_in_name\x18\x04 \x01(\tR\n" +
-	"signInName\"\xc4\x02\n" +
+	"createTime\x12)\n" +
+	"\fsign_in_name\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\n" +
+	"signInName\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\x03R\aversion\x12\x12\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xc4\x02\n" +
 	"\vEnvironment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +

@@ -292,6 +292,111 @@ func (x *GetOrganizationResponse) GetOrganization() *Organization {
 	return nil
 }
 
+// UpdateOrganizationRequest says what to change.
+type UpdateOrganizationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new values and, if the change is to be made only to the organization as it
+	// was seen, its etag. name has 200 characters or fewer and something to see.
+	// sign_in_name has 100 or fewer: letters a to z and digits, with single hyphens
+	// between them.
+	Organization *Organization `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// Which fields of organization to change. Over REST it may be left out: then the
+	// fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateOrganizationRequest) Reset() {
+	*x = UpdateOrganizationRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateOrganizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateOrganizationRequest) ProtoMessage() {}
+
+func (x *UpdateOrganizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateOrganizationRequest.ProtoReflect.Descriptor instead.
+func (*UpdateOrganizationRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpdateOrganizationRequest) GetOrganization() *Organization {
+	if x != nil {
+		return x.Organization
+	}
+	return nil
+}
+
+func (x *UpdateOrganizationRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateOrganizationResponse is the changed organization.
+type UpdateOrganizationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization.
+	Organization  *Organization `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateOrganizationResponse) Reset() {
+	*x = UpdateOrganizationResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateOrganizationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateOrganizationResponse) ProtoMessage() {}
+
+func (x *UpdateOrganizationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateOrganizationResponse.ProtoReflect.Descriptor instead.
+func (*UpdateOrganizationResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpdateOrganizationResponse) GetOrganization() *Organization {
+	if x != nil {
+		return x.Organization
+	}
+	return nil
+}
+
 // CreateEnvironmentRequest describes the environment.
 type CreateEnvironmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -310,7 +415,7 @@ type CreateEnvironmentRequest struct {
 
 func (x *CreateEnvironmentRequest) Reset() {
 	*x = CreateEnvironmentRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -322,7 +427,7 @@ func (x *CreateEnvironmentRequest) String() string {
 func (*CreateEnvironmentRequest) ProtoMessage() {}
 
 func (x *CreateEnvironmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[4]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -335,7 +440,7 @@ func (x *CreateEnvironmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnvironmentRequest.ProtoReflect.Descriptor instead.
 func (*CreateEnvironmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateEnvironmentRequest) GetName() string {
@@ -370,7 +475,7 @@ type CreateEnvironmentResponse struct {
 
 func (x *CreateEnvironmentResponse) Reset() {
 	*x = CreateEnvironmentResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +487,7 @@ func (x *CreateEnvironmentResponse) String() string {
 func (*CreateEnvironmentResponse) ProtoMessage() {}
 
 func (x *CreateEnvironmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[5]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +500,7 @@ func (x *CreateEnvironmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnvironmentResponse.ProtoReflect.Descriptor instead.
 func (*CreateEnvironmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateEnvironmentResponse) GetEnvironment() *Environment {
@@ -416,7 +521,7 @@ type GetEnvironmentRequest struct {
 
 func (x *GetEnvironmentRequest) Reset() {
 	*x = GetEnvironmentRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +533,7 @@ func (x *GetEnvironmentRequest) String() string {
 func (*GetEnvironmentRequest) ProtoMessage() {}
 
 func (x *GetEnvironmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[6]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +546,7 @@ func (x *GetEnvironmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEnvironmentRequest.ProtoReflect.Descriptor instead.
 func (*GetEnvironmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetEnvironmentRequest) GetId() string {
@@ -462,7 +567,7 @@ type GetEnvironmentResponse struct {
 
 func (x *GetEnvironmentResponse) Reset() {
 	*x = GetEnvironmentResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +579,7 @@ func (x *GetEnvironmentResponse) String() string {
 func (*GetEnvironmentResponse) ProtoMessage() {}
 
 func (x *GetEnvironmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[7]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +592,7 @@ func (x *GetEnvironmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEnvironmentResponse.ProtoReflect.Descriptor instead.
 func (*GetEnvironmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetEnvironmentResponse) GetEnvironment() *Environment {
@@ -518,7 +623,7 @@ type ListEnvironmentsRequest struct {
 
 func (x *ListEnvironmentsRequest) Reset() {
 	*x = ListEnvironmentsRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +635,7 @@ func (x *ListEnvironmentsRequest) String() string {
 func (*ListEnvironmentsRequest) ProtoMessage() {}
 
 func (x *ListEnvironmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[8]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +648,7 @@ func (x *ListEnvironmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnvironmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListEnvironmentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListEnvironmentsRequest) GetPageSize() int32 {
@@ -587,7 +692,7 @@ type ListEnvironmentsResponse struct {
 
 func (x *ListEnvironmentsResponse) Reset() {
 	*x = ListEnvironmentsResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +704,7 @@ func (x *ListEnvironmentsResponse) String() string {
 func (*ListEnvironmentsResponse) ProtoMessage() {}
 
 func (x *ListEnvironmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[9]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +717,7 @@ func (x *ListEnvironmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnvironmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListEnvironmentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListEnvironmentsResponse) GetEnvironments() []*Environment {
@@ -645,7 +750,7 @@ type UpdateEnvironmentRequest struct {
 
 func (x *UpdateEnvironmentRequest) Reset() {
 	*x = UpdateEnvironmentRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +762,7 @@ func (x *UpdateEnvironmentRequest) String() string {
 func (*UpdateEnvironmentRequest) ProtoMessage() {}
 
 func (x *UpdateEnvironmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[10]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +775,7 @@ func (x *UpdateEnvironmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEnvironmentRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEnvironmentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateEnvironmentRequest) GetEnvironment() *Environment {
@@ -698,7 +803,7 @@ type UpdateEnvironmentResponse struct {
 
 func (x *UpdateEnvironmentResponse) Reset() {
 	*x = UpdateEnvironmentResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +815,7 @@ func (x *UpdateEnvironmentResponse) String() string {
 func (*UpdateEnvironmentResponse) ProtoMessage() {}
 
 func (x *UpdateEnvironmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[11]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +828,7 @@ func (x *UpdateEnvironmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEnvironmentResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEnvironmentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateEnvironmentResponse) GetEnvironment() *Environment {
@@ -742,7 +847,7 @@ type GetMeRequest struct {
 
 func (x *GetMeRequest) Reset() {
 	*x = GetMeRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +859,7 @@ func (x *GetMeRequest) String() string {
 func (*GetMeRequest) ProtoMessage() {}
 
 func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[12]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +872,7 @@ func (x *GetMeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeRequest.ProtoReflect.Descriptor instead.
 func (*GetMeRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{14}
 }
 
 // GetMeResponse says who the caller is.
@@ -783,7 +888,7 @@ type GetMeResponse struct {
 
 func (x *GetMeResponse) Reset() {
 	*x = GetMeResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +900,7 @@ func (x *GetMeResponse) String() string {
 func (*GetMeResponse) ProtoMessage() {}
 
 func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[13]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +913,7 @@ func (x *GetMeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMeResponse.ProtoReflect.Descriptor instead.
 func (*GetMeResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetMeResponse) GetUser() *User {
@@ -853,7 +958,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +970,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[14]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +983,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListUsersRequest) GetPageSize() int32 {
@@ -936,7 +1041,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1053,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[15]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1066,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -989,7 +1094,7 @@ type GetUserRequest struct {
 
 func (x *GetUserRequest) Reset() {
 	*x = GetUserRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1106,7 @@ func (x *GetUserRequest) String() string {
 func (*GetUserRequest) ProtoMessage() {}
 
 func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[16]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1119,7 @@ func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
 func (*GetUserRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetUserRequest) GetId() string {
@@ -1035,7 +1140,7 @@ type GetUserResponse struct {
 
 func (x *GetUserResponse) Reset() {
 	*x = GetUserResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1152,7 @@ func (x *GetUserResponse) String() string {
 func (*GetUserResponse) ProtoMessage() {}
 
 func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[17]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1165,7 @@ func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUserResponse.ProtoReflect.Descriptor instead.
 func (*GetUserResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetUserResponse) GetUser() *User {
@@ -1100,7 +1205,7 @@ type CreateUserRequest struct {
 
 func (x *CreateUserRequest) Reset() {
 	*x = CreateUserRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1217,7 @@ func (x *CreateUserRequest) String() string {
 func (*CreateUserRequest) ProtoMessage() {}
 
 func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[18]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1230,7 @@ func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateUserRequest) GetKind() UserKind {
@@ -1195,7 +1300,7 @@ type CreateUserResponse struct {
 
 func (x *CreateUserResponse) Reset() {
 	*x = CreateUserResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1312,7 @@ func (x *CreateUserResponse) String() string {
 func (*CreateUserResponse) ProtoMessage() {}
 
 func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[19]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1325,7 @@ func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserResponse.ProtoReflect.Descriptor instead.
 func (*CreateUserResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateUserResponse) GetUser() *User {
@@ -1247,7 +1352,7 @@ type SetUserRoleRequest struct {
 
 func (x *SetUserRoleRequest) Reset() {
 	*x = SetUserRoleRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1364,7 @@ func (x *SetUserRoleRequest) String() string {
 func (*SetUserRoleRequest) ProtoMessage() {}
 
 func (x *SetUserRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[20]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1377,7 @@ func (x *SetUserRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserRoleRequest.ProtoReflect.Descriptor instead.
 func (*SetUserRoleRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetUserRoleRequest) GetId() string {
@@ -1307,7 +1412,7 @@ type SetUserRoleResponse struct {
 
 func (x *SetUserRoleResponse) Reset() {
 	*x = SetUserRoleResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1424,7 @@ func (x *SetUserRoleResponse) String() string {
 func (*SetUserRoleResponse) ProtoMessage() {}
 
 func (x *SetUserRoleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[21]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,102 +1437,10 @@ func (x *SetUserRoleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUserRoleResponse.ProtoReflect.Descriptor instead.
 func (*SetUserRoleResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *SetUserRoleResponse) GetUser() *User {
-	if x != nil {
-		return x.User
-	}
-	return nil
-}
-
-// DeleteUserRequest names the user.
-type DeleteUserRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeleteUserRequest) Reset() {
-	*x = DeleteUserRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeleteUserRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeleteUserRequest) ProtoMessage() {}
-
-func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[22]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
-func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{22}
-}
-
-func (x *DeleteUserRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-// DeleteUserResponse is the user who has left.
-type DeleteUserResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user, removed.
-	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DeleteUserResponse) Reset() {
-	*x = DeleteUserResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DeleteUserResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DeleteUserResponse) ProtoMessage() {}
-
-func (x *DeleteUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[23]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DeleteUserResponse.ProtoReflect.Descriptor instead.
-func (*DeleteUserResponse) Descriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{23}
 }
 
-func (x *DeleteUserResponse) GetUser() *User {
+func (x *SetUserRoleResponse) GetUser() *User {
 	if x != nil {
 		return x.User
 	}
@@ -2290,13 +2303,8 @@ type CreateApiTokenRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// When it ends: in the future, at most one year ahead.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// True if it may only call what changes nothing, whatever its scopes are.
+	// True if it may only call what changes nothing.
 	ReadOnly bool `protobuf:"varint,3,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
-	// Scopes that it is narrowed to, each once: "<area>:read" or "<area>:write", which
-	// includes reading. They take away from what the user may do, and never give.
-	// INVALID_ARGUMENT, SCOPE_UNKNOWN, says which there are. Empty: all that the user
-	// may do.
-	Scopes []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Id of the service or agent that it acts as; empty for the caller. It ends with
 	// that user, whose end may come before expire_time.
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -2360,13 +2368,6 @@ func (x *CreateApiTokenRequest) GetReadOnly() bool {
 		return x.ReadOnly
 	}
 	return false
-}
-
-func (x *CreateApiTokenRequest) GetScopes() []string {
-	if x != nil {
-		return x.Scopes
-	}
-	return nil
 }
 
 func (x *CreateApiTokenRequest) GetUserId() string {
@@ -2447,9 +2448,9 @@ type ListApiTokensRequest struct {
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
-	// is asked for here. Fields: id, name, userId, readOnly, scopes, prefix,
-	// createTime, expireTime, lastUseTime, revokeTime. INVALID_ARGUMENT:
-	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	// is asked for here. Fields: id, name, userId, readOnly, prefix, createTime,
+	// expireTime, lastUseTime, revokeTime. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, expireTime, lastUseTime,
@@ -3490,6 +3491,12 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x05token\x18\x03 \x01(\tR\x05token\"\x18\n" +
 	"\x16GetOrganizationRequest\"b\n" +
 	"\x17GetOrganizationResponse\x12G\n" +
+	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"\xa9\x01\n" +
+	"\x19UpdateOrganizationRequest\x12O\n" +
+	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationB\x06\xbaH\x03\xc8\x01\x01R\forganization\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"e\n" +
+	"\x1aUpdateOrganizationResponse\x12G\n" +
 	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\"\xa8\x01\n" +
 	"\x18CreateEnvironmentRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
@@ -3559,10 +3566,6 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\x13role_environment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x11roleEnvironmentId\"F\n" +
 	"\x13SetUserRoleResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"-\n" +
-	"\x11DeleteUserRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"E\n" +
-	"\x12DeleteUserResponse\x12/\n" +
 	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xc9\x01\n" +
 	"\x11ListGroupsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -3618,14 +3621,13 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\"\x8d\x02\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\xeb\x01\n" +
 	"\x15CreateApiTokenRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12C\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12 \n" +
-	"\x06scopes\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\x12$\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12$\n" +
 	"\auser_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12*\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"l\n" +
@@ -3697,12 +3699,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\vSourceUsers\x12\x1c\n" +
 	"\x18SOURCE_USERS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11SOURCE_USERS_KEEP\x10\x01\x12\x17\n" +
-	"\x13SOURCE_USERS_REMOVE\x10\x022\xba\x02\n" +
+	"\x13SOURCE_USERS_REMOVE\x10\x022\xe1\x03\n" +
 	"\x13OrganizationService\x12\x81\x01\n" +
 	"\x06SignUp\x12$.gatehouse.identity.v1.SignUpRequest\x1a%.gatehouse.identity.v1.SignUpResponse\"*\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/organizations:signUp\x12\x98\x01\n" +
 	"\x0fGetOrganization\x12-.gatehouse.identity.v1.GetOrganizationRequest\x1a..gatehouse.identity.v1.GetOrganizationResponse\"&\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x01\x1a\x04\xa0\xbb\x18\x012\xa6\x05\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/organization\x90\x02\x01\x12\xaa\x01\n" +
+	"\x12UpdateOrganization\x120.gatehouse.identity.v1.UpdateOrganizationRequest\x1a1.gatehouse.identity.v1.UpdateOrganizationResponse\"/\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02 :\forganization2\x10/v1/organization2\xa0\x05\n" +
 	"\x12EnvironmentService\x12\x9a\x01\n" +
 	"\x11CreateEnvironment\x12/.gatehouse.identity.v1.CreateEnvironmentRequest\x1a0.gatehouse.identity.v1.CreateEnvironmentResponse\"\"\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/environments\x12\x98\x01\n" +
@@ -3711,10 +3715,10 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x10ListEnvironments\x12..gatehouse.identity.v1.ListEnvironmentsRequest\x1a/.gatehouse.identity.v1.ListEnvironmentsResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/environments\x90\x02\x01\x12\xb5\x01\n" +
 	"\x11UpdateEnvironment\x12/.gatehouse.identity.v1.UpdateEnvironmentRequest\x1a0.gatehouse.identity.v1.UpdateEnvironmentResponse\"=\xa2\xbb\x18\x03\n" +
-	"\x01\x03\x82\xd3\xe4\x93\x020:\venvironment2!/v1/environments/{environment.id}\x1a\x04\xa0\xbb\x18\x012\x9e\x06\n" +
-	"\vUserService\x12r\n" +
-	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1e\xa2\xbb\x18\t\n" +
-	"\x05\x03\x04\x05\x06\a(\x01\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x020:\venvironment2!/v1/environments/{environment.id}2\x91\x05\n" +
+	"\vUserService\x12p\n" +
+	"\x05GetMe\x12#.gatehouse.identity.v1.GetMeRequest\x1a$.gatehouse.identity.v1.GetMeResponse\"\x1c\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01\x12~\n" +
 	"\tListUsers\x12'.gatehouse.identity.v1.ListUsersRequest\x1a(.gatehouse.identity.v1.ListUsersResponse\"\x1e\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x90\x02\x01\x12}\n" +
 	"\aGetUser\x12%.gatehouse.identity.v1.GetUserRequest\x1a&.gatehouse.identity.v1.GetUserResponse\"#\xa2\xbb\x18\x06\n" +
@@ -3723,17 +3727,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"CreateUser\x12(.gatehouse.identity.v1.CreateUserRequest\x1a).gatehouse.identity.v1.CreateUserResponse\"\x1b\xa2\xbb\x18\x03\n" +
 	"\x01\x03\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/users\x12\x90\x01\n" +
 	"\vSetUserRole\x12).gatehouse.identity.v1.SetUserRoleRequest\x1a*.gatehouse.identity.v1.SetUserRoleResponse\"*\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/users/{id}:setRole\x12\x82\x01\n" +
-	"\n" +
-	"DeleteUser\x12(.gatehouse.identity.v1.DeleteUserRequest\x1a).gatehouse.identity.v1.DeleteUserResponse\"\x1f\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}\x1a\x04\xa0\xbb\x18\x022\xc3\x02\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/users/{id}:setRole2\xbd\x02\n" +
 	"\fGroupService\x12\x82\x01\n" +
 	"\n" +
 	"ListGroups\x12(.gatehouse.identity.v1.ListGroupsRequest\x1a).gatehouse.identity.v1.ListGroupsResponse\"\x1f\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x01\x1a\x04\xa0\xbb\x18\x022\xfc\x05\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x012\xf6\x05\n" +
 	"\rSourceService\x12\x88\x01\n" +
 	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1f\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
@@ -3744,14 +3745,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\fDeleteSource\x12*.gatehouse.identity.v1.DeleteSourceRequest\x1a+.gatehouse.identity.v1.DeleteSourceResponse\"!\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1/sources/{id}\x12\xa8\x01\n" +
 	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"0\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken\x1a\x04\xa0\xbb\x18\x032\xe1\x03\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken2\xdb\x03\n" +
 	"\x0fApiTokenService\x12\x94\x01\n" +
 	"\x0eCreateApiToken\x12,.gatehouse.identity.v1.CreateApiTokenRequest\x1a-.gatehouse.identity.v1.CreateApiTokenResponse\"%\xa2\xbb\x18\t\n" +
 	"\x05\x03\x04\x05\x06\a\x18\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/apiTokens\x12\x8f\x01\n" +
 	"\rListApiTokens\x12+.gatehouse.identity.v1.ListApiTokensRequest\x1a,.gatehouse.identity.v1.ListApiTokensResponse\"#\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/apiTokens\x90\x02\x01\x12\x9e\x01\n" +
 	"\x0eRevokeApiToken\x12,.gatehouse.identity.v1.RevokeApiTokenRequest\x1a-.gatehouse.identity.v1.RevokeApiTokenResponse\"/\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/apiTokens/{id}:revoke\x1a\x04\xa0\xbb\x18\x042\xde\x05\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/apiTokens/{id}:revoke2\xd8\x05\n" +
 	"\x0eSessionService\x12\x94\x01\n" +
 	"\rListDevPeople\x12+.gatehouse.identity.v1.ListDevPeopleRequest\x1a,.gatehouse.identity.v1.ListDevPeopleResponse\"(\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/sessions:devPeople\x90\x02\x01\x12\x88\x01\n" +
@@ -3763,7 +3764,7 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"EndSession\x12(.gatehouse.identity.v1.EndSessionRequest\x1a).gatehouse.identity.v1.EndSessionResponse\"+\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/sessions/{id}:end\x12\x84\x01\n" +
 	"\aSignOut\x12%.gatehouse.identity.v1.SignOutRequest\x1a&.gatehouse.identity.v1.SignOutResponse\"*\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut\x1a\x04\xa0\xbb\x18\x042\xf7\x02\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:signOut2\xf7\x02\n" +
 	"\fTokenService\x12s\n" +
 	"\rExchangeToken\x12+.gatehouse.identity.v1.ExchangeTokenRequest\x1a,.gatehouse.identity.v1.ExchangeTokenResponse\"\a\xa2\xbb\x18\x03\n" +
 	"\x01\x01\x12\x8b\x01\n" +
@@ -3794,26 +3795,26 @@ var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*SignUpResponse)(nil),               // 2: gatehouse.identity.v1.SignUpResponse
 	(*GetOrganizationRequest)(nil),       // 3: gatehouse.identity.v1.GetOrganizationRequest
 	(*GetOrganizationResponse)(nil),      // 4: gatehouse.identity.v1.GetOrganizationResponse
-	(*CreateEnvironmentRequest)(nil),     // 5: gatehouse.identity.v1.CreateEnvironmentRequest
-	(*CreateEnvironmentResponse)(nil),    // 6: gatehouse.identity.v1.CreateEnvironmentResponse
-	(*GetEnvironmentRequest)(nil),        // 7: gatehouse.identity.v1.GetEnvironmentRequest
-	(*GetEnvironmentResponse)(nil),       // 8: gatehouse.identity.v1.GetEnvironmentResponse
-	(*ListEnvironmentsRequest)(nil),      // 9: gatehouse.identity.v1.ListEnvironmentsRequest
-	(*ListEnvironmentsResponse)(nil),     // 10: gatehouse.identity.v1.ListEnvironmentsResponse
-	(*UpdateEnvironmentRequest)(nil),     // 11: gatehouse.identity.v1.UpdateEnvironmentRequest
-	(*UpdateEnvironmentResponse)(nil),    // 12: gatehouse.identity.v1.UpdateEnvironmentResponse
-	(*GetMeRequest)(nil),                 // 13: gatehouse.identity.v1.GetMeRequest
-	(*GetMeResponse)(nil),                // 14: gatehouse.identity.v1.GetMeResponse
-	(*ListUsersRequest)(nil),             // 15: gatehouse.identity.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),            // 16: gatehouse.identity.v1.ListUsersResponse
-	(*GetUserRequest)(nil),               // 17: gatehouse.identity.v1.GetUserRequest
-	(*GetUserResponse)(nil),              // 18: gatehouse.identity.v1.GetUserResponse
-	(*CreateUserRequest)(nil),            // 19: gatehouse.identity.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),           // 20: gatehouse.identity.v1.CreateUserResponse
-	(*SetUserRoleRequest)(nil),           // 21: gatehouse.identity.v1.SetUserRoleRequest
-	(*SetUserRoleResponse)(nil),          // 22: gatehouse.identity.v1.SetUserRoleResponse
-	(*DeleteUserRequest)(nil),            // 23: gatehouse.identity.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),           // 24: gatehouse.identity.v1.DeleteUserResponse
+	(*UpdateOrganizationRequest)(nil),    // 5: gatehouse.identity.v1.UpdateOrganizationRequest
+	(*UpdateOrganizationResponse)(nil),   // 6: gatehouse.identity.v1.UpdateOrganizationResponse
+	(*CreateEnvironmentRequest)(nil),     // 7: gatehouse.identity.v1.CreateEnvironmentRequest
+	(*CreateEnvironmentResponse)(nil),    // 8: gatehouse.identity.v1.CreateEnvironmentResponse
+	(*GetEnvironmentRequest)(nil),        // 9: gatehouse.identity.v1.GetEnvironmentRequest
+	(*GetEnvironmentResponse)(nil),       // 10: gatehouse.identity.v1.GetEnvironmentResponse
+	(*ListEnvironmentsRequest)(nil),      // 11: gatehouse.identity.v1.ListEnvironmentsRequest
+	(*ListEnvironmentsResponse)(nil),     // 12: gatehouse.identity.v1.ListEnvironmentsResponse
+	(*UpdateEnvironmentRequest)(nil),     // 13: gatehouse.identity.v1.UpdateEnvironmentRequest
+	(*UpdateEnvironmentResponse)(nil),    // 14: gatehouse.identity.v1.UpdateEnvironmentResponse
+	(*GetMeRequest)(nil),                 // 15: gatehouse.identity.v1.GetMeRequest
+	(*GetMeResponse)(nil),                // 16: gatehouse.identity.v1.GetMeResponse
+	(*ListUsersRequest)(nil),             // 17: gatehouse.identity.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),            // 18: gatehouse.identity.v1.ListUsersResponse
+	(*GetUserRequest)(nil),               // 19: gatehouse.identity.v1.GetUserRequest
+	(*GetUserResponse)(nil),              // 20: gatehouse.identity.v1.GetUserResponse
+	(*CreateUserRequest)(nil),            // 21: gatehouse.identity.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),           // 22: gatehouse.identity.v1.CreateUserResponse
+	(*SetUserRoleRequest)(nil),           // 23: gatehouse.identity.v1.SetUserRoleRequest
+	(*SetUserRoleResponse)(nil),          // 24: gatehouse.identity.v1.SetUserRoleResponse
 	(*ListGroupsRequest)(nil),            // 25: gatehouse.identity.v1.ListGroupsRequest
 	(*ListGroupsResponse)(nil),           // 26: gatehouse.identity.v1.ListGroupsResponse
 	(*ListGroupMembersRequest)(nil),      // 27: gatehouse.identity.v1.ListGroupMembersRequest
@@ -3853,9 +3854,9 @@ var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	nil,                                  // 61: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
 	(*Organization)(nil),                 // 62: gatehouse.identity.v1.Organization
 	(*User)(nil),                         // 63: gatehouse.identity.v1.User
-	(*EnvironmentQuotas)(nil),            // 64: gatehouse.identity.v1.EnvironmentQuotas
-	(*Environment)(nil),                  // 65: gatehouse.identity.v1.Environment
-	(*fieldmaskpb.FieldMask)(nil),        // 66: google.protobuf.FieldMask
+	(*fieldmaskpb.FieldMask)(nil),        // 64: google.protobuf.FieldMask
+	(*EnvironmentQuotas)(nil),            // 65: gatehouse.identity.v1.EnvironmentQuotas
+	(*Environment)(nil),                  // 66: gatehouse.identity.v1.Environment
 	(UserState)(0),                       // 67: gatehouse.identity.v1.UserState
 	(UserKind)(0),                        // 68: gatehouse.identity.v1.UserKind
 	(*timestamppb.Timestamp)(nil),        // 69: google.protobuf.Timestamp
@@ -3870,108 +3871,110 @@ var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
 	62, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
 	63, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
 	62, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	64, // 3: gatehouse.identity.v1.CreateEnvironmentRequest.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
-	65, // 4: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	65, // 5: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	65, // 6: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	65, // 7: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
-	66, // 8: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	65, // 9: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	63, // 10: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	62, // 11: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	67, // 12: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	63, // 13: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	63, // 14: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	68, // 15: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	69, // 16: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	63, // 17: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	70, // 18: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	63, // 19: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	63, // 20: gatehouse.identity.v1.DeleteUserResponse.user:type_name -> gatehouse.identity.v1.User
-	71, // 21: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	63, // 22: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	72, // 23: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	73, // 24: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	73, // 25: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	73, // 26: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
-	66, // 27: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	73, // 28: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	0,  // 29: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
-	69, // 30: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	74, // 31: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	74, // 32: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	74, // 33: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	63, // 34: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	63, // 35: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	75, // 36: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
-	69, // 37: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	61, // 38: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	69, // 39: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 40: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	3,  // 41: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	5,  // 42: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	7,  // 43: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	9,  // 44: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	11, // 45: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	13, // 46: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	15, // 47: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	17, // 48: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	19, // 49: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	21, // 50: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	23, // 51: gatehouse.identity.v1.UserService.DeleteUser:input_type -> gatehouse.identity.v1.DeleteUserRequest
-	25, // 52: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	27, // 53: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	29, // 54: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	31, // 55: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	33, // 56: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
-	35, // 57: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
-	37, // 58: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	39, // 59: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	41, // 60: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	43, // 61: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	45, // 62: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	47, // 63: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	49, // 64: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
-	51, // 65: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
-	53, // 66: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	55, // 67: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	57, // 68: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	59, // 69: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	2,  // 70: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	4,  // 71: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	6,  // 72: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	8,  // 73: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	10, // 74: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	12, // 75: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	14, // 76: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	16, // 77: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	18, // 78: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	20, // 79: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	22, // 80: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	24, // 81: gatehouse.identity.v1.UserService.DeleteUser:output_type -> gatehouse.identity.v1.DeleteUserResponse
-	26, // 82: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	28, // 83: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	30, // 84: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	32, // 85: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	34, // 86: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
-	36, // 87: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
-	38, // 88: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	40, // 89: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	42, // 90: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	44, // 91: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	46, // 92: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	48, // 93: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	50, // 94: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
-	52, // 95: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
-	54, // 96: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	56, // 97: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	58, // 98: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	60, // 99: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	70, // [70:100] is the sub-list for method output_type
-	40, // [40:70] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	62, // 3: gatehouse.identity.v1.UpdateOrganizationRequest.organization:type_name -> gatehouse.identity.v1.Organization
+	64, // 4: gatehouse.identity.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	62, // 5: gatehouse.identity.v1.UpdateOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	65, // 6: gatehouse.identity.v1.CreateEnvironmentRequest.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
+	66, // 7: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	66, // 8: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	66, // 9: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	66, // 10: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
+	64, // 11: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	66, // 12: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	63, // 13: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	62, // 14: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	67, // 15: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	63, // 16: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	63, // 17: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	68, // 18: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	69, // 19: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	63, // 20: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	70, // 21: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	63, // 22: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	71, // 23: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	63, // 24: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	72, // 25: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	73, // 26: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	73, // 27: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	73, // 28: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
+	64, // 29: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	73, // 30: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	0,  // 31: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
+	69, // 32: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	74, // 33: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	74, // 34: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	74, // 35: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	63, // 36: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	63, // 37: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	75, // 38: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	69, // 39: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	61, // 40: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	69, // 41: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 42: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	3,  // 43: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	5,  // 44: gatehouse.identity.v1.OrganizationService.UpdateOrganization:input_type -> gatehouse.identity.v1.UpdateOrganizationRequest
+	7,  // 45: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	9,  // 46: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	11, // 47: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	13, // 48: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	15, // 49: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	17, // 50: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	19, // 51: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	21, // 52: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	23, // 53: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	25, // 54: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	27, // 55: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	29, // 56: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	31, // 57: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	33, // 58: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
+	35, // 59: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
+	37, // 60: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	39, // 61: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	41, // 62: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	43, // 63: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	45, // 64: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	47, // 65: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	49, // 66: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	51, // 67: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	53, // 68: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	55, // 69: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	57, // 70: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	59, // 71: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	2,  // 72: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	4,  // 73: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	6,  // 74: gatehouse.identity.v1.OrganizationService.UpdateOrganization:output_type -> gatehouse.identity.v1.UpdateOrganizationResponse
+	8,  // 75: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	10, // 76: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	12, // 77: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	14, // 78: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	16, // 79: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	18, // 80: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	20, // 81: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	22, // 82: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	24, // 83: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	26, // 84: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	28, // 85: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	30, // 86: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	32, // 87: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	34, // 88: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
+	36, // 89: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
+	38, // 90: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	40, // 91: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	42, // 92: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	44, // 93: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	46, // 94: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	48, // 95: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	50, // 96: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	52, // 97: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	54, // 98: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	56, // 99: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	58, // 100: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	60, // 101: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	72, // [72:102] is the sub-list for method output_type
+	42, // [42:72] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }

@@ -21,21 +21,31 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OrganizationService_SignUp_FullMethodName          = "/gatehouse.identity.v1.OrganizationService/SignUp"
-	OrganizationService_GetOrganization_FullMethodName = "/gatehouse.identity.v1.OrganizationService/GetOrganization"
+	OrganizationService_SignUp_FullMethodName             = "/gatehouse.identity.v1.OrganizationService/SignUp"
+	OrganizationService_GetOrganization_FullMethodName    = "/gatehouse.identity.v1.OrganizationService/GetOrganization"
+	OrganizationService_UpdateOrganization_FullMethodName = "/gatehouse.identity.v1.OrganizationService/UpdateOrganization"
 )
 
 // OrganizationServiceClient is the client API for OrganizationService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// OrganizationService makes and shows organizations.
+// OrganizationService makes, shows and changes organizations.
 type OrganizationServiceClient interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
 	// SIGN_UP_CLOSED where the installation does not allow it.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
 	// GetOrganization shows the caller's organization.
 	GetOrganization(ctx context.Context, in *GetOrganizationRequest, opts ...grpc.CallOption) (*GetOrganizationResponse, error)
+	// UpdateOrganization changes the fields named in update_mask of the caller's
+	// organization: the name and the sign-in name, which is made lower case. Who is
+	// signed in stays so; the sign-in name from before finds nothing any more, and
+	// another organization may take it. For admins of the organization.
+	// ALREADY_EXISTS: SIGN_IN_NAME_TAKEN; INVALID_ARGUMENT on
+	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on update_mask:
+	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
+	// ABORTED: ETAG_MISMATCH if organization.etag is not the current one.
+	UpdateOrganization(ctx context.Context, in *UpdateOrganizationRequest, opts ...grpc.CallOption) (*UpdateOrganizationResponse, error)
 }
 
 type organizationServiceClient struct {
@@ -66,17 +76,36 @@ func (c *organizationServiceClient) GetOrganization(ctx context.Context, in *Get
 	return out, nil
 }
 
+func (c *organizationServiceClient) UpdateOrganization(ctx context.Context, in *UpdateOrganizationRequest, opts ...grpc.CallOption) (*UpdateOrganizationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateOrganizationResponse)
+	err := c.cc.Invoke(ctx, OrganizationService_UpdateOrganization_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrganizationServiceServer is the server API for OrganizationService service.
 // All implementations must embed UnimplementedOrganizationServiceServer
 // for forward compatibility.
 //
-// OrganizationService makes and shows organizations.
+// OrganizationService makes, shows and changes organizations.
 type OrganizationServiceServer interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
 	// SIGN_UP_CLOSED where the installation does not allow it.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
 	// GetOrganization shows the caller's organization.
 	GetOrganization(context.Context, *GetOrganizationRequest) (*GetOrganizationResponse, error)
+	// UpdateOrganization changes the fields named in update_mask of the caller's
+	// organization: the name and the sign-in name, which is made lower case. Who is
+	// signed in stays so; the sign-in name from before finds nothing any more, and
+	// another organization may take it. For admins of the organization.
+	// ALREADY_EXISTS: SIGN_IN_NAME_TAKEN; INVALID_ARGUMENT on
+	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on update_mask:
+	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
+	// ABORTED: ETAG_MISMATCH if organization.etag is not the current one.
+	UpdateOrganization(context.Context, *UpdateOrganizationRequest) (*UpdateOrganizationResponse, error)
 	mustEmbedUnimplementedOrganizationServiceServer()
 }
 
@@ -92,6 +121,9 @@ func (UnimplementedOrganizationServiceServer) SignUp(context.Context, *SignUpReq
 }
 func (UnimplementedOrganizationServiceServer) GetOrganization(context.Context, *GetOrganizationRequest) (*GetOrganizationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOrganization not implemented")
+}
+func (UnimplementedOrganizationServiceServer) UpdateOrganization(context.Context, *UpdateOrganizationRequest) (*UpdateOrganizationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateOrganization not implemented")
 }
 func (UnimplementedOrganizationServiceServer) mustEmbedUnimplementedOrganizationServiceServer() {}
 func (UnimplementedOrganizationServiceServer) testEmbeddedByValue()                             {}
@@ -150,6 +182,24 @@ func _OrganizationService_GetOrganization_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrganizationService_UpdateOrganization_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateOrganizationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrganizationServiceServer).UpdateOrganization(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrganizationService_UpdateOrganization_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrganizationServiceServer).UpdateOrganization(ctx, req.(*UpdateOrganizationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrganizationService_ServiceDesc is the grpc.ServiceDesc for OrganizationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +214,10 @@ var OrganizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOrganization",
 			Handler:    _OrganizationService_GetOrganization_Handler,
+		},
+		{
+			MethodName: "UpdateOrganization",
+			Handler:    _OrganizationService_UpdateOrganization_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
