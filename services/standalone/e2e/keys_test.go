@@ -32,12 +32,14 @@ func TestChangeKeys(t *testing.T) {
 	chat := w.automaticApp(t, "Chat", "ann")
 	ask := func() string {
 		t.Helper()
+		w.allAnswer(t) // also after what was restarted
 		of := w.entitlement(t, chat, groups[0], "ENTITLEMENT_KIND_GROUP", groups[0])
 		groups = groups[1:]
 		return w.ask(t, mia, "REQUEST_KIND_GRANT", of)
 	}
 	live := func(request string) {
 		t.Helper()
+		w.allAnswer(t)
 		w.approve(t, ann, request)
 		w.requestState(t, request, "REQUEST_STATE_FULFILLED")
 		w.nothingParked(t)

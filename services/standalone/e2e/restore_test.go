@@ -42,6 +42,7 @@ func TestRestoreRequest(t *testing.T) {
 	w.scimUser(t, "ned", "Ned Newcomer", "")
 	w.id(t, "ned")
 	c.restore(t, s, "request", backup)
+	w.allAnswer(t)
 
 	// The grant and the newcomer came after the backup.
 	until(t, "what mia holds is known", func() string {
@@ -99,6 +100,7 @@ func TestRestoreIdentitySync(t *testing.T) {
 	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(eve, "id"), nil)
 	left("eve")
 	c.restore(t, s, "identity-sync", backup)
+	w.allAnswer(t)
 
 	session := w.as(t, "mia")
 	lists := func() reply {

@@ -58,8 +58,6 @@ type Approval struct {
 	Automatic  bool
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
-	// Refusal is why it was cancelled at once, of a new one.
-	Refusal string
 	// Held says that nobody is asked until the beneficiary is active again.
 	Held  bool
 	Steps []*Step // by item, then position
@@ -136,7 +134,7 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
 		if request.JoinFlow == nil && !f.Allows(request.asked()) {
-			a.Refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
+			a.refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
 		}
 		if len(f.Steps) == 0 && !f.AutoApprove {
 			f = Default() // only auto_approve passes without a step
@@ -154,9 +152,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	}
 	if len(request.Items) == 0 {
 		// There is nothing that anybody could approve.
-		a.Refusal = "the request asks for nothing"
+		a.refusal = "the request asks for nothing"
 	}
-	if a.Refusal != "" {
+	if a.refusal != "" {
 		a.Automatic, a.Steps = false, nil
 		a.end(Cancelled, now)
 		return a
