@@ -350,3 +350,140 @@ func TestTokensOfServices(t *testing.T) {
 	_, err = create(w.as(t, admin.user.GetUserName()), reader)
 	refused(t, err, codes.FailedPrecondition, "USER_NOT_ACTIVE")
 }
+
+// B-USR-19, in part: an admin who is one no longer, however that came, has no role by
+// the token of a service that only an admin makes.
+func TestTokensDoNotOutliveWhoMadeThemAsAdmin(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	root := w.signUp(t)
+	north := root.environment(t, w, "North")
+	idp := root.provider(t, w, "Corp directory")
+	ned := idp.create(t, "ned")
+	program := func(name, environment string, role identityv1.Role) string {
+		t.Helper()
+		made, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+			Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: name, DisplayName: name, AccountableUserId: ned,
+			Purpose: "reads", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)), EnvironmentId: environment,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := made.GetUser().GetId()
+		if _, err := root.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: id, Role: role}); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	create := func(by person, user string) *identityv1.CreateApiTokenResponse {
+		t.Helper()
+		made, err := by.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
+			Name: "script", UserId: user, ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	set := func(role identityv1.Role, environment string) func(*testing.T, string) {
+		return func(t *testing.T, amy string) {
+			if _, err := root.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: amy, Role: role, RoleEnvironmentId: environment}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		end    func(t *testing.T, amy string)
+		source bool // that it is the source which ends it
+		north  bool // that amy is an admin of North then
+	}{
+		"demoted":  {end: set(identityv1.Role_ROLE_IT_ADMIN, "")},
+		"narrowed": {end: set(identityv1.Role_ROLE_ADMIN, north.GetId()), north: true},
+		"suspended": {source: true, end: func(t *testing.T, amy string) {
+			idp.must(t, http.StatusOK, "PATCH", "/Users/"+amy, patch("replace", "active", false))
+		}},
+		"left": {source: true, end: func(t *testing.T, amy string) {
+			idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+amy, nil)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := idp.create(t, "amy-"+name)
+			set(identityv1.Role_ROLE_ADMIN, "")(t, id)
+			amy := w.as(t, id)
+			whole, local, member := program("it-"+name, "", identityv1.Role_ROLE_IT_ADMIN), program("north-"+name, north.GetId(), identityv1.Role_ROLE_RISK_MANAGER), program("member-"+name, "", identityv1.Role_ROLE_MEMBER)
+			ofWhole, again, ofLocal, ofMember, byRoot := create(amy, whole), create(amy, whole), create(amy, local), create(amy, member), create(root, whole)
+			signed, err := w.exchange(t, ofWhole.GetToken())
+			if err != nil {
+				t.Fatal(err)
+			}
+			held := w.heldToken(t, signed.GetAccessToken())
+			if _, err := held.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			tt.end(t, id)
+			for what, token := range map[string]struct {
+				*identityv1.CreateApiTokenResponse
+				good bool
+			}{
+				"the IT admin's": {ofWhole, false}, "another of the IT admin's": {again, false}, "North's": {ofLocal, tt.north},
+				"the member's": {ofMember, true}, "the other admin's": {byRoot, true},
+			} {
+				switch _, err := w.exchange(t, token.GetToken()); {
+				case !token.good:
+					refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+				case err != nil:
+					t.Errorf("%s token: %v", what, err)
+				}
+			}
+			_, err = held.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
+			refused(t, err, codes.Unauthenticated, "TOKEN_STALE")
+			told := servicetest.Wait(t, w.Harness, func(ev *eventv1.ApiTokenRevoked) bool {
+				return ev.GetApiToken().GetId() == ofWhole.GetApiToken().GetId()
+			})
+			about := told.GetContext()
+			if u := told.GetUser(); u.GetId() != whole || u.GetVersion() == 0 || about.GetVersion() != u.GetVersion() || about.GetUserId() != whole {
+				t.Errorf("told: %v", told)
+			}
+			actor := root.user.GetId()
+			if tt.source {
+				actor = idp.source.GetId()
+			}
+			if about.GetActor().GetId() != actor || about.GetBulk() {
+				t.Errorf("told as: %v", about)
+			}
+		})
+	}
+}
+
+// The admin of an environment who goes has made tokens of its services alone.
+func TestTokensOfAnEnvironmentsFormerAdmin(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	root := w.signUp(t)
+	north := root.environment(t, w, "North")
+	second := north.member.user.GetId()
+	made, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "reader", DisplayName: "Reader", AccountableUserId: second,
+		Purpose: "reads", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)), EnvironmentId: north.GetId(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := func(by person, user string, role identityv1.Role) {
+		t.Helper()
+		if _, err := by.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: user, Role: role}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	role(root, made.GetUser().GetId(), identityv1.Role_ROLE_IT_ADMIN)
+	role(root, second, identityv1.Role_ROLE_ADMIN)
+	token, err := north.admin.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
+		Name: "script", UserId: made.GetUser().GetId(), ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role(w.as(t, second), north.admin.user.GetId(), identityv1.Role_ROLE_MEMBER)
+	_, err = w.exchange(t, token.GetToken())
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+}

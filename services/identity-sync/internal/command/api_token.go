@@ -129,15 +129,40 @@ func (c *Commands) RevokeAPIToken(ctx context.Context, caller authz.Caller, toke
 		if err := tx.Widen(ctx); err != nil {
 			return err
 		}
-		u, err := store.RaiseUserVersion(ctx, tx.Tx, t.UserID)
+		return tx.endTokens(ctx, revoked)
+	})
+	return t, err
+}
+
+// revokeOfFormerAdmin revokes the tokens that a saved user made for services and agents
+// as an admin, if they may not make them any more: they may know the secrets.
+func (t *transaction) revokeOfFormerAdmin(ctx context.Context, user uuid.UUID, o lifecycle.Outcome) error {
+	if !o.LessAdmin() {
+		return nil
+	}
+	// They may be of the organization or, as the role was, of another environment.
+	if err := t.Widen(ctx); err != nil {
+		return err
+	}
+	revoked, err := store.RevokeAPITokensOfFormerAdmin(ctx, t.Tx, user, t.now)
+	if err != nil {
+		return err
+	}
+	return t.endTokens(ctx, revoked)
+}
+
+// endTokens has what was signed for revoked tokens not be accepted any more, and emits
+// their events.
+func (t *transaction) endTokens(ctx context.Context, revoked []store.APIToken) error {
+	for _, token := range revoked {
+		u, err := store.RaiseUserVersion(ctx, t.Tx, token.UserID)
 		if err != nil {
 			return err
 		}
-		tx.environment = u.EnvironmentID
-		tx.emit(t.ID, &eventv1.ApiTokenRevoked{
-			Context: tx.about(t.UserID.String(), u.Version), ApiToken: convert.APIToken(t), User: convert.User(u),
-		})
-		return nil
-	})
-	return t, err
+		t.environment = u.EnvironmentID
+		about := t.about(u.ID.String(), u.Version)
+		about.Bulk = false // what ends access comes before what gives it
+		t.emit(token.ID, &eventv1.ApiTokenRevoked{Context: about, ApiToken: convert.APIToken(token), User: convert.User(u)})
+	}
+	return nil
 }

@@ -70,7 +70,7 @@ func (t *transaction) removeAccountedFor(ctx context.Context, user uuid.UUID) er
 }
 
 // remove removes a locked user: sessions, tokens and memberships end, and with
-// them what the user is accountable for. It gives the user as they are then.
+// them what the user is accountable for, and tokens made as an admin. It gives the user as they are then.
 func (t *transaction) remove(ctx context.Context, u store.User) (store.User, error) {
 	o, err := lifecycle.Remove(u.User)
 	if err != nil {
@@ -104,5 +104,8 @@ func (t *transaction) remove(ctx context.Context, u store.User) (store.User, err
 	if err := store.DeleteIdentitiesOfUser(ctx, t.Tx, u.ID); err != nil {
 		return u, err
 	}
-	return u, t.removeAccountedFor(ctx, u.ID)
+	if err := t.removeAccountedFor(ctx, u.ID); err != nil {
+		return u, err
+	}
+	return u, t.revokeOfFormerAdmin(ctx, u.ID, o)
 }

@@ -206,6 +206,9 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 			if err := tx.removeAccountedFor(ctx, uid); err != nil {
 				return err
 			}
+			if err := tx.revokeOfFormerAdmin(ctx, uid, o); err != nil {
+				return err
+			}
 		}
 		if o.Before.UserName != o.User.UserName || o.Before.ExternalID != o.User.ExternalID {
 			return tx.assignManager(ctx, src.ID, u)

@@ -25,7 +25,8 @@ func (t *transaction) keepAdmin(ctx context.Context, user uuid.UUID, o lifecycle
 
 // SetRole changes what a user may do in Gatehouse, and in which environment;
 // empty is all that the user belongs to. A program that gains a role loses the API
-// tokens that were made before, by who may not make them any more.
+// tokens that were made before, by who may not make them any more; so does one whose
+// token was made by an admin who is one no longer.
 func (c *Commands) SetRole(ctx context.Context, caller authz.Caller, user uuid.UUID, role lifecycle.Role, environmentID string) (u store.User, err error) {
 	err = c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) (err error) {
 		if u, err = store.LockUser(ctx, tx.Tx, user); err != nil {
@@ -48,16 +49,15 @@ func (c *Commands) SetRole(ctx context.Context, caller authz.Caller, user uuid.U
 		if err := store.UpdateUserState(ctx, tx.Tx, u); err != nil {
 			return err
 		}
-		if !o.GainsRole() || u.AccountableUserID == "" {
-			return nil
+		if o.GainsRole() && u.AccountableUserID != "" {
+			// Whoever answers for a program has made tokens of a member.
+			revoked, err := store.RevokeAPITokensOfUser(ctx, tx.Tx, user, tx.now)
+			if err != nil {
+				return err
+			}
+			tx.emitRevoked(revoked)
 		}
-		// Whoever answers for a program has made tokens of a member.
-		revoked, err := store.RevokeAPITokensOfUser(ctx, tx.Tx, user, tx.now)
-		if err != nil {
-			return err
-		}
-		tx.emitRevoked(revoked)
-		return nil
+		return tx.revokeOfFormerAdmin(ctx, user, o)
 	})
 	return u, err
 }

@@ -153,6 +153,11 @@ func (o Outcome) RoleChanged() bool {
 // GainsRole reports whether the user may now do more than a member.
 func (o Outcome) GainsRole() bool { return !o.Before.privileged() && o.User.privileged() }
 
+// LessAdmin reports whether an admin may not do any more all that they could.
+func (o Outcome) LessAdmin() bool {
+	return o.Before.Role == Admin && (o.EndSessions || o.RoleChanged())
+}
+
 // LosesAdmin reports whether the organization has one admin less, so that
 // [KeepAdmin] must be asked.
 func (o Outcome) LosesAdmin() bool { return o.Before.admin() && !o.User.admin() }

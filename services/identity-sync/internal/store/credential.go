@@ -41,8 +41,8 @@ const (
 	tokenColumns = `
 	t.id, t.user_id, t.name, t.read_only, t.scopes, t.prefix, t.create_time, t.expire_time, t.last_use_time, t.revoke_time`
 	insertToken = `
-insert into api_token (id, organization_id, user_id, name, read_only, scopes, prefix, token_hash, create_time, expire_time)
-select $1, u.organization_id, u.id, $3, $4, $5, $6, $7, $8, $9
+insert into api_token (id, organization_id, user_id, name, read_only, scopes, prefix, token_hash, create_time, expire_time, maker_user_id)
+select $1, u.organization_id, u.id, $3, $4, $5, $6, $7, $8, $9, $11
 from users u where u.id = $2 and u.state = 'active'
 	and exists (select from session s where s.id = $10 and s.user_id = $11 and s.expire_time > $8)
 for key share of u`
@@ -56,6 +56,15 @@ update api_token t set revoke_time = $1 where t.revoke_time is null and t.id = $
 returning ` + tokenColumns
 	revokeTokensOfUser = `
 update api_token t set revoke_time = $1 where t.revoke_time is null and t.user_id = $2
+returning ` + tokenColumns
+	// Who made the tokens is read as saved in this transaction.
+	revokeTokensOfFormerAdmin = `
+update api_token t set revoke_time = $1
+from users maker, users u
+where maker.id = $2 and t.maker_user_id = maker.id and t.maker_user_id <> t.user_id and t.revoke_time is null
+	and u.id = t.user_id and u.role not in ('member', 'external')
+	and not (maker.state = 'active' and maker.role = 'admin'
+		and maker.role_environment_id in (u.environment_id, '00000000-0000-0000-0000-000000000000'))
 returning ` + tokenColumns
 	// One statement: the token is looked up and its use recorded, at most once a
 	// minute.
@@ -185,6 +194,13 @@ func RevokeAPIToken(ctx context.Context, tx *postgres.Tx, id uuid.UUID, now time
 func RevokeAPITokensOfUser(ctx context.Context, tx *postgres.Tx, user uuid.UUID, now time.Time) ([]APIToken, error) {
 	rows, err := tx.Query(ctx, revokeTokensOfUser, now, user)
 	return collect("revoke API tokens", rows, err, scanToken)
+}
+
+// RevokeAPITokensOfFormerAdmin revokes the tokens that maker made for others whose role
+// is above member, and may not make any more, and gives those.
+func RevokeAPITokensOfFormerAdmin(ctx context.Context, tx *postgres.Tx, maker uuid.UUID, now time.Time) ([]APIToken, error) {
+	rows, err := tx.Query(ctx, revokeTokensOfFormerAdmin, now, maker)
+	return collect("revoke API tokens of a former admin", rows, err, scanToken)
 }
 
 // Credential is a valid API token or session, and whose it is.
