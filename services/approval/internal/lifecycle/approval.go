@@ -62,7 +62,12 @@ type Approval struct {
 	Held  bool
 	Steps []*Step // by item, then position
 	Tasks []*Task // in the order they were created
+
+	refusal string
 }
+
+// Refusal is why a new approval was cancelled at once.
+func (a *Approval) Refusal() string { return a.refusal }
 
 // Step is one step of one item.
 type Step struct {
