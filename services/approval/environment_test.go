@@ -6,9 +6,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
@@ -64,6 +68,87 @@ func reviewedBy(userIDs ...string) *approvalv1.FlowInput {
 		Name: "reviewed", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST,
 		Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{Any: true},
 		Steps: []*approvalv1.FlowStep{{Name: "One", Reviewers: approvalv1.ReviewerKind_REVIEWER_KIND_USERS, UserIds: userIDs, Need: approvalv1.StepNeed_STEP_NEED_ANY}},
+	}
+}
+
+// B-USR-12: of a flow of the organization an environment sees nobody and nothing of
+// another, nor finds it by them.
+func TestEnvironmentsSeeNoOthersInAFlow(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t)
+	bea, bert, amy, mia := w.users["bea"].GetId(), w.users["bert"].GetId(), w.users["amy"].GetId(), w.users["mia"].GetId()
+	groups, apps, entitlements := map[string]string{}, map[string]string{}, map[string]string{}
+	for _, environment := range []string{w.a, w.b, ""} {
+		group, app, entitlement := id.New(), id.New(), id.New()
+		groups[environment], apps[environment], entitlements[environment] = group.String(), app.String(), entitlement.String()
+		w.Publish(t, w.org, group, &eventv1.GroupCreated{
+			Group: &identityv1.Group{Id: group.String(), OrganizationId: w.org.String(), EnvironmentId: environment, DisplayName: "Staff", Version: 1},
+		})
+		w.Publish(t, w.org, app, &eventv1.AppCreated{
+			App: &requestv1.App{Id: app.String(), OrganizationId: w.org.String(), EnvironmentId: environment, Name: "App", Version: 1},
+		})
+		w.Publish(t, w.org, entitlement, &eventv1.EntitlementCreated{AppName: "App", Entitlement: &requestv1.Entitlement{
+			Id: entitlement.String(), AppId: app.String(), EnvironmentId: environment, Name: "account", Version: 1,
+		}})
+	}
+	w.handled(t)
+	list := func(of map[string]string) []string { return []string{of[w.b], of[w.a], of[""]} }
+	in := reviewedBy(bert, amy, mia)
+	in.Audience = &approvalv1.FlowAudience{UserIds: []string{bert, amy, mia}, GroupIds: list(groups)}
+	in.Scope = &approvalv1.FlowScope{AppIds: list(apps), EntitlementIds: list(entitlements)}
+	in.Requesters = &approvalv1.FlowRequesters{Managers: true, UserIds: []string{bert, amy, mia}, GroupIds: list(groups)}
+	toGroups := step("Two", approvalv1.ReviewerKind_REVIEWER_KIND_GROUPS)
+	toGroups.GroupIds = list(groups)
+	in.Steps = append(in.Steps, toGroups)
+	whole, err := w.flowBy(t, "zoe", "", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := proto.CloneOf(whole)
+	hide := func(ids []string) []string { return ids[1:] }
+	part.Audience.UserIds, part.Audience.GroupIds = hide(part.Audience.UserIds), hide(part.Audience.GroupIds)
+	part.Scope.AppIds, part.Scope.EntitlementIds = hide(part.Scope.AppIds), hide(part.Scope.EntitlementIds)
+	part.Requesters.UserIds, part.Requesters.GroupIds = hide(part.Requesters.UserIds), hide(part.Requesters.GroupIds)
+	part.Steps[0].UserIds, part.Steps[1].GroupIds = hide(part.Steps[0].UserIds), hide(part.Steps[1].GroupIds)
+	for name, want := range map[string]*approvalv1.Flow{"anna": part, "zoe": whole} {
+		c := w.flows(t, name)
+		got, err := c.GetFlow(t.Context(), &approvalv1.GetFlowRequest{Id: whole.GetId()})
+		if d := cmp.Diff(want, got.GetFlow(), protocmp.Transform()); err != nil || d != "" {
+			t.Errorf("%s gets: %v %s", name, err, d)
+		}
+		found := func(filter string) bool {
+			t.Helper()
+			list, err := c.ListFlows(t.Context(), &approvalv1.ListFlowsRequest{Filter: filter})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range list.GetFlows() {
+				if d := cmp.Diff(want, f, protocmp.Transform()); d != "" {
+					t.Errorf("%s lists: %s", name, d)
+				}
+			}
+			return len(list.GetFlows()) == 1
+		}
+		for field, ids := range map[string][]string{
+			"audience.userIds": {bert, amy, mia}, "audience.groupIds": list(groups), "scope.appIds": list(apps), "scope.entitlementIds": list(entitlements),
+		} {
+			for i, id := range ids {
+				if got, shown := found(field+`:"`+id+`"`), i > 0 || want == whole; got != shown {
+					t.Errorf("%s finds it by id %d of %s: %t, want %t", name, i, field, got, shown)
+				}
+			}
+		}
+	}
+	_, err = w.flows(t, "anna").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Flow: part, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"audience"}}})
+	wantError(t, err, codes.PermissionDenied, "FLOW_OF_ORGANIZATION")
+	// Its own flow an environment sees whole.
+	own, err := w.flowBy(t, "bea", "", reviewedBy(bea, bert, mia))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.flows(t, "bea").GetFlow(t.Context(), &approvalv1.GetFlowRequest{Id: own.GetId()})
+	if d := cmp.Diff(own, got.GetFlow(), protocmp.Transform()); err != nil || d != "" {
+		t.Errorf("bea gets her own: %v %s", err, d)
 	}
 }
 

@@ -188,11 +188,53 @@ func (c *Commands) DeleteFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 
 // GetFlow returns the current version of a flow.
 func (c *Commands) GetFlow(ctx context.Context, s scope.Scope, id string) (*approvalv1.Flow, error) {
-	f, err := c.flow(ctx, s, id)
+	var shown []lifecycle.Flow
+	err := c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		f, err := c.Store.Flow(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		shown = []lifecycle.Flow{f}
+		return c.hideOthers(ctx, tx, s, shown)
+	})
 	if err != nil {
 		return nil, flowError(err, "")
 	}
-	return convert.Flow(s.OrganizationID, f), nil
+	return convert.Flow(s.OrganizationID, shown[0]), nil
+}
+
+// hideOthers takes from the organization's flows, where an environment reads them, the
+// ids of other environments.
+func (c *Commands) hideOthers(ctx context.Context, tx *postgres.Tx, s scope.Scope, flows []lifecycle.Flow) error {
+	if s.Whole() {
+		return nil
+	}
+	var lists []*[]string
+	for i := range flows {
+		f := &flows[i]
+		if f.EnvironmentID != "" {
+			continue
+		}
+		lists = append(lists, &f.Audience.GroupIDs, &f.Audience.UserIDs, &f.Scope.AppIDs, &f.Scope.EntitlementIDs, &f.EditorIDs)
+		if r := f.Requesters; r != nil {
+			lists = append(lists, &r.GroupIDs, &r.UserIDs)
+		}
+		for j := range f.Steps {
+			lists = append(lists, &f.Steps[j].GroupIDs, &f.Steps[j].UserIDs)
+		}
+	}
+	var ids []string
+	for _, l := range lists {
+		ids = append(ids, *l...)
+	}
+	shown, err := c.Store.Shown(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	for _, l := range lists {
+		*l = slices.DeleteFunc(*l, func(id string) bool { return !shown[id] })
+	}
+	return nil
 }
 
 func (c *Commands) flow(ctx context.Context, s scope.Scope, id string) (f lifecycle.Flow, err error) {
@@ -211,12 +253,18 @@ func (c *Commands) ListFlows(ctx context.Context, s scope.Scope, asked filter.Re
 	}
 	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
 		flows, token, err := c.Store.Flows(ctx, tx, s.OrganizationID, page)
+		if err != nil {
+			return err
+		}
+		if err := c.hideOthers(ctx, tx, s, flows); err != nil {
+			return err
+		}
 		next = token
 		out = make([]*approvalv1.Flow, 0, len(flows))
 		for _, f := range flows {
 			out = append(out, convert.Flow(s.OrganizationID, f))
 		}
-		return err
+		return nil
 	})
 	return out, next, err
 }

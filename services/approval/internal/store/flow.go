@@ -113,6 +113,11 @@ select k.id from unnest($1::uuid[]) as k (id) where not exists (select from envi
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from user_copy u where u.id = k.id and not u.removed)`
 	unknownGroups = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from group_copy g where g.id = k.id and not g.removed)`
+	// Row-level security shows an environment its own and the organization's.
+	selectShown = `
+select k.id from unnest($1::uuid[]) as k (id)
+where exists (select from user_copy c where c.id = k.id) or exists (select from group_copy c where c.id = k.id)
+	or exists (select from app_copy c where c.id = k.id) or exists (select from entitlement_copy c where c.id = k.id)`
 	offered     = `($2::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $2 or a.offered_to_all_environments or $2 = any (a.offered_environment_ids))`
 	unknownApps = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from app_copy a where a.id = k.id and not a.removed and ` + offered + `)`
@@ -305,6 +310,21 @@ func (s *Store) Unknown(ctx context.Context, tx *postgres.Tx, environmentID stri
 		return nil, fmt.Errorf("look for unknown ids: %w", err)
 	}
 	return unknown, nil
+}
+
+// Shown returns which of the ids that flows name belong to the scope or, if that is an
+// environment, to the organization. What is removed still does.
+func (s *Store) Shown(ctx context.Context, tx *postgres.Tx, ids []string) (map[string]bool, error) {
+	shown := make(map[string]bool)
+	rows, err := tx.Query(ctx, selectShown, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look which ids are shown: %w", err)
+	}
+	var id string
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { shown[id] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("look which ids are shown: %w", err)
+	}
+	return shown, nil
 }
 
 // UnmatchedFlow is a join-flow that was not matched with everybody.

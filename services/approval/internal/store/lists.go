@@ -9,10 +9,10 @@ var (
 	FlowList = filter.New("gatehouse.approval.v1.ListFlows", "name", filter.ID("id", "f.id"),
 		filter.Text("name", "f.name").Sort(),
 		filter.Enum("trigger", "f.trigger"),
-		filter.IDs("audience.groupIds", `array(select jsonb_array_elements_text(coalesce(v.spec #> '{audience,group_ids}', '[]'))::uuid)`),
-		filter.IDs("audience.userIds", `array(select jsonb_array_elements_text(coalesce(v.spec #> '{audience,user_ids}', '[]'))::uuid)`),
-		filter.IDs("scope.appIds", `array(select jsonb_array_elements_text(coalesce(v.spec #> '{scope,app_ids}', '[]'))::uuid)`),
-		filter.IDs("scope.entitlementIds", `array(select jsonb_array_elements_text(coalesce(v.spec #> '{scope,entitlement_ids}', '[]'))::uuid)`),
+		filter.IDs("audience.groupIds", shownIDs("audience,group_ids", "group_copy")),
+		filter.IDs("audience.userIds", shownIDs("audience,user_ids", "user_copy")),
+		filter.IDs("scope.appIds", shownIDs("scope,app_ids", "app_copy")),
+		filter.IDs("scope.entitlementIds", shownIDs("scope,entitlement_ids", "entitlement_copy")),
 		filter.Bool("autoApprove", `coalesce((v.spec ->> 'auto_approve')::boolean, false)`),
 		filter.Int("priority", `coalesce((v.spec ->> 'priority')::int, 0)`).Sort(),
 		filter.Bool("enabled", "f.enabled"),
@@ -33,3 +33,10 @@ var (
 		filter.ID("request.beneficiary.userId", "t.beneficiary_id"),
 	)
 )
+
+// shownIDs are the ids at a path of a flow's content that row-level security shows of a
+// copy, as [Store.Shown] has it: nobody finds a flow by what it does not show them.
+func shownIDs(path, of string) string {
+	return `array(select i.id::uuid from jsonb_array_elements_text(coalesce(v.spec #> '{` + path + `}', '[]')) i (id)
+		where exists (select from ` + of + ` c where c.id = i.id::uuid))`
+}
