@@ -455,6 +455,35 @@ func TestTokensDoNotOutliveWhoMadeThemAsAdmin(t *testing.T) {
 	}
 }
 
+// An admin of an environment who answers for a program that holds its role in the
+// whole organization does not make its token: it may do more than they.
+func TestAnEnvironmentsAdminAnswersForAProgramOfTheOrganization(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	root := w.signUp(t)
+	north := root.environment(t, w, "North")
+	amy := root.provider(t, w, "Corp directory").create(t, "amy")
+	made, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "keeper", DisplayName: "Keeper", AccountableUserId: amy,
+		Purpose: "keeps", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, role := range map[string]*identityv1.SetUserRoleRequest{
+		made.GetUser().GetId(): {Role: identityv1.Role_ROLE_IT_ADMIN}, amy: {Role: identityv1.Role_ROLE_ADMIN, RoleEnvironmentId: north.GetId()},
+	} {
+		role.Id = user
+		if _, err := root.users.SetUserRole(t.Context(), role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = w.as(t, amy).tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
+		Name: "script", UserId: made.GetUser().GetId(), ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+	})
+	refused(t, err, codes.PermissionDenied, "NOT_ACCOUNTABLE")
+}
+
 // The admin of an environment who goes has made tokens of its services alone.
 func TestTokensOfAnEnvironmentsFormerAdmin(t *testing.T) {
 	t.Parallel()

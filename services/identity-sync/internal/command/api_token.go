@@ -76,13 +76,16 @@ func (t *transaction) answersFor(ctx context.Context, caller authz.Caller, user 
 		return orNotFound(err, unknown)
 	}
 	accountable := u.AccountableUserID == caller.UserID.String()
+	roleIn, _ := store.ParseID(u.RoleEnvironmentID)
+	admin := caller.Role == authzv1.Caller_CALLER_ADMIN && caller.Scope().Owns(roleIn)
 	switch environment, _ := store.ParseID(u.EnvironmentID); { // none is the organization
 	case !accountable && !caller.Scope().Owns(environment):
 		return unknown
 	case u.Kind != "service" && u.Kind != "agent":
 		return apierr.InvalidField("user_id", "NOT_A_PROGRAM", "a token of a person is made by that person")
-	case caller.Role != authzv1.Caller_CALLER_ADMIN && (!accountable || u.Role != lifecycle.Member && u.Role != lifecycle.External):
-		// Nobody becomes an IT admin by answering for one.
+	case !admin && (!accountable || u.Role != lifecycle.Member && u.Role != lifecycle.External):
+		// Nobody becomes an IT admin by answering for one, nor an admin of an
+		// environment one of the whole organization.
 		return apierr.Denied("NOT_ACCOUNTABLE", "a token of a service or an agent is made by the person who answers for it, if it is a member, or by an admin")
 	case u.State != lifecycle.Active:
 		return apierr.Precondition("USER_NOT_ACTIVE", "the user is %s", u.State).WithField("user_id", "USER_NOT_ACTIVE", "the user is %s", u.State)
