@@ -59,7 +59,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		case a.State == lifecycle.Granted:
 			a.events.Granted(nil)
 		case a.State == lifecycle.Cancelled && a.New:
-			a.events.Cancelled(convert.SystemActor(), a.Refusal())
+			a.events.Cancelled(convert.SystemActor(), a.Refusal)
 		case a.State == lifecycle.Cancelled:
 			a.events.Cancelled(convert.SystemActor(), "cancelled before it was reviewed")
 		}

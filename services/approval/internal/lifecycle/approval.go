@@ -62,12 +62,9 @@ type Approval struct {
 	Held  bool
 	Steps []*Step // by item, then position
 	Tasks []*Task // in the order they were created
-
-	refusal string
+	// Refusal is why a new approval was cancelled at once; it is said, and not stored.
+	Refusal string
 }
-
-// Refusal is why a new approval was cancelled at once.
-func (a *Approval) Refusal() string { return a.refusal }
 
 // Step is one step of one item.
 type Step struct {
@@ -139,7 +136,7 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
 		if request.JoinFlow == nil && !f.Allows(request.asked()) {
-			a.refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
+			a.Refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
 		}
 		if len(f.Steps) == 0 && !f.AutoApprove {
 			f = Default() // only auto_approve passes without a step
@@ -157,9 +154,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	}
 	if len(request.Items) == 0 {
 		// There is nothing that anybody could approve.
-		a.refusal = "the request asks for nothing"
+		a.Refusal = "the request asks for nothing"
 	}
-	if a.refusal != "" {
+	if a.Refusal != "" {
 		a.Automatic, a.Steps = false, nil
 		a.end(Cancelled, now)
 		return a

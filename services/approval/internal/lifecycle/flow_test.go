@@ -219,8 +219,8 @@ func TestNewOverTheLimit(t *testing.T) {
 		a := request()
 		a.Until = until
 		got := lifecycle.New(a, flows, noon)
-		if got.State != want || (got.Refusal() == "the flow allows 1h0m0s at most") != (want == lifecycle.Cancelled) {
-			t.Errorf("until %s: %s, %q", until, got.State, got.Refusal())
+		if got.State != want || (got.Refusal == "the flow allows 1h0m0s at most") != (want == lifecycle.Cancelled) {
+			t.Errorf("until %s: %s, %q", until, got.State, got.Refusal)
 		}
 	}
 }

@@ -19,8 +19,8 @@ func TestEncode(t *testing.T) {
 		want := &Record{Approval: &lifecycle.Approval{}}
 		draw(t, reflect.ValueOf(want.Approval).Elem())
 		want.Version = rapid.Int64().Draw(t, "version")
-		// These are columns.
-		want.RequestID, want.EnvironmentID, want.State = "", "", ""
+		// These are columns, and what is not stored.
+		want.RequestID, want.EnvironmentID, want.State, want.Refusal = "", "", "", ""
 		for _, task := range want.Tasks {
 			task.Unsaved = false
 		}
