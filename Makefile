@@ -26,7 +26,7 @@ run: $(if $(GATEHOUSE_POSTGRES_URL),,postgres) ## Start Gatehouse with a demo or
 	@exec $(BIN)/gatehouse
 
 test: postgres $(BIN)/gotest ## Run every test of every module
-	@$(BIN)/gotest run $(BIN)/results-test work
+	@$(BIN)/gotest run $(BIN)/results-test -timeout 30m work
 
 check: postgres generate lint $(BIN)/gotest ## Everything that must hold before a commit
 	@echo "generated code is committed"
@@ -35,7 +35,7 @@ check: postgres generate lint $(BIN)/gotest ## Everything that must hold before 
 		if [ -n "$$new" ]; then echo "generated, not in git:"; echo "$$new"; exit 1; fi
 	go vet work
 	@echo "tests with the race detector; -short leaves out what runs whole processes"
-	@CGO_ENABLED=1 $(BIN)/gotest run $(BIN)/results-race -race -short work
+	@CGO_ENABLED=1 $(BIN)/gotest run $(BIN)/results-race -timeout 30m -race -short work
 
 bench: postgres ## Drive whole lives of requests and compare with the machine's floors
 	go run ./services/standalone/bench -joiners 20000
