@@ -362,18 +362,7 @@ func TestTokensDoNotOutliveWhoMadeThemAsAdmin(t *testing.T) {
 	ned := idp.create(t, "ned")
 	program := func(name, environment string, role identityv1.Role) string {
 		t.Helper()
-		made, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
-			Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: name, DisplayName: name, AccountableUserId: ned,
-			Purpose: "reads", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)), EnvironmentId: environment,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := made.GetUser().GetId()
-		if _, err := root.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: id, Role: role}); err != nil {
-			t.Fatal(err)
-		}
-		return id
+		return root.program(t, w, ned, name, environment, role)
 	}
 	create := func(by person, user string) *identityv1.CreateApiTokenResponse {
 		t.Helper()
@@ -455,6 +444,24 @@ func TestTokensDoNotOutliveWhoMadeThemAsAdmin(t *testing.T) {
 	}
 }
 
+// program makes a service for which somebody answers, and gives it a role. Its id is
+// returned.
+func (p person) program(t *testing.T, w *world, accountable, name, environment string, role identityv1.Role) string {
+	t.Helper()
+	made, err := p.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: name, DisplayName: name, AccountableUserId: accountable,
+		Purpose: "reads", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)), EnvironmentId: environment,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := made.GetUser().GetId()
+	if _, err := p.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: id, Role: role}); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // An admin of an environment who answers for a program that holds its role in the
 // whole organization does not make its token: it may do more than they.
 func TestAnEnvironmentsAdminAnswersForAProgramOfTheOrganization(t *testing.T) {
@@ -463,23 +470,14 @@ func TestAnEnvironmentsAdminAnswersForAProgramOfTheOrganization(t *testing.T) {
 	root := w.signUp(t)
 	north := root.environment(t, w, "North")
 	amy := root.provider(t, w, "Corp directory").create(t, "amy")
-	made, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
-		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "keeper", DisplayName: "Keeper", AccountableUserId: amy,
-		Purpose: "keeps", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)),
-	})
-	if err != nil {
+	keeper := root.program(t, w, amy, "keeper", "", identityv1.Role_ROLE_IT_ADMIN)
+	if _, err := root.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{
+		Id: amy, Role: identityv1.Role_ROLE_ADMIN, RoleEnvironmentId: north.GetId(),
+	}); err != nil {
 		t.Fatal(err)
 	}
-	for user, role := range map[string]*identityv1.SetUserRoleRequest{
-		made.GetUser().GetId(): {Role: identityv1.Role_ROLE_IT_ADMIN}, amy: {Role: identityv1.Role_ROLE_ADMIN, RoleEnvironmentId: north.GetId()},
-	} {
-		role.Id = user
-		if _, err := root.users.SetUserRole(t.Context(), role); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err = w.as(t, amy).tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
-		Name: "script", UserId: made.GetUser().GetId(), ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+	_, err := w.as(t, amy).tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
+		Name: "script", UserId: keeper, ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
 	})
 	refused(t, err, codes.PermissionDenied, "NOT_ACCOUNTABLE")
 }
@@ -491,23 +489,16 @@ func TestTokensOfAnEnvironmentsFormerAdmin(t *testing.T) {
 	root := w.signUp(t)
 	north := root.environment(t, w, "North")
 	second := north.member.user.GetId()
-	made, err := root.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
-		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "reader", DisplayName: "Reader", AccountableUserId: second,
-		Purpose: "reads", EndTime: timestamppb.New(w.clock.Now().Add(48 * time.Hour)), EnvironmentId: north.GetId(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := root.program(t, w, second, "reader", north.GetId(), identityv1.Role_ROLE_IT_ADMIN)
 	role := func(by person, user string, role identityv1.Role) {
 		t.Helper()
 		if _, err := by.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: user, Role: role}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	role(root, made.GetUser().GetId(), identityv1.Role_ROLE_IT_ADMIN)
 	role(root, second, identityv1.Role_ROLE_ADMIN)
 	token, err := north.admin.tokens.CreateApiToken(t.Context(), &identityv1.CreateApiTokenRequest{
-		Name: "script", UserId: made.GetUser().GetId(), ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+		Name: "script", UserId: reader, ExpireTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
 	})
 	if err != nil {
 		t.Fatal(err)
