@@ -785,6 +785,8 @@ func TestOAuth(t *testing.T) {
 			t.Errorf("%s: WWW-Authenticate %q", tt.name, tt.reply.header.Get("WWW-Authenticate"))
 		}
 	}
+	// A good credential that somebody shows as another's is known.
+	w.deniedFor(t, other.GetApiToken().GetId(), "TOKEN_INVALID")
 }
 
 // keys are the ids of the published keys of a replica.

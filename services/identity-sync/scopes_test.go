@@ -222,6 +222,9 @@ func TestOAuthScopes(t *testing.T) {
 			if r.code != http.StatusBadRequest || r.body["error"] != "invalid_scope" {
 				t.Errorf("%s: %d %v", tt.name, r.code, r.body)
 			}
+			if tt.client.id != "approval" {
+				w.deniedFor(t, tt.client.id, "SCOPE_MISSING")
+			}
 			continue
 		}
 		signed, _ := r.body["access_token"].(string)

@@ -89,6 +89,12 @@ func (c *Commands) Refused(ctx context.Context, kind secret.Kind, hash secret.Ha
 	return authz.Told(ErrTokenInvalid)
 }
 
+// Denied writes down that somebody whose credential is good was refused. It returns err.
+func (c *Commands) Denied(ctx context.Context, caller authz.Caller, reason string, err error) error {
+	c.denied.Denied(ctx, authz.Denial{Caller: caller, Method: authz.CalledMethod(ctx), Reason: reason})
+	return err
+}
+
 // RefusedUnknown counts and logs that somebody came with a credential that nobody is
 // known to have had. Calls by gRPC are counted as they leave.
 func (c *Commands) RefusedUnknown(ctx context.Context, why *apierr.Error) {

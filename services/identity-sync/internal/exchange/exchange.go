@@ -100,10 +100,12 @@ func (e Exchanger) ExchangeClient(ctx context.Context, in Client) (Granted, erro
 	var scopes []string
 	all, expires, err := e.exchange(ctx, kind, hash, []string{in.Audience}, func(c *authz.Caller) (err error) {
 		if client != c.CredentialID {
-			return command.ErrTokenInvalid
+			return e.Commands.Denied(ctx, *c, command.ErrTokenInvalid.Reason, command.ErrTokenInvalid)
 		}
-		scopes, err = narrow(c, in.Scopes)
-		return err
+		if scopes, err = narrow(c, in.Scopes); err != nil {
+			return e.Commands.Denied(ctx, *c, authz.ReasonScopeMissing, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return Granted{}, err
