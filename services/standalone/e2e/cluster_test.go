@@ -25,6 +25,7 @@ type cluster struct {
 	grpc, inner  map[string]string // where each service listens
 	installation installation
 	services     map[string]*member
+	test         testing.TB // whose it is, also where parts of the test begin services again
 }
 
 // member is one service's process and how to start it again.
@@ -164,7 +165,7 @@ func startCluster(t testing.TB, s stores) *cluster {
 	for i, n := range clusterNames {
 		grpc[n], web[n], inner[n] = ports[3*i], ports[3*i+1], ports[3*i+2]
 	}
-	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, inner: inner, installation: newInstallation(t), services: map[string]*member{}}
+	c := &cluster{base: "http://" + web["gateway"], grpc: grpc, inner: inner, installation: newInstallation(t), services: map[string]*member{}, test: t}
 	for _, n := range clusterNames {
 		// What is said later goes before: where things are on this machine.
 		env := append(c.installation.env(t, n),
@@ -194,7 +195,14 @@ func (c *cluster) restart(t testing.TB, service string, env ...string) {
 	m := c.services[service]
 	m.proc.stop(t)
 	m.env = append(m.env, env...)
-	m.proc = start(t, m.bin, m.env...)
+	c.startAgain(t, service)
+}
+
+// startAgain starts a service that was stopped, and waits until it is ready.
+func (c *cluster) startAgain(t testing.TB, service string) {
+	t.Helper()
+	m := c.services[service]
+	m.proc = start(c.test, m.bin, m.env...)
 	waitReady(t, "http://"+c.inner[service])
 }
 

@@ -51,6 +51,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	// PostgreSQL's user, if this is root, gets to a data directory in it.
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // what is in it is closed itself
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	programs.dir = dir
 	return m.Run()
 }

@@ -15,16 +15,11 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// TestPrograms: a program of the organization's calls a service between machines with
+// testPrograms: a program of the organization's calls a service between machines with
 // the certificate that gatehouse init has made for it, as the user whose token it has
 // and as nobody else: not as a service, whose secret it may have got. And nobody calls
 // as a user with a service's certificate.
-func TestPrograms(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: runs whole processes")
-	}
-	t.Parallel()
-	c := startCluster(t, embeddedStores(t))
+func testPrograms(t *testing.T, c *cluster) {
 	w := newWorld(t, &standalone{base: c.base}, nil)
 	w.admin.must(t, "POST", "/v1/apps", object{"name": "Payroll"})
 	user := c.signedTokens(t, w.admin.token)["request"]

@@ -6,18 +6,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestRebuildAfterDeletions: copies have missed that things were deleted. What their
+// testRebuildAfterDeletions: copies have missed that things were deleted. What their
 // owners tell when the copies are rebuilt has what is gone as gone, and it counts for
 // nothing.
 //
 // B-RUN-06, in part: what was deleted.
-func TestRebuildAfterDeletions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: runs whole processes")
-	}
-	t.Parallel()
-	s := embeddedStores(t)
-	c := startCluster(t, s)
+func testRebuildAfterDeletions(t *testing.T, s stores, c *cluster) {
 	w := newWorld(t, &standalone{base: c.base}, nil)
 	w.scimUser(t, "ann", "Ann Approver", "")
 	eve := w.scimUser(t, "eve", "Eve Elsewhere", "")

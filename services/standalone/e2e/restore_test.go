@@ -12,18 +12,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// TestRestoreRequest: request's database is that of a backup, and the others' are not.
+// testRestoreRequest: request's database is that of a backup, and the others' are not.
 // It is ready again; what it has copies of it knows as it is now; and a new request
 // lives to its end.
 //
 // B-RUN-05, in part: request.
-func TestRestoreRequest(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: runs whole processes")
-	}
-	t.Parallel()
-	s := embeddedStores(t)
-	c := startCluster(t, s)
+func testRestoreRequest(t *testing.T, s stores, c *cluster) {
 	w := newWorld(t, &standalone{base: c.base}, nil)
 	w.scimUser(t, "mia", "Mia Member", "")
 	w.scimUser(t, "ann", "Ann Approver", "")
@@ -58,34 +52,28 @@ func TestRestoreRequest(t *testing.T) {
 	w.nothingParked(t)
 }
 
-// TestRestoreIdentitySync: identity-sync's database is that of a backup, and the
+// testRestoreIdentitySync: identity-sync's database is that of a backup, and the
 // others' are not. Whoever has changed since is refused until versions are raised and
 // copies rebuilt, and then let in; and what happens afterwards has its effect
 // everywhere.
 //
 // B-RUN-05, in part: identity-sync. What was taken away since is to be taken away
 // again, before that.
-func TestRestoreIdentitySync(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: runs whole processes")
-	}
-	t.Parallel()
-	s := embeddedStores(t)
-	c := startCluster(t, s)
+func testRestoreIdentitySync(t *testing.T, s stores, c *cluster) {
 	w := newWorld(t, &standalone{base: c.base}, nil)
-	mia := w.scimUser(t, "mia", "Mia Member", "")
-	eve := w.scimUser(t, "eve", "Eve Elsewhere", "")
-	w.scimUser(t, "ann", "Ann Approver", "")
-	chat := w.sharedApp(t, "Chat", "ann")
-	ann := w.as(t, "ann")
+	moe := w.scimUser(t, "moe", "Moe Member", "")
+	eva := w.scimUser(t, "eva", "Eva Elsewhere", "")
+	w.scimUser(t, "abe", "Abe Approver", "")
+	chat := w.sharedApp(t, "Chat", "abe")
+	abe := w.as(t, "abe")
 	hold := func(name string) {
 		t.Helper()
 		r := w.ask(t, w.as(t, name), "REQUEST_KIND_GRANT", chat.account)
-		w.approve(t, ann, r)
+		w.approve(t, abe, r)
 		w.requestState(t, r, "REQUEST_STATE_FULFILLED")
 	}
-	hold("mia")
-	hold("eve")
+	hold("moe")
+	hold("eva")
 	left := func(name string) {
 		t.Helper()
 		until(t, name+" holds nothing", func() any { return w.grants(t, name)[0] }, func(g any) bool { return str(g, "state") == "GRANT_STATE_REVOKED" })
@@ -94,15 +82,15 @@ func TestRestoreIdentitySync(t *testing.T) {
 	backup := s.dump(t, "identity-sync")
 	for range 2 {
 		for _, role := range []string{"ROLE_IT_ADMIN", "ROLE_MEMBER"} {
-			w.admin.must(t, "POST", "/v1/users/"+str(mia, "id")+":setRole", object{"role": role})
+			w.admin.must(t, "POST", "/v1/users/"+str(moe, "id")+":setRole", object{"role": role})
 		}
 	}
-	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(eve, "id"), nil)
-	left("eve")
+	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(eva, "id"), nil)
+	left("eva")
 	c.restore(t, s, "identity-sync", backup)
 	w.allAnswer(t)
 
-	session := w.as(t, "mia")
+	session := w.as(t, "moe")
 	lists := func() reply {
 		r, err := session.do(t.Context(), "GET", "/v1/requests", nil)
 		if err != nil {
@@ -111,10 +99,10 @@ func TestRestoreIdentitySync(t *testing.T) {
 		return r
 	}
 	if r := lists(); r.Code != http.StatusUnauthorized || !strings.Contains(string(r.Raw), "TOKEN_STALE") {
-		t.Errorf("mia lists requests: %d %s", r.Code, r.Raw)
+		t.Errorf("moe lists requests: %d %s", r.Code, r.Raw)
 	}
-	// Eve is back, and is taken away again.
-	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(eve, "id"), nil)
+	// Eva is back, and is taken away again.
+	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(eva, "id"), nil)
 	raise := exec.CommandContext(t.Context(), c.services["identity-sync"].bin, "raise-versions")
 	raise.Env = append(os.Environ(), c.services["identity-sync"].env...)
 	if out, err := raise.CombinedOutput(); err != nil {
@@ -123,11 +111,11 @@ func TestRestoreIdentitySync(t *testing.T) {
 	for _, n := range copiers {
 		s.exec(t, n, "update copy_state set wanted = begun + 1")
 	}
-	until(t, "mia lists requests", lists, func(r reply) bool { return r.Code == http.StatusOK })
+	until(t, "moe lists requests", lists, func(r reply) bool { return r.Code == http.StatusOK })
 	// What follows is news to all.
-	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(mia, "id"), nil)
-	left("mia")
-	left("eve")
+	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(moe, "id"), nil)
+	left("moe")
+	left("eva")
 	w.nothingParked(t)
 }
 
@@ -164,8 +152,7 @@ func (s stores) dump(t testing.TB, service string) (file string) {
 // restore has a service's database be as it was, with the service stopped meanwhile.
 func (c *cluster) restore(t testing.TB, s stores, service, file string) {
 	t.Helper()
-	m := c.services[service]
-	m.proc.stop(t)
+	c.services[service].proc.stop(t)
 	// Not from within the database, which is dropped.
 	at, err := url.Parse(s.admin(service))
 	if err != nil {
@@ -173,8 +160,7 @@ func (c *cluster) restore(t testing.TB, s stores, service, file string) {
 	}
 	at.Path = "/postgres"
 	postgresTool(t, "pg_restore", "--clean", "--create", "-d", at.String(), file)
-	m.proc = start(t, m.bin, m.env...)
-	waitReady(t, "http://"+c.inner[service])
+	c.startAgain(t, service)
 }
 
 func postgresTool(t testing.TB, name string, args ...string) {
