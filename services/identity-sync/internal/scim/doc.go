@@ -15,9 +15,11 @@
 //   - A write that changes nothing is not a change: version and lastModified
 //     stay, nobody is told.
 //   - What the identity provider sent is what it reads back, also attributes
-//     and schema extensions that Gatehouse has no use for. The exceptions are
-//     passwords, which are dropped before anything is stored, and attributes
+//     and extensions of its own that Gatehouse has no use for. The exceptions
+//     are passwords, which are dropped before anything is stored, and attributes
 //     that the schema calls read-only, which are ignored as the RFC says.
+//   - Names that no schema has are refused, so that a misspelt one is not taken
+//     for done. docs/scim.md shows what is taken, request by request.
 //   - Memberships are changed by their difference. Adding one member to a
 //     group of thousands touches one row and reads none of the others.
 //   - Errors are SCIM errors with a fixed text of our own. No text of an
@@ -47,7 +49,8 @@
 //     names, because Entra expects it. Otherwise no match is noTarget, as the
 //     RFC says.
 //   - "remove" of members takes an array of members as value, and a member
-//     who is not in the group is no error.
+//     who is not in the group is no error. An empty array is.
+//   - The display of a role may be called displayName.
 //   - A manager may be given as a plain string, the id, and need not exist yet.
 //   - The bodies of PATCH and of searches may lack schemas.
 //   - An attribute of one value may come as an array of one.
@@ -61,15 +64,17 @@
 //   - (type, value) pairs that come twice are folded into one.
 //   - PUT clears what it does not mention, with one exception: active stays as
 //     it is, so that a sloppy client does not let a suspended person back in.
-//     A user without active is active at creation and inactive otherwise.
+//     A user without active is active at creation. PATCH cannot leave a user
+//     without: null and "remove" are invalidValue.
 //   - PATCH of a user answers 200 with the user. PATCH of a group answers 200
 //     with the group while it is small, else 204, unless attributes were asked
 //     for.
 //   - "ne" holds for an attribute without a value, and for an attribute of
 //     several values if any of them differs.
 //   - A filter on a name that no schema has is invalidFilter; a path to one is
-//     invalidPath. Names under an unknown extension's URN are taken as they
-//     come.
+//     invalidPath, and in a body invalidSyntax. Names under a URN of the client's
+//     own are taken as they come; no such URN is in urn:ietf or urn:scim, but for
+//     urn:ietf:params:scim:schemas:extension and another name than enterprise.
 //   - "remove" with a filter that matches nothing is noTarget, but for members.
 //   - schemas in an answer lists the core schema and the extensions that have
 //     data, whatever the client listed.

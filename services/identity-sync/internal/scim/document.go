@@ -47,10 +47,7 @@ func (t *resourceType) normaliseKey(doc document, key string, value any) *failur
 	a := t.root(key)
 	switch {
 	case a == nil:
-		if v := prune(value); v != nil {
-			return put(doc, key, v)
-		}
-		return nil
+		return t.unknown(invalidSyntax, key)
 	case a.readOnly, a.dropped, a.name == "schemas":
 		return nil
 	}
@@ -62,13 +59,15 @@ func (t *resourceType) normaliseKey(doc document, key string, value any) *failur
 }
 
 // normaliseQualified takes a name such as "urn:…:User:department" at the top
-// of a resource, or the URN of an extension that no schema describes.
+// of a resource, or the URN of a client's own extension.
 func (t *resourceType) normaliseQualified(doc document, p path, value any) *failure {
 	switch ext := t.extension(p.urn); {
 	case strings.EqualFold(p.urn, t.core.id):
 		return t.normaliseKey(doc, p.name, value)
 	case ext != nil:
 		return normaliseExtension(doc, ext, map[string]any{p.name: value})
+	case reserved(p.urn):
+		return t.unknown(invalidSyntax, p.raw)
 	}
 	if v := prune(value); v != nil {
 		return put(doc, p.raw, v)
@@ -89,21 +88,18 @@ func normaliseExtension(doc document, ext *schema, value any) *failure {
 		target = map[string]any{}
 	}
 	for _, key := range sortedKeys(inner) {
-		name, v := key, prune(inner[key])
-		if a := find(ext.attributes, key); a != nil {
-			if a.readOnly {
-				continue
-			}
-			var err *failure
-			if v, err = coerce(a, inner[key]); err != nil {
-				return err
-			}
-			name = a.name
+		a := find(ext.attributes, key)
+		if a == nil {
+			return bad(invalidSyntax, "there is no attribute %s", quoted(ext.id+":"+key))
 		}
-		if v == nil {
+		v, err := coerce(a, inner[key])
+		switch {
+		case err != nil:
+			return err
+		case v == nil:
 			continue
 		}
-		if err := put(target, name, v); err != nil {
+		if err := put(target, a.name, v); err != nil {
 			return err
 		}
 	}
@@ -256,20 +252,23 @@ func coerceComplex(a *attribute, v any) (any, *failure) {
 	}
 	out := map[string]any{}
 	for _, key := range sortedKeys(m) {
-		name, e := key, prune(m[key])
-		if sub := a.sub(key); sub != nil {
-			if sub.readOnly {
-				continue
-			}
-			var err *failure
-			if e, err = coerce(sub, m[key]); err != nil {
-				err.detail = a.name + "." + err.detail
-				return nil, err
-			}
-			name = sub.name
+		sub := a.given(key)
+		switch {
+		case sub == nil:
+			return nil, bad(invalidSyntax, "there is no attribute %s", quoted(a.name+"."+key))
+		case sub.readOnly:
+			continue
 		}
-		if e != nil {
-			out[name] = e
+		e, err := coerce(sub, m[key])
+		if err != nil {
+			err.detail = a.name + "." + err.detail
+			return nil, err
+		}
+		if e == nil {
+			continue
+		}
+		if err := put(out, sub.name, e); err != nil {
+			return nil, err
 		}
 	}
 	if dead(a, out) {

@@ -201,6 +201,9 @@ func (s *memberSet) applyMembers(o *operation, current []Member) *failure {
 	}
 	switch o.kind {
 	case patchRemove:
+		if len(list) == 0 {
+			return namesNobody(o.target.attr)
+		}
 		for _, m := range list {
 			s.remove(m.Value)
 		}
@@ -240,7 +243,7 @@ func (s *memberSet) removeMatching(match predicate, current []Member) {
 
 // changeGroup says what becomes of a group by PATCH.
 func (h *Handler) changeGroup(current Group, ops []operation) (GroupChange, error) {
-	before, err := stored(current.Attributes)
+	before, err := h.groups.stored(current.Attributes)
 	if err != nil {
 		return GroupChange{}, err
 	}
@@ -281,7 +284,7 @@ func (h *Handler) groupChange(before, after document, members MemberChange) (Gro
 
 // renderGroup is the group as the client reads it.
 func (h *Handler) renderGroup(base string, g Group) (document, error) {
-	doc, err := stored(g.Attributes)
+	doc, err := h.groups.stored(g.Attributes)
 	if err != nil {
 		return nil, fmt.Errorf("group %s: %w", g.ID, err)
 	}

@@ -2,6 +2,7 @@ package scim_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/services/identity-sync/internal/scim"
@@ -114,7 +117,7 @@ func TestOversizedBodies(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(c *scim.Config) { c.MaxUserBytes, c.MaxGroupBytes = 2000, 4000 })
 	u, g := id(s.user("ada")), s.group("crew")
-	pad := func(n int) string { return `"x":"` + strings.Repeat("x", n) + `"}` }
+	pad := func(n int) string { return `"urn:x:1:X":"` + strings.Repeat("x", n) + `"}` }
 	s.do("POST", "/Users", `{"schemas":["`+userURN+`"],"userName":"b",`+pad(3000)).refused(http.StatusRequestEntityTooLarge, "")
 	s.do("PUT", "/Users/"+u, `{"schemas":["`+userURN+`"],"userName":"b",`+pad(3000)).refused(http.StatusRequestEntityTooLarge, "")
 	s.do("PATCH", "/Users/"+u, `{`+pad(3000)).refused(http.StatusRequestEntityTooLarge, "")
@@ -217,6 +220,77 @@ func TestDiscovery(t *testing.T) {
 
 	s.do("GET", "/Schemas"+query("filter", `id eq "x"`), "").refused(http.StatusForbidden, "")
 	s.do("GET", "/ResourceTypes"+query("filter", `id eq "x"`), "").refused(http.StatusForbidden, "")
+}
+
+// What /Schemas announces is taken, each attribute and sub-attribute of it, and read
+// back.
+func TestWhatIsAnnouncedIsTaken(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	member := id(s.user("member"))
+	for _, test := range []struct{ endpoint, core, extension string }{
+		{"/Users", userURN, enterpriseURN}, {"/Groups", groupURN, ""},
+	} {
+		sent := s.sample(test.core, member)
+		if test.extension != "" {
+			sent[test.extension] = s.sample(test.extension, member)
+		}
+		sent["schemas"], sent["externalId"] = []any{test.core}, "x1"
+		body, err := json.Marshal(sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := s.do("GET", test.endpoint+"/"+id(s.do("POST", test.endpoint, string(body)).ok(http.StatusCreated)), "").ok(http.StatusOK)
+		delete(sent, "schemas")
+		for name, want := range sent {
+			if name == "members" {
+				is(t, name, at(read, "members.0.value"), fmt.Sprintf("%q", member))
+				continue
+			}
+			if d := cmp.Diff(want, read[name]); d != "" {
+				t.Errorf("%s of %s (-sent +read):\n%s", name, test.endpoint, d)
+			}
+		}
+	}
+}
+
+// sample has a value for each attribute of a schema that is not read-only.
+func (s *server) sample(urn, member string) map[string]any {
+	s.t.Helper()
+	list, _ := s.do("GET", "/Schemas/"+urn, "").ok(http.StatusOK)["attributes"].([]any)
+	return sampleOf(list, member)
+}
+
+func sampleOf(list []any, member string) map[string]any {
+	out := map[string]any{}
+	for _, e := range list {
+		a, _ := e.(map[string]any)
+		name, _ := a["name"].(string)
+		if a["mutability"] == "readOnly" {
+			continue
+		}
+		var v any
+		switch a["type"] {
+		case "complex":
+			subs, _ := a["subAttributes"].([]any)
+			v = sampleOf(subs, member)
+		case "boolean":
+			v = true
+		default:
+			v = "a " + name
+			if a["canonicalValues"] != nil {
+				v = a["canonicalValues"].([]any)[0]
+			}
+			if name == "value" {
+				v = member
+			}
+		}
+		if a["multiValued"] == true {
+			v = []any{v}
+		}
+		out[name] = v
+	}
+	return out
 }
 
 // checkDefinitions holds attribute definitions against RFC 7643, section 7.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -422,6 +423,22 @@ func (m *memory) kept(id string) scim.User {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.users[id].v
+}
+
+// rewrite changes what is kept of a user, as if an earlier version had kept it.
+func (m *memory) rewrite(id string, change func(doc map[string]any)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var doc map[string]any
+	if err := json.Unmarshal(m.users[id].v.Attributes, &doc); err != nil {
+		panic(err)
+	}
+	change(doc)
+	b, err := json.Marshal(doc)
+	if err != nil {
+		panic(err)
+	}
+	m.users[id].v.Attributes = b
 }
 
 var _ scim.Directory = (*memory)(nil)

@@ -111,11 +111,7 @@ func (t *resourceType) parsePathless(ops []operation, o operation) ([]operation,
 	for _, key := range sortedKeys(m) {
 		part := operation{kind: o.kind, value: m[key], hasValue: true, implicit: true}
 		if err := t.aim(&part, key); err != nil {
-			if err.scimType != invalidPath || strings.ContainsAny(key, "[.") {
-				return nil, err
-			}
-			// An attribute that no schema knows is kept as it came.
-			part.target = target{path: path{raw: key, name: key}}
+			return nil, err
 		}
 		ops = append(ops, part)
 	}
@@ -136,7 +132,7 @@ func (t *resourceType) aim(o *operation, at string) *failure {
 		p.sub = sub
 	}
 	if o.target, ok = t.resolve(p); !ok {
-		return bad(invalidPath, "there is no attribute %s", quoted(at))
+		return t.unknown(invalidPath, at)
 	}
 	if filter == nil {
 		return nil
@@ -286,10 +282,7 @@ func (t *resourceType) applyWhole(doc document, o *operation) *failure {
 	for _, key := range sortedKeys(m) {
 		part := operation{kind: o.kind, value: m[key], hasValue: true, implicit: true}
 		if err := t.aim(&part, o.target.urn+":"+key); err != nil {
-			if err.scimType != invalidPath || strings.ContainsAny(key, "[.") {
-				return err
-			}
-			part.target = target{path: path{raw: key, name: key}, ext: o.target.ext}
+			return err
 		}
 		if err := t.applyOne(doc, &part); err != nil {
 			return err
@@ -322,8 +315,12 @@ func applySingle(in map[string]any, a *attribute, o *operation) *failure {
 	return nil
 }
 
-// unassign removes a value. Required attributes cannot be without one.
+// unassign removes a value. Required attributes cannot be without one, and nobody
+// becomes inactive, or active, by not being said to be either.
 func unassign(in map[string]any, a *attribute) *failure {
+	if a.decided {
+		return bad(invalidValue, "%s must be true or false", a.name)
+	}
 	if a.required {
 		return bad(mutability, "%s is required and cannot be removed", a.name)
 	}
@@ -348,9 +345,7 @@ func mergeComplex(in map[string]any, a *attribute, m map[string]any) *failure {
 		after[k] = e
 	}
 	for k := range m {
-		if sub := a.sub(k); sub == nil {
-			delete(after, k)
-		} else if !sub.readOnly {
+		if sub := a.given(k); !sub.readOnly {
 			delete(after, sub.name)
 		}
 	}
@@ -480,9 +475,18 @@ func removeValues(list []any, a *attribute, o *operation) ([]any, *failure) {
 		return nil, err
 	}
 	given, _ := v.([]any)
+	if len(given) == 0 {
+		return nil, namesNobody(a)
+	}
 	return slices.DeleteFunc(list, func(e any) bool {
 		return slices.ContainsFunc(given, func(g any) bool { return matches(a, e, g) })
 	}), nil
+}
+
+// namesNobody refuses a "remove" whose value is there and empty: it may be meant to
+// remove nothing, or everything.
+func namesNobody(a *attribute) *failure {
+	return bad(invalidValue, "the value names none of %s to remove; without a value all are removed", a.name)
 }
 
 // matches reports whether a value has everything that the pattern says.
@@ -635,22 +639,20 @@ func replaceSelected(list []any, a *attribute, o *operation) ([]any, *failure) {
 	return list, nil
 }
 
-// applyUnknown is for attributes that no schema describes: values are taken as
+// applyUnknown is for attributes of a client's own extension: values are taken as
 // they come.
 func (t *resourceType) applyUnknown(doc document, o *operation) *failure {
-	in := doc
-	if o.target.ext != "" {
-		if done := applyUnknownWhole(doc, o); done {
-			return nil
+	if done := applyUnknownWhole(doc, o); done {
+		return nil
+	}
+	m, exists := lookup(doc, o.target.ext)
+	in, _ := m.(map[string]any)
+	if in == nil {
+		if exists {
+			return bad(invalidPath, "%s is not an object", quoted(o.target.ext))
 		}
-		m, exists := lookup(doc, o.target.ext)
-		if in, _ = m.(map[string]any); in == nil {
-			if exists {
-				return bad(invalidPath, "%s is not an object", quoted(o.target.ext))
-			}
-			in = map[string]any{}
-			doc[o.target.ext] = in
-		}
+		in = map[string]any{}
+		doc[o.target.ext] = in
 	}
 	name := o.target.name
 	for k := range in {

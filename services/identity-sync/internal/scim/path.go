@@ -66,8 +66,8 @@ type target struct {
 	attr, subAttr *attribute
 }
 
-// resolve finds what a path means. ok is false if a schema is known and does
-// not have the name.
+// resolve finds what a path means. ok is false if no schema has the name, and it
+// is not of a client's own extension.
 func (t *resourceType) resolve(p path) (target, bool) {
 	g := target{path: p}
 	switch ext := t.extension(p.urn); {
@@ -88,6 +88,8 @@ func (t *resourceType) resolve(p path) (target, bool) {
 		if g.attr == nil {
 			return g, false
 		}
+	case reserved(p.urn):
+		return g, false
 	default:
 		g.ext = p.urn
 		return g, true

@@ -122,7 +122,7 @@ func (h *Handler) changeUser(c *call, id string, sel selection, change func(befo
 		if err := checkVersion(c.r, current.Version); err != nil {
 			return User{}, false, err
 		}
-		before, err := stored(current.Attributes)
+		before, err := h.users.stored(current.Attributes)
 		if err != nil {
 			return User{}, false, err
 		}
@@ -250,7 +250,7 @@ func (h *Handler) putGroup(c *call, id string) error {
 		if err := checkVersion(c.r, current.Version); err != nil {
 			return GroupChange{}, err
 		}
-		before, err := stored(current.Attributes)
+		before, err := h.groups.stored(current.Attributes)
 		if err != nil {
 			return GroupChange{}, err
 		}

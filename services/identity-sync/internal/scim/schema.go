@@ -1,6 +1,9 @@
 package scim
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The URNs of the RFCs.
 const (
@@ -45,6 +48,7 @@ type attribute struct {
 	unique    bool
 	always    bool // returned in every answer
 	dropped   bool // accepted, never kept, not in the published schema
+	decided   bool // PATCH cannot leave it without a value
 	long      bool // may be longer than maxText
 	canonical []string
 	refs      []string
@@ -53,6 +57,15 @@ type attribute struct {
 
 // sub finds a sub-attribute, ignoring case.
 func (a *attribute) sub(name string) *attribute { return find(a.subs, name) }
+
+// given finds a sub-attribute by the name that a client gave it: Entra calls the
+// display of a role displayName.
+func (a *attribute) given(name string) *attribute {
+	if sub := a.sub(name); sub != nil || !a.multi || !strings.EqualFold(name, "displayName") {
+		return sub
+	}
+	return a.sub("display")
+}
 
 func find(list []*attribute, name string) *attribute {
 	for _, a := range list {
@@ -95,6 +108,28 @@ func (t *resourceType) extension(urn string) *schema {
 		}
 	}
 	return nil
+}
+
+// unknown says of a name that no schema has it and, if an extension has, which.
+func (t *resourceType) unknown(scimType, name string) *failure {
+	for _, e := range t.extensions {
+		if a := find(e.attributes, name); a != nil {
+			return bad(scimType, "there is no attribute %s; there is %s:%s", quoted(name), e.id, a.name)
+		}
+	}
+	return bad(scimType, "there is no attribute %s", quoted(name))
+}
+
+// reserved reports whether a URN cannot be that of a client's own extension. What
+// the RFCs name is theirs, but for extensions by another name than theirs: that
+// is how Entra names those of its customers.
+func reserved(urn string) bool {
+	urn = strings.ToLower(urn)
+	own, isExtension := strings.CutPrefix(urn, "urn:ietf:params:scim:schemas:extension:")
+	if !isExtension {
+		return strings.HasPrefix(urn, "urn:ietf:") || strings.HasPrefix(urn, "urn:scim:")
+	}
+	return slices.Contains(strings.FieldsFunc(own, func(r rune) bool { return r == ':' || r == '.' }), "enterprise")
 }
 
 func commonAttributes() []*attribute {
@@ -156,7 +191,7 @@ func userType() *resourceType {
 				text("preferredLanguage", "The preferred languages, as in Accept-Language."),
 				text("locale", "The locale for dates, numbers and so on."),
 				text("timezone", "The time zone, by its IANA name."),
-				{name: "active", doc: "Whether the user may sign in and hold access.", kind: kindBoolean},
+				{name: "active", doc: "Whether the user may sign in and hold access.", kind: kindBoolean, decided: true},
 				{name: "password", kind: kindString, caseExact: true, dropped: true},
 				plural("emails", "The e-mail addresses.", text("value", "The address."), "work", "home", "other"),
 				plural("phoneNumbers", "The phone numbers.", text("value", "The number."), "work", "home", "mobile", "fax", "pager", "other"),

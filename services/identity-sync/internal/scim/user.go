@@ -139,7 +139,7 @@ func values(doc document, name string) []Value {
 }
 
 // stored reads a document as the store gave it back.
-func stored(attributes []byte) (document, error) {
+func (t *resourceType) stored(attributes []byte) (document, error) {
 	doc := document{}
 	if len(attributes) == 0 {
 		return doc, nil
@@ -149,7 +149,43 @@ func stored(attributes []byte) (document, error) {
 	if err := d.Decode(&doc); err != nil {
 		return nil, fmt.Errorf("read stored attributes: %w", err)
 	}
+	t.dropUnknown(doc)
 	return doc, nil
+}
+
+// dropUnknown drops what no schema has. Once such names were kept, and a client that
+// puts back what it has read would be refused for them.
+func (t *resourceType) dropUnknown(doc document) {
+	for key, v := range doc {
+		m, _ := v.(map[string]any)
+		switch ext, a := t.extension(key), t.root(key); {
+		case ext != nil:
+			for name, v := range m {
+				keepKnown(m, name, find(ext.attributes, name), v)
+			}
+		case isURN(key):
+			if p, ok := splitPath(t, key); !ok || reserved(p.urn) || reserved(key) {
+				delete(doc, key)
+			}
+		default:
+			keepKnown(doc, key, a, v)
+		}
+	}
+}
+
+func keepKnown(in map[string]any, name string, a *attribute, value any) {
+	if a == nil {
+		delete(in, name)
+		return
+	}
+	for _, e := range spread(value) {
+		m, _ := e.(map[string]any)
+		for key := range m {
+			if a.sub(key) == nil {
+				delete(m, key)
+			}
+		}
+	}
 }
 
 // meta is what the server knows of every resource.
@@ -173,7 +209,7 @@ func etag(version int64) string { return fmt.Sprintf(`W/"%d"`, version) }
 
 // renderUser is the user as the client reads it.
 func (h *Handler) renderUser(base string, u User) (document, error) {
-	doc, err := stored(u.Attributes)
+	doc, err := h.users.stored(u.Attributes)
 	if err != nil {
 		return nil, fmt.Errorf("user %s: %w", u.ID, err)
 	}

@@ -41,11 +41,9 @@ const full = `{
   "meta": {"resourceType": "User", "created": "1999-01-01T00:00:00Z"},
   "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user": {
     "employeeNumber": "701984", "costCenter": "4130", "organization": "Engines", "division": "Difference",
-    "department": "Analysis", "manager": {"value": "not-yet-here", "$ref": "../Users/not-yet-here", "displayName": "Charles"},
-    "floor": 3
+    "department": "Analysis", "manager": {"value": "not-yet-here", "$ref": "../Users/not-yet-here", "displayName": "Charles"}
   },
-  "urn:example:params:pets_and_more:1.0:User": {"cats": 2, "names": ["Puff", "Tom"]},
-  "shoeSize": 38
+  "urn:example:params:pets_and_more:1.0:User": {"cats": 2, "names": ["Puff", "Tom"]}
 }`
 
 // B-USR-04: what an identity provider says of a person is kept whole, and the
@@ -172,6 +170,75 @@ func TestInvalidUsers(t *testing.T) {
 		s.do("POST", "/Users", `{`+schemas+`"userName":"b"}`).refused(http.StatusBadRequest, "invalidValue")
 	}
 	is(t, "total", s.do("GET", "/Users", "").ok(http.StatusOK)["totalResults"], `1`)
+}
+
+// What no schema has is refused by name, and nothing is kept of it.
+func TestInventedAttributes(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	u := id(s.user("ada"))
+	for _, test := range []struct{ extra, name string }{
+		{`"shoeSize":38`, `"shoeSize"`},
+		{`"shoeSize":null`, `"shoeSize"`},
+		{`"name.givenName":"A"`, `"name.givenName"`},
+		{`"manager":"m1"`, `there is ` + enterpriseURN + `:manager`},
+		{`"department":"D"`, `there is ` + enterpriseURN + `:department`},
+		{`"emails":[{"value":"a@x","colour":"red"}]`, `"emails.colour"`},
+		{`"name":{"nick":"A"}`, `"name.nick"`},
+		{`"` + enterpriseURN + `":{"floor":3}`, `"` + enterpriseURN + `:floor"`},
+		{`"` + enterpriseURN + `":{"manager":{"managerId":"m1"}}`, `"manager.managerId"`},
+		{`"` + enterpriseURN + `.department":"D"`, `"` + enterpriseURN + `.department"`},
+		{`"urn:ietf:params:scim:schemas:core:2.0:Users":{"title":"x"}`, `"urn:ietf:params:scim:schemas:core:2.0:Users"`},
+		{`"` + groupURN + `":{"displayName":"x"}`, `"` + groupURN + `"`},
+		{`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users":{"department":"D"}`, `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users"`},
+		{`"urn:scim:schemas:extension:enterprise:1.0":{"department":"D"}`, `"urn:scim:schemas:extension:enterprise:1.0"`},
+	} {
+		body := `{"schemas":["` + userURN + `"],"userName":"bob",` + test.extra + `}`
+		for _, a := range []answer{s.do("POST", "/Users", body), s.do("PUT", "/Users/"+u, body)} {
+			a.refused(http.StatusBadRequest, "invalidSyntax")
+			if d, _ := a.body["detail"].(string); !strings.Contains(d, test.name) {
+				t.Errorf("%s: detail %q does not say %s", test.extra, d, test.name)
+			}
+		}
+	}
+	is(t, "total", s.do("GET", "/Users", "").ok(http.StatusOK)["totalResults"], `1`)
+	// A client's own extension is kept, also by the name that Entra gives it.
+	const own = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User"
+	is(t, "extension", s.user("own", `"`+own+`":{"CustomAttribute":"701984"}`)[own], `{"CustomAttribute":"701984"}`)
+	is(t, "extension", s.patchUser(u, `{"op":"Add","path":"`+own+`:CustomAttribute","value":"7"}`).ok(http.StatusOK)[own], `{"CustomAttribute":"7"}`)
+}
+
+// What an earlier version kept without a schema is not shown, so that what is read
+// can be put back.
+func TestOldInventionsAreNotShown(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	u := s.user("ada", `"title":"x","emails":[{"value":"a@x"}],"`+enterpriseURN+`":{"department":"D"},"urn:x:1:User":{"a":1}`)
+	want := clone(t, u)
+	s.dir.rewrite(id(u), func(doc map[string]any) {
+		doc["shoeSize"] = 38
+		doc["urn:ietf:params:scim:schemas:extension:enterprise:2.0"] = map[string]any{"User": map[string]any{"department": "E"}}
+		doc["urn:ietf:params:scim:schemas:core:2.0:Users"] = map[string]any{"userName": "eve"}
+		doc[enterpriseURN].(map[string]any)["floor"] = 3
+		doc["emails"].([]any)[0].(map[string]any)["colour"] = "red"
+	})
+	read := s.do("GET", "/Users/"+id(u), "")
+	if d := cmp.Diff(want, read.ok(http.StatusOK)); d != "" {
+		t.Errorf("user (-want +got):\n%s", d)
+	}
+	s.do("PUT", "/Users/"+id(u), string(read.raw)).ok(http.StatusOK)
+}
+
+func clone(t *testing.T, v map[string]any) (out map[string]any) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, &out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func TestDuplicateValuesAreFolded(t *testing.T) {
