@@ -293,12 +293,13 @@ func TestGroupRefuses(t *testing.T) {
 			t.Errorf("new group with member %s: %d %v", name, r.code, r.body)
 		}
 	}
+	// Neither names nor externalIds need be unique.
+	idp.createGroup(t, "Staff")
 	idp.must(t, http.StatusOK, "PATCH", "/Groups/"+staff, patch("replace", "externalId", "g1"))
-	r := idp.do(t, "POST", "/Groups", object{"schemas": []string{schemaGroup}, "displayName": "Other", "externalId": "g1"})
-	if r.code != http.StatusConflict || r.body["scimType"] != "uniqueness" {
-		t.Errorf("same externalId: %d %v", r.code, r.body)
+	idp.must(t, http.StatusCreated, "POST", "/Groups", object{"schemas": []string{schemaGroup}, "displayName": "Other", "externalId": "g1"})
+	if n := idp.must(t, http.StatusOK, "GET", "/Groups?filter="+url.QueryEscape(`externalId eq "g1"`), nil)["totalResults"]; n != 2.0 {
+		t.Errorf("%v groups with the same externalId", n)
 	}
-	idp.createGroup(t, "Staff") // names need not be unique
 }
 
 // Someone who comes switched off is suspended from the start, and joins when
@@ -487,6 +488,84 @@ func TestAnotherPersonWithAUserName(t *testing.T) {
 	}
 }
 
+// Several people of a source may have the same externalId: it then names nobody. Who
+// leaves and comes back under it is somebody new, so that nobody is taken for another.
+// B-USR-16, in part
+func TestSharedExternalID(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	shared := func(name string) string { return idp.create(t, name, "externalId", "acme") }
+	ann, bob := shared("ann"), shared("bob")
+	cem := idp.create(t, "cem")
+	idp.must(t, http.StatusOK, "PUT", "/Users/"+cem, describe("cem", "externalId", "acme"))
+	found := idp.must(t, http.StatusOK, "GET", "/Users?filter="+url.QueryEscape(`externalId eq "acme"`), nil)
+	if found["totalResults"] != 3.0 {
+		t.Errorf("%v people with the externalId", found["totalResults"])
+	}
+
+	leave := func(id string) { idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+id, nil) }
+	anew := func(what, id string, gone ...string) {
+		t.Helper()
+		if slices.Contains(gone, id) || admin.find(t, id).GetJoinCount() != 1 {
+			t.Errorf("%s: taken for somebody who left", what)
+		}
+	}
+	leave(bob)
+	second := shared("bob")
+	anew("the same names, others have the externalId", second, bob)
+	leave(ann)
+	leave(second)
+	leave(cem)
+	anew("all have left", shared("zoe"), ann, bob, second, cem)
+	anew("the same userName, the same externalId", shared("bob"), ann, bob, second, cem)
+	// Without one the userName says who, if it was one person's.
+	if back := idp.create(t, "ann", "externalId", nil); back != ann {
+		t.Error("the userName of one who left, and no externalId: somebody new")
+	}
+}
+
+// Of several with a userName who have left, one who comes without an externalId is
+// none. B-USR-16, in part
+func TestUserNameOfSeveralWhoLeft(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	first := idp.create(t, "ned", "externalId", "1")
+	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+first, nil)
+	second := idp.create(t, "ned", "externalId", "2")
+	idp.must(t, http.StatusNoContent, "DELETE", "/Users/"+second, nil)
+	if third := idp.create(t, "ned", "externalId", nil); third == first || third == second {
+		t.Error("somebody is taken for one of two who left")
+	}
+}
+
+// A manager is nobody by an externalId that two have, whoever came first.
+func TestManagerBySharedExternalID(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	mia := idp.create(t, "mia", "externalId", "acme")
+	if m := admin.find(t, idp.create(t, "one", schemaEnterprise, manager("acme"))).GetManagerId(); m != mia {
+		t.Errorf("manager %q of an externalId that one has, want %s", m, mia)
+	}
+	idp.create(t, "moe", "externalId", "acme")
+	late := idp.create(t, "late", schemaEnterprise, manager("acme"))
+	if m := admin.find(t, late).GetManagerId(); m != "" {
+		t.Errorf("manager %s of an externalId that two have", m)
+	}
+	idp.create(t, "max", "externalId", "acme")
+	if m := admin.find(t, late).GetManagerId(); m != "" {
+		t.Errorf("manager %s of an externalId that three have", m)
+	}
+	if m := admin.find(t, idp.create(t, "named", schemaEnterprise, manager("mia@corp.example"))).GetManagerId(); m != mia {
+		t.Errorf("manager %q by userName, want %s", m, mia)
+	}
+}
+
 func TestUniqueness(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -495,11 +574,9 @@ func TestUniqueness(t *testing.T) {
 	ann, bob := idp.create(t, "ann"), idp.create(t, "bob")
 	for name, r := range map[string]reply{
 		"userName, any case":           idp.do(t, "POST", "/Users", describe("ANN", "externalId", "x")),
-		"externalId":                   idp.do(t, "POST", "/Users", describe("eve", "externalId", "ext-ann")),
 		"userName of the first admin":  idp.do(t, "POST", "/Users", describe("eve", "userName", admin.user.GetUserName())),
 		"userName in another source":   other.do(t, "POST", "/Users", describe("ann", "externalId", "x")),
 		"userName by PATCH":            idp.do(t, "PATCH", "/Users/"+bob, patch("replace", "userName", "ann@corp.example")),
-		"externalId by PUT":            idp.do(t, "PUT", "/Users/"+bob, describe("bob", "externalId", "ext-ann")),
 		"userName of one who was here": comeBackTo(t, idp),
 	} {
 		if r.code != http.StatusConflict || r.body["scimType"] != "uniqueness" {

@@ -86,6 +86,28 @@ func TestSignInByIdentityProvider(t *testing.T) {
 	}
 }
 
+// Two have the externalId that a claim names: whoever comes with it is neither. Who has
+// signed in before stays who they are.
+func TestNobodySignsInByASharedExternalID(t *testing.T) {
+	t.Parallel()
+	w := start(t, loopback)
+	admin := w.signUp(t)
+	dir := admin.provider(t, w, "Corp directory")
+	ann := dir.create(t, "ann", "externalId", "00u-ann")
+	bob := dir.create(t, "bob", "externalId", "00u-ann")
+	op := startProvider(t, somebody("00u-ann", "ann", "ann@corp.example"))
+	idp := op.connect(t, admin, ofSource(dir))
+	_, err := w.signInAt(t, op, idp, "ann")
+	refused(t, err, codes.Unauthenticated, "SIGN_IN_USER_UNKNOWN")
+	for _, externalID := range []string{"00u-bob", "00u-ann"} {
+		dir.must(t, http.StatusOK, "PATCH", "/Users/"+bob, patch("replace", "externalId", externalID))
+		r, err := w.signInAt(t, op, idp, "ann")
+		if p := w.by(t, r, err); p.user.GetId() != ann {
+			t.Errorf("bob has %s: ann is %v", externalID, p.user)
+		}
+	}
+}
+
 // An identity is met first by what the source has named, and never by an e-mail
 // address; who is met by nothing is refused, which is written down.
 func TestNobodyIsTakenForSomebodyElse(t *testing.T) {

@@ -43,15 +43,13 @@ const signInNameUnique = "organization_sign_in_name_unique"
 // constraints are the refusals of the database that callers can do something
 // about.
 var constraints = map[string]*apierr.Error{
-	"users_user_name_unique":             apierr.Exists("USER_NAME_TAKEN", "somebody has that userName"),
-	"users_external_id_unique":           apierr.Exists("EXTERNAL_ID_TAKEN", "another user has that externalId"),
-	"directory_group_external_id_unique": apierr.Exists("EXTERNAL_ID_TAKEN", "another group has that externalId"),
-	signInNameUnique:                     apierr.Exists("SIGN_IN_NAME_TAKEN", "another organization has that sign-in name").WithField("organization.sign_in_name", "SIGN_IN_NAME_TAKEN", "another organization has that sign-in name"),
-	"environment_name_unique":            apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
-	"identity_provider_name_unique":      apierr.Exists("IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name").WithField("name", "IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name"),
-	"user_identity_subject_unique":       errIdentityTaken,
-	"user_identity_user_unique":          errIdentityTaken,
-	"source_name_unique":                 apierr.Exists("SOURCE_NAME_TAKEN", "another source has that name").WithField("name", "SOURCE_NAME_TAKEN", "another source has that name"),
+	"users_user_name_unique":        apierr.Exists("USER_NAME_TAKEN", "somebody has that userName").WithField("user_name", "USER_NAME_TAKEN", "somebody has that userName"),
+	signInNameUnique:                apierr.Exists("SIGN_IN_NAME_TAKEN", "another organization has that sign-in name").WithField("organization.sign_in_name", "SIGN_IN_NAME_TAKEN", "another organization has that sign-in name"),
+	"environment_name_unique":       apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
+	"identity_provider_name_unique": apierr.Exists("IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name").WithField("name", "IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name"),
+	"user_identity_subject_unique":  errIdentityTaken,
+	"user_identity_user_unique":     errIdentityTaken,
+	"source_name_unique":            apierr.Exists("SOURCE_NAME_TAKEN", "another source has that name").WithField("name", "SOURCE_NAME_TAKEN", "another source has that name"),
 }
 
 // public gives callers what they may read of an error.

@@ -98,8 +98,8 @@ func emails(in scim.User) []string {
 	return out
 }
 
-// CreateUser creates a user, or has one join again who was removed and has the
-// same externalId or, where one of the two has none, the same userName.
+// CreateUser creates a user, or has one join again who was removed and is the only
+// one with the same externalId or, where one of the two has none, the same userName.
 func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User) (scim.User, error) {
 	p, err := profile(in)
 	if err != nil {
@@ -118,11 +118,11 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 		}
 		var o lifecycle.Outcome
 		save := store.InsertUser
-		if len(arrival.Removed) == 0 {
+		if arrival.Removed == nil {
 			u = store.User{ID: id.New(), OrganizationID: src.OrganizationID, SourceID: src.ID.String(), Kind: store.Employee, CreateTime: tx.now}
 			o = lifecycle.Join(p, environmentOf(src), lifecycle.Member, in.Active)
 		} else {
-			u, save = arrival.Removed[0], store.UpdateUser
+			u, save = *arrival.Removed, store.UpdateUser
 			if o, err = lifecycle.Rejoin(u.User, p, in.Active); err != nil {
 				return err
 			}

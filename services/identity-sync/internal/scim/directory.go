@@ -42,7 +42,7 @@ type Authenticator interface {
 type Users interface {
 	// CreateUser stores a user and returns it with id, version and times.
 	// It is AlreadyExists if the source has a user with that userName, ignoring
-	// case, or that externalId. Someone who was deleted before may come back.
+	// case. Someone who was deleted before may come back.
 	CreateUser(ctx context.Context, src Source, user User) (User, error)
 	// GetUser returns a user; with related also its Groups.
 	GetUser(ctx context.Context, src Source, id string, related bool) (User, error)
@@ -62,8 +62,7 @@ type Users interface {
 // Groups keeps the groups of a source, with the same rules as Users.
 type Groups interface {
 	// CreateGroup stores a group with its members. A member that is no user of
-	// the source is InvalidArgument. It is AlreadyExists if the source has a
-	// group with that externalId.
+	// the source is InvalidArgument.
 	CreateGroup(ctx context.Context, src Source, group Group) (Group, error)
 	// GetGroup returns a group; with related also its Members.
 	GetGroup(ctx context.Context, src Source, id string, related bool) (Group, error)

@@ -60,7 +60,8 @@
 //
 // # Decisions where the RFC leaves a choice
 //
-//   - userName and externalId are unique in a source; a second POST is 409.
+//   - userName is unique in a source; a second POST is 409. An externalId is the
+//     client's: several may have the same one, and a filter finds them all.
 //   - (type, value) pairs that come twice are folded into one.
 //   - PUT clears what it does not mention, with one exception: active stays as
 //     it is, so that a sloppy client does not let a suspended person back in.

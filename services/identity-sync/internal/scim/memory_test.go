@@ -90,9 +90,6 @@ func (m *memory) unique(src scim.Source, id string, u scim.User) error {
 		if strings.EqualFold(r.v.UserName, u.UserName) {
 			return apierr.Exists("USER_NAME_TAKEN", "there is a user with that userName")
 		}
-		if u.ExternalID != "" && r.v.ExternalID == u.ExternalID {
-			return apierr.Exists("EXTERNAL_ID_TAKEN", "there is a user with that externalId")
-		}
 	}
 	return nil
 }

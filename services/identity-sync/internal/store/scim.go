@@ -54,17 +54,20 @@ from directory_group g where g.id = $1 and g.source_id = $2`
 	// What a source means by a manager: an id, as SCIM has it, or what other
 	// systems send instead, an externalId or a userName.
 	selectManager = `
-select u.id::text from users u
+select u.id::text, u.id <> $2 and u.external_id = $3 from users u
 where u.source_id = $1 and u.state <> 'removed'
 	and (u.id = $2 or u.user_name_key = lower($3) or (u.external_id = $3 and u.external_id <> ''))
-order by (u.id = $2) desc, (u.external_id = $3) desc limit 1`
+order by (u.id = $2) desc, (u.external_id = $3) desc limit 2`
 	// A userName is given to others in time: of two different externalIds it says nothing.
-	lockRemovedUser = `
+	// Nor does an externalId that the source has given to several, here or gone.
+	lockRemovedUsers = `
 select ` + userColumns + ` from users u
 where u.source_id = $1 and u.state = 'removed'
-	and ((u.user_name_key = lower($2) and (u.external_id = '' or $3 = '')) or (u.external_id = $3 and u.external_id <> ''))
-order by (u.external_id = $3 and u.external_id <> '') desc, u.update_time desc, u.id
-limit 1 for update`
+	and (u.user_name_key = lower($2) and (u.external_id = '' or $3 = '')
+		or u.external_id = $3 and u.external_id <> '' and 1 = (
+			select count(*) from (select from users o where o.source_id = $1 and o.external_id = $3 and o.external_id <> '' limit 2) as o))
+order by (u.external_id = $3 and u.external_id <> '') desc, u.id
+limit 2 for update`
 )
 
 // GetUserOfSource reads a user of a source who has not left; related: with their
@@ -122,7 +125,19 @@ func (m ManagerQuery) queue(b *pgx.Batch, to *string) {
 	}
 	id, _ := ParseID(m.Ref)
 	b.Queue(selectManager, m.Source, id, m.Ref).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{to}, func() error { return nil })
+		var found string
+		var byExternalID bool
+		before := false // the one before was found by externalId
+		_, err := pgx.ForEachRow(rows, []any{&found, &byExternalID}, func() error {
+			switch {
+			case *to == "":
+				*to = found
+			case before && byExternalID:
+				*to = "" // it is that of two
+			}
+			before = byExternalID
+			return nil
+		})
 		return err
 	})
 }
@@ -139,9 +154,10 @@ func FindManager(ctx context.Context, tx *postgres.Tx, m ManagerQuery) (id strin
 type Arrival struct {
 	SourceName string
 	ManagerID  string // empty for nobody, or nobody yet
-	// Removed are users who have left and have the same externalId or, where one of
-	// the two has none, the same userName: none or one, who is locked.
-	Removed []User
+	// Removed is the user who has left and is back, locked: the only one of the source,
+	// present or gone, with the same externalId or, where one of the two has none, the
+	// only one gone with the same userName. Nil for somebody new.
+	Removed *User
 }
 
 // LoadArrival reads, in one round trip, what a new user of a source is decided
@@ -150,8 +166,11 @@ func LoadArrival(ctx context.Context, tx *postgres.Tx, manager ManagerQuery, use
 	var b pgx.Batch
 	queueSourceName(&b, manager.Source, &a.SourceName)
 	manager.queue(&b, &a.ManagerID)
-	b.Queue(lockRemovedUser, manager.Source, userName, externalID).Query(func(rows pgx.Rows) (err error) {
-		a.Removed, err = pgx.CollectRows(rows, scanUser)
+	b.Queue(lockRemovedUsers, manager.Source, userName, externalID).Query(func(rows pgx.Rows) error {
+		gone, err := pgx.CollectRows(rows, scanUser)
+		if len(gone) == 1 || len(gone) > 1 && externalID != "" && gone[0].ExternalID == externalID {
+			a.Removed = &gone[0]
+		}
 		return err
 	})
 	return a, send(ctx, tx, &b, "look for the user")
