@@ -12,10 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
@@ -592,6 +594,65 @@ func TestUniqueness(t *testing.T) {
 		t.Errorf("long userName: %d %v", long.code, long.body)
 	}
 	idp.create(t, "y", "userName", strings.Repeat("é", 512), "displayName", strings.Repeat("ü", 512), "externalId", strings.Repeat("ö", 512))
+}
+
+// Two user names that look the same are the same, at every door; what is hidden in one
+// is refused. What was written is shown.
+func TestUserNamesThatLookTheSame(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp, another := admin.provider(t, w, "Corp directory"), admin.provider(t, w, "Another")
+	zoe := idp.create(t, "zoe", "userName", "Zo\u00eb@corp.example")
+	for _, name := range []string{"zo\u00eb@corp.example", "ZOE\u0308@corp.example", "\uff3a\uff4f\u00eb@corp.example", "zo\u00eb\uff20corp.example"} {
+		for door, r := range map[string]reply{
+			"POST":           idp.do(t, "POST", "/Users", describe("x", "userName", name)),
+			"another source": another.do(t, "POST", "/Users", describe("x", "userName", name)),
+		} {
+			if r.code != http.StatusConflict || r.body["scimType"] != "uniqueness" || !strings.Contains(fmt.Sprint(r.body["detail"]), "userName") {
+				t.Errorf("%q by %s: %d %v", name, door, r.code, r.body)
+			}
+		}
+		found := idp.must(t, http.StatusOK, "GET", "/Users?filter="+url.QueryEscape(`userName eq "`+name+`"`), nil)
+		if list, _ := found["Resources"].([]any); len(list) != 1 || list[0].(object)["userName"] != "Zo\u00eb@corp.example" {
+			t.Errorf("%q finds %v", name, found)
+		}
+		if p := w.as(t, name); p.user.GetId() != zoe {
+			t.Errorf("%q signs %v in", name, p.user)
+		}
+		_, err := admin.createService(t, w, name)
+		refused(t, err, codes.AlreadyExists, "USER_NAME_TAKEN")
+	}
+	for _, name := range []string{"eve\u200e@corp.example", "e\u202eve", "eve\u200b", "eve\x07", "eve\u00ad"} {
+		for door, r := range map[string]reply{
+			"POST":  idp.do(t, "POST", "/Users", describe("eve", "userName", name)),
+			"PUT":   idp.do(t, "PUT", "/Users/"+zoe, describe("zoe", "userName", name)),
+			"PATCH": idp.do(t, "PATCH", "/Users/"+zoe, patch("replace", "userName", name)),
+		} {
+			if r.code != http.StatusBadRequest || r.body["scimType"] != "invalidValue" || !strings.Contains(fmt.Sprint(r.body["detail"]), "userName") {
+				t.Errorf("%q by %s: %d %v", name, door, r.code, r.body)
+			}
+		}
+		_, err := admin.createService(t, w, name)
+		if status.Code(err) != codes.InvalidArgument || !slices.Contains(rpctest.Fields(err), "user_name") {
+			t.Errorf("%q by CreateUser: %v", name, err)
+		}
+		_, err = w.nobody(t).organizations.SignUp(t.Context(), &identityv1.SignUpRequest{OrganizationName: "Corp", Email: name + "@corp.example", DisplayName: "Eve"})
+		if status.Code(err) != codes.InvalidArgument || !slices.Contains(rpctest.Fields(err), "email") {
+			t.Errorf("%q by SignUp: %v", name, err)
+		}
+	}
+	if u := admin.find(t, zoe); u.GetVersion() != 1 {
+		t.Errorf("zoe changed: %v", u)
+	}
+}
+
+// createService makes a service with a user name.
+func (p person) createService(t *testing.T, w *world, name string) (*identityv1.CreateUserResponse, error) {
+	t.Helper()
+	return p.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: name, DisplayName: "Nightly", AccountableUserId: p.user.GetId(), Purpose: "exports", EndTime: w.inAnHour(),
+	})
 }
 
 // comeBackTo lets somebody leave whose userName is taken over, and come back.

@@ -31,6 +31,9 @@ type NewUser struct {
 // CreateUser creates a service or an agent, and has it removed at its end.
 func (c *Commands) CreateUser(ctx context.Context, caller authz.Caller, in NewUser) (store.User, error) {
 	var u store.User
+	if err := checkUserName("user_name", in.UserName); err != nil {
+		return u, err
+	}
 	err := c.change(ctx, caller.Scope(), event.CallerActor(caller), func(ctx context.Context, tx *transaction) error {
 		if !in.EndTime.After(tx.now) {
 			return apierr.InvalidField("end_time", "END_TIME_PAST", "the end must be in the future")

@@ -5,6 +5,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/username"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 )
 
@@ -20,6 +21,7 @@ var (
 	errRoleProtected        = apierr.Precondition("ROLE_PROTECTED", "userName, externalId and e-mail of somebody with a role in Gatehouse are not changed by a source: an admin takes the role away, and gives it again afterwards")
 	errRoleEnvironment      = apierr.InvalidField("role_environment_id", "ROLE_ENVIRONMENT", "a user of an environment holds a role there and nowhere else")
 	errUserOfSource         = apierr.Precondition("USER_OF_SOURCE", "a source owns this user, and says who leaves: remove the user there, or delete the source")
+	errUserNameTaken        = apierr.Exists("USER_NAME_TAKEN", "somebody has that userName").WithField("user_name", "USER_NAME_TAKEN", "somebody has that userName")
 	errUserRemoved          = apierr.Precondition("USER_REMOVED", "the user has been removed")
 	errAccountableUser      = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE_USER_UNFIT",
 		"the accountable user must be an active employee or external of the same environment or of the organization")
@@ -37,13 +39,22 @@ var (
 	ErrTokenInvalid = apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
 )
 
+// checkUserName refuses a user name that is not what it looks like.
+func checkUserName(field, value string) error {
+	if fault := username.Fault(value); fault != "" {
+		return apierr.InvalidField(field, "USER_NAME_INVALID", "%s %s", field, fault)
+	}
+	return nil
+}
+
 // signInNameUnique is the constraint by which sign-in names are unique.
 const signInNameUnique = "organization_sign_in_name_unique"
 
 // constraints are the refusals of the database that callers can do something
 // about.
 var constraints = map[string]*apierr.Error{
-	"users_user_name_unique":        apierr.Exists("USER_NAME_TAKEN", "somebody has that userName").WithField("user_name", "USER_NAME_TAKEN", "somebody has that userName"),
+	"users_user_name_unique":        errUserNameTaken,
+	"users_user_name_form_unique":   errUserNameTaken,
 	signInNameUnique:                apierr.Exists("SIGN_IN_NAME_TAKEN", "another organization has that sign-in name").WithField("organization.sign_in_name", "SIGN_IN_NAME_TAKEN", "another organization has that sign-in name"),
 	"environment_name_unique":       apierr.Exists("ENVIRONMENT_NAME_TAKEN", "another environment has that name").WithField("name", "ENVIRONMENT_NAME_TAKEN", "another environment has that name"),
 	"identity_provider_name_unique": apierr.Exists("IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name").WithField("name", "IDENTITY_PROVIDER_NAME_TAKEN", "another identity provider has that name"),

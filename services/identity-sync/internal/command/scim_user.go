@@ -105,6 +105,9 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 	if err != nil {
 		return scim.User{}, err
 	}
+	if err := checkUserName("userName", p.UserName); err != nil {
+		return scim.User{}, err
+	}
 	var u store.User
 	err = d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, tx *transaction) error {
 		p := p
@@ -180,6 +183,11 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 		p, err := profile(next)
 		if err != nil {
 			return err
+		}
+		if p.UserName != u.UserName { // one from before may stay
+			if err := checkUserName("userName", p.UserName); err != nil {
+				return err
+			}
 		}
 		p.ManagerID = u.ManagerID
 		if next.Enterprise.Manager != u.ManagerRef {

@@ -27,6 +27,9 @@ type SignUp struct {
 // SignUp creates an organization with one environment, its first admin and a
 // session for them.
 func (c *Commands) SignUp(ctx context.Context, in SignUp) (store.Organization, store.User, error) {
+	if err := checkUserName("email", in.Email); err != nil {
+		return store.Organization{}, store.User{}, err
+	}
 	org := store.Organization{ID: id.New(), Name: in.OrganizationName, SignInName: signInName(in.OrganizationName), Version: 1}
 	in.Session.Method, in.Session.Lifetime = bySignUp, c.sessions.Lifetime
 	u, err := c.signUp(ctx, in, &org)

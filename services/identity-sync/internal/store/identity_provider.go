@@ -181,7 +181,7 @@ delete from user_identity where identity_provider_id = $1`
 	// A user of the source who is not removed; the name in any case.
 	selectUserOfClaim = `
 select u.id from users u
-where u.source_id = $1 and u.state <> 'removed' and case $2 when 'external_id' then u.external_id = $3 and $3 <> '' else u.user_name_key = lower($3) end
+where u.source_id = $1 and u.state <> 'removed' and case $2 when 'external_id' then u.external_id = $3 and $3 <> '' else u.user_name_form = lower(normalize($3, NFKC)) end
 limit 2`
 )
 

@@ -56,14 +56,14 @@ from directory_group g where g.id = $1 and g.source_id = $2`
 	selectManager = `
 select u.id::text, u.id <> $2 and u.external_id = $3 from users u
 where u.source_id = $1 and u.state <> 'removed'
-	and (u.id = $2 or u.user_name_key = lower($3) or (u.external_id = $3 and u.external_id <> ''))
+	and (u.id = $2 or u.user_name_form = lower(normalize($3, NFKC)) or (u.external_id = $3 and u.external_id <> ''))
 order by (u.id = $2) desc, (u.external_id = $3) desc limit 2`
 	// A userName is given to others in time: of two different externalIds it says nothing.
 	// Nor does an externalId that the source has given to several, here or gone.
 	lockRemovedUsers = `
 select ` + userColumns + ` from users u
 where u.source_id = $1 and u.state = 'removed'
-	and (u.user_name_key = lower($2) and (u.external_id = '' or $3 = '')
+	and (u.user_name_form = lower(normalize($2, NFKC)) and (u.external_id = '' or $3 = '')
 		or u.external_id = $3 and u.external_id <> '' and 1 = (
 			select count(*) from (select from users o where o.source_id = $1 and o.external_id = $3 and o.external_id <> '' limit 2) as o))
 order by (u.external_id = $3 and u.external_id <> '') desc, u.id
@@ -219,7 +219,7 @@ var users = resource[scim.User]{
 	related: groupsOf,
 	equal: map[scim.Attribute]string{
 		scim.AttributeExternalID: `u.external_id = ? and u.external_id <> ''`,
-		scim.AttributeUserName:   `u.user_name_key = lower(?)`,
+		scim.AttributeUserName:   `u.user_name_form = lower(normalize(?, NFKC))`,
 		scim.AttributeEmail:      `lower(?) = any(u.email_keys)`,
 	},
 	sort: map[scim.SortKey]string{

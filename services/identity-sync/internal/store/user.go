@@ -110,7 +110,7 @@ select exists (
 select ` + userColumns + ` from users u where u.accountable_user_id = $1 and u.state <> 'removed' order by u.id for update`
 	lockActiveUsers = `
 select ` + userColumns + ` from users u
-where u.state = 'active' and (u.user_name_key = lower($1) or u.id = $2)
+where u.state = 'active' and (u.user_name_form = lower(normalize($1, NFKC)) or u.id = $2)
 order by u.id limit 2 for key share`
 	selectActiveUsers = `
 select ` + userColumns + ` from users u where u.state = 'active'
