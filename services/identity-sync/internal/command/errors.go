@@ -22,6 +22,8 @@ var (
 	errRoleEnvironment      = apierr.InvalidField("role_environment_id", "ROLE_ENVIRONMENT", "a user of an environment holds a role there and nowhere else")
 	errUserOfSource         = apierr.Precondition("USER_OF_SOURCE", "a source owns this user, and says who leaves: remove the user there, or delete the source")
 	errUserNameTaken        = apierr.Exists("USER_NAME_TAKEN", "somebody has that userName").WithField("user_name", "USER_NAME_TAKEN", "somebody has that userName")
+	errUserNameUnowned      = apierr.Exists("USER_NAME_TAKEN", "somebody has that userName whom no source owns: an admin can hand them over to this source (POST /v1/sources/{id}:handOverUsers), which then finds them by userName")
+	errUserNameElsewhere    = apierr.Exists("USER_NAME_TAKEN", "somebody has that userName whom another source, or nobody that is a person, brings: an admin can have them leave there, and then this source brings them as somebody new")
 	errUserRemoved          = apierr.Precondition("USER_REMOVED", "the user has been removed")
 	errAccountableUser      = apierr.InvalidField("accountable_user_id", "ACCOUNTABLE_USER_UNFIT",
 		"the accountable user must be an active employee or external of the same environment or of the organization")

@@ -137,7 +137,7 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 		}
 		return tx.assignManager(ctx, src.ID, u)
 	})
-	return u.SCIM(), err
+	return u.SCIM(), d.whoHas(ctx, src, p.UserName, err)
 }
 
 // assignManager makes a user the manager of the users whose source named them
@@ -172,6 +172,7 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 		return scim.User{}, errUserNotFound
 	}
 	var u store.User
+	var userName string
 	err := d.change(ctx, scope.Organization(src.OrganizationID), nil, func(ctx context.Context, tx *transaction) (err error) {
 		if u, err = tx.lockUser(ctx, src, uid); err != nil {
 			return err
@@ -184,6 +185,7 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 		if err != nil {
 			return err
 		}
+		userName = p.UserName
 		if p.UserName != u.UserName { // one from before may stay
 			if err := checkUserName("userName", p.UserName); err != nil {
 				return err
@@ -223,7 +225,7 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 		}
 		return nil
 	})
-	return u.SCIM(), err
+	return u.SCIM(), d.whoHas(ctx, src, userName, err)
 }
 
 // DeleteUser removes a user from the directory: out of all groups, with all

@@ -348,6 +348,33 @@ func (s *Server) DeleteSource(ctx context.Context, req *identityv1.DeleteSourceR
 	return &identityv1.DeleteSourceResponse{}, nil
 }
 
+// HandOverUsers gives a source people whom none owns.
+func (s *Server) HandOverUsers(ctx context.Context, req *identityv1.HandOverUsersRequest) (*identityv1.HandOverUsersResponse, error) {
+	sid, err := id.Parse("id", req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if (len(req.GetUsers()) == 0) == (strings.TrimSpace(req.GetFilter()) == "") {
+		return nil, apierr.InvalidField("users", "HAND_OVER_NOBODY", "say who is handed over: either users or a filter")
+	}
+	in := command.HandOver{Filter: &identityv1.ListUsersRequest{Filter: req.GetFilter(), PageSize: maxHandOver}, Preview: req.GetValidateOnly()}
+	for i, u := range req.GetUsers() {
+		uid, err := id.Parse(fmt.Sprintf("users[%d].user_id", i), u.GetUserId())
+		if err != nil {
+			return nil, err
+		}
+		in.Users = append(in.Users, command.UserHandOver{UserID: uid, ExternalID: u.GetExternalId()})
+	}
+	users, more, err := s.cfg.Commands.HandOverUsers(ctx, authz.Must(ctx), sid, in)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.HandOverUsersResponse{Users: convert.List(users, convert.User), More: more}, nil
+}
+
+// maxHandOver is how many people are handed over in a call.
+const maxHandOver = 200
+
 // RotateSourceToken replaces a source's token.
 func (s *Server) RotateSourceToken(ctx context.Context, req *identityv1.RotateSourceTokenRequest) (*identityv1.RotateSourceTokenResponse, error) {
 	sid, err := id.Parse("id", req.GetId())

@@ -261,6 +261,18 @@ func Release(u User) (Outcome, error) {
 	return o, nil
 }
 
+// HandOver is somebody whom no source owned, and one does now, which calls them by an
+// externalId of its own.
+func HandOver(u User, externalID string) (Outcome, error) {
+	if u.State == Removed {
+		return Outcome{}, ErrRemoved
+	}
+	o := Outcome{Before: u, User: u}
+	o.User.ExternalID = externalID
+	o.emit(UserUpdated, append([]string{"source_id"}, u.diff(o.User.Profile)...))
+	return o, nil
+}
+
 // SetRole is another role in Gatehouse, held in an environment or, if that is
 // empty, in all that the user belongs to.
 func SetRole(u User, role Role, environmentID string) (Outcome, error) {

@@ -68,6 +68,31 @@ func newUser(doc document, limit int64) (User, error) {
 	}, nil
 }
 
+// Describe is the Attributes of a user of whom only the other fields are known: names,
+// e-mail addresses, title, department and whether active.
+func Describe(u User) (json.RawMessage, error) {
+	emails := make([]any, len(u.Emails))
+	for i, e := range u.Emails {
+		emails[i] = map[string]any{"value": e.Value, "type": e.Type, "primary": e.Primary}
+	}
+	doc, _ := prune(map[string]any{
+		"userName": u.UserName, "externalId": orNil(u.ExternalID), "displayName": orNil(u.DisplayName), "title": orNil(u.Title),
+		"name":        map[string]any{"givenName": orNil(u.Name.Given), "familyName": orNil(u.Name.Family)},
+		"active":      u.Active,
+		"emails":      emails,
+		urnEnterprise: map[string]any{"department": orNil(u.Enterprise.Department)},
+	}).(map[string]any)
+	return encode(doc)
+}
+
+// orNil is a text, or nil for none.
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 // shows refuses a document with a text that does not show as it is, such as a name
 // that reads backwards.
 func shows(doc document) error {

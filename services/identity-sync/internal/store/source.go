@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 )
 
 // Source is where users come from.
@@ -73,6 +75,11 @@ on conflict (kind, key) do update set due_time = excluded.due_time, try_time = e
 select s.users_leave from source s where s.id = $1 and s.delete_time is not null`
 	releaseUser = `
 update users set source_id = null, version = $2, update_time = $3 where id = $1`
+	handOverUser = `
+update users set source_id = $2, external_id = $3, manager_ref = '', attributes = $4, version = $5, update_time = $6 where id = $1`
+	selectSourceOfUserName = `
+select coalesce(u.source_id::text, case when u.kind in ('employee', 'external') then '' else u.kind end) from users u
+where u.organization_id = $1 and u.environment_id = $2 and u.user_name_form = lower(normalize($3, NFKC)) and u.state <> 'removed' limit 1`
 	lockGroup = `
 select ` + groupColumns + ` from directory_group g where g.id = $1 for update of g`
 	detachProviders = `
@@ -163,6 +170,41 @@ func ReleaseUser(ctx context.Context, tx *postgres.Tx, u User) error {
 		return fmt.Errorf("update user %s: %w", u.ID, err)
 	}
 	return nil
+}
+
+// LockUnowned reads people of an environment, or of the organization itself, whom no
+// source owns, as a page of [UserList], that nobody else changes until the end of tx.
+// more says that there are others.
+func LockUnowned(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, environmentID string, page *filter.Query) (users []User, more bool, err error) {
+	q := &query{}
+	q.where("u.organization_id = ?", organization)
+	q.where("u.environment_id = ?", ownerID(environmentID))
+	q.where("u.source_id is null and u.state <> 'removed' and u.kind in ('employee', 'external')")
+	found, next, err := listUsers(ctx, tx, `users u`, q, page)
+	if err != nil {
+		return nil, false, err
+	}
+	ids := make([]uuid.UUID, len(found))
+	for i, u := range found {
+		ids[i] = u.ID
+	}
+	users, err = LockUsers(ctx, tx, ids)
+	// Whom another has meanwhile taken or removed is not there any more.
+	return slices.DeleteFunc(users, func(u User) bool { return u.SourceID != "" || u.State == lifecycle.Removed }), next != "", err
+}
+
+// HandOverUser saves a locked user as one of the source that they have now.
+func HandOverUser(ctx context.Context, tx *postgres.Tx, u User) error {
+	if _, err := tx.Exec(ctx, handOverUser, u.ID, u.SourceID, u.ExternalID, document(u.Attributes), u.Version, u.UpdateTime); err != nil {
+		return fmt.Errorf("hand over user %s: %w", u.ID, err)
+	}
+	return nil
+}
+
+// SourceOfUserName gives the source that owns who has a userName: empty for a person
+// whom none owns, and the kind of a program.
+func SourceOfUserName(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, environmentID, userName string) (source string, err error) {
+	return source, found(tx.QueryRow(ctx, selectSourceOfUserName, organization, ownerID(environmentID), userName).Scan(&source), "look for userName")
 }
 
 // LockGroup reads a group that nobody else changes until the end of tx.

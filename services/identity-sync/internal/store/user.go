@@ -87,7 +87,9 @@ update users set state = $2, role = $3, role_environment_id = $4, version = $5, 
 update users u set version = u.version + 1, ended_credentials = u.ended_credentials + 1 where u.id = $1 returning ` + userColumns
 	selectUser = `
 select ` + userColumns + ` from users u where u.id = $1`
-	lockUser              = selectUser + ` for update`
+	lockUser  = selectUser + ` for update`
+	lockUsers = `
+select ` + userColumns + ` from users u where u.id = any($1) order by u.id for update`
 	lockUserUnlessRemoved = selectUser + ` and u.state <> 'removed' for update`
 	lockUserOfSource      = `
 select ` + userColumns + `, s.name from users u join source s on s.id = u.source_id
@@ -195,6 +197,13 @@ func LockUser(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u User, err e
 // LockUserUnlessRemoved is LockUser for users who have not left.
 func LockUserUnlessRemoved(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u User, err error) {
 	return u, found(tx.QueryRow(ctx, lockUserUnlessRemoved, id).Scan(u.targets()...), "lock user")
+}
+
+// LockUsers reads users, in the order of their ids, that nobody else changes until the
+// end of tx.
+func LockUsers(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]User, error) {
+	rows, err := tx.Query(ctx, lockUsers, ids)
+	return collect("lock users", rows, err, scanUser)
 }
 
 // LockUserOfSource is LockUser for a user of a source who has not left, and

@@ -2296,6 +2296,191 @@ func (*DeleteSourceResponse) Descriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{37}
 }
 
+// HandOverUsersRequest says who is to be a source's.
+type HandOverUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the source.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// These people. Either these or a filter.
+	Users []*UserHandOver `protobuf:"bytes,2,rep,name=users,proto3" json:"users,omitempty"`
+	// All people without a source who pass this filter (AIP-160; docs/lists.md), with
+	// the fields of ListUsers, 200 in a call.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Only say who it would be.
+	ValidateOnly  bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverUsersRequest) Reset() {
+	*x = HandOverUsersRequest{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverUsersRequest) ProtoMessage() {}
+
+func (x *HandOverUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverUsersRequest.ProtoReflect.Descriptor instead.
+func (*HandOverUsersRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *HandOverUsersRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *HandOverUsersRequest) GetUsers() []*UserHandOver {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *HandOverUsersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *HandOverUsersRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// UserHandOver is somebody to be handed over.
+type UserHandOver struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the user.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// What the source calls them (SCIM externalId); may be empty. A source does not
+	// change it of somebody with a role above member: it is given here.
+	ExternalId    string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserHandOver) Reset() {
+	*x = UserHandOver{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserHandOver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserHandOver) ProtoMessage() {}
+
+func (x *UserHandOver) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserHandOver.ProtoReflect.Descriptor instead.
+func (*UserHandOver) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *UserHandOver) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *UserHandOver) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+// HandOverUsersResponse is who is handed over.
+type HandOverUsersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// They as they are now; with validate_only, as they would be.
+	Users []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// Whether more people pass the filter: call again.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandOverUsersResponse) Reset() {
+	*x = HandOverUsersResponse{}
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverUsersResponse) ProtoMessage() {}
+
+func (x *HandOverUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverUsersResponse.ProtoReflect.Descriptor instead.
+func (*HandOverUsersResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *HandOverUsersResponse) GetUsers() []*User {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *HandOverUsersResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // RotateSourceTokenRequest names the source.
 type RotateSourceTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2307,7 +2492,7 @@ type RotateSourceTokenRequest struct {
 
 func (x *RotateSourceTokenRequest) Reset() {
 	*x = RotateSourceTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +2504,7 @@ func (x *RotateSourceTokenRequest) String() string {
 func (*RotateSourceTokenRequest) ProtoMessage() {}
 
 func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[38]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +2517,7 @@ func (x *RotateSourceTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenRequest.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RotateSourceTokenRequest) GetId() string {
@@ -2353,7 +2538,7 @@ type RotateSourceTokenResponse struct {
 
 func (x *RotateSourceTokenResponse) Reset() {
 	*x = RotateSourceTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2365,7 +2550,7 @@ func (x *RotateSourceTokenResponse) String() string {
 func (*RotateSourceTokenResponse) ProtoMessage() {}
 
 func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[39]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2378,7 +2563,7 @@ func (x *RotateSourceTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSourceTokenResponse.ProtoReflect.Descriptor instead.
 func (*RotateSourceTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RotateSourceTokenResponse) GetToken() string {
@@ -2418,7 +2603,7 @@ type CreateApiTokenRequest struct {
 
 func (x *CreateApiTokenRequest) Reset() {
 	*x = CreateApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2615,7 @@ func (x *CreateApiTokenRequest) String() string {
 func (*CreateApiTokenRequest) ProtoMessage() {}
 
 func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[40]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2628,7 @@ func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateApiTokenRequest) GetName() string {
@@ -2502,7 +2687,7 @@ type CreateApiTokenResponse struct {
 
 func (x *CreateApiTokenResponse) Reset() {
 	*x = CreateApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2699,7 @@ func (x *CreateApiTokenResponse) String() string {
 func (*CreateApiTokenResponse) ProtoMessage() {}
 
 func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[41]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2712,7 @@ func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *CreateApiTokenResponse) GetApiToken() *ApiToken {
@@ -2567,7 +2752,7 @@ type ListApiTokensRequest struct {
 
 func (x *ListApiTokensRequest) Reset() {
 	*x = ListApiTokensRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2764,7 @@ func (x *ListApiTokensRequest) String() string {
 func (*ListApiTokensRequest) ProtoMessage() {}
 
 func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[42]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2777,7 @@ func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListApiTokensRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListApiTokensRequest) GetPageSize() int32 {
@@ -2636,7 +2821,7 @@ type ListApiTokensResponse struct {
 
 func (x *ListApiTokensResponse) Reset() {
 	*x = ListApiTokensResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2648,7 +2833,7 @@ func (x *ListApiTokensResponse) String() string {
 func (*ListApiTokensResponse) ProtoMessage() {}
 
 func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[43]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2661,7 +2846,7 @@ func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListApiTokensResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListApiTokensResponse) GetApiTokens() []*ApiToken {
@@ -2689,7 +2874,7 @@ type RevokeApiTokenRequest struct {
 
 func (x *RevokeApiTokenRequest) Reset() {
 	*x = RevokeApiTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2886,7 @@ func (x *RevokeApiTokenRequest) String() string {
 func (*RevokeApiTokenRequest) ProtoMessage() {}
 
 func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[44]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2899,7 @@ func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{44}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RevokeApiTokenRequest) GetId() string {
@@ -2735,7 +2920,7 @@ type RevokeApiTokenResponse struct {
 
 func (x *RevokeApiTokenResponse) Reset() {
 	*x = RevokeApiTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +2932,7 @@ func (x *RevokeApiTokenResponse) String() string {
 func (*RevokeApiTokenResponse) ProtoMessage() {}
 
 func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[45]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +2945,7 @@ func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{45}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RevokeApiTokenResponse) GetApiToken() *ApiToken {
@@ -2779,7 +2964,7 @@ type ListDevPeopleRequest struct {
 
 func (x *ListDevPeopleRequest) Reset() {
 	*x = ListDevPeopleRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +2976,7 @@ func (x *ListDevPeopleRequest) String() string {
 func (*ListDevPeopleRequest) ProtoMessage() {}
 
 func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[46]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +2989,7 @@ func (x *ListDevPeopleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleRequest.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{46}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
 }
 
 // ListDevPeopleResponse lists whom one may sign in as.
@@ -2818,7 +3003,7 @@ type ListDevPeopleResponse struct {
 
 func (x *ListDevPeopleResponse) Reset() {
 	*x = ListDevPeopleResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +3015,7 @@ func (x *ListDevPeopleResponse) String() string {
 func (*ListDevPeopleResponse) ProtoMessage() {}
 
 func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[47]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +3028,7 @@ func (x *ListDevPeopleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevPeopleResponse.ProtoReflect.Descriptor instead.
 func (*ListDevPeopleResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{47}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListDevPeopleResponse) GetUsers() []*User {
@@ -2864,7 +3049,7 @@ type DevSignInRequest struct {
 
 func (x *DevSignInRequest) Reset() {
 	*x = DevSignInRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3061,7 @@ func (x *DevSignInRequest) String() string {
 func (*DevSignInRequest) ProtoMessage() {}
 
 func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[48]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3074,7 @@ func (x *DevSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInRequest.ProtoReflect.Descriptor instead.
 func (*DevSignInRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{48}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DevSignInRequest) GetUserName() string {
@@ -2912,7 +3097,7 @@ type DevSignInResponse struct {
 
 func (x *DevSignInResponse) Reset() {
 	*x = DevSignInResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2924,7 +3109,7 @@ func (x *DevSignInResponse) String() string {
 func (*DevSignInResponse) ProtoMessage() {}
 
 func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[49]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2937,7 +3122,7 @@ func (x *DevSignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DevSignInResponse.ProtoReflect.Descriptor instead.
 func (*DevSignInResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{49}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DevSignInResponse) GetToken() string {
@@ -2980,7 +3165,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3177,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[50]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3190,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{50}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListSessionsRequest) GetPageSize() int32 {
@@ -3056,7 +3241,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3068,7 +3253,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[51]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3081,7 +3266,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{51}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -3109,7 +3294,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3306,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[52]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3319,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{52}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EndSessionRequest) GetId() string {
@@ -3153,7 +3338,7 @@ type EndSessionResponse struct {
 
 func (x *EndSessionResponse) Reset() {
 	*x = EndSessionResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3165,7 +3350,7 @@ func (x *EndSessionResponse) String() string {
 func (*EndSessionResponse) ProtoMessage() {}
 
 func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[53]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3178,7 +3363,7 @@ func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{53}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{56}
 }
 
 // SignOutRequest ends the caller's session.
@@ -3190,7 +3375,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3202,7 +3387,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[54]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3215,7 +3400,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{54}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{57}
 }
 
 // SignOutResponse says that the session has ended.
@@ -3227,7 +3412,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +3424,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[55]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3252,7 +3437,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{55}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{58}
 }
 
 // ExchangeTokenRequest carries the secret.
@@ -3268,7 +3453,7 @@ type ExchangeTokenRequest struct {
 
 func (x *ExchangeTokenRequest) Reset() {
 	*x = ExchangeTokenRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3280,7 +3465,7 @@ func (x *ExchangeTokenRequest) String() string {
 func (*ExchangeTokenRequest) ProtoMessage() {}
 
 func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[56]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3293,7 +3478,7 @@ func (x *ExchangeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{56}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ExchangeTokenRequest) GetToken() string {
@@ -3326,7 +3511,7 @@ type ExchangeTokenResponse struct {
 
 func (x *ExchangeTokenResponse) Reset() {
 	*x = ExchangeTokenResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3523,7 @@ func (x *ExchangeTokenResponse) String() string {
 func (*ExchangeTokenResponse) ProtoMessage() {}
 
 func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[57]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3536,7 @@ func (x *ExchangeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeTokenResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{57}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ExchangeTokenResponse) GetAccessToken() string {
@@ -3390,7 +3575,7 @@ type ExchangeClientSecretRequest struct {
 
 func (x *ExchangeClientSecretRequest) Reset() {
 	*x = ExchangeClientSecretRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[58]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3402,7 +3587,7 @@ func (x *ExchangeClientSecretRequest) String() string {
 func (*ExchangeClientSecretRequest) ProtoMessage() {}
 
 func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[58]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3415,7 +3600,7 @@ func (x *ExchangeClientSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{58}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ExchangeClientSecretRequest) GetClientId() string {
@@ -3452,7 +3637,7 @@ type ExchangeClientSecretResponse struct {
 
 func (x *ExchangeClientSecretResponse) Reset() {
 	*x = ExchangeClientSecretResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[59]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3649,7 @@ func (x *ExchangeClientSecretResponse) String() string {
 func (*ExchangeClientSecretResponse) ProtoMessage() {}
 
 func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[59]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3662,7 @@ func (x *ExchangeClientSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeClientSecretResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeClientSecretResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{59}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ExchangeClientSecretResponse) GetAccessToken() string {
@@ -3503,7 +3688,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[60]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3515,7 +3700,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[60]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3528,7 +3713,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{60}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{63}
 }
 
 // GetKeysResponse is the key set.
@@ -3542,7 +3727,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[61]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3554,7 +3739,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[61]
+	mi := &file_gatehouse_identity_v1_identity_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3567,7 +3752,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{61}
+	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *GetKeysResponse) GetJwks() string {
@@ -3725,7 +3910,19 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12B\n" +
 	"\x05users\x18\x03 \x01(\x0e2\".gatehouse.identity.v1.SourceUsersB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05users\"\x16\n" +
-	"\x14DeleteSourceResponse\"4\n" +
+	"\x14DeleteSourceResponse\"\xbd\x01\n" +
+	"\x14HandOverUsersRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12D\n" +
+	"\x05users\x18\x02 \x03(\v2#.gatehouse.identity.v1.UserHandOverB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05users\x12 \n" +
+	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\\\n" +
+	"\fUserHandOver\x12!\n" +
+	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\x12)\n" +
+	"\vexternal_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\n" +
+	"externalId\"^\n" +
+	"\x15HandOverUsersResponse\x121\n" +
+	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"4\n" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
@@ -3846,7 +4043,7 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/groups\x90\x02\x01\x12\xa7\x01\n" +
 	"\x10ListGroupMembers\x12..gatehouse.identity.v1.ListGroupMembersRequest\x1a/.gatehouse.identity.v1.ListGroupMembersResponse\"2\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x01\x1a\x04\xa0\xbb\x18\x022\xfc\x05\n" +
+	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/groups/{group_id}/members\x90\x02\x01\x1a\x04\xa0\xbb\x18\x022\x9d\a\n" +
 	"\rSourceService\x12\x88\x01\n" +
 	"\fCreateSource\x12*.gatehouse.identity.v1.CreateSourceRequest\x1a+.gatehouse.identity.v1.CreateSourceResponse\"\x1f\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/sources\x12\x85\x01\n" +
@@ -3855,7 +4052,9 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\fUpdateSource\x12*.gatehouse.identity.v1.UpdateSourceRequest\x1a+.gatehouse.identity.v1.UpdateSourceResponse\"0\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x06source2\x17/v1/sources/{source.id}\x12\x8a\x01\n" +
 	"\fDeleteSource\x12*.gatehouse.identity.v1.DeleteSourceRequest\x1a+.gatehouse.identity.v1.DeleteSourceResponse\"!\xa2\xbb\x18\x05\n" +
-	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1/sources/{id}\x12\xa8\x01\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02\x12*\x10/v1/sources/{id}\x12\x9e\x01\n" +
+	"\rHandOverUsers\x12+.gatehouse.identity.v1.HandOverUsersRequest\x1a,.gatehouse.identity.v1.HandOverUsersResponse\"2\xa2\xbb\x18\x05\n" +
+	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/sources/{id}:handOverUsers\x12\xa8\x01\n" +
 	"\x11RotateSourceToken\x12/.gatehouse.identity.v1.RotateSourceTokenRequest\x1a0.gatehouse.identity.v1.RotateSourceTokenResponse\"0\xa2\xbb\x18\x05\n" +
 	"\x01\x03\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/sources/{id}:rotateToken\x1a\x04\xa0\xbb\x18\x032\xe1\x03\n" +
 	"\x0fApiTokenService\x12\x94\x01\n" +
@@ -3900,7 +4099,7 @@ func file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_identity_v1_identity_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_gatehouse_identity_v1_identity_service_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(SourceUsers)(0),                     // 0: gatehouse.identity.v1.SourceUsers
 	(*SignUpRequest)(nil),                // 1: gatehouse.identity.v1.SignUpRequest
@@ -3941,157 +4140,164 @@ var file_gatehouse_identity_v1_identity_service_proto_goTypes = []any{
 	(*UpdateSourceResponse)(nil),         // 36: gatehouse.identity.v1.UpdateSourceResponse
 	(*DeleteSourceRequest)(nil),          // 37: gatehouse.identity.v1.DeleteSourceRequest
 	(*DeleteSourceResponse)(nil),         // 38: gatehouse.identity.v1.DeleteSourceResponse
-	(*RotateSourceTokenRequest)(nil),     // 39: gatehouse.identity.v1.RotateSourceTokenRequest
-	(*RotateSourceTokenResponse)(nil),    // 40: gatehouse.identity.v1.RotateSourceTokenResponse
-	(*CreateApiTokenRequest)(nil),        // 41: gatehouse.identity.v1.CreateApiTokenRequest
-	(*CreateApiTokenResponse)(nil),       // 42: gatehouse.identity.v1.CreateApiTokenResponse
-	(*ListApiTokensRequest)(nil),         // 43: gatehouse.identity.v1.ListApiTokensRequest
-	(*ListApiTokensResponse)(nil),        // 44: gatehouse.identity.v1.ListApiTokensResponse
-	(*RevokeApiTokenRequest)(nil),        // 45: gatehouse.identity.v1.RevokeApiTokenRequest
-	(*RevokeApiTokenResponse)(nil),       // 46: gatehouse.identity.v1.RevokeApiTokenResponse
-	(*ListDevPeopleRequest)(nil),         // 47: gatehouse.identity.v1.ListDevPeopleRequest
-	(*ListDevPeopleResponse)(nil),        // 48: gatehouse.identity.v1.ListDevPeopleResponse
-	(*DevSignInRequest)(nil),             // 49: gatehouse.identity.v1.DevSignInRequest
-	(*DevSignInResponse)(nil),            // 50: gatehouse.identity.v1.DevSignInResponse
-	(*ListSessionsRequest)(nil),          // 51: gatehouse.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 52: gatehouse.identity.v1.ListSessionsResponse
-	(*EndSessionRequest)(nil),            // 53: gatehouse.identity.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),           // 54: gatehouse.identity.v1.EndSessionResponse
-	(*SignOutRequest)(nil),               // 55: gatehouse.identity.v1.SignOutRequest
-	(*SignOutResponse)(nil),              // 56: gatehouse.identity.v1.SignOutResponse
-	(*ExchangeTokenRequest)(nil),         // 57: gatehouse.identity.v1.ExchangeTokenRequest
-	(*ExchangeTokenResponse)(nil),        // 58: gatehouse.identity.v1.ExchangeTokenResponse
-	(*ExchangeClientSecretRequest)(nil),  // 59: gatehouse.identity.v1.ExchangeClientSecretRequest
-	(*ExchangeClientSecretResponse)(nil), // 60: gatehouse.identity.v1.ExchangeClientSecretResponse
-	(*GetKeysRequest)(nil),               // 61: gatehouse.identity.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),              // 62: gatehouse.identity.v1.GetKeysResponse
-	nil,                                  // 63: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	(*Organization)(nil),                 // 64: gatehouse.identity.v1.Organization
-	(*User)(nil),                         // 65: gatehouse.identity.v1.User
-	(*fieldmaskpb.FieldMask)(nil),        // 66: google.protobuf.FieldMask
-	(*EnvironmentQuotas)(nil),            // 67: gatehouse.identity.v1.EnvironmentQuotas
-	(*Environment)(nil),                  // 68: gatehouse.identity.v1.Environment
-	(UserState)(0),                       // 69: gatehouse.identity.v1.UserState
-	(UserKind)(0),                        // 70: gatehouse.identity.v1.UserKind
-	(*timestamppb.Timestamp)(nil),        // 71: google.protobuf.Timestamp
-	(Role)(0),                            // 72: gatehouse.identity.v1.Role
-	(*Group)(nil),                        // 73: gatehouse.identity.v1.Group
-	(SourceKind)(0),                      // 74: gatehouse.identity.v1.SourceKind
-	(*Source)(nil),                       // 75: gatehouse.identity.v1.Source
-	(*ApiToken)(nil),                     // 76: gatehouse.identity.v1.ApiToken
-	(*Session)(nil),                      // 77: gatehouse.identity.v1.Session
+	(*HandOverUsersRequest)(nil),         // 39: gatehouse.identity.v1.HandOverUsersRequest
+	(*UserHandOver)(nil),                 // 40: gatehouse.identity.v1.UserHandOver
+	(*HandOverUsersResponse)(nil),        // 41: gatehouse.identity.v1.HandOverUsersResponse
+	(*RotateSourceTokenRequest)(nil),     // 42: gatehouse.identity.v1.RotateSourceTokenRequest
+	(*RotateSourceTokenResponse)(nil),    // 43: gatehouse.identity.v1.RotateSourceTokenResponse
+	(*CreateApiTokenRequest)(nil),        // 44: gatehouse.identity.v1.CreateApiTokenRequest
+	(*CreateApiTokenResponse)(nil),       // 45: gatehouse.identity.v1.CreateApiTokenResponse
+	(*ListApiTokensRequest)(nil),         // 46: gatehouse.identity.v1.ListApiTokensRequest
+	(*ListApiTokensResponse)(nil),        // 47: gatehouse.identity.v1.ListApiTokensResponse
+	(*RevokeApiTokenRequest)(nil),        // 48: gatehouse.identity.v1.RevokeApiTokenRequest
+	(*RevokeApiTokenResponse)(nil),       // 49: gatehouse.identity.v1.RevokeApiTokenResponse
+	(*ListDevPeopleRequest)(nil),         // 50: gatehouse.identity.v1.ListDevPeopleRequest
+	(*ListDevPeopleResponse)(nil),        // 51: gatehouse.identity.v1.ListDevPeopleResponse
+	(*DevSignInRequest)(nil),             // 52: gatehouse.identity.v1.DevSignInRequest
+	(*DevSignInResponse)(nil),            // 53: gatehouse.identity.v1.DevSignInResponse
+	(*ListSessionsRequest)(nil),          // 54: gatehouse.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 55: gatehouse.identity.v1.ListSessionsResponse
+	(*EndSessionRequest)(nil),            // 56: gatehouse.identity.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),           // 57: gatehouse.identity.v1.EndSessionResponse
+	(*SignOutRequest)(nil),               // 58: gatehouse.identity.v1.SignOutRequest
+	(*SignOutResponse)(nil),              // 59: gatehouse.identity.v1.SignOutResponse
+	(*ExchangeTokenRequest)(nil),         // 60: gatehouse.identity.v1.ExchangeTokenRequest
+	(*ExchangeTokenResponse)(nil),        // 61: gatehouse.identity.v1.ExchangeTokenResponse
+	(*ExchangeClientSecretRequest)(nil),  // 62: gatehouse.identity.v1.ExchangeClientSecretRequest
+	(*ExchangeClientSecretResponse)(nil), // 63: gatehouse.identity.v1.ExchangeClientSecretResponse
+	(*GetKeysRequest)(nil),               // 64: gatehouse.identity.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),              // 65: gatehouse.identity.v1.GetKeysResponse
+	nil,                                  // 66: gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	(*Organization)(nil),                 // 67: gatehouse.identity.v1.Organization
+	(*User)(nil),                         // 68: gatehouse.identity.v1.User
+	(*fieldmaskpb.FieldMask)(nil),        // 69: google.protobuf.FieldMask
+	(*EnvironmentQuotas)(nil),            // 70: gatehouse.identity.v1.EnvironmentQuotas
+	(*Environment)(nil),                  // 71: gatehouse.identity.v1.Environment
+	(UserState)(0),                       // 72: gatehouse.identity.v1.UserState
+	(UserKind)(0),                        // 73: gatehouse.identity.v1.UserKind
+	(*timestamppb.Timestamp)(nil),        // 74: google.protobuf.Timestamp
+	(Role)(0),                            // 75: gatehouse.identity.v1.Role
+	(*Group)(nil),                        // 76: gatehouse.identity.v1.Group
+	(SourceKind)(0),                      // 77: gatehouse.identity.v1.SourceKind
+	(*Source)(nil),                       // 78: gatehouse.identity.v1.Source
+	(*ApiToken)(nil),                     // 79: gatehouse.identity.v1.ApiToken
+	(*Session)(nil),                      // 80: gatehouse.identity.v1.Session
 }
 var file_gatehouse_identity_v1_identity_service_proto_depIdxs = []int32{
-	64, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	65, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
-	64, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	64, // 3: gatehouse.identity.v1.UpdateOrganizationRequest.organization:type_name -> gatehouse.identity.v1.Organization
-	66, // 4: gatehouse.identity.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	64, // 5: gatehouse.identity.v1.UpdateOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	67, // 6: gatehouse.identity.v1.CreateEnvironmentRequest.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
-	68, // 7: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	68, // 8: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	68, // 9: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
-	68, // 10: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
-	66, // 11: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	68, // 12: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
-	65, // 13: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
-	64, // 14: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
-	69, // 15: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
-	65, // 16: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
-	65, // 17: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
-	70, // 18: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
-	71, // 19: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
-	65, // 20: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
-	72, // 21: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
-	65, // 22: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
-	65, // 23: gatehouse.identity.v1.DeleteUserResponse.user:type_name -> gatehouse.identity.v1.User
-	73, // 24: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
-	65, // 25: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
-	74, // 26: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
-	75, // 27: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
-	75, // 28: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
-	75, // 29: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
-	66, // 30: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	75, // 31: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	67, // 0: gatehouse.identity.v1.SignUpResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	68, // 1: gatehouse.identity.v1.SignUpResponse.user:type_name -> gatehouse.identity.v1.User
+	67, // 2: gatehouse.identity.v1.GetOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	67, // 3: gatehouse.identity.v1.UpdateOrganizationRequest.organization:type_name -> gatehouse.identity.v1.Organization
+	69, // 4: gatehouse.identity.v1.UpdateOrganizationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	67, // 5: gatehouse.identity.v1.UpdateOrganizationResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	70, // 6: gatehouse.identity.v1.CreateEnvironmentRequest.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
+	71, // 7: gatehouse.identity.v1.CreateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	71, // 8: gatehouse.identity.v1.GetEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	71, // 9: gatehouse.identity.v1.ListEnvironmentsResponse.environments:type_name -> gatehouse.identity.v1.Environment
+	71, // 10: gatehouse.identity.v1.UpdateEnvironmentRequest.environment:type_name -> gatehouse.identity.v1.Environment
+	69, // 11: gatehouse.identity.v1.UpdateEnvironmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 12: gatehouse.identity.v1.UpdateEnvironmentResponse.environment:type_name -> gatehouse.identity.v1.Environment
+	68, // 13: gatehouse.identity.v1.GetMeResponse.user:type_name -> gatehouse.identity.v1.User
+	67, // 14: gatehouse.identity.v1.GetMeResponse.organization:type_name -> gatehouse.identity.v1.Organization
+	72, // 15: gatehouse.identity.v1.ListUsersRequest.state:type_name -> gatehouse.identity.v1.UserState
+	68, // 16: gatehouse.identity.v1.ListUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	68, // 17: gatehouse.identity.v1.GetUserResponse.user:type_name -> gatehouse.identity.v1.User
+	73, // 18: gatehouse.identity.v1.CreateUserRequest.kind:type_name -> gatehouse.identity.v1.UserKind
+	74, // 19: gatehouse.identity.v1.CreateUserRequest.end_time:type_name -> google.protobuf.Timestamp
+	68, // 20: gatehouse.identity.v1.CreateUserResponse.user:type_name -> gatehouse.identity.v1.User
+	75, // 21: gatehouse.identity.v1.SetUserRoleRequest.role:type_name -> gatehouse.identity.v1.Role
+	68, // 22: gatehouse.identity.v1.SetUserRoleResponse.user:type_name -> gatehouse.identity.v1.User
+	68, // 23: gatehouse.identity.v1.DeleteUserResponse.user:type_name -> gatehouse.identity.v1.User
+	76, // 24: gatehouse.identity.v1.ListGroupsResponse.groups:type_name -> gatehouse.identity.v1.Group
+	68, // 25: gatehouse.identity.v1.ListGroupMembersResponse.users:type_name -> gatehouse.identity.v1.User
+	77, // 26: gatehouse.identity.v1.CreateSourceRequest.kind:type_name -> gatehouse.identity.v1.SourceKind
+	78, // 27: gatehouse.identity.v1.CreateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
+	78, // 28: gatehouse.identity.v1.ListSourcesResponse.sources:type_name -> gatehouse.identity.v1.Source
+	78, // 29: gatehouse.identity.v1.UpdateSourceRequest.source:type_name -> gatehouse.identity.v1.Source
+	69, // 30: gatehouse.identity.v1.UpdateSourceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	78, // 31: gatehouse.identity.v1.UpdateSourceResponse.source:type_name -> gatehouse.identity.v1.Source
 	0,  // 32: gatehouse.identity.v1.DeleteSourceRequest.users:type_name -> gatehouse.identity.v1.SourceUsers
-	71, // 33: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	76, // 34: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	76, // 35: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
-	76, // 36: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	65, // 37: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
-	65, // 38: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
-	77, // 39: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
-	71, // 40: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	63, // 41: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
-	71, // 42: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 43: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
-	3,  // 44: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
-	5,  // 45: gatehouse.identity.v1.OrganizationService.UpdateOrganization:input_type -> gatehouse.identity.v1.UpdateOrganizationRequest
-	7,  // 46: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
-	9,  // 47: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
-	11, // 48: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
-	13, // 49: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
-	15, // 50: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
-	17, // 51: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
-	19, // 52: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
-	21, // 53: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
-	23, // 54: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
-	25, // 55: gatehouse.identity.v1.UserService.DeleteUser:input_type -> gatehouse.identity.v1.DeleteUserRequest
-	27, // 56: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
-	29, // 57: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
-	31, // 58: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
-	33, // 59: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
-	35, // 60: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
-	37, // 61: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
-	39, // 62: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
-	41, // 63: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
-	43, // 64: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
-	45, // 65: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
-	47, // 66: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
-	49, // 67: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
-	51, // 68: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
-	53, // 69: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
-	55, // 70: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
-	57, // 71: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
-	59, // 72: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
-	61, // 73: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
-	2,  // 74: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
-	4,  // 75: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
-	6,  // 76: gatehouse.identity.v1.OrganizationService.UpdateOrganization:output_type -> gatehouse.identity.v1.UpdateOrganizationResponse
-	8,  // 77: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
-	10, // 78: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
-	12, // 79: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
-	14, // 80: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
-	16, // 81: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
-	18, // 82: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
-	20, // 83: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
-	22, // 84: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
-	24, // 85: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
-	26, // 86: gatehouse.identity.v1.UserService.DeleteUser:output_type -> gatehouse.identity.v1.DeleteUserResponse
-	28, // 87: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
-	30, // 88: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
-	32, // 89: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
-	34, // 90: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
-	36, // 91: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
-	38, // 92: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
-	40, // 93: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
-	42, // 94: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
-	44, // 95: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
-	46, // 96: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
-	48, // 97: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
-	50, // 98: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
-	52, // 99: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
-	54, // 100: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
-	56, // 101: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
-	58, // 102: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
-	60, // 103: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
-	62, // 104: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
-	74, // [74:105] is the sub-list for method output_type
-	43, // [43:74] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	40, // 33: gatehouse.identity.v1.HandOverUsersRequest.users:type_name -> gatehouse.identity.v1.UserHandOver
+	68, // 34: gatehouse.identity.v1.HandOverUsersResponse.users:type_name -> gatehouse.identity.v1.User
+	74, // 35: gatehouse.identity.v1.CreateApiTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	79, // 36: gatehouse.identity.v1.CreateApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	79, // 37: gatehouse.identity.v1.ListApiTokensResponse.api_tokens:type_name -> gatehouse.identity.v1.ApiToken
+	79, // 38: gatehouse.identity.v1.RevokeApiTokenResponse.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	68, // 39: gatehouse.identity.v1.ListDevPeopleResponse.users:type_name -> gatehouse.identity.v1.User
+	68, // 40: gatehouse.identity.v1.DevSignInResponse.user:type_name -> gatehouse.identity.v1.User
+	80, // 41: gatehouse.identity.v1.ListSessionsResponse.sessions:type_name -> gatehouse.identity.v1.Session
+	74, // 42: gatehouse.identity.v1.ExchangeTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	66, // 43: gatehouse.identity.v1.ExchangeTokenResponse.access_tokens:type_name -> gatehouse.identity.v1.ExchangeTokenResponse.AccessTokensEntry
+	74, // 44: gatehouse.identity.v1.ExchangeClientSecretResponse.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 45: gatehouse.identity.v1.OrganizationService.SignUp:input_type -> gatehouse.identity.v1.SignUpRequest
+	3,  // 46: gatehouse.identity.v1.OrganizationService.GetOrganization:input_type -> gatehouse.identity.v1.GetOrganizationRequest
+	5,  // 47: gatehouse.identity.v1.OrganizationService.UpdateOrganization:input_type -> gatehouse.identity.v1.UpdateOrganizationRequest
+	7,  // 48: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:input_type -> gatehouse.identity.v1.CreateEnvironmentRequest
+	9,  // 49: gatehouse.identity.v1.EnvironmentService.GetEnvironment:input_type -> gatehouse.identity.v1.GetEnvironmentRequest
+	11, // 50: gatehouse.identity.v1.EnvironmentService.ListEnvironments:input_type -> gatehouse.identity.v1.ListEnvironmentsRequest
+	13, // 51: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:input_type -> gatehouse.identity.v1.UpdateEnvironmentRequest
+	15, // 52: gatehouse.identity.v1.UserService.GetMe:input_type -> gatehouse.identity.v1.GetMeRequest
+	17, // 53: gatehouse.identity.v1.UserService.ListUsers:input_type -> gatehouse.identity.v1.ListUsersRequest
+	19, // 54: gatehouse.identity.v1.UserService.GetUser:input_type -> gatehouse.identity.v1.GetUserRequest
+	21, // 55: gatehouse.identity.v1.UserService.CreateUser:input_type -> gatehouse.identity.v1.CreateUserRequest
+	23, // 56: gatehouse.identity.v1.UserService.SetUserRole:input_type -> gatehouse.identity.v1.SetUserRoleRequest
+	25, // 57: gatehouse.identity.v1.UserService.DeleteUser:input_type -> gatehouse.identity.v1.DeleteUserRequest
+	27, // 58: gatehouse.identity.v1.GroupService.ListGroups:input_type -> gatehouse.identity.v1.ListGroupsRequest
+	29, // 59: gatehouse.identity.v1.GroupService.ListGroupMembers:input_type -> gatehouse.identity.v1.ListGroupMembersRequest
+	31, // 60: gatehouse.identity.v1.SourceService.CreateSource:input_type -> gatehouse.identity.v1.CreateSourceRequest
+	33, // 61: gatehouse.identity.v1.SourceService.ListSources:input_type -> gatehouse.identity.v1.ListSourcesRequest
+	35, // 62: gatehouse.identity.v1.SourceService.UpdateSource:input_type -> gatehouse.identity.v1.UpdateSourceRequest
+	37, // 63: gatehouse.identity.v1.SourceService.DeleteSource:input_type -> gatehouse.identity.v1.DeleteSourceRequest
+	39, // 64: gatehouse.identity.v1.SourceService.HandOverUsers:input_type -> gatehouse.identity.v1.HandOverUsersRequest
+	42, // 65: gatehouse.identity.v1.SourceService.RotateSourceToken:input_type -> gatehouse.identity.v1.RotateSourceTokenRequest
+	44, // 66: gatehouse.identity.v1.ApiTokenService.CreateApiToken:input_type -> gatehouse.identity.v1.CreateApiTokenRequest
+	46, // 67: gatehouse.identity.v1.ApiTokenService.ListApiTokens:input_type -> gatehouse.identity.v1.ListApiTokensRequest
+	48, // 68: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:input_type -> gatehouse.identity.v1.RevokeApiTokenRequest
+	50, // 69: gatehouse.identity.v1.SessionService.ListDevPeople:input_type -> gatehouse.identity.v1.ListDevPeopleRequest
+	52, // 70: gatehouse.identity.v1.SessionService.DevSignIn:input_type -> gatehouse.identity.v1.DevSignInRequest
+	54, // 71: gatehouse.identity.v1.SessionService.ListSessions:input_type -> gatehouse.identity.v1.ListSessionsRequest
+	56, // 72: gatehouse.identity.v1.SessionService.EndSession:input_type -> gatehouse.identity.v1.EndSessionRequest
+	58, // 73: gatehouse.identity.v1.SessionService.SignOut:input_type -> gatehouse.identity.v1.SignOutRequest
+	60, // 74: gatehouse.identity.v1.TokenService.ExchangeToken:input_type -> gatehouse.identity.v1.ExchangeTokenRequest
+	62, // 75: gatehouse.identity.v1.TokenService.ExchangeClientSecret:input_type -> gatehouse.identity.v1.ExchangeClientSecretRequest
+	64, // 76: gatehouse.identity.v1.TokenService.GetKeys:input_type -> gatehouse.identity.v1.GetKeysRequest
+	2,  // 77: gatehouse.identity.v1.OrganizationService.SignUp:output_type -> gatehouse.identity.v1.SignUpResponse
+	4,  // 78: gatehouse.identity.v1.OrganizationService.GetOrganization:output_type -> gatehouse.identity.v1.GetOrganizationResponse
+	6,  // 79: gatehouse.identity.v1.OrganizationService.UpdateOrganization:output_type -> gatehouse.identity.v1.UpdateOrganizationResponse
+	8,  // 80: gatehouse.identity.v1.EnvironmentService.CreateEnvironment:output_type -> gatehouse.identity.v1.CreateEnvironmentResponse
+	10, // 81: gatehouse.identity.v1.EnvironmentService.GetEnvironment:output_type -> gatehouse.identity.v1.GetEnvironmentResponse
+	12, // 82: gatehouse.identity.v1.EnvironmentService.ListEnvironments:output_type -> gatehouse.identity.v1.ListEnvironmentsResponse
+	14, // 83: gatehouse.identity.v1.EnvironmentService.UpdateEnvironment:output_type -> gatehouse.identity.v1.UpdateEnvironmentResponse
+	16, // 84: gatehouse.identity.v1.UserService.GetMe:output_type -> gatehouse.identity.v1.GetMeResponse
+	18, // 85: gatehouse.identity.v1.UserService.ListUsers:output_type -> gatehouse.identity.v1.ListUsersResponse
+	20, // 86: gatehouse.identity.v1.UserService.GetUser:output_type -> gatehouse.identity.v1.GetUserResponse
+	22, // 87: gatehouse.identity.v1.UserService.CreateUser:output_type -> gatehouse.identity.v1.CreateUserResponse
+	24, // 88: gatehouse.identity.v1.UserService.SetUserRole:output_type -> gatehouse.identity.v1.SetUserRoleResponse
+	26, // 89: gatehouse.identity.v1.UserService.DeleteUser:output_type -> gatehouse.identity.v1.DeleteUserResponse
+	28, // 90: gatehouse.identity.v1.GroupService.ListGroups:output_type -> gatehouse.identity.v1.ListGroupsResponse
+	30, // 91: gatehouse.identity.v1.GroupService.ListGroupMembers:output_type -> gatehouse.identity.v1.ListGroupMembersResponse
+	32, // 92: gatehouse.identity.v1.SourceService.CreateSource:output_type -> gatehouse.identity.v1.CreateSourceResponse
+	34, // 93: gatehouse.identity.v1.SourceService.ListSources:output_type -> gatehouse.identity.v1.ListSourcesResponse
+	36, // 94: gatehouse.identity.v1.SourceService.UpdateSource:output_type -> gatehouse.identity.v1.UpdateSourceResponse
+	38, // 95: gatehouse.identity.v1.SourceService.DeleteSource:output_type -> gatehouse.identity.v1.DeleteSourceResponse
+	41, // 96: gatehouse.identity.v1.SourceService.HandOverUsers:output_type -> gatehouse.identity.v1.HandOverUsersResponse
+	43, // 97: gatehouse.identity.v1.SourceService.RotateSourceToken:output_type -> gatehouse.identity.v1.RotateSourceTokenResponse
+	45, // 98: gatehouse.identity.v1.ApiTokenService.CreateApiToken:output_type -> gatehouse.identity.v1.CreateApiTokenResponse
+	47, // 99: gatehouse.identity.v1.ApiTokenService.ListApiTokens:output_type -> gatehouse.identity.v1.ListApiTokensResponse
+	49, // 100: gatehouse.identity.v1.ApiTokenService.RevokeApiToken:output_type -> gatehouse.identity.v1.RevokeApiTokenResponse
+	51, // 101: gatehouse.identity.v1.SessionService.ListDevPeople:output_type -> gatehouse.identity.v1.ListDevPeopleResponse
+	53, // 102: gatehouse.identity.v1.SessionService.DevSignIn:output_type -> gatehouse.identity.v1.DevSignInResponse
+	55, // 103: gatehouse.identity.v1.SessionService.ListSessions:output_type -> gatehouse.identity.v1.ListSessionsResponse
+	57, // 104: gatehouse.identity.v1.SessionService.EndSession:output_type -> gatehouse.identity.v1.EndSessionResponse
+	59, // 105: gatehouse.identity.v1.SessionService.SignOut:output_type -> gatehouse.identity.v1.SignOutResponse
+	61, // 106: gatehouse.identity.v1.TokenService.ExchangeToken:output_type -> gatehouse.identity.v1.ExchangeTokenResponse
+	63, // 107: gatehouse.identity.v1.TokenService.ExchangeClientSecret:output_type -> gatehouse.identity.v1.ExchangeClientSecretResponse
+	65, // 108: gatehouse.identity.v1.TokenService.GetKeys:output_type -> gatehouse.identity.v1.GetKeysResponse
+	77, // [77:109] is the sub-list for method output_type
+	45, // [45:77] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_service_proto_init() }
@@ -4106,7 +4312,7 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_identity_v1_identity_service_proto_rawDesc), len(file_gatehouse_identity_v1_identity_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   63,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

@@ -949,6 +949,7 @@ const (
 	SourceService_ListSources_FullMethodName       = "/gatehouse.identity.v1.SourceService/ListSources"
 	SourceService_UpdateSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/UpdateSource"
 	SourceService_DeleteSource_FullMethodName      = "/gatehouse.identity.v1.SourceService/DeleteSource"
+	SourceService_HandOverUsers_FullMethodName     = "/gatehouse.identity.v1.SourceService/HandOverUsers"
 	SourceService_RotateSourceToken_FullMethodName = "/gatehouse.identity.v1.SourceService/RotateSourceToken"
 )
 
@@ -977,6 +978,18 @@ type SourceServiceClient interface {
 	// member. People and groups are done one by one soon after the call. NOT_FOUND:
 	// SOURCE_NOT_FOUND, also for one that is deleted already; ABORTED: ETAG_MISMATCH.
 	DeleteSource(ctx context.Context, in *DeleteSourceRequest, opts ...grpc.CallOption) (*DeleteSourceResponse, error)
+	// HandOverUsers gives a source people whom no source owns, such as who signed up and
+	// who stayed when a source was deleted: those named, or all that match the filter.
+	// From then on the source finds them by userName or id, changes them, and says who
+	// leaves; what they may do in Gatehouse stays. Of what an earlier source called them
+	// nothing is left but their name, e-mail, title and department. With validate_only
+	// nothing changes, and the answer is the preview. INVALID_ARGUMENT on users:
+	// HAND_OVER_NOBODY unless there are either users or a filter; on users[i].user_id:
+	// USER_NOT_FOUND, USER_OF_SOURCE, NOT_A_PERSON, USER_REMOVED, ENVIRONMENT_DIFFERS
+	// if the source's people belong to another environment. FILTER_INVALID,
+	// FILTER_TOO_COSTLY. NOT_FOUND: SOURCE_NOT_FOUND. Who was named and does not fit
+	// makes the call fail, and then nobody is handed over.
+	HandOverUsers(ctx context.Context, in *HandOverUsersRequest, opts ...grpc.CallOption) (*HandOverUsersResponse, error)
 	// RotateSourceToken makes a new bearer token, shown this once; the old one
 	// ends at once.
 	RotateSourceToken(ctx context.Context, in *RotateSourceTokenRequest, opts ...grpc.CallOption) (*RotateSourceTokenResponse, error)
@@ -1030,6 +1043,16 @@ func (c *sourceServiceClient) DeleteSource(ctx context.Context, in *DeleteSource
 	return out, nil
 }
 
+func (c *sourceServiceClient) HandOverUsers(ctx context.Context, in *HandOverUsersRequest, opts ...grpc.CallOption) (*HandOverUsersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HandOverUsersResponse)
+	err := c.cc.Invoke(ctx, SourceService_HandOverUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sourceServiceClient) RotateSourceToken(ctx context.Context, in *RotateSourceTokenRequest, opts ...grpc.CallOption) (*RotateSourceTokenResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateSourceTokenResponse)
@@ -1065,6 +1088,18 @@ type SourceServiceServer interface {
 	// member. People and groups are done one by one soon after the call. NOT_FOUND:
 	// SOURCE_NOT_FOUND, also for one that is deleted already; ABORTED: ETAG_MISMATCH.
 	DeleteSource(context.Context, *DeleteSourceRequest) (*DeleteSourceResponse, error)
+	// HandOverUsers gives a source people whom no source owns, such as who signed up and
+	// who stayed when a source was deleted: those named, or all that match the filter.
+	// From then on the source finds them by userName or id, changes them, and says who
+	// leaves; what they may do in Gatehouse stays. Of what an earlier source called them
+	// nothing is left but their name, e-mail, title and department. With validate_only
+	// nothing changes, and the answer is the preview. INVALID_ARGUMENT on users:
+	// HAND_OVER_NOBODY unless there are either users or a filter; on users[i].user_id:
+	// USER_NOT_FOUND, USER_OF_SOURCE, NOT_A_PERSON, USER_REMOVED, ENVIRONMENT_DIFFERS
+	// if the source's people belong to another environment. FILTER_INVALID,
+	// FILTER_TOO_COSTLY. NOT_FOUND: SOURCE_NOT_FOUND. Who was named and does not fit
+	// makes the call fail, and then nobody is handed over.
+	HandOverUsers(context.Context, *HandOverUsersRequest) (*HandOverUsersResponse, error)
 	// RotateSourceToken makes a new bearer token, shown this once; the old one
 	// ends at once.
 	RotateSourceToken(context.Context, *RotateSourceTokenRequest) (*RotateSourceTokenResponse, error)
@@ -1089,6 +1124,9 @@ func (UnimplementedSourceServiceServer) UpdateSource(context.Context, *UpdateSou
 }
 func (UnimplementedSourceServiceServer) DeleteSource(context.Context, *DeleteSourceRequest) (*DeleteSourceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSource not implemented")
+}
+func (UnimplementedSourceServiceServer) HandOverUsers(context.Context, *HandOverUsersRequest) (*HandOverUsersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HandOverUsers not implemented")
 }
 func (UnimplementedSourceServiceServer) RotateSourceToken(context.Context, *RotateSourceTokenRequest) (*RotateSourceTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateSourceToken not implemented")
@@ -1186,6 +1224,24 @@ func _SourceService_DeleteSource_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SourceService_HandOverUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HandOverUsersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SourceServiceServer).HandOverUsers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SourceService_HandOverUsers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SourceServiceServer).HandOverUsers(ctx, req.(*HandOverUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SourceService_RotateSourceToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RotateSourceTokenRequest)
 	if err := dec(in); err != nil {
@@ -1226,6 +1282,10 @@ var SourceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteSource",
 			Handler:    _SourceService_DeleteSource_Handler,
+		},
+		{
+			MethodName: "HandOverUsers",
+			Handler:    _SourceService_HandOverUsers_Handler,
 		},
 		{
 			MethodName: "RotateSourceToken",
