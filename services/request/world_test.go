@@ -75,7 +75,7 @@ func (i *integrations) LookUpIntegration(ctx context.Context, in *provisioningv1
 // there, ann as everybody's manager, pia approves the app CRM, ada runs it; zoe is admin, ian it_admin, ria
 // risk_manager, ext from outside. Its catalog has CRM with the entitlements
 // account, editor and viewer; how its accounts come was never chosen.
-func start(t testing.TB) *world {
+func start(t testing.TB, change ...func(*backend.Config)) *world {
 	t.Helper()
 	w := &world{
 		org: id.New(), users: make(map[string]*identityv1.User), roles: make(map[string]authzv1.Caller), access: make(map[string]string),
@@ -84,6 +84,9 @@ func start(t testing.TB) *world {
 	w.organization = w.org.String()
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.ClientID = "request"
+		for _, f := range change {
+			f(&cfg)
+		}
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr, ApprovalAddr: cfg.IdentityAddr}, lis, log)
 	}, func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations)

@@ -39,6 +39,7 @@ func (c *Commands) CancelRequest(ctx context.Context, tx *postgres.Tx, organizat
 	if !rec.Cancel(convert.FromActor(actor), now) {
 		return nil
 	}
+	rec.Expired = m.GetExpired()
 	if actor == nil {
 		actor = convert.SystemActor()
 	}

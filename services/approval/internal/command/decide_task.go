@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -89,7 +90,12 @@ func (c *Commands) mayDecide(a *loaded, d Decision, people *lifecycle.People) er
 	if a == nil {
 		return errTaskNotFound
 	}
-	if err := a.MayDecide(d.TaskID, d.By.ID, *people); err != nil {
+	switch err := a.MayDecide(d.TaskID, d.By.ID, *people); {
+	case errors.Is(err, lifecycle.ErrUnknownTask):
+		return errTaskNotFound
+	case a.expired(d.TaskID):
+		return taskError(lifecycle.ErrExpired)
+	case err != nil:
 		return taskError(err)
 	}
 	if a.waits(people) {
@@ -103,6 +109,16 @@ func (c *Commands) mayDecide(a *loaded, d Decision, people *lifecycle.People) er
 func (a loaded) waits(people *lifecycle.People) bool {
 	u, known := people.Users[a.Beneficiary.ID]
 	return a.State == lifecycle.Open && known && !u.Active && convert.Gives(a.request)
+}
+
+// expired reports whether a task was not decided and need not be any more: what is
+// asked for would have ended by now.
+func (a loaded) expired(taskID string) bool {
+	t := a.Task(taskID)
+	if t == nil {
+		return false
+	}
+	return t.State == lifecycle.TaskOpen && convert.Request(a.request).Passed(a.events.Time) || t.State == lifecycle.TaskCancelled && a.Expired
 }
 
 // eligible reads the people of whom [lifecycle.Approval.Eligible] decides, and the

@@ -20,6 +20,7 @@ var errTaskNotFound = apierr.NotFound("TASK_NOT_FOUND", "there is no such task o
 const (
 	reasonNotEligible = "REVIEWER_NOT_ELIGIBLE"
 	reasonNotActive   = "BENEFICIARY_NOT_ACTIVE"
+	reasonExpired     = "REQUEST_EXPIRED"
 )
 
 var errBeneficiaryNotActive = apierr.Precondition(reasonNotActive,
@@ -33,6 +34,8 @@ func taskError(err error) error {
 		return errTaskNotFound
 	case errors.Is(err, lifecycle.ErrIsParty):
 		return apierr.Precondition("REVIEWER_CONCERNED", "requester and beneficiary, and who answers for them, do not decide the request")
+	case errors.Is(err, lifecycle.ErrExpired):
+		return apierr.Precondition(reasonExpired, "access was asked for until a time that has passed: nothing is left to decide")
 	case errors.Is(err, lifecycle.ErrNotEligible):
 		return apierr.Precondition(reasonNotEligible, "you are no longer among those who decide this; those who are will be asked")
 	case errors.As(err, &ended):

@@ -60,10 +60,13 @@ func (c *Commands) reassignTask(ctx context.Context, s scope.Scope, taskID strin
 		if !known {
 			to.ID = toID // the rules still check whose task it is, and refuse
 		}
+		expired := a.expired(taskID)
 		from, added, err := a.Reassign(lifecycle.Reassignment{
 			TaskID: taskID, By: by, AnyTask: anyTask, To: to, Reason: reason, People: *people,
 		}, newID, a.events.Time)
 		switch {
+		case expired && !errors.Is(err, lifecycle.ErrUnknownTask):
+			return taskError(lifecycle.ErrExpired)
 		case errors.Is(err, lifecycle.ErrCannotDecide) && !known:
 			return apierr.InvalidField("reviewer_id", reasonUserUnknown, "there is no such user")
 		case errors.Is(err, lifecycle.ErrCannotDecide):

@@ -85,7 +85,7 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 	if in.CancelledEarly {
 		// Only the request is added to what is known.
 		rec.Approval = lifecycle.NewCancelled(r.GetId(), r.GetEnvironmentId(), now)
-		rec.Parties = request.Parties
+		rec.Parties, rec.Expired = request.Parties, request.Passed(now)
 		return c.with(rec, r), nil
 	}
 	request.Member, request.AccountableIDs = in.Member, in.AccountableIDs

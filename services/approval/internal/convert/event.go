@@ -144,7 +144,7 @@ func (e *Events) Denied(o lifecycle.Outcome) {
 // Cancelled says that the approval ended because its request was cancelled.
 func (e *Events) Cancelled(actor *eventv1.Actor, reason string) {
 	e.add(e.Approval.RequestID, &eventv1.ApprovalCancelled{
-		Context: e.context(actor, ""), RequestId: e.Approval.RequestID, Reason: reason,
+		Context: e.context(actor, ""), RequestId: e.Approval.RequestID, Reason: reason, Expired: e.Approval.Expired,
 	})
 }
 

@@ -59,9 +59,11 @@ type Approval struct {
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
 	// Held says that nobody is asked until the beneficiary is active again.
-	Held  bool
-	Steps []*Step // by item, then position
-	Tasks []*Task // in the order they were created
+	Held bool
+	// Expired says that it was cancelled because its request's end had passed.
+	Expired bool
+	Steps   []*Step // by item, then position
+	Tasks   []*Task // in the order they were created
 	// Refusal is why a new approval was cancelled at once; it is said, and not stored.
 	Refusal string
 }
@@ -116,6 +118,8 @@ var (
 	ErrCannotDecide = errors.New("cannot decide")
 	// ErrNotEligible says that the person was asked to decide, and would not be now.
 	ErrNotEligible = errors.New("no longer among those who decide")
+	// ErrExpired says that the end has passed that was asked for.
+	ErrExpired = errors.New("the end that was asked for has passed")
 )
 
 // EndedError says that a task is no longer open.
@@ -151,6 +155,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 				Spec: spec, State: StepPending,
 			})
 		}
+	}
+	if request.Passed(now) {
+		a.Refusal, a.Expired = "its end has passed", true
 	}
 	if len(request.Items) == 0 {
 		// There is nothing that anybody could approve.

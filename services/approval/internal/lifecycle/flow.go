@@ -93,6 +93,11 @@ type Request struct {
 	JoinFlow *Flow
 }
 
+// Passed reports whether the access that is asked for would have ended by now.
+func (r Request) Passed(now time.Time) bool {
+	return r.Kind == Grant && !r.Until.IsZero() && !r.Until.After(now)
+}
+
 // Parties are those whom a request concerns.
 type Parties struct {
 	Requester   Person // no ID if a join-flow requested

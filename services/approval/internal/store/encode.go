@@ -30,6 +30,7 @@ const (
 	fieldTask        protowire.Number = 10
 	fieldAccountable protowire.Number = 11
 	fieldHeld        protowire.Number = 12
+	fieldExpired     protowire.Number = 13
 
 	personID    protowire.Number = 1
 	personName  protowire.Number = 2
@@ -80,6 +81,7 @@ func encode(r *Record) ([]byte, error) {
 	e.time(fieldCreateTime, r.CreateTime)
 	e.time(fieldEndTime, r.EndTime)
 	e.boolean(fieldHeld, r.Held)
+	e.boolean(fieldExpired, r.Expired)
 	for _, s := range r.Steps {
 		e.message(fieldStep, func(e *encoder) {
 			e.id(stepItemID, s.ItemID)
@@ -147,6 +149,8 @@ func decode(data []byte, r *Record) error {
 			r.EndTime = v.time()
 		case fieldHeld:
 			r.Held = v.boolean()
+		case fieldExpired:
+			r.Expired = v.boolean()
 		case fieldStep:
 			var s *lifecycle.Step
 			s, err = decodeStep(v.bytes)

@@ -211,6 +211,9 @@ func requestSummaries(w summaries) {
 		case requestv1.RequestState_REQUEST_STATE_DENIED:
 			return "The request was denied" + by + colon(r.GetClosingReason())
 		case requestv1.RequestState_REQUEST_STATE_CANCELLED:
+			if r.GetExpired() {
+				return "The request expired" + colon(r.GetClosingReason())
+			}
 			return "The request was cancelled" + by + colon(r.GetClosingReason())
 		default:
 			return "The request was closed" + by + colon(r.GetClosingReason())

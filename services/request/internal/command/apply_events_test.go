@@ -20,6 +20,7 @@ import (
 
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
@@ -52,7 +53,11 @@ func open(t *testing.T) *postgres.DB {
 }
 
 func newCommands(db *postgres.DB) *Commands {
-	return New(Config{DB: db, Events: outbox.NewWriter("request", nil), Clock: clock.Fixed(now)})
+	queue, err := due.New(due.Config{DB: db, Clock: clock.Fixed(now)})
+	if err != nil {
+		panic(err)
+	}
+	return New(Config{DB: db, Events: outbox.NewWriter("request", nil), Clock: clock.Fixed(now), Due: queue})
 }
 
 // fixture is an organization with an app, and what is asked for there. It is the

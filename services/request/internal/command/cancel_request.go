@@ -40,7 +40,7 @@ func (c *Commands) CancelRequest(ctx context.Context, by authz.Caller, request u
 			reason = "taken back by " + by.Name
 		}
 		changes := store.NewChanges(by.OrganizationID)
-		requestCancellation(changes, r, event.CallerActor(by), reason, notBefore(c.Clock.Now(), r.UpdateTime))
+		requestCancellation(changes, r, event.CallerActor(by), store.Closing{Reason: reason}, notBefore(c.Clock.Now(), r.UpdateTime))
 		return changes.SaveLater(ctx, tx, c.Events)
 	})
 	if err != nil {
@@ -58,20 +58,20 @@ func (c *Commands) cancelRequestsOf(ctx context.Context, tx *postgres.Tx, organi
 	}
 	changes := store.NewChanges(organization)
 	for _, r := range open {
-		requestCancellation(changes, r, convert.System(), reason, at)
+		requestCancellation(changes, r, convert.System(), store.Closing{Reason: reason}, at)
 	}
 	return changes.SaveLater(ctx, tx, c.Events)
 }
 
 // requestCancellation has a request, which is locked and can be cancelled,
 // cancelled, unless its last approval came first, which approval knows.
-func requestCancellation(changes *store.Changes, r *store.Request, by *eventv1.Actor, reason string, at time.Time) {
-	ev := convert.CancelRequested(by, r, reason, at)
+func requestCancellation(changes *store.Changes, r *store.Request, by *eventv1.Actor, why store.Closing, at time.Time) {
+	ev := convert.CancelRequested(by, r, why, at)
 	ev.ID = id.New()
 	changes.SetState(r, store.Transition{To: lifecycle.Cancelling, At: at})
 	changes.AddEntry(r.ID, store.TimelineEntry{
 		EventID: ev.ID, Time: at, Event: "request.cancel_requested",
-		ActorID: convert.ActorUser(by), ActorName: by.GetDisplayName(), Text: "To be cancelled: " + reason,
+		ActorID: convert.ActorUser(by), ActorName: by.GetDisplayName(), Text: "To be cancelled: " + why.Reason,
 	})
 	changes.Emit(ev)
 }

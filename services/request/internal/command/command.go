@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -22,6 +23,8 @@ type Config struct {
 	// Integrations answers whether an integration works: the one question that
 	// this service asks another.
 	Integrations provisioningv1.IntegrationServiceClient
+	// Due runs what is to happen at a time. New registers its handlers.
+	Due *due.Queue
 }
 
 // Commands takes commands. It may be used by any number of goroutines.
@@ -36,6 +39,7 @@ type Commands struct {
 func New(cfg Config) *Commands {
 	c := &Commands{Config: cfg}
 	c.submissions = batch.New(c.submitRequests)
+	c.Due.Handle(dueRequestEnd, c.expireRequests)
 	return c
 }
 

@@ -111,7 +111,7 @@ func (c *Commands) endUse(ctx context.Context, tx *postgres.Tx, by authz.Caller,
 	}
 	changes := store.NewChanges(by.OrganizationID)
 	for _, r := range open {
-		requestCancellation(changes, r, event.CallerActor(by), u.reason, notBefore(now, r.UpdateTime))
+		requestCancellation(changes, r, event.CallerActor(by), store.Closing{Reason: u.reason}, notBefore(now, r.UpdateTime))
 	}
 	return changes.SaveLater(ctx, tx, c.Events)
 }

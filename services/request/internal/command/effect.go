@@ -70,10 +70,10 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.approvalGranted(m)
 	case *eventv1.ApprovalDenied:
 		by := m.GetReviewer()
-		e.ended(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason(), lifecycle.Denied, m.GetReason(), by)
+		e.ended(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason(), lifecycle.Denied, store.Closing{Reason: m.GetReason()}, by)
 	case *eventv1.ApprovalCancelled:
 		by := &identityv1.Person{UserId: convert.ActorUser(actor), DisplayName: actor.GetDisplayName()}
-		e.ended(m.GetRequestId(), "Cancelled: "+m.GetReason(), lifecycle.Cancelled, m.GetReason(), by)
+		e.ended(m.GetRequestId(), "Cancelled: "+m.GetReason(), lifecycle.Cancelled, store.Closing{Reason: m.GetReason(), Expired: m.GetExpired()}, by)
 	case *eventv1.TaskReassigned:
 		e.taskReassigned(m)
 	case *eventv1.GrantCreated:
@@ -213,10 +213,9 @@ func (e *reader) appOf(r *requestv1.Request, item string) uuid.UUID {
 }
 
 // ended closes the request, whose items are cancelled.
-func (e *reader) ended(request, text string, to lifecycle.State, reason string, by *identityv1.Person) {
+func (e *reader) ended(request, text string, to lifecycle.State, closing store.Closing, by *identityv1.Person) {
 	e.about(request, text)
 	e.entry.AppID = uuid.Nil // it ends all of the request
-	closing := store.Closing{Reason: reason}
 	if by.GetUserId() != "" {
 		closing.By = store.Person{ID: e.id("user_id", by.GetUserId()), Name: by.GetDisplayName(), Email: by.GetEmail()}
 	}

@@ -51,6 +51,7 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 	}
 	changes := store.NewChanges(matches[0].Event.OrganizationID)
 	opened := make(requested)
+	var made []*store.Request
 	for n, m := range matches {
 		if exist[n] {
 			continue
@@ -62,9 +63,13 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 		}
 		if r != nil {
 			opened.add(r)
+			made = append(made, r)
 			changes.Cause(m.Event.Traceparent)
 			insertRequest(changes, convert.System(), store.New{Request: r})
 		}
+	}
+	if err := c.awaitEnds(tx, made...); err != nil {
+		return err
 	}
 	// Where another replica was faster the insert is refused, and the next try
 	// sees its request.

@@ -160,6 +160,9 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 				Request: item.Result, ClientRequestID: item.Command.ClientRequestID, Fingerprint: item.Command.Fingerprint,
 			})
 		}
+		if err := c.awaitEnds(tx, postgres.Column(items, func(i *batch.Item[submission, *store.Request]) *store.Request { return i.Result })...); err != nil {
+			return err
+		}
 		return changes.Save(ctx, tx, c.Events, "insert requests")
 	})
 }

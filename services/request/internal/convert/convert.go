@@ -108,6 +108,7 @@ func Request(r *store.Request) *requestv1.Request {
 		State: enum.Value[requestv1.RequestState](string(r.State)), ClosingReason: r.ClosingReason, ClosedBy: Person(r.ClosedBy),
 		FlowId: ID(r.FlowID.UUID), FlowVersion: r.FlowVersion,
 		CreateTime: timestamppb.New(r.CreateTime), UpdateTime: timestamppb.New(r.UpdateTime), CloseTime: timestamp(r.CloseTime), Version: r.Version,
+		Expired: r.Expired,
 	}
 	for _, i := range r.Items {
 		out.Items = append(out.Items, Item(i))

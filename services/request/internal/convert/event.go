@@ -74,12 +74,12 @@ func RequestSubmitted(by *eventv1.Actor, r *store.Request) outbox.Event {
 }
 
 // CancelRequested is the event of a request that is to be cancelled.
-func CancelRequested(by *eventv1.Actor, r *store.Request, reason string, at time.Time) outbox.Event {
+func CancelRequested(by *eventv1.Actor, r *store.Request, why store.Closing, at time.Time) outbox.Event {
 	return newEvent(r.OrganizationID, r.ID, at, &eventv1.RequestCancelRequested{
 		Context: &eventv1.Context{
 			Actor: by, RequestIds: []string{r.ID.String()}, UserId: r.Beneficiary.ID.String(), EnvironmentId: ID(r.EnvironmentID),
 		},
-		RequestId: r.ID.String(), Reason: reason,
+		RequestId: r.ID.String(), Reason: why.Reason, Expired: why.Expired,
 	})
 }
 

@@ -82,6 +82,8 @@ func (c *Changes) Emit(ev outbox.Event) {
 type Closing struct {
 	Reason string
 	By     Person // the nil id: by nobody
+	// Expired says that its end had passed.
+	Expired bool
 }
 
 // Transition is the state that a request is to get, and when.
@@ -124,6 +126,9 @@ func (c *Changes) SetState(r *Request, m Transition) {
 	}
 	if m.Closing.Reason != "" {
 		r.ClosingReason = m.Closing.Reason
+	}
+	if m.Closing.Expired {
+		r.Expired = true
 	}
 	if m.Closing.By.ID != uuid.Nil {
 		r.ClosedBy = m.Closing.By
@@ -252,9 +257,9 @@ const (
 	updateRequests = `
 update access_request r set state = c.state, update_time = c.updated, version = c.version, close_time = c.closed,
 	closing_reason = c.reason, closed_by_id = c.closer, closed_by_name = c.name, closed_by_email = c.email,
-	flow_id = c.flow, flow_version = c.flow_version
+	flow_id = c.flow, flow_version = c.flow_version, expired = c.expired
 from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timestamptz[], $6::text[], $7::uuid[], $8::text[],
-	$9::text[], $10::uuid[], $11::int[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version)
+	$9::text[], $10::uuid[], $11::int[], $12::boolean[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version, expired)
 where r.id = c.id`
 	updateItems = `
 update request_item i set state = c.state, open = c.open
@@ -277,14 +282,14 @@ func (c *Changes) updateRequests(b *pgx.Batch) {
 	ids, closers, flows := make(uuids, n), make(uuids, n), make(uuids, n)
 	updated, closed := make(times, n), make(times, n)
 	states, reasons, names, emails := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	versions, flowVersions := make([]int64, n), make([]int32, n)
+	versions, flowVersions, expired := make([]int64, n), make([]int32, n), make([]bool, n)
 	for i, r := range c.requests {
 		ids[i], closers[i], flows[i] = idOf(r.ID), idUnlessNil(r.ClosedBy.ID), idOrNull(r.FlowID)
 		updated[i], closed[i] = timeOrNull(&r.UpdateTime), timeOrNull(r.CloseTime)
 		states[i], reasons[i], names[i], emails[i] = string(r.State), r.ClosingReason, r.ClosedBy.Name, r.ClosedBy.Email
-		versions[i], flowVersions[i] = r.Version, r.FlowVersion
+		versions[i], flowVersions[i], expired[i] = r.Version, r.FlowVersion, r.Expired
 	}
-	b.Queue(updateRequests, ids, states, updated, versions, closed, reasons, closers, names, emails, flows, flowVersions)
+	b.Queue(updateRequests, ids, states, updated, versions, closed, reasons, closers, names, emails, flows, flowVersions, expired)
 }
 
 func (c *Changes) updateItems(b *pgx.Batch) {

@@ -58,6 +58,7 @@ var (
 		filter.Time("closeTime", "r.close_time").Null(),
 		filter.Int("version", "r.version"),
 		filter.Environment("environmentId", "r.environment_id"),
+		filter.Bool("expired", "r.expired"),
 	)
 	// CommentList is of [Comments].
 	CommentList = filter.New("gatehouse.request.v1.ListComments", "createTime", filter.ID("id", "c.id"),

@@ -373,8 +373,10 @@ type Request struct {
 	FlowVersion            int32
 	CreateTime, UpdateTime time.Time
 	CloseTime              *time.Time
-	Version                int64
-	Items                  []*Item
+	// Expired says that it was cancelled because Until had passed.
+	Expired bool
+	Version int64
+	Items   []*Item
 	// SeenApps are the apps whose items a viewer sees; nil means all. Items has
 	// them all, see [Request.Part].
 	SeenApps []uuid.UUID
@@ -413,7 +415,7 @@ type Item struct {
 const (
 	requestColumns = `r.id, r.organization_id, r.environment_id, r.kind, r.origin, r.requester_id, r.requester_name, r.requester_email,
 	r.beneficiary_id, r.beneficiary_name, r.beneficiary_email, r.justification, r.until, r.state, r.closing_reason,
-	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version`
+	r.closed_by_id, r.closed_by_name, r.closed_by_email, r.flow_id, r.flow_version, r.create_time, r.update_time, r.close_time, r.version, r.expired`
 	// In a record a value of a domain is not sent as the text that it is, and the
 	// driver would not know its type.
 	withItems = requestColumns + `,
@@ -428,7 +430,7 @@ func scanRequest(row pgx.CollectableRow, more ...any) (*Request, error) {
 	err := row.Scan(append([]any{
 		&r.ID, &r.OrganizationID, &r.EnvironmentID, &r.Kind, &r.Origin, &requester, &r.Requester.Name, &r.Requester.Email,
 		&r.Beneficiary.ID, &r.Beneficiary.Name, &r.Beneficiary.Email, &r.Justification, &r.Until, &r.State, &r.ClosingReason,
-		&closer, &r.ClosedBy.Name, &r.ClosedBy.Email, &r.FlowID, &r.FlowVersion, &r.CreateTime, &r.UpdateTime, &r.CloseTime, &r.Version,
+		&closer, &r.ClosedBy.Name, &r.ClosedBy.Email, &r.FlowID, &r.FlowVersion, &r.CreateTime, &r.UpdateTime, &r.CloseTime, &r.Version, &r.Expired,
 	}, more...)...)
 	r.Requester.ID, r.ClosedBy.ID = requester.UUID, closer.UUID
 	return &r, err

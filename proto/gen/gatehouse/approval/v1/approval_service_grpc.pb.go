@@ -333,7 +333,8 @@ type TaskServiceClient interface {
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
 	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
 	// such as after leaving the group that the step names: others are asked instead;
-	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
+	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended;
+	// REQUEST_EXPIRED, if the end that was asked for has passed. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
 	ApproveTask(ctx context.Context, in *ApproveTaskRequest, opts ...grpc.CallOption) (*ApproveTaskResponse, error)
 	// DenyTask denies, which ends the request. Same rules as ApproveTask; a
 	// reason is needed.
@@ -408,7 +409,8 @@ type TaskServiceServer interface {
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
 	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
 	// such as after leaving the group that the step names: others are asked instead;
-	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
+	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended;
+	// REQUEST_EXPIRED, if the end that was asked for has passed. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
 	ApproveTask(context.Context, *ApproveTaskRequest) (*ApproveTaskResponse, error)
 	// DenyTask denies, which ends the request. Same rules as ApproveTask; a
 	// reason is needed.

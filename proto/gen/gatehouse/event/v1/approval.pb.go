@@ -687,7 +687,8 @@ func (x *ApprovalDenied) GetTask() *v1.Task {
 	return nil
 }
 
-// ApprovalCancelled is emitted when an approval ended because its request was cancelled.
+// ApprovalCancelled is emitted when an approval ended because its request was cancelled,
+// or because the end that was asked for has passed.
 type ApprovalCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -695,7 +696,9 @@ type ApprovalCancelled struct {
 	// Id of the request.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// True if the end that was asked for has passed.
+	Expired       bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -749,6 +752,13 @@ func (x *ApprovalCancelled) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ApprovalCancelled) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
 }
 
 // TaskReassigned is emitted when a task was given to somebody else.
@@ -890,12 +900,13 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1b\n" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x12/\n" +
 	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:$\xc2\xc1\x18 \n" +
-	"\bapproval\x12\x06denied\x18\x01\"\bapproval(\x01\"\xaa\x01\n" +
+	"\bapproval\x12\x06denied\x18\x01\"\bapproval(\x01\"\xc4\x01\n" +
 	"\x11ApprovalCancelled\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason:'\xc2\xc1\x18#\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\aexpired\x18\x04 \x01(\bR\aexpired:'\xc2\xc1\x18#\n" +
 	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\xe1\x01\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +

@@ -87,7 +87,9 @@ type RequestCancelRequested struct {
 	// Id of the request.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Why, in words.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// True if the end that was asked for has passed.
+	Expired       bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -141,6 +143,13 @@ func (x *RequestCancelRequested) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *RequestCancelRequested) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
 }
 
 // RequestClosed is emitted when a request reached its end: fulfilled, denied or cancelled.
@@ -261,12 +270,13 @@ const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\x10RequestSubmitted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:%\xc2\xc1\x18!\n" +
-	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xb4\x01\n" +
+	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xce\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason:,\xc2\xc1\x18(\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\aexpired\x18\x04 \x01(\bR\aexpired:,\xc2\xc1\x18(\n" +
 	"\arequest\x12\x10cancel_requested\x18\x01\"\arequest(\x01\"\xa1\x01\n" +
 	"\rRequestClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +

@@ -942,8 +942,11 @@ type Request struct {
 	// How many more items it has that the caller does not see: those about apps
 	// that others run and decide about. 0 in events.
 	HiddenItemCount int32 `protobuf:"varint,20,opt,name=hidden_item_count,json=hiddenItemCount,proto3" json:"hidden_item_count,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// True if it was cancelled because its end, until, had passed before it was
+	// approved.
+	Expired       bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
@@ -1114,6 +1117,13 @@ func (x *Request) GetHiddenItemCount() int32 {
 		return x.HiddenItemCount
 	}
 	return 0
+}
+
+func (x *Request) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
 }
 
 // Comment is what somebody said on a request. It never changes the status.
@@ -1331,7 +1341,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x19\n" +
 	"\bapp_name\x18\x05 \x01(\tR\aappName\x125\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12M\n" +
-	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\xc0\a\n" +
+	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\xda\a\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -1356,7 +1366,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"close_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12\x18\n" +
 	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\x12*\n" +
-	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\"\xc0\x01\n" +
+	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\x12\x18\n" +
+	"\aexpired\x18\x15 \x01(\bR\aexpired\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
