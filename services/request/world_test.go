@@ -16,6 +16,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/bustest"
+	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/service"
@@ -194,6 +195,7 @@ func (w *world) joinTo(t testing.TB, org uuid.UUID, environment, name string, ro
 	u := &identityv1.User{
 		Id: id.New().String(), OrganizationId: org.String(), EnvironmentId: environment, RoleEnvironmentId: environment, UserName: name, DisplayName: name, Email: name + "@example.com",
 		State: identityv1.UserState_USER_STATE_ACTIVE, Version: 1, JoinCount: 1,
+		Kind: identityv1.UserKind_USER_KIND_EMPLOYEE, Role: enum.Value[identityv1.Role](enum.Word(role)),
 	}
 	if environment == "" && name != "ann" && w.users["ann"] != nil {
 		u.ManagerId = w.id("ann")

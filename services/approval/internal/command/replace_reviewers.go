@@ -82,7 +82,7 @@ func (c *Commands) replaceReviewersOf(ctx context.Context, tx *postgres.Tx, requ
 		return err
 	}
 	for _, s := range vacant {
-		if err := c.fill(a, s, removed); err != nil {
+		if err := c.fill(a, s, removed, resumed); err != nil {
 			return err
 		}
 	}
@@ -112,8 +112,9 @@ func (c *Commands) hold(ctx context.Context, tx *postgres.Tx, a loaded) error {
 }
 
 // fill asks the reviewers that were found for a vacant step, instead of those
-// who were removed from it.
-func (c *Commands) fill(a loaded, s *stepOf, removed []lifecycle.RemovedTask) error {
+// who were removed from it. In an approval that is resumed it is also said that there
+// are none.
+func (c *Commands) fill(a loaded, s *stepOf, removed []lifecycle.RemovedTask, resumed bool) error {
 	added, err := a.Fill(s.step, s.resolution, newID, a.events.Time)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func (c *Commands) fill(a loaded, s *stepOf, removed []lifecycle.RemovedTask) er
 			a.events.Reassigned(convert.SystemActor(), r.Task, t, reason)
 		}
 	}
-	if !replaced && len(added) > 0 {
+	if !replaced && (len(added) > 0 || resumed) {
 		a.events.Requested(s.step, added)
 	}
 	return nil

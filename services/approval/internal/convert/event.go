@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"gatehouse.dev/libs/event"
+	"gatehouse.dev/libs/flow"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/services/approval/internal/lifecycle"
 
@@ -87,13 +88,29 @@ func (e *Events) tasks(list []*lifecycle.Task, request *requestv1.Request) (show
 	return shown, list[n:]
 }
 
+// vacancy says that nobody can decide a step; nil if somebody can, or nobody is to be
+// asked.
+func (e *Events) vacancy(s *lifecycle.Step) *requestv1.Vacancy {
+	if s == nil || !s.Vacant || e.Approval.Held {
+		return nil
+	}
+	reason := s.WhyVacant
+	if reason == "" {
+		reason = "nobody is there who could decide"
+	}
+	return &requestv1.Vacancy{
+		Step: position(s.Position), StepName: s.Spec.Name, Reason: reason,
+		Help: flow.Help(string(s.Spec.Reviewers), e.Approval.Beneficiary.Name, e.Approval.EnvironmentID != ""),
+	}
+}
+
 // Requested says that reviewers are asked in a step, in several events if they
 // are many.
 func (e *Events) Requested(step *lifecycle.Step, tasks []*lifecycle.Task) {
 	for {
 		m := &eventv1.ApprovalRequested{
 			Context: e.context(SystemActor(), step.ItemID), RequestId: e.Approval.RequestID, ItemId: step.ItemID,
-			Step: position(step.Position), StepName: step.Spec.Name, FlowId: step.FlowID, FlowVersion: step.FlowVersion,
+			Step: position(step.Position), StepName: step.Spec.Name, FlowId: step.FlowID, FlowVersion: step.FlowVersion, Vacancy: e.vacancy(step),
 		}
 		m.Tasks, tasks = e.tasks(tasks, e.Request)
 		e.add(e.Approval.RequestID, m)
@@ -113,7 +130,7 @@ func (e *Events) Decided(o lifecycle.Outcome, next *lifecycle.Step, tasks []*lif
 	if next == nil {
 		return
 	}
-	m.NextStep, m.NextStepName = position(next.Position), next.Spec.Name
+	m.NextStep, m.NextStepName, m.NextVacancy = position(next.Position), next.Spec.Name, e.vacancy(next)
 	// The request is in task.
 	if m.NextTasks, tasks = e.tasks(tasks, nil); len(tasks) > 0 {
 		e.Requested(next, tasks)
@@ -156,6 +173,8 @@ func (e *Events) Reassigned(actor *eventv1.Actor, from, to *lifecycle.Task, reas
 	}
 	if to != nil {
 		m.To = Task(e.Approval, to, nil) // the request is in from
+	} else {
+		m.Vacancy = e.vacancy(e.Approval.StepOf(from))
 	}
 	e.add(from.ID, m)
 }

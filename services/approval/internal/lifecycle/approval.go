@@ -80,9 +80,11 @@ type Step struct {
 	// Needed is how many must approve; 0 while pending.
 	Needed int
 	// Vacant says that the step is open and nobody has an open task in it.
-	Vacant   bool
-	OpenTime time.Time
-	EndTime  time.Time
+	Vacant bool
+	// WhyVacant is why nobody was found just now; it is said, and not stored.
+	WhyVacant string
+	OpenTime  time.Time
+	EndTime   time.Time
 }
 
 // Task is one reviewer's decision in one step.
@@ -204,7 +206,7 @@ func (a *Approval) Open(s *Step, r Resolution, newID func() string, now time.Tim
 	if !slices.Contains(a.Ready(), s) {
 		return nil, fmt.Errorf("open step %d of item %s: it is not ready", s.Position, s.ItemID)
 	}
-	s.State, s.OpenTime = StepOpen, now
+	s.State, s.OpenTime, s.WhyVacant = StepOpen, now, r.Reason
 	tasks := a.addTasks(s, r.Reviewers, newID, now)
 	s.Needed = max(1, min(r.Needed, len(tasks)))
 	return tasks, nil
@@ -227,6 +229,7 @@ func (a *Approval) Fill(s *Step, r Resolution, newID func() string, now time.Tim
 	if a.State != Open || s.State != StepOpen || !s.Vacant {
 		return nil, fmt.Errorf("fill step %d of item %s: it is not vacant", s.Position, s.ItemID)
 	}
+	s.WhyVacant = r.Reason
 	tasks := a.addTasks(s, r.Reviewers, newID, now)
 	if len(tasks) == 0 {
 		return nil, nil

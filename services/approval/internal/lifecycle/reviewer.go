@@ -94,6 +94,8 @@ type Resolution struct {
 	// TooFew says that there are fewer reviewers than the step wants, even with
 	// all substitutes that are known.
 	TooFew bool
+	// Reason is why there is nobody, if there is.
+	Reason string
 }
 
 // Resolve finds the reviewers of a step for an item: those whom the step names,
@@ -142,7 +144,11 @@ func Resolve(spec StepSpec, request Request, it Item, p People, approvedBy map[s
 		r.substitute("Gatehouse's admins")
 		r.add(r.adminsOf(""), "there are no admins")
 	}
-	return Resolution{Reviewers: r.reviewers, Needed: max(1, min(wanted, len(r.reviewers))), TooFew: len(r.reviewers) < wanted}
+	out := Resolution{Reviewers: r.reviewers, Needed: max(1, min(wanted, len(r.reviewers))), TooFew: len(r.reviewers) < wanted}
+	if len(r.reviewers) == 0 {
+		out.Reason = strings.Join(r.reasons, "; ")
+	}
+	return out
 }
 
 type resolver struct {

@@ -138,8 +138,12 @@ func (e *reader) about(request, text string) {
 func (e *reader) approvalRequested(m *eventv1.ApprovalRequested) {
 	e.about(m.GetRequestId(), "Step "+e.asked(m.GetStep(), m.GetStepName(), m.GetTasks()))
 	flow := flowID(m.GetFlowId())
+	vacancy := e.vacancy(m.GetItemId(), m.GetVacancy(), m.GetContext())
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
 		c.SetState(r, store.Transition{To: lifecycle.Pending, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+		if vacancy != nil {
+			vacancy(c, r, at)
+		}
 	}
 }
 
@@ -161,6 +165,17 @@ func (e *reader) asked(step int32, name string, tasks []*approvalv1.Task) string
 	return fmt.Sprintf("%d, %s: asked %s", step, name, strings.Join(names, ", "))
 }
 
+// vacancy has an item say that nobody can decide it, or, with nil, that somebody can.
+func (e *reader) vacancy(item string, v *requestv1.Vacancy, about *eventv1.Context) func(*store.Changes, *store.Request, time.Time) {
+	if item == "" { // of all of the request
+		return nil
+	}
+	id, data := e.id("item_id", item), convert.Vacancy(v)
+	return func(c *store.Changes, r *store.Request, at time.Time) {
+		c.SetVacancy(r, id, data, about.GetVersion(), at)
+	}
+}
+
 // flowID reads the id of a flow, if there is one.
 func flowID(s string) uuid.NullUUID {
 	u, err := uuid.Parse(s)
@@ -170,6 +185,7 @@ func flowID(s string) uuid.NullUUID {
 func (e *reader) approvalDecided(m *eventv1.ApprovalDecided) {
 	text := decision(m.GetTask())
 	if m.GetNextStep() != 0 {
+		e.change = e.vacancy(m.GetTask().GetItemId(), m.GetNextVacancy(), m.GetContext())
 		text += "; step " + e.asked(m.GetNextStep(), m.GetNextStepName(), m.GetNextTasks())
 	}
 	e.about(m.GetTask().GetRequestId(), text)
@@ -234,6 +250,7 @@ func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
 		e.reviewers = append(e.reviewers, e.id("user_id", u.GetUserId()))
 		to = u.GetDisplayName()
 	}
+	e.change = e.vacancy(m.GetFrom().GetItemId(), m.GetVacancy(), m.GetContext())
 	e.about(m.GetFrom().GetRequestId(), "Reassigned from "+m.GetFrom().GetReviewer().GetDisplayName()+" to "+to+": "+m.GetReason())
 }
 

@@ -26,7 +26,7 @@ type flowCache struct {
 
 type cachedFlow struct {
 	version int64
-	rule    flow.Rule
+	rule    convert.Flow
 }
 
 // maxCachedOrganizations bounds the cache: it begins again.
@@ -76,11 +76,11 @@ func (c *flowCache) put(organization uuid.UUID, flows map[uuid.UUID]cachedFlow) 
 
 // rules are the flows that say who may request what, and who is in which groups.
 type rules struct {
-	flows  []flow.Rule
+	flows  []convert.Flow
 	groups map[uuid.UUID][]string
 }
 
-func itself(r *flow.Rule) *flow.Rule { return r }
+func ruleOf(f *convert.Flow) *flow.Rule { return &f.Rule }
 
 // member is a user as flows see them.
 func (r rules) member(u store.User) flow.Member {
@@ -108,7 +108,7 @@ func (r rules) refuse(s *Submission, l *store.Lookup, c store.Candidate, now tim
 		return why, 0
 	}
 	q := r.asked(s, l, now)
-	if f := flow.Select(r.flows, itself, q, item(c)); f != nil && !f.Allows(q) {
+	if f := flow.Select(r.flows, ruleOf, q, item(c)); f != nil && !f.Allows(q) {
 		return lifecycle.TooLong, f.MaxDuration
 	}
 	return "", 0
@@ -119,7 +119,7 @@ func (r rules) refuse(s *Submission, l *store.Lookup, c store.Candidate, now tim
 // what holds in general.
 func (r rules) mayAsk(by authz.Caller, s *Submission, l *store.Lookup, c store.Candidate, now time.Time) bool {
 	var who *flow.Requesters
-	if f := flow.Select(r.flows, itself, r.asked(s, l, now), item(c)); f != nil {
+	if f := flow.Select(r.flows, ruleOf, r.asked(s, l, now), item(c)); f != nil {
 		who = f.Requesters
 	}
 	return who.Allow(flow.Requester{
@@ -129,7 +129,7 @@ func (r rules) mayAsk(by authz.Caller, s *Submission, l *store.Lookup, c store.C
 }
 
 // lets reports whether a flow names a person, and does not only mean everyone.
-func lets(f *flow.Rule, m flow.Member) bool {
+func lets(f *convert.Flow, m flow.Member) bool {
 	return f.Trigger == flow.OnRequest && f.Enabled && (f.EnvironmentID == "" || f.EnvironmentID == m.EnvironmentID) && f.Audience.Names(m)
 }
 

@@ -159,6 +159,11 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 			insertRequest(changes, event.CallerActor(item.Command.by), store.New{
 				Request: item.Result, ClientRequestID: item.Command.ClientRequestID, Fingerprint: item.Command.Fingerprint,
 			})
+			// After the event: approval says this of the request, and not the request itself.
+			err = findVacancies(ctx, tx, &item.Command.Submission, lookups[n], flows, environment, item.Result.Items, item.Command.now)
+			if err != nil {
+				return err
+			}
 		}
 		if err := c.awaitEnds(tx, postgres.Column(items, func(i *batch.Item[submission, *store.Request]) *store.Request { return i.Result })...); err != nil {
 			return err
@@ -380,7 +385,9 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 			refusal, _ := flows.refuse(&s, l, candidate, c.Clock.Now())
 			list = append(list, Preview{Item: item, Refusal: refusal})
 		}
-		return nil
+		environment, _ := environmentOf(l.Beneficiary, l.Candidates)
+		items := postgres.Column(list, func(p Preview) *store.Item { return p.Item })
+		return findVacancies(ctx, tx, &s, l, flows, environment, items, c.Clock.Now())
 	})
 	return list, err
 }

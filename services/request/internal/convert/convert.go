@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
@@ -111,17 +112,38 @@ func Request(r *store.Request) *requestv1.Request {
 		Expired: r.Expired,
 	}
 	for _, i := range r.Items {
-		out.Items = append(out.Items, Item(i))
+		item := Item(i)
+		out.Items = append(out.Items, item)
+		out.WaitsForReviewer = out.WaitsForReviewer || item.GetVacancy() != nil
 	}
 	return out
 }
 
 // Item is an item of a request as the API shows it.
 func Item(i *store.Item) *requestv1.RequestItem {
-	return &requestv1.RequestItem{
+	out := &requestv1.RequestItem{
 		Id: ID(i.ID), EntitlementId: i.EntitlementID.String(), EntitlementName: i.EntitlementName, AppId: i.AppID.String(), AppName: i.AppName,
 		State: enum.Value[requestv1.ItemState](string(i.State)), Provisioning: enum.Value[requestv1.ProvisioningSupport](i.Provisioning),
 	}
+	if i.State == lifecycle.ItemPending && i.Vacancy != nil {
+		out.Vacancy = &requestv1.Vacancy{}
+		if err := proto.Unmarshal(i.Vacancy, out.Vacancy); err != nil {
+			out.Vacancy = &requestv1.Vacancy{Reason: "nobody can decide"} // that much is known
+		}
+	}
+	return out
+}
+
+// Vacancy is how a vacancy is stored; nil is none.
+func Vacancy(v *requestv1.Vacancy) []byte {
+	if v == nil {
+		return nil
+	}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(v)
+	if err != nil || len(data) == 0 {
+		return []byte{}
+	}
+	return data
 }
 
 // RequestState is the word of a state; empty for unspecified.

@@ -12,12 +12,28 @@ import (
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 )
 
-// FlowRule is what a gatehouse.approval.v1.Flow says about which flow decides, and
-// who may ask by it.
-func FlowRule(data []byte) (flow.Rule, error) {
+// Flow is what is needed here of a flow: its rule, and who is asked first.
+type Flow struct {
+	flow.Rule
+	FirstStep
+	AutoApprove bool
+	EditorIDs   []string
+}
+
+// FirstStep names who is asked first.
+type FirstStep struct {
+	Name string
+	// Reviewers is how they are found, a ReviewerKind as a word.
+	Reviewers         string
+	UserIDs, GroupIDs []string
+}
+
+// FlowRule is what a gatehouse.approval.v1.Flow says about which flow decides, who may
+// ask by it, and who is asked first.
+func FlowRule(data []byte) (Flow, error) {
 	f := &approvalv1.Flow{}
 	if err := proto.Unmarshal(data, f); err != nil {
-		return flow.Rule{}, fmt.Errorf("read flow: %w", err)
+		return Flow{}, fmt.Errorf("read flow: %w", err)
 	}
 	r := flow.Rule{
 		ID: f.GetId(), EnvironmentID: f.GetEnvironmentId(), Trigger: flow.Trigger(enum.Word(f.GetTrigger())),
@@ -41,7 +57,12 @@ func FlowRule(data []byte) (flow.Rule, error) {
 			Everyone: q.GetEveryone(), GroupIDs: q.GetGroupIds(), UserIDs: q.GetUserIds(),
 		}
 	}
-	return r, nil
+	out := Flow{Rule: r, AutoApprove: f.GetAutoApprove(), EditorIDs: f.GetEditorIds()}
+	if len(f.GetSteps()) > 0 {
+		s := f.GetSteps()[0]
+		out.FirstStep = FirstStep{Name: s.GetName(), Reviewers: enum.Word(s.GetReviewers()), UserIDs: s.GetUserIds(), GroupIDs: s.GetGroupIds()}
+	}
+	return out, nil
 }
 
 // ParseIDs are the ids among strings.

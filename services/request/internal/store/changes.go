@@ -158,11 +158,29 @@ func (c *Changes) setItemState(i *Item, to lifecycle.Item) (changed bool) {
 		return false
 	}
 	i.State = to
+	c.changeItem(i)
+	return true
+}
+
+func (c *Changes) changeItem(i *Item) {
 	if !i.changed {
 		i.changed = true
 		c.items = append(c.items, i)
 	}
-	return true
+}
+
+// SetVacancy says that nobody can decide an item of a request, which the transaction
+// has locked, or with nil that somebody can, as a version of its approval has it. A
+// later version says it for good.
+func (c *Changes) SetVacancy(r *Request, item uuid.UUID, vacancy []byte, version int64, at time.Time) {
+	for _, i := range r.Items {
+		if i.ID != item || i.VacancyVersion > version || i.Vacancy == nil && vacancy == nil {
+			continue
+		}
+		i.Vacancy, i.VacancyVersion = vacancy, version
+		c.changeItem(i)
+		c.change(r, at)
+	}
 }
 
 // change counts a change of a request, whose update time never decreases.
@@ -262,8 +280,8 @@ from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timesta
 	$9::text[], $10::uuid[], $11::int[], $12::boolean[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version, expired)
 where r.id = c.id`
 	updateItems = `
-update request_item i set state = c.state, open = c.open
-from unnest($1::uuid[], $2::text[], $3::boolean[]) c (id, state, open) where i.id = c.id`
+update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version
+from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[]) c (id, state, open, vacancy, vacancy_version) where i.id = c.id`
 	insertEntries = `
 insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
@@ -298,10 +316,12 @@ func (c *Changes) updateItems(b *pgx.Batch) {
 		return
 	}
 	ids, states, open := make(uuids, n), make([]string, n), make([]bool, n)
+	vacancies, versions := make([][]byte, n), make([]int64, n)
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
+		vacancies[i], versions[i] = item.Vacancy, item.VacancyVersion
 	}
-	b.Queue(updateItems, ids, states, open)
+	b.Queue(updateItems, ids, states, open, vacancies, versions)
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {

@@ -59,6 +59,7 @@ var (
 		filter.Int("version", "r.version"),
 		filter.Environment("environmentId", "r.environment_id"),
 		filter.Bool("expired", "r.expired"),
+		filter.Bool("waitsForReviewer", `exists (select from request_item i where i.request_id = r.id and i.vacancy is not null and i.state = 'pending' and `+seenOf+`)`),
 	)
 	// CommentList is of [Comments].
 	CommentList = filter.New("gatehouse.request.v1.ListComments", "createTime", filter.ID("id", "c.id"),
@@ -82,5 +83,6 @@ var (
 // not seen is not found by either.
 const (
 	itemsOf   = `array(select `
-	ofRequest = ` from request_item i where i.request_id = r.id and ($3 or ` + party + ` or ` + seenItem + `))`
+	ofRequest = ` from request_item i where i.request_id = r.id and ` + seenOf + `)`
+	seenOf    = `($3 or ` + party + ` or ` + seenItem + `)`
 )

@@ -73,6 +73,8 @@ type Lookup struct {
 	// Manages says that the requester is the beneficiary's manager, or the
 	// manager of one.
 	Manages bool
+	// LastResort says that an admin of the organization could decide.
+	LastResort bool
 	// Candidates are those of the entitlements that exist, in the order given.
 	Candidates []Candidate
 }
@@ -154,7 +156,7 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 	var numbers []int32
 	var kinds []string
 	for n, l := range lookups {
-		l.Beneficiary, l.Manages, l.Candidates = User{}, false, nil
+		l.Beneficiary, l.Manages, l.LastResort, l.Candidates = User{}, false, false, nil
 		beneficiaries = append(beneficiaries, l.BeneficiaryID)
 		for _, e := range l.EntitlementIDs {
 			numbers, environments, users = append(numbers, int32(n)), append(environments, l.EnvironmentID), append(users, l.BeneficiaryID)
@@ -166,6 +168,7 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 	var b pgx.Batch
 	queueUsers(&b, beneficiaries, lock, found)
 	queueManagers(&b, lookups)
+	queueLastResort(&b, lookups)
 	if rules != nil {
 		rules.UserIDs = beneficiaries
 		for _, l := range lookups {
@@ -231,10 +234,10 @@ from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text
 order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
 insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
-	entitlement_name, app_id, app_name, provisioning, state, open)
+	entitlement_name, app_id, app_name, provisioning, vacancy, state, open)
 select $1, n.*, 'pending', true
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[])
-	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning)
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[])
+	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy)
 order by n.beneficiary_id, n.entitlement_id`
 )
 
@@ -310,7 +313,8 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 		itemText(func(i newItem) string { return i.EntitlementName }),
 		itemIDs(func(i newItem) uuid.UUID { return i.AppID }),
 		itemText(func(i newItem) string { return i.AppName }),
-		itemText(func(i newItem) string { return i.Provisioning }))
+		itemText(func(i newItem) string { return i.Provisioning }),
+		postgres.Column(items, func(i newItem) []byte { return i.Vacancy }))
 }
 
 const (
@@ -408,6 +412,11 @@ type Item struct {
 	AppName           string
 	State             lifecycle.Item
 	Provisioning      string
+	// Vacancy is an encoded gatehouse.request.v1.Vacancy; nil while somebody can decide.
+	// It counts while the item is pending.
+	Vacancy []byte
+	// VacancyVersion is that of the approval which says so.
+	VacancyVersion int64
 
 	changed bool
 }
@@ -419,7 +428,7 @@ const (
 	// In a record a value of a domain is not sent as the text that it is, and the
 	// driver would not know its type.
 	withItems = requestColumns + `,
-	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text) order by i.position)
+	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -468,7 +477,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 	lockRequests = `
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
-select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning from request_item
+select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -509,7 +518,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 	b.Queue(selectItems, wanted).Query(func(rows pgx.Rows) error {
 		var request uuid.UUID
 		var i Item
-		into := []any{&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning}
+		into := []any{&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {
 				item := i

@@ -321,7 +321,9 @@ type ApprovalRequested struct {
 	// Id of the flow; empty for the built-in default.
 	FlowId string `protobuf:"bytes,7,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`
 	// Version of the flow.
-	FlowVersion   int32 `protobuf:"varint,8,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
+	FlowVersion int32 `protobuf:"varint,8,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
+	// Set if nobody can decide yet.
+	Vacancy       *v11.Vacancy `protobuf:"bytes,9,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -412,6 +414,13 @@ func (x *ApprovalRequested) GetFlowVersion() int32 {
 	return 0
 }
 
+func (x *ApprovalRequested) GetVacancy() *v11.Vacancy {
+	if x != nil {
+		return x.Vacancy
+	}
+	return nil
+}
+
 // ApprovalDecided is emitted when a reviewer decided and the approval goes on.
 // A decision that ends the approval is in ApprovalGranted or ApprovalDenied.
 type ApprovalDecided struct {
@@ -428,7 +437,9 @@ type ApprovalDecided struct {
 	NextStepName string `protobuf:"bytes,5,opt,name=next_step_name,json=nextStepName,proto3" json:"next_step_name,omitempty"`
 	// Tasks of that step, one for each reviewer; none if nobody can decide yet.
 	// A step with very many reviewers goes on in ApprovalRequested.
-	NextTasks     []*v1.Task `protobuf:"bytes,6,rep,name=next_tasks,json=nextTasks,proto3" json:"next_tasks,omitempty"`
+	NextTasks []*v1.Task `protobuf:"bytes,6,rep,name=next_tasks,json=nextTasks,proto3" json:"next_tasks,omitempty"`
+	// Set if nobody can decide that step yet.
+	NextVacancy   *v11.Vacancy `protobuf:"bytes,7,opt,name=next_vacancy,json=nextVacancy,proto3" json:"next_vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +512,13 @@ func (x *ApprovalDecided) GetNextStepName() string {
 func (x *ApprovalDecided) GetNextTasks() []*v1.Task {
 	if x != nil {
 		return x.NextTasks
+	}
+	return nil
+}
+
+func (x *ApprovalDecided) GetNextVacancy() *v11.Vacancy {
+	if x != nil {
+		return x.NextVacancy
 	}
 	return nil
 }
@@ -773,7 +791,10 @@ type TaskReassigned struct {
 	// yet.
 	To *v1.Task `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Set if nobody can decide the step any more; not while nobody is asked because
+	// the beneficiary is not active.
+	Vacancy       *v11.Vacancy `protobuf:"bytes,5,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -836,6 +857,13 @@ func (x *TaskReassigned) GetReason() string {
 	return ""
 }
 
+func (x *TaskReassigned) GetVacancy() *v11.Vacancy {
+	if x != nil {
+		return x.Vacancy
+	}
+	return nil
+}
+
 var File_gatehouse_event_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
@@ -863,7 +891,7 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"join_count\x18\x06 \x01(\x05R\tjoinCount\x12'\n" +
 	"\x0fentitlement_ids\x18\a \x03(\tR\x0eentitlementIds\x125\n" +
 	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration:!\xc2\xc1\x18\x1d\n" +
-	"\x04flow\x12\amatched\x18\x01\"\bapproval(\x01\"\xc9\x02\n" +
+	"\x04flow\x12\amatched\x18\x01\"\bapproval(\x01\"\x82\x03\n" +
 	"\x11ApprovalRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -873,8 +901,9 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x121\n" +
 	"\x05tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\x05tasks\x12\x17\n" +
 	"\aflow_id\x18\a \x01(\tR\x06flowId\x12!\n" +
-	"\fflow_version\x18\b \x01(\x05R\vflowVersion:%\xc2\xc1\x18!\n" +
-	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\xc2\x02\n" +
+	"\fflow_version\x18\b \x01(\x05R\vflowVersion\x127\n" +
+	"\avacancy\x18\t \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:%\xc2\xc1\x18!\n" +
+	"\bapproval\x12\trequested\x18\x01\"\bapproval\"\x84\x03\n" +
 	"\x0fApprovalDecided\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04task\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\x12#\n" +
@@ -882,7 +911,8 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\tnext_step\x18\x04 \x01(\x05R\bnextStep\x12$\n" +
 	"\x0enext_step_name\x18\x05 \x01(\tR\fnextStepName\x12:\n" +
 	"\n" +
-	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks:#\xc2\xc1\x18\x1f\n" +
+	"next_tasks\x18\x06 \x03(\v2\x1b.gatehouse.approval.v1.TaskR\tnextTasks\x12@\n" +
+	"\fnext_vacancy\x18\a \x01(\v2\x1d.gatehouse.request.v1.VacancyR\vnextVacancy:#\xc2\xc1\x18\x1f\n" +
 	"\bapproval\x12\adecided\x18\x01\"\bapproval\"\xb3\x02\n" +
 	"\x0fApprovalGranted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
@@ -907,12 +937,13 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\aexpired\x18\x04 \x01(\bR\aexpired:'\xc2\xc1\x18#\n" +
-	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\xe1\x01\n" +
+	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\x9a\x02\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04from\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04from\x12+\n" +
 	"\x02to\x18\x03 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x02to\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason:\"\xc2\xc1\x18\x1e\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x127\n" +
+	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy:\"\xc2\xc1\x18\x1e\n" +
 	"\x04task\x12\n" +
 	"reassigned\x18\x01\"\bapprovalB4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
@@ -944,8 +975,9 @@ var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*v1.Flow)(nil),             // 11: gatehouse.approval.v1.Flow
 	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
 	(*v1.Task)(nil),             // 13: gatehouse.approval.v1.Task
-	(*v11.Request)(nil),         // 14: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 15: gatehouse.identity.v1.Person
+	(*v11.Vacancy)(nil),         // 14: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 15: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 16: gatehouse.identity.v1.Person
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
 	10, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
@@ -958,24 +990,27 @@ var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
 	12, // 7: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
 	10, // 8: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
 	13, // 9: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	10, // 10: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	13, // 11: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	13, // 12: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	10, // 13: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	14, // 14: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	13, // 15: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	10, // 16: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	15, // 17: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	13, // 18: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	10, // 19: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	10, // 20: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	13, // 21: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	13, // 22: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	14, // 10: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	10, // 11: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	13, // 12: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	13, // 13: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	14, // 14: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	10, // 15: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	15, // 16: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	13, // 17: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	10, // 18: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	16, // 19: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	13, // 20: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	10, // 21: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	10, // 22: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	13, // 23: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	13, // 24: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	14, // 25: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }

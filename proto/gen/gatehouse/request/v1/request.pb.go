@@ -795,6 +795,80 @@ func (x *Entitlement) GetDeleteTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Vacancy says that nobody can decide a step, which waits until somebody can. It is
+// never approved by that.
+type Vacancy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the step, from 1.
+	Step int32 `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
+	// Name of the step.
+	StepName string `protobuf:"bytes,2,opt,name=step_name,json=stepName,proto3" json:"step_name,omitempty"`
+	// Why nobody can.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What would help, each by itself, such as "name an approver of the app".
+	Help          []string `protobuf:"bytes,4,rep,name=help,proto3" json:"help,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vacancy) Reset() {
+	*x = Vacancy{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vacancy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vacancy) ProtoMessage() {}
+
+func (x *Vacancy) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vacancy.ProtoReflect.Descriptor instead.
+func (*Vacancy) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Vacancy) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *Vacancy) GetStepName() string {
+	if x != nil {
+		return x.StepName
+	}
+	return ""
+}
+
+func (x *Vacancy) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Vacancy) GetHelp() []string {
+	if x != nil {
+		return x.Help
+	}
+	return nil
+}
+
 // RequestItem is one entitlement in a request.
 type RequestItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -811,14 +885,16 @@ type RequestItem struct {
 	// Where it stands.
 	State ItemState `protobuf:"varint,6,opt,name=state,proto3,enum=gatehouse.request.v1.ItemState" json:"state,omitempty"`
 	// How the account will come or go: never unspecified here.
-	Provisioning  ProvisioningSupport `protobuf:"varint,7,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
+	Provisioning ProvisioningSupport `protobuf:"varint,7,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
+	// Set while nobody can decide a step of it.
+	Vacancy       *Vacancy `protobuf:"bytes,8,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestItem) Reset() {
 	*x = RequestItem{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +906,7 @@ func (x *RequestItem) String() string {
 func (*RequestItem) ProtoMessage() {}
 
 func (x *RequestItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +919,7 @@ func (x *RequestItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestItem.ProtoReflect.Descriptor instead.
 func (*RequestItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RequestItem) GetId() string {
@@ -895,6 +971,13 @@ func (x *RequestItem) GetProvisioning() ProvisioningSupport {
 	return ProvisioningSupport_PROVISIONING_SUPPORT_UNSPECIFIED
 }
 
+func (x *RequestItem) GetVacancy() *Vacancy {
+	if x != nil {
+		return x.Vacancy
+	}
+	return nil
+}
+
 // Request is one ask for access to come or to go.
 type Request struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -944,14 +1027,16 @@ type Request struct {
 	HiddenItemCount int32 `protobuf:"varint,20,opt,name=hidden_item_count,json=hiddenItemCount,proto3" json:"hidden_item_count,omitempty"`
 	// True if it was cancelled because its end, until, had passed before it was
 	// approved.
-	Expired       bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Expired bool `protobuf:"varint,21,opt,name=expired,proto3" json:"expired,omitempty"`
+	// True while nobody can decide a step of an item: its vacancy says what would help.
+	WaitsForReviewer bool `protobuf:"varint,22,opt,name=waits_for_reviewer,json=waitsForReviewer,proto3" json:"waits_for_reviewer,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1048,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1061,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Request) GetId() string {
@@ -1126,6 +1211,13 @@ func (x *Request) GetExpired() bool {
 	return false
 }
 
+func (x *Request) GetWaitsForReviewer() bool {
+	if x != nil {
+		return x.WaitsForReviewer
+	}
+	return false
+}
+
 // Comment is what somebody said on a request. It never changes the status.
 type Comment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1145,7 +1237,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1249,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1262,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Comment) GetId() string {
@@ -1227,7 +1319,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1331,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1344,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -1333,7 +1425,12 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\renvironmentId\x12\x12\n" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\"\xa7\x02\n" +
+	"deleteTime\"f\n" +
+	"\aVacancy\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\x05R\x04step\x12\x1b\n" +
+	"\tstep_name\x18\x02 \x01(\tR\bstepName\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04help\x18\x04 \x03(\tR\x04help\"\xe0\x02\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1341,7 +1438,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x19\n" +
 	"\bapp_name\x18\x05 \x01(\tR\aappName\x125\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12M\n" +
-	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\xda\a\n" +
+	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\x127\n" +
+	"\avacancy\x18\b \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"\x88\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -1367,7 +1465,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\x12*\n" +
 	"\x11hidden_item_count\x18\x14 \x01(\x05R\x0fhiddenItemCount\x12\x18\n" +
-	"\aexpired\x18\x15 \x01(\bR\aexpired\"\xc0\x01\n" +
+	"\aexpired\x18\x15 \x01(\bR\aexpired\x12,\n" +
+	"\x12waits_for_reviewer\x18\x16 \x01(\bR\x10waitsForReviewer\"\xc0\x01\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1435,7 +1534,7 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -1446,44 +1545,46 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ItemState)(0),                // 6: gatehouse.request.v1.ItemState
 	(*App)(nil),                   // 7: gatehouse.request.v1.App
 	(*Entitlement)(nil),           // 8: gatehouse.request.v1.Entitlement
-	(*RequestItem)(nil),           // 9: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 10: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 11: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),         // 12: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 14: gatehouse.identity.v1.Person
+	(*Vacancy)(nil),               // 9: gatehouse.request.v1.Vacancy
+	(*RequestItem)(nil),           // 10: gatehouse.request.v1.RequestItem
+	(*Request)(nil),               // 11: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 12: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),         // 13: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 15: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	13, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	13, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	13, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	14, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	14, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	13, // 6: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	13, // 7: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	14, // 6: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	14, // 7: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
 	6,  // 8: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
 	0,  // 9: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	3,  // 10: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	4,  // 11: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	14, // 12: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	14, // 13: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	9,  // 14: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	13, // 15: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	5,  // 16: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	14, // 17: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	13, // 18: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	13, // 19: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	13, // 20: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	14, // 21: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	13, // 22: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	13, // 23: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	14, // 24: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	9,  // 10: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	3,  // 11: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	4,  // 12: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	15, // 13: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	15, // 14: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	10, // 15: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	14, // 16: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	5,  // 17: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	15, // 18: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	14, // 19: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	14, // 20: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	14, // 21: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	15, // 22: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	14, // 23: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	14, // 24: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	15, // 25: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -1497,7 +1598,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

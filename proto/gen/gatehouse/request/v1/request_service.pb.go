@@ -1641,8 +1641,8 @@ type ListRequestsRequest struct {
 	// beneficiary.displayName, beneficiary.email, items.entitlementId,
 	// items.entitlementName, items.appId, items.appName, items.state,
 	// justification, until, state, closingReason, closedBy.userId, flowId,
-	// createTime, updateTime, closeTime, version, environmentId, expired.
-	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// createTime, updateTime, closeTime, version, environmentId, expired,
+	// waitsForReviewer. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: createTime. Empty: createTime desc.
