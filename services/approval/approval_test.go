@@ -264,7 +264,10 @@ func TestItemsBesideEachOther(t *testing.T) {
 				t.Fatal("granted before every item was")
 			}
 			name := []string{"mia", "per"}[n]
-			if _, err := w.approve(t, name, of(t, asked.GetTasks(), name)); err != nil {
+			_, err := w.tasks(t, name).ApproveTask(t.Context(), &approvalv1.ApproveTaskRequest{
+				Id: of(t, asked.GetTasks(), name).GetId(), ItemIds: []string{it.GetId()},
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -23,6 +23,8 @@ import (
 type Decision struct {
 	TaskID string
 	By     lifecycle.Person
+	// ItemIDs are the items meant; none for all that are decided together with the task.
+	ItemIDs []string
 	// Approve approves, otherwise it denies.
 	Approve bool
 	// Comment is the reason of a denial.
@@ -53,21 +55,19 @@ func (c *Commands) decideTasks(ctx context.Context, s scope.Scope, decisions []*
 		if err := tx.Widen(ctx); err != nil {
 			return err
 		}
+		meant := make([]*meant, len(decisions))
+		for n, d := range decisions {
+			meant[n] = meantBy(d, byTask)
+		}
 		people, err := c.eligible(ctx, tx, byTask)
 		if err != nil {
 			return err
 		}
 		var rest []*decision
 		var recheck []string
-		for _, d := range decisions {
-			a := byTask[d.Command.TaskID]
-			d.Result = nil
-			switch d.Err = c.mayDecide(a, d.Command, people); {
-			case d.Err == nil:
-				rest = append(rest, d)
-			case apierr.HasReason(d.Err, reasonNotEligible), apierr.HasReason(d.Err, reasonNotActive):
-				recheck = append(recheck, d.Command.TaskID)
-			}
+		for _, m := range meant {
+			decided, again := c.mayDecideEach(m, byTask, people)
+			rest, recheck = append(rest, decided...), append(recheck, again...)
 		}
 		if len(recheck) > 0 {
 			if err := c.Store.RecheckTasks(ctx, tx, recheck); err != nil {
@@ -80,8 +80,85 @@ func (c *Commands) decideTasks(ctx context.Context, s scope.Scope, decisions []*
 				return err
 			}
 		}
+		for _, m := range meant {
+			m.answer()
+		}
 		return c.save(ctx, tx, slices.DeleteFunc(all, func(a loaded) bool { return len(a.events.List) == 0 })...)
 	})
+}
+
+// meant is a decision with those that it is made of: one for each item.
+type meant struct {
+	*decision
+	each []*decision
+}
+
+// meantBy finds what a decision is about, and adds it to byTask.
+func meantBy(d *decision, byTask map[string]*loaded) *meant {
+	d.Result, d.Err = nil, nil
+	m := &meant{decision: d, each: []*decision{{Context: d.Context, Command: d.Command}}}
+	a := byTask[d.Command.TaskID]
+	if a == nil {
+		return m
+	}
+	t := a.Task(d.Command.TaskID)
+	if t.Reviewer.ID != d.Command.By.ID {
+		return m
+	}
+	tasks, item := a.Meant(t, d.Command.ItemIDs)
+	if item >= 0 {
+		d.Err = notInTask(item)
+		m.each = nil
+		return m
+	}
+	m.each = nil
+	for _, t := range tasks {
+		one := d.Command
+		one.TaskID = t.ID
+		m.each, byTask[t.ID] = append(m.each, &decision{Context: d.Context, Command: one}), a
+	}
+	return m
+}
+
+// mayDecideEach returns the decisions that may be taken, and the tasks of those who would
+// not be asked any more. Where items are named, all of them may be decided or none is.
+func (c *Commands) mayDecideEach(m *meant, byTask map[string]*loaded, people *lifecycle.People) (rest []*decision, recheck []string) {
+	for _, d := range m.each {
+		switch d.Err = c.mayDecide(byTask[d.Command.TaskID], d.Command, people); {
+		case d.Err == nil:
+			rest = append(rest, d)
+		case apierr.HasReason(d.Err, reasonNotEligible), apierr.HasReason(d.Err, reasonNotActive):
+			recheck = append(recheck, d.Command.TaskID)
+		}
+	}
+	if len(m.Command.ItemIDs) > 0 && len(rest) < len(m.each) {
+		rest = nil
+	}
+	if !m.Command.Approve && len(rest) > 1 {
+		rest = rest[:1] // one denial ends the request
+	}
+	return rest, recheck
+}
+
+// answer is the answer to the whole decision: the first task that was decided, with the
+// items that were; or the first error.
+func (m *meant) answer() {
+	var items []string
+	for _, d := range m.each {
+		switch {
+		case d.Result == nil:
+			if m.Err == nil {
+				m.Err = d.Err
+			}
+			continue
+		case m.Result == nil:
+			m.Result = d.Result
+		}
+		items = append(items, d.Result.GetItemId())
+	}
+	if m.Result != nil {
+		m.Result.ItemIds, m.Err = items, nil
+	}
 }
 
 // mayDecide is the public error of a decision that is not to be taken as things are

@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -15,6 +16,11 @@ import (
 var errFlowChanged = apierr.New(codes.Aborted, "FLOW_CHANGED", "somebody else has just changed this flow; please look again")
 
 var errTaskNotFound = apierr.NotFound("TASK_NOT_FOUND", "there is no such task of yours")
+
+// notInTask refuses the item of a task by its place among those named.
+func notInTask(item int) error {
+	return apierr.InvalidField(fmt.Sprintf("item_ids[%d]", item), "ITEM_NOT_IN_TASK", "the task is not about this item, or is not any more")
+}
 
 // Reasons why what is asked of a reviewer is asked no more.
 const (

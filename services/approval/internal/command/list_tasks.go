@@ -22,6 +22,8 @@ type TaskQuery struct {
 	RequestID string
 	// State is in which state. Empty: any.
 	State lifecycle.TaskState
+	// EachItem lists each item by itself, and not what is decided together as one.
+	EachItem bool
 }
 
 // ListTasks lists the tasks of q that are asked for, and gives the token of the next
@@ -34,7 +36,7 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery, as
 	var found []store.FoundTask
 	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if q.RequestID == "" {
-			found, next, err = c.Store.ListTasks(ctx, tx, q.ReviewerID, q.State, page)
+			found, next, err = c.Store.ListTasks(ctx, tx, q.ReviewerID, q.State, q.EachItem, page)
 			return err
 		}
 		rec, err := c.Store.Read(ctx, tx, q.RequestID)
@@ -60,7 +62,7 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery, as
 			}
 			requests[t.Approval.RequestID] = request
 		}
-		tasks = append(tasks, convert.Task(t.Approval.Approval, t.Task, request))
+		tasks = append(tasks, convert.WholeTask(t.Approval.Approval, t.Task, request))
 	}
 	return tasks, next, nil
 }
@@ -70,7 +72,8 @@ func (c *Commands) ListTasks(ctx context.Context, s scope.Scope, q TaskQuery, as
 func (q TaskQuery) of(rec *store.Record) []string {
 	var ids []string
 	for _, t := range rec.Tasks {
-		if (q.ReviewerID == "" || q.ReviewerID == t.Reviewer.ID) && (q.State == "" || q.State == t.State) {
+		if (q.ReviewerID == "" || q.ReviewerID == t.Reviewer.ID) && (q.State == "" || q.State == t.State) &&
+			(q.EachItem || rec.Together(t)[0] == t) {
 			ids = append(ids, t.ID)
 		}
 	}

@@ -234,6 +234,15 @@ func Task(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) 
 	return out
 }
 
+// WholeTask is a task with all the items that it is about.
+func WholeTask(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) *approvalv1.Task {
+	out := Task(a, t, request)
+	for _, o := range a.Together(t) {
+		out.ItemIds = append(out.ItemIds, o.ItemID)
+	}
+	return out
+}
+
 func position(n int) int32 { return int32(n) } //nolint:gosec // a flow has at most 20 steps
 
 // Time is a time to show; nil for none.

@@ -5,6 +5,7 @@ package grpcapi
 
 import (
 	"context"
+	"fmt"
 
 	"google.golang.org/grpc"
 
@@ -124,7 +125,7 @@ type taskService struct {
 
 func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksRequest) (*approvalv1.ListTasksResponse, error) {
 	c := authz.Must(ctx)
-	q := command.TaskQuery{State: convert.TaskState(r.GetState())}
+	q := command.TaskQuery{State: convert.TaskState(r.GetState()), EachItem: r.GetEachItem()}
 	all := false
 	if r.GetRequestId() != "" {
 		requestID, err := id.Parse("request_id", r.GetRequestId())
@@ -148,7 +149,7 @@ func (s taskService) ListTasks(ctx context.Context, r *approvalv1.ListTasksReque
 }
 
 func (s taskService) ApproveTask(ctx context.Context, r *approvalv1.ApproveTaskRequest) (*approvalv1.ApproveTaskResponse, error) {
-	t, err := s.decide(ctx, r.GetId(), true, r.GetComment())
+	t, err := s.decide(ctx, r.GetId(), r.GetItemIds(), true, r.GetComment())
 	if err != nil {
 		return nil, err
 	}
@@ -156,20 +157,39 @@ func (s taskService) ApproveTask(ctx context.Context, r *approvalv1.ApproveTaskR
 }
 
 func (s taskService) DenyTask(ctx context.Context, r *approvalv1.DenyTaskRequest) (*approvalv1.DenyTaskResponse, error) {
-	t, err := s.decide(ctx, r.GetId(), false, r.GetReason())
+	t, err := s.decide(ctx, r.GetId(), r.GetItemIds(), false, r.GetReason())
 	if err != nil {
 		return nil, err
 	}
 	return &approvalv1.DenyTaskResponse{Task: t}, nil
 }
 
-func (s taskService) decide(ctx context.Context, task string, approve bool, comment string) (*approvalv1.Task, error) {
+func (s taskService) decide(ctx context.Context, task string, items []string, approve bool, comment string) (*approvalv1.Task, error) {
 	c := authz.Must(ctx)
 	taskID, err := id.Parse("id", task)
 	if err != nil {
 		return nil, err
 	}
-	return s.commands.DecideTask(ctx, c.Scope(), command.Decision{TaskID: taskID.String(), By: person(c), Approve: approve, Comment: comment})
+	itemIDs, err := itemIDs(items)
+	if err != nil {
+		return nil, err
+	}
+	return s.commands.DecideTask(ctx, c.Scope(), command.Decision{
+		TaskID: taskID.String(), ItemIDs: itemIDs, By: person(c), Approve: approve, Comment: comment,
+	})
+}
+
+// itemIDs are the ids of items in their plain form.
+func itemIDs(list []string) ([]string, error) {
+	var out []string
+	for n, item := range list {
+		u, err := id.Parse(fmt.Sprintf("item_ids[%d]", n), item)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u.String())
+	}
+	return out, nil
 }
 
 func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTaskRequest) (*approvalv1.ReassignTaskResponse, error) {
@@ -182,7 +202,13 @@ func (s taskService) ReassignTask(ctx context.Context, r *approvalv1.ReassignTas
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.commands.ReassignTask(ctx, c.Scope(), taskID.String(), person(c), c.Administers(), to.String(), r.GetReason())
+	items, err := itemIDs(r.GetItemIds())
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.commands.ReassignTask(ctx, c.Scope(), command.Reassignment{
+		TaskID: taskID.String(), ItemIDs: items, By: person(c), AnyTask: c.Administers(), ToID: to.String(), Reason: r.GetReason(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -123,8 +123,9 @@ from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::boolean[], $6::
 where a.request_id = n.request_id`
 	// A task changes its state and nothing else.
 	saveTasks = `
-insert into task (id, organization_id, environment_id, request_id, item_id, position, reviewer_id, requester_id, beneficiary_id, create_time, state)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::text[])
+insert into task (id, organization_id, environment_id, request_id, item_id, position, reviewer_id, requester_id, beneficiary_id, create_time, state, together, place)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int[], $7::uuid[], $8::uuid[], $9::uuid[], $10::timestamptz[], $11::text[],
+	$12::uuid[], $13::int[])
 on conflict (id) do update set state = excluded.state`
 )
 
@@ -217,7 +218,14 @@ func queueTasks(b *pgx.Batch, n []taskRow) {
 		postgres.Column(n, func(t taskRow) string { return t.of.RequestID }), postgres.Column(n, func(t taskRow) string { return t.ItemID }),
 		postgres.Column(n, func(t taskRow) int { return t.Position }), postgres.Column(n, func(t taskRow) string { return t.Reviewer.ID }),
 		postgres.Column(n, func(t taskRow) *string { return orNull(t.of.Requester.ID) }), postgres.Column(n, func(t taskRow) string { return t.of.Beneficiary.ID }),
-		postgres.Column(n, func(t taskRow) time.Time { return t.CreateTime }), postgres.Column(n, func(t taskRow) string { return string(t.State) }))
+		postgres.Column(n, func(t taskRow) time.Time { return t.CreateTime }), postgres.Column(n, func(t taskRow) string { return string(t.State) }),
+		postgres.Column(n, func(t taskRow) uuid.UUID { return t.together() }), postgres.Column(n, func(t taskRow) int { return t.of.Place(t.Task) }))
+}
+
+// together is the same for tasks that one person decides as one, whatever their states:
+// see [lifecycle.Approval.Together].
+func (t taskRow) together() uuid.UUID {
+	return uuid.NewSHA1(environmentUUID(t.of.RequestID), []byte(t.Reviewer.ID+"/"+t.of.RuleOf(t.Task)))
 }
 
 func orNull(id string) *string {

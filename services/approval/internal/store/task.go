@@ -25,15 +25,22 @@ const (
 	openTasks  = fromTasks + `t.reviewer_id = $1 and t.state = 'open'`
 	endedTasks = fromTasks + `t.reviewer_id = $1 and t.state <> 'open' and t.state = $2`
 	theseTasks = fromTasks + `t.id = any($1)`
+	// The first of those that are decided together.
+	firstOfThem = ` and not exists (select from task o where o.together = t.together and o.state = t.state and o.place < t.place)`
 )
 
 // ListTasks reads a page of [TaskList]: of a reviewer's tasks in a state. It gives the
-// token of the next page.
-func (s *Store) ListTasks(ctx context.Context, tx *postgres.Tx, reviewerID string, state lifecycle.TaskState, page *filter.Query) ([]FoundTask, string, error) {
-	if state == lifecycle.TaskOpen {
-		return listTasks(ctx, tx, openTasks, page, reviewerID)
+// token of the next page. Without eachItem, of those that are decided together the first
+// is listed.
+func (s *Store) ListTasks(ctx context.Context, tx *postgres.Tx, reviewerID string, state lifecycle.TaskState, eachItem bool, page *filter.Query) ([]FoundTask, string, error) {
+	first := firstOfThem
+	if eachItem {
+		first = ""
 	}
-	return listTasks(ctx, tx, endedTasks, page, reviewerID, state)
+	if state == lifecycle.TaskOpen {
+		return listTasks(ctx, tx, openTasks+first, page, reviewerID)
+	}
+	return listTasks(ctx, tx, endedTasks+first, page, reviewerID, state)
 }
 
 // ListTheseTasks is ListTasks of the tasks with the ids.

@@ -853,7 +853,11 @@ type Task struct {
 	DecideTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=decide_time,json=decideTime,proto3" json:"decide_time,omitempty"`
 	// The request, as it was when the task was made. Its reviewer sees the items of
 	// the apps that they are asked about.
-	Request       *v1.Request `protobuf:"bytes,12,opt,name=request,proto3" json:"request,omitempty"`
+	Request *v1.Request `protobuf:"bytes,12,opt,name=request,proto3" json:"request,omitempty"`
+	// Ids of the items that it is about: item_id, and those of the request that the
+	// same reviewer decides by the same step of the same flow and that are in the same
+	// state. Unset in events, which are about item_id alone.
+	ItemIds       []string `protobuf:"bytes,13,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -972,6 +976,13 @@ func (x *Task) GetRequest() *v1.Request {
 	return nil
 }
 
+func (x *Task) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
 var File_gatehouse_approval_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
@@ -1031,7 +1042,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"editor_ids\x18\x12 \x03(\tR\teditorIds\x12\x12\n" +
 	"\x04etag\x18\x14 \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\"\xe3\x03\n" +
+	"deleteTime\"\xfe\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1048,7 +1059,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vdecide_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"decideTime\x127\n" +
-	"\arequest\x18\f \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest*\\\n" +
+	"\arequest\x18\f \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12\x19\n" +
+	"\bitem_ids\x18\r \x03(\tR\aitemIds*\\\n" +
 	"\vFlowTrigger\x12\x1c\n" +
 	"\x18FLOW_TRIGGER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FLOW_TRIGGER_REQUEST\x10\x01\x12\x15\n" +

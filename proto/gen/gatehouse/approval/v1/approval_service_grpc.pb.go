@@ -327,9 +327,14 @@ const (
 //
 // TaskService shows reviewers what waits on them and takes their decisions.
 type TaskServiceClient interface {
-	// ListTasks lists the caller's tasks, oldest first.
+	// ListTasks lists the caller's tasks, oldest first. What the caller decides by the
+	// same step of the same flow for several items of a request is one task, with
+	// item_ids.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
-	// ApproveTask approves. Allowed to the task's reviewer alone.
+	// ApproveTask approves all items of the task, or those of item_ids. Allowed to the
+	// task's reviewer alone. Of all items those are decided that the reviewer may still
+	// decide, at least one; of item_ids every one, or none. INVALID_ARGUMENT on
+	// item_ids: ITEM_NOT_IN_TASK.
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
 	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
 	// such as after leaving the group that the step names: others are asked instead;
@@ -403,9 +408,14 @@ func (c *taskServiceClient) ReassignTask(ctx context.Context, in *ReassignTaskRe
 //
 // TaskService shows reviewers what waits on them and takes their decisions.
 type TaskServiceServer interface {
-	// ListTasks lists the caller's tasks, oldest first.
+	// ListTasks lists the caller's tasks, oldest first. What the caller decides by the
+	// same step of the same flow for several items of a request is one task, with
+	// item_ids.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
-	// ApproveTask approves. Allowed to the task's reviewer alone.
+	// ApproveTask approves all items of the task, or those of item_ids. Allowed to the
+	// task's reviewer alone. Of all items those are decided that the reviewer may still
+	// decide, at least one; of item_ids every one, or none. INVALID_ARGUMENT on
+	// item_ids: ITEM_NOT_IN_TASK.
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
 	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
 	// such as after leaving the group that the step names: others are asked instead;
