@@ -93,6 +93,7 @@ var tables = withStatements([]*table{
 			enum("provisioning", (*requestv1.App).GetProvisioning),
 			reference("integration_id", (*requestv1.App).GetIntegrationId),
 			enum("deprovisioning_action", (*requestv1.App).GetDeprovisioningAction),
+			enum("account_adoption", (*requestv1.App).GetAccountAdoption),
 			text("offered_to_all_environments", "boolean", func(a *requestv1.App) string { return strconv.FormatBool(a.GetOfferedToAllEnvironments()) }),
 			ids("offered_environment_ids", (*requestv1.App).GetOfferedEnvironmentIds),
 		},

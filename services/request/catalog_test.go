@@ -52,6 +52,7 @@ func TestCreateApp(t *testing.T) {
 		Name: " Wiki ", Description: "pages", OwnerId: w.id("ann"), AdminIds: []string{w.id("zoe"), w.id("ada"), strings.ToUpper(w.id("zoe"))},
 		ApproverIds: []string{w.id("pia"), w.id("ann")}, Provisioning: requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_NONE,
 		DeprovisioningAction: requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE,
+		AccountAdoption:      requestv1.AccountAdoption_ACCOUNT_ADOPTION_REFUSE,
 	}
 	out, err := apps.CreateApp(t.Context(), in)
 	if err != nil {
@@ -59,7 +60,7 @@ func TestCreateApp(t *testing.T) {
 	}
 	a := out.GetApp()
 	if a.GetName() != "Wiki" || a.GetVersion() != 1 || !slices.Equal(a.GetAdminIds(), []string{w.id("zoe"), w.id("ada")}) ||
-		!slices.Equal(a.GetApproverIds(), []string{w.id("pia"), w.id("ann")}) || out.GetAccount().GetName() != "account" {
+		!slices.Equal(a.GetApproverIds(), []string{w.id("pia"), w.id("ann")}) || a.GetAccountAdoption() != in.GetAccountAdoption() || out.GetAccount().GetName() != "account" {
 		t.Fatalf("made %v", out)
 	}
 	got, err := w.apps(t, "ben").GetApp(t.Context(), &requestv1.GetAppRequest{Id: a.GetId()})

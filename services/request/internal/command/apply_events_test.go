@@ -131,7 +131,7 @@ func (w *fixture) build(ctx context.Context, t failer, db *postgres.DB) {
 			ID: uuid.MustParse(w.account), OrganizationID: w.org, AppID: uuid.MustParse(w.app), Name: "account", Kind: "account", CreateTime: now, Version: 1,
 		}
 		app := store.App{
-			ID: account.AppID, OrganizationID: w.org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove",
+			ID: account.AppID, OrganizationID: w.org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", AccountAdoption: "unspecified",
 			CreateTime: now, UpdateTime: now, Version: 1,
 		}
 		if err := store.InsertApp(ctx, tx, app, account); err != nil {

@@ -76,7 +76,7 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 	u := resource.Update[*requestv1.App]{
 		Field: "app", Resource: in.GetApp(), Mask: in.GetUpdateMask(), Rules: &requestv1.CreateAppRequest{},
 		Fields: []string{
-			"name", "description", "owner_id", "admin_ids", "approver_ids", "provisioning", "integration_id", "deprovisioning_action",
+			"name", "description", "owner_id", "admin_ids", "approver_ids", "provisioning", "integration_id", "deprovisioning_action", "account_adoption",
 			"offered_to_all_environments", "offered_environment_ids",
 		},
 	}
@@ -134,6 +134,7 @@ type appFields interface {
 	GetProvisioning() requestv1.ProvisioningSupport
 	GetIntegrationId() string
 	GetDeprovisioningAction() requestv1.DeprovisioningAction
+	GetAccountAdoption() requestv1.AccountAdoption
 	GetOfferedToAllEnvironments() bool
 	GetOfferedEnvironmentIds() []string
 }
@@ -144,7 +145,7 @@ func (f *fields) app(a *command.App, in appFields) {
 	a.OwnerID = convert.Nullable(f.id("owner_id", in.GetOwnerId()))
 	a.AdminIDs, a.ApproverIDs = f.ids("admin_ids", in.GetAdminIds()), f.ids("approver_ids", in.GetApproverIds())
 	a.Provisioning, a.IntegrationID = enum.Word(in.GetProvisioning()), convert.Nullable(f.id("integration_id", in.GetIntegrationId()))
-	a.DeprovisioningAction = enum.Word(in.GetDeprovisioningAction())
+	a.DeprovisioningAction, a.AccountAdoption = enum.Word(in.GetDeprovisioningAction()), enum.Word(in.GetAccountAdoption())
 	a.OfferedToAllEnvironments, a.OfferedEnvironmentIDs = in.GetOfferedToAllEnvironments(), f.ids("offered_environment_ids", in.GetOfferedEnvironmentIds())
 }
 

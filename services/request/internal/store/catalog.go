@@ -35,6 +35,7 @@ type App struct {
 	Provisioning             string
 	IntegrationID            uuid.NullUUID
 	DeprovisioningAction     string
+	AccountAdoption          string
 	OfferedToAllEnvironments bool
 	OfferedEnvironmentIDs    []uuid.UUID
 	CreateTime, UpdateTime   time.Time
@@ -69,7 +70,7 @@ func shownIDs(column, condition string) string {
 
 func columnsOfApp(owner, admins, approvers, offered string) string {
 	return `a.id, a.organization_id, a.environment_id, a.name, a.description, ` + owner + `, ` + admins + `, ` + approvers + `,
-	a.provisioning, a.integration_id, a.deprovisioning_action, a.offered_to_all_environments, ` + offered + `,
+	a.provisioning, a.integration_id, a.deprovisioning_action, a.account_adoption, a.offered_to_all_environments, ` + offered + `,
 	a.create_time, a.update_time, a.delete_time, a.version`
 }
 
@@ -81,12 +82,12 @@ const offered = `($1::uuid = '00000000-0000-0000-0000-000000000000' or a.environ
 const (
 	insertApp = `
 insert into app (id, organization_id, environment_id, name, description, owner_id, admin_ids, approver_ids, provisioning,
-	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version, account_adoption)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 	updateApp = `
 update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, approver_ids = $6, provisioning = $7,
 	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
-	update_time = $12, version = $13
+	update_time = $12, version = $13, account_adoption = $14
 where id = $1 and version = $13 - 1 and delete_time is null`
 	lockApp   = `select 1 from app where id = $1 and delete_time is null for update`
 	deleteApp = `
@@ -106,7 +107,7 @@ select ` + appColumns + ` from app a order by a.organization_id, a.id`
 
 func scanApp(row pgx.CollectableRow) (a App, err error) {
 	err = row.Scan(&a.ID, &a.OrganizationID, &a.EnvironmentID, &a.Name, &a.Description, &a.OwnerID, &a.AdminIDs, &a.ApproverIDs,
-		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
+		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.AccountAdoption, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
 		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version)
 	return a, err
 }
@@ -115,7 +116,7 @@ func scanApp(row pgx.CollectableRow) (a App, err error) {
 func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement) error {
 	_, err := tx.Exec(ctx, insertApp, a.ID, a.OrganizationID, a.EnvironmentID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs),
 		notNull(a.ApproverIDs), a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments,
-		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version)
+		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version, a.AccountAdoption)
 	if err != nil {
 		return catalogError("insert app", err)
 	}
@@ -126,7 +127,7 @@ func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement)
 func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	tag, err := tx.Exec(ctx, updateApp, a.ID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs), notNull(a.ApproverIDs),
 		a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments, notNull(a.OfferedEnvironmentIDs),
-		a.UpdateTime, a.Version)
+		a.UpdateTime, a.Version, a.AccountAdoption)
 	if err != nil {
 		return catalogError("update app", err)
 	}

@@ -15,6 +15,7 @@ var (
 		filter.Enum("provisioning", "a.provisioning"),
 		filter.ID("integrationId", "a.integration_id").Null(),
 		filter.Enum("deprovisioningAction", "a.deprovisioning_action"),
+		filter.Enum("accountAdoption", "a.account_adoption"),
 		filter.Time("createTime", "a.create_time").Sort(),
 		filter.Time("updateTime", "a.update_time").Sort(),
 		filter.Int("version", "a.version"),

@@ -24,7 +24,7 @@ func seed(t *testing.T, db *postgres.DB, org uuid.UUID) *store.Request {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	user := store.User{ID: id.New(), OrganizationID: org, Name: "ann"}
 	app := store.App{
-		ID: id.New(), OrganizationID: org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", CreateTime: now, UpdateTime: now, Version: 1,
+		ID: id.New(), OrganizationID: org, Name: "CRM", Provisioning: "manual", DeprovisioningAction: "remove", AccountAdoption: "unspecified", CreateTime: now, UpdateTime: now, Version: 1,
 	}
 	person := store.Person{ID: user.ID, Name: "ann"}
 	r := &store.Request{

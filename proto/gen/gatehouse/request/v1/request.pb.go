@@ -136,6 +136,65 @@ func (DeprovisioningAction) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{1}
 }
 
+// AccountAdoption is what an integration does when it is to make an account and
+// one with the person's user name is there already, of which Gatehouse does not
+// know whose it is.
+type AccountAdoption int32
+
+const (
+	// Never chosen; counts as ask.
+	AccountAdoption_ACCOUNT_ADOPTION_UNSPECIFIED AccountAdoption = 0
+	// A work item shows the account; it is used once the item is resolved.
+	AccountAdoption_ACCOUNT_ADOPTION_ASK AccountAdoption = 1
+	// It is used.
+	AccountAdoption_ACCOUNT_ADOPTION_ADOPT AccountAdoption = 2
+	// It is not used: the grant fails.
+	AccountAdoption_ACCOUNT_ADOPTION_REFUSE AccountAdoption = 3
+)
+
+// Enum value maps for AccountAdoption.
+var (
+	AccountAdoption_name = map[int32]string{
+		0: "ACCOUNT_ADOPTION_UNSPECIFIED",
+		1: "ACCOUNT_ADOPTION_ASK",
+		2: "ACCOUNT_ADOPTION_ADOPT",
+		3: "ACCOUNT_ADOPTION_REFUSE",
+	}
+	AccountAdoption_value = map[string]int32{
+		"ACCOUNT_ADOPTION_UNSPECIFIED": 0,
+		"ACCOUNT_ADOPTION_ASK":         1,
+		"ACCOUNT_ADOPTION_ADOPT":       2,
+		"ACCOUNT_ADOPTION_REFUSE":      3,
+	}
+)
+
+func (x AccountAdoption) Enum() *AccountAdoption {
+	p := new(AccountAdoption)
+	*p = x
+	return p
+}
+
+func (x AccountAdoption) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccountAdoption) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[2].Descriptor()
+}
+
+func (AccountAdoption) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[2]
+}
+
+func (x AccountAdoption) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccountAdoption.Descriptor instead.
+func (AccountAdoption) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+}
+
 // EntitlementKind is what kind of thing is held in an app.
 type EntitlementKind int32
 
@@ -181,11 +240,11 @@ func (x EntitlementKind) String() string {
 }
 
 func (EntitlementKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[2].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[3].Descriptor()
 }
 
 func (EntitlementKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[2]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[3]
 }
 
 func (x EntitlementKind) Number() protoreflect.EnumNumber {
@@ -194,7 +253,7 @@ func (x EntitlementKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EntitlementKind.Descriptor instead.
 func (EntitlementKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
 }
 
 // RequestKind says whether access is to come or to go.
@@ -234,11 +293,11 @@ func (x RequestKind) String() string {
 }
 
 func (RequestKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[3].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[4].Descriptor()
 }
 
 func (RequestKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[3]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[4]
 }
 
 func (x RequestKind) Number() protoreflect.EnumNumber {
@@ -247,7 +306,7 @@ func (x RequestKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestKind.Descriptor instead.
 func (RequestKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
 }
 
 // RequestOrigin is what made a request.
@@ -287,11 +346,11 @@ func (x RequestOrigin) String() string {
 }
 
 func (RequestOrigin) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[4].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[5].Descriptor()
 }
 
 func (RequestOrigin) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[4]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[5]
 }
 
 func (x RequestOrigin) Number() protoreflect.EnumNumber {
@@ -300,7 +359,7 @@ func (x RequestOrigin) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestOrigin.Descriptor instead.
 func (RequestOrigin) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
 }
 
 // RequestState is where a request stands.
@@ -365,11 +424,11 @@ func (x RequestState) String() string {
 }
 
 func (RequestState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[5].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[6].Descriptor()
 }
 
 func (RequestState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[5]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[6]
 }
 
 func (x RequestState) Number() protoreflect.EnumNumber {
@@ -378,7 +437,7 @@ func (x RequestState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RequestState.Descriptor instead.
 func (RequestState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
 }
 
 // ItemState is where one item of a request stands.
@@ -430,11 +489,11 @@ func (x ItemState) String() string {
 }
 
 func (ItemState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_request_v1_request_proto_enumTypes[6].Descriptor()
+	return file_gatehouse_request_v1_request_proto_enumTypes[7].Descriptor()
 }
 
 func (ItemState) Type() protoreflect.EnumType {
-	return &file_gatehouse_request_v1_request_proto_enumTypes[6]
+	return &file_gatehouse_request_v1_request_proto_enumTypes[7]
 }
 
 func (x ItemState) Number() protoreflect.EnumNumber {
@@ -443,7 +502,7 @@ func (x ItemState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ItemState.Descriptor instead.
 func (ItemState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
 // App is something people get into.
@@ -467,7 +526,9 @@ type App struct {
 	Provisioning ProvisioningSupport `protobuf:"varint,8,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
 	// Id of the integration that handles accounts; set if automatic.
 	IntegrationId string `protobuf:"bytes,9,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
-	// What happens to an account when its last entitlement is revoked.
+	// What happens to an account when its last entitlement is revoked. An account
+	// that was there before Gatehouse stays then; this happens to it when its owner
+	// leaves or is suspended, and if this was never chosen, a work item asks.
 	DeprovisioningAction DeprovisioningAction `protobuf:"varint,10,opt,name=deprovisioning_action,json=deprovisioningAction,proto3,enum=gatehouse.request.v1.DeprovisioningAction" json:"deprovisioning_action,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -487,9 +548,11 @@ type App struct {
 	// current one; it says nothing else.
 	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When it was deleted; unset for one that is in the catalog.
-	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	// What is done about an account that is there already.
+	AccountAdoption AccountAdoption `protobuf:"varint,19,opt,name=account_adoption,json=accountAdoption,proto3,enum=gatehouse.request.v1.AccountAdoption" json:"account_adoption,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *App) Reset() {
@@ -646,6 +709,13 @@ func (x *App) GetDeleteTime() *timestamppb.Timestamp {
 		return x.DeleteTime
 	}
 	return nil
+}
+
+func (x *App) GetAccountAdoption() AccountAdoption {
+	if x != nil {
+		return x.AccountAdoption
+	}
+	return AccountAdoption_ACCOUNT_ADOPTION_UNSPECIFIED
 }
 
 // Entitlement is one thing that can be held in an app.
@@ -1386,7 +1456,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x06\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x06\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1409,7 +1479,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x17offered_environment_ids\x18\x10 \x03(\tR\x15offeredEnvironmentIds\x12\x12\n" +
 	"\x04etag\x18\x11 \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\"\xaf\x03\n" +
+	"deleteTime\x12P\n" +
+	"\x10account_adoption\x18\x13 \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionR\x0faccountAdoption\"\xaf\x03\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +
@@ -1489,7 +1560,12 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x14DeprovisioningAction\x12%\n" +
 	"!DEPROVISIONING_ACTION_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cDEPROVISIONING_ACTION_REMOVE\x10\x01\x12!\n" +
-	"\x1dDEPROVISIONING_ACTION_DISABLE\x10\x02*\xa6\x01\n" +
+	"\x1dDEPROVISIONING_ACTION_DISABLE\x10\x02*\x86\x01\n" +
+	"\x0fAccountAdoption\x12 \n" +
+	"\x1cACCOUNT_ADOPTION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14ACCOUNT_ADOPTION_ASK\x10\x01\x12\x1a\n" +
+	"\x16ACCOUNT_ADOPTION_ADOPT\x10\x02\x12\x1b\n" +
+	"\x17ACCOUNT_ADOPTION_REFUSE\x10\x03*\xa6\x01\n" +
 	"\x0fEntitlementKind\x12 \n" +
 	"\x1cENTITLEMENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ENTITLEMENT_KIND_ACCOUNT\x10\x01\x12\x19\n" +
@@ -1533,58 +1609,60 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_request_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
 var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
-	(EntitlementKind)(0),          // 2: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),              // 3: gatehouse.request.v1.RequestKind
-	(RequestOrigin)(0),            // 4: gatehouse.request.v1.RequestOrigin
-	(RequestState)(0),             // 5: gatehouse.request.v1.RequestState
-	(ItemState)(0),                // 6: gatehouse.request.v1.ItemState
-	(*App)(nil),                   // 7: gatehouse.request.v1.App
-	(*Entitlement)(nil),           // 8: gatehouse.request.v1.Entitlement
-	(*Vacancy)(nil),               // 9: gatehouse.request.v1.Vacancy
-	(*RequestItem)(nil),           // 10: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 11: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 12: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),         // 13: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 15: gatehouse.identity.v1.Person
+	(AccountAdoption)(0),          // 2: gatehouse.request.v1.AccountAdoption
+	(EntitlementKind)(0),          // 3: gatehouse.request.v1.EntitlementKind
+	(RequestKind)(0),              // 4: gatehouse.request.v1.RequestKind
+	(RequestOrigin)(0),            // 5: gatehouse.request.v1.RequestOrigin
+	(RequestState)(0),             // 6: gatehouse.request.v1.RequestState
+	(ItemState)(0),                // 7: gatehouse.request.v1.ItemState
+	(*App)(nil),                   // 8: gatehouse.request.v1.App
+	(*Entitlement)(nil),           // 9: gatehouse.request.v1.Entitlement
+	(*Vacancy)(nil),               // 10: gatehouse.request.v1.Vacancy
+	(*RequestItem)(nil),           // 11: gatehouse.request.v1.RequestItem
+	(*Request)(nil),               // 12: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 13: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),         // 14: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 16: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	14, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	14, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	14, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	14, // 6: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	14, // 7: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
-	6,  // 8: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 9: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	9,  // 10: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	3,  // 11: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	4,  // 12: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	15, // 13: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	15, // 14: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	10, // 15: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	14, // 16: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	5,  // 17: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	15, // 18: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	14, // 19: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	14, // 20: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	14, // 21: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	15, // 22: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	14, // 23: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	14, // 24: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	15, // 25: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	15, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	15, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	15, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	3,  // 6: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	15, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	15, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 10: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	10, // 11: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	4,  // 12: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	5,  // 13: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	16, // 14: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	16, // 15: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	11, // 16: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	15, // 17: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	6,  // 18: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	16, // 19: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	15, // 20: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	15, // 21: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	15, // 22: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	16, // 23: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	15, // 24: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	15, // 25: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	16, // 26: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -1597,7 +1675,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      8,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -119,9 +119,11 @@ type CreateAppRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId     string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What is done about an account that is there already when one is to be made.
+	AccountAdoption AccountAdoption `protobuf:"varint,13,opt,name=account_adoption,json=accountAdoption,proto3,enum=gatehouse.request.v1.AccountAdoption" json:"account_adoption,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CreateAppRequest) Reset() {
@@ -236,6 +238,13 @@ func (x *CreateAppRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateAppRequest) GetAccountAdoption() AccountAdoption {
+	if x != nil {
+		return x.AccountAdoption
+	}
+	return AccountAdoption_ACCOUNT_ADOPTION_UNSPECIFIED
 }
 
 // CreateAppResponse is the new app.
@@ -396,9 +405,10 @@ type ListAppsRequest struct {
 	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, name, description, ownerId, adminIds,
-	// approverIds, provisioning, integrationId, deprovisioningAction, createTime,
-	// updateTime, version, environmentId, offeredToAllEnvironments,
-	// offeredEnvironmentIds. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// approverIds, provisioning, integrationId, deprovisioningAction,
+	// accountAdoption, createTime, updateTime, version, environmentId,
+	// offeredToAllEnvironments, offeredEnvironmentIds. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -534,7 +544,7 @@ type UpdateAppRequest struct {
 	// The app with its id, the new values and, if the change is to be made only
 	// to the app as it was seen, its etag. name, description, owner_id,
 	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
-	// offered_to_all_environments and offered_environment_ids
+	// account_adoption, offered_to_all_environments and offered_environment_ids
 	// can be changed, under the rules of CreateAppRequest.
 	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
 	// Which fields of app to change, such as "provisioning,integration_id". Over
@@ -2295,7 +2305,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x05\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x06\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -2311,7 +2321,8 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	" \x01(\bR\x18offeredToAllEnvironments\x12J\n" +
 	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\x12*\n" +
 	"\n" +
-	"request_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"}\n" +
+	"request_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12Z\n" +
+	"\x10account_adoption\x18\r \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0faccountAdoption\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
@@ -2545,88 +2556,90 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListTimelineResponse)(nil),      // 35: gatehouse.request.v1.ListTimelineResponse
 	(ProvisioningSupport)(0),          // 36: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),         // 37: gatehouse.request.v1.DeprovisioningAction
-	(*App)(nil),                       // 38: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 39: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 41: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 42: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 43: google.protobuf.Timestamp
-	(*Request)(nil),                   // 44: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 45: gatehouse.request.v1.RequestItem
-	(RequestState)(0),                 // 46: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 47: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 48: gatehouse.request.v1.TimelineEntry
+	(AccountAdoption)(0),              // 38: gatehouse.request.v1.AccountAdoption
+	(*App)(nil),                       // 39: gatehouse.request.v1.App
+	(*Entitlement)(nil),               // 40: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),     // 41: google.protobuf.FieldMask
+	(EntitlementKind)(0),              // 42: gatehouse.request.v1.EntitlementKind
+	(RequestKind)(0),                  // 43: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),     // 44: google.protobuf.Timestamp
+	(*Request)(nil),                   // 45: gatehouse.request.v1.Request
+	(*RequestItem)(nil),               // 46: gatehouse.request.v1.RequestItem
+	(RequestState)(0),                 // 47: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                   // 48: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),             // 49: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
 	36, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	37, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	38, // 2: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	39, // 3: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	38, // 4: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	38, // 5: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	38, // 6: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	40, // 7: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	38, // 8: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	38, // 9: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	41, // 10: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	39, // 11: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	39, // 12: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	40, // 13: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 14: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	39, // 15: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	42, // 16: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	43, // 17: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	44, // 18: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	19, // 19: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
-	23, // 20: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	45, // 21: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	44, // 22: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 23: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	46, // 24: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	44, // 25: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	44, // 26: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	47, // 27: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	47, // 28: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	48, // 29: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 30: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 31: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 32: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 33: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 34: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	11, // 35: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	13, // 36: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	15, // 37: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	17, // 38: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	19, // 39: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	21, // 40: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	24, // 41: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	26, // 42: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	28, // 43: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	30, // 44: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	32, // 45: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	34, // 46: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 47: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 48: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 49: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 50: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 51: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	12, // 52: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	14, // 53: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	16, // 54: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	18, // 55: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	20, // 56: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	22, // 57: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	25, // 58: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	27, // 59: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	29, // 60: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	31, // 61: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	33, // 62: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	35, // 63: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	47, // [47:64] is the sub-list for method output_type
-	30, // [30:47] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	38, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	39, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	40, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	39, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	39, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	39, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	41, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	39, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	42, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	40, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	40, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	41, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	40, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	43, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	44, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	45, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	19, // 20: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
+	23, // 21: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
+	46, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	45, // 23: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 24: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	47, // 25: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	45, // 26: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	45, // 27: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	48, // 28: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	48, // 29: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	49, // 30: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 31: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 32: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 33: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 34: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 35: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	11, // 36: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	13, // 37: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	15, // 38: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	17, // 39: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	19, // 40: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	21, // 41: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	24, // 42: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	26, // 43: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	28, // 44: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	30, // 45: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	32, // 46: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	34, // 47: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 48: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 49: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 50: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 51: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 52: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	12, // 53: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	14, // 54: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	16, // 55: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	18, // 56: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	20, // 57: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	22, // 58: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	25, // 59: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	27, // 60: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	29, // 61: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	31, // 62: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	33, // 63: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	35, // 64: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	48, // [48:65] is the sub-list for method output_type
+	31, // [31:48] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
