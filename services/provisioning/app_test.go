@@ -235,7 +235,11 @@ func (a *scimApp) serve(r *http.Request) (int, any) {
 				}
 			}
 		}
-		return http.StatusOK, map[string]string{"id": id, "displayName": id}
+		list := []map[string]string{}
+		for m := range members {
+			list = append(list, map[string]string{"value": m})
+		}
+		return http.StatusOK, map[string]any{"id": id, "displayName": id, "members": list}
 	}
 	return http.StatusOK, map[string]any{"patch": map[string]bool{"supported": true}}
 }

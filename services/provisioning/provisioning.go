@@ -90,7 +90,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	var engine *command.Engine
 	integrations := command.NewIntegrations(command.IntegrationsConfig{
-		DB: b.DB, Events: b.Events, Clock: b.Clock, Keys: keys, Retry: func() { engine.Wake() }, Tracer: b.Telemetry.TracerProvider(), Log: log,
+		DB: b.DB, Events: b.Events, Clock: b.Clock, Keys: keys, Retry: func() { engine.Wake() }, WakeDue: b.Due.Wake, Tracer: b.Telemetry.TracerProvider(), Log: log,
 		Outgoing: cfg.Outgoing,
 	})
 	defer integrations.Close()

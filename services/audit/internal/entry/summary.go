@@ -523,6 +523,10 @@ func workToDo(i *provisioningv1.WorkItem) string {
 		return "fix what failed in " + app + " for " + who
 	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET:
 		return "change the shared secret of " + app + ", which " + who + " knew"
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_ADOPT_ACCOUNT:
+		return "say whether the account found in " + app + " is " + who + "'s"
+	case provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_LEFT_ACCOUNT:
+		return "remove " + who + "'s account where " + app + " is not any more"
 	}
 	return "something in " + app + " for " + who
 }

@@ -25,7 +25,8 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 		}
 	}
 	for _, a := range changes.Apps {
-		if a.Before == nil || a.Left() || a.Before.GetProvisioning() != a.After.GetProvisioning() || a.Before.GetIntegrationId() != a.After.GetIntegrationId() {
+		if a.Before == nil || a.Left() || a.Before.GetProvisioning() != a.After.GetProvisioning() || a.Before.GetIntegrationId() != a.After.GetIntegrationId() ||
+			a.Before.GetAccountAdoption() != a.After.GetAccountAdoption() || a.Before.GetDeprovisioningAction() != a.After.GetDeprovisioningAction() {
 			changed = append(changed, a.ID)
 		}
 	}

@@ -60,11 +60,19 @@ type Config struct {
 	Due *due.Queue
 	// Clock gives the time. Nil means the machine's.
 	Clock clock.Clock
-	// Connect returns the connector of an integration as it is in a version.
-	Connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)
+	// Connect returns the connector of an integration as it is in a version or a later
+	// one.
+	Connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (Connection, error)
 	Timing  Timing
 	Log     *slog.Logger
 	Meter   metric.MeterProvider
+}
+
+// Connection is a connector, and where it leads.
+type Connection struct {
+	connector.Connector
+	Tenant  uuid.UUID
+	BaseURL string
 }
 
 // Engine makes access be as the grants say. Its methods may be called by any
@@ -74,7 +82,7 @@ type Engine struct {
 	events  *outbox.Writer
 	due     *due.Queue
 	clock   clock.Clock
-	connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (connector.Connector, error)
+	connect func(ctx context.Context, organization, integration uuid.UUID, version int64) (Connection, error)
 	timing  Timing
 	log     *slog.Logger
 	metrics metrics

@@ -43,9 +43,11 @@ type IntegrationsConfig struct {
 	Clock  clock.Clock
 	Keys   *datakey.Keys
 	// Retry is called after an integration was found working.
-	Retry  func()
-	Tracer trace.TracerProvider
-	Log    *slog.Logger
+	Retry func()
+	// WakeDue is called when there are items of the due-queue to do.
+	WakeDue func()
+	Tracer  trace.TracerProvider
+	Log     *slog.Logger
 	// Outgoing are networks that are called although they are not public.
 	Outgoing outgoing.Allowed
 }
@@ -67,6 +69,12 @@ type Integrations struct {
 type connected struct {
 	version   int64
 	connector *scim.Connector
+	tenant    uuid.UUID
+	baseURL   string
+}
+
+func (c *connected) connection() Connection {
+	return Connection{Connector: c.connector, Tenant: c.tenant, BaseURL: c.baseURL}
 }
 
 // NewIntegrations makes Integrations. Close them.
@@ -137,9 +145,10 @@ func (n *Integrations) List(ctx context.Context, by authz.Caller, asked filter.R
 }
 
 // Update changes an integration and tests it. change gives what it is to be; an
-// empty token keeps the one there is. Errors as of Create and Get. ABORTED:
-// INTEGRATION_CHANGED.
-func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, change func(store.Integration) (IntegrationSettings, error)) (store.Integration, error) {
+// empty token keeps the one there is. leave says that accounts that are known at the
+// present address may stay there. Errors as of Create and Get. ABORTED:
+// INTEGRATION_CHANGED. FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND.
+func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, leave bool, change func(store.Integration) (IntegrationSettings, error)) (store.Integration, error) {
 	i, err := n.Get(ctx, by.Scope(), id)
 	if err != nil {
 		return i, err
@@ -162,8 +171,35 @@ func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID
 			return i, err
 		}
 	}
+	before := i
 	i.Name, i.BaseURL = s.Name, s.BaseURL
-	return i, n.retest(ctx, by, &i, token)
+	if store.Address(before.BaseURL) == store.Address(i.BaseURL) {
+		return i, n.retest(ctx, by, &i, token, nil)
+	}
+	return i, n.retest(ctx, by, &i, token, func(ctx context.Context, tx *postgres.Tx) error { return n.move(ctx, tx, before, leave) })
+}
+
+// move prepares that an integration leads elsewhere: each account of its apps is looked
+// up there.
+func (n *Integrations) move(ctx context.Context, tx *postgres.Tx, before store.Integration, leave bool) error {
+	// Apps that have it may be offered anywhere, and people be of any environment.
+	if err := tx.Widen(ctx); err != nil {
+		return err
+	}
+	known, err := store.AccountsAt(ctx, tx, before)
+	if err != nil {
+		return err
+	}
+	if known > 0 && !leave {
+		return apierr.Precondition("ACCOUNTS_LEFT_BEHIND", "accounts are known at the present address: preview what is found at the new one, and say leave_accounts to change it nevertheless").
+			With("accounts", strconv.Itoa(known))
+	}
+	apps, err := store.AppsOfIntegration(ctx, tx, before.ID)
+	if err != nil || len(apps) == 0 {
+		return err
+	}
+	tx.AfterCommit(n.cfg.WakeDue)
+	return store.ReconcileApps(ctx, tx, dueReconcile, apps, n.cfg.Clock.Now())
 }
 
 // Delete erases an integration that is not used. etag is that of the version that is
@@ -221,17 +257,22 @@ func (n *Integrations) Test(ctx context.Context, by authz.Caller, id uuid.UUID) 
 	if err != nil {
 		return i, err
 	}
-	return i, n.retest(ctx, by, &i, token)
+	return i, n.retest(ctx, by, &i, token, nil)
 }
 
 // retest tests an integration and writes its next version. What failed because
-// of it is tried again if it works.
-func (n *Integrations) retest(ctx context.Context, by authz.Caller, i *store.Integration, token string) error {
+// of it is tried again if it works. before, unless nil, comes first in the transaction.
+func (n *Integrations) retest(ctx context.Context, by authz.Caller, i *store.Integration, token string, before func(context.Context, *postgres.Tx) error) error {
 	if err := n.test(ctx, i, token); err != nil {
 		return err
 	}
 	i.Version++
 	return public(n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		if before != nil {
+			if err := before(ctx, tx); err != nil {
+				return err
+			}
+		}
 		if i.State == "working" {
 			if err := store.RetryStuck(ctx, tx, i.ID, n.cfg.Clock.Now()); err != nil {
 				return err
@@ -300,38 +341,38 @@ func (n *Integrations) connect(baseURL, token string) (*scim.Connector, error) {
 	return scim.New(scim.Config{URL: baseURL, Token: token, Tracer: n.cfg.Tracer, Outgoing: n.cfg.Outgoing})
 }
 
-// Connect returns the connector of an integration as it is in a version, the
-// same for all who ask.
-func (n *Integrations) Connect(ctx context.Context, org, id uuid.UUID, version int64) (connector.Connector, error) {
+// Connect returns the connector of an integration as it is in a version or a later
+// one, the same for all who ask.
+func (n *Integrations) Connect(ctx context.Context, org, id uuid.UUID, version int64) (Connection, error) {
 	n.mu.Lock()
 	c := n.known[id]
 	n.mu.Unlock()
 	if c != nil && c.version >= version {
-		return c.connector, nil
+		return c.connection(), nil
 	}
 	i, err := n.Get(ctx, scope.Organization(org), id)
 	if err != nil {
-		return nil, connector.NewError(connector.Retryable, err, "the integration could not be read")
+		return Connection{}, connector.NewError(connector.Retryable, err, "the integration could not be read")
 	}
 	token, err := n.open(ctx, i)
 	if err != nil {
-		return nil, connector.NewError(connector.Permanent, err, "the integration's token cannot be decrypted: this installation has another encryption key")
+		return Connection{}, connector.NewError(connector.Permanent, err, "the integration's token cannot be decrypted: this installation has another encryption key")
 	}
 	made, err := n.connect(i.BaseURL, token)
 	if err != nil {
-		return nil, err
+		return Connection{}, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if c := n.known[id]; c != nil {
 		if c.version >= i.Version {
 			made.Close()
-			return c.connector, nil
+			return c.connection(), nil
 		}
 		c.connector.Close()
 	}
-	n.known[id] = &connected{version: i.Version, connector: made}
-	return made, nil
+	n.known[id] = &connected{version: i.Version, connector: made, tenant: i.Tenant, baseURL: i.BaseURL}
+	return n.known[id].connection(), nil
 }
 
 // Close lets go of the apps.

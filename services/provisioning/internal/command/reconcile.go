@@ -1,7 +1,9 @@
 package command
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -14,7 +16,16 @@ import (
 
 // view is the assignment as lifecycle sees it.
 func view(s *store.Assignment) lifecycle.Assignment {
-	v := lifecycle.Assignment{Mode: s.App.Mode, Leaving: s.Person.Removed, Suspended: s.Person.Suspended, Observed: s.Account.Observed}
+	v := lifecycle.Assignment{
+		Mode: s.App.Mode, Leaving: s.Person.Removed, Suspended: s.Person.Suspended, Observed: s.Account.Observed,
+		Ask: s.App.Adoption != "adopt" && s.App.Adoption != "refuse", RemovalUnset: s.App.RemovalUnset, LeftBehind: leftBehind(s),
+	}
+	if v.Observed.Found {
+		v.Found = foundText(s)
+	}
+	if s.Moved() {
+		v.Observed = v.Observed.Elsewhere()
+	}
 	for _, g := range s.Grants {
 		if g.State == lifecycle.Revoked {
 			continue
@@ -46,9 +57,28 @@ func view(s *store.Assignment) lifecycle.Assignment {
 	return v
 }
 
+// foundText says which account was found, and what can be done about it.
+func foundText(s *store.Assignment) string {
+	return fmt.Sprintf("the app has an account with the user name %s (id %s). Resolve this item if it is %s's: it is used for them from then on, and stays when their access ends. "+
+		"If it is not, give one of the two another user name and retry this item, or end the access.", s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
+}
+
+// leftBehind says which accounts stand where the integration does not reach; empty if
+// none.
+func leftBehind(s *store.Assignment) string {
+	var places []string
+	for _, p := range s.Account.LeftBehind {
+		places = append(places, p.String())
+	}
+	return strings.Join(places, "; ")
+}
+
 // reconcile does what lifecycle returns for the assignment.
 func (cs *changeset) reconcile(s *store.Assignment) {
 	out := lifecycle.Reconcile(view(s))
+	if out.Forget {
+		s.Account.Observed.Found, s.Account.FoundID, s.Account.FoundName, s.Account.Changed = false, "", "", true
+	}
 	cs.reconcileOperation(s, &out)
 	cs.reconcileWorkItems(s, &out)
 	cs.reconcileGrants(s, &out)

@@ -158,7 +158,7 @@ func TestRecordMixed(t *testing.T) {
 	var runs []*finished
 	for i := range users {
 		j := <-jobs
-		r := &report{}
+		r := &report{place: whereabouts{tenant: w.tenant}}
 		for _, c := range store.Changes(j.Plan) {
 			answer := lifecycle.Done
 			if i == 1 {
@@ -222,7 +222,7 @@ func TestStale(t *testing.T) {
 					return err
 				}
 				for _, s := range found.Assignments {
-					cs.finish(s, s.Operation, &report{results: []lifecycle.Result{{Change: store.Changes(s.Operation.Plan)[0], Answer: lifecycle.Done}}})
+					cs.finish(s, s.Operation, &report{place: whereabouts{tenant: w.tenant}, results: []lifecycle.Result{{Change: store.Changes(s.Operation.Plan)[0], Answer: lifecycle.Done}}})
 				}
 				return cs.save(ctx)
 			})

@@ -75,9 +75,40 @@ func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Ca
 	i.ResolverID = uuid.NullUUID{UUID: by.UserID, Valid: true}
 	i.ResolverName, i.ResolverEmail = by.Name, by.Email
 	cs.closeItem(s, i, "resolved", note)
-	if i.Kind != lifecycle.ItemChangeSecret {
-		cs.setObserved(s, observed, "", "")
+	a := &s.Account
+	switch i.Kind {
+	case lifecycle.ItemChangeSecret:
+	case lifecycle.ItemRemoveLeftAccount:
+		a.LeftBehind, a.Changed = nil, true
+	case lifecycle.ItemAdoptAccount:
+		external, name := a.FoundID, a.FoundName
+		a.FoundID, a.FoundName = "", ""
+		cs.setObserved(s, observed, external, name)
+	default:
+		cs.believe(s, observed)
+		if i.Kind == lifecycle.ItemFixOperation && s.Operation != nil && s.Operation.State == lifecycle.Stuck {
+			cs.tryAgain(s.Operation, 0)
+		}
 	}
+}
+
+// believe writes down what a person has said of an app. It holds for the app that the
+// integration reaches now; what was made by hand is known by its name alone.
+func (cs *changeset) believe(s *store.Assignment, observed lifecycle.Observed) {
+	a := &s.Account
+	if a.Observed.Account == lifecycle.Absent && observed.Account == lifecycle.Active {
+		a.ExternalID, a.UserName, a.Tenant = "", "", uuid.NullUUID{}
+	}
+	if s.Moved() && a.ExternalID == "" {
+		a.Tenant = s.App.Tenant
+	}
+	cs.setObserved(s, observed, "", "")
+}
+
+// tryAgain has an operation tried at once, after so many tries.
+func (cs *changeset) tryAgain(o *store.Operation, tries int) {
+	o.State, o.Tries, o.NotBefore = lifecycle.Queued, tries, &cs.now
+	o.Changed, cs.queued = true, true
 }
 
 // RetryWorkItem has the failed operation that a work item is about tried again at
@@ -98,6 +129,11 @@ func (e *Engine) RetryWorkItem(ctx context.Context, by authz.Caller, id uuid.UUI
 			return err
 		}
 		s := loaded.Assignments[0]
+		if s.Account.Observed.Found && item.Kind == lifecycle.ItemAdoptAccount {
+			s.Account.Observed.Found, s.Account.FoundID, s.Account.FoundName, s.Account.Changed = false, "", "", true
+			cs.reconcile(s)
+			return cs.save(ctx)
+		}
 		open := slices.ContainsFunc(s.Items, func(i *store.WorkItem) bool { return i.ID == id })
 		o := s.Operation
 		if item.Kind != lifecycle.ItemFixOperation || !open || o == nil {
@@ -105,8 +141,7 @@ func (e *Engine) RetryWorkItem(ctx context.Context, by authz.Caller, id uuid.UUI
 		}
 		if o.State != lifecycle.Running {
 			// One try: the caller is there to see the result.
-			o.State, o.Tries, o.NotBefore = lifecycle.Queued, lifecycle.MaxTries-1, &cs.now
-			o.Changed, cs.queued = true, true
+			cs.tryAgain(o, lifecycle.MaxTries-1)
 		}
 		return cs.save(ctx)
 	})

@@ -2,9 +2,9 @@ package command
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -172,6 +172,10 @@ func (e *Engine) safeCall(ctx context.Context, j store.Job) (r *report) {
 type report struct {
 	results []lifecycle.Result
 	account connector.Account
+	// place is what was found out about where the account is.
+	place whereabouts
+	// found is an account of which nobody knows whose it is.
+	found connector.Account
 	// err is the first error that matters, and after what the app asked for.
 	err   error
 	after time.Duration
@@ -199,89 +203,9 @@ func (r *report) add(c lifecycle.Change, a lifecycle.Answer, err error) {
 	}
 }
 
-// call makes the calls, in order. What cannot be done does not keep the rest
-// from being done, unless the app as a whole does not work.
-func (e *Engine) call(ctx context.Context, j store.Job) *report {
-	r := &report{account: connector.Account{ID: j.ExternalID}}
-	plan := store.Changes(j.Plan)
-	if len(plan) == 0 {
-		return r
-	}
-	c, err := e.connectorOf(ctx, j)
-	if err != nil {
-		r.add(plan[0], answer(err), err)
-		return r
-	}
-	person := connector.Person{
-		UserID: j.Person.ID.String(), UserName: j.Person.UserName, Email: j.Person.Email, GivenName: j.Person.GivenName,
-		FamilyName: j.Person.FamilyName, DisplayName: j.Person.DisplayName, Title: j.Person.Title, Department: j.Person.Department,
-	}
-	one := func(f func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, e.timing.CallTimeout)
-		defer cancel()
-		return f(ctx)
-	}
-	ensure := func() error {
-		return one(func(ctx context.Context) error {
-			a, err := c.EnsureAccount(ctx, person)
-			if err == nil {
-				r.account = a
-			}
-			return err
-		})
-	}
-	for n, change := range plan {
-		var err error
-		// An account that was made by hand is known by name only.
-		if change.Do == lifecycle.CreateAccount || r.account.ID == "" {
-			err = ensure()
-		}
-		ent := connector.Entitlement{Kind: j.Plan[n].Kind, Ref: j.Plan[n].Ref}
-		if err == nil {
-			switch change.Do {
-			case lifecycle.CreateAccount:
-			case lifecycle.Add:
-				err = one(func(ctx context.Context) error { return c.Add(ctx, r.account.ID, ent) })
-			case lifecycle.Remove:
-				err = one(func(ctx context.Context) error { return c.Remove(ctx, r.account.ID, ent) })
-			case lifecycle.RemoveAccount:
-				mode := connector.Delete
-				if j.Disable {
-					mode = connector.Disable
-				}
-				err = one(func(ctx context.Context) error { return c.RemoveAccount(ctx, r.account.ID, mode) })
-			}
-		}
-		if err == nil {
-			r.add(change, lifecycle.Done, nil)
-			continue
-		}
-		kind := connector.KindOf(err)
-		a := answer(err)
-		if kind == connector.NotFound && (change.Do == lifecycle.Add || change.Do == lifecycle.Remove) {
-			a = lifecycle.Missing
-		}
-		r.add(change, a, err)
-		if a == lifecycle.Unknown && errors.Is(ctx.Err(), context.Canceled) {
-			r.stopped = true
-		}
-		if a != lifecycle.Refused || kind == connector.Unauthorized || change.Do == lifecycle.CreateAccount || r.account.ID == "" {
-			return r
-		}
-	}
-	return r
-}
-
-func (e *Engine) connectorOf(ctx context.Context, j store.Job) (connector.Connector, error) {
-	if j.IntegrationVersion == 0 {
-		return nil, connector.NewError(connector.Permanent, nil, "the app's integration does not exist")
-	}
-	return e.connect(ctx, j.Organization, j.IntegrationID, j.IntegrationVersion)
-}
-
 func answer(err error) lifecycle.Answer {
 	switch connector.KindOf(err) {
-	case connector.Permanent, connector.Unauthorized, connector.Conflict:
+	case connector.Permanent, connector.Unauthorized, connector.Conflict, connector.Exists:
 		return lifecycle.Refused
 	default:
 		return lifecycle.Unknown
@@ -290,8 +214,20 @@ func answer(err error) lifecycle.Answer {
 
 // report takes in how the operation's run went.
 func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) {
-	know := s.Account.Observed.Learn(r.results, s.App.Left())
-	cs.setObserved(s, know, r.account.ID, r.account.UserName)
+	know := r.place.settle(s).Learn(r.results, s.App.Left())
+	external, name := r.account.ID, r.account.UserName
+	s.Account.FoundID, s.Account.FoundName = "", ""
+	switch {
+	case know.Found && s.App.Adoption == "adopt":
+		know, external, name = know.Adopt(), r.found.ID, r.found.UserName
+	case know.Found:
+		s.Account.FoundID, s.Account.FoundName = r.found.ID, r.found.UserName
+	}
+	cs.setObserved(s, know, external, name)
+	if s.Account.ExternalID != "" && r.place.tenant != uuid.Nil {
+		s.Account.LeftBehind = slices.DeleteFunc(s.Account.LeftBehind, func(p store.Place) bool { return p.Is(r.place.baseURL, s.Account.ExternalID) })
+	}
+	s.LookNoMore(o.Plan)
 	o.Changed = true
 	if r.stopped {
 		// Somebody else goes on at once.

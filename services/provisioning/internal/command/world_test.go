@@ -45,7 +45,7 @@ type app struct {
 	hold chan struct{}
 }
 
-func (a *app) EnsureAccount(ctx context.Context, p connector.Person) (connector.Account, error) {
+func (a *app) EnsureAccount(ctx context.Context, p connector.Person, _ string) (connector.Account, error) {
 	a.mu.Lock()
 	a.calls[p.UserID]++
 	a.traces[p.UserID] = telemetry.TraceID(telemetry.Traceparent(ctx))
@@ -82,6 +82,7 @@ type world struct {
 	app *app
 
 	target, integration, account uuid.UUID // the automatic app
+	tenant                       uuid.UUID // where the integration leads
 }
 
 // newWorld makes an organization with one automatic app. Nothing runs.
@@ -98,6 +99,11 @@ func newWorld(t testing.TB, timing Timing) *world {
 		if err != nil {
 			return err
 		}
+		i, err := store.GetIntegration(ctx, tx, w.integration)
+		if err != nil {
+			return err
+		}
+		w.tenant = i.Tenant
 		return copies.Apply(ctx, tx, w.org, w.automatic(w.integration, 1), &requestv1.Entitlement{
 			Id: w.account.String(), AppId: w.target.String(), Name: "account", Kind: requestv1.EntitlementKind_ENTITLEMENT_KIND_ACCOUNT,
 		})
@@ -123,8 +129,10 @@ func (w *world) engine(timing Timing) *Engine {
 	}
 	e, err := New(Config{
 		DB: db, Due: queue, Events: outbox.NewWriter("provisioning", nil), Timing: timing,
-		Connect: func(context.Context, uuid.UUID, uuid.UUID, int64) (connector.Connector, error) { return w.app, nil },
-		Log:     slog.New(slog.DiscardHandler),
+		Connect: func(context.Context, uuid.UUID, uuid.UUID, int64) (Connection, error) {
+			return Connection{Connector: w.app, Tenant: w.tenant}, nil
+		},
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -25,6 +25,10 @@ type Account struct {
 	// ID is the app's own id of the account: what the other calls take.
 	ID       string
 	UserName string
+	// Ours says that the account carries the person's id, and Disabled that nobody can use it: what Find saw.
+	Ours, Disabled bool
+	// Made says that EnsureAccount has surely made it just now.
+	Made bool
 }
 
 // The kinds of entitlement a Connector may know. One that does not know a kind says Permanent.
@@ -56,10 +60,20 @@ type Connector interface {
 	// Test looks at the app and changes nothing. The error is not nil only when ctx ended; whatever else is wrong is in the Report.
 	Test(ctx context.Context) (Report, error)
 
-	// EnsureAccount returns the person's account, active. It looks for one that carries the person's id, then for one with
-	// the person's user name, which it adopts, and only then creates one.
-	// An account that carries the id of somebody else is never handed over: Conflict.
-	EnsureAccount(ctx context.Context, p Person) (Account, error)
+	// Find looks for the person's account and changes nothing: for one that carries the person's id, for the known one, and
+	// for one with the person's user name, of which only the caller can say whose it is. It returns nil when the app surely
+	// has none of them, and Conflict when the user name is that of an account that carries the id of somebody else.
+	// known is the app's id of an account that is the person's, or empty.
+	Find(ctx context.Context, p Person, known string) (*Account, error)
+
+	// EnsureAccount returns the person's account, active: the one that carries the person's id, or the known one, or else a
+	// new one. Another account with the person's user name is not touched: Exists, with the account; Conflict, when it
+	// carries the id of somebody else.
+	EnsureAccount(ctx context.Context, p Person, known string) (Account, error)
+
+	// Holds says whether the account has an entitlement. NotFound says that the account is gone; an entitlement that the app
+	// does not have is Permanent.
+	Holds(ctx context.Context, accountID string, e Entitlement) (bool, error)
 
 	// Add gives the account an entitlement. NotFound says that the account is gone: call EnsureAccount first.
 	// An entitlement that the app does not have is Permanent.

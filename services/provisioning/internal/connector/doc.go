@@ -9,6 +9,7 @@
 //     way, or the message that asked for it was delivered twice. Every method is therefore idempotent, and a call
 //     whose work is done already succeeds.
 //   - No sequence of calls, repeats and faults makes a second account for a person.
+//   - An account that was there before is used only when the caller has named it (known).
 //   - A removal that returns nil is done. In doubt a Connector returns an error: what should be gone and is not
 //     must stay visible.
 //

@@ -23,6 +23,8 @@ const (
 	Unauthorized
 	// Conflict says that the app holds something that stands in the way, and a person must decide whose it is.
 	Conflict
+	// Exists says that there is an account with the person's user name, and that it is not known to be theirs: Error.Account.
+	Exists
 )
 
 func (k Kind) String() string {
@@ -37,6 +39,8 @@ func (k Kind) String() string {
 		return "unauthorized"
 	case Conflict:
 		return "conflict"
+	case Exists:
+		return "exists"
 	default:
 		return fmt.Sprintf("kind %d", int(k))
 	}
@@ -55,6 +59,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Message tells an operator what happened: one line, at most MaxMessage bytes, no secrets.
 	Message string
+	// Account is what was found, of an error of kind Exists.
+	Account Account
 
 	cause error
 }
@@ -87,6 +93,14 @@ func RetryAfter(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
+}
+
+// Found returns the account of an error of kind Exists.
+func Found(err error) Account {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Account
+	}
+	return Account{}
 }
 
 // line makes text from outside fit for a log line and a page: one line, printable, bounded.

@@ -30,11 +30,18 @@ func Grant(g *store.NamedGrant) *provisioningv1.Grant {
 
 // Account is an account with names. What is not known for sure is as it was.
 func Account(a *store.NamedAccount) *provisioningv1.Account {
-	return &provisioningv1.Account{
+	m := &provisioningv1.Account{
 		Id: a.ID.String(), OrganizationId: a.OrganizationID.String(), EnvironmentId: Environment(a.EnvironmentID), User: person(a.User),
 		AppId: a.AppID.String(), AppName: a.AppName, ExternalId: a.ExternalID, UserName: a.UserName,
 		State: enum.Value[provisioningv1.AccountState](string(a.Observed.Account)), CreateTime: timestamp(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime),
+		Adopted: a.Observed.Adopted,
 	}
+	for _, p := range a.LeftBehind {
+		m.LeftBehind = append(m.LeftBehind, &provisioningv1.AccountPlace{
+			IntegrationId: p.IntegrationID.String(), IntegrationName: p.IntegrationName, BaseUrl: p.BaseURL, ExternalId: p.ExternalID, UserName: p.UserName,
+		})
+	}
+	return m
 }
 
 // WorkItem is a work item with names.

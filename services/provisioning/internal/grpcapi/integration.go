@@ -3,6 +3,7 @@ package grpcapi
 import (
 	"context"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/idempotency"
@@ -10,6 +11,7 @@ import (
 	"gatehouse.dev/libs/scope"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/command"
+	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/convert"
 )
 
@@ -82,7 +84,7 @@ func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateInt
 		Field: "integration", Resource: r.GetIntegration(), Mask: r.GetUpdateMask(), Fields: []string{"name", "scim"},
 		Rules: &provisioningv1.CreateIntegrationRequest{},
 	}
-	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, func(before command.Integration) (command.IntegrationSettings, error) {
+	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, r.GetLeaveAccounts(), func(before command.Integration) (command.IntegrationSettings, error) {
 		m, err := u.Apply(convert.Integration(&before))
 		return settings(m.GetName(), m.GetScim()), err
 	})
@@ -102,6 +104,53 @@ func (a *API) DeleteIntegration(ctx context.Context, r *provisioningv1.DeleteInt
 		return nil, err
 	}
 	return &provisioningv1.DeleteIntegrationResponse{}, nil
+}
+
+// PreviewAccounts looks an app's accounts up elsewhere.
+func (a *API) PreviewAccounts(ctx context.Context, r *provisioningv1.PreviewAccountsRequest) (*provisioningv1.PreviewAccountsResponse, error) {
+	app, err := id.Parse("app_id", r.GetAppId())
+	if err != nil {
+		return nil, err
+	}
+	to := command.PreviewTarget{BaseURL: r.GetScim().GetBaseUrl(), Token: r.GetScim().GetToken()}
+	if to.Integration, err = optional("integration_id", r.GetIntegrationId()); err != nil {
+		return nil, err
+	}
+	if (r.GetScim() == nil) == (r.GetIntegrationId() == "") {
+		return nil, apierr.InvalidField("integration_id", "TARGET_REQUIRED", "say either an integration or an address to look at")
+	}
+	after, err := optional("page_token", r.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	page, more, err := a.integrations.PreviewAccounts(ctx, authz.Must(ctx), app, to, after, int(r.GetPageSize()))
+	if err != nil {
+		return nil, err
+	}
+	out := &provisioningv1.PreviewAccountsResponse{}
+	for _, p := range page {
+		out.Accounts = append(out.Accounts, preview(p))
+	}
+	if more {
+		out.NextPageToken = page[len(page)-1].Account.ID.String()
+	}
+	return out, nil
+}
+
+func preview(p command.Preview) *provisioningv1.AccountPreview {
+	out := &provisioningv1.AccountPreview{Account: convert.Account(&p.Account), Found: provisioningv1.AccountFound_ACCOUNT_FOUND_NONE}
+	switch {
+	case connector.KindOf(p.Err) == connector.Conflict:
+		out.Found, out.Error = provisioningv1.AccountFound_ACCOUNT_FOUND_OF_ANOTHER, p.Err.Error()
+	case p.Err != nil:
+		out.Found, out.Error = provisioningv1.AccountFound_ACCOUNT_FOUND_UNKNOWN, p.Err.Error()
+	case p.Found != nil:
+		out.Found, out.FoundExternalId, out.FoundUserName = provisioningv1.AccountFound_ACCOUNT_FOUND_BY_USER_NAME, p.Found.ID, p.Found.UserName
+		if p.Found.Ours {
+			out.Found = provisioningv1.AccountFound_ACCOUNT_FOUND_OURS
+		}
+	}
+	return out
 }
 
 // TestIntegration tests an integration.

@@ -64,6 +64,15 @@ const (
 // Held is only ever filled while the account is surely active. Of an account
 // that is surely absent nothing is held and nothing is in doubt.
 type Observed struct {
+	// Adopted means that the account was there before: Gatehouse did not make it,
+	// and does not unmake it.
+	Adopted bool
+	// Had are the entitlements that an adopted account had before they were to be
+	// added: they are not taken away.
+	Had Set
+	// Found means that there is an account with the person's user name, and nobody
+	// has said yet whether it is theirs.
+	Found bool
 	// Account is where the account was when it was last known.
 	Account AccountState
 	// AccountInDoubt means that the account has been worked on since and the outcome is
@@ -85,6 +94,31 @@ func (k Observed) surelyThere() bool { return k.Account == Active && !k.AccountI
 
 // may reports whether the person may have the entitlement.
 func (k Observed) may(e ID) bool { return k.there() && (k.Held.Has(e) || k.InDoubt.Has(e)) }
+
+// added are the entitlements that the account may have and that it did not have
+// before.
+func (k Observed) added() []ID {
+	return slices.DeleteFunc(k.Held.plus(k.InDoubt.Sorted()...).Sorted(), k.Had.Has)
+}
+
+// Added reports whether the account may have something that it did not have before.
+func (k Observed) Added() bool { return len(k.added()) > 0 }
+
+// Elsewhere returns what is known where the account was not looked up yet: all that
+// was known is in doubt.
+func (k Observed) Elsewhere() Observed {
+	if k.Account == Absent && !k.AccountInDoubt {
+		k.Found = false
+		return k
+	}
+	k.AccountInDoubt, k.InDoubt, k.Held = true, k.InDoubt.plus(k.Held.Sorted()...), nil
+	return k
+}
+
+// Adopt returns what is known when the account found is to be the person's.
+func (k Observed) Adopt() Observed {
+	return Observed{Account: Absent, AccountInDoubt: true, Adopted: true}
+}
 
 // Tried returns what is known after a change has been asked for whose outcome
 // is not known.
@@ -108,7 +142,8 @@ func (k Observed) doubt(e ID) Observed {
 	return k
 }
 
-// Did returns what is known after a change has surely been made. left is what
+// Did returns what is known after a change has surely been made; of Look, that the
+// account cannot be used. left is what
 // is left of an account that was removed: Absent or Disabled.
 func (k Observed) Did(c Change, left AccountState) Observed {
 	switch c.Do {
@@ -122,6 +157,11 @@ func (k Observed) Did(c Change, left AccountState) Observed {
 		k.Held, k.InDoubt = k.Held.plus(c.Entitlement), k.InDoubt.minus(c.Entitlement)
 	case Remove:
 		k.Held, k.InDoubt = k.Held.minus(c.Entitlement), k.InDoubt.minus(c.Entitlement)
+	case Look:
+		if k.Account != Absent || k.AccountInDoubt {
+			k.InDoubt = k.InDoubt.plus(k.Held.Sorted()...)
+			k.Account, k.AccountInDoubt, k.Held = Disabled, false, nil
+		}
 	case RemoveAccount:
 		if left == Disabled {
 			k.InDoubt = k.InDoubt.plus(k.Held.Sorted()...)
@@ -141,6 +181,18 @@ func (k Observed) Learn(results []Result, left AccountState) Observed {
 			k = k.Did(r.Change, left)
 		case Unknown:
 			k = k.Tried(r.Change)
+		case Made:
+			k = k.Did(r.Change, left)
+			k.Adopted, k.Had = false, nil
+		case There:
+			if r.Change.Do == Look {
+				k.Account, k.AccountInDoubt = Active, false
+				break
+			}
+			k = k.Did(r.Change, left)
+			k.Had = k.Had.plus(r.Change.Entitlement)
+		case FoundOne:
+			k = Observed{Account: Absent, Found: true}
 		case Missing:
 			k = Observed{Account: Absent}
 		case Refused: // nothing has happened

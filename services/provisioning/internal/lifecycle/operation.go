@@ -45,6 +45,13 @@ const (
 	Refused
 	// Missing found no account to change.
 	Missing
+	// Made is an account that surely was not there before.
+	Made
+	// There is an entitlement that was there already, or, of Look, an account that
+	// can be used: nothing has happened.
+	There
+	// FoundOne is an account that may be the person's or not: nothing has happened.
+	FoundOne
 )
 
 // Result is a change that was asked for, and how it came out.
@@ -62,11 +69,13 @@ func After(results []Result, try int) OperationState {
 	passing, lasting := false, false
 	for _, r := range results {
 		switch r.Answer {
-		case Unknown, Missing:
+		case Unknown:
 			passing = true
+		case Missing:
+			passing = passing || r.Change.Do != Look
 		case Refused:
 			lasting = true
-		case Done:
+		case Done, Made, There, FoundOne:
 		}
 	}
 	switch {

@@ -10,6 +10,8 @@ const (
 	Remove        Do = "remove"
 	Add           Do = "add"
 	RemoveAccount Do = "remove_account"
+	// Look changes nothing: it asks whether the account can be used.
+	Look Do = "look"
 )
 
 // Change is one call to an app.
@@ -39,6 +41,9 @@ type Desired struct {
 	Account bool
 	// Entitlements are wanted besides the account.
 	Entitlements Set
+	// Keep means that an adopted account stays when nothing is wanted of it, and Look
+	// that it must be known whether it is still there.
+	Keep, Look bool
 }
 
 // DesiredBy is what the grants say a person should have: everything that at least
@@ -59,9 +64,20 @@ func DesiredBy(grants []Grant) Desired {
 
 // Plan returns the changes that make the app be as it should, in the order in
 // which to make them; none if it surely is. Nothing is changed that is surely
-// as it should be. An account that nothing is wanted of goes as a whole.
+// as it should be. An account that nothing is wanted of goes as a whole; an adopted one
+// loses only what was added while it is to be kept.
 func Plan(w Desired, k Observed) []Change {
 	if !w.Account {
+		if k.Adopted && w.Keep {
+			var plan []Change
+			for _, e := range k.added() {
+				plan = append(plan, Change{Remove, e})
+			}
+			if w.Look && k.AccountInDoubt {
+				plan = append(plan, Change{Do: Look})
+			}
+			return plan
+		}
 		if k.there() {
 			return []Change{{Do: RemoveAccount}}
 		}
@@ -71,7 +87,7 @@ func Plan(w Desired, k Observed) []Change {
 	if !k.surelyThere() {
 		plan = append(plan, Change{Do: CreateAccount})
 	}
-	for _, e := range k.Held.plus(k.InDoubt.Sorted()...).Sorted() {
+	for _, e := range k.added() {
 		if !w.Entitlements.Has(e) {
 			plan = append(plan, Change{Remove, e})
 		}

@@ -65,7 +65,15 @@ type Assignment struct {
 	// Leaving means that the person has left, Suspended that they are there and not
 	// active: grants stay, and nothing of them should be in the app.
 	Leaving, Suspended bool
-	Observed           Observed
+	// Ask means that a person says whether an account that was found is used.
+	Ask bool
+	// RemovalUnset means that the app does not say what happens to an adopted account
+	// of somebody who is away: a person does.
+	RemovalUnset bool
+	// Found says in words which account was found, and LeftBehind which accounts
+	// stand where the app's integration does not reach; empty if none.
+	Found, LeftBehind string
+	Observed          Observed
 	// Grants are all that are not revoked.
 	Grants []Grant
 	// Revocations are all that are not done.
@@ -96,6 +104,9 @@ type Outcome struct {
 	// Revocations are those that are done now.
 	Revocations []ID
 
+	// Forget means that the account found is of no interest any more.
+	Forget bool
+
 	// Finish ends the operation as done, Cancel as no longer needed.
 	Finish, Cancel bool
 	// Replan gives the operation the new Plan and leaves the rest as it is.
@@ -121,7 +132,8 @@ func Reconcile(s Assignment) Outcome {
 	know := s.known()
 	want := s.desired()
 	var out Outcome
-	if s.Mode != Unmanaged {
+	out.Forget = know.Found && (!want.Account || s.Mode != Automatic)
+	if s.Mode != Unmanaged && !s.asks() {
 		out.Plan = Plan(want, know)
 	}
 	stuck := reconcileOperation(s, &out)
@@ -133,10 +145,25 @@ func Reconcile(s Assignment) Outcome {
 
 // desired is what the person should have in the app now.
 func (s Assignment) desired() Desired {
-	if s.Suspended {
-		return Desired{}
+	var want Desired
+	if !s.Suspended {
+		want = DesiredBy(s.Grants)
 	}
-	return DesiredBy(s.Grants)
+	want.Look = s.away() && s.RemovalUnset && s.Mode == Automatic
+	want.Keep = !s.away() || want.Look
+	return want
+}
+
+// asks reports whether nothing can be done before a person has said whether the
+// account found is the person's.
+func (s Assignment) asks() bool {
+	return s.Mode == Automatic && s.Ask && s.Observed.Found && s.desired().Account
+}
+
+// leaves reports whether an adopted account of somebody who is away waits for a
+// person.
+func (s Assignment) leaves(want Desired, know Observed) bool {
+	return want.Look && know.Adopted && !want.Account && know.surelyThere()
 }
 
 // away reports whether the person should have nothing in any app.
@@ -192,13 +219,18 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 		return know.surelyThere() && know.Held.Has(g.Entitlement)
 	}
 	gone := func(g Grant) bool {
+		kept := know.Adopted && want.Keep && !s.away()
 		switch {
 		case s.Mode == Unmanaged:
 			return true
+		case g.Account && want.Account, want.Entitlements.Has(g.Entitlement):
+			return true
+		case s.LeftBehind != "":
+			return false
 		case g.Account:
-			return want.Account || !know.there()
+			return !know.there() || kept && len(know.added()) == 0
 		}
-		return want.Entitlements.Has(g.Entitlement) || !know.may(g.Entitlement)
+		return !know.may(g.Entitlement) || kept && know.Had.Has(g.Entitlement)
 	}
 	for _, g := range s.Grants {
 		t := Transition{ID: g.ID}

@@ -13,6 +13,10 @@ const (
 	ItemRemoveAccount ItemKind = "remove_account"
 	ItemFixOperation  ItemKind = "fix_operation"
 	ItemChangeSecret  ItemKind = "change_secret"
+	// ItemAdoptAccount asks whether an account that was found is the person's.
+	ItemAdoptAccount ItemKind = "adopt_account"
+	// ItemRemoveLeftAccount is about accounts where no integration reaches.
+	ItemRemoveLeftAccount ItemKind = "remove_left_account"
 )
 
 // manual reports whether an item of the kind stands for a change that an
@@ -44,7 +48,7 @@ type Item struct {
 	// Requests are those it serves, in order.
 	Requests []ID
 	List     List
-	// Error is the last one of the operation to fix.
+	// Error is the last one of the operation to fix, or which accounts the item is about.
 	Error string
 }
 
@@ -77,6 +81,8 @@ const (
 	ReasonAutomatic   = "an integration handles the app now"
 	ReasonManual      = "the app is handled by hand now"
 	ReasonShared      = "the app has one shared account now"
+	ReasonLookAgain   = "the app is looked at again"
+	ReasonFoundAgain  = "the account was found again"
 )
 
 // reconciled is what Reconcile has found out before it comes to the items.
@@ -156,6 +162,19 @@ func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 		i.Error = s.Operation.Error
 		items = append(items, i)
 	}
+	if s.asks() {
+		i := s.item(ItemAdoptAccount, nil, func(g Grant) bool { return g.State.Live() })
+		i.Error = s.Found
+		items = append(items, i)
+	}
+	if s.leaves(now.want, now.know) {
+		items = append(items, s.item(ItemRemoveAccount, nil, func(g Grant) bool { return g.State == Revoking || g.State == Held }))
+	}
+	if s.LeftBehind != "" {
+		i := s.item(ItemRemoveLeftAccount, nil, func(g Grant) bool { return g.State == Revoking || g.State == Held })
+		i.Error = s.LeftBehind
+		items = append(items, i)
+	}
 	return items
 }
 
@@ -215,7 +234,7 @@ func (s Assignment) list(kind ItemKind, plan []Change) List {
 	switch {
 	case s.away():
 		return Offboarding
-	case kind == ItemCreateAccount, kind == ItemFixOperation && slices.Contains(plan, Change{Do: CreateAccount}):
+	case kind == ItemCreateAccount, kind == ItemAdoptAccount, kind == ItemFixOperation && slices.Contains(plan, Change{Do: CreateAccount}):
 		return Onboarding
 	}
 	return NoList
@@ -253,14 +272,20 @@ func (g Grant) concerned(c Change) bool {
 
 func cancelReason(s Assignment, i Item, want Desired) string {
 	switch {
-	case i.Kind == ItemFixOperation && s.manual():
+	case i.Kind == ItemRemoveLeftAccount:
+		return ReasonFoundAgain
+	case (i.Kind == ItemFixOperation || i.Kind == ItemAdoptAccount) && s.manual():
 		return ReasonManual
 	case s.Mode == Unmanaged:
 		return ReasonShared
+	case i.Kind == ItemAdoptAccount && want.Account:
+		return ReasonLookAgain
+	case i.Kind == ItemRemoveAccount && s.Observed.Adopted && !s.away():
+		return ReasonWantedAgain
 	case i.Kind.manual() && s.Mode == Automatic:
 		return ReasonAutomatic
 	}
-	comes := i.Kind == ItemCreateAccount || i.Kind == ItemAssign
+	comes := i.Kind == ItemCreateAccount || i.Kind == ItemAssign || i.Kind == ItemAdoptAccount
 	still := want.Account
 	if i.Kind == ItemAssign || i.Kind == ItemUnassign {
 		still = len(i.Entitlements) > 0 && want.Entitlements.Has(i.Entitlements[0])
@@ -284,6 +309,26 @@ func cancelReason(s Assignment, i Item, want Desired) string {
 	return ReasonGone
 }
 
+// fixed returns what is known after a person has done by hand what the operation
+// could not. What should be there is believed; what should be gone is in doubt until
+// the app was asked.
+func (s Assignment) fixed(k Observed, want Desired) Observed {
+	if !want.Account {
+		for _, c := range Plan(want, k) {
+			k = k.Tried(c)
+		}
+		return k
+	}
+	doubt := k.InDoubt.plus(k.added()...)
+	for e := range want.Entitlements {
+		doubt = doubt.minus(e)
+	}
+	for e := range k.Had {
+		doubt = doubt.minus(e)
+	}
+	return Observed{Account: Active, Held: want.Entitlements.plus(k.Had.Sorted()...), InDoubt: doubt, Adopted: k.Adopted, Had: k.Had}
+}
+
 // Resolve returns what is known after a person has done what the open item
 // asks for. left is what is left of an account that was removed.
 func (s Assignment) Resolve(id ID, left AccountState) Observed {
@@ -294,8 +339,11 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 			continue
 		}
 		switch i.Kind {
+		case ItemAdoptAccount:
+			k = k.Adopt()
 		case ItemCreateAccount:
 			k = k.Did(Change{Do: CreateAccount}, left)
+			k.Adopted, k.Had = false, nil
 			for _, e := range want.Entitlements.Sorted() {
 				k = k.Did(Change{Add, e}, left)
 			}
@@ -308,14 +356,14 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 				k = k.Did(Change{Remove, e}, left)
 			}
 		case ItemRemoveAccount:
-			k = Observed{Account: left}
-		case ItemFixOperation:
-			if want.Account {
-				k = Observed{Account: Active, Held: want.Entitlements}
+			if s.Mode == Automatic {
+				k = k.Tried(Change{Do: RemoveAccount})
 			} else {
 				k = Observed{Account: left}
 			}
-		case ItemChangeSecret: // nothing that belongs to the person
+		case ItemFixOperation:
+			k = s.fixed(k, want)
+		case ItemChangeSecret, ItemRemoveLeftAccount: // nothing that is known of the app
 		}
 	}
 	return k

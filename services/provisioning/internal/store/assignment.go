@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +38,11 @@ type App struct {
 	Mode          lifecycle.Mode
 	IntegrationID uuid.NullUUID
 	Disable       bool
+	// RemovalUnset says that it was never said what becomes of accounts.
+	RemovalUnset bool
+	// Adoption is what is done about an account that is there already: ask, adopt or
+	// refuse.
+	Adoption      string
 	AdminIDs      []uuid.UUID
 	EnvironmentID uuid.UUID
 	Version       int64
@@ -47,6 +53,8 @@ type App struct {
 	// that it is to be left alone for now. Load reads them.
 	IntegrationVersion int64
 	Paused             bool
+	// Tenant is where the integration leads.
+	Tenant uuid.NullUUID
 }
 
 // Left is what is left of an account of the app that is ended.
@@ -79,12 +87,60 @@ type Account struct {
 	Observed   lifecycle.Observed
 	ExternalID string
 	UserName   string
+	// Tenant is where ExternalID is valid, and where all that is observed was.
+	Tenant uuid.NullUUID
+	// FoundID and FoundName are the account that was found and is nobody's yet.
+	FoundID, FoundName string
+	// LeftBehind are accounts that the integration does not reach any more.
+	LeftBehind []Place
 	AppVersion int64
 	CreateTime *time.Time
 	UpdateTime time.Time
 	Version    int64
 
 	Changed bool
+}
+
+// Place is an account as an app has it, and where.
+type Place struct {
+	Tenant          uuid.UUID `json:"tenant"`
+	IntegrationID   uuid.UUID `json:"integration_id"`
+	IntegrationName string    `json:"integration_name"`
+	BaseURL         string    `json:"base_url"`
+	ExternalID      string    `json:"external_id"`
+	UserName        string    `json:"user_name"`
+	// Adopted says that the account was there before: it stays, without what it was
+	// given.
+	Adopted bool `json:"adopted,omitempty"`
+}
+
+// String says where the account is.
+func (p Place) String() string {
+	id := ""
+	if p.ExternalID != "" {
+		id = " (id " + p.ExternalID + ")"
+	}
+	text := p.UserName + id + " at " + p.BaseURL + ", integration " + p.IntegrationName
+	if p.Adopted {
+		text += ": it was there before, take back what it was given"
+	}
+	return text
+}
+
+// Is reports whether an account with an id at a base URL is the one at the place.
+func (p Place) Is(baseURL, id string) bool {
+	return id != "" && id == p.ExternalID && Address(p.BaseURL) == Address(baseURL)
+}
+
+// StandsAt reports whether an account with an id is left behind at a base URL.
+func (a *Account) StandsAt(baseURL, id string) bool {
+	return slices.ContainsFunc(a.LeftBehind, func(p Place) bool { return p.Is(baseURL, id) })
+}
+
+// Moved reports whether the app's integration leads elsewhere than to where the
+// account was known.
+func (s *Assignment) Moved() bool {
+	return s.App.Mode == lifecycle.Automatic && s.App.Tenant.Valid && s.Account.Tenant != s.App.Tenant
 }
 
 // Grant is one row of access_grant.
@@ -145,6 +201,8 @@ type Step struct {
 	Entitlement *uuid.UUID   `json:"entitlement,omitempty"`
 	Kind        string       `json:"kind,omitempty"`
 	Ref         string       `json:"ref,omitempty"`
+	// Look means that it is not known whether an adopted account has had it before.
+	Look bool `json:"look,omitempty"`
 }
 
 // Operation is one row of operation that is not over.
@@ -200,7 +258,9 @@ func (s *Assignment) Job(claimed time.Time) Job {
 	o := s.Operation
 	return Job{
 		Key: s.Key, Organization: s.Organization, Operation: o.ID, Claim: o.Claim.UUID, Claimed: claimed, Tries: o.Tries, Plan: o.Plan,
-		Person: s.Person, Disable: s.App.Disable, ExternalID: s.Account.ExternalID,
+		Person: s.Person, Disable: s.App.Disable, Refuse: s.App.Adoption == "refuse",
+		ExternalID: s.Account.ExternalID, UserName: s.Account.UserName, Tenant: s.Account.Tenant,
+		Known: s.Account.Observed.Account != lifecycle.Absent, InDoubt: s.Account.Observed.AccountInDoubt,
 		IntegrationID: o.IntegrationID, IntegrationVersion: s.App.IntegrationVersion, Traceparent: o.Traceparent,
 	}
 }

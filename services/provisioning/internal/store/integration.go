@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +24,8 @@ type Integration struct {
 	Name           string
 	Kind           string
 	BaseURL        string
+	// Tenant is where BaseURL leads: ids of accounts are valid there alone.
+	Tenant uuid.UUID
 	// Secret is sealed.
 	Secret      []byte
 	State       string // untested, working, failing
@@ -31,28 +35,81 @@ type Integration struct {
 	Version     int64
 }
 
-const integrationColumns = `id, organization_id, environment_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version`
+const integrationColumns = `id, organization_id, environment_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version, tenant_id`
 
 func scanIntegration(row pgx.Row) (i Integration, err error) {
-	return i, row.Scan(&i.ID, &i.OrganizationID, &i.EnvironmentID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version)
+	return i, row.Scan(&i.ID, &i.OrganizationID, &i.EnvironmentID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version, &i.Tenant)
 }
 
 // CreateIntegration writes a new integration. ErrIntegrationNameTaken.
-func CreateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) error {
-	_, err := tx.Exec(ctx, `
-		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		i.ID, i.OrganizationID, i.EnvironmentID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version)
+func CreateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) (err error) {
+	if i.Tenant, err = tenant(ctx, tx, i); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		i.ID, i.OrganizationID, i.EnvironmentID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version, i.Tenant)
 	return nameTaken(err, "create integration")
+}
+
+// tenant is where an integration leads: the same again for the same host and path.
+func tenant(ctx context.Context, tx *postgres.Tx, i Integration) (id uuid.UUID, err error) {
+	err = tx.QueryRow(ctx, `
+		insert into integration_tenant (id, organization_id, environment_id, integration_id, integration_name, base_url, address)
+		values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict (integration_id, address) do update set integration_name = excluded.integration_name, base_url = excluded.base_url
+		returning id`,
+		uuid.New(), i.OrganizationID, i.EnvironmentID, i.ID, i.Name, i.BaseURL, Address(i.BaseURL)).Scan(&id)
+	return id, wrap(err, "write tenant of integration %s", i.ID)
+}
+
+// Address is what of a base URL tells one tenant from another: host and path.
+func Address(baseURL string) string {
+	u, err := url.Parse(strings.TrimSpace(baseURL))
+	if err != nil {
+		return baseURL
+	}
+	return strings.ToLower(u.Host) + strings.TrimRight(u.EscapedPath(), "/")
+}
+
+// GetPlace reads where a tenant is, without an account.
+func GetPlace(ctx context.Context, tx *postgres.Tx, tenant uuid.UUID) (Place, error) {
+	p := Place{Tenant: tenant}
+	err := tx.QueryRow(ctx, `select integration_id, integration_name, base_url from integration_tenant where id = $1`, tenant).
+		Scan(&p.IntegrationID, &p.IntegrationName, &p.BaseURL)
+	return p, wrap(err, "read tenant %s", tenant)
+}
+
+// AccountsAt returns how many accounts of an integration's apps are known at a tenant
+// and not known to be gone.
+func AccountsAt(ctx context.Context, tx *postgres.Tx, i Integration) (n int, err error) {
+	err = tx.QueryRow(ctx, `
+		select count(*) from app_copy p join account a on a.app_id = p.id
+		where p.integration_id = $1 and a.tenant_id = $2 and (a.state <> 'absent' or a.account_in_doubt)`, i.ID, i.Tenant).Scan(&n)
+	return n, wrap(err, "count accounts of integration %s", i.ID)
+}
+
+// AppsOfIntegration returns the apps that have an integration.
+func AppsOfIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `select id from app_copy where integration_id = $1 order by id`, id)
+	if err != nil {
+		return nil, wrap(err, "list apps of integration %s", id)
+	}
+	apps, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return apps, wrap(err, "list apps of integration %s", id)
 }
 
 // UpdateIntegration writes an integration whose version was one less.
 // ErrIntegrationNameTaken; ErrIntegrationChanged if somebody else was faster.
-func UpdateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) error {
+func UpdateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) (err error) {
+	if i.Tenant, err = tenant(ctx, tx, i); err != nil {
+		return err
+	}
 	tag, err := tx.Exec(ctx, `
-		update integration set name = $2, base_url = $3, secret = $4, state = $5, state_detail = $6, test_time = $7, version = $8,
+		update integration set name = $2, base_url = $3, secret = $4, state = $5, state_detail = $6, test_time = $7, version = $8, tenant_id = $9,
 		    paused_until = case when base_url = $3 then paused_until end
 		where id = $1 and version = $8 - 1`,
-		i.ID, i.Name, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.Version)
+		i.ID, i.Name, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.Version, i.Tenant)
 	if err != nil {
 		return nameTaken(err, "update integration")
 	}

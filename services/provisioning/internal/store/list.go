@@ -121,15 +121,52 @@ func ListAccounts(ctx context.Context, tx *postgres.Tx, want AccountFilter, page
 	f.id("a.app_id", want.App)
 	from := f.page("account", "a", page)
 	return filter.Read(ctx, tx, page, `
-		select a.id, a.organization_id, a.environment_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version,
+		select a.id, a.organization_id, a.environment_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version, a.adopted, a.left_behind,
 		    u.id, u.display_name, u.email, p.name, `+page.Keys()+from+`
 		join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id`+page.Order(), f.args,
 		func(row pgx.CollectableRow) (n NamedAccount, err error) {
 			a := &n.Account
-			err = row.Scan(&a.ID, &n.OrganizationID, &n.EnvironmentID, &n.AppID, &a.Observed.Account, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version,
+			var left []byte
+			err = row.Scan(&a.ID, &n.OrganizationID, &n.EnvironmentID, &n.AppID, &a.Observed.Account, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version, &a.Observed.Adopted, &left,
 				&n.User.ID, &n.User.DisplayName, &n.User.Email, &n.AppName)
+			if err == nil {
+				err = readPlaces(left, &a.LeftBehind)
+			}
 			return n, err
 		})
+}
+
+// KnownAccount is an account with the person as connectors need them.
+type KnownAccount struct {
+	NamedAccount
+	Person Person
+}
+
+// AccountsOfApp reads accounts of an app that are there or may be, by id, after the one
+// given.
+func AccountsOfApp(ctx context.Context, tx *postgres.Tx, app, after uuid.UUID, n int) ([]KnownAccount, error) {
+	rows, err := tx.Query(ctx, `
+		select a.id, a.organization_id, a.environment_id, a.app_id, a.state, a.external_id, a.user_name, a.create_time, a.update_time, a.version, a.adopted,
+		    p.name, `+personColumns+`
+		from account a join user_copy u on u.id = a.user_id join app_copy p on p.id = a.app_id
+		where a.app_id = $1 and a.id > $2 and (a.state <> 'absent' or a.account_in_doubt) order by a.id limit $3`, app, after, n)
+	if err != nil {
+		return nil, wrap(err, "list accounts of app %s", app)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (k KnownAccount, err error) {
+		a, u := &k.Account, &k.Person
+		err = row.Scan(&a.ID, &k.OrganizationID, &k.EnvironmentID, &k.AppID, &a.Observed.Account, &a.ExternalID, &a.UserName, &a.CreateTime, &a.UpdateTime, &a.Version,
+			&a.Observed.Adopted, &k.AppName, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department)
+		k.User = PersonRef{ID: u.ID, DisplayName: u.DisplayName, Email: u.Email}
+		return k, err
+	})
+	return list, wrap(err, "list accounts of app %s", app)
+}
+
+// HasApp reports whether there is an app, as far as the transaction sees.
+func HasApp(ctx context.Context, tx *postgres.Tx, app uuid.UUID) (there bool, err error) {
+	err = tx.QueryRow(ctx, `select exists (select from app_copy where id = $1)`, app).Scan(&there)
+	return there, wrap(err, "read app %s", app)
 }
 
 // ItemFilter chooses work items. Zero fields choose all.

@@ -146,7 +146,8 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 			ids, users, apps, w.Organization, w.Now)
 	}
 	b.Queue(`
-		select id, environment_id, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time, version
+		select id, environment_id, state, account_in_doubt, held, in_doubt, adopted, had, external_id, user_name, tenant_id, found_id, found_name, left_behind,
+		    app_version, create_time, update_time, version
 		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -175,13 +176,14 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 	users, apps := assignments.usersAndApps(ids)
 	b.Queue(`
 		select k.id, u.*, p.*,
-		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false)
+		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false), i.tenant_id
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
 		    lateral (select `+personColumns+`, u.state = 'suspended', u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (
-		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.admin_ids, p.environment_id, p.version, p.removed
+		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.deprovisioning_action = 'unspecified',
+		            p.account_adoption, p.admin_ids, p.environment_id, p.version, p.removed
 		        from app_copy p where p.id = k.app_id limit 1) p
-		    left join lateral (select version, paused_until from integration i where i.id = p.integration_id limit 1) i on true`,
+		    left join lateral (select version, paused_until, tenant_id from integration i where i.id = p.integration_id limit 1) i on true`,
 		ids, users, apps, now).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -189,8 +191,8 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 				var u Person
 				var p App
 				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
-					&u.Suspended, &u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
-					&p.IntegrationVersion, &p.Paused); err != nil {
+					&u.Suspended, &u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.RemovalUnset, &p.Adoption, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
+					&p.IntegrationVersion, &p.Paused, &p.Tenant); err != nil {
 					return err
 				}
 				s := assignments[id]
@@ -294,6 +296,9 @@ func (s *Assignment) missing() (out []uuid.UUID) {
 	for e := range s.Account.Observed.InDoubt {
 		add(e)
 	}
+	for e := range s.Account.Observed.Had {
+		add(e)
+	}
 	for _, i := range s.Items {
 		for _, e := range i.EntitlementIDs {
 			add(e)
@@ -303,12 +308,24 @@ func (s *Assignment) missing() (out []uuid.UUID) {
 }
 
 func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
-	var held, doubt []uuid.UUID
-	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.ExternalID, &a.UserName, &a.AppVersion,
-		&a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+	var held, doubt, had []uuid.UUID
+	var left []byte
+	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.Observed.Adopted, &had, &a.ExternalID, &a.UserName,
+		&a.Tenant, &a.FoundID, &a.FoundName, &left, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
 		return err
 	}
-	a.Observed.Held, a.Observed.InDoubt = set(held), set(doubt)
+	a.Observed.Held, a.Observed.InDoubt, a.Observed.Had, a.Observed.Found = set(held), set(doubt), set(had), a.FoundID != ""
+	return readPlaces(left, &a.LeftBehind)
+}
+
+// readPlaces reads left_behind; nothing is the usual case.
+func readPlaces(data []byte, into *[]Place) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read accounts left behind: %w", err)
+	}
 	return nil
 }
 

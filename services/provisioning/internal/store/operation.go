@@ -21,13 +21,19 @@ type Job struct {
 	Operation    uuid.UUID
 	Claim        uuid.UUID
 	// Claimed is when its lease began, or shortly before.
-	Claimed       time.Time
-	Tries         int
-	Plan          []Step
-	Person        Person
-	Disable       bool
-	ExternalID    string
-	IntegrationID uuid.UUID
+	Claimed time.Time
+	Tries   int
+	Plan    []Step
+	Person  Person
+	Disable bool
+	// Refuse means that an account that is there already is not used.
+	Refuse bool
+	// ExternalID and UserName are the account as it is known, at Tenant alone.
+	ExternalID, UserName string
+	Tenant               uuid.NullUUID
+	// Known means that there is an account, and InDoubt that there may be one.
+	Known, InDoubt bool
+	IntegrationID  uuid.UUID
 	// IntegrationVersion is 0 if there is no such integration.
 	IntegrationVersion int64
 	// Traceparent is the trace that the calls belong to.
@@ -86,12 +92,12 @@ const claimOperations = `
 	    where o.id = any(array(select id from due))
 	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id, o.traceparent)
 	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
-	    u.*, p.disable, a.external_id,
+	    u.*, p.disable, p.refuse, a.external_id, a.user_name, a.tenant_id, a.state <> 'absent', a.account_in_doubt,
 	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0), o.traceparent
 	from claimed o,
 	    lateral (select ` + personColumns + ` from user_copy u where u.id = o.user_id limit 1) u,
-	    lateral (select p.deprovisioning_action = 'disable' as disable from app_copy p where p.id = o.app_id limit 1) p,
-	    lateral (select a.external_id from account a where a.id = o.account_id limit 1) a`
+	    lateral (select p.deprovisioning_action = 'disable' as disable, p.account_adoption = 'refuse' as refuse from app_copy p where p.id = o.app_id limit 1) p,
+	    lateral (select a.external_id, a.user_name, a.tenant_id, a.state, a.account_in_doubt from account a where a.id = o.account_id limit 1) a`
 
 var (
 	claimDue = fmt.Sprintf(claimOperations, dueOperations, 8)
@@ -131,7 +137,8 @@ func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job
 		var plan []byte
 		u := &j.Person
 		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan,
-			&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &j.Disable, &j.ExternalID,
+			&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &j.Disable, &j.Refuse,
+			&j.ExternalID, &j.UserName, &j.Tenant, &j.Known, &j.InDoubt,
 			&j.IntegrationID, &j.IntegrationVersion, &j.Traceparent)
 		if err == nil {
 			err = json.Unmarshal(plan, &j.Plan)

@@ -37,9 +37,20 @@ func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 			e := uuid.UUID(c.Entitlement)
 			out[i].Entitlement = &e
 			out[i].Kind, out[i].Ref = s.Entitlements[e].Kind, s.Entitlements[e].Ref
+			out[i].Look = c.Do == lifecycle.Add && s.Account.Observed.Adopted && !s.Account.Observed.InDoubt.Has(e)
 		}
 	}
 	return out
+}
+
+// LookNoMore has an entitlement that was tried to be added not be taken for one that
+// was there before.
+func (s *Assignment) LookNoMore(steps []Step) {
+	for i := range steps {
+		if steps[i].Look && s.Account.Observed.InDoubt.Has(*steps[i].Entitlement) {
+			steps[i].Look = false
+		}
+	}
 }
 
 func set(list []uuid.UUID) lifecycle.Set {

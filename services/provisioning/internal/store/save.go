@@ -112,10 +112,12 @@ func column[R, V any](value func(R) V) func([]R) any {
 func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
 		update account a set state = v.state, account_in_doubt = v.account_in_doubt, held = v.held::uuid[], in_doubt = v.in_doubt::uuid[], external_id = v.external_id,
-		    user_name = v.user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
+		    user_name = v.user_name, adopted = v.adopted, had = v.had::uuid[], tenant_id = v.tenant_id, found_id = v.found_id, found_name = v.found_name,
+		    left_behind = v.left_behind::jsonb, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
 		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-		    $10::timestamptz[], $11::timestamptz[])
-		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time)
+		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[])
+		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time,
+		        adopted, had, tenant_id, found_id, found_name, left_behind)
 		where a.id = v.id and a.version = v.version`,
 		column(func(s *Assignment) uuid.UUID { return s.Account.ID }),
 		column(func(s *Assignment) int64 { return s.Account.Version }),
@@ -128,7 +130,26 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 		column(func(s *Assignment) int64 { return s.Account.AppVersion }),
 		column(func(s *Assignment) *time.Time { return s.Account.CreateTime }),
 		column(func(s *Assignment) time.Time { return s.Account.UpdateTime }),
+		column(func(s *Assignment) bool { return s.Account.Observed.Adopted }),
+		column(func(s *Assignment) string { return postgres.IDs(ids(s.Account.Observed.Had)) }),
+		column(func(s *Assignment) uuid.NullUUID { return s.Account.Tenant }),
+		column(func(s *Assignment) string { return s.Account.FoundID }),
+		column(func(s *Assignment) string { return s.Account.FoundName }),
+		column(func(s *Assignment) *string { return places(s.Account.LeftBehind) }),
 	)
+}
+
+// places is left_behind; nil is nothing.
+func places(left []Place) *string {
+	if len(left) == 0 {
+		return nil
+	}
+	data, err := json.Marshal(left)
+	if err != nil {
+		panic(err) // texts and ids alone
+	}
+	text := string(data)
+	return &text
 }
 
 func (c *changes) queueGrants(b *pgx.Batch) {

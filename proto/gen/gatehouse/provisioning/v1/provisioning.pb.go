@@ -348,6 +348,12 @@ const (
 	WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION WorkItemKind = 5
 	// Change the shared secret of an app that one shared account serves.
 	WorkItemKind_WORK_ITEM_KIND_CHANGE_SECRET WorkItemKind = 6
+	// Decide whether the account found is the person's. Resolved, it is used for
+	// them; retried, the app is looked at again. To refuse it, change the user name of
+	// one of the two and retry, or end the access.
+	WorkItemKind_WORK_ITEM_KIND_ADOPT_ACCOUNT WorkItemKind = 7
+	// Remove by hand accounts that stand where no integration reaches any more.
+	WorkItemKind_WORK_ITEM_KIND_REMOVE_LEFT_ACCOUNT WorkItemKind = 8
 )
 
 // Enum value maps for WorkItemKind.
@@ -360,15 +366,19 @@ var (
 		4: "WORK_ITEM_KIND_REMOVE_ACCOUNT",
 		5: "WORK_ITEM_KIND_FIX_OPERATION",
 		6: "WORK_ITEM_KIND_CHANGE_SECRET",
+		7: "WORK_ITEM_KIND_ADOPT_ACCOUNT",
+		8: "WORK_ITEM_KIND_REMOVE_LEFT_ACCOUNT",
 	}
 	WorkItemKind_value = map[string]int32{
-		"WORK_ITEM_KIND_UNSPECIFIED":    0,
-		"WORK_ITEM_KIND_CREATE_ACCOUNT": 1,
-		"WORK_ITEM_KIND_ASSIGN":         2,
-		"WORK_ITEM_KIND_UNASSIGN":       3,
-		"WORK_ITEM_KIND_REMOVE_ACCOUNT": 4,
-		"WORK_ITEM_KIND_FIX_OPERATION":  5,
-		"WORK_ITEM_KIND_CHANGE_SECRET":  6,
+		"WORK_ITEM_KIND_UNSPECIFIED":         0,
+		"WORK_ITEM_KIND_CREATE_ACCOUNT":      1,
+		"WORK_ITEM_KIND_ASSIGN":              2,
+		"WORK_ITEM_KIND_UNASSIGN":            3,
+		"WORK_ITEM_KIND_REMOVE_ACCOUNT":      4,
+		"WORK_ITEM_KIND_FIX_OPERATION":       5,
+		"WORK_ITEM_KIND_CHANGE_SECRET":       6,
+		"WORK_ITEM_KIND_ADOPT_ACCOUNT":       7,
+		"WORK_ITEM_KIND_REMOVE_LEFT_ACCOUNT": 8,
 	}
 )
 
@@ -711,6 +721,88 @@ func (x *Integration) GetEtag() string {
 	return ""
 }
 
+// AccountPlace is an account as an app has it, and where.
+type AccountPlace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the integration that reached it.
+	IntegrationId string `protobuf:"bytes,1,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
+	// Name of the integration, as it was then.
+	IntegrationName string `protobuf:"bytes,2,opt,name=integration_name,json=integrationName,proto3" json:"integration_name,omitempty"`
+	// Base address of the app, as it was then.
+	BaseUrl string `protobuf:"bytes,3,opt,name=base_url,json=baseUrl,proto3" json:"base_url,omitempty"`
+	// Id in the app: valid at this address alone.
+	ExternalId string `protobuf:"bytes,4,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// User name in the app.
+	UserName      string `protobuf:"bytes,5,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountPlace) Reset() {
+	*x = AccountPlace{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountPlace) ProtoMessage() {}
+
+func (x *AccountPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountPlace.ProtoReflect.Descriptor instead.
+func (*AccountPlace) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AccountPlace) GetIntegrationId() string {
+	if x != nil {
+		return x.IntegrationId
+	}
+	return ""
+}
+
+func (x *AccountPlace) GetIntegrationName() string {
+	if x != nil {
+		return x.IntegrationName
+	}
+	return ""
+}
+
+func (x *AccountPlace) GetBaseUrl() string {
+	if x != nil {
+		return x.BaseUrl
+	}
+	return ""
+}
+
+func (x *AccountPlace) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *AccountPlace) GetUserName() string {
+	if x != nil {
+		return x.UserName
+	}
+	return ""
+}
+
 // Account is a person's identity inside an app. There is at most one for each
 // person and app.
 type Account struct {
@@ -739,13 +831,19 @@ type Account struct {
 	// Id of the environment it belongs to: the user's, or else the app's; empty
 	// if it is the organization's own.
 	EnvironmentId string `protobuf:"bytes,11,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// It was there before Gatehouse, which takes back from it what it has given, and
+	// leaves it alone otherwise until its owner leaves or is suspended.
+	Adopted bool `protobuf:"varint,12,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	// Accounts of the person at addresses that the app's integration does not reach
+	// any more: still there, until a person says otherwise.
+	LeftBehind    []*AccountPlace `protobuf:"bytes,13,rep,name=left_behind,json=leftBehind,proto3" json:"left_behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[2]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +855,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[2]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +868,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Account) GetId() string {
@@ -850,6 +948,20 @@ func (x *Account) GetEnvironmentId() string {
 	return ""
 }
 
+func (x *Account) GetAdopted() bool {
+	if x != nil {
+		return x.Adopted
+	}
+	return false
+}
+
+func (x *Account) GetLeftBehind() []*AccountPlace {
+	if x != nil {
+		return x.LeftBehind
+	}
+	return nil
+}
+
 // Grant says that a user holds an entitlement, from and until. A user holds an
 // entitlement in an app while at least one grant says so.
 type Grant struct {
@@ -899,7 +1011,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[3]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1023,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[3]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1036,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Grant) GetId() string {
@@ -1083,7 +1195,8 @@ type WorkItem struct {
 	RequestIds []string `protobuf:"bytes,9,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
 	// Id of the checklist it stands on; empty if none.
 	ChecklistId string `protobuf:"bytes,10,opt,name=checklist_id,json=checklistId,proto3" json:"checklist_id,omitempty"`
-	// For a failed operation: its last error.
+	// For a failed operation: its last error. For an account to adopt or left behind:
+	// which account, and where.
 	Error string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
 	// Who resolved it; unset while open.
 	Resolver *v1.Person `protobuf:"bytes,12,opt,name=resolver,proto3" json:"resolver,omitempty"`
@@ -1104,7 +1217,7 @@ type WorkItem struct {
 
 func (x *WorkItem) Reset() {
 	*x = WorkItem{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[4]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1229,7 @@ func (x *WorkItem) String() string {
 func (*WorkItem) ProtoMessage() {}
 
 func (x *WorkItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[4]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1242,7 @@ func (x *WorkItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkItem.ProtoReflect.Descriptor instead.
 func (*WorkItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WorkItem) GetId() string {
@@ -1279,7 +1392,7 @@ type Checklist struct {
 
 func (x *Checklist) Reset() {
 	*x = Checklist{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[5]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1404,7 @@ func (x *Checklist) String() string {
 func (*Checklist) ProtoMessage() {}
 
 func (x *Checklist) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[5]
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1417,7 @@ func (x *Checklist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checklist.ProtoReflect.Descriptor instead.
 func (*Checklist) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Checklist) GetId() string {
@@ -1393,7 +1506,14 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\aversion\x18\n" +
 	" \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\x12\x12\n" +
-	"\x04etag\x18\f \x01(\tR\x04etag\"\xc5\x03\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\"\xb9\x01\n" +
+	"\fAccountPlace\x12%\n" +
+	"\x0eintegration_id\x18\x01 \x01(\tR\rintegrationId\x12)\n" +
+	"\x10integration_name\x18\x02 \x01(\tR\x0fintegrationName\x12\x19\n" +
+	"\bbase_url\x18\x03 \x01(\tR\abaseUrl\x12\x1f\n" +
+	"\vexternal_id\x18\x04 \x01(\tR\n" +
+	"externalId\x12\x1b\n" +
+	"\tuser_name\x18\x05 \x01(\tR\buserName\"\xa9\x04\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x121\n" +
@@ -1409,7 +1529,10 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12%\n" +
-	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\"\xa6\x06\n" +
+	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\x12\x18\n" +
+	"\aadopted\x18\f \x01(\bR\aadopted\x12H\n" +
+	"\vleft_behind\x18\r \x03(\v2'.gatehouse.provisioning.v1.AccountPlaceR\n" +
+	"leftBehind\"\xa6\x06\n" +
 	"\x05Grant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x121\n" +
@@ -1498,7 +1621,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x18GRANT_END_REASON_EXPIRED\x10\x02\x12!\n" +
 	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03\x12 \n" +
 	"\x1cGRANT_END_REASON_APP_DELETED\x10\x04\x12(\n" +
-	"$GRANT_END_REASON_ENTITLEMENT_DELETED\x10\x05*\xf0\x01\n" +
+	"$GRANT_END_REASON_ENTITLEMENT_DELETED\x10\x05*\xba\x02\n" +
 	"\fWorkItemKind\x12\x1e\n" +
 	"\x1aWORK_ITEM_KIND_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dWORK_ITEM_KIND_CREATE_ACCOUNT\x10\x01\x12\x19\n" +
@@ -1506,7 +1629,9 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x17WORK_ITEM_KIND_UNASSIGN\x10\x03\x12!\n" +
 	"\x1dWORK_ITEM_KIND_REMOVE_ACCOUNT\x10\x04\x12 \n" +
 	"\x1cWORK_ITEM_KIND_FIX_OPERATION\x10\x05\x12 \n" +
-	"\x1cWORK_ITEM_KIND_CHANGE_SECRET\x10\x06*\x87\x01\n" +
+	"\x1cWORK_ITEM_KIND_CHANGE_SECRET\x10\x06\x12 \n" +
+	"\x1cWORK_ITEM_KIND_ADOPT_ACCOUNT\x10\a\x12&\n" +
+	"\"WORK_ITEM_KIND_REMOVE_LEFT_ACCOUNT\x10\b*\x87\x01\n" +
 	"\rWorkItemState\x12\x1f\n" +
 	"\x1bWORK_ITEM_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14WORK_ITEM_STATE_OPEN\x10\x01\x12\x1c\n" +
@@ -1530,7 +1655,7 @@ func file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_provisioning_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_gatehouse_provisioning_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_gatehouse_provisioning_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_gatehouse_provisioning_v1_provisioning_proto_goTypes = []any{
 	(IntegrationKind)(0),          // 0: gatehouse.provisioning.v1.IntegrationKind
 	(IntegrationState)(0),         // 1: gatehouse.provisioning.v1.IntegrationState
@@ -1542,45 +1667,47 @@ var file_gatehouse_provisioning_v1_provisioning_proto_goTypes = []any{
 	(ChecklistKind)(0),            // 7: gatehouse.provisioning.v1.ChecklistKind
 	(*ScimSettings)(nil),          // 8: gatehouse.provisioning.v1.ScimSettings
 	(*Integration)(nil),           // 9: gatehouse.provisioning.v1.Integration
-	(*Account)(nil),               // 10: gatehouse.provisioning.v1.Account
-	(*Grant)(nil),                 // 11: gatehouse.provisioning.v1.Grant
-	(*WorkItem)(nil),              // 12: gatehouse.provisioning.v1.WorkItem
-	(*Checklist)(nil),             // 13: gatehouse.provisioning.v1.Checklist
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 15: gatehouse.identity.v1.Person
+	(*AccountPlace)(nil),          // 10: gatehouse.provisioning.v1.AccountPlace
+	(*Account)(nil),               // 11: gatehouse.provisioning.v1.Account
+	(*Grant)(nil),                 // 12: gatehouse.provisioning.v1.Grant
+	(*WorkItem)(nil),              // 13: gatehouse.provisioning.v1.WorkItem
+	(*Checklist)(nil),             // 14: gatehouse.provisioning.v1.Checklist
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 16: gatehouse.identity.v1.Person
 }
 var file_gatehouse_provisioning_v1_provisioning_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.provisioning.v1.Integration.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
 	8,  // 1: gatehouse.provisioning.v1.Integration.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
 	1,  // 2: gatehouse.provisioning.v1.Integration.state:type_name -> gatehouse.provisioning.v1.IntegrationState
-	14, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
-	14, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
-	15, // 5: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
+	15, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
+	15, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
+	16, // 5: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
 	2,  // 6: gatehouse.provisioning.v1.Account.state:type_name -> gatehouse.provisioning.v1.AccountState
-	14, // 7: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	14, // 8: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	15, // 9: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
-	3,  // 10: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
-	14, // 11: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
-	14, // 12: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	14, // 13: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
-	14, // 14: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
-	4,  // 15: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
-	5,  // 16: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	6,  // 17: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	15, // 18: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
-	15, // 19: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
-	14, // 20: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
-	14, // 21: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
-	7,  // 22: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	15, // 23: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
-	14, // 24: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
-	14, // 25: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	15, // 7: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	15, // 8: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	10, // 9: gatehouse.provisioning.v1.Account.left_behind:type_name -> gatehouse.provisioning.v1.AccountPlace
+	16, // 10: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
+	3,  // 11: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
+	15, // 12: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
+	15, // 13: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	15, // 14: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
+	15, // 15: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
+	4,  // 16: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
+	5,  // 17: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	6,  // 18: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	16, // 19: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
+	16, // 20: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
+	15, // 21: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
+	15, // 22: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
+	7,  // 23: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	16, // 24: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
+	15, // 25: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
+	15, // 26: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_proto_init() }
@@ -1594,7 +1721,7 @@ func file_gatehouse_provisioning_v1_provisioning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

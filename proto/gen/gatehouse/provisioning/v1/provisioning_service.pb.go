@@ -29,6 +29,71 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// AccountFound is what a look for an account found.
+type AccountFound int32
+
+const (
+	// Never set.
+	AccountFound_ACCOUNT_FOUND_UNSPECIFIED AccountFound = 0
+	// An account that carries the person's id.
+	AccountFound_ACCOUNT_FOUND_OURS AccountFound = 1
+	// An account with the person's user name, which carries no id of Gatehouse.
+	AccountFound_ACCOUNT_FOUND_BY_USER_NAME AccountFound = 2
+	// An account with the person's user name that carries the id of somebody else.
+	AccountFound_ACCOUNT_FOUND_OF_ANOTHER AccountFound = 3
+	// None.
+	AccountFound_ACCOUNT_FOUND_NONE AccountFound = 4
+	// The app could not be asked; error says why.
+	AccountFound_ACCOUNT_FOUND_UNKNOWN AccountFound = 5
+)
+
+// Enum value maps for AccountFound.
+var (
+	AccountFound_name = map[int32]string{
+		0: "ACCOUNT_FOUND_UNSPECIFIED",
+		1: "ACCOUNT_FOUND_OURS",
+		2: "ACCOUNT_FOUND_BY_USER_NAME",
+		3: "ACCOUNT_FOUND_OF_ANOTHER",
+		4: "ACCOUNT_FOUND_NONE",
+		5: "ACCOUNT_FOUND_UNKNOWN",
+	}
+	AccountFound_value = map[string]int32{
+		"ACCOUNT_FOUND_UNSPECIFIED":  0,
+		"ACCOUNT_FOUND_OURS":         1,
+		"ACCOUNT_FOUND_BY_USER_NAME": 2,
+		"ACCOUNT_FOUND_OF_ANOTHER":   3,
+		"ACCOUNT_FOUND_NONE":         4,
+		"ACCOUNT_FOUND_UNKNOWN":      5,
+	}
+)
+
+func (x AccountFound) Enum() *AccountFound {
+	p := new(AccountFound)
+	*p = x
+	return p
+}
+
+func (x AccountFound) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccountFound) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes[0].Descriptor()
+}
+
+func (AccountFound) Type() protoreflect.EnumType {
+	return &file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes[0]
+}
+
+func (x AccountFound) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccountFound.Descriptor instead.
+func (AccountFound) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{0}
+}
+
 // CreateIntegrationRequest describes the integration.
 type CreateIntegrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -506,7 +571,11 @@ type UpdateIntegrationRequest struct {
 	Integration *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
 	// Which fields of integration to change, such as "name,scim.token". Over REST
 	// it may be left out: then the fields in the body are meant.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Says that the address may change although accounts are known at the present one:
+	// those that are not found at the new one stay where they are, and a work item
+	// asks a person to remove each.
+	LeaveAccounts bool `protobuf:"varint,3,opt,name=leave_accounts,json=leaveAccounts,proto3" json:"leave_accounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -553,6 +622,13 @@ func (x *UpdateIntegrationRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateIntegrationRequest) GetLeaveAccounts() bool {
+	if x != nil {
+		return x.LeaveAccounts
+	}
+	return false
 }
 
 // UpdateIntegrationResponse is the changed integration.
@@ -693,6 +769,225 @@ func (*DeleteIntegrationResponse) Descriptor() ([]byte, []int) {
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{11}
 }
 
+// PreviewAccountsRequest names an app and where to look.
+type PreviewAccountsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app whose accounts are looked up.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Id of the integration to look with.
+	IntegrationId string `protobuf:"bytes,2,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
+	// Or the address to look at, with its token.
+	Scim *ScimSettings `protobuf:"bytes,3,opt,name=scim,proto3" json:"scim,omitempty"`
+	// At most this many; 0 means 20, more than 50 means 50.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewAccountsRequest) Reset() {
+	*x = PreviewAccountsRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewAccountsRequest) ProtoMessage() {}
+
+func (x *PreviewAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewAccountsRequest.ProtoReflect.Descriptor instead.
+func (*PreviewAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PreviewAccountsRequest) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *PreviewAccountsRequest) GetIntegrationId() string {
+	if x != nil {
+		return x.IntegrationId
+	}
+	return ""
+}
+
+func (x *PreviewAccountsRequest) GetScim() *ScimSettings {
+	if x != nil {
+		return x.Scim
+	}
+	return nil
+}
+
+func (x *PreviewAccountsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *PreviewAccountsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// PreviewAccountsResponse is a page of accounts.
+type PreviewAccountsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page, by id of the account.
+	Accounts []*AccountPreview `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewAccountsResponse) Reset() {
+	*x = PreviewAccountsResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewAccountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewAccountsResponse) ProtoMessage() {}
+
+func (x *PreviewAccountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewAccountsResponse.ProtoReflect.Descriptor instead.
+func (*PreviewAccountsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PreviewAccountsResponse) GetAccounts() []*AccountPreview {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *PreviewAccountsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// AccountPreview is an account as it is known, and what was found.
+type AccountPreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account as it is known.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// What was found at the target.
+	Found AccountFound `protobuf:"varint,2,opt,name=found,proto3,enum=gatehouse.provisioning.v1.AccountFound" json:"found,omitempty"`
+	// Id of the account found, in the app; empty if none was.
+	FoundExternalId string `protobuf:"bytes,3,opt,name=found_external_id,json=foundExternalId,proto3" json:"found_external_id,omitempty"`
+	// User name of the account found; empty if none was.
+	FoundUserName string `protobuf:"bytes,4,opt,name=found_user_name,json=foundUserName,proto3" json:"found_user_name,omitempty"`
+	// Why the app could not be asked, or did not say.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountPreview) Reset() {
+	*x = AccountPreview{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountPreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountPreview) ProtoMessage() {}
+
+func (x *AccountPreview) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountPreview.ProtoReflect.Descriptor instead.
+func (*AccountPreview) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AccountPreview) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *AccountPreview) GetFound() AccountFound {
+	if x != nil {
+		return x.Found
+	}
+	return AccountFound_ACCOUNT_FOUND_UNSPECIFIED
+}
+
+func (x *AccountPreview) GetFoundExternalId() string {
+	if x != nil {
+		return x.FoundExternalId
+	}
+	return ""
+}
+
+func (x *AccountPreview) GetFoundUserName() string {
+	if x != nil {
+		return x.FoundUserName
+	}
+	return ""
+}
+
+func (x *AccountPreview) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // TestIntegrationRequest names an integration.
 type TestIntegrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -704,7 +999,7 @@ type TestIntegrationRequest struct {
 
 func (x *TestIntegrationRequest) Reset() {
 	*x = TestIntegrationRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +1011,7 @@ func (x *TestIntegrationRequest) String() string {
 func (*TestIntegrationRequest) ProtoMessage() {}
 
 func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[12]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +1024,7 @@ func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*TestIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TestIntegrationRequest) GetId() string {
@@ -750,7 +1045,7 @@ type TestIntegrationResponse struct {
 
 func (x *TestIntegrationResponse) Reset() {
 	*x = TestIntegrationResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -762,7 +1057,7 @@ func (x *TestIntegrationResponse) String() string {
 func (*TestIntegrationResponse) ProtoMessage() {}
 
 func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[13]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -775,7 +1070,7 @@ func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*TestIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TestIntegrationResponse) GetIntegration() *Integration {
@@ -817,7 +1112,7 @@ type ListGrantsRequest struct {
 
 func (x *ListGrantsRequest) Reset() {
 	*x = ListGrantsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +1124,7 @@ func (x *ListGrantsRequest) String() string {
 func (*ListGrantsRequest) ProtoMessage() {}
 
 func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[14]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +1137,7 @@ func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsRequest.ProtoReflect.Descriptor instead.
 func (*ListGrantsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListGrantsRequest) GetPageSize() int32 {
@@ -914,7 +1209,7 @@ type ListGrantsResponse struct {
 
 func (x *ListGrantsResponse) Reset() {
 	*x = ListGrantsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1221,7 @@ func (x *ListGrantsResponse) String() string {
 func (*ListGrantsResponse) ProtoMessage() {}
 
 func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1234,7 @@ func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsResponse.ProtoReflect.Descriptor instead.
 func (*ListGrantsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListGrantsResponse) GetGrants() []*Grant {
@@ -967,7 +1262,7 @@ type GetGrantRequest struct {
 
 func (x *GetGrantRequest) Reset() {
 	*x = GetGrantRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1274,7 @@ func (x *GetGrantRequest) String() string {
 func (*GetGrantRequest) ProtoMessage() {}
 
 func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1287,7 @@ func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantRequest.ProtoReflect.Descriptor instead.
 func (*GetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetGrantRequest) GetId() string {
@@ -1013,7 +1308,7 @@ type GetGrantResponse struct {
 
 func (x *GetGrantResponse) Reset() {
 	*x = GetGrantResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1320,7 @@ func (x *GetGrantResponse) String() string {
 func (*GetGrantResponse) ProtoMessage() {}
 
 func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1333,7 @@ func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantResponse.ProtoReflect.Descriptor instead.
 func (*GetGrantResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetGrantResponse) GetGrant() *Grant {
@@ -1074,7 +1369,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1381,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1394,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListAccountsRequest) GetPageSize() int32 {
@@ -1157,7 +1452,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1464,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1477,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1230,7 +1525,7 @@ type ListWorkItemsRequest struct {
 
 func (x *ListWorkItemsRequest) Reset() {
 	*x = ListWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1537,7 @@ func (x *ListWorkItemsRequest) String() string {
 func (*ListWorkItemsRequest) ProtoMessage() {}
 
 func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1550,7 @@ func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListWorkItemsRequest) GetPageSize() int32 {
@@ -1327,7 +1622,7 @@ type ListWorkItemsResponse struct {
 
 func (x *ListWorkItemsResponse) Reset() {
 	*x = ListWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1634,7 @@ func (x *ListWorkItemsResponse) String() string {
 func (*ListWorkItemsResponse) ProtoMessage() {}
 
 func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1647,7 @@ func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1380,7 +1675,7 @@ type GetWorkItemRequest struct {
 
 func (x *GetWorkItemRequest) Reset() {
 	*x = GetWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1392,7 +1687,7 @@ func (x *GetWorkItemRequest) String() string {
 func (*GetWorkItemRequest) ProtoMessage() {}
 
 func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1405,7 +1700,7 @@ func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetWorkItemRequest) GetId() string {
@@ -1426,7 +1721,7 @@ type GetWorkItemResponse struct {
 
 func (x *GetWorkItemResponse) Reset() {
 	*x = GetWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1733,7 @@ func (x *GetWorkItemResponse) String() string {
 func (*GetWorkItemResponse) ProtoMessage() {}
 
 func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1746,7 @@ func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1472,7 +1767,7 @@ type RetryWorkItemRequest struct {
 
 func (x *RetryWorkItemRequest) Reset() {
 	*x = RetryWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1779,7 @@ func (x *RetryWorkItemRequest) String() string {
 func (*RetryWorkItemRequest) ProtoMessage() {}
 
 func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1792,7 @@ func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RetryWorkItemRequest) GetId() string {
@@ -1519,7 +1814,7 @@ type RetryWorkItemResponse struct {
 
 func (x *RetryWorkItemResponse) Reset() {
 	*x = RetryWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1826,7 @@ func (x *RetryWorkItemResponse) String() string {
 func (*RetryWorkItemResponse) ProtoMessage() {}
 
 func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1839,7 @@ func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RetryWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1582,7 +1877,7 @@ type ListChecklistsRequest struct {
 
 func (x *ListChecklistsRequest) Reset() {
 	*x = ListChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1889,7 @@ func (x *ListChecklistsRequest) String() string {
 func (*ListChecklistsRequest) ProtoMessage() {}
 
 func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1902,7 @@ func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ListChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListChecklistsRequest) GetPageSize() int32 {
@@ -1674,7 +1969,7 @@ type ListChecklistsResponse struct {
 
 func (x *ListChecklistsResponse) Reset() {
 	*x = ListChecklistsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1981,7 @@ func (x *ListChecklistsResponse) String() string {
 func (*ListChecklistsResponse) ProtoMessage() {}
 
 func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1994,7 @@ func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsResponse.ProtoReflect.Descriptor instead.
 func (*ListChecklistsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListChecklistsResponse) GetChecklists() []*Checklist {
@@ -1734,7 +2029,7 @@ type GetChecklistRequest struct {
 
 func (x *GetChecklistRequest) Reset() {
 	*x = GetChecklistRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +2041,7 @@ func (x *GetChecklistRequest) String() string {
 func (*GetChecklistRequest) ProtoMessage() {}
 
 func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +2054,7 @@ func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetChecklistRequest) GetId() string {
@@ -1782,7 +2077,7 @@ type GetChecklistResponse struct {
 
 func (x *GetChecklistResponse) Reset() {
 	*x = GetChecklistResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +2089,7 @@ func (x *GetChecklistResponse) String() string {
 func (*GetChecklistResponse) ProtoMessage() {}
 
 func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +2102,7 @@ func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistResponse.ProtoReflect.Descriptor instead.
 func (*GetChecklistResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetChecklistResponse) GetChecklist() *Checklist {
@@ -1837,7 +2132,7 @@ type ResolveWorkItemsRequest struct {
 
 func (x *ResolveWorkItemsRequest) Reset() {
 	*x = ResolveWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2144,7 @@ func (x *ResolveWorkItemsRequest) String() string {
 func (*ResolveWorkItemsRequest) ProtoMessage() {}
 
 func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2157,7 @@ func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResolveWorkItemsRequest) GetWorkItemIds() []string {
@@ -1890,7 +2185,7 @@ type ResolveWorkItemsResponse struct {
 
 func (x *ResolveWorkItemsResponse) Reset() {
 	*x = ResolveWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2197,7 @@ func (x *ResolveWorkItemsResponse) String() string {
 func (*ResolveWorkItemsResponse) ProtoMessage() {}
 
 func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2210,7 @@ func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ResolveWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1942,7 +2237,7 @@ type ExportChecklistsRequest struct {
 
 func (x *ExportChecklistsRequest) Reset() {
 	*x = ExportChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2249,7 @@ func (x *ExportChecklistsRequest) String() string {
 func (*ExportChecklistsRequest) ProtoMessage() {}
 
 func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2262,7 @@ func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ExportChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExportChecklistsRequest) GetKind() ChecklistKind {
@@ -2032,17 +2327,34 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x8e\x01\n" +
 	"\x18ListIntegrationsResponse\x12J\n" +
 	"\fintegrations\x18\x01 \x03(\v2&.gatehouse.provisioning.v1.IntegrationR\fintegrations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa9\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd0\x01\n" +
 	"\x18UpdateIntegrationRequest\x12P\n" +
 	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationB\x06\xbaH\x03\xd8\x01\x03R\vintegration\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"e\n" +
+	"updateMask\x12%\n" +
+	"\x0eleave_accounts\x18\x03 \x01(\bR\rleaveAccounts\"e\n" +
 	"\x19UpdateIntegrationResponse\x12H\n" +
 	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"Q\n" +
 	"\x18DeleteIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x1b\n" +
-	"\x19DeleteIntegrationResponse\"2\n" +
+	"\x19DeleteIntegrationResponse\"\xf8\x01\n" +
+	"\x16PreviewAccountsRequest\x12\x1f\n" +
+	"\x06app_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x05appId\x122\n" +
+	"\x0eintegration_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rintegrationId\x12;\n" +
+	"\x04scim\x18\x03 \x01(\v2'.gatehouse.provisioning.v1.ScimSettingsR\x04scim\x12$\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12&\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\tpageToken\"\x88\x01\n" +
+	"\x17PreviewAccountsResponse\x12E\n" +
+	"\baccounts\x18\x01 \x03(\v2).gatehouse.provisioning.v1.AccountPreviewR\baccounts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf7\x01\n" +
+	"\x0eAccountPreview\x12<\n" +
+	"\aaccount\x18\x01 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount\x12=\n" +
+	"\x05found\x18\x02 \x01(\x0e2'.gatehouse.provisioning.v1.AccountFoundR\x05found\x12*\n" +
+	"\x11found_external_id\x18\x03 \x01(\tR\x0ffoundExternalId\x12&\n" +
+	"\x0ffound_user_name\x18\x04 \x01(\tR\rfoundUserName\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"2\n" +
 	"\x16TestIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"c\n" +
 	"\x17TestIntegrationResponse\x12H\n" +
@@ -2130,7 +2442,15 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
-	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format2\xb6\t\n" +
+	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format*\xb6\x01\n" +
+	"\fAccountFound\x12\x1d\n" +
+	"\x19ACCOUNT_FOUND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12ACCOUNT_FOUND_OURS\x10\x01\x12\x1e\n" +
+	"\x1aACCOUNT_FOUND_BY_USER_NAME\x10\x02\x12\x1c\n" +
+	"\x18ACCOUNT_FOUND_OF_ANOTHER\x10\x03\x12\x16\n" +
+	"\x12ACCOUNT_FOUND_NONE\x10\x04\x12\x19\n" +
+	"\x15ACCOUNT_FOUND_UNKNOWN\x10\x052\xe8\n" +
+	"\n" +
 	"\x12IntegrationService\x12\xa5\x01\n" +
 	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"%\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
@@ -2143,7 +2463,9 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x11UpdateIntegration\x123.gatehouse.provisioning.v1.UpdateIntegrationRequest\x1a4.gatehouse.provisioning.v1.UpdateIntegrationResponse\"@\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x020:\vintegration2!/v1/integrations/{integration.id}\x12\xa5\x01\n" +
 	"\x11DeleteIntegration\x123.gatehouse.provisioning.v1.DeleteIntegrationRequest\x1a4.gatehouse.provisioning.v1.DeleteIntegrationResponse\"%\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x17*\x15/v1/integrations/{id}\x12\xa9\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x17*\x15/v1/integrations/{id}\x12\xaf\x01\n" +
+	"\x0fPreviewAccounts\x121.gatehouse.provisioning.v1.PreviewAccountsRequest\x1a2.gatehouse.provisioning.v1.PreviewAccountsResponse\"5\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/integrations:previewAccounts\x12\xa9\x01\n" +
 	"\x0fTestIntegration\x121.gatehouse.provisioning.v1.TestIntegrationRequest\x1a2.gatehouse.provisioning.v1.TestIntegrationResponse\"/\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test\x1a\x04\xa0\xbb\x18\n" +
 	"2\xaf\x02\n" +
@@ -2186,120 +2508,131 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP() []b
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescData
 }
 
-var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
-	(*CreateIntegrationRequest)(nil),  // 0: gatehouse.provisioning.v1.CreateIntegrationRequest
-	(*CreateIntegrationResponse)(nil), // 1: gatehouse.provisioning.v1.CreateIntegrationResponse
-	(*GetIntegrationRequest)(nil),     // 2: gatehouse.provisioning.v1.GetIntegrationRequest
-	(*GetIntegrationResponse)(nil),    // 3: gatehouse.provisioning.v1.GetIntegrationResponse
-	(*LookUpIntegrationRequest)(nil),  // 4: gatehouse.provisioning.v1.LookUpIntegrationRequest
-	(*LookUpIntegrationResponse)(nil), // 5: gatehouse.provisioning.v1.LookUpIntegrationResponse
-	(*ListIntegrationsRequest)(nil),   // 6: gatehouse.provisioning.v1.ListIntegrationsRequest
-	(*ListIntegrationsResponse)(nil),  // 7: gatehouse.provisioning.v1.ListIntegrationsResponse
-	(*UpdateIntegrationRequest)(nil),  // 8: gatehouse.provisioning.v1.UpdateIntegrationRequest
-	(*UpdateIntegrationResponse)(nil), // 9: gatehouse.provisioning.v1.UpdateIntegrationResponse
-	(*DeleteIntegrationRequest)(nil),  // 10: gatehouse.provisioning.v1.DeleteIntegrationRequest
-	(*DeleteIntegrationResponse)(nil), // 11: gatehouse.provisioning.v1.DeleteIntegrationResponse
-	(*TestIntegrationRequest)(nil),    // 12: gatehouse.provisioning.v1.TestIntegrationRequest
-	(*TestIntegrationResponse)(nil),   // 13: gatehouse.provisioning.v1.TestIntegrationResponse
-	(*ListGrantsRequest)(nil),         // 14: gatehouse.provisioning.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),        // 15: gatehouse.provisioning.v1.ListGrantsResponse
-	(*GetGrantRequest)(nil),           // 16: gatehouse.provisioning.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),          // 17: gatehouse.provisioning.v1.GetGrantResponse
-	(*ListAccountsRequest)(nil),       // 18: gatehouse.provisioning.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),      // 19: gatehouse.provisioning.v1.ListAccountsResponse
-	(*ListWorkItemsRequest)(nil),      // 20: gatehouse.provisioning.v1.ListWorkItemsRequest
-	(*ListWorkItemsResponse)(nil),     // 21: gatehouse.provisioning.v1.ListWorkItemsResponse
-	(*GetWorkItemRequest)(nil),        // 22: gatehouse.provisioning.v1.GetWorkItemRequest
-	(*GetWorkItemResponse)(nil),       // 23: gatehouse.provisioning.v1.GetWorkItemResponse
-	(*RetryWorkItemRequest)(nil),      // 24: gatehouse.provisioning.v1.RetryWorkItemRequest
-	(*RetryWorkItemResponse)(nil),     // 25: gatehouse.provisioning.v1.RetryWorkItemResponse
-	(*ListChecklistsRequest)(nil),     // 26: gatehouse.provisioning.v1.ListChecklistsRequest
-	(*ListChecklistsResponse)(nil),    // 27: gatehouse.provisioning.v1.ListChecklistsResponse
-	(*GetChecklistRequest)(nil),       // 28: gatehouse.provisioning.v1.GetChecklistRequest
-	(*GetChecklistResponse)(nil),      // 29: gatehouse.provisioning.v1.GetChecklistResponse
-	(*ResolveWorkItemsRequest)(nil),   // 30: gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	(*ResolveWorkItemsResponse)(nil),  // 31: gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	(*ExportChecklistsRequest)(nil),   // 32: gatehouse.provisioning.v1.ExportChecklistsRequest
-	(IntegrationKind)(0),              // 33: gatehouse.provisioning.v1.IntegrationKind
-	(*ScimSettings)(nil),              // 34: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),               // 35: gatehouse.provisioning.v1.Integration
-	(*fieldmaskpb.FieldMask)(nil),     // 36: google.protobuf.FieldMask
-	(GrantState)(0),                   // 37: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                     // 38: gatehouse.provisioning.v1.Grant
-	(*Account)(nil),                   // 39: gatehouse.provisioning.v1.Account
-	(WorkItemState)(0),                // 40: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                 // 41: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                  // 42: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                // 43: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                 // 44: gatehouse.provisioning.v1.Checklist
-	(*httpbody.HttpBody)(nil),         // 45: google.api.HttpBody
+	(AccountFound)(0),                 // 0: gatehouse.provisioning.v1.AccountFound
+	(*CreateIntegrationRequest)(nil),  // 1: gatehouse.provisioning.v1.CreateIntegrationRequest
+	(*CreateIntegrationResponse)(nil), // 2: gatehouse.provisioning.v1.CreateIntegrationResponse
+	(*GetIntegrationRequest)(nil),     // 3: gatehouse.provisioning.v1.GetIntegrationRequest
+	(*GetIntegrationResponse)(nil),    // 4: gatehouse.provisioning.v1.GetIntegrationResponse
+	(*LookUpIntegrationRequest)(nil),  // 5: gatehouse.provisioning.v1.LookUpIntegrationRequest
+	(*LookUpIntegrationResponse)(nil), // 6: gatehouse.provisioning.v1.LookUpIntegrationResponse
+	(*ListIntegrationsRequest)(nil),   // 7: gatehouse.provisioning.v1.ListIntegrationsRequest
+	(*ListIntegrationsResponse)(nil),  // 8: gatehouse.provisioning.v1.ListIntegrationsResponse
+	(*UpdateIntegrationRequest)(nil),  // 9: gatehouse.provisioning.v1.UpdateIntegrationRequest
+	(*UpdateIntegrationResponse)(nil), // 10: gatehouse.provisioning.v1.UpdateIntegrationResponse
+	(*DeleteIntegrationRequest)(nil),  // 11: gatehouse.provisioning.v1.DeleteIntegrationRequest
+	(*DeleteIntegrationResponse)(nil), // 12: gatehouse.provisioning.v1.DeleteIntegrationResponse
+	(*PreviewAccountsRequest)(nil),    // 13: gatehouse.provisioning.v1.PreviewAccountsRequest
+	(*PreviewAccountsResponse)(nil),   // 14: gatehouse.provisioning.v1.PreviewAccountsResponse
+	(*AccountPreview)(nil),            // 15: gatehouse.provisioning.v1.AccountPreview
+	(*TestIntegrationRequest)(nil),    // 16: gatehouse.provisioning.v1.TestIntegrationRequest
+	(*TestIntegrationResponse)(nil),   // 17: gatehouse.provisioning.v1.TestIntegrationResponse
+	(*ListGrantsRequest)(nil),         // 18: gatehouse.provisioning.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),        // 19: gatehouse.provisioning.v1.ListGrantsResponse
+	(*GetGrantRequest)(nil),           // 20: gatehouse.provisioning.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),          // 21: gatehouse.provisioning.v1.GetGrantResponse
+	(*ListAccountsRequest)(nil),       // 22: gatehouse.provisioning.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),      // 23: gatehouse.provisioning.v1.ListAccountsResponse
+	(*ListWorkItemsRequest)(nil),      // 24: gatehouse.provisioning.v1.ListWorkItemsRequest
+	(*ListWorkItemsResponse)(nil),     // 25: gatehouse.provisioning.v1.ListWorkItemsResponse
+	(*GetWorkItemRequest)(nil),        // 26: gatehouse.provisioning.v1.GetWorkItemRequest
+	(*GetWorkItemResponse)(nil),       // 27: gatehouse.provisioning.v1.GetWorkItemResponse
+	(*RetryWorkItemRequest)(nil),      // 28: gatehouse.provisioning.v1.RetryWorkItemRequest
+	(*RetryWorkItemResponse)(nil),     // 29: gatehouse.provisioning.v1.RetryWorkItemResponse
+	(*ListChecklistsRequest)(nil),     // 30: gatehouse.provisioning.v1.ListChecklistsRequest
+	(*ListChecklistsResponse)(nil),    // 31: gatehouse.provisioning.v1.ListChecklistsResponse
+	(*GetChecklistRequest)(nil),       // 32: gatehouse.provisioning.v1.GetChecklistRequest
+	(*GetChecklistResponse)(nil),      // 33: gatehouse.provisioning.v1.GetChecklistResponse
+	(*ResolveWorkItemsRequest)(nil),   // 34: gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	(*ResolveWorkItemsResponse)(nil),  // 35: gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	(*ExportChecklistsRequest)(nil),   // 36: gatehouse.provisioning.v1.ExportChecklistsRequest
+	(IntegrationKind)(0),              // 37: gatehouse.provisioning.v1.IntegrationKind
+	(*ScimSettings)(nil),              // 38: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),               // 39: gatehouse.provisioning.v1.Integration
+	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
+	(*Account)(nil),                   // 41: gatehouse.provisioning.v1.Account
+	(GrantState)(0),                   // 42: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                     // 43: gatehouse.provisioning.v1.Grant
+	(WorkItemState)(0),                // 44: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                 // 45: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                  // 46: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                // 47: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                 // 48: gatehouse.provisioning.v1.Checklist
+	(*httpbody.HttpBody)(nil),         // 49: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
-	33, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	34, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	35, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	35, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	35, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	35, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	35, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
-	36, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	35, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	35, // 9: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	37, // 10: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	38, // 11: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	38, // 12: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	39, // 13: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	40, // 14: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	41, // 15: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	42, // 16: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	42, // 17: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	42, // 18: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	43, // 19: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	44, // 20: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	44, // 21: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	42, // 22: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	42, // 23: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	43, // 24: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	0,  // 25: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	2,  // 26: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	4,  // 27: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
-	6,  // 28: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	8,  // 29: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	10, // 30: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
-	12, // 31: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	14, // 32: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	16, // 33: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	18, // 34: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	20, // 35: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	22, // 36: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	24, // 37: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	26, // 38: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	28, // 39: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	30, // 40: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	32, // 41: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	1,  // 42: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	3,  // 43: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	5,  // 44: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
-	7,  // 45: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	9,  // 46: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	11, // 47: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
-	13, // 48: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	15, // 49: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	17, // 50: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	19, // 51: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	21, // 52: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	23, // 53: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	25, // 54: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	27, // 55: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	29, // 56: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	31, // 57: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	45, // 58: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	42, // [42:59] is the sub-list for method output_type
-	25, // [25:42] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	37, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
+	38, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	39, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	39, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	39, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	39, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	39, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
+	40, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	38, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	15, // 10: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
+	41, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
+	0,  // 12: gatehouse.provisioning.v1.AccountPreview.found:type_name -> gatehouse.provisioning.v1.AccountFound
+	39, // 13: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	42, // 14: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	43, // 15: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	43, // 16: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	41, // 17: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	44, // 18: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	45, // 19: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	46, // 20: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	46, // 21: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	46, // 22: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	47, // 23: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	48, // 24: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	48, // 25: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	46, // 26: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	46, // 27: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	47, // 28: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	1,  // 29: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	3,  // 30: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	5,  // 31: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	7,  // 32: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	9,  // 33: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	11, // 34: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
+	13, // 35: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
+	16, // 36: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	18, // 37: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	20, // 38: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	22, // 39: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	24, // 40: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	26, // 41: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	28, // 42: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	30, // 43: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	32, // 44: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	34, // 45: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	36, // 46: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	2,  // 47: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	4,  // 48: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	6,  // 49: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	8,  // 50: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	10, // 51: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	12, // 52: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
+	14, // 53: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
+	17, // 54: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	19, // 55: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	21, // 56: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	23, // 57: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	25, // 58: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	27, // 59: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	29, // 60: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	31, // 61: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	33, // 62: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	35, // 63: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	49, // 64: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	47, // [47:65] is the sub-list for method output_type
+	29, // [29:47] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }
@@ -2313,13 +2646,14 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   33,
+			NumEnums:      1,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
 		GoTypes:           file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes,
 		DependencyIndexes: file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs,
+		EnumInfos:         file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes,
 		MessageInfos:      file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes,
 	}.Build()
 	File_gatehouse_provisioning_v1_provisioning_service_proto = out.File

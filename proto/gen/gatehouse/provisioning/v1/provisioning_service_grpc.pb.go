@@ -29,6 +29,7 @@ const (
 	IntegrationService_ListIntegrations_FullMethodName  = "/gatehouse.provisioning.v1.IntegrationService/ListIntegrations"
 	IntegrationService_UpdateIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/UpdateIntegration"
 	IntegrationService_DeleteIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/DeleteIntegration"
+	IntegrationService_PreviewAccounts_FullMethodName   = "/gatehouse.provisioning.v1.IntegrationService/PreviewAccounts"
 	IntegrationService_TestIntegration_FullMethodName   = "/gatehouse.provisioning.v1.IntegrationService/TestIntegration"
 )
 
@@ -56,6 +57,9 @@ type IntegrationServiceClient interface {
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
 	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
+	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
+	// are known at the present one (metadata accounts: how many), unless
+	// leave_accounts is set.
 	UpdateIntegration(ctx context.Context, in *UpdateIntegrationRequest, opts ...grpc.CallOption) (*UpdateIntegrationResponse, error)
 	// DeleteIntegration deletes an integration and erases its secret.
 	// FAILED_PRECONDITION: INTEGRATION_IN_USE while an app that is not deleted has it
@@ -64,6 +68,11 @@ type IntegrationServiceClient interface {
 	// INTEGRATION_NOT_FOUND, also for one that is deleted already; ABORTED:
 	// ETAG_MISMATCH.
 	DeleteIntegration(ctx context.Context, in *DeleteIntegrationRequest, opts ...grpc.CallOption) (*DeleteIntegrationResponse, error)
+	// PreviewAccounts looks the accounts of an app up at another integration, or at
+	// another address, and changes nothing. It says of each what would be found there.
+	// INVALID_ARGUMENT: APP_NOT_FOUND, TARGET_REQUIRED unless exactly one of
+	// integration_id and scim is set; NOT_FOUND: INTEGRATION_NOT_FOUND.
+	PreviewAccounts(ctx context.Context, in *PreviewAccountsRequest, opts ...grpc.CallOption) (*PreviewAccountsResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
 	TestIntegration(ctx context.Context, in *TestIntegrationRequest, opts ...grpc.CallOption) (*TestIntegrationResponse, error)
@@ -137,6 +146,16 @@ func (c *integrationServiceClient) DeleteIntegration(ctx context.Context, in *De
 	return out, nil
 }
 
+func (c *integrationServiceClient) PreviewAccounts(ctx context.Context, in *PreviewAccountsRequest, opts ...grpc.CallOption) (*PreviewAccountsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewAccountsResponse)
+	err := c.cc.Invoke(ctx, IntegrationService_PreviewAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *integrationServiceClient) TestIntegration(ctx context.Context, in *TestIntegrationRequest, opts ...grpc.CallOption) (*TestIntegrationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TestIntegrationResponse)
@@ -171,6 +190,9 @@ type IntegrationServiceServer interface {
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
 	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
+	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
+	// are known at the present one (metadata accounts: how many), unless
+	// leave_accounts is set.
 	UpdateIntegration(context.Context, *UpdateIntegrationRequest) (*UpdateIntegrationResponse, error)
 	// DeleteIntegration deletes an integration and erases its secret.
 	// FAILED_PRECONDITION: INTEGRATION_IN_USE while an app that is not deleted has it
@@ -179,6 +201,11 @@ type IntegrationServiceServer interface {
 	// INTEGRATION_NOT_FOUND, also for one that is deleted already; ABORTED:
 	// ETAG_MISMATCH.
 	DeleteIntegration(context.Context, *DeleteIntegrationRequest) (*DeleteIntegrationResponse, error)
+	// PreviewAccounts looks the accounts of an app up at another integration, or at
+	// another address, and changes nothing. It says of each what would be found there.
+	// INVALID_ARGUMENT: APP_NOT_FOUND, TARGET_REQUIRED unless exactly one of
+	// integration_id and scim is set; NOT_FOUND: INTEGRATION_NOT_FOUND.
+	PreviewAccounts(context.Context, *PreviewAccountsRequest) (*PreviewAccountsResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
 	TestIntegration(context.Context, *TestIntegrationRequest) (*TestIntegrationResponse, error)
@@ -209,6 +236,9 @@ func (UnimplementedIntegrationServiceServer) UpdateIntegration(context.Context, 
 }
 func (UnimplementedIntegrationServiceServer) DeleteIntegration(context.Context, *DeleteIntegrationRequest) (*DeleteIntegrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteIntegration not implemented")
+}
+func (UnimplementedIntegrationServiceServer) PreviewAccounts(context.Context, *PreviewAccountsRequest) (*PreviewAccountsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewAccounts not implemented")
 }
 func (UnimplementedIntegrationServiceServer) TestIntegration(context.Context, *TestIntegrationRequest) (*TestIntegrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestIntegration not implemented")
@@ -342,6 +372,24 @@ func _IntegrationService_DeleteIntegration_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IntegrationService_PreviewAccounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewAccountsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IntegrationServiceServer).PreviewAccounts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IntegrationService_PreviewAccounts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IntegrationServiceServer).PreviewAccounts(ctx, req.(*PreviewAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IntegrationService_TestIntegration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TestIntegrationRequest)
 	if err := dec(in); err != nil {
@@ -390,6 +438,10 @@ var IntegrationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteIntegration",
 			Handler:    _IntegrationService_DeleteIntegration_Handler,
+		},
+		{
+			MethodName: "PreviewAccounts",
+			Handler:    _IntegrationService_PreviewAccounts_Handler,
 		},
 		{
 			MethodName: "TestIntegration",
@@ -674,7 +726,8 @@ type WorkItemServiceClient interface {
 	// GetWorkItem shows one work item. NOT_FOUND: WORK_ITEM_NOT_FOUND.
 	GetWorkItem(ctx context.Context, in *GetWorkItemRequest, opts ...grpc.CallOption) (*GetWorkItemResponse, error)
 	// RetryWorkItem runs the failed operation of a mend item again. The item is
-	// resolved when the operation succeeds. FAILED_PRECONDITION:
+	// resolved when the operation succeeds. Of an account to adopt it has the app
+	// looked at again. FAILED_PRECONDITION:
 	// WORK_ITEM_NOT_RETRYABLE.
 	RetryWorkItem(ctx context.Context, in *RetryWorkItemRequest, opts ...grpc.CallOption) (*RetryWorkItemResponse, error)
 }
@@ -729,7 +782,8 @@ type WorkItemServiceServer interface {
 	// GetWorkItem shows one work item. NOT_FOUND: WORK_ITEM_NOT_FOUND.
 	GetWorkItem(context.Context, *GetWorkItemRequest) (*GetWorkItemResponse, error)
 	// RetryWorkItem runs the failed operation of a mend item again. The item is
-	// resolved when the operation succeeds. FAILED_PRECONDITION:
+	// resolved when the operation succeeds. Of an account to adopt it has the app
+	// looked at again. FAILED_PRECONDITION:
 	// WORK_ITEM_NOT_RETRYABLE.
 	RetryWorkItem(context.Context, *RetryWorkItemRequest) (*RetryWorkItemResponse, error)
 	mustEmbedUnimplementedWorkItemServiceServer()
@@ -870,7 +924,9 @@ type ChecklistServiceClient interface {
 	GetChecklist(ctx context.Context, in *GetChecklistRequest, opts ...grpc.CallOption) (*GetChecklistResponse, error)
 	// ResolveWorkItems resolves one or many work items together: all or none.
 	// What was to be done by hand counts as done from then on; in an app nothing
-	// changes. Allowed to admin, it_admin and, for the apps they run, app
+	// changes. What was to be taken away where an integration can look is in doubt
+	// until it has: what is still there is tried again, and comes back on the list.
+	// Allowed to admin, it_admin and, for the apps they run, app
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
 	ResolveWorkItems(ctx context.Context, in *ResolveWorkItemsRequest, opts ...grpc.CallOption) (*ResolveWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
@@ -940,7 +996,9 @@ type ChecklistServiceServer interface {
 	GetChecklist(context.Context, *GetChecklistRequest) (*GetChecklistResponse, error)
 	// ResolveWorkItems resolves one or many work items together: all or none.
 	// What was to be done by hand counts as done from then on; in an app nothing
-	// changes. Allowed to admin, it_admin and, for the apps they run, app
+	// changes. What was to be taken away where an integration can look is in doubt
+	// until it has: what is still there is tried again, and comes back on the list.
+	// Allowed to admin, it_admin and, for the apps they run, app
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
 	ResolveWorkItems(context.Context, *ResolveWorkItemsRequest) (*ResolveWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row

@@ -32,6 +32,7 @@ func Run(t *testing.T, factory Factory) {
 		{"B-PRV-04 away, then back", away},
 		{"B-PRV-12 slow create", slowCreate},
 		{"B-PRV-12 slow revoke", slowRevoke},
+		{"B-PRV-12 look without touching", lookUp},
 		{"B-PRV-12 account made behind our back", madeBehind},
 		{"B-PRV-12 account made between look-up and create", madeBetween},
 		{"B-PRV-12 account removed behind our back", removedBehind},
@@ -96,15 +97,18 @@ func (k *kit) context() context.Context {
 	return ctx
 }
 
-func (k *kit) ensure(p connector.Person) connector.Account {
+func (k *kit) ensure(p connector.Person) connector.Account { return k.ensureKnown(p, "") }
+
+func (k *kit) ensureKnown(p connector.Person, known string) connector.Account {
 	k.Helper()
-	a, err := k.c.EnsureAccount(k.context(), p)
+	a, err := k.c.EnsureAccount(k.context(), p, known)
 	if err != nil {
 		k.Fatalf("EnsureAccount: %v", err)
 	}
 	if a.ID == "" || !strings.EqualFold(a.UserName, p.UserName) {
 		k.Fatalf("EnsureAccount returned %+v for %s", a, p.UserName)
 	}
+	a.Made = false // the same account, made now or before
 	return a
 }
 
@@ -197,7 +201,7 @@ func (c *checked) fit(err error) error {
 	switch {
 	case !ok:
 		c.Errorf("an error that is not a *connector.Error: %v", err)
-	case e.Kind < connector.Retryable || e.Kind > connector.Conflict:
+	case e.Kind < connector.Retryable || e.Kind > connector.Exists:
 		c.Errorf("an error of no kind: %v", err)
 	case e.Message == "" || len(e.Message) > connector.MaxMessage || strings.ContainsAny(e.Message, "\r\n"):
 		c.Errorf("a message that is not one line of at most %d bytes: %q", connector.MaxMessage, e.Message)
@@ -224,10 +228,22 @@ func (c *checked) Test(ctx context.Context) (connector.Report, error) {
 	return r, c.fit(err)
 }
 
-func (c *checked) EnsureAccount(ctx context.Context, p connector.Person) (connector.Account, error) {
+func (c *checked) Find(ctx context.Context, p connector.Person, known string) (*connector.Account, error) {
 	c.Helper()
-	a, err := c.next.EnsureAccount(ctx, p)
+	a, err := c.next.Find(ctx, p, known)
 	return a, c.fit(err)
+}
+
+func (c *checked) EnsureAccount(ctx context.Context, p connector.Person, known string) (connector.Account, error) {
+	c.Helper()
+	a, err := c.next.EnsureAccount(ctx, p, known)
+	return a, c.fit(err)
+}
+
+func (c *checked) Holds(ctx context.Context, id string, e connector.Entitlement) (bool, error) {
+	c.Helper()
+	had, err := c.next.Holds(ctx, id, e)
+	return had, c.fit(err)
 }
 
 func (c *checked) Add(ctx context.Context, id string, e connector.Entitlement) error {
@@ -298,7 +314,7 @@ func lostCreate(k *kit) {
 	for _, restart := range []bool{false, true} {
 		p := k.person()
 		k.skipUnless(k.app.Faults.LoseAnswers(1), "lost answers")
-		_, err := k.c.EnsureAccount(k.context(), p)
+		_, err := k.c.EnsureAccount(k.context(), p, "")
 		k.wantKind("EnsureAccount whose answer was lost", err, connector.Retryable)
 		if k.seen(p) == nil {
 			k.Fatal("the app did not do it")
@@ -369,7 +385,7 @@ func atOnce(k *kit) {
 	for i := range accounts {
 		wg.Go(func() {
 			c := connectors[i%len(connectors)]
-			a, err := c.EnsureAccount(k.context(), p)
+			a, err := c.EnsureAccount(k.context(), p, "")
 			if err != nil {
 				k.Errorf("EnsureAccount: %v", err)
 				return
@@ -408,7 +424,7 @@ func throttled(k *kit) {
 	}
 	var a connector.Account
 	again("EnsureAccount", func() (err error) {
-		a, err = k.c.EnsureAccount(k.context(), p)
+		a, err = k.c.EnsureAccount(k.context(), p, "")
 		return err
 	})
 	k.wantAccount(p, a.ID)
@@ -437,7 +453,7 @@ func (k *kit) until(fault string, breakIt func() bool, mend func()) {
 		call func() error
 		want func()
 	}{
-		{"EnsureAccount", func() (err error) { a, err = k.c.EnsureAccount(k.context(), p); return err }, func() { k.wantAccount(p, a.ID) }},
+		{"EnsureAccount", func() (err error) { a, err = k.c.EnsureAccount(k.context(), p, ""); return err }, func() { k.wantAccount(p, a.ID) }},
 		{"Add", func() error { return k.c.Add(k.context(), a.ID, e) }, func() { k.wantAccount(p, a.ID, e) }},
 		{"Remove", func() error { return k.c.Remove(k.context(), a.ID, e) }, func() { k.wantAccount(p, a.ID) }},
 		{"RemoveAccount", func() error { return k.c.RemoveAccount(k.context(), a.ID, connector.Delete) }, func() { k.wantOut(p) }},
@@ -491,7 +507,7 @@ func (k *kit) slow(what string, call func(context.Context) error) (release func(
 func slowCreate(k *kit) {
 	p := k.person()
 	create := func(ctx context.Context) error {
-		_, err := k.c.EnsureAccount(ctx, p)
+		_, err := k.c.EnsureAccount(ctx, p, "")
 		return err
 	}
 	k.slow("EnsureAccount", create)()
@@ -526,16 +542,36 @@ func slowRevoke(k *kit) {
 	}
 }
 
+// madeBehind: an account that is there is shown, and not touched before it is named.
 func madeBehind(k *kit) {
 	p := k.person()
 	id, err := k.app.Make(k.context(), p)
 	k.must("make an account behind our back", err)
+	before := k.seen(p)
 	for range 2 {
-		if a := k.ensure(p); a.ID != id {
+		k.wantExists(p, id)
+	}
+	if found, err := k.c.Find(k.context(), p, ""); err != nil || found == nil || found.ID != id || found.Ours {
+		k.Fatalf("found %+v, %v", found, err)
+	}
+	if after := k.seen(p); after == nil || !slices.Equal(after.Holds, before.Holds) || after.ID != id {
+		k.Fatalf("it was touched: %+v", after)
+	}
+	for range 2 {
+		if a := k.ensureKnown(p, id); a.ID != id {
 			k.Fatalf("the account that was there is %s, and the connector took %s", id, a.ID)
 		}
 	}
 	k.wantAccount(p, id)
+	for _, e := range k.app.Entitlements {
+		if had, err := k.c.Holds(k.context(), id, e); err != nil || had {
+			k.Fatalf("Holds %v before: %t, %v", e, had, err)
+		}
+		k.must("Add", k.c.Add(k.context(), id, e))
+		if had, err := k.c.Holds(k.context(), id, e); err != nil || !had {
+			k.Fatalf("Holds %v after: %t, %v", e, had, err)
+		}
+	}
 
 	// In another case of letters: to the app it is the same user name.
 	p = k.person()
@@ -543,10 +579,55 @@ func madeBehind(k *kit) {
 	upper.UserName = strings.ToUpper(p.UserName)
 	id, err = k.app.Make(k.context(), upper)
 	k.must("make an account behind our back", err)
-	if a := k.ensure(p); a.ID != id {
+	k.wantExists(p, id)
+	if a := k.ensureKnown(p, id); a.ID != id {
 		k.Fatalf("the account that was there is %s, and the connector took %s", id, a.ID)
 	}
 	k.wantAccount(p, id)
+}
+
+// wantExists says that the account is shown, and not taken.
+func (k *kit) wantExists(p connector.Person, id string) {
+	k.Helper()
+	_, err := k.c.EnsureAccount(k.context(), p, "")
+	k.wantKind("EnsureAccount beside an account that was there", err, connector.Exists)
+	if a := connector.Found(err); a.ID != id {
+		k.Fatalf("the account that was there is %s, and the connector shows %+v", id, a)
+	}
+}
+
+// lookUp: nobody has an account before they are given one, and looking makes none.
+func lookUp(k *kit) {
+	p := k.person()
+	for range 2 {
+		if found, err := k.c.Find(k.context(), p, ""); err != nil || found != nil {
+			k.Fatalf("found %+v, %v", found, err)
+		}
+	}
+	if s := k.seen(p); s != nil {
+		k.Fatalf("looking made %+v", *s)
+	}
+	a := k.ensure(p)
+	for _, known := range []string{"", a.ID} {
+		found, err := k.c.Find(k.context(), p, known)
+		if err != nil || found == nil || found.ID != a.ID || found.Disabled || found.Ours == k.app.NoLink {
+			k.Fatalf("found %+v, %v", found, err)
+		}
+	}
+	if !k.app.NoDisable {
+		k.must("RemoveAccount(Disable)", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
+		if found, err := k.c.Find(k.context(), p, a.ID); err != nil || found == nil || !found.Disabled {
+			k.Fatalf("found %+v, %v", found, err)
+		}
+	}
+	k.must("RemoveAccount(Delete)", k.c.RemoveAccount(k.context(), a.ID, connector.Delete))
+	if found, err := k.c.Find(k.context(), p, a.ID); err != nil || found != nil {
+		k.Fatalf("found %+v, %v", found, err)
+	}
+	for _, e := range k.app.Entitlements {
+		_, err := k.c.Holds(k.context(), a.ID, e)
+		k.wantKind("Holds of an account that is gone", err, connector.NotFound)
+	}
 }
 
 func madeBetween(k *kit) {
@@ -558,11 +639,12 @@ func madeBetween(k *kit) {
 			k.Errorf("make an account behind our back: %v", err)
 		}
 	}), "something between look-up and create")
-	a := k.ensure(p)
-	if id == "" || a.ID != id {
-		k.Fatalf("the account that was made is %q, and the connector took %s", id, a.ID)
+	_, err := k.c.EnsureAccount(k.context(), p, "")
+	k.wantKind("EnsureAccount when an account was made meanwhile", err, connector.Exists)
+	if a := connector.Found(err); id == "" || a.ID != id {
+		k.Fatalf("the account that was made is %q, and the connector shows %+v", id, a)
 	}
-	k.wantAccount(p, id)
+	k.wantAccount(p, k.ensureKnown(p, id).ID)
 }
 
 func removedBehind(k *kit) {
@@ -608,7 +690,7 @@ func renamed(k *kit) {
 	a := k.ensure(p)
 	k.restart()
 	p.UserName = k.person().UserName
-	again, err := k.c.EnsureAccount(k.context(), p)
+	again, err := k.c.EnsureAccount(k.context(), p, "")
 	k.must("EnsureAccount of somebody whose user name changed", err)
 	if again.ID != a.ID {
 		k.Fatalf("it was %s and is %s", a.ID, again.ID)
@@ -619,9 +701,9 @@ func renamed(k *kit) {
 	p = k.person()
 	id, err := k.app.Make(k.context(), p)
 	k.must("make an account behind our back", err)
-	k.ensure(p)
+	k.ensureKnown(p, id)
 	p.UserName = k.person().UserName
-	if again, err = k.c.EnsureAccount(k.context(), p); err != nil || again.ID != id {
+	if again, err = k.c.EnsureAccount(k.context(), p, ""); err != nil || again.ID != id {
 		k.Fatalf("it was %s and is %s: %v", id, again.ID, err)
 	}
 }
@@ -636,8 +718,11 @@ func reusedName(k *kit) {
 	k.must("RemoveAccount(Disable)", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
 	fresh := k.person()
 	fresh.UserName = left.UserName
-	_, err := k.c.EnsureAccount(k.context(), fresh)
+	_, err := k.c.EnsureAccount(k.context(), fresh, a.ID)
 	k.wantKind("EnsureAccount with the user name of somebody else's account", err, connector.Conflict)
+	if found, err := k.c.Find(k.context(), fresh, ""); found != nil || connector.KindOf(err) != connector.Conflict {
+		k.Fatalf("Find with the user name of somebody else's account: %+v, %v", found, err)
+	}
 	k.wantOut(left)
 }
 
@@ -660,7 +745,7 @@ func unusualNames(k *kit) {
 	v := k.ensure(victim)
 	p := k.person()
 	p.UserName = `nobody" or userName eq "` + victim.UserName
-	a, err := k.c.EnsureAccount(k.context(), p)
+	a, err := k.c.EnsureAccount(k.context(), p, "")
 	switch {
 	case err == nil && a.ID == v.ID:
 		k.Fatal("a user name with a quote in it got somebody else's account")
@@ -729,7 +814,7 @@ func wrongCredentials(k *kit) {
 		k.Fatalf("Test with wrong credentials:\n%s", report)
 	}
 	p := k.person()
-	_, err = wrong.EnsureAccount(k.context(), p)
+	_, err = wrong.EnsureAccount(k.context(), p, "")
 	k.wantKind("EnsureAccount with wrong credentials", err, connector.Unauthorized)
 	a := k.ensure(p)
 	e := k.app.Entitlements[0]
@@ -744,7 +829,7 @@ func stopped(k *kit) {
 	ctx, cancel := context.WithCancel(k.Context())
 	cancel()
 	p := k.person()
-	_, err := k.c.EnsureAccount(ctx, p)
+	_, err := k.c.EnsureAccount(ctx, p, "")
 	k.wantKind("EnsureAccount of a caller that has stopped", err, connector.Retryable)
 	if !errors.Is(err, context.Canceled) {
 		k.Fatalf("the error does not say that its caller stopped: %v", err)
@@ -793,7 +878,7 @@ func storm(k *kit) {
 			id := accounts[p.UserID]
 			switch {
 			case in && id == "":
-				a, err := k.c.EnsureAccount(k.context(), p)
+				a, err := k.c.EnsureAccount(k.context(), p, "")
 				if err != nil {
 					return err
 				}

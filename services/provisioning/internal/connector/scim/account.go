@@ -20,8 +20,41 @@ const (
 	enabling  = "enable the account"
 )
 
+// Find implements connector.Connector.
+func (c *Connector) Find(ctx context.Context, p connector.Person, known string) (*connector.Account, error) {
+	ctx, cancel := c.bound(ctx)
+	defer cancel()
+	u, err := c.find(ctx, p)
+	if err != nil && connector.KindOf(err) != connector.Conflict {
+		return nil, err
+	}
+	if known != "" && (u == nil || u.ExternalID != p.UserID && u.ID != known) {
+		if idErr := checkID(known); idErr != nil {
+			return nil, idErr
+		}
+		had, lookErr := c.account(ctx, lookingUp, known)
+		switch {
+		case lookErr != nil:
+			return nil, lookErr
+		case had != nil && had.ExternalID != p.UserID && gatehouseID(had.ExternalID):
+			return nil, ofAnother(*had)
+		case had != nil:
+			u, err = had, nil
+		}
+	}
+	if err != nil || u == nil {
+		return nil, err
+	}
+	a := u.account(p)
+	return &a, nil
+}
+
+func (u user) account(p connector.Person) connector.Account {
+	return connector.Account{ID: u.ID, UserName: u.UserName, Ours: u.ExternalID == p.UserID, Disabled: u.disabled()}
+}
+
 // EnsureAccount implements connector.Connector.
-func (c *Connector) EnsureAccount(ctx context.Context, p connector.Person) (connector.Account, error) {
+func (c *Connector) EnsureAccount(ctx context.Context, p connector.Person, known string) (connector.Account, error) {
 	if p.UserID == "" || strings.TrimSpace(p.UserName) == "" {
 		return connector.Account{}, connector.NewError(connector.Permanent, nil, "%s: the person has no user name", creating)
 	}
@@ -32,6 +65,7 @@ func (c *Connector) EnsureAccount(ctx context.Context, p connector.Person) (conn
 	if err != nil {
 		return connector.Account{}, err
 	}
+	made := false
 	if found == nil {
 		created, err := c.create(ctx, p)
 		if err == nil && created.ID != "" {
@@ -52,12 +86,18 @@ func (c *Connector) EnsureAccount(ctx context.Context, p connector.Person) (conn
 			}
 			return connector.Account{}, connector.NewError(connector.Conflict, err, "%s, and the app shows no account with this user name: it may be hidden or belong to somebody with the same e-mail", err)
 		}
-		found = again
+		found, made = again, err == nil
+	}
+	if !made && found.ExternalID != p.UserID && found.ID != known {
+		e := connector.NewError(connector.Exists, nil, "%s: there is an account with this user name already (%s, id %s), and it is not known whose it is",
+			creating, found.UserName, found.ID)
+		e.Account = found.account(p)
+		return connector.Account{}, e
 	}
 	if err := c.adopt(ctx, p, *found); err != nil {
 		return connector.Account{}, err
 	}
-	return connector.Account{ID: found.ID, UserName: found.UserName}, nil
+	return connector.Account{ID: found.ID, UserName: found.UserName, Made: made}, nil
 }
 
 // create posts the account. It returns an account without ID when the app made it and did not say which it is.
@@ -76,7 +116,7 @@ func (c *Connector) create(ctx context.Context, p connector.Person) (connector.A
 	if made.UserName == "" {
 		made.UserName = p.UserName
 	}
-	return connector.Account{ID: made.ID, UserName: made.UserName}, nil
+	return connector.Account{ID: made.ID, UserName: made.UserName, Made: true}, nil
 }
 
 // adopt makes an account that exists the person's own: active, and found by the person's id from now on.
@@ -224,12 +264,18 @@ func choose(users []user, p connector.Person) (*user, error) {
 			continue
 		}
 		if gatehouseID(u.ExternalID) {
-			return nil, connector.NewError(connector.Conflict, nil,
-				"%s: the account with this user name belongs to another person of Gatehouse (externalId %s); remove it, or clear its externalId to hand it over", lookingUp, u.ExternalID)
+			return nil, ofAnother(u)
 		}
 		return &u, nil
 	}
 	return nil, nil
+}
+
+// ofAnother is the error for an account that somebody else has. They may be using it: nothing that it advises touches it.
+func ofAnother(u user) error {
+	return connector.NewError(connector.Conflict, nil,
+		"%s: the account %s (id %s) is that of another person of Gatehouse (externalId %s), who may be using it; leave it as it is, and give this person another user name",
+		lookingUp, u.UserName, u.ID, u.ExternalID)
 }
 
 // gatehouseID says whether an externalId was set by Gatehouse, whose ids are UUIDs of version 7. Other systems that set it use their own.

@@ -29,7 +29,7 @@ func BenchmarkDemoApp(b *testing.B) {
 		}
 	}
 	known := someone()
-	account, err := c.EnsureAccount(b.Context(), known)
+	account, err := c.EnsureAccount(b.Context(), known, "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,11 +38,11 @@ func BenchmarkDemoApp(b *testing.B) {
 		name string
 		call func(context.Context) error
 	}{
-		{"EnsureNew", func(ctx context.Context) error { _, err := c.EnsureAccount(ctx, someone()); return err }},
-		{"EnsureKnown", func(ctx context.Context) error { _, err := c.EnsureAccount(ctx, known); return err }},
+		{"EnsureNew", func(ctx context.Context) error { _, err := c.EnsureAccount(ctx, someone(), ""); return err }},
+		{"EnsureKnown", func(ctx context.Context) error { _, err := c.EnsureAccount(ctx, known, ""); return err }},
 		{"AddGroup", func(ctx context.Context) error { return c.Add(ctx, account.ID, group) }},
 		{"NewAndGroup", func(ctx context.Context) error {
-			a, err := c.EnsureAccount(ctx, someone())
+			a, err := c.EnsureAccount(ctx, someone(), "")
 			if err != nil {
 				return err
 			}

@@ -7,10 +7,10 @@
 // group, a role or a licence is one PATCH, and one look-up more when a group is met for the first time.
 //
 // Accounts. Gatehouse's id of the person is the account's externalId. An account that is found by its user name alone is
-// adopted, and gets the externalId if it has none. An externalId that another system set is left alone. An account whose
-// externalId is another Gatehouse user's is refused as Conflict: user names are given to new people, and what the one
-// before them left behind must not be theirs. What the app answers to a filter is checked again here, because there are
-// apps that ignore filters and answer with everybody.
+// not touched before its caller has said that it is the person's; then it gets the externalId if it has none. An externalId
+// that another system set is left alone. An account whose externalId is another Gatehouse user's is refused as Conflict: user
+// names are given to new people, and what the one before them left behind must not be theirs. What the app answers to a
+// filter is checked again here, because there are apps that ignore filters and answer with everybody.
 //
 // Entitlements. A group is found by its display name, or by its id; a role is a value of "roles", a licence a value of
 // "entitlements". Ids of groups are kept for some minutes. Taking somebody out of a group that cannot be found by its name

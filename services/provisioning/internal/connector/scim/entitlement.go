@@ -39,6 +39,34 @@ func (c *Connector) Remove(ctx context.Context, accountID string, e connector.En
 	return c.removeValue(ctx, accountID, attribute, e)
 }
 
+// Holds implements connector.Connector.
+func (c *Connector) Holds(ctx context.Context, accountID string, e connector.Entitlement) (bool, error) {
+	const doing = "look up what the account has"
+	attribute, err := check(accountID, e)
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := c.bound(ctx)
+	defer cancel()
+	u, err := c.account(ctx, doing, accountID)
+	switch {
+	case err != nil:
+		return false, err
+	case u == nil:
+		return false, gone(doing)
+	case e.Kind != connector.Group:
+		return u.holds(attribute, e.Ref), nil
+	}
+	id, _, err := c.group(ctx, e.Ref)
+	if err != nil {
+		return false, err
+	}
+	if id == "" {
+		return false, noGroup(doing, e.Ref)
+	}
+	return c.isMember(ctx, doing, id, accountID)
+}
+
 // check returns the attribute of the account that holds a kind of entitlement; none for groups.
 func check(accountID string, e connector.Entitlement) (string, error) {
 	if err := checkID(accountID); err != nil {

@@ -155,7 +155,7 @@ func TestRequestsPerCall(t *testing.T) {
 	})
 	const either = `GET /Users?externalId eq "` + userID + `" or userName eq "jo@example.test"`
 	for range 2 {
-		if a, err := c.EnsureAccount(t.Context(), jo); err != nil || a != (connector.Account{ID: "a1", UserName: jo.UserName}) {
+		if a, err := c.EnsureAccount(t.Context(), jo, ""); err != nil || a.ID != "a1" || a.UserName != jo.UserName {
 			t.Fatal(a, err)
 		}
 	}
@@ -239,7 +239,7 @@ func TestLookUpFallsBack(t *testing.T) {
 				return tt.refuse, `{"detail":"no"}`
 			})
 			for _, want := range [][]string{tt.first, tt.second} {
-				a, err := c.EnsureAccount(t.Context(), jo)
+				a, err := c.EnsureAccount(t.Context(), jo, "")
 				if connector.KindOf(err) != tt.want || err == nil && a.ID != "a1" {
 					t.Fatal(a, err)
 				}
@@ -258,10 +258,10 @@ func TestLookUpIsKeptAfterAnOddName(t *testing.T) {
 		}
 		return 200, users(account("a1", userID, jo.UserName))
 	})
-	_, err := c.EnsureAccount(t.Context(), connector.Person{UserID: otherID, UserName: `a"b`})
+	_, err := c.EnsureAccount(t.Context(), connector.Person{UserID: otherID, UserName: `a"b`}, "")
 	wantError(t, err, connector.Permanent)
 	o.asked()
-	if _, err := c.EnsureAccount(t.Context(), jo); err != nil {
+	if _, err := c.EnsureAccount(t.Context(), jo, ""); err != nil {
 		t.Fatal(err)
 	}
 	if asked := o.asked(); len(asked) != 1 {
@@ -274,6 +274,7 @@ func TestEnsureAccount(t *testing.T) {
 	const patch = "PATCH /Users/a1"
 	tests := []struct {
 		name   string
+		known  string
 		found  string
 		lookup int
 		post   func() (int, string)
@@ -282,13 +283,13 @@ func TestEnsureAccount(t *testing.T) {
 		text   string
 		asked  []string // the changes
 	}{
-		{name: "linked", found: users(account("a1", "", jo.UserName)), asked: []string{patch}},
+		{name: "linked", known: "a1", found: users(account("a1", "", jo.UserName)), asked: []string{patch}},
 		{
-			name: "cannot be linked", found: users(account("a1", "", jo.UserName)), asked: []string{patch},
+			name: "cannot be linked", known: "a1", found: users(account("a1", "", jo.UserName)), asked: []string{patch},
 			patch: func(string) (int, string) { return 400, `{"scimType":"mutability"}` },
 		},
 		{
-			name: "disabled and cannot be linked", found: users(`{"id":"a1","userName":"jo@example.test","active":"False"}`),
+			name: "disabled and cannot be linked", known: "a1", found: users(`{"id":"a1","userName":"jo@example.test","active":"False"}`),
 			patch: func(body string) (int, string) {
 				if strings.Contains(body, "externalId") {
 					return 400, ""
@@ -298,15 +299,17 @@ func TestEnsureAccount(t *testing.T) {
 			asked: []string{patch, patch},
 		},
 		{
-			name: "stays disabled", found: users(`{"id":"a1","userName":"jo@example.test","active":false}`),
+			name: "stays disabled", known: "a1", found: users(`{"id":"a1","userName":"jo@example.test","active":false}`),
 			patch: func(string) (int, string) { return 200, `{"id":"a1","active":false}` },
 			want:  connector.Retryable, text: "still disabled", asked: []string{patch},
 		},
-		{name: "another system's id is left alone", found: users(account("a1", "okta-00u1", jo.UserName))},
+		{name: "another system's id is left alone", known: "a1", found: users(account("a1", "okta-00u1", jo.UserName))},
 		{
-			name: "somebody else's", found: users(account("a1", otherID, jo.UserName)),
-			want: connector.Conflict, text: "belongs to another person",
+			name: "somebody else's", known: "a1", found: users(account("a1", otherID, jo.UserName)),
+			want: connector.Conflict, text: "of another person",
 		},
+		{name: "not named", found: users(account("a1", "", jo.UserName)), want: connector.Exists, text: "id a1"},
+		{name: "another is named", known: "a2", found: users(account("a1", "okta-00u1", jo.UserName)), want: connector.Exists, text: "id a1"},
 		{name: "own before another with the name", found: users(account("a9", "", jo.UserName), account("a1", userID, "old@example.test"))},
 		{
 			name: "taken and not shown", post: func() (int, string) { return 409, `{"scimType":"uniqueness","detail":"Token ` + secret + `: taken"}` },
@@ -343,7 +346,7 @@ func TestEnsureAccount(t *testing.T) {
 				}
 				return 500, ""
 			})
-			a, err := c.EnsureAccount(t.Context(), jo)
+			a, err := c.EnsureAccount(t.Context(), jo, tt.known)
 			if tt.want != 0 {
 				wantError(t, err, tt.want, tt.text)
 			} else if err != nil || a.ID != "a1" {
@@ -360,7 +363,7 @@ func TestEnsureAccount(t *testing.T) {
 func TestIncompletePerson(t *testing.T) {
 	t.Parallel()
 	o, c := serve(t, func(string, string, http.ResponseWriter) (int, string) { return 200, none })
-	_, err := c.EnsureAccount(t.Context(), connector.Person{UserID: userID})
+	_, err := c.EnsureAccount(t.Context(), connector.Person{UserID: userID}, "")
 	wantError(t, err, connector.Permanent)
 	for _, id := range []string{"", ".", ".."} {
 		wantError(t, c.RemoveAccount(t.Context(), id, connector.Delete), connector.Permanent)
@@ -582,7 +585,7 @@ func TestRetryAfterDate(t *testing.T) {
 		w.Header().Set("Retry-After", now.Add(42*time.Second).UTC().Format(http.TimeFormat))
 		return 503, ""
 	})
-	_, err := c.EnsureAccount(t.Context(), jo)
+	_, err := c.EnsureAccount(t.Context(), jo, "")
 	wantError(t, err, connector.Retryable)
 	if got := connector.RetryAfter(err); got != 42*time.Second {
 		t.Errorf("got %v", got)
@@ -604,7 +607,7 @@ func TestRedirects(t *testing.T) {
 			w.Header().Set("Location", thief.URL+"/Users")
 			return 307, ""
 		})
-		_, err := c.EnsureAccount(t.Context(), jo)
+		_, err := c.EnsureAccount(t.Context(), jo, "")
 		wantError(t, err, connector.Permanent, "another address", thief.URL)
 		wantError(t, c.RemoveAccount(t.Context(), "a1", connector.Delete), connector.Permanent)
 		if len(stolen) > 0 {
@@ -624,7 +627,7 @@ func TestRedirects(t *testing.T) {
 			}
 			return 500, ""
 		})
-		if a, err := c.EnsureAccount(t.Context(), jo); err != nil || a.ID != "a1" {
+		if a, err := c.EnsureAccount(t.Context(), jo, ""); err != nil || a.ID != "a1" {
 			t.Fatal(a, err)
 		}
 		if asked := o.asked(); len(asked) != 3 {
@@ -640,7 +643,7 @@ func TestRedirects(t *testing.T) {
 			}
 			return 200, none
 		})
-		_, err := c.EnsureAccount(t.Context(), jo)
+		_, err := c.EnsureAccount(t.Context(), jo, "")
 		wantError(t, err, connector.Permanent, "another address")
 	})
 }
@@ -651,7 +654,7 @@ func TestSecretInAnAnswerIsNotShown(t *testing.T) {
 	_, c := serve(t, func(string, string, http.ResponseWriter) (int, string) {
 		return 400, fmt.Sprintf(`{"detail":"bad header Bearer %s %s"}`, secret, strings.Repeat("x", 2000))
 	})
-	_, err := c.EnsureAccount(t.Context(), jo)
+	_, err := c.EnsureAccount(t.Context(), jo, "")
 	wantError(t, err, connector.Permanent, "[token]")
 	if len(err.Error()) > connector.MaxMessage {
 		t.Errorf("%d bytes", len(err.Error()))
@@ -670,7 +673,7 @@ func TestDeadline(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(release) })
 	c := open(t, scim.Config{URL: server.URL, Token: secret, Timeout: 50 * time.Millisecond})
-	_, err := c.EnsureAccount(t.Context(), jo)
+	_, err := c.EnsureAccount(t.Context(), jo, "")
 	wantError(t, err, connector.Retryable, "in time")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the cause is lost: %#v", err)
@@ -682,7 +685,7 @@ func TestNobodyListens(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	c := open(t, scim.Config{URL: server.URL, Token: secret})
-	_, err := c.EnsureAccount(t.Context(), jo)
+	_, err := c.EnsureAccount(t.Context(), jo, "")
 	wantError(t, err, connector.Retryable, "refuses connections")
 	report, err := c.Test(t.Context())
 	if err != nil || report.OK() || !strings.Contains(report.String(), "refuses connections") {
@@ -697,7 +700,7 @@ func TestCertificateThatIsNotTrusted(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	c := open(t, scim.Config{URL: server.URL, Token: secret})
-	_, err := c.EnsureAccount(t.Context(), jo)
+	_, err := c.EnsureAccount(t.Context(), jo, "")
 	wantError(t, err, connector.Permanent, "not trusted")
 }
 
@@ -713,7 +716,7 @@ func TestTraceIsPassedOn(t *testing.T) {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	c := open(t, scim.Config{URL: server.URL, Token: secret, Tracer: provider})
 	ctx, parent := provider.Tracer("test").Start(t.Context(), "operation")
-	if _, err := c.EnsureAccount(ctx, jo); err != nil {
+	if _, err := c.EnsureAccount(ctx, jo, ""); err != nil {
 		t.Fatal(err)
 	}
 	parent.End()
@@ -769,7 +772,7 @@ func TestInnerNetworksAreNotCalled(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		_, err = c.EnsureAccount(t.Context(), connector.Person{UserID: "u", UserName: "ada"})
+		_, err = c.EnsureAccount(t.Context(), connector.Person{UserID: "u", UserName: "ada"}, "")
 		if connector.KindOf(err) != connector.Permanent || !strings.Contains(err.Error(), "GATEHOUSE_OUTGOING_ALLOW") {
 			t.Errorf("%s: %v", url, err)
 		}

@@ -1,0 +1,412 @@
+package provisioning_test
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+const (
+	fixOperation      = provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION
+	adoptAccount      = provisioningv1.WorkItemKind_WORK_ITEM_KIND_ADOPT_ACCOUNT
+	removeAccount     = provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT
+	removeLeftAccount = provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_LEFT_ACCOUNT
+)
+
+// set changes settings of an app.
+func (w *world) set(t testing.TB, a *requestv1.App, change func(*requestv1.App)) {
+	t.Helper()
+	change(a)
+	a.Version++
+	w.Publish(t, w.org, uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
+}
+
+// put makes an account behind Gatehouse's back, in groups.
+func (a *scimApp) put(id, userName string, groups ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.users[id] = &scimUser{ID: id, UserName: userName, Active: true}
+	for _, g := range groups {
+		a.groups[g][id] = true
+	}
+}
+
+// take removes an account behind Gatehouse's back.
+func (a *scimApp) take(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.users, id)
+}
+
+// end has a revoke request approved.
+func (w *world) end(t testing.TB, u *identityv1.User, what ...*requestv1.Entitlement) {
+	t.Helper()
+	w.give(t, u, ask{revoke: true}, what...)
+}
+
+// accountOf is what is known of a person's account in an app.
+func (w *world) accountOf(t testing.TB, u *identityv1.User, a *requestv1.App) *provisioningv1.Account {
+	t.Helper()
+	l, err := w.accounts.ListAccounts(t.Context(), &provisioningv1.ListAccountsRequest{UserId: u.GetId(), AppId: a.GetId()})
+	if err != nil || len(l.GetAccounts()) != 1 {
+		t.Fatalf("accounts %v, %v", l.GetAccounts(), err)
+	}
+	return l.GetAccounts()[0]
+}
+
+// B-PRV-09, B-PRV-10, B-ONB-15: an account that was there before is shown before it is
+// used, loses what it was given and nothing else, and goes with its owner alone, by a
+// person where the app does not say how; what that person says is looked at.
+func TestAdoptedAccount(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "devs", "owners")
+	target.put("old-1", "boss", "owners")
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account, devs, owners := w.entitlement(t, app, accountKind, "account"), w.entitlement(t, app, groupKind, "devs"), w.entitlement(t, app, groupKind, "owners")
+	boss := w.user(t, "boss")
+	r := w.give(t, boss, ask{}, account, devs, owners)
+	item := w.open(t, boss, app, adoptAccount)
+	if e := item.GetError(); !strings.Contains(e, "old-1") || !strings.Contains(e, "boss") || !strings.Contains(e, "retry") {
+		t.Errorf("the item says %q", e)
+	}
+	w.becomes(t, r, pending)
+	if n := target.count(""); n != 0 {
+		t.Errorf("%d changes before anybody has said whose it is", n)
+	}
+	if _, err := w.items.RetryWorkItem(t.Context(), &provisioningv1.RetryWorkItemRequest{Id: item.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Wait(t, w.Harness, func(m *eventv1.WorkItemCancelled) bool { return m.GetWorkItem().GetId() == item.GetId() })
+	w.resolve(t, w.open(t, boss, app, adoptAccount))
+	w.becomes(t, r, active)
+	if !target.member("devs", "old-1") || !w.accountOf(t, boss, app).GetAdopted() {
+		t.Errorf("the account is %v", w.accountOf(t, boss, app))
+	}
+
+	w.end(t, boss, account, devs, owners)
+	w.becomes(t, r, revoked)
+	if u := target.account(t, "boss"); u == nil || !u.Active || target.member("devs", "old-1") || !target.member("owners", "old-1") {
+		t.Errorf("the account is %v, in devs %t, in owners %t", u, target.member("devs", "old-1"), target.member("owners", "old-1"))
+	}
+	again := w.give(t, boss, ask{}, devs)
+	w.becomes(t, again, active)
+
+	w.leave(t, boss)
+	item = w.open(t, boss, app, removeAccount)
+	if lists := w.lists(t, boss, false); len(lists) != 1 || lists[0].GetId() != item.GetChecklistId() {
+		t.Errorf("checklists %v", lists)
+	}
+	if u := target.account(t, "boss"); u == nil || !u.Active {
+		t.Error("nobody has said what becomes of the account")
+	}
+	w.resolve(t, item) // in vain
+	servicetest.Eventually(t, "it is on the list again", func() bool {
+		return w.count(t, `select count(*) from work_item where kind = 'remove_account' and state = 'open' and id <> '`+item.GetId()+`'`) == 1
+	})
+	target.take("old-1")
+	w.resolve(t, w.open(t, boss, app, removeAccount))
+	w.becomes(t, again, revoked)
+	servicetest.Eventually(t, "nothing is left to do", func() bool { return len(w.lists(t, boss, false)) == 0 })
+}
+
+// B-PRV-09: what is done about an account that is there, and about one of a leaver, is
+// the app's to say.
+func TestAdoptionSettings(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "devs")
+	target.put("old-1", "ann")
+	target.put("old-2", "ben")
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	devs := w.entitlement(t, app, groupKind, "devs")
+	w.set(t, app, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_REFUSE })
+	ann, ben := w.user(t, "ann"), w.user(t, "ben")
+	r := w.give(t, ann, ask{}, devs)
+	if g := w.becomes(t, r, failed)[0]; !strings.Contains(g.GetError(), "old-1") {
+		t.Errorf("grant %v", g)
+	}
+	if n := target.count(""); n != 0 {
+		t.Errorf("%d changes of an account that is not to be used", n)
+	}
+	w.end(t, ann, devs)
+	w.becomes(t, r, revoked)
+	if target.account(t, "ann") == nil {
+		t.Error("an account that was refused is gone")
+	}
+
+	w.set(t, app, func(a *requestv1.App) {
+		a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT
+		a.DeprovisioningAction = requestv1.DeprovisioningAction_DEPROVISIONING_ACTION_DISABLE
+	})
+	r = w.give(t, ben, ask{}, devs)
+	w.becomes(t, r, active)
+	w.end(t, ben, devs)
+	w.becomes(t, r, revoked)
+	if u := target.account(t, "ben"); u == nil || !u.Active || target.member("devs", "old-2") {
+		t.Errorf("the account is %v", u)
+	}
+	w.leave(t, ben)
+	servicetest.Eventually(t, "the leaver's account is disabled", func() bool { u := target.account(t, "ben"); return u != nil && !u.Active })
+}
+
+// retarget points an integration at another app.
+func (w *world) retarget(t testing.TB, integration string, to *scimApp, leave bool) error {
+	t.Helper()
+	_, err := w.integrations.UpdateIntegration(t.Context(), &provisioningv1.UpdateIntegrationRequest{
+		Integration:   &provisioningv1.Integration{Id: integration, Scim: &provisioningv1.ScimSettings{BaseUrl: to.URL, Token: scimToken}},
+		UpdateMask:    &fieldmaskpb.FieldMask{Paths: []string{"scim"}},
+		LeaveAccounts: leave,
+	})
+	return err
+}
+
+// B-PRV-13, B-PRV-11, B-ONB-15: an id of one tenant is never used in another. What stands
+// in the old one is shown until a person has removed it, and what it gave is not gone.
+func TestMovedIntegration(t *testing.T) {
+	t.Parallel()
+	for name, move := range map[string]func(*testing.T, *world, *requestv1.App, *scimApp){
+		"another address": func(t *testing.T, w *world, app *requestv1.App, to *scimApp) {
+			wantReason(t, w.retarget(t, app.GetIntegrationId(), to, false), "FailedPrecondition", "ACCOUNTS_LEFT_BEHIND")
+			if err := w.retarget(t, app.GetIntegrationId(), to, true); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another integration": func(t *testing.T, w *world, app *requestv1.App, to *scimApp) {
+			w.change(t, app, automatic, w.integration(t, to))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			from, to := newApp(t, "devs"), newApp(t, "devs")
+			app := w.app(t, "Automatic", automatic, w.integration(t, from))
+			account, devs := w.entitlement(t, app, accountKind, "account"), w.entitlement(t, app, groupKind, "devs")
+			ann, bob := w.user(t, "ann"), w.user(t, "bob")
+			stays, goes := w.give(t, ann, ask{}, account, devs), w.give(t, bob, ask{}, account)
+			w.becomes(t, stays, active)
+			w.becomes(t, goes, active)
+			// The same ids are other people's there.
+			for _, name := range []string{"ann", "bob"} {
+				to.put(from.account(t, name).ID, "stranger of "+name)
+			}
+			to.mu.Lock()
+			to.next = 100
+			to.mu.Unlock()
+			old := from.account(t, "ann").ID
+
+			w.leave(t, bob)
+			w.becomes(t, goes, revoked)
+			move(t, w, app, to)
+			item := w.open(t, ann, app, removeLeftAccount)
+			if e := item.GetError(); !strings.Contains(e, old) || !strings.Contains(e, from.URL) || !strings.Contains(e, "ann") {
+				t.Errorf("the item says %q", e)
+			}
+			servicetest.Eventually(t, "the account is there too", func() bool { u := to.account(t, "ann"); return u != nil && to.member("devs", u.ID) })
+			w.becomes(t, stays, active)
+			if left := w.accountOf(t, ann, app).GetLeftBehind(); len(left) != 1 || left[0].GetExternalId() != old || left[0].GetBaseUrl() != from.URL {
+				t.Errorf("left behind: %v", left)
+			}
+
+			w.end(t, ann, account, devs)
+			servicetest.Eventually(t, "the new account is gone", func() bool { return to.account(t, "ann") == nil })
+			w.becomes(t, stays, revoking)
+			w.resolve(t, item)
+			w.becomes(t, stays, revoked)
+			for _, name := range []string{"ann", "bob"} {
+				if u := to.account(t, "stranger of "+name); u == nil || !u.Active || to.member("devs", u.ID) {
+					t.Errorf("a stranger's account is %v", u)
+				}
+			}
+			if from.account(t, "ann") == nil {
+				t.Error("the old app was called")
+			}
+		})
+	}
+}
+
+// B-PRV-13: another integration that leads to the same tenant is not a move, and neither
+// is a detour.
+func TestSameTenant(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, elsewhere := newApp(t, "devs"), newApp(t, "devs")
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	ann := w.user(t, "ann")
+	r := w.give(t, ann, ask{}, account)
+	w.becomes(t, r, active)
+
+	w.change(t, app, automatic, w.integration(t, target))
+	servicetest.Eventually(t, "the account was looked up", func() bool {
+		return w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id join integration i on i.id = p.integration_id
+			where a.tenant_id = i.tenant_id and a.state = 'active' and not a.account_in_doubt and a.left_behind is null
+			and i.id = '`+app.GetIntegrationId()+`'`) == 1
+	})
+	if n := target.count("POST"); n != 1 {
+		t.Errorf("%d accounts made", n)
+	}
+
+	if err := w.retarget(t, app.GetIntegrationId(), elsewhere, true); err != nil {
+		t.Fatal(err)
+	}
+	item := w.open(t, ann, app, removeLeftAccount)
+	if err := w.retarget(t, app.GetIntegrationId(), target, true); err != nil {
+		t.Fatal(err)
+	}
+	// Now it is the other one that is left behind.
+	servicetest.Eventually(t, "the account was found again", func() bool {
+		i, err := w.items.GetWorkItem(t.Context(), &provisioningv1.GetWorkItemRequest{Id: item.GetId()})
+		return err == nil && strings.Contains(i.GetWorkItem().GetError(), elsewhere.URL) && !strings.Contains(i.GetWorkItem().GetError(), target.URL)
+	})
+	w.becomes(t, r, active)
+}
+
+// B-PRV-13: before accounts are moved it is shown what is found at the other place.
+func TestPreviewAccounts(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	from, to := newApp(t), newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, from))
+	account := w.entitlement(t, app, accountKind, "account")
+	want := map[string]provisioningv1.AccountFound{
+		"ann": provisioningv1.AccountFound_ACCOUNT_FOUND_OURS, "ben": provisioningv1.AccountFound_ACCOUNT_FOUND_BY_USER_NAME,
+		"cay": provisioningv1.AccountFound_ACCOUNT_FOUND_OF_ANOTHER, "dan": provisioningv1.AccountFound_ACCOUNT_FOUND_NONE,
+		"eve": provisioningv1.AccountFound_ACCOUNT_FOUND_UNKNOWN,
+	}
+	ids := map[string]string{}
+	for name := range want {
+		u := w.user(t, name)
+		ids[name] = u.GetId()
+		w.becomes(t, w.give(t, u, ask{}, account), active)
+		if name != "dan" {
+			to.put("there-"+name, name)
+		}
+	}
+	to.mu.Lock()
+	to.users["there-ann"].ExternalID, to.users["there-cay"].ExternalID = ids["ann"], w.user(t, "fay").GetId()
+	to.mu.Unlock()
+	to.misbehave(func(r *http.Request) *fault {
+		if strings.Contains(r.URL.Query().Get("filter"), ids["eve"]) {
+			return &fault{status: http.StatusInternalServerError}
+		}
+		return nil
+	})
+	request := &provisioningv1.PreviewAccountsRequest{AppId: app.GetId(), PageSize: 3, Scim: &provisioningv1.ScimSettings{BaseUrl: to.URL, Token: scimToken}}
+	got := map[string]provisioningv1.AccountFound{}
+	for pages := 1; ; pages++ {
+		r, err := w.integrations.PreviewAccounts(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range r.GetAccounts() {
+			got[a.GetAccount().GetUser().GetDisplayName()] = a.GetFound()
+			if (a.GetFoundExternalId() != "") != (a.GetFound() == want["ann"] || a.GetFound() == want["ben"]) {
+				t.Errorf("found %v", a)
+			}
+		}
+		if request.PageToken = r.GetNextPageToken(); request.GetPageToken() == "" {
+			if pages != 2 {
+				t.Errorf("%d pages", pages)
+			}
+			break
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("found %v, want %v", got, want)
+	}
+	if n := to.count(""); n != 0 {
+		t.Errorf("%d changes", n)
+	}
+
+	request.Scim, request.IntegrationId = nil, app.GetIntegrationId()
+	if r, err := w.integrations.PreviewAccounts(t.Context(), request); err != nil || r.GetAccounts()[0].GetFound() != want["ann"] {
+		t.Errorf("with the integration itself: %v, %v", r, err)
+	}
+	request.IntegrationId = ""
+	_, err := w.integrations.PreviewAccounts(t.Context(), request)
+	wantReason(t, err, "InvalidArgument", "TARGET_REQUIRED", "integration_id")
+	request.IntegrationId, request.AppId = app.GetIntegrationId(), uuid.NewString()
+	_, err = w.integrations.PreviewAccounts(t.Context(), request)
+	wantReason(t, err, "InvalidArgument", "APP_NOT_FOUND", "app_id")
+}
+
+// B-PRV-11, B-ONB-11: a removal never makes an account, and does not take another's for
+// the one that was made by hand.
+func TestRemovalMakesNothing(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	integration := w.integration(t, target)
+	app := w.app(t, "Changing", manual, "")
+	account := w.entitlement(t, app, accountKind, "account")
+	ann, ben := w.user(t, "ann"), w.user(t, "ben")
+	none, others := w.give(t, ann, ask{}, account), w.give(t, ben, ask{}, account)
+	for _, u := range []*identityv1.User{ann, ben} {
+		w.resolve(t, w.open(t, u, app, provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT))
+	}
+	w.becomes(t, none, active)
+	w.becomes(t, others, active)
+	target.put("colleague", "ben")
+	target.mu.Lock()
+	target.users["colleague"].ExternalID = w.user(t, "carl").GetId()
+	target.mu.Unlock()
+	w.leave(t, ann)
+	w.leave(t, ben)
+	w.change(t, app, automatic, integration)
+	w.becomes(t, none, revoked)
+	item := w.open(t, ben, app, fixOperation)
+	if !strings.Contains(item.GetError(), "another person") || strings.Contains(item.GetError(), "clear") {
+		t.Errorf("the item says %q", item.GetError())
+	}
+	w.becomes(t, others, revoking)
+	if n := target.count(""); n != 0 || target.account(t, "ben") == nil {
+		t.Errorf("%d changes", n)
+	}
+}
+
+// B-PRV-11: that a person has removed an account is looked at, also when the app cannot
+// be asked at once.
+func TestResolvedRemovalIsLookedAt(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	ann, ben := w.user(t, "ann"), w.user(t, "ben")
+	still, done := w.give(t, ann, ask{}, account), w.give(t, ben, ask{}, account)
+	w.becomes(t, still, active)
+	w.becomes(t, done, active)
+	target.misbehave(func(r *http.Request) *fault {
+		if r.Method == http.MethodDelete {
+			return &fault{status: http.StatusForbidden}
+		}
+		return nil
+	})
+	w.leave(t, ann)
+	w.leave(t, ben)
+	first, second := w.open(t, ann, app, fixOperation), w.open(t, ben, app, fixOperation)
+	target.take(target.account(t, "ben").ID)
+	w.resolve(t, first, second)
+	w.becomes(t, done, revoked) // it was looked at: removing is still refused
+	servicetest.Eventually(t, "what is still there is on the list again", func() bool {
+		return w.count(t, `select count(*) from work_item where kind = 'fix_operation' and state = 'open' and id <> '`+first.GetId()+`'`) == 1
+	})
+	w.becomes(t, still, revoking)
+	target.misbehave(nil)
+	w.becomes(t, still, revoked)
+	if target.account(t, "ann") != nil {
+		t.Error("still there")
+	}
+}
