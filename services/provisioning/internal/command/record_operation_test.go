@@ -266,3 +266,39 @@ func TestOperationsKeepTheirTrace(t *testing.T) {
 		}
 	}
 }
+
+// B-PRV-04: an operation that waits for its turn, or goes forward, has not failed,
+// however often it is tried.
+func TestWaitingIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]report{
+		"throttled": {results: []lifecycle.Result{{Change: lifecycle.Change{Do: lifecycle.CreateAccount}, Answer: lifecycle.Unknown}}, after: time.Millisecond},
+		"progress": {results: []lifecycle.Result{
+			{Change: lifecycle.Change{Do: lifecycle.CreateAccount}, Answer: lifecycle.Done},
+			{Change: lifecycle.Change{Do: lifecycle.CreateAccount}, Answer: lifecycle.Unknown},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, Timing{Poll: never, RetryFirst: time.Millisecond, RetryLongest: time.Millisecond})
+			jobs := make(chan store.Job, 1)
+			start := func(j store.Job) { jobs <- j }
+			w.pool.open(start)
+			w.approve(w.users(1)...)
+			for range 3 * lifecycle.MaxTries {
+				j := <-jobs
+				tried := r
+				tried.place.tenant, tried.err = w.tenant, errors.New("not yet")
+				if err := w.recordAll(t.Context(), []*finished{{job: j, report: &tried}}); err != nil {
+					t.Fatal(err)
+				}
+				w.give(j.IntegrationID)
+				w.eventually("it is tried again", func() bool { w.claim(t.Context(), start); return len(jobs) == 1 })
+			}
+			if n := w.count(`select count(*) from operation where state = 'stuck'`) + w.count(`select count(*) from work_item`); n != 0 {
+				t.Error("a person is asked")
+			}
+			w.give((<-jobs).IntegrationID)
+		})
+	}
+}

@@ -237,6 +237,9 @@ func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) 
 	if r.err != nil {
 		o.Error = r.err.Error()
 	}
+	if r.after > 0 || lifecycle.Progress(r.results) {
+		o.Tries-- // it waits for its turn, or goes forward: no failure
+	}
 	switch lifecycle.After(r.results, o.Tries) {
 	case lifecycle.Queued:
 		o.State = lifecycle.Queued

@@ -60,11 +60,28 @@ type Result struct {
 	Answer Answer
 }
 
-// MaxTries is how often an operation is tried before a person is asked.
+// MaxTries is how often an operation is tried without progress before a person is
+// asked.
 const MaxTries = 8
 
-// After returns where an operation stands after its given try, the first being
-// 1: Succeeded, Queued to be tried again, or Stuck.
+// Progress reports whether a run has brought anything about that stays. An account that
+// was made and then not found has not.
+func Progress(results []Result) bool {
+	progress := false
+	for _, r := range results {
+		switch r.Answer {
+		case Done, Made, There:
+			progress = true
+		case Missing:
+			return false
+		case Unknown, Refused, FoundOne:
+		}
+	}
+	return progress
+}
+
+// After returns where an operation stands after its given try of those that count, the
+// first being 1: Succeeded, Queued to be tried again, or Stuck.
 func After(results []Result, try int) OperationState {
 	passing, lasting := false, false
 	for _, r := range results {

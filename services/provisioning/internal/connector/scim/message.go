@@ -325,6 +325,9 @@ func (c *Connector) refused(doing string, r reply) *connector.Error {
 	e := connector.NewError(connector.HTTPKind(r.status), nil, "%s: %s (%s)", doing, what, said)
 	if e.Kind == connector.Retryable {
 		e.RetryAfter = connector.HTTPRetryAfter(r.header, time.Now())
+		if r.status == http.StatusTooManyRequests {
+			e.RetryAfter = max(e.RetryAfter, time.Second) // it waits for its turn, however long that is
+		}
 	}
 	return e
 }
