@@ -10,6 +10,7 @@
 //	                the person, their managers, the app's admins, admins
 //
 //	its limits      refuse what is over them
+//	only_audience   refuses for everybody else, whatever flow would decide
 //
 // A flow that does not let somebody ask, or not for so long, is not passed over for
 // another: a rule on who may ask, or a limit, never leads to a weaker rule.
@@ -140,8 +141,10 @@ type Rule struct {
 	Scope         Scope         `json:"scope"`
 	Priority      int32         `json:"priority,omitempty"`
 	MaxDuration   time.Duration `json:"max_duration,omitempty"` // zero: no limit
-	Enabled       bool          `json:"enabled"`
-	CreateTime    time.Time     `json:"create_time"`
+	// OnlyAudience says that what it is about is given to its audience alone.
+	OnlyAudience bool      `json:"only_audience,omitempty"`
+	Enabled      bool      `json:"enabled"`
+	CreateTime   time.Time `json:"create_time"`
 }
 
 // Item is one entitlement that is requested.
@@ -181,6 +184,25 @@ func (r *Rule) Matches(q Request, it Item) bool {
 // Allows reports whether what is asked is within the flow's limits.
 func (r *Rule) Allows(q Request) bool {
 	return r.MaxDuration <= 0 || q.Kind != Grant || !q.Until.IsZero() && q.Until.Sub(q.CreateTime) <= r.MaxDuration
+}
+
+// Forbids reports whether an item is not given to the beneficiary at all, whatever flow
+// would decide it: flows are about it that give it to their audience alone, and the
+// beneficiary is in no such audience. What is taken away is never forbidden.
+func Forbids[F any](flows []F, rule func(*F) *Rule, q Request, it Item) bool {
+	forbids := false
+	for i := range flows {
+		r := rule(&flows[i])
+		switch {
+		case q.Kind != Grant || !r.OnlyAudience || !r.Enabled || r.Trigger != OnRequest || !r.Scope.Covers(it),
+			r.EnvironmentID != "" && r.EnvironmentID != q.Beneficiary.EnvironmentID:
+		case r.Audience.Includes(q.Beneficiary):
+			return false
+		default:
+			forbids = true
+		}
+	}
+	return forbids
 }
 
 // before reports whether r decides an item where both match.

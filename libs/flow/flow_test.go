@@ -84,3 +84,42 @@ func TestWhoMayAskNeverChoosesTheFlow(t *testing.T) {
 		}
 	})
 }
+
+// TestForbids: what flows give to their audience alone is given to nobody else, by the
+// flows that are about the thing and the person.
+func TestForbids(t *testing.T) {
+	t.Parallel()
+	only := func(change func(*flow.Rule)) flow.Rule {
+		r := flow.Rule{
+			Enabled: true, Trigger: flow.OnRequest, OnlyAudience: true, Scope: flow.Scope{AppIDs: []string{"crm"}}, Audience: flow.Audience{UserIDs: []string{"ann"}},
+		}
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		name  string
+		flows []flow.Rule
+		whom  flow.Member
+		kind  flow.Kind
+		app   string
+		want  bool
+	}{
+		{"none", nil, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
+		{"the audience", []flow.Rule{only(nil)}, flow.Member{ID: "ann"}, flow.Grant, "crm", false},
+		{"somebody else", []flow.Rule{only(nil)}, flow.Member{ID: "ben"}, flow.Grant, "crm", true},
+		{"another app", []flow.Rule{only(nil)}, flow.Member{ID: "ben"}, flow.Grant, "erp", false},
+		{"taking away", []flow.Rule{only(nil)}, flow.Member{ID: "ben"}, flow.Revoke, "crm", false},
+		{"switched off", []flow.Rule{only(func(r *flow.Rule) { r.Enabled = false })}, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
+		{"not alone", []flow.Rule{only(func(r *flow.Rule) { r.OnlyAudience = false })}, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
+		{"the audience of one of two", []flow.Rule{only(nil), only(func(r *flow.Rule) { r.Audience.UserIDs = []string{"ben"} })}, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
+		{"of another environment", []flow.Rule{only(func(r *flow.Rule) { r.EnvironmentID = "north" })}, flow.Member{ID: "ben", EnvironmentID: "south"}, flow.Grant, "crm", false},
+		{"of their environment", []flow.Rule{only(func(r *flow.Rule) { r.EnvironmentID = "north" })}, flow.Member{ID: "ben", EnvironmentID: "north"}, flow.Grant, "crm", true},
+	} {
+		rule := func(r *flow.Rule) *flow.Rule { return r }
+		if got := flow.Forbids(tt.flows, rule, flow.Request{Kind: tt.kind, Beneficiary: tt.whom}, flow.Item{AppID: tt.app}); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}

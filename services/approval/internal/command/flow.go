@@ -112,7 +112,7 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	f.ID, f.EnvironmentID, f.EditorIDs = id, before.EnvironmentID, before.EditorIDs
 	f.Version, f.CreateTime, f.UpdateTime = before.Version, before.CreateTime, before.UpdateTime
 	if proto.Equal(convert.Flow(s.OrganizationID, f), convert.Flow(s.OrganizationID, before)) {
-		return convert.Flow(s.OrganizationID, before), nil
+		return c.saved(ctx, s, before)
 	}
 	f.Version++
 	if err := c.checkFlow(ctx, owner, f, before); err != nil {
@@ -144,7 +144,51 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 		return nil, flowError(err, f.Name)
 	}
 	c.Log.Info("Flow updated", "organization_id", s.OrganizationID, "flow_id", id, "version", f.Version)
-	return convert.Flow(s.OrganizationID, f), nil
+	return c.saved(ctx, s, f)
+}
+
+// saved is a flow that was saved, with what it names that is there no more.
+func (c *Commands) saved(ctx context.Context, s scope.Scope, f lifecycle.Flow) (out *approvalv1.Flow, err error) {
+	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		shown, err := c.show(ctx, tx, s, f)
+		if err == nil {
+			out = shown[0]
+		}
+		return err
+	})
+	return out, err
+}
+
+// show is flows as the scope sees them, with what they name that is there no more.
+func (c *Commands) show(ctx context.Context, tx *postgres.Tx, s scope.Scope, flows ...lifecycle.Flow) ([]*approvalv1.Flow, error) {
+	if err := c.hideOthers(ctx, tx, s, flows); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, f := range flows {
+		ids = append(ids, allNamed(f)...)
+	}
+	gone, err := c.Store.Gone(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*approvalv1.Flow, 0, len(flows))
+	for _, f := range flows {
+		shown := convert.Flow(s.OrganizationID, f)
+		for _, id := range allNamed(f) {
+			if gone[id] && !slices.Contains(shown.GetGoneIds(), id) {
+				shown.GoneIds = append(shown.GoneIds, id)
+			}
+		}
+		out = append(out, shown)
+	}
+	return out, nil
+}
+
+// allNamed are all ids that a flow names, apart from its editors.
+func allNamed(f lifecycle.Flow) []string {
+	users, groups := named(f)
+	return slices.Concat(f.Scope.AppIDs, f.Scope.EntitlementIDs, groups, users)
 }
 
 // editors are those whose flow it is that somebody writes: they and, if that is a
@@ -188,19 +232,19 @@ func (c *Commands) DeleteFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 
 // GetFlow returns the current version of a flow.
 func (c *Commands) GetFlow(ctx context.Context, s scope.Scope, id string) (*approvalv1.Flow, error) {
-	var shown []lifecycle.Flow
+	var shown []*approvalv1.Flow
 	err := c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
 		f, err := c.Store.Flow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		shown = []lifecycle.Flow{f}
-		return c.hideOthers(ctx, tx, s, shown)
+		shown, err = c.show(ctx, tx, s, f)
+		return err
 	})
 	if err != nil {
 		return nil, flowError(err, "")
 	}
-	return convert.Flow(s.OrganizationID, shown[0]), nil
+	return shown[0], nil
 }
 
 // hideOthers takes from the organization's flows, where an environment reads them, the
@@ -256,15 +300,9 @@ func (c *Commands) ListFlows(ctx context.Context, s scope.Scope, asked filter.Re
 		if err != nil {
 			return err
 		}
-		if err := c.hideOthers(ctx, tx, s, flows); err != nil {
-			return err
-		}
 		next = token
-		out = make([]*approvalv1.Flow, 0, len(flows))
-		for _, f := range flows {
-			out = append(out, convert.Flow(s.OrganizationID, f))
-		}
-		return nil
+		out, err = c.show(ctx, tx, s, flows...)
+		return err
 	})
 	return out, next, err
 }

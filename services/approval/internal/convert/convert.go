@@ -46,6 +46,7 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 			Any: in.GetScope().GetAny(), AppIDs: plain(in.GetScope().GetAppIds()), EntitlementIDs: plain(in.GetScope().GetEntitlementIds()),
 		},
 		Priority: in.GetPriority(), MaxDuration: in.GetMaxDuration().AsDuration(), Enabled: !in.GetDisabled(),
+		OnlyAudience: in.GetOnlyAudience(),
 	}
 	if r := in.GetRequesters(); r != nil {
 		f.Requesters = &lifecycle.Requesters{
@@ -85,7 +86,8 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 		Audience: &approvalv1.FlowAudience{Everyone: f.Audience.Everyone, GroupIds: f.Audience.GroupIDs, UserIds: f.Audience.UserIDs},
 		Scope:    &approvalv1.FlowScope{Any: f.Scope.Any, AppIds: f.Scope.AppIDs, EntitlementIds: f.Scope.EntitlementIDs},
 		Enabled:  f.Enabled, AutoApprove: f.AutoApprove, Priority: f.Priority, Version: f.Version,
-		CreateTime: Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs, Etag: resource.ETag(f.ID, int64(f.Version)),
+		OnlyAudience: f.OnlyAudience,
+		CreateTime:   Time(f.CreateTime), UpdateTime: Time(f.UpdateTime), EditorIds: f.EditorIDs, Etag: resource.ETag(f.ID, int64(f.Version)),
 	}
 	if r := f.Requesters; r != nil {
 		out.Requesters = &approvalv1.FlowRequesters{

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"gatehouse.dev/libs/flow"
 )
 
 // State is where an approval stands.
@@ -143,6 +145,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		f := SelectFlow(flows, request, it)
 		if request.JoinFlow == nil && !f.Allows(request.asked()) {
 			a.Refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
+		}
+		if request.JoinFlow == nil && flow.Forbids(flows, (*Flow).rule, request.asked(), it.asked()) {
+			a.Refusal = "a flow gives it to others only"
 		}
 		if len(f.Steps) == 0 && !f.AutoApprove {
 			f = Default() // only auto_approve passes without a step

@@ -135,7 +135,7 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 		}
 		return Default()
 	}
-	if f := flow.Select(flows, (*Flow).rule, request.asked(), flow.Item{AppID: it.AppID, EntitlementID: it.EntitlementID, OfOrganization: it.OfOrganization}); f != nil {
+	if f := flow.Select(flows, (*Flow).rule, request.asked(), it.asked()); f != nil {
 		return *f
 	}
 	return Default()
@@ -144,6 +144,11 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 // asked is the request as the decision table has it.
 func (r Request) asked() flow.Request {
 	return flow.Request{Kind: r.Kind, Beneficiary: r.Member, CreateTime: r.CreateTime, Until: r.Until}
+}
+
+// asked is the item as the decision table has it.
+func (it Item) asked() flow.Item {
+	return flow.Item{AppID: it.AppID, EntitlementID: it.EntitlementID, OfOrganization: it.OfOrganization}
 }
 
 // MatchesJoiner reports whether the join-flow gives the person its
@@ -168,6 +173,9 @@ func (f Flow) Check() []Problem {
 	}
 	if !f.Audience.Everyone && len(f.Audience.GroupIDs) == 0 && len(f.Audience.UserIDs) == 0 {
 		add("audience", "AUDIENCE_EMPTY", "a flow is for everyone, or for groups, or for users")
+	}
+	if f.OnlyAudience && f.Trigger == OnJoin {
+		add("only_audience", "NOT_FOR_JOIN", "a join-flow keeps nobody else from anything")
 	}
 	switch {
 	case f.Requesters != nil && f.Trigger == OnJoin:

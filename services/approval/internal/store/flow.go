@@ -118,6 +118,12 @@ select k.id from unnest($1::uuid[]) as k (id) where not exists (select from grou
 select k.id from unnest($1::uuid[]) as k (id)
 where exists (select from user_copy c where c.id = k.id) or exists (select from group_copy c where c.id = k.id)
 	or exists (select from app_copy c where c.id = k.id) or exists (select from entitlement_copy c where c.id = k.id)`
+	// What is there no more, as far as is known.
+	selectGone = `
+select k.id from unnest($1::uuid[]) as k (id)
+where exists (select from user_copy c where c.id = k.id and c.removed) or exists (select from group_copy c where c.id = k.id and c.removed)
+	or exists (select from app_copy c where c.id = k.id and c.removed)
+	or exists (select from entitlement_copy c join app_copy a on a.id = c.app_id where c.id = k.id and (c.removed or a.removed))`
 	offered     = `($2::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $2 or a.offered_to_all_environments or $2 = any (a.offered_environment_ids))`
 	unknownApps = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from app_copy a where a.id = k.id and not a.removed and ` + offered + `)`
@@ -315,16 +321,26 @@ func (s *Store) Unknown(ctx context.Context, tx *postgres.Tx, environmentID stri
 // Shown returns which of the ids that flows name belong to the scope or, if that is an
 // environment, to the organization. What is removed still does.
 func (s *Store) Shown(ctx context.Context, tx *postgres.Tx, ids []string) (map[string]bool, error) {
-	shown := make(map[string]bool)
-	rows, err := tx.Query(ctx, selectShown, ids)
+	return which(ctx, tx, selectShown, ids)
+}
+
+// Gone returns which of the ids that flows name are of what is there no more.
+func (s *Store) Gone(ctx context.Context, tx *postgres.Tx, ids []string) (map[string]bool, error) {
+	return which(ctx, tx, selectGone, ids)
+}
+
+// which are those of the ids that a statement selects.
+func which(ctx context.Context, tx *postgres.Tx, sql string, ids []string) (map[string]bool, error) {
+	found := make(map[string]bool)
+	rows, err := tx.Query(ctx, sql, ids)
 	if err != nil {
-		return nil, fmt.Errorf("look which ids are shown: %w", err)
+		return nil, fmt.Errorf("look for what flows name: %w", err)
 	}
 	var id string
-	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { shown[id] = true; return nil }); err != nil {
-		return nil, fmt.Errorf("look which ids are shown: %w", err)
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { found[id] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("look for what flows name: %w", err)
 	}
-	return shown, nil
+	return found, nil
 }
 
 // UnmatchedFlow is a join-flow that was not matched with everybody.

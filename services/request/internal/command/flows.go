@@ -108,7 +108,13 @@ func (r rules) refuse(s *Submission, l *store.Lookup, c store.Candidate, now tim
 		return why, 0
 	}
 	q := r.asked(s, l, now)
-	if f := flow.Select(r.flows, ruleOf, q, item(c)); f != nil && !f.Allows(q) {
+	f := flow.Select(r.flows, ruleOf, q, item(c))
+	switch {
+	case flow.Forbids(r.flows, ruleOf, q, item(c)):
+		return lifecycle.NotForBeneficiary, 0
+	case f == nil && c.OnlyByFlow && s.Kind == lifecycle.Grant:
+		return lifecycle.NotCovered, 0
+	case f != nil && !f.Allows(q):
 		return lifecycle.TooLong, f.MaxDuration
 	}
 	return "", 0

@@ -312,6 +312,11 @@ func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration
 	case lifecycle.TooLong:
 		e = apierr.InvalidField("until", string(refusal), "%s can be requested for %s at most, and not for ever", what, longest).
 			With("max_duration", longest.String())
+	case lifecycle.NotForBeneficiary:
+		e = apierr.Precondition(string(refusal), "%s is not given to this person: a flow keeps it to others", what).
+			WithField("beneficiary_id", string(refusal), "%s is not given to this person", what)
+	case lifecycle.NotCovered:
+		e = apierr.Precondition(string(refusal), "%s can be requested only where a flow says so, and none does for this person", what)
 	case lifecycle.NothingToRevoke:
 		e = apierr.Precondition(string(refusal), "%s is not held", what)
 	}

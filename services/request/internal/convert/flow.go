@@ -43,7 +43,7 @@ func FlowRule(data []byte) (Flow, error) {
 		Scope: flow.Scope{
 			Any: f.GetScope().GetAny(), AppIDs: f.GetScope().GetAppIds(), EntitlementIDs: f.GetScope().GetEntitlementIds(),
 		},
-		Priority: f.GetPriority(), Enabled: f.GetEnabled(), CreateTime: f.GetCreateTime().AsTime(),
+		Priority: f.GetPriority(), Enabled: f.GetEnabled(), OnlyAudience: f.GetOnlyAudience(), CreateTime: f.GetCreateTime().AsTime(),
 	}
 	if d := f.GetMaxDuration(); d != nil {
 		r.MaxDuration = max(d.AsDuration(), time.Nanosecond) // one that is there limits

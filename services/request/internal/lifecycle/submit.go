@@ -31,6 +31,10 @@ const (
 	NothingToRevoke  Refusal = "NOTHING_TO_REVOKE"
 	// TooLong is longer than the flow that decides it allows.
 	TooLong Refusal = "LONGER_THAN_ALLOWED"
+	// NotForBeneficiary is what flows give to others only.
+	NotForBeneficiary Refusal = "NOT_GIVEN_TO_BENEFICIARY"
+	// NotCovered is of an app that is closed to what no flow covers.
+	NotCovered Refusal = "NOT_COVERED_BY_FLOW"
 )
 
 // Refuse says why an entitlement cannot be requested until a time; nil:

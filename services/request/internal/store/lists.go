@@ -22,6 +22,7 @@ var (
 		filter.Environment("environmentId", "a.environment_id"),
 		filter.Bool("offeredToAllEnvironments", "a.offered_to_all_environments"),
 		filter.IDs("offeredEnvironmentIds", shownOffered),
+		filter.Bool("onlyByFlow", "a.only_by_flow"),
 	)
 	// EntitlementList is of [ListEntitlements].
 	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),

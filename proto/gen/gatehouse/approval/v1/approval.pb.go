@@ -650,7 +650,16 @@ type Flow struct {
 	// current one; it says nothing else.
 	Etag string `protobuf:"bytes,20,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When it was deleted; unset wherever the API shows a flow.
-	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	// True if what it is about is given to its audience alone: a request for access for
+	// anybody else is refused (NOT_GIVEN_TO_BENEFICIARY), whatever other flow would
+	// decide it. Of several such flows about one thing, one must have the person in its
+	// audience. Of an environment, it holds for its people. Not for a join-flow.
+	OnlyAudience bool `protobuf:"varint,22,opt,name=only_audience,json=onlyAudience,proto3" json:"only_audience,omitempty"`
+	// Ids that it names of what is there no more: groups, users who have left, apps and
+	// entitlements. It can be changed, switched off and deleted all the same. Unset in
+	// events.
+	GoneIds       []string `protobuf:"bytes,23,rep,name=gone_ids,json=goneIds,proto3" json:"gone_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -821,6 +830,20 @@ func (x *Flow) GetEtag() string {
 func (x *Flow) GetDeleteTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DeleteTime
+	}
+	return nil
+}
+
+func (x *Flow) GetOnlyAudience() bool {
+	if x != nil {
+		return x.OnlyAudience
+	}
+	return false
+}
+
+func (x *Flow) GetGoneIds() []string {
+	if x != nil {
+		return x.GoneIds
 	}
 	return nil
 }
@@ -1014,7 +1037,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\x83\a\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xc3\a\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1042,7 +1065,9 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"editor_ids\x18\x12 \x03(\tR\teditorIds\x12\x12\n" +
 	"\x04etag\x18\x14 \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\"\xfe\x03\n" +
+	"deleteTime\x12#\n" +
+	"\ronly_audience\x18\x16 \x01(\bR\fonlyAudience\x12\x19\n" +
+	"\bgone_ids\x18\x17 \x03(\tR\agoneIds\"\xfe\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +

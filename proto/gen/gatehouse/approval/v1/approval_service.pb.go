@@ -53,7 +53,9 @@ type FlowInput struct {
 	// True switches the flow off for new requests.
 	Disabled bool `protobuf:"varint,10,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	// Who may ask by it; see Flow.
-	Requesters    *FlowRequesters `protobuf:"bytes,11,opt,name=requesters,proto3" json:"requesters,omitempty"`
+	Requesters *FlowRequesters `protobuf:"bytes,11,opt,name=requesters,proto3" json:"requesters,omitempty"`
+	// Gives what it is about to its audience alone; see Flow.
+	OnlyAudience  bool `protobuf:"varint,12,opt,name=only_audience,json=onlyAudience,proto3" json:"only_audience,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +165,13 @@ func (x *FlowInput) GetRequesters() *FlowRequesters {
 		return x.Requesters
 	}
 	return nil
+}
+
+func (x *FlowInput) GetOnlyAudience() bool {
+	if x != nil {
+		return x.OnlyAudience
+	}
+	return false
 }
 
 // CreateFlowRequest describes the flow.
@@ -1207,7 +1216,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xf9\x04\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\x9e\x05\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1225,7 +1234,8 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	" \x01(\bR\bdisabled\x12E\n" +
 	"\n" +
 	"requesters\x18\v \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
-	"requesters\"\xb1\x01\n" +
+	"requesters\x12#\n" +
+	"\ronly_audience\x18\f \x01(\bR\fonlyAudience\"\xb1\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
 	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +

@@ -551,8 +551,11 @@ type App struct {
 	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	// What is done about an account that is there already.
 	AccountAdoption AccountAdoption `protobuf:"varint,19,opt,name=account_adoption,json=accountAdoption,proto3,enum=gatehouse.request.v1.AccountAdoption" json:"account_adoption,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// True closes the app to requests for access that no flow covers: they are refused
+	// (NOT_COVERED_BY_FLOW) instead of being decided by the app's approvers.
+	OnlyByFlow    bool `protobuf:"varint,20,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *App) Reset() {
@@ -716,6 +719,13 @@ func (x *App) GetAccountAdoption() AccountAdoption {
 		return x.AccountAdoption
 	}
 	return AccountAdoption_ACCOUNT_ADOPTION_UNSPECIFIED
+}
+
+func (x *App) GetOnlyByFlow() bool {
+	if x != nil {
+		return x.OnlyByFlow
+	}
+	return false
 }
 
 // Entitlement is one thing that can be held in an app.
@@ -1456,7 +1466,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x06\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\a\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1480,7 +1490,9 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04etag\x18\x11 \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x12P\n" +
-	"\x10account_adoption\x18\x13 \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionR\x0faccountAdoption\"\xaf\x03\n" +
+	"\x10account_adoption\x18\x13 \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionR\x0faccountAdoption\x12 \n" +
+	"\fonly_by_flow\x18\x14 \x01(\bR\n" +
+	"onlyByFlow\"\xaf\x03\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +

@@ -122,8 +122,10 @@ type CreateAppRequest struct {
 	RequestId string `protobuf:"bytes,12,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// What is done about an account that is there already when one is to be made.
 	AccountAdoption AccountAdoption `protobuf:"varint,13,opt,name=account_adoption,json=accountAdoption,proto3,enum=gatehouse.request.v1.AccountAdoption" json:"account_adoption,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Closes it to requests for access that no flow covers.
+	OnlyByFlow    bool `protobuf:"varint,14,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAppRequest) Reset() {
@@ -245,6 +247,13 @@ func (x *CreateAppRequest) GetAccountAdoption() AccountAdoption {
 		return x.AccountAdoption
 	}
 	return AccountAdoption_ACCOUNT_ADOPTION_UNSPECIFIED
+}
+
+func (x *CreateAppRequest) GetOnlyByFlow() bool {
+	if x != nil {
+		return x.OnlyByFlow
+	}
+	return false
 }
 
 // CreateAppResponse is the new app.
@@ -407,8 +416,8 @@ type ListAppsRequest struct {
 	// is asked for here. Fields: id, name, description, ownerId, adminIds,
 	// approverIds, provisioning, integrationId, deprovisioningAction,
 	// accountAdoption, createTime, updateTime, version, environmentId,
-	// offeredToAllEnvironments, offeredEnvironmentIds. INVALID_ARGUMENT:
-	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow.
+	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -544,7 +553,8 @@ type UpdateAppRequest struct {
 	// The app with its id, the new values and, if the change is to be made only
 	// to the app as it was seen, its etag. name, description, owner_id,
 	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
-	// account_adoption, offered_to_all_environments and offered_environment_ids
+	// account_adoption, offered_to_all_environments, offered_environment_ids and
+	// only_by_flow
 	// can be changed, under the rules of CreateAppRequest.
 	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
 	// Which fields of app to change, such as "provisioning,integration_id". Over
@@ -1487,8 +1497,9 @@ type PreviewItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The item as it would stand in the request, without id.
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
-	// Why it would be refused, as a reason such as ALREADY_HELD; empty if it
-	// would be taken.
+	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
+	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY or
+	// NOT_COVERED_BY_FLOW; empty if it would be taken.
 	Refusal       string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2305,7 +2316,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x06\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x06\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -2322,7 +2333,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x17offered_environment_ids\x18\v \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\x15offeredEnvironmentIds\x12*\n" +
 	"\n" +
 	"request_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12Z\n" +
-	"\x10account_adoption\x18\r \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0faccountAdoption\"}\n" +
+	"\x10account_adoption\x18\r \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0faccountAdoption\x12 \n" +
+	"\fonly_by_flow\x18\x0e \x01(\bR\n" +
+	"onlyByFlow\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +

@@ -545,6 +545,8 @@ type RequestServiceClient interface {
 	// entitlement or beneficiary, which those of another environment are too,
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
+	// NOT_GIVEN_TO_BENEFICIARY (a flow gives it to others only), NOT_COVERED_BY_FLOW (the
+	// app is closed to what no flow covers),
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
 	// Who makes requests for somebody else says the flow that decides each item
 	// (Flow.requesters); where it says nothing, and without a flow, their managers,
@@ -679,6 +681,8 @@ type RequestServiceServer interface {
 	// entitlement or beneficiary, which those of another environment are too,
 	// ENVIRONMENTS_MIXED if the apps belong to two environments. FAILED_PRECONDITION: ALREADY_HELD,
 	// ALREADY_REQUESTED (metadata request: the first one), NOTHING_TO_REVOKE,
+	// NOT_GIVEN_TO_BENEFICIARY (a flow gives it to others only), NOT_COVERED_BY_FLOW (the
+	// app is closed to what no flow covers),
 	// BENEFICIARY_NOT_ACTIVE, REQUEST_ID_REUSED (same request_id, other content).
 	// Who makes requests for somebody else says the flow that decides each item
 	// (Flow.requesters); where it says nothing, and without a flow, their managers,

@@ -1,0 +1,100 @@
+package approval_test
+
+import (
+	"slices"
+	"testing"
+
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/servicetest"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// B-REQ-18: what a flow gives to its audience alone is decided for nobody else, also if
+// that was asked for before the flow was known where it was asked.
+func TestOnlyTheAudience(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.flow(t, func(in *approvalv1.FlowInput) { in.AutoApprove, in.Steps, in.Priority = true, nil, 9 })
+	f := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.OnlyAudience, in.Scope = true, &approvalv1.FlowScope{AppIds: []string{w.crm.String()}}
+		in.Audience = &approvalv1.FlowAudience{UserIds: []string{w.id("ann").String()}}
+	})
+	if !f.GetOnlyAudience() {
+		t.Errorf("made %v", f)
+	}
+	other, hers := w.request("ben", "ben"), w.request("ann", "ann")
+	w.submit(t, other)
+	w.submit(t, hers)
+	e := servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalCancelled) bool { return e.GetRequestId() == other.GetId() })
+	if e.GetReason() != "a flow gives it to others only" {
+		t.Errorf("refused: %v", e)
+	}
+	w.granted(t, hers)
+	_, err := w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: &approvalv1.FlowInput{
+		Name: "joiners", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, OnlyAudience: true, AutoApprove: true,
+		Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{EntitlementIds: []string{w.account.String()}},
+	}})
+	if rpctest.Reason(err) != "NOT_FOR_JOIN" || !slices.Equal(rpctest.Fields(err), []string{"flow.only_audience"}) {
+		t.Errorf("a join-flow: %v", err)
+	}
+}
+
+// B-CAT-06, in part: a flow that names what is there no more says what, and can be switched off and
+// deleted. Missing: what hangs on it is not shown before.
+func TestFlowNamesWhatIsGone(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	group, wiki, page := id.New(), id.New(), id.New()
+	w.app(t, wiki, "Wiki", page, nil, nil)
+	w.Publish(t, w.org, group, &eventv1.GroupCreated{
+		Context: &eventv1.Context{Version: 1}, Group: &identityv1.Group{Id: group.String(), OrganizationId: w.org.String(), DisplayName: "writers", Version: 1},
+	})
+	w.handled(t)
+	f := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Audience = &approvalv1.FlowAudience{GroupIds: []string{group.String()}, UserIds: []string{w.id("ben").String(), w.id("ann").String()}}
+		in.Scope = &approvalv1.FlowScope{AppIds: []string{wiki.String(), w.crm.String()}, EntitlementIds: []string{page.String()}}
+	})
+	if len(f.GetGoneIds()) != 0 {
+		t.Errorf("gone at once: %v", f.GetGoneIds())
+	}
+	w.leave(t, "ben")
+	w.Publish(t, w.org, group, &eventv1.GroupRemoved{
+		Context: &eventv1.Context{Version: 2}, Group: &identityv1.Group{Id: group.String(), OrganizationId: w.org.String(), DisplayName: "writers", Version: 2},
+	})
+	w.version++
+	w.Publish(t, w.org, wiki, &eventv1.AppDeleted{
+		Context: &eventv1.Context{Version: w.version}, App: &requestv1.App{Id: wiki.String(), OrganizationId: w.org.String(), Name: "Wiki", Version: w.version, DeleteTime: timestamppb.Now()},
+	})
+	w.handled(t)
+	want := []string{wiki.String(), page.String(), group.String(), w.id("ben").String()}
+	got, err := w.flows(t, "zoe").GetFlow(t.Context(), &approvalv1.GetFlowRequest{Id: f.GetId()})
+	if err != nil || !slices.Equal(got.GetFlow().GetGoneIds(), want) {
+		t.Errorf("read: %v %v, want %v", got.GetFlow().GetGoneIds(), err, want)
+	}
+	list, err := w.flows(t, "zoe").ListFlows(t.Context(), &approvalv1.ListFlowsRequest{})
+	if err != nil || !slices.Equal(list.GetFlows()[0].GetGoneIds(), want) {
+		t.Errorf("listed: %v %v", list, err)
+	}
+	off, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow: &approvalv1.Flow{Id: f.GetId()}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"enabled"}},
+	})
+	if err != nil || off.GetFlow().GetEnabled() || !slices.Equal(off.GetFlow().GetGoneIds(), want) {
+		t.Errorf("switched off: %v %v", off, err)
+	}
+	if _, err := w.flows(t, "zoe").DeleteFlow(t.Context(), &approvalv1.DeleteFlowRequest{Id: f.GetId()}); err != nil {
+		t.Errorf("deleted: %v", err)
+	}
+	for _, e := range w.Events() {
+		if m, ok := e.Message.(*eventv1.FlowUpdated); ok && len(m.GetFlow().GetGoneIds()) != 0 {
+			t.Errorf("the event says what is gone: %v", m)
+		}
+	}
+}
