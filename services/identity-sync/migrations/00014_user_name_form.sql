@@ -21,4 +21,5 @@ where u.state <> 'removed' and exists (
 alter table users force row level security;
 
 create unique index users_user_name_form_unique on users (user_name_form, organization_id, environment_id) where state <> 'removed' and not user_name_twice;
-create index users_by_user_name_form on users (source_id, user_name_form);
+create index users_by_user_name_form on users (user_name_form, organization_id);
+drop index users_removed_by_user_name;

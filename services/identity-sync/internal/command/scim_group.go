@@ -116,17 +116,32 @@ func (d Directory) CreateGroup(ctx context.Context, src scim.Source, in scim.Gro
 	return out, err
 }
 
-// GetGroup gives a group of the source; related: with its members.
-func (d Directory) GetGroup(ctx context.Context, src scim.Source, groupID string, related bool) (g scim.Group, err error) {
+// GetGroup gives a group of the source, without its members.
+func (d Directory) GetGroup(ctx context.Context, src scim.Source, groupID string) (g scim.Group, err error) {
 	gid, ok := store.ParseID(groupID)
 	if !ok {
 		return g, errGroupNotFound
 	}
 	err = d.db.InOrganizationRead(ctx, src.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		g, err = store.GetGroupOfSource(ctx, tx, src.ID, gid, related)
+		g, err = store.GetGroupOfSource(ctx, tx, src.ID, gid)
 		return orNotFound(err, errGroupNotFound)
 	})
 	return g, err
+}
+
+// ListMembers gives members of a group of the source, from behind the one with the id
+// after.
+func (d Directory) ListMembers(ctx context.Context, src scim.Source, groupID, after string, limit int) (members []scim.Member, err error) {
+	gid, ok := store.ParseID(groupID)
+	if !ok {
+		return nil, errGroupNotFound
+	}
+	last, _ := store.ParseID(after)
+	err = d.db.InOrganizationRead(ctx, src.OrganizationID, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		members, err = store.ListMembersOfSource(ctx, tx, src.ID, gid, last, limit)
+		return err
+	})
+	return members, err
 }
 
 // UpdateGroup changes a group of the source; related: the change is given its

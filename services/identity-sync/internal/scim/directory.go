@@ -64,8 +64,12 @@ type Groups interface {
 	// CreateGroup stores a group with its members. A member that is no user of
 	// the source is InvalidArgument.
 	CreateGroup(ctx context.Context, src Source, group Group) (Group, error)
-	// GetGroup returns a group; with related also its Members.
-	GetGroup(ctx context.Context, src Source, id string, related bool) (Group, error)
+	// GetGroup returns a group without its Members.
+	GetGroup(ctx context.Context, src Source, id string) (Group, error)
+	// ListMembers returns members of a group in the order of their ids, at most as many
+	// as the limit says, from behind the one with the id after; it may be empty. A
+	// group of another source has none.
+	ListMembers(ctx context.Context, src Source, id, after string, limit int) ([]Member, error)
 	// ListGroups returns the page that the query asks for.
 	ListGroups(ctx context.Context, src Source, query Query[Group]) (Page[Group], error)
 	// UpdateGroup reads the group for update, has change say what becomes of

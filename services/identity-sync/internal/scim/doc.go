@@ -24,6 +24,10 @@
 //     group of thousands touches one row and reads none of the others.
 //   - Errors are SCIM errors with a fixed text of our own. No text of an
 //     unknown error leaves; such errors are logged once and answered with 500.
+//   - The members of groups in an answer are read a page at a time while it is
+//     written, in the order of their ids, and not at all where they are not
+//     asked for: a list of large groups is never in memory. They are as they are
+//     when their page is read. An answer that cannot be finished breaks off.
 //   - Every request ends: bodies, filters, nesting, operations and values have
 //     limits. The handler starts no goroutines and is safe for concurrent use.
 //

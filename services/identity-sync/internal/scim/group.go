@@ -292,12 +292,16 @@ func (h *Handler) renderGroup(base string, g Group) (document, error) {
 	doc["id"] = g.ID
 	doc["meta"] = h.groups.meta(base, g.ID, g.Version, g.Created, g.LastModified)
 	if len(g.Members) > 0 {
-		doc["members"] = renderMembers(g.Members, func(m Member) string {
-			if m.Type == "Group" {
-				return base + h.groups.endpoint
-			}
-			return base + h.users.endpoint
-		})
+		doc["members"] = h.renderGroupMembers(base, g.Members)
 	}
 	return doc, nil
+}
+
+func (h *Handler) renderGroupMembers(base string, members []Member) []any {
+	return renderMembers(members, func(m Member) string {
+		if m.Type == "Group" {
+			return base + h.groups.endpoint
+		}
+		return base + h.users.endpoint
+	})
 }

@@ -2,7 +2,9 @@ package scim_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,13 +25,12 @@ func TestGroups(t *testing.T) {
 	if r.header.Get("Location") != s.url+"/Groups/"+id(g) || r.header.Get("ETag") != `W/"1"` {
 		t.Errorf("headers: %v", r.header)
 	}
-	is(t, "members", g["members"], fmt.Sprintf(`[{"value":%q,"$ref":"%s/Users/%s","type":"User","display":"ada"},{"value":%q,"$ref":"%s/Users/%s","display":"bob"}]`, a, s.url, a, b, s.url, b))
+	is(t, "members", g["members"], fmt.Sprintf(`[{"value":%q,"$ref":"%s/Users/%s","display":"bob"},{"value":%q,"$ref":"%s/Users/%s","type":"User","display":"ada"}]`, b, s.url, b, a, s.url, a)) // in the order of the ids
 	is(t, "meta.resourceType", at(g, "meta.resourceType"), `"Group"`)
 	if d := cmp.Diff(g, s.do("GET", "/Groups/"+id(g), "").ok(200)); d != "" {
 		t.Errorf("read back (-created +read):\n%s", d)
 	}
 
-	s.do("POST", "/Groups", body).refused(http.StatusConflict, "uniqueness")
 	s.do("POST", "/Groups", `{"schemas":["`+groupURN+`"]}`).refused(400, "invalidValue")
 	s.do("POST", "/Groups", `{"schemas":["`+groupURN+`"],"displayName":"x","members":[{"value":"nobody"}]}`).refused(400, "invalidValue")
 	s.do("POST", "/Groups", `{"schemas":["`+groupURN+`"],"displayName":"x","members":[{"display":"nobody"}]}`).refused(400, "invalidValue")
@@ -227,5 +228,77 @@ func TestSmallGroupAnswerIsConfigurable(t *testing.T) {
 	s.patchGroup(g, `{"op":"add","path":"members","value":[{"value":"`+a+`"}]}`).ok(200)
 	if r := s.patchGroup(g, `{"op":"add","path":"members","value":[{"value":"`+b+`"}]}`); r.status != 204 {
 		t.Errorf("status %d", r.status)
+	}
+}
+
+// Large groups are answered in full, and read a page of members at a time: what is asked
+// for, in a list too.
+func TestLargeGroupsAreStreamed(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	const n = 2500
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = id(s.user(fmt.Sprint("p", i)))
+	}
+	slices.Sort(ids)
+	crew, staff, empty := s.group("crew", ids...), s.group("staff", ids[:1000]...), s.group("empty")
+	s.dir.loaded, s.dir.page = 0, 0
+	if got := s.members(crew); !slices.Equal(got, ids) {
+		t.Errorf("%d members, want %d in the order of their ids", len(got), n)
+	}
+	list := s.do("GET", "/Groups", "").ok(http.StatusOK)
+	resources, _ := list["Resources"].([]any)
+	is(t, "itemsPerPage", list["itemsPerPage"], `3`)
+	for i, want := range []struct {
+		id string
+		n  int
+	}{{crew, n}, {staff, 1000}, {empty, 0}} {
+		g, _ := resources[i].(map[string]any)
+		members, _ := g["members"].([]any)
+		if g["id"] != want.id || len(members) != want.n {
+			t.Errorf("%v has %d members, want %s with %d", g["id"], len(members), want.id, want.n)
+		}
+	}
+	if s.dir.loaded != 2*n+1000 || s.dir.page > 1000 {
+		t.Errorf("read %d members, up to %d at once", s.dir.loaded, s.dir.page)
+	}
+	part := s.do("GET", "/Groups/"+crew+"?attributes=members.value", "").ok(http.StatusOK)
+	is(t, "member", at(part, "members.2000"), `{"value":"`+ids[2000]+`"}`)
+
+	s.dir.loaded = 0
+	for _, without := range []string{"?excludedAttributes=members", "?attributes=displayName", "?count=0"} {
+		s.do("GET", "/Groups"+without, "").ok(http.StatusOK)
+	}
+	if s.dir.loaded != 0 {
+		t.Errorf("read %d members that nobody asked for", s.dir.loaded)
+	}
+
+	// A fault at the beginning is answered; later the answer breaks off.
+	faultAt := func(page int) {
+		s.dir.fault = func(method string) error {
+			if method == "ListMembers" {
+				if page--; page == 0 {
+					return errors.New("secret fault")
+				}
+			}
+			return nil
+		}
+	}
+	faultAt(1)
+	s.do("GET", "/Groups/"+crew, "").refused(http.StatusInternalServerError, "")
+	faultAt(3)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/Groups/"+crew, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer tok")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("half of an answer, %d bytes, looks whole", len(b))
 	}
 }

@@ -300,12 +300,15 @@ func (h *Handler) answer(c *call, status int, doc any) error {
 	return nil
 }
 
+// head writes the head of an answer; a length below zero is not known yet.
 func (c *call) head(status, length int) {
 	header := c.w.Header()
 	header.Set("Content-Type", ContentType)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(length))
+	if length >= 0 {
+		header.Set("Content-Length", strconv.Itoa(length))
+	}
 	c.w.WriteHeader(status)
 }
 

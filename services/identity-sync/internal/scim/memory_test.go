@@ -29,6 +29,7 @@ type memory struct {
 	fault   func(method string) error // unless nil, asked before everything else
 	written int                       // rows of members written or removed
 	loaded  int                       // members read
+	page    int                       // the most members that were asked for at once
 	where   []scim.Equal              // of the last list of users
 	change  scim.MemberChange         // of the last update of a group
 }
@@ -259,11 +260,6 @@ func (m *memory) CreateGroup(_ context.Context, src scim.Source, g scim.Group) (
 		return g, err
 	}
 	defer unlock()
-	for _, r := range m.groups {
-		if r.source == src.ID && g.ExternalID != "" && r.v.ExternalID == g.ExternalID {
-			return g, apierr.Exists("EXTERNAL_ID_TAKEN", "there is a group with that externalId")
-		}
-	}
 	if err := m.check(src, g.Members); err != nil {
 		return g, err
 	}
@@ -283,17 +279,41 @@ func (m *memory) group(r *row[scim.Group], related bool) scim.Group {
 	g.MemberCount = len(r.members)
 	if related {
 		m.loaded += len(r.members)
-		for _, e := range r.members {
-			if u := m.users[e.Value]; u != nil {
-				e.Display = u.v.UserName
-			}
-			g.Members = append(g.Members, e)
-		}
+		g.Members = m.members(r)
 	}
 	return g
 }
 
-func (m *memory) GetGroup(_ context.Context, src scim.Source, id string, related bool) (scim.Group, error) {
+func (m *memory) ListMembers(_ context.Context, src scim.Source, id, after string, limit int) ([]scim.Member, error) {
+	unlock, err := m.lock("ListMembers")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	r, err := find(m.groups, src, id)
+	if err != nil {
+		return nil, err
+	}
+	m.page = max(m.page, limit)
+	list := slices.DeleteFunc(m.members(r), func(e scim.Member) bool { return e.Value <= after })
+	list = list[:min(limit, len(list))]
+	m.loaded += len(list)
+	return list, nil
+}
+
+// members are those of a group in the order of their ids.
+func (m *memory) members(r *row[scim.Group]) (out []scim.Member) {
+	for _, e := range r.members {
+		if u := m.users[e.Value]; u != nil {
+			e.Display = u.v.UserName
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b scim.Member) int { return cmp.Compare(a.Value, b.Value) })
+	return out
+}
+
+func (m *memory) GetGroup(_ context.Context, src scim.Source, id string) (scim.Group, error) {
 	unlock, err := m.lock("GetGroup")
 	if err != nil {
 		return scim.Group{}, err
@@ -303,7 +323,7 @@ func (m *memory) GetGroup(_ context.Context, src scim.Source, id string, related
 	if err != nil {
 		return scim.Group{}, err
 	}
-	return m.group(r, related), nil
+	return m.group(r, false), nil
 }
 
 func (m *memory) ListGroups(_ context.Context, src scim.Source, q scim.Query[scim.Group]) (scim.Page[scim.Group], error) {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -378,7 +379,6 @@ func listQuery[T any](t *resourceType, l listing, lenient bool, columns map[stri
 		Descending: l.descending,
 		Offset:     l.start - 1,
 		Count:      l.count,
-		Related:    l.wants(t, related) && l.count > 0,
 	}
 	if l.filter == nil {
 		return q, nil
@@ -395,7 +395,7 @@ func listQuery[T any](t *resourceType, l listing, lenient bool, columns map[stri
 	if f != nil {
 		return q, f
 	}
-	q.Related = q.Related || t.mentions(rest, related)
+	q.Related = t.mentions(rest, related)
 	q.Match = func(r T) bool {
 		doc, err := render(r)
 		return err == nil && match(doc)
@@ -444,6 +444,7 @@ func (h *Handler) pageOfUsers(c *call, l listing, lenient bool) ([]any, int, err
 	if err != nil {
 		return nil, 0, err
 	}
+	q.Related = q.Related || l.wants(h.users, "groups") && l.count > 0
 	page, err := h.cfg.Directory.ListUsers(c.r.Context(), c.src, q)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list users: %w", err)
@@ -494,11 +495,11 @@ func (h *Handler) pageOfGroups(c *call, l listing, lenient bool) ([]any, int, er
 	}
 	out := make([]any, 0, len(page.Items))
 	for _, g := range page.Items {
-		doc, err := h.renderGroup(c.base, g)
+		resource, err := h.groupResource(c, g, l.selection)
 		if err != nil {
 			return nil, 0, err
 		}
-		out = append(out, l.project(h.groups, doc))
+		out = append(out, resource)
 	}
 	return out, page.Total, nil
 }
@@ -536,11 +537,30 @@ func (h *Handler) findAll(c *call, l listing) error {
 }
 
 func (h *Handler) answerList(c *call, resources []any, total, start int) error {
-	return h.answer(c, http.StatusOK, map[string]any{
+	head, err := encode(map[string]any{
 		"schemas":      []string{urnList},
 		"totalResults": total,
 		"itemsPerPage": len(resources),
 		"startIndex":   start,
-		"Resources":    resources,
+	})
+	if err != nil {
+		return err
+	}
+	return h.stream(c, http.StatusOK, func(b *bufio.Writer) error {
+		separator := string(head[:len(head)-1]) + `,"Resources":[`
+		for _, r := range resources {
+			if _, err := b.WriteString(separator); err != nil {
+				return gone(err)
+			}
+			if err := h.writeResource(c, b, r); err != nil {
+				return err
+			}
+			separator = ","
+		}
+		if len(resources) > 0 {
+			separator = ""
+		}
+		_, err := b.WriteString(separator + "]}")
+		return gone(err)
 	})
 }

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 )
@@ -190,11 +191,6 @@ func (h *Handler) createGroup(c *call) error {
 	if err != nil {
 		return fmt.Errorf("create group: %w", err)
 	}
-	if len(members) > 0 && sel.wants(h.groups, "members") {
-		if created, err = h.cfg.Directory.GetGroup(c.r.Context(), c.src, created.ID, true); err != nil {
-			return fmt.Errorf("get created group: %w", err)
-		}
-	}
 	return h.answerGroup(c, http.StatusCreated, created, sel)
 }
 
@@ -226,7 +222,7 @@ func (h *Handler) getGroup(c *call, id string) error {
 	if err != nil {
 		return err
 	}
-	g, err := h.cfg.Directory.GetGroup(c.r.Context(), c.src, id, sel.wants(h.groups, "members"))
+	g, err := h.cfg.Directory.GetGroup(c.r.Context(), c.src, id)
 	if err != nil {
 		return fmt.Errorf("get group: %w", err)
 	}
@@ -259,7 +255,7 @@ func (h *Handler) putGroup(c *call, id string) error {
 	if err != nil {
 		return fmt.Errorf("replace group: %w", err)
 	}
-	return h.answerUpdatedGroup(c, updated, sel)
+	return h.answerGroup(c, http.StatusOK, updated, sel)
 }
 
 func (h *Handler) patchGroup(c *call, id string) error {
@@ -296,18 +292,7 @@ func (h *Handler) patchGroup(c *call, id string) error {
 		c.w.Header().Set("Location", location(c.base, h.groups, updated.ID))
 		return c.empty(http.StatusNoContent)
 	}
-	return h.answerUpdatedGroup(c, updated, sel)
-}
-
-func (h *Handler) answerUpdatedGroup(c *call, g Group, sel selection) error {
-	g.Members = nil
-	if g.MemberCount > 0 && sel.wants(h.groups, "members") {
-		var err error
-		if g, err = h.cfg.Directory.GetGroup(c.r.Context(), c.src, g.ID, true); err != nil {
-			return fmt.Errorf("get updated group: %w", err)
-		}
-	}
-	return h.answerGroup(c, http.StatusOK, g, sel)
+	return h.answerGroup(c, http.StatusOK, updated, sel)
 }
 
 func (h *Handler) deleteGroup(c *call, id string) error {
@@ -321,11 +306,11 @@ func (h *Handler) deleteGroup(c *call, id string) error {
 }
 
 func (h *Handler) answerGroup(c *call, status int, g Group, sel selection) error {
-	doc, err := h.renderGroup(c.base, g)
+	resource, err := h.groupResource(c, g, sel)
 	if err != nil {
 		return err
 	}
 	c.w.Header().Set("ETag", etag(g.Version))
 	c.w.Header().Set("Location", location(c.base, h.groups, g.ID))
-	return h.answer(c, status, sel.project(h.groups, doc))
+	return h.stream(c, status, func(b *bufio.Writer) error { return h.writeGroup(c, b, resource) })
 }

@@ -48,9 +48,13 @@ from users u where u.id = $1 and u.source_id = $2 and u.state <> 'removed'`
 	selectUserOfSourceWithGroups = `select ` + userColumns + groupsOf + fromUserOfSource
 	fromGroupOfSource            = `
 from directory_group g where g.id = $1 and g.source_id = $2`
-	selectGroupOfSource            = `select ` + groupColumns + noRelated + fromGroupOfSource
-	selectGroupOfSourceWithMembers = `select ` + groupColumns + membersOf + fromGroupOfSource
-	selectMembers                  = `select ''` + membersOf + ` from directory_group g where g.id = $1`
+	selectGroupOfSource = `select ` + groupColumns + fromGroupOfSource
+	// A page by the primary key.
+	selectMembersOfSource = `
+select u.id::text, u.display_name from group_member m join users u on u.id = m.user_id
+where m.group_id = $1 and m.user_id > $2 and exists (select from directory_group g where g.id = $1 and g.source_id = $3)
+order by m.user_id limit $4`
+	selectMembers = `select ''` + membersOf + ` from directory_group g where g.id = $1`
 	// What a source means by a manager: an id, as SCIM has it, or what other
 	// systems send instead, an externalId or a userName.
 	selectManager = `
@@ -87,20 +91,22 @@ func GetUserOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID,
 	return out, nil
 }
 
-// GetGroupOfSource reads a group of a source; related: with its members.
-func GetGroupOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID, related bool) (scim.Group, error) {
-	sql := selectGroupOfSource
-	if related {
-		sql = selectGroupOfSourceWithMembers
-	}
+// GetGroupOfSource reads a group of a source, without its members.
+func GetGroupOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID) (scim.Group, error) {
 	var g Group
-	var members []scim.Member
-	if err := found(tx.QueryRow(ctx, sql, id, source).Scan(g.targets(&members)...), "read group"); err != nil {
-		return scim.Group{}, err
-	}
-	out := g.SCIM()
-	out.Members = members
-	return out, nil
+	err := found(tx.QueryRow(ctx, selectGroupOfSource, id, source).Scan(g.targets()...), "read group")
+	return g.SCIM(), err
+}
+
+// ListMembersOfSource reads members of a group of a source, from behind the one with
+// the id after, in the order of their ids.
+func ListMembersOfSource(ctx context.Context, tx *postgres.Tx, source, group, after uuid.UUID, limit int) ([]scim.Member, error) {
+	rows, err := tx.Query(ctx, selectMembersOfSource, group, after, source, limit)
+	return collect("list members", rows, err, func(row pgx.CollectableRow) (scim.Member, error) {
+		m := scim.Member{Type: "User"}
+		err := row.Scan(&m.Value, &m.Display)
+		return m, err
+	})
 }
 
 // ReadMembers reads the members of a group.
