@@ -132,7 +132,10 @@ func TestWhoAsksAndSees(t *testing.T) {
 	answers("ext asks", "", preview("ext", "ext", wiki.account))
 	answers("ext asks for another", "ENTITLEMENT_UNKNOWN", preview("ext", "ext", chat.account))
 
+	whoDecides(t, w, ids, refusal)
+
 	t.Log("a source renames nobody with a role")
+	w.admin.must(t, "POST", "/v1/users/"+ids["eve"]+":setRole", object{"role": "ROLE_IT_ADMIN"})
 	rename := object{"schemas": []string{scimPatch}, "Operations": []object{{"op": "replace", "path": "userName", "value": "mallory@corp.example"}}}
 	for name, want := range map[string]int{"eve": http.StatusConflict, "ben": http.StatusOK} {
 		r, err := w.scim.do(t.Context(), "PATCH", "/scim/v2/Users/"+ids[name], rename)
