@@ -271,12 +271,8 @@ func (c *calls) identify(ctx context.Context) (gone bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case found == nil:
-		return true, nil
-	case !found.Ours && !c.byHand:
-		return false, connector.NewError(connector.Conflict, nil,
-			"there is an account with the person's user name (%s, id %s), and it is not known whether Gatehouse made it; it is left alone: remove it by hand if it is the person's, and resolve this item",
-			found.UserName, found.ID)
+	case found == nil, !found.Ours && !c.byHand:
+		return true, nil // what Gatehouse makes carries the person's id
 	}
 	c.report.account = *found
 	return false, nil
