@@ -288,7 +288,7 @@ func TestLargeGroupsAreStreamed(t *testing.T) {
 	faultAt(1)
 	s.do("GET", "/Groups/"+crew, "").refused(http.StatusInternalServerError, "")
 	faultAt(3)
-	req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/Groups/"+crew, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/Groups/"+crew, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
