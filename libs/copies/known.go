@@ -99,6 +99,25 @@ func Await(ctx context.Context, db *postgres.DB, organization uuid.UUID, ids IDs
 	}
 }
 
+// WhenKnown does something for a command that names the ids and, if it refuses one of
+// them as unknown, by one of the reasons, does it again once all are known, for which it
+// waits as [Await] does: whoever has just come can act and be acted for (B-USR-21). An
+// id that is not known then stays refused. Call it outside of transactions.
+func WhenKnown(ctx context.Context, db *postgres.DB, organization uuid.UUID, ids IDs, do func() error, reasons ...string) error {
+	err := do()
+	if !slices.ContainsFunc(reasons, func(r string) bool { return apierr.HasReason(err, r) }) {
+		return err
+	}
+	switch late := Await(ctx, db, organization, ids); {
+	case late == nil:
+		return do()
+	case apierr.HasReason(late, ReasonNotKnownYet):
+		return err
+	default:
+		return late
+	}
+}
+
 func (ids IDs) list(t *table) string {
 	var out []string
 	for _, id := range ids[t.kind] {

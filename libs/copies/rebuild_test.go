@@ -286,3 +286,41 @@ func TestWhatIsNotKnownYet(t *testing.T) {
 		t.Errorf("event: %v", err)
 	}
 }
+
+// B-USR-21, in part: what is refused because somebody is not known yet is done again,
+// and nothing else is.
+func TestWhenKnown(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ada := someone(1)
+	org, user := uuid.MustParse(ada.GetOrganizationId()), uuid.MustParse(ada.GetId())
+	who := copies.IDs{copies.Users: {user}}
+	unknown, other := apierr.InvalidField("owner_id", "USER_UNKNOWN", "there is no such user"), apierr.Precondition("OTHER", "something else")
+	for _, tt := range []struct {
+		name  string
+		first error
+		comes bool
+		want  error
+		calls int
+	}{
+		{"done", nil, false, nil, 1},
+		{"refused for something else", other, false, other, 1},
+		{"never comes", unknown, false, unknown, 1},
+		{"comes meanwhile", unknown, true, nil, 2},
+	} {
+		calls := 0
+		err := copies.WhenKnown(t.Context(), p.db, org, who, func() error {
+			if calls++; calls > 1 {
+				return nil
+			}
+			if tt.comes {
+				p.set(ada)
+				p.run(t)
+			}
+			return tt.first
+		}, "USER_UNKNOWN", "ENVIRONMENT_UNKNOWN")
+		if !errors.Is(err, tt.want) || calls != tt.calls {
+			t.Errorf("%s: %v after %d calls", tt.name, err, calls)
+		}
+	}
+}

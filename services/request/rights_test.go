@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -234,6 +235,16 @@ func TestWhoHasJustComeIsKnown(t *testing.T) {
 		},
 		"a preview": func() error {
 			_, err := w.requests(t, "zoe").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: forHer})
+			return err
+		},
+		"an app that she runs": func() error {
+			_, err := w.apps(t, "zoe").CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "Wiki", AdminIds: []string{newcomer.GetId()}})
+			return err
+		},
+		"an app that she gets": func() error {
+			_, err := w.apps(t, "zoe").UpdateApp(t.Context(), &requestv1.UpdateAppRequest{
+				App: &requestv1.App{Id: w.crm.GetId(), OwnerId: newcomer.GetId()}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"owner_id"}},
+			})
 			return err
 		},
 	} {

@@ -387,23 +387,11 @@ func (w *world) as(t testing.TB, name string) api {
 // app is an app in the catalog with its entitlement "account".
 type app struct{ id, account string }
 
-// app puts an app into the catalog, which may take a moment to know of the
-// people that it names.
+// app puts an app into the catalog.
 func (w *world) app(t testing.TB, fields object) app {
 	t.Helper()
-	r := until(t, "app taken", func() reply {
-		r, err := w.admin.do(t.Context(), "POST", "/v1/apps", fields)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}, func(r reply) bool {
-		return r.Code != http.StatusBadRequest || !strings.Contains(string(r.Raw), "USER_UNKNOWN")
-	})
-	if r.Code != http.StatusOK {
-		t.Fatalf("app: %d %s", r.Code, r.Raw)
-	}
-	return app{id: str(r.JSON, "app", "id"), account: str(r.JSON, "account", "id")}
+	made := w.admin.must(t, "POST", "/v1/apps", fields)
+	return app{id: str(made, "app", "id"), account: str(made, "account", "id")}
 }
 
 // automaticApp puts an app into the catalog that the SCIM target stands for.

@@ -32,19 +32,13 @@ type Reassignment struct {
 // scope has, and who sees what each of them is about. A user who has just come is waited
 // for.
 func (c *Commands) ReassignTask(ctx context.Context, s scope.Scope, r Reassignment) (*approvalv1.Task, error) {
-	task, err := c.reassignTask(ctx, s, r)
-	if !apierr.HasReason(err, reasonUserUnknown) {
-		return task, err
-	}
+	var task *approvalv1.Task
 	// Of another scope's user nothing is said that would not be said of nobody.
-	switch late := copies.Await(ctx, c.DB, s.OrganizationID, copies.IDs{copies.Users: {uuid.MustParse(r.ToID)}}); {
-	case late == nil:
-		return c.reassignTask(ctx, s, r)
-	case apierr.HasReason(late, copies.ReasonNotKnownYet):
-		return nil, err
-	default:
-		return nil, late
-	}
+	err := copies.WhenKnown(ctx, c.DB, s.OrganizationID, copies.IDs{copies.Users: {uuid.MustParse(r.ToID)}}, func() (err error) {
+		task, err = c.reassignTask(ctx, s, r)
+		return err
+	}, reasonUserUnknown)
+	return task, err
 }
 
 const reasonUserUnknown = "USER_UNKNOWN"

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
@@ -52,7 +53,7 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 		ID: id.New(), OrganizationID: app.OrganizationID, EnvironmentID: app.EnvironmentID, AppID: app.ID, Name: "account",
 		Description: "An account in " + app.Name, Kind: "account", CreateTime: now, Version: 1,
 	}
-	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+	err := c.inWhenKnown(ctx, by, store.App{}, app, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := checkReferences(ctx, tx, "", store.App{}, app); err != nil {
 			return err
 		}
@@ -130,15 +131,35 @@ func checkReferences(ctx context.Context, tx *postgres.Tx, in string, before, a 
 	if err := checkEnvironments(ctx, tx, in, before, a); err != nil {
 		return err
 	}
-	type reference struct {
-		field string
-		id    uuid.UUID
+	people := peopleNamed(before, a)
+	if len(people) == 0 {
+		return nil
 	}
-	var people []reference
-	var ids []uuid.UUID
+	unknown, err := store.UnknownUsers(ctx, tx, postgres.Column(people, reference.user), a.EnvironmentID)
+	if err != nil {
+		return err
+	}
+	for _, p := range people {
+		if slices.Contains(unknown, p.id) {
+			return apierr.InvalidField(in+p.field, reasonUserUnknown, "there is no such user: %s", p.id)
+		}
+	}
+	return nil
+}
+
+// reference is where a field of an app names a user.
+type reference struct {
+	field string
+	id    uuid.UUID
+}
+
+func (r reference) user() uuid.UUID { return r.id }
+
+// peopleNamed are the people whom an app names, besides those that it named before.
+func peopleNamed(before, a store.App) (people []reference) {
 	add := func(field string, id uuid.UUID, had bool) {
 		if id != uuid.Nil && !had {
-			people, ids = append(people, reference{field, id}), append(ids, id)
+			people = append(people, reference{field, id})
 		}
 	}
 	add("owner_id", a.OwnerID.UUID, a.OwnerID == before.OwnerID)
@@ -148,23 +169,12 @@ func checkReferences(ctx context.Context, tx *postgres.Tx, in string, before, a 
 	for i, p := range a.ApproverIDs {
 		add(fmt.Sprintf("approver_ids[%d]", i), p, slices.Contains(before.ApproverIDs, p))
 	}
-	if len(people) == 0 {
-		return nil
-	}
-	unknown, err := store.UnknownUsers(ctx, tx, ids, a.EnvironmentID)
-	if err != nil {
-		return err
-	}
-	for _, p := range people {
-		if slices.Contains(unknown, p.id) {
-			return apierr.InvalidField(in+p.field, "USER_UNKNOWN", "there is no such user: %s", p.id)
-		}
-	}
-	return nil
+	return people
 }
 
-func checkEnvironments(ctx context.Context, tx *postgres.Tx, in string, before, a store.App) error {
-	var ids []uuid.UUID
+// environmentsNamed are the environments that an app names, besides those that it named
+// before.
+func environmentsNamed(before, a store.App) (ids []uuid.UUID) {
 	if a.EnvironmentID != before.EnvironmentID {
 		ids = append(ids, a.EnvironmentID)
 	}
@@ -173,6 +183,20 @@ func checkEnvironments(ctx context.Context, tx *postgres.Tx, in string, before, 
 			ids = append(ids, e)
 		}
 	}
+	return ids
+}
+
+// inWhenKnown is a transaction that makes an app of before. Whom and what it names and
+// has just come is waited for.
+func (c *Commands) inWhenKnown(ctx context.Context, by authz.Caller, before, a store.App, do func(context.Context, *postgres.Tx) error) error {
+	ids := copies.IDs{
+		copies.Users: postgres.Column(peopleNamed(before, a), reference.user), copies.Environments: environmentsNamed(before, a),
+	}
+	return copies.WhenKnown(ctx, c.DB, by.OrganizationID, ids, func() error { return c.DB.In(ctx, by.Scope(), do) }, reasonUserUnknown, reasonEnvironmentUnknown)
+}
+
+func checkEnvironments(ctx context.Context, tx *postgres.Tx, in string, before, a store.App) error {
+	ids := environmentsNamed(before, a)
 	if len(ids) == 0 {
 		return nil
 	}
@@ -186,8 +210,10 @@ func checkEnvironments(ctx context.Context, tx *postgres.Tx, in string, before, 
 	return unknownEnvironment(in + "environment_id")
 }
 
+const reasonEnvironmentUnknown = "ENVIRONMENT_UNKNOWN"
+
 func unknownEnvironment(field string) error {
-	return apierr.InvalidField(field, "ENVIRONMENT_UNKNOWN", "there is no such environment")
+	return apierr.InvalidField(field, reasonEnvironmentUnknown, "there is no such environment")
 }
 
 // GetApp gives an app that the caller sees, also if it is deleted.
@@ -256,7 +282,7 @@ func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UU
 		return store.App{}, err
 	}
 	app.UpdateTime, app.Version = notBefore(c.Clock.Now(), before.UpdateTime), before.Version+1
-	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+	err = c.inWhenKnown(ctx, by, before, app, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := checkReferences(ctx, tx, "app.", before, app); err != nil {
 			return err
 		}
