@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"go.opentelemetry.io/otel/trace"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
@@ -139,13 +141,59 @@ func sendStatus(w http.ResponseWriter, st *status.Status) {
 			h.Set("Retry-After", itoa(int(math.Ceil(d.GetRetryDelay().AsDuration().Seconds()))))
 		}
 	}
-	b, err := protojson.Marshal(st.Proto())
+	b, err := protojson.Marshal(inJSON(st).Proto())
 	if err != nil {
 		code, b = http.StatusInternalServerError, []byte(`{"code":13,"message":"internal error"}`)
 	}
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_, _ = w.Write(b)
+}
+
+// inJSON is a status that names fields as JSON does.
+func inJSON(st *status.Status) *status.Status {
+	details := make([]protoadapt.MessageV1, 0, len(st.Details()))
+	for _, d := range st.Details() {
+		bad, ok := d.(*errdetails.BadRequest)
+		if ok {
+			for _, v := range bad.GetFieldViolations() {
+				if v.GetReason() != reasonUnknown { // that is the caller's own word
+					v.Field = jsonPath(v.GetField())
+				}
+			}
+		}
+		m, ok := d.(protoadapt.MessageV1)
+		if !ok {
+			return st // of a kind that nobody here knows
+		}
+		details = append(details, m)
+	}
+	out, err := status.New(st.Code(), st.Message()).WithDetails(details...)
+	if err != nil {
+		return st
+	}
+	return out
+}
+
+// jsonPath is the path of a field, such as steps[1].user_ids, as JSON names it:
+// steps[1].userIds. What stands in brackets is an index or a key, and stays.
+func jsonPath(path string) string {
+	var b strings.Builder
+	inside, upper := false, false
+	for _, c := range path {
+		switch {
+		case c == '[', c == ']':
+			inside = c == '['
+		case c == '_' && !inside:
+			upper = true
+			continue
+		case upper:
+			c = unicode.ToUpper(c)
+		}
+		upper = false
+		b.WriteRune(c)
+	}
+	return b.String()
 }
 
 // challenge says what kind of credential is asked for: if it is a more recent proof of
