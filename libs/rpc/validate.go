@@ -79,10 +79,7 @@ func validate(v protovalidate.Validator, req any) error {
 		}
 		p := violation.Proto
 		field := protovalidate.FieldPathString(p.GetField())
-		text := p.GetMessage()
-		if text == "" {
-			text = "breaks the rule " + p.GetRuleId()
-		}
+		text := words(violation)
 		if i == 0 {
 			out.Message += ": "
 			if field != "" {
@@ -93,6 +90,26 @@ func validate(v protovalidate.Validator, req any) error {
 		out.Fields = append(out.Fields, apierr.Field{Field: field, Reason: upperSnake(p.GetRuleId()), Description: text})
 	}
 	return out
+}
+
+// words say what is wrong with a field. Of an enum they are the values it may have:
+// that a value is "not in [0]" helps nobody.
+func words(v *protovalidate.Violation) string {
+	f, rule := v.FieldDescriptor, v.Proto.GetRuleId()
+	if f != nil && f.Kind() == protoreflect.EnumKind && (strings.HasPrefix(rule, "enum.") || rule == "required" && !f.IsList()) {
+		values := f.Enum().Values()
+		names := make([]string, 0, values.Len())
+		for i := range values.Len() {
+			if values.Get(i).Number() != 0 {
+				names = append(names, string(values.Get(i).Name()))
+			}
+		}
+		return "must be one of " + strings.Join(names, ", ")
+	}
+	if text := v.Proto.GetMessage(); text != "" {
+		return text
+	}
+	return "breaks the rule " + rule
 }
 
 // hidden is the path of a text with a character that does not show, and which;

@@ -45,3 +45,23 @@ func TestHiddenCharactersAreRefused(t *testing.T) {
 		t.Errorf("what shows: %v", err)
 	}
 }
+
+// Whoever leaves an enum out, or makes a value up, is told those that there are.
+func TestEnumsListTheirValues(t *testing.T) {
+	t.Parallel()
+	v, err := protovalidate.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "must be one of REQUEST_KIND_GRANT, REQUEST_KIND_REVOKE"
+	ids := []string{"01890000-0000-7000-8000-000000000001"}
+	for name, kind := range map[string]requestv1.RequestKind{"missing": 0, "unknown": 7} {
+		e, ok := apierr.From(validate(v, &requestv1.CreateRequestRequest{Kind: kind, EntitlementIds: ids, Justification: "x"}))
+		if !ok || len(e.Fields) == 0 || e.Fields[0].Field != "kind" || e.Fields[0].Description != want || e.Message != "the request is not valid: kind: "+want {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	if err := validate(v, &requestv1.CreateRequestRequest{Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: ids, Justification: "x"}); err != nil {
+		t.Error(err)
+	}
+}
