@@ -1100,6 +1100,20 @@ func TestLimits(t *testing.T) {
 	if ended.code != http.StatusOK || !strings.Contains(ended.header.Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("a browser whose session has ended, from there: %d %s", ended.code, ended.body)
 	}
+	// A source's token is guessed no more often, and a good one is taken from there.
+	for n := range 30 {
+		if a := w.call("GET", "/scim/v2/Users", "", from("192.0.2.3", "Authorization", "Bearer ghi_guess"+strconv.Itoa(n))...); a.code != http.StatusUnauthorized {
+			t.Errorf("guess %d at SCIM: %d %s", n, a.code, a.body)
+		}
+	}
+	guess := w.call("GET", "/scim/v2/Users", "", from("192.0.2.3", "Authorization", "Bearer ghi_guess")...)
+	if guess.code != http.StatusTooManyRequests || guess.header.Get("Content-Type") != "application/scim+json" || guess.header.Get("Retry-After") != "1" ||
+		!strings.HasPrefix(guess.header.Get("RateLimit"), `"credentials";r=0;`) {
+		t.Errorf("guesses at SCIM: %d %s %v", guess.code, guess.body, guess.header)
+	}
+	if a := w.call("GET", "/scim/v2/Users", "", from("192.0.2.3", "Authorization", "Bearer ghi_good")...); a.code != http.StatusCreated {
+		t.Errorf("SCIM with a good token, from there: %d %s", a.code, a.body)
+	}
 	w.set(func() { w.secrets["ghp_third"] = another })
 	if a := w.call("GET", "/v1/me", "", from("2001:db8::99", "Authorization", "Bearer ghp_third")...); a.code != http.StatusOK {
 		t.Errorf("somebody with a good one, from there: %d %s", a.code, a.body)

@@ -436,6 +436,10 @@ func (s parkedService) ReplayParkedEvent(_ context.Context, r *opsv1.ReplayParke
 // serveSCIM is what identity-sync serves over HTTP.
 func (w *world) serveSCIM(rw http.ResponseWriter, r *http.Request) {
 	w.set(func() { w.scim = append(w.scim, r) })
+	if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ghi_guess") {
+		rw.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	rw.Header().Set("Location", r.Header.Get("X-Forwarded-Proto")+"://"+r.Header.Get("X-Forwarded-Host")+r.URL.Path+"/1")
 	rw.Header().Set("Content-Type", "application/scim+json")
 	rw.Header().Set("Cache-Control", "max-age=60")

@@ -138,7 +138,7 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	}
 
 	sessions := sessions{client: identityv1.NewSessionServiceClient(b.Identity), auth: auth, dev: o.DevSignIn}
-	identity := newIdentityProxy(b.IdentityHTTP, b.IdentityTLS, o.Telemetry, o.Log)
+	identity := newIdentityProxy(b.IdentityHTTP, b.IdentityTLS, limits.credentials, o.Telemetry, o.Log)
 
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", auth.wrap(rejectEarly(routes, rest)))

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -13,12 +14,20 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/telemetry"
 )
 
+// guessed is the error of one bad credential too many, with the headers that say so.
+type guessed struct {
+	error
+	left http.Header
+}
+
 // newIdentityProxy passes on what identity-sync serves over HTTP itself: SCIM,
-// the token endpoint and its keys. Tokens there are verified there.
-func newIdentityProxy(addr string, client *tls.Config, t *telemetry.Telemetry, log *slog.Logger) *httputil.ReverseProxy {
+// the token endpoint and its keys. Tokens there are verified there; attempts counts
+// those of SCIM that were not good, by address.
+func newIdentityProxy(addr string, client *tls.Config, attempts *ratelimit.Meter, t *telemetry.Telemetry, log *slog.Logger) *httputil.ReverseProxy {
 	scheme := "http"
 	if client != nil {
 		scheme, client = "https", client.Clone()
@@ -42,6 +51,13 @@ func newIdentityProxy(addr string, client *tls.Config, t *telemetry.Telemetry, l
 			for k := range standing { // the gateway has set them
 				r.Header.Del(k)
 			}
+			if r.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(r.Request.URL.Path, "/scim/") {
+				return nil
+			}
+			left := http.Header{}
+			if err := take(attempts, left, addressOf(r.Request)); err != nil {
+				return guessed{err, left}
+			}
 			return nil
 		},
 		Transport: &http.Transport{
@@ -53,6 +69,12 @@ func newIdentityProxy(addr string, client *tls.Config, t *telemetry.Telemetry, l
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			var tooMany guessed
+			if errors.As(err, &tooMany) {
+				maps.Copy(w.Header(), tooMany.left)
+				refuse(w, r, tooMany.error)
+				return
+			}
 			if !errors.Is(err, context.Canceled) { // the caller went away
 				log.WarnContext(r.Context(), "Identity-sync does not answer", "error", err, "trace_id", traceID(r.Context()))
 			}
