@@ -188,21 +188,30 @@ func (r *Rule) Allows(q Request) bool {
 
 // Forbids reports whether an item is not given to the beneficiary at all, whatever flow
 // would decide it: flows are about it that give it to their audience alone, and the
-// beneficiary is in no such audience. What is taken away is never forbidden.
+// beneficiary is in no such audience. What is the organization's is forbidden by its own
+// flows and by those of the beneficiary's environment, each for itself: an environment
+// lets nobody have what the organization keeps to others. What is taken away is never
+// forbidden.
 func Forbids[F any](flows []F, rule func(*F) *Rule, q Request, it Item) bool {
-	forbids := false
+	var forbids, includes [2]bool
 	for i := range flows {
 		r := rule(&flows[i])
 		switch {
 		case q.Kind != Grant || !r.OnlyAudience || !r.Enabled || r.Trigger != OnRequest || !r.Scope.Covers(it),
 			r.EnvironmentID != "" && r.EnvironmentID != q.Beneficiary.EnvironmentID:
-		case r.Audience.Includes(q.Beneficiary):
-			return false
-		default:
-			forbids = true
+			continue
+		}
+		of := 0
+		if it.OfOrganization && r.EnvironmentID != "" {
+			of = 1
+		}
+		if r.Audience.Includes(q.Beneficiary) {
+			includes[of] = true
+		} else {
+			forbids[of] = true
 		}
 	}
-	return forbids
+	return forbids[0] && !includes[0] || forbids[1] && !includes[1]
 }
 
 // before reports whether r decides an item where both match.

@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -114,11 +115,17 @@ func TestForbids(t *testing.T) {
 		{"switched off", []flow.Rule{only(func(r *flow.Rule) { r.Enabled = false })}, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
 		{"not alone", []flow.Rule{only(func(r *flow.Rule) { r.OnlyAudience = false })}, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
 		{"the audience of one of two", []flow.Rule{only(nil), only(func(r *flow.Rule) { r.Audience.UserIDs = []string{"ben"} })}, flow.Member{ID: "ben"}, flow.Grant, "crm", false},
+		{"the organization's, let by an environment", []flow.Rule{only(nil), only(func(r *flow.Rule) {
+			r.EnvironmentID, r.Audience = "north", flow.Audience{Everyone: true}
+		})}, flow.Member{ID: "ben", EnvironmentID: "north"}, flow.Grant, "crm", true},
+		{"the organization's, kept to fewer by an environment", []flow.Rule{only(nil), only(func(r *flow.Rule) {
+			r.EnvironmentID, r.Audience.UserIDs = "north", []string{"eve"}
+		})}, flow.Member{ID: "ann", EnvironmentID: "north"}, flow.Grant, "crm", true},
 		{"of another environment", []flow.Rule{only(func(r *flow.Rule) { r.EnvironmentID = "north" })}, flow.Member{ID: "ben", EnvironmentID: "south"}, flow.Grant, "crm", false},
 		{"of their environment", []flow.Rule{only(func(r *flow.Rule) { r.EnvironmentID = "north" })}, flow.Member{ID: "ben", EnvironmentID: "north"}, flow.Grant, "crm", true},
 	} {
 		rule := func(r *flow.Rule) *flow.Rule { return r }
-		if got := flow.Forbids(tt.flows, rule, flow.Request{Kind: tt.kind, Beneficiary: tt.whom}, flow.Item{AppID: tt.app}); got != tt.want {
+		if got := flow.Forbids(tt.flows, rule, flow.Request{Kind: tt.kind, Beneficiary: tt.whom}, flow.Item{AppID: tt.app, OfOrganization: strings.HasPrefix(tt.name, "the organization's")}); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}

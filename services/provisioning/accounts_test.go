@@ -273,6 +273,32 @@ func TestSameTenant(t *testing.T) {
 	w.becomes(t, r, active)
 }
 
+// B-PRV-13: what an account that was there before was given is taken away again, also
+// when the app has got another integration with the same place meanwhile.
+func TestAdoptedAccountInSameTenant(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "devs", "owners")
+	target.put("old-1", "ann", "owners")
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	w.set(t, app, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT })
+	devs, owners := w.entitlement(t, app, groupKind, "devs"), w.entitlement(t, app, groupKind, "owners")
+	ann := w.user(t, "ann")
+	r := w.give(t, ann, ask{}, devs, owners)
+	w.becomes(t, r, active)
+	w.change(t, app, automatic, w.integration(t, target))
+	servicetest.Eventually(t, "the account was looked up", func() bool {
+		return w.count(t, `select count(*) from account a join app_copy p on p.id = a.app_id join integration i on i.id = p.integration_id
+			where a.tenant_id = i.tenant_id and a.state = 'active' and not a.account_in_doubt and cardinality(a.held) = 2
+			and i.id = '`+app.GetIntegrationId()+`'`) == 1
+	})
+	w.end(t, ann, devs, owners)
+	w.becomes(t, r, revoked)
+	if u := target.account(t, "ann"); u == nil || !u.Active || target.member("devs", "old-1") || !target.member("owners", "old-1") {
+		t.Errorf("the account is %v, in devs %t, in owners %t", u, target.member("devs", "old-1"), target.member("owners", "old-1"))
+	}
+}
+
 // B-PRV-13: before accounts are moved it is shown what is found at the other place.
 func TestPreviewAccounts(t *testing.T) {
 	t.Parallel()
@@ -396,10 +422,11 @@ func TestResolvedRemovalIsLookedAt(t *testing.T) {
 	})
 	w.leave(t, ann)
 	w.leave(t, ben)
-	first, second := w.open(t, ann, app, fixOperation), w.open(t, ben, app, fixOperation)
+	first := w.open(t, ann, app, fixOperation)
+	w.open(t, ben, app, fixOperation)
 	target.take(target.account(t, "ben").ID)
-	w.resolve(t, first, second)
-	w.becomes(t, done, revoked) // it was looked at: removing is still refused
+	w.resolve(t, first)
+	w.becomes(t, done, revoked) // it is looked at, now and then too: removing is still refused
 	servicetest.Eventually(t, "what is still there is on the list again", func() bool {
 		return w.count(t, `select count(*) from work_item where kind = 'fix_operation' and state = 'open' and id <> '`+first.GetId()+`'`) == 1
 	})

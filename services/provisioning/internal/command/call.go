@@ -43,10 +43,11 @@ func (p whereabouts) settle(s *store.Assignment) lifecycle.Observed {
 	case p.was != nil && (!p.alike || a.StandsAt(p.baseURL, p.here.ID)):
 		left := *p.was
 		left.Adopted = know.Adopted
-		if !know.Adopted || know.Added() || s.Person.Removed {
+		if !know.Adopted || know.Added() || s.Person.Removed || s.Person.Suspended {
 			a.LeftBehind = append(a.LeftBehind, left)
 		}
 		a.ExternalID, a.UserName = "", ""
+		know.Had = nil // it was that account's
 	}
 	if p.here != nil {
 		return know.Elsewhere()
@@ -190,7 +191,7 @@ func (c *calls) change(ctx context.Context, change lifecycle.Change, step store.
 		return c.ensure(ctx)
 	}
 	if c.report.account.ID == "" {
-		switch gone, err := c.identify(ctx); {
+		switch gone, err := c.identify(ctx, change); {
 		case err != nil:
 			return answer(err), err
 		case gone:
@@ -262,8 +263,10 @@ func (c *calls) ensure(ctx context.Context) (lifecycle.Answer, error) {
 }
 
 // identify finds the account that is to be changed and has no id here. It never makes
-// one. gone says that the app was asked and has none of the person.
-func (c *calls) identify(ctx context.Context) (gone bool, err error) {
+// one. gone says that the app was asked and has none of the person. Of one that carries
+// nobody's id it is not known whether Gatehouse made it, in an app that may not keep
+// ids: a person decides, and what they have said before a Look is believed.
+func (c *calls) identify(ctx context.Context, change lifecycle.Change) (gone bool, err error) {
 	if c.report.place.moved {
 		return true, nil // locate has asked
 	}
@@ -271,8 +274,12 @@ func (c *calls) identify(ctx context.Context) (gone bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case found == nil, !found.Ours && !c.byHand:
-		return true, nil // what Gatehouse makes carries the person's id
+	case found == nil, !c.byHand && found.Foreign, !c.byHand && !found.Ours && change.Do == lifecycle.Look:
+		return true, nil
+	case !c.byHand && !found.Ours:
+		return false, connector.NewError(connector.Conflict, nil,
+			"there is an account with the person's user name (%s, id %s), and it is not known whether Gatehouse made it; it is left alone: remove it by hand if it is the person's, and resolve this item in either case",
+			found.UserName, found.ID)
 	}
 	c.report.account = *found
 	return false, nil

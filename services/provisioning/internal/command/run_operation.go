@@ -216,11 +216,14 @@ func answer(err error) lifecycle.Answer {
 func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) {
 	know := r.place.settle(s).Learn(r.results, s.App.Left())
 	external, name := r.account.ID, r.account.UserName
-	s.Account.FoundID, s.Account.FoundName = "", ""
 	switch {
-	case know.Found && s.App.Adoption == "adopt":
+	case !know.Found:
+		s.Account.FoundID, s.Account.FoundName = "", ""
+	case r.found.ID == "": // found before, and this run has not come to it
+	case s.App.Adoption == "adopt":
+		s.Account.FoundID, s.Account.FoundName = "", ""
 		know, external, name = know.Adopt(), r.found.ID, r.found.UserName
-	case know.Found:
+	default:
 		s.Account.FoundID, s.Account.FoundName = r.found.ID, r.found.UserName
 	}
 	cs.setObserved(s, know, external, name)

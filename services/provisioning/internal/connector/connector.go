@@ -25,8 +25,9 @@ type Account struct {
 	// ID is the app's own id of the account: what the other calls take.
 	ID       string
 	UserName string
-	// Ours says that the account carries the person's id, and Disabled that nobody can use it: what Find saw.
-	Ours, Disabled bool
+	// Ours says that the account carries the person's id, Foreign that it carries another id, which Gatehouse would not have given it, and
+	// Disabled that nobody can use it: what Find saw.
+	Ours, Foreign, Disabled bool
 	// Made says that EnsureAccount has surely made it just now.
 	Made bool
 }

@@ -28,7 +28,8 @@ func Changes(steps []Step) []lifecycle.Change {
 	return out
 }
 
-// Steps returns a plan with all that its calls need.
+// Steps returns a plan with all that its calls need. What is to be added to an account
+// that was there before is looked for first, unless it was given before already.
 func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 	out := make([]Step, len(plan))
 	for i, c := range plan {
@@ -37,7 +38,7 @@ func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 			e := uuid.UUID(c.Entitlement)
 			out[i].Entitlement = &e
 			out[i].Kind, out[i].Ref = s.Entitlements[e].Kind, s.Entitlements[e].Ref
-			out[i].Look = c.Do == lifecycle.Add && s.Account.Observed.Adopted && !s.Account.Observed.InDoubt.Has(e)
+			out[i].Look = c.Do == lifecycle.Add && s.Account.Observed.Adopted && !s.Account.Observed.Held.Has(e) && !s.Account.Observed.InDoubt.Has(e)
 		}
 	}
 	return out

@@ -24,24 +24,7 @@ const (
 func (c *Connector) Find(ctx context.Context, p connector.Person, known string) (*connector.Account, error) {
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	u, err := c.find(ctx, p)
-	if err != nil && connector.KindOf(err) != connector.Conflict {
-		return nil, err
-	}
-	if known != "" && (u == nil || u.ExternalID != p.UserID && u.ID != known) {
-		if idErr := checkID(known); idErr != nil {
-			return nil, idErr
-		}
-		had, lookErr := c.account(ctx, lookingUp, known)
-		switch {
-		case lookErr != nil:
-			return nil, lookErr
-		case had != nil && had.ExternalID != p.UserID && gatehouseID(had.ExternalID):
-			return nil, ofAnother(*had)
-		case had != nil:
-			u, err = had, nil
-		}
-	}
+	u, err := c.findOrKnown(ctx, p, known)
 	if err != nil || u == nil {
 		return nil, err
 	}
@@ -49,8 +32,32 @@ func (c *Connector) Find(ctx context.Context, p connector.Person, known string) 
 	return &a, nil
 }
 
+// findOrKnown finds the person's account: the one that carries their id, or else the one known, or else one with their user name.
+func (c *Connector) findOrKnown(ctx context.Context, p connector.Person, known string) (*user, error) {
+	u, err := c.find(ctx, p)
+	if err != nil && connector.KindOf(err) != connector.Conflict {
+		return nil, err
+	}
+	if known == "" || u != nil && (u.ExternalID == p.UserID || u.ID == known) {
+		return u, err
+	}
+	if err := checkID(known); err != nil {
+		return nil, err
+	}
+	had, lookErr := c.account(ctx, lookingUp, known)
+	switch {
+	case lookErr != nil:
+		return nil, lookErr
+	case had == nil:
+		return u, err
+	case had.ExternalID != p.UserID && gatehouseID(had.ExternalID):
+		return nil, ofAnother(*had)
+	}
+	return had, nil
+}
+
 func (u user) account(p connector.Person) connector.Account {
-	return connector.Account{ID: u.ID, UserName: u.UserName, Ours: u.ExternalID == p.UserID, Disabled: u.disabled()}
+	return connector.Account{ID: u.ID, UserName: u.UserName, Ours: u.ExternalID == p.UserID, Foreign: u.ExternalID != "" && u.ExternalID != p.UserID, Disabled: u.disabled()}
 }
 
 // EnsureAccount implements connector.Connector.
@@ -61,7 +68,7 @@ func (c *Connector) EnsureAccount(ctx context.Context, p connector.Person, known
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
 
-	found, err := c.find(ctx, p)
+	found, err := c.findOrKnown(ctx, p, known)
 	if err != nil {
 		return connector.Account{}, err
 	}

@@ -276,6 +276,7 @@ func TestEnsureAccount(t *testing.T) {
 		name   string
 		known  string
 		found  string
+		byID   string
 		lookup int
 		post   func() (int, string)
 		patch  func(body string) (int, string)
@@ -309,7 +310,13 @@ func TestEnsureAccount(t *testing.T) {
 			want: connector.Conflict, text: "of another person",
 		},
 		{name: "not named", found: users(account("a1", "", jo.UserName)), want: connector.Exists, text: "id a1"},
-		{name: "another is named", known: "a2", found: users(account("a1", "okta-00u1", jo.UserName)), want: connector.Exists, text: "id a1"},
+		{name: "another is named, and gone", known: "a2", found: users(account("a1", "okta-00u1", jo.UserName)), want: connector.Exists, text: "id a1"},
+		{name: "renamed, and not linked", known: "a1", byID: account("a1", "okta-00u1", "old@example.test")},
+		{name: "renamed, and another has the name", known: "a1", found: users(account("a2", "", jo.UserName)), byID: account("a1", "okta-00u1", "old@example.test")},
+		{
+			name: "somebody else's by now", known: "a1", byID: account("a1", otherID, "old@example.test"),
+			want: connector.Conflict, text: "of another person",
+		},
 		{name: "own before another with the name", found: users(account("a9", "", jo.UserName), account("a1", userID, "old@example.test"))},
 		{
 			name: "taken and not shown", post: func() (int, string) { return 409, `{"scimType":"uniqueness","detail":"Token ` + secret + `: taken"}` },
@@ -331,6 +338,10 @@ func TestEnsureAccount(t *testing.T) {
 			t.Parallel()
 			o, c := serve(t, func(asked, body string, _ http.ResponseWriter) (int, string) {
 				switch {
+				case strings.HasPrefix(asked, "GET /Users/") && tt.byID != "":
+					return 200, tt.byID
+				case strings.HasPrefix(asked, "GET /Users/"):
+					return 404, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`
 				case strings.HasPrefix(asked, "GET") && tt.lookup != 0:
 					return tt.lookup, tt.found
 				case strings.HasPrefix(asked, "GET") && tt.found != "":
