@@ -26,8 +26,8 @@ var meanings = map[string]string{
 	"504": "It took too long; it may have been done.",
 }
 
-// word is a code of gRPC or a reason.
-var word = regexp.MustCompile(`\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b`)
+// word is a code of gRPC or a reason, which has several parts.
+var word = regexp.MustCompile(`\b(?:UNAUTHENTICATED|ABORTED|UNAVAILABLE|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b`)
 
 // errorsOf writes into an operation which errors it has: those of every operation,
 // and the reasons that the comment of its RPC names behind a code.
