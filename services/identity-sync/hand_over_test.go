@@ -130,6 +130,7 @@ func TestPeopleAreHandedOver(t *testing.T) {
 		{"nobody", admin, idp.source.GetId(), nil, "", "users", "HAND_OVER_NOBODY"},
 		{"both", admin, idp.source.GetId(), []string{ann}, `userName = "ann"`, "users", "HAND_OVER_NOBODY"},
 		{"a source's own", admin, idp.source.GetId(), []string{ann, mine}, "", "users[1].user_id", "USER_OF_SOURCE"},
+		{"somebody twice", admin, idp.source.GetId(), []string{ann, ann}, "", "users[1].user_id", "USER_TWICE"},
 		{"a program", admin, idp.source.GetId(), []string{service.GetUser().GetId()}, "", "users[0].user_id", "NOT_A_PERSON"},
 		{"who left", admin, idp.source.GetId(), []string{gone}, "", "users[0].user_id", "USER_REMOVED"},
 		{"another organization's", admin, idp.source.GetId(), []string{stranger.user.GetId()}, "", "users[0].user_id", "USER_NOT_FOUND"},

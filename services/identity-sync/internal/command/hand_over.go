@@ -66,6 +66,9 @@ func (c *Commands) HandOverUsers(ctx context.Context, caller authz.Caller, sourc
 func (t *transaction) lockHandedOver(ctx context.Context, src store.Source, named []UserHandOver, externalIDs map[uuid.UUID]string) ([]store.User, error) {
 	ids := make([]uuid.UUID, len(named))
 	for i, n := range named {
+		if _, twice := externalIDs[n.UserID]; twice {
+			return nil, apierr.InvalidField(fmt.Sprintf("users[%d].user_id", i), "USER_TWICE", "the user is named twice")
+		}
 		ids[i], externalIDs[n.UserID] = n.UserID, n.ExternalID
 	}
 	users, err := store.LockUsers(ctx, t.Tx, ids)

@@ -985,8 +985,8 @@ type SourceServiceClient interface {
 	// nothing is left but their name, e-mail, title and department. With validate_only
 	// nothing changes, and the answer is the preview. INVALID_ARGUMENT on users:
 	// HAND_OVER_NOBODY unless there are either users or a filter; on users[i].user_id:
-	// USER_NOT_FOUND, USER_OF_SOURCE, NOT_A_PERSON, USER_REMOVED, ENVIRONMENT_DIFFERS
-	// if the source's people belong to another environment. FILTER_INVALID,
+	// USER_NOT_FOUND, USER_OF_SOURCE, USER_TWICE, NOT_A_PERSON, USER_REMOVED,
+	// ENVIRONMENT_DIFFERS if the source's people belong to another environment. FILTER_INVALID,
 	// FILTER_TOO_COSTLY. NOT_FOUND: SOURCE_NOT_FOUND. Who was named and does not fit
 	// makes the call fail, and then nobody is handed over.
 	HandOverUsers(ctx context.Context, in *HandOverUsersRequest, opts ...grpc.CallOption) (*HandOverUsersResponse, error)
@@ -1095,8 +1095,8 @@ type SourceServiceServer interface {
 	// nothing is left but their name, e-mail, title and department. With validate_only
 	// nothing changes, and the answer is the preview. INVALID_ARGUMENT on users:
 	// HAND_OVER_NOBODY unless there are either users or a filter; on users[i].user_id:
-	// USER_NOT_FOUND, USER_OF_SOURCE, NOT_A_PERSON, USER_REMOVED, ENVIRONMENT_DIFFERS
-	// if the source's people belong to another environment. FILTER_INVALID,
+	// USER_NOT_FOUND, USER_OF_SOURCE, USER_TWICE, NOT_A_PERSON, USER_REMOVED,
+	// ENVIRONMENT_DIFFERS if the source's people belong to another environment. FILTER_INVALID,
 	// FILTER_TOO_COSTLY. NOT_FOUND: SOURCE_NOT_FOUND. Who was named and does not fit
 	// makes the call fail, and then nobody is handed over.
 	HandOverUsers(context.Context, *HandOverUsersRequest) (*HandOverUsersResponse, error)
