@@ -212,6 +212,7 @@ func TestEventIsPublishedAsCloudEvent(t *testing.T) {
 		bus.HeaderSubject:     want.AggregateID.String(),
 		bus.HeaderTime:        "2026-03-04T05:06:07.000008Z",
 		bus.HeaderContentType: "application/protobuf",
+		"ce-datacontenttype":  "application/protobuf",
 		"traceparent":         want.Traceparent,
 	} {
 		if got := m.Header.Get(header); got != value {

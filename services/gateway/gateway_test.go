@@ -505,7 +505,10 @@ func TestRouting(t *testing.T) {
 			if tt.method == "HEAD" && a.body != "" {
 				t.Errorf("an answer to HEAD has a body: %q", a.body)
 			}
-			for _, h := range []string{"X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy", "Cache-Control"} {
+			for _, h := range []string{
+				"X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy", "Cache-Control", "X-Frame-Options",
+				"Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy",
+			} {
 				if len(a.header.Values(h)) != 1 {
 					t.Errorf("%s: %q", h, a.header.Values(h))
 				}
