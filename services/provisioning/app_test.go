@@ -75,7 +75,8 @@ func (a *scimApp) account(t *testing.T, userName string) *scimUser {
 			if found != nil {
 				t.Errorf("two accounts for %s", userName)
 			}
-			found = u
+			now := *u // the app goes on
+			found = &now
 		}
 	}
 	return found
