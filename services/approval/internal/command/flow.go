@@ -112,7 +112,7 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	f.ID, f.EnvironmentID, f.EditorIDs = id, before.EnvironmentID, before.EditorIDs
 	f.Version, f.CreateTime, f.UpdateTime = before.Version, before.CreateTime, before.UpdateTime
 	if proto.Equal(convert.Flow(s.OrganizationID, f), convert.Flow(s.OrganizationID, before)) {
-		return c.saved(ctx, s, before)
+		return c.GetFlow(ctx, s, id)
 	}
 	f.Version++
 	if err := c.checkFlow(ctx, owner, f, before); err != nil {
@@ -122,6 +122,7 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	if err != nil {
 		return nil, err
 	}
+	var shown []*approvalv1.Flow
 	err = c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
 		current, err := c.Store.LockFlow(ctx, tx, id)
 		if err != nil {
@@ -138,25 +139,18 @@ func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 			}
 		}
 		tx.AfterCommit(c.Maintenance.Wake)
-		return c.Store.UpdateFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f))
+		if err := c.Store.UpdateFlow(ctx, tx, s.OrganizationID, f, convert.FlowChanged(s.OrganizationID, by, f)); err != nil {
+			return err
+		}
+		// Not afterwards: whoever is told of an error tries again, with an etag that is old.
+		shown, err = c.show(ctx, tx, s, f)
+		return err
 	})
 	if err != nil {
 		return nil, flowError(err, f.Name)
 	}
 	c.Log.Info("Flow updated", "organization_id", s.OrganizationID, "flow_id", id, "version", f.Version)
-	return c.saved(ctx, s, f)
-}
-
-// saved is a flow that was saved, with what it names that is there no more.
-func (c *Commands) saved(ctx context.Context, s scope.Scope, f lifecycle.Flow) (out *approvalv1.Flow, err error) {
-	err = c.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
-		shown, err := c.show(ctx, tx, s, f)
-		if err == nil {
-			out = shown[0]
-		}
-		return err
-	})
-	return out, err
+	return shown[0], nil
 }
 
 // show is flows as the scope sees them, with what they name that is there no more.
