@@ -432,6 +432,9 @@ func TestBadInput(t *testing.T) {
 			if a.code != http.StatusBadRequest || field != tt.wantField || !strings.Contains(a.body, tt.wantReason) {
 				t.Errorf("%d, reason %s, field %q: %s", a.code, reason, field, a.body)
 			}
+			if tt.wantReason == "INVALID_ARGUMENT" && strings.Contains(a.body, "page_size") {
+				t.Errorf("the text names a field as JSON does not: %s", a.body)
+			}
 			for _, internal := range []string{"proto:", "proto\u00a0", "syntax error", "gatehouse.request", "gatehouse.approval", "strconv", "line 1", "unexpected token"} {
 				if strings.Contains(a.body, internal) {
 					t.Errorf("the answer says %q: %s", internal, a.body)

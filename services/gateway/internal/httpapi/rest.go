@@ -150,15 +150,22 @@ func sendStatus(w http.ResponseWriter, st *status.Status) {
 	_, _ = w.Write(b)
 }
 
-// inJSON is a status that names fields as JSON does.
+// inJSON is a status that names fields as JSON does, in its texts too.
 func inJSON(st *status.Status) *status.Status {
+	message := st.Message()
 	details := make([]protoadapt.MessageV1, 0, len(st.Details()))
 	for _, d := range st.Details() {
 		bad, ok := d.(*errdetails.BadRequest)
 		if ok {
 			for _, v := range bad.GetFieldViolations() {
-				if v.GetReason() != reasonUnknown { // that is the caller's own word
-					v.Field = jsonPath(v.GetField())
+				if v.GetReason() == reasonUnknown { // that is the caller's own word
+					continue
+				}
+				said := v.GetField()
+				v.Field = jsonPath(said)
+				if v.GetField() != said {
+					message = strings.ReplaceAll(message, said, v.GetField())
+					v.Description = strings.ReplaceAll(v.GetDescription(), said, v.GetField())
 				}
 			}
 		}
@@ -168,7 +175,7 @@ func inJSON(st *status.Status) *status.Status {
 		}
 		details = append(details, m)
 	}
-	out, err := status.New(st.Code(), st.Message()).WithDetails(details...)
+	out, err := status.New(st.Code(), message).WithDetails(details...)
 	if err != nil {
 		return st
 	}
