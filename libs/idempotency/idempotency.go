@@ -39,7 +39,6 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
-	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
@@ -217,21 +216,14 @@ func (a *Answers) Prune(ctx context.Context) (removed int64, err error) {
 
 // Run is a task: it prunes now and then, until ctx ends. Failures are logged.
 func (a *Answers) Run(ctx context.Context) error {
-	for {
+	return service.Every(ctx, pruneEvery, func(ctx context.Context) error {
 		n, err := a.Prune(ctx)
-		service.Report(ctx, err)
-		pause := pruneEvery
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			a.log.Warn("Answers not pruned", "error", err)
-			pause = time.Minute
 		case n > 0:
 			a.log.Info("Answers pruned", "answers", n)
 		}
-		if !backoff.Wait(ctx, pause) {
-			return nil
-		}
-	}
+		return err
+	})
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
 )
@@ -247,21 +246,14 @@ delete from inbox where event_id in (
 // PruneEvery is a task: it prunes now and then again after every, until ctx
 // ends. Failures are logged.
 func (c *Consumer) PruneEvery(ctx context.Context, every, keep time.Duration) error {
-	for {
+	return service.Every(ctx, every, func(ctx context.Context) error {
 		n, err := c.Prune(ctx, keep)
-		service.Report(ctx, err)
-		pause := every
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			c.log.Warn("Inbox not pruned", "error", err)
-			pause = min(every, time.Minute)
 		case n > 0:
 			c.log.Info("Inbox pruned", "events", n)
 		}
-		if !backoff.Wait(ctx, pause) {
-			return nil
-		}
-	}
+		return err
+	})
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"gatehouse.dev/libs/backoff"
+	"gatehouse.dev/libs/service"
 )
 
 // Sealed is a value of an organization that was sealed for an id, which is its
@@ -41,11 +41,10 @@ const resealEvery = time.Hour
 // for it, as what is used is sealed again by who uses it.
 func (k Kept) Reseal(ctx context.Context) error {
 	said := false
-	for {
+	return service.Every(ctx, resealEvery, func(ctx context.Context) error {
 		again, failed, err := k.reseal(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
 		case err != nil:
 			k.Log.WarnContext(ctx, "Secrets could not all be sealed again, older keys must stay", "what", k.What, "error", err)
 		case failed > 0:
@@ -54,14 +53,8 @@ func (k Kept) Reseal(ctx context.Context) error {
 			k.Log.InfoContext(ctx, "Secrets are sealed with the present key, older keys can go", "what", k.What, "sealed_again", again)
 			said = true
 		}
-		pause := resealEvery
-		if err != nil {
-			pause = time.Minute
-		}
-		if !backoff.Wait(ctx, pause) {
-			return nil
-		}
-	}
+		return err
+	})
 }
 
 // reseal says how many values were sealed again, and how many no key opens. One that

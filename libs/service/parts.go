@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"gatehouse.dev/libs/backoff"
 )
 
 // Part is something that the service stands on and that may stop working while
@@ -64,6 +67,28 @@ func (p *problem) Unwrap() error { return p.cause }
 func Report(ctx context.Context, err error) {
 	if r, ok := ctx.Value(reportKey{}).(*report); ok && !errors.Is(err, context.Canceled) {
 		r.set(err)
+	}
+}
+
+// Every does something now and then again after every, until ctx ends, for a task
+// that is called to do so. What fails is reported, and is tried again soon: after a
+// second, then ever later, up to a minute. So a database that has come back is found
+// at once, however seldom it is needed.
+func Every(ctx context.Context, every time.Duration, do func(ctx context.Context) error) error {
+	again := backoff.Backoff{First: time.Second, Longest: time.Minute}
+	for failures := 0; ; {
+		err := do(ctx)
+		Report(ctx, err)
+		pause := every
+		if err != nil {
+			failures++
+			pause = min(every, again.After(failures))
+		} else {
+			failures = 0
+		}
+		if !backoff.Wait(ctx, pause) {
+			return nil
+		}
 	}
 }
 

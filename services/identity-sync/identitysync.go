@@ -151,18 +151,11 @@ func (c Config) sessions() command.Sessions {
 
 // prune removes ended sessions now and then, until ctx ends.
 func prune(ctx context.Context, commands *command.Commands, log *slog.Logger) error {
-	for {
+	return service.Every(ctx, pruneEvery, func(ctx context.Context) error {
 		err := commands.PruneSessions(ctx)
-		service.Report(ctx, err)
-		pause := pruneEvery
 		if err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "Ended sessions cannot be pruned", "error", err)
-			pause = min(pruneEvery, time.Minute)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil
-		}
-	}
+		return err
+	})
 }
