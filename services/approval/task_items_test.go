@@ -87,7 +87,7 @@ func TestOneDecisionForManyItems(t *testing.T) {
 		t.Fatalf("one of them: %v %v", done, err)
 	}
 	task = w.one(t, "pia", items[0], items[2])
-	if done, err := approve("pia", task); err != nil || !slices.Equal(done, []string{items[0], items[2]}) {
+	if done, err := approve("pia", task, items[0], items[2]); err != nil || !slices.Equal(done, []string{items[0], items[2]}) {
 		t.Fatalf("the others: %v %v", done, err)
 	}
 	if left := w.inbox(t, "pia", false); len(left) != 0 {
@@ -104,6 +104,25 @@ func TestOneDecisionForManyItems(t *testing.T) {
 	if got := w.emitted(r.GetId()); got["ApprovalGranted"] != 1 || got["ApprovalDecided"] != 3 {
 		t.Errorf("emitted %v", got)
 	}
+}
+
+// B-APR-17, in part: who has seen one item decides about it alone, also if the task has
+// come to be about others since. Nothing is decided of what was not named.
+func TestItemsMustBeNamed(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	_, items := w.many(t)
+	task := w.one(t, "pia", items[:3]...)
+	pia := w.tasks(t, "pia")
+	_, approve := pia.ApproveTask(t.Context(), &approvalv1.ApproveTaskRequest{Id: task.GetId()})
+	_, deny := pia.DenyTask(t.Context(), &approvalv1.DenyTaskRequest{Id: task.GetId(), Reason: "no"})
+	_, reassign := pia.ReassignTask(t.Context(), &approvalv1.ReassignTaskRequest{Id: task.GetId(), Reason: "away", ReviewerId: w.users["ada"].GetId()})
+	for what, err := range map[string]error{"approve": approve, "deny": deny, "reassign": reassign} {
+		if rpctest.Reason(err) != "ITEMS_NOT_NAMED" || !slices.Equal(rpctest.Fields(err), []string{"item_ids"}) {
+			t.Errorf("%s without items: %v", what, err)
+		}
+	}
+	w.one(t, "pia", items[:3]...)
 }
 
 // B-APR-12: whoever would not be asked any more about one item decides the others alone.
@@ -135,7 +154,7 @@ func TestReassignTogether(t *testing.T) {
 		})
 		return err
 	}
-	if err := give("per", "ada"); rpctest.Reason(err) != "REVIEWER_NOT_CONCERNED" {
+	if err := give("per", "ada", items...); rpctest.Reason(err) != "REVIEWER_NOT_CONCERNED" {
 		t.Errorf("to somebody who does not see the wiki: %v", err)
 	}
 	w.one(t, "per", items...)
@@ -144,7 +163,7 @@ func TestReassignTogether(t *testing.T) {
 	}
 	w.one(t, "ada", items[:2]...)
 	w.one(t, "per", items[2:]...)
-	if err := give("ada", "zoe"); err != nil {
+	if err := give("ada", "zoe", items[:2]...); err != nil {
 		t.Fatal(err)
 	}
 	w.one(t, "zoe", items[:2]...)

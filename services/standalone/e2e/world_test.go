@@ -461,20 +461,28 @@ func (w *world) ask(t testing.TB, who api, kind, entitlement string) string {
 // task gives the id of a reviewer's open task on a request.
 func (w *world) task(t testing.TB, reviewer api, request string) string {
 	t.Helper()
-	find := func() string {
-		for _, task := range list(reviewer.must(t, "GET", "/v1/tasks?pageSize=1000", nil), "tasks") {
-			if str(task, "requestId") == request {
-				return str(task, "id")
-			}
-		}
-		return ""
-	}
-	return until(t, "task on request "+request, find, func(id string) bool { return id != "" })
+	return str(w.asked(t, reviewer, request), "id")
 }
 
+// asked gives a reviewer's open task on a request.
+func (w *world) asked(t testing.TB, reviewer api, request string) any {
+	t.Helper()
+	find := func() any {
+		for _, task := range list(reviewer.must(t, "GET", "/v1/tasks?pageSize=1000", nil), "tasks") {
+			if str(task, "requestId") == request {
+				return task
+			}
+		}
+		return nil
+	}
+	return until(t, "task on request "+request, find, func(task any) bool { return task != nil })
+}
+
+// approve approves all that a reviewer's open task on a request is about.
 func (w *world) approve(t testing.TB, reviewer api, request string) {
 	t.Helper()
-	reviewer.must(t, "POST", "/v1/tasks/"+w.task(t, reviewer, request)+":approve", object{})
+	task := w.asked(t, reviewer, request)
+	reviewer.must(t, "POST", "/v1/tasks/"+str(task, "id")+":approve", object{"itemIds": list(task, "itemIds")})
 }
 
 // requestState waits until a request stands where it should.

@@ -23,7 +23,7 @@ import (
 type Decision struct {
 	TaskID string
 	By     lifecycle.Person
-	// ItemIDs are the items meant; none for all that are decided together with the task.
+	// ItemIDs are the items meant; none if the task is about one.
 	ItemIDs []string
 	// Approve approves, otherwise it denies.
 	Approve bool
@@ -105,9 +105,9 @@ func meantBy(d *decision, byTask map[string]*loaded) *meant {
 	if t.Reviewer.ID != d.Command.By.ID {
 		return m
 	}
-	tasks, item := a.Meant(t, d.Command.ItemIDs)
-	if item >= 0 {
-		d.Err = notInTask(item)
+	tasks, err := a.Meant(t, d.Command.ItemIDs)
+	if err != nil {
+		d.Err = itemsError(err)
 		m.each = nil
 		return m
 	}
@@ -120,8 +120,8 @@ func meantBy(d *decision, byTask map[string]*loaded) *meant {
 	return m
 }
 
-// mayDecideEach returns the decisions that may be taken, and the tasks of those who would
-// not be asked any more. Where items are named, all of them may be decided or none is.
+// mayDecideEach returns the decisions that may be taken, all or none, and the tasks of
+// those who would not be asked any more.
 func (c *Commands) mayDecideEach(m *meant, byTask map[string]*loaded, people *lifecycle.People) (rest []*decision, recheck []string) {
 	for _, d := range m.each {
 		switch d.Err = c.mayDecide(byTask[d.Command.TaskID], d.Command, people); {
@@ -131,7 +131,7 @@ func (c *Commands) mayDecideEach(m *meant, byTask map[string]*loaded, people *li
 			recheck = append(recheck, d.Command.TaskID)
 		}
 	}
-	if len(m.Command.ItemIDs) > 0 && len(rest) < len(m.each) {
+	if len(rest) < len(m.each) {
 		rest = nil
 	}
 	if !m.Command.Approve && len(rest) > 1 {

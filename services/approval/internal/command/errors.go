@@ -17,9 +17,16 @@ var errFlowChanged = apierr.New(codes.Aborted, "FLOW_CHANGED", "somebody else ha
 
 var errTaskNotFound = apierr.NotFound("TASK_NOT_FOUND", "there is no such task of yours")
 
-// notInTask refuses the item of a task by its place among those named.
-func notInTask(item int) error {
-	return apierr.InvalidField(fmt.Sprintf("item_ids[%d]", item), "ITEM_NOT_IN_TASK", "the task is not about this item, or is not any more")
+// itemsError is the public error of the items that were named for a task, or were not.
+func itemsError(err error) error {
+	var other *lifecycle.ItemError
+	switch {
+	case errors.Is(err, lifecycle.ErrItemsNotNamed):
+		return apierr.InvalidField("item_ids", "ITEMS_NOT_NAMED", "the task is about several items; name those that you have seen and mean")
+	case errors.As(err, &other):
+		return apierr.InvalidField(fmt.Sprintf("item_ids[%d]", other.Place), "ITEM_NOT_IN_TASK", "the task is not about this item, or is not any more")
+	}
+	return err
 }
 
 // Reasons why what is asked of a reviewer is asked no more.

@@ -20,7 +20,7 @@ import (
 // Reassignment says which task somebody gives to whom.
 type Reassignment struct {
 	TaskID string
-	// ItemIDs are the items meant; none for all that are decided together with the task.
+	// ItemIDs are the items meant; none if the task is about one.
 	ItemIDs []string
 	By      lifecycle.Person
 	// AnyTask says that By may do so with everybody's tasks.
@@ -52,12 +52,12 @@ func (c *Commands) reassignTask(ctx context.Context, s scope.Scope, r Reassignme
 			return err
 		}
 		t := a.Task(r.TaskID)
-		tasks, item := a.Meant(t, r.ItemIDs)
+		tasks, items := a.Meant(t, r.ItemIDs)
 		switch {
 		case t.Reviewer.ID != r.By.ID && !r.AnyTask:
 			return errTaskNotFound
-		case item >= 0:
-			return notInTask(item)
+		case items != nil:
+			return itemsError(items)
 		}
 		people := store.NewPeople()
 		q := store.PeopleQuery{UserIDs: []string{r.ToID, r.By.ID}, ManagersOf: []string{a.Beneficiary.ID}}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -41,19 +42,33 @@ func (a *Approval) Place(t *Task) int {
 }
 
 // Meant returns the tasks that a decision about a task is about: those decided together
-// with it, or of these the ones for the items named. item is the first named that is not
-// among them; -1 if all are.
-func (a *Approval) Meant(t *Task, itemIDs []string) (tasks []*Task, item int) {
+// with it that are for the items named. An open task that is about several items says
+// by itself nothing of them, as one may have come since its reviewer has looked: then
+// the error is [ErrItemsNotNamed]. It is an [ItemError] if the task is not about one
+// that is named.
+func (a *Approval) Meant(t *Task, itemIDs []string) (tasks []*Task, err error) {
 	all := a.Together(t)
-	if len(itemIDs) == 0 {
-		return all, -1
+	switch {
+	case len(itemIDs) > 0:
+	case t.State == TaskOpen && len(all) > 1:
+		return nil, ErrItemsNotNamed
+	default:
+		return []*Task{t}, nil
 	}
 	for n, id := range itemIDs {
 		i := slices.IndexFunc(all, func(o *Task) bool { return o.ItemID == id })
 		if i < 0 {
-			return nil, n
+			return nil, &ItemError{Place: n}
 		}
 		tasks = append(tasks, all[i])
 	}
-	return tasks, -1
+	return tasks, nil
 }
+
+// ErrItemsNotNamed says that a task is about several items, and none was named.
+var ErrItemsNotNamed = errors.New("the task is about several items")
+
+// ItemError says that a task is not about an item, by its place among those named.
+type ItemError struct{ Place int }
+
+func (e *ItemError) Error() string { return fmt.Sprintf("the task is not about item %d", e.Place) }

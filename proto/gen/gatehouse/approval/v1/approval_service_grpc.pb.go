@@ -331,10 +331,10 @@ type TaskServiceClient interface {
 	// same step of the same flow for several items of a request is one task, with
 	// item_ids.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
-	// ApproveTask approves all items of the task, or those of item_ids. Allowed to the
-	// task's reviewer alone. Of all items those are decided that the reviewer may still
-	// decide, at least one; of item_ids every one, or none. INVALID_ARGUMENT on
-	// item_ids: ITEM_NOT_IN_TASK.
+	// ApproveTask approves the items of item_ids, every one or none. Allowed to the
+	// task's reviewer alone. INVALID_ARGUMENT on item_ids: ITEMS_NOT_NAMED, if none is
+	// named and the task is about several, of which one may have come since it was
+	// shown; ITEM_NOT_IN_TASK.
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
 	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
 	// such as after leaving the group that the step names: others are asked instead;
@@ -412,10 +412,10 @@ type TaskServiceServer interface {
 	// same step of the same flow for several items of a request is one task, with
 	// item_ids.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
-	// ApproveTask approves all items of the task, or those of item_ids. Allowed to the
-	// task's reviewer alone. Of all items those are decided that the reviewer may still
-	// decide, at least one; of item_ids every one, or none. INVALID_ARGUMENT on
-	// item_ids: ITEM_NOT_IN_TASK.
+	// ApproveTask approves the items of item_ids, every one or none. Allowed to the
+	// task's reviewer alone. INVALID_ARGUMENT on item_ids: ITEMS_NOT_NAMED, if none is
+	// named and the task is about several, of which one may have come since it was
+	// shown; ITEM_NOT_IN_TASK.
 	// FAILED_PRECONDITION: TASK_ALREADY_DECIDED, with who and what in the
 	// metadata; REVIEWER_NOT_ELIGIBLE, if they would not be asked as things are now,
 	// such as after leaving the group that the step names: others are asked instead;
