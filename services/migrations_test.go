@@ -33,7 +33,7 @@ import (
 var released = map[string]int{
 	"approval": 5, "audit": 1, "identity-sync": 14, "provisioning": 6, "request": 8,
 	"goose_events": 1, "goose_due": 1, "goose_idempotency": 1, "goose_data_key": 1,
-	"goose_copies_state": 1, "goose_copies_app": 2, "goose_copies_entitlement": 1, "goose_copies_environment": 1,
+	"goose_copies_state": 1, "goose_copies_app": 3, "goose_copies_entitlement": 1, "goose_copies_environment": 1,
 	"goose_copies_flow": 1, "goose_copies_grant": 1, "goose_copies_group": 2, "goose_copies_user": 1,
 }
 

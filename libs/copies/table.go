@@ -83,7 +83,7 @@ var tables = withStatements([]*table{
 		},
 	},
 	{
-		kind: Apps, word: "app", name: "app_copy", shape: 1,
+		kind: Apps, word: "app", name: "app_copy", shape: 2,
 		columns: []column{
 			environment("environment_id", (*requestv1.App).GetEnvironmentId),
 			text("name", "text", (*requestv1.App).GetName),
@@ -96,6 +96,7 @@ var tables = withStatements([]*table{
 			enum("account_adoption", (*requestv1.App).GetAccountAdoption),
 			text("offered_to_all_environments", "boolean", func(a *requestv1.App) string { return strconv.FormatBool(a.GetOfferedToAllEnvironments()) }),
 			ids("offered_environment_ids", (*requestv1.App).GetOfferedEnvironmentIds),
+			text("only_by_flow", "boolean", func(a *requestv1.App) string { return strconv.FormatBool(a.GetOnlyByFlow()) }),
 		},
 	},
 	{

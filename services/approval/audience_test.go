@@ -47,6 +47,30 @@ func TestOnlyTheAudience(t *testing.T) {
 	}
 }
 
+// B-REQ-18: what an app that is closed gives by a flow alone is decided by no other rule,
+// also if it was asked for before the app was closed. Taking away is asked as ever.
+func TestClosedApp(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.Publish(t, w.org, w.crm, &eventv1.AppUpdated{Context: &eventv1.Context{Version: 9}, App: &requestv1.App{
+		Id: w.crm.String(), OrganizationId: w.org.String(), Name: "CRM", ApproverIds: []string{w.id("pia").String()}, OnlyByFlow: true, Version: 9,
+	}})
+	w.handled(t)
+	uncovered, back := w.request("ben", "ben"), w.request("ben", "ben")
+	back.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE
+	w.submit(t, uncovered)
+	w.submit(t, back)
+	e := servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalCancelled) bool { return e.GetRequestId() == uncovered.GetId() })
+	if e.GetReason() != "the app is closed to what no flow covers" {
+		t.Errorf("refused: %v", e)
+	}
+	w.asked(t, back, 1)
+	w.flow(t, func(in *approvalv1.FlowInput) { in.AutoApprove, in.Steps = true, nil })
+	covered := w.request("ben", "ben")
+	w.submit(t, covered)
+	w.granted(t, covered)
+}
+
 // B-CAT-06, in part: a flow that names what is there no more says what, and can be switched off and
 // deleted. Missing: what hangs on it is not shown before.
 func TestFlowNamesWhatIsGone(t *testing.T) {

@@ -80,7 +80,8 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 	rec := &store.Record{OrganizationID: organizationID, Request: data, RequestUnsaved: true, New: !in.CancelledEarly, Version: in.Version}
 	request, now := convert.Request(r), c.Clock.Now()
 	for i := range request.Items {
-		request.Items[i].OfOrganization = people.Apps[request.Items[i].AppID].EnvironmentID == ""
+		app := people.Apps[request.Items[i].AppID]
+		request.Items[i].OfOrganization, request.Items[i].OnlyByFlow = app.EnvironmentID == "", app.OnlyByFlow
 	}
 	if in.CancelledEarly {
 		// Only the request is added to what is known.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"gatehouse.dev/libs/flow"
 )
 
 // State is where an approval stands.
@@ -134,8 +132,8 @@ func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task
 
 // New makes the approval of a request: for each item the steps of the flow that
 // decides it. If all of these flows approve by themselves it is granted at
-// once. Else the steps that Ready returns must be opened. What is over a flow's
-// limits is cancelled.
+// once. Else the steps that Ready returns must be opened. What the flows do not give
+// at all, or is over the limits of the one that decides, is cancelled.
 func New(request Request, flows []Flow, now time.Time) *Approval {
 	a := &Approval{
 		RequestID: request.RequestID, EnvironmentID: request.EnvironmentID,
@@ -143,11 +141,8 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	}
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
-		if request.JoinFlow == nil && !f.Allows(request.asked()) {
-			a.Refusal = fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
-		}
-		if request.JoinFlow == nil && flow.Forbids(flows, (*Flow).rule, request.asked(), it.asked()) {
-			a.Refusal = "a flow gives it to others only"
+		if why := request.refuse(flows, it); why != "" {
+			a.Refusal = why
 		}
 		if len(f.Steps) == 0 && !f.AutoApprove {
 			f = Default() // only auto_approve passes without a step

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -74,6 +75,8 @@ type Item struct {
 	EntitlementID string
 	// OfOrganization says that the app belongs to the organization itself.
 	OfOrganization bool
+	// OnlyByFlow says that the app is closed to what no flow covers.
+	OnlyByFlow bool
 }
 
 // Request is what the rules need of a request.
@@ -139,6 +142,24 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 		return *f
 	}
 	return Default()
+}
+
+// refuse says why an item is not given, whoever would approve it; empty if it may be.
+// What a join-flow gives is bound by nothing of that.
+func (r Request) refuse(flows []Flow, it Item) string {
+	if r.JoinFlow != nil {
+		return ""
+	}
+	f := flow.Select(flows, (*Flow).rule, r.asked(), it.asked())
+	switch {
+	case flow.Forbids(flows, (*Flow).rule, r.asked(), it.asked()):
+		return "a flow gives it to others only"
+	case f == nil && it.OnlyByFlow && r.Kind == Grant:
+		return "the app is closed to what no flow covers"
+	case f != nil && !f.Allows(r.asked()):
+		return fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
+	}
+	return ""
 }
 
 // asked is the request as the decision table has it.

@@ -67,6 +67,8 @@ type App struct {
 	OwnerID       string
 	AdminIDs      []string
 	ApproverIDs   []string
+	// OnlyByFlow closes it to requests for access that no flow covers.
+	OnlyByFlow bool
 }
 
 // People are those of whom reviewers are chosen. It may hold more than is

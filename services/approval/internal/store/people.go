@@ -69,7 +69,7 @@ select ` + userFields + `, u.environment_id from chain c join user_copy u on u.i
 	selectUsers = `
 select ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectApps = `
-select a.id, a.environment_id, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
+select a.id, a.environment_id, a.only_by_flow, coalesce(p.place, ''), coalesce(p.user_id::text, ''), coalesce(u.display_name, ''), coalesce(u.email, ''),
     coalesce(u.manager_id::text, ''), coalesce(u.role_environment_id, '00000000-0000-0000-0000-000000000000'), coalesce(u.state = 'active', false), coalesce(` + canDecide + `, false), coalesce(` + isPerson + `, false), coalesce(` + administers + `, false)
 from app_copy a
 left join lateral (
@@ -200,9 +200,10 @@ func queueApps(b *pgx.Batch, people *lifecycle.People, ids []string) {
 		var app, place string
 		var u lifecycle.User
 		var home, environment uuid.UUID
-		_, err := pgx.ForEachRow(rows, append([]any{&app, &home, &place}, userTargets(&u, &environment)...), func() error {
+		var closed bool
+		_, err := pgx.ForEachRow(rows, append([]any{&app, &home, &closed, &place}, userTargets(&u, &environment)...), func() error {
 			a := people.Apps[app]
-			a.ID, a.EnvironmentID = app, environmentID(home)
+			a.ID, a.EnvironmentID, a.OnlyByFlow = app, environmentID(home), closed
 			switch place {
 			case "owner":
 				a.OwnerID = u.ID
