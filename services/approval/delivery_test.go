@@ -314,8 +314,16 @@ func (w *world) matched(t *testing.T, f *approvalv1.Flow, name string, joinCount
 	})
 }
 
+// unmatched waits for the event that a join-flow is not for somebody any more.
+func (w *world) unmatched(t testing.TB, f *approvalv1.Flow, name string, matchCount int32) *eventv1.FlowUnmatched {
+	t.Helper()
+	return servicetest.Wait(t, w.Harness, func(e *eventv1.FlowUnmatched) bool {
+		return e.GetFlowId() == f.GetId() && e.GetUserId() == w.users[name].GetId() && e.GetMatchCount() == matchCount
+	})
+}
+
 // B-USR-15, in part: whoever joins, or comes to match, gets what a join-flow
-// has for them, once in each join count.
+// has for them, once for each time that they come to match.
 func TestJoinFlow(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -359,10 +367,16 @@ func TestJoinFlow(t *testing.T) {
 	move("lea", true)
 	w.Publish(t, w.org, w.id("lea"), &eventv1.UserJoined{User: late})
 	w.matched(t, sales, "lea", 1)
-	// Who leaves and comes back; not who goes out of the group and in again.
+	// Who leaves and comes back; and who goes out of the group and in again.
 	w.leave(t, "eva")
 	move("ben", false)
+	if u := w.unmatched(t, sales, "ben", 1); u.GetAction() != approvalv1.UnmatchAction_UNMATCH_ACTION_TAKE_AWAY || u.GetJoinCount() != 1 {
+		t.Errorf("let go: %v", u)
+	}
 	move("ben", true)
+	servicetest.Wait(t, w.Harness, func(e *eventv1.FlowMatched) bool {
+		return e.GetFlowId() == sales.GetId() && e.GetUserId() == w.users["ben"].GetId() && e.GetMatchCount() == 2
+	})
 	back := w.users["eva"]
 	back.Version, back.JoinCount, back.State = back.GetVersion()+1, 2, identityv1.UserState_USER_STATE_ACTIVE
 	w.Publish(t, w.org, w.id("eva"), &eventv1.UserJoined{User: back})
@@ -383,7 +397,7 @@ func TestJoinFlow(t *testing.T) {
 	w.handled(t)
 	w.drained(t)
 	matches := servicetest.All[*eventv1.FlowMatched](w.Harness)
-	if want := 4 + (len(w.users) - 1); len(matches) != want {
+	if want := 5 + (len(w.users) - 1); len(matches) != want {
 		t.Fatalf("%d matches, want %d", len(matches), want)
 	}
 

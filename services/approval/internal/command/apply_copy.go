@@ -12,30 +12,23 @@ import (
 )
 
 // CopiesChanged does what follows from changes of copies: users are matched with
-// the join-flows that they have come to match, and steps are looked at that may
+// the join-flows that they have come to match, and let go by those that match them no
+// more, and steps are looked at that may
 // have lost a reviewer or found one, or whose beneficiary has become active or is not
 // any more.
 func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
-	var users, joined []uuid.UUID
+	var users, changed []uuid.UUID
 	for _, u := range changes.Users {
 		users = append(users, u.ID)
 		if !u.Removed {
-			joined = append(joined, u.ID)
+			changed = append(changed, u.ID)
 		}
 	}
 	for _, m := range changes.Members {
-		if !m.Removed {
-			joined = append(joined, m.UserID)
-		}
+		changed = append(changed, m.UserID)
 	}
-	if len(joined) > 0 {
-		matches, err := c.Store.MatchUsers(ctx, tx, changes.OrganizationID, joined)
-		if err != nil {
-			return err
-		}
-		if err := c.addMatches(ctx, tx, changes.OrganizationID, matches); err != nil {
-			return err
-		}
+	if err := c.matchUsers(ctx, tx, changes.OrganizationID, changed); err != nil {
+		return err
 	}
 	if len(users)+len(changes.Members)+len(changes.Apps) == 0 {
 		return nil

@@ -16,11 +16,12 @@ import (
 
 const (
 	flowsAtOnce = 100
-	usersAtOnce = 500
+	// usersAtOnce are locked one by one.
+	usersAtOnce = 200
 )
 
 // matchFlows matches every join-flow that is new, or has a new version, with
-// everybody.
+// everybody, and lets go whom it is not for any more.
 func (c *Commands) matchFlows(ctx context.Context, s *scan) error {
 	var after string
 	for {
@@ -50,7 +51,7 @@ func (c *Commands) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 	if err != nil {
 		return err
 	}
-	var after string
+	var after uuid.UUID
 	for done := false; !done; {
 		err := c.DB.InOrganization(ctx, f.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
 			flow, err := c.Store.Flow(ctx, tx, f.ID)
@@ -61,23 +62,19 @@ func (c *Commands) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 			if err != nil {
 				return err
 			}
-			users, err := c.Store.Candidates(ctx, tx, f.OrganizationID, flow, after, usersAtOnce)
-			if err != nil {
-				return err
-			}
-			var matches []store.Match
-			for _, u := range users {
-				if flow.MatchesJoiner(u.Member) {
-					matches = append(matches, store.Match{Flow: flow, Candidate: u})
+			var users []uuid.UUID
+			if flow.Enabled { // else it neither gives nor takes
+				if users, err = c.Store.MatchedBy(ctx, tx, f.OrganizationID, flow, after, usersAtOnce); err != nil {
+					return err
 				}
 			}
-			if err := c.addMatches(ctx, tx, f.OrganizationID, matches); err != nil {
+			if err := c.matchUsers(ctx, tx, f.OrganizationID, users); err != nil {
 				return err
 			}
 			if done = len(users) < usersAtOnce; done {
 				return c.Store.SetMatched(ctx, tx, f.ID, f.Version)
 			}
-			after = users[len(users)-1].ID
+			after = users[len(users)-1]
 			return nil
 		})
 		if err != nil {
@@ -85,6 +82,38 @@ func (c *Commands) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 		}
 	}
 	return nil
+}
+
+// matchUsers saves which join-flows have come to match users and which match them no
+// more, and emits it.
+func (c *Commands) matchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) error {
+	if len(users) == 0 {
+		return nil
+	}
+	begun, ended, err := c.Store.MatchUsers(ctx, tx, organizationID, users)
+	if err != nil {
+		return err
+	}
+	if err := c.endMatches(ctx, tx, organizationID, ended); err != nil {
+		return err
+	}
+	return c.addMatches(ctx, tx, organizationID, begun)
+}
+
+// endMatches saves that flows are not for people any more, and emits it.
+func (c *Commands) endMatches(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, matches []store.Match) error {
+	if len(matches) == 0 {
+		return nil
+	}
+	now := c.Clock.Now()
+	if err := c.Store.EndMatches(ctx, tx, matches, now); err != nil {
+		return err
+	}
+	events := make([]outbox.Event, 0, len(matches))
+	for _, m := range matches {
+		events = append(events, convert.FlowUnmatched(organizationID, m.Flow, m.Member, m.JoinCount, m.Count, now))
+	}
+	return c.Store.Emit(ctx, tx, events...)
 }
 
 // addMatches saves the matches that are new, and emits them.
@@ -99,7 +128,7 @@ func (c *Commands) addMatches(ctx context.Context, tx *postgres.Tx, organization
 	})
 	events := make([]outbox.Event, 0, len(added))
 	for _, m := range added {
-		events = append(events, convert.FlowMatched(organizationID, m.Flow, m.Member, m.JoinCount, now))
+		events = append(events, convert.FlowMatched(organizationID, m.Flow, m.Member, m.JoinCount, m.Count, now))
 	}
 	return c.Store.Emit(ctx, tx, events...)
 }

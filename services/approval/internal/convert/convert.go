@@ -3,6 +3,7 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,6 +55,9 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 			Everyone: r.GetEveryone(), GroupIDs: plain(r.GetGroupIds()), UserIDs: plain(r.GetUserIds()),
 		}
 	}
+	if in.GetUnmatchAction() != approvalv1.UnmatchAction_UNMATCH_ACTION_UNSPECIFIED {
+		f.Unmatch = lifecycle.Unmatch(enum.Word(in.GetUnmatchAction()))
+	}
 	for _, k := range in.GetKinds() {
 		f.Kinds = append(f.Kinds, lifecycle.Kind(enum.Word(k)))
 	}
@@ -65,6 +69,11 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 		})
 	}
 	return f
+}
+
+// UnmatchAction is what a join-flow does for whom it is not for any more.
+func UnmatchAction(f lifecycle.Flow) approvalv1.UnmatchAction {
+	return enum.Value[approvalv1.UnmatchAction](string(cmp.Or(f.Unmatch, lifecycle.TakeAway)))
 }
 
 func plain(ids []string) []string {
@@ -94,6 +103,9 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 			Beneficiary: r.Beneficiary, Managers: r.Managers, AppAdmins: r.AppAdmins, Admins: r.Admins,
 			Everyone: r.Everyone, GroupIds: r.GroupIDs, UserIds: r.UserIDs,
 		}
+	}
+	if f.Trigger == lifecycle.OnJoin {
+		out.UnmatchAction = UnmatchAction(f)
 	}
 	if f.MaxDuration > 0 {
 		out.MaxDuration = durationpb.New(f.MaxDuration)

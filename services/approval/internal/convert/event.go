@@ -202,16 +202,28 @@ func FlowDeleted(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flo
 }
 
 // FlowMatched is the event of a join-flow that matched somebody.
-func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount int32, now time.Time) outbox.Event {
+func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount, matchCount int32, now time.Time) outbox.Event {
 	e := &eventv1.FlowMatched{
 		Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID, Bulk: true},
 		FlowId:  f.ID, FlowVersion: f.Version, FlowName: f.Name, UserId: m.ID, JoinCount: joinCount, EntitlementIds: f.Scope.EntitlementIDs,
+		MatchCount: matchCount,
 	}
 	if f.MaxDuration > 0 {
 		e.Duration = durationpb.New(f.MaxDuration)
 	}
 	return outbox.Event{
 		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: now, Message: e,
+	}
+}
+
+// FlowUnmatched is the event of a join-flow that is not for somebody any more.
+func FlowUnmatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount, matchCount int32, now time.Time) outbox.Event {
+	return outbox.Event{
+		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: now, Message: &eventv1.FlowUnmatched{
+			Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID, Bulk: true},
+			FlowId:  f.ID, FlowVersion: f.Version, FlowName: f.Name, UserId: m.ID, JoinCount: joinCount, MatchCount: matchCount,
+			Action: UnmatchAction(f),
+		},
 	}
 }
 

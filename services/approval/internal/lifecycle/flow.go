@@ -54,7 +54,20 @@ type Flow struct {
 	UpdateTime  time.Time  `json:"update_time"`
 	// EditorIDs are the users who made it, and changed it since.
 	EditorIDs []string `json:"editor_ids,omitempty"`
+	// Unmatch is what a join-flow does for whom it is not for any more; empty counts as
+	// TakeAway.
+	Unmatch Unmatch `json:"unmatch,omitempty"`
 }
+
+// Unmatch is what a join-flow does for whom it is not for any more.
+type Unmatch string
+
+// What a join-flow does then.
+const (
+	TakeAway Unmatch = "take_away"
+	Ask      Unmatch = "ask"
+	Keep     Unmatch = "keep"
+)
 
 func (f *Flow) rule() *flow.Rule { return &f.Rule }
 
@@ -116,8 +129,9 @@ func (p Parties) IsParty(userID string) bool {
 }
 
 // SelectFlow returns the flow that decides an item. A join-flow decides what it
-// requested itself, as long as that is what it gives. Else the decision table
-// does; if no flow matches it is the default.
+// requested itself, as long as that is what it gives; what it takes away from whom it
+// is not for any more it decides by itself, or asks the default's reviewers. Else the
+// decision table does; if no flow matches it is the default.
 //
 // Whoever wrote a flow does not profit from it alone: where it would approve by
 // itself what one of its editors requests or would get, the default's reviewers
@@ -132,9 +146,16 @@ func SelectFlow(flows []Flow, request Request, it Item) Flow {
 }
 
 func selectFlow(flows []Flow, request Request, it Item) Flow {
-	if request.JoinFlow != nil {
-		if request.JoinFlow.Trigger == OnJoin && slices.Contains(request.JoinFlow.Scope.EntitlementIDs, it.EntitlementID) {
-			return *request.JoinFlow
+	if j := request.JoinFlow; j != nil {
+		switch {
+		case j.Trigger != OnJoin:
+			return Default()
+		case request.Kind == Revoke && j.Unmatch == Ask:
+			return Default()
+		case request.Kind == Revoke:
+			return Flow{Rule: flow.Rule{ID: j.ID, Trigger: OnJoin}, Version: j.Version, AutoApprove: true}
+		case slices.Contains(j.Scope.EntitlementIDs, it.EntitlementID):
+			return *j
 		}
 		return Default()
 	}
@@ -178,6 +199,14 @@ func (f Flow) MatchesJoiner(m Member) bool {
 	return f.Enabled && f.Trigger == OnJoin && m.Active && f.IsFor(m)
 }
 
+// Unmatches reports whether the join-flow, which has matched the person, is not for them
+// any more. Who is suspended keeps the reasons for what they hold, and a flow that is
+// switched off ends nothing.
+func (f Flow) Unmatches(m Member) bool {
+	m.Active = true
+	return f.Enabled && f.Trigger == OnJoin && !f.IsFor(m)
+}
+
 // Problem is what is wrong with one field of a flow.
 type Problem struct {
 	// Field is its path in a flow, such as "steps[0].user_ids".
@@ -203,6 +232,9 @@ func (f Flow) Check() []Problem {
 		add("requesters", "NOT_FOR_JOIN", "nobody asks by a join-flow")
 	case f.Requesters.Empty():
 		add("requesters", "REQUESTERS_EMPTY", "by this flow nobody could ask; leave it out for who may ask without a flow")
+	}
+	if f.Unmatch != "" && f.Trigger != OnJoin {
+		add("unmatch_action", "ONLY_FOR_JOIN", "only a join-flow takes away what it gave")
 	}
 	if f.Trigger == OnJoin {
 		if f.Scope.Any {

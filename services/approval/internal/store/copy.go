@@ -43,12 +43,14 @@ select exists (select from approval where organization_id = $1 and vacant and no
     where t.reviewer_id = any ($2) and t.state = 'open'
         and (not ` + canDecide + ` or u.role_environment_id <> '00000000-0000-0000-0000-000000000000'))`
 	selectJoinFlows = `select id, version from flow where organization_id = $1 and trigger = 'join' and enabled`
-	// Users with the join-flows that have matched them since they last joined.
+	// Users with the matches of join-flows that have not ended.
 	selectMatched = `
-select u.id, u.environment_id, u.join_count, array(
-    select f.id from flow f join flow_match x on x.flow_id = f.id and x.user_id = u.id and x.join_count = u.join_count
-    where f.organization_id = $2 and f.trigger = 'join' and f.enabled)
-from user_copy u where u.id = any ($1) and u.state = 'active'`
+select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts
+from user_copy u cross join lateral (
+    select coalesce(array_agg(x.flow_id), '{}') as flow_ids, coalesce(array_agg(x.match_count), '{}') as match_counts
+    from flow f join flow_match x on x.flow_id = f.id and x.user_id = u.id and x.join_count = u.join_count and x.end_time is null
+    where f.organization_id = $2 and f.trigger = 'join' and f.enabled) x
+where u.id = any ($1) and not u.removed`
 )
 
 // ReviewersNeeded says whether open tasks may belong to some of the users who
@@ -61,10 +63,9 @@ func (s *Store) ReviewersNeeded(ctx context.Context, tx *postgres.Tx, organizati
 	return needed, nil
 }
 
-// MatchUsers finds the join-flows that match users now and have not matched them
-// since they last joined. What is being said about the same users elsewhere is
-// waited for.
-func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) ([]Match, error) {
+// MatchUsers finds the join-flows that have come to match users, and those that match
+// them no more. What is being said about the same users elsewhere is waited for.
+func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) (begun, ended []Match, err error) {
 	b := &pgx.Batch{}
 	if len(users) <= maxUserLocks {
 		b.Queue(lockShared, lockMatching, lockUsers, organizationID.String())
@@ -78,17 +79,18 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 		return err
 	})
 	var candidates []Candidate
-	matched := map[string]map[string]bool{} // flows by user
+	matched := map[string]map[string]int32{} // the match counts of flows by user
 	b.Queue(selectMatched, users, organizationID).Query(func(rows pgx.Rows) error {
 		var c Candidate
 		var environment uuid.UUID
 		var flows []string
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.JoinCount, &flows}, func() error {
-			c.Active, c.EnvironmentID = true, environmentID(environment)
+		var counts []int32
+		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts}, func() error {
+			c.EnvironmentID = environmentID(environment)
 			candidates = append(candidates, c)
-			matched[c.ID] = make(map[string]bool, len(flows))
-			for _, f := range flows {
-				matched[c.ID][f] = true
+			matched[c.ID] = make(map[string]int32, len(flows))
+			for n, f := range flows {
+				matched[c.ID][f] = counts[n]
 			}
 			return nil
 		})
@@ -97,25 +99,30 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 	groups := map[string][]string{}
 	b.Queue(selectGroups, users).Query(collectGroups(groups))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return nil, fmt.Errorf("match users with flows: %w", err)
+		return nil, nil, fmt.Errorf("match users with flows: %w", err)
 	}
 	if len(candidates) == 0 || len(current) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	flows, err := s.flowVersions(ctx, tx, organizationID, current)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []Match
 	for _, c := range candidates {
 		c.GroupIDs = groups[c.ID]
 		for _, k := range current {
-			if f, ok := flows[k]; ok && !matched[c.ID][k.ID] && f.MatchesJoiner(c.Member) {
-				out = append(out, Match{Flow: f, Candidate: c})
+			f, ok := flows[k]
+			count := matched[c.ID][k.ID]
+			switch {
+			case !ok:
+			case count == 0 && f.MatchesJoiner(c.Member):
+				begun = append(begun, Match{Flow: f, Candidate: c})
+			case count > 0 && f.Unmatches(c.Member):
+				ended = append(ended, Match{Flow: f, Candidate: c, Count: count})
 			}
 		}
 	}
-	return out, nil
+	return begun, ended, nil
 }
 
 // AwaitMatching waits until every transaction that looks for somebody's

@@ -90,23 +90,26 @@ select f.organization_id, f.delete_time, v.spec from flow f join flow_version v 
 	fromFlows            = ` from flow f join flow_version v on v.flow_id = f.id and v.version = f.version where f.organization_id = $1 and f.delete_time is null`
 	selectUnmatchedFlows = `
 select id, organization_id, version from flow where matched_version < version and id > $1 order by id limit $2`
-	selectCandidates = `
-select u.id, u.environment_id, array(
-           select m.group_id from group_member_copy m where m.user_id = u.id and not m.removed), u.join_count
-from user_copy u
-where u.organization_id = $1 and u.state = 'active' and u.id > $3 and ($5::uuid = '00000000-0000-0000-0000-000000000000' or u.environment_id = $5)
-  and not exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.join_count = u.join_count)
+	selectMatchedBy = `
+select u.id from user_copy u
+where u.organization_id = $1 and not u.removed and u.id > $3 and ($5::uuid = '00000000-0000-0000-0000-000000000000' or u.environment_id = $5
+    or exists (select from flow_match x where x.flow_id = $2 and x.user_id = u.id and x.join_count = u.join_count and x.end_time is null))
 order by u.id limit $4`
 	setMatchedVersion = `update flow set matched_version = $2 where id = $1 and matched_version < $2`
 	// In one order, so that two transactions that write the same wait and do not
 	// deadlock.
 	insertMatches = `
-insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time)
-select k.flow_id, k.user_id, k.join_count, $5, k.version, $6
+insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time, match_count)
+select k.flow_id, k.user_id, k.join_count, $5, k.version, $6, 1 + coalesce((
+    select max(x.match_count) from flow_match x where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count), 0)
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, version)
 order by 1, 2, 3
-on conflict (flow_id, user_id, join_count) do nothing
-returning flow_id, user_id, join_count`
+on conflict do nothing
+returning flow_id, user_id, join_count, match_count`
+	endMatches = `
+update flow_match x set end_time = $5
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, match_count)
+where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
 	unknownEnvironments = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from environment_copy e where e.id = k.id)`
 	unknownUsers = `
@@ -370,25 +373,18 @@ type Candidate struct {
 	JoinCount int32
 }
 
-// Candidates returns up to limit active people by id, after the one given, whom
-// the flow has not matched since they last joined: those of the flow's
-// environment, if it has one.
-func (s *Store) Candidates(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, after string, limit int) ([]Candidate, error) {
-	rows, err := tx.Query(ctx, selectCandidates, organizationID, f.ID, orZero(after), limit, environmentUUID(f.EnvironmentID))
+// MatchedBy returns up to limit people by id, after the one given, whom a flow may match
+// or has matched: those of its environment, if it has one, and who was in it.
+func (s *Store) MatchedBy(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, f lifecycle.Flow, after uuid.UUID, limit int) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, selectMatchedBy, organizationID, f.ID, after, limit, environmentUUID(f.EnvironmentID))
 	if err != nil {
 		return nil, fmt.Errorf("find people to match: %w", err)
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Candidate, error) {
-		c := Candidate{Member: lifecycle.Member{Active: true}}
-		var environment uuid.UUID
-		err := row.Scan(&c.ID, &environment, &c.GroupIDs, &c.JoinCount)
-		c.EnvironmentID = environmentID(environment)
-		return c, err
-	})
+	users, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err != nil {
 		return nil, fmt.Errorf("find people to match: %w", err)
 	}
-	return found, nil
+	return users, nil
 }
 
 // SetMatched saves that a version of a flow was matched with everybody.
@@ -403,6 +399,8 @@ func (s *Store) SetMatched(ctx context.Context, tx *postgres.Tx, id string, vers
 type Match struct {
 	Flow lifecycle.Flow
 	Candidate
+	// Count is how often the flow has matched the person in this join count.
+	Count int32
 }
 
 // AddMatches saves the matches that are new, and returns them.
@@ -426,13 +424,29 @@ func (s *Store) AddMatches(ctx context.Context, tx *postgres.Tx, organizationID 
 	}
 	var added []Match
 	var k key
-	if _, err := pgx.ForEachRow(rows, []any{&k.flow, &k.user, &k.joinCount}, func() error {
-		added = append(added, by[k])
+	var count int32
+	if _, err := pgx.ForEachRow(rows, []any{&k.flow, &k.user, &k.joinCount, &count}, func() error {
+		m := by[k]
+		m.Count = count
+		added = append(added, m)
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("save matches: %w", err)
 	}
 	return added, nil
+}
+
+// EndMatches saves that flows are not for people any more.
+func (s *Store) EndMatches(ctx context.Context, tx *postgres.Tx, matches []Match, now time.Time) error {
+	if len(matches) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, endMatches, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
+		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
+		postgres.Column(matches, func(m Match) int32 { return m.Count }), now); err != nil {
+		return fmt.Errorf("end matches: %w", err)
+	}
+	return nil
 }
 
 // Emit adds events to the transaction.

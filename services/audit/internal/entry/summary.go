@@ -224,6 +224,13 @@ func requestSummaries(w summaries) {
 	})
 }
 
+// unmatchText says what follows for whom a join-flow is not any more.
+var unmatchText = map[approvalv1.UnmatchAction]string{
+	approvalv1.UnmatchAction_UNMATCH_ACTION_TAKE_AWAY: "what it gave is to be taken away",
+	approvalv1.UnmatchAction_UNMATCH_ACTION_ASK:       "it is to be asked whether what it gave is taken away",
+	approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP:      "what it gave stays",
+}
+
 func approvalSummaries(w summaries) {
 	on(w, func(m *eventv1.FlowCreated) string { return "Flow " + quoted(m.GetFlow().GetName()) + " was created" })
 	on(w, func(m *eventv1.FlowUpdated) string {
@@ -234,6 +241,9 @@ func approvalSummaries(w summaries) {
 	})
 	on(w, func(m *eventv1.FlowMatched) string {
 		return fmt.Sprintf("Join-flow %s, version %d, matched: a request is to be opened", quoted(m.GetFlowName()), m.GetFlowVersion())
+	})
+	on(w, func(m *eventv1.FlowUnmatched) string {
+		return fmt.Sprintf("Join-flow %s, version %d, matches no more: %s", quoted(m.GetFlowName()), m.GetFlowVersion(), unmatchText[m.GetAction()])
 	})
 	opened := func(name string, tasks []*approvalv1.Task) string {
 		asked := make([]string, 0, len(tasks))

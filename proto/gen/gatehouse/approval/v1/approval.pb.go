@@ -81,6 +81,65 @@ func (FlowTrigger) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{0}
 }
 
+// UnmatchAction is what a join-flow does for whom it is not for any more, such as
+// somebody who has left the group. What other requests, or other flows, have given
+// stays in any case.
+type UnmatchAction int32
+
+const (
+	// Counts as UNMATCH_ACTION_TAKE_AWAY.
+	UnmatchAction_UNMATCH_ACTION_UNSPECIFIED UnmatchAction = 0
+	// What it gave is taken away at once.
+	UnmatchAction_UNMATCH_ACTION_TAKE_AWAY UnmatchAction = 1
+	// The app's approvers are asked whether what it gave is to be taken away.
+	UnmatchAction_UNMATCH_ACTION_ASK UnmatchAction = 2
+	// What it gave stays.
+	UnmatchAction_UNMATCH_ACTION_KEEP UnmatchAction = 3
+)
+
+// Enum value maps for UnmatchAction.
+var (
+	UnmatchAction_name = map[int32]string{
+		0: "UNMATCH_ACTION_UNSPECIFIED",
+		1: "UNMATCH_ACTION_TAKE_AWAY",
+		2: "UNMATCH_ACTION_ASK",
+		3: "UNMATCH_ACTION_KEEP",
+	}
+	UnmatchAction_value = map[string]int32{
+		"UNMATCH_ACTION_UNSPECIFIED": 0,
+		"UNMATCH_ACTION_TAKE_AWAY":   1,
+		"UNMATCH_ACTION_ASK":         2,
+		"UNMATCH_ACTION_KEEP":        3,
+	}
+)
+
+func (x UnmatchAction) Enum() *UnmatchAction {
+	p := new(UnmatchAction)
+	*p = x
+	return p
+}
+
+func (x UnmatchAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UnmatchAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[1].Descriptor()
+}
+
+func (UnmatchAction) Type() protoreflect.EnumType {
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[1]
+}
+
+func (x UnmatchAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UnmatchAction.Descriptor instead.
+func (UnmatchAction) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{1}
+}
+
 // ReviewerKind is how the reviewers of a step are found when it opens.
 type ReviewerKind int32
 
@@ -134,11 +193,11 @@ func (x ReviewerKind) String() string {
 }
 
 func (ReviewerKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[1].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[2].Descriptor()
 }
 
 func (ReviewerKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[1]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[2]
 }
 
 func (x ReviewerKind) Number() protoreflect.EnumNumber {
@@ -147,7 +206,7 @@ func (x ReviewerKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReviewerKind.Descriptor instead.
 func (ReviewerKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{1}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{2}
 }
 
 // StepNeed is how many reviewers of a step must approve.
@@ -191,11 +250,11 @@ func (x StepNeed) String() string {
 }
 
 func (StepNeed) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[2].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[3].Descriptor()
 }
 
 func (StepNeed) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[2]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[3]
 }
 
 func (x StepNeed) Number() protoreflect.EnumNumber {
@@ -204,7 +263,7 @@ func (x StepNeed) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StepNeed.Descriptor instead.
 func (StepNeed) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{3}
 }
 
 // TaskState is where a reviewer's task stands.
@@ -256,11 +315,11 @@ func (x TaskState) String() string {
 }
 
 func (TaskState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[3].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[4].Descriptor()
 }
 
 func (TaskState) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[3]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[4]
 }
 
 func (x TaskState) Number() protoreflect.EnumNumber {
@@ -269,7 +328,7 @@ func (x TaskState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskState.Descriptor instead.
 func (TaskState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{4}
 }
 
 // FlowAudience is whom a flow is for: everyone, or who is in any of the groups
@@ -659,7 +718,10 @@ type Flow struct {
 	// Ids that it names of what is there no more: groups, users who have left, apps and
 	// entitlements. It can be changed, switched off and deleted all the same. Unset in
 	// events.
-	GoneIds       []string `protobuf:"bytes,23,rep,name=gone_ids,json=goneIds,proto3" json:"gone_ids,omitempty"`
+	GoneIds []string `protobuf:"bytes,23,rep,name=gone_ids,json=goneIds,proto3" json:"gone_ids,omitempty"`
+	// What a join-flow does for whom it is not for any more while it is enabled. Not for
+	// other flows.
+	UnmatchAction UnmatchAction `protobuf:"varint,24,opt,name=unmatch_action,json=unmatchAction,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"unmatch_action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -846,6 +908,13 @@ func (x *Flow) GetGoneIds() []string {
 		return x.GoneIds
 	}
 	return nil
+}
+
+func (x *Flow) GetUnmatchAction() UnmatchAction {
+	if x != nil {
+		return x.UnmatchAction
+	}
+	return UnmatchAction_UNMATCH_ACTION_UNSPECIFIED
 }
 
 // Task is one reviewer's pending decision in one step of a request's approval.
@@ -1037,7 +1106,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xc3\a\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\x90\b\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1067,7 +1136,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\vdelete_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x12#\n" +
 	"\ronly_audience\x18\x16 \x01(\bR\fonlyAudience\x12\x19\n" +
-	"\bgone_ids\x18\x17 \x03(\tR\agoneIds\"\xfe\x03\n" +
+	"\bgone_ids\x18\x17 \x03(\tR\agoneIds\x12K\n" +
+	"\x0eunmatch_action\x18\x18 \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\runmatchAction\"\xfe\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1089,7 +1159,12 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\vFlowTrigger\x12\x1c\n" +
 	"\x18FLOW_TRIGGER_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FLOW_TRIGGER_REQUEST\x10\x01\x12\x15\n" +
-	"\x11FLOW_TRIGGER_JOIN\x10\x02*\xd7\x01\n" +
+	"\x11FLOW_TRIGGER_JOIN\x10\x02*~\n" +
+	"\rUnmatchAction\x12\x1e\n" +
+	"\x1aUNMATCH_ACTION_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18UNMATCH_ACTION_TAKE_AWAY\x10\x01\x12\x16\n" +
+	"\x12UNMATCH_ACTION_ASK\x10\x02\x12\x17\n" +
+	"\x13UNMATCH_ACTION_KEEP\x10\x03*\xd7\x01\n" +
 	"\fReviewerKind\x12\x1d\n" +
 	"\x19REVIEWER_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REVIEWER_KIND_MANAGER\x10\x01\x12\x1b\n" +
@@ -1123,48 +1198,50 @@ func file_gatehouse_approval_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_gatehouse_approval_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(FlowTrigger)(0),              // 0: gatehouse.approval.v1.FlowTrigger
-	(ReviewerKind)(0),             // 1: gatehouse.approval.v1.ReviewerKind
-	(StepNeed)(0),                 // 2: gatehouse.approval.v1.StepNeed
-	(TaskState)(0),                // 3: gatehouse.approval.v1.TaskState
-	(*FlowAudience)(nil),          // 4: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),             // 5: gatehouse.approval.v1.FlowScope
-	(*FlowRequesters)(nil),        // 6: gatehouse.approval.v1.FlowRequesters
-	(*FlowStep)(nil),              // 7: gatehouse.approval.v1.FlowStep
-	(*Flow)(nil),                  // 8: gatehouse.approval.v1.Flow
-	(*Task)(nil),                  // 9: gatehouse.approval.v1.Task
-	(v1.RequestKind)(0),           // 10: gatehouse.request.v1.RequestKind
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*v11.Person)(nil),            // 13: gatehouse.identity.v1.Person
-	(*v1.Request)(nil),            // 14: gatehouse.request.v1.Request
+	(UnmatchAction)(0),            // 1: gatehouse.approval.v1.UnmatchAction
+	(ReviewerKind)(0),             // 2: gatehouse.approval.v1.ReviewerKind
+	(StepNeed)(0),                 // 3: gatehouse.approval.v1.StepNeed
+	(TaskState)(0),                // 4: gatehouse.approval.v1.TaskState
+	(*FlowAudience)(nil),          // 5: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),             // 6: gatehouse.approval.v1.FlowScope
+	(*FlowRequesters)(nil),        // 7: gatehouse.approval.v1.FlowRequesters
+	(*FlowStep)(nil),              // 8: gatehouse.approval.v1.FlowStep
+	(*Flow)(nil),                  // 9: gatehouse.approval.v1.Flow
+	(*Task)(nil),                  // 10: gatehouse.approval.v1.Task
+	(v1.RequestKind)(0),           // 11: gatehouse.request.v1.RequestKind
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*v11.Person)(nil),            // 14: gatehouse.identity.v1.Person
+	(*v1.Request)(nil),            // 15: gatehouse.request.v1.Request
 }
 var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
-	1,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
-	2,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
+	2,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
+	3,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
 	0,  // 2: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	10, // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
-	4,  // 4: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	5,  // 5: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
-	7,  // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
-	11, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
-	12, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
-	12, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	12, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
-	13, // 12: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	3,  // 13: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	12, // 14: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	12, // 15: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	14, // 16: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	11, // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
+	5,  // 4: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	6,  // 5: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
+	8,  // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
+	12, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
+	13, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
+	13, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
+	7,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	13, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	14, // 13: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	4,  // 14: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	13, // 15: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	13, // 16: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	15, // 17: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_proto_init() }
@@ -1177,7 +1254,7 @@ func file_gatehouse_approval_v1_approval_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_proto_rawDesc), len(file_gatehouse_approval_v1_approval_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -55,7 +55,9 @@ type FlowInput struct {
 	// Who may ask by it; see Flow.
 	Requesters *FlowRequesters `protobuf:"bytes,11,opt,name=requesters,proto3" json:"requesters,omitempty"`
 	// Gives what it is about to its audience alone; see Flow.
-	OnlyAudience  bool `protobuf:"varint,12,opt,name=only_audience,json=onlyAudience,proto3" json:"only_audience,omitempty"`
+	OnlyAudience bool `protobuf:"varint,12,opt,name=only_audience,json=onlyAudience,proto3" json:"only_audience,omitempty"`
+	// What a join-flow does for whom it is not for any more; see Flow.
+	UnmatchAction UnmatchAction `protobuf:"varint,13,opt,name=unmatch_action,json=unmatchAction,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"unmatch_action,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,6 +174,13 @@ func (x *FlowInput) GetOnlyAudience() bool {
 		return x.OnlyAudience
 	}
 	return false
+}
+
+func (x *FlowInput) GetUnmatchAction() UnmatchAction {
+	if x != nil {
+		return x.UnmatchAction
+	}
+	return UnmatchAction_UNMATCH_ACTION_UNSPECIFIED
 }
 
 // CreateFlowRequest describes the flow.
@@ -1219,7 +1228,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\x9e\x05\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xf5\x05\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1238,7 +1247,8 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
 	"requesters\x18\v \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
 	"requesters\x12#\n" +
-	"\ronly_audience\x18\f \x01(\bR\fonlyAudience\"\xb1\x01\n" +
+	"\ronly_audience\x18\f \x01(\bR\fonlyAudience\x12U\n" +
+	"\x0eunmatch_action\x18\r \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\runmatchAction\"\xb1\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
 	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
@@ -1368,10 +1378,11 @@ var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*FlowStep)(nil),              // 23: gatehouse.approval.v1.FlowStep
 	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
 	(*FlowRequesters)(nil),        // 25: gatehouse.approval.v1.FlowRequesters
-	(*Flow)(nil),                  // 26: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil), // 27: google.protobuf.FieldMask
-	(TaskState)(0),                // 28: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                  // 29: gatehouse.approval.v1.Task
+	(UnmatchAction)(0),            // 26: gatehouse.approval.v1.UnmatchAction
+	(*Flow)(nil),                  // 27: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil), // 28: google.protobuf.FieldMask
+	(TaskState)(0),                // 29: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                  // 30: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	19, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
@@ -1381,41 +1392,42 @@ var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	23, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
 	24, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
 	25, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	0,  // 7: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	26, // 8: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	26, // 9: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	26, // 10: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	26, // 11: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	27, // 12: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	26, // 13: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	28, // 14: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	29, // 15: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	29, // 16: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	29, // 17: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	29, // 18: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 19: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 20: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 21: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 22: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	9,  // 23: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	11, // 24: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	13, // 25: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	15, // 26: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	17, // 27: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 28: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 29: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 30: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 31: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	10, // 32: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	12, // 33: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	14, // 34: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	16, // 35: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	18, // 36: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	28, // [28:37] is the sub-list for method output_type
-	19, // [19:28] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	26, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	0,  // 8: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
+	27, // 9: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	27, // 10: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	27, // 11: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	27, // 12: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	28, // 13: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	27, // 14: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	29, // 15: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	30, // 16: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	30, // 17: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	30, // 18: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	30, // 19: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	1,  // 20: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 21: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 22: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 23: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	9,  // 24: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	11, // 25: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	13, // 26: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	15, // 27: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	17, // 28: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	2,  // 29: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 30: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 31: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 32: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	10, // 33: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	12, // 34: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	14, // 35: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	16, // 36: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	18, // 37: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	29, // [29:38] is the sub-list for method output_type
+	20, // [20:29] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }

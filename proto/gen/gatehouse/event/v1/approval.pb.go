@@ -211,7 +211,10 @@ type FlowMatched struct {
 	// Ids of what the flow gives.
 	EntitlementIds []string `protobuf:"bytes,7,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
 	// For how long; unset means permanent.
-	Duration      *durationpb.Duration `protobuf:"bytes,8,opt,name=duration,proto3" json:"duration,omitempty"`
+	Duration *durationpb.Duration `protobuf:"bytes,8,opt,name=duration,proto3" json:"duration,omitempty"`
+	// How often the flow has matched the person since they last joined, from 1: who
+	// comes back is matched again. 0 counts as 1.
+	MatchCount    int32 `protobuf:"varint,9,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -302,6 +305,124 @@ func (x *FlowMatched) GetDuration() *durationpb.Duration {
 	return nil
 }
 
+func (x *FlowMatched) GetMatchCount() int32 {
+	if x != nil {
+		return x.MatchCount
+	}
+	return 0
+}
+
+// FlowUnmatched is emitted when a join-flow that had matched a person is not for them any
+// more, while it is enabled and they are still there: what it gave is to be taken away,
+// as action says.
+type FlowUnmatched struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Id of the flow.
+	FlowId string `protobuf:"bytes,2,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`
+	// Version of the flow.
+	FlowVersion int32 `protobuf:"varint,3,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
+	// Name of the flow.
+	FlowName string `protobuf:"bytes,4,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// Id of the person.
+	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The person's join_count, see gatehouse.identity.v1.User.
+	JoinCount int32 `protobuf:"varint,6,opt,name=join_count,json=joinCount,proto3" json:"join_count,omitempty"`
+	// Which of the times it is that the flow has matched the person, as in FlowMatched.
+	MatchCount int32 `protobuf:"varint,7,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
+	// What follows; never unspecified.
+	Action        v1.UnmatchAction `protobuf:"varint,8,opt,name=action,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowUnmatched) Reset() {
+	*x = FlowUnmatched{}
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowUnmatched) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowUnmatched) ProtoMessage() {}
+
+func (x *FlowUnmatched) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowUnmatched.ProtoReflect.Descriptor instead.
+func (*FlowUnmatched) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *FlowUnmatched) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *FlowUnmatched) GetFlowId() string {
+	if x != nil {
+		return x.FlowId
+	}
+	return ""
+}
+
+func (x *FlowUnmatched) GetFlowVersion() int32 {
+	if x != nil {
+		return x.FlowVersion
+	}
+	return 0
+}
+
+func (x *FlowUnmatched) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *FlowUnmatched) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *FlowUnmatched) GetJoinCount() int32 {
+	if x != nil {
+		return x.JoinCount
+	}
+	return 0
+}
+
+func (x *FlowUnmatched) GetMatchCount() int32 {
+	if x != nil {
+		return x.MatchCount
+	}
+	return 0
+}
+
+func (x *FlowUnmatched) GetAction() v1.UnmatchAction {
+	if x != nil {
+		return x.Action
+	}
+	return v1.UnmatchAction(0)
+}
+
 // ApprovalRequested is emitted when a step opened: its reviewers are asked.
 type ApprovalRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -330,7 +451,7 @@ type ApprovalRequested struct {
 
 func (x *ApprovalRequested) Reset() {
 	*x = ApprovalRequested{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +463,7 @@ func (x *ApprovalRequested) String() string {
 func (*ApprovalRequested) ProtoMessage() {}
 
 func (x *ApprovalRequested) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +476,7 @@ func (x *ApprovalRequested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalRequested.ProtoReflect.Descriptor instead.
 func (*ApprovalRequested) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApprovalRequested) GetContext() *Context {
@@ -446,7 +567,7 @@ type ApprovalDecided struct {
 
 func (x *ApprovalDecided) Reset() {
 	*x = ApprovalDecided{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +579,7 @@ func (x *ApprovalDecided) String() string {
 func (*ApprovalDecided) ProtoMessage() {}
 
 func (x *ApprovalDecided) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +592,7 @@ func (x *ApprovalDecided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalDecided.ProtoReflect.Descriptor instead.
 func (*ApprovalDecided) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApprovalDecided) GetContext() *Context {
@@ -544,7 +665,7 @@ type ApprovalGranted struct {
 
 func (x *ApprovalGranted) Reset() {
 	*x = ApprovalGranted{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +677,7 @@ func (x *ApprovalGranted) String() string {
 func (*ApprovalGranted) ProtoMessage() {}
 
 func (x *ApprovalGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +690,7 @@ func (x *ApprovalGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalGranted.ProtoReflect.Descriptor instead.
 func (*ApprovalGranted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApprovalGranted) GetContext() *Context {
@@ -635,7 +756,7 @@ type ApprovalDenied struct {
 
 func (x *ApprovalDenied) Reset() {
 	*x = ApprovalDenied{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +768,7 @@ func (x *ApprovalDenied) String() string {
 func (*ApprovalDenied) ProtoMessage() {}
 
 func (x *ApprovalDenied) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +781,7 @@ func (x *ApprovalDenied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalDenied.ProtoReflect.Descriptor instead.
 func (*ApprovalDenied) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApprovalDenied) GetContext() *Context {
@@ -723,7 +844,7 @@ type ApprovalCancelled struct {
 
 func (x *ApprovalCancelled) Reset() {
 	*x = ApprovalCancelled{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +856,7 @@ func (x *ApprovalCancelled) String() string {
 func (*ApprovalCancelled) ProtoMessage() {}
 
 func (x *ApprovalCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +869,7 @@ func (x *ApprovalCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalCancelled.ProtoReflect.Descriptor instead.
 func (*ApprovalCancelled) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApprovalCancelled) GetContext() *Context {
@@ -801,7 +922,7 @@ type TaskReassigned struct {
 
 func (x *TaskReassigned) Reset() {
 	*x = TaskReassigned{}
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +934,7 @@ func (x *TaskReassigned) String() string {
 func (*TaskReassigned) ProtoMessage() {}
 
 func (x *TaskReassigned) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_approval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +947,7 @@ func (x *TaskReassigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReassigned.ProtoReflect.Descriptor instead.
 func (*TaskReassigned) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_event_v1_approval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskReassigned) GetContext() *Context {
@@ -880,7 +1001,7 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\vFlowDeleted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
-	"\x04flow\x12\adeleted\x18\x01\"\bapproval(\x01\"\xd8\x02\n" +
+	"\x04flow\x12\adeleted\x18\x01\"\bapproval(\x01\"\xf9\x02\n" +
 	"\vFlowMatched\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
 	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12!\n" +
@@ -890,8 +1011,22 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\n" +
 	"join_count\x18\x06 \x01(\x05R\tjoinCount\x12'\n" +
 	"\x0fentitlement_ids\x18\a \x03(\tR\x0eentitlementIds\x125\n" +
-	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration:!\xc2\xc1\x18\x1d\n" +
-	"\x04flow\x12\amatched\x18\x01\"\bapproval(\x01\"\x82\x03\n" +
+	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x1f\n" +
+	"\vmatch_count\x18\t \x01(\x05R\n" +
+	"matchCount:!\xc2\xc1\x18\x1d\n" +
+	"\x04flow\x12\amatched\x18\x01\"\bapproval(\x01\"\xdb\x02\n" +
+	"\rFlowUnmatched\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
+	"\aflow_id\x18\x02 \x01(\tR\x06flowId\x12!\n" +
+	"\fflow_version\x18\x03 \x01(\x05R\vflowVersion\x12\x1b\n" +
+	"\tflow_name\x18\x04 \x01(\tR\bflowName\x12\x17\n" +
+	"\auser_id\x18\x05 \x01(\tR\x06userId\x12\x1d\n" +
+	"\n" +
+	"join_count\x18\x06 \x01(\x05R\tjoinCount\x12\x1f\n" +
+	"\vmatch_count\x18\a \x01(\x05R\n" +
+	"matchCount\x12<\n" +
+	"\x06action\x18\b \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\x06action:#\xc2\xc1\x18\x1f\n" +
+	"\x04flow\x12\tunmatched\x18\x01\"\bapproval(\x01\"\x82\x03\n" +
 	"\x11ApprovalRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -959,58 +1094,62 @@ func file_gatehouse_event_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_gatehouse_event_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*FlowCreated)(nil),         // 0: gatehouse.event.v1.FlowCreated
 	(*FlowUpdated)(nil),         // 1: gatehouse.event.v1.FlowUpdated
 	(*FlowDeleted)(nil),         // 2: gatehouse.event.v1.FlowDeleted
 	(*FlowMatched)(nil),         // 3: gatehouse.event.v1.FlowMatched
-	(*ApprovalRequested)(nil),   // 4: gatehouse.event.v1.ApprovalRequested
-	(*ApprovalDecided)(nil),     // 5: gatehouse.event.v1.ApprovalDecided
-	(*ApprovalGranted)(nil),     // 6: gatehouse.event.v1.ApprovalGranted
-	(*ApprovalDenied)(nil),      // 7: gatehouse.event.v1.ApprovalDenied
-	(*ApprovalCancelled)(nil),   // 8: gatehouse.event.v1.ApprovalCancelled
-	(*TaskReassigned)(nil),      // 9: gatehouse.event.v1.TaskReassigned
-	(*Context)(nil),             // 10: gatehouse.event.v1.Context
-	(*v1.Flow)(nil),             // 11: gatehouse.approval.v1.Flow
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
-	(*v1.Task)(nil),             // 13: gatehouse.approval.v1.Task
-	(*v11.Vacancy)(nil),         // 14: gatehouse.request.v1.Vacancy
-	(*v11.Request)(nil),         // 15: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 16: gatehouse.identity.v1.Person
+	(*FlowUnmatched)(nil),       // 4: gatehouse.event.v1.FlowUnmatched
+	(*ApprovalRequested)(nil),   // 5: gatehouse.event.v1.ApprovalRequested
+	(*ApprovalDecided)(nil),     // 6: gatehouse.event.v1.ApprovalDecided
+	(*ApprovalGranted)(nil),     // 7: gatehouse.event.v1.ApprovalGranted
+	(*ApprovalDenied)(nil),      // 8: gatehouse.event.v1.ApprovalDenied
+	(*ApprovalCancelled)(nil),   // 9: gatehouse.event.v1.ApprovalCancelled
+	(*TaskReassigned)(nil),      // 10: gatehouse.event.v1.TaskReassigned
+	(*Context)(nil),             // 11: gatehouse.event.v1.Context
+	(*v1.Flow)(nil),             // 12: gatehouse.approval.v1.Flow
+	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
+	(v1.UnmatchAction)(0),       // 14: gatehouse.approval.v1.UnmatchAction
+	(*v1.Task)(nil),             // 15: gatehouse.approval.v1.Task
+	(*v11.Vacancy)(nil),         // 16: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 17: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 18: gatehouse.identity.v1.Person
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
-	10, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
-	11, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
-	10, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
-	11, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
-	10, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
-	11, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
-	10, // 6: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	12, // 7: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	10, // 8: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	13, // 9: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	14, // 10: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	10, // 11: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	13, // 12: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	13, // 13: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	14, // 14: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
-	10, // 15: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	15, // 16: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	13, // 17: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	10, // 18: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	16, // 19: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	13, // 20: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	10, // 21: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	10, // 22: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	13, // 23: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	13, // 24: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	14, // 25: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	11, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
+	12, // 1: gatehouse.event.v1.FlowCreated.flow:type_name -> gatehouse.approval.v1.Flow
+	11, // 2: gatehouse.event.v1.FlowUpdated.context:type_name -> gatehouse.event.v1.Context
+	12, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
+	11, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
+	12, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
+	11, // 6: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	13, // 7: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	11, // 8: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
+	14, // 9: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
+	11, // 10: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	15, // 11: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	16, // 12: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 13: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	15, // 14: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	15, // 15: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	16, // 16: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 17: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	17, // 18: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	15, // 19: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	11, // 20: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	18, // 21: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	15, // 22: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	11, // 23: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	11, // 24: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	15, // 25: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	15, // 26: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	16, // 27: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
@@ -1026,7 +1165,7 @@ func file_gatehouse_event_v1_approval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_approval_proto_rawDesc), len(file_gatehouse_event_v1_approval_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,144 @@
+package approval_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
+	"gatehouse.dev/libs/servicetest"
+
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// groups are groups whose members come and go.
+type groups struct {
+	w       *world
+	ids     map[string]uuid.UUID
+	version int64
+}
+
+// move has somebody come into a group, or leave it; the group is made by that.
+func (g *groups) move(t testing.TB, group, name string, in bool) {
+	t.Helper()
+	if g.ids[group] == uuid.Nil {
+		g.ids[group] = id.New()
+	}
+	g.version++
+	of := &identityv1.Group{Id: g.ids[group].String(), DisplayName: group, Version: g.version}
+	if in {
+		g.w.Publish(t, g.w.org, g.ids[group], &eventv1.GroupMemberAdded{Group: of, Member: g.w.person(name)})
+	} else {
+		g.w.Publish(t, g.w.org, g.ids[group], &eventv1.GroupMemberRemoved{Group: of, Member: g.w.person(name)})
+	}
+	g.w.handled(t)
+}
+
+// joinFlow is a join-flow for the members of groups.
+func (g *groups) joinFlow(t testing.TB, name string, action approvalv1.UnmatchAction, groups ...string) *approvalv1.Flow {
+	t.Helper()
+	return g.w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Name, in.Trigger, in.UnmatchAction = name, approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, action
+		in.Scope, in.AutoApprove, in.Steps = &approvalv1.FlowScope{EntitlementIds: []string{g.w.account.String()}}, true, nil
+		in.Audience = &approvalv1.FlowAudience{}
+		for _, name := range groups {
+			in.Audience.GroupIds = append(in.Audience.GroupIds, g.ids[name].String())
+		}
+	})
+}
+
+// B-USR-15, in part: a join-flow lets go whom it is not for any more, when they have left
+// the last of its groups or when it is changed; nobody for being suspended, nobody while
+// it is switched off, and each of several flows for itself.
+func TestUnmatched(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	for _, group := range []string{"sales", "north"} {
+		g.move(t, group, "ben", true)
+		g.move(t, group, "ann", true)
+	}
+	both := g.joinFlow(t, "both", 0, "sales", "north")
+	ask := g.joinFlow(t, "ask", approvalv1.UnmatchAction_UNMATCH_ACTION_ASK, "sales")
+	off := g.joinFlow(t, "off", approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP, "sales")
+	if both.GetUnmatchAction() != approvalv1.UnmatchAction_UNMATCH_ACTION_TAKE_AWAY {
+		t.Errorf("says %v", both.GetUnmatchAction())
+	}
+	for _, f := range []*approvalv1.Flow{both, ask, off} {
+		w.matched(t, f, "ben", 1)
+		w.matched(t, f, "ann", 1)
+	}
+	update := func(f *approvalv1.Flow, change func(*approvalv1.Flow), paths ...string) {
+		t.Helper()
+		to := &approvalv1.Flow{Id: f.GetId()}
+		change(to)
+		if _, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{Flow: to, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update(off, func(f *approvalv1.Flow) { f.Enabled = false }, "enabled")
+
+	// One who is suspended keeps the reasons, and loses them by leaving the group.
+	ben := w.users["ben"]
+	ben.Version, ben.State = ben.GetVersion()+1, identityv1.UserState_USER_STATE_SUSPENDED
+	w.Publish(t, w.org, w.id("ben"), &eventv1.UserSuspended{Context: &eventv1.Context{Version: ben.GetVersion()}, User: ben})
+	w.handled(t)
+	g.move(t, "sales", "ben", false)
+	if e := w.unmatched(t, ask, "ben", 1); e.GetAction() != approvalv1.UnmatchAction_UNMATCH_ACTION_ASK || e.GetFlowName() != "ask" {
+		t.Errorf("let go: %v", e)
+	}
+	g.move(t, "north", "ben", false)
+	w.unmatched(t, both, "ben", 1)
+
+	// The flow itself is for others now.
+	update(both, func(f *approvalv1.Flow) { f.Audience = &approvalv1.FlowAudience{UserIds: []string{w.users["ben"].GetId()}} }, "audience")
+	w.unmatched(t, both, "ann", 1)
+
+	// What is switched on again lets go who has left meanwhile.
+	update(off, func(f *approvalv1.Flow) { f.Enabled = true }, "enabled")
+	if e := w.unmatched(t, off, "ben", 1); e.GetAction() != approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP {
+		t.Errorf("let go: %v", e)
+	}
+	w.handled(t)
+	w.drained(t)
+	if n := len(servicetest.All[*eventv1.FlowUnmatched](w.Harness)); n != 4 {
+		t.Errorf("%d were let go, want 4", n)
+	}
+
+	_, err := w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: &approvalv1.FlowInput{
+		Name: "asked", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, AutoApprove: true, UnmatchAction: approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP,
+		Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{Any: true},
+	}})
+	if rpctest.Reason(err) != "ONLY_FOR_JOIN" {
+		t.Errorf("a flow of requests: %v", err)
+	}
+}
+
+// B-USR-15, in part: what a join-flow takes away it decides itself, also what it has
+// ceased to give since; or it asks the app's approvers.
+func TestUnmatchedIsDecided(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	g.move(t, "sales", "ben", true)
+	back := func(f *approvalv1.Flow) *requestv1.Request {
+		r := w.request("ben", "ben")
+		r.Kind, r.Requester, r.Origin = requestv1.RequestKind_REQUEST_KIND_REVOKE, nil, requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+		r.FlowId, r.FlowVersion = f.GetId(), f.GetVersion()
+		r.Items[0].EntitlementId = id.New().String()
+		w.submit(t, r)
+		return r
+	}
+	taken := back(g.joinFlow(t, "take", 0, "sales"))
+	if e := w.granted(t, taken); !e.GetAutomatic() {
+		t.Errorf("decided: %v", e)
+	}
+	if got := names(w.asked(t, back(g.joinFlow(t, "ask", approvalv1.UnmatchAction_UNMATCH_ACTION_ASK, "sales")), 1).GetTasks()); len(got) != 2 {
+		t.Errorf("asked %q", got)
+	}
+}
