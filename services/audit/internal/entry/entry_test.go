@@ -121,6 +121,7 @@ var summaries = []struct {
 		r.Origin, r.Requester, r.Justification = requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN, nil, ""
 	})}, `A join-flow asked for "Seller" in CRM and "Account" in Wiki for Ben`},
 	{&eventv1.RequestCancelRequested{Reason: "Ben has left"}, `The request is to be cancelled: Ben has left`},
+	{&eventv1.RequestGiveUpRequested{Request: request(func(r *requestv1.Request) { r.Items[1].Id = "2" }), ItemIds: []string{"2"}, Reason: "the app is broken"}, `"Account" in Wiki for Ben is to be given up: the app is broken`},
 	{&eventv1.RequestClosed{Request: request(func(r *requestv1.Request) { r.State = requestv1.RequestState_REQUEST_STATE_FULFILLED })}, `The request is fulfilled: Ben has "Seller" in CRM and "Account" in Wiki`},
 	{&eventv1.RequestClosed{Request: request(func(r *requestv1.Request) {
 		r.State, r.ClosedBy, r.ClosingReason = requestv1.RequestState_REQUEST_STATE_DENIED, mia, "no need"
@@ -150,6 +151,7 @@ var summaries = []struct {
 		g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED
 	})}, `Ben is to lose "Seller" in CRM: it was deleted from the app`},
 	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) { g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED })}, `Ben is to lose "Seller" in CRM: its end time came`},
+	{&eventv1.GrantEnded{Grant: grant(func(g *provisioningv1.Grant) { g.EndReason = provisioningv1.GrantEndReason_GRANT_END_REASON_GIVEN_UP })}, `Ben is not to get "Seller" in CRM: it was given up`},
 	{&eventv1.GrantRevoked{Grant: grant()}, `Ben no longer has "Seller" in CRM by this grant`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.Error = "no answer" })}, `"Seller" in CRM could not be given to Ben: no answer`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.State = provisioningv1.GrantState_GRANT_STATE_REVOKING })}, `"Seller" in CRM could not be taken from Ben`},

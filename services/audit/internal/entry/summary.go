@@ -2,6 +2,7 @@ package entry
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -196,6 +197,15 @@ func requestSummaries(w summaries) {
 	on(w, func(m *eventv1.RequestCancelRequested) string {
 		return "The request is to be cancelled" + colon(m.GetReason())
 	})
+	on(w, func(m *eventv1.RequestGiveUpRequested) string {
+		part := &requestv1.Request{}
+		for _, i := range m.GetRequest().GetItems() {
+			if slices.Contains(m.GetItemIds(), i.GetId()) {
+				part.Items = append(part.Items, i)
+			}
+		}
+		return items(part) + " for " + person(m.GetRequest().GetBeneficiary()) + " is to be given up" + colon(m.GetReason())
+	})
 	on(w, func(m *eventv1.RequestClosed) string {
 		r := m.GetRequest()
 		by := ""
@@ -341,6 +351,8 @@ func accessSummaries(w summaries) {
 			s += ": the person has left"
 		case provisioningv1.GrantEndReason_GRANT_END_REASON_APP_DELETED:
 			s += ": the app was deleted"
+		case provisioningv1.GrantEndReason_GRANT_END_REASON_GIVEN_UP:
+			return person(g.GetUser()) + " is not to get " + held(g) + ": it was given up"
 		case provisioningv1.GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED:
 			s += ": it was deleted from the app"
 		}

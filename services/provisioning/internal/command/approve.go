@@ -73,7 +73,7 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 		case a.Revoke:
 			cs.revoke(s, a, it)
 		default:
-			cs.open(s, a, it)
+			cs.open(s, a, it, found.GivenUp[it.ID])
 		}
 		found.Items[it.ID] = true
 	}
@@ -84,8 +84,8 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 }
 
 // open opens a grant. If the person has left, the app or the entitlement was
-// deleted, or its end has come already, it is over at once.
-func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.ApprovalItem) {
+// deleted, it was given up, or its end has come already, it is over at once.
+func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.ApprovalItem, givenUp bool) {
 	g := &store.Grant{
 		ID: id.New(), UserID: s.User, AppID: s.Key.App, EntitlementID: it.Entitlement, RequestID: a.Request, ItemID: it.ID,
 		Join: a.Join, JoinCount: s.Person.JoinCount, State: lifecycle.Pending, Until: a.Until, CreateTime: cs.now, Version: 1, New: true,
@@ -94,6 +94,8 @@ func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.A
 	switch {
 	case gone(s, g) != "":
 		g.End = gone(s, g)
+	case givenUp:
+		g.End = endGivenUp
 	case a.Until != nil && !a.Until.After(cs.now):
 		g.End = "expired"
 	default:

@@ -36,7 +36,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 		}
 		v.Grants = append(v.Grants, lifecycle.Grant{
 			ID: g.ID, Entitlement: g.EntitlementID, Account: s.Entitlements[g.EntitlementID].IsAccount(), State: g.State,
-			Request: request, Join: g.Join, WasActive: g.ActivateTime != nil, Error: g.Error,
+			Request: request, Join: g.Join, WasActive: g.ActivateTime != nil, GivenUp: g.End == endGivenUp, Error: g.Error,
 		})
 	}
 	for _, r := range s.Revocations {

@@ -2,7 +2,8 @@
 //
 // An event that comes twice, late, or before another changes nothing more than
 // it should: copies are guarded by versions, grants by the request's item. An
-// approval whose person, app or entitlement has not arrived waits for them.
+// approval whose person, app or entitlement has not arrived waits for them. What is given
+// up before its approval arrives is remembered.
 package consume
 
 import (
@@ -26,5 +27,12 @@ func Handlers(e *command.Engine) *inbox.Handlers {
 		}
 		return e.Approve(ctx, tx, approvals)
 	}, &eventv1.ApprovalGranted{})
+	inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.RequestGiveUpRequested) error {
+		g, err := convert.ReadGiveUp(ev, m)
+		if err != nil {
+			return err
+		}
+		return e.GiveUp(ctx, tx, g)
+	})
 	return h
 }

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +49,11 @@ func approval(ev inbox.Event) (*Approval, error) {
 	if !ok {
 		return nil, fmt.Errorf("event of type %s holds a %T", ev.Type, ev.Message)
 	}
-	r := m.GetRequest()
+	return approvalOf(ev, m.GetRequest())
+}
+
+// approvalOf is what a request that is approved asks for.
+func approvalOf(ev inbox.Event, r *requestv1.Request) (*Approval, error) {
 	a := &Approval{
 		Event:  ev,
 		Revoke: r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE,
@@ -71,6 +76,34 @@ func approval(ev inbox.Event) (*Approval, error) {
 		a.Items = append(a.Items, it)
 	}
 	return a, nil
+}
+
+// GiveUp says which items of an approved request were given up.
+type GiveUp struct {
+	Approval
+	// Actor is who did.
+	Actor *eventv1.Actor
+}
+
+// ReadGiveUp reads a request.give_up_requested event.
+func ReadGiveUp(ev inbox.Event, m *eventv1.RequestGiveUpRequested) (*GiveUp, error) {
+	a, err := approvalOf(ev, m.GetRequest())
+	if err != nil {
+		return nil, err
+	}
+	if a.Revoke {
+		return nil, fmt.Errorf("request %s takes access away, and cannot be given up", a.Request)
+	}
+	all := a.Items
+	a.Items = nil
+	for _, text := range m.GetItemIds() {
+		i := slices.IndexFunc(all, func(i ApprovalItem) bool { return i.ID.String() == text })
+		if i < 0 {
+			return nil, fmt.Errorf("request %s has no item %q", a.Request, text)
+		}
+		a.Items = append(a.Items, all[i])
+	}
+	return &GiveUp{Approval: *a, Actor: m.GetContext().GetActor()}, nil
 }
 
 // parse reads ids; an empty one is the nil id.

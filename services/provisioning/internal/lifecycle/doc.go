@@ -16,7 +16,7 @@
 //	   | stuck       |    |    `-------------------------'   or stuck
 //	   |             |    |
 //	   |             |    |   ended, from any of them: revoke request, end time,
-//	   v             v    v   user removed
+//	   v             v    v   user removed; given up, if it was never active
 //	  revoking ---------------> revoked   once nothing of it can be left in the
 //	                                      app, or another grant gives the same
 //

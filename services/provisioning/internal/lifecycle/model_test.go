@@ -134,6 +134,9 @@ func (w *world) reconcile(t *rapid.T) {
 				there = w.app.has(g.Entitlement) && !want.Entitlements.Has(g.Entitlement) &&
 					(w.app.ours || w.assignment.Observed.Adopted && !w.app.had.Has(g.Entitlement))
 			}
+			if g.GivenUp && w.app.account == Active && w.app.ours && !want.Account {
+				there = true // what was made for it goes with it
+			}
 			for _, old := range w.old {
 				there = there || g.Account && old.given() && !want.Account || !g.Account && old.has(g.Entitlement) && !old.had.Has(g.Entitlement) && !want.Entitlements.Has(g.Entitlement)
 			}
@@ -398,6 +401,21 @@ func TestEverything(t *testing.T) {
 				}
 				w.assignment.Revocations = append(w.assignment.Revocations, Revocation{w.id(), ended})
 				w.reconcile(t)
+			},
+			"give up": func(t *rapid.T) { // one that somebody asked for and that is not in place
+				g := rapid.IntRange(0, 6).Draw(t, "grant")
+				if g >= len(w.assignment.Grants) || !w.assignment.Grants[g].State.GivesUp(w.assignment.Grants[g].WasActive) {
+					t.Skip("this cannot happen as things stand")
+				}
+				w.assignment.Grants = slices.Clone(w.assignment.Grants)
+				before := slices.Delete(slices.Clone(w.assignment.Grants), g, g+1)
+				w.assignment.Grants[g].State, w.assignment.Grants[g].Error, w.assignment.Grants[g].GivenUp = Revoking, "", true
+				w.reconcile(t)
+				for _, was := range before { // the others go on
+					if was.State.Live() && !slices.ContainsFunc(w.assignment.Grants, func(g Grant) bool { return g.ID == was.ID && g.State.Live() && !g.GivenUp }) {
+						t.Fatalf("grant %+v ended, as another was given up", was)
+					}
+				}
 			},
 			"leave": func(t *rapid.T) {
 				w.assignment.Leaving, w.assignment.Suspended = true, false

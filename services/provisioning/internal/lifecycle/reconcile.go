@@ -35,6 +35,12 @@ func (s GrantState) Live() bool { return s == Pending || s == InPlace || s == He
 // waits reports whether a grant in this state is to come into place.
 func (s GrantState) waits() bool { return s == Pending || s == Held || s == Failed }
 
+// GivesUp reports whether a grant in this state can be given up: it is to come into
+// place, and never was.
+func (s GrantState) GivesUp(wasActive bool) bool {
+	return (s == Pending || s == Failed) && !wasActive
+}
+
 // Grant is a grant of the assignment that is not revoked.
 type Grant struct {
 	ID          ID
@@ -48,6 +54,8 @@ type Grant struct {
 	Join bool
 	// WasActive means that it has been in place.
 	WasActive bool
+	// GivenUp means that it has ended because it was given up.
+	GivenUp bool
 	// Error is what was last said about it.
 	Error string
 }
@@ -227,7 +235,8 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 			return true
 		case s.LeftBehind != "":
 			return false
-		case g.Account:
+		case g.Account, g.GivenUp && !want.Account:
+			// With what was given up goes the account that was made for it.
 			return !know.there() || kept && len(know.added()) == 0
 		}
 		return !know.may(g.Entitlement) || kept && know.Had.Has(g.Entitlement)

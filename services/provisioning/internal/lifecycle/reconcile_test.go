@@ -21,6 +21,11 @@ func grant(n byte, e ID, s GrantState) Grant {
 	return Grant{ID: id(n), Entitlement: e, Account: e == account, State: s, Request: id(n + 100), WasActive: s == InPlace}
 }
 
+func givenUp(g Grant) Grant {
+	g.GivenUp = true
+	return g
+}
+
 func active(held ...ID) Observed { return Observed{Account: Active, Held: NewSet(held...)} }
 
 func diff(t *testing.T, want, got any) {
@@ -261,6 +266,37 @@ func TestReconcile(t *testing.T) {
 				Grants:       []Transition{{ID: id(10), To: Revoked}},
 				Cancellation: []Cancellation{{id(60), ReasonLeft}},
 			},
+		},
+		{
+			"B-PRV-16 given up before the account was made: the item goes, and says why",
+			Assignment{
+				Grants: []Grant{givenUp(grant(10, account, Revoking))},
+				Items:  []Item{{ID: id(60), Kind: ItemCreateAccount, Entitlements: []ID{account}, Requests: []ID{id(110)}, List: Onboarding}},
+			},
+			Outcome{
+				Grants:       []Transition{{ID: id(10), To: Revoked}},
+				Cancellation: []Cancellation{{id(60), ReasonGivenUp}},
+			},
+		},
+		{
+			"B-PRV-16 one of two that are stuck is given up: the other stays so",
+			Assignment{
+				Mode: Automatic, Observed: active(), Grants: []Grant{grant(9, account, InPlace), givenUp(grant(10, admins, Revoking)), grant(11, readers, Failed)},
+				Operation: Operation{State: Stuck, Plan: []Change{{Add, admins}, {Add, readers}}, Error: "no"},
+				Items:     []Item{{ID: id(60), Kind: ItemFixOperation, Entitlements: []ID{admins, readers}, Requests: []ID{id(110), id(111)}, Error: "no"}},
+			},
+			Outcome{
+				Plan: []Change{{Add, readers}}, Replan: true, Grants: []Transition{{ID: id(10), To: Revoked}},
+				Change: []Item{{ID: id(60), Kind: ItemFixOperation, Entitlements: []ID{readers}, Requests: []ID{id(111)}, Error: "no"}},
+			},
+		},
+		{
+			"B-PRV-16 given up with an account that was made for it: gone once that is",
+			Assignment{
+				Mode: Automatic, Observed: active(), Grants: []Grant{givenUp(grant(10, admins, Revoking))},
+				Operation: Operation{State: Stuck, Plan: []Change{{Add, admins}}, Error: "no"},
+			},
+			Outcome{Plan: []Change{{Do: RemoveAccount}}, Enqueue: true},
 		},
 		{
 			"B-ONB-09 left: the account is to be removed by hand",

@@ -83,6 +83,7 @@ const (
 	ReasonShared      = "the app has one shared account now"
 	ReasonLookAgain   = "the app is looked at again"
 	ReasonFoundAgain  = "the account was found again"
+	ReasonGivenUp     = "the request was given up"
 )
 
 // reconciled is what Reconcile has found out before it comes to the items.
@@ -120,7 +121,7 @@ func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 				out.Change = append(out.Change, have)
 			}
 		default:
-			out.Cancellation = append(out.Cancellation, Cancellation{have.ID, cancelReason(s, have, now.want)})
+			out.Cancellation = append(out.Cancellation, Cancellation{have.ID, cancelReason(s, have, now)})
 		}
 	}
 	out.Open = append(out.Open, wanted...)
@@ -270,7 +271,18 @@ func (g Grant) concerned(c Change) bool {
 	return false
 }
 
-func cancelReason(s Assignment, i Item, want Desired) string {
+// gaveUp reports whether an item served a grant that was given up.
+func (i Item) gaveUp(grants ...[]Grant) bool {
+	for _, g := range slices.Concat(grants...) {
+		if g.GivenUp && slices.Contains(i.Requests, g.Request) {
+			return true
+		}
+	}
+	return false
+}
+
+func cancelReason(s Assignment, i Item, now reconciled) string {
+	want := now.want
 	switch {
 	case i.Kind == ItemRemoveLeftAccount:
 		return ReasonFoundAgain
@@ -297,10 +309,14 @@ func cancelReason(s Assignment, i Item, want Desired) string {
 		return ReasonLeft
 	case comes && s.Suspended:
 		return ReasonSuspended
+	case comes && i.gaveUp(s.Grants, now.ended):
+		return ReasonGivenUp
 	case comes:
 		return ReasonNotWanted
 	case i.Kind == ItemFixOperation && s.Leaving:
 		return ReasonLeft
+	case i.Kind == ItemFixOperation && i.gaveUp(s.Grants, now.ended):
+		return ReasonGivenUp
 	case i.Kind == ItemFixOperation:
 		return ReasonNotWanted
 	case still:

@@ -152,8 +152,8 @@ type Grant struct {
 	Until                                               *time.Time
 	CreateTime                                          time.Time
 	ActivateTime, EndTime, RevokeTime                   *time.Time
-	// End is why it ended: requested, expired, user_removed, app_deleted or
-	// entitlement_deleted; empty if it has not.
+	// End is why it ended: requested, expired, user_removed, app_deleted,
+	// entitlement_deleted or given_up; empty if it has not.
 	End             string
 	RevokeRequestID uuid.NullUUID
 	Error           string

@@ -34,8 +34,10 @@ type Query struct {
 // Loaded is what Load read.
 type Loaded struct {
 	// Assignments are those that there are, in the order of their locks.
-	Assignments  []*Assignment
-	Items        map[uuid.UUID]bool
+	Assignments []*Assignment
+	Items       map[uuid.UUID]bool
+	// GivenUp are those of Query.Granted that were given up before they had a grant.
+	GivenUp      map[uuid.UUID]bool
 	Entitlements map[uuid.UUID]Entitlement
 
 	byKey map[Key]*Assignment
@@ -57,7 +59,7 @@ const entitlementColumns = `id, app_id, name, kind, ref, removed`
 // that begin when its lock is held, and so see what its last holder has
 // written.
 func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
-	f := &Loaded{Items: map[uuid.UUID]bool{}, Entitlements: map[uuid.UUID]Entitlement{}, byKey: make(map[Key]*Assignment, len(w.Keys))}
+	f := &Loaded{Items: map[uuid.UUID]bool{}, GivenUp: map[uuid.UUID]bool{}, Entitlements: map[uuid.UUID]Entitlement{}, byKey: make(map[Key]*Assignment, len(w.Keys))}
 	assignments := make(assignmentsByID, len(w.Keys))
 	for _, k := range w.Keys {
 		assignments[k.ID()] = &Assignment{Key: k, Organization: w.Organization, Entitlements: f.Entitlements}
@@ -77,7 +79,19 @@ func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
 		return err
 	}
 	if len(w.Granted) > 0 {
-		b.Queue(`select item_id from access_grant where item_id = any($1)`, w.Granted).Query(had)
+		b.Queue(readGranted, w.Granted).Query(func(rows pgx.Rows) error {
+			var item uuid.UUID
+			var givenUp bool
+			_, err := pgx.ForEachRow(rows, []any{&item, &givenUp}, func() error {
+				if givenUp {
+					f.GivenUp[item] = true
+				} else {
+					f.Items[item] = true
+				}
+				return nil
+			})
+			return err
+		})
 	}
 	if len(w.Revoked) > 0 {
 		b.Queue(`select item_id from revocation where item_id = any($1)`, w.Revoked).Query(had)
@@ -111,6 +125,10 @@ func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
 	}
 	return f, nil
 }
+
+const readGranted = `
+	select item_id, false from access_grant where item_id = any($1)
+	union all select item_id, true from given_up_item where item_id = any($1)`
 
 const readEntitlements = `select ` + entitlementColumns + ` from entitlement_copy where id = any($1)`
 

@@ -87,6 +87,9 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.copyGrant(m.GetGrant(), "Will end at "+m.GetGrant().GetUntil().AsTime().Format(timeLayout)+": "+what(m.GetGrant()))
 	case *eventv1.GrantEnded:
 		e.copyGrant(m.GetGrant(), "Ended, "+endText(m.GetGrant().GetEndReason())+"; being taken away: "+what(m.GetGrant()))
+		if givenUp(m.GetGrant()) { // what may be left of it does not hold up the request
+			e.done(m.GetGrant(), lifecycle.ItemGivenUp)
+		}
 	case *eventv1.GrantRevoked:
 		e.grantRevoked(m.GetGrant())
 	case *eventv1.GrantFailed:
@@ -278,6 +281,8 @@ func endText(e provisioningv1.GrantEndReason) string {
 		return "the app was deleted"
 	case provisioningv1.GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED:
 		return "it was deleted from the app"
+	case provisioningv1.GrantEndReason_GRANT_END_REASON_GIVEN_UP:
+		return "it was given up"
 	case provisioningv1.GrantEndReason_GRANT_END_REASON_UNSPECIFIED:
 	}
 	return "for no given reason"
@@ -287,11 +292,19 @@ func (e *reader) grantRevoked(g *provisioningv1.Grant) {
 	// A grant that was active has fulfilled its item, also if that event comes
 	// later; one that never was will not any more.
 	to := lifecycle.ItemCancelled
-	if g.GetActivateTime() != nil {
+	switch {
+	case g.GetActivateTime() != nil:
 		to = lifecycle.ItemFulfilled
+	case givenUp(g):
+		to = lifecycle.ItemGivenUp
 	}
 	e.copyGrant(g, "Gone: "+what(g))
 	e.done(g, to)
+}
+
+// givenUp reports whether a grant was given up.
+func givenUp(g *provisioningv1.Grant) bool {
+	return g.GetEndReason() == provisioningv1.GrantEndReason_GRANT_END_REASON_GIVEN_UP
 }
 
 // done brings the item that a grant was approved for into a state, if it was.
@@ -315,8 +328,11 @@ func (e *reader) doneItem(itemID string, to lifecycle.Item, cancelled string) {
 		var closing store.Closing
 		if end == lifecycle.Cancelled {
 			closing.Reason = "in part not put in place"
-			if to == lifecycle.ItemCancelled {
+			switch to {
+			case lifecycle.ItemCancelled:
 				closing.Reason = cancelled
+			case lifecycle.ItemGivenUp:
+				closing = givenUpBy(r, item)
 			}
 		}
 		closeRequest(c, r, end, at, closing)

@@ -3,6 +3,7 @@
 package convert
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -132,6 +133,28 @@ func Item(i *store.Item) *requestv1.RequestItem {
 		if err := proto.Unmarshal(i.Vacancy, out.Vacancy); err != nil {
 			out.Vacancy = &requestv1.Vacancy{Reason: "nobody can decide"} // that much is known
 		}
+	}
+	out.GiveUp = ReadGiveUp(i)
+	return out
+}
+
+// GiveUp is how it is stored that somebody gives up an item.
+func GiveUp(by store.Person, reason string, at time.Time) ([]byte, error) {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(&requestv1.GiveUp{By: Person(by), Reason: reason, Time: timestamppb.New(at)})
+	if err != nil {
+		return nil, fmt.Errorf("encode who gives up: %w", err)
+	}
+	return data, nil
+}
+
+// ReadGiveUp is who has given up an item; nil if nobody has.
+func ReadGiveUp(i *store.Item) *requestv1.GiveUp {
+	if i.GiveUp == nil {
+		return nil
+	}
+	out := &requestv1.GiveUp{}
+	if err := proto.Unmarshal(i.GiveUp, out); err != nil {
+		return &requestv1.GiveUp{} // that much is known
 	}
 	return out
 }

@@ -83,6 +83,18 @@ func CancelRequested(by *eventv1.Actor, r *store.Request, why store.Closing, at 
 	})
 }
 
+// GiveUpRequested is the event of items of a request that are to be given up.
+func GiveUpRequested(by *eventv1.Actor, r *store.Request, items []*store.Item, app uuid.UUID, reason string, at time.Time) outbox.Event {
+	m := Request(r)
+	about := aboutRequest(by, m)
+	about.AppId = ID(app)
+	ids := make([]string, len(items))
+	for n, i := range items {
+		ids[n] = i.ID.String()
+	}
+	return newEvent(r.OrganizationID, r.ID, at, &eventv1.RequestGiveUpRequested{Context: about, Request: m, ItemIds: ids, Reason: reason})
+}
+
 // RequestClosed is the event of a request that was closed.
 func RequestClosed(r *store.Request, at time.Time) outbox.Event {
 	m := Request(r)

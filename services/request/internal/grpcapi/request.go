@@ -139,6 +139,22 @@ func (s requestService) CancelRequest(ctx context.Context, in *requestv1.CancelR
 	return &requestv1.CancelRequestResponse{Request: convert.RequestPart(r)}, nil
 }
 
+func (s requestService) GiveUpRequest(ctx context.Context, in *requestv1.GiveUpRequestRequest) (*requestv1.GiveUpRequestResponse, error) {
+	f := fields{}
+	g := command.GiveUp{RequestID: f.id("id", in.GetId()), ItemIDs: f.ids("item_ids", in.GetItemIds()), Reason: strings.TrimSpace(in.GetReason())}
+	if f.err != nil {
+		return nil, f.err
+	}
+	if g.Reason == "" {
+		return nil, apierr.InvalidField("reason", "BLANK", "reason must not be blank")
+	}
+	r, err := s.commands.GiveUpRequest(ctx, authz.Must(ctx), g)
+	if err != nil {
+		return nil, err
+	}
+	return &requestv1.GiveUpRequestResponse{Request: convert.RequestPart(r)}, nil
+}
+
 func (s requestService) AddComment(ctx context.Context, in *requestv1.AddCommentRequest) (*requestv1.AddCommentResponse, error) {
 	requestID, err := id.Parse("id", in.GetId())
 	if err != nil {

@@ -2,7 +2,7 @@
 // request and its items change state, and when a request is done. It is pure: no database, no clock.
 //
 //	submitted -> pending -> approved -> fulfilled
-//	     |          |           `-----> cancelled  (an item was cancelled: the beneficiary has left)
+//	     |          |           `-----> cancelled  (an item was cancelled: the beneficiary has left; or given up)
 //	     |          |-> denied
 //	     `----------`-> cancelling -> cancelled
 //	                         `-----> approved      (the last approval came first)

@@ -51,16 +51,21 @@ const (
 	ItemFulfilled Item = "fulfilled"
 	ItemFailed    Item = "failed"
 	ItemCancelled Item = "cancelled"
+	ItemGivenUp   Item = "given_up"
 )
 
 // Open says whether something is still to be done for the item.
-func (i Item) Open() bool { return i != ItemFulfilled && i != ItemCancelled }
+func (i Item) Open() bool { return i != ItemFulfilled && i != ItemCancelled && i != ItemGivenUp }
+
+// CanGiveUp says whether the item is approved and, as far as is known, not in place.
+func (i Item) CanGiveUp() bool { return i == ItemApproved || i == ItemFailed }
 
 var itemFrom = map[Item][]Item{
 	ItemApproved:  {ItemPending},
 	ItemFulfilled: {ItemPending, ItemApproved, ItemFailed},
 	ItemFailed:    {ItemPending, ItemApproved},
 	ItemCancelled: {ItemPending, ItemApproved, ItemFailed},
+	ItemGivenUp:   {ItemPending, ItemApproved, ItemFailed},
 }
 
 // CanMoveItem says whether an item may go from one state to another.
@@ -73,7 +78,7 @@ func Outcome(items []Item) (State, bool) {
 	for _, i := range items {
 		switch i {
 		case ItemFulfilled:
-		case ItemCancelled:
+		case ItemCancelled, ItemGivenUp:
 			cancelled = true
 		default:
 			return "", false

@@ -54,7 +54,7 @@ func TestEveryOrderEndsClosed(t *testing.T) {
 // nothing that comes later gives it another.
 func TestOutcomeIsFinal(t *testing.T) {
 	t.Parallel()
-	to := []lifecycle.Item{lifecycle.ItemApproved, lifecycle.ItemFulfilled, lifecycle.ItemFailed, lifecycle.ItemCancelled}
+	to := []lifecycle.Item{lifecycle.ItemApproved, lifecycle.ItemFulfilled, lifecycle.ItemFailed, lifecycle.ItemCancelled, lifecycle.ItemGivenUp}
 	rapid.Check(t, func(rt *rapid.T) {
 		items := make([]lifecycle.Item, rapid.IntRange(1, 4).Draw(rt, "items"))
 		for i := range items {
@@ -91,6 +91,8 @@ func TestOutcome(t *testing.T) {
 		{"one failed, to be fixed", []lifecycle.Item{x, f}, "", false},
 		{"one cancelled, others pending", []lifecycle.Item{d, a}, "", false},
 		{"one cancelled, rest done", []lifecycle.Item{d, f}, lifecycle.Cancelled, true},
+		{"one given up, one failed", []lifecycle.Item{lifecycle.ItemGivenUp, x}, "", false},
+		{"one given up, rest done", []lifecycle.Item{f, lifecycle.ItemGivenUp}, lifecycle.Cancelled, true},
 		{"all cancelled", []lifecycle.Item{d}, lifecycle.Cancelled, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

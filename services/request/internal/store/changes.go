@@ -183,6 +183,14 @@ func (c *Changes) SetVacancy(r *Request, item uuid.UUID, vacancy []byte, version
 	}
 }
 
+// SetGiveUp says of an item of a request, which the transaction has locked, that it is
+// to be given up.
+func (c *Changes) SetGiveUp(r *Request, i *Item, giveUp []byte, at time.Time) {
+	i.GiveUp = giveUp
+	c.changeItem(i)
+	c.change(r, at)
+}
+
 // change counts a change of a request, whose update time never decreases.
 func (c *Changes) change(r *Request, at time.Time) {
 	r.Version++
@@ -280,8 +288,8 @@ from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timesta
 	$9::text[], $10::uuid[], $11::int[], $12::boolean[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version, expired)
 where r.id = c.id`
 	updateItems = `
-update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version
-from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[]) c (id, state, open, vacancy, vacancy_version) where i.id = c.id`
+update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version, give_up = c.give_up
+from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[]) c (id, state, open, vacancy, vacancy_version, give_up) where i.id = c.id`
 	insertEntries = `
 insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
@@ -316,12 +324,13 @@ func (c *Changes) updateItems(b *pgx.Batch) {
 		return
 	}
 	ids, states, open := make(uuids, n), make([]string, n), make([]bool, n)
-	vacancies, versions := make([][]byte, n), make([]int64, n)
+	vacancies, versions, givenUp := make([][]byte, n), make([]int64, n), make([][]byte, n)
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
 		vacancies[i], versions[i] = item.Vacancy, item.VacancyVersion
+		givenUp[i] = item.GiveUp
 	}
-	b.Queue(updateItems, ids, states, open, vacancies, versions)
+	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp)
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {

@@ -418,6 +418,8 @@ type Item struct {
 	Vacancy []byte
 	// VacancyVersion is that of the approval which says so.
 	VacancyVersion int64
+	// GiveUp is an encoded gatehouse.request.v1.GiveUp; nil unless it is to be given up.
+	GiveUp []byte
 
 	changed bool
 }
@@ -429,7 +431,7 @@ const (
 	// In a record a value of a domain is not sent as the text that it is, and the
 	// driver would not know its type.
 	withItems = requestColumns + `,
-	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version) order by i.position)
+	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -478,7 +480,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 	lockRequests = `
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
-select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version from request_item
+select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -519,7 +521,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 	b.Queue(selectItems, wanted).Query(func(rows pgx.Rows) error {
 		var request uuid.UUID
 		var i Item
-		into := []any{&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion}
+		into := []any{&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {
 				item := i

@@ -152,6 +152,80 @@ func (x *RequestCancelRequested) GetExpired() bool {
 	return false
 }
 
+// RequestGiveUpRequested is emitted when items that were approved are to be given up,
+// unless their access was in place first.
+type RequestGiveUpRequested struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The request as it was then.
+	Request *v1.Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Ids of the items.
+	ItemIds []string `protobuf:"bytes,3,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	// Why, in words.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestGiveUpRequested) Reset() {
+	*x = RequestGiveUpRequested{}
+	mi := &file_gatehouse_event_v1_request_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestGiveUpRequested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestGiveUpRequested) ProtoMessage() {}
+
+func (x *RequestGiveUpRequested) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_request_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestGiveUpRequested.ProtoReflect.Descriptor instead.
+func (*RequestGiveUpRequested) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_request_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RequestGiveUpRequested) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *RequestGiveUpRequested) GetRequest() *v1.Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *RequestGiveUpRequested) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
+func (x *RequestGiveUpRequested) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // RequestClosed is emitted when a request reached its end: fulfilled, denied or cancelled.
 type RequestClosed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -165,7 +239,7 @@ type RequestClosed struct {
 
 func (x *RequestClosed) Reset() {
 	*x = RequestClosed{}
-	mi := &file_gatehouse_event_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_request_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -177,7 +251,7 @@ func (x *RequestClosed) String() string {
 func (*RequestClosed) ProtoMessage() {}
 
 func (x *RequestClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_request_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -190,7 +264,7 @@ func (x *RequestClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestClosed.ProtoReflect.Descriptor instead.
 func (*RequestClosed) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_request_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_request_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RequestClosed) GetContext() *Context {
@@ -220,7 +294,7 @@ type CommentAdded struct {
 
 func (x *CommentAdded) Reset() {
 	*x = CommentAdded{}
-	mi := &file_gatehouse_event_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_request_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +306,7 @@ func (x *CommentAdded) String() string {
 func (*CommentAdded) ProtoMessage() {}
 
 func (x *CommentAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_request_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +319,7 @@ func (x *CommentAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommentAdded.ProtoReflect.Descriptor instead.
 func (*CommentAdded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_request_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_event_v1_request_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CommentAdded) GetContext() *Context {
@@ -277,7 +351,13 @@ const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\aexpired\x18\x04 \x01(\bR\aexpired:,\xc2\xc1\x18(\n" +
-	"\arequest\x12\x10cancel_requested\x18\x01\"\arequest(\x01\"\xa1\x01\n" +
+	"\arequest\x12\x10cancel_requested\x18\x01\"\arequest(\x01\"\xea\x01\n" +
+	"\x16RequestGiveUpRequested\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12\x19\n" +
+	"\bitem_ids\x18\x03 \x03(\tR\aitemIds\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason:-\xc2\xc1\x18)\n" +
+	"\arequest\x12\x11give_up_requested\x18\x01\"\arequest(\x01\"\xa1\x01\n" +
 	"\rRequestClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest: \xc2\xc1\x18\x1c\n" +
@@ -299,29 +379,32 @@ func file_gatehouse_event_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_gatehouse_event_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_gatehouse_event_v1_request_proto_goTypes = []any{
 	(*RequestSubmitted)(nil),       // 0: gatehouse.event.v1.RequestSubmitted
 	(*RequestCancelRequested)(nil), // 1: gatehouse.event.v1.RequestCancelRequested
-	(*RequestClosed)(nil),          // 2: gatehouse.event.v1.RequestClosed
-	(*CommentAdded)(nil),           // 3: gatehouse.event.v1.CommentAdded
-	(*Context)(nil),                // 4: gatehouse.event.v1.Context
-	(*v1.Request)(nil),             // 5: gatehouse.request.v1.Request
-	(*v1.Comment)(nil),             // 6: gatehouse.request.v1.Comment
+	(*RequestGiveUpRequested)(nil), // 2: gatehouse.event.v1.RequestGiveUpRequested
+	(*RequestClosed)(nil),          // 3: gatehouse.event.v1.RequestClosed
+	(*CommentAdded)(nil),           // 4: gatehouse.event.v1.CommentAdded
+	(*Context)(nil),                // 5: gatehouse.event.v1.Context
+	(*v1.Request)(nil),             // 6: gatehouse.request.v1.Request
+	(*v1.Comment)(nil),             // 7: gatehouse.request.v1.Comment
 }
 var file_gatehouse_event_v1_request_proto_depIdxs = []int32{
-	4, // 0: gatehouse.event.v1.RequestSubmitted.context:type_name -> gatehouse.event.v1.Context
-	5, // 1: gatehouse.event.v1.RequestSubmitted.request:type_name -> gatehouse.request.v1.Request
-	4, // 2: gatehouse.event.v1.RequestCancelRequested.context:type_name -> gatehouse.event.v1.Context
-	4, // 3: gatehouse.event.v1.RequestClosed.context:type_name -> gatehouse.event.v1.Context
-	5, // 4: gatehouse.event.v1.RequestClosed.request:type_name -> gatehouse.request.v1.Request
-	4, // 5: gatehouse.event.v1.CommentAdded.context:type_name -> gatehouse.event.v1.Context
-	6, // 6: gatehouse.event.v1.CommentAdded.comment:type_name -> gatehouse.request.v1.Comment
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5, // 0: gatehouse.event.v1.RequestSubmitted.context:type_name -> gatehouse.event.v1.Context
+	6, // 1: gatehouse.event.v1.RequestSubmitted.request:type_name -> gatehouse.request.v1.Request
+	5, // 2: gatehouse.event.v1.RequestCancelRequested.context:type_name -> gatehouse.event.v1.Context
+	5, // 3: gatehouse.event.v1.RequestGiveUpRequested.context:type_name -> gatehouse.event.v1.Context
+	6, // 4: gatehouse.event.v1.RequestGiveUpRequested.request:type_name -> gatehouse.request.v1.Request
+	5, // 5: gatehouse.event.v1.RequestClosed.context:type_name -> gatehouse.event.v1.Context
+	6, // 6: gatehouse.event.v1.RequestClosed.request:type_name -> gatehouse.request.v1.Request
+	5, // 7: gatehouse.event.v1.CommentAdded.context:type_name -> gatehouse.event.v1.Context
+	7, // 8: gatehouse.event.v1.CommentAdded.comment:type_name -> gatehouse.request.v1.Comment
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_request_proto_init() }
@@ -337,7 +420,7 @@ func file_gatehouse_event_v1_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_request_proto_rawDesc), len(file_gatehouse_event_v1_request_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

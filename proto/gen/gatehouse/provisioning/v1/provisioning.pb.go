@@ -281,6 +281,8 @@ const (
 	GrantEndReason_GRANT_END_REASON_APP_DELETED GrantEndReason = 4
 	// The entitlement was deleted.
 	GrantEndReason_GRANT_END_REASON_ENTITLEMENT_DELETED GrantEndReason = 5
+	// It was given up before it was ever in place.
+	GrantEndReason_GRANT_END_REASON_GIVEN_UP GrantEndReason = 6
 )
 
 // Enum value maps for GrantEndReason.
@@ -292,6 +294,7 @@ var (
 		3: "GRANT_END_REASON_USER_REMOVED",
 		4: "GRANT_END_REASON_APP_DELETED",
 		5: "GRANT_END_REASON_ENTITLEMENT_DELETED",
+		6: "GRANT_END_REASON_GIVEN_UP",
 	}
 	GrantEndReason_value = map[string]int32{
 		"GRANT_END_REASON_UNSPECIFIED":         0,
@@ -300,6 +303,7 @@ var (
 		"GRANT_END_REASON_USER_REMOVED":        3,
 		"GRANT_END_REASON_APP_DELETED":         4,
 		"GRANT_END_REASON_ENTITLEMENT_DELETED": 5,
+		"GRANT_END_REASON_GIVEN_UP":            6,
 	}
 )
 
@@ -1614,14 +1618,15 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x14GRANT_STATE_REVOKING\x10\x03\x12\x17\n" +
 	"\x13GRANT_STATE_REVOKED\x10\x04\x12\x16\n" +
 	"\x12GRANT_STATE_FAILED\x10\x05\x12\x14\n" +
-	"\x10GRANT_STATE_HELD\x10\x06*\xdf\x01\n" +
+	"\x10GRANT_STATE_HELD\x10\x06*\xfe\x01\n" +
 	"\x0eGrantEndReason\x12 \n" +
 	"\x1cGRANT_END_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aGRANT_END_REASON_REQUESTED\x10\x01\x12\x1c\n" +
 	"\x18GRANT_END_REASON_EXPIRED\x10\x02\x12!\n" +
 	"\x1dGRANT_END_REASON_USER_REMOVED\x10\x03\x12 \n" +
 	"\x1cGRANT_END_REASON_APP_DELETED\x10\x04\x12(\n" +
-	"$GRANT_END_REASON_ENTITLEMENT_DELETED\x10\x05*\xba\x02\n" +
+	"$GRANT_END_REASON_ENTITLEMENT_DELETED\x10\x05\x12\x1d\n" +
+	"\x19GRANT_END_REASON_GIVEN_UP\x10\x06*\xba\x02\n" +
 	"\fWorkItemKind\x12\x1e\n" +
 	"\x1aWORK_ITEM_KIND_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dWORK_ITEM_KIND_CREATE_ACCOUNT\x10\x01\x12\x19\n" +

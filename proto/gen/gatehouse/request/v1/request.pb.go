@@ -365,7 +365,8 @@ func (RequestOrigin) EnumDescriptor() ([]byte, []int) {
 // RequestState is where a request stands.
 //
 //	submitted -> pending -> approved -> fulfilled
-//	     |          |           `-----> cancelled (the beneficiary has left)
+//	     |          |           `-----> cancelled (the beneficiary has left, or an
+//	     |          |                    item was given up)
 //	     |          |-> denied
 //	     `----------`-> cancelling -> cancelled, or approved if that came first
 type RequestState int32
@@ -456,6 +457,9 @@ const (
 	ItemState_ITEM_STATE_FAILED ItemState = 4
 	// Will not be done: denied, cancelled, or the beneficiary has left.
 	ItemState_ITEM_STATE_CANCELLED ItemState = 5
+	// Will not be done: it was approved and not in place yet when somebody gave it up,
+	// as give_up says.
+	ItemState_ITEM_STATE_GIVEN_UP ItemState = 6
 )
 
 // Enum value maps for ItemState.
@@ -467,6 +471,7 @@ var (
 		3: "ITEM_STATE_FULFILLED",
 		4: "ITEM_STATE_FAILED",
 		5: "ITEM_STATE_CANCELLED",
+		6: "ITEM_STATE_GIVEN_UP",
 	}
 	ItemState_value = map[string]int32{
 		"ITEM_STATE_UNSPECIFIED": 0,
@@ -475,6 +480,7 @@ var (
 		"ITEM_STATE_FULFILLED":   3,
 		"ITEM_STATE_FAILED":      4,
 		"ITEM_STATE_CANCELLED":   5,
+		"ITEM_STATE_GIVEN_UP":    6,
 	}
 )
 
@@ -875,6 +881,70 @@ func (x *Entitlement) GetDeleteTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// GiveUp says who has given up an item, and why.
+type GiveUp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who.
+	By *v1.Person `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	// Why, in their words.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUp) Reset() {
+	*x = GiveUp{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUp) ProtoMessage() {}
+
+func (x *GiveUp) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUp.ProtoReflect.Descriptor instead.
+func (*GiveUp) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GiveUp) GetBy() *v1.Person {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+func (x *GiveUp) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *GiveUp) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 // Vacancy says that nobody can decide a step, which waits until somebody can. It is
 // never approved by that.
 type Vacancy struct {
@@ -893,7 +963,7 @@ type Vacancy struct {
 
 func (x *Vacancy) Reset() {
 	*x = Vacancy{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +975,7 @@ func (x *Vacancy) String() string {
 func (*Vacancy) ProtoMessage() {}
 
 func (x *Vacancy) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[2]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +988,7 @@ func (x *Vacancy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vacancy.ProtoReflect.Descriptor instead.
 func (*Vacancy) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Vacancy) GetStep() int32 {
@@ -967,14 +1037,17 @@ type RequestItem struct {
 	// How the account will come or go: never unspecified here.
 	Provisioning ProvisioningSupport `protobuf:"varint,7,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
 	// Set while nobody can decide a step of it.
-	Vacancy       *Vacancy `protobuf:"bytes,8,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	Vacancy *Vacancy `protobuf:"bytes,8,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	// Set once it is to be given up. It ends as given up, unless its access was in place
+	// first: then it is fulfilled.
+	GiveUp        *GiveUp `protobuf:"bytes,9,opt,name=give_up,json=giveUp,proto3" json:"give_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestItem) Reset() {
 	*x = RequestItem{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1059,7 @@ func (x *RequestItem) String() string {
 func (*RequestItem) ProtoMessage() {}
 
 func (x *RequestItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[3]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1072,7 @@ func (x *RequestItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestItem.ProtoReflect.Descriptor instead.
 func (*RequestItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RequestItem) GetId() string {
@@ -1054,6 +1127,13 @@ func (x *RequestItem) GetProvisioning() ProvisioningSupport {
 func (x *RequestItem) GetVacancy() *Vacancy {
 	if x != nil {
 		return x.Vacancy
+	}
+	return nil
+}
+
+func (x *RequestItem) GetGiveUp() *GiveUp {
+	if x != nil {
+		return x.GiveUp
 	}
 	return nil
 }
@@ -1116,7 +1196,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1208,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1221,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Request) GetId() string {
@@ -1317,7 +1397,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1409,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1422,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Comment) GetId() string {
@@ -1399,7 +1479,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1491,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1504,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -1508,12 +1588,16 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	" \x01(\tR\renvironmentId\x12\x12\n" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12;\n" +
 	"\vdelete_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\"f\n" +
+	"deleteTime\"\x7f\n" +
+	"\x06GiveUp\x12-\n" +
+	"\x02by\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x02by\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"f\n" +
 	"\aVacancy\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\x05R\x04step\x12\x1b\n" +
 	"\tstep_name\x18\x02 \x01(\tR\bstepName\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04help\x18\x04 \x03(\tR\x04help\"\xe0\x02\n" +
+	"\x04help\x18\x04 \x03(\tR\x04help\"\x97\x03\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1522,7 +1606,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\bapp_name\x18\x05 \x01(\tR\aappName\x125\n" +
 	"\x05state\x18\x06 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12M\n" +
 	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\x127\n" +
-	"\avacancy\x18\b \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"\x88\b\n" +
+	"\avacancy\x18\b \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x125\n" +
+	"\agive_up\x18\t \x01(\v2\x1c.gatehouse.request.v1.GiveUpR\x06giveUp\"\x88\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -1600,14 +1685,15 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x17REQUEST_STATE_FULFILLED\x10\x04\x12\x18\n" +
 	"\x14REQUEST_STATE_DENIED\x10\x05\x12\x1c\n" +
 	"\x18REQUEST_STATE_CANCELLING\x10\x06\x12\x1b\n" +
-	"\x17REQUEST_STATE_CANCELLED\x10\a*\xa3\x01\n" +
+	"\x17REQUEST_STATE_CANCELLED\x10\a*\xbc\x01\n" +
 	"\tItemState\x12\x1a\n" +
 	"\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ITEM_STATE_PENDING\x10\x01\x12\x17\n" +
 	"\x13ITEM_STATE_APPROVED\x10\x02\x12\x18\n" +
 	"\x14ITEM_STATE_FULFILLED\x10\x03\x12\x15\n" +
 	"\x11ITEM_STATE_FAILED\x10\x04\x12\x18\n" +
-	"\x14ITEM_STATE_CANCELLED\x10\x05B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x14ITEM_STATE_CANCELLED\x10\x05\x12\x17\n" +
+	"\x13ITEM_STATE_GIVEN_UP\x10\x06B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_proto_rawDescOnce sync.Once
@@ -1622,7 +1708,7 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -1634,47 +1720,51 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ItemState)(0),                // 7: gatehouse.request.v1.ItemState
 	(*App)(nil),                   // 8: gatehouse.request.v1.App
 	(*Entitlement)(nil),           // 9: gatehouse.request.v1.Entitlement
-	(*Vacancy)(nil),               // 10: gatehouse.request.v1.Vacancy
-	(*RequestItem)(nil),           // 11: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 12: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 13: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),         // 14: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 16: gatehouse.identity.v1.Person
+	(*GiveUp)(nil),                // 10: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 11: gatehouse.request.v1.Vacancy
+	(*RequestItem)(nil),           // 12: gatehouse.request.v1.RequestItem
+	(*Request)(nil),               // 13: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 14: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),         // 15: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 17: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	15, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	15, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	15, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	16, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	16, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	16, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	15, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	15, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 10: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	10, // 11: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	4,  // 12: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	5,  // 13: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	16, // 14: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	16, // 15: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	11, // 16: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	15, // 17: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	6,  // 18: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	16, // 19: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	15, // 20: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	15, // 21: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	15, // 22: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	16, // 23: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	15, // 24: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	15, // 25: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	16, // 26: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	16, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	16, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	17, // 9: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	16, // 10: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	7,  // 11: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 12: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	11, // 13: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	10, // 14: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	4,  // 15: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	5,  // 16: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	17, // 17: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	17, // 18: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	12, // 19: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	16, // 20: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	6,  // 21: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	17, // 22: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	16, // 23: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	16, // 24: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	16, // 25: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	17, // 26: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	16, // 27: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	16, // 28: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	17, // 29: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -1688,7 +1778,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

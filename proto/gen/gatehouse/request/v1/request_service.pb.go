@@ -1915,6 +1915,116 @@ func (x *CancelRequestResponse) GetRequest() *Request {
 	return nil
 }
 
+// GiveUpRequestRequest says what to give up.
+type GiveUpRequestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Ids of the items; empty means all that are approved and not fulfilled yet.
+	ItemIds []string `protobuf:"bytes,2,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpRequestRequest) Reset() {
+	*x = GiveUpRequestRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpRequestRequest) ProtoMessage() {}
+
+func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpRequestRequest.ProtoReflect.Descriptor instead.
+func (*GiveUpRequestRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GiveUpRequestRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GiveUpRequestRequest) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
+func (x *GiveUpRequestRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// GiveUpRequestResponse is the request; give_up of its items says what is asked for.
+type GiveUpRequestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	Request       *Request `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpRequestResponse) Reset() {
+	*x = GiveUpRequestResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpRequestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpRequestResponse) ProtoMessage() {}
+
+func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpRequestResponse.ProtoReflect.Descriptor instead.
+func (*GiveUpRequestResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GiveUpRequestResponse) GetRequest() *Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
 // AddCommentRequest is what to say.
 type AddCommentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1934,7 +2044,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2056,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2069,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -1994,7 +2104,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2116,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2129,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -2053,7 +2163,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2175,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2188,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -2129,7 +2239,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2141,7 +2251,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2154,7 +2264,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -2194,7 +2304,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2206,7 +2316,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2219,7 +2329,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -2270,7 +2380,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +2392,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +2405,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -2439,6 +2549,13 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x06reason\"P\n" +
 	"\x15CancelRequestResponse\x127\n" +
+	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\x82\x01\n" +
+	"\x14GiveUpRequestRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12,\n" +
+	"\bitem_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"P\n" +
+	"\x15GiveUpRequestResponse\x127\n" +
 	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"y\n" +
 	"\x11AddCommentRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1e\n" +
@@ -2495,7 +2612,8 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11DeleteEntitlement\x12..gatehouse.request.v1.DeleteEntitlementRequest\x1a/.gatehouse.request.v1.DeleteEntitlementResponse\"3\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02%*#/v1/apps/{app_id}/entitlements/{id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\xbc\t\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\xd7\n" +
+	"\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
 	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
@@ -2507,7 +2625,9 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\fListRequests\x12).gatehouse.request.v1.ListRequestsRequest\x1a*.gatehouse.request.v1.ListRequestsResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/requests\x90\x02\x01\x12\x98\x01\n" +
 	"\rCancelRequest\x12*.gatehouse.request.v1.CancelRequestRequest\x1a+.gatehouse.request.v1.CancelRequestResponse\".\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x91\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:cancel\x12\x98\x01\n" +
+	"\rGiveUpRequest\x12*.gatehouse.request.v1.GiveUpRequestRequest\x1a+.gatehouse.request.v1.GiveUpRequestResponse\".\xa2\xbb\x18\a\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/requests/{id}:giveUp\x12\x91\x01\n" +
 	"\n" +
 	"AddComment\x12'.gatehouse.request.v1.AddCommentRequest\x1a(.gatehouse.request.v1.AddCommentResponse\"0\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/requests/{id}/comments\x12\x97\x01\n" +
@@ -2529,7 +2649,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                  // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),          // 1: gatehouse.request.v1.CreateAppRequest
@@ -2561,98 +2681,103 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*ListRequestsResponse)(nil),      // 27: gatehouse.request.v1.ListRequestsResponse
 	(*CancelRequestRequest)(nil),      // 28: gatehouse.request.v1.CancelRequestRequest
 	(*CancelRequestResponse)(nil),     // 29: gatehouse.request.v1.CancelRequestResponse
-	(*AddCommentRequest)(nil),         // 30: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),        // 31: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),       // 32: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 33: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),       // 34: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),      // 35: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),          // 36: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),         // 37: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),              // 38: gatehouse.request.v1.AccountAdoption
-	(*App)(nil),                       // 39: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 40: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 41: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 42: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 43: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 44: google.protobuf.Timestamp
-	(*Request)(nil),                   // 45: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 46: gatehouse.request.v1.RequestItem
-	(RequestState)(0),                 // 47: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 48: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 49: gatehouse.request.v1.TimelineEntry
+	(*GiveUpRequestRequest)(nil),      // 30: gatehouse.request.v1.GiveUpRequestRequest
+	(*GiveUpRequestResponse)(nil),     // 31: gatehouse.request.v1.GiveUpRequestResponse
+	(*AddCommentRequest)(nil),         // 32: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),        // 33: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),       // 34: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),      // 35: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),       // 36: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),      // 37: gatehouse.request.v1.ListTimelineResponse
+	(ProvisioningSupport)(0),          // 38: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),         // 39: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),              // 40: gatehouse.request.v1.AccountAdoption
+	(*App)(nil),                       // 41: gatehouse.request.v1.App
+	(*Entitlement)(nil),               // 42: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),     // 43: google.protobuf.FieldMask
+	(EntitlementKind)(0),              // 44: gatehouse.request.v1.EntitlementKind
+	(RequestKind)(0),                  // 45: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),     // 46: google.protobuf.Timestamp
+	(*Request)(nil),                   // 47: gatehouse.request.v1.Request
+	(*RequestItem)(nil),               // 48: gatehouse.request.v1.RequestItem
+	(RequestState)(0),                 // 49: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                   // 50: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),             // 51: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	36, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	37, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	38, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	39, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	40, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	39, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	39, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	39, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	41, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	39, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	42, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	40, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	40, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	41, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	40, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	40, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	43, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	44, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	45, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	38, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	39, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	40, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	41, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	42, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	41, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	41, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	41, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	43, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	41, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	44, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	42, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	42, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	43, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	42, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	42, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	45, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	46, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	47, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
 	19, // 20: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
 	23, // 21: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	46, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	45, // 23: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	48, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	47, // 23: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
 	0,  // 24: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	47, // 25: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	45, // 26: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	45, // 27: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	48, // 28: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	48, // 29: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	49, // 30: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 31: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 32: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 33: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 34: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 35: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	11, // 36: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	13, // 37: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	15, // 38: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	17, // 39: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	19, // 40: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	21, // 41: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	24, // 42: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	26, // 43: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	28, // 44: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	30, // 45: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	32, // 46: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	34, // 47: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 48: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 49: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 50: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 51: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 52: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	12, // 53: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	14, // 54: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	16, // 55: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	18, // 56: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	20, // 57: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	22, // 58: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	25, // 59: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	27, // 60: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	29, // 61: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	31, // 62: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	33, // 63: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	35, // 64: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	48, // [48:65] is the sub-list for method output_type
-	31, // [31:48] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	49, // 25: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	47, // 26: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	47, // 27: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	47, // 28: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	50, // 29: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	50, // 30: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	51, // 31: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 32: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 33: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 34: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 35: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 36: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	11, // 37: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	13, // 38: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	15, // 39: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	17, // 40: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	19, // 41: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	21, // 42: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	24, // 43: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	26, // 44: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	28, // 45: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	30, // 46: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	32, // 47: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	34, // 48: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	36, // 49: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 50: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 51: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 52: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 53: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 54: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	12, // 55: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	14, // 56: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	16, // 57: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	18, // 58: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	20, // 59: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	22, // 60: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	25, // 61: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	27, // 62: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	29, // 63: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	31, // 64: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	33, // 65: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	35, // 66: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	37, // 67: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	50, // [50:68] is the sub-list for method output_type
+	32, // [32:50] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -2667,7 +2792,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

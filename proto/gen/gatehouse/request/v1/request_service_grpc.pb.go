@@ -526,6 +526,7 @@ const (
 	RequestService_GetRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/GetRequest"
 	RequestService_ListRequests_FullMethodName   = "/gatehouse.request.v1.RequestService/ListRequests"
 	RequestService_CancelRequest_FullMethodName  = "/gatehouse.request.v1.RequestService/CancelRequest"
+	RequestService_GiveUpRequest_FullMethodName  = "/gatehouse.request.v1.RequestService/GiveUpRequest"
 	RequestService_AddComment_FullMethodName     = "/gatehouse.request.v1.RequestService/AddComment"
 	RequestService_ListComments_FullMethodName   = "/gatehouse.request.v1.RequestService/ListComments"
 	RequestService_ListTimeline_FullMethodName   = "/gatehouse.request.v1.RequestService/ListTimeline"
@@ -571,6 +572,16 @@ type RequestServiceClient interface {
 	// its requester, its beneficiary, admin and it_admin. FAILED_PRECONDITION:
 	// REQUEST_NOT_OPEN.
 	CancelRequest(ctx context.Context, in *CancelRequestRequest, opts ...grpc.CallOption) (*CancelRequestResponse, error)
+	// GiveUpRequest gives up items that are approved and not in place yet, such as those
+	// that an app fails to do; nobody decides anew, and nobody says that they are done.
+	// Each ends as given up, unless its access is in place first: provisioning has the
+	// last word. What may be in the app already is taken away. Allowed to its requester,
+	// its beneficiary, admin and it_admin; giving up again changes nothing.
+	// FAILED_PRECONDITION: ITEM_NOT_APPROVED (cancel the request instead),
+	// ITEM_FULFILLED, ITEM_CLOSED, each with metadata item; NOTHING_TO_GIVE_UP if no
+	// item is named and none can be given up; REVOCATION_NOT_GIVEN_UP: what is to be
+	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN.
+	GiveUpRequest(ctx context.Context, in *GiveUpRequestRequest, opts ...grpc.CallOption) (*GiveUpRequestResponse, error)
 	// AddComment says something on a request one can see; the status stays.
 	AddComment(ctx context.Context, in *AddCommentRequest, opts ...grpc.CallOption) (*AddCommentResponse, error)
 	// ListComments lists what was said, oldest first.
@@ -631,6 +642,16 @@ func (c *requestServiceClient) CancelRequest(ctx context.Context, in *CancelRequ
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelRequestResponse)
 	err := c.cc.Invoke(ctx, RequestService_CancelRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) GiveUpRequest(ctx context.Context, in *GiveUpRequestRequest, opts ...grpc.CallOption) (*GiveUpRequestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GiveUpRequestResponse)
+	err := c.cc.Invoke(ctx, RequestService_GiveUpRequest_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -707,6 +728,16 @@ type RequestServiceServer interface {
 	// its requester, its beneficiary, admin and it_admin. FAILED_PRECONDITION:
 	// REQUEST_NOT_OPEN.
 	CancelRequest(context.Context, *CancelRequestRequest) (*CancelRequestResponse, error)
+	// GiveUpRequest gives up items that are approved and not in place yet, such as those
+	// that an app fails to do; nobody decides anew, and nobody says that they are done.
+	// Each ends as given up, unless its access is in place first: provisioning has the
+	// last word. What may be in the app already is taken away. Allowed to its requester,
+	// its beneficiary, admin and it_admin; giving up again changes nothing.
+	// FAILED_PRECONDITION: ITEM_NOT_APPROVED (cancel the request instead),
+	// ITEM_FULFILLED, ITEM_CLOSED, each with metadata item; NOTHING_TO_GIVE_UP if no
+	// item is named and none can be given up; REVOCATION_NOT_GIVEN_UP: what is to be
+	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN.
+	GiveUpRequest(context.Context, *GiveUpRequestRequest) (*GiveUpRequestResponse, error)
 	// AddComment says something on a request one can see; the status stays.
 	AddComment(context.Context, *AddCommentRequest) (*AddCommentResponse, error)
 	// ListComments lists what was said, oldest first.
@@ -737,6 +768,9 @@ func (UnimplementedRequestServiceServer) ListRequests(context.Context, *ListRequ
 }
 func (UnimplementedRequestServiceServer) CancelRequest(context.Context, *CancelRequestRequest) (*CancelRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) GiveUpRequest(context.Context, *GiveUpRequestRequest) (*GiveUpRequestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GiveUpRequest not implemented")
 }
 func (UnimplementedRequestServiceServer) AddComment(context.Context, *AddCommentRequest) (*AddCommentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddComment not implemented")
@@ -858,6 +892,24 @@ func _RequestService_CancelRequest_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RequestService_GiveUpRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GiveUpRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).GiveUpRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_GiveUpRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).GiveUpRequest(ctx, req.(*GiveUpRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RequestService_AddComment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(AddCommentRequest)
 	if err := dec(in); err != nil {
@@ -938,6 +990,10 @@ var RequestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelRequest",
 			Handler:    _RequestService_CancelRequest_Handler,
+		},
+		{
+			MethodName: "GiveUpRequest",
+			Handler:    _RequestService_GiveUpRequest_Handler,
 		},
 		{
 			MethodName: "AddComment",
