@@ -309,7 +309,8 @@ func TestFlowMatched(t *testing.T) {
 	w.twice(t, f)
 	w.publishAll(t, f)
 	r := submittedFor(w.id("ben"), 1)
-	if len(r.GetItems()) != 1 || r.GetItems()[0].GetEntitlementName() != "editor" || r.GetRequester() != nil || r.GetFlowId() != flow ||
+	// Each once, also what ben holds and what he has requested himself.
+	if len(r.GetItems()) != 3 || r.GetRequester() != nil || r.GetFlowId() != flow ||
 		r.GetFlowVersion() != 2 || r.GetUntil().AsTime().Sub(r.GetCreateTime().AsTime()) != time.Hour {
 		t.Errorf("made %v", r)
 	}
@@ -345,12 +346,12 @@ func TestFlowMatched(t *testing.T) {
 	if again := submittedFor(newcomer, 2); again.GetId() == first.GetId() {
 		t.Errorf("made %v", again)
 	}
-	// All of it is held or requested already: no request.
+	// Another flow that gives the same is a reason of its own.
 	other := matched(w.id("ben"), 1, "account", "viewer")
 	other.message.(*eventv1.FlowMatched).FlowId = id.New().String()
 	w.publishAll(t, other)
 	w.handled(t)
-	submittedFor(w.id("ben"), 1)
+	submittedFor(w.id("ben"), 2)
 }
 
 // B-RUN-06 in part: copies of environments, users and grants are rebuilt from their owners

@@ -73,7 +73,7 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 		case a.Revoke:
 			cs.revoke(s, a, it)
 		default:
-			cs.open(s, a, it, found.GivenUp[it.ID])
+			cs.open(s, a, it, found)
 		}
 		found.Items[it.ID] = true
 	}
@@ -84,8 +84,9 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 }
 
 // open opens a grant. If the person has left, the app or the entitlement was
-// deleted, it was given up, or its end has come already, it is over at once.
-func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.ApprovalItem, givenUp bool) {
+// deleted, it was given up, a revoke request has ended it before, or its end has come
+// already, it is over at once.
+func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.ApprovalItem, found *store.Loaded) {
 	g := &store.Grant{
 		ID: id.New(), UserID: s.User, AppID: s.Key.App, EntitlementID: it.Entitlement, RequestID: a.Request, ItemID: it.ID,
 		Join: a.Join, JoinCount: s.Person.JoinCount, State: lifecycle.Pending, Until: a.Until, CreateTime: cs.now, Version: 1, New: true,
@@ -94,8 +95,10 @@ func (cs *changeset) open(s *store.Assignment, a *convert.Approval, it convert.A
 	switch {
 	case gone(s, g) != "":
 		g.End = gone(s, g)
-	case givenUp:
+	case found.GivenUp[it.ID]:
 		g.End = endGivenUp
+	case found.Ended[it.ID] != uuid.Nil:
+		g.End, g.RevokeRequestID = "requested", uuid.NullUUID{UUID: found.Ended[it.ID], Valid: true}
 	case a.Until != nil && !a.Until.After(cs.now):
 		g.End = "expired"
 	default:
@@ -116,12 +119,16 @@ func warning(from, until time.Time) time.Time {
 	return until.Add(-min(24*time.Hour, until.Sub(from)/4)).Truncate(time.Microsecond)
 }
 
-// revoke ends the grants of what a revoke request names. What is being taken
-// away already is waited for too.
+// revoke ends the grants of what a revoke request names: those of an entitlement, or the
+// one of another request's item. What is being taken away already is waited for too.
 func (cs *changeset) revoke(s *store.Assignment, a *convert.Approval, it convert.ApprovalItem) {
 	r := &store.Revocation{ItemID: it.ID, RequestID: a.Request, EntitlementID: it.Entitlement, GrantIDs: []uuid.UUID{}, New: true}
+	if it.Grant != uuid.Nil {
+		r.GrantItemID = uuid.NullUUID{UUID: it.Grant, Valid: true}
+	}
 	for _, g := range s.Grants {
-		if g.EntitlementID != it.Entitlement || g.State == lifecycle.Revoked {
+		other := it.Grant != uuid.Nil && g.ItemID != it.Grant
+		if g.EntitlementID != it.Entitlement || other || g.State == lifecycle.Revoked {
 			continue
 		}
 		if g.State.Live() {

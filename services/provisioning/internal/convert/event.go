@@ -25,8 +25,9 @@ type Approval struct {
 	Items []ApprovalItem
 }
 
-// ApprovalItem is one entitlement of an approved request.
-type ApprovalItem struct{ ID, App, Entitlement uuid.UUID }
+// ApprovalItem is one entitlement of an approved request. Grant is the item of another
+// request whose grant alone is to be ended; the nil id: all of the entitlement are.
+type ApprovalItem struct{ ID, App, Entitlement, Grant uuid.UUID }
 
 // Key is whose assignment the item is about.
 func (a *Approval) Key(i ApprovalItem) store.Key { return store.Key{User: a.User, App: i.App} }
@@ -69,7 +70,7 @@ func approvalOf(ev inbox.Event, r *requestv1.Request) (*Approval, error) {
 	}
 	for _, i := range r.GetItems() {
 		var it ApprovalItem
-		err := parse(map[*uuid.UUID]string{&it.ID: i.GetId(), &it.App: i.GetAppId(), &it.Entitlement: i.GetEntitlementId()})
+		err := parse(map[*uuid.UUID]string{&it.ID: i.GetId(), &it.App: i.GetAppId(), &it.Entitlement: i.GetEntitlementId(), &it.Grant: i.GetGrantItemId()})
 		if err != nil {
 			return nil, fmt.Errorf("read item of request %s: %w", a.Request, err)
 		}

@@ -167,8 +167,10 @@ type Grant struct {
 // Revocation is one row of revocation.
 type Revocation struct {
 	ItemID, RequestID, EntitlementID uuid.UUID
-	GrantIDs                         []uuid.UUID
-	Done                             bool
+	// GrantItemID is the item whose grant it ends; null: it ends all of the entitlement.
+	GrantItemID uuid.NullUUID
+	GrantIDs    []uuid.UUID
+	Done        bool
 
 	New, Changed bool
 }

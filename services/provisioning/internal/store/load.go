@@ -36,8 +36,10 @@ type Loaded struct {
 	// Assignments are those that there are, in the order of their locks.
 	Assignments []*Assignment
 	Items       map[uuid.UUID]bool
-	// GivenUp are those of Query.Granted that were given up before they had a grant.
+	// GivenUp are those of Query.Granted that were given up before they had a grant, and
+	// Ended those that a revoke request has ended before, with the request.
 	GivenUp      map[uuid.UUID]bool
+	Ended        map[uuid.UUID]uuid.UUID
 	Entitlements map[uuid.UUID]Entitlement
 
 	byKey map[Key]*Assignment
@@ -59,7 +61,10 @@ const entitlementColumns = `id, app_id, name, kind, ref, removed`
 // that begin when its lock is held, and so see what its last holder has
 // written.
 func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
-	f := &Loaded{Items: map[uuid.UUID]bool{}, GivenUp: map[uuid.UUID]bool{}, Entitlements: map[uuid.UUID]Entitlement{}, byKey: make(map[Key]*Assignment, len(w.Keys))}
+	f := &Loaded{
+		Items: map[uuid.UUID]bool{}, GivenUp: map[uuid.UUID]bool{}, Ended: map[uuid.UUID]uuid.UUID{},
+		Entitlements: map[uuid.UUID]Entitlement{}, byKey: make(map[Key]*Assignment, len(w.Keys)),
+	}
 	assignments := make(assignmentsByID, len(w.Keys))
 	for _, k := range w.Keys {
 		assignments[k.ID()] = &Assignment{Key: k, Organization: w.Organization, Entitlements: f.Entitlements}
@@ -82,10 +87,14 @@ func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
 		b.Queue(readGranted, w.Granted).Query(func(rows pgx.Rows) error {
 			var item uuid.UUID
 			var givenUp bool
-			_, err := pgx.ForEachRow(rows, []any{&item, &givenUp}, func() error {
-				if givenUp {
+			var ended uuid.NullUUID
+			_, err := pgx.ForEachRow(rows, []any{&item, &givenUp, &ended}, func() error {
+				switch {
+				case givenUp:
 					f.GivenUp[item] = true
-				} else {
+				case ended.Valid:
+					f.Ended[item] = ended.UUID
+				default:
 					f.Items[item] = true
 				}
 				return nil
@@ -127,8 +136,9 @@ func Load(ctx context.Context, tx *postgres.Tx, w Query) (*Loaded, error) {
 }
 
 const readGranted = `
-	select item_id, false from access_grant where item_id = any($1)
-	union all select item_id, true from given_up_item where item_id = any($1)`
+	select item_id, false, null::uuid from access_grant where item_id = any($1)
+	union all select item_id, true, null from given_up_item where item_id = any($1)
+	union all select grant_item_id, false, request_id from revocation where grant_item_id = any($1)`
 
 const readEntitlements = `select ` + entitlementColumns + ` from entitlement_copy where id = any($1)`
 

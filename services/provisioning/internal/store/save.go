@@ -214,10 +214,11 @@ func (c *changes) queueRevocations(b *pgx.Batch) {
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 	)
 	queue(b, "revocation", c.revocationsNew, `
-		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done)
-		select v.item_id, v.organization_id, v.environment_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done
-		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[], $10::uuid[])
-		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, environment_id)`,
+		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, grant_item_id)
+		select v.item_id, v.organization_id, v.environment_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done, v.grant_item_id
+		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[], $10::uuid[],
+		        $11::uuid[])
+		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, environment_id, grant_item_id)`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 		column(func(r revocation) uuid.UUID { return r.assignment.Organization }),
 		column(func(r revocation) uuid.UUID { return r.row.RequestID }),
@@ -228,6 +229,7 @@ func (c *changes) queueRevocations(b *pgx.Batch) {
 		column(func(r revocation) string { return postgres.IDs(r.row.GrantIDs) }),
 		column(func(r revocation) bool { return r.row.Done }),
 		column(func(r revocation) uuid.UUID { return r.assignment.Environment }),
+		column(func(r revocation) uuid.NullUUID { return r.row.GrantItemID }),
 	)
 }
 

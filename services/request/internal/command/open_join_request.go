@@ -24,23 +24,23 @@ type JoinMatch struct {
 	FlowID, UserID uuid.UUID
 	FlowName       string
 	FlowVersion    int32
-	// JoinCount is how often the user had joined.
-	JoinCount      int32
-	EntitlementIDs []uuid.UUID
-	Duration       *time.Duration // nil: permanently
+	// JoinCount is how often the user had joined, and MatchCount how often the flow has
+	// matched them since.
+	JoinCount, MatchCount int32
+	EntitlementIDs        []uuid.UUID
+	Duration              *time.Duration // nil: permanently
+}
+
+// key names the match.
+func (m JoinMatch) key() store.JoinRequest {
+	return store.JoinRequest{FlowID: m.FlowID, UserID: m.UserID, JoinCount: m.JoinCount, MatchCount: m.MatchCount}
 }
 
 // OpenJoinRequests opens the requests of join-flows of one organization, once for
-// each flow, user and join count, for what the user neither holds nor has
-// requested. It fails with inbox.NotYet while a user or an entitlement is not
-// known yet.
+// each time that a flow matches a user, also for what the user holds or has requested:
+// each flow is a reason of its own to hold it. It fails with inbox.NotYet while a user
+// or an entitlement is not known yet.
 func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matches []JoinMatch) error {
-	exist, err := store.JoinRequestsExist(ctx, tx, postgres.Column(matches, func(m JoinMatch) store.JoinRequest {
-		return store.JoinRequest{FlowID: m.FlowID, UserID: m.UserID, JoinCount: m.JoinCount}
-	}))
-	if err != nil {
-		return err
-	}
 	lookups := postgres.Column(matches, func(m JoinMatch) *store.Lookup {
 		entitlements := slices.Clone(m.EntitlementIDs)
 		slices.SortFunc(entitlements, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
@@ -49,20 +49,22 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 	if err := store.LoadCandidates(ctx, tx, true, nil, lookups...); err != nil {
 		return err
 	}
+	// With the users locked: who lets them go at the same moment is waited for.
+	exist, err := store.FindJoinRequests(ctx, tx, postgres.Column(matches, JoinMatch.key))
+	if err != nil {
+		return err
+	}
 	changes := store.NewChanges(matches[0].Event.OrganizationID)
-	opened := make(requested)
 	var made []*store.Request
 	for n, m := range matches {
-		if exist[n] {
+		if exist[n].Grant != uuid.Nil || exist[n].Unmatched {
 			continue
 		}
-		opened.see(lookups[n])
 		r, err := m.request(lookups[n], c.Clock.Now())
 		if err != nil {
 			return inbox.Failed(m.Event, err)
 		}
 		if r != nil {
-			opened.add(r)
 			made = append(made, r)
 			changes.Cause(m.Event.Traceparent)
 			insertRequest(changes, convert.System(), store.New{Request: r})
@@ -92,8 +94,8 @@ func (m JoinMatch) request(l *store.Lookup, now time.Time) (*store.Request, erro
 	now = notBefore(now, m.Event.Time.UTC().Truncate(time.Microsecond))
 	r := &store.Request{
 		ID: id.New(), OrganizationID: m.Event.OrganizationID, Kind: lifecycle.Grant, Origin: store.OriginJoin,
-		Beneficiary:   store.Person{ID: u.ID, Name: u.Name, Email: u.Email},
-		JoinCount:     m.JoinCount,
+		Beneficiary: store.Person{ID: u.ID, Name: u.Name, Email: u.Email},
+		JoinCount:   m.JoinCount, MatchCount: m.MatchCount,
 		Justification: "Given by the flow " + m.FlowName, State: lifecycle.Submitted,
 		FlowID: convert.Nullable(m.FlowID), FlowVersion: m.FlowVersion, CreateTime: now, UpdateTime: now, Version: 1,
 	}
@@ -104,7 +106,7 @@ func (m JoinMatch) request(l *store.Lookup, now time.Time) (*store.Request, erro
 	r.EnvironmentID = u.EnvironmentID
 	for _, candidate := range l.Candidates {
 		environment, ok := scope.Meet(r.EnvironmentID, candidate.AppEnvironmentID)
-		if !candidate.Visible || !ok || candidate.Standing().Refuse(lifecycle.Grant, r.Until) != "" {
+		if !candidate.Visible || !ok {
 			continue
 		}
 		r.EnvironmentID = environment

@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/request/internal/command"
 )
@@ -25,13 +26,23 @@ func Handlers(c *command.Commands) *inbox.Handlers {
 		}
 		return c.OpenJoinRequests(ctx, tx, matches)
 	}, (*eventv1.FlowMatched)(nil))
+	h.Together(func(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
+		ended := make([]command.JoinEnd, len(events))
+		for n, ev := range events {
+			var err error
+			if ended[n], err = joinEnd(ev, ev.Message.(*eventv1.FlowUnmatched)); err != nil {
+				return inbox.Failed(ev, err)
+			}
+		}
+		return c.EndJoinRequests(ctx, tx, ended)
+	}, (*eventv1.FlowUnmatched)(nil))
 	h.Together(c.ApplyEvents, command.AppliedEvents()...)
 	return &h
 }
 
 func joinMatch(ev inbox.Event, m *eventv1.FlowMatched) (match command.JoinMatch, err error) {
 	match = command.JoinMatch{
-		Event: ev, FlowName: m.GetFlowName(), FlowVersion: m.GetFlowVersion(), JoinCount: m.GetJoinCount(),
+		Event: ev, FlowName: m.GetFlowName(), FlowVersion: m.GetFlowVersion(), JoinCount: m.GetJoinCount(), MatchCount: max(m.GetMatchCount(), 1),
 		EntitlementIDs: make([]uuid.UUID, len(m.GetEntitlementIds())),
 	}
 	if match.FlowID, err = id.Parse("flow_id", m.GetFlowId()); err != nil {
@@ -50,4 +61,16 @@ func joinMatch(ev inbox.Event, m *eventv1.FlowMatched) (match command.JoinMatch,
 		match.Duration = &d
 	}
 	return match, nil
+}
+
+func joinEnd(ev inbox.Event, m *eventv1.FlowUnmatched) (end command.JoinEnd, err error) {
+	end = command.JoinEnd{
+		Event: ev, FlowName: m.GetFlowName(), FlowVersion: m.GetFlowVersion(), JoinCount: m.GetJoinCount(), MatchCount: max(m.GetMatchCount(), 1),
+		Keep: m.GetAction() == approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP,
+	}
+	if end.FlowID, err = id.Parse("flow_id", m.GetFlowId()); err != nil {
+		return end, err
+	}
+	end.UserID, err = id.Parse("user_id", m.GetUserId())
+	return end, err
 }

@@ -1,8 +1,12 @@
 package store
 
 import (
+	"context"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"gatehouse.dev/libs/postgres"
 )
 
 // User is a user, from the copy that libs/copies keeps.
@@ -17,7 +21,18 @@ const (
 	selectUsers = `
 select id, organization_id, environment_id, display_name, email, state, join_count from user_copy where id = any ($1) order by id`
 	lockUsers = selectUsers + ` for share`
+	// Against lockUsers.
+	lockUsersAlone = selectUsers + ` for no key update`
 )
+
+// LockUsers reads users, and keeps others from making requests for them until the end
+// of tx: what they have made by then is seen by the next statement.
+func LockUsers(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]User, error) {
+	users := make(map[uuid.UUID]User, len(ids))
+	var b pgx.Batch
+	queueUsersBy(&b, lockUsersAlone, ids, users)
+	return users, send(ctx, tx, &b, "lock users")
+}
 
 // queueUsers reads users into a map by id.
 func queueUsers(b *pgx.Batch, ids []uuid.UUID, lock bool, users map[uuid.UUID]User) {
@@ -25,6 +40,10 @@ func queueUsers(b *pgx.Batch, ids []uuid.UUID, lock bool, users map[uuid.UUID]Us
 	if lock {
 		sql = lockUsers
 	}
+	queueUsersBy(b, sql, ids, users)
+}
+
+func queueUsersBy(b *pgx.Batch, sql string, ids []uuid.UUID, users map[uuid.UUID]User) {
 	b.Queue(sql, ids).Query(func(rows pgx.Rows) error {
 		var u User
 		_, err := pgx.ForEachRow(rows, []any{&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount}, func() error {

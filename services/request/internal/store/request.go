@@ -225,20 +225,21 @@ const (
 	insertRequests = `
 insert into access_request (organization_id, id, environment_id, kind, origin, requester_id, requester_name, requester_email,
 	beneficiary_id, beneficiary_name, beneficiary_email, justification, until, state, flow_id, flow_version,
-	client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version)
+	client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version, match_count)
 select $1, n.*
 from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::text[],
 	$9::uuid[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::text[], $15::uuid[], $16::int[],
-	$17::uuid[], $18::bytea[], $19::uuid[], $20::int[], $21::timestamptz[], $22::timestamptz[], $23::bigint[])
+	$17::uuid[], $18::bytea[], $19::uuid[], $20::int[], $21::timestamptz[], $22::timestamptz[], $23::bigint[], $24::int[])
 	n (id, environment_id, kind, origin, requester_id, requester_name, requester_email, beneficiary_id, beneficiary_name, beneficiary_email,
-	justification, until, state, flow_id, flow_version, client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version)
+	justification, until, state, flow_id, flow_version, client_request_id, fingerprint, join_flow_id, join_count, create_time, update_time, version, match_count)
 order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
 insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
-	entitlement_name, app_id, app_name, provisioning, vacancy, state, open)
+	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, flow_request_id, state, open)
 select $1, n.*, 'pending', true
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[])
-	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy)
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[])
+	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy,
+	grant_item_id, flow_request_id)
 order by n.beneficiary_id, n.entitlement_id`
 )
 
@@ -291,7 +292,8 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 		postgres.Column(list, func(n New) int32 { return n.Request.JoinCount }),
 		at(func(r *Request) *time.Time { return &r.CreateTime }),
 		at(func(r *Request) *time.Time { return &r.CreateTime }),
-		postgres.Column(list, func(n New) int64 { return n.Request.Version }))
+		postgres.Column(list, func(n New) int64 { return n.Request.Version }),
+		postgres.Column(list, func(n New) int32 { return max(n.Request.MatchCount, 1) }))
 
 	var items []newItem
 	for _, n := range list {
@@ -315,15 +317,33 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 		itemIDs(func(i newItem) uuid.UUID { return i.AppID }),
 		itemText(func(i newItem) string { return i.AppName }),
 		itemText(func(i newItem) string { return i.Provisioning }),
-		postgres.Column(items, func(i newItem) []byte { return i.Vacancy }))
+		postgres.Column(items, func(i newItem) []byte { return i.Vacancy }),
+		uuids(postgres.Column(items, func(i newItem) pgtype.UUID { return idOrNull(i.GrantItemID) })),
+		itemIDs(func(i newItem) uuid.UUID {
+			if i.Origin == OriginJoin {
+				return i.Request.ID
+			}
+			return uuid.Nil
+		}))
 }
 
 const (
 	selectByClientRequestID = `
 select id, fingerprint from access_request where requester_id = $1 and client_request_id = $2`
 	selectJoinRequests = `
-select w.n from unnest($1::uuid[], $2::uuid[], $3::int[]) with ordinality w (flow, beneficiary, join_count, n)
-where exists (select from access_request r where r.join_flow_id = w.flow and r.beneficiary_id = w.beneficiary and r.join_count = w.join_count)`
+select w.n, r.kind, r.id, u.flow_id is not null
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) with ordinality w (flow, beneficiary, join_count, match_count, n)
+left join access_request r on r.join_flow_id = w.flow and r.beneficiary_id = w.beneficiary and r.join_count = w.join_count and r.match_count = w.match_count
+left join flow_unmatched u on u.flow_id = w.flow and u.user_id = w.beneficiary and u.join_count = w.join_count and u.match_count = w.match_count
+where r.id is not null or u.flow_id is not null`
+	selectHeldItems = `
+select item_id from grant_copy where item_id = any ($1) and not removed and state <> 'revoking'`
+	insertUnmatched = `
+insert into flow_unmatched (flow_id, user_id, join_count, match_count, organization_id, create_time)
+select w.flow, w.beneficiary, w.join_count, w.match_count, $5, $6
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) w (flow, beneficiary, join_count, match_count)
+order by 1, 2, 3, 4
+on conflict do nothing`
 )
 
 // ByClientRequestID gives the request that a client made with a request_id, the
@@ -339,26 +359,78 @@ func ByClientRequestID(ctx context.Context, tx *postgres.Tx, requester, clientID
 	return id, fingerprint, nil
 }
 
-// JoinRequest names the request of a join-flow: it has one for each person and
-// join count.
+// JoinRequest names a time that a join-flow has matched somebody: there is one request
+// for what it gives then, and one for what it takes away when it lets them go.
 type JoinRequest struct {
-	FlowID, UserID uuid.UUID
-	JoinCount      int32
+	FlowID, UserID        uuid.UUID
+	JoinCount, MatchCount int32
 }
 
-// JoinRequestsExist says which of the requests exist, by their place in the list.
-func JoinRequestsExist(ctx context.Context, tx *postgres.Tx, list []JoinRequest) (map[int]bool, error) {
-	rows, err := tx.Query(ctx, selectJoinRequests, postgres.Column(list, func(j JoinRequest) uuid.UUID { return j.FlowID }),
-		postgres.Column(list, func(j JoinRequest) uuid.UUID { return j.UserID }), postgres.Column(list, func(j JoinRequest) int32 { return j.JoinCount }))
+// JoinRequests are the requests of one time that a join-flow has matched somebody; nil
+// ids for none.
+type JoinRequests struct {
+	Grant, Revoke uuid.UUID
+	// Unmatched says that the flow has let them go, whatever was requested.
+	Unmatched bool
+}
+
+func joinRequestColumns(list []JoinRequest) []any {
+	return []any{
+		postgres.Column(list, func(j JoinRequest) uuid.UUID { return j.FlowID }),
+		postgres.Column(list, func(j JoinRequest) uuid.UUID { return j.UserID }),
+		postgres.Column(list, func(j JoinRequest) int32 { return j.JoinCount }),
+		postgres.Column(list, func(j JoinRequest) int32 { return j.MatchCount }),
+	}
+}
+
+// FindJoinRequests says which requests there are, each by its place in the list.
+func FindJoinRequests(ctx context.Context, tx *postgres.Tx, list []JoinRequest) ([]JoinRequests, error) {
+	rows, err := tx.Query(ctx, selectJoinRequests, joinRequestColumns(list)...)
 	if err != nil {
 		return nil, fmt.Errorf("look for join requests: %w", err)
 	}
-	exists := make(map[int]bool)
+	found := make([]JoinRequests, len(list))
 	var n int
-	if _, err := pgx.ForEachRow(rows, []any{&n}, func() error { exists[n-1] = true; return nil }); err != nil {
+	var kind *string
+	var id uuid.NullUUID
+	var unmatched bool
+	if _, err := pgx.ForEachRow(rows, []any{&n, &kind, &id, &unmatched}, func() error {
+		f := &found[n-1]
+		f.Unmatched = unmatched
+		switch {
+		case kind == nil:
+		case *kind == string(lifecycle.Revoke):
+			f.Revoke = id.UUID
+		default:
+			f.Grant = id.UUID
+		}
+		return nil
+	}); err != nil {
 		return nil, fmt.Errorf("look for join requests: %w", err)
 	}
-	return exists, nil
+	return found, nil
+}
+
+// AddUnmatched writes down that join-flows have let people go.
+func AddUnmatched(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, list []JoinRequest, now time.Time) error {
+	if _, err := tx.Exec(ctx, insertUnmatched, append(joinRequestColumns(list), organization, now)...); err != nil {
+		return fmt.Errorf("save that flows have let people go: %w", err)
+	}
+	return nil
+}
+
+// Held says which of the items of requests have given something that is still held.
+func Held(ctx context.Context, tx *postgres.Tx, items []uuid.UUID) (map[uuid.UUID]bool, error) {
+	rows, err := tx.Query(ctx, selectHeldItems, items)
+	if err != nil {
+		return nil, fmt.Errorf("look what is held: %w", err)
+	}
+	held := make(map[uuid.UUID]bool, len(items))
+	var item uuid.UUID
+	if _, err := pgx.ForEachRow(rows, []any{&item}, func() error { held[item] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("look what is held: %w", err)
+	}
+	return held, nil
 }
 
 // Request is a request. Enums are words in lower case.
@@ -367,8 +439,9 @@ type Request struct {
 	Kind                              lifecycle.Kind
 	Origin                            string
 	Requester, Beneficiary            Person
-	// JoinCount is how often the beneficiary had joined; only of a new request.
-	JoinCount              int32
+	// JoinCount is how often the beneficiary had joined, and MatchCount how often the
+	// join-flow had matched them since; only of a new request.
+	JoinCount, MatchCount  int32
 	Justification          string
 	Until                  *time.Time
 	State                  lifecycle.State
@@ -420,6 +493,8 @@ type Item struct {
 	VacancyVersion int64
 	// GiveUp is an encoded gatehouse.request.v1.GiveUp; nil unless it is to be given up.
 	GiveUp []byte
+	// GrantItemID is the item that gave what this one takes away; null: all did.
+	GrantItemID uuid.NullUUID
 
 	changed bool
 }
@@ -431,7 +506,8 @@ const (
 	// In a record a value of a domain is not sent as the text that it is, and the
 	// driver would not know its type.
 	withItems = requestColumns + `,
-	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up) order by i.position)
+	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up,
+		i.grant_item_id) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -480,7 +556,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 	lockRequests = `
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
-select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up from request_item
+select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -521,7 +597,9 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 	b.Queue(selectItems, wanted).Query(func(rows pgx.Rows) error {
 		var request uuid.UUID
 		var i Item
-		into := []any{&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp}
+		into := []any{
+			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
+		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {
 				item := i

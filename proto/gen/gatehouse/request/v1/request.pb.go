@@ -1040,7 +1040,11 @@ type RequestItem struct {
 	Vacancy *Vacancy `protobuf:"bytes,8,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
 	// Set once it is to be given up. It ends as given up, unless its access was in place
 	// first: then it is fulfilled.
-	GiveUp        *GiveUp `protobuf:"bytes,9,opt,name=give_up,json=giveUp,proto3" json:"give_up,omitempty"`
+	GiveUp *GiveUp `protobuf:"bytes,9,opt,name=give_up,json=giveUp,proto3" json:"give_up,omitempty"`
+	// Of a request to revoke: id of the item of another request; what was given by that
+	// alone is taken away, and what gives the same besides stays. Empty: all that the
+	// beneficiary holds of the entitlement is.
+	GrantItemId   string `protobuf:"bytes,10,opt,name=grant_item_id,json=grantItemId,proto3" json:"grant_item_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1136,6 +1140,13 @@ func (x *RequestItem) GetGiveUp() *GiveUp {
 		return x.GiveUp
 	}
 	return nil
+}
+
+func (x *RequestItem) GetGrantItemId() string {
+	if x != nil {
+		return x.GrantItemId
+	}
+	return ""
 }
 
 // Request is one ask for access to come or to go.
@@ -1597,7 +1608,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04step\x18\x01 \x01(\x05R\x04step\x12\x1b\n" +
 	"\tstep_name\x18\x02 \x01(\tR\bstepName\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04help\x18\x04 \x03(\tR\x04help\"\x97\x03\n" +
+	"\x04help\x18\x04 \x03(\tR\x04help\"\xbb\x03\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1607,7 +1618,9 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x05state\x18\x06 \x01(\x0e2\x1f.gatehouse.request.v1.ItemStateR\x05state\x12M\n" +
 	"\fprovisioning\x18\a \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\x127\n" +
 	"\avacancy\x18\b \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x125\n" +
-	"\agive_up\x18\t \x01(\v2\x1c.gatehouse.request.v1.GiveUpR\x06giveUp\"\x88\b\n" +
+	"\agive_up\x18\t \x01(\v2\x1c.gatehouse.request.v1.GiveUpR\x06giveUp\x12\"\n" +
+	"\rgrant_item_id\x18\n" +
+	" \x01(\tR\vgrantItemId\"\x88\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +

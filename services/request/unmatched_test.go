@@ -1,0 +1,139 @@
+package request_test
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/servicetest"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// joinFlow is what a join-flow says of somebody.
+type joinFlow struct {
+	w         *world
+	id        string
+	user      string
+	joinCount int32
+}
+
+func (f joinFlow) matches(count int32, names ...string) emission {
+	return emission{f.id, &eventv1.FlowMatched{
+		Context: &eventv1.Context{Actor: system, UserId: f.user}, FlowId: f.id, FlowVersion: 2, FlowName: "Sales", UserId: f.user, JoinCount: f.joinCount,
+		EntitlementIds: f.w.grantOf(names...).GetEntitlementIds(), MatchCount: count,
+	}}
+}
+
+func (f joinFlow) ends(count int32, action approvalv1.UnmatchAction) emission {
+	return emission{f.id, &eventv1.FlowUnmatched{
+		Context: &eventv1.Context{Actor: system, UserId: f.user}, FlowId: f.id, FlowVersion: 3, FlowName: "Sales", UserId: f.user, JoinCount: f.joinCount,
+		MatchCount: count, Action: action,
+	}}
+}
+
+// made are the requests that join-flows have made for the person, in order.
+func (f joinFlow) made(t testing.TB, want int) []*requestv1.Request {
+	t.Helper()
+	f.w.handled(t)
+	var out []*requestv1.Request
+	for _, m := range emitted[*eventv1.RequestSubmitted](t, f.w) {
+		if r := m.GetRequest(); r.GetBeneficiary().GetUserId() == f.user && r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN {
+			out = append(out, r)
+		}
+	}
+	if len(out) != want {
+		t.Fatalf("flows have made %d requests, want %d: %v", len(out), want, out)
+	}
+	return out
+}
+
+const (
+	takeAway = approvalv1.UnmatchAction_UNMATCH_ACTION_TAKE_AWAY
+	keep     = approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP
+)
+
+// B-USR-15: when a join-flow is not for somebody any more, a request takes away what that
+// match of it gave, once, and nothing else; who comes back is given it again.
+func TestFlowUnmatched(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	w.hold(t, "ben", w.grantOf("account"))
+	w.publishAll(t, f.matches(1, "account", "editor", "viewer"))
+	given := f.made(t, 1)[0]
+	account, accountEvents := give(given, 0)
+	editor, editorEvents := give(given, 1)
+	w.publishAll(t, append(append(accountEvents, editorEvents...), w.granted(given))...)
+	w.handled(t)
+	// Of the three one has ended by itself since, and one is still on its way.
+	w.publishAll(t, take(editor)...)
+	w.handled(t)
+
+	w.twice(t, f.ends(1, takeAway))
+	w.publishAll(t, f.ends(1, takeAway))
+	back := f.made(t, 2)[1]
+	if back.GetKind() != requestv1.RequestKind_REQUEST_KIND_REVOKE || back.GetRequester() != nil || back.GetFlowId() != f.id || back.GetFlowVersion() != 3 ||
+		len(back.GetItems()) != 2 || back.GetItems()[0].GetGrantItemId() != given.GetItems()[0].GetId() || back.GetItems()[1].GetGrantItemId() != given.GetItems()[2].GetId() {
+		t.Fatalf("made %v", back)
+	}
+	if got := w.get(t, back); !proto.Equal(got, back) {
+		t.Errorf("emitted\n%v, reads\n%v", back, got)
+	}
+	w.publishAll(t, append(take(account), w.granted(back), revoked(back, account))...)
+
+	// Back in the group: another reason, while the last one is not gone yet.
+	w.publishAll(t, f.matches(2, "account"))
+	again := f.made(t, 3)[2]
+	if again.GetKind() != requestv1.RequestKind_REQUEST_KIND_GRANT || again.GetId() == given.GetId() {
+		t.Fatalf("made %v", again)
+	}
+	// What stays by the word of the flow is not asked for back.
+	_, events := give(again, 0)
+	w.publishAll(t, append(events, w.granted(again), f.ends(2, keep))...)
+	f.made(t, 3)
+}
+
+// B-USR-15, in part: nothing is begun that has ended before it was heard of, what is not
+// approved yet is to be cancelled, and who has left has nothing taken away by a flow.
+func TestFlowUnmatchedInTime(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	w.publishAll(t, f.ends(1, takeAway), f.matches(1, "account"))
+	f.made(t, 0)
+
+	w.publishAll(t, f.matches(2, "account"))
+	waits := f.made(t, 1)[0]
+	w.publishAll(t, w.requested(waits, "pia"), f.ends(2, takeAway))
+	e := servicetest.Wait(t, w.Harness, func(e *eventv1.RequestCancelRequested) bool { return e.GetRequestId() == waits.GetId() })
+	if e.GetReason() != "The flow Sales is not for them any more" {
+		t.Errorf("cancelled: %v", e)
+	}
+	// Its approval may have come first: what comes of it is taken back too.
+	if back := f.made(t, 2)[1]; back.GetItems()[0].GetGrantItemId() != waits.GetItems()[0].GetId() {
+		t.Errorf("made %v", back)
+	}
+
+	// Of somebody who is not known here yet it is kept until they are.
+	late := joinFlow{w, id.New().String(), id.New().String(), 1}
+	w.publishAll(t, late.ends(1, takeAway), late.matches(1, "account"))
+	w.join(t, "nan", authzv1.Caller_CALLER_MEMBER)
+	w.users["nan"].Id = late.user
+	w.publish(t, late.user, &eventv1.UserJoined{User: w.users["nan"]})
+	late.made(t, 0)
+
+	gone := joinFlow{w, id.New().String(), w.id("ann"), 1}
+	w.publishAll(t, gone.matches(1, "viewer"))
+	given := gone.made(t, 1)[0]
+	_, events := give(given, 0)
+	w.publishAll(t, append(events, w.granted(given))...)
+	w.handled(t)
+	w.leave(t, "ann")
+	w.handled(t)
+	w.publishAll(t, gone.ends(1, takeAway))
+	gone.made(t, 1)
+}
