@@ -155,6 +155,8 @@ func TestStory(t *testing.T) {
 		t.Error("revoked, but still in the app's group")
 	}
 
+	moves(t, w, auto, ann)
+
 	t.Log("5. the person is deleted by SCIM")
 	pending := w.ask(t, nedAPI, "REQUEST_KIND_GRANT", engineers)
 	w.task(t, miaAPI, pending)

@@ -273,9 +273,8 @@ func missing(t testing.TB, format string, args ...any) {
 
 func (s *scimTarget) list(t testing.TB, path string) []object {
 	t.Helper()
-	base, prefix, _ := strings.Cut(s.url, "/scim")
-	a := api{base: base, token: s.token}
-	r, err := a.do(context.WithoutCancel(t.Context()), "GET", "/scim"+prefix+path, nil)
+	a, prefix := s.api()
+	r, err := a.do(context.WithoutCancel(t.Context()), "GET", prefix+path, nil)
 	if err != nil || r.Code != http.StatusOK {
 		t.Fatalf("SCIM target: GET %s: %v %d %s", path, err, r.Code, r.Raw)
 	}
@@ -290,6 +289,19 @@ func (s *scimTarget) list(t testing.TB, path string) []object {
 func (s *scimTarget) users(t testing.TB, userName string) []object {
 	t.Helper()
 	return s.list(t, "/Users?filter="+url.QueryEscape(`userName eq "`+userName+`"`))
+}
+
+// api calls the target, below a prefix.
+func (s *scimTarget) api() (a api, prefix string) {
+	base, rest, _ := strings.Cut(s.url, "/scim")
+	return api{base: base, token: s.token}, "/scim" + rest
+}
+
+// addGroup makes a group there.
+func (s *scimTarget) addGroup(t testing.TB, name string) {
+	t.Helper()
+	a, prefix := s.api()
+	a.must(t, "POST", prefix+"/Groups", object{"schemas": []string{scimGroup}, "displayName": name})
 }
 
 // member says whether a user is in a group, as the group says.

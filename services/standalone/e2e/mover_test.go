@@ -1,0 +1,47 @@
+package e2e_test
+
+import "testing"
+
+// moves is the story of somebody who changes teams: two groups' flows give the same, and
+// he asks for it himself besides. Each reason ends alone, the app keeps him until the last
+// has ended, and what a group gives comes again with the group. ann approves in Chat.
+//
+// B-USR-15, B-PRV-10: leaving a group takes away what only its flow gave.
+func moves(t *testing.T, w *world, chat app, ann api) {
+	t.Log("   somebody moves between teams")
+	w.target.addGroup(t, "movers")
+	movers := w.entitlement(t, chat, "Movers", "ENTITLEMENT_KIND_GROUP", "movers")
+	max := w.scimUser(t, "max", "Max Mover", "")
+	sales, field := w.scimGroup(t, "Sales"), w.scimGroup(t, "Field")
+	w.joinFlow(t, "Sales", str(sales, "id"), movers)
+	w.joinFlow(t, "Field", str(field, "id"), movers)
+	move := func(op string, group object) {
+		t.Helper()
+		w.scim.must(t, "PATCH", "/scim/v2/Groups/"+str(group, "id"), object{
+			"schemas": []string{scimPatch}, "Operations": []object{{"op": op, "path": "members", "value": []object{{"value": str(max, "id")}}}},
+		})
+	}
+	reasons := func(active int) {
+		t.Helper()
+		until(t, "reasons to hold it", func() int { return countState(w.grants(t, "max"), "GRANT_STATE_ACTIVE") }, func(n int) bool { return n == active })
+		until(t, "the app's group", func() bool { return w.target.member(t, "movers", "max@corp.example") }, func(in bool) bool { return in == (active > 0) })
+	}
+	move("add", sales)
+	reasons(1)
+	move("add", field)
+	reasons(2)
+	move("remove", sales)
+	reasons(1)
+	move("remove", field)
+	reasons(0)
+	r := w.ask(t, w.as(t, "max"), "REQUEST_KIND_GRANT", movers)
+	w.approve(t, ann, r)
+	reasons(1)
+	move("add", sales)
+	reasons(2)
+	move("remove", sales)
+	reasons(1)
+	if g := w.grantOf(t, r); str(g, "state") != "GRANT_STATE_ACTIVE" {
+		t.Errorf("what he asked for himself: %s", brief(g))
+	}
+}
