@@ -87,3 +87,28 @@ func TestTokensAreOfOneList(t *testing.T) {
 		}
 	}
 }
+
+// A signed token is good for the list that it was signed for, and as it was.
+func TestSignedTokens(t *testing.T) {
+	t.Parallel()
+	signer, err := page.NewSigner([]byte(strings.Repeat("k", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := signer.Sign("users of a", "token")
+	if token, ok := signer.Verify("users of a", signed); !ok || token != "token" {
+		t.Errorf("%q %t", token, ok)
+	}
+	for name, tt := range map[string]struct{ list, signed string }{
+		"another list":  {"users of b", signed},
+		"another token": {"users of a", signed[:len(signed)-1] + "x"},
+		"longer":        {"users of a", signed + "x"},
+		"moved":         {"users of a\x00to", signed[:len(signed)-5] + "ken"},
+		"not signed":    {"users of a", "token"},
+		"empty":         {"users of a", ""},
+	} {
+		if token, ok := signer.Verify(tt.list, tt.signed); ok {
+			t.Errorf("%s: %q is taken", name, token)
+		}
+	}
+}
