@@ -109,7 +109,9 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	exchanger := exchange.Exchanger{Commands: commands, Ring: ring, Clock: b.Clock, Clients: cfg.Clients}
-	provider, err := scim.New(scim.Config{Directory: command.Directory{Commands: commands}, Log: log})
+	provider, err := scim.New(scim.Config{
+		Directory: command.Directory{Commands: commands}, CursorKey: cfg.Signer.Key("scim cursors"), Clock: b.Clock, Log: log,
+	})
 	if err != nil {
 		return err
 	}

@@ -370,6 +370,7 @@ func TestSCIMTables(t *testing.T) {
 	text := string(page)
 	for name, want := range map[string]string{
 		"leaving": table(leaving), "joining": table(joining), "changing": table(changing), "grouping": table(grouping),
+		"listing": listingTable(),
 	} {
 		before, rest, ok1 := strings.Cut(text, "<!-- "+name+" -->\n")
 		got, after, ok2 := strings.Cut(rest, "<!-- end -->\n")

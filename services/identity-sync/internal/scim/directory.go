@@ -92,37 +92,49 @@ type Source struct {
 
 // Query says which resources of a source are wanted.
 type Query[T any] struct {
-	// Where are conditions that the store answers from its columns. All must
-	// hold.
-	Where []Equal
-	// Match, unless nil, must hold too. It is asked about resources that are
-	// filled as Related says. It is safe for concurrent use and has no effects.
+	// Where, unless nil, is a condition that the store answers from its columns, and
+	// that must hold.
+	Where *Condition
+	// Match, unless nil, must hold too. It is asked about resources that are filled as
+	// MatchRelated says. It is safe for concurrent use and has no effects.
 	Match func(T) bool
 	// Sort is the order; the zero value is the order of creation. Resources
 	// that compare equal are in the order of creation, so that pages are
 	// stable.
 	Sort       SortKey
 	Descending bool
-	// Offset and Count cut out the page. Count may be zero: only the total is
-	// wanted then. Both may be larger than what there is.
-	Offset, Count int
-	// Related asks for the groups of users and the members of groups. Without
-	// it the store must not load them.
-	Related bool
+	// Behind, unless nil, is where the page begins: behind that position. Else Offset
+	// says how many resources come before it, which may be more than there are.
+	Behind *Position
+	Offset int
+	// Count is how long the page may be. It may be zero: only the total is wanted then,
+	// and whether there is more.
+	Count int
+	// NoTotal says that the total is not wanted.
+	NoTotal bool
+	// Related asks for the groups of users, and MatchRelated for those and the members
+	// of groups where Match is asked. Without it the store must not load them.
+	Related, MatchRelated bool
+}
+
+// Position is a place in a list: behind the resource with this id, whose sort key is
+// Key, as the store writes it. The zero value is before the first one.
+type Position struct {
+	Key string `json:"k,omitempty"`
+	ID  string `json:"i,omitempty"`
 }
 
 // Page is a part of a list.
 type Page[T any] struct {
 	// Items are the resources of this page, at most as many as asked for.
 	Items []T
-	// Total is the number of resources that match, on all pages.
+	// Total is the number of resources that match, on all pages, unless it was not
+	// wanted.
 	Total int
-}
-
-// Equal is a condition: the attribute has this value.
-type Equal struct {
-	Attribute Attribute
-	Value     string
+	// More says of a page behind a position whether there are resources behind it, and
+	// Last is its end.
+	More bool
+	Last Position
 }
 
 // Attribute is one that a store can find resources by.
@@ -139,6 +151,8 @@ const (
 	// AttributeEmail is any of a user's e-mail addresses, compared ignoring
 	// case; users only.
 	AttributeEmail Attribute = "emails.value"
+	// AttributeLastModified is a time.
+	AttributeLastModified Attribute = "meta.lastModified"
 	// AttributeDisplayName is compared ignoring case; groups only.
 	AttributeDisplayName Attribute = "displayName"
 	// AttributeMember is the id of any of a group's members, compared exactly;

@@ -20,7 +20,8 @@ func (h *Handler) discover(c *call, id string, all []map[string]any) error {
 		for i, r := range all {
 			list[i] = r
 		}
-		return h.answerList(c, list, len(list), 1)
+		total := len(list)
+		return h.answerList(c, page{resources: list, total: &total, start: 1})
 	}
 	for _, r := range all {
 		if name, _ := r["id"].(string); strings.EqualFold(name, id) {
@@ -83,6 +84,10 @@ func (h *Handler) serviceProviderConfig(c *call) error {
 		"changePassword": map[string]any{"supported": false},
 		"sort":           map[string]any{"supported": false},
 		"etag":           map[string]any{"supported": true},
+		"pagination": map[string]any{
+			"cursor": true, "index": true, "defaultPaginationMethod": "index",
+			"defaultPageSize": h.cfg.PageSize, "maxPageSize": h.cfg.MaxPageSize, "cursorTimeout": int(h.cfg.CursorTimeout.Seconds()),
+		},
 		"authenticationSchemes": []map[string]any{{
 			"type":        "oauthbearertoken",
 			"name":        "Bearer token",

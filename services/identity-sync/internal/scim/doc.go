@@ -28,6 +28,8 @@
 //     written, in the order of their ids, and not at all where they are not
 //     asked for: a list of large groups is never in memory. They are as they are
 //     when their page is read. An answer that cannot be finished breaks off.
+//   - A cursor says where a page ended, and is signed for the source and the query.
+//     Pages by cursor are the list, once and in order, while others come and go.
 //   - Every request ends: bodies, filters, nesting, operations and values have
 //     limits. The handler starts no goroutines and is safe for concurrent use.
 //
@@ -36,8 +38,8 @@
 // Users and Groups with create, get, list, replace, patch and delete; the
 // enterprise user extension, and any other extension kept as it came; the whole
 // filter language, also inside value paths; attributes and excludedAttributes;
-// paging by startIndex and count; POST /.search on each type and on the root;
-// sortBy for a few attributes (see [SortKey]); ETag, If-Match, If-None-Match;
+// paging by startIndex and count, and by cursor (RFC 9865); POST /.search on each type
+// and on the root; sortBy for a few attributes (see [SortKey]); ETag, If-Match, If-None-Match;
 // /ServiceProviderConfig, /ResourceTypes, /Schemas.
 //
 // # What identity providers do and the RFC does not say
@@ -87,7 +89,7 @@
 //
 // # What is not supported
 //
-// /Bulk and /Me (501), passwords, cursor paging, sorting by arbitrary attributes
+// /Bulk and /Me (501), passwords, cursors to the page before, sorting by arbitrary attributes
 // (so /ServiceProviderConfig says that sorting is not supported), changing what
 // is said of a member other than by removing and adding it, and If-Modified-Since.
 // A user's version does not count their groups, which the answer shows too.

@@ -24,6 +24,13 @@ const (
 	invalidValue  = "invalidValue"
 )
 
+// The scimType values of RFC 9865.
+const (
+	invalidCursor = "invalidCursor"
+	expiredCursor = "expiredCursor"
+	invalidCount  = "invalidCount"
+)
+
 // failure is an error that the client gets to read.
 type failure struct {
 	status     int

@@ -8,10 +8,11 @@ import (
 
 // groupColumns are the attributes that a store finds groups by.
 var groupColumns = map[string]Attribute{
-	"id":            AttributeID,
-	"externalId":    AttributeExternalID,
-	"displayName":   AttributeDisplayName,
-	"members.value": AttributeMember,
+	"id":                AttributeID,
+	"externalId":        AttributeExternalID,
+	"displayName":       AttributeDisplayName,
+	"members.value":     AttributeMember,
+	"meta.lastModified": AttributeLastModified,
 }
 
 // groupSorts are the attributes that groups can be ordered by.

@@ -12,7 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"gatehouse.dev/libs/clock"
+	pagetoken "gatehouse.dev/libs/page"
 )
 
 // ContentType is the media type of every answer.
@@ -26,14 +30,22 @@ const (
 	DefaultPageSize       = 100
 	DefaultMaxPageSize    = 1000
 	DefaultMaxGroupAnswer = 100
+	DefaultCursorTimeout  = time.Hour
 )
 
 // maxToken is how long a bearer token may be.
 const maxToken = 4096
 
-// Config is what a Handler needs. Only Directory must be set.
+// Config is what a Handler needs. Only Directory and CursorKey must be set.
 type Config struct {
 	Directory Directory
+	// CursorKey signs the cursors of lists, 32 bytes or more. All replicas have the
+	// same.
+	CursorKey []byte
+	// CursorTimeout is how long a cursor is good for.
+	CursorTimeout time.Duration
+	// Clock says when a cursor has expired. Nil means the machine's.
+	Clock clock.Clock
 	// Log gets faults and panics. Nil discards them.
 	Log *slog.Logger
 	// Prefix is the path under which the handler is mounted, without a slash
@@ -56,9 +68,10 @@ type Config struct {
 
 // Handler serves SCIM 2.0. It is safe for concurrent use.
 type Handler struct {
-	cfg    Config
-	users  *resourceType
-	groups *resourceType
+	cfg     Config
+	cursors pagetoken.Signer
+	users   *resourceType
+	groups  *resourceType
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -78,6 +91,14 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.System{}
+	}
+	cursors, err := pagetoken.NewSigner(cfg.CursorKey)
+	if err != nil {
+		return nil, fmt.Errorf("scim: key of cursors: %w", err)
+	}
+	setDefault(&cfg.CursorTimeout, DefaultCursorTimeout)
 	setDefault(&cfg.Prefix, DefaultPrefix)
 	setDefault(&cfg.MaxUserBytes, DefaultMaxUserBytes)
 	setDefault(&cfg.MaxGroupBytes, DefaultMaxGroupBytes)
@@ -85,7 +106,7 @@ func New(cfg Config) (*Handler, error) {
 	setDefault(&cfg.MaxPageSize, DefaultMaxPageSize)
 	setDefault(&cfg.MaxGroupAnswer, DefaultMaxGroupAnswer)
 	cfg.PageSize = min(cfg.PageSize, cfg.MaxPageSize)
-	return &Handler{cfg: cfg, users: userType(), groups: groupType()}, nil
+	return &Handler{cfg: cfg, cursors: cursors, users: userType(), groups: groupType()}, nil
 }
 
 func setDefault[T comparable](v *T, def T) {

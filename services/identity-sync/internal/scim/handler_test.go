@@ -349,10 +349,10 @@ func TestLocations(t *testing.T) {
 			}
 		})
 	}
-	if _, err := scim.New(scim.Config{Directory: newMemory(), BaseURL: "/scim"}); err == nil {
+	if _, err := scim.New(scim.Config{CursorKey: cursorKey, Directory: newMemory(), BaseURL: "/scim"}); err == nil {
 		t.Error("a relative base URL was taken")
 	}
-	if _, err := scim.New(scim.Config{}); err == nil {
+	if _, err := scim.New(scim.Config{CursorKey: cursorKey}); err == nil {
 		t.Error("no directory was taken")
 	}
 }

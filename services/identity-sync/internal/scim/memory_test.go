@@ -30,7 +30,7 @@ type memory struct {
 	written int                       // rows of members written or removed
 	loaded  int                       // members read
 	page    int                       // the most members that were asked for at once
-	where   []scim.Equal              // of the last list of users
+	where   *scim.Condition           // of the last list of users
 	change  scim.MemberChange         // of the last update of a group
 }
 
@@ -157,24 +157,64 @@ func (m *memory) ListUsers(_ context.Context, src scim.Source, q scim.Query[scim
 	}
 	defer unlock()
 	m.where = q.Where
-	return list(sorted(m.users, src.ID), q, func(r *row[scim.User], e scim.Equal) bool {
-		switch e.Attribute {
+	return list(sorted(m.users, src.ID), q, func(r *row[scim.User], a scim.Attribute) []string {
+		switch a {
 		case scim.AttributeID:
-			return r.v.ID == e.Value
+			return []string{r.v.ID}
 		case scim.AttributeExternalID:
-			return r.v.ExternalID == e.Value
+			return []string{r.v.ExternalID}
 		case scim.AttributeUserName:
-			return strings.EqualFold(r.v.UserName, e.Value)
+			return []string{strings.ToLower(r.v.UserName)}
 		case scim.AttributeEmail:
-			return slices.ContainsFunc(r.v.Emails, func(v scim.Value) bool { return strings.EqualFold(v.Value, e.Value) })
+			var out []string
+			for _, v := range r.v.Emails {
+				out = append(out, strings.ToLower(v.Value))
+			}
+			return out
 		}
-		panic("unexpected " + e.Attribute)
+		panic("unexpected " + a)
 	}, func(r *row[scim.User]) string {
 		return map[scim.SortKey]string{scim.SortUserName: strings.ToLower(r.v.UserName), scim.SortDisplayName: strings.ToLower(r.v.DisplayName)}[q.Sort]
-	}, func(r *row[scim.User]) scim.User { return m.user(r, q.Related) }), nil
+	}, func(r *row[scim.User], related bool) scim.User { return m.user(r, related) }), nil
 }
 
-func list[T any](rows []*row[T], q scim.Query[T], holds func(*row[T], scim.Equal) bool, key func(*row[T]) string, read func(*row[T]) T) scim.Page[T] {
+// meets reports whether a resource meets a condition; values are those of an attribute.
+func meets(c scim.Condition, modified time.Time, values func(scim.Attribute) []string) bool {
+	for _, e := range c.All {
+		if !meets(e, modified, values) {
+			return false
+		}
+	}
+	for _, e := range c.Any {
+		if meets(e, modified, values) {
+			return true
+		}
+	}
+	switch {
+	case len(c.All) > 0:
+		return true
+	case len(c.Any) > 0:
+		return false
+	case c.Operator == scim.NotBefore:
+		return !modified.Before(c.Time)
+	case c.Operator == scim.Before:
+		return modified.Before(c.Time)
+	}
+	exact := c.Attribute == scim.AttributeID || c.Attribute == scim.AttributeExternalID || c.Attribute == scim.AttributeMember
+	for _, want := range c.Values {
+		if !exact {
+			want = strings.ToLower(want)
+		}
+		for _, v := range values(c.Attribute) {
+			if v == want || c.Operator == scim.StartsWith && strings.HasPrefix(v, want) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func list[T any](rows []*row[T], q scim.Query[T], values func(*row[T], scim.Attribute) []string, key func(*row[T]) string, read func(r *row[T], related bool) T) scim.Page[T] {
 	slices.SortStableFunc(rows, func(a, b *row[T]) int {
 		c := strings.Compare(key(a), key(b))
 		if q.Descending {
@@ -183,18 +223,34 @@ func list[T any](rows []*row[T], q scim.Query[T], holds func(*row[T], scim.Equal
 		return c
 	})
 	var p scim.Page[T]
+	begun := q.Behind == nil || q.Behind.ID == ""
 	for _, r := range rows {
-		ok := true
-		for _, e := range q.Where {
-			ok = ok && holds(r, e)
-		}
-		if !ok || (q.Match != nil && !q.Match(read(r))) {
+		if !begun {
+			begun = strconv.Itoa(r.seq) == q.Behind.ID
 			continue
 		}
-		if p.Total >= q.Offset && len(p.Items) < q.Count {
-			p.Items = append(p.Items, read(r))
+		var modified time.Time
+		switch v := any(r.v).(type) {
+		case scim.User:
+			modified = v.LastModified
+		case scim.Group:
+			modified = v.LastModified
+		}
+		if q.Where != nil && !meets(*q.Where, modified, func(a scim.Attribute) []string { return values(r, a) }) || q.Match != nil && !q.Match(read(r, q.MatchRelated)) {
+			continue
+		}
+		switch {
+		case q.Behind == nil && p.Total < q.Offset:
+		case len(p.Items) < q.Count:
+			p.Items = append(p.Items, read(r, q.Related))
+			p.Last = scim.Position{Key: key(r), ID: strconv.Itoa(r.seq)}
+		default:
+			p.More = q.Behind != nil
 		}
 		p.Total++
+	}
+	if q.NoTotal {
+		p.Total = 0
 	}
 	return p
 }
@@ -332,21 +388,25 @@ func (m *memory) ListGroups(_ context.Context, src scim.Source, q scim.Query[sci
 		return scim.Page[scim.Group]{}, err
 	}
 	defer unlock()
-	return list(sorted(m.groups, src.ID), q, func(r *row[scim.Group], e scim.Equal) bool {
-		switch e.Attribute {
+	return list(sorted(m.groups, src.ID), q, func(r *row[scim.Group], a scim.Attribute) []string {
+		switch a {
 		case scim.AttributeID:
-			return r.v.ID == e.Value
+			return []string{r.v.ID}
 		case scim.AttributeExternalID:
-			return r.v.ExternalID == e.Value
+			return []string{r.v.ExternalID}
 		case scim.AttributeDisplayName:
-			return strings.EqualFold(r.v.DisplayName, e.Value)
+			return []string{strings.ToLower(r.v.DisplayName)}
 		case scim.AttributeMember:
-			return slices.ContainsFunc(r.members, func(v scim.Member) bool { return v.Value == e.Value })
+			var out []string
+			for _, e := range r.members {
+				out = append(out, e.Value)
+			}
+			return out
 		}
-		panic("unexpected " + e.Attribute)
+		panic("unexpected " + a)
 	}, func(r *row[scim.Group]) string {
 		return map[scim.SortKey]string{scim.SortDisplayName: strings.ToLower(r.v.DisplayName)}[q.Sort]
-	}, func(r *row[scim.Group]) scim.Group { return m.group(r, q.Related) }), nil
+	}, func(r *row[scim.Group], related bool) scim.Group { return m.group(r, related) }), nil
 }
 
 func (m *memory) UpdateGroup(_ context.Context, src scim.Source, id string, related bool, change func(scim.Group) (scim.GroupChange, error)) (scim.Group, error) {

@@ -17,7 +17,7 @@ import (
 type direct struct{ h http.Handler }
 
 func newDirect(t interface{ Fatal(...any) }) direct {
-	h, err := scim.New(scim.Config{Directory: newMemory()})
+	h, err := scim.New(scim.Config{CursorKey: cursorKey, Directory: newMemory()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -258,10 +258,14 @@ func dropSubs(v any, subs map[string]bool) any {
 type listing struct {
 	selection
 	filter     *node
+	filterText string
 	sortBy     string
 	descending bool
-	start      int // 1-based
+	start      int // 1-based; of pages by index
 	count      int
+	// byCursor asks for pages by cursor; the first has an empty one.
+	byCursor bool
+	cursor   string
 }
 
 func (h *Handler) listingFromURL(r *http.Request) (listing, error) {
@@ -269,14 +273,29 @@ func (h *Handler) listingFromURL(r *http.Request) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	l := listing{selection: selectionOf(v), sortBy: v.Get("sortBy"), descending: descending(v.Get("sortOrder"))}
-	if l.start, err = whole("startIndex", v.Get("startIndex"), 1); err != nil {
-		return listing{}, err
+	l := listing{
+		selection: selectionOf(v), sortBy: v.Get("sortBy"), descending: descending(v.Get("sortOrder")),
+		byCursor: v.Has("cursor"), cursor: v.Get("cursor"),
 	}
-	if l.count, err = whole("count", v.Get("count"), h.cfg.PageSize); err != nil {
+	if err := h.paging(&l, v.Get("startIndex"), v.Get("count")); err != nil {
 		return listing{}, err
 	}
 	return h.listing(l, v.Get("filter"))
+}
+
+// paging reads startIndex and count, each empty if it is not given.
+func (h *Handler) paging(l *listing, start, count string) (err error) {
+	if l.byCursor && start != "" {
+		return bad(invalidValue, "startIndex and cursor are two ways to ask for a page: give one of them")
+	}
+	if l.start, err = whole("startIndex", start, 1); err != nil {
+		return err
+	}
+	l.count, err = whole("count", count, h.cfg.PageSize)
+	if l.byCursor && (err != nil || l.count < 1) {
+		return bad(invalidCount, "count must be a whole number between 1 and %d", h.cfg.MaxPageSize)
+	}
+	return err
 }
 
 func (h *Handler) listingFromBody(c *call) (listing, error) {
@@ -289,13 +308,14 @@ func (h *Handler) listingFromBody(c *call) (listing, error) {
 	}
 	var l listing
 	var filter, order string
-	for name, to := range map[string]*string{"filter": &filter, "sortBy": &l.sortBy, "sortOrder": &order} {
+	for name, to := range map[string]*string{"filter": &filter, "sortBy": &l.sortBy, "sortOrder": &order, "cursor": &l.cursor} {
 		if v, _ := lookup(raw, name); v != nil {
 			s, ok := v.(string)
 			if !ok {
 				return listing{}, bad(invalidValue, "%s must be a string", name)
 			}
 			*to = s
+			l.byCursor = l.byCursor || name == "cursor"
 		}
 	}
 	l.descending = descending(order)
@@ -309,19 +329,19 @@ func (h *Handler) listingFromBody(c *call) (listing, error) {
 			*to = append(*to, names([]string{s})...)
 		}
 	}
-	l.start, l.count = 1, h.cfg.PageSize
-	for name, to := range map[string]*int{"startIndex": &l.start, "count": &l.count} {
+	var start, count string
+	for name, to := range map[string]*string{"startIndex": &start, "count": &count} {
 		v, _ := lookup(raw, name)
 		if v == nil {
 			continue
 		}
-		n, ok := v.(json.Number)
-		if !ok {
-			return listing{}, bad(invalidValue, "%s must be a whole number", name)
+		*to = "not a number"
+		if n, ok := v.(json.Number); ok {
+			*to = n.String()
 		}
-		if *to, err = whole(name, n.String(), 0); err != nil {
-			return listing{}, err
-		}
+	}
+	if err := h.paging(&l, start, count); err != nil {
+		return listing{}, err
 	}
 	return h.listing(l, filter)
 }
@@ -330,7 +350,7 @@ func (h *Handler) listingFromBody(c *call) (listing, error) {
 func (h *Handler) listing(l listing, filter string) (listing, error) {
 	l.start = max(l.start, 1)
 	l.count = min(max(l.count, 0), h.cfg.MaxPageSize)
-	if strings.TrimSpace(filter) == "" {
+	if l.filterText = strings.TrimSpace(filter); l.filterText == "" {
 		return l, nil
 	}
 	n, f := parseFilter(filter)
@@ -371,14 +391,18 @@ func sortKey(t *resourceType, sorts map[string]SortKey, by string) SortKey {
 	return sorts[name]
 }
 
-// listQuery makes what the store is asked of what the client asks. lenient is
-// for lists of several types. render shows the client's view to the filter.
-func listQuery[T any](t *resourceType, l listing, lenient bool, columns map[string]Attribute, sorts map[string]SortKey, related string, render func(T) (document, error)) (Query[T], error) {
+// listQuery makes what the store is asked of what the client asks. at is nil for a page
+// by index. lenient is for lists of several types. render shows the client's view to
+// the filter.
+func listQuery[T any](t *resourceType, l listing, at *cursor, lenient bool, columns map[string]Attribute, sorts map[string]SortKey, related string, render func(T) (document, error)) (Query[T], error) {
 	q := Query[T]{
 		Sort:       sortKey(t, sorts, l.sortBy),
 		Descending: l.descending,
 		Offset:     l.start - 1,
 		Count:      l.count,
+	}
+	if at != nil {
+		q.Behind, q.NoTotal = &at.Behind, !at.first()
 	}
 	if l.filter == nil {
 		return q, nil
@@ -395,7 +419,9 @@ func listQuery[T any](t *resourceType, l listing, lenient bool, columns map[stri
 	if f != nil {
 		return q, f
 	}
-	q.Related = t.mentions(rest, related)
+	// To count what only the filter knows is to read everything, for each page.
+	q.NoTotal = at != nil
+	q.MatchRelated = t.mentions(rest, related)
 	q.Match = func(r T) bool {
 		doc, err := render(r)
 		return err == nil && match(doc)
@@ -403,16 +429,40 @@ func listQuery[T any](t *resourceType, l listing, lenient bool, columns map[stri
 	return q, nil
 }
 
-func (h *Handler) userQuery(c *call, l listing, lenient bool) (Query[User], error) {
-	return listQuery(h.users, l, lenient, userColumns, userSorts, "groups", func(u User) (document, error) {
+func (h *Handler) userQuery(c *call, l listing, at *cursor, lenient bool) (Query[User], error) {
+	return listQuery(h.users, l, at, lenient, userColumns, userSorts, "groups", func(u User) (document, error) {
 		return h.renderUser(c.base, u)
 	})
 }
 
-func (h *Handler) groupQuery(c *call, l listing, lenient bool) (Query[Group], error) {
-	return listQuery(h.groups, l, lenient, groupColumns, groupSorts, "members", func(g Group) (document, error) {
+func (h *Handler) groupQuery(c *call, l listing, at *cursor, lenient bool) (Query[Group], error) {
+	return listQuery(h.groups, l, at, lenient, groupColumns, groupSorts, "members", func(g Group) (document, error) {
 		return h.renderGroup(c.base, g)
 	})
+}
+
+// part is a page of one type of resource.
+type part struct {
+	resources []any
+	total     *int // nil: not known
+	more      bool
+	last      Position
+}
+
+// partOf makes a part of what the store gave for a query.
+func partOf[T any](q Query[T], page Page[T], show func(T) (any, error)) (part, error) {
+	out := part{resources: make([]any, 0, len(page.Items)), more: page.More, last: page.Last}
+	if !q.NoTotal {
+		out.total = &page.Total
+	}
+	for _, item := range page.Items {
+		resource, err := show(item)
+		if err != nil {
+			return part{}, err
+		}
+		out.resources = append(out.resources, resource)
+	}
+	return out, nil
 }
 
 func (h *Handler) listUsers(c *call) error {
@@ -432,32 +482,31 @@ func (h *Handler) searchUsers(c *call) error {
 }
 
 func (h *Handler) findUsers(c *call, l listing) error {
-	resources, total, err := h.pageOfUsers(c, l, false)
+	at, err := h.begin(c, l, h.users.name)
 	if err != nil {
 		return err
 	}
-	return h.answerList(c, resources, total, l.start)
+	users, err := h.pageOfUsers(c, l, at, false)
+	if err != nil {
+		return err
+	}
+	return h.answerPart(c, l, h.users.name, at, users)
 }
 
-func (h *Handler) pageOfUsers(c *call, l listing, lenient bool) ([]any, int, error) {
-	q, err := h.userQuery(c, l, lenient)
+func (h *Handler) pageOfUsers(c *call, l listing, at *cursor, lenient bool) (part, error) {
+	q, err := h.userQuery(c, l, at, lenient)
 	if err != nil {
-		return nil, 0, err
+		return part{}, err
 	}
-	q.Related = q.Related || l.wants(h.users, "groups") && l.count > 0
+	q.Related = l.wants(h.users, "groups")
 	page, err := h.cfg.Directory.ListUsers(c.r.Context(), c.src, q)
 	if err != nil {
-		return nil, 0, fmt.Errorf("list users: %w", err)
+		return part{}, fmt.Errorf("list users: %w", err)
 	}
-	out := make([]any, 0, len(page.Items))
-	for _, u := range page.Items {
+	return partOf(q, page, func(u User) (any, error) {
 		doc, err := h.renderUser(c.base, u)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, l.project(h.users, doc))
-	}
-	return out, page.Total, nil
+		return l.project(h.users, doc), err
+	})
 }
 
 func (h *Handler) listGroups(c *call) error {
@@ -477,31 +526,27 @@ func (h *Handler) searchGroups(c *call) error {
 }
 
 func (h *Handler) findGroups(c *call, l listing) error {
-	resources, total, err := h.pageOfGroups(c, l, false)
+	at, err := h.begin(c, l, h.groups.name)
 	if err != nil {
 		return err
 	}
-	return h.answerList(c, resources, total, l.start)
+	groups, err := h.pageOfGroups(c, l, at, false)
+	if err != nil {
+		return err
+	}
+	return h.answerPart(c, l, h.groups.name, at, groups)
 }
 
-func (h *Handler) pageOfGroups(c *call, l listing, lenient bool) ([]any, int, error) {
-	q, err := h.groupQuery(c, l, lenient)
+func (h *Handler) pageOfGroups(c *call, l listing, at *cursor, lenient bool) (part, error) {
+	q, err := h.groupQuery(c, l, at, lenient)
 	if err != nil {
-		return nil, 0, err
+		return part{}, err
 	}
 	page, err := h.cfg.Directory.ListGroups(c.r.Context(), c.src, q)
 	if err != nil {
-		return nil, 0, fmt.Errorf("list groups: %w", err)
+		return part{}, fmt.Errorf("list groups: %w", err)
 	}
-	out := make([]any, 0, len(page.Items))
-	for _, g := range page.Items {
-		resource, err := h.groupResource(c, g, l.selection)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, resource)
-	}
-	return out, page.Total, nil
+	return partOf(q, page, func(g Group) (any, error) { return h.groupResource(c, g, l.selection) })
 }
 
 func (h *Handler) queryAll(c *call) error {
@@ -520,35 +565,110 @@ func (h *Handler) searchAll(c *call) error {
 	return h.findAll(c, l)
 }
 
+// allTypes is what cursors call a list of users and groups.
+const allTypes = "all"
+
 // findAll lists users and then groups, as if they were one list.
 func (h *Handler) findAll(c *call, l listing) error {
-	start := l.start
-	users, userTotal, err := h.pageOfUsers(c, l, true)
+	at, err := h.begin(c, l, allTypes)
 	if err != nil {
 		return err
 	}
-	l.start = max(l.start-userTotal, 1)
-	l.count -= len(users)
-	groups, groupTotal, err := h.pageOfGroups(c, l, true)
+	if at != nil {
+		return h.findAllByCursor(c, l, *at)
+	}
+	rest := l
+	users, err := h.pageOfUsers(c, l, nil, true)
 	if err != nil {
 		return err
 	}
-	return h.answerList(c, append(users, groups...), userTotal+groupTotal, start)
+	rest.start = max(l.start-*users.total, 1)
+	rest.count -= len(users.resources)
+	groups, err := h.pageOfGroups(c, rest, nil, true)
+	if err != nil {
+		return err
+	}
+	total := *users.total + *groups.total
+	return h.answerList(c, page{resources: append(users.resources, groups.resources...), total: &total, start: l.start})
 }
 
-func (h *Handler) answerList(c *call, resources []any, total, start int) error {
-	head, err := encode(map[string]any{
-		"schemas":      []string{urnList},
-		"totalResults": total,
-		"itemsPerPage": len(resources),
-		"startIndex":   start,
-	})
+func (h *Handler) findAllByCursor(c *call, l listing, at cursor) (err error) {
+	var users, groups part
+	inGroups, rest := at, l
+	if !at.Groups {
+		if users, err = h.pageOfUsers(c, l, &at, true); err != nil {
+			return err
+		}
+		inGroups.Groups, inGroups.Behind = true, Position{}
+		rest.count -= len(users.resources)
+	}
+	if !users.more || at.first() {
+		if groups, err = h.pageOfGroups(c, rest, &inGroups, true); err != nil {
+			return err
+		}
+	}
+	if at.first() && users.total != nil && groups.total != nil {
+		total := *users.total + *groups.total
+		at.Total, inGroups.Total = &total, &total
+	}
+	out := page{resources: append(users.resources, groups.resources...), total: at.Total}
+	switch {
+	case users.more:
+		at.Behind = users.last
+		out.next, err = h.next(c, l, allTypes, at)
+	case groups.more:
+		inGroups.Behind = groups.last
+		out.next, err = h.next(c, l, allTypes, inGroups)
+	}
+	if err != nil {
+		return err
+	}
+	return h.answerList(c, out)
+}
+
+// answerPart answers with a list of one type.
+func (h *Handler) answerPart(c *call, l listing, kind string, at *cursor, p part) (err error) {
+	out := page{resources: p.resources, total: p.total, start: l.start}
+	if at != nil {
+		if at.first() {
+			at.Total = p.total
+		}
+		out.total, out.start, at.Behind = at.Total, 0, p.last
+		if p.more {
+			if out.next, err = h.next(c, l, kind, *at); err != nil {
+				return err
+			}
+		}
+	}
+	return h.answerList(c, out)
+}
+
+// page is an answer with resources.
+type page struct {
+	resources []any
+	total     *int   // nil: not known
+	start     int    // 0: by cursor
+	next      string // empty: there is no more, or it is by index
+}
+
+func (h *Handler) answerList(c *call, p page) error {
+	answer := map[string]any{"schemas": []string{urnList}, "itemsPerPage": len(p.resources)}
+	if p.total != nil {
+		answer["totalResults"] = *p.total
+	}
+	if p.start > 0 {
+		answer["startIndex"] = p.start
+	}
+	if p.next != "" {
+		answer["nextCursor"] = p.next
+	}
+	head, err := encode(answer)
 	if err != nil {
 		return err
 	}
 	return h.stream(c, http.StatusOK, func(b *bufio.Writer) error {
 		separator := string(head[:len(head)-1]) + `,"Resources":[`
-		for _, r := range resources {
+		for _, r := range p.resources {
 			if _, err := b.WriteString(separator); err != nil {
 				return gone(err)
 			}
@@ -557,7 +677,7 @@ func (h *Handler) answerList(c *call, resources []any, total, start int) error {
 			}
 			separator = ","
 		}
-		if len(resources) > 0 {
+		if len(p.resources) > 0 {
 			separator = ""
 		}
 		_, err := b.WriteString(separator + "]}")

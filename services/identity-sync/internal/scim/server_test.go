@@ -21,6 +21,8 @@ const (
 	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
+var cursorKey = []byte(strings.Repeat("k", 32))
+
 // server is the handler over real HTTP.
 type server struct {
 	t   *testing.T
@@ -31,7 +33,7 @@ type server struct {
 func newServer(t *testing.T, edit ...func(*scim.Config)) *server {
 	t.Helper()
 	s := &server{t: t, dir: newMemory()}
-	cfg := scim.Config{Directory: s.dir}
+	cfg := scim.Config{Directory: s.dir, CursorKey: cursorKey}
 	for _, f := range edit {
 		f(&cfg)
 	}

@@ -11,10 +11,11 @@ import (
 
 // userColumns are the attributes that a store finds users by.
 var userColumns = map[string]Attribute{
-	"id":           AttributeID,
-	"externalId":   AttributeExternalID,
-	"userName":     AttributeUserName,
-	"emails.value": AttributeEmail,
+	"id":                AttributeID,
+	"externalId":        AttributeExternalID,
+	"userName":          AttributeUserName,
+	"emails.value":      AttributeEmail,
+	"meta.lastModified": AttributeLastModified,
 }
 
 // userSorts are the attributes that users can be ordered by.
