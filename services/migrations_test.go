@@ -41,8 +41,10 @@ var released = map[string]int{
 // before: why not, by what [pgtest.CheckAdditive] calls it.
 var harmless = map[string]map[string]string{
 	"identity-sync": {
-		"trigger users.users_email_insert": "it writes user_email, which is new, and nothing that the release before knows",
-		"trigger users.users_email_update": "as users_email_insert",
+		"trigger users.users_email_insert":        "it writes user_email, which is new, and nothing that the release before knows",
+		"trigger users.users_email_update":        "as users_email_insert",
+		"trigger users.users_user_name_twice":     "it writes user_name_twice, which the release before never writes, and refuses only a user name that somebody else has",
+		"trigger users.users_user_name_passed_on": "as users_user_name_twice",
 	},
 }
 
