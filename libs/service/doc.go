@@ -2,11 +2,13 @@
 // says when it is ready, and stops in good order. A service's own code says
 // what it is; how to run is here, once.
 //
-//	gRPC   what the service registers, grpc.health.v1, reflection; with the
-//	       interceptors of package rpc
-//	HTTP   /healthz: the process lives.  /readyz: 200 or 503, and every part
-//	       with its state, since when, and why.  /metrics.  What the service
-//	       adds.
+//	gRPC   what the service registers, and grpc.health.v1, which clients ask on
+//	       the channel of their calls; with the interceptors of package rpc.
+//	       Reflection only where a setting says so
+//	HTTP   /healthz: the process lives.  /readyz: 200 or 503, and one word.
+//	       What the service adds
+//	inner  /healthz.  /readyz with every part, its state, since when, and why.
+//	       /metrics.  By gRPC, without TLS: health and reflection
 //
 // The life of [Run]:
 //

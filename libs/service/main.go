@@ -28,6 +28,7 @@ const (
 	envTLSCA     = "GATEHOUSE_TLS_CA"
 	envPlaintext = "GATEHOUSE_ALLOW_PLAINTEXT"
 	envFile      = "GATEHOUSE_ENV_FILE"
+	envReflect   = "GATEHOUSE_GRPC_REFLECTION"
 )
 
 // innerAddr is where a service tells how it is, unless set otherwise.
@@ -45,8 +46,9 @@ type MainFunc func(ctx context.Context, env Env, lis Listeners, log *slog.Logger
 // is, 1 if not.
 //
 // It listens on GATEHOUSE_GRPC_ADDR (127.0.0.1:9090), GATEHOUSE_HTTP_ADDR
-// (127.0.0.1:8080) and GATEHOUSE_INNER_ADDR (127.0.0.1:9091), logs JSON to standard error from GATEHOUSE_LOG_LEVEL (info)
-// on, and ends ctx at SIGINT or SIGTERM; a second signal ends the process at
+// (127.0.0.1:8080) and GATEHOUSE_INNER_ADDR (127.0.0.1:9091), serves reflection on
+// the first too if GATEHOUSE_GRPC_REFLECTION is true, logs JSON to standard error
+// from GATEHOUSE_LOG_LEVEL (info) on, and ends ctx at SIGINT or SIGTERM; a second signal ends the process at
 // once. If GATEHOUSE_TLS_CERT, _KEY and _CA name PEM files, gRPC is mutual TLS
 // on both sides: the listeners carry the server's, [Env.ClientTLS] returns the
 // client's. Without them gRPC listens on loopback only, unless
@@ -115,6 +117,7 @@ func listen(ctx context.Context, env Env) (lis Listeners, err error) {
 	if lis.TLS, _, err = env.tls(); err != nil {
 		return Listeners{}, err
 	}
+	lis.Reflection = env.Bool(envReflect, false)
 	open := func(name, fallback string) (net.Listener, error) {
 		addr := env.String(name, fallback)
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)

@@ -87,14 +87,18 @@ func (s *readiness) status() (text string, ready bool) {
 	return "ready", true
 }
 
-// ServeHTTP answers /readyz.
-func (s *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+// answer answers /readyz, with or without the parts.
+func (s *readiness) answer(w http.ResponseWriter, parts bool) {
 	s.mu.Lock()
 	text, ready := s.status()
-	body, err := json.MarshalIndent(struct {
+	said := struct {
 		Status string      `json:"status"`
-		Parts  []partState `json:"parts"`
-	}{text, s.parts}, "", "  ")
+		Parts  []partState `json:"parts,omitempty"`
+	}{Status: text}
+	if parts {
+		said.Parts = s.parts
+	}
+	body, err := json.MarshalIndent(said, "", "  ")
 	s.mu.Unlock()
 	code := http.StatusOK
 	switch {

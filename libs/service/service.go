@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/rpc"
@@ -27,10 +28,13 @@ import (
 // served. [Run] closes them.
 type Listeners struct {
 	GRPC, HTTP net.Listener
-	// Inner is for whoever runs the service: health, readiness and metrics.
-	// Health and readiness are served on HTTP as well. Metrics are so only if
-	// nothing else is: without Inner, by a service without HTTP handlers.
+	// Inner is for whoever runs the service: readiness with every part, metrics,
+	// and by gRPC health and reflection. HTTP says no more than whether the service
+	// lives and is ready, unless nothing else is served there: without Inner, by a
+	// service without HTTP handlers.
 	Inner net.Listener
+	// Reflection is served on GRPC as well.
+	Reflection bool
 	// TLS is spoken on GRPC if not nil, as from [rpc.LoadTLS], and on HTTP if Spec
 	// names HTTPCallers.
 	TLS *tls.Config
@@ -119,6 +123,7 @@ type runner struct {
 	health    *health.Server
 	http      *http.Server
 	inner     *http.Server
+	innerGRPC *grpc.Server // answers by inner; nil without gRPC
 
 	running []string    // what was started and has not ended
 	ended   chan ending // one for each
@@ -204,7 +209,9 @@ func (r *runner) build(work, stopping context.Context) error {
 		r.spec.Register(srv)
 		r.grpc, r.health = srv, health.NewServer()
 		healthpb.RegisterHealthServer(srv, r.health)
-		reflection.Register(srv)
+		if lis.Reflection {
+			reflection.Register(srv)
+		}
 		r.publish(false)
 	}
 	if lis.HTTP != nil {
@@ -223,17 +230,40 @@ func (r *runner) build(work, stopping context.Context) error {
 		mux := http.NewServeMux()
 		r.showHealth(mux, true)
 		r.inner = r.server(work, mux)
+		if r.grpc != nil {
+			r.reflect(mux)
+		}
 	}
 	return nil
 }
 
-// showHealth adds what tells how the service is.
-func (r *runner) showHealth(mux *http.ServeMux, metrics bool) {
+// showHealth adds what tells how the service is: to those who run it all of it, to
+// others whether it lives and is ready.
+func (r *runner) showHealth(mux *http.ServeMux, inner bool) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
-	mux.Handle("GET /readyz", r.readiness)
-	if metrics {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { r.readiness.answer(w, inner) })
+	if inner {
 		mux.Handle("GET /metrics", r.spec.Telemetry.Handler())
 	}
+}
+
+// reflect has the inner server answer gRPC as well, in plain text as all that it
+// answers: reflection on what is registered, and health.
+func (r *runner) reflect(mux *http.ServeMux) {
+	r.innerGRPC = grpc.NewServer()
+	healthpb.RegisterHealthServer(r.innerGRPC, r.health)
+	options := reflection.ServerOptions{Services: r.grpc}
+	reflectionpb.RegisterServerReflectionServer(r.innerGRPC, reflection.NewServerV1(options))
+	r.inner.Protocols = new(http.Protocols)
+	r.inner.Protocols.SetHTTP1(true)
+	r.inner.Protocols.SetUnencryptedHTTP2(true)
+	r.inner.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.ProtoMajor == 2 && strings.HasPrefix(req.Header.Get("Content-Type"), "application/grpc") {
+			r.innerGRPC.ServeHTTP(w, req)
+			return
+		}
+		mux.ServeHTTP(w, req)
+	})
 }
 
 // server is an HTTP server. It has no bound on writing: server-sent events last.
@@ -330,6 +360,9 @@ func (r *runner) stopServers() {
 			r.grpc.Stop()
 			<-done
 		}
+	}
+	if r.innerGRPC != nil {
+		r.innerGRPC.Stop() // ends streams, which would last
 	}
 	for _, server := range []*http.Server{r.http, r.inner} {
 		if server == nil {

@@ -51,7 +51,7 @@ func run(t *testing.T, spec service.Spec) *running {
 	spec.Name = "testing"
 	spec.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	spec.Verifier = r.tokens.Verifier()
-	spec.Listeners = service.Listeners{GRPC: loopback(t), HTTP: loopback(t), Inner: loopback(t)}
+	spec.Listeners = service.Listeners{GRPC: loopback(t), HTTP: loopback(t), Inner: loopback(t), Reflection: spec.Listeners.Reflection}
 	if spec.Register == nil {
 		spec.Register = func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, opsv1.UnimplementedParkedEventServiceServer{})
@@ -183,7 +183,7 @@ func TestServes(t *testing.T) {
 	}
 	eventually(t, "serving", func() bool { return r.health() == healthpb.HealthCheckResponse_SERVING })
 
-	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": `"status": "ready"`, "/anything": "own"} {
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "{\n  \"status\": \"ready\"\n}\n", "/anything": "own"} {
 		if code, body := r.get(path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("GET %s = %d %q, want 200 %q", path, code, body, want)
 		}
@@ -203,24 +203,10 @@ func TestServes(t *testing.T) {
 	if _, body := r.get("/metrics"); strings.Contains(body, "ListParkedEvents") {
 		t.Error("everybody sees the metrics")
 	}
-	if code, _ := r.getInner("/healthz"); code != http.StatusOK {
-		t.Errorf("the inner GET /healthz = %d", code)
-	}
-	stream, err := reflectionpb.NewServerReflectionClient(r.tokens.Dial(t, r.grpc, authz.Caller{})).ServerReflectionInfo(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err != nil {
-		t.Fatal(err)
-	}
-	if res, err := stream.Recv(); err != nil || !strings.Contains(res.String(), "gatehouse.ops.v1.ParkedEventService") {
-		t.Errorf("reflection: %v, %v", res, err)
-	}
-	if err := stream.CloseSend(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		t.Errorf("reflection ends with %v", err)
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": `"name": "worker"`} {
+		if code, body := r.getInner(path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("the inner GET %s = %d %q, want 200 %q", path, code, body, want)
+		}
 	}
 
 	r.stop()
@@ -231,6 +217,67 @@ func TestServes(t *testing.T) {
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			t.Errorf("%s is still listened on", addr)
+		}
+	}
+}
+
+// reflected are the services that reflection at addr lists. The stream is left open on
+// the inner listener.
+func (r *running) reflected(addr string) (string, error) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.t.Cleanup(cancel)
+	if addr != r.inner {
+		defer cancel()
+	}
+	stream, err := reflectionpb.NewServerReflectionClient(r.tokens.Dial(r.t, addr, authz.Caller{})).ServerReflectionInfo(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask: %w", err)
+	}
+	// That it was refused, Recv tells.
+	if err := stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("send: %w", err)
+	}
+	res, err := stream.Recv()
+	return res.String(), err //nolint:wrapcheck // the status is looked at
+}
+
+// Reflection is for those who run a service, on the inner listener, and for callers
+// only if a setting says so. Health is where callers are, and there too: load balancers
+// and the client's own checks ask it on the channel that calls take.
+func TestReflectionIsInner(t *testing.T) {
+	t.Parallel()
+	for _, everywhere := range []bool{false, true} {
+		r := run(t, service.Spec{Listeners: service.Listeners{Reflection: everywhere}})
+		if said, err := r.reflected(r.inner); err != nil || !strings.Contains(said, "gatehouse.ops.v1.ParkedEventService") {
+			t.Errorf("inner reflection: %q, %v", said, err)
+		}
+		said, err := r.reflected(r.grpc)
+		if everywhere && (err != nil || !strings.Contains(said, "gatehouse.ops.v1.ParkedEventService")) {
+			t.Errorf("reflection on the listener of calls, as set: %q, %v", said, err)
+		}
+		if !everywhere && status.Code(err) != codes.Unimplemented {
+			t.Errorf("reflection on the listener of calls: %q, %v", said, err)
+		}
+		for _, addr := range []string{r.grpc, r.inner} {
+			health := healthpb.NewHealthClient(r.tokens.Dial(t, addr, authz.Caller{}))
+			eventually(t, "serving", func() bool {
+				got, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "gatehouse.ops.v1.ParkedEventService"})
+				return err == nil && got.GetStatus() == healthpb.HealthCheckResponse_SERVING
+			})
+			if _, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "nothing"}); status.Code(err) != codes.NotFound {
+				t.Errorf("health of what is not known: %v", err)
+			}
+		}
+		// No call of the service is answered there.
+		if _, err := opsv1.NewParkedEventServiceClient(r.tokens.Dial(t, r.inner, rpctest.User(authzv1.Caller_CALLER_ADMIN))).
+			ListParkedEvents(t.Context(), &opsv1.ListParkedEventsRequest{}); status.Code(err) != codes.Unimplemented || !strings.Contains(status.Convert(err).Message(), "unknown service") {
+			t.Errorf("a call on the inner listener: %v", err)
+		}
+		// An open stream of reflection holds nobody up.
+		r.stop()
+		if err := r.wait(); err != nil {
+			t.Errorf("Run = %v", err)
 		}
 	}
 }
@@ -262,7 +309,7 @@ func (p *parts) part(name string, needed service.Needed) service.Part {
 // working: it is away".
 func (r *running) readyz() string {
 	r.t.Helper()
-	code, body := r.get("/readyz")
+	code, body := r.getInner("/readyz")
 	var got struct {
 		Status string
 		Parts  []struct {

@@ -127,7 +127,7 @@ func (h *Harness) StoppableReplica(t testing.TB) (addr, httpAddr string, stop fu
 // as with other settings.
 func (h *Harness) StoppableReplicaOf(t testing.TB, run RunFunc) (addr, httpAddr string, stop func()) {
 	t.Helper()
-	lis := service.Listeners{GRPC: loopback(t), HTTP: loopback(t)}
+	lis := service.Listeners{GRPC: loopback(t), HTTP: loopback(t), Reflection: true}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, h.Config, lis, logger(t)) }()

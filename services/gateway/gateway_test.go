@@ -312,7 +312,7 @@ func TestReady(t *testing.T) {
 		t.Helper()
 		deadline := time.Now().Add(20 * time.Second)
 		for {
-			a := w.call("GET", "/readyz", "")
+			a := send(t, "GET", w.inner+"/readyz", nil)
 			if a.code == code && strings.Contains(a.body, text) {
 				return
 			}
@@ -338,8 +338,12 @@ func TestReady(t *testing.T) {
 	set("audit", "part/database", notServing)
 	set("audit", "", notServing)
 	await(w, http.StatusOK, `"reason": "it is not ready; does not work in it: database"`)
-	if a := w.call("GET", "/readyz", ""); !strings.Contains(a.body, `"status": "degraded"`) || strings.Contains(a.body, "127.0.0.1") {
+	if a := send(t, "GET", w.inner+"/readyz", nil); !strings.Contains(a.body, `"status": "degraded"`) || strings.Contains(a.body, "127.0.0.1") {
 		t.Errorf("/readyz: %s", a.body)
+	}
+	// Strangers are told no more than load balancers need.
+	if a := w.call("GET", "/readyz", ""); a.code != http.StatusOK || a.body != "{\n  \"status\": \"degraded\"\n}\n" {
+		t.Errorf("the outer /readyz: %d %s", a.code, a.body)
 	}
 	if a := w.call("GET", "/metrics", ""); a.code != http.StatusNotFound {
 		t.Errorf("everybody may ask for /metrics: %d", a.code)

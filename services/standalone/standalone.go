@@ -99,7 +99,8 @@ type Runtime struct {
 	// they are in the private PostgreSQL; the addresses hold no secret then.
 	Postgres map[string]string `json:"postgres,omitempty"`
 	// Metrics are the addresses that serve each service's /metrics, and that of
-	// the embedded servers under "servers".
+	// the embedded servers under "servers". Beside each is a /readyz with every part,
+	// and by gRPC health and reflection.
 	Metrics map[string]string `json:"metrics"`
 }
 

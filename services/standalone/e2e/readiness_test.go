@@ -13,11 +13,14 @@ import (
 	"gatehouse.dev/libs/disktest"
 )
 
-// readyz is what the gateway says of what it stands on: the status code,
-// one word, and what does not work.
+// readyz is what the gateway says, to those who run it, of what it stands on: the
+// status code, one word, and what does not work. Others are told the word alone.
 func (s *standalone) readyz(t testing.TB) (code int, status string, failing map[string]string) {
 	t.Helper()
-	r, err := api{base: s.base}.do(t.Context(), "GET", "/readyz", nil)
+	if outer, err := (api{base: s.base}).do(t.Context(), "GET", "/readyz", nil); err != nil || len(outer.JSON) != 1 || str(outer.JSON, "status") == "" {
+		t.Errorf("the outer /readyz: %v %s", err, outer.Raw)
+	}
+	r, err := api{base: strings.TrimSuffix(s.metrics(t, "gateway"), "/metrics")}.do(t.Context(), "GET", "/readyz", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +155,8 @@ func TestFullDisk(t *testing.T) {
 	w.nothingParked(t)
 }
 
-// metric is the value of a metric of a service, as Prometheus writes it.
-func (s *standalone) metric(t testing.TB, service, name string) string {
+// metrics is the address of the metrics of a service.
+func (s *standalone) metrics(t testing.TB, service string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.data, "runtime.json"))
 	if err != nil {
@@ -163,7 +166,13 @@ func (s *standalone) metric(t testing.TB, service, name string) string {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	got, err := api{base: r.Metrics[service]}.do(t.Context(), "GET", "", nil)
+	return r.Metrics[service]
+}
+
+// metric is the value of a metric of a service, as Prometheus writes it.
+func (s *standalone) metric(t testing.TB, service, name string) string {
+	t.Helper()
+	got, err := api{base: s.metrics(t, service)}.do(t.Context(), "GET", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
