@@ -36,6 +36,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
@@ -86,6 +87,7 @@ type Request interface {
 // call is one call with a request_id.
 type call struct {
 	organization, caller, request uuid.UUID
+	name                          protoreflect.FullName
 	content                       []byte
 	now                           time.Time
 	saved                         bool
@@ -101,17 +103,57 @@ func Do[R proto.Message](ctx context.Context, a *Answers, in Request, create fun
 		answer, err = create(ctx)
 		return answer, false, err
 	}
-	c, err := a.call(authz.Must(ctx), in)
+	by := authz.Must(ctx)
+	c, err := a.call(by.OrganizationID, by.UserID, in)
 	if err != nil {
 		return answer, false, err
 	}
+	return do(ctx, a, c, create)
+}
+
+// DoFounding is [Do] of a call that makes an organization, whose caller has none yet.
+// create is told the id that the organization is to have: it follows from the
+// request_id, so that an equal call finds the answer of the first in that organization.
+// The id tells nothing of the request_id to who has not the key.
+//
+// An organization that is there without an answer is of a call of more than a day ago:
+// create says so by [Reused].
+func DoFounding[R proto.Message](ctx context.Context, a *Answers, in Request, create func(ctx context.Context, organization uuid.UUID) (R, error)) (answer R, repeated bool, err error) {
+	if in.GetRequestId() == "" {
+		answer, err = create(ctx, id.New())
+		return answer, false, err
+	}
+	request, err := id.Parse("request_id", in.GetRequestId())
+	if err != nil {
+		return answer, false, err
+	}
+	h := hmac.New(sha256.New, a.key)
+	h.Write([]byte("organization\x00"))
+	h.Write(request[:])
+	organization := uuid.UUID(h.Sum(nil)[:16])
+	organization[6] = organization[6]&0x0f | 0x80 // RFC 9562, section 5.8
+	organization[8] = organization[8]&0x3f | 0x80
+	c, err := a.call(organization, uuid.Nil, in)
+	if err != nil {
+		return answer, false, err
+	}
+	return do(ctx, a, c, func(ctx context.Context) (R, error) { return create(ctx, organization) })
+}
+
+// Reused says that a request_id was used before, for something else or long ago.
+func Reused() error {
+	return apierr.Precondition(reasonReused, "this request_id was used before, for something else").
+		WithField("request_id", reasonReused, "was used before, for something else")
+}
+
+func do[R proto.Message](ctx context.Context, a *Answers, c *call, create func(ctx context.Context) (R, error)) (answer R, repeated bool, err error) {
 	if found, err := earlier(ctx, a, c, &answer); found || err != nil {
 		return answer, found, err
 	}
 	answer, err = create(context.WithValue(ctx, callKey{}, c))
 	if err == nil {
 		if !c.saved {
-			return answer, false, fmt.Errorf("%s was done, and its answer not saved", in.ProtoReflect().Descriptor().FullName())
+			return answer, false, fmt.Errorf("%s was done, and its answer not saved", c.name)
 		}
 		return answer, false, nil
 	}
@@ -125,7 +167,7 @@ func Do[R proto.Message](ctx context.Context, a *Answers, in Request, create fun
 
 const reasonReused = "REQUEST_ID_REUSED"
 
-func (a *Answers) call(by authz.Caller, in Request) (*call, error) {
+func (a *Answers) call(organization, caller uuid.UUID, in Request) (*call, error) {
 	request, err := id.Parse("request_id", in.GetRequestId())
 	if err != nil {
 		return nil, err
@@ -139,7 +181,7 @@ func (a *Answers) call(by authz.Caller, in Request) (*call, error) {
 	h := hmac.New(sha256.New, a.key)
 	h.Write([]byte(content.Descriptor().FullName() + "\x00"))
 	h.Write(b)
-	return &call{organization: by.OrganizationID, caller: by.UserID, request: request, content: h.Sum(nil), now: a.clock.Now()}, nil
+	return &call{name: content.Descriptor().FullName(), organization: organization, caller: caller, request: request, content: h.Sum(nil), now: a.clock.Now()}, nil
 }
 
 const (
@@ -164,8 +206,7 @@ func earlier[R proto.Message](ctx context.Context, a *Answers, c *call, answer *
 	case err != nil:
 		return false, fmt.Errorf("look for request_id: %w", err)
 	case !hmac.Equal(content, c.content):
-		return false, apierr.Precondition(reasonReused, "this request_id was used before, for something else").
-			WithField("request_id", reasonReused, "was used before, for something else")
+		return false, Reused()
 	}
 	var none R
 	m := none.ProtoReflect().New().Interface().(R) //nolint:errcheck,forcetypeassert // made of it

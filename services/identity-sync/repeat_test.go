@@ -116,3 +116,75 @@ func TestRepeatedCreate(t *testing.T) {
 		}
 	}
 }
+
+// A sign-up that is repeated makes no second organization, whoever lost the answer. Its
+// token is shown once; afterwards the founder comes in by a link.
+func TestRepeatedSignUp(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	nobody := w.nobody(t).organizations
+	request := id.New().String()
+	in := &identityv1.SignUpRequest{OrganizationName: "Corp", Email: "ada@corp.example", DisplayName: "Ada", RequestId: request}
+	first, err := nobody.SignUp(t.Context(), in)
+	if err != nil || first.GetToken() == "" {
+		t.Fatal(first, err)
+	}
+	want := proto.CloneOf(first)
+	want.Token = ""
+	in.RequestId = strings.ToUpper(request)
+	if again, err := nobody.SignUp(t.Context(), in); err != nil || !proto.Equal(again, want) {
+		t.Errorf("again: %v, %v\nwant %v", again, err, want)
+	}
+	in.OrganizationName = "Other"
+	_, err = nobody.SignUp(t.Context(), in)
+	refused(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
+
+	// At the same time.
+	in = &identityv1.SignUpRequest{OrganizationName: "Both", Email: "bo@corp.example", DisplayName: "Bo", RequestId: id.New().String()}
+	answers := make([]*identityv1.SignUpResponse, 4)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() {
+			var err error
+			if answers[i], err = nobody.SignUp(t.Context(), in); err != nil {
+				t.Errorf("at the same time: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	shown := 0
+	for _, a := range answers {
+		if a.GetToken() != "" {
+			shown++
+		}
+		if a.GetOrganization().GetId() != answers[0].GetOrganization().GetId() {
+			t.Errorf("two were made: %v", answers)
+		}
+	}
+	if shown != 1 {
+		t.Errorf("the token was shown %d times", shown)
+	}
+
+	// Others are others', and without a request_id every call makes one.
+	in = proto.CloneOf(in)
+	ids := map[string]bool{answers[0].GetOrganization().GetId(): true, first.GetOrganization().GetId(): true}
+	for _, r := range []string{id.New().String(), "", ""} {
+		in.RequestId = r
+		made, err := nobody.SignUp(t.Context(), in)
+		if err != nil || ids[made.GetOrganization().GetId()] {
+			t.Fatalf("with request_id %q: %v, %v", r, made, err)
+		}
+		ids[made.GetOrganization().GetId()] = true
+	}
+
+	// The answer is forgotten, and the organization is not made again.
+	err = w.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `delete from answer`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = nobody.SignUp(t.Context(), &identityv1.SignUpRequest{OrganizationName: "Corp", Email: "ada@corp.example", DisplayName: "Ada", RequestId: request})
+	refused(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
+}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,11 +23,95 @@ import (
 	"gatehouse.dev/proto"
 )
 
+// declared are the statuses that openapi.json says an operation answers, and the
+// reasons that it says a status has, by method and path.
+type declared map[string]map[string][]string
+
+// statusesOf reads what openapi.json declares.
+func statusesOf(t testing.TB) declared {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct {
+				Reasons []string `json:"x-reasons"`
+			}
+		}
+	}
+	if err := json.Unmarshal(proto.OpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	all := declared{}
+	for path, item := range doc.Paths {
+		for method, o := range item {
+			of := map[string][]string{}
+			for status, r := range o.Responses {
+				of[status] = r.Reasons
+			}
+			all[strings.ToUpper(method)+" "+path] = of
+		}
+	}
+	return all
+}
+
+// operation finds the operation that a request is for. What has a name of its own, such
+// as /v1/users/me, goes before what has any.
+func (d declared) operation(method, path string) (map[string][]string, bool) {
+	parts := strings.Split(path, "/")
+	best, found, fewest := map[string][]string(nil), false, len(parts)+1
+	for o, of := range d {
+		m, p, _ := strings.Cut(o, " ")
+		pattern := strings.Split(p, "/")
+		if m != method || len(pattern) != len(parts) {
+			continue
+		}
+		open := 0
+		for i, part := range pattern {
+			_, rest, ok := strings.Cut(part, "}")
+			switch {
+			case !ok && part != parts[i], ok && (rest == "" && strings.Contains(parts[i], ":") || !strings.HasSuffix(parts[i], rest)):
+				open = len(parts) + 1
+			case ok:
+				open++
+			}
+		}
+		if open < fewest {
+			best, found, fewest = of, true, open
+		}
+	}
+	return best, found
+}
+
+// undeclared says what is not declared of an answer: its status, or the reason of its
+// error. Empty if all is.
+func (d declared) undeclared(method, path string, code int, body []byte) string {
+	of, ok := d.operation(method, path)
+	if !ok {
+		return "no operation"
+	}
+	reasons, ok := of[strconv.Itoa(code)]
+	if !ok {
+		return "the status is not declared"
+	}
+	var e struct {
+		Details []struct{ Reason string }
+	}
+	if code < 400 || !strings.HasPrefix(path, "/v1/") || json.Unmarshal(body, &e) != nil {
+		return "" // errors of SCIM and OAuth have no reason of ours
+	}
+	for _, detail := range e.Details {
+		if detail.Reason != "" && !slices.Contains(reasons, detail.Reason) {
+			return "the reason " + detail.Reason + " is not declared"
+		}
+	}
+	return ""
+}
+
 // contractProxy stands before a gateway and holds every request that was taken, and
 // every answer, against openapi.json.
 type contractProxy struct {
 	*httptest.Server
 	validator validator.Validator
+	declared  declared
 
 	mu         sync.Mutex
 	violations []string
@@ -48,7 +134,7 @@ func newContractProxy(t testing.TB, base string) *contractProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &contractProxy{validator: v, operations: map[string]int{}}
+	p := &contractProxy{validator: v, declared: statusesOf(t), operations: map[string]int{}}
 	to := httputil.NewSingleHostReverseProxy(target)
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -79,6 +165,10 @@ func (p *contractProxy) check(r *http.Request, body []byte, answer *httptest.Res
 	if said := answer.Body.String(); strings.Contains(said, `"ROUTE_NOT_FOUND"`) || strings.Contains(said, `"METHOD_NOT_ALLOWED"`) {
 		return // no such thing in the document either
 	}
+	undeclared := p.declared.undeclared(r.Method, r.URL.EscapedPath(), answer.Code, answer.Body.Bytes())
+	if undeclared != "" {
+		undeclared = fmt.Sprintf("%s %s: %d: %s", r.Method, r.URL, answer.Code, undeclared)
+	}
 	r.URL.Path, r.URL.RawPath = verbOfOne.ReplaceAllString(r.URL.Path, "$1/:$2"), ""
 	r.RequestURI = ""
 	var found []string
@@ -104,6 +194,9 @@ func (p *contractProxy) check(r *http.Request, body []byte, answer *httptest.Res
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.violations = append(p.violations, found...)
+	if undeclared != "" {
+		p.violations = append(p.violations, undeclared)
+	}
 	p.operations[r.Method+" "+strings.SplitN(r.URL.Path, "/", 4)[2]]++
 }
 

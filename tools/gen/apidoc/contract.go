@@ -123,12 +123,17 @@ func (c *contract) access(m protoreflect.MethodDescriptor) (a access) {
 		return a
 	}
 	a.scope = lower("AREA_", c.areas, area)
-	if m.Options().(*descriptorpb.MethodOptions).GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS {
+	if readOnly(m) {
 		a.scope += ":read"
 	} else {
 		a.scope += ":write"
 	}
 	return a
+}
+
+// readOnly says of a method whether it changes nothing.
+func readOnly(m protoreflect.MethodDescriptor) bool {
+	return m.Options().(*descriptorpb.MethodOptions).GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
 // option is one of our own options, of a method or a service.

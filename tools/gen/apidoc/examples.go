@@ -3,7 +3,7 @@ package main
 // examples are bodies that can be sent as they are, but for the ids, by RPC. A test
 // holds them against the schemas.
 var examples = map[string]string{
-	"gatehouse.identity.v1.OrganizationService.SignUp":                     `{"organizationName": "Acme", "email": "ada@acme.example", "displayName": "Ada Byron"}`,
+	"gatehouse.identity.v1.OrganizationService.SignUp":                     `{"organizationName": "Acme", "email": "ada@acme.example", "displayName": "Ada Byron", "requestId": "01890000-0000-7000-8000-000000000001"}`,
 	"gatehouse.identity.v1.EnvironmentService.CreateEnvironment":           `{"name": "Acme North"}`,
 	"gatehouse.identity.v1.SourceService.CreateSource":                     `{"name": "Corp directory", "kind": "SOURCE_KIND_SCIM"}`,
 	"gatehouse.identity.v1.UserService.SetUserRole":                        `{"role": "ROLE_IT_ADMIN"}`,
@@ -18,4 +18,19 @@ var examples = map[string]string{
 	"gatehouse.request.v1.RequestService.AddComment":                       `{"text": "It is urgent"}`,
 	"gatehouse.approval.v1.TaskService.ApproveTask":                        `{"comment": "Fine with me"}`,
 	"gatehouse.approval.v1.TaskService.DenyTask":                           `{"reason": "Ask again in March"}`,
+	"gatehouse.identity.v1.OrganizationService.UpdateOrganization":         `{"name": "Acme Group", "signInName": "acme"}`,
+	"gatehouse.identity.v1.EnvironmentService.UpdateEnvironment":           `{"name": "Acme South", "quotas": {"users": 500, "apps": 50}}`,
+	"gatehouse.identity.v1.SourceService.UpdateSource":                     `{"name": "Corp directory, old"}`,
+	"gatehouse.identity.v1.SourceService.HandOverUsers":                    `{"users": [{"userId": "01890000-0000-7000-8000-000000000001", "externalId": "00u1a2b3"}], "validateOnly": true}`,
+	"gatehouse.request.v1.AppService.CreateApp":                            `{"name": "Payroll", "description": "Salaries and payslips", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "ownerId": "01890000-0000-7000-8000-000000000001", "approverIds": ["01890000-0000-7000-8000-000000000002"]}`,
+	"gatehouse.request.v1.AppService.UpdateApp":                            `{"description": "Salaries, payslips and taxes", "approverIds": ["01890000-0000-7000-8000-000000000002"]}`,
+	"gatehouse.request.v1.AppService.CreateEntitlement":                    `{"name": "Auditor", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "auditors"}`,
+	"gatehouse.request.v1.AppService.UpdateEntitlement":                    `{"name": "External auditor"}`,
+	"gatehouse.approval.v1.FlowService.CreateFlow":                         `{"flow": {"name": "Payroll", "trigger": "FLOW_TRIGGER_REQUEST", "audience": {"everyone": true}, "scope": {"appIds": ["01890000-0000-7000-8000-000000000001"]}, "steps": [{"name": "Manager", "reviewers": "REVIEWER_KIND_MANAGER", "need": "STEP_NEED_ANY"}, {"name": "Approvers", "reviewers": "REVIEWER_KIND_APP_APPROVERS", "need": "STEP_NEED_ALL"}], "maxDuration": "7776000s"}}`,
+	"gatehouse.approval.v1.FlowService.UpdateFlow":                         `{"name": "Payroll and taxes", "enabled": false}`,
+	"gatehouse.approval.v1.TaskService.ReassignTask":                       `{"reviewerId": "01890000-0000-7000-8000-000000000001", "reason": "On holiday"}`,
+	"gatehouse.provisioning.v1.IntegrationService.CreateIntegration":       `{"name": "Wiki", "kind": "INTEGRATION_KIND_SCIM", "scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-token-of-the-wiki"}}`,
+	"gatehouse.provisioning.v1.IntegrationService.UpdateIntegration":       `{"scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-new-token-of-the-wiki"}}`,
+	"gatehouse.provisioning.v1.IntegrationService.PreviewAccounts":         `{"appId": "01890000-0000-7000-8000-000000000001", "integrationId": "01890000-0000-7000-8000-000000000002"}`,
+	"gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems":          `{"workItemIds": ["01890000-0000-7000-8000-000000000001"], "note": "Made by hand"}`,
 }

@@ -72,7 +72,7 @@ func run(image string, in io.Reader, out io.Writer) error {
 			if !ok {
 				return fmt.Errorf("%s %s: no method %q", method, path, id)
 			}
-			contract.operation(operation, m)
+			contract.operation(operation, method, path, m)
 		}
 	}
 	for rpc := range examples {
@@ -133,7 +133,7 @@ func mergePaths(paths map[string]object) (map[string]object, error) {
 }
 
 // operation finishes an operation of an RPC.
-func (c *contract) operation(operation object, m protoreflect.MethodDescriptor) {
+func (c *contract) operation(operation object, method, path string, m protoreflect.MethodDescriptor) {
 	access := c.access(m)
 	describe(operation, access)
 	bound := map[string]bool{}
@@ -166,7 +166,7 @@ func (c *contract) operation(operation object, m protoreflect.MethodDescriptor) 
 	if isFile(operation) {
 		operation["responses"].(object)["200"] = object{"description": "The file.", "content": object{"*/*": object{}}}
 	}
-	errorsOf(operation, m, access, len(bound) > 0)
+	errorsOf(operation, method, path, m, access, len(bound) > 0)
 	if example, ok := examples[string(m.FullName())]; ok {
 		operation["requestBody"].(object)["content"].(object)["application/json"].(object)["example"] = json.RawMessage(example)
 		delete(examples, string(m.FullName()))

@@ -7,11 +7,15 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/identity-sync/internal/convert"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -19,6 +23,8 @@ import (
 
 // SignUp is a new organization and its first admin.
 type SignUp struct {
+	// ID is what the organization is to have. That there is one is REQUEST_ID_REUSED.
+	ID                                   uuid.UUID
 	OrganizationName, Email, DisplayName string
 	// Session is the admin's.
 	Session NewSession
@@ -30,12 +36,15 @@ func (c *Commands) SignUp(ctx context.Context, in SignUp) (store.Organization, s
 	if err := checkUserName("email", in.Email); err != nil {
 		return store.Organization{}, store.User{}, err
 	}
-	org := store.Organization{ID: id.New(), Name: in.OrganizationName, SignInName: signInName(in.OrganizationName), Version: 1}
+	org := store.Organization{ID: in.ID, Name: in.OrganizationName, SignInName: signInName(in.OrganizationName), Version: 1}
 	in.Session.Method, in.Session.Lifetime = bySignUp, c.sessions.Lifetime
 	u, err := c.signUp(ctx, in, &org)
 	for tries := 0; tries < 3 && isTaken(err); tries++ {
 		org.SignInName = signInName(in.OrganizationName) + "-" + strings.ToLower(rand.Text()[:5])
 		u, err = c.signUp(ctx, in, &org)
+	}
+	if name, _ := postgres.Constraint(err); name == "organization_pkey" {
+		err = idempotency.Reused()
 	}
 	return org, u, err
 }
@@ -79,8 +88,11 @@ func (c *Commands) signUp(ctx context.Context, in SignUp, org *store.Organizatio
 		tx.emit(org.ID, &eventv1.OrganizationCreated{Context: tx.about("", org.Version), Organization: convert.Organization(*org)})
 		tx.emitEnvironment(first, true)
 		tx.emitUser(u, o)
-		_, err := tx.startSession(ctx, u, in.Session)
-		return err
+		if _, err := tx.startSession(ctx, u, in.Session); err != nil {
+			return err
+		}
+		// Without the token.
+		return idempotency.Save(ctx, tx.Tx, &identityv1.SignUpResponse{Organization: convert.Organization(*org), User: convert.User(u)})
 	})
 	return u, err
 }

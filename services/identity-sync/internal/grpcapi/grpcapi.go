@@ -116,15 +116,18 @@ func (s *Server) SignUp(ctx context.Context, req *identityv1.SignUpRequest) (*id
 	if err != nil {
 		return nil, err
 	}
-	token, hash := secret.New(secret.Session)
-	o, u, err := s.cfg.Commands.SignUp(ctx, command.SignUp{
-		OrganizationName: organization, Email: email, DisplayName: display,
-		Session: newSession(ctx, hash),
+	out, _, err := idempotency.DoFounding(ctx, s.cfg.Answers, req, func(ctx context.Context, id uuid.UUID) (*identityv1.SignUpResponse, error) {
+		token, hash := secret.New(secret.Session)
+		o, u, err := s.cfg.Commands.SignUp(ctx, command.SignUp{
+			ID: id, OrganizationName: organization, Email: email, DisplayName: display,
+			Session: newSession(ctx, hash),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &identityv1.SignUpResponse{Organization: convert.Organization(o), User: convert.User(u), Token: token}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &identityv1.SignUpResponse{Organization: convert.Organization(o), User: convert.User(u), Token: token}, nil
+	return out, err
 }
 
 // GetOrganization shows the caller's organization.

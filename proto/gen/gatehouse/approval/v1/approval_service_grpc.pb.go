@@ -37,6 +37,10 @@ type FlowServiceClient interface {
 	// CreateFlow makes a flow. INVALID_ARGUMENT names the field: a step without
 	// users or groups where it needs them, no steps without auto_approve,
 	// requesters that nobody is, an unknown id. ALREADY_EXISTS: FLOW_NAME_TAKEN.
+	// INVALID_ARGUMENT: AUDIENCE_EMPTY, NOT_FOR_JOIN, REQUESTERS_EMPTY, SCOPE_EMPTY,
+	// STEPS_MISSING, STEPS_NOT_ALLOWED, USERS_MISSING, USERS_NOT_ALLOWED,
+	// GROUPS_MISSING, GROUPS_NOT_ALLOWED, NEED_COUNT_MISSING, ENVIRONMENT_UNKNOWN,
+	// USER_UNKNOWN, GROUP_UNKNOWN, APP_UNKNOWN, ENTITLEMENT_UNKNOWN.
 	CreateFlow(ctx context.Context, in *CreateFlowRequest, opts ...grpc.CallOption) (*CreateFlowResponse, error)
 	// GetFlow shows one flow. NOT_FOUND: FLOW_NOT_FOUND.
 	GetFlow(ctx context.Context, in *GetFlowRequest, opts ...grpc.CallOption) (*GetFlowResponse, error)
@@ -50,6 +54,10 @@ type FlowServiceClient interface {
 	// FIELD_NOT_CHANGEABLE, also for a field that there is not. ABORTED:
 	// ETAG_MISMATCH if flow.etag is not the current one, FLOW_CHANGED if others
 	// change the flow all the time.
+	// INVALID_ARGUMENT: AUDIENCE_EMPTY, NOT_FOR_JOIN, REQUESTERS_EMPTY, SCOPE_EMPTY,
+	// STEPS_MISSING, STEPS_NOT_ALLOWED, USERS_MISSING, USERS_NOT_ALLOWED,
+	// GROUPS_MISSING, GROUPS_NOT_ALLOWED, NEED_COUNT_MISSING, ENVIRONMENT_UNKNOWN,
+	// USER_UNKNOWN, GROUP_UNKNOWN, APP_UNKNOWN, ENTITLEMENT_UNKNOWN.
 	UpdateFlow(ctx context.Context, in *UpdateFlowRequest, opts ...grpc.CallOption) (*UpdateFlowResponse, error)
 	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
 	// Running requests finish on the version they started with. NOT_FOUND:
@@ -126,6 +134,10 @@ type FlowServiceServer interface {
 	// CreateFlow makes a flow. INVALID_ARGUMENT names the field: a step without
 	// users or groups where it needs them, no steps without auto_approve,
 	// requesters that nobody is, an unknown id. ALREADY_EXISTS: FLOW_NAME_TAKEN.
+	// INVALID_ARGUMENT: AUDIENCE_EMPTY, NOT_FOR_JOIN, REQUESTERS_EMPTY, SCOPE_EMPTY,
+	// STEPS_MISSING, STEPS_NOT_ALLOWED, USERS_MISSING, USERS_NOT_ALLOWED,
+	// GROUPS_MISSING, GROUPS_NOT_ALLOWED, NEED_COUNT_MISSING, ENVIRONMENT_UNKNOWN,
+	// USER_UNKNOWN, GROUP_UNKNOWN, APP_UNKNOWN, ENTITLEMENT_UNKNOWN.
 	CreateFlow(context.Context, *CreateFlowRequest) (*CreateFlowResponse, error)
 	// GetFlow shows one flow. NOT_FOUND: FLOW_NOT_FOUND.
 	GetFlow(context.Context, *GetFlowRequest) (*GetFlowResponse, error)
@@ -139,6 +151,10 @@ type FlowServiceServer interface {
 	// FIELD_NOT_CHANGEABLE, also for a field that there is not. ABORTED:
 	// ETAG_MISMATCH if flow.etag is not the current one, FLOW_CHANGED if others
 	// change the flow all the time.
+	// INVALID_ARGUMENT: AUDIENCE_EMPTY, NOT_FOR_JOIN, REQUESTERS_EMPTY, SCOPE_EMPTY,
+	// STEPS_MISSING, STEPS_NOT_ALLOWED, USERS_MISSING, USERS_NOT_ALLOWED,
+	// GROUPS_MISSING, GROUPS_NOT_ALLOWED, NEED_COUNT_MISSING, ENVIRONMENT_UNKNOWN,
+	// USER_UNKNOWN, GROUP_UNKNOWN, APP_UNKNOWN, ENTITLEMENT_UNKNOWN.
 	UpdateFlow(context.Context, *UpdateFlowRequest) (*UpdateFlowResponse, error)
 	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
 	// Running requests finish on the version they started with. NOT_FOUND:
@@ -351,6 +367,7 @@ type TaskServiceClient interface {
 	// before, whom the step names, the beneficiary's managers, and admins. Else
 	// INVALID_ARGUMENT, REVIEWER_NOT_CONCERNED; USER_UNKNOWN,
 	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
+	// INVALID_ARGUMENT: USER_UNKNOWN, NOT_A_PERSON, REVIEWER_NOT_ELIGIBLE.
 	ReassignTask(ctx context.Context, in *ReassignTaskRequest, opts ...grpc.CallOption) (*ReassignTaskResponse, error)
 }
 
@@ -432,6 +449,7 @@ type TaskServiceServer interface {
 	// before, whom the step names, the beneficiary's managers, and admins. Else
 	// INVALID_ARGUMENT, REVIEWER_NOT_CONCERNED; USER_UNKNOWN,
 	// REVIEWER_CANNOT_DECIDE, REVIEWER_ALREADY_ASKED.
+	// INVALID_ARGUMENT: USER_UNKNOWN, NOT_A_PERSON, REVIEWER_NOT_ELIGIBLE.
 	ReassignTask(context.Context, *ReassignTaskRequest) (*ReassignTaskResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }

@@ -33,11 +33,13 @@ const (
 // AuditService shows the log.
 type AuditServiceClient interface {
 	// ListAuditEntries lists what happened, newest first.
+	// INVALID_ARGUMENT: EVENT_INVALID, BEFORE_INVALID, TIME_INVALID.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 	// GetRequestReport downloads the full trail of one request, from creation to
 	// removal, oldest first. Also allowed to its requester and beneficiary. The event
 	// report.downloaded is written down before it is given; without that it is not.
 	// NOT_FOUND: REQUEST_NOT_FOUND.
+	// INVALID_ARGUMENT: FORMAT_INVALID.
 	GetRequestReport(ctx context.Context, in *GetRequestReportRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
 }
 
@@ -76,11 +78,13 @@ func (c *auditServiceClient) GetRequestReport(ctx context.Context, in *GetReques
 // AuditService shows the log.
 type AuditServiceServer interface {
 	// ListAuditEntries lists what happened, newest first.
+	// INVALID_ARGUMENT: EVENT_INVALID, BEFORE_INVALID, TIME_INVALID.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	// GetRequestReport downloads the full trail of one request, from creation to
 	// removal, oldest first. Also allowed to its requester and beneficiary. The event
 	// report.downloaded is written down before it is given; without that it is not.
 	// NOT_FOUND: REQUEST_NOT_FOUND.
+	// INVALID_ARGUMENT: FORMAT_INVALID.
 	GetRequestReport(context.Context, *GetRequestReportRequest) (*httpbody.HttpBody, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }

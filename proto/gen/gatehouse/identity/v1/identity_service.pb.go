@@ -89,7 +89,14 @@ type SignUpRequest struct {
 	// E-mail address of the first admin, also the user name.
 	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// Full name of the first admin.
-	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content, or later, FAILED_PRECONDITION, REQUEST_ID_REUSED.
+	// Empty: every call makes one. The token is shown to the first call alone: to a
+	// repeated one the answer has none. Who has not got it signs in by a one-time link,
+	// which who runs Gatehouse makes.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -145,6 +152,13 @@ func (x *SignUpRequest) GetDisplayName() string {
 	return ""
 }
 
+func (x *SignUpRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // SignUpResponse is the new organization.
 type SignUpResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -152,7 +166,8 @@ type SignUpResponse struct {
 	Organization *Organization `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
 	// Its first admin.
 	User *User `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
-	// Session token of the admin, valid for 12 hours; shown this once.
+	// Session token of the admin, valid for 12 hours; shown this once. Empty if the call
+	// repeats another, see SignUpRequest.request_id.
 	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3766,14 +3781,16 @@ var File_gatehouse_identity_v1_identity_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/identity/v1/identity_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n" +
+	",gatehouse/identity/v1/identity_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
 	"\rSignUpRequest\x127\n" +
 	"\x11organization_name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x10organizationName\x12 \n" +
 	"\x05email\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x18\xc0\x02`\x01R\x05email\x12-\n" +
 	"\fdisplay_name\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\"\xa0\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12*\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xa0\x01\n" +
 	"\x0eSignUpResponse\x12G\n" +
 	"\forganization\x18\x01 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12\x14\n" +

@@ -34,6 +34,8 @@ const (
 type OrganizationServiceClient interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
 	// SIGN_UP_CLOSED where the installation does not allow it.
+	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID. FAILED_PRECONDITION:
+	// SIGN_UP_CLOSED, REQUEST_ID_REUSED.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
 	// GetOrganization shows the caller's organization.
 	GetOrganization(ctx context.Context, in *GetOrganizationRequest, opts ...grpc.CallOption) (*GetOrganizationResponse, error)
@@ -45,6 +47,7 @@ type OrganizationServiceClient interface {
 	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if organization.etag is not the current one.
+	// INVALID_ARGUMENT: BLANK.
 	UpdateOrganization(ctx context.Context, in *UpdateOrganizationRequest, opts ...grpc.CallOption) (*UpdateOrganizationResponse, error)
 }
 
@@ -94,6 +97,8 @@ func (c *organizationServiceClient) UpdateOrganization(ctx context.Context, in *
 type OrganizationServiceServer interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
 	// SIGN_UP_CLOSED where the installation does not allow it.
+	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID. FAILED_PRECONDITION:
+	// SIGN_UP_CLOSED, REQUEST_ID_REUSED.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
 	// GetOrganization shows the caller's organization.
 	GetOrganization(context.Context, *GetOrganizationRequest) (*GetOrganizationResponse, error)
@@ -105,6 +110,7 @@ type OrganizationServiceServer interface {
 	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if organization.etag is not the current one.
+	// INVALID_ARGUMENT: BLANK.
 	UpdateOrganization(context.Context, *UpdateOrganizationRequest) (*UpdateOrganizationResponse, error)
 	mustEmbedUnimplementedOrganizationServiceServer()
 }
@@ -240,6 +246,7 @@ const (
 type EnvironmentServiceClient interface {
 	// CreateEnvironment makes an environment. For admins of the organization.
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	// INVALID_ARGUMENT: BLANK.
 	CreateEnvironment(ctx context.Context, in *CreateEnvironmentRequest, opts ...grpc.CallOption) (*CreateEnvironmentResponse, error)
 	// GetEnvironment shows an environment. NOT_FOUND: ENVIRONMENT_NOT_FOUND.
 	GetEnvironment(ctx context.Context, in *GetEnvironmentRequest, opts ...grpc.CallOption) (*GetEnvironmentResponse, error)
@@ -252,6 +259,7 @@ type EnvironmentServiceClient interface {
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
+	// INVALID_ARGUMENT: BLANK.
 	UpdateEnvironment(ctx context.Context, in *UpdateEnvironmentRequest, opts ...grpc.CallOption) (*UpdateEnvironmentResponse, error)
 }
 
@@ -312,6 +320,7 @@ func (c *environmentServiceClient) UpdateEnvironment(ctx context.Context, in *Up
 type EnvironmentServiceServer interface {
 	// CreateEnvironment makes an environment. For admins of the organization.
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN.
+	// INVALID_ARGUMENT: BLANK.
 	CreateEnvironment(context.Context, *CreateEnvironmentRequest) (*CreateEnvironmentResponse, error)
 	// GetEnvironment shows an environment. NOT_FOUND: ENVIRONMENT_NOT_FOUND.
 	GetEnvironment(context.Context, *GetEnvironmentRequest) (*GetEnvironmentResponse, error)
@@ -324,6 +333,7 @@ type EnvironmentServiceServer interface {
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
+	// INVALID_ARGUMENT: BLANK.
 	UpdateEnvironment(context.Context, *UpdateEnvironmentRequest) (*UpdateEnvironmentResponse, error)
 	mustEmbedUnimplementedEnvironmentServiceServer()
 }
@@ -493,10 +503,14 @@ type UserServiceClient interface {
 	// purpose and its end. People come from sources. NOT_FOUND:
 	// ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: USER_NAME_TAKEN; INVALID_ARGUMENT
 	// names the field.
+	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID, INVALID_TIME, END_TIME_PAST,
+	// ACCOUNTABLE_USER_UNFIT.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error)
 	// SetUserRole changes what a user may do in Gatehouse. The last admin keeps
 	// the role: FAILED_PRECONDITION, LAST_ADMIN. A service or an agent that gets a
 	// role above member loses its API tokens, which others made than may now.
+	// INVALID_ARGUMENT: ROLE_ENVIRONMENT. FAILED_PRECONDITION: ROLE_PROTECTED.
+	// PERMISSION_DENIED: NOT_IN_ENVIRONMENT.
 	SetUserRole(ctx context.Context, in *SetUserRoleRequest, opts ...grpc.CallOption) (*SetUserRoleResponse, error)
 	// DeleteUser has a user leave whom no source owns: one who signed up, who stayed
 	// when their source was deleted, a service or an agent. All of theirs ends as when
@@ -591,10 +605,14 @@ type UserServiceServer interface {
 	// purpose and its end. People come from sources. NOT_FOUND:
 	// ENVIRONMENT_NOT_FOUND; ALREADY_EXISTS: USER_NAME_TAKEN; INVALID_ARGUMENT
 	// names the field.
+	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID, INVALID_TIME, END_TIME_PAST,
+	// ACCOUNTABLE_USER_UNFIT.
 	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
 	// SetUserRole changes what a user may do in Gatehouse. The last admin keeps
 	// the role: FAILED_PRECONDITION, LAST_ADMIN. A service or an agent that gets a
 	// role above member loses its API tokens, which others made than may now.
+	// INVALID_ARGUMENT: ROLE_ENVIRONMENT. FAILED_PRECONDITION: ROLE_PROTECTED.
+	// PERMISSION_DENIED: NOT_IN_ENVIRONMENT.
 	SetUserRole(context.Context, *SetUserRoleRequest) (*SetUserRoleResponse, error)
 	// DeleteUser has a user leave whom no source owns: one who signed up, who stayed
 	// when their source was deleted, a service or an agent. All of theirs ends as when
@@ -961,6 +979,7 @@ const (
 type SourceServiceClient interface {
 	// CreateSource makes a source and its bearer token, shown this once.
 	// ALREADY_EXISTS: SOURCE_NAME_TAKEN.
+	// INVALID_ARGUMENT: BLANK.
 	CreateSource(ctx context.Context, in *CreateSourceRequest, opts ...grpc.CallOption) (*CreateSourceResponse, error)
 	// ListSources lists the sources, by name.
 	ListSources(ctx context.Context, in *ListSourcesRequest, opts ...grpc.CallOption) (*ListSourcesResponse, error)
@@ -968,6 +987,7 @@ type SourceServiceClient interface {
 	// SOURCE_NOT_FOUND; ALREADY_EXISTS: SOURCE_NAME_TAKEN; INVALID_ARGUMENT on
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if source.etag is not the current one.
+	// INVALID_ARGUMENT: BLANK.
 	UpdateSource(ctx context.Context, in *UpdateSourceRequest, opts ...grpc.CallOption) (*UpdateSourceResponse, error)
 	// DeleteSource ends a source: its token stops working at once, its groups are
 	// removed, as nobody could change them any more, and its name is free. Identity
@@ -1071,6 +1091,7 @@ func (c *sourceServiceClient) RotateSourceToken(ctx context.Context, in *RotateS
 type SourceServiceServer interface {
 	// CreateSource makes a source and its bearer token, shown this once.
 	// ALREADY_EXISTS: SOURCE_NAME_TAKEN.
+	// INVALID_ARGUMENT: BLANK.
 	CreateSource(context.Context, *CreateSourceRequest) (*CreateSourceResponse, error)
 	// ListSources lists the sources, by name.
 	ListSources(context.Context, *ListSourcesRequest) (*ListSourcesResponse, error)
@@ -1078,6 +1099,7 @@ type SourceServiceServer interface {
 	// SOURCE_NOT_FOUND; ALREADY_EXISTS: SOURCE_NAME_TAKEN; INVALID_ARGUMENT on
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if source.etag is not the current one.
+	// INVALID_ARGUMENT: BLANK.
 	UpdateSource(context.Context, *UpdateSourceRequest) (*UpdateSourceResponse, error)
 	// DeleteSource ends a source: its token stops working at once, its groups are
 	// removed, as nobody could change them any more, and its name is free. Identity
@@ -1317,6 +1339,7 @@ type ApiTokenServiceClient interface {
 	// PERMISSION_DENIED, NOT_ACCOUNTABLE; FAILED_PRECONDITION, USER_NOT_ACTIVE. Nobody
 	// makes a token of another person. A scope that there is not is INVALID_ARGUMENT,
 	// SCOPE_UNKNOWN.
+	// INVALID_ARGUMENT: BLANK, INVALID_TIME, EXPIRE_TIME_OUT_OF_RANGE.
 	CreateApiToken(ctx context.Context, in *CreateApiTokenRequest, opts ...grpc.CallOption) (*CreateApiTokenResponse, error)
 	// ListApiTokens lists the caller's tokens and those of services and agents for
 	// which the caller answers, newest first; an admin sees all of the organization.
@@ -1378,6 +1401,7 @@ type ApiTokenServiceServer interface {
 	// PERMISSION_DENIED, NOT_ACCOUNTABLE; FAILED_PRECONDITION, USER_NOT_ACTIVE. Nobody
 	// makes a token of another person. A scope that there is not is INVALID_ARGUMENT,
 	// SCOPE_UNKNOWN.
+	// INVALID_ARGUMENT: BLANK, INVALID_TIME, EXPIRE_TIME_OUT_OF_RANGE.
 	CreateApiToken(context.Context, *CreateApiTokenRequest) (*CreateApiTokenResponse, error)
 	// ListApiTokens lists the caller's tokens and those of services and agents for
 	// which the caller answers, newest first; an admin sees all of the organization.
@@ -1521,9 +1545,11 @@ type SessionServiceClient interface {
 	ListDevPeople(ctx context.Context, in *ListDevPeopleRequest, opts ...grpc.CallOption) (*ListDevPeopleResponse, error)
 	// DevSignIn signs in as anyone, without proof, where development sign-in is
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
+	// INVALID_ARGUMENT: USER_NAME_AMBIGUOUS.
 	DevSignIn(ctx context.Context, in *DevSignInRequest, opts ...grpc.CallOption) (*DevSignInResponse, error)
 	// ListSessions lists sessions of the caller that have not ended, newest
 	// first; an admin may ask for those of another user.
+	// PERMISSION_DENIED: NOT_YOUR_SESSIONS.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// EndSession ends a session of the caller, or of any user if the caller is an
 	// admin. What was signed in with it is signed out at once. Again is fine.
@@ -1602,9 +1628,11 @@ type SessionServiceServer interface {
 	ListDevPeople(context.Context, *ListDevPeopleRequest) (*ListDevPeopleResponse, error)
 	// DevSignIn signs in as anyone, without proof, where development sign-in is
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
+	// INVALID_ARGUMENT: USER_NAME_AMBIGUOUS.
 	DevSignIn(context.Context, *DevSignInRequest) (*DevSignInResponse, error)
 	// ListSessions lists sessions of the caller that have not ended, newest
 	// first; an admin may ask for those of another user.
+	// PERMISSION_DENIED: NOT_YOUR_SESSIONS.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// EndSession ends a session of the caller, or of any user if the caller is an
 	// admin. What was signed in with it is signed out at once. Again is fine.

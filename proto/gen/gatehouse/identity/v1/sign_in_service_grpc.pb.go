@@ -40,6 +40,7 @@ type IdentityProviderServiceClient interface {
 	// CreateIdentityProvider makes an identity provider, disabled: the provider must
 	// be told its id first, see IdentityProvider.id. ALREADY_EXISTS:
 	// IDENTITY_PROVIDER_NAME_TAKEN; NOT_FOUND: SOURCE_NOT_FOUND.
+	// INVALID_ARGUMENT: BLANK, URL_INVALID.
 	CreateIdentityProvider(ctx context.Context, in *CreateIdentityProviderRequest, opts ...grpc.CallOption) (*CreateIdentityProviderResponse, error)
 	// GetIdentityProvider shows one. NOT_FOUND: IDENTITY_PROVIDER_NOT_FOUND.
 	GetIdentityProvider(ctx context.Context, in *GetIdentityProviderRequest, opts ...grpc.CallOption) (*GetIdentityProviderResponse, error)
@@ -53,6 +54,7 @@ type IdentityProviderServiceClient interface {
 	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also
 	// for a field that there is not. ABORTED: ETAG_MISMATCH if identity_provider.etag
 	// is not the current one.
+	// INVALID_ARGUMENT: BLANK, VALUE_UNKNOWN, URL_INVALID.
 	UpdateIdentityProvider(ctx context.Context, in *UpdateIdentityProviderRequest, opts ...grpc.CallOption) (*UpdateIdentityProviderResponse, error)
 	// DeleteIdentityProvider removes one with its identities, and ends the sessions
 	// begun with it. Again is fine.
@@ -164,6 +166,7 @@ type IdentityProviderServiceServer interface {
 	// CreateIdentityProvider makes an identity provider, disabled: the provider must
 	// be told its id first, see IdentityProvider.id. ALREADY_EXISTS:
 	// IDENTITY_PROVIDER_NAME_TAKEN; NOT_FOUND: SOURCE_NOT_FOUND.
+	// INVALID_ARGUMENT: BLANK, URL_INVALID.
 	CreateIdentityProvider(context.Context, *CreateIdentityProviderRequest) (*CreateIdentityProviderResponse, error)
 	// GetIdentityProvider shows one. NOT_FOUND: IDENTITY_PROVIDER_NOT_FOUND.
 	GetIdentityProvider(context.Context, *GetIdentityProviderRequest) (*GetIdentityProviderResponse, error)
@@ -177,6 +180,7 @@ type IdentityProviderServiceServer interface {
 	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also
 	// for a field that there is not. ABORTED: ETAG_MISMATCH if identity_provider.etag
 	// is not the current one.
+	// INVALID_ARGUMENT: BLANK, VALUE_UNKNOWN, URL_INVALID.
 	UpdateIdentityProvider(context.Context, *UpdateIdentityProviderRequest) (*UpdateIdentityProviderResponse, error)
 	// DeleteIdentityProvider removes one with its identities, and ends the sessions
 	// begun with it. Again is fine.

@@ -38,10 +38,13 @@ type ParkedEventServiceClient interface {
 	// ListParkedEvents lists parked events of the caller's organization, oldest
 	// first. The gateway gathers them service by service: there order_by needs
 	// service, INVALID_ARGUMENT, ORDER_BY_INVALID.
+	// INVALID_ARGUMENT: SERVICE_UNKNOWN.
 	ListParkedEvents(ctx context.Context, in *ListParkedEventsRequest, opts ...grpc.CallOption) (*ListParkedEventsResponse, error)
 	// ReplayParkedEvent handles a parked event again. The event leaves the list
 	// only if it is handled; otherwise the answer is FAILED_PRECONDITION with
 	// reason EVENT_STILL_FAILS and nothing changes. NOT_FOUND: no such event.
+	// INVALID_ARGUMENT: SERVICE_UNKNOWN. FAILED_PRECONDITION: EVENT_STILL_FAILS.
+	// PERMISSION_DENIED: NOT_IN_ENVIRONMENT.
 	ReplayParkedEvent(ctx context.Context, in *ReplayParkedEventRequest, opts ...grpc.CallOption) (*ReplayParkedEventResponse, error)
 }
 
@@ -86,10 +89,13 @@ type ParkedEventServiceServer interface {
 	// ListParkedEvents lists parked events of the caller's organization, oldest
 	// first. The gateway gathers them service by service: there order_by needs
 	// service, INVALID_ARGUMENT, ORDER_BY_INVALID.
+	// INVALID_ARGUMENT: SERVICE_UNKNOWN.
 	ListParkedEvents(context.Context, *ListParkedEventsRequest) (*ListParkedEventsResponse, error)
 	// ReplayParkedEvent handles a parked event again. The event leaves the list
 	// only if it is handled; otherwise the answer is FAILED_PRECONDITION with
 	// reason EVENT_STILL_FAILS and nothing changes. NOT_FOUND: no such event.
+	// INVALID_ARGUMENT: SERVICE_UNKNOWN. FAILED_PRECONDITION: EVENT_STILL_FAILS.
+	// PERMISSION_DENIED: NOT_IN_ENVIRONMENT.
 	ReplayParkedEvent(context.Context, *ReplayParkedEventRequest) (*ReplayParkedEventResponse, error)
 	mustEmbedUnimplementedParkedEventServiceServer()
 }

@@ -41,6 +41,7 @@ const (
 type IntegrationServiceClient interface {
 	// CreateIntegration makes an integration and tests it. ALREADY_EXISTS:
 	// INTEGRATION_NAME_TAKEN.
+	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	CreateIntegration(ctx context.Context, in *CreateIntegrationRequest, opts ...grpc.CallOption) (*CreateIntegrationResponse, error)
 	// GetIntegration shows one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
 	GetIntegration(ctx context.Context, in *GetIntegrationRequest, opts ...grpc.CallOption) (*GetIntegrationResponse, error)
@@ -60,6 +61,7 @@ type IntegrationServiceClient interface {
 	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
 	// are known at the present one (metadata accounts: how many), unless
 	// leave_accounts is set.
+	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	UpdateIntegration(ctx context.Context, in *UpdateIntegrationRequest, opts ...grpc.CallOption) (*UpdateIntegrationResponse, error)
 	// DeleteIntegration deletes an integration and erases its secret.
 	// FAILED_PRECONDITION: INTEGRATION_IN_USE while an app that is not deleted has it
@@ -174,6 +176,7 @@ func (c *integrationServiceClient) TestIntegration(ctx context.Context, in *Test
 type IntegrationServiceServer interface {
 	// CreateIntegration makes an integration and tests it. ALREADY_EXISTS:
 	// INTEGRATION_NAME_TAKEN.
+	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	CreateIntegration(context.Context, *CreateIntegrationRequest) (*CreateIntegrationResponse, error)
 	// GetIntegration shows one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
 	GetIntegration(context.Context, *GetIntegrationRequest) (*GetIntegrationResponse, error)
@@ -193,6 +196,7 @@ type IntegrationServiceServer interface {
 	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
 	// are known at the present one (metadata accounts: how many), unless
 	// leave_accounts is set.
+	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	UpdateIntegration(context.Context, *UpdateIntegrationRequest) (*UpdateIntegrationResponse, error)
 	// DeleteIntegration deletes an integration and erases its secret.
 	// FAILED_PRECONDITION: INTEGRATION_IN_USE while an app that is not deleted has it
@@ -464,6 +468,7 @@ const (
 // GrantService shows who holds what.
 type GrantServiceClient interface {
 	// ListGrants lists grants, newest first. A member sees their own.
+	// PERMISSION_DENIED: NOT_YOURS.
 	ListGrants(ctx context.Context, in *ListGrantsRequest, opts ...grpc.CallOption) (*ListGrantsResponse, error)
 	// GetGrant shows one grant. NOT_FOUND: GRANT_NOT_FOUND, also for another's.
 	GetGrant(ctx context.Context, in *GetGrantRequest, opts ...grpc.CallOption) (*GetGrantResponse, error)
@@ -504,6 +509,7 @@ func (c *grantServiceClient) GetGrant(ctx context.Context, in *GetGrantRequest, 
 // GrantService shows who holds what.
 type GrantServiceServer interface {
 	// ListGrants lists grants, newest first. A member sees their own.
+	// PERMISSION_DENIED: NOT_YOURS.
 	ListGrants(context.Context, *ListGrantsRequest) (*ListGrantsResponse, error)
 	// GetGrant shows one grant. NOT_FOUND: GRANT_NOT_FOUND, also for another's.
 	GetGrant(context.Context, *GetGrantRequest) (*GetGrantResponse, error)
@@ -611,6 +617,7 @@ const (
 // AccountService shows accounts.
 type AccountServiceClient interface {
 	// ListAccounts lists accounts, newest first. A member sees their own.
+	// PERMISSION_DENIED: NOT_YOURS.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 }
 
@@ -639,6 +646,7 @@ func (c *accountServiceClient) ListAccounts(ctx context.Context, in *ListAccount
 // AccountService shows accounts.
 type AccountServiceServer interface {
 	// ListAccounts lists accounts, newest first. A member sees their own.
+	// PERMISSION_DENIED: NOT_YOURS.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	mustEmbedUnimplementedAccountServiceServer()
 }
@@ -928,6 +936,7 @@ type ChecklistServiceClient interface {
 	// until it has: what is still there is tried again, and comes back on the list.
 	// Allowed to admin, it_admin and, for the apps they run, app
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
+	// INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND.
 	ResolveWorkItems(ctx context.Context, in *ResolveWorkItemsRequest, opts ...grpc.CallOption) (*ResolveWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
 	// each, as text/csv or XLSX. The event checklist.exported is written down before
@@ -1000,6 +1009,7 @@ type ChecklistServiceServer interface {
 	// until it has: what is still there is tried again, and comes back on the list.
 	// Allowed to admin, it_admin and, for the apps they run, app
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
+	// INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND.
 	ResolveWorkItems(context.Context, *ResolveWorkItemsRequest) (*ResolveWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
 	// each, as text/csv or XLSX. The event checklist.exported is written down before

@@ -46,6 +46,7 @@ type AppServiceClient interface {
 	// offered. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if it is to be
 	// automatic and the integration is unknown or its last test failed; field
 	// integration_id.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
 	CreateApp(ctx context.Context, in *CreateAppRequest, opts ...grpc.CallOption) (*CreateAppResponse, error)
 	// GetApp shows one app, also one that was deleted, which has delete_time.
 	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
@@ -60,6 +61,7 @@ type AppServiceClient interface {
 	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
 	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
 	// not the current one, APP_CHANGED if others change the app all the time.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
 	UpdateApp(ctx context.Context, in *UpdateAppRequest, opts ...grpc.CallOption) (*UpdateAppResponse, error)
 	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
 	// is given by a flow, and its name is free. GetApp still shows it, and what has
@@ -74,6 +76,7 @@ type AppServiceClient interface {
 	DeleteApp(ctx context.Context, in *DeleteAppRequest, opts ...grpc.CallOption) (*DeleteAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
 	// ENTITLEMENT_NAME_TAKEN.
+	// INVALID_ARGUMENT: NAME_EMPTY.
 	CreateEntitlement(ctx context.Context, in *CreateEntitlementRequest, opts ...grpc.CallOption) (*CreateEntitlementResponse, error)
 	// UpdateEntitlement changes the fields named in update_mask. Same errors as
 	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
@@ -82,6 +85,7 @@ type AppServiceClient interface {
 	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
 	// holds or has requested it: what they hold is known in the app by it.
 	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
+	// INVALID_ARGUMENT: NAME_EMPTY.
 	UpdateEntitlement(ctx context.Context, in *UpdateEntitlementRequest, opts ...grpc.CallOption) (*UpdateEntitlementResponse, error)
 	// DeleteEntitlement deletes something that can be held in an app, as DeleteApp
 	// does with all of it: ENTITLEMENT_IN_USE (metadata grants and open_requests) unless
@@ -89,6 +93,7 @@ type AppServiceClient interface {
 	// ACCOUNT_ENTITLEMENT. NOT_FOUND: APP_NOT_FOUND, ENTITLEMENT_NOT_FOUND, also for one
 	// that is deleted already; PERMISSION_DENIED: APP_OF_ORGANIZATION; ABORTED:
 	// ETAG_MISMATCH.
+	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE, ACCOUNT_ENTITLEMENT.
 	DeleteEntitlement(ctx context.Context, in *DeleteEntitlementRequest, opts ...grpc.CallOption) (*DeleteEntitlementResponse, error)
 	// ListEntitlements lists what can be held in an app, by name.
 	ListEntitlements(ctx context.Context, in *ListEntitlementsRequest, opts ...grpc.CallOption) (*ListEntitlementsResponse, error)
@@ -206,6 +211,7 @@ type AppServiceServer interface {
 	// offered. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if it is to be
 	// automatic and the integration is unknown or its last test failed; field
 	// integration_id.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
 	CreateApp(context.Context, *CreateAppRequest) (*CreateAppResponse, error)
 	// GetApp shows one app, also one that was deleted, which has delete_time.
 	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
@@ -220,6 +226,7 @@ type AppServiceServer interface {
 	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
 	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
 	// not the current one, APP_CHANGED if others change the app all the time.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
 	UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error)
 	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
 	// is given by a flow, and its name is free. GetApp still shows it, and what has
@@ -234,6 +241,7 @@ type AppServiceServer interface {
 	DeleteApp(context.Context, *DeleteAppRequest) (*DeleteAppResponse, error)
 	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
 	// ENTITLEMENT_NAME_TAKEN.
+	// INVALID_ARGUMENT: NAME_EMPTY.
 	CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error)
 	// UpdateEntitlement changes the fields named in update_mask. Same errors as
 	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
@@ -242,6 +250,7 @@ type AppServiceServer interface {
 	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
 	// holds or has requested it: what they hold is known in the app by it.
 	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
+	// INVALID_ARGUMENT: NAME_EMPTY.
 	UpdateEntitlement(context.Context, *UpdateEntitlementRequest) (*UpdateEntitlementResponse, error)
 	// DeleteEntitlement deletes something that can be held in an app, as DeleteApp
 	// does with all of it: ENTITLEMENT_IN_USE (metadata grants and open_requests) unless
@@ -249,6 +258,7 @@ type AppServiceServer interface {
 	// ACCOUNT_ENTITLEMENT. NOT_FOUND: APP_NOT_FOUND, ENTITLEMENT_NOT_FOUND, also for one
 	// that is deleted already; PERMISSION_DENIED: APP_OF_ORGANIZATION; ABORTED:
 	// ETAG_MISMATCH.
+	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE, ACCOUNT_ENTITLEMENT.
 	DeleteEntitlement(context.Context, *DeleteEntitlementRequest) (*DeleteEntitlementResponse, error)
 	// ListEntitlements lists what can be held in an app, by name.
 	ListEntitlements(context.Context, *ListEntitlementsRequest) (*ListEntitlementsResponse, error)
@@ -556,10 +566,14 @@ type RequestServiceClient interface {
 	// ask. External users and risk managers make none for others: PERMISSION_DENIED,
 	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
 	// see ListApps.
+	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
 	// account will come or go, and what would be refused. Nothing changes. It is
 	// for whom CreateRequest is for, as it tells what somebody holds.
+	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	PreviewRequest(ctx context.Context, in *PreviewRequestRequest, opts ...grpc.CallOption) (*PreviewRequestResponse, error)
 	// GetRequest shows one request. NOT_FOUND: REQUEST_NOT_FOUND, also for one
 	// the caller may not see.
@@ -571,6 +585,7 @@ type RequestServiceClient interface {
 	// CancelRequest takes a request back while it is not approved. Allowed to
 	// its requester, its beneficiary, admin and it_admin. FAILED_PRECONDITION:
 	// REQUEST_NOT_OPEN.
+	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
 	CancelRequest(ctx context.Context, in *CancelRequestRequest, opts ...grpc.CallOption) (*CancelRequestResponse, error)
 	// GiveUpRequest gives up items that are approved and not in place yet, such as those
 	// that an app fails to do; nobody decides anew, and nobody says that they are done.
@@ -583,6 +598,7 @@ type RequestServiceClient interface {
 	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN.
 	GiveUpRequest(ctx context.Context, in *GiveUpRequestRequest, opts ...grpc.CallOption) (*GiveUpRequestResponse, error)
 	// AddComment says something on a request one can see; the status stays.
+	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
 	AddComment(ctx context.Context, in *AddCommentRequest, opts ...grpc.CallOption) (*AddCommentResponse, error)
 	// ListComments lists what was said, oldest first.
 	ListComments(ctx context.Context, in *ListCommentsRequest, opts ...grpc.CallOption) (*ListCommentsResponse, error)
@@ -712,10 +728,14 @@ type RequestServiceServer interface {
 	// ask. External users and risk managers make none for others: PERMISSION_DENIED,
 	// ONLY_FOR_ONESELF; for external users only what they were let in for exists,
 	// see ListApps.
+	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
 	// account will come or go, and what would be refused. Nothing changes. It is
 	// for whom CreateRequest is for, as it tells what somebody holds.
+	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
+	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	PreviewRequest(context.Context, *PreviewRequestRequest) (*PreviewRequestResponse, error)
 	// GetRequest shows one request. NOT_FOUND: REQUEST_NOT_FOUND, also for one
 	// the caller may not see.
@@ -727,6 +747,7 @@ type RequestServiceServer interface {
 	// CancelRequest takes a request back while it is not approved. Allowed to
 	// its requester, its beneficiary, admin and it_admin. FAILED_PRECONDITION:
 	// REQUEST_NOT_OPEN.
+	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
 	CancelRequest(context.Context, *CancelRequestRequest) (*CancelRequestResponse, error)
 	// GiveUpRequest gives up items that are approved and not in place yet, such as those
 	// that an app fails to do; nobody decides anew, and nobody says that they are done.
@@ -739,6 +760,7 @@ type RequestServiceServer interface {
 	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN.
 	GiveUpRequest(context.Context, *GiveUpRequestRequest) (*GiveUpRequestResponse, error)
 	// AddComment says something on a request one can see; the status stays.
+	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
 	AddComment(context.Context, *AddCommentRequest) (*AddCommentResponse, error)
 	// ListComments lists what was said, oldest first.
 	ListComments(context.Context, *ListCommentsRequest) (*ListCommentsResponse, error)
