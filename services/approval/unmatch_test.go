@@ -96,7 +96,9 @@ func TestUnmatched(t *testing.T) {
 	w.unmatched(t, both, "ben", 1)
 
 	// The flow itself is for others now.
-	update(both, func(f *approvalv1.Flow) { f.Audience = &approvalv1.FlowAudience{UserIds: []string{w.users["ben"].GetId()}} }, "audience")
+	update(both, func(f *approvalv1.Flow) {
+		f.Audience = &approvalv1.FlowAudience{UserIds: []string{w.users["ben"].GetId()}}
+	}, "audience")
 	w.unmatched(t, both, "ann", 1)
 
 	// What is switched on again lets go who has left meanwhile.

@@ -172,7 +172,7 @@ func TestGiveUpPart(t *testing.T) {
 	w.wantState(t, r, approved, itemFulfilled, itemGivenUp, itemFailed)
 	active := next(wiki, provisioningv1.GrantState_GRANT_STATE_ACTIVE) // mended before that was heard
 	w.publishAll(t, grantEvent("activated", active))
-	if got := w.wantState(t, r, cancelled, itemFulfilled, itemGivenUp, itemFulfilled); got.GetClosingReason() == "" || w.closings(t, r) != 1 {
+	if got := w.wantState(t, r, partly, itemFulfilled, itemGivenUp, itemFulfilled); got.GetClosingReason() == "" || w.closings(t, r) != 1 {
 		t.Errorf("closed as %v", got)
 	}
 }

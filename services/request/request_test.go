@@ -27,6 +27,7 @@ const (
 	pending    = requestv1.RequestState_REQUEST_STATE_PENDING
 	approved   = requestv1.RequestState_REQUEST_STATE_APPROVED
 	fulfilled  = requestv1.RequestState_REQUEST_STATE_FULFILLED
+	partly     = requestv1.RequestState_REQUEST_STATE_PARTLY_FULFILLED
 	denied     = requestv1.RequestState_REQUEST_STATE_DENIED
 	cancelling = requestv1.RequestState_REQUEST_STATE_CANCELLING
 	cancelled  = requestv1.RequestState_REQUEST_STATE_CANCELLED
@@ -111,7 +112,7 @@ func TestDenied(t *testing.T) {
 	r := w.submit(t, "ann", w.grantOf("account"))
 	w.publishAll(t, w.requested(r, "pia"), w.denied(r, "pia", "not yours"))
 	closed := w.closed(t, r)
-	got := w.wantState(t, r, denied, itemCancelled)
+	got := w.wantState(t, r, denied, itemDenied)
 	if !proto.Equal(closed.GetRequest(), got) || got.GetClosingReason() != "not yours" || !proto.Equal(got.GetClosedBy(), w.person("pia")) {
 		t.Errorf("emitted\n%v, reads\n%v", closed.GetRequest(), got)
 	}
@@ -263,7 +264,9 @@ func TestSameRequestID(t *testing.T) {
 		t.Error(err)
 	}
 	// Closed, and its end in the past: still the same request.
-	w.publishAll(t, w.denied(got[0], "pia", "no"))
+	for n := range got[0].GetItems() {
+		w.publishAll(t, w.denied(part(got[0], n), "pia", "no"))
+	}
 	servicetest.Eventually(t, "its time is over", func() bool { return time.Now().After(submission.GetUntil().AsTime()) })
 	if r := w.get(t, got[0]); r.GetState() != denied {
 		t.Fatalf("is %v", r.GetState())
@@ -546,7 +549,7 @@ func TestCancel(t *testing.T) {
 	_, err = cancel(r)
 	wantError(t, err, codes.FailedPrecondition, "REQUEST_NOT_OPEN")
 	out, err := w.requests(t, "ann").ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
-	if es := out.GetEntries(); err != nil || len(es) != 3 || es[2].GetText() != "Approved; it was too late to cancel" {
+	if es := out.GetEntries(); err != nil || len(es) != 3 || es[2].GetText() != "Approved: CRM: editor; it was too late to cancel" {
 		t.Errorf("timeline %v %v", out, err)
 	}
 	_, emissions := give(r, 0)

@@ -361,9 +361,9 @@ func TestTheLastDecisionIsAboutItsApp(t *testing.T) {
 	if !ok {
 		t.Fatal(granted)
 	}
-	m.Context, m.Task = w.by(r, "rex"), last
-	m.Context.AppId = "" // the items are of several apps
-	w.publishAll(t, w.requested(r, "pia"), granted)
+	m.Context, m.Task, m.Request = w.by(r, "rex"), last, part(r, 1)
+	m.Context.AppId = "" // the entry is about what it names
+	w.publishAll(t, w.requested(r, "pia"), w.granted(part(r, 0)), granted)
 	w.handled(t)
 	for name, reads := range map[string]bool{"ben": true, "zoe": true, "rex": true, "pia": false, "ada": false} {
 		timeline, err := w.requests(t, name).ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})

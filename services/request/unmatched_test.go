@@ -1,6 +1,7 @@
 package request_test
 
 import (
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -124,7 +125,17 @@ func TestFlowUnmatchedInTime(t *testing.T) {
 	w.join(t, "nan", authzv1.Caller_CALLER_MEMBER)
 	w.users["nan"].Id = late.user
 	w.publish(t, late.user, &eventv1.UserJoined{User: w.users["nan"]})
-	late.made(t, 0)
+	w.handled(t)
+	// Whichever was taken first when they came, nothing is left to them.
+	var kinds []requestv1.RequestKind
+	for _, m := range emitted[*eventv1.RequestSubmitted](t, w) {
+		if r := m.GetRequest(); r.GetBeneficiary().GetUserId() == late.user {
+			kinds = append(kinds, r.GetKind())
+		}
+	}
+	if len(kinds) != 0 && !slices.Equal(kinds, []requestv1.RequestKind{requestv1.RequestKind_REQUEST_KIND_GRANT, requestv1.RequestKind_REQUEST_KIND_REVOKE}) {
+		t.Errorf("made %v", kinds)
+	}
 
 	gone := joinFlow{w, id.New().String(), w.id("ann"), 1}
 	w.publishAll(t, gone.matches(1, "viewer"))

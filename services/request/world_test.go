@@ -410,9 +410,20 @@ func (w *world) granted(r *requestv1.Request) emission {
 	return emission{r.GetId(), &eventv1.ApprovalGranted{Context: w.by(r, "pia"), Request: r, FlowId: w.org.String(), FlowVersion: 3}}
 }
 
+// part is a request with some of its items.
+func part(r *requestv1.Request, items ...int) *requestv1.Request {
+	p := cloneOf(r)
+	p.Items = nil
+	for _, n := range items {
+		p.Items = append(p.Items, r.GetItems()[n])
+	}
+	return p
+}
+
 func (w *world) denied(r *requestv1.Request, reviewer, reason string) emission {
 	return emission{r.GetId(), &eventv1.ApprovalDenied{
 		Context: w.by(r, reviewer), RequestId: r.GetId(), Reviewer: w.person(reviewer), Reason: reason, StepName: "approvers",
+		Task: &approvalv1.Task{RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), Reviewer: w.person(reviewer)},
 	}}
 }
 
@@ -496,4 +507,12 @@ func revoked(r *requestv1.Request, g *provisioningv1.Grant) emission {
 	return emission{r.GetId(), &eventv1.RevocationCompleted{
 		Context: about(r), RequestId: r.GetId(), ItemId: r.GetItems()[0].GetId(), GrantIds: []string{g.GetId()},
 	}}
+}
+
+// cancelledItems has a cancellation be about some of the items.
+func cancelledItems(e emission, r *requestv1.Request, items ...int) {
+	for _, n := range items {
+		m := e.message.(*eventv1.ApprovalCancelled)
+		m.ItemIds = append(m.ItemIds, r.GetItems()[n].GetId())
+	}
 }

@@ -15,8 +15,7 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 )
 
-// CancelRequest ends the approval of a request that is to be cancelled, unless
-// it has ended. If the request was not submitted here yet, that it is cancelled
+// CancelRequest ends what is not decided yet of a request that is to be cancelled. If the request was not submitted here yet, that it is cancelled
 // is kept until it is.
 func (c *Commands) CancelRequest(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, m *eventv1.RequestCancelRequested) error {
 	rec, err := c.Store.Load(ctx, tx, m.GetRequestId())
@@ -36,7 +35,8 @@ func (c *Commands) CancelRequest(ctx context.Context, tx *postgres.Tx, organizat
 		return err
 	}
 	actor := m.GetContext().GetActor()
-	if !rec.Cancel(convert.FromActor(actor), now) {
+	items, open := rec.Cancel(convert.FromActor(actor), now)
+	if !open {
 		return nil
 	}
 	rec.Expired = m.GetExpired()
@@ -47,6 +47,6 @@ func (c *Commands) CancelRequest(ctx context.Context, tx *postgres.Tx, organizat
 	if err != nil {
 		return err
 	}
-	a.events.Cancelled(actor, m.GetReason())
+	a.events.Cancelled(actor, m.GetReason(), items...)
 	return c.save(ctx, tx, a)
 }

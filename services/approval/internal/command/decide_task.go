@@ -134,9 +134,6 @@ func (c *Commands) mayDecideEach(m *meant, byTask map[string]*loaded, people *li
 	if len(rest) < len(m.each) {
 		rest = nil
 	}
-	if !m.Command.Approve && len(rest) > 1 {
-		rest = rest[:1] // one denial ends the request
-	}
 	return rest, recheck
 }
 
@@ -254,10 +251,10 @@ func (c *Commands) decideEach(ctx context.Context, tx *postgres.Tx, byTask map[s
 	for _, d := range applied {
 		d.events.Traceparent = telemetry.Traceparent(d.Context)
 		switch next := opened[d.Record]; {
-		case d.State == lifecycle.Granted:
-			d.events.Granted(d.Task)
-		case d.State == lifecycle.Denied:
+		case !d.Command.Approve:
 			d.events.Denied(d.Outcome)
+		case d.ItemApproved:
+			d.events.Granted(d.Outcome)
 		case next != nil:
 			d.events.Decided(d.Outcome, next.step, next.tasks)
 		default:

@@ -16,8 +16,8 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// SubmitRequests makes the approvals of submitted requests and asks their first
-// reviewers, or grants at once where a flow approves by itself. A request that
+// SubmitRequests makes the approvals of submitted requests, grants at once the items that
+// flows approve by themselves, and asks the first reviewers of the others. A request that
 // has an approval changes nothing; one that was cancelled before is answered as
 // cancelled.
 func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
@@ -51,13 +51,16 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 	if err != nil {
 		return err
 	}
+	for _, a := range approvals {
+		if len(a.Given) > 0 {
+			a.events.Given(a.Given)
+		}
+	}
 	for _, o := range opened {
 		o.events.Requested(o.step, o.tasks)
 	}
 	for _, a := range approvals {
 		switch {
-		case a.State == lifecycle.Granted:
-			a.events.Granted(nil)
 		case a.State == lifecycle.Cancelled && a.New:
 			a.events.Cancelled(convert.SystemActor(), a.Refusal)
 		case a.State == lifecycle.Cancelled:

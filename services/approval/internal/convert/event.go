@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,22 +42,18 @@ type Events struct {
 	List    []outbox.Event
 }
 
-// context is that of an event about an item, or about the whole request if the
-// item is empty.
-func (e *Events) context(actor *eventv1.Actor, itemID string) *eventv1.Context {
+// context is that of an event about items, or about the whole request if there is none.
+func (e *Events) context(actor *eventv1.Actor, itemIDs ...string) *eventv1.Context {
 	e.Version++
 	c := &eventv1.Context{
 		Actor: actor, RequestIds: []string{e.Approval.RequestID}, UserId: e.Request.GetBeneficiary().GetUserId(), Version: e.Version,
 		EnvironmentId: e.Approval.EnvironmentID,
 		Bulk:          ByJoinFlow(e.Request) && actor.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER,
 	}
-	for i, it := range e.Request.GetItems() {
+	for _, it := range e.Request.GetItems() {
 		switch {
-		case itemID == it.GetId():
-			c.AppId = it.GetAppId()
-			return c
-		case itemID != "":
-		case i == 0:
+		case len(itemIDs) > 0 && !slices.Contains(itemIDs, it.GetId()):
+		case c.AppId == "":
 			c.AppId = it.GetAppId()
 		case c.AppId != it.GetAppId():
 			c.AppId = "" // the items are of several apps
@@ -137,20 +134,38 @@ func (e *Events) Decided(o lifecycle.Outcome, next *lifecycle.Step, tasks []*lif
 	}
 }
 
-// Granted says that a request is approved, by the last decision, or with nil
-// automatically.
-func (e *Events) Granted(last *lifecycle.Task) {
-	a := e.Approval
-	m := &eventv1.ApprovalGranted{Request: e.Request, FlowId: a.FlowID, FlowVersion: a.FlowVersion, Automatic: a.Automatic}
-	actor := SystemActor()
-	if last != nil {
-		actor, m.Task = UserActor(last.Reviewer), Task(a, last, nil) // the request is in request
+// Given says that items of a request are approved by their flows themselves.
+func (e *Events) Given(items []lifecycle.Given) {
+	ids := make([]string, len(items))
+	for n, i := range items {
+		ids[n] = i.ItemID
 	}
-	m.Context = e.context(actor, "")
-	e.add(a.RequestID, m)
+	e.add(e.Approval.RequestID, &eventv1.ApprovalGranted{
+		Context: e.context(SystemActor(), ids...), Request: e.part(ids...),
+		FlowId: items[0].FlowID, FlowVersion: items[0].FlowVersion, Automatic: true,
+	})
 }
 
-// Denied says that a request is denied.
+// Granted says that an item is approved, by the last decision that it needed.
+func (e *Events) Granted(o lifecycle.Outcome) {
+	item := o.Task.ItemID
+	e.add(e.Approval.RequestID, &eventv1.ApprovalGranted{
+		Context: e.context(UserActor(o.Task.Reviewer), item), Request: e.part(item),
+		FlowId: o.Step.FlowID, FlowVersion: o.Step.FlowVersion, Task: Task(e.Approval, o.Task, nil), // the request is in request
+	})
+}
+
+// part is the request with some of its items.
+func (e *Events) part(itemIDs ...string) *requestv1.Request {
+	if len(itemIDs) == len(e.Request.GetItems()) {
+		return e.Request
+	}
+	r := proto.CloneOf(e.Request)
+	r.Items = slices.DeleteFunc(r.Items, func(i *requestv1.RequestItem) bool { return !slices.Contains(itemIDs, i.GetId()) })
+	return r
+}
+
+// Denied says that an item is denied.
 func (e *Events) Denied(o lifecycle.Outcome) {
 	e.add(e.Approval.RequestID, &eventv1.ApprovalDenied{
 		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), RequestId: e.Approval.RequestID,
@@ -158,10 +173,14 @@ func (e *Events) Denied(o lifecycle.Outcome) {
 	})
 }
 
-// Cancelled says that the approval ended because its request was cancelled.
-func (e *Events) Cancelled(actor *eventv1.Actor, reason string) {
+// Cancelled says that items, or with none all of them, ended without a decision because
+// the request was cancelled.
+func (e *Events) Cancelled(actor *eventv1.Actor, reason string, items ...string) {
+	if len(items) == len(e.Request.GetItems()) {
+		items = nil
+	}
 	e.add(e.Approval.RequestID, &eventv1.ApprovalCancelled{
-		Context: e.context(actor, ""), RequestId: e.Approval.RequestID, Reason: reason, Expired: e.Approval.Expired,
+		Context: e.context(actor, items...), RequestId: e.Approval.RequestID, Reason: reason, Expired: e.Approval.Expired, ItemIds: items,
 	})
 }
 

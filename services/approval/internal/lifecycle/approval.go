@@ -54,7 +54,7 @@ type Approval struct {
 	// FlowID and FlowVersion are those of the first item's flow.
 	FlowID      string
 	FlowVersion int32
-	// Automatic says that the flow of every item approves by itself.
+	// Automatic says that there are items which their flows have approved by themselves.
 	Automatic  bool
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
@@ -64,8 +64,16 @@ type Approval struct {
 	Expired bool
 	Steps   []*Step // by item, then position
 	Tasks   []*Task // in the order they were created
-	// Refusal is why a new approval was cancelled at once; it is said, and not stored.
+	// Refusal is why a new approval was cancelled at once, and Given are the items that
+	// the flows of a new one approve by themselves; that is said, and not stored.
 	Refusal string
+	Given   []Given
+}
+
+// Given is an item that its flow has approved by itself.
+type Given struct {
+	ItemID, FlowID string
+	FlowVersion    int32
 }
 
 // Step is one step of one item.
@@ -131,13 +139,13 @@ type EndedError struct{ Task Task }
 func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task.ID, e.Task.State) }
 
 // New makes the approval of a request: for each item the steps of the flow that
-// decides it. If all of these flows approve by themselves it is granted at
-// once. Else the steps that Ready returns must be opened. What the flows do not give
-// at all, or is over the limits of the one that decides, is cancelled.
+// decides it. Items whose flows approve by themselves are in Given; of the others the
+// steps that Ready returns must be opened. What the flows do not give at all, or is over
+// the limits of the one that decides, is cancelled.
 func New(request Request, flows []Flow, now time.Time) *Approval {
 	a := &Approval{
 		RequestID: request.RequestID, EnvironmentID: request.EnvironmentID,
-		Parties: request.Parties, State: Open, Automatic: true, CreateTime: now,
+		Parties: request.Parties, State: Open, CreateTime: now,
 	}
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
@@ -150,8 +158,10 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		if i == 0 {
 			a.FlowID, a.FlowVersion = f.ID, f.Version
 		}
+		if len(f.Steps) == 0 {
+			a.Automatic, a.Given = true, append(a.Given, Given{ItemID: it.ID, FlowID: f.ID, FlowVersion: f.Version})
+		}
 		for n, spec := range f.Steps {
-			a.Automatic = false
 			a.Steps = append(a.Steps, &Step{
 				ItemID: it.ID, AppID: it.AppID, Position: n + 1, FlowID: f.ID, FlowVersion: f.Version,
 				Spec: spec, State: StepPending,
@@ -166,11 +176,11 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		a.Refusal = "the request asks for nothing"
 	}
 	if a.Refusal != "" {
-		a.Automatic, a.Steps = false, nil
+		a.Automatic, a.Given, a.Steps = false, nil, nil
 		a.end(Cancelled, now)
 		return a
 	}
-	a.grantIfComplete(now)
+	a.endIfDecided(now)
 	return a
 }
 
@@ -265,12 +275,14 @@ func (a *Approval) ApprovedBy(s *Step) map[string]bool {
 type Outcome struct {
 	Task *Task
 	Step *Step
-	// StepApproved says that the decision completed the step. Whether it
-	// completed the approval is in State; the steps to open are in Ready.
-	StepApproved bool
+	// StepApproved says that the decision completed the step, and ItemApproved that with
+	// it the item is approved. Whether it completed the approval is in State; the steps to
+	// open are in Ready.
+	StepApproved, ItemApproved bool
 }
 
-// Decide applies a reviewer's decision of a task. A denial ends the approval.
+// Decide applies a reviewer's decision of a task. A denial ends the item; the others go
+// on.
 func (a *Approval) Decide(taskID string, by Person, approve bool, comment string, now time.Time) (Outcome, error) {
 	t := a.Task(taskID)
 	if t == nil || t.Reviewer.ID != by.ID {
@@ -288,8 +300,8 @@ func (a *Approval) Decide(taskID string, by Person, approve bool, comment string
 	if !approve {
 		t.end(TaskDenied, by, now)
 		s.end(StepDenied, now)
-		a.cancelOpen(by, now)
-		a.end(Denied, now)
+		a.cancelOpen(s.ItemID, by, now)
+		a.endIfDecided(now)
 		return out, nil
 	}
 	t.end(TaskApproved, by, now)
@@ -301,20 +313,22 @@ func (a *Approval) Decide(taskID string, by Person, approve bool, comment string
 				other.end(TaskCancelled, by, now)
 			}
 		}
-		a.grantIfComplete(now)
+		out.ItemApproved = a.approved(s.ItemID)
+		a.endIfDecided(now)
 	}
 	return out, nil
 }
 
-// Cancel ends the approval because its request is cancelled. It reports whether
-// the approval was open.
-func (a *Approval) Cancel(by Person, now time.Time) bool {
+// Cancel ends what is not decided because the request is cancelled, and returns those
+// items. What is approved or denied by then stays so. It reports whether the approval was
+// open.
+func (a *Approval) Cancel(by Person, now time.Time) (items []string, open bool) {
 	if a.State != Open {
-		return false
+		return nil, false
 	}
-	a.cancelOpen(by, now)
-	a.end(Cancelled, now)
-	return true
+	items = a.cancelOpen("", by, now)
+	a.endIfDecided(now)
+	return items, true
 }
 
 // Reassignment says which task somebody gives to whom.
@@ -555,28 +569,54 @@ func (a *Approval) hasTask(s *Step, userID string) bool {
 	})
 }
 
-// grantIfComplete grants the approval once every step is approved.
-func (a *Approval) grantIfComplete(now time.Time) {
+// endIfDecided ends the approval once every item is decided: it is granted if any item
+// is, else denied if any is.
+func (a *Approval) endIfDecided(now time.Time) {
+	state := Cancelled
+	if a.Automatic {
+		state = Granted
+	}
 	for _, s := range a.Steps {
-		if s.State != StepApproved {
+		switch {
+		case s.State == StepPending || s.State == StepOpen:
 			return
+		case state == Granted:
+		case a.approved(s.ItemID):
+			state = Granted
+		case s.State == StepDenied:
+			state = Denied
 		}
 	}
-	a.end(Granted, now)
+	a.end(state, now)
 }
 
-// cancelOpen ends all tasks and steps that have not ended.
-func (a *Approval) cancelOpen(by Person, now time.Time) {
+// approved reports whether every step of an item is approved.
+func (a *Approval) approved(itemID string) bool {
+	for _, s := range a.Steps {
+		if s.ItemID == itemID && s.State != StepApproved {
+			return false
+		}
+	}
+	return true
+}
+
+// cancelOpen ends the tasks and steps of an item that have not ended, or of all if it is
+// empty, and returns the items.
+func (a *Approval) cancelOpen(itemID string, by Person, now time.Time) (items []string) {
 	for _, t := range a.Tasks {
-		if t.State == TaskOpen {
+		if t.State == TaskOpen && (itemID == "" || t.ItemID == itemID) {
 			t.end(TaskCancelled, by, now)
 		}
 	}
 	for _, s := range a.Steps {
-		if s.State == StepPending || s.State == StepOpen {
+		if (s.State == StepPending || s.State == StepOpen) && (itemID == "" || s.ItemID == itemID) {
 			s.end(StepCancelled, now)
+			if !slices.Contains(items, s.ItemID) {
+				items = append(items, s.ItemID)
+			}
 		}
 	}
+	return items
 }
 
 func (a *Approval) end(state State, now time.Time) { a.State, a.EndTime = state, now }

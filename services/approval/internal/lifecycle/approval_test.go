@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -99,7 +100,8 @@ func TestStepsInSeries(t *testing.T) {
 	}
 }
 
-// B-APR-06: one denial ends it.
+// B-APR-06, B-REQ-19: one denial ends an item, and the others go on; with the last of
+// them the request is granted if any is.
 func TestOneDenialEnds(t *testing.T) {
 	t.Parallel()
 	a := request()
@@ -110,13 +112,22 @@ func TestOneDenialEnds(t *testing.T) {
 	if _, err := w.decide("pia", true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.decide("per", false); err != nil || w.State != lifecycle.Denied {
+	if _, err := w.decide("per", false); err != nil || w.State != lifecycle.Open {
 		t.Fatalf("%v, %s", err, w.State)
 	}
+	denied := w.Steps[slices.IndexFunc(w.Steps, func(s *lifecycle.Step) bool { return s.State == lifecycle.StepDenied })].ItemID
 	for _, task := range w.Tasks {
-		if task.State == lifecycle.TaskOpen {
-			t.Errorf("open after a denial: %+v", task)
+		if (task.State == lifecycle.TaskOpen) != (task.ItemID != denied) && task.State != lifecycle.TaskApproved {
+			t.Errorf("after the denial of %s: %+v", denied, task)
 		}
+	}
+	for _, who := range []string{"pia", "per"} {
+		if out, err := w.decide(who, true); err != nil || out.ItemApproved != (who == "per") {
+			t.Fatalf("the other item: %+v, %v", out, err)
+		}
+	}
+	if w.State != lifecycle.Granted {
+		t.Errorf("at the end %s", w.State)
 	}
 }
 
@@ -367,7 +378,7 @@ func TestNoIllegalState(t *testing.T) {
 					t.Skip("rarely")
 				}
 				was := w.State
-				if w.Cancel(lifecycle.Person{}, w.now) != (was == lifecycle.Open) {
+				if _, open := w.Cancel(lifecycle.Person{}, w.now); open != (was == lifecycle.Open) {
 					t.Fatalf("cancel of %s", was)
 				}
 			},
@@ -386,7 +397,12 @@ func TestNoIllegalState(t *testing.T) {
 
 // check fails for a state that must not be.
 func check(t *rapid.T, w *world) {
-	denied, approvedSteps := 0, 0
+	denials := make(map[string]int) // by item
+	for _, task := range w.Tasks {
+		if task.State == lifecycle.TaskDenied {
+			denials[task.ItemID]++
+		}
+	}
 	before := make(map[string]bool) // items with a step that is not approved yet
 	for _, s := range w.Steps {
 		says := make(map[string]bool)
@@ -409,8 +425,6 @@ func check(t *rapid.T, w *world) {
 			switch task.State {
 			case lifecycle.TaskApproved:
 				approved++
-			case lifecycle.TaskDenied:
-				denied++
 			case lifecycle.TaskOpen:
 				open++
 			}
@@ -423,7 +437,7 @@ func check(t *rapid.T, w *world) {
 			if tasks > 0 {
 				t.Fatalf("somebody was told of a step that waits: %+v", s)
 			}
-			if w.State != lifecycle.Open {
+			if denials[s.ItemID] > 0 || w.State != lifecycle.Open {
 				t.Fatalf("step waits in %s", w.State)
 			}
 		case lifecycle.StepOpen:
@@ -440,7 +454,6 @@ func check(t *rapid.T, w *world) {
 				t.Fatalf("%d approved and %d open can never be %d", approved, open, s.Needed)
 			}
 		case lifecycle.StepApproved:
-			approvedSteps++
 			if before[s.ItemID] || approved < s.Needed || approved < 1 || open > 0 {
 				t.Fatalf("approved with %d of %d approvals, %d open: %+v", approved, s.Needed, open, s)
 			}
@@ -453,21 +466,41 @@ func check(t *rapid.T, w *world) {
 			before[s.ItemID] = true
 		}
 	}
-	switch w.State {
-	case lifecycle.Open:
-		if len(w.Ready()) > 0 || len(before) == 0 {
-			t.Fatal("open, and nothing is waited for")
+	ends := make(map[lifecycle.State]int)
+	for item, state := range itemStates(w) {
+		if denials[item] > 1 || (denials[item] == 1) != (state == lifecycle.Denied) {
+			t.Fatalf("item %s is %s with %d denials", item, state, denials[item])
 		}
-	case lifecycle.Granted:
-		if approvedSteps != len(w.Steps) || approvedSteps == 0 {
-			t.Fatalf("granted with %d of %d steps", approvedSteps, len(w.Steps))
-		}
-	case lifecycle.Denied:
-		if denied != 1 {
-			t.Fatalf("denied with %d denials", denied)
+		ends[state]++
+	}
+	want := lifecycle.Cancelled
+	switch {
+	case ends[lifecycle.Open] > 0:
+		want = lifecycle.Open
+	case ends[lifecycle.Granted] > 0:
+		want = lifecycle.Granted
+	case ends[lifecycle.Denied] > 0:
+		want = lifecycle.Denied
+	}
+	if w.State != want || w.State == lifecycle.Open && len(w.Ready()) > 0 {
+		t.Fatalf("%s with items %v, %d steps to open", w.State, ends, len(w.Ready()))
+	}
+}
+
+// itemStates says of each item how its steps stand.
+func itemStates(w *world) map[string]lifecycle.State {
+	items := make(map[string]lifecycle.State)
+	for _, s := range w.Steps {
+		switch was := items[s.ItemID]; {
+		case s.State == lifecycle.StepDenied:
+			items[s.ItemID] = lifecycle.Denied
+		case s.State == lifecycle.StepPending || s.State == lifecycle.StepOpen:
+			items[s.ItemID] = lifecycle.Open
+		case s.State == lifecycle.StepCancelled && was != lifecycle.Denied:
+			items[s.ItemID] = lifecycle.Cancelled
+		case s.State == lifecycle.StepApproved && was == "":
+			items[s.ItemID] = lifecycle.Granted
 		}
 	}
-	if (denied > 0) != (w.State == lifecycle.Denied) {
-		t.Fatalf("%d denials and %s", denied, w.State)
-	}
+	return items
 }

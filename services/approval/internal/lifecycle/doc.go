@@ -5,24 +5,27 @@
 //
 // An approval:
 //
-//	          every step of every item approved
+//	          every item is decided, and some are approved
 //	open ---------------------------------------> granted
-//	  |   one denial
+//	  |   every item is decided, and none is approved
 //	  |-----------------------------------------> denied
-//	  |   the request is cancelled
+//	  |   the request is cancelled before any is approved
 //	  `-----------------------------------------> cancelled
+//
+// Each item is decided for itself: it is approved when every step of it is, denied by
+// one denial, and cancelled with the request if it is neither by then.
 //
 // A step of one item; the steps of an item run in series, items in parallel:
 //
 //	pending --> open --> approved
 //	   |         |-----> denied
-//	   `---------`-----> cancelled   the approval ended elsewhere
+//	   `---------`-----> cancelled   the item was denied, or the request cancelled
 //
 // A task, one reviewer's decision in one step:
 //
 //	open --> approved
 //	  |----> denied
-//	  |----> cancelled     others decided the step, or the approval ended
+//	  |----> cancelled     others decided the step, or the item ended
 //	  `----> reassigned    somebody else was asked instead
 //
 // What is guaranteed, whatever is called in whatever order:

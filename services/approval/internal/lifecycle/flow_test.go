@@ -162,8 +162,8 @@ func TestSelectFlowForEachItem(t *testing.T) {
 	a := request()
 	a.Items = append(a.Items, lifecycle.Item{ID: "i2", AppID: "wiki", EntitlementID: "wiki-account"})
 	got := lifecycle.New(a, flows, noon)
-	if got.State != lifecycle.Open || got.Automatic {
-		t.Fatalf("state %s, automatic %t", got.State, got.Automatic)
+	if got.State != lifecycle.Open || len(got.Given) != 1 || got.Given[0].ItemID != "i2" || got.Given[0].FlowID != "lenient" {
+		t.Fatalf("state %s, given %v", got.State, got.Given)
 	}
 	if len(got.Steps) != 1 || got.Steps[0].FlowID != "strict" || got.Steps[0].ItemID != "i1" {
 		t.Fatalf("steps %+v", got.Steps)

@@ -292,10 +292,10 @@ func approvalSummaries(w summaries) {
 		return s
 	})
 	on(w, func(m *eventv1.ApprovalDenied) string {
-		return person(m.GetReviewer()) + " denied the request at " + lower(step(m.GetStepName())) + colon(m.GetReason())
+		return person(m.GetReviewer()) + " denied " + itemOf(m.GetTask()) + " at " + lower(step(m.GetStepName())) + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.ApprovalCancelled) string {
-		return "The approval ended, as the request was cancelled" + colon(m.GetReason())
+		return "What was not decided yet ended, as the request was cancelled" + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.TaskReassigned) string {
 		s := person(m.GetFrom().GetReviewer()) + "'s decision at " + lower(step(m.GetFrom().GetStepName()))
@@ -307,9 +307,9 @@ func approvalSummaries(w summaries) {
 }
 
 func granted(m *eventv1.ApprovalGranted) string {
-	s := "The request was approved: " + items(m.GetRequest()) + " for " + person(m.GetRequest().GetBeneficiary())
+	s := "Approved: " + items(m.GetRequest()) + " for " + person(m.GetRequest().GetBeneficiary())
 	if m.GetRequest().GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE {
-		s = "The request was approved: " + items(m.GetRequest()) + " is to be taken from " + person(m.GetRequest().GetBeneficiary())
+		s = "Approved: " + items(m.GetRequest()) + " is to be taken from " + person(m.GetRequest().GetBeneficiary())
 	}
 	if m.GetAutomatic() {
 		s += ", by the flow itself"
@@ -516,7 +516,17 @@ func items(r *requestv1.Request) string {
 	return list(names)
 }
 
-// thing names an entitlement.
+// itemOf names the item that a task decides.
+func itemOf(t *approvalv1.Task) string {
+	for _, i := range t.GetRequest().GetItems() {
+		if i.GetId() == t.GetItemId() && t.GetItemId() != "" {
+			return entitlement(i.GetEntitlementName(), i.GetAppName())
+		}
+	}
+	return "the request"
+}
+
+// entitlement names an entitlement.
 func entitlement(name, app string) string {
 	return quoted(name) + " in " + named(app, "an app")
 }

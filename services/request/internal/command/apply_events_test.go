@@ -365,9 +365,15 @@ func (n *emitter) another(r *requestv1.Request, which, item int) {
 	case 2:
 		n.granted(r, 0, n.of.requests[0].GetId())
 	case 3:
-		n.emit(&eventv1.ApprovalDenied{Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no"})
+		n.emit(&eventv1.ApprovalDenied{
+			Context: about(r), RequestId: r.GetId(), Reviewer: pia, Reason: "no", Task: &approvalv1.Task{ItemId: r.GetItems()[item].GetId()},
+		})
 	case 4:
-		n.emit(&eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"})
+		m := &eventv1.ApprovalCancelled{Context: about(r), RequestId: r.GetId(), Reason: "not needed"}
+		if item > 0 { // the others are decided
+			m.ItemIds = []string{r.GetItems()[item].GetId()}
+		}
+		n.emit(m)
 	case 5:
 		n.taken(r, n.given(r, item))
 	case 6: // never was in place

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,11 +70,9 @@ func effectOf(ev inbox.Event) (effect, error) {
 	case *eventv1.ApprovalGranted:
 		e.approvalGranted(m)
 	case *eventv1.ApprovalDenied:
-		by := m.GetReviewer()
-		e.ended(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason(), lifecycle.Denied, store.Closing{Reason: m.GetReason()}, by)
+		e.denied(m)
 	case *eventv1.ApprovalCancelled:
-		by := &identityv1.Person{UserId: convert.ActorUser(actor), DisplayName: actor.GetDisplayName()}
-		e.ended(m.GetRequestId(), "Cancelled: "+m.GetReason(), lifecycle.Cancelled, store.Closing{Reason: m.GetReason(), Expired: m.GetExpired()}, by)
+		e.cancelled(m, &identityv1.Person{UserId: convert.ActorUser(actor), DisplayName: actor.GetDisplayName()})
 	case *eventv1.TaskReassigned:
 		e.taskReassigned(m)
 	case *eventv1.GrantCreated:
@@ -204,47 +203,101 @@ func decision(t *approvalv1.Task) string {
 }
 
 func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
+	items := m.GetRequest().GetItems()
 	text := "Approved"
 	switch {
 	case m.GetAutomatic():
 		text = "Approved by the flow itself"
 	case m.GetTask() != nil:
-		text = decision(m.GetTask()) + "; the request is approved"
-		e.entry.AppID = e.appOf(m.GetRequest(), m.GetTask().GetItemId())
+		text = decision(m.GetTask()) + "; it is approved"
+	}
+	names := make([]string, 0, len(items))
+	for _, i := range items {
+		if i.GetAppId() != items[0].GetAppId() {
+			names = nil // who sees the part of one app reads it too
+			break
+		}
+		names = append(names, i.GetAppName()+": "+i.GetEntitlementName())
+	}
+	if len(names) > 0 {
+		text += ": " + strings.Join(names, ", ")
+		e.entry.AppID = e.id("app_id", items[0].GetAppId())
 	}
 	e.about(m.GetRequest().GetId(), text)
 	e.tooLate = text + "; it was too late to cancel"
 	flow := flowID(m.GetFlowId())
+	approved := make([]uuid.UUID, len(items))
+	for n, i := range items {
+		approved[n] = e.id("item_id", i.GetId())
+	}
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.SetState(r, store.Transition{To: lifecycle.Approved, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
-		c.SetItemStates(r, lifecycle.ItemApproved)
+		for _, i := range approved {
+			c.SetItemState(r, i, lifecycle.ItemApproved, at)
+		}
+		to := lifecycle.Pending
+		if now, ok := lifecycle.Outcome(r.ItemStates()); ok && now == lifecycle.Approved {
+			to = now
+		}
+		c.SetState(r, store.Transition{To: to, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
+		settle(c, r, at, store.Closing{})
 	}
 }
 
-// appOf is the app of an item of a request, whose part of it a decision is.
-func (e *reader) appOf(r *requestv1.Request, item string) uuid.UUID {
-	for _, i := range r.GetItems() {
-		if i.GetId() == item {
-			return e.id("app_id", i.GetAppId())
-		}
+// denied ends an item.
+func (e *reader) denied(m *eventv1.ApprovalDenied) {
+	by := m.GetReviewer()
+	item := e.id("task.item_id", m.GetTask().GetItemId())
+	e.about(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason())
+	closing := store.Closing{Reason: m.GetReason(), By: e.person(by)}
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
+		c.EndItem(r, item, lifecycle.ItemDenied, m.GetReason(), at)
+		settle(c, r, at, closing)
 	}
-	return e.entry.AppID
 }
 
-// ended closes the request, whose items are cancelled.
-func (e *reader) ended(request, text string, to lifecycle.State, closing store.Closing, by *identityv1.Person) {
-	e.about(request, text)
-	e.entry.AppID = uuid.Nil // it ends all of the request
-	if by.GetUserId() != "" {
-		closing.By = store.Person{ID: e.id("user_id", by.GetUserId()), Name: by.GetDisplayName(), Email: by.GetEmail()}
+// cancelled ends items that were not decided.
+func (e *reader) cancelled(m *eventv1.ApprovalCancelled, by *identityv1.Person) {
+	e.about(m.GetRequestId(), "Cancelled: "+m.GetReason())
+	e.entry.AppID = uuid.Nil // it ends all that was left of the request
+	closing := store.Closing{Reason: m.GetReason(), Expired: m.GetExpired(), By: e.person(by)}
+	var items []uuid.UUID
+	for _, i := range m.GetItemIds() {
+		items = append(items, e.id("item_ids", i))
 	}
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
-		if !lifecycle.CanMove(r.State, to) {
-			return
+		for _, i := range r.Items {
+			if len(items) == 0 || slices.Contains(items, i.ID) {
+				c.EndItem(r, i.ID, lifecycle.ItemCancelled, m.GetReason(), at)
+			}
 		}
-		c.SetItemStates(r, lifecycle.ItemCancelled)
-		closeRequest(c, r, to, at, closing)
+		settle(c, r, at, closing)
 	}
+}
+
+// person reads somebody who may be nobody.
+func (e *reader) person(p *identityv1.Person) store.Person {
+	if p.GetUserId() == "" {
+		return store.Person{}
+	}
+	return store.Person{ID: e.id("user_id", p.GetUserId()), Name: p.GetDisplayName(), Email: p.GetEmail()}
+}
+
+// settle brings a request to where its items have come: approved when nothing is left to
+// be decided, closed when nothing is left to be done. closing is how the last item ended.
+func settle(c *store.Changes, r *store.Request, at time.Time, closing store.Closing) {
+	to, ok := lifecycle.Outcome(r.ItemStates())
+	switch {
+	case !ok || !lifecycle.CanMove(r.State, to):
+		return
+	case to == lifecycle.Approved:
+		c.SetState(r, store.Transition{To: to, At: at})
+		return
+	case to == lifecycle.Fulfilled:
+		closing = store.Closing{}
+	case to == lifecycle.PartlyFulfilled:
+		closing = store.Closing{Reason: "in part denied, cancelled or not put in place"}
+	}
+	closeRequest(c, r, to, at, closing)
 }
 
 func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
@@ -320,21 +373,15 @@ func (e *reader) done(g *provisioningv1.Grant, to lifecycle.Item) {
 func (e *reader) doneItem(itemID string, to lifecycle.Item, cancelled string) {
 	item := e.id("item_id", itemID)
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.SetItemState(r, item, to, at)
-		end, done := lifecycle.Outcome(r.ItemStates())
-		if !done || !lifecycle.CanMove(r.State, end) {
-			return
+		closing := store.Closing{Reason: cancelled}
+		if to == lifecycle.ItemGivenUp {
+			closing = givenUpBy(r, item)
 		}
-		var closing store.Closing
-		if end == lifecycle.Cancelled {
-			closing.Reason = "in part not put in place"
-			switch to {
-			case lifecycle.ItemCancelled:
-				closing.Reason = cancelled
-			case lifecycle.ItemGivenUp:
-				closing = givenUpBy(r, item)
-			}
+		if to == lifecycle.ItemCancelled {
+			c.EndItem(r, item, to, cancelled, at)
+		} else {
+			c.SetItemState(r, item, to, at)
 		}
-		closeRequest(c, r, end, at, closing)
+		settle(c, r, at, closing)
 	}
 }

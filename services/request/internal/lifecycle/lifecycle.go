@@ -14,19 +14,25 @@ const (
 	Denied     State = "denied"
 	Cancelling State = "cancelling"
 	Cancelled  State = "cancelled"
+	// PartlyFulfilled says that some items are fulfilled and others never will be.
+	PartlyFulfilled State = "partly_fulfilled"
 )
 
 // Closed says whether a request in this state will never move again.
-func (s State) Closed() bool { return s == Fulfilled || s == Denied || s == Cancelled }
+func (s State) Closed() bool {
+	return s == Fulfilled || s == Denied || s == Cancelled || s == PartlyFulfilled
+}
 
 // from lists the states that each state may be entered from.
 var from = map[State][]State{
 	Pending:    {Submitted},
 	Approved:   {Submitted, Pending, Cancelling},
 	Fulfilled:  {Submitted, Pending, Approved, Cancelling},
-	Denied:     {Submitted, Pending, Cancelling},
+	Denied:     {Submitted, Pending, Approved, Cancelling},
 	Cancelling: {Submitted, Pending},
 	Cancelled:  {Submitted, Pending, Cancelling, Approved},
+
+	PartlyFulfilled: {Submitted, Pending, Approved, Cancelling},
 }
 
 // From lists the states that to may be entered from, for a guard in SQL.
@@ -52,10 +58,13 @@ const (
 	ItemFailed    Item = "failed"
 	ItemCancelled Item = "cancelled"
 	ItemGivenUp   Item = "given_up"
+	ItemDenied    Item = "denied"
 )
 
 // Open says whether something is still to be done for the item.
-func (i Item) Open() bool { return i != ItemFulfilled && i != ItemCancelled && i != ItemGivenUp }
+func (i Item) Open() bool {
+	return i != ItemFulfilled && i != ItemCancelled && i != ItemGivenUp && i != ItemDenied
+}
 
 // CanGiveUp says whether the item is approved and, as far as is known, not in place.
 func (i Item) CanGiveUp() bool { return i == ItemApproved || i == ItemFailed }
@@ -66,26 +75,35 @@ var itemFrom = map[Item][]Item{
 	ItemFailed:    {ItemPending, ItemApproved},
 	ItemCancelled: {ItemPending, ItemApproved, ItemFailed},
 	ItemGivenUp:   {ItemPending, ItemApproved, ItemFailed},
+	ItemDenied:    {ItemPending},
 }
 
 // CanMoveItem says whether an item may go from one state to another.
 func CanMoveItem(i, to Item) bool { return slices.Contains(itemFrom[to], i) }
 
-// Outcome says how a request ends now that its items stand as they do: still
-// open (ok is false), fulfilled, or cancelled because some will never be done.
-func Outcome(items []Item) (State, bool) {
-	cancelled := false
+// Outcome says how a request stands now that its items stand as they do: closed, if
+// nothing is left to be done; approved, if nothing is left to be decided; else it stays as
+// it is (ok is false).
+func Outcome(items []Item) (to State, ok bool) {
+	count := make(map[Item]int)
+	open := 0
 	for _, i := range items {
-		switch i {
-		case ItemFulfilled:
-		case ItemCancelled, ItemGivenUp:
-			cancelled = true
-		default:
-			return "", false
+		count[i]++
+		if i.Open() {
+			open++
 		}
 	}
-	if cancelled || len(items) == 0 {
-		return Cancelled, true
+	switch {
+	case count[ItemPending] > 0:
+		return "", false
+	case open > 0:
+		return Approved, true
+	case count[ItemFulfilled] > 0 && count[ItemFulfilled] == len(items):
+		return Fulfilled, true
+	case count[ItemFulfilled] > 0:
+		return PartlyFulfilled, true
+	case count[ItemDenied] > 0:
+		return Denied, true
 	}
-	return Fulfilled, true
+	return Cancelled, true
 }

@@ -145,11 +145,13 @@ func (c *Changes) SetItemState(r *Request, item uuid.UUID, to lifecycle.Item, at
 	}
 }
 
-// SetItemStates brings all items of a request, which changes with them, into a
-// state where the lifecycle allows it.
-func (c *Changes) SetItemStates(r *Request, to lifecycle.Item) {
+// EndItem is [Changes.SetItemState] with why the item has ended.
+func (c *Changes) EndItem(r *Request, item uuid.UUID, to lifecycle.Item, reason string, at time.Time) {
 	for _, i := range r.Items {
-		c.setItemState(i, to)
+		if i.ID == item && c.setItemState(i, to) {
+			i.ClosingReason = reason
+			c.change(r, at)
+		}
 	}
 }
 
@@ -288,8 +290,10 @@ from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timesta
 	$9::text[], $10::uuid[], $11::int[], $12::boolean[]) c (id, state, updated, version, closed, reason, closer, name, email, flow, flow_version, expired)
 where r.id = c.id`
 	updateItems = `
-update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version, give_up = c.give_up
-from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[]) c (id, state, open, vacancy, vacancy_version, give_up) where i.id = c.id`
+update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version, give_up = c.give_up,
+	closing_reason = c.closing_reason
+from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[])
+	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason) where i.id = c.id`
 	insertEntries = `
 insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
@@ -324,13 +328,13 @@ func (c *Changes) updateItems(b *pgx.Batch) {
 		return
 	}
 	ids, states, open := make(uuids, n), make([]string, n), make([]bool, n)
-	vacancies, versions, givenUp := make([][]byte, n), make([]int64, n), make([][]byte, n)
+	vacancies, versions, givenUp, reasons := make([][]byte, n), make([]int64, n), make([][]byte, n), make([]string, n)
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
 		vacancies[i], versions[i] = item.Vacancy, item.VacancyVersion
-		givenUp[i] = item.GiveUp
+		givenUp[i], reasons[i] = item.GiveUp, item.ClosingReason
 	}
-	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp)
+	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons)
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {

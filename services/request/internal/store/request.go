@@ -495,6 +495,8 @@ type Item struct {
 	GiveUp []byte
 	// GrantItemID is the item that gave what this one takes away; null: all did.
 	GrantItemID uuid.NullUUID
+	// ClosingReason is why it was denied or cancelled.
+	ClosingReason string
 
 	changed bool
 }
@@ -507,7 +509,7 @@ const (
 	// driver would not know its type.
 	withItems = requestColumns + `,
 	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up,
-		i.grant_item_id) order by i.position)
+		i.grant_item_id, i.closing_reason) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -556,7 +558,8 @@ select ` + withItems + ` from access_request r where r.id = $1`
 	lockRequests = `
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
-select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id from request_item
+select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id,
+	closing_reason from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -599,6 +602,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 		var i Item
 		into := []any{
 			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
+			&i.ClosingReason,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {
