@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/event"
@@ -71,6 +72,14 @@ var summaries = []struct {
 		Organization: &identityv1.Organization{Name: "Acme Ltd", SignInName: "acme"}, Previous: &identityv1.Organization{Name: "Acme", SignInName: "acme-x2y3z"},
 		ChangedFields: []string{"name", "sign_in_name"},
 	}, `Organization "Acme" was changed: its name to "Acme Ltd" and its sign-in name from "acme-x2y3z" to "acme"`},
+	{&eventv1.OrganizationUpdated{
+		Organization: &identityv1.Organization{Name: "Acme", RemoveSuspendedAfter: durationpb.New(90 * 24 * time.Hour)}, Previous: &identityv1.Organization{Name: "Acme"},
+		ChangedFields: []string{"remove_suspended_after"},
+	}, `Organization "Acme" was changed: after how long suspended people are removed from never to 90 days`},
+	{&eventv1.OrganizationUpdated{
+		Organization: &identityv1.Organization{Name: "Acme"}, Previous: &identityv1.Organization{Name: "Acme", RemoveSuspendedAfter: durationpb.New(24 * time.Hour)},
+		ChangedFields: []string{"remove_suspended_after"},
+	}, `Organization "Acme" was changed: after how long suspended people are removed from 1 day to never`},
 	{&eventv1.EnvironmentCreated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was created`},
 	{&eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was changed`},
 	{&eventv1.SourceCreated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was created`},
@@ -100,6 +109,7 @@ var summaries = []struct {
 	{&eventv1.UserUpdated{User: user, ChangedFields: []string{"title", "manager_id", "given_name"}}, `Ann was changed: title, manager and given name`},
 	{&eventv1.UserSuspended{User: user}, `Ann was suspended`},
 	{&eventv1.UserRemoved{User: &identityv1.User{UserName: "ann"}}, `ann left`},
+	{&eventv1.UserRemoved{User: user, Reason: eventv1.UserRemovalReason_USER_REMOVAL_REASON_SUSPENDED_TOO_LONG}, `Ann was removed, having been suspended for as long as the organization lets people be`},
 	{&eventv1.GroupCreated{Group: group}, `Group "Sales" was created`},
 	{&eventv1.GroupUpdated{Group: group}, `Group "Sales" was changed`},
 	{&eventv1.GroupRemoved{Group: group}, `Group "Sales" was removed, and with it all its memberships`},

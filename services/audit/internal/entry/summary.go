@@ -3,10 +3,12 @@ package entry
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
@@ -49,6 +51,9 @@ func identitySummaries(w summaries) {
 		}
 		if before.GetSignInName() != after.GetSignInName() {
 			what = append(what, "its sign-in name from "+quoted(before.GetSignInName())+" to "+quoted(after.GetSignInName()))
+		}
+		if b, a := before.GetRemoveSuspendedAfter(), after.GetRemoveSuspendedAfter(); !proto.Equal(b, a) {
+			what = append(what, "after how long suspended people are removed from "+days(b)+" to "+days(a))
 		}
 		return "Organization " + quoted(before.GetName()) + " was changed: " + list(what)
 	})
@@ -140,7 +145,12 @@ func identitySummaries(w summaries) {
 		return user(m.GetUser()) + " was changed" + fields(m.GetChangedFields())
 	})
 	on(w, func(m *eventv1.UserSuspended) string { return user(m.GetUser()) + " was suspended" })
-	on(w, func(m *eventv1.UserRemoved) string { return user(m.GetUser()) + " left" })
+	on(w, func(m *eventv1.UserRemoved) string {
+		if m.GetReason() == eventv1.UserRemovalReason_USER_REMOVAL_REASON_SUSPENDED_TOO_LONG {
+			return user(m.GetUser()) + " was removed, having been suspended for as long as the organization lets people be"
+		}
+		return user(m.GetUser()) + " left"
+	})
 	on(w, func(m *eventv1.GroupCreated) string {
 		return "Group " + quoted(m.GetGroup().GetDisplayName()) + " was created"
 	})
@@ -610,6 +620,18 @@ func until(t *timestamppb.Timestamp) string {
 		return ""
 	}
 	return " until " + t.AsTime().Format("2006-01-02 15:04") + " UTC"
+}
+
+// days is a number of days, or never.
+func days(d *durationpb.Duration) string {
+	switch n := int(d.AsDuration().Hours() / 24); n {
+	case 0:
+		return "never"
+	case 1:
+		return "1 day"
+	default:
+		return strconv.Itoa(n) + " days"
+	}
 }
 
 func quoted(s string) string { return `"` + s + `"` }

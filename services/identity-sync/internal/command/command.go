@@ -46,6 +46,7 @@ func New(b *backend.Backend, s Sessions) *Commands {
 	b.Due.Handle(EndUser, commands.EndUsers)
 	b.Due.Handle(EndSourceUser, commands.EndSourceUsers)
 	b.Due.Handle(EndSourceGroup, commands.EndSourceGroups)
+	b.Due.Handle(EndSuspendedUser, commands.EndSuspendedUsers)
 	return commands
 }
 
@@ -58,14 +59,17 @@ type transaction struct {
 	environment string
 	actor       *eventv1.Actor
 	now         time.Time
+	due         *due.Queue
 	events      []outbox.Event
+	// reason is why the next one who is removed is.
+	reason eventv1.UserRemovalReason
 }
 
 // change runs fn in a transaction of the scope and adds the events that fn
 // emitted. The actor may be left nil for fn to set.
 func (c *Commands) change(ctx context.Context, in scope.Scope, actor *eventv1.Actor, fn func(ctx context.Context, tx *transaction) error) error {
 	err := c.db.In(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
-		t := &transaction{Tx: tx, organization: in.OrganizationID, actor: actor, now: c.clock.Now()}
+		t := &transaction{Tx: tx, organization: in.OrganizationID, actor: actor, now: c.clock.Now(), due: c.due}
 		if !in.Whole() {
 			t.environment = in.EnvironmentID.String()
 		}

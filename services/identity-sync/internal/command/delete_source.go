@@ -157,7 +157,7 @@ func (t *transaction) removeGroup(ctx context.Context, g store.Group) error {
 // endEach does due items, each with a transaction's events of its own.
 func (c *Commands) endEach(ctx context.Context, tx *postgres.Tx, items []due.Item, end func(ctx context.Context, t *transaction, key uuid.UUID) error) error {
 	for _, i := range items {
-		t := &transaction{Tx: tx, organization: i.OrganizationID, actor: event.SystemActor("identity-sync"), now: c.clock.Now()}
+		t := &transaction{Tx: tx, organization: i.OrganizationID, actor: event.SystemActor("identity-sync"), now: c.clock.Now(), due: c.due}
 		if err := end(ctx, t, i.Key); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/lifecycle"
 	"gatehouse.dev/services/identity-sync/internal/store"
 )
@@ -35,23 +36,17 @@ const EndUser = "user_end"
 // EndUsers removes services and agents whose end has come. It is the handler of
 // EndUser.
 func (c *Commands) EndUsers(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
-	for _, i := range items {
-		t := &transaction{Tx: tx, organization: i.OrganizationID, actor: event.SystemActor("identity-sync"), now: c.clock.Now()}
-		u, err := store.LockUserUnlessRemoved(ctx, tx, i.Key)
-		switch {
-		case errors.Is(err, store.ErrNotFound) || err == nil && (u.EndTime == nil || u.EndTime.After(t.now)):
-			continue
-		case err != nil:
+	return c.endEach(ctx, tx, items, func(ctx context.Context, t *transaction, key uuid.UUID) error {
+		u, err := store.LockUserUnlessRemoved(ctx, tx, key)
+		if errors.Is(err, store.ErrNotFound) || err == nil && (u.EndTime == nil || u.EndTime.After(t.now)) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if _, err := t.remove(ctx, u); err != nil {
-			return err
-		}
-		if err := c.events.Add(ctx, tx, t.events...); err != nil {
-			return err
-		}
-	}
-	return nil
+		_, err = t.remove(ctx, u)
+		return err
+	})
 }
 
 // removeAccountedFor removes the services and agents that a user, who is
@@ -81,6 +76,7 @@ func (t *transaction) remove(ctx context.Context, u store.User) (store.User, err
 	}
 	u.User, u.UpdateTime = o.User, t.now
 	t.emitUser(u, o)
+	t.reason = eventv1.UserRemovalReason_USER_REMOVAL_REASON_UNSPECIFIED // of nobody who leaves with them
 	if err := store.UpdateUserState(ctx, t.Tx, u); err != nil {
 		return u, err
 	}
@@ -107,5 +103,8 @@ func (t *transaction) remove(ctx context.Context, u store.User) (store.User, err
 	if err := t.removeAccountedFor(ctx, u.ID); err != nil {
 		return u, err
 	}
-	return u, t.revokeOfFormerAdmin(ctx, u.ID, o)
+	if err := t.revokeOfFormerAdmin(ctx, u.ID, o); err != nil {
+		return u, err
+	}
+	return u, t.scheduleRemoval(ctx, u, o.Before.State)
 }

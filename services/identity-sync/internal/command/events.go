@@ -48,7 +48,7 @@ func (t *transaction) emitUser(u store.User, o lifecycle.Outcome) {
 			m = &eventv1.UserSuspended{Context: about, User: at}
 		case lifecycle.UserRemoved:
 			about.Bulk = false
-			m = &eventv1.UserRemoved{Context: about, User: at}
+			m = &eventv1.UserRemoved{Context: about, User: at, Reason: t.reason}
 		}
 		t.emit(u.ID, m)
 	}

@@ -22,12 +22,16 @@ func (c *Commands) Organization(ctx context.Context, organization uuid.UUID) (o 
 	return o, err
 }
 
-// OrganizationNames are what people change of an organization.
-type OrganizationNames struct{ Name, SignInName string }
+// OrganizationSettings are what people change of an organization.
+type OrganizationSettings struct {
+	Name, SignInName string
+	// RemoveSuspendedAfterDays is how long people may be suspended before they are
+	// removed; 0: for ever.
+	RemoveSuspendedAfterDays int32
+}
 
-// UpdateOrganization changes the caller's organization. change gives what it is to be
-// called.
-func (c *Commands) UpdateOrganization(ctx context.Context, caller authz.Caller, change func(store.Organization) (OrganizationNames, error)) (o store.Organization, err error) {
+// UpdateOrganization changes the caller's organization. change gives what it is to be.
+func (c *Commands) UpdateOrganization(ctx context.Context, caller authz.Caller, change func(store.Organization) (OrganizationSettings, error)) (o store.Organization, err error) {
 	if !caller.Scope().Whole() {
 		return o, errWholeOrganization
 	}
@@ -35,19 +39,26 @@ func (c *Commands) UpdateOrganization(ctx context.Context, caller authz.Caller, 
 		if o, err = store.LockOrganization(ctx, tx.Tx, caller.OrganizationID); err != nil {
 			return orNotFound(err, errOrganizationNotFound)
 		}
-		names, err := change(o)
+		settings, err := change(o)
 		if err != nil {
 			return err
 		}
 		before, changed := o, []string(nil)
-		if o.Name = names.Name; o.Name != before.Name {
+		if o.Name = settings.Name; o.Name != before.Name {
 			changed = append(changed, "name")
 		}
-		if o.SignInName = foldSignInName(names.SignInName); o.SignInName != before.SignInName {
+		if o.SignInName = foldSignInName(settings.SignInName); o.SignInName != before.SignInName {
 			if !validSignInName.MatchString(o.SignInName) {
 				return errSignInNameInvalid
 			}
 			changed = append(changed, "sign_in_name")
+		}
+		if o.RemoveSuspendedAfterDays = settings.RemoveSuspendedAfterDays; o.RemoveSuspendedAfterDays != before.RemoveSuspendedAfterDays {
+			changed = append(changed, "remove_suspended_after")
+			if err := store.RescheduleRemovals(ctx, tx.Tx, o, EndSuspendedUser, tx.now); err != nil {
+				return err
+			}
+			tx.AfterCommit(c.due.Wake)
 		}
 		if len(changed) == 0 {
 			return nil

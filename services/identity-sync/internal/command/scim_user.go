@@ -135,7 +135,10 @@ func (d Directory) CreateUser(ctx context.Context, src scim.Source, in scim.User
 		if err := save(ctx, tx.Tx, u, emails(in)); err != nil {
 			return err
 		}
-		return tx.assignManager(ctx, src.ID, u)
+		if err := tx.assignManager(ctx, src.ID, u); err != nil {
+			return err
+		}
+		return tx.scheduleRemoval(ctx, u, o.Before.State)
 	})
 	return u.SCIM(), d.whoHas(ctx, src, p.UserName, err)
 }
@@ -221,9 +224,14 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 			}
 		}
 		if o.Before.UserName != o.User.UserName || o.Before.ExternalID != o.User.ExternalID {
-			return tx.assignManager(ctx, src.ID, u)
+			if err := tx.assignManager(ctx, src.ID, u); err != nil {
+				return err
+			}
 		}
-		return nil
+		if o.Before.State == o.User.State {
+			return nil
+		}
+		return tx.scheduleRemoval(ctx, u, o.Before.State)
 	})
 	return u.SCIM(), d.whoHas(ctx, src, userName, err)
 }

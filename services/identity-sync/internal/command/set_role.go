@@ -57,7 +57,11 @@ func (c *Commands) SetRole(ctx context.Context, caller authz.Caller, user uuid.U
 			}
 			tx.emitRevoked(revoked)
 		}
-		return tx.revokeOfFormerAdmin(ctx, user, o)
+		if err := tx.revokeOfFormerAdmin(ctx, user, o); err != nil {
+			return err
+		}
+		// A role keeps who is suspended from being removed for it.
+		return tx.scheduleRemoval(ctx, u, o.Before.State)
 	})
 	return u, err
 }

@@ -3,9 +3,11 @@
 package convert
 
 import (
+	"math"
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
@@ -23,10 +25,22 @@ func timestamp(t *time.Time) *timestamppb.Timestamp {
 
 // Organization is an organization as the API and events show it.
 func Organization(o store.Organization) *identityv1.Organization {
-	return &identityv1.Organization{
+	out := &identityv1.Organization{
 		Id: o.ID.String(), Name: o.Name, CreateTime: timestamppb.New(o.CreateTime), SignInName: o.SignInName, Version: o.Version,
 		Etag: resource.ETag(o.ID.String(), o.Version),
 	}
+	if o.RemoveSuspendedAfterDays > 0 {
+		out.RemoveSuspendedAfter = durationpb.New(time.Duration(o.RemoveSuspendedAfterDays) * day)
+	}
+	return out
+}
+
+const day = 24 * time.Hour
+
+// Days are the days of a duration of whole days, 0 for none.
+func Days(d *durationpb.Duration) (days int32, ok bool) {
+	whole := d.AsDuration() / day
+	return int32(min(whole, math.MaxInt32)), d.AsDuration()%day == 0 //nolint:gosec // of at most ten years
 }
 
 // Environment is an environment as the API and events show it.

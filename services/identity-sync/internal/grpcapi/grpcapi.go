@@ -142,16 +142,21 @@ func (s *Server) GetOrganization(ctx context.Context, _ *identityv1.GetOrganizat
 // UpdateOrganization changes the caller's organization.
 func (s *Server) UpdateOrganization(ctx context.Context, req *identityv1.UpdateOrganizationRequest) (*identityv1.UpdateOrganizationResponse, error) {
 	u := resource.Update[*identityv1.Organization]{
-		Field: "organization", Resource: req.GetOrganization(), Mask: req.GetUpdateMask(), Fields: []string{"name", "sign_in_name"},
+		Field: "organization", Resource: req.GetOrganization(), Mask: req.GetUpdateMask(),
+		Fields: []string{"name", "sign_in_name", "remove_suspended_after"},
 	}
-	o, err := s.cfg.Commands.UpdateOrganization(ctx, authz.Must(ctx), func(before command.Organization) (names command.OrganizationNames, err error) {
+	o, err := s.cfg.Commands.UpdateOrganization(ctx, authz.Must(ctx), func(before command.Organization) (settings command.OrganizationSettings, err error) {
 		m, err := u.Apply(convert.Organization(before))
 		if err != nil {
-			return names, err
+			return settings, err
 		}
-		names.SignInName = m.GetSignInName()
-		names.Name, err = name("organization.name", m.GetName())
-		return names, err
+		settings.SignInName = m.GetSignInName()
+		var whole bool
+		if settings.RemoveSuspendedAfterDays, whole = convert.Days(m.GetRemoveSuspendedAfter()); !whole {
+			return settings, apierr.InvalidField("organization.remove_suspended_after", "NOT_WHOLE_DAYS", "must be a whole number of days")
+		}
+		settings.Name, err = name("organization.name", m.GetName())
+		return settings, err
 	})
 	if err != nil {
 		return nil, err

@@ -20,12 +20,15 @@ type Organization struct {
 	// SignInName is what people find it by who are about to sign in.
 	SignInName string
 	Version    int64
+	// RemoveSuspendedAfterDays is how long people may be suspended before they are
+	// removed; 0: for ever.
+	RemoveSuspendedAfterDays int32
 }
 
-const organizationColumns = `o.id, o.name, o.create_time, o.sign_in_name, o.version`
+const organizationColumns = `o.id, o.name, o.create_time, o.sign_in_name, o.version, coalesce(o.remove_suspended_after_days, 0)`
 
 func (o *Organization) targets() []any {
-	return []any{&o.ID, &o.Name, &o.CreateTime, &o.SignInName, &o.Version}
+	return []any{&o.ID, &o.Name, &o.CreateTime, &o.SignInName, &o.Version, &o.RemoveSuspendedAfterDays}
 }
 
 // Environment is one company whose people and apps are governed.
@@ -63,7 +66,7 @@ const (
 	insertOrganization = `
 insert into organization (id, name, create_time, sign_in_name, version) values ($1, $2, $3, $4, $5)`
 	updateOrganization = `
-update organization set name = $2, sign_in_name = $3, version = $4 where id = $1`
+update organization set name = $2, sign_in_name = $3, version = $4, remove_suspended_after_days = nullif($5, 0) where id = $1`
 	selectOrganization = `
 select ` + organizationColumns + ` from organization o where o.id = $1`
 	selectOrganizationForUpdate = selectOrganization + ` for update`
@@ -101,9 +104,9 @@ func LockOrganization(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (o Org
 	return o, found(tx.QueryRow(ctx, selectOrganizationForUpdate, id).Scan(o.targets()...), "lock organization")
 }
 
-// UpdateOrganization saves the names and version of an organization.
+// UpdateOrganization saves the names, settings and version of an organization.
 func UpdateOrganization(ctx context.Context, tx *postgres.Tx, o Organization) error {
-	if _, err := tx.Exec(ctx, updateOrganization, o.ID, o.Name, o.SignInName, o.Version); err != nil {
+	if _, err := tx.Exec(ctx, updateOrganization, o.ID, o.Name, o.SignInName, o.Version, o.RemoveSuspendedAfterDays); err != nil {
 		return fmt.Errorf("update organization %s: %w", o.ID, err)
 	}
 	return nil

@@ -24,6 +24,57 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// UserRemovalReason is why a person was removed.
+type UserRemovalReason int32
+
+const (
+	// What else there is: the source or an admin did it, it was the end that was set, or
+	// of the accountable person, or of the source.
+	UserRemovalReason_USER_REMOVAL_REASON_UNSPECIFIED UserRemovalReason = 0
+	// The person was suspended for as long as the organization lets people be
+	// (remove_suspended_after).
+	UserRemovalReason_USER_REMOVAL_REASON_SUSPENDED_TOO_LONG UserRemovalReason = 1
+)
+
+// Enum value maps for UserRemovalReason.
+var (
+	UserRemovalReason_name = map[int32]string{
+		0: "USER_REMOVAL_REASON_UNSPECIFIED",
+		1: "USER_REMOVAL_REASON_SUSPENDED_TOO_LONG",
+	}
+	UserRemovalReason_value = map[string]int32{
+		"USER_REMOVAL_REASON_UNSPECIFIED":        0,
+		"USER_REMOVAL_REASON_SUSPENDED_TOO_LONG": 1,
+	}
+)
+
+func (x UserRemovalReason) Enum() *UserRemovalReason {
+	p := new(UserRemovalReason)
+	*p = x
+	return p
+}
+
+func (x UserRemovalReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UserRemovalReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_event_v1_user_proto_enumTypes[0].Descriptor()
+}
+
+func (UserRemovalReason) Type() protoreflect.EnumType {
+	return &file_gatehouse_event_v1_user_proto_enumTypes[0]
+}
+
+func (x UserRemovalReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UserRemovalReason.Descriptor instead.
+func (UserRemovalReason) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_user_proto_rawDescGZIP(), []int{0}
+}
+
 // UserJoined is emitted when somebody came, or came back.
 type UserJoined struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -204,7 +255,9 @@ type UserRemoved struct {
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The person, as last known.
-	User          *v1.User `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	User *v1.User `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// Why, where it needs saying.
+	Reason        UserRemovalReason `protobuf:"varint,3,opt,name=reason,proto3,enum=gatehouse.event.v1.UserRemovalReason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -253,6 +306,13 @@ func (x *UserRemoved) GetUser() *v1.User {
 	return nil
 }
 
+func (x *UserRemoved) GetReason() UserRemovalReason {
+	if x != nil {
+		return x.Reason
+	}
+	return UserRemovalReason_USER_REMOVAL_REASON_UNSPECIFIED
+}
+
 var File_gatehouse_event_v1_user_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_user_proto_rawDesc = "" +
@@ -271,11 +331,15 @@ const file_gatehouse_event_v1_user_proto_rawDesc = "" +
 	"\rUserSuspended\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:(\xc2\xc1\x18$\n" +
-	"\x04user\x12\tsuspended\x18\x01\"\ridentity-sync(\x01\"\x9d\x01\n" +
+	"\x04user\x12\tsuspended\x18\x01\"\ridentity-sync(\x01\"\xdc\x01\n" +
 	"\vUserRemoved\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user:&\xc2\xc1\x18\"\n" +
-	"\x04user\x12\aremoved\x18\x01\"\ridentity-sync(\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\x12=\n" +
+	"\x06reason\x18\x03 \x01(\x0e2%.gatehouse.event.v1.UserRemovalReasonR\x06reason:&\xc2\xc1\x18\"\n" +
+	"\x04user\x12\aremoved\x18\x01\"\ridentity-sync(\x01*d\n" +
+	"\x11UserRemovalReason\x12#\n" +
+	"\x1fUSER_REMOVAL_REASON_UNSPECIFIED\x10\x00\x12*\n" +
+	"&USER_REMOVAL_REASON_SUSPENDED_TOO_LONG\x10\x01B4Z2gatehouse.dev/proto/gen/gatehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_gatehouse_event_v1_user_proto_rawDescOnce sync.Once
@@ -289,29 +353,32 @@ func file_gatehouse_event_v1_user_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_user_proto_rawDescData
 }
 
+var file_gatehouse_event_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_gatehouse_event_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_gatehouse_event_v1_user_proto_goTypes = []any{
-	(*UserJoined)(nil),    // 0: gatehouse.event.v1.UserJoined
-	(*UserUpdated)(nil),   // 1: gatehouse.event.v1.UserUpdated
-	(*UserSuspended)(nil), // 2: gatehouse.event.v1.UserSuspended
-	(*UserRemoved)(nil),   // 3: gatehouse.event.v1.UserRemoved
-	(*Context)(nil),       // 4: gatehouse.event.v1.Context
-	(*v1.User)(nil),       // 5: gatehouse.identity.v1.User
+	(UserRemovalReason)(0), // 0: gatehouse.event.v1.UserRemovalReason
+	(*UserJoined)(nil),     // 1: gatehouse.event.v1.UserJoined
+	(*UserUpdated)(nil),    // 2: gatehouse.event.v1.UserUpdated
+	(*UserSuspended)(nil),  // 3: gatehouse.event.v1.UserSuspended
+	(*UserRemoved)(nil),    // 4: gatehouse.event.v1.UserRemoved
+	(*Context)(nil),        // 5: gatehouse.event.v1.Context
+	(*v1.User)(nil),        // 6: gatehouse.identity.v1.User
 }
 var file_gatehouse_event_v1_user_proto_depIdxs = []int32{
-	4, // 0: gatehouse.event.v1.UserJoined.context:type_name -> gatehouse.event.v1.Context
-	5, // 1: gatehouse.event.v1.UserJoined.user:type_name -> gatehouse.identity.v1.User
-	4, // 2: gatehouse.event.v1.UserUpdated.context:type_name -> gatehouse.event.v1.Context
-	5, // 3: gatehouse.event.v1.UserUpdated.user:type_name -> gatehouse.identity.v1.User
-	4, // 4: gatehouse.event.v1.UserSuspended.context:type_name -> gatehouse.event.v1.Context
-	5, // 5: gatehouse.event.v1.UserSuspended.user:type_name -> gatehouse.identity.v1.User
-	4, // 6: gatehouse.event.v1.UserRemoved.context:type_name -> gatehouse.event.v1.Context
-	5, // 7: gatehouse.event.v1.UserRemoved.user:type_name -> gatehouse.identity.v1.User
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	5, // 0: gatehouse.event.v1.UserJoined.context:type_name -> gatehouse.event.v1.Context
+	6, // 1: gatehouse.event.v1.UserJoined.user:type_name -> gatehouse.identity.v1.User
+	5, // 2: gatehouse.event.v1.UserUpdated.context:type_name -> gatehouse.event.v1.Context
+	6, // 3: gatehouse.event.v1.UserUpdated.user:type_name -> gatehouse.identity.v1.User
+	5, // 4: gatehouse.event.v1.UserSuspended.context:type_name -> gatehouse.event.v1.Context
+	6, // 5: gatehouse.event.v1.UserSuspended.user:type_name -> gatehouse.identity.v1.User
+	5, // 6: gatehouse.event.v1.UserRemoved.context:type_name -> gatehouse.event.v1.Context
+	6, // 7: gatehouse.event.v1.UserRemoved.user:type_name -> gatehouse.identity.v1.User
+	0, // 8: gatehouse.event.v1.UserRemoved.reason:type_name -> gatehouse.event.v1.UserRemovalReason
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_user_proto_init() }
@@ -326,13 +393,14 @@ func file_gatehouse_event_v1_user_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_user_proto_rawDesc), len(file_gatehouse_event_v1_user_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_gatehouse_event_v1_user_proto_goTypes,
 		DependencyIndexes: file_gatehouse_event_v1_user_proto_depIdxs,
+		EnumInfos:         file_gatehouse_event_v1_user_proto_enumTypes,
 		MessageInfos:      file_gatehouse_event_v1_user_proto_msgTypes,
 	}.Build()
 	File_gatehouse_event_v1_user_proto = out.File

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -403,9 +404,12 @@ type Organization struct {
 	Version int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
 	// Changes with every change. Given back in an update, it must still be the
 	// current one; it says nothing else.
-	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How long a person may be suspended before they are removed, in whole days, from
+	// 1 to 3650; unset: for ever.
+	RemoveSuspendedAfter *durationpb.Duration `protobuf:"bytes,7,opt,name=remove_suspended_after,json=removeSuspendedAfter,proto3" json:"remove_suspended_after,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Organization) Reset() {
@@ -478,6 +482,13 @@ func (x *Organization) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Organization) GetRemoveSuspendedAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RemoveSuspendedAfter
+	}
+	return nil
 }
 
 // Environment is one company whose people and apps are governed, such as a
@@ -1431,11 +1442,11 @@ var File_gatehouse_identity_v1_identity_proto protoreflect.FileDescriptor
 
 const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
-	"$gatehouse/identity/v1/identity.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n" +
+	"$gatehouse/identity/v1/identity.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n" +
 	"\x06Person\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xd2\x01\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\"\xb9\x02\n" +
 	"\fOrganization\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\x12;\n" +
@@ -1444,7 +1455,8 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\fsign_in_name\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\n" +
 	"signInName\x12\x18\n" +
 	"\aversion\x18\x05 \x01(\x03R\aversion\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xc4\x02\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\x12e\n" +
+	"\x16remove_suspended_after\x18\a \x01(\v2\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\b\x80\x86\xb0\x96\x012\x04\b\x80\xa3\x05R\x14removeSuspendedAfter\"\xc4\x02\n" +
 	"\vEnvironment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1614,37 +1626,39 @@ var file_gatehouse_identity_v1_identity_proto_goTypes = []any{
 	(*Session)(nil),               // 12: gatehouse.identity.v1.Session
 	(*ApiToken)(nil),              // 13: gatehouse.identity.v1.ApiToken
 	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
 }
 var file_gatehouse_identity_v1_identity_proto_depIdxs = []int32{
 	14, // 0: gatehouse.identity.v1.Organization.create_time:type_name -> google.protobuf.Timestamp
-	14, // 1: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
-	14, // 2: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: gatehouse.identity.v1.Environment.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
-	0,  // 4: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
-	1,  // 5: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
-	2,  // 6: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
-	14, // 7: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	14, // 8: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
-	14, // 9: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
-	14, // 10: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
-	14, // 11: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
-	14, // 13: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
-	14, // 14: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
-	14, // 15: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	14, // 16: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 17: gatehouse.identity.v1.Session.method:type_name -> gatehouse.identity.v1.SignInMethod
-	14, // 18: gatehouse.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	14, // 19: gatehouse.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	14, // 20: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
-	14, // 21: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 22: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
-	14, // 23: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	15, // 1: gatehouse.identity.v1.Organization.remove_suspended_after:type_name -> google.protobuf.Duration
+	14, // 2: gatehouse.identity.v1.Environment.create_time:type_name -> google.protobuf.Timestamp
+	14, // 3: gatehouse.identity.v1.Environment.update_time:type_name -> google.protobuf.Timestamp
+	8,  // 4: gatehouse.identity.v1.Environment.quotas:type_name -> gatehouse.identity.v1.EnvironmentQuotas
+	0,  // 5: gatehouse.identity.v1.User.state:type_name -> gatehouse.identity.v1.UserState
+	1,  // 6: gatehouse.identity.v1.User.kind:type_name -> gatehouse.identity.v1.UserKind
+	2,  // 7: gatehouse.identity.v1.User.role:type_name -> gatehouse.identity.v1.Role
+	14, // 8: gatehouse.identity.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	14, // 9: gatehouse.identity.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	14, // 10: gatehouse.identity.v1.User.end_time:type_name -> google.protobuf.Timestamp
+	14, // 11: gatehouse.identity.v1.Group.create_time:type_name -> google.protobuf.Timestamp
+	14, // 12: gatehouse.identity.v1.Group.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: gatehouse.identity.v1.Source.kind:type_name -> gatehouse.identity.v1.SourceKind
+	14, // 14: gatehouse.identity.v1.Source.create_time:type_name -> google.protobuf.Timestamp
+	14, // 15: gatehouse.identity.v1.Source.last_seen_time:type_name -> google.protobuf.Timestamp
+	14, // 16: gatehouse.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	14, // 17: gatehouse.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 18: gatehouse.identity.v1.Session.method:type_name -> gatehouse.identity.v1.SignInMethod
+	14, // 19: gatehouse.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	14, // 20: gatehouse.identity.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	14, // 21: gatehouse.identity.v1.ApiToken.create_time:type_name -> google.protobuf.Timestamp
+	14, // 22: gatehouse.identity.v1.ApiToken.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 23: gatehouse.identity.v1.ApiToken.last_use_time:type_name -> google.protobuf.Timestamp
+	14, // 24: gatehouse.identity.v1.ApiToken.revoke_time:type_name -> google.protobuf.Timestamp
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_identity_v1_identity_proto_init() }

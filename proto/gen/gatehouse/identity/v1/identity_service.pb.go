@@ -313,7 +313,7 @@ type UpdateOrganizationRequest struct {
 	// The new values and, if the change is to be made only to the organization as it
 	// was seen, its etag. name has 200 characters or fewer and something to see.
 	// sign_in_name has 100 or fewer: letters a to z and digits, with single hyphens
-	// between them.
+	// between them. remove_suspended_after is 1 to 3650 whole days.
 	Organization *Organization `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
 	// Which fields of organization to change. Over REST it may be left out: then the
 	// fields in the body are meant.

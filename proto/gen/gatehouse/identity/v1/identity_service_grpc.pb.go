@@ -40,11 +40,14 @@ type OrganizationServiceClient interface {
 	// GetOrganization shows the caller's organization.
 	GetOrganization(ctx context.Context, in *GetOrganizationRequest, opts ...grpc.CallOption) (*GetOrganizationResponse, error)
 	// UpdateOrganization changes the fields named in update_mask of the caller's
-	// organization: the name and the sign-in name, which is made lower case. Who is
-	// signed in stays so; the sign-in name from before finds nothing any more, and
-	// another organization may take it. For admins of the organization.
+	// organization: the name, the sign-in name, which is made lower case, and after
+	// how long suspended people are removed. Who is signed in stays so; the sign-in
+	// name from before finds nothing any more, and another organization may take it.
+	// Who has been suspended for longer than remove_suspended_after already is removed
+	// at once. For admins of the organization.
 	// ALREADY_EXISTS: SIGN_IN_NAME_TAKEN; INVALID_ARGUMENT on
-	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on update_mask:
+	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on
+	// organization.remove_suspended_after: NOT_WHOLE_DAYS; on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if organization.etag is not the current one.
 	// INVALID_ARGUMENT: BLANK.
@@ -103,11 +106,14 @@ type OrganizationServiceServer interface {
 	// GetOrganization shows the caller's organization.
 	GetOrganization(context.Context, *GetOrganizationRequest) (*GetOrganizationResponse, error)
 	// UpdateOrganization changes the fields named in update_mask of the caller's
-	// organization: the name and the sign-in name, which is made lower case. Who is
-	// signed in stays so; the sign-in name from before finds nothing any more, and
-	// another organization may take it. For admins of the organization.
+	// organization: the name, the sign-in name, which is made lower case, and after
+	// how long suspended people are removed. Who is signed in stays so; the sign-in
+	// name from before finds nothing any more, and another organization may take it.
+	// Who has been suspended for longer than remove_suspended_after already is removed
+	// at once. For admins of the organization.
 	// ALREADY_EXISTS: SIGN_IN_NAME_TAKEN; INVALID_ARGUMENT on
-	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on update_mask:
+	// organization.sign_in_name: SIGN_IN_NAME_INVALID; on
+	// organization.remove_suspended_after: NOT_WHOLE_DAYS; on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if organization.etag is not the current one.
 	// INVALID_ARGUMENT: BLANK.
