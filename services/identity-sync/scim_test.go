@@ -183,6 +183,30 @@ func TestManagersComeLater(t *testing.T) {
 	}
 }
 
+// A manager is found by user name in whatever case and width it is written, composed or
+// not, whether they come before or after: as user names are compared everywhere.
+// B-USR-17 (in part: user names)
+func TestManagersByAnyFormOfTheirName(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	refs := []string{"ZO\u00cb@corp.example", "zoe\u0308@corp.example", "\uff3ao\u00eb@corp.example", "\uff5aoe\u0308@CORP.example"}
+	var waiting []string
+	for i, ref := range refs {
+		waiting = append(waiting, idp.create(t, fmt.Sprintf("early%d", i), schemaEnterprise, manager(ref)))
+	}
+	zoe := idp.create(t, "zoe", "userName", "zo\u00eb@corp.example")
+	for i, ref := range refs {
+		waiting = append(waiting, idp.create(t, fmt.Sprintf("late%d", i), schemaEnterprise, manager(ref)))
+	}
+	for i, id := range waiting {
+		if m := admin.find(t, id).GetManagerId(); m != zoe {
+			t.Errorf("%q: manager %q, want %s", refs[i%len(refs)], m, zoe)
+		}
+	}
+}
+
 // memberEvents gives the events of a group's members so far.
 func (w *world) memberEvents(t *testing.T, group string, last int64) []string {
 	t.Helper()

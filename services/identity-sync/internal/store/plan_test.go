@@ -3,6 +3,7 @@ package store
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,9 +23,10 @@ func TestSCIMGoesByKey(t *testing.T) {
 		args []any
 		want []string
 	}{
-		"a page of members":      {selectMembersOfSource, []any{id, id, id, 1000}, []string{"Index Cond: ((group_id = ", "(user_id > "}},
-		"whose an externalId is": {lockRemovedUsers, []any{id, "ada", "x"}, []string{"users_by_external_id"}},
-		"who has a userName":     {selectSourceOfUserName, []any{id, id, "ada"}, []string{"users_by_user_name_form"}},
+		"a page of members":       {selectMembersOfSource, []any{id, id, id, 1000}, []string{"Index Cond: ((group_id = ", "(user_id > "}},
+		"whose an externalId is":  {lockRemovedUsers, []any{id, "ada", "x"}, []string{"users_by_external_id"}},
+		"who waits for a manager": {assignManager, []any{id, id, id.String(), "x", "mia", time.Now()}, []string{"users_waiting_for_manager_form"}},
+		"who has a userName":      {selectSourceOfUserName, []any{id, id, "ada"}, []string{"users_by_user_name_form"}},
 	} {
 		plan := pgtest.Plan(t, db, tt.sql, tt.args...)
 		for _, want := range tt.want {

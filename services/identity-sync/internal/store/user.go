@@ -126,8 +126,8 @@ with shared as (
 		where o.source_id = $1 and o.external_id = $4 and o.external_id <> '' and o.state <> 'removed' and o.id <> $2) as external_id)
 update users u set manager_id = $2, version = u.version + 1, update_time = $6
 where u.source_id = $1 and u.manager_id is null and u.manager_ref <> '' and u.state <> 'removed' and u.id <> $2
-	and u.manager_ref_key = any(array[$3, lower($4), lower($5)])
-	and (u.manager_ref = $3 or u.manager_ref_key = lower($5) or u.manager_ref = $4 and not (select external_id from shared))
+	and u.manager_ref_form = any(array[$3, left(lower(normalize($4, NFKC)), 512), left(lower(normalize($5, NFKC)), 512)])
+	and (u.manager_ref = $3 or lower(normalize(u.manager_ref, NFKC)) = lower(normalize($5, NFKC)) or u.manager_ref = $4 and not (select external_id from shared))
 returning ` + userColumns
 	leaveGroups = `
 with gone as (delete from group_member m where m.user_id = $1 returning m.group_id)
