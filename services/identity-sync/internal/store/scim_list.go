@@ -56,7 +56,7 @@ var users = resource[scim.User]{
 		{scim.AttributeLastModified, scim.Before}:    `u.update_time < ?`,
 	},
 	sort: map[scim.SortKey]sortKey{
-		scim.SortExternalID: {`lower(u.external_id)`, "text"}, scim.SortUserName: {`u.user_name_form collate "C"`, "text"},
+		scim.SortID: {`u.id`, "uuid"}, scim.SortExternalID: {`lower(u.external_id)`, "text"}, scim.SortUserName: {`u.user_name_form collate "C"`, "text"},
 		scim.SortDisplayName: {`u.display_name_key`, "text"}, scim.SortCreated: {`u.create_time`, "timestamptz"},
 		scim.SortLastModified: {`u.update_time`, "timestamptz"},
 	},
@@ -86,7 +86,7 @@ var groups = resource[scim.Group]{
 		{scim.AttributeLastModified, scim.Before}:    `g.update_time < ?`,
 	},
 	sort: map[scim.SortKey]sortKey{
-		scim.SortExternalID: {`lower(g.external_id)`, "text"}, scim.SortDisplayName: {`g.display_name_key`, "text"},
+		scim.SortID: {`g.id`, "uuid"}, scim.SortExternalID: {`lower(g.external_id)`, "text"}, scim.SortDisplayName: {`g.display_name_key`, "text"},
 		scim.SortCreated: {`g.create_time`, "timestamptz"}, scim.SortLastModified: {`g.update_time`, "timestamptz"},
 	},
 	scan: func(rows pgx.Rows, more ...any) (scim.Group, error) {

@@ -219,6 +219,7 @@ func TestSCIMPagesGoByKeyset(t *testing.T) {
 		index      string // empty: sorted anew
 	}{
 		{scim.SortNone, false, "users_by_source"},
+		{scim.SortID, true, "users_by_source"},
 		{scim.SortUserName, false, "users_by_source_user_name"},
 		{scim.SortLastModified, false, "users_by_source_update_time"},
 		{scim.SortLastModified, true, "users_by_source_update_time"},
@@ -252,6 +253,9 @@ func TestSCIMPagesGoByKeyset(t *testing.T) {
 		}
 		for _, u := range read(byIndex).Items {
 			want = append(want, u.ID)
+		}
+		if tt.sort == scim.SortID && !slices.IsSortedFunc(all, func(a, b string) int { return strings.Compare(b, a) }) {
+			t.Errorf("%s: begins with %v", what, all[:2])
 		}
 		if !slices.Equal(all, want) || len(all) != 4_000 || !slices.Equal(totals, []int{4_000, 0, 0}) {
 			t.Errorf("%s: %d by cursor, %d by index, totals %v", what, len(all), len(want), totals)
@@ -292,6 +296,25 @@ func TestSCIMPagesBehindAPositionReadNoFurther(t *testing.T) {
 	}
 	if found != 50 {
 		t.Errorf("%d match, want 50", found)
+	}
+}
+
+// A filter on members sees those of one group at a time; the page keeps none of them.
+func TestSCIMListOfGroupsKeepsNoMembers(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 200)
+	for name, behind := range map[string]*scim.Position{"by index": nil, "by cursor": {}} {
+		q := scim.Query[scim.Group]{Count: 5, Behind: behind, NoTotal: behind != nil, MatchRelated: true, Match: func(g scim.Group) bool { return len(g.Members) == 1 }}
+		err := c.db.InOrganizationRead(t.Context(), c.organization, func(ctx context.Context, tx *postgres.Tx) error {
+			page, err := QueryGroups(ctx, tx, c.source, q)
+			if len(page.Items) != 5 || slices.ContainsFunc(page.Items, func(g scim.Group) bool { return len(g.Members) > 0 }) {
+				t.Errorf("%s: %v", name, page.Items)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
