@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/service"
@@ -883,6 +884,66 @@ func TestParkedEventsAreGathered(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"provisioning " + all[3]}, w.replayed); d != "" {
 		t.Error(d)
+	}
+}
+
+// An order is that of all services' events, in pages of any size.
+func TestParkedEventsAreSorted(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	var all []*opsv1.ParkedEvent
+	for i, name := range []string{"request", "provisioning", "request", "audit", "provisioning", "provisioning", "audit", "request"} {
+		e := &opsv1.ParkedEvent{
+			Service: name, EventId: id.New().String(), Attempts: int32(10 + i*7%5), //nolint:gosec // few
+			ParkedTime: timestamppb.New(time.Unix(int64(1000+i*5%8), 0)),
+		}
+		w.parked[name], all = append(w.parked[name], e), append(all, e)
+	}
+	for order, compare := range map[string]func(a, b *opsv1.ParkedEvent) int{
+		"attempts%20desc": func(a, b *opsv1.ParkedEvent) int {
+			if a.GetAttempts() != b.GetAttempts() {
+				return int(b.GetAttempts() - a.GetAttempts())
+			}
+			return strings.Compare(b.GetEventId(), a.GetEventId())
+		},
+		"parkedTime": func(a, b *opsv1.ParkedEvent) int {
+			return a.GetParkedTime().AsTime().Compare(b.GetParkedTime().AsTime())
+		},
+	} {
+		var want []string
+		for _, e := range slices.SortedFunc(slices.Values(all), compare) {
+			want = append(want, e.GetEventId())
+		}
+		for size := 1; size <= 9; size++ {
+			var got []string
+			token := ""
+			for range 10 {
+				a := w.call("GET", fmt.Sprintf("/v1/parkedEvents?orderBy=%s&pageSize=%d&pageToken=%s", order, size, token), "", asAdmin()...)
+				var out struct {
+					ParkedEvents  []struct{ EventID string }
+					NextPageToken string
+				}
+				if err := json.Unmarshal([]byte(a.body), &out); a.code != http.StatusOK || err != nil || len(out.ParkedEvents) > size {
+					t.Fatalf("%d %s", a.code, a.body)
+				}
+				for _, e := range out.ParkedEvents {
+					got = append(got, e.EventID)
+				}
+				if token = out.NextPageToken; token == "" {
+					break
+				}
+			}
+			if !slices.Equal(got, want) || token != "" {
+				t.Errorf("%s in pages of %d: %v, want %v", order, size, got, want)
+			}
+		}
+	}
+	a := w.call("GET", "/v1/parkedEvents?orderBy=error", "", asAdmin()...)
+	if reason, _ := a.reason(t); a.code != http.StatusBadRequest || reason != "ORDER_BY_INVALID" {
+		t.Errorf("an order that there is not: %d %s", a.code, a.body)
+	}
+	if a := w.call("GET", "/v1/parkedEvents?orderBy=parkedTime&pageToken=WyJ4Il0", "", asAdmin()...); a.code != http.StatusBadRequest {
+		t.Errorf("another list's token: %d", a.code)
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -419,7 +421,20 @@ func (s parkedService) ListParkedEvents(_ context.Context, r *opsv1.ListParkedEv
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	from, _ := strconv.Atoi(r.GetPageToken())
-	all := s.w.parked[s.name]
+	all := slices.Clone(s.w.parked[s.name])
+	switch r.GetOrderBy() {
+	case "":
+	case "attempts desc":
+		slices.SortStableFunc(all, func(a, b *opsv1.ParkedEvent) int {
+			return cmp.Or(cmp.Compare(b.GetAttempts(), a.GetAttempts()), cmp.Compare(b.GetEventId(), a.GetEventId()))
+		})
+	case "parkedTime":
+		slices.SortStableFunc(all, func(a, b *opsv1.ParkedEvent) int {
+			return cmp.Or(a.GetParkedTime().AsTime().Compare(b.GetParkedTime().AsTime()), cmp.Compare(a.GetEventId(), b.GetEventId()))
+		})
+	default:
+		return nil, apierr.InvalidField("order_by", "ORDER_BY_INVALID", "order_by: not so")
+	}
 	to := min(from+int(r.GetPageSize()), len(all))
 	out := &opsv1.ListParkedEventsResponse{ParkedEvents: all[from:to]}
 	if to < len(all) {

@@ -2,6 +2,7 @@ package identitysync_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -132,5 +133,39 @@ func TestFilterNarrows(t *testing.T) {
 	own, err := member.tokens.ListApiTokens(t.Context(), &identityv1.ListApiTokensRequest{Filter: `name:* OR readOnly = false`, OrderBy: "name"})
 	if err != nil || len(own.GetApiTokens()) != 1 || own.GetApiTokens()[0].GetId() != made.GetApiToken().GetId() {
 		t.Errorf("a member sees %v %v", own, err)
+	}
+}
+
+// What is asked before anybody has signed in has no pages, and an end.
+func TestListsBeforeSignIn(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	root := w.signUp(t)
+	if err := w.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		for i := range 51 {
+			if _, err := tx.Exec(ctx, `
+				insert into identity_provider (id, organization_id, environment_id, name, issuer, client_id, user_claim, user_field, step_up_acr_values, scopes, state, create_time, update_time, version)
+				values ($1, $2, '00000000-0000-0000-0000-000000000000', $3, 'https://idp.example', 'x', 'sub', 'external_id', '{}', '{}', 'enabled', $4, $4, 1)`,
+				id.New(), root.organization.GetId(), fmt.Sprintf("Sign-in %02d", i), w.clock.Now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	options, err := w.nobody(t).signIns.ListSignInOptions(t.Context(), &identityv1.ListSignInOptionsRequest{Organization: root.organization.GetSignInName()})
+	if err != nil || len(options.GetOptions()) != 50 {
+		t.Errorf("%d sign-in options: %v", len(options.GetOptions()), err)
+	}
+	nobody := w.nobody(t)
+	for i := range 200 {
+		if _, err := nobody.organizations.SignUp(t.Context(), &identityv1.SignUpRequest{OrganizationName: "Corp", Email: fmt.Sprintf("p%d@corp.example", i), DisplayName: "P"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	people, err := nobody.sessions.ListDevPeople(t.Context(), &identityv1.ListDevPeopleRequest{})
+	if err != nil || len(people.GetUsers()) != 200 {
+		t.Errorf("%d people: %v", len(people.GetUsers()), err)
 	}
 }

@@ -54,7 +54,7 @@ func TestBadInput(t *testing.T) {
 		"filter by no field":        {w.admin, "GET", "/v1/users?filter=passwordHash%3Da", nil, 400, "there are id, sourceId"},
 		"filter without an end":     {w.admin, "GET", "/v1/grants?filter=%28state%3D", nil, 400, "FILTER_INVALID"},
 		"order by no such field":    {w.admin, "GET", "/v1/auditEntries?orderBy=actor", nil, 400, "ORDER_BY_INVALID"},
-		"order of many services":    {w.admin, "GET", "/v1/parkedEvents?orderBy=attempts", nil, 400, "ORDER_BY_INVALID"},
+		"order of many services":    {w.admin, "GET", "/v1/parkedEvents?orderBy=error", nil, 400, "ORDER_BY_INVALID"},
 		"filter of many services":   {w.admin, "GET", "/v1/parkedEvents?filter=x%3Dy", nil, 400, "FILTER_INVALID"},
 		"unknown request":           {w.admin, "GET", "/v1/requests/" + nobody, nil, 404, "REQUEST_NOT_FOUND"},
 		"id that is none":           {w.admin, "GET", "/v1/requests/17", nil, 400, `"id"`},

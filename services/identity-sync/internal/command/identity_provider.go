@@ -287,20 +287,14 @@ func (s *SignIns) client(ctx context.Context, p store.IdentityProvider) (openid.
 	return c, nil
 }
 
-// UserIdentities lists the identities of a user.
-func (s *SignIns) UserIdentities(ctx context.Context, in scope.Scope, user uuid.UUID, asked filter.Request) (identities []store.UserIdentity, err error) {
-	page, err := store.UserIdentityList.Parse(asked)
-	if err != nil {
-		return nil, err
-	}
-	err = s.db.InRead(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
+// UserIdentities lists the identities of a user, and gives the token of the next page.
+func (s *SignIns) UserIdentities(ctx context.Context, in scope.Scope, user uuid.UUID, asked filter.Request) ([]store.UserIdentity, string, error) {
+	return list(ctx, s.db, in, store.UserIdentityList, asked, func(ctx context.Context, tx *postgres.Tx, page *filter.Query) ([]store.UserIdentity, string, error) {
 		if _, err := store.GetUser(ctx, tx, user); err != nil {
-			return orNotFound(err, errUserNotFound)
+			return nil, "", orNotFound(err, errUserNotFound)
 		}
-		identities, err = store.ListUserIdentities(ctx, tx, user, page)
-		return err
+		return store.ListUserIdentities(ctx, tx, user, page)
 	})
-	return identities, err
 }
 
 // DeleteUserIdentity takes an identity from its user and ends the sessions begun with

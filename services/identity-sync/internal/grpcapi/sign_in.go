@@ -159,11 +159,11 @@ func (s *Server) ListUserIdentities(ctx context.Context, req *identityv1.ListUse
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.cfg.SignIns.UserIdentities(ctx, authz.Must(ctx).Scope(), uid, req)
+	list, next, err := s.cfg.SignIns.UserIdentities(ctx, authz.Must(ctx).Scope(), uid, req)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ListUserIdentitiesResponse{UserIdentities: convert.List(list, convert.UserIdentity)}, nil
+	return &identityv1.ListUserIdentitiesResponse{UserIdentities: convert.List(list, convert.UserIdentity), NextPageToken: next}, nil
 }
 
 // DeleteUserIdentity takes an identity from its user.

@@ -211,12 +211,12 @@ func TouchUserIdentity(ctx context.Context, tx *postgres.Tx, id uuid.UUID, now t
 	return nil
 }
 
-// ListUserIdentities reads [UserIdentityList], of a user.
-func ListUserIdentities(ctx context.Context, tx *postgres.Tx, user uuid.UUID, page *filter.Query) ([]UserIdentity, error) {
+// ListUserIdentities reads a page of [UserIdentityList], of a user, and gives the token
+// of the next.
+func ListUserIdentities(ctx context.Context, tx *postgres.Tx, user uuid.UUID, page *filter.Query) ([]UserIdentity, string, error) {
 	q := &query{}
 	q.where("i.user_id = ?", user)
-	identities, _, err := list(ctx, tx, identityColumns+`, `+page.Keys()+` from user_identity i`, q, page, pgx.RowToStructByPos[UserIdentity])
-	return identities, err
+	return list(ctx, tx, identityColumns+`, `+page.Keys()+` from user_identity i`, q, page, pgx.RowToStructByPos[UserIdentity])
 }
 
 // DeleteUserIdentity takes an identity from a user whom the transaction sees, and

@@ -3010,7 +3010,8 @@ func (*ListDevPeopleRequest) Descriptor() ([]byte, []int) {
 // ListDevPeopleResponse lists whom one may sign in as.
 type ListDevPeopleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Active people, admins first, at most 200.
+	// Active people, admins first, at most 200: who is not among them signs in by
+	// user name all the same.
 	Users         []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

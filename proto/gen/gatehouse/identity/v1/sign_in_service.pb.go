@@ -784,7 +784,11 @@ type ListUserIdentitiesRequest struct {
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: createTime, lastSignInTime. Empty:
 	// createTime. INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
-	OrderBy       string `protobuf:"bytes,3,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	OrderBy string `protobuf:"bytes,3,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
+	// At most this many; 0 means 50, more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -840,13 +844,29 @@ func (x *ListUserIdentitiesRequest) GetOrderBy() string {
 	return ""
 }
 
-// ListUserIdentitiesResponse lists identities.
+func (x *ListUserIdentitiesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUserIdentitiesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListUserIdentitiesResponse is a page of identities.
 type ListUserIdentitiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The identities, at most one for each identity provider.
+	// The page; of each identity provider the user has at most one.
 	UserIdentities []*UserIdentity `protobuf:"bytes,1,rep,name=user_identities,json=userIdentities,proto3" json:"user_identities,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListUserIdentitiesResponse) Reset() {
@@ -884,6 +904,13 @@ func (x *ListUserIdentitiesResponse) GetUserIdentities() []*UserIdentity {
 		return x.UserIdentities
 	}
 	return nil
+}
+
+func (x *ListUserIdentitiesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // DeleteUserIdentityRequest names the identity.
@@ -1019,7 +1046,7 @@ func (x *ListSignInOptionsRequest) GetOrganization() string {
 // ListSignInOptionsResponse lists identity providers.
 type ListSignInOptionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One for each identity provider, by name.
+	// One for each identity provider, by name, at most 50: they are buttons on a page.
 	Options       []*SignInOption `protobuf:"bytes,1,rep,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1920,13 +1947,17 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1cCheckIdentityProviderRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\";\n" +
 	"\x1dCheckIdentityProviderResponse\x12\x1a\n" +
-	"\bproblems\x18\x01 \x03(\tR\bproblems\"\x85\x01\n" +
+	"\bproblems\x18\x01 \x03(\tR\bproblems\"\xd4\x01\n" +
 	"\x19ListUserIdentitiesRequest\x12!\n" +
 	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\x12 \n" +
 	"\x06filter\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
-	"\border_by\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"j\n" +
+	"\border_by\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\x12$\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\"\x92\x01\n" +
 	"\x1aListUserIdentitiesResponse\x12L\n" +
-	"\x0fuser_identities\x18\x01 \x03(\v2#.gatehouse.identity.v1.UserIdentityR\x0euserIdentities\"5\n" +
+	"\x0fuser_identities\x18\x01 \x03(\v2#.gatehouse.identity.v1.UserIdentityR\x0euserIdentities\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n" +
 	"\x19DeleteUserIdentityRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x1c\n" +
 	"\x1aDeleteUserIdentityResponse\"G\n" +
