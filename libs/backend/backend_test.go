@@ -18,6 +18,7 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/servicetest"
@@ -153,6 +154,17 @@ func TestStoresAreEncrypted(t *testing.T) {
 			if strings.Contains(said, "a:b") {
 				t.Errorf("%s: it shows the password: %s", value, said)
 			}
+		}
+	}
+}
+
+// Callers are held to the default limits unless a setting says otherwise.
+func TestLimitsFromEnv(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]*rpc.Limits{"": rpc.DefaultLimits(), "true": rpc.DefaultLimits(), "false": nil} {
+		env := service.NewEnv(func(name string) (string, bool) { return value, name == "GATEHOUSE_RATE_LIMITS" })
+		if got := backend.FromEnv(env, true).Limits; (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("GATEHOUSE_RATE_LIMITS=%s: %v", value, got)
 		}
 	}
 }

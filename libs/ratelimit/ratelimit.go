@@ -4,6 +4,7 @@ package ratelimit
 
 import (
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -83,10 +84,11 @@ func (s State) Window() int { return s.seconds(float64(s.Limit.Burst)) }
 func (s State) seconds(tokens float64) int { return int(math.Ceil(tokens / s.Limit.PerSecond)) }
 
 // Exceeded is the error of a call too many: RESOURCE_EXHAUSTED, RATE_LIMITED, with
-// the limit's name and when to try again.
+// the limit, which the gateway makes a header of, and when to try again.
 func (s State) Exceeded() error {
 	wait := time.Duration(max(1-s.Left, 0) / s.Limit.PerSecond * float64(time.Second))
-	return apierr.New(codes.ResourceExhausted, Reason, "too many calls; please wait").With("limit", s.Name).WithRetry(wait)
+	return apierr.New(codes.ResourceExhausted, Reason, "too many calls; please wait").With(metaLimit, s.Name).With(metaQuota, strconv.Itoa(s.Limit.Burst)).
+		With(metaWindow, strconv.Itoa(s.Window())).With(metaFull, strconv.Itoa(s.Full())).WithRetry(wait)
 }
 
 // Limits reports whether the meter holds anybody to anything.

@@ -24,6 +24,10 @@ type Limits struct {
 	OrganizationReads, OrganizationWrites ratelimit.Limit
 	// Outgoing are calls that call a system outside, of an organization.
 	Outgoing ratelimit.Limit
+	// OrganizationSCIM are calls over SCIM by all sources of an organization, and
+	// OrganizationTokens exchanges of its API tokens and sessions for signed tokens,
+	// whichever way: identity-sync holds callers to these.
+	OrganizationSCIM, OrganizationTokens ratelimit.Limit
 }
 
 // DefaultLimits are far above what people and well-behaved programs do, and what
@@ -32,7 +36,8 @@ func DefaultLimits() *Limits {
 	return &Limits{
 		AccountReads: ratelimit.Limit{PerSecond: 400, Burst: 1000}, AccountWrites: ratelimit.Limit{PerSecond: 100, Burst: 400},
 		OrganizationReads: ratelimit.Limit{PerSecond: 4000, Burst: 8000}, OrganizationWrites: ratelimit.Limit{PerSecond: 1000, Burst: 4000},
-		Outgoing: ratelimit.Limit{PerSecond: 1, Burst: 20},
+		Outgoing:         ratelimit.Limit{PerSecond: 1, Burst: 20},
+		OrganizationSCIM: ratelimit.Limit{PerSecond: 4000, Burst: 8000}, OrganizationTokens: ratelimit.Limit{PerSecond: 2000, Burst: 10_000},
 	}
 }
 

@@ -94,3 +94,38 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// What holds if nothing else is set: an account is stopped long after what people do,
+// and told by which limit.
+func TestDefaultLimits(t *testing.T) {
+	t.Parallel()
+	tokens := rpctest.NewTokens(t)
+	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), Limits: rpc.DefaultLimits()}, func(s grpc.ServiceRegistrar) {
+		provisioningv1.RegisterIntegrationServiceServer(s, integrations{})
+	})
+	ann := rpctest.User(authzv1.Caller_CALLER_ADMIN)
+	client := provisioningv1.NewIntegrationServiceClient(tokens.Dial(t, addr, ann))
+	for name, tt := range map[string]struct {
+		atLeast int
+		quota   string
+		call    func() error
+	}{
+		"reads of an account": {1000, "1000", func() error {
+			_, err := client.GetIntegration(t.Context(), &provisioningv1.GetIntegrationRequest{Id: id.New().String()})
+			return err
+		}},
+		"calls to systems outside": {20, "20", func() error {
+			_, err := client.TestIntegration(t.Context(), &provisioningv1.TestIntegrationRequest{Id: id.New().String()})
+			return err
+		}},
+	} {
+		taken := 0
+		err := tt.call()
+		for ; err == nil && taken < 100_000; err = tt.call() {
+			taken++
+		}
+		if m := info(err).GetMetadata(); taken < tt.atLeast || rpctest.Reason(err) != ratelimit.Reason || m["limit"] != name || m["quota"] != tt.quota || m["window"] == "" {
+			t.Errorf("%s: after %d calls %v %v", name, taken, err, m)
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/proto"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -1103,6 +1104,34 @@ func TestDevSignInIsForLoopbackAlone(t *testing.T) {
 	}
 }
 
+// A call that a service refuses as one too many is told of as one that the gateway
+// does: by which limit, and when to come again.
+func TestLimitsOfServices(t *testing.T) {
+	t.Parallel()
+	w := start(t, "limits")
+	check := func(what string, a answer, limit, left string) {
+		t.Helper()
+		if got := a.header.Values("RateLimit-Policy"); a.code != http.StatusTooManyRequests || !slices.Equal(got, []string{limit}) || !slices.Equal(a.header.Values("RateLimit"), []string{left}) || a.header.Get("Retry-After") != "10" {
+			t.Errorf("%s: %d %s %v", what, a.code, a.body, a.header)
+		}
+	}
+	exceeded := func(name string) error {
+		return ratelimit.State{Name: name, Limit: ratelimit.Limit{PerSecond: 0.1, Burst: 2}}.Exceeded()
+	}
+	w.set(func() { w.refuses = exceeded("writes of an account") })
+	a := w.call("PATCH", "/v1/apps/"+uuid, `{"name": "CRM"}`, asAdmin()...)
+	if reason, _ := a.reason(t); reason != "RATE_LIMITED" {
+		t.Errorf("reason %s", reason)
+	}
+	check("a service", a, `"writes of an account";q=2;w=20`, `"writes of an account";r=0;t=20`)
+	check("an exchange of credentials", w.call("GET", "/v1/me", "", "Authorization", "Bearer ghp_limited"), `"tokens of an organization";q=2;w=20`, `"tokens of an organization";r=0;t=20`)
+	a = w.call("GET", "/scim/v2/Users", "", "Authorization", "Bearer ghi_limited")
+	check("SCIM", a, `"SCIM of an organization";q=2;w=20`, `"SCIM of an organization";r=0;t=20`)
+	if !strings.Contains(a.body, `"status":"429"`) || a.header.Get("Content-Type") != "application/scim+json" {
+		t.Errorf("SCIM: %s", a.body)
+	}
+}
+
 // Callers of every kind are held to a limit of their own, told what is left and
 // when to come again, and keep nobody else from anything.
 func TestLimits(t *testing.T) {
@@ -1163,6 +1192,18 @@ func TestLimits(t *testing.T) {
 		t.Errorf("sign-in: %v", codes)
 	}
 	limited("sign-in", last)
+	codes, last = calls(31, "POST", "/v1/organizations:signUp", `{"organizationName": "Corp", "email": "a@corp.example", "displayName": "A"}`, from("192.0.2.4")...)
+	if codes[http.StatusTooManyRequests] != 1 {
+		t.Errorf("sign-up: %v", codes)
+	}
+	limited("sign-up", last)
+	codes, last = calls(31, "POST", "/oauth2/token", "grant_type=client_credentials", from("192.0.2.5", "Content-Type", "application/x-www-form-urlencoded")...)
+	if codes[http.StatusTooManyRequests] != 1 || last.header.Get("Retry-After") != "1" || !strings.Contains(last.header.Get("RateLimit"), ";r=0;") ||
+		last.body != `{"error":"temporarily_unavailable","error_description":"too many calls; please wait"}` {
+		t.Errorf("tokens: %v, %v %s", codes, last.header, last.body)
+	}
+	// An attempt to get in is one, whichever way.
+	limited("sign-in after attempts to sign up", w.call("POST", "/v1/sessions:devSignIn", `{"userName": "nobody"}`, from("192.0.2.4")...))
 	for n := range 30 {
 		w.call("GET", "/v1/me", "", from("2001:db8::"+strconv.Itoa(n), "Authorization", "Bearer ghp_guess"+strconv.Itoa(n))...)
 	}

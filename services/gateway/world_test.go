@@ -30,6 +30,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
@@ -52,6 +53,8 @@ type world struct {
 	inner  string
 	admin  authz.Caller
 	health map[string]*health.Server // of each service
+	// refuses is what an app is changed with no more than once in a while.
+	refuses error
 
 	mu        sync.Mutex
 	secrets   map[string]authz.Caller // what ExchangeToken knows
@@ -234,6 +237,9 @@ func (s tokenService) ExchangeToken(_ context.Context, r *identityv1.ExchangeTok
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	s.w.exchanged++
+	if r.GetToken() == "ghp_limited" {
+		return nil, ratelimit.State{Name: "tokens of an organization", Limit: ratelimit.Limit{PerSecond: 0.1, Burst: 2}}.Exceeded()
+	}
 	c, ok := s.w.secrets[r.GetToken()]
 	if !ok {
 		return nil, apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
@@ -387,7 +393,9 @@ type appService struct {
 
 func (s appService) UpdateApp(ctx context.Context, r *requestv1.UpdateAppRequest) (*requestv1.UpdateAppResponse, error) {
 	s.w.saw(ctx, r)
-	return &requestv1.UpdateAppResponse{App: r.GetApp()}, nil
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return &requestv1.UpdateAppResponse{App: r.GetApp()}, s.w.refuses
 }
 
 type checklistService struct {
@@ -451,6 +459,13 @@ func (s parkedService) ReplayParkedEvent(_ context.Context, r *opsv1.ReplayParke
 // serveSCIM is what identity-sync serves over HTTP.
 func (w *world) serveSCIM(rw http.ResponseWriter, r *http.Request) {
 	w.set(func() { w.scim = append(w.scim, r) })
+	if r.Header.Get("Authorization") == "Bearer ghi_limited" {
+		state := ratelimit.State{Name: "SCIM of an organization", Limit: ratelimit.Limit{PerSecond: 0.1, Burst: 2}}
+		state.SetHeader(rw.Header())
+		rw.Header().Set("Retry-After", "10")
+		rw.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
 	if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ghi_guess") {
 		rw.WriteHeader(http.StatusUnauthorized)
 		return

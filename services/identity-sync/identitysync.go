@@ -17,6 +17,8 @@ import (
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/outgoing"
+	"gatehouse.dev/libs/ratelimit"
+	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -108,9 +110,17 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	exchanger := exchange.Exchanger{Commands: commands, Ring: ring, Clock: b.Clock, Clients: cfg.Clients}
+	var limits rpc.Limits
+	if cfg.Limits != nil {
+		limits = *cfg.Limits
+	}
+	exchanger := exchange.Exchanger{
+		Commands: commands, Ring: ring, Clock: b.Clock, Clients: cfg.Clients,
+		Tokens: ratelimit.NewMeter("tokens of an organization", limits.OrganizationTokens, b.Clock),
+	}
 	provider, err := scim.New(scim.Config{
 		Directory: command.Directory{Commands: commands}, CursorKey: cfg.Signer.Key("scim cursors"), Clock: b.Clock, Log: log,
+		Calls: ratelimit.NewMeter("SCIM of an organization", limits.OrganizationSCIM, b.Clock),
 	})
 	if err != nil {
 		return err

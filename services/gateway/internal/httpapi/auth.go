@@ -163,6 +163,9 @@ func (a *authenticator) exchange(ctx context.Context, secret string) (signed, er
 		if c := status.Code(err); c == codes.InvalidArgument || c == codes.Unauthenticated || c == codes.NotFound {
 			return nil, apierr.Unauthenticated("TOKEN_INVALID", "the token is not valid")
 		}
+		if e, ok := apierr.From(apierr.FromCall(err)); ok && e.Reason == ratelimit.Reason {
+			return nil, e
+		}
 		return nil, apierr.Unavailable(apierr.ReasonUnavailable, err).With("service", "identity-sync")
 	}
 	return v.(signed), nil

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -41,8 +40,7 @@ func DefaultLimits() Limits {
 func take(m *ratelimit.Meter, h http.Header, caller string) error {
 	state, ok := m.Take(caller)
 	if m.Limits() {
-		h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", state.Name, state.Limit.Burst, state.Window()))
-		h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", state.Name, int(state.Left), state.Full()))
+		state.SetHeader(h)
 	}
 	if ok {
 		return nil
@@ -77,24 +75,28 @@ func (l *limiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.next.ServeHTTP(w, r)
 }
 
-// refuse says that a call was one too many, in the form that errors have there.
+// refuse says that a call was one too many.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	countRefused(w, r, err)
+	tooMany(w, r, err)
+}
+
+// tooMany answers a call that was one too many, in the form that errors have there.
+func tooMany(w http.ResponseWriter, r *http.Request, err error) {
 	if wait, ok := apierr.Retry(err); ok {
 		w.Header().Set("Retry-After", itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/scim/"):
-		countRefused(w, r, err)
 		w.Header().Set("Content-Type", "application/scim+json")
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = w.Write([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"429","detail":"too many calls; please wait"}`))
 	case r.URL.Path == "/oauth2/token":
-		countRefused(w, r, err)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = w.Write([]byte(`{"error":"temporarily_unavailable","error_description":"too many calls; please wait"}`))
 	default:
-		send(w, r, err)
+		sendStatus(w, apierr.StatusWithTrace(err, traceID(r.Context())))
 	}
 }
 

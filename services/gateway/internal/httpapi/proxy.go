@@ -9,19 +9,24 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
+	"google.golang.org/grpc/codes"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/telemetry"
 )
 
-// guessed is the error of one bad credential too many, with the headers that say so.
-type guessed struct {
+// limited is the error of a call too many, with the headers that say so.
+type limited struct {
 	error
 	left http.Header
+	// inside: identity-sync has refused it, for the limits of an organization.
+	inside bool
 }
 
 // newIdentityProxy passes on what identity-sync serves over HTTP itself: SCIM,
@@ -51,12 +56,20 @@ func newIdentityProxy(addr string, client *tls.Config, attempts *ratelimit.Meter
 			for k := range standing { // the gateway has set them
 				r.Header.Del(k)
 			}
+			if r.StatusCode == http.StatusTooManyRequests {
+				wait, _ := strconv.Atoi(r.Header.Get("Retry-After"))
+				err := apierr.New(codes.ResourceExhausted, ratelimit.Reason, "too many calls; please wait").WithRetry(time.Duration(max(wait, 1)) * time.Second)
+				left := http.Header{}
+				ratelimit.CopyHeader(left, r.Header)
+				_ = r.Body.Close()
+				return limited{err, left, true}
+			}
 			if r.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(r.Request.URL.Path, "/scim/") {
 				return nil
 			}
 			left := http.Header{}
 			if err := take(attempts, left, addressOf(r.Request)); err != nil {
-				return guessed{err, left}
+				return limited{err, left, false}
 			}
 			return nil
 		},
@@ -69,10 +82,14 @@ func newIdentityProxy(addr string, client *tls.Config, attempts *ratelimit.Meter
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			var tooMany guessed
-			if errors.As(err, &tooMany) {
-				maps.Copy(w.Header(), tooMany.left)
-				refuse(w, r, tooMany.error)
+			var no limited
+			if errors.As(err, &no) {
+				maps.Copy(w.Header(), no.left)
+				if no.inside {
+					tooMany(w, r, no.error)
+				} else {
+					refuse(w, r, no.error)
+				}
 				return
 			}
 			if !errors.Is(err, context.Canceled) { // the caller went away

@@ -25,6 +25,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/ratelimit"
 )
 
 // newREST makes the REST side, without routes yet. It stands behind rejectEarly.
@@ -137,8 +138,13 @@ func sendStatus(w http.ResponseWriter, st *status.Status) {
 		h.Set("WWW-Authenticate", challenge(st))
 	}
 	for _, d := range st.Details() {
-		if d, ok := d.(*errdetails.RetryInfo); ok {
+		switch d := d.(type) {
+		case *errdetails.RetryInfo:
 			h.Set("Retry-After", itoa(int(math.Ceil(d.GetRetryDelay().AsDuration().Seconds()))))
+		case *errdetails.ErrorInfo:
+			if d.GetReason() == ratelimit.Reason { // the limit that was reached, and no other
+				ratelimit.SetHeaderOf(d.GetMetadata(), h)
+			}
 		}
 	}
 	b, err := protojson.Marshal(inJSON(st).Proto())

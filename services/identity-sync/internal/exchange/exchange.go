@@ -21,6 +21,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/ratelimit"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	"gatehouse.dev/services/identity-sync/internal/command"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
@@ -44,6 +45,9 @@ type Exchanger struct {
 	// Clients are the other services: the secret of each, by the id of its
 	// client.
 	Clients map[string]string
+	// Tokens counts exchanges of good API tokens and sessions, by organization. Nil:
+	// they are not limited.
+	Tokens *ratelimit.Meter
 }
 
 // Exchange returns a signed token for each of the audiences, for an API token or a
@@ -180,6 +184,11 @@ func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.H
 	}
 	if err != nil {
 		return nil, time.Time{}, err
+	}
+	if e.Tokens != nil {
+		if state, ok := e.Tokens.Take(c.Caller.OrganizationID.String()); !ok {
+			return nil, time.Time{}, state.Exceeded()
+		}
 	}
 	lifetime := min(Lifetime, c.ExpireTime.Sub(e.Clock.Now()))
 	if lifetime < time.Second {

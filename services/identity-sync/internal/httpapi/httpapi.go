@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/services/identity-sync/internal/exchange"
 	"gatehouse.dev/services/identity-sync/internal/keyring"
 )
@@ -112,6 +114,11 @@ func (a API) token(w http.ResponseWriter, r *http.Request) {
 
 // unknown answers an error that is not the client's.
 func (a API) unknown(ctx context.Context, w http.ResponseWriter, err error) *refusal {
+	if e, ok := apierr.From(err); ok && e.Reason == ratelimit.Reason {
+		ratelimit.SetHeaderOf(e.Metadata, w.Header())
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))
+		return &refusal{status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: e.Message}
+	}
 	if e, ok := apierr.From(err); (ok && e.Code == codes.Unavailable) || ctx.Err() != nil {
 		w.Header().Set("Retry-After", "1")
 		return &refusal{status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "please try again"}

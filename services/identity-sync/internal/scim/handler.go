@@ -17,6 +17,7 @@ import (
 
 	"gatehouse.dev/libs/clock"
 	pagetoken "gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/ratelimit"
 )
 
 // ContentType is the media type of every answer.
@@ -48,6 +49,9 @@ type Config struct {
 	Clock clock.Clock
 	// Log gets faults and panics. Nil discards them.
 	Log *slog.Logger
+	// Calls counts those with a good token, by organization. Nil: they are not
+	// limited.
+	Calls *ratelimit.Meter
 	// Prefix is the path under which the handler is mounted, without a slash
 	// at the end. The handler takes it off by itself.
 	Prefix string
@@ -160,6 +164,12 @@ func (h *Handler) serve(c *call) error {
 		return err
 	}
 	c.src, c.base = src, h.base(c.r)
+	if h.cfg.Calls != nil {
+		if state, ok := h.cfg.Calls.Take(src.OrganizationID.String()); !ok {
+			state.SetHeader(c.w.Header())
+			return state.Exceeded()
+		}
+	}
 	return h.route(c)
 }
 
