@@ -498,6 +498,22 @@ func TestDevSignIn(t *testing.T) {
 	}
 	_, err := w.nobody(t).sessions.DevSignIn(t.Context(), &identityv1.DevSignInRequest{UserName: "ada@corp.example"})
 	refused(t, err, codes.InvalidArgument, "USER_NAME_AMBIGUOUS")
+	if said := status.Convert(err).String() + fmt.Sprint(status.Convert(err).Details()); !strings.Contains(said, "add the sign-in name of the organization") || !strings.Contains(said, `field:"organization"`) {
+		t.Errorf("it does not say what to add: %s", said)
+	}
+	for i, admin := range []person{a, b} {
+		r, err := w.nobody(t).sessions.DevSignIn(t.Context(), &identityv1.DevSignInRequest{
+			UserName: "ADA@corp.example", Organization: strings.ToUpper(admin.organization.GetSignInName()) + " ",
+		})
+		if err != nil || r.GetUser().GetId() != ids[i] {
+			t.Errorf("of the organization that was named: %v %v", r, err)
+		}
+	}
+	// Somebody is of the organization that was named, or not found, also by id.
+	for _, name := range []string{ids[0], a.user.GetUserName()} {
+		_, err = w.nobody(t).sessions.DevSignIn(t.Context(), &identityv1.DevSignInRequest{UserName: name, Organization: b.organization.GetSignInName()})
+		refused(t, err, codes.NotFound, "USER_NOT_FOUND")
+	}
 	for i, id := range ids {
 		p := w.as(t, id)
 		me, err := p.users.GetMe(t.Context(), &identityv1.GetMeRequest{})
@@ -511,6 +527,16 @@ func TestDevSignIn(t *testing.T) {
 	if err != nil || len(people.GetUsers()) != 4 || people.GetUsers()[1].GetRole() != identityv1.Role_ROLE_ADMIN ||
 		people.GetUsers()[2].GetRole() != identityv1.Role_ROLE_MEMBER {
 		t.Errorf("people: %v %v", people, err)
+	}
+
+	// Somebody's user name is another's id.
+	eve := a.provider(t, w, "Second directory").create(t, "eve", "userName", a.user.GetId())
+	_, err = w.nobody(t).sessions.DevSignIn(t.Context(), &identityv1.DevSignInRequest{UserName: a.user.GetId(), Organization: a.organization.GetSignInName()})
+	refused(t, err, codes.InvalidArgument, "USER_NAME_AMBIGUOUS")
+	for _, name := range []string{eve, a.user.GetUserName()} {
+		if _, err := w.nobody(t).sessions.DevSignIn(t.Context(), &identityv1.DevSignInRequest{UserName: name}); err != nil {
+			t.Errorf("by the other of the two: %v", err)
+		}
 	}
 }
 

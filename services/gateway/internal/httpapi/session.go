@@ -23,7 +23,9 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	resp, err := s.client.DevSignIn(metadata.NewOutgoingContext(r.Context(), userAgent(r)), &identityv1.DevSignInRequest{UserName: r.PostFormValue("user_name")})
+	resp, err := s.client.DevSignIn(metadata.NewOutgoingContext(r.Context(), userAgent(r)), &identityv1.DevSignInRequest{
+		UserName: r.PostFormValue("user_name"), Organization: r.PostFormValue("organization"),
+	})
 	if err != nil {
 		http.Redirect(w, r, "/?sign-in=failed", http.StatusSeeOther)
 		return

@@ -75,26 +75,27 @@ func proved(method string, at *time.Time, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// DevSignIn makes a session for an active user of any organization, by user name
-// or, where several have that name, by id.
-func (c *Commands) DevSignIn(ctx context.Context, name string, in NewSession) (store.User, error) {
+// DevSignIn makes a session for an active user, by user name or id, of the organization
+// with a sign-in name or, if that is empty, of any.
+func (c *Commands) DevSignIn(ctx context.Context, name, organization string, in NewSession) (store.User, error) {
 	in.Method, in.Lifetime = byDevelopment, c.sessions.Lifetime
-	return c.asAnybody(ctx, name, func(ctx context.Context, t *transaction, u store.User) error {
+	return c.asAnybody(ctx, name, organization, func(ctx context.Context, t *transaction, u store.User) error {
 		_, err := t.startSession(ctx, u, in)
 		return err
 	})
 }
 
-// asAnybody does something for an active user of any organization, by user name or,
-// where several have that name, by id.
-func (c *Commands) asAnybody(ctx context.Context, name string, do func(ctx context.Context, t *transaction, u store.User) error) (u store.User, err error) {
+// asAnybody does something for an active user, by user name or id, of the organization
+// with a sign-in name or, if that is empty, of any. Of several who have the name it
+// picks nobody.
+func (c *Commands) asAnybody(ctx context.Context, name, organization string, do func(ctx context.Context, t *transaction, u store.User) error) (u store.User, err error) {
 	byID, err := uuid.Parse(name)
 	if err != nil {
 		byID = uuid.Nil
 	}
 	err = c.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		// Locked as by a removal of the user, which then ends the session.
-		users, err := store.LockActiveUsers(ctx, tx, name, byID)
+		users, err := store.LockActiveUsers(ctx, tx, name, byID, foldSignInName(organization))
 		if err != nil {
 			return err
 		}
@@ -102,7 +103,10 @@ func (c *Commands) asAnybody(ctx context.Context, name string, do func(ctx conte
 		case 0:
 			return errUserNotFound
 		case 2:
-			return apierr.InvalidField("user_name", "USER_NAME_AMBIGUOUS", "several organizations have somebody of that name: give the id of the user")
+			if users[0].OrganizationID == users[1].OrganizationID {
+				return apierr.InvalidField("user_name", "USER_NAME_AMBIGUOUS", "that is the id of one person and the user name of another: say whom you mean by the other of the two")
+			}
+			return apierr.InvalidField("organization", "USER_NAME_AMBIGUOUS", "people of several organizations have that name: add the sign-in name of the organization, or give the id of the user")
 		}
 		u = users[0]
 		t := &transaction{Tx: tx, organization: u.OrganizationID, actor: event.UserActor(u.ID.String(), u.DisplayName), now: c.clock.Now()}

@@ -653,7 +653,7 @@ var ErrLinkInvalid = apierr.Unauthenticated("SIGN_IN_LINK_INVALID", "the link is
 // the machine.
 func (c *Commands) CreateSignInLink(ctx context.Context, name string) (link string, u store.User, expires time.Time, err error) {
 	link, hash := secret.New(secret.Link)
-	u, err = c.asAnybody(ctx, name, func(ctx context.Context, t *transaction, u store.User) error {
+	u, err = c.asAnybody(ctx, name, "", func(ctx context.Context, t *transaction, u store.User) error {
 		if u.Kind != store.Employee && u.Kind != store.External {
 			return errUserUnknown
 		}

@@ -481,7 +481,7 @@ func (s *Server) DevSignIn(ctx context.Context, req *identityv1.DevSignInRequest
 		return nil, err
 	}
 	token, hash := secret.New(secret.Session)
-	u, err := s.cfg.Commands.DevSignIn(ctx, who, newSession(ctx, hash))
+	u, err := s.cfg.Commands.DevSignIn(ctx, who, req.GetOrganization(), newSession(ctx, hash))
 	if err != nil {
 		return nil, err
 	}

@@ -3057,8 +3057,11 @@ func (x *ListDevPeopleResponse) GetUsers() []*User {
 // DevSignInRequest names whom to sign in as.
 type DevSignInRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// User name of the person, or the id where several have that name.
-	UserName      string `protobuf:"bytes,1,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	// User name of the person, or the id.
+	UserName string `protobuf:"bytes,1,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	// Sign-in name of the organization, which is needed where people of several have
+	// that name.
+	Organization  string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3096,6 +3099,13 @@ func (*DevSignInRequest) Descriptor() ([]byte, []int) {
 func (x *DevSignInRequest) GetUserName() string {
 	if x != nil {
 		return x.UserName
+	}
+	return ""
+}
+
+func (x *DevSignInRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
 	}
 	return ""
 }
@@ -3974,10 +3984,11 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\tapi_token\x18\x01 \x01(\v2\x1f.gatehouse.identity.v1.ApiTokenR\bapiToken\"\x16\n" +
 	"\x14ListDevPeopleRequest\"J\n" +
 	"\x15ListDevPeopleResponse\x121\n" +
-	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\";\n" +
+	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\"h\n" +
 	"\x10DevSignInRequest\x12'\n" +
 	"\tuser_name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\buserName\"Z\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\buserName\x12+\n" +
+	"\forganization\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\forganization\"Z\n" +
 	"\x11DevSignInResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12/\n" +
 	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xd1\x01\n" +

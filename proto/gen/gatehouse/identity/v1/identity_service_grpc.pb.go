@@ -1550,8 +1550,9 @@ type SessionServiceClient interface {
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
 	ListDevPeople(ctx context.Context, in *ListDevPeopleRequest, opts ...grpc.CallOption) (*ListDevPeopleResponse, error)
 	// DevSignIn signs in as anyone, without proof, where development sign-in is
-	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
-	// INVALID_ARGUMENT: USER_NAME_AMBIGUOUS.
+	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF. Nobody is picked of several
+	// who have the name: INVALID_ARGUMENT, USER_NAME_AMBIGUOUS, names the field that is
+	// to be added or changed. NOT_FOUND: USER_NOT_FOUND.
 	DevSignIn(ctx context.Context, in *DevSignInRequest, opts ...grpc.CallOption) (*DevSignInResponse, error)
 	// ListSessions lists sessions of the caller that have not ended, newest
 	// first; an admin may ask for those of another user.
@@ -1633,8 +1634,9 @@ type SessionServiceServer interface {
 	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
 	ListDevPeople(context.Context, *ListDevPeopleRequest) (*ListDevPeopleResponse, error)
 	// DevSignIn signs in as anyone, without proof, where development sign-in is
-	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF.
-	// INVALID_ARGUMENT: USER_NAME_AMBIGUOUS.
+	// on; elsewhere FAILED_PRECONDITION, DEV_SIGN_IN_OFF. Nobody is picked of several
+	// who have the name: INVALID_ARGUMENT, USER_NAME_AMBIGUOUS, names the field that is
+	// to be added or changed. NOT_FOUND: USER_NOT_FOUND.
 	DevSignIn(context.Context, *DevSignInRequest) (*DevSignInResponse, error)
 	// ListSessions lists sessions of the caller that have not ended, newest
 	// first; an admin may ask for those of another user.

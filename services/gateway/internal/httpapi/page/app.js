@@ -241,7 +241,7 @@ function tryIt(verb, path, op, parameters, bodySchema) {
 const roleName = (role) => (role ?? "").replace("ROLE_", "").replaceAll("_", " ").toLowerCase();
 
 const person = (u) => el("li", {}, el("form", { method: "post", action: "/sign-in" },
-  el("input", { type: "hidden", name: "user_name", value: u.userName }),
+  el("input", { type: "hidden", name: "user_name", value: u.id }),
   el("button", { type: "submit" }, u.displayName || u.userName, " ", el("span", { class: "quiet" }, [roleName(u.role), u.title].filter(Boolean).join(", ")))));
 
 // people lists whom one may sign in as, with a filter where they are many.
