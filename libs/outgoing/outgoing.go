@@ -8,10 +8,13 @@
 package outgoing
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,6 +69,26 @@ func (a Allowed) Dialer() *net.Dialer {
 	return &net.Dialer{
 		Timeout: 5 * time.Second, KeepAlive: 30 * time.Second,
 		Control: func(_, address string, _ syscall.RawConn) error { return a.check(address) },
+	}
+}
+
+// Proxy says which proxy a request goes by, as from does, such as
+// [http.ProxyFromEnvironment]. The connection to the proxy is checked like any other;
+// a name is found by the proxy, which then decides what may be called. An address that
+// somebody has chosen is checked here as well.
+func (a Allowed) Proxy(from func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
+		proxy, err := from(r)
+		if err != nil || proxy == nil {
+			return proxy, err
+		}
+		if _, err := netip.ParseAddr(r.URL.Hostname()); err == nil {
+			port := cmp.Or(r.URL.Port(), map[string]string{"http": "80", "https": "443"}[r.URL.Scheme])
+			if err := a.check(net.JoinHostPort(r.URL.Hostname(), port)); err != nil {
+				return nil, err
+			}
+		}
+		return proxy, nil
 	}
 }
 

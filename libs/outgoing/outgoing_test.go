@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,5 +124,71 @@ func TestNamesAndRedirects(t *testing.T) {
 	}
 	if err := get(outgoing.Loopback(), outer.URL); err != nil || len(called) != 1 {
 		t.Errorf("allowed: %v", err)
+	}
+}
+
+// By a proxy, too, nothing is called that is not allowed: the proxy itself is checked
+// as what is connected to, and an address behind it by what it is.
+func TestProxy(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var asked []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.Method+" "+r.Host)
+		if r.Method == http.MethodConnect {
+			w.WriteHeader(http.StatusForbidden) // that it was asked is enough
+		}
+	}))
+	defer proxy.Close()
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	only, err := outgoing.Parse(proxy.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := outgoing.Parse(proxy.Listener.Addr().String() + ",10.0.0.7:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		allowed outgoing.Allowed
+		url     string
+		refused bool
+		want    string // what the proxy is asked
+	}{
+		{"the proxy is not allowed", nil, "http://app.example/Users", true, ""},
+		{"a name", only, "http://app.example/Users", false, "GET app.example"},
+		{"a name, by TLS", only, "https://app.example/Users", false, "CONNECT app.example:443"},
+		{"a public address", only, "http://93.184.215.14/Users", false, "GET 93.184.215.14"},
+		{"the cloud's metadata", only, "http://169.254.169.254/latest", true, ""},
+		{"the same, hidden in IPv6", only, "http://[::ffff:169.254.169.254]/latest", true, ""},
+		{"the same, by TLS", only, "https://169.254.169.254/latest", true, ""},
+		{"this machine, on another port", only, "http://127.0.0.1:1/", true, ""},
+		{"an inner address that is allowed", inner, "http://10.0.0.7/Users", false, "GET 10.0.0.7"},
+		{"the same on another port", inner, "http://10.0.0.7:81/Users", true, ""},
+	} {
+		mu.Lock()
+		asked = nil
+		mu.Unlock()
+		transport := &http.Transport{DialContext: tt.allowed.Dialer().DialContext, Proxy: tt.allowed.Proxy(http.ProxyURL(at))}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Client{Transport: transport}).Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		transport.CloseIdleConnections()
+		mu.Lock()
+		if errors.Is(err, outgoing.ErrRefused) != tt.refused || strings.Join(asked, " ") != tt.want {
+			t.Errorf("%s: %v, asked %q", tt.name, err, asked)
+		}
+		mu.Unlock()
 	}
 }

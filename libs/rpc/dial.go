@@ -76,7 +76,8 @@ type Conn struct {
 
 var _ grpc.ClientConnInterface = (*Conn)(nil)
 
-// Dial makes a connection to the service at addr, host:port. It connects with
+// Dial makes a connection to the service at addr: host:port, or several addresses over
+// which calls are spread, ipv4:address:port,address:port (or ipv6:). It connects with
 // the first call, and again whenever the connection is lost: an error means
 // that addr or cfg makes no sense. The caller closes it.
 func Dial(addr string, cfg DialConfig) (*Conn, error) {
@@ -120,6 +121,13 @@ func Dial(addr string, cfg DialConfig) (*Conn, error) {
 		grpc.WithUnaryInterceptor(c.unary),
 		grpc.WithStreamInterceptor(c.stream),
 	}, cfg.Options...)
+	several, err := resolverOf(addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
+	}
+	if several != nil {
+		opts = append(opts, grpc.WithResolvers(several))
+	}
 	if c.wire, err = grpc.NewClient(addr, opts...); err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}

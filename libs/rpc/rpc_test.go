@@ -585,6 +585,48 @@ func TestMakesNoSense(t *testing.T) {
 	}
 }
 
+// Addresses in a list are all called, and one that does not answer is left out.
+func TestAddressList(t *testing.T) {
+	t.Parallel()
+	tokens := rpctest.NewTokens(t)
+	var calls [2]atomic.Int32
+	var addrs []string
+	for i := range calls {
+		addrs = append(addrs, serve(t, rpc.ServerConfig{Verifier: tokens.Verifier()}, parked{list: func(context.Context, *opsv1.ListParkedEventsRequest) error {
+			calls[i].Add(1)
+			return nil
+		}}.register))
+	}
+	away, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := away.Addr().String()
+	away.Close()
+	conn, err := rpc.Dial("ipv4:"+strings.Join(append(addrs, gone), ","), rpc.DialConfig{Token: func(context.Context) (string, error) {
+		return tokens.Mint(rpctest.User(authzv1.Caller_CALLER_ADMIN)), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client := opsv1.NewParkedEventServiceClient(conn)
+	for n := 0; n < 10_000 && (calls[0].Load() == 0 || calls[1].Load() == 0); n++ {
+		if _, err := client.ListParkedEvents(t.Context(), &opsv1.ListParkedEventsRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if calls[0].Load() == 0 || calls[1].Load() == 0 {
+		t.Errorf("calls: %d, %d", calls[0].Load(), calls[1].Load())
+	}
+	for _, bad := range []string{"ipv4:127.0.0.1", "ipv4:request:9090", "ipv4:127.0.0.1:9090,", "127.0.0.1:9090,127.0.0.1:9091", "request", "https://request:9090"} {
+		if conn, err := rpc.Dial(bad, rpc.DialConfig{}); err == nil {
+			conn.Close()
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
 func BenchmarkUnary(b *testing.B) {
 	ok := parked{list: func(context.Context, *opsv1.ListParkedEventsRequest) error { return nil }}
 	b.Run("bare", func(b *testing.B) {

@@ -151,17 +151,26 @@ func listen(ctx context.Context, env Env) (lis Listeners, err error) {
 	return lis, nil
 }
 
-// Peer returns the variable, which is the address of somebody who is called,
-// host:port, or fallback. That it is not on this machine, where calls are in plain
-// text, is an error, unless GATEHOUSE_ALLOW_PLAINTEXT is true.
+// Peer returns the variable, which is the address of somebody who is called, as
+// [rpc.Dial] takes it, or fallback. That it is none is an error, and so is, where calls
+// are in plain text, that it is not on this machine, unless GATEHOUSE_ALLOW_PLAINTEXT is
+// true.
 func (e Env) Peer(name, fallback string) string {
 	addr := e.String(name, fallback)
+	if addr == "" {
+		return addr
+	}
+	hosts, err := rpc.Hosts(addr)
+	if err != nil {
+		*e.errs = append(*e.errs, fmt.Errorf("%s: %w", name, err))
+		return addr
+	}
 	if _, client, err := e.tls(); err == nil && client == nil {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			host = addr
+		for _, host := range hosts {
+			if e.Encrypted(name, host, false) {
+				break
+			}
 		}
-		e.Encrypted(name, host, false)
 	}
 	return addr
 }

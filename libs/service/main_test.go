@@ -190,6 +190,7 @@ func TestPeersAreEncrypted(t *testing.T) {
 	for addr, far := range map[string]bool{
 		"127.0.0.1:9090": false, "localhost:9090": false, "[::1]:9090": false, "": false,
 		"request:9090": true, "10.0.0.7:9090": true, "[fd00::1]:9090": true, "localhost.example:9090": true, "dns:///request:9090": true,
+		"ipv4:127.0.0.1:9090,127.0.0.2:9090": false, "ipv4:127.0.0.1:9090,10.0.0.7:9090": true, "ipv6:[::1]:9090": false, "dns:localhost:9090": false,
 	} {
 		env := service.NewEnv(lookup(map[string]string{"PEER": addr}))
 		if got := env.Peer("PEER", ""); got != addr {
@@ -202,6 +203,13 @@ func TestPeersAreEncrypted(t *testing.T) {
 		env.Peer("PEER", "")
 		if err := env.Err(); err != nil {
 			t.Errorf("%q, allowed: %v", addr, err)
+		}
+	}
+	for _, addr := range []string{"request", "request:", "ipv4:10.0.0.7,10.0.0.8", "ipv4:[::1]:9090", "ipv6:10.0.0.7:9090", "10.0.0.7:9090,10.0.0.8:9090", "ipv4:", "https://request:9090/", "request:http"} {
+		env := service.NewEnv(lookup(map[string]string{"PEER": addr, "GATEHOUSE_ALLOW_PLAINTEXT": "true"}))
+		env.Peer("PEER", "")
+		if err := env.Err(); err == nil || !strings.HasPrefix(err.Error(), "PEER: ") {
+			t.Errorf("%q was taken: %v", addr, err)
 		}
 	}
 	env := service.NewEnv(lookup(nil))

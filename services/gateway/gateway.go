@@ -10,8 +10,10 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -82,6 +84,9 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		if err := service.LoopbackOnly("the development sign-in lets anybody be anybody", lis.HTTP); err != nil {
 			return err
 		}
+	}
+	if _, _, err := net.SplitHostPort(cfg.IdentityHTTPAddr); err != nil {
+		return errors.New("the HTTP address of identity-sync is not of the form host:port")
 	}
 	tel, err := telemetry.New(ctx, "gateway")
 	if err != nil {

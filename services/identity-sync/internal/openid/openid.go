@@ -93,7 +93,7 @@ type document struct {
 // New makes a Party that calls what allowed lets it.
 func New(allowed outgoing.Allowed, c clock.Clock) *Party {
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: allowed.Dialer().DialContext, TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout, IdleConnTimeout: time.Minute,
+		Proxy: allowed.Proxy(http.ProxyFromEnvironment), DialContext: allowed.Dialer().DialContext, TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout, IdleConnTimeout: time.Minute,
 		MaxIdleConnsPerHost: 2, ForceAttemptHTTP2: true,
 	}
 	return &Party{

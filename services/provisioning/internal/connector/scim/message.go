@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,16 +188,30 @@ type reply struct {
 
 func (r reply) ok() bool { return r.status >= 200 && r.status < 300 }
 
-// problem is the SCIM error in an answer, if there is one.
+// errorSchema is what a SCIM error says that it is (RFC 7644, section 3.12).
+const errorSchema = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+// problem is the SCIM error in an answer, if there is one. scimType is also that of an
+// app which does not say that its errors are of SCIM; detail, which people are shown,
+// is not: something else at the address may have written it.
 func (r reply) problem() (scimType, detail string) {
 	var e struct {
-		ScimType string `json:"scimType"`
-		Detail   string `json:"detail"`
+		Schemas  []string `json:"schemas"`
+		ScimType string   `json:"scimType"`
+		Detail   string   `json:"detail"`
 	}
 	if json.Unmarshal(r.body, &e) != nil {
 		return "", ""
 	}
+	if !slices.ContainsFunc(e.Schemas, func(s string) bool { return strings.EqualFold(s, errorSchema) }) {
+		return e.ScimType, ""
+	}
 	return e.ScimType, e.Detail
+}
+
+// scimTypes are all that there are (RFC 7644, table 9).
+var scimTypes = []string{
+	"invalidFilter", "tooMany", "uniqueness", "mutability", "invalidSyntax", "invalidPath", "noTarget", "invalidValue", "invalidVers", "sensitive",
 }
 
 func (r reply) noTarget() bool {
@@ -285,15 +300,14 @@ func notSCIM(doing string) *connector.Error {
 		"%s: something answers at this address, but not as SCIM does; check the address of the integration", doing)
 }
 
-// refused is the error for an answer that says no.
+// refused is the error for an answer that says no. Of what was answered it shows the
+// status and the SCIM error, and nothing else: people who may set an address may not
+// read what is there.
 func (c *Connector) refused(doing string, r reply) *connector.Error {
 	var what string
 	switch {
 	case r.status >= 300 && r.status < 400:
-		what = "the app sends us to another address, which the token must not follow"
-		if u, err := url.Parse(r.header.Get("Location")); err == nil && u.Host != "" {
-			what = "the app sends us to another address (" + u.Scheme + "://" + u.Host + "), which the token must not follow; if it is right, set it in the integration"
-		}
+		what = "the app sends us to another address, which the token must not follow; check the address of the integration"
 	case r.status == http.StatusUnauthorized:
 		what = "the app does not accept the token; it may have expired or been revoked"
 	case r.status == http.StatusForbidden:
@@ -315,7 +329,7 @@ func (c *Connector) refused(doing string, r reply) *connector.Error {
 	}
 	scimType, detail := r.problem()
 	said := fmt.Sprint(r.status)
-	if scimType != "" {
+	if slices.Contains(scimTypes, scimType) {
 		said += " " + scimType
 	}
 	if detail != "" {

@@ -104,7 +104,7 @@ func New(cfg Config) (*Connector, error) {
 
 func newTransport(allowed outgoing.Allowed) *http.Transport {
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  allowed.Proxy(http.ProxyFromEnvironment),
 		DialContext:            allowed.Dialer().DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxConnsPerHost:        inFlight,

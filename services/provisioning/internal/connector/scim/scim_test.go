@@ -319,14 +319,18 @@ func TestEnsureAccount(t *testing.T) {
 		},
 		{name: "own before another with the name", found: users(account("a9", "", jo.UserName), account("a1", userID, "old@example.test"))},
 		{
-			name: "taken and not shown", post: func() (int, string) { return 409, `{"scimType":"uniqueness","detail":"Token ` + secret + `: taken"}` },
+			name: "taken and not shown", post: func() (int, string) {
+				return 409, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"scimType":"uniqueness","detail":"Token ` + secret + `: taken"}`
+			},
 			want: connector.Conflict, text: "shows no account", asked: []string{"POST /Users"},
 		},
 		{
 			name: "made and not shown", post: func() (int, string) { return 201, "" },
 			want: connector.Retryable, text: "does not show", asked: []string{"POST /Users"},
 		},
-		{name: "refused", post: func() (int, string) { return 400, `{"detail":"title is too long"}` }, want: connector.Permanent, text: "title is too long", asked: []string{"POST /Users"}},
+		{name: "refused", post: func() (int, string) {
+			return 400, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"detail":"title is too long"}`
+		}, want: connector.Permanent, text: "title is too long", asked: []string{"POST /Users"}},
 		{name: "no right", post: func() (int, string) { return 403, "" }, want: connector.Permanent, text: "right", asked: []string{"POST /Users"}},
 		{name: "look-up is not SCIM", found: "<html>sign in</html>", want: connector.Permanent, text: "not as SCIM"},
 		{name: "look-up is other JSON", found: `{"hello":"world"}`, want: connector.Permanent, text: "not as SCIM"},
@@ -619,7 +623,10 @@ func TestRedirects(t *testing.T) {
 			return 307, ""
 		})
 		_, err := c.EnsureAccount(t.Context(), jo, "")
-		wantError(t, err, connector.Permanent, "another address", thief.URL)
+		wantError(t, err, connector.Permanent, "another address")
+		if strings.Contains(err.Error(), strings.TrimPrefix(thief.URL, "http://")) {
+			t.Errorf("it says where to: %v", err)
+		}
 		wantError(t, c.RemoveAccount(t.Context(), "a1", connector.Delete), connector.Permanent)
 		if len(stolen) > 0 {
 			t.Errorf("the other host was asked with %q", stolen)
@@ -659,11 +666,31 @@ func TestRedirects(t *testing.T) {
 	})
 }
 
+// Whoever sets an address learns of what is there its status, and the words of an app
+// that says it speaks SCIM.
+func TestErrorsShowNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, body, shown string }{
+		{"a SCIM error", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"scimType":"invalidValue","detail":"no such group"}`, "(400 invalidValue: no such group)"},
+		{"another error with a detail", `{"scimType":"invalidValue","detail":"instance i-0abc has no role"}`, "(400 invalidValue)"},
+		{"another schema", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"detail":"instance i-0abc has no role"}`, "(400)"},
+		{"no such type", `{"scimType":"i-0abc"}`, "(400)"},
+		{"no JSON", `instance i-0abc has no role`, "(400)"},
+	} {
+		_, c := serve(t, func(string, string, http.ResponseWriter) (int, string) { return 400, tt.body })
+		_, err := c.EnsureAccount(t.Context(), jo, "")
+		wantError(t, err, connector.Permanent, tt.shown)
+		if err != nil && strings.Contains(err.Error(), "i-0abc") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
 // B-PRV-06
 func TestSecretInAnAnswerIsNotShown(t *testing.T) {
 	t.Parallel()
 	_, c := serve(t, func(string, string, http.ResponseWriter) (int, string) {
-		return 400, fmt.Sprintf(`{"detail":"bad header Bearer %s %s"}`, secret, strings.Repeat("x", 2000))
+		return 400, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"detail":"bad header Bearer %s %s"}`, secret, strings.Repeat("x", 2000))
 	})
 	_, err := c.EnsureAccount(t.Context(), jo, "")
 	wantError(t, err, connector.Permanent, "[token]")
