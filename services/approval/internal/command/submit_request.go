@@ -17,7 +17,8 @@ import (
 )
 
 // SubmitRequests makes the approvals of submitted requests, grants at once the items that
-// flows approve by themselves, and asks the first reviewers of the others. A request that
+// flows approve by themselves and what an admin has assigned, and asks the first reviewers
+// of the others. A request that
 // has an approval changes nothing; one that was cancelled before is answered as
 // cancelled.
 func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
@@ -27,6 +28,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 	for i, ev := range events {
 		requests[i] = ev.Message.(*eventv1.RequestSubmitted).GetRequest()
 		submissions[i] = convert.Submission(requests[i])
+		submissions[i].RequesterVersion = ev.Message.(*eventv1.RequestSubmitted).GetRequesterVersion()
 	}
 	people, err := c.Store.LoadSubmissions(ctx, tx, organizationID, submissions)
 	if err != nil {
@@ -61,6 +63,8 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 	}
 	for _, a := range approvals {
 		switch {
+		case a.State == lifecycle.Denied:
+			a.events.Refused(a.Refusal)
 		case a.State == lifecycle.Cancelled && a.New:
 			a.events.Cancelled(convert.SystemActor(), a.Refusal)
 		case a.State == lifecycle.Cancelled:
@@ -84,7 +88,7 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 	request, now := convert.Request(r), c.Clock.Now()
 	for i := range request.Items {
 		app := people.Apps[request.Items[i].AppID]
-		request.Items[i].OfOrganization, request.Items[i].OnlyByFlow = app.EnvironmentID == "", app.OnlyByFlow
+		request.Items[i].EnvironmentID, request.Items[i].OfOrganization, request.Items[i].OnlyByFlow = app.EnvironmentID, app.EnvironmentID == "", app.OnlyByFlow
 	}
 	if in.CancelledEarly {
 		// Only the request is added to what is known.
@@ -100,6 +104,9 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 		if len(in.Flows) == 1 {
 			request.JoinFlow = &in.Flows[0]
 		}
+	}
+	if in.Assigned {
+		request.Assigner = &in.Assigner
 	}
 	rec.Approval = lifecycle.New(request, flows, now)
 	if convert.Gives(r) {

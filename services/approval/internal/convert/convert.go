@@ -159,6 +159,7 @@ func Submission(r *requestv1.Request) *store.Submission {
 		apps[it.GetAppId()] = true
 	}
 	out.AppIDs = slices.Sorted(maps.Keys(apps))
+	out.Assigned = ByAssignment(r)
 	if ByJoinFlow(r) && r.GetFlowId() != "" {
 		out.JoinFlow = &store.FlowVersion{ID: r.GetFlowId(), Version: r.GetFlowVersion()}
 	}
@@ -168,6 +169,11 @@ func Submission(r *requestv1.Request) *store.Submission {
 // ByJoinFlow reports whether a join-flow made the request.
 func ByJoinFlow(r *requestv1.Request) bool {
 	return r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+}
+
+// ByAssignment reports whether an admin assigned the request.
+func ByAssignment(r *requestv1.Request) bool {
+	return r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT
 }
 
 // RequestPart is what of a request its reviewer sees: the items of the apps that

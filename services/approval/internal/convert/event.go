@@ -134,15 +134,20 @@ func (e *Events) Decided(o lifecycle.Outcome, next *lifecycle.Step, tasks []*lif
 	}
 }
 
-// Given says that items of a request are approved by their flows themselves.
+// Given says that items of a request are approved by their flows themselves, or by who
+// assigned them.
 func (e *Events) Given(items []lifecycle.Given) {
+	actor, assigned := SystemActor(), ByAssignment(e.Request)
+	if assigned {
+		actor = UserActor(e.Approval.Requester)
+	}
 	ids := make([]string, len(items))
 	for n, i := range items {
 		ids[n] = i.ItemID
 	}
 	e.add(e.Approval.RequestID, &eventv1.ApprovalGranted{
-		Context: e.context(SystemActor(), ids...), Request: e.part(ids...),
-		FlowId: items[0].FlowID, FlowVersion: items[0].FlowVersion, Automatic: true,
+		Context: e.context(actor, ids...), Request: e.part(ids...),
+		FlowId: items[0].FlowID, FlowVersion: items[0].FlowVersion, Automatic: !assigned,
 	})
 }
 
@@ -170,6 +175,13 @@ func (e *Events) Denied(o lifecycle.Outcome) {
 	e.add(e.Approval.RequestID, &eventv1.ApprovalDenied{
 		Context: e.context(UserActor(o.Task.Reviewer), o.Task.ItemID), RequestId: e.Approval.RequestID,
 		Reviewer: Person(o.Task.Reviewer), Reason: o.Task.Comment, StepName: o.Step.Spec.Name, Task: Task(e.Approval, o.Task, e.Request),
+	})
+}
+
+// Refused says that what was assigned is denied, by no person.
+func (e *Events) Refused(reason string) {
+	e.add(e.Approval.RequestID, &eventv1.ApprovalDenied{
+		Context: e.context(SystemActor()), RequestId: e.Approval.RequestID, Reason: reason,
 	})
 }
 

@@ -54,7 +54,8 @@ type Approval struct {
 	// FlowID and FlowVersion are those of the first item's flow.
 	FlowID      string
 	FlowVersion int32
-	// Automatic says that there are items which their flows have approved by themselves.
+	// Automatic says that there are items about which nobody was asked: their flows have
+	// approved them by themselves, or somebody has assigned them.
 	Automatic  bool
 	CreateTime time.Time
 	EndTime    time.Time // zero while open
@@ -64,8 +65,8 @@ type Approval struct {
 	Expired bool
 	Steps   []*Step // by item, then position
 	Tasks   []*Task // in the order they were created
-	// Refusal is why a new approval was cancelled at once, and Given are the items that
-	// the flows of a new one approve by themselves; that is said, and not stored.
+	// Refusal is why a new approval was cancelled or denied at once, and Given are the
+	// items of a new one that nobody is asked about; that is said, and not stored.
 	Refusal string
 	Given   []Given
 }
@@ -141,7 +142,9 @@ func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task
 // New makes the approval of a request: for each item the steps of the flow that
 // decides it. Items whose flows approve by themselves are in Given; of the others the
 // steps that Ready returns must be opened. What the flows do not give at all, or is over
-// the limits of the one that decides, is cancelled.
+// the limits of the one that decides, is cancelled. What was assigned is in Given, in the
+// name of who assigned it; it is denied if they may not, and where another request would
+// be cancelled.
 func New(request Request, flows []Flow, now time.Time) *Approval {
 	a := &Approval{
 		RequestID: request.RequestID, EnvironmentID: request.EnvironmentID,
@@ -151,6 +154,10 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		f := SelectFlow(flows, request, it)
 		if why := request.refuse(flows, it); why != "" {
 			a.Refusal = why
+		}
+		if request.Assigner != nil { // nobody is asked, and no flow decides
+			a.Automatic, a.Given = true, append(a.Given, Given{ItemID: it.ID})
+			continue
 		}
 		if len(f.Steps) == 0 && !f.AutoApprove {
 			f = Default() // only auto_approve passes without a step
@@ -168,6 +175,11 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 			})
 		}
 	}
+	if request.Assigner != nil {
+		if why := request.refuseAssignment(); why != "" {
+			a.Refusal = why
+		}
+	}
 	if request.Passed(now) {
 		a.Refusal, a.Expired = "its end has passed", true
 	}
@@ -177,7 +189,11 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	}
 	if a.Refusal != "" {
 		a.Automatic, a.Given, a.Steps = false, nil, nil
-		a.end(Cancelled, now)
+		if request.Assigner != nil && !a.Expired {
+			a.end(Denied, now)
+		} else {
+			a.end(Cancelled, now)
+		}
 		return a
 	}
 	a.endIfDecided(now)

@@ -37,5 +37,6 @@
 //   - Only decisions approve a step: one without reviewers stays open, and is
 //     never approved because its reviewers are gone.
 //   - What has ended does not change any more and has no open task.
-//   - An item without steps is approved only if its flow says auto_approve.
+//   - An item without steps is approved only if its flow says auto_approve, or if an
+//     active admin has assigned it, to somebody else.
 package lifecycle

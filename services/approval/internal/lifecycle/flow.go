@@ -86,7 +86,9 @@ type Item struct {
 	AppID         string
 	AppName       string
 	EntitlementID string
-	// OfOrganization says that the app belongs to the organization itself.
+	// EnvironmentID is the environment that the app belongs to; empty if it is the
+	// organization's own, which OfOrganization says too.
+	EnvironmentID  string
 	OfOrganization bool
 	// OnlyByFlow says that the app is closed to what no flow covers.
 	OnlyByFlow bool
@@ -107,6 +109,9 @@ type Request struct {
 	Until      time.Time // zero: permanent
 	// JoinFlow is the version of the flow that requested, if one did.
 	JoinFlow *Flow
+	// Assigner is the requester of what was assigned, as they are now: nobody else is
+	// asked. Nil for every other request.
+	Assigner *User
 }
 
 // Passed reports whether the access that is asked for would have ended by now.

@@ -21,6 +21,11 @@ type Submission struct {
 	// JoinFlow is the version of the join-flow that requested, if one did.
 	JoinFlow *FlowVersion
 
+	// Assigned says that the requester assigned it, RequesterVersion the version of the
+	// requester then.
+	Assigned         bool
+	RequesterVersion int64
+
 	// Exists says that the request has an approval already, and
 	// CancelledEarly that this only says that it was cancelled before it was
 	// submitted here. Version is that of the approval.
@@ -28,13 +33,16 @@ type Submission struct {
 	Version                int64
 	// Flows are those that decide requests, or the join-flow that requested.
 	Flows []lifecycle.Flow
-	// Known says that requester, beneficiary and every app are known here.
+	// Known says that requester, beneficiary and every app are known here, and the
+	// requester in RequesterVersion or a later one.
 	Known bool
 	// AccountableIDs are who answers for requester and beneficiary, if they are
 	// services or agents.
 	AccountableIDs []string
 	// Member is the beneficiary as audiences see them.
 	Member lifecycle.Member
+	// Assigner is the requester of what was assigned.
+	Assigner lifecycle.User
 }
 
 // parties are beneficiary and requester, who may be the same.
@@ -50,6 +58,9 @@ const (
 select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1) order by request_id for update`
 	selectAccountable = `
 select u.id, coalesce(u.accountable_user_id::text, '') from user_copy u where u.id = any ($1)`
+	// Whether they still are what they were is read when it counts.
+	selectAssigners = `
+select u.version, ` + userFields + ` from user_copy u where u.id = any ($1)`
 	selectRequestFlows = `
 select id, version from flow where organization_id = $1 and trigger = 'request' and enabled`
 )
@@ -62,12 +73,16 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	byRequest := make(map[string]*Submission, len(list))
 	var ids, parties, beneficiaries, apps []string
 	var joined []FlowVersion
+	var assigners []string
 	for _, in := range list {
 		byRequest[in.RequestID] = in
 		ids, beneficiaries, apps = append(ids, in.RequestID), append(beneficiaries, in.BeneficiaryID), append(apps, in.AppIDs...)
 		parties = append(parties, in.parties()...)
 		if in.JoinFlow != nil {
 			joined = append(joined, *in.JoinFlow)
+		}
+		if in.Assigned {
+			assigners = append(assigners, in.RequesterID)
 		}
 	}
 	beneficiaries = unique(beneficiaries)
@@ -97,6 +112,21 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		})
 		return err
 	})
+	assigning := make(map[string]lifecycle.User, len(assigners))
+	versions := make(map[string]int64, len(assigners))
+	if len(assigners) > 0 {
+		b.Queue(selectAssigners, unique(assigners)).Query(func(rows pgx.Rows) error {
+			var version int64
+			var u lifecycle.User
+			var environment uuid.UUID
+			_, err := pgx.ForEachRow(rows, append([]any{&version}, userTargets(&u, &environment)...), func() error {
+				u.EnvironmentID = environmentID(environment)
+				assigning[u.ID], versions[u.ID] = u, version
+				return nil
+			})
+			return err
+		})
+	}
 	members := make(map[string]lifecycle.Member, len(list))
 	queueManagers(b, people, beneficiaries, members)
 	groups := make(map[string][]string)
@@ -133,6 +163,10 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 			if _, ok := people.Apps[app]; !ok {
 				in.Known = false
 			}
+		}
+		if in.Assigned {
+			in.Assigner = assigning[in.RequesterID]
+			in.Known = in.Known && versions[in.RequesterID] >= in.RequesterVersion
 		}
 		in.Flows = deciding
 		if in.JoinFlow != nil {

@@ -130,6 +130,13 @@ var summaries = []struct {
 	{&eventv1.RequestSubmitted{Request: request(func(r *requestv1.Request) {
 		r.Origin, r.Requester, r.Justification = requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN, nil, ""
 	})}, `A join-flow asked for "Seller" in CRM and "Account" in Wiki for Ben`},
+	{&eventv1.RequestSubmitted{Request: request(func(r *requestv1.Request) {
+		r.Origin = requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT
+	})}, `Ann assigned "Seller" in CRM and "Account" in Wiki to Ben: to sell`},
+	{&eventv1.ApprovalGranted{Request: request(func(r *requestv1.Request) {
+		r.Origin = requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT
+	})}, `The request was approved: "Seller" in CRM and "Account" in Wiki for Ben, assigned by Ann`},
+	{&eventv1.ApprovalDenied{Reason: "Ann is not an active admin"}, `The request was denied: Ann is not an active admin`},
 	{&eventv1.RequestCancelRequested{Reason: "Ben has left"}, `The request is to be cancelled: Ben has left`},
 	{&eventv1.RequestGiveUpRequested{Request: request(func(r *requestv1.Request) { r.Items[1].Id = "2" }), ItemIds: []string{"2"}, Reason: "the app is broken"}, `"Account" in Wiki for Ben is to be given up: the app is broken`},
 	{&eventv1.RequestClosed{Request: request(func(r *requestv1.Request) { r.State = requestv1.RequestState_REQUEST_STATE_FULFILLED })}, `The request is fulfilled: Ben has "Seller" in CRM and "Account" in Wiki`},

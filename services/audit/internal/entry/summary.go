@@ -195,6 +195,8 @@ func requestSummaries(w summaries) {
 		}
 		var s string
 		switch {
+		case r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT:
+			s = who + " assigned " + items(r) + " to " + person(r.GetBeneficiary())
 		case r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE:
 			s = who + " asked that " + items(r) + " be taken from " + person(r.GetBeneficiary())
 		case r.GetRequester().GetUserId() == r.GetBeneficiary().GetUserId() && r.GetRequester() != nil:
@@ -302,6 +304,9 @@ func approvalSummaries(w summaries) {
 		return s
 	})
 	on(w, func(m *eventv1.ApprovalDenied) string {
+		if m.GetReviewer() == nil {
+			return "The request was denied" + colon(m.GetReason())
+		}
 		return person(m.GetReviewer()) + " denied " + itemOf(m.GetTask()) + " at " + lower(step(m.GetStepName())) + colon(m.GetReason())
 	})
 	on(w, func(m *eventv1.ApprovalCancelled) string {
@@ -323,6 +328,9 @@ func granted(m *eventv1.ApprovalGranted) string {
 	}
 	if m.GetAutomatic() {
 		s += ", by the flow itself"
+	}
+	if m.GetRequest().GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT {
+		s += ", assigned by " + person(m.GetRequest().GetRequester())
 	}
 	return s
 }

@@ -31,7 +31,7 @@ var (
 	}
 	quotaOpenRequests = quota.Kind{
 		Name: "open_requests", Limit: (*identityv1.EnvironmentQuotas).GetOpenRequests,
-		Count: `select count(*) from access_request where environment_id = $1 and close_time is null and origin = 'user'`,
+		Count: `select count(*) from access_request where environment_id = $1 and close_time is null and origin <> 'join'`,
 	}
 )
 

@@ -208,6 +208,8 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 	switch {
 	case m.GetAutomatic():
 		text = "Approved by the flow itself"
+	case m.GetRequest().GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT:
+		text = "Assigned by " + m.GetRequest().GetRequester().GetDisplayName()
 	case m.GetTask() != nil:
 		text = decision(m.GetTask()) + "; it is approved"
 	}
@@ -243,14 +245,24 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 	}
 }
 
-// denied ends an item.
+// denied ends an item, or without a task all of them.
 func (e *reader) denied(m *eventv1.ApprovalDenied) {
-	by := m.GetReviewer()
-	item := e.id("task.item_id", m.GetTask().GetItemId())
-	e.about(m.GetRequestId(), by.GetDisplayName()+" denied: "+m.GetReason())
+	by, text := m.GetReviewer(), "Denied: "
+	if by != nil {
+		text = by.GetDisplayName() + " denied: "
+	}
+	e.about(m.GetRequestId(), text+m.GetReason())
 	closing := store.Closing{Reason: m.GetReason(), By: e.person(by)}
+	var item uuid.UUID // the nil id: all of them
+	if m.GetTask() != nil {
+		item = e.id("task.item_id", m.GetTask().GetItemId())
+	}
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
-		c.EndItem(r, item, lifecycle.ItemDenied, m.GetReason(), at)
+		for _, i := range r.Items {
+			if i.ID == item || item == uuid.Nil {
+				c.EndItem(r, i.ID, lifecycle.ItemDenied, m.GetReason(), at)
+			}
+		}
 		settle(c, r, at, closing)
 	}
 }

@@ -300,7 +300,7 @@ func environmentOf(beneficiary store.User, candidates []store.Candidate) (enviro
 
 // refused is the public error of an entitlement that cannot be requested; longest is
 // the limit of one that is requested for too long.
-func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration) error {
+func refused(refusal lifecycle.Refusal, c store.Candidate, longest time.Duration) *apierr.Error {
 	what := c.AppName + ": " + c.Name
 	var e *apierr.Error
 	request := ""

@@ -94,6 +94,15 @@ func AddedComment(c store.Comment) *requestv1.AddCommentResponse {
 	return &requestv1.AddCommentResponse{Comment: Comment(c)}
 }
 
+// AssignedAccess is the answer to who has assigned access.
+func AssignedAccess(requests []*store.Request, skipped []*requestv1.SkippedAssignment) *requestv1.AssignAccessResponse {
+	out := &requestv1.AssignAccessResponse{Skipped: skipped}
+	for _, r := range requests {
+		out.Requests = append(out.Requests, Request(r))
+	}
+	return out
+}
+
 // RequestPart is what of a request the API shows to its viewer.
 func RequestPart(r *store.Request) *requestv1.Request {
 	part, hidden := r.Part()

@@ -70,7 +70,9 @@ func aboutApp(by *eventv1.Actor, a store.App, version int64) *eventv1.Context {
 // RequestSubmitted is the event of a new request.
 func RequestSubmitted(by *eventv1.Actor, r *store.Request) outbox.Event {
 	m := Request(r)
-	return newEvent(r.OrganizationID, r.ID, r.CreateTime, &eventv1.RequestSubmitted{Context: aboutRequest(by, m), Request: m})
+	return newEvent(r.OrganizationID, r.ID, r.CreateTime, &eventv1.RequestSubmitted{
+		Context: aboutRequest(by, m), Request: m, RequesterVersion: r.RequesterVersion,
+	})
 }
 
 // CancelRequested is the event of a request that is to be cancelled.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
@@ -54,6 +55,38 @@ func (s requestService) PreviewRequest(ctx context.Context, in *requestv1.Previe
 	return out, nil
 }
 
+func (s requestService) AssignAccess(ctx context.Context, in *requestv1.AssignAccessRequest) (*requestv1.AssignAccessResponse, error) {
+	a, err := assignment(in)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := idempotency.Do(ctx, s.answers, in, func(ctx context.Context) (*requestv1.AssignAccessResponse, error) {
+		return s.commands.AssignAccess(ctx, authz.Must(ctx), a)
+	})
+	return out, err
+}
+
+func (s requestService) PreviewAssignment(ctx context.Context, in *requestv1.PreviewAssignmentRequest) (*requestv1.PreviewAssignmentResponse, error) {
+	a, err := assignment(in.GetAssignment())
+	if err != nil {
+		return nil, err
+	}
+	return s.commands.PreviewAssignment(ctx, authz.Must(ctx), a)
+}
+
+// assignment is what a call assigns.
+func assignment(in *requestv1.AssignAccessRequest) (a command.Assignment, err error) {
+	f := fields{}
+	a = command.Assignment{
+		UserIDs: f.ids("user_ids", in.GetUserIds()), EntitlementIDs: f.ids("entitlement_ids", in.GetEntitlementIds()),
+		Justification: strings.TrimSpace(in.GetJustification()), Until: f.time("until", in.GetUntil()),
+	}
+	if f.err == nil && a.Justification == "" {
+		f.fail(apierr.InvalidField("justification", "BLANK", "justification must not be blank"))
+	}
+	return a, f.err
+}
+
 // submission is what a call requests.
 func submission(in *requestv1.CreateRequestRequest) (s command.Submission, err error) {
 	f := fields{}
@@ -64,17 +97,24 @@ func submission(in *requestv1.CreateRequestRequest) (s command.Submission, err e
 	for i, e := range in.GetEntitlementIds() { // one that is there twice is refused later
 		s.EntitlementIDs = append(s.EntitlementIDs, f.id(fmt.Sprintf("entitlement_ids[%d]", i), e))
 	}
-	if in.GetUntil() != nil {
-		if err := in.GetUntil().CheckValid(); err != nil {
-			return s, apierr.InvalidField("until", "TIME_INVALID", "not a time")
-		}
-		until := in.GetUntil().AsTime().Truncate(time.Microsecond) // what the database keeps
-		s.Until = &until
-	}
+	s.Until = f.time("until", in.GetUntil())
 	if f.err == nil && s.ClientRequestID.Valid {
 		s.Fingerprint, f.err = fingerprint(in)
 	}
 	return s, f.err
+}
+
+// time is a time as the database keeps it; nil for none.
+func (f *fields) time(field string, t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	if err := t.CheckValid(); err != nil {
+		f.fail(apierr.InvalidField(field, "TIME_INVALID", "not a time"))
+		return nil
+	}
+	at := t.AsTime().Truncate(time.Microsecond)
+	return &at
 }
 
 // fingerprint is equal for two calls with the same content.

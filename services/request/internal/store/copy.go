@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,15 +16,30 @@ type User struct {
 	Name, Email, State                string
 	// JoinCount counts how often they have joined.
 	JoinCount int32
+	// IsPerson is false for services and agents, for which AccountableID answers.
+	IsPerson      bool
+	AccountableID uuid.NullUUID
 }
 
 const (
 	selectUsers = `
-select id, organization_id, environment_id, display_name, email, state, join_count from user_copy where id = any ($1) order by id`
+select id, organization_id, environment_id, display_name, email, state, join_count,
+	kind in ('employee', 'external'), accountable_user_id from user_copy where id = any ($1) order by id`
 	lockUsers = selectUsers + ` for share`
 	// Against lockUsers.
 	lockUsersAlone = selectUsers + ` for no key update`
 )
+
+// UserByID reads a user; the zero one if they are unknown.
+func UserByID(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (User, error) {
+	found := make(map[uuid.UUID]User, 1)
+	var b pgx.Batch
+	queueUsers(&b, []uuid.UUID{id}, false, found)
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return User{}, fmt.Errorf("read user: %w", err)
+	}
+	return found[id], nil
+}
 
 // LockUsers reads users, and keeps others from making requests for them until the end
 // of tx: what they have made by then is seen by the next statement.
@@ -46,7 +62,7 @@ func queueUsers(b *pgx.Batch, ids []uuid.UUID, lock bool, users map[uuid.UUID]Us
 func queueUsersBy(b *pgx.Batch, sql string, ids []uuid.UUID, users map[uuid.UUID]User) {
 	b.Queue(sql, ids).Query(func(rows pgx.Rows) error {
 		var u User
-		_, err := pgx.ForEachRow(rows, []any{&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&u.ID, &u.OrganizationID, &u.EnvironmentID, &u.Name, &u.Email, &u.State, &u.JoinCount, &u.IsPerson, &u.AccountableID}, func() error {
 			users[u.ID] = u
 			return nil
 		})

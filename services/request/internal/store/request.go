@@ -209,6 +209,8 @@ func LoadCandidates(ctx context.Context, tx *postgres.Tx, lock bool, rules *Rule
 const (
 	OriginUser = "user"
 	OriginJoin = "join"
+	// OriginAssignment is of what an admin, the requester, assigned.
+	OriginAssignment = "assignment"
 )
 
 // New is a new request with what the API does not show.
@@ -441,7 +443,9 @@ type Request struct {
 	Requester, Beneficiary            Person
 	// JoinCount is how often the beneficiary had joined, and MatchCount how often the
 	// join-flow had matched them since; only of a new request.
-	JoinCount, MatchCount  int32
+	JoinCount, MatchCount int32
+	// RequesterVersion is the version of who assigned it; only of a new request.
+	RequesterVersion       int64
 	Justification          string
 	Until                  *time.Time
 	State                  lifecycle.State

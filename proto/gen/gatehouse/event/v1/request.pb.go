@@ -30,9 +30,12 @@ type RequestSubmitted struct {
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The request.
-	Request       *v1.Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Request *v1.Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// Version of the requester, of a request that they assigned: whether they may is
+	// looked at as they were then, or are since.
+	RequesterVersion int64 `protobuf:"varint,3,opt,name=requester_version,json=requesterVersion,proto3" json:"requester_version,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RequestSubmitted) Reset() {
@@ -77,6 +80,13 @@ func (x *RequestSubmitted) GetRequest() *v1.Request {
 		return x.Request
 	}
 	return nil
+}
+
+func (x *RequestSubmitted) GetRequesterVersion() int64 {
+	if x != nil {
+		return x.RequesterVersion
+	}
+	return 0
 }
 
 // RequestCancelRequested is emitted when a request is to be cancelled, unless its last approval came first.
@@ -340,10 +350,11 @@ var File_gatehouse_event_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\n" +
-	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\xa9\x01\n" +
+	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\xd6\x01\n" +
 	"\x10RequestSubmitted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
-	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest:%\xc2\xc1\x18!\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12+\n" +
+	"\x11requester_version\x18\x03 \x01(\x03R\x10requesterVersion:%\xc2\xc1\x18!\n" +
 	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xce\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +

@@ -11,6 +11,7 @@ package requestv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	v1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1549,6 +1550,468 @@ func (x *PreviewItem) GetRefusal() string {
 	return ""
 }
 
+// AssignAccessRequest says who is to get what.
+type AssignAccessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
+	// with the same one and the same content makes nothing and gets the answer of the
+	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
+	// call assigns.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Ids of the people, each once.
+	UserIds []string `protobuf:"bytes,2,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
+	// Ids of what each of them gets, each once. People times entitlements is 1000 at most.
+	EntitlementIds []string `protobuf:"bytes,3,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
+	// Why.
+	Justification string `protobuf:"bytes,4,opt,name=justification,proto3" json:"justification,omitempty"`
+	// When the access ends, in the future; unset means permanent.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignAccessRequest) Reset() {
+	*x = AssignAccessRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignAccessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignAccessRequest) ProtoMessage() {}
+
+func (x *AssignAccessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignAccessRequest.ProtoReflect.Descriptor instead.
+func (*AssignAccessRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *AssignAccessRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AssignAccessRequest) GetUserIds() []string {
+	if x != nil {
+		return x.UserIds
+	}
+	return nil
+}
+
+func (x *AssignAccessRequest) GetEntitlementIds() []string {
+	if x != nil {
+		return x.EntitlementIds
+	}
+	return nil
+}
+
+func (x *AssignAccessRequest) GetJustification() string {
+	if x != nil {
+		return x.Justification
+	}
+	return ""
+}
+
+func (x *AssignAccessRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+// AssignAccessResponse says what was assigned.
+type AssignAccessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each person who gets anything, in the order asked.
+	Requests []*Request `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	// What was left out.
+	Skipped       []*SkippedAssignment `protobuf:"bytes,2,rep,name=skipped,proto3" json:"skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignAccessResponse) Reset() {
+	*x = AssignAccessResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignAccessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignAccessResponse) ProtoMessage() {}
+
+func (x *AssignAccessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignAccessResponse.ProtoReflect.Descriptor instead.
+func (*AssignAccessResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AssignAccessResponse) GetRequests() []*Request {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *AssignAccessResponse) GetSkipped() []*SkippedAssignment {
+	if x != nil {
+		return x.Skipped
+	}
+	return nil
+}
+
+// SkippedAssignment is what somebody was not given, as they have it or will.
+type SkippedAssignment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the person.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Id of the entitlement.
+	EntitlementId string `protobuf:"bytes,2,opt,name=entitlement_id,json=entitlementId,proto3" json:"entitlement_id,omitempty"`
+	// ALREADY_HELD or ALREADY_REQUESTED.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Id of the request by which they hold it or are to get it; empty if there is none.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SkippedAssignment) Reset() {
+	*x = SkippedAssignment{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SkippedAssignment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SkippedAssignment) ProtoMessage() {}
+
+func (x *SkippedAssignment) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SkippedAssignment.ProtoReflect.Descriptor instead.
+func (*SkippedAssignment) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SkippedAssignment) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *SkippedAssignment) GetEntitlementId() string {
+	if x != nil {
+		return x.EntitlementId
+	}
+	return ""
+}
+
+func (x *SkippedAssignment) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SkippedAssignment) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// PreviewAssignmentRequest is what would be assigned.
+type PreviewAssignmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What would be assigned.
+	Assignment    *AssignAccessRequest `protobuf:"bytes,1,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewAssignmentRequest) Reset() {
+	*x = PreviewAssignmentRequest{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewAssignmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewAssignmentRequest) ProtoMessage() {}
+
+func (x *PreviewAssignmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewAssignmentRequest.ProtoReflect.Descriptor instead.
+func (*PreviewAssignmentRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PreviewAssignmentRequest) GetAssignment() *AssignAccessRequest {
+	if x != nil {
+		return x.Assignment
+	}
+	return nil
+}
+
+// PreviewAssignmentResponse says what would happen.
+type PreviewAssignmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each app, in the order asked.
+	Apps []*AssignmentApp `protobuf:"bytes,1,rep,name=apps,proto3" json:"apps,omitempty"`
+	// One for each person and entitlement, in the order asked.
+	Items         []*AssignmentItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewAssignmentResponse) Reset() {
+	*x = PreviewAssignmentResponse{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewAssignmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewAssignmentResponse) ProtoMessage() {}
+
+func (x *PreviewAssignmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewAssignmentResponse.ProtoReflect.Descriptor instead.
+func (*PreviewAssignmentResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *PreviewAssignmentResponse) GetApps() []*AssignmentApp {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+func (x *PreviewAssignmentResponse) GetItems() []*AssignmentItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+// AssignmentApp says how accounts will come in an app.
+type AssignmentApp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,1,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Name of the app.
+	AppName string `protobuf:"bytes,2,opt,name=app_name,json=appName,proto3" json:"app_name,omitempty"`
+	// Automatic: made at once; manual: somebody makes each by hand; none: none is needed.
+	// Never unspecified here.
+	Provisioning  ProvisioningSupport `protobuf:"varint,3,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignmentApp) Reset() {
+	*x = AssignmentApp{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignmentApp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignmentApp) ProtoMessage() {}
+
+func (x *AssignmentApp) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignmentApp.ProtoReflect.Descriptor instead.
+func (*AssignmentApp) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *AssignmentApp) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *AssignmentApp) GetAppName() string {
+	if x != nil {
+		return x.AppName
+	}
+	return ""
+}
+
+func (x *AssignmentApp) GetProvisioning() ProvisioningSupport {
+	if x != nil {
+		return x.Provisioning
+	}
+	return ProvisioningSupport_PROVISIONING_SUPPORT_UNSPECIFIED
+}
+
+// AssignmentItem says what would happen with one entitlement of one person.
+type AssignmentItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person.
+	User *v1.Person `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// The item as it would stand in their request, without id.
+	Item *RequestItem `protobuf:"bytes,2,opt,name=item,proto3" json:"item,omitempty"`
+	// Why AssignAccess would be refused as a whole, as a reason of it; empty if it would
+	// not because of this.
+	Refusal string `protobuf:"bytes,3,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// Why it would be left out: ALREADY_HELD or ALREADY_REQUESTED; empty if it would not.
+	Skipped string `protobuf:"bytes,4,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	// Id of the request by which they hold it or are to get it.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignmentItem) Reset() {
+	*x = AssignmentItem{}
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignmentItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignmentItem) ProtoMessage() {}
+
+func (x *AssignmentItem) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignmentItem.ProtoReflect.Descriptor instead.
+func (*AssignmentItem) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AssignmentItem) GetUser() *v1.Person {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *AssignmentItem) GetItem() *RequestItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *AssignmentItem) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *AssignmentItem) GetSkipped() string {
+	if x != nil {
+		return x.Skipped
+	}
+	return ""
+}
+
+func (x *AssignmentItem) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // GetRequestRequest names a request.
 type GetRequestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1560,7 +2023,7 @@ type GetRequestRequest struct {
 
 func (x *GetRequestRequest) Reset() {
 	*x = GetRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +2035,7 @@ func (x *GetRequestRequest) String() string {
 func (*GetRequestRequest) ProtoMessage() {}
 
 func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[23]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +2048,7 @@ func (x *GetRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestRequest.ProtoReflect.Descriptor instead.
 func (*GetRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetRequestRequest) GetId() string {
@@ -1606,7 +2069,7 @@ type GetRequestResponse struct {
 
 func (x *GetRequestResponse) Reset() {
 	*x = GetRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +2081,7 @@ func (x *GetRequestResponse) String() string {
 func (*GetRequestResponse) ProtoMessage() {}
 
 func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[24]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +2094,7 @@ func (x *GetRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequestResponse.ProtoReflect.Descriptor instead.
 func (*GetRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetRequestResponse) GetRequest() *Request {
@@ -1675,7 +2138,7 @@ type ListRequestsRequest struct {
 
 func (x *ListRequestsRequest) Reset() {
 	*x = ListRequestsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +2150,7 @@ func (x *ListRequestsRequest) String() string {
 func (*ListRequestsRequest) ProtoMessage() {}
 
 func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[25]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +2163,7 @@ func (x *ListRequestsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsRequest.ProtoReflect.Descriptor instead.
 func (*ListRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListRequestsRequest) GetPageSize() int32 {
@@ -1772,7 +2235,7 @@ type ListRequestsResponse struct {
 
 func (x *ListRequestsResponse) Reset() {
 	*x = ListRequestsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +2247,7 @@ func (x *ListRequestsResponse) String() string {
 func (*ListRequestsResponse) ProtoMessage() {}
 
 func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[26]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +2260,7 @@ func (x *ListRequestsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequestsResponse.ProtoReflect.Descriptor instead.
 func (*ListRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListRequestsResponse) GetRequests() []*Request {
@@ -1827,7 +2290,7 @@ type CancelRequestRequest struct {
 
 func (x *CancelRequestRequest) Reset() {
 	*x = CancelRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2302,7 @@ func (x *CancelRequestRequest) String() string {
 func (*CancelRequestRequest) ProtoMessage() {}
 
 func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[27]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2315,7 @@ func (x *CancelRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CancelRequestRequest) GetId() string {
@@ -1880,7 +2343,7 @@ type CancelRequestResponse struct {
 
 func (x *CancelRequestResponse) Reset() {
 	*x = CancelRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1892,7 +2355,7 @@ func (x *CancelRequestResponse) String() string {
 func (*CancelRequestResponse) ProtoMessage() {}
 
 func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[28]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1905,7 +2368,7 @@ func (x *CancelRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequestResponse.ProtoReflect.Descriptor instead.
 func (*CancelRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CancelRequestResponse) GetRequest() *Request {
@@ -1930,7 +2393,7 @@ type GiveUpRequestRequest struct {
 
 func (x *GiveUpRequestRequest) Reset() {
 	*x = GiveUpRequestRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +2405,7 @@ func (x *GiveUpRequestRequest) String() string {
 func (*GiveUpRequestRequest) ProtoMessage() {}
 
 func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[29]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1955,7 +2418,7 @@ func (x *GiveUpRequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestRequest.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GiveUpRequestRequest) GetId() string {
@@ -1990,7 +2453,7 @@ type GiveUpRequestResponse struct {
 
 func (x *GiveUpRequestResponse) Reset() {
 	*x = GiveUpRequestResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2465,7 @@ func (x *GiveUpRequestResponse) String() string {
 func (*GiveUpRequestResponse) ProtoMessage() {}
 
 func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[30]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2478,7 @@ func (x *GiveUpRequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GiveUpRequestResponse.ProtoReflect.Descriptor instead.
 func (*GiveUpRequestResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GiveUpRequestResponse) GetRequest() *Request {
@@ -2044,7 +2507,7 @@ type AddCommentRequest struct {
 
 func (x *AddCommentRequest) Reset() {
 	*x = AddCommentRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2519,7 @@ func (x *AddCommentRequest) String() string {
 func (*AddCommentRequest) ProtoMessage() {}
 
 func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[31]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2532,7 @@ func (x *AddCommentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentRequest.ProtoReflect.Descriptor instead.
 func (*AddCommentRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AddCommentRequest) GetId() string {
@@ -2104,7 +2567,7 @@ type AddCommentResponse struct {
 
 func (x *AddCommentResponse) Reset() {
 	*x = AddCommentResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2116,7 +2579,7 @@ func (x *AddCommentResponse) String() string {
 func (*AddCommentResponse) ProtoMessage() {}
 
 func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[32]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2129,7 +2592,7 @@ func (x *AddCommentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCommentResponse.ProtoReflect.Descriptor instead.
 func (*AddCommentResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AddCommentResponse) GetComment() *Comment {
@@ -2163,7 +2626,7 @@ type ListCommentsRequest struct {
 
 func (x *ListCommentsRequest) Reset() {
 	*x = ListCommentsRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2175,7 +2638,7 @@ func (x *ListCommentsRequest) String() string {
 func (*ListCommentsRequest) ProtoMessage() {}
 
 func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[33]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2188,7 +2651,7 @@ func (x *ListCommentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsRequest.ProtoReflect.Descriptor instead.
 func (*ListCommentsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListCommentsRequest) GetId() string {
@@ -2239,7 +2702,7 @@ type ListCommentsResponse struct {
 
 func (x *ListCommentsResponse) Reset() {
 	*x = ListCommentsResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2714,7 @@ func (x *ListCommentsResponse) String() string {
 func (*ListCommentsResponse) ProtoMessage() {}
 
 func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[34]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2727,7 @@ func (x *ListCommentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCommentsResponse.ProtoReflect.Descriptor instead.
 func (*ListCommentsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListCommentsResponse) GetComments() []*Comment {
@@ -2304,7 +2767,7 @@ type ListTimelineRequest struct {
 
 func (x *ListTimelineRequest) Reset() {
 	*x = ListTimelineRequest{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2779,7 @@ func (x *ListTimelineRequest) String() string {
 func (*ListTimelineRequest) ProtoMessage() {}
 
 func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[35]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2792,7 @@ func (x *ListTimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineRequest.ProtoReflect.Descriptor instead.
 func (*ListTimelineRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListTimelineRequest) GetId() string {
@@ -2380,7 +2843,7 @@ type ListTimelineResponse struct {
 
 func (x *ListTimelineResponse) Reset() {
 	*x = ListTimelineResponse{}
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2855,7 @@ func (x *ListTimelineResponse) String() string {
 func (*ListTimelineResponse) ProtoMessage() {}
 
 func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[36]
+	mi := &file_gatehouse_request_v1_request_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2868,7 @@ func (x *ListTimelineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTimelineResponse.ProtoReflect.Descriptor instead.
 func (*ListTimelineResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_request_v1_request_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListTimelineResponse) GetEntries() []*TimelineEntry {
@@ -2426,7 +2889,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x06\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x06\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -2527,7 +2990,42 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"^\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
-	"\arefusal\x18\x02 \x01(\tR\arefusal\"-\n" +
+	"\arefusal\x18\x02 \x01(\tR\arefusal\"\x94\x02\n" +
+	"\x13AssignAccessRequest\x12*\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12/\n" +
+	"\buser_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xc8\x01\x18\x01\"\x05r\x03\xb0\x01\x01R\auserIds\x12<\n" +
+	"\x0fentitlement_ids\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x120\n" +
+	"\rjustification\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\rjustification\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x94\x01\n" +
+	"\x14AssignAccessResponse\x129\n" +
+	"\brequests\x18\x01 \x03(\v2\x1d.gatehouse.request.v1.RequestR\brequests\x12A\n" +
+	"\askipped\x18\x02 \x03(\v2'.gatehouse.request.v1.SkippedAssignmentR\askipped\"\x8a\x01\n" +
+	"\x11SkippedAssignment\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12%\n" +
+	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"m\n" +
+	"\x18PreviewAssignmentRequest\x12Q\n" +
+	"\n" +
+	"assignment\x18\x01 \x01(\v2).gatehouse.request.v1.AssignAccessRequestB\x06\xbaH\x03\xc8\x01\x01R\n" +
+	"assignment\"\x90\x01\n" +
+	"\x19PreviewAssignmentResponse\x127\n" +
+	"\x04apps\x18\x01 \x03(\v2#.gatehouse.request.v1.AssignmentAppR\x04apps\x12:\n" +
+	"\x05items\x18\x02 \x03(\v2$.gatehouse.request.v1.AssignmentItemR\x05items\"\x90\x01\n" +
+	"\rAssignmentApp\x12\x15\n" +
+	"\x06app_id\x18\x01 \x01(\tR\x05appId\x12\x19\n" +
+	"\bapp_name\x18\x02 \x01(\tR\aappName\x12M\n" +
+	"\fprovisioning\x18\x03 \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\"\xcd\x01\n" +
+	"\x0eAssignmentItem\x121\n" +
+	"\x04user\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x04user\x125\n" +
+	"\x04item\x18\x02 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
+	"\arefusal\x18\x03 \x01(\tR\arefusal\x12\x18\n" +
+	"\askipped\x18\x04 \x01(\tR\askipped\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\"-\n" +
 	"\x11GetRequestRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"M\n" +
 	"\x12GetRequestResponse\x127\n" +
@@ -2612,13 +3110,16 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11DeleteEntitlement\x12..gatehouse.request.v1.DeleteEntitlementRequest\x1a/.gatehouse.request.v1.DeleteEntitlementResponse\"3\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02%*#/v1/apps/{app_id}/entitlements/{id}\x12\xa7\x01\n" +
 	"\x10ListEntitlements\x12-.gatehouse.request.v1.ListEntitlementsRequest\x1a..gatehouse.request.v1.ListEntitlementsResponse\"4\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\xd7\n" +
-	"\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02 \x12\x1e/v1/apps/{app_id}/entitlements\x90\x02\x01\x1a\x04\xa0\xbb\x18\x062\x94\r\n" +
 	"\x0eRequestService\x12\x8c\x01\n" +
 	"\rCreateRequest\x12*.gatehouse.request.v1.CreateRequestRequest\x1a+.gatehouse.request.v1.CreateRequestResponse\"\"\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/requests\x12\x9a\x01\n" +
 	"\x0ePreviewRequest\x12+.gatehouse.request.v1.PreviewRequestRequest\x1a,.gatehouse.request.v1.PreviewRequestResponse\"-\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/requests:preview\x90\x02\x01\x12\x88\x01\n" +
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/requests:preview\x90\x02\x01\x12\x8d\x01\n" +
+	"\fAssignAccess\x12).gatehouse.request.v1.AssignAccessRequest\x1a*.gatehouse.request.v1.AssignAccessResponse\"&\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/requests:assign\x12\xaa\x01\n" +
+	"\x11PreviewAssignment\x12..gatehouse.request.v1.PreviewAssignmentRequest\x1a/.gatehouse.request.v1.PreviewAssignmentResponse\"4\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/requests:previewAssignment\x90\x02\x01\x12\x88\x01\n" +
 	"\n" +
 	"GetRequest\x12'.gatehouse.request.v1.GetRequestRequest\x1a(.gatehouse.request.v1.GetRequestResponse\"'\xa2\xbb\x18\a\n" +
 	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/requests/{id}\x90\x02\x01\x12\x89\x01\n" +
@@ -2649,7 +3150,7 @@ func file_gatehouse_request_v1_request_service_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_gatehouse_request_v1_request_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(RequestView)(0),                  // 0: gatehouse.request.v1.RequestView
 	(*CreateAppRequest)(nil),          // 1: gatehouse.request.v1.CreateAppRequest
@@ -2675,109 +3176,130 @@ var file_gatehouse_request_v1_request_service_proto_goTypes = []any{
 	(*PreviewRequestRequest)(nil),     // 21: gatehouse.request.v1.PreviewRequestRequest
 	(*PreviewRequestResponse)(nil),    // 22: gatehouse.request.v1.PreviewRequestResponse
 	(*PreviewItem)(nil),               // 23: gatehouse.request.v1.PreviewItem
-	(*GetRequestRequest)(nil),         // 24: gatehouse.request.v1.GetRequestRequest
-	(*GetRequestResponse)(nil),        // 25: gatehouse.request.v1.GetRequestResponse
-	(*ListRequestsRequest)(nil),       // 26: gatehouse.request.v1.ListRequestsRequest
-	(*ListRequestsResponse)(nil),      // 27: gatehouse.request.v1.ListRequestsResponse
-	(*CancelRequestRequest)(nil),      // 28: gatehouse.request.v1.CancelRequestRequest
-	(*CancelRequestResponse)(nil),     // 29: gatehouse.request.v1.CancelRequestResponse
-	(*GiveUpRequestRequest)(nil),      // 30: gatehouse.request.v1.GiveUpRequestRequest
-	(*GiveUpRequestResponse)(nil),     // 31: gatehouse.request.v1.GiveUpRequestResponse
-	(*AddCommentRequest)(nil),         // 32: gatehouse.request.v1.AddCommentRequest
-	(*AddCommentResponse)(nil),        // 33: gatehouse.request.v1.AddCommentResponse
-	(*ListCommentsRequest)(nil),       // 34: gatehouse.request.v1.ListCommentsRequest
-	(*ListCommentsResponse)(nil),      // 35: gatehouse.request.v1.ListCommentsResponse
-	(*ListTimelineRequest)(nil),       // 36: gatehouse.request.v1.ListTimelineRequest
-	(*ListTimelineResponse)(nil),      // 37: gatehouse.request.v1.ListTimelineResponse
-	(ProvisioningSupport)(0),          // 38: gatehouse.request.v1.ProvisioningSupport
-	(DeprovisioningAction)(0),         // 39: gatehouse.request.v1.DeprovisioningAction
-	(AccountAdoption)(0),              // 40: gatehouse.request.v1.AccountAdoption
-	(*App)(nil),                       // 41: gatehouse.request.v1.App
-	(*Entitlement)(nil),               // 42: gatehouse.request.v1.Entitlement
-	(*fieldmaskpb.FieldMask)(nil),     // 43: google.protobuf.FieldMask
-	(EntitlementKind)(0),              // 44: gatehouse.request.v1.EntitlementKind
-	(RequestKind)(0),                  // 45: gatehouse.request.v1.RequestKind
-	(*timestamppb.Timestamp)(nil),     // 46: google.protobuf.Timestamp
-	(*Request)(nil),                   // 47: gatehouse.request.v1.Request
-	(*RequestItem)(nil),               // 48: gatehouse.request.v1.RequestItem
-	(RequestState)(0),                 // 49: gatehouse.request.v1.RequestState
-	(*Comment)(nil),                   // 50: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),             // 51: gatehouse.request.v1.TimelineEntry
+	(*AssignAccessRequest)(nil),       // 24: gatehouse.request.v1.AssignAccessRequest
+	(*AssignAccessResponse)(nil),      // 25: gatehouse.request.v1.AssignAccessResponse
+	(*SkippedAssignment)(nil),         // 26: gatehouse.request.v1.SkippedAssignment
+	(*PreviewAssignmentRequest)(nil),  // 27: gatehouse.request.v1.PreviewAssignmentRequest
+	(*PreviewAssignmentResponse)(nil), // 28: gatehouse.request.v1.PreviewAssignmentResponse
+	(*AssignmentApp)(nil),             // 29: gatehouse.request.v1.AssignmentApp
+	(*AssignmentItem)(nil),            // 30: gatehouse.request.v1.AssignmentItem
+	(*GetRequestRequest)(nil),         // 31: gatehouse.request.v1.GetRequestRequest
+	(*GetRequestResponse)(nil),        // 32: gatehouse.request.v1.GetRequestResponse
+	(*ListRequestsRequest)(nil),       // 33: gatehouse.request.v1.ListRequestsRequest
+	(*ListRequestsResponse)(nil),      // 34: gatehouse.request.v1.ListRequestsResponse
+	(*CancelRequestRequest)(nil),      // 35: gatehouse.request.v1.CancelRequestRequest
+	(*CancelRequestResponse)(nil),     // 36: gatehouse.request.v1.CancelRequestResponse
+	(*GiveUpRequestRequest)(nil),      // 37: gatehouse.request.v1.GiveUpRequestRequest
+	(*GiveUpRequestResponse)(nil),     // 38: gatehouse.request.v1.GiveUpRequestResponse
+	(*AddCommentRequest)(nil),         // 39: gatehouse.request.v1.AddCommentRequest
+	(*AddCommentResponse)(nil),        // 40: gatehouse.request.v1.AddCommentResponse
+	(*ListCommentsRequest)(nil),       // 41: gatehouse.request.v1.ListCommentsRequest
+	(*ListCommentsResponse)(nil),      // 42: gatehouse.request.v1.ListCommentsResponse
+	(*ListTimelineRequest)(nil),       // 43: gatehouse.request.v1.ListTimelineRequest
+	(*ListTimelineResponse)(nil),      // 44: gatehouse.request.v1.ListTimelineResponse
+	(ProvisioningSupport)(0),          // 45: gatehouse.request.v1.ProvisioningSupport
+	(DeprovisioningAction)(0),         // 46: gatehouse.request.v1.DeprovisioningAction
+	(AccountAdoption)(0),              // 47: gatehouse.request.v1.AccountAdoption
+	(*App)(nil),                       // 48: gatehouse.request.v1.App
+	(*Entitlement)(nil),               // 49: gatehouse.request.v1.Entitlement
+	(*fieldmaskpb.FieldMask)(nil),     // 50: google.protobuf.FieldMask
+	(EntitlementKind)(0),              // 51: gatehouse.request.v1.EntitlementKind
+	(RequestKind)(0),                  // 52: gatehouse.request.v1.RequestKind
+	(*timestamppb.Timestamp)(nil),     // 53: google.protobuf.Timestamp
+	(*Request)(nil),                   // 54: gatehouse.request.v1.Request
+	(*RequestItem)(nil),               // 55: gatehouse.request.v1.RequestItem
+	(*v1.Person)(nil),                 // 56: gatehouse.identity.v1.Person
+	(RequestState)(0),                 // 57: gatehouse.request.v1.RequestState
+	(*Comment)(nil),                   // 58: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),             // 59: gatehouse.request.v1.TimelineEntry
 }
 var file_gatehouse_request_v1_request_service_proto_depIdxs = []int32{
-	38, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	39, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	40, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
-	41, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
-	42, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
-	41, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
-	41, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
-	41, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
-	43, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
-	41, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
-	41, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
-	44, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	42, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	42, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	43, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
-	42, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
-	42, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
-	45, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	46, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
-	47, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	45, // 0: gatehouse.request.v1.CreateAppRequest.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	46, // 1: gatehouse.request.v1.CreateAppRequest.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
+	47, // 2: gatehouse.request.v1.CreateAppRequest.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
+	48, // 3: gatehouse.request.v1.CreateAppResponse.app:type_name -> gatehouse.request.v1.App
+	49, // 4: gatehouse.request.v1.CreateAppResponse.account:type_name -> gatehouse.request.v1.Entitlement
+	48, // 5: gatehouse.request.v1.GetAppResponse.app:type_name -> gatehouse.request.v1.App
+	48, // 6: gatehouse.request.v1.ListAppsResponse.apps:type_name -> gatehouse.request.v1.App
+	48, // 7: gatehouse.request.v1.UpdateAppRequest.app:type_name -> gatehouse.request.v1.App
+	50, // 8: gatehouse.request.v1.UpdateAppRequest.update_mask:type_name -> google.protobuf.FieldMask
+	48, // 9: gatehouse.request.v1.UpdateAppResponse.app:type_name -> gatehouse.request.v1.App
+	48, // 10: gatehouse.request.v1.DeleteAppResponse.app:type_name -> gatehouse.request.v1.App
+	51, // 11: gatehouse.request.v1.CreateEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	49, // 12: gatehouse.request.v1.CreateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	49, // 13: gatehouse.request.v1.UpdateEntitlementRequest.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	50, // 14: gatehouse.request.v1.UpdateEntitlementRequest.update_mask:type_name -> google.protobuf.FieldMask
+	49, // 15: gatehouse.request.v1.UpdateEntitlementResponse.entitlement:type_name -> gatehouse.request.v1.Entitlement
+	49, // 16: gatehouse.request.v1.ListEntitlementsResponse.entitlements:type_name -> gatehouse.request.v1.Entitlement
+	52, // 17: gatehouse.request.v1.CreateRequestRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	53, // 18: gatehouse.request.v1.CreateRequestRequest.until:type_name -> google.protobuf.Timestamp
+	54, // 19: gatehouse.request.v1.CreateRequestResponse.request:type_name -> gatehouse.request.v1.Request
 	19, // 20: gatehouse.request.v1.PreviewRequestRequest.request:type_name -> gatehouse.request.v1.CreateRequestRequest
 	23, // 21: gatehouse.request.v1.PreviewRequestResponse.items:type_name -> gatehouse.request.v1.PreviewItem
-	48, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
-	47, // 23: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	0,  // 24: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
-	49, // 25: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
-	47, // 26: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
-	47, // 27: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	47, // 28: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
-	50, // 29: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
-	50, // 30: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
-	51, // 31: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
-	1,  // 32: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
-	3,  // 33: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
-	5,  // 34: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
-	7,  // 35: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
-	9,  // 36: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
-	11, // 37: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
-	13, // 38: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
-	15, // 39: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
-	17, // 40: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
-	19, // 41: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
-	21, // 42: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
-	24, // 43: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
-	26, // 44: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
-	28, // 45: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
-	30, // 46: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
-	32, // 47: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
-	34, // 48: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
-	36, // 49: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
-	2,  // 50: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
-	4,  // 51: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
-	6,  // 52: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
-	8,  // 53: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
-	10, // 54: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
-	12, // 55: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
-	14, // 56: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
-	16, // 57: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
-	18, // 58: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
-	20, // 59: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
-	22, // 60: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
-	25, // 61: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
-	27, // 62: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
-	29, // 63: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
-	31, // 64: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
-	33, // 65: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
-	35, // 66: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
-	37, // 67: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
-	50, // [50:68] is the sub-list for method output_type
-	32, // [32:50] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	55, // 22: gatehouse.request.v1.PreviewItem.item:type_name -> gatehouse.request.v1.RequestItem
+	53, // 23: gatehouse.request.v1.AssignAccessRequest.until:type_name -> google.protobuf.Timestamp
+	54, // 24: gatehouse.request.v1.AssignAccessResponse.requests:type_name -> gatehouse.request.v1.Request
+	26, // 25: gatehouse.request.v1.AssignAccessResponse.skipped:type_name -> gatehouse.request.v1.SkippedAssignment
+	24, // 26: gatehouse.request.v1.PreviewAssignmentRequest.assignment:type_name -> gatehouse.request.v1.AssignAccessRequest
+	29, // 27: gatehouse.request.v1.PreviewAssignmentResponse.apps:type_name -> gatehouse.request.v1.AssignmentApp
+	30, // 28: gatehouse.request.v1.PreviewAssignmentResponse.items:type_name -> gatehouse.request.v1.AssignmentItem
+	45, // 29: gatehouse.request.v1.AssignmentApp.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	56, // 30: gatehouse.request.v1.AssignmentItem.user:type_name -> gatehouse.identity.v1.Person
+	55, // 31: gatehouse.request.v1.AssignmentItem.item:type_name -> gatehouse.request.v1.RequestItem
+	54, // 32: gatehouse.request.v1.GetRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	0,  // 33: gatehouse.request.v1.ListRequestsRequest.view:type_name -> gatehouse.request.v1.RequestView
+	57, // 34: gatehouse.request.v1.ListRequestsRequest.state:type_name -> gatehouse.request.v1.RequestState
+	54, // 35: gatehouse.request.v1.ListRequestsResponse.requests:type_name -> gatehouse.request.v1.Request
+	54, // 36: gatehouse.request.v1.CancelRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	54, // 37: gatehouse.request.v1.GiveUpRequestResponse.request:type_name -> gatehouse.request.v1.Request
+	58, // 38: gatehouse.request.v1.AddCommentResponse.comment:type_name -> gatehouse.request.v1.Comment
+	58, // 39: gatehouse.request.v1.ListCommentsResponse.comments:type_name -> gatehouse.request.v1.Comment
+	59, // 40: gatehouse.request.v1.ListTimelineResponse.entries:type_name -> gatehouse.request.v1.TimelineEntry
+	1,  // 41: gatehouse.request.v1.AppService.CreateApp:input_type -> gatehouse.request.v1.CreateAppRequest
+	3,  // 42: gatehouse.request.v1.AppService.GetApp:input_type -> gatehouse.request.v1.GetAppRequest
+	5,  // 43: gatehouse.request.v1.AppService.ListApps:input_type -> gatehouse.request.v1.ListAppsRequest
+	7,  // 44: gatehouse.request.v1.AppService.UpdateApp:input_type -> gatehouse.request.v1.UpdateAppRequest
+	9,  // 45: gatehouse.request.v1.AppService.DeleteApp:input_type -> gatehouse.request.v1.DeleteAppRequest
+	11, // 46: gatehouse.request.v1.AppService.CreateEntitlement:input_type -> gatehouse.request.v1.CreateEntitlementRequest
+	13, // 47: gatehouse.request.v1.AppService.UpdateEntitlement:input_type -> gatehouse.request.v1.UpdateEntitlementRequest
+	15, // 48: gatehouse.request.v1.AppService.DeleteEntitlement:input_type -> gatehouse.request.v1.DeleteEntitlementRequest
+	17, // 49: gatehouse.request.v1.AppService.ListEntitlements:input_type -> gatehouse.request.v1.ListEntitlementsRequest
+	19, // 50: gatehouse.request.v1.RequestService.CreateRequest:input_type -> gatehouse.request.v1.CreateRequestRequest
+	21, // 51: gatehouse.request.v1.RequestService.PreviewRequest:input_type -> gatehouse.request.v1.PreviewRequestRequest
+	24, // 52: gatehouse.request.v1.RequestService.AssignAccess:input_type -> gatehouse.request.v1.AssignAccessRequest
+	27, // 53: gatehouse.request.v1.RequestService.PreviewAssignment:input_type -> gatehouse.request.v1.PreviewAssignmentRequest
+	31, // 54: gatehouse.request.v1.RequestService.GetRequest:input_type -> gatehouse.request.v1.GetRequestRequest
+	33, // 55: gatehouse.request.v1.RequestService.ListRequests:input_type -> gatehouse.request.v1.ListRequestsRequest
+	35, // 56: gatehouse.request.v1.RequestService.CancelRequest:input_type -> gatehouse.request.v1.CancelRequestRequest
+	37, // 57: gatehouse.request.v1.RequestService.GiveUpRequest:input_type -> gatehouse.request.v1.GiveUpRequestRequest
+	39, // 58: gatehouse.request.v1.RequestService.AddComment:input_type -> gatehouse.request.v1.AddCommentRequest
+	41, // 59: gatehouse.request.v1.RequestService.ListComments:input_type -> gatehouse.request.v1.ListCommentsRequest
+	43, // 60: gatehouse.request.v1.RequestService.ListTimeline:input_type -> gatehouse.request.v1.ListTimelineRequest
+	2,  // 61: gatehouse.request.v1.AppService.CreateApp:output_type -> gatehouse.request.v1.CreateAppResponse
+	4,  // 62: gatehouse.request.v1.AppService.GetApp:output_type -> gatehouse.request.v1.GetAppResponse
+	6,  // 63: gatehouse.request.v1.AppService.ListApps:output_type -> gatehouse.request.v1.ListAppsResponse
+	8,  // 64: gatehouse.request.v1.AppService.UpdateApp:output_type -> gatehouse.request.v1.UpdateAppResponse
+	10, // 65: gatehouse.request.v1.AppService.DeleteApp:output_type -> gatehouse.request.v1.DeleteAppResponse
+	12, // 66: gatehouse.request.v1.AppService.CreateEntitlement:output_type -> gatehouse.request.v1.CreateEntitlementResponse
+	14, // 67: gatehouse.request.v1.AppService.UpdateEntitlement:output_type -> gatehouse.request.v1.UpdateEntitlementResponse
+	16, // 68: gatehouse.request.v1.AppService.DeleteEntitlement:output_type -> gatehouse.request.v1.DeleteEntitlementResponse
+	18, // 69: gatehouse.request.v1.AppService.ListEntitlements:output_type -> gatehouse.request.v1.ListEntitlementsResponse
+	20, // 70: gatehouse.request.v1.RequestService.CreateRequest:output_type -> gatehouse.request.v1.CreateRequestResponse
+	22, // 71: gatehouse.request.v1.RequestService.PreviewRequest:output_type -> gatehouse.request.v1.PreviewRequestResponse
+	25, // 72: gatehouse.request.v1.RequestService.AssignAccess:output_type -> gatehouse.request.v1.AssignAccessResponse
+	28, // 73: gatehouse.request.v1.RequestService.PreviewAssignment:output_type -> gatehouse.request.v1.PreviewAssignmentResponse
+	32, // 74: gatehouse.request.v1.RequestService.GetRequest:output_type -> gatehouse.request.v1.GetRequestResponse
+	34, // 75: gatehouse.request.v1.RequestService.ListRequests:output_type -> gatehouse.request.v1.ListRequestsResponse
+	36, // 76: gatehouse.request.v1.RequestService.CancelRequest:output_type -> gatehouse.request.v1.CancelRequestResponse
+	38, // 77: gatehouse.request.v1.RequestService.GiveUpRequest:output_type -> gatehouse.request.v1.GiveUpRequestResponse
+	40, // 78: gatehouse.request.v1.RequestService.AddComment:output_type -> gatehouse.request.v1.AddCommentResponse
+	42, // 79: gatehouse.request.v1.RequestService.ListComments:output_type -> gatehouse.request.v1.ListCommentsResponse
+	44, // 80: gatehouse.request.v1.RequestService.ListTimeline:output_type -> gatehouse.request.v1.ListTimelineResponse
+	61, // [61:81] is the sub-list for method output_type
+	41, // [41:61] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_service_proto_init() }
@@ -2792,7 +3314,7 @@ func file_gatehouse_request_v1_request_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_service_proto_rawDesc), len(file_gatehouse_request_v1_request_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -531,15 +531,17 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	RequestService_CreateRequest_FullMethodName  = "/gatehouse.request.v1.RequestService/CreateRequest"
-	RequestService_PreviewRequest_FullMethodName = "/gatehouse.request.v1.RequestService/PreviewRequest"
-	RequestService_GetRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/GetRequest"
-	RequestService_ListRequests_FullMethodName   = "/gatehouse.request.v1.RequestService/ListRequests"
-	RequestService_CancelRequest_FullMethodName  = "/gatehouse.request.v1.RequestService/CancelRequest"
-	RequestService_GiveUpRequest_FullMethodName  = "/gatehouse.request.v1.RequestService/GiveUpRequest"
-	RequestService_AddComment_FullMethodName     = "/gatehouse.request.v1.RequestService/AddComment"
-	RequestService_ListComments_FullMethodName   = "/gatehouse.request.v1.RequestService/ListComments"
-	RequestService_ListTimeline_FullMethodName   = "/gatehouse.request.v1.RequestService/ListTimeline"
+	RequestService_CreateRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/CreateRequest"
+	RequestService_PreviewRequest_FullMethodName    = "/gatehouse.request.v1.RequestService/PreviewRequest"
+	RequestService_AssignAccess_FullMethodName      = "/gatehouse.request.v1.RequestService/AssignAccess"
+	RequestService_PreviewAssignment_FullMethodName = "/gatehouse.request.v1.RequestService/PreviewAssignment"
+	RequestService_GetRequest_FullMethodName        = "/gatehouse.request.v1.RequestService/GetRequest"
+	RequestService_ListRequests_FullMethodName      = "/gatehouse.request.v1.RequestService/ListRequests"
+	RequestService_CancelRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/CancelRequest"
+	RequestService_GiveUpRequest_FullMethodName     = "/gatehouse.request.v1.RequestService/GiveUpRequest"
+	RequestService_AddComment_FullMethodName        = "/gatehouse.request.v1.RequestService/AddComment"
+	RequestService_ListComments_FullMethodName      = "/gatehouse.request.v1.RequestService/ListComments"
+	RequestService_ListTimeline_FullMethodName      = "/gatehouse.request.v1.RequestService/ListTimeline"
 )
 
 // RequestServiceClient is the client API for RequestService service.
@@ -575,6 +577,29 @@ type RequestServiceClient interface {
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	PreviewRequest(ctx context.Context, in *PreviewRequestRequest, opts ...grpc.CallOption) (*PreviewRequestResponse, error)
+	// AssignAccess gives any set of apps to one or many people at once. Each person who
+	// gets anything gets one request of origin assignment, with the caller as its
+	// requester; all are made, or none. Nobody is asked to decide them: they are approved
+	// in the caller's name, if the caller is an active admin or IT admin then, and else
+	// denied. What somebody holds or has requested is left out, and the answer says so.
+	// What flows refuse in CreateRequest is refused here. Whose it is says metadata user,
+	// and what metadata entitlement.
+	// PERMISSION_DENIED: SELF_ASSIGNMENT if the caller, or a service or agent for which the
+	// caller answers, is among the people; ONLY_PEOPLE_ASSIGN for services and agents;
+	// APP_OF_ORGANIZATION if an environment's caller assigns an app of the organization;
+	// NOT_FOR_OTHERS if a flow says who asks for it. FAILED_PRECONDITION:
+	// NOT_GIVEN_TO_BENEFICIARY, NOT_COVERED_BY_FLOW, BENEFICIARY_NOT_ACTIVE,
+	// REQUEST_ID_REUSED, ALREADY_REQUESTED if others request it all the time, and
+	// QUOTA_EXCEEDED, which a preview does not foresee. INVALID_ARGUMENT: USER_UNKNOWN and
+	// ENTITLEMENT_UNKNOWN, also for those of another environment, ENVIRONMENTS_MIXED,
+	// ASSIGNMENT_TOO_LARGE, LONGER_THAN_ALLOWED, NOT_IN_FUTURE, TIME_INVALID, BLANK.
+	AssignAccess(ctx context.Context, in *AssignAccessRequest, opts ...grpc.CallOption) (*AssignAccessResponse, error)
+	// PreviewAssignment says what AssignAccess would do: how accounts will come in each
+	// app, and for each person and entitlement what would be refused or left out. Nothing
+	// changes.
+	// PERMISSION_DENIED: ONLY_PEOPLE_ASSIGN. INVALID_ARGUMENT: USER_UNKNOWN,
+	// ENTITLEMENT_UNKNOWN, ASSIGNMENT_TOO_LARGE, NOT_IN_FUTURE, TIME_INVALID, BLANK.
+	PreviewAssignment(ctx context.Context, in *PreviewAssignmentRequest, opts ...grpc.CallOption) (*PreviewAssignmentResponse, error)
 	// GetRequest shows one request. NOT_FOUND: REQUEST_NOT_FOUND, also for one
 	// the caller may not see.
 	GetRequest(ctx context.Context, in *GetRequestRequest, opts ...grpc.CallOption) (*GetRequestResponse, error)
@@ -595,7 +620,8 @@ type RequestServiceClient interface {
 	// FAILED_PRECONDITION: ITEM_NOT_APPROVED (cancel the request instead),
 	// ITEM_FULFILLED, ITEM_CLOSED, each with metadata item; NOTHING_TO_GIVE_UP if no
 	// item is named and none can be given up; REVOCATION_NOT_GIVEN_UP: what is to be
-	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN.
+	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN, BLANK.
+	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
 	GiveUpRequest(ctx context.Context, in *GiveUpRequestRequest, opts ...grpc.CallOption) (*GiveUpRequestResponse, error)
 	// AddComment says something on a request one can see; the status stays.
 	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
@@ -628,6 +654,26 @@ func (c *requestServiceClient) PreviewRequest(ctx context.Context, in *PreviewRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PreviewRequestResponse)
 	err := c.cc.Invoke(ctx, RequestService_PreviewRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) AssignAccess(ctx context.Context, in *AssignAccessRequest, opts ...grpc.CallOption) (*AssignAccessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AssignAccessResponse)
+	err := c.cc.Invoke(ctx, RequestService_AssignAccess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *requestServiceClient) PreviewAssignment(ctx context.Context, in *PreviewAssignmentRequest, opts ...grpc.CallOption) (*PreviewAssignmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewAssignmentResponse)
+	err := c.cc.Invoke(ctx, RequestService_PreviewAssignment_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -737,6 +783,29 @@ type RequestServiceServer interface {
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	PreviewRequest(context.Context, *PreviewRequestRequest) (*PreviewRequestResponse, error)
+	// AssignAccess gives any set of apps to one or many people at once. Each person who
+	// gets anything gets one request of origin assignment, with the caller as its
+	// requester; all are made, or none. Nobody is asked to decide them: they are approved
+	// in the caller's name, if the caller is an active admin or IT admin then, and else
+	// denied. What somebody holds or has requested is left out, and the answer says so.
+	// What flows refuse in CreateRequest is refused here. Whose it is says metadata user,
+	// and what metadata entitlement.
+	// PERMISSION_DENIED: SELF_ASSIGNMENT if the caller, or a service or agent for which the
+	// caller answers, is among the people; ONLY_PEOPLE_ASSIGN for services and agents;
+	// APP_OF_ORGANIZATION if an environment's caller assigns an app of the organization;
+	// NOT_FOR_OTHERS if a flow says who asks for it. FAILED_PRECONDITION:
+	// NOT_GIVEN_TO_BENEFICIARY, NOT_COVERED_BY_FLOW, BENEFICIARY_NOT_ACTIVE,
+	// REQUEST_ID_REUSED, ALREADY_REQUESTED if others request it all the time, and
+	// QUOTA_EXCEEDED, which a preview does not foresee. INVALID_ARGUMENT: USER_UNKNOWN and
+	// ENTITLEMENT_UNKNOWN, also for those of another environment, ENVIRONMENTS_MIXED,
+	// ASSIGNMENT_TOO_LARGE, LONGER_THAN_ALLOWED, NOT_IN_FUTURE, TIME_INVALID, BLANK.
+	AssignAccess(context.Context, *AssignAccessRequest) (*AssignAccessResponse, error)
+	// PreviewAssignment says what AssignAccess would do: how accounts will come in each
+	// app, and for each person and entitlement what would be refused or left out. Nothing
+	// changes.
+	// PERMISSION_DENIED: ONLY_PEOPLE_ASSIGN. INVALID_ARGUMENT: USER_UNKNOWN,
+	// ENTITLEMENT_UNKNOWN, ASSIGNMENT_TOO_LARGE, NOT_IN_FUTURE, TIME_INVALID, BLANK.
+	PreviewAssignment(context.Context, *PreviewAssignmentRequest) (*PreviewAssignmentResponse, error)
 	// GetRequest shows one request. NOT_FOUND: REQUEST_NOT_FOUND, also for one
 	// the caller may not see.
 	GetRequest(context.Context, *GetRequestRequest) (*GetRequestResponse, error)
@@ -757,7 +826,8 @@ type RequestServiceServer interface {
 	// FAILED_PRECONDITION: ITEM_NOT_APPROVED (cancel the request instead),
 	// ITEM_FULFILLED, ITEM_CLOSED, each with metadata item; NOTHING_TO_GIVE_UP if no
 	// item is named and none can be given up; REVOCATION_NOT_GIVEN_UP: what is to be
-	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN.
+	// taken away is tried until it is gone. INVALID_ARGUMENT: ITEM_UNKNOWN, BLANK.
+	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
 	GiveUpRequest(context.Context, *GiveUpRequestRequest) (*GiveUpRequestResponse, error)
 	// AddComment says something on a request one can see; the status stays.
 	// PERMISSION_DENIED: NOT_YOUR_REQUEST.
@@ -781,6 +851,12 @@ func (UnimplementedRequestServiceServer) CreateRequest(context.Context, *CreateR
 }
 func (UnimplementedRequestServiceServer) PreviewRequest(context.Context, *PreviewRequestRequest) (*PreviewRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewRequest not implemented")
+}
+func (UnimplementedRequestServiceServer) AssignAccess(context.Context, *AssignAccessRequest) (*AssignAccessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AssignAccess not implemented")
+}
+func (UnimplementedRequestServiceServer) PreviewAssignment(context.Context, *PreviewAssignmentRequest) (*PreviewAssignmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewAssignment not implemented")
 }
 func (UnimplementedRequestServiceServer) GetRequest(context.Context, *GetRequestRequest) (*GetRequestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRequest not implemented")
@@ -856,6 +932,42 @@ func _RequestService_PreviewRequest_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RequestServiceServer).PreviewRequest(ctx, req.(*PreviewRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_AssignAccess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AssignAccessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).AssignAccess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_AssignAccess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).AssignAccess(ctx, req.(*AssignAccessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RequestService_PreviewAssignment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RequestServiceServer).PreviewAssignment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RequestService_PreviewAssignment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RequestServiceServer).PreviewAssignment(ctx, req.(*PreviewAssignmentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1000,6 +1112,14 @@ var RequestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewRequest",
 			Handler:    _RequestService_PreviewRequest_Handler,
+		},
+		{
+			MethodName: "AssignAccess",
+			Handler:    _RequestService_AssignAccess_Handler,
+		},
+		{
+			MethodName: "PreviewAssignment",
+			Handler:    _RequestService_PreviewAssignment_Handler,
 		},
 		{
 			MethodName: "GetRequest",
