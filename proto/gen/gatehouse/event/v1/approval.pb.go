@@ -644,14 +644,16 @@ func (x *ApprovalDecided) GetNextVacancy() *v11.Vacancy {
 	return nil
 }
 
-// ApprovalGranted is emitted when a request was approved.
+// ApprovalGranted is emitted when items of a request were approved: at once those whose
+// flows approve by themselves, and each of the others with the last decision that it
+// needed. The other items of the request go on.
 type ApprovalGranted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
-	// The request as submitted.
+	// The request as submitted, with the items that this approves and no other.
 	Request *v11.Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
-	// Id of the flow of the first item; empty for the built-in default.
+	// Id of the flow of the first of them; empty for the built-in default.
 	FlowId string `protobuf:"bytes,3,opt,name=flow_id,json=flowId,proto3" json:"flow_id,omitempty"`
 	// Version of the flow.
 	FlowVersion int32 `protobuf:"varint,4,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
@@ -735,8 +737,9 @@ func (x *ApprovalGranted) GetTask() *v1.Task {
 	return nil
 }
 
-// ApprovalDenied is emitted when a request was denied: by a reviewer or, if it was
-// assigned by somebody who may not do that, or what a flow forbids, by Gatehouse.
+// ApprovalDenied is emitted when an item of a request was denied, that of task; the other
+// items go on. Without a task all of the request was, by Gatehouse: it was assigned by
+// somebody who may not do that, or a flow forbids it.
 type ApprovalDenied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -827,8 +830,8 @@ func (x *ApprovalDenied) GetTask() *v1.Task {
 	return nil
 }
 
-// ApprovalCancelled is emitted when an approval ended because its request was cancelled,
-// or because the end that was asked for has passed.
+// ApprovalCancelled is emitted when items ended without a decision, because their request
+// was cancelled or because the end that was asked for has passed.
 type ApprovalCancelled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -838,7 +841,10 @@ type ApprovalCancelled struct {
 	// Why.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// True if the end that was asked for has passed.
-	Expired       bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	Expired bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	// Ids of the items that ended so; empty for all of the request's. The others were
+	// decided before, and stay as they are.
+	ItemIds       []string `protobuf:"bytes,5,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -899,6 +905,13 @@ func (x *ApprovalCancelled) GetExpired() bool {
 		return x.Expired
 	}
 	return false
+}
+
+func (x *ApprovalCancelled) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
 }
 
 // TaskReassigned is emitted when a task was given to somebody else.
@@ -1066,13 +1079,14 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1b\n" +
 	"\tstep_name\x18\x05 \x01(\tR\bstepName\x12/\n" +
 	"\x04task\x18\x06 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task:$\xc2\xc1\x18 \n" +
-	"\bapproval\x12\x06denied\x18\x01\"\bapproval(\x01\"\xc4\x01\n" +
+	"\bapproval\x12\x06denied\x18\x01\"\bapproval(\x01\"\xdf\x01\n" +
 	"\x11ApprovalCancelled\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
-	"\aexpired\x18\x04 \x01(\bR\aexpired:'\xc2\xc1\x18#\n" +
+	"\aexpired\x18\x04 \x01(\bR\aexpired\x12\x19\n" +
+	"\bitem_ids\x18\x05 \x03(\tR\aitemIds:'\xc2\xc1\x18#\n" +
 	"\bapproval\x12\tcancelled\x18\x01\"\bapproval(\x01\"\x9a\x02\n" +
 	"\x0eTaskReassigned\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +

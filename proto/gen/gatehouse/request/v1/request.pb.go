@@ -380,18 +380,21 @@ const (
 	RequestState_REQUEST_STATE_UNSPECIFIED RequestState = 0
 	// Written down; its flow is being picked.
 	RequestState_REQUEST_STATE_SUBMITTED RequestState = 1
-	// Waits for reviewers.
+	// Some items wait for reviewers; others may be approved, or done, already.
 	RequestState_REQUEST_STATE_PENDING RequestState = 2
-	// Approved; the access is being put in place or taken away.
+	// Every item is decided; what is approved is being put in place or taken away.
 	RequestState_REQUEST_STATE_APPROVED RequestState = 3
-	// Done. Closed.
+	// Every item is done. Closed.
 	RequestState_REQUEST_STATE_FULFILLED RequestState = 4
-	// Denied by a reviewer. Closed.
+	// Nothing is done: items were denied by a reviewer. Closed.
 	RequestState_REQUEST_STATE_DENIED RequestState = 5
-	// To be cancelled, unless the last approval came first.
+	// What is not decided is to be cancelled, unless the last decision came first.
 	RequestState_REQUEST_STATE_CANCELLING RequestState = 6
-	// Cancelled. Closed.
+	// Nothing is done: the items were cancelled or given up. Closed.
 	RequestState_REQUEST_STATE_CANCELLED RequestState = 7
+	// Some items are done and others were denied, cancelled or given up, as they say.
+	// Closed.
+	RequestState_REQUEST_STATE_PARTLY_FULFILLED RequestState = 8
 )
 
 // Enum value maps for RequestState.
@@ -405,16 +408,18 @@ var (
 		5: "REQUEST_STATE_DENIED",
 		6: "REQUEST_STATE_CANCELLING",
 		7: "REQUEST_STATE_CANCELLED",
+		8: "REQUEST_STATE_PARTLY_FULFILLED",
 	}
 	RequestState_value = map[string]int32{
-		"REQUEST_STATE_UNSPECIFIED": 0,
-		"REQUEST_STATE_SUBMITTED":   1,
-		"REQUEST_STATE_PENDING":     2,
-		"REQUEST_STATE_APPROVED":    3,
-		"REQUEST_STATE_FULFILLED":   4,
-		"REQUEST_STATE_DENIED":      5,
-		"REQUEST_STATE_CANCELLING":  6,
-		"REQUEST_STATE_CANCELLED":   7,
+		"REQUEST_STATE_UNSPECIFIED":      0,
+		"REQUEST_STATE_SUBMITTED":        1,
+		"REQUEST_STATE_PENDING":          2,
+		"REQUEST_STATE_APPROVED":         3,
+		"REQUEST_STATE_FULFILLED":        4,
+		"REQUEST_STATE_DENIED":           5,
+		"REQUEST_STATE_CANCELLING":       6,
+		"REQUEST_STATE_CANCELLED":        7,
+		"REQUEST_STATE_PARTLY_FULFILLED": 8,
 	}
 )
 
@@ -459,11 +464,13 @@ const (
 	ItemState_ITEM_STATE_FULFILLED ItemState = 3
 	// Could not be done; a work item says why.
 	ItemState_ITEM_STATE_FAILED ItemState = 4
-	// Will not be done: denied, cancelled, or the beneficiary has left.
+	// Will not be done: cancelled, or the beneficiary has left.
 	ItemState_ITEM_STATE_CANCELLED ItemState = 5
 	// Will not be done: it was approved and not in place yet when somebody gave it up,
 	// as give_up says.
 	ItemState_ITEM_STATE_GIVEN_UP ItemState = 6
+	// Will not be done: denied by a reviewer.
+	ItemState_ITEM_STATE_DENIED ItemState = 7
 )
 
 // Enum value maps for ItemState.
@@ -476,6 +483,7 @@ var (
 		4: "ITEM_STATE_FAILED",
 		5: "ITEM_STATE_CANCELLED",
 		6: "ITEM_STATE_GIVEN_UP",
+		7: "ITEM_STATE_DENIED",
 	}
 	ItemState_value = map[string]int32{
 		"ITEM_STATE_UNSPECIFIED": 0,
@@ -485,6 +493,7 @@ var (
 		"ITEM_STATE_FAILED":      4,
 		"ITEM_STATE_CANCELLED":   5,
 		"ITEM_STATE_GIVEN_UP":    6,
+		"ITEM_STATE_DENIED":      7,
 	}
 )
 
@@ -1048,7 +1057,9 @@ type RequestItem struct {
 	// Of a request to revoke: id of the item of another request; what was given by that
 	// alone is taken away, and what gives the same besides stays. Empty: all that the
 	// beneficiary holds of the entitlement is.
-	GrantItemId   string `protobuf:"bytes,10,opt,name=grant_item_id,json=grantItemId,proto3" json:"grant_item_id,omitempty"`
+	GrantItemId string `protobuf:"bytes,10,opt,name=grant_item_id,json=grantItemId,proto3" json:"grant_item_id,omitempty"`
+	// Why it was denied or cancelled, in words; else empty.
+	ClosingReason string `protobuf:"bytes,11,opt,name=closing_reason,json=closingReason,proto3" json:"closing_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1149,6 +1160,13 @@ func (x *RequestItem) GetGiveUp() *GiveUp {
 func (x *RequestItem) GetGrantItemId() string {
 	if x != nil {
 		return x.GrantItemId
+	}
+	return ""
+}
+
+func (x *RequestItem) GetClosingReason() string {
+	if x != nil {
+		return x.ClosingReason
 	}
 	return ""
 }
@@ -1612,7 +1630,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04step\x18\x01 \x01(\x05R\x04step\x12\x1b\n" +
 	"\tstep_name\x18\x02 \x01(\tR\bstepName\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04help\x18\x04 \x03(\tR\x04help\"\xbb\x03\n" +
+	"\x04help\x18\x04 \x03(\tR\x04help\"\xe2\x03\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1624,7 +1642,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\avacancy\x18\b \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\x125\n" +
 	"\agive_up\x18\t \x01(\v2\x1c.gatehouse.request.v1.GiveUpR\x06giveUp\x12\"\n" +
 	"\rgrant_item_id\x18\n" +
-	" \x01(\tR\vgrantItemId\"\x88\b\n" +
+	" \x01(\tR\vgrantItemId\x12%\n" +
+	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\"\x88\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
@@ -1694,7 +1713,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x1aREQUEST_ORIGIN_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REQUEST_ORIGIN_USER\x10\x01\x12\x17\n" +
 	"\x13REQUEST_ORIGIN_JOIN\x10\x02\x12\x1d\n" +
-	"\x19REQUEST_ORIGIN_ASSIGNMENT\x10\x03*\xf3\x01\n" +
+	"\x19REQUEST_ORIGIN_ASSIGNMENT\x10\x03*\x97\x02\n" +
 	"\fRequestState\x12\x1d\n" +
 	"\x19REQUEST_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17REQUEST_STATE_SUBMITTED\x10\x01\x12\x19\n" +
@@ -1703,7 +1722,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x17REQUEST_STATE_FULFILLED\x10\x04\x12\x18\n" +
 	"\x14REQUEST_STATE_DENIED\x10\x05\x12\x1c\n" +
 	"\x18REQUEST_STATE_CANCELLING\x10\x06\x12\x1b\n" +
-	"\x17REQUEST_STATE_CANCELLED\x10\a*\xbc\x01\n" +
+	"\x17REQUEST_STATE_CANCELLED\x10\a\x12\"\n" +
+	"\x1eREQUEST_STATE_PARTLY_FULFILLED\x10\b*\xd3\x01\n" +
 	"\tItemState\x12\x1a\n" +
 	"\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ITEM_STATE_PENDING\x10\x01\x12\x17\n" +
@@ -1711,7 +1731,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x14ITEM_STATE_FULFILLED\x10\x03\x12\x15\n" +
 	"\x11ITEM_STATE_FAILED\x10\x04\x12\x18\n" +
 	"\x14ITEM_STATE_CANCELLED\x10\x05\x12\x17\n" +
-	"\x13ITEM_STATE_GIVEN_UP\x10\x06B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x13ITEM_STATE_GIVEN_UP\x10\x06\x12\x15\n" +
+	"\x11ITEM_STATE_DENIED\x10\aB8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_proto_rawDescOnce sync.Once
