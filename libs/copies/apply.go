@@ -132,7 +132,7 @@ func events(kinds Kinds) []proto.Message {
 		Flows:        {(*eventv1.FlowCreated)(nil), (*eventv1.FlowUpdated)(nil), (*eventv1.FlowDeleted)(nil)},
 		Grants: {
 			(*eventv1.GrantCreated)(nil), (*eventv1.GrantActivated)(nil), (*eventv1.GrantHeld)(nil), (*eventv1.GrantExpiring)(nil),
-			(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil),
+			(*eventv1.GrantEnded)(nil), (*eventv1.GrantRevoked)(nil), (*eventv1.GrantFailed)(nil), (*eventv1.GrantReopened)(nil),
 		},
 	} {
 		if kinds.has(kind) {
@@ -236,6 +236,8 @@ func (b *batch) add(ev *inbox.Event) error {
 	case *eventv1.GrantRevoked:
 		return grant(m.GetGrant())
 	case *eventv1.GrantFailed:
+		return grant(m.GetGrant())
+	case *eventv1.GrantReopened:
 		return grant(m.GetGrant())
 	}
 	return fmt.Errorf("event of type %s says nothing about a copy", ev.Type)

@@ -87,6 +87,51 @@ func TestDeliveredTwice(t *testing.T) {
 	}
 }
 
+// B-ONB-19, in part: what a person said by mistake is taken back. A request that is not
+// closed waits for the item again; a closed one never changes, and its timeline says it.
+func TestGrantReopened(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	r := w.submit(t, "ann", w.grantOf("editor", "account"))
+	g, given := give(r, 0)
+	w.twice(t, append([]emission{w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r)}, given...)...)
+	w.wantState(t, r, approved, itemFulfilled, itemApproved)
+	active := next(g, provisioningv1.GrantState_GRANT_STATE_ACTIVE)
+	waits := next(active, provisioningv1.GrantState_GRANT_STATE_PENDING)
+	waits.ActivateTime = nil
+	item := &provisioningv1.WorkItem{Id: id.New().String(), AppName: "CRM", ReopenedItemId: id.New().String(), ReopenReason: "the wrong Ann"}
+	w.twice(t, grantEvent("reopened", waits), emission{item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}})
+	w.wantState(t, r, approved, itemApproved, itemApproved)
+
+	_, other := give(r, 1)
+	w.twice(t, append(other, grantEvent("activated", next(waits, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))...)
+	closed := w.wantState(t, r, fulfilled, itemFulfilled, itemFulfilled)
+	late := next(next(waits, provisioningv1.GrantState_GRANT_STATE_ACTIVE), provisioningv1.GrantState_GRANT_STATE_PENDING)
+	w.twice(t, grantEvent("reopened", late))
+	if after := w.get(t, r); !proto.Equal(after, closed) || w.closings(t, r) != 1 {
+		t.Errorf("was\n%v, is\n%v", closed, after)
+	}
+	entries, err := w.requests(t, "ann").ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, e := range entries.GetEntries() {
+		texts = append(texts, e.GetText())
+	}
+	for text, n := range map[string]int{"Not in place after all: CRM: editor": 2, "A work item is open again in CRM: the wrong Ann": 1} {
+		got := 0
+		for _, t := range texts {
+			if t == text {
+				got++
+			}
+		}
+		if got != n {
+			t.Errorf("%q stands %d times in %q", text, got, texts)
+		}
+	}
+}
+
 // In whatever order and however often events come, and whichever of two
 // replicas takes them, a request ends fulfilled, and one event is emitted for it.
 func TestAnyOrder(t *testing.T) {

@@ -476,6 +476,8 @@ func grantEvent(name string, g *provisioningv1.Grant) emission {
 		m = &eventv1.GrantRevoked{Context: c, Grant: g}
 	case "failed":
 		m = &eventv1.GrantFailed{Context: c, Grant: g}
+	case "reopened":
+		m = &eventv1.GrantReopened{Context: c, Grant: g}
 	}
 	return emission{g.GetId(), m}
 }

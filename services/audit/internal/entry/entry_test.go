@@ -46,6 +46,13 @@ func request(change ...func(*requestv1.Request)) *requestv1.Request {
 	return r
 }
 
+// reopened is an item that reopens another.
+func reopened() *provisioningv1.WorkItem {
+	i := item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT)
+	i.ReopenedItemId, i.ReopenReason = "1", "the wrong Ben"
+	return i
+}
+
 func grant(change ...func(*provisioningv1.Grant)) *provisioningv1.Grant {
 	g := &provisioningv1.Grant{User: ben, AppName: "CRM", EntitlementName: "Seller", Until: until}
 	for _, f := range change {
@@ -173,11 +180,14 @@ var summaries = []struct {
 	{&eventv1.GrantRevoked{Grant: grant()}, `Ben no longer has "Seller" in CRM by this grant`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.Error = "no answer" })}, `"Seller" in CRM could not be given to Ben: no answer`},
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.State = provisioningv1.GrantState_GRANT_STATE_REVOKING })}, `"Seller" in CRM could not be taken from Ben`},
+	{&eventv1.GrantReopened{Grant: grant()}, `Ben does not have "Seller" in CRM: it was said to be in place by mistake`},
+	{&eventv1.GrantReopened{Grant: grant(func(g *provisioningv1.Grant) { g.State = provisioningv1.GrantState_GRANT_STATE_REVOKING })}, `Ben still has "Seller" in CRM, which is to be taken away again: it was said to be gone by mistake`},
 	{&eventv1.RevocationCompleted{GrantIds: []string{"1"}}, `The revoke request is done: 1 grant ended`},
 	{&eventv1.AccountCreated{Account: &provisioningv1.Account{User: ben, AppName: "CRM"}}, `Ben has an account in CRM`},
 	{&eventv1.AccountRemoved{Account: &provisioningv1.Account{User: ben, AppName: "CRM"}}, `Ben's account in CRM is gone`},
 	{&eventv1.AccountRemoved{Account: &provisioningv1.Account{User: ben, AppName: "CRM", State: provisioningv1.AccountState_ACCOUNT_STATE_DISABLED}}, `Ben's account in CRM is disabled`},
 	{&eventv1.WorkItemOpened{WorkItem: item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_CREATE_ACCOUNT)}, `Work item opened: create an account in CRM for Ben with "Seller" and "Buyer"`},
+	{&eventv1.WorkItemOpened{WorkItem: reopened()}, `Work item reopened: create an account in CRM for Ben with "Seller" and "Buyer": the wrong Ben`},
 	{&eventv1.WorkItemResolved{WorkItem: note(item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_REMOVE_ACCOUNT), "ticket 7", mia)}, `Work item done by Mia: remove Ben's account in CRM: ticket 7`},
 	{&eventv1.WorkItemCancelled{WorkItem: note(item(provisioningv1.WorkItemKind_WORK_ITEM_KIND_ASSIGN), "Ben has left", nil)}, `Work item cancelled: give Ben "Seller" and "Buyer" in CRM: Ben has left`},
 	{&eventv1.ChecklistOpened{Checklist: &provisioningv1.Checklist{User: ben, Kind: provisioningv1.ChecklistKind_CHECKLIST_KIND_ONBOARDING, OpenCount: 2}}, `Ben's onboarding has begun: 2 open items`},

@@ -387,6 +387,13 @@ func accessSummaries(w summaries) {
 		}
 		return held(g) + " could not be given to " + person(g.GetUser()) + colon(g.GetError())
 	})
+	on(w, func(m *eventv1.GrantReopened) string {
+		g := m.GetGrant()
+		if g.GetState() == provisioningv1.GrantState_GRANT_STATE_REVOKING {
+			return person(g.GetUser()) + " still has " + held(g) + ", which is to be taken away again: it was said to be gone by mistake"
+		}
+		return person(g.GetUser()) + " does not have " + held(g) + ": it was said to be in place by mistake"
+	})
 	on(w, func(m *eventv1.RevocationCompleted) string {
 		return "The revoke request is done: " + count(len(m.GetGrantIds()), "grant") + " ended"
 	})
@@ -405,6 +412,9 @@ func accessSummaries(w summaries) {
 
 func workItemSummaries(w summaries) {
 	on(w, func(m *eventv1.WorkItemOpened) string {
+		if m.GetWorkItem().GetReopenedItemId() != "" {
+			return "Work item reopened: " + workToDo(m.GetWorkItem()) + colon(m.GetWorkItem().GetReopenReason())
+		}
 		return "Work item opened: " + workToDo(m.GetWorkItem()) + colon(m.GetWorkItem().GetError())
 	})
 	on(w, func(m *eventv1.WorkItemResolved) string {

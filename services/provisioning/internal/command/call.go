@@ -44,7 +44,7 @@ func (p whereabouts) settle(s *store.Assignment) lifecycle.Observed {
 		left := *p.was
 		left.Adopted = know.Adopted
 		if !know.Adopted || know.Added() || s.Person.Removed || s.Person.Suspended {
-			a.LeftBehind = append(a.LeftBehind, left)
+			a.LeftBehind, a.Words = append(a.LeftBehind, left), a.Words.Leave()
 		}
 		a.ExternalID, a.UserName = "", ""
 		know.Had = nil // it was that account's

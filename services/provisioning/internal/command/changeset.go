@@ -41,6 +41,10 @@ type changeset struct {
 	// changeset has come through: each step knows whether it opened or closed one.
 	counts map[uuid.UUID][]stepCount
 	step   int
+	// reopened are the resolved items of each assignment that are being reopened, and
+	// reopenReason is why.
+	reopened     map[*store.Assignment][]lifecycle.Item
+	reopenReason string
 	// queued means that workers have something new.
 	queued bool
 	more   *pgx.Batch
@@ -98,12 +102,13 @@ func (cs *changeset) end(s *store.Assignment, g *store.Grant, why string, revoke
 	cs.emitGrant(s, g, "ended")
 }
 
-// setObserved writes down what is known about the app now. externalID and userName
-// are what the app emitted about the account, if it did.
+// setObserved writes down what is known about the app now, which is nobody's word until
+// resolve makes it one. externalID and userName are what the app emitted about the
+// account, if it did.
 func (cs *changeset) setObserved(s *store.Assignment, know lifecycle.Observed, externalID, userName string) {
 	a := &s.Account
 	before := a.Observed.Account
-	a.Observed, a.Changed, a.UpdateTime = know, true, cs.now
+	a.Observed, a.Changed, a.UpdateTime, a.Words = know, true, cs.now, a.Words.Tell()
 	switch {
 	case know.Account == lifecycle.Absent && !know.AccountInDoubt:
 		a.ExternalID, a.UserName = "", ""
@@ -121,6 +126,13 @@ func (cs *changeset) setObserved(s *store.Assignment, know lifecycle.Observed, e
 		at := cs.now
 		a.CreateTime = &at
 	}
+	cs.emitAccount(s)
+}
+
+// emitAccount emits that an account is there now, or not.
+func (cs *changeset) emitAccount(s *store.Assignment) {
+	a := &s.Account
+	there := a.Observed.Account == lifecycle.Active
 	var about []uuid.UUID
 	for _, g := range s.Grants {
 		if there == g.State.Live() {

@@ -41,6 +41,14 @@ func errNotOpen(item uuid.UUID) error {
 	return apierr.Precondition("WORK_ITEM_NOT_OPEN", "work item %s is not open any more", item).With("work_item", item.String())
 }
 
+func errNotResolved(item uuid.UUID) error {
+	return apierr.Precondition("WORK_ITEM_NOT_RESOLVED", "work item %s is not one that a person has resolved, so it cannot be reopened", item).With("work_item", item.String())
+}
+
+func errMovedOn(item uuid.UUID, why string) *apierr.Error {
+	return apierr.Precondition("WORK_ITEM_MOVED_ON", "work item %s cannot be reopened: %s", item, why).With("work_item", item.String())
+}
+
 func errNotRetryable(item uuid.UUID) error {
 	return apierr.Precondition("WORK_ITEM_NOT_RETRYABLE", "work item %s has no failed operation to retry", item)
 }

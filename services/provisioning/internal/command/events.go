@@ -63,6 +63,8 @@ func (cs *changeset) emitGrant(s *store.Assignment, g *store.Grant, name string)
 		ev = &eventv1.GrantRevoked{Context: c, Grant: m}
 	case "failed":
 		ev = &eventv1.GrantFailed{Context: c, Grant: m}
+	case "reopened":
+		ev = &eventv1.GrantReopened{Context: c, Grant: m}
 	}
 	cs.emit(g.ID, ev)
 }

@@ -27,17 +27,9 @@ func view(s *store.Assignment) lifecycle.Assignment {
 		v.Observed = v.Observed.Elsewhere()
 	}
 	for _, g := range s.Grants {
-		if g.State == lifecycle.Revoked {
-			continue
+		if g.State != lifecycle.Revoked {
+			v.Grants = append(v.Grants, grantOf(s, g))
 		}
-		request := g.RequestID
-		if g.RevokeRequestID.Valid {
-			request = g.RevokeRequestID.UUID
-		}
-		v.Grants = append(v.Grants, lifecycle.Grant{
-			ID: g.ID, Entitlement: g.EntitlementID, Account: s.Entitlements[g.EntitlementID].IsAccount(), State: g.State,
-			Request: request, Join: g.Join, WasActive: g.ActivateTime != nil, GivenUp: g.End == endGivenUp, Error: g.Error,
-		})
 	}
 	for _, r := range s.Revocations {
 		if !r.Done {
@@ -46,15 +38,32 @@ func view(s *store.Assignment) lifecycle.Assignment {
 	}
 	for _, i := range s.Items {
 		if i.State == "open" {
-			v.Items = append(v.Items, lifecycle.Item{
-				ID: i.ID, Kind: i.Kind, Entitlements: store.IDs(i.EntitlementIDs), Requests: store.IDs(i.RequestIDs), List: i.List, Error: i.Error,
-			})
+			v.Items = append(v.Items, itemOf(i))
 		}
 	}
 	if o := s.Operation; o != nil {
 		v.Operation = lifecycle.Operation{State: o.State, Plan: store.Changes(o.Plan), Error: o.Error}
 	}
 	return v
+}
+
+// grantOf is a grant as lifecycle sees it.
+func grantOf(s *store.Assignment, g *store.Grant) lifecycle.Grant {
+	request := g.RequestID
+	if g.RevokeRequestID.Valid {
+		request = g.RevokeRequestID.UUID
+	}
+	return lifecycle.Grant{
+		ID: g.ID, Entitlement: g.EntitlementID, Account: s.Entitlements[g.EntitlementID].IsAccount(), State: g.State,
+		Request: request, Join: g.Join, WasActive: g.ActivateTime != nil, GivenUp: g.End == endGivenUp, Error: g.Error,
+	}
+}
+
+// itemOf is a work item as lifecycle sees it.
+func itemOf(i *store.WorkItem) lifecycle.Item {
+	return lifecycle.Item{
+		ID: i.ID, Kind: i.Kind, Entitlements: store.IDs(i.EntitlementIDs), Requests: store.IDs(i.RequestIDs), List: i.List, Error: i.Error,
+	}
 }
 
 // foundText says which account was found, and what can be done about it.
@@ -75,7 +84,9 @@ func leftBehind(s *store.Assignment) string {
 
 // reconcile does what lifecycle returns for the assignment.
 func (cs *changeset) reconcile(s *store.Assignment) {
-	out := lifecycle.Reconcile(view(s))
+	v := view(s)
+	v.Reopened = cs.reopened[s]
+	out := lifecycle.Reconcile(v)
 	if out.Forget {
 		s.Account.Observed.Found, s.Account.FoundID, s.Account.FoundName, s.Account.Changed = false, "", "", true
 	}
@@ -195,6 +206,9 @@ func (cs *changeset) reconcileWorkItems(s *store.Assignment, out *lifecycle.Outc
 			ID: id.New(), UserID: s.User, AppID: s.Key.App, Kind: open.Kind, State: "open",
 			EntitlementIDs: store.UUIDs(open.Entitlements), RequestIDs: store.UUIDs(open.Requests), List: open.List, Error: open.Error,
 			CreateTime: cs.now, Version: 1, New: true,
+		}
+		if open.Reopens != (lifecycle.ID{}) {
+			i.Reopens, i.ReopenReason = uuid.NullUUID{UUID: open.Reopens, Valid: true}, cs.reopenReason
 		}
 		cs.addToChecklist(s, i, open.List)
 		s.Items = append(s.Items, i)

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -30,20 +29,9 @@ func (e *Engine) ResolveWorkItems(ctx context.Context, by authz.Caller, ids []uu
 	var resolved []WorkItem
 	err := e.in(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		resolved = nil
-		seen, err := store.AllItems(ctx, tx, store.ItemFilter{Organization: by.OrganizationID, IDs: ids, Admin: actsOn(by)})
+		keys, query, err := keysOfItems(ctx, tx, by, ids)
 		if err != nil {
 			return err
-		}
-		keys := make(map[uuid.UUID]store.Key, len(ids))
-		var query store.Query
-		for _, i := range seen {
-			keys[i.ID] = store.Key{User: i.UserID, App: i.AppID}
-			query.Keys = append(query.Keys, keys[i.ID])
-		}
-		for n, id := range ids {
-			if _, ok := keys[id]; !ok {
-				return errItemNotFound(fmt.Sprintf("work_item_ids[%d]", n), id)
-			}
 		}
 		if err := tx.Widen(ctx); err != nil {
 			return err
@@ -71,7 +59,10 @@ func (e *Engine) ResolveWorkItems(ctx context.Context, by authz.Caller, ids []uu
 }
 
 func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Caller, note string) {
-	observed := view(s).Resolve(i.ID, s.App.Left())
+	v := view(s)
+	observed, before := v.Resolve(i.ID, s.App.Left()), s.Now()
+	said := s.Account.Words.Say(v.Items[slices.IndexFunc(v.Items, func(o lifecycle.Item) bool { return o.ID == i.ID })])
+	i.Before = before
 	i.ResolverID = uuid.NullUUID{UUID: by.UserID, Valid: true}
 	i.ResolverName, i.ResolverEmail = by.Name, by.Email
 	cs.closeItem(s, i, "resolved", note)
@@ -90,6 +81,7 @@ func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Ca
 			cs.tryAgain(s.Operation, 0)
 		}
 	}
+	a.Words, a.Changed = said, true
 }
 
 // believe writes down what a person has said of an app. It holds for the app that the

@@ -51,6 +51,7 @@ func WorkItem(i *store.NamedItem) *provisioningv1.WorkItem {
 		User: person(i.User), AppId: i.AppID.String(), AppName: i.AppName, EntitlementNames: i.EntitlementNames,
 		RequestIds: Strings(i.RequestIDs), ChecklistId: optional(i.ChecklistID), Error: i.Error, Note: i.Note,
 		CreateTime: timestamppb.New(i.CreateTime), ResolveTime: timestamp(i.ResolveTime), Version: i.Version,
+		ReopenedItemId: optional(i.Reopens), ReopenReason: i.ReopenReason,
 	}
 	if i.State == "resolved" {
 		w.Resolver = &identityv1.Person{UserId: optional(i.ResolverID), DisplayName: i.ResolverName, Email: i.ResolverEmail}

@@ -65,18 +65,40 @@ func (a *API) RetryWorkItem(ctx context.Context, r *provisioningv1.RetryWorkItem
 
 // ResolveWorkItems resolves work items.
 func (a *API) ResolveWorkItems(ctx context.Context, r *provisioningv1.ResolveWorkItemsRequest) (*provisioningv1.ResolveWorkItemsResponse, error) {
-	ids := make([]uuid.UUID, len(r.GetWorkItemIds()))
-	for i, s := range r.GetWorkItemIds() {
-		var err error
-		if ids[i], err = id.Parse(fmt.Sprintf("work_item_ids[%d]", i), s); err != nil {
-			return nil, err
-		}
+	ids, err := itemIDs(r.GetWorkItemIds())
+	if err != nil {
+		return nil, err
 	}
 	resolved, err := a.engine.ResolveWorkItems(ctx, authz.Must(ctx), ids, r.GetNote())
 	if err != nil {
 		return nil, err
 	}
 	return &provisioningv1.ResolveWorkItemsResponse{WorkItems: messages(resolved, convert.WorkItem)}, nil
+}
+
+// ReopenWorkItems reopens work items that were resolved by mistake.
+func (a *API) ReopenWorkItems(ctx context.Context, r *provisioningv1.ReopenWorkItemsRequest) (*provisioningv1.ReopenWorkItemsResponse, error) {
+	ids, err := itemIDs(r.GetWorkItemIds())
+	if err != nil {
+		return nil, err
+	}
+	opened, err := a.engine.ReopenWorkItems(ctx, authz.Must(ctx), ids, r.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.ReopenWorkItemsResponse{WorkItems: messages(opened, convert.WorkItem)}, nil
+}
+
+// itemIDs reads the ids of work items.
+func itemIDs(texts []string) ([]uuid.UUID, error) {
+	ids := make([]uuid.UUID, len(texts))
+	for i, s := range texts {
+		var err error
+		if ids[i], err = id.Parse(fmt.Sprintf("work_item_ids[%d]", i), s); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 // ListChecklists lists checklists.

@@ -20,6 +20,10 @@
 //	  revoking ---------------> revoked   once nothing of it can be left in the
 //	                                      app, or another grant gives the same
 //
+// When a work item is reopened that a person has resolved by mistake, what it had put in
+// place goes back to pending, held or failed, as it was, and what it had taken away from
+// revoked to revoking ([Assignment.ReopenGrants]).
+//
 // While a user is suspended nothing of their grants should be in the app, and none
 // comes into place; an end time that comes meanwhile ends its grant.
 //

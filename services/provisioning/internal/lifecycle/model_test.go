@@ -91,6 +91,21 @@ type world struct {
 	moved bool
 	// tampered means that somebody worked in the app behind our back.
 	tampered bool
+	// words, resolved, revoked and done are what reopening goes by: who said what last,
+	// what people have resolved, and the grants and revocations that are over.
+	words    Words
+	resolved []resolved
+	revoked  map[ID]Grant
+	done     []Revocation
+}
+
+// resolved is an item that a person has resolved, and how things were before.
+type resolved struct {
+	Resolution
+	app        app
+	old        []app
+	leftBehind string
+	words      Words
 }
 
 func (w *world) id() ID { w.next++; return ID{0: 1, 15: w.next} }
@@ -157,6 +172,19 @@ func (w *world) reconcile(t *rapid.T) {
 			}
 		}
 		g.State, g.Error = tr.To, tr.Error
+	}
+	for _, g := range w.assignment.Grants {
+		if g.State == Revoked {
+			if w.revoked == nil {
+				w.revoked = map[ID]Grant{}
+			}
+			w.revoked[g.ID] = g
+		}
+	}
+	for _, r := range w.assignment.Revocations {
+		if slices.Contains(out.Revocations, r.ID) {
+			w.done = append(slices.Clone(w.done), r)
+		}
 	}
 	w.assignment.Grants = slices.DeleteFunc(slices.Clone(w.assignment.Grants), func(g Grant) bool { return g.State == Revoked })
 	w.assignment.Revocations = slices.DeleteFunc(slices.Clone(w.assignment.Revocations), func(r Revocation) bool { return slices.Contains(out.Revocations, r.ID) })
@@ -268,6 +296,7 @@ func (w *world) record(t *rapid.T, results []Result) {
 	if w.assignment.Observed.Found && !w.assignment.Ask {
 		w.assignment.Observed = w.assignment.Observed.Adopt()
 	}
+	w.words = w.words.Tell()
 	w.assignment.Operation.State = After(results, w.tries)
 	if w.assignment.Operation.State != Succeeded {
 		w.assignment.Operation.Error = "no"
@@ -326,6 +355,7 @@ func (w *world) settle() {
 	}
 	if !know.Adopted || know.Added() || w.assignment.Leaving {
 		w.assignment.LeftBehind = "somewhere"
+		w.words = w.words.Leave()
 	}
 	w.assignment.Observed = Observed{Account: Absent}
 }
@@ -335,6 +365,14 @@ func (w *world) settle() {
 func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	item := w.assignment.Items[i]
 	know := w.assignment.Resolve(item.ID, w.left)
+	r := resolved{
+		Resolution: Resolution{Item: item, Observed: w.assignment.Observed, Grants: map[ID]GrantState{}},
+		app:        w.app, old: w.old, leftBehind: w.assignment.LeftBehind, words: w.words,
+	}
+	for _, g := range w.assignment.Grants {
+		r.Grants[g.ID] = g.State
+	}
+	w.resolved, w.words = append(slices.Clone(w.resolved), r), w.words.Say(item)
 	automatic := w.assignment.Mode == Automatic
 	switch {
 	case item.Kind == ItemChangeSecret, item.Kind == ItemAdoptAccount:
@@ -361,11 +399,95 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	w.reconcile(t)
 }
 
+// reopen takes back that a resolved item was done: in truth it was not. It returns false
+// if that is refused, and has changed nothing then.
+func (w *world) reopen(t *rapid.T, n int) bool {
+	r := w.resolved[n]
+	if _, last := w.words.Last(r.Item); !last {
+		return false
+	}
+	s := w.assignment
+	s.Grants = slices.Clone(s.Grants)
+	for id := range r.Grants {
+		if g, ok := w.revoked[id]; ok {
+			s.Grants = append(s.Grants, g)
+		}
+	}
+	slices.SortFunc(s.Grants, func(a, b Grant) int { return Compare(a.ID, b.ID) })
+	s.Observed = s.Reopen(r.Resolution)
+	if r.Item.Kind == ItemRemoveLeftAccount {
+		s.LeftBehind = r.leftBehind
+	}
+	for _, tr := range s.ReopenGrants(r.Resolution) {
+		g := &s.Grants[slices.IndexFunc(s.Grants, func(g Grant) bool { return g.ID == tr.ID })]
+		switch {
+		case g.State == InPlace && (tr.To == Pending || tr.To == Held || tr.To == Failed), g.State == Revoked && tr.To == Revoking:
+		default:
+			t.Fatalf("reopened, a grant in state %s becomes %s", g.State, tr.To)
+		}
+		g.State = tr.To
+	}
+	again := func(r Revocation) bool {
+		return slices.ContainsFunc(s.Grants, func(g Grant) bool { return g.State == Revoking && slices.Contains(r.Grants, g.ID) })
+	}
+	s.Grants = slices.DeleteFunc(s.Grants, func(g Grant) bool { return g.State == Revoked })
+	s.Revocations = slices.Clone(s.Revocations)
+	var done []Revocation
+	for _, r := range w.done {
+		if again(r) {
+			s.Revocations = append(s.Revocations, r)
+		} else {
+			done = append(done, r)
+		}
+	}
+	if plan := s.Todo(); r.Item.Kind == ItemFixOperation && s.Mode == Automatic && len(plan) > 0 {
+		s.Operation = Operation{State: Stuck, Plan: plan, Error: r.Item.Error}
+	}
+	s.Reopened = []Item{r.Item}
+	out := Reconcile(s)
+	if !slices.ContainsFunc(out.Open, func(i Item) bool { return i.ReopensItem(r.Item) }) {
+		if s.WhyNot(r.Item) == "" {
+			t.Fatal("refused without a reason")
+		}
+		return false
+	}
+	for _, g := range s.Grants {
+		delete(w.revoked, g.ID)
+	}
+	w.assignment, w.done = s, done
+	w.words, w.resolved = w.words.TakeBack(r.Item, r.words), slices.Delete(slices.Clone(w.resolved), n, n+1)
+	switch r.Item.Kind {
+	case ItemChangeSecret:
+	case ItemRemoveLeftAccount:
+		w.old = r.old
+	case ItemAssign, ItemUnassign:
+		for _, e := range r.Item.Entitlements {
+			w.app.member = w.app.member.minus(e)
+			if r.app.member.Has(e) {
+				w.app.member = w.app.member.plus(e)
+			}
+			if r.app.had.Has(e) {
+				w.app.had = w.app.had.plus(e)
+			}
+		}
+	default:
+		w.app = r.app
+	}
+	w.reconcile(t)
+	w.assignment.Reopened = nil
+	for _, g := range w.assignment.Grants {
+		if g.State == InPlace && r.Grants[g.ID] != InPlace && !w.assignment.inPlace(g, w.assignment.known()) {
+			t.Fatalf("reopened %+v, and grant %+v is in place still", r.Item, g)
+		}
+	}
+	return true
+}
+
 // TestEverything lets everything happen in any order to one assignment, and checks
 // that no order reaches a state it must not (world.reconcile, world.check), and
 // that once the app works again everything comes right, and that no account is lost
 // that was there before, and none left that was not.
-// B-PRV-01, B-PRV-04, B-PRV-10, B-PRV-11, B-ONB-09, B-ONB-11, B-ONB-12, B-RUN-02
+// B-PRV-01, B-PRV-04, B-PRV-10, B-PRV-11, B-ONB-09, B-ONB-11, B-ONB-12, B-ONB-19, B-RUN-02
 func TestEverything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -470,6 +592,14 @@ func TestEverything(t *testing.T) {
 					w.tampered = true
 				}
 				w.resolve(t, rapid.IntRange(0, len(w.assignment.Items)-1).Draw(t, "item"), rapid.Bool().Draw(t, "lies"))
+			},
+			"reopen": func(t *rapid.T) { // somebody had resolved an item by mistake
+				if len(w.resolved) == 0 || w.moved || w.assignment.Operation.State == Running {
+					t.Skip("this cannot happen as things stand")
+				}
+				if !w.reopen(t, rapid.IntRange(0, len(w.resolved)-1).Draw(t, "resolved")) {
+					t.Skip("refused")
+				}
 			},
 			"stranger": func(t *rapid.T) { // somebody makes an account in the app
 				know := w.assignment.Observed

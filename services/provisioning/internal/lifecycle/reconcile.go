@@ -87,7 +87,9 @@ type Assignment struct {
 	// Revocations are all that are not done.
 	Revocations []Revocation
 	// Items are the open work items.
-	Items     []Item
+	Items []Item
+	// Reopened are resolved items that are being reopened.
+	Reopened  []Item
 	Operation Operation
 }
 
@@ -217,41 +219,17 @@ func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 // reconcileGrants decides about the grants, and returns those that are left, as
 // they are then, and those that are held and revoked now.
 func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, stuck bool) (left, held, ended []Grant) {
-	inPlace := func(g Grant) bool {
-		switch {
-		case s.Mode == Unmanaged:
-			return true
-		case g.Account:
-			return know.surelyThere()
-		}
-		return know.surelyThere() && know.Held.Has(g.Entitlement)
-	}
-	gone := func(g Grant) bool {
-		kept := know.Adopted && want.Keep && !s.away()
-		switch {
-		case s.Mode == Unmanaged:
-			return true
-		case g.Account && want.Account, want.Entitlements.Has(g.Entitlement):
-			return true
-		case s.LeftBehind != "":
-			return false
-		case g.Account, g.GivenUp && !want.Account:
-			// With what was given up goes the account that was made for it.
-			return !know.there() || kept && len(know.added()) == 0
-		}
-		return !know.may(g.Entitlement) || kept && know.Had.Has(g.Entitlement)
-	}
 	for _, g := range s.Grants {
 		t := Transition{ID: g.ID}
 		switch {
 		case s.Suspended && g.State == InPlace:
 			t.To = Held
 		case s.Suspended && g.State.Live(): // waits
-		case g.State.waits() && inPlace(g):
+		case g.State.waits() && s.inPlace(g, know):
 			t.To = InPlace
 		case (g.State == Pending || g.State == Held) && stuck:
 			t.To, t.Error = Failed, s.Operation.Error
-		case g.State == Revoking && gone(g):
+		case g.State == Revoking && s.gone(g, want, know):
 			t.To = Revoked
 		case g.State == Revoking && stuck && g.Error == "":
 			t.To, t.Error = Revoking, s.Operation.Error
@@ -276,4 +254,32 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 		}
 	}
 	return left, held, ended
+}
+
+// inPlace reports whether what a grant gives is surely in the app.
+func (s Assignment) inPlace(g Grant, know Observed) bool {
+	switch {
+	case s.Mode == Unmanaged:
+		return true
+	case g.Account:
+		return know.surelyThere()
+	}
+	return know.surelyThere() && know.Held.Has(g.Entitlement)
+}
+
+// gone reports whether what a grant gives is surely not in the app, or wanted of another.
+func (s Assignment) gone(g Grant, want Desired, know Observed) bool {
+	kept := know.Adopted && want.Keep && !s.away()
+	switch {
+	case s.Mode == Unmanaged:
+		return true
+	case g.Account && want.Account, want.Entitlements.Has(g.Entitlement):
+		return true
+	case s.LeftBehind != "":
+		return false
+	case g.Account, g.GivenUp && !want.Account:
+		// With what was given up goes the account that was made for it.
+		return !know.there() || kept && len(know.added()) == 0
+	}
+	return !know.may(g.Entitlement) || kept && know.Had.Has(g.Entitlement)
 }

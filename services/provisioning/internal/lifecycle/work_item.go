@@ -50,6 +50,9 @@ type Item struct {
 	List     List
 	// Error is the last one of the operation to fix, or which accounts the item is about.
 	Error string
+	// Reopens is the resolved item that this one reopens; the zero ID if it is a new one
+	// in itself.
+	Reopens ID
 }
 
 // same reports whether two items are about the same thing to do, whatever their
@@ -84,6 +87,8 @@ const (
 	ReasonLookAgain   = "the app is looked at again"
 	ReasonFoundAgain  = "the account was found again"
 	ReasonGivenUp     = "the request was given up"
+	ReasonOpen        = "it is open again already"
+	ReasonWhole       = "the whole account is to be removed"
 )
 
 // reconciled is what Reconcile has found out before it comes to the items.
@@ -122,6 +127,11 @@ func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 			}
 		default:
 			out.Cancellation = append(out.Cancellation, Cancellation{have.ID, cancelReason(s, have, now)})
+		}
+	}
+	for i := range wanted {
+		if n := slices.IndexFunc(s.Reopened, wanted[i].same); n >= 0 {
+			wanted[i].Reopens = s.Reopened[n].ID
 		}
 	}
 	out.Open = append(out.Open, wanted...)
@@ -170,6 +180,13 @@ func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 	}
 	if s.leaves(now.want, now.know) {
 		items = append(items, s.item(ItemRemoveAccount, nil, func(g Grant) bool { return g.State == Revoking || g.State == Held }))
+	}
+	for _, i := range s.Reopened {
+		// Only a person can know that it is to be done again.
+		if i.Kind == ItemChangeSecret && !slices.ContainsFunc(slices.Concat(s.Items, items), i.same) {
+			i.List = s.list(i.Kind, nil)
+			items = append(items, i)
+		}
 	}
 	if s.LeftBehind != "" {
 		i := s.item(ItemRemoveLeftAccount, nil, func(g Grant) bool { return g.State == Revoking || g.State == Held })

@@ -93,6 +93,8 @@ type Account struct {
 	FoundID, FoundName string
 	// LeftBehind are accounts that the integration does not reach any more.
 	LeftBehind []Place
+	// Words say which resolved item was the last to say something.
+	Words      lifecycle.Words
 	AppVersion int64
 	CreateTime *time.Time
 	UpdateTime time.Time
@@ -192,6 +194,13 @@ type WorkItem struct {
 	CreateTime        time.Time
 	ResolveTime       *time.Time
 	Version           int64
+	// Reopens is the resolved item that it reopens, and ReopenReason why.
+	Reopens      uuid.NullUUID
+	ReopenReason string
+	// Before is how things stood before a person resolved it, and ReopenedBy the item that
+	// reopens it. Only [LoadResolved] reads them.
+	Before     *Before
+	ReopenedBy uuid.NullUUID
 
 	New    bool
 	loaded int64
@@ -242,6 +251,7 @@ type Assignment struct {
 	App         App
 	Account     Account
 	Grants      []*Grant // not revoked
+	Over        []*Grant // revoked; only LoadResolved reads some
 	Revocations []*Revocation
 	Items       []*WorkItem // open
 	Operation   *Operation

@@ -74,6 +74,8 @@ var (
 		filter.Text("note", "w.note"),
 		filter.Time("createTime", "w.create_time").SortID("w.id"),
 		filter.Time("resolveTime", "w.resolve_time").Null(),
+		filter.ID("reopenedItemId", "w.reopens").Null(),
+		filter.Text("reopenReason", "w.reopen_reason"),
 		filter.Int("version", "w.version"),
 		filter.Environment("environmentId", "w.environment_id"),
 	)

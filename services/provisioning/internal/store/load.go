@@ -175,7 +175,7 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 	}
 	b.Queue(`
 		select id, environment_id, state, account_in_doubt, held, in_doubt, adopted, had, external_id, user_name, tenant_id, found_id, found_name, left_behind,
-		    app_version, create_time, update_time, version
+		    words, app_version, create_time, update_time, version
 		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -337,13 +337,16 @@ func (s *Assignment) missing() (out []uuid.UUID) {
 
 func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
 	var held, doubt, had []uuid.UUID
-	var left []byte
+	var left, words []byte
 	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.Observed.Adopted, &had, &a.ExternalID, &a.UserName,
-		&a.Tenant, &a.FoundID, &a.FoundName, &left, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
 		return err
 	}
 	a.Observed.Held, a.Observed.InDoubt, a.Observed.Had, a.Observed.Found = set(held), set(doubt), set(had), a.FoundID != ""
-	return readPlaces(left, &a.LeftBehind)
+	if err := readPlaces(left, &a.LeftBehind); err != nil {
+		return err
+	}
+	return readWords(words, &a.Words)
 }
 
 // readPlaces reads left_behind; nothing is the usual case.

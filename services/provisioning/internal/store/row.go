@@ -101,13 +101,13 @@ func scanGrant(row pgx.Row, more ...any) (Grant, error) {
 
 // itemColumns are read by scanItem, of work_item as w and checklist as c.
 const itemColumns = `w.id, w.user_id, w.app_id, w.kind, w.state, w.entitlement_ids, w.request_ids, w.checklist_id, coalesce(c.kind, ''), w.error,
-	w.resolver_id, w.resolver_name, w.resolver_email, w.note, w.create_time, w.resolve_time, w.version`
+	w.resolver_id, w.resolver_name, w.resolver_email, w.note, w.create_time, w.resolve_time, w.version, w.reopens, w.reopen_reason`
 
 func scanItem(row pgx.Row, more ...any) (WorkItem, error) {
 	var i WorkItem
 	err := row.Scan(append([]any{
 		&i.ID, &i.UserID, &i.AppID, &i.Kind, &i.State, &i.EntitlementIDs, &i.RequestIDs, &i.ChecklistID, &i.List, &i.Error,
-		&i.ResolverID, &i.ResolverName, &i.ResolverEmail, &i.Note, &i.CreateTime, &i.ResolveTime, &i.Version,
+		&i.ResolverID, &i.ResolverName, &i.ResolverEmail, &i.Note, &i.CreateTime, &i.ResolveTime, &i.Version, &i.Reopens, &i.ReopenReason,
 	}, more...)...)
 	i.loaded = i.Version
 	return i, err

@@ -113,11 +113,11 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
 		update account a set state = v.state, account_in_doubt = v.account_in_doubt, held = v.held::uuid[], in_doubt = v.in_doubt::uuid[], external_id = v.external_id,
 		    user_name = v.user_name, adopted = v.adopted, had = v.had::uuid[], tenant_id = v.tenant_id, found_id = v.found_id, found_name = v.found_name,
-		    left_behind = v.left_behind::jsonb, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
+		    left_behind = v.left_behind::jsonb, words = v.words::jsonb, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
 		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[])
+		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[])
 		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time,
-		        adopted, had, tenant_id, found_id, found_name, left_behind)
+		        adopted, had, tenant_id, found_id, found_name, left_behind, words)
 		where a.id = v.id and a.version = v.version`,
 		column(func(s *Assignment) uuid.UUID { return s.Account.ID }),
 		column(func(s *Assignment) int64 { return s.Account.Version }),
@@ -136,6 +136,7 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 		column(func(s *Assignment) string { return s.Account.FoundID }),
 		column(func(s *Assignment) string { return s.Account.FoundName }),
 		column(func(s *Assignment) *string { return places(s.Account.LeftBehind) }),
+		column(func(s *Assignment) *string { return words(s.Account.Words) }),
 	)
 }
 
@@ -210,8 +211,9 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 func (c *changes) queueRevocations(b *pgx.Batch) {
 	type revocation = of[Revocation]
 	queue(b, "revocation", c.revocationsOld, `
-		update revocation set done = true where item_id = any($1) and not done`,
+		update revocation r set done = v.done from unnest($1::uuid[], $2::boolean[]) as v (item_id, done) where r.item_id = v.item_id and r.done <> v.done`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
+		column(func(r revocation) bool { return r.row.Done }),
 	)
 	queue(b, "revocation", c.revocationsNew, `
 		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, grant_item_id)
@@ -240,10 +242,10 @@ func (c *changes) queueItems(b *pgx.Batch) {
 	queue(b, "work item", c.itemsOld, `
 		update work_item w set state = v.state, entitlement_ids = v.entitlement_ids::uuid[], request_ids = v.request_ids::uuid[],
 		    checklist_id = v.checklist_id, error = v.error, resolver_id = v.resolver_id, resolver_name = v.resolver_name,
-		    resolver_email = v.resolver_email, note = v.note, resolve_time = v.resolve_time, version = v.version
+		    resolver_email = v.resolver_email, note = v.note, resolve_time = v.resolve_time, before = v.before::jsonb, version = v.version
 		from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::uuid[], $10::text[],
-		    $11::text[], $12::text[], $13::timestamptz[])
-		    as v (id, loaded, version, state, entitlement_ids, request_ids, checklist_id, error, resolver_id, resolver_name, resolver_email, note, resolve_time)
+		    $11::text[], $12::text[], $13::timestamptz[], $14::text[])
+		    as v (id, loaded, version, state, entitlement_ids, request_ids, checklist_id, error, resolver_id, resolver_name, resolver_email, note, resolve_time, before)
 		where w.id = v.id and w.version = v.loaded and w.state = 'open'`,
 		column(func(i item) uuid.UUID { return i.row.ID }),
 		column(func(i item) int64 { return i.row.loaded }),
@@ -258,16 +260,17 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) string { return i.row.ResolverEmail }),
 		column(func(i item) string { return i.row.Note }),
 		column(func(i item) *time.Time { return i.row.ResolveTime }),
+		column(func(i item) *string { return i.row.Before.text() }),
 	)
 	queue(b, "work item", c.itemsNew, `
 		insert into work_item (id, organization_id, environment_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
-		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version)
+		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version, reopens, reopen_reason)
 		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.kind, v.state, v.entitlement_ids::uuid[], v.request_ids::uuid[],
-		    v.checklist_id, v.error, v.resolver_id, v.resolver_name, v.resolver_email, v.note, v.create_time, v.resolve_time, v.version
+		    v.checklist_id, v.error, v.resolver_id, v.resolver_name, v.resolver_email, v.note, v.create_time, v.resolve_time, v.version, v.reopens, v.reopen_reason
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[],
-		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::uuid[])
+		    $12::uuid[], $13::text[], $14::text[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::bigint[], $19::uuid[], $20::uuid[], $21::text[])
 		    as v (id, organization_id, account_id, user_id, app_id, kind, state, entitlement_ids, request_ids, checklist_id, error,
-		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version, environment_id)`,
+		    resolver_id, resolver_name, resolver_email, note, create_time, resolve_time, version, environment_id, reopens, reopen_reason)`,
 		column(func(i item) uuid.UUID { return i.row.ID }),
 		column(func(i item) uuid.UUID { return i.assignment.Organization }),
 		column(func(i item) uuid.UUID { return i.assignment.Account.ID }),
@@ -287,6 +290,8 @@ func (c *changes) queueItems(b *pgx.Batch) {
 		column(func(i item) *time.Time { return i.row.ResolveTime }),
 		column(func(i item) int64 { return i.row.Version }),
 		column(func(i item) uuid.UUID { return i.assignment.Environment }),
+		column(func(i item) uuid.NullUUID { return i.row.Reopens }),
+		column(func(i item) string { return i.row.ReopenReason }),
 	)
 }
 

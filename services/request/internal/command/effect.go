@@ -97,11 +97,16 @@ func effectOf(ev inbox.Event) (effect, error) {
 		if g.GetState() == provisioningv1.GrantState_GRANT_STATE_FAILED {
 			e.done(g, lifecycle.ItemFailed)
 		}
+	case *eventv1.GrantReopened:
+		e.grantReopened(m.GetGrant())
 	case *eventv1.RevocationCompleted:
 		e.about(m.GetRequestId(), "Taken away")
 		e.doneItem(m.GetItemId(), lifecycle.ItemFulfilled, "")
 	case *eventv1.WorkItemOpened:
 		e.entry.Text = "A work item is open in " + m.GetWorkItem().GetAppName()
+		if why := m.GetWorkItem().GetReopenReason(); why != "" {
+			e.entry.Text = "A work item is open again in " + m.GetWorkItem().GetAppName() + ": " + why
+		}
 	case *eventv1.WorkItemResolved:
 		e.entry.Text = "The work item in " + m.GetWorkItem().GetAppName() + " is done"
 		if n := m.GetWorkItem().GetNote(); n != "" {
@@ -370,6 +375,24 @@ func (e *reader) grantRevoked(g *provisioningv1.Grant) {
 // givenUp reports whether a grant was given up.
 func givenUp(g *provisioningv1.Grant) bool {
 	return g.GetEndReason() == provisioningv1.GrantEndReason_GRANT_END_REASON_GIVEN_UP
+}
+
+// grantReopened says that what a person has said of a grant was a mistake. A request that
+// is closed stays so; one that is not waits for the item again.
+func (e *reader) grantReopened(g *provisioningv1.Grant) {
+	if g.GetState() == provisioningv1.GrantState_GRANT_STATE_REVOKING {
+		e.copyGrant(g, "Not gone after all; being taken away again: "+what(g))
+		return
+	}
+	e.copyGrant(g, "Not in place after all: "+what(g))
+	if g.GetRequestId() == "" {
+		return
+	}
+	item, to := e.id("item_id", g.GetItemId()), lifecycle.ItemApproved
+	if g.GetState() == provisioningv1.GrantState_GRANT_STATE_FAILED {
+		to = lifecycle.ItemFailed
+	}
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) { c.ReopenItem(r, item, to, at) }
 }
 
 // done brings the item that a grant was approved for into a state, if it was.

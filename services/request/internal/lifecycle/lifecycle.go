@@ -81,6 +81,12 @@ var itemFrom = map[Item][]Item{
 // CanMoveItem says whether an item may go from one state to another.
 func CanMoveItem(i, to Item) bool { return slices.Contains(itemFrom[to], i) }
 
+// CanReopenItem says whether an item of a request goes back to a state because a person
+// had said by mistake that it is in place. A closed request stays as it is.
+func CanReopenItem(s State, i, to Item) bool {
+	return !s.Closed() && i == ItemFulfilled && (to == ItemApproved || to == ItemFailed)
+}
+
 // Outcome says how a request stands now that its items stand as they do: closed, if
 // nothing is left to be done; approved, if nothing is left to be decided; else it stays as
 // it is (ok is false).

@@ -145,6 +145,18 @@ func (c *Changes) SetItemState(r *Request, item uuid.UUID, to lifecycle.Item, at
 	}
 }
 
+// ReopenItem brings an item of a request, which the transaction has locked, back into a
+// state if the lifecycle allows it.
+func (c *Changes) ReopenItem(r *Request, item uuid.UUID, to lifecycle.Item, at time.Time) {
+	for _, i := range r.Items {
+		if i.ID == item && lifecycle.CanReopenItem(r.State, i.State, to) {
+			i.State = to
+			c.changeItem(i)
+			c.change(r, at)
+		}
+	}
+}
+
 // EndItem is [Changes.SetItemState] with why the item has ended.
 func (c *Changes) EndItem(r *Request, item uuid.UUID, to lifecycle.Item, reason string, at time.Time) {
 	for _, i := range r.Items {

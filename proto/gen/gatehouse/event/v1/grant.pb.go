@@ -411,7 +411,66 @@ func (x *GrantFailed) GetGrant() *v1.Grant {
 	return nil
 }
 
-// RevocationCompleted is emitted when what a revoke request asked for is done.
+// GrantReopened is emitted when a work item was reopened that was resolved by
+// mistake: access that it had put in place is not there, and the grant is pending,
+// held or failed again; or access that it had taken away is still there, and the grant
+// is revoking again.
+type GrantReopened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The grant, where it stands now.
+	Grant         *v1.Grant `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantReopened) Reset() {
+	*x = GrantReopened{}
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantReopened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantReopened) ProtoMessage() {}
+
+func (x *GrantReopened) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantReopened.ProtoReflect.Descriptor instead.
+func (*GrantReopened) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GrantReopened) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *GrantReopened) GetGrant() *v1.Grant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+// RevocationCompleted is emitted when what a revoke request asked for is done. It is
+// emitted again if a work item was reopened meanwhile that had said so by mistake.
 type RevocationCompleted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -428,7 +487,7 @@ type RevocationCompleted struct {
 
 func (x *RevocationCompleted) Reset() {
 	*x = RevocationCompleted{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -440,7 +499,7 @@ func (x *RevocationCompleted) String() string {
 func (*RevocationCompleted) ProtoMessage() {}
 
 func (x *RevocationCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -453,7 +512,7 @@ func (x *RevocationCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationCompleted.ProtoReflect.Descriptor instead.
 func (*RevocationCompleted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RevocationCompleted) GetContext() *Context {
@@ -497,7 +556,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +568,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +581,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -552,7 +611,7 @@ type AccountRemoved struct {
 
 func (x *AccountRemoved) Reset() {
 	*x = AccountRemoved{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +623,7 @@ func (x *AccountRemoved) String() string {
 func (*AccountRemoved) ProtoMessage() {}
 
 func (x *AccountRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +636,7 @@ func (x *AccountRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRemoved.ProtoReflect.Descriptor instead.
 func (*AccountRemoved) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AccountRemoved) GetContext() *Context {
@@ -627,7 +686,11 @@ const file_gatehouse_event_v1_grant_proto_rawDesc = "" +
 	"\vGrantFailed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
 	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:#\xc2\xc1\x18\x1f\n" +
-	"\x05grant\x12\x06failed\x18\x01\"\fprovisioning\"\xce\x01\n" +
+	"\x05grant\x12\x06failed\x18\x01\"\fprovisioning\"\xa5\x01\n" +
+	"\rGrantReopened\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x126\n" +
+	"\x05grant\x18\x02 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant:%\xc2\xc1\x18!\n" +
+	"\x05grant\x12\breopened\x18\x01\"\fprovisioning\"\xce\x01\n" +
 	"\x13RevocationCompleted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
@@ -657,7 +720,7 @@ func file_gatehouse_event_v1_grant_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_grant_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_gatehouse_event_v1_grant_proto_goTypes = []any{
 	(*GrantCreated)(nil),        // 0: gatehouse.event.v1.GrantCreated
 	(*GrantActivated)(nil),      // 1: gatehouse.event.v1.GrantActivated
@@ -666,38 +729,41 @@ var file_gatehouse_event_v1_grant_proto_goTypes = []any{
 	(*GrantEnded)(nil),          // 4: gatehouse.event.v1.GrantEnded
 	(*GrantRevoked)(nil),        // 5: gatehouse.event.v1.GrantRevoked
 	(*GrantFailed)(nil),         // 6: gatehouse.event.v1.GrantFailed
-	(*RevocationCompleted)(nil), // 7: gatehouse.event.v1.RevocationCompleted
-	(*AccountCreated)(nil),      // 8: gatehouse.event.v1.AccountCreated
-	(*AccountRemoved)(nil),      // 9: gatehouse.event.v1.AccountRemoved
-	(*Context)(nil),             // 10: gatehouse.event.v1.Context
-	(*v1.Grant)(nil),            // 11: gatehouse.provisioning.v1.Grant
-	(*v1.Account)(nil),          // 12: gatehouse.provisioning.v1.Account
+	(*GrantReopened)(nil),       // 7: gatehouse.event.v1.GrantReopened
+	(*RevocationCompleted)(nil), // 8: gatehouse.event.v1.RevocationCompleted
+	(*AccountCreated)(nil),      // 9: gatehouse.event.v1.AccountCreated
+	(*AccountRemoved)(nil),      // 10: gatehouse.event.v1.AccountRemoved
+	(*Context)(nil),             // 11: gatehouse.event.v1.Context
+	(*v1.Grant)(nil),            // 12: gatehouse.provisioning.v1.Grant
+	(*v1.Account)(nil),          // 13: gatehouse.provisioning.v1.Account
 }
 var file_gatehouse_event_v1_grant_proto_depIdxs = []int32{
-	10, // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
-	11, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
-	11, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 4: gatehouse.event.v1.GrantHeld.context:type_name -> gatehouse.event.v1.Context
-	11, // 5: gatehouse.event.v1.GrantHeld.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 6: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
-	11, // 7: gatehouse.event.v1.GrantExpiring.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 8: gatehouse.event.v1.GrantEnded.context:type_name -> gatehouse.event.v1.Context
-	11, // 9: gatehouse.event.v1.GrantEnded.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 10: gatehouse.event.v1.GrantRevoked.context:type_name -> gatehouse.event.v1.Context
-	11, // 11: gatehouse.event.v1.GrantRevoked.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 12: gatehouse.event.v1.GrantFailed.context:type_name -> gatehouse.event.v1.Context
-	11, // 13: gatehouse.event.v1.GrantFailed.grant:type_name -> gatehouse.provisioning.v1.Grant
-	10, // 14: gatehouse.event.v1.RevocationCompleted.context:type_name -> gatehouse.event.v1.Context
-	10, // 15: gatehouse.event.v1.AccountCreated.context:type_name -> gatehouse.event.v1.Context
-	12, // 16: gatehouse.event.v1.AccountCreated.account:type_name -> gatehouse.provisioning.v1.Account
-	10, // 17: gatehouse.event.v1.AccountRemoved.context:type_name -> gatehouse.event.v1.Context
-	12, // 18: gatehouse.event.v1.AccountRemoved.account:type_name -> gatehouse.provisioning.v1.Account
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	11, // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
+	12, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
+	12, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 4: gatehouse.event.v1.GrantHeld.context:type_name -> gatehouse.event.v1.Context
+	12, // 5: gatehouse.event.v1.GrantHeld.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 6: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
+	12, // 7: gatehouse.event.v1.GrantExpiring.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 8: gatehouse.event.v1.GrantEnded.context:type_name -> gatehouse.event.v1.Context
+	12, // 9: gatehouse.event.v1.GrantEnded.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 10: gatehouse.event.v1.GrantRevoked.context:type_name -> gatehouse.event.v1.Context
+	12, // 11: gatehouse.event.v1.GrantRevoked.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 12: gatehouse.event.v1.GrantFailed.context:type_name -> gatehouse.event.v1.Context
+	12, // 13: gatehouse.event.v1.GrantFailed.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 14: gatehouse.event.v1.GrantReopened.context:type_name -> gatehouse.event.v1.Context
+	12, // 15: gatehouse.event.v1.GrantReopened.grant:type_name -> gatehouse.provisioning.v1.Grant
+	11, // 16: gatehouse.event.v1.RevocationCompleted.context:type_name -> gatehouse.event.v1.Context
+	11, // 17: gatehouse.event.v1.AccountCreated.context:type_name -> gatehouse.event.v1.Context
+	13, // 18: gatehouse.event.v1.AccountCreated.account:type_name -> gatehouse.provisioning.v1.Account
+	11, // 19: gatehouse.event.v1.AccountRemoved.context:type_name -> gatehouse.event.v1.Context
+	13, // 20: gatehouse.event.v1.AccountRemoved.account:type_name -> gatehouse.provisioning.v1.Account
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_grant_proto_init() }
@@ -713,7 +779,7 @@ func file_gatehouse_event_v1_grant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_grant_proto_rawDesc), len(file_gatehouse_event_v1_grant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -195,6 +195,9 @@ func (AccountState) EnumDescriptor() ([]byte, []int) {
 //	   |  ^                             ^
 //	   v  |                             |
 //	  failed ---------------------------'
+//
+// One that a person has put in place or taken away goes back to where it was when
+// the work item is reopened.
 type GrantState int32
 
 const (
@@ -1215,6 +1218,11 @@ type WorkItem struct {
 	// Id of the environment it belongs to: the user's, or else the app's; empty
 	// if it is the organization's own.
 	EnvironmentId string `protobuf:"bytes,17,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Id of the resolved item that this one reopens, which was resolved by mistake and
+	// stays as it is; empty if it reopens none.
+	ReopenedItemId string `protobuf:"bytes,18,opt,name=reopened_item_id,json=reopenedItemId,proto3" json:"reopened_item_id,omitempty"`
+	// Why that was reopened; empty if it reopens none.
+	ReopenReason  string `protobuf:"bytes,19,opt,name=reopen_reason,json=reopenReason,proto3" json:"reopen_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1364,6 +1372,20 @@ func (x *WorkItem) GetVersion() int64 {
 func (x *WorkItem) GetEnvironmentId() string {
 	if x != nil {
 		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *WorkItem) GetReopenedItemId() string {
+	if x != nil {
+		return x.ReopenedItemId
+	}
+	return ""
+}
+
+func (x *WorkItem) GetReopenReason() string {
+	if x != nil {
+		return x.ReopenReason
 	}
 	return ""
 }
@@ -1561,7 +1583,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x11revoke_request_id\x18\x10 \x01(\tR\x0frevokeRequestId\x12\x14\n" +
 	"\x05error\x18\x11 \x01(\tR\x05error\x12\x18\n" +
 	"\aversion\x18\x12 \x01(\x03R\aversion\x12%\n" +
-	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\"\xb8\x05\n" +
+	"\x0eenvironment_id\x18\x13 \x01(\tR\renvironmentId\"\x87\x06\n" +
 	"\bWorkItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12;\n" +
@@ -1582,7 +1604,9 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"createTime\x12=\n" +
 	"\fresolve_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vresolveTime\x12\x18\n" +
 	"\aversion\x18\x10 \x01(\x03R\aversion\x12%\n" +
-	"\x0eenvironment_id\x18\x11 \x01(\tR\renvironmentId\"\x92\x03\n" +
+	"\x0eenvironment_id\x18\x11 \x01(\tR\renvironmentId\x12(\n" +
+	"\x10reopened_item_id\x18\x12 \x01(\tR\x0ereopenedItemId\x12#\n" +
+	"\rreopen_reason\x18\x13 \x01(\tR\freopenReason\"\x92\x03\n" +
 	"\tChecklist\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12<\n" +

@@ -1512,8 +1512,8 @@ type ListWorkItemsRequest struct {
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, kind, state, user.userId, user.displayName,
 	// user.email, appId, appName, entitlementNames, requestIds, checklistId, error,
-	// resolver.userId, note, createTime, resolveTime, version, environmentId.
-	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// resolver.userId, note, createTime, resolveTime, reopenedItemId, reopenReason,
+	// version, environmentId. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: createTime. Empty: createTime.
@@ -2220,6 +2220,109 @@ func (x *ResolveWorkItemsResponse) GetWorkItems() []*WorkItem {
 	return nil
 }
 
+// ReopenWorkItemsRequest names the items.
+type ReopenWorkItemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids of the resolved work items, each once.
+	WorkItemIds []string `protobuf:"bytes,1,rep,name=work_item_ids,json=workItemIds,proto3" json:"work_item_ids,omitempty"`
+	// Why they are reopened.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenWorkItemsRequest) Reset() {
+	*x = ReopenWorkItemsRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenWorkItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenWorkItemsRequest) ProtoMessage() {}
+
+func (x *ReopenWorkItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenWorkItemsRequest.ProtoReflect.Descriptor instead.
+func (*ReopenWorkItemsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ReopenWorkItemsRequest) GetWorkItemIds() []string {
+	if x != nil {
+		return x.WorkItemIds
+	}
+	return nil
+}
+
+func (x *ReopenWorkItemsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ReopenWorkItemsResponse is the items that are open now.
+type ReopenWorkItemsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new items, each once, in the order of those that they reopen. One to create an
+	// account asks as well for what the account was to have, and was to be reopened with
+	// it.
+	WorkItems     []*WorkItem `protobuf:"bytes,1,rep,name=work_items,json=workItems,proto3" json:"work_items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenWorkItemsResponse) Reset() {
+	*x = ReopenWorkItemsResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenWorkItemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenWorkItemsResponse) ProtoMessage() {}
+
+func (x *ReopenWorkItemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenWorkItemsResponse.ProtoReflect.Descriptor instead.
+func (*ReopenWorkItemsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ReopenWorkItemsResponse) GetWorkItems() []*WorkItem {
+	if x != nil {
+		return x.WorkItems
+	}
+	return nil
+}
+
 // ExportChecklistsRequest chooses checklists as ListChecklists does.
 type ExportChecklistsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2237,7 +2340,7 @@ type ExportChecklistsRequest struct {
 
 func (x *ExportChecklistsRequest) Reset() {
 	*x = ExportChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +2352,7 @@ func (x *ExportChecklistsRequest) String() string {
 func (*ExportChecklistsRequest) ProtoMessage() {}
 
 func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2365,7 @@ func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ExportChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ExportChecklistsRequest) GetKind() ChecklistKind {
@@ -2437,6 +2540,13 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04note\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\"^\n" +
 	"\x18ResolveWorkItemsResponse\x12B\n" +
 	"\n" +
+	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"v\n" +
+	"\x16ReopenWorkItemsRequest\x128\n" +
+	"\rwork_item_ids\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\vworkItemIds\x12\"\n" +
+	"\x06reason\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"]\n" +
+	"\x17ReopenWorkItemsResponse\x12B\n" +
+	"\n" +
 	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xcb\x01\n" +
 	"\x17ExportChecklistsRequest\x12F\n" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
@@ -2485,14 +2595,16 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\vGetWorkItem\x12-.gatehouse.provisioning.v1.GetWorkItemRequest\x1a..gatehouse.provisioning.v1.GetWorkItemResponse\"'\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/workItems/{id}\x90\x02\x01\x12\xa1\x01\n" +
 	"\rRetryWorkItem\x12/.gatehouse.provisioning.v1.RetryWorkItemRequest\x1a0.gatehouse.provisioning.v1.RetryWorkItemResponse\"-\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workItems/{id}:retry\x1a\x04\xa0\xbb\x18\f2\x84\x05\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workItems/{id}:retry\x1a\x04\xa0\xbb\x18\f2\xab\x06\n" +
 	"\x10ChecklistService\x12\x99\x01\n" +
 	"\x0eListChecklists\x120.gatehouse.provisioning.v1.ListChecklistsRequest\x1a1.gatehouse.provisioning.v1.ListChecklistsResponse\"\"\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checklists\x90\x02\x01\x12\x98\x01\n" +
 	"\fGetChecklist\x12..gatehouse.provisioning.v1.GetChecklistRequest\x1a/.gatehouse.provisioning.v1.GetChecklistResponse\"'\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/checklists/{id}\x90\x02\x01\x12\xa8\x01\n" +
 	"\x10ResolveWorkItems\x122.gatehouse.provisioning.v1.ResolveWorkItemsRequest\x1a3.gatehouse.provisioning.v1.ResolveWorkItemsResponse\"+\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/checklists:resolve\x12\x87\x01\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/checklists:resolve\x12\xa4\x01\n" +
+	"\x0fReopenWorkItems\x121.gatehouse.provisioning.v1.ReopenWorkItemsRequest\x1a2.gatehouse.provisioning.v1.ReopenWorkItemsResponse\"*\xa2\xbb\x18\x06\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/checklists:reopen\x12\x87\x01\n" +
 	"\x10ExportChecklists\x122.gatehouse.provisioning.v1.ExportChecklistsRequest\x1a\x14.google.api.HttpBody\")\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/checklists:export\x90\x02\x01\x1a\x04\xa0\xbb\x18\fBBZ@gatehouse.dev/proto/gen/gatehouse/provisioning/v1;provisioningv1b\x06proto3"
 
@@ -2509,7 +2621,7 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP() []b
 }
 
 var file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
 	(AccountFound)(0),                 // 0: gatehouse.provisioning.v1.AccountFound
 	(*CreateIntegrationRequest)(nil),  // 1: gatehouse.provisioning.v1.CreateIntegrationRequest
@@ -2547,92 +2659,97 @@ var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
 	(*GetChecklistResponse)(nil),      // 33: gatehouse.provisioning.v1.GetChecklistResponse
 	(*ResolveWorkItemsRequest)(nil),   // 34: gatehouse.provisioning.v1.ResolveWorkItemsRequest
 	(*ResolveWorkItemsResponse)(nil),  // 35: gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	(*ExportChecklistsRequest)(nil),   // 36: gatehouse.provisioning.v1.ExportChecklistsRequest
-	(IntegrationKind)(0),              // 37: gatehouse.provisioning.v1.IntegrationKind
-	(*ScimSettings)(nil),              // 38: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),               // 39: gatehouse.provisioning.v1.Integration
-	(*fieldmaskpb.FieldMask)(nil),     // 40: google.protobuf.FieldMask
-	(*Account)(nil),                   // 41: gatehouse.provisioning.v1.Account
-	(GrantState)(0),                   // 42: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                     // 43: gatehouse.provisioning.v1.Grant
-	(WorkItemState)(0),                // 44: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                 // 45: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                  // 46: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                // 47: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                 // 48: gatehouse.provisioning.v1.Checklist
-	(*httpbody.HttpBody)(nil),         // 49: google.api.HttpBody
+	(*ReopenWorkItemsRequest)(nil),    // 36: gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	(*ReopenWorkItemsResponse)(nil),   // 37: gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	(*ExportChecklistsRequest)(nil),   // 38: gatehouse.provisioning.v1.ExportChecklistsRequest
+	(IntegrationKind)(0),              // 39: gatehouse.provisioning.v1.IntegrationKind
+	(*ScimSettings)(nil),              // 40: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),               // 41: gatehouse.provisioning.v1.Integration
+	(*fieldmaskpb.FieldMask)(nil),     // 42: google.protobuf.FieldMask
+	(*Account)(nil),                   // 43: gatehouse.provisioning.v1.Account
+	(GrantState)(0),                   // 44: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                     // 45: gatehouse.provisioning.v1.Grant
+	(WorkItemState)(0),                // 46: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                 // 47: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                  // 48: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                // 49: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                 // 50: gatehouse.provisioning.v1.Checklist
+	(*httpbody.HttpBody)(nil),         // 51: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
-	37, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	38, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	39, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	39, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	39, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	39, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	39, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
-	40, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	38, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	39, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
+	40, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	41, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	41, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	41, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	41, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	41, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
+	42, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	40, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
 	15, // 10: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
-	41, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
+	43, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
 	0,  // 12: gatehouse.provisioning.v1.AccountPreview.found:type_name -> gatehouse.provisioning.v1.AccountFound
-	39, // 13: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	42, // 14: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	43, // 15: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	43, // 16: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	41, // 17: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	44, // 18: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	45, // 19: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	46, // 20: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	46, // 21: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	46, // 22: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	47, // 23: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	48, // 24: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	48, // 25: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	46, // 26: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	46, // 27: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	47, // 28: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	1,  // 29: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	3,  // 30: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	5,  // 31: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
-	7,  // 32: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	9,  // 33: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	11, // 34: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
-	13, // 35: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
-	16, // 36: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	18, // 37: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	20, // 38: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	22, // 39: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	24, // 40: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	26, // 41: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	28, // 42: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	30, // 43: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	32, // 44: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	34, // 45: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	36, // 46: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	2,  // 47: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	4,  // 48: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	6,  // 49: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
-	8,  // 50: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	10, // 51: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	12, // 52: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
-	14, // 53: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
-	17, // 54: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	19, // 55: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	21, // 56: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	23, // 57: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	25, // 58: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	27, // 59: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	29, // 60: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	31, // 61: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	33, // 62: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	35, // 63: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	49, // 64: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	47, // [47:65] is the sub-list for method output_type
-	29, // [29:47] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	41, // 13: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	44, // 14: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	45, // 15: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	45, // 16: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	43, // 17: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	46, // 18: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	47, // 19: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	48, // 20: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	48, // 21: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	48, // 22: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	49, // 23: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	50, // 24: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	50, // 25: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	48, // 26: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	48, // 27: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	48, // 28: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	49, // 29: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	1,  // 30: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	3,  // 31: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	5,  // 32: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	7,  // 33: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	9,  // 34: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	11, // 35: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
+	13, // 36: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
+	16, // 37: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	18, // 38: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	20, // 39: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	22, // 40: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	24, // 41: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	26, // 42: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	28, // 43: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	30, // 44: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	32, // 45: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	34, // 46: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	36, // 47: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	38, // 48: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	2,  // 49: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	4,  // 50: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	6,  // 51: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	8,  // 52: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	10, // 53: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	12, // 54: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
+	14, // 55: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
+	17, // 56: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	19, // 57: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	21, // 58: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	23, // 59: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	25, // 60: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	27, // 61: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	29, // 62: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	31, // 63: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	33, // 64: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	35, // 65: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	37, // 66: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	51, // 67: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	49, // [49:68] is the sub-list for method output_type
+	30, // [30:49] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }
@@ -2647,7 +2764,7 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

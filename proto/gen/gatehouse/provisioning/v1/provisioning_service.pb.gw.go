@@ -671,6 +671,33 @@ func local_request_ChecklistService_ResolveWorkItems_0(ctx context.Context, mars
 	return msg, metadata, err
 }
 
+func request_ChecklistService_ReopenWorkItems_0(ctx context.Context, marshaler runtime.Marshaler, client ChecklistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReopenWorkItemsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ReopenWorkItems(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_ChecklistService_ReopenWorkItems_0(ctx context.Context, marshaler runtime.Marshaler, server ChecklistServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq ReopenWorkItemsRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ReopenWorkItems(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_ChecklistService_ExportChecklists_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_ChecklistService_ExportChecklists_0(ctx context.Context, marshaler runtime.Marshaler, client ChecklistServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
@@ -1071,6 +1098,26 @@ func RegisterChecklistServiceHandlerServer(ctx context.Context, mux *runtime.Ser
 			return
 		}
 		forward_ChecklistService_ResolveWorkItems_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_ChecklistService_ReopenWorkItems_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/gatehouse.provisioning.v1.ChecklistService/ReopenWorkItems", runtime.WithHTTPPathPattern("/v1/checklists:reopen"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_ChecklistService_ReopenWorkItems_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ChecklistService_ReopenWorkItems_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 	mux.Handle(http.MethodGet, pattern_ChecklistService_ExportChecklists_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
@@ -1610,6 +1657,23 @@ func RegisterChecklistServiceHandlerClient(ctx context.Context, mux *runtime.Ser
 		}
 		forward_ChecklistService_ResolveWorkItems_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_ChecklistService_ReopenWorkItems_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/gatehouse.provisioning.v1.ChecklistService/ReopenWorkItems", runtime.WithHTTPPathPattern("/v1/checklists:reopen"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_ChecklistService_ReopenWorkItems_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_ChecklistService_ReopenWorkItems_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_ChecklistService_ExportChecklists_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1634,6 +1698,7 @@ var (
 	pattern_ChecklistService_ListChecklists_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "checklists"}, ""))
 	pattern_ChecklistService_GetChecklist_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "checklists", "id"}, ""))
 	pattern_ChecklistService_ResolveWorkItems_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "checklists"}, "resolve"))
+	pattern_ChecklistService_ReopenWorkItems_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "checklists"}, "reopen"))
 	pattern_ChecklistService_ExportChecklists_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "checklists"}, "export"))
 )
 
@@ -1641,5 +1706,6 @@ var (
 	forward_ChecklistService_ListChecklists_0   = runtime.ForwardResponseMessage
 	forward_ChecklistService_GetChecklist_0     = runtime.ForwardResponseMessage
 	forward_ChecklistService_ResolveWorkItems_0 = runtime.ForwardResponseMessage
+	forward_ChecklistService_ReopenWorkItems_0  = runtime.ForwardResponseMessage
 	forward_ChecklistService_ExportChecklists_0 = runtime.ForwardResponseMessage
 )

@@ -916,6 +916,7 @@ const (
 	ChecklistService_ListChecklists_FullMethodName   = "/gatehouse.provisioning.v1.ChecklistService/ListChecklists"
 	ChecklistService_GetChecklist_FullMethodName     = "/gatehouse.provisioning.v1.ChecklistService/GetChecklist"
 	ChecklistService_ResolveWorkItems_FullMethodName = "/gatehouse.provisioning.v1.ChecklistService/ResolveWorkItems"
+	ChecklistService_ReopenWorkItems_FullMethodName  = "/gatehouse.provisioning.v1.ChecklistService/ReopenWorkItems"
 	ChecklistService_ExportChecklists_FullMethodName = "/gatehouse.provisioning.v1.ChecklistService/ExportChecklists"
 )
 
@@ -938,6 +939,16 @@ type ChecklistServiceClient interface {
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
 	// INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND.
 	ResolveWorkItems(ctx context.Context, in *ResolveWorkItemsRequest, opts ...grpc.CallOption) (*ResolveWorkItemsResponse, error)
+	// ReopenWorkItems takes back that work items were done, which people have resolved
+	// by mistake: all or none. A resolved item stays as it is, with who resolved it and
+	// when. What is known of the app is again what was known before it was resolved, and
+	// a new item asks for the same; grants that were in place or gone by it are so no
+	// more. Allowed to whom resolving is. INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND.
+	// FAILED_PRECONDITION: WORK_ITEM_NOT_RESOLVED for one that is open or that no person
+	// has resolved; WORK_ITEM_MOVED_ON if it is not the last that was said about the
+	// same thing, or nothing of it is to be done any more, with what has changed
+	// (metadata work_item, and later_work_item if that is another item).
+	ReopenWorkItems(ctx context.Context, in *ReopenWorkItemsRequest, opts ...grpc.CallOption) (*ReopenWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
 	// each, as text/csv or XLSX. The event checklist.exported is written down before
 	// they are given; without that they are not.
@@ -982,6 +993,16 @@ func (c *checklistServiceClient) ResolveWorkItems(ctx context.Context, in *Resol
 	return out, nil
 }
 
+func (c *checklistServiceClient) ReopenWorkItems(ctx context.Context, in *ReopenWorkItemsRequest, opts ...grpc.CallOption) (*ReopenWorkItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReopenWorkItemsResponse)
+	err := c.cc.Invoke(ctx, ChecklistService_ReopenWorkItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *checklistServiceClient) ExportChecklists(ctx context.Context, in *ExportChecklistsRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(httpbody.HttpBody)
@@ -1011,6 +1032,16 @@ type ChecklistServiceServer interface {
 	// admins. FAILED_PRECONDITION: WORK_ITEM_NOT_OPEN (metadata work_item).
 	// INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND.
 	ResolveWorkItems(context.Context, *ResolveWorkItemsRequest) (*ResolveWorkItemsResponse, error)
+	// ReopenWorkItems takes back that work items were done, which people have resolved
+	// by mistake: all or none. A resolved item stays as it is, with who resolved it and
+	// when. What is known of the app is again what was known before it was resolved, and
+	// a new item asks for the same; grants that were in place or gone by it are so no
+	// more. Allowed to whom resolving is. INVALID_ARGUMENT: WORK_ITEM_NOT_FOUND.
+	// FAILED_PRECONDITION: WORK_ITEM_NOT_RESOLVED for one that is open or that no person
+	// has resolved; WORK_ITEM_MOVED_ON if it is not the last that was said about the
+	// same thing, or nothing of it is to be done any more, with what has changed
+	// (metadata work_item, and later_work_item if that is another item).
+	ReopenWorkItems(context.Context, *ReopenWorkItemsRequest) (*ReopenWorkItemsResponse, error)
 	// ExportChecklists downloads the items of all listed checklists, one row
 	// each, as text/csv or XLSX. The event checklist.exported is written down before
 	// they are given; without that they are not.
@@ -1033,6 +1064,9 @@ func (UnimplementedChecklistServiceServer) GetChecklist(context.Context, *GetChe
 }
 func (UnimplementedChecklistServiceServer) ResolveWorkItems(context.Context, *ResolveWorkItemsRequest) (*ResolveWorkItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveWorkItems not implemented")
+}
+func (UnimplementedChecklistServiceServer) ReopenWorkItems(context.Context, *ReopenWorkItemsRequest) (*ReopenWorkItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReopenWorkItems not implemented")
 }
 func (UnimplementedChecklistServiceServer) ExportChecklists(context.Context, *ExportChecklistsRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportChecklists not implemented")
@@ -1112,6 +1146,24 @@ func _ChecklistService_ResolveWorkItems_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChecklistService_ReopenWorkItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReopenWorkItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChecklistServiceServer).ReopenWorkItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChecklistService_ReopenWorkItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChecklistServiceServer).ReopenWorkItems(ctx, req.(*ReopenWorkItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ChecklistService_ExportChecklists_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExportChecklistsRequest)
 	if err := dec(in); err != nil {
@@ -1148,6 +1200,10 @@ var ChecklistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResolveWorkItems",
 			Handler:    _ChecklistService_ResolveWorkItems_Handler,
+		},
+		{
+			MethodName: "ReopenWorkItems",
+			Handler:    _ChecklistService_ReopenWorkItems_Handler,
 		},
 		{
 			MethodName: "ExportChecklists",
