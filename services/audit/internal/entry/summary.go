@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -430,6 +431,16 @@ func workItemSummaries(w summaries) {
 	on(w, func(m *eventv1.ChecklistOpened) string {
 		return checklist(m.GetChecklist()) + " has begun: " + count(int(m.GetChecklist().GetOpenCount()), "open item")
 	})
+	on(w, func(m *eventv1.ChecklistOverdue) string {
+		return checklist(m.GetChecklist()) + " is overdue: " + count(int(m.GetChecklist().GetOpenCount()), "open item")
+	})
+	on(w, func(m *eventv1.ChecklistUpdated) string {
+		return checklist(m.GetChecklist()) + " is to be done" + until(m.GetChecklist().GetDueTime())
+	})
+	on(w, func(m *eventv1.ChecklistSettingsUpdated) string {
+		s := m.GetChecklistSettings()
+		return "From now on there are " + period(s.GetOnboardingPeriod()) + " for an onboarding and " + period(s.GetOffboardingPeriod()) + " for an offboarding"
+	})
 	on(w, func(m *eventv1.ChecklistClosed) string { return checklist(m.GetChecklist()) + " is done" })
 	on(w, func(m *eventv1.IntegrationCreated) string {
 		return "Integration " + quoted(m.GetIntegration().GetName()) + " was created" + test(m.GetIntegration())
@@ -466,8 +477,11 @@ func callSummaries(w summaries) {
 	})
 	on(w, func(m *eventv1.ChecklistExported) string {
 		state, kind := "Open", ""
-		if m.GetClosed() {
+		switch {
+		case m.GetClosed():
 			state = "Closed"
+		case m.GetOverdue():
+			state = "Overdue"
 		}
 		if m.GetKind() != provisioningv1.ChecklistKind_CHECKLIST_KIND_UNSPECIFIED {
 			kind = enum.Word(m.GetKind()) + " "
@@ -650,6 +664,14 @@ func days(d *durationpb.Duration) string {
 	default:
 		return strconv.Itoa(n) + " days"
 	}
+}
+
+// period is a time that somebody has for something.
+func period(d *durationpb.Duration) string {
+	if t := d.AsDuration(); t%(24*time.Hour) != 0 {
+		return t.String()
+	}
+	return count(int(d.AsDuration()/(24*time.Hour)), "day")
 }
 
 func quoted(s string) string { return `"` + s + `"` }

@@ -183,6 +183,9 @@ func (cs *changeset) save(ctx context.Context) error {
 				cs.emitChecklist(c.Count)
 			}
 		}
+		if err := cs.awaitDue(order); err != nil {
+			return err
+		}
 		if err := cs.e.events.Add(ctx, cs.tx, cs.events...); err != nil {
 			return err
 		}

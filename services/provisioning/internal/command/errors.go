@@ -34,6 +34,12 @@ func public(err error) error {
 	return err
 }
 
+var errWholeOrganization = apierr.Denied("NOT_IN_ENVIRONMENT", "only an admin of the whole organization may change how long people have for checklists")
+
+func errChecklistClosed(list uuid.UUID) error {
+	return apierr.Precondition("CHECKLIST_CLOSED", "checklist %s is done already", list)
+}
+
 var errNotYours = apierr.Denied("NOT_YOURS", "you may list your own only").
 	WithField("user_id", "NOT_YOURS", "you may list your own only")
 

@@ -25,12 +25,15 @@ const (
 	// changed: accounts that a transaction wrote under the old settings while they
 	// changed are found then.
 	dueAppSettings = "app_settings"
+	// dueChecklist is about an open checklist, by its id, when it should be done.
+	dueChecklist = "checklist_due"
 )
 
 func (e *Engine) handleDue() {
 	e.due.Handle(dueGrantEnd, e.endGrants)
 	e.due.Handle(dueReconcile, e.reconcileAccounts)
 	e.due.Handle(dueAppSettings, e.checkAppSettings)
+	e.due.Handle(dueChecklist, e.checklistsDue)
 }
 
 // endGrants looks at grants as they are now: those whose end has come are ended,

@@ -55,6 +55,11 @@ func newMetrics(p metric.MeterProvider, e *Engine) (m metrics, err error) {
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}
+	late, err := meter.Int64ObservableGauge("gatehouse.provisioning.checklist.overdue",
+		metric.WithDescription("Checklists that are open after the time by which they should be done, in all replicas together."))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
 	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		o.ObserveInt64(block, int64(e.blocked.size()))
 		return e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -62,10 +67,14 @@ func newMetrics(p metric.MeterProvider, e *Engine) (m metrics, err error) {
 			if err == nil {
 				o.ObserveInt64(debt, n)
 				o.ObserveFloat64(age, oldest.Seconds())
+				n, err = store.CountOverdue(ctx, tx)
+			}
+			if err == nil {
+				o.ObserveInt64(late, n)
 			}
 			return err
 		})
-	}, block, debt, age)
+	}, block, debt, age, late)
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}

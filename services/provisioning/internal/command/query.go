@@ -37,6 +37,8 @@ type (
 	ChecklistFilter = store.ChecklistFilter
 	// Checklist is a checklist with names.
 	Checklist = store.NamedChecklist
+	// ChecklistSettings are how long people have for checklists.
+	ChecklistSettings = store.ChecklistSettings
 	// Integration is an integration.
 	Integration = store.Integration
 	// GrantState is the state of a grant.
@@ -149,21 +151,21 @@ func (e *Engine) GetWorkItem(ctx context.Context, caller authz.Caller, id uuid.U
 }
 
 // ListChecklists lists checklists of the caller's scope, gives the token of the next
-// page, and counts those on all pages.
-func (e *Engine) ListChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter, asked filter.Request) (list []Checklist, next string, total int, err error) {
+// page, and counts those on all pages, and those of them that are overdue.
+func (e *Engine) ListChecklists(ctx context.Context, caller authz.Caller, f ChecklistFilter, asked filter.Request) (list []Checklist, next string, total, overdue int, err error) {
 	f.Organization = caller.OrganizationID
 	page, err := store.ChecklistList.Parse(asked)
 	if err != nil {
-		return nil, "", 0, err
+		return nil, "", 0, 0, err
 	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if list, next, err = store.ListChecklists(ctx, tx, f, page); err != nil {
 			return err
 		}
-		total, err = store.CountChecklists(ctx, tx, f, page)
+		total, overdue, err = store.CountChecklists(ctx, tx, f, page)
 		return err
 	})
-	return list, next, total, err
+	return list, next, total, overdue, err
 }
 
 // GetChecklist returns a checklist of the caller's scope with at most limit of
@@ -208,7 +210,7 @@ func (e *Engine) Exported(ctx context.Context, caller authz.Caller, x Export) er
 		return e.events.Add(ctx, tx, outbox.Event{
 			OrganizationID: caller.OrganizationID, AggregateID: export, Time: e.clock.Now(),
 			Message: &eventv1.ChecklistExported{
-				Context: about, ExportId: export.String(), Kind: enum.Value[provisioningv1.ChecklistKind](string(x.Filter.Kind)), Closed: x.Filter.Closed,
+				Context: about, ExportId: export.String(), Kind: enum.Value[provisioningv1.ChecklistKind](string(x.Filter.Kind)), Closed: x.Filter.Closed, Overdue: x.Filter.Overdue,
 				Format: x.Format, ItemCount: int32(x.Items), //nolint:gosec // far below
 				CredentialId: textOf(caller.CredentialID), Address: authz.AddressText(authz.ClientAddress(ctx)),
 			},

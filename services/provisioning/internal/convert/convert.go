@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/enum"
@@ -64,6 +65,15 @@ func Checklist(c *store.NamedChecklist) *provisioningv1.Checklist {
 	return &provisioningv1.Checklist{
 		Id: c.ID.String(), OrganizationId: c.OrganizationID.String(), EnvironmentId: Environment(c.EnvironmentID), Kind: enum.Value[provisioningv1.ChecklistKind](string(c.Kind)), User: person(c.User),
 		OpenCount: c.OpenCount, ItemCount: c.ItemCount, CreateTime: timestamppb.New(c.CreateTime), CloseTime: timestamp(c.CloseTime),
+		DueTime: timestamp(c.DueTime), Overdue: c.Overdue, Etag: resource.ETag(c.ID.String(), c.Version),
+	}
+}
+
+// ChecklistSettings are the settings of an organization.
+func ChecklistSettings(s *store.ChecklistSettings) *provisioningv1.ChecklistSettings {
+	return &provisioningv1.ChecklistSettings{
+		Id: s.OrganizationID.String(), OnboardingPeriod: durationpb.New(s.Onboarding), OffboardingPeriod: durationpb.New(s.Offboarding),
+		Etag: resource.ETag(s.OrganizationID.String(), s.Version),
 	}
 }
 

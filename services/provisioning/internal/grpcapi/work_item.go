@@ -103,17 +103,18 @@ func itemIDs(texts []string) ([]uuid.UUID, error) {
 
 // ListChecklists lists checklists.
 func (a *API) ListChecklists(ctx context.Context, r *provisioningv1.ListChecklistsRequest) (*provisioningv1.ListChecklistsResponse, error) {
-	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed()}
+	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed(), Overdue: r.GetOverdue()}
 	var err error
 	if f.User, err = optional("user_id", r.GetUserId()); err != nil {
 		return nil, err
 	}
-	list, next, total, err := a.engine.ListChecklists(ctx, authz.Must(ctx), f, r)
+	list, next, total, overdue, err := a.engine.ListChecklists(ctx, authz.Must(ctx), f, r)
 	if err != nil {
 		return nil, err
 	}
 	return &provisioningv1.ListChecklistsResponse{
-		Checklists: messages(list, convert.Checklist), NextPageToken: next, TotalSize: int32(total), //nolint:gosec // no database holds that many
+		Checklists: messages(list, convert.Checklist), NextPageToken: next,
+		TotalSize: int32(total), OverdueSize: int32(overdue), //nolint:gosec // no database holds that many
 	}, nil
 }
 
@@ -136,7 +137,7 @@ func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChec
 	if r.GetFormat() == "xlsx" {
 		format, name = sheet.XLSX, "xlsx"
 	}
-	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed()}
+	f := command.ChecklistFilter{Kind: command.ChecklistKind(convert.Word(r.GetKind())), Closed: r.GetClosed(), Overdue: r.GetOverdue()}
 	var err error
 	if f.User, err = optional("user_id", r.GetUserId()); err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChec
 		items = 0
 		return sheet.Write(&body, format, sheet.Table{
 			Title:   "Checklists",
-			Columns: []string{"Checklist", "Person", "E-mail", "App", "To do", "Entitlements", "State", "Opened", "Resolved", "Resolved by", "Note"},
+			Columns: []string{"Checklist", "Person", "E-mail", "App", "To do", "Entitlements", "State", "Opened", "Resolved", "Resolved by", "Note", "Due", "Overdue"},
 			Rows: func(yield func([]string, error) bool) {
 				err := rows(func(l command.Checklist, i command.WorkItem) bool {
 					items++
@@ -170,12 +171,21 @@ func (a *API) ExportChecklists(ctx context.Context, r *provisioningv1.ExportChec
 }
 
 func exportRow(l command.Checklist, i command.WorkItem) []string {
-	resolved := ""
-	if i.ResolveTime != nil {
-		resolved = i.ResolveTime.UTC().Format(time.RFC3339)
+	overdue := "no"
+	if l.Overdue {
+		overdue = "yes"
 	}
 	return []string{
 		string(l.Kind), l.User.DisplayName, l.User.Email, i.AppName, strings.ReplaceAll(string(i.Kind), "_", " "),
-		strings.Join(i.EntitlementNames, ", "), i.State, i.CreateTime.UTC().Format(time.RFC3339), resolved, i.ResolverName, i.Note,
+		strings.Join(i.EntitlementNames, ", "), i.State, i.CreateTime.UTC().Format(time.RFC3339), timeText(i.ResolveTime), i.ResolverName, i.Note,
+		timeText(l.DueTime), overdue,
 	}
+}
+
+// timeText is a time as tables have it; nil is empty.
+func timeText(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }

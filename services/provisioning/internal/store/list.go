@@ -225,6 +225,8 @@ type ChecklistFilter struct {
 	Closed                 bool
 	// Any chooses open ones and closed ones.
 	Any bool
+	// Overdue chooses those alone that are overdue.
+	Overdue bool
 }
 
 func (want ChecklistFilter) conditions() conditions {
@@ -238,6 +240,9 @@ func (want ChecklistFilter) conditions() conditions {
 		f.where = append(f.where, "c.close_time is not null")
 	default:
 		f.where = append(f.where, "c.close_time is null")
+	}
+	if want.Overdue {
+		f.where = append(f.where, "c.overdue")
 	}
 	if want.Kind != lifecycle.NoList {
 		f.and("c.kind = $%d", string(want.Kind))
@@ -258,12 +263,13 @@ func ListChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter, 
 		})
 }
 
-// CountChecklists counts those that ListChecklists lists on all its pages.
-func CountChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter, page *filter.Query) (n int, err error) {
+// CountChecklists counts those that ListChecklists lists on all its pages, and those of
+// them that are overdue.
+func CountChecklists(ctx context.Context, tx *postgres.Tx, want ChecklistFilter, page *filter.Query) (n, overdue int, err error) {
 	f := want.conditions()
-	sql := `select count(*) from checklist c` + f.sql() + page.Filter(f.args.Add)
-	err = tx.QueryRow(ctx, sql, f.args...).Scan(&n)
-	return n, wrap(page.Error(err), "count checklists")
+	sql := `select count(*), count(*) filter (where c.overdue) from checklist c` + f.sql() + page.Filter(f.args.Add)
+	err = tx.QueryRow(ctx, sql, f.args...).Scan(&n, &overdue)
+	return n, overdue, wrap(page.Error(err), "count checklists")
 }
 
 // GetGrant reads one grant. ErrGrantNotFound.

@@ -79,8 +79,9 @@ var (
 		filter.Int("version", "w.version"),
 		filter.Environment("environmentId", "w.environment_id"),
 	)
-	// ChecklistList is of [ListChecklists].
-	ChecklistList = filter.New("gatehouse.provisioning.v1.ListChecklists", "createTime", filter.ID("id", "c.id"),
+	// ChecklistList is of [ListChecklists]. What is overdue is due before what is not, and so
+	// stands first.
+	ChecklistList = filter.New("gatehouse.provisioning.v1.ListChecklists", "dueTime", filter.ID("id", "c.id"),
 		filter.Enum("kind", "c.kind"),
 		filter.ID("user.userId", "c.user_id"),
 		filter.Text("user.displayName", `coalesce((select u.display_name from user_copy u where u.id = c.user_id), '')`),
@@ -89,6 +90,8 @@ var (
 		filter.Int("itemCount", "c.item_count"),
 		filter.Time("createTime", "c.create_time").Sort(),
 		filter.Time("closeTime", "c.close_time").Null(),
+		filter.Time("dueTime", "c.due_time").Null().Sort(),
+		filter.Bool("overdue", "c.overdue"),
 		filter.Environment("environmentId", "c.environment_id"),
 	)
 )

@@ -299,6 +299,174 @@ func (x *ChecklistClosed) GetChecklist() *v1.Checklist {
 	return nil
 }
 
+// ChecklistOverdue is emitted when a checklist is still open at the time by which it
+// should be done: once for each such time.
+type ChecklistOverdue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The checklist.
+	Checklist     *v1.Checklist `protobuf:"bytes,2,opt,name=checklist,proto3" json:"checklist,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecklistOverdue) Reset() {
+	*x = ChecklistOverdue{}
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecklistOverdue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecklistOverdue) ProtoMessage() {}
+
+func (x *ChecklistOverdue) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecklistOverdue.ProtoReflect.Descriptor instead.
+func (*ChecklistOverdue) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ChecklistOverdue) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ChecklistOverdue) GetChecklist() *v1.Checklist {
+	if x != nil {
+		return x.Checklist
+	}
+	return nil
+}
+
+// ChecklistUpdated is emitted when somebody has changed until when a checklist should
+// be done.
+type ChecklistUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The checklist.
+	Checklist     *v1.Checklist `protobuf:"bytes,2,opt,name=checklist,proto3" json:"checklist,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecklistUpdated) Reset() {
+	*x = ChecklistUpdated{}
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecklistUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecklistUpdated) ProtoMessage() {}
+
+func (x *ChecklistUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecklistUpdated.ProtoReflect.Descriptor instead.
+func (*ChecklistUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ChecklistUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ChecklistUpdated) GetChecklist() *v1.Checklist {
+	if x != nil {
+		return x.Checklist
+	}
+	return nil
+}
+
+// ChecklistSettingsUpdated is emitted when it was changed how long people have for
+// checklists.
+type ChecklistSettingsUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The settings.
+	ChecklistSettings *v1.ChecklistSettings `protobuf:"bytes,2,opt,name=checklist_settings,json=checklistSettings,proto3" json:"checklist_settings,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ChecklistSettingsUpdated) Reset() {
+	*x = ChecklistSettingsUpdated{}
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecklistSettingsUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecklistSettingsUpdated) ProtoMessage() {}
+
+func (x *ChecklistSettingsUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecklistSettingsUpdated.ProtoReflect.Descriptor instead.
+func (*ChecklistSettingsUpdated) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ChecklistSettingsUpdated) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *ChecklistSettingsUpdated) GetChecklistSettings() *v1.ChecklistSettings {
+	if x != nil {
+		return x.ChecklistSettings
+	}
+	return nil
+}
+
 // ChecklistExported is emitted when somebody is given the items of checklists as a
 // file: before it is given.
 type ChecklistExported struct {
@@ -319,14 +487,16 @@ type ChecklistExported struct {
 	// Id of the session or API token; empty if there is none.
 	CredentialId string `protobuf:"bytes,7,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`
 	// IP address that the call came from, as in CallDenied.
-	Address       string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	// Whether those alone were asked for that are overdue.
+	Overdue       bool `protobuf:"varint,9,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChecklistExported) Reset() {
 	*x = ChecklistExported{}
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +508,7 @@ func (x *ChecklistExported) String() string {
 func (*ChecklistExported) ProtoMessage() {}
 
 func (x *ChecklistExported) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +521,7 @@ func (x *ChecklistExported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChecklistExported.ProtoReflect.Descriptor instead.
 func (*ChecklistExported) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ChecklistExported) GetContext() *Context {
@@ -410,6 +580,13 @@ func (x *ChecklistExported) GetAddress() string {
 	return ""
 }
 
+func (x *ChecklistExported) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
 // IntegrationCreated is emitted when an integration was made.
 type IntegrationCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -423,7 +600,7 @@ type IntegrationCreated struct {
 
 func (x *IntegrationCreated) Reset() {
 	*x = IntegrationCreated{}
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +612,7 @@ func (x *IntegrationCreated) String() string {
 func (*IntegrationCreated) ProtoMessage() {}
 
 func (x *IntegrationCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +625,7 @@ func (x *IntegrationCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegrationCreated.ProtoReflect.Descriptor instead.
 func (*IntegrationCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *IntegrationCreated) GetContext() *Context {
@@ -478,7 +655,7 @@ type IntegrationUpdated struct {
 
 func (x *IntegrationUpdated) Reset() {
 	*x = IntegrationUpdated{}
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +667,7 @@ func (x *IntegrationUpdated) String() string {
 func (*IntegrationUpdated) ProtoMessage() {}
 
 func (x *IntegrationUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +680,7 @@ func (x *IntegrationUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegrationUpdated.ProtoReflect.Descriptor instead.
 func (*IntegrationUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *IntegrationUpdated) GetContext() *Context {
@@ -534,7 +711,7 @@ type IntegrationDeleted struct {
 
 func (x *IntegrationDeleted) Reset() {
 	*x = IntegrationDeleted{}
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +723,7 @@ func (x *IntegrationDeleted) String() string {
 func (*IntegrationDeleted) ProtoMessage() {}
 
 func (x *IntegrationDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_work_item_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +736,7 @@ func (x *IntegrationDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntegrationDeleted.ProtoReflect.Descriptor instead.
 func (*IntegrationDeleted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_work_item_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *IntegrationDeleted) GetContext() *Context {
@@ -600,7 +777,19 @@ const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
 	"\x0fChecklistClosed\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
 	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:'\xc2\xc1\x18#\n" +
-	"\tchecklist\x12\x06closed\x18\x01\"\fprovisioning\"\xe0\x02\n" +
+	"\tchecklist\x12\x06closed\x18\x01\"\fprovisioning\"\xb7\x01\n" +
+	"\x10ChecklistOverdue\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
+	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:(\xc2\xc1\x18$\n" +
+	"\tchecklist\x12\aoverdue\x18\x01\"\fprovisioning\"\xb7\x01\n" +
+	"\x10ChecklistUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12B\n" +
+	"\tchecklist\x18\x02 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist:(\xc2\xc1\x18$\n" +
+	"\tchecklist\x12\aupdated\x18\x01\"\fprovisioning\"\xe1\x01\n" +
+	"\x18ChecklistSettingsUpdated\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12[\n" +
+	"\x12checklist_settings\x18\x02 \x01(\v2,.gatehouse.provisioning.v1.ChecklistSettingsR\x11checklistSettings:1\xc2\xc1\x18-\n" +
+	"\x12checklist_settings\x12\aupdated\x18\x01\"\fprovisioning\"\xfa\x02\n" +
 	"\x11ChecklistExported\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1b\n" +
 	"\texport_id\x18\x02 \x01(\tR\bexportId\x12<\n" +
@@ -610,7 +799,8 @@ const file_gatehouse_event_v1_work_item_proto_rawDesc = "" +
 	"\n" +
 	"item_count\x18\x06 \x01(\x05R\titemCount\x12#\n" +
 	"\rcredential_id\x18\a \x01(\tR\fcredentialId\x12\x18\n" +
-	"\aaddress\x18\b \x01(\tR\aaddress:+\xc2\xc1\x18'\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress\x12\x18\n" +
+	"\aoverdue\x18\t \x01(\bR\aoverdue:+\xc2\xc1\x18'\n" +
 	"\tchecklist\x12\bexported\x18\x01\"\fprovisioning(\x01\"\xc1\x01\n" +
 	"\x12IntegrationCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12H\n" +
@@ -637,47 +827,57 @@ func file_gatehouse_event_v1_work_item_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_work_item_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_gatehouse_event_v1_work_item_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_gatehouse_event_v1_work_item_proto_goTypes = []any{
-	(*WorkItemOpened)(nil),     // 0: gatehouse.event.v1.WorkItemOpened
-	(*WorkItemResolved)(nil),   // 1: gatehouse.event.v1.WorkItemResolved
-	(*WorkItemCancelled)(nil),  // 2: gatehouse.event.v1.WorkItemCancelled
-	(*ChecklistOpened)(nil),    // 3: gatehouse.event.v1.ChecklistOpened
-	(*ChecklistClosed)(nil),    // 4: gatehouse.event.v1.ChecklistClosed
-	(*ChecklistExported)(nil),  // 5: gatehouse.event.v1.ChecklistExported
-	(*IntegrationCreated)(nil), // 6: gatehouse.event.v1.IntegrationCreated
-	(*IntegrationUpdated)(nil), // 7: gatehouse.event.v1.IntegrationUpdated
-	(*IntegrationDeleted)(nil), // 8: gatehouse.event.v1.IntegrationDeleted
-	(*Context)(nil),            // 9: gatehouse.event.v1.Context
-	(*v1.WorkItem)(nil),        // 10: gatehouse.provisioning.v1.WorkItem
-	(*v1.Checklist)(nil),       // 11: gatehouse.provisioning.v1.Checklist
-	(v1.ChecklistKind)(0),      // 12: gatehouse.provisioning.v1.ChecklistKind
-	(*v1.Integration)(nil),     // 13: gatehouse.provisioning.v1.Integration
+	(*WorkItemOpened)(nil),           // 0: gatehouse.event.v1.WorkItemOpened
+	(*WorkItemResolved)(nil),         // 1: gatehouse.event.v1.WorkItemResolved
+	(*WorkItemCancelled)(nil),        // 2: gatehouse.event.v1.WorkItemCancelled
+	(*ChecklistOpened)(nil),          // 3: gatehouse.event.v1.ChecklistOpened
+	(*ChecklistClosed)(nil),          // 4: gatehouse.event.v1.ChecklistClosed
+	(*ChecklistOverdue)(nil),         // 5: gatehouse.event.v1.ChecklistOverdue
+	(*ChecklistUpdated)(nil),         // 6: gatehouse.event.v1.ChecklistUpdated
+	(*ChecklistSettingsUpdated)(nil), // 7: gatehouse.event.v1.ChecklistSettingsUpdated
+	(*ChecklistExported)(nil),        // 8: gatehouse.event.v1.ChecklistExported
+	(*IntegrationCreated)(nil),       // 9: gatehouse.event.v1.IntegrationCreated
+	(*IntegrationUpdated)(nil),       // 10: gatehouse.event.v1.IntegrationUpdated
+	(*IntegrationDeleted)(nil),       // 11: gatehouse.event.v1.IntegrationDeleted
+	(*Context)(nil),                  // 12: gatehouse.event.v1.Context
+	(*v1.WorkItem)(nil),              // 13: gatehouse.provisioning.v1.WorkItem
+	(*v1.Checklist)(nil),             // 14: gatehouse.provisioning.v1.Checklist
+	(*v1.ChecklistSettings)(nil),     // 15: gatehouse.provisioning.v1.ChecklistSettings
+	(v1.ChecklistKind)(0),            // 16: gatehouse.provisioning.v1.ChecklistKind
+	(*v1.Integration)(nil),           // 17: gatehouse.provisioning.v1.Integration
 }
 var file_gatehouse_event_v1_work_item_proto_depIdxs = []int32{
-	9,  // 0: gatehouse.event.v1.WorkItemOpened.context:type_name -> gatehouse.event.v1.Context
-	10, // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	9,  // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
-	10, // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	9,  // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
-	10, // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	9,  // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
-	11, // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	9,  // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
-	11, // 9: gatehouse.event.v1.ChecklistClosed.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	9,  // 10: gatehouse.event.v1.ChecklistExported.context:type_name -> gatehouse.event.v1.Context
-	12, // 11: gatehouse.event.v1.ChecklistExported.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	9,  // 12: gatehouse.event.v1.IntegrationCreated.context:type_name -> gatehouse.event.v1.Context
-	13, // 13: gatehouse.event.v1.IntegrationCreated.integration:type_name -> gatehouse.provisioning.v1.Integration
-	9,  // 14: gatehouse.event.v1.IntegrationUpdated.context:type_name -> gatehouse.event.v1.Context
-	13, // 15: gatehouse.event.v1.IntegrationUpdated.integration:type_name -> gatehouse.provisioning.v1.Integration
-	9,  // 16: gatehouse.event.v1.IntegrationDeleted.context:type_name -> gatehouse.event.v1.Context
-	13, // 17: gatehouse.event.v1.IntegrationDeleted.integration:type_name -> gatehouse.provisioning.v1.Integration
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 0: gatehouse.event.v1.WorkItemOpened.context:type_name -> gatehouse.event.v1.Context
+	13, // 1: gatehouse.event.v1.WorkItemOpened.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	12, // 2: gatehouse.event.v1.WorkItemResolved.context:type_name -> gatehouse.event.v1.Context
+	13, // 3: gatehouse.event.v1.WorkItemResolved.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	12, // 4: gatehouse.event.v1.WorkItemCancelled.context:type_name -> gatehouse.event.v1.Context
+	13, // 5: gatehouse.event.v1.WorkItemCancelled.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	12, // 6: gatehouse.event.v1.ChecklistOpened.context:type_name -> gatehouse.event.v1.Context
+	14, // 7: gatehouse.event.v1.ChecklistOpened.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	12, // 8: gatehouse.event.v1.ChecklistClosed.context:type_name -> gatehouse.event.v1.Context
+	14, // 9: gatehouse.event.v1.ChecklistClosed.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	12, // 10: gatehouse.event.v1.ChecklistOverdue.context:type_name -> gatehouse.event.v1.Context
+	14, // 11: gatehouse.event.v1.ChecklistOverdue.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	12, // 12: gatehouse.event.v1.ChecklistUpdated.context:type_name -> gatehouse.event.v1.Context
+	14, // 13: gatehouse.event.v1.ChecklistUpdated.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	12, // 14: gatehouse.event.v1.ChecklistSettingsUpdated.context:type_name -> gatehouse.event.v1.Context
+	15, // 15: gatehouse.event.v1.ChecklistSettingsUpdated.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	12, // 16: gatehouse.event.v1.ChecklistExported.context:type_name -> gatehouse.event.v1.Context
+	16, // 17: gatehouse.event.v1.ChecklistExported.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	12, // 18: gatehouse.event.v1.IntegrationCreated.context:type_name -> gatehouse.event.v1.Context
+	17, // 19: gatehouse.event.v1.IntegrationCreated.integration:type_name -> gatehouse.provisioning.v1.Integration
+	12, // 20: gatehouse.event.v1.IntegrationUpdated.context:type_name -> gatehouse.event.v1.Context
+	17, // 21: gatehouse.event.v1.IntegrationUpdated.integration:type_name -> gatehouse.provisioning.v1.Integration
+	12, // 22: gatehouse.event.v1.IntegrationDeleted.context:type_name -> gatehouse.event.v1.Context
+	17, // 23: gatehouse.event.v1.IntegrationDeleted.integration:type_name -> gatehouse.provisioning.v1.Integration
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_work_item_proto_init() }
@@ -693,7 +893,7 @@ func file_gatehouse_event_v1_work_item_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_work_item_proto_rawDesc), len(file_gatehouse_event_v1_work_item_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

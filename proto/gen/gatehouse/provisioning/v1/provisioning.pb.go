@@ -13,6 +13,7 @@ import (
 	v1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -1412,6 +1413,16 @@ type Checklist struct {
 	CloseTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=close_time,json=closeTime,proto3" json:"close_time,omitempty"`
 	// Id of the environment it belongs to; empty if it is the organization's own.
 	EnvironmentId string `protobuf:"bytes,9,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Until when all of its items should be done: set each time it opens, from the
+	// organization's ChecklistSettings. Unset if it was opened before there were such
+	// dates.
+	DueTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
+	// Whether it is open and that time has passed. It is found out when the time comes,
+	// seconds later at most, and checklist.overdue says it.
+	Overdue bool `protobuf:"varint,11,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1509,11 +1520,109 @@ func (x *Checklist) GetEnvironmentId() string {
 	return ""
 }
 
+func (x *Checklist) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
+}
+
+func (x *Checklist) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
+func (x *Checklist) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// ChecklistSettings are an organization's: how long people have for checklists that
+// open from now on.
+type ChecklistSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the organization, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Until when a joiner should have everything, after the checklist opens: whole
+	// seconds, 0 to 365 days. 3 days if it was never set.
+	OnboardingPeriod *durationpb.Duration `protobuf:"bytes,2,opt,name=onboarding_period,json=onboardingPeriod,proto3" json:"onboarding_period,omitempty"`
+	// Until when somebody who leaves or is suspended should have nothing. 1 day if it was
+	// never set.
+	OffboardingPeriod *durationpb.Duration `protobuf:"bytes,3,opt,name=offboarding_period,json=offboardingPeriod,proto3" json:"offboarding_period,omitempty"`
+	// Changes with every change. Given back in an update, it must still be the
+	// current one; it says nothing else.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChecklistSettings) Reset() {
+	*x = ChecklistSettings{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChecklistSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChecklistSettings) ProtoMessage() {}
+
+func (x *ChecklistSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChecklistSettings.ProtoReflect.Descriptor instead.
+func (*ChecklistSettings) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ChecklistSettings) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ChecklistSettings) GetOnboardingPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.OnboardingPeriod
+	}
+	return nil
+}
+
+func (x *ChecklistSettings) GetOffboardingPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.OffboardingPeriod
+	}
+	return nil
+}
+
+func (x *ChecklistSettings) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 var File_gatehouse_provisioning_v1_provisioning_proto protoreflect.FileDescriptor
 
 const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/provisioning/v1/provisioning.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n" +
+	",gatehouse/provisioning/v1/provisioning.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n" +
 	"\fScimSettings\x122\n" +
 	"\bbase_url\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18\xd0\x0f2\n" +
 	"^https?://\x88\x01\x01R\abaseUrl\x12\x1e\n" +
@@ -1606,7 +1715,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\aversion\x18\x10 \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\x11 \x01(\tR\renvironmentId\x12(\n" +
 	"\x10reopened_item_id\x18\x12 \x01(\tR\x0ereopenedItemId\x12#\n" +
-	"\rreopen_reason\x18\x13 \x01(\tR\freopenReason\"\x92\x03\n" +
+	"\rreopen_reason\x18\x13 \x01(\tR\freopenReason\"\xf7\x03\n" +
 	"\tChecklist\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12<\n" +
@@ -1620,7 +1729,16 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"createTime\x129\n" +
 	"\n" +
 	"close_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcloseTime\x12%\n" +
-	"\x0eenvironment_id\x18\t \x01(\tR\renvironmentId*N\n" +
+	"\x0eenvironment_id\x18\t \x01(\tR\renvironmentId\x125\n" +
+	"\bdue_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12\x18\n" +
+	"\aoverdue\x18\v \x01(\bR\aoverdue\x12\x12\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\"\xc9\x01\n" +
+	"\x11ChecklistSettings\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12F\n" +
+	"\x11onboarding_period\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x10onboardingPeriod\x12H\n" +
+	"\x12offboarding_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x11offboardingPeriod\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag*N\n" +
 	"\x0fIntegrationKind\x12 \n" +
 	"\x1cINTEGRATION_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15INTEGRATION_KIND_SCIM\x10\x01*\x93\x01\n" +
@@ -1684,7 +1802,7 @@ func file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_provisioning_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_gatehouse_provisioning_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_gatehouse_provisioning_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_provisioning_v1_provisioning_proto_goTypes = []any{
 	(IntegrationKind)(0),          // 0: gatehouse.provisioning.v1.IntegrationKind
 	(IntegrationState)(0),         // 1: gatehouse.provisioning.v1.IntegrationState
@@ -1701,42 +1819,47 @@ var file_gatehouse_provisioning_v1_provisioning_proto_goTypes = []any{
 	(*Grant)(nil),                 // 12: gatehouse.provisioning.v1.Grant
 	(*WorkItem)(nil),              // 13: gatehouse.provisioning.v1.WorkItem
 	(*Checklist)(nil),             // 14: gatehouse.provisioning.v1.Checklist
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 16: gatehouse.identity.v1.Person
+	(*ChecklistSettings)(nil),     // 15: gatehouse.provisioning.v1.ChecklistSettings
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 17: gatehouse.identity.v1.Person
+	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
 }
 var file_gatehouse_provisioning_v1_provisioning_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.provisioning.v1.Integration.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
 	8,  // 1: gatehouse.provisioning.v1.Integration.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
 	1,  // 2: gatehouse.provisioning.v1.Integration.state:type_name -> gatehouse.provisioning.v1.IntegrationState
-	15, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
-	15, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
-	16, // 5: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
+	16, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
+	16, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
+	17, // 5: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
 	2,  // 6: gatehouse.provisioning.v1.Account.state:type_name -> gatehouse.provisioning.v1.AccountState
-	15, // 7: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	15, // 8: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	16, // 7: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	16, // 8: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
 	10, // 9: gatehouse.provisioning.v1.Account.left_behind:type_name -> gatehouse.provisioning.v1.AccountPlace
-	16, // 10: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
+	17, // 10: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
 	3,  // 11: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
-	15, // 12: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
-	15, // 13: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	15, // 14: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
-	15, // 15: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
+	16, // 12: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
+	16, // 13: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	16, // 14: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
+	16, // 15: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
 	4,  // 16: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
 	5,  // 17: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
 	6,  // 18: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	16, // 19: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
-	16, // 20: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
-	15, // 21: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
-	15, // 22: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
+	17, // 19: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
+	17, // 20: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
+	16, // 21: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
+	16, // 22: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
 	7,  // 23: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	16, // 24: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
-	15, // 25: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
-	15, // 26: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	17, // 24: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
+	16, // 25: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
+	16, // 26: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
+	16, // 27: gatehouse.provisioning.v1.Checklist.due_time:type_name -> google.protobuf.Timestamp
+	18, // 28: gatehouse.provisioning.v1.ChecklistSettings.onboarding_period:type_name -> google.protobuf.Duration
+	18, // 29: gatehouse.provisioning.v1.ChecklistSettings.offboarding_period:type_name -> google.protobuf.Duration
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_proto_init() }
@@ -1750,7 +1873,7 @@ func file_gatehouse_provisioning_v1_provisioning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

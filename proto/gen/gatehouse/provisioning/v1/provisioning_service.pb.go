@@ -1862,13 +1862,15 @@ type ListChecklistsRequest struct {
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// True for closed ones instead of open ones.
 	Closed bool `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`
+	// True for those alone that are overdue.
+	Overdue bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, kind, user.userId, user.displayName,
-	// user.email, openCount, itemCount, createTime, closeTime, environmentId.
-	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// user.email, openCount, itemCount, createTime, closeTime, dueTime, overdue,
+	// environmentId. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,6,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
-	// that descend (AIP-132). Fields: createTime. Empty: createTime.
+	// that descend (AIP-132). Fields: createTime, dueTime. Empty: dueTime.
 	// INVALID_ARGUMENT: ORDER_BY_INVALID, ORDER_BY_TOO_COSTLY.
 	OrderBy       string `protobuf:"bytes,7,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1940,6 +1942,13 @@ func (x *ListChecklistsRequest) GetClosed() bool {
 	return false
 }
 
+func (x *ListChecklistsRequest) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
 func (x *ListChecklistsRequest) GetFilter() string {
 	if x != nil {
 		return x.Filter
@@ -1962,7 +1971,9 @@ type ListChecklistsResponse struct {
 	// Asks for the next page; empty on the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// How many checklists match in all.
-	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	TotalSize int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// How many of these are overdue.
+	OverdueSize   int32 `protobuf:"varint,4,opt,name=overdue_size,json=overdueSize,proto3" json:"overdue_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2014,6 +2025,13 @@ func (x *ListChecklistsResponse) GetNextPageToken() string {
 func (x *ListChecklistsResponse) GetTotalSize() int32 {
 	if x != nil {
 		return x.TotalSize
+	}
+	return 0
+}
+
+func (x *ListChecklistsResponse) GetOverdueSize() int32 {
+	if x != nil {
+		return x.OverdueSize
 	}
 	return 0
 }
@@ -2119,6 +2137,296 @@ func (x *GetChecklistResponse) GetWorkItems() []*WorkItem {
 	return nil
 }
 
+// UpdateChecklistRequest says what to change.
+type UpdateChecklistRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checklist with its id, the new due_time and, if the change is to be made only
+	// to the checklist as it was seen, its etag.
+	Checklist *Checklist `protobuf:"bytes,1,opt,name=checklist,proto3" json:"checklist,omitempty"`
+	// Which fields of checklist to change: due_time. Over REST it may be left out: then
+	// the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateChecklistRequest) Reset() {
+	*x = UpdateChecklistRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateChecklistRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateChecklistRequest) ProtoMessage() {}
+
+func (x *UpdateChecklistRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateChecklistRequest.ProtoReflect.Descriptor instead.
+func (*UpdateChecklistRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *UpdateChecklistRequest) GetChecklist() *Checklist {
+	if x != nil {
+		return x.Checklist
+	}
+	return nil
+}
+
+func (x *UpdateChecklistRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateChecklistResponse is the changed checklist.
+type UpdateChecklistResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checklist.
+	Checklist     *Checklist `protobuf:"bytes,1,opt,name=checklist,proto3" json:"checklist,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateChecklistResponse) Reset() {
+	*x = UpdateChecklistResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateChecklistResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateChecklistResponse) ProtoMessage() {}
+
+func (x *UpdateChecklistResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateChecklistResponse.ProtoReflect.Descriptor instead.
+func (*UpdateChecklistResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *UpdateChecklistResponse) GetChecklist() *Checklist {
+	if x != nil {
+		return x.Checklist
+	}
+	return nil
+}
+
+// GetChecklistSettingsRequest asks for the settings of the caller's organization.
+type GetChecklistSettingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetChecklistSettingsRequest) Reset() {
+	*x = GetChecklistSettingsRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetChecklistSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetChecklistSettingsRequest) ProtoMessage() {}
+
+func (x *GetChecklistSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetChecklistSettingsRequest.ProtoReflect.Descriptor instead.
+func (*GetChecklistSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
+}
+
+// GetChecklistSettingsResponse is the settings.
+type GetChecklistSettingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The settings.
+	ChecklistSettings *ChecklistSettings `protobuf:"bytes,1,opt,name=checklist_settings,json=checklistSettings,proto3" json:"checklist_settings,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *GetChecklistSettingsResponse) Reset() {
+	*x = GetChecklistSettingsResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetChecklistSettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetChecklistSettingsResponse) ProtoMessage() {}
+
+func (x *GetChecklistSettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetChecklistSettingsResponse.ProtoReflect.Descriptor instead.
+func (*GetChecklistSettingsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetChecklistSettingsResponse) GetChecklistSettings() *ChecklistSettings {
+	if x != nil {
+		return x.ChecklistSettings
+	}
+	return nil
+}
+
+// UpdateChecklistSettingsRequest says what to change.
+type UpdateChecklistSettingsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new values and, if the change is to be made only to the settings as they were
+	// seen, their etag. onboarding_period and offboarding_period can be changed; one that
+	// is cleared is the default again.
+	ChecklistSettings *ChecklistSettings `protobuf:"bytes,1,opt,name=checklist_settings,json=checklistSettings,proto3" json:"checklist_settings,omitempty"`
+	// Which fields of checklist_settings to change. Over REST it may be left out: then
+	// the fields in the body are meant.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateChecklistSettingsRequest) Reset() {
+	*x = UpdateChecklistSettingsRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateChecklistSettingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateChecklistSettingsRequest) ProtoMessage() {}
+
+func (x *UpdateChecklistSettingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateChecklistSettingsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateChecklistSettingsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *UpdateChecklistSettingsRequest) GetChecklistSettings() *ChecklistSettings {
+	if x != nil {
+		return x.ChecklistSettings
+	}
+	return nil
+}
+
+func (x *UpdateChecklistSettingsRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// UpdateChecklistSettingsResponse is the changed settings.
+type UpdateChecklistSettingsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The settings.
+	ChecklistSettings *ChecklistSettings `protobuf:"bytes,1,opt,name=checklist_settings,json=checklistSettings,proto3" json:"checklist_settings,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *UpdateChecklistSettingsResponse) Reset() {
+	*x = UpdateChecklistSettingsResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateChecklistSettingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateChecklistSettingsResponse) ProtoMessage() {}
+
+func (x *UpdateChecklistSettingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateChecklistSettingsResponse.ProtoReflect.Descriptor instead.
+func (*UpdateChecklistSettingsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *UpdateChecklistSettingsResponse) GetChecklistSettings() *ChecklistSettings {
+	if x != nil {
+		return x.ChecklistSettings
+	}
+	return nil
+}
+
 // ResolveWorkItemsRequest names the items.
 type ResolveWorkItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2132,7 +2440,7 @@ type ResolveWorkItemsRequest struct {
 
 func (x *ResolveWorkItemsRequest) Reset() {
 	*x = ResolveWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2452,7 @@ func (x *ResolveWorkItemsRequest) String() string {
 func (*ResolveWorkItemsRequest) ProtoMessage() {}
 
 func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2465,7 @@ func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ResolveWorkItemsRequest) GetWorkItemIds() []string {
@@ -2185,7 +2493,7 @@ type ResolveWorkItemsResponse struct {
 
 func (x *ResolveWorkItemsResponse) Reset() {
 	*x = ResolveWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2505,7 @@ func (x *ResolveWorkItemsResponse) String() string {
 func (*ResolveWorkItemsResponse) ProtoMessage() {}
 
 func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2518,7 @@ func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ResolveWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -2233,7 +2541,7 @@ type ReopenWorkItemsRequest struct {
 
 func (x *ReopenWorkItemsRequest) Reset() {
 	*x = ReopenWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2553,7 @@ func (x *ReopenWorkItemsRequest) String() string {
 func (*ReopenWorkItemsRequest) ProtoMessage() {}
 
 func (x *ReopenWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2566,7 @@ func (x *ReopenWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ReopenWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReopenWorkItemsRequest) GetWorkItemIds() []string {
@@ -2288,7 +2596,7 @@ type ReopenWorkItemsResponse struct {
 
 func (x *ReopenWorkItemsResponse) Reset() {
 	*x = ReopenWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2608,7 @@ func (x *ReopenWorkItemsResponse) String() string {
 func (*ReopenWorkItemsResponse) ProtoMessage() {}
 
 func (x *ReopenWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2621,7 @@ func (x *ReopenWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ReopenWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReopenWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -2333,14 +2641,16 @@ type ExportChecklistsRequest struct {
 	// True for closed ones instead of open ones.
 	Closed bool `protobuf:"varint,3,opt,name=closed,proto3" json:"closed,omitempty"`
 	// "csv" (default) or "xlsx".
-	Format        string `protobuf:"bytes,4,opt,name=format,proto3" json:"format,omitempty"`
+	Format string `protobuf:"bytes,4,opt,name=format,proto3" json:"format,omitempty"`
+	// True for those alone that are overdue.
+	Overdue       bool `protobuf:"varint,5,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExportChecklistsRequest) Reset() {
 	*x = ExportChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2662,7 @@ func (x *ExportChecklistsRequest) String() string {
 func (*ExportChecklistsRequest) ProtoMessage() {}
 
 func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2675,7 @@ func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ExportChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExportChecklistsRequest) GetKind() ChecklistKind {
@@ -2394,6 +2704,13 @@ func (x *ExportChecklistsRequest) GetFormat() string {
 		return x.Format
 	}
 	return ""
+}
+
+func (x *ExportChecklistsRequest) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
 }
 
 var File_gatehouse_provisioning_v1_provisioning_service_proto protoreflect.FileDescriptor
@@ -2512,29 +2829,46 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x14RetryWorkItemRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"Y\n" +
 	"\x15RetryWorkItemResponse\x12@\n" +
-	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xb3\x02\n" +
+	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xcd\x02\n" +
 	"\x15ListChecklistsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12F\n" +
 	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
-	"\x06closed\x18\x05 \x01(\bR\x06closed\x12 \n" +
+	"\x06closed\x18\x05 \x01(\bR\x06closed\x12\x18\n" +
+	"\aoverdue\x18\b \x01(\bR\aoverdue\x12 \n" +
 	"\x06filter\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
-	"\border_by\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\xa5\x01\n" +
+	"\border_by\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\xc8\x01\n" +
 	"\x16ListChecklistsResponse\x12D\n" +
 	"\n" +
 	"checklists\x18\x01 \x03(\v2$.gatehouse.provisioning.v1.ChecklistR\n" +
 	"checklists\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
-	"total_size\x18\x03 \x01(\x05R\ttotalSize\"/\n" +
+	"total_size\x18\x03 \x01(\x05R\ttotalSize\x12!\n" +
+	"\foverdue_size\x18\x04 \x01(\x05R\voverdueSize\"/\n" +
 	"\x13GetChecklistRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x9e\x01\n" +
 	"\x14GetChecklistResponse\x12B\n" +
 	"\tchecklist\x18\x01 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist\x12B\n" +
 	"\n" +
-	"work_items\x18\x02 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"q\n" +
+	"work_items\x18\x02 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xa1\x01\n" +
+	"\x16UpdateChecklistRequest\x12J\n" +
+	"\tchecklist\x18\x01 \x01(\v2$.gatehouse.provisioning.v1.ChecklistB\x06\xbaH\x03\xc8\x01\x01R\tchecklist\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"]\n" +
+	"\x17UpdateChecklistResponse\x12B\n" +
+	"\tchecklist\x18\x01 \x01(\v2$.gatehouse.provisioning.v1.ChecklistR\tchecklist\"\x1d\n" +
+	"\x1bGetChecklistSettingsRequest\"{\n" +
+	"\x1cGetChecklistSettingsResponse\x12[\n" +
+	"\x12checklist_settings\x18\x01 \x01(\v2,.gatehouse.provisioning.v1.ChecklistSettingsR\x11checklistSettings\"\xc2\x01\n" +
+	"\x1eUpdateChecklistSettingsRequest\x12c\n" +
+	"\x12checklist_settings\x18\x01 \x01(\v2,.gatehouse.provisioning.v1.ChecklistSettingsB\x06\xbaH\x03\xc8\x01\x01R\x11checklistSettings\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"~\n" +
+	"\x1fUpdateChecklistSettingsResponse\x12[\n" +
+	"\x12checklist_settings\x18\x01 \x01(\v2,.gatehouse.provisioning.v1.ChecklistSettingsR\x11checklistSettings\"q\n" +
 	"\x17ResolveWorkItemsRequest\x128\n" +
 	"\rwork_item_ids\x18\x01 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xe8\a\x18\x01\"\x05r\x03\xb0\x01\x01R\vworkItemIds\x12\x1c\n" +
 	"\x04note\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x04note\"^\n" +
@@ -2547,12 +2881,13 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"]\n" +
 	"\x17ReopenWorkItemsResponse\x12B\n" +
 	"\n" +
-	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xcb\x01\n" +
+	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xe5\x01\n" +
 	"\x17ExportChecklistsRequest\x12F\n" +
 	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
 	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
-	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format*\xb6\x01\n" +
+	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format\x12\x18\n" +
+	"\aoverdue\x18\x05 \x01(\bR\aoverdue*\xb6\x01\n" +
 	"\fAccountFound\x12\x1d\n" +
 	"\x19ACCOUNT_FOUND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ACCOUNT_FOUND_OURS\x10\x01\x12\x1e\n" +
@@ -2595,12 +2930,19 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\vGetWorkItem\x12-.gatehouse.provisioning.v1.GetWorkItemRequest\x1a..gatehouse.provisioning.v1.GetWorkItemResponse\"'\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x05\x06\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/workItems/{id}\x90\x02\x01\x12\xa1\x01\n" +
 	"\rRetryWorkItem\x12/.gatehouse.provisioning.v1.RetryWorkItemRequest\x1a0.gatehouse.provisioning.v1.RetryWorkItemResponse\"-\xa2\xbb\x18\x06\n" +
-	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workItems/{id}:retry\x1a\x04\xa0\xbb\x18\f2\xab\x06\n" +
+	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workItems/{id}:retry\x1a\x04\xa0\xbb\x18\f2\xe2\n" +
+	"\n" +
 	"\x10ChecklistService\x12\x99\x01\n" +
 	"\x0eListChecklists\x120.gatehouse.provisioning.v1.ListChecklistsRequest\x1a1.gatehouse.provisioning.v1.ListChecklistsResponse\"\"\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checklists\x90\x02\x01\x12\x98\x01\n" +
 	"\fGetChecklist\x12..gatehouse.provisioning.v1.GetChecklistRequest\x1a/.gatehouse.provisioning.v1.GetChecklistResponse\"'\xa2\xbb\x18\x05\n" +
-	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/checklists/{id}\x90\x02\x01\x12\xa8\x01\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/checklists/{id}\x90\x02\x01\x12\xb2\x01\n" +
+	"\x0fUpdateChecklist\x121.gatehouse.provisioning.v1.UpdateChecklistRequest\x1a2.gatehouse.provisioning.v1.UpdateChecklistResponse\"8\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02*:\tchecklist2\x1d/v1/checklists/{checklist.id}\x12\xb2\x01\n" +
+	"\x14GetChecklistSettings\x126.gatehouse.provisioning.v1.GetChecklistSettingsRequest\x1a7.gatehouse.provisioning.v1.GetChecklistSettingsResponse\")\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/checklistSettings\x90\x02\x01\x12\xca\x01\n" +
+	"\x17UpdateChecklistSettings\x129.gatehouse.provisioning.v1.UpdateChecklistSettingsRequest\x1a:.gatehouse.provisioning.v1.UpdateChecklistSettingsResponse\"8\xa2\xbb\x18\x03\n" +
+	"\x01\x03\x82\xd3\xe4\x93\x02+:\x12checklist_settings2\x15/v1/checklistSettings\x12\xa8\x01\n" +
 	"\x10ResolveWorkItems\x122.gatehouse.provisioning.v1.ResolveWorkItemsRequest\x1a3.gatehouse.provisioning.v1.ResolveWorkItemsResponse\"+\xa2\xbb\x18\x06\n" +
 	"\x04\x03\x04\x06\a\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/checklists:resolve\x12\xa4\x01\n" +
 	"\x0fReopenWorkItems\x121.gatehouse.provisioning.v1.ReopenWorkItemsRequest\x1a2.gatehouse.provisioning.v1.ReopenWorkItemsResponse\"*\xa2\xbb\x18\x06\n" +
@@ -2621,135 +2963,155 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP() []b
 }
 
 var file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
-	(AccountFound)(0),                 // 0: gatehouse.provisioning.v1.AccountFound
-	(*CreateIntegrationRequest)(nil),  // 1: gatehouse.provisioning.v1.CreateIntegrationRequest
-	(*CreateIntegrationResponse)(nil), // 2: gatehouse.provisioning.v1.CreateIntegrationResponse
-	(*GetIntegrationRequest)(nil),     // 3: gatehouse.provisioning.v1.GetIntegrationRequest
-	(*GetIntegrationResponse)(nil),    // 4: gatehouse.provisioning.v1.GetIntegrationResponse
-	(*LookUpIntegrationRequest)(nil),  // 5: gatehouse.provisioning.v1.LookUpIntegrationRequest
-	(*LookUpIntegrationResponse)(nil), // 6: gatehouse.provisioning.v1.LookUpIntegrationResponse
-	(*ListIntegrationsRequest)(nil),   // 7: gatehouse.provisioning.v1.ListIntegrationsRequest
-	(*ListIntegrationsResponse)(nil),  // 8: gatehouse.provisioning.v1.ListIntegrationsResponse
-	(*UpdateIntegrationRequest)(nil),  // 9: gatehouse.provisioning.v1.UpdateIntegrationRequest
-	(*UpdateIntegrationResponse)(nil), // 10: gatehouse.provisioning.v1.UpdateIntegrationResponse
-	(*DeleteIntegrationRequest)(nil),  // 11: gatehouse.provisioning.v1.DeleteIntegrationRequest
-	(*DeleteIntegrationResponse)(nil), // 12: gatehouse.provisioning.v1.DeleteIntegrationResponse
-	(*PreviewAccountsRequest)(nil),    // 13: gatehouse.provisioning.v1.PreviewAccountsRequest
-	(*PreviewAccountsResponse)(nil),   // 14: gatehouse.provisioning.v1.PreviewAccountsResponse
-	(*AccountPreview)(nil),            // 15: gatehouse.provisioning.v1.AccountPreview
-	(*TestIntegrationRequest)(nil),    // 16: gatehouse.provisioning.v1.TestIntegrationRequest
-	(*TestIntegrationResponse)(nil),   // 17: gatehouse.provisioning.v1.TestIntegrationResponse
-	(*ListGrantsRequest)(nil),         // 18: gatehouse.provisioning.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),        // 19: gatehouse.provisioning.v1.ListGrantsResponse
-	(*GetGrantRequest)(nil),           // 20: gatehouse.provisioning.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),          // 21: gatehouse.provisioning.v1.GetGrantResponse
-	(*ListAccountsRequest)(nil),       // 22: gatehouse.provisioning.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),      // 23: gatehouse.provisioning.v1.ListAccountsResponse
-	(*ListWorkItemsRequest)(nil),      // 24: gatehouse.provisioning.v1.ListWorkItemsRequest
-	(*ListWorkItemsResponse)(nil),     // 25: gatehouse.provisioning.v1.ListWorkItemsResponse
-	(*GetWorkItemRequest)(nil),        // 26: gatehouse.provisioning.v1.GetWorkItemRequest
-	(*GetWorkItemResponse)(nil),       // 27: gatehouse.provisioning.v1.GetWorkItemResponse
-	(*RetryWorkItemRequest)(nil),      // 28: gatehouse.provisioning.v1.RetryWorkItemRequest
-	(*RetryWorkItemResponse)(nil),     // 29: gatehouse.provisioning.v1.RetryWorkItemResponse
-	(*ListChecklistsRequest)(nil),     // 30: gatehouse.provisioning.v1.ListChecklistsRequest
-	(*ListChecklistsResponse)(nil),    // 31: gatehouse.provisioning.v1.ListChecklistsResponse
-	(*GetChecklistRequest)(nil),       // 32: gatehouse.provisioning.v1.GetChecklistRequest
-	(*GetChecklistResponse)(nil),      // 33: gatehouse.provisioning.v1.GetChecklistResponse
-	(*ResolveWorkItemsRequest)(nil),   // 34: gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	(*ResolveWorkItemsResponse)(nil),  // 35: gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	(*ReopenWorkItemsRequest)(nil),    // 36: gatehouse.provisioning.v1.ReopenWorkItemsRequest
-	(*ReopenWorkItemsResponse)(nil),   // 37: gatehouse.provisioning.v1.ReopenWorkItemsResponse
-	(*ExportChecklistsRequest)(nil),   // 38: gatehouse.provisioning.v1.ExportChecklistsRequest
-	(IntegrationKind)(0),              // 39: gatehouse.provisioning.v1.IntegrationKind
-	(*ScimSettings)(nil),              // 40: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),               // 41: gatehouse.provisioning.v1.Integration
-	(*fieldmaskpb.FieldMask)(nil),     // 42: google.protobuf.FieldMask
-	(*Account)(nil),                   // 43: gatehouse.provisioning.v1.Account
-	(GrantState)(0),                   // 44: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                     // 45: gatehouse.provisioning.v1.Grant
-	(WorkItemState)(0),                // 46: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                 // 47: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                  // 48: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                // 49: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                 // 50: gatehouse.provisioning.v1.Checklist
-	(*httpbody.HttpBody)(nil),         // 51: google.api.HttpBody
+	(AccountFound)(0),                       // 0: gatehouse.provisioning.v1.AccountFound
+	(*CreateIntegrationRequest)(nil),        // 1: gatehouse.provisioning.v1.CreateIntegrationRequest
+	(*CreateIntegrationResponse)(nil),       // 2: gatehouse.provisioning.v1.CreateIntegrationResponse
+	(*GetIntegrationRequest)(nil),           // 3: gatehouse.provisioning.v1.GetIntegrationRequest
+	(*GetIntegrationResponse)(nil),          // 4: gatehouse.provisioning.v1.GetIntegrationResponse
+	(*LookUpIntegrationRequest)(nil),        // 5: gatehouse.provisioning.v1.LookUpIntegrationRequest
+	(*LookUpIntegrationResponse)(nil),       // 6: gatehouse.provisioning.v1.LookUpIntegrationResponse
+	(*ListIntegrationsRequest)(nil),         // 7: gatehouse.provisioning.v1.ListIntegrationsRequest
+	(*ListIntegrationsResponse)(nil),        // 8: gatehouse.provisioning.v1.ListIntegrationsResponse
+	(*UpdateIntegrationRequest)(nil),        // 9: gatehouse.provisioning.v1.UpdateIntegrationRequest
+	(*UpdateIntegrationResponse)(nil),       // 10: gatehouse.provisioning.v1.UpdateIntegrationResponse
+	(*DeleteIntegrationRequest)(nil),        // 11: gatehouse.provisioning.v1.DeleteIntegrationRequest
+	(*DeleteIntegrationResponse)(nil),       // 12: gatehouse.provisioning.v1.DeleteIntegrationResponse
+	(*PreviewAccountsRequest)(nil),          // 13: gatehouse.provisioning.v1.PreviewAccountsRequest
+	(*PreviewAccountsResponse)(nil),         // 14: gatehouse.provisioning.v1.PreviewAccountsResponse
+	(*AccountPreview)(nil),                  // 15: gatehouse.provisioning.v1.AccountPreview
+	(*TestIntegrationRequest)(nil),          // 16: gatehouse.provisioning.v1.TestIntegrationRequest
+	(*TestIntegrationResponse)(nil),         // 17: gatehouse.provisioning.v1.TestIntegrationResponse
+	(*ListGrantsRequest)(nil),               // 18: gatehouse.provisioning.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),              // 19: gatehouse.provisioning.v1.ListGrantsResponse
+	(*GetGrantRequest)(nil),                 // 20: gatehouse.provisioning.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),                // 21: gatehouse.provisioning.v1.GetGrantResponse
+	(*ListAccountsRequest)(nil),             // 22: gatehouse.provisioning.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),            // 23: gatehouse.provisioning.v1.ListAccountsResponse
+	(*ListWorkItemsRequest)(nil),            // 24: gatehouse.provisioning.v1.ListWorkItemsRequest
+	(*ListWorkItemsResponse)(nil),           // 25: gatehouse.provisioning.v1.ListWorkItemsResponse
+	(*GetWorkItemRequest)(nil),              // 26: gatehouse.provisioning.v1.GetWorkItemRequest
+	(*GetWorkItemResponse)(nil),             // 27: gatehouse.provisioning.v1.GetWorkItemResponse
+	(*RetryWorkItemRequest)(nil),            // 28: gatehouse.provisioning.v1.RetryWorkItemRequest
+	(*RetryWorkItemResponse)(nil),           // 29: gatehouse.provisioning.v1.RetryWorkItemResponse
+	(*ListChecklistsRequest)(nil),           // 30: gatehouse.provisioning.v1.ListChecklistsRequest
+	(*ListChecklistsResponse)(nil),          // 31: gatehouse.provisioning.v1.ListChecklistsResponse
+	(*GetChecklistRequest)(nil),             // 32: gatehouse.provisioning.v1.GetChecklistRequest
+	(*GetChecklistResponse)(nil),            // 33: gatehouse.provisioning.v1.GetChecklistResponse
+	(*UpdateChecklistRequest)(nil),          // 34: gatehouse.provisioning.v1.UpdateChecklistRequest
+	(*UpdateChecklistResponse)(nil),         // 35: gatehouse.provisioning.v1.UpdateChecklistResponse
+	(*GetChecklistSettingsRequest)(nil),     // 36: gatehouse.provisioning.v1.GetChecklistSettingsRequest
+	(*GetChecklistSettingsResponse)(nil),    // 37: gatehouse.provisioning.v1.GetChecklistSettingsResponse
+	(*UpdateChecklistSettingsRequest)(nil),  // 38: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
+	(*UpdateChecklistSettingsResponse)(nil), // 39: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
+	(*ResolveWorkItemsRequest)(nil),         // 40: gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	(*ResolveWorkItemsResponse)(nil),        // 41: gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	(*ReopenWorkItemsRequest)(nil),          // 42: gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	(*ReopenWorkItemsResponse)(nil),         // 43: gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	(*ExportChecklistsRequest)(nil),         // 44: gatehouse.provisioning.v1.ExportChecklistsRequest
+	(IntegrationKind)(0),                    // 45: gatehouse.provisioning.v1.IntegrationKind
+	(*ScimSettings)(nil),                    // 46: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),                     // 47: gatehouse.provisioning.v1.Integration
+	(*fieldmaskpb.FieldMask)(nil),           // 48: google.protobuf.FieldMask
+	(*Account)(nil),                         // 49: gatehouse.provisioning.v1.Account
+	(GrantState)(0),                         // 50: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                           // 51: gatehouse.provisioning.v1.Grant
+	(WorkItemState)(0),                      // 52: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                       // 53: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                        // 54: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                      // 55: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                       // 56: gatehouse.provisioning.v1.Checklist
+	(*ChecklistSettings)(nil),               // 57: gatehouse.provisioning.v1.ChecklistSettings
+	(*httpbody.HttpBody)(nil),               // 58: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
-	39, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	40, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	41, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	41, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	41, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	41, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	41, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
-	42, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	41, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	40, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	45, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
+	46, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	47, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	47, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	47, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	47, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	47, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
+	48, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	47, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	46, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
 	15, // 10: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
-	43, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
+	49, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
 	0,  // 12: gatehouse.provisioning.v1.AccountPreview.found:type_name -> gatehouse.provisioning.v1.AccountFound
-	41, // 13: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	44, // 14: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	45, // 15: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	45, // 16: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	43, // 17: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	46, // 18: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	47, // 19: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	48, // 20: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	48, // 21: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	48, // 22: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	49, // 23: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	50, // 24: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	50, // 25: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	48, // 26: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	48, // 27: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	48, // 28: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	49, // 29: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	1,  // 30: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	3,  // 31: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	5,  // 32: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
-	7,  // 33: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	9,  // 34: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	11, // 35: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
-	13, // 36: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
-	16, // 37: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	18, // 38: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	20, // 39: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	22, // 40: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	24, // 41: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	26, // 42: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	28, // 43: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	30, // 44: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	32, // 45: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	34, // 46: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	36, // 47: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
-	38, // 48: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	2,  // 49: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	4,  // 50: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	6,  // 51: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
-	8,  // 52: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	10, // 53: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	12, // 54: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
-	14, // 55: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
-	17, // 56: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	19, // 57: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	21, // 58: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	23, // 59: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	25, // 60: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	27, // 61: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	29, // 62: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	31, // 63: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	33, // 64: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	35, // 65: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	37, // 66: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
-	51, // 67: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	49, // [49:68] is the sub-list for method output_type
-	30, // [30:49] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	47, // 13: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	50, // 14: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	51, // 15: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	51, // 16: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	49, // 17: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	52, // 18: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	53, // 19: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	54, // 20: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	54, // 21: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	54, // 22: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	55, // 23: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	56, // 24: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	56, // 25: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	54, // 26: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	56, // 27: gatehouse.provisioning.v1.UpdateChecklistRequest.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	48, // 28: gatehouse.provisioning.v1.UpdateChecklistRequest.update_mask:type_name -> google.protobuf.FieldMask
+	56, // 29: gatehouse.provisioning.v1.UpdateChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	57, // 30: gatehouse.provisioning.v1.GetChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	57, // 31: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	48, // 32: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	57, // 33: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	54, // 34: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	54, // 35: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	55, // 36: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	1,  // 37: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	3,  // 38: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	5,  // 39: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	7,  // 40: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	9,  // 41: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	11, // 42: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
+	13, // 43: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
+	16, // 44: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	18, // 45: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	20, // 46: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	22, // 47: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	24, // 48: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	26, // 49: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	28, // 50: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	30, // 51: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	32, // 52: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	34, // 53: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:input_type -> gatehouse.provisioning.v1.UpdateChecklistRequest
+	36, // 54: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:input_type -> gatehouse.provisioning.v1.GetChecklistSettingsRequest
+	38, // 55: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:input_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
+	40, // 56: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	42, // 57: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	44, // 58: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	2,  // 59: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	4,  // 60: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	6,  // 61: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	8,  // 62: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	10, // 63: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	12, // 64: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
+	14, // 65: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
+	17, // 66: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	19, // 67: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	21, // 68: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	23, // 69: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	25, // 70: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	27, // 71: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	29, // 72: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	31, // 73: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	33, // 74: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	35, // 75: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:output_type -> gatehouse.provisioning.v1.UpdateChecklistResponse
+	37, // 76: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:output_type -> gatehouse.provisioning.v1.GetChecklistSettingsResponse
+	39, // 77: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:output_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
+	41, // 78: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	43, // 79: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	58, // 80: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	59, // [59:81] is the sub-list for method output_type
+	37, // [37:59] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }
@@ -2764,7 +3126,7 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   38,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -913,11 +913,14 @@ var WorkItemService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	ChecklistService_ListChecklists_FullMethodName   = "/gatehouse.provisioning.v1.ChecklistService/ListChecklists"
-	ChecklistService_GetChecklist_FullMethodName     = "/gatehouse.provisioning.v1.ChecklistService/GetChecklist"
-	ChecklistService_ResolveWorkItems_FullMethodName = "/gatehouse.provisioning.v1.ChecklistService/ResolveWorkItems"
-	ChecklistService_ReopenWorkItems_FullMethodName  = "/gatehouse.provisioning.v1.ChecklistService/ReopenWorkItems"
-	ChecklistService_ExportChecklists_FullMethodName = "/gatehouse.provisioning.v1.ChecklistService/ExportChecklists"
+	ChecklistService_ListChecklists_FullMethodName          = "/gatehouse.provisioning.v1.ChecklistService/ListChecklists"
+	ChecklistService_GetChecklist_FullMethodName            = "/gatehouse.provisioning.v1.ChecklistService/GetChecklist"
+	ChecklistService_UpdateChecklist_FullMethodName         = "/gatehouse.provisioning.v1.ChecklistService/UpdateChecklist"
+	ChecklistService_GetChecklistSettings_FullMethodName    = "/gatehouse.provisioning.v1.ChecklistService/GetChecklistSettings"
+	ChecklistService_UpdateChecklistSettings_FullMethodName = "/gatehouse.provisioning.v1.ChecklistService/UpdateChecklistSettings"
+	ChecklistService_ResolveWorkItems_FullMethodName        = "/gatehouse.provisioning.v1.ChecklistService/ResolveWorkItems"
+	ChecklistService_ReopenWorkItems_FullMethodName         = "/gatehouse.provisioning.v1.ChecklistService/ReopenWorkItems"
+	ChecklistService_ExportChecklists_FullMethodName        = "/gatehouse.provisioning.v1.ChecklistService/ExportChecklists"
 )
 
 // ChecklistServiceClient is the client API for ChecklistService service.
@@ -926,11 +929,28 @@ const (
 //
 // ChecklistService shows who is joining and leaving, and resolves their items.
 type ChecklistServiceClient interface {
-	// ListChecklists lists checklists with open items, oldest first.
+	// ListChecklists lists checklists with open items, those first that are due first: so
+	// what is overdue stands before the rest, and the oldest of it first.
 	ListChecklists(ctx context.Context, in *ListChecklistsRequest, opts ...grpc.CallOption) (*ListChecklistsResponse, error)
 	// GetChecklist shows one checklist with its items. NOT_FOUND:
 	// CHECKLIST_NOT_FOUND.
 	GetChecklist(ctx context.Context, in *GetChecklistRequest, opts ...grpc.CallOption) (*GetChecklistResponse, error)
+	// UpdateChecklist changes until when an open checklist should be done. For whom all
+	// work items of the scope are: admin and it_admin. NOT_FOUND: CHECKLIST_NOT_FOUND.
+	// FAILED_PRECONDITION: CHECKLIST_CLOSED. INVALID_ARGUMENT on checklist.due_time:
+	// DUE_TIME_INVALID if it is unset, before the checklist was made or more than 365 days
+	// ahead; on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE. ABORTED:
+	// ETAG_MISMATCH if checklist.etag is not the current one.
+	UpdateChecklist(ctx context.Context, in *UpdateChecklistRequest, opts ...grpc.CallOption) (*UpdateChecklistResponse, error)
+	// GetChecklistSettings shows how long people have for checklists.
+	GetChecklistSettings(ctx context.Context, in *GetChecklistSettingsRequest, opts ...grpc.CallOption) (*GetChecklistSettingsResponse, error)
+	// UpdateChecklistSettings changes how long people have for checklists that open from
+	// now on; those that are open keep their date. For admins of the organization.
+	// PERMISSION_DENIED: NOT_IN_ENVIRONMENT for those of an environment.
+	// INVALID_ARGUMENT on the period: PERIOD_INVALID; on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE. ABORTED: ETAG_MISMATCH if checklist_settings.etag is not the
+	// current one.
+	UpdateChecklistSettings(ctx context.Context, in *UpdateChecklistSettingsRequest, opts ...grpc.CallOption) (*UpdateChecklistSettingsResponse, error)
 	// ResolveWorkItems resolves one or many work items together: all or none.
 	// What was to be done by hand counts as done from then on; in an app nothing
 	// changes. What was to be taken away where an integration can look is in doubt
@@ -983,6 +1003,36 @@ func (c *checklistServiceClient) GetChecklist(ctx context.Context, in *GetCheckl
 	return out, nil
 }
 
+func (c *checklistServiceClient) UpdateChecklist(ctx context.Context, in *UpdateChecklistRequest, opts ...grpc.CallOption) (*UpdateChecklistResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateChecklistResponse)
+	err := c.cc.Invoke(ctx, ChecklistService_UpdateChecklist_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *checklistServiceClient) GetChecklistSettings(ctx context.Context, in *GetChecklistSettingsRequest, opts ...grpc.CallOption) (*GetChecklistSettingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetChecklistSettingsResponse)
+	err := c.cc.Invoke(ctx, ChecklistService_GetChecklistSettings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *checklistServiceClient) UpdateChecklistSettings(ctx context.Context, in *UpdateChecklistSettingsRequest, opts ...grpc.CallOption) (*UpdateChecklistSettingsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateChecklistSettingsResponse)
+	err := c.cc.Invoke(ctx, ChecklistService_UpdateChecklistSettings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *checklistServiceClient) ResolveWorkItems(ctx context.Context, in *ResolveWorkItemsRequest, opts ...grpc.CallOption) (*ResolveWorkItemsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResolveWorkItemsResponse)
@@ -1019,11 +1069,28 @@ func (c *checklistServiceClient) ExportChecklists(ctx context.Context, in *Expor
 //
 // ChecklistService shows who is joining and leaving, and resolves their items.
 type ChecklistServiceServer interface {
-	// ListChecklists lists checklists with open items, oldest first.
+	// ListChecklists lists checklists with open items, those first that are due first: so
+	// what is overdue stands before the rest, and the oldest of it first.
 	ListChecklists(context.Context, *ListChecklistsRequest) (*ListChecklistsResponse, error)
 	// GetChecklist shows one checklist with its items. NOT_FOUND:
 	// CHECKLIST_NOT_FOUND.
 	GetChecklist(context.Context, *GetChecklistRequest) (*GetChecklistResponse, error)
+	// UpdateChecklist changes until when an open checklist should be done. For whom all
+	// work items of the scope are: admin and it_admin. NOT_FOUND: CHECKLIST_NOT_FOUND.
+	// FAILED_PRECONDITION: CHECKLIST_CLOSED. INVALID_ARGUMENT on checklist.due_time:
+	// DUE_TIME_INVALID if it is unset, before the checklist was made or more than 365 days
+	// ahead; on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE. ABORTED:
+	// ETAG_MISMATCH if checklist.etag is not the current one.
+	UpdateChecklist(context.Context, *UpdateChecklistRequest) (*UpdateChecklistResponse, error)
+	// GetChecklistSettings shows how long people have for checklists.
+	GetChecklistSettings(context.Context, *GetChecklistSettingsRequest) (*GetChecklistSettingsResponse, error)
+	// UpdateChecklistSettings changes how long people have for checklists that open from
+	// now on; those that are open keep their date. For admins of the organization.
+	// PERMISSION_DENIED: NOT_IN_ENVIRONMENT for those of an environment.
+	// INVALID_ARGUMENT on the period: PERIOD_INVALID; on update_mask: UPDATE_MASK_EMPTY,
+	// FIELD_NOT_CHANGEABLE. ABORTED: ETAG_MISMATCH if checklist_settings.etag is not the
+	// current one.
+	UpdateChecklistSettings(context.Context, *UpdateChecklistSettingsRequest) (*UpdateChecklistSettingsResponse, error)
 	// ResolveWorkItems resolves one or many work items together: all or none.
 	// What was to be done by hand counts as done from then on; in an app nothing
 	// changes. What was to be taken away where an integration can look is in doubt
@@ -1061,6 +1128,15 @@ func (UnimplementedChecklistServiceServer) ListChecklists(context.Context, *List
 }
 func (UnimplementedChecklistServiceServer) GetChecklist(context.Context, *GetChecklistRequest) (*GetChecklistResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetChecklist not implemented")
+}
+func (UnimplementedChecklistServiceServer) UpdateChecklist(context.Context, *UpdateChecklistRequest) (*UpdateChecklistResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateChecklist not implemented")
+}
+func (UnimplementedChecklistServiceServer) GetChecklistSettings(context.Context, *GetChecklistSettingsRequest) (*GetChecklistSettingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetChecklistSettings not implemented")
+}
+func (UnimplementedChecklistServiceServer) UpdateChecklistSettings(context.Context, *UpdateChecklistSettingsRequest) (*UpdateChecklistSettingsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateChecklistSettings not implemented")
 }
 func (UnimplementedChecklistServiceServer) ResolveWorkItems(context.Context, *ResolveWorkItemsRequest) (*ResolveWorkItemsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveWorkItems not implemented")
@@ -1124,6 +1200,60 @@ func _ChecklistService_GetChecklist_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ChecklistServiceServer).GetChecklist(ctx, req.(*GetChecklistRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ChecklistService_UpdateChecklist_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateChecklistRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChecklistServiceServer).UpdateChecklist(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChecklistService_UpdateChecklist_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChecklistServiceServer).UpdateChecklist(ctx, req.(*UpdateChecklistRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ChecklistService_GetChecklistSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetChecklistSettingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChecklistServiceServer).GetChecklistSettings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChecklistService_GetChecklistSettings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChecklistServiceServer).GetChecklistSettings(ctx, req.(*GetChecklistSettingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ChecklistService_UpdateChecklistSettings_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateChecklistSettingsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ChecklistServiceServer).UpdateChecklistSettings(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ChecklistService_UpdateChecklistSettings_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ChecklistServiceServer).UpdateChecklistSettings(ctx, req.(*UpdateChecklistSettingsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1196,6 +1326,18 @@ var ChecklistService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetChecklist",
 			Handler:    _ChecklistService_GetChecklist_Handler,
+		},
+		{
+			MethodName: "UpdateChecklist",
+			Handler:    _ChecklistService_UpdateChecklist_Handler,
+		},
+		{
+			MethodName: "GetChecklistSettings",
+			Handler:    _ChecklistService_GetChecklistSettings_Handler,
+		},
+		{
+			MethodName: "UpdateChecklistSettings",
+			Handler:    _ChecklistService_UpdateChecklistSettings_Handler,
 		},
 		{
 			MethodName: "ResolveWorkItems",
