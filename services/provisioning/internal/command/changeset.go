@@ -126,16 +126,17 @@ func (cs *changeset) setObserved(s *store.Assignment, know lifecycle.Observed, e
 		at := cs.now
 		a.CreateTime = &at
 	}
-	cs.emitAccount(s)
+	cs.emitAccount(s, func(g *store.Grant) bool { return there == g.State.Live() })
 }
 
-// emitAccount emits that an account is there now, or not.
-func (cs *changeset) emitAccount(s *store.Assignment) {
+// emitAccount emits that an account is there now, or not, for the requests of the grants
+// that it is about.
+func (cs *changeset) emitAccount(s *store.Assignment, of func(*store.Grant) bool) {
 	a := &s.Account
 	there := a.Observed.Account == lifecycle.Active
 	var about []uuid.UUID
 	for _, g := range s.Grants {
-		if there == g.State.Live() {
+		if of(g) {
 			about = append(about, requests(g)...)
 		}
 	}

@@ -139,10 +139,10 @@ func (cs *changeset) reopen(s *store.Assignment, i *store.WorkItem) {
 	default:
 		a.ExternalID, a.UserName, a.Tenant, a.FoundID, a.FoundName, a.CreateTime = b.ExternalID, b.UserName, b.Tenant, b.FoundID, b.FoundName, b.CreateTime
 	}
-	if (a.Observed.Account == lifecycle.Active) != was {
-		cs.emitAccount(s)
-	}
 	cs.reopenGrants(s, r, b)
+	if (a.Observed.Account == lifecycle.Active) != was {
+		cs.emitAccount(s, func(*store.Grant) bool { return true })
+	}
 	if i.Kind == lifecycle.ItemFixOperation {
 		cs.stickAgain(s, i.Error)
 	}
