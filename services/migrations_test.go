@@ -31,7 +31,7 @@ import (
 // release. Until the first one migrations may be merged and changed, and then this is
 // what there is.
 var released = map[string]int{
-	"approval": 6, "audit": 1, "identity-sync": 18, "provisioning": 8, "request": 12,
+	"approval": 6, "audit": 1, "identity-sync": 18, "provisioning": 10, "request": 13,
 	"goose_events": 1, "goose_due": 1, "goose_idempotency": 1, "goose_data_key": 1,
 	"goose_copies_state": 1, "goose_copies_app": 3, "goose_copies_entitlement": 1, "goose_copies_environment": 1,
 	"goose_copies_flow": 1, "goose_copies_grant": 1, "goose_copies_group": 2, "goose_copies_user": 1,

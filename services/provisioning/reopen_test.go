@@ -178,7 +178,10 @@ func TestReopenRemoval(t *testing.T) {
 	if g := ev.GetGrant(); g.GetState() != revoking || g.GetRevokeTime() != nil || g.GetRevokeRequestId() != revoke.GetId() || g.GetActivateTime() == nil || len(ev.GetContext().GetRequestIds()) != 2 {
 		t.Errorf("grant.reopened says %v", ev)
 	}
-	w.Handled(t, "provisioning")
+	undone := servicetest.Wait(t, w.Harness, func(m *eventv1.RevocationReopened) bool { return m.GetRequestId() == revoke.GetId() })
+	if undone.GetItemId() != revoke.GetItems()[0].GetId() || len(undone.GetGrantIds()) != 1 || undone.GetContext().GetVersion() != 2 {
+		t.Errorf("revocation.reopened says %v", undone)
+	}
 	if n := count(servicetest.All[*eventv1.RevocationCompleted](w.Harness), done); n != 1 {
 		t.Errorf("completed %d times", n)
 	}

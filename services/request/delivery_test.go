@@ -102,6 +102,8 @@ func TestGrantReopened(t *testing.T) {
 	item := &provisioningv1.WorkItem{Id: id.New().String(), AppName: "CRM", ReopenedItemId: id.New().String(), ReopenReason: "the wrong Ann"}
 	w.twice(t, grantEvent("reopened", waits), emission{item.GetId(), &eventv1.WorkItemOpened{Context: about(r), WorkItem: item}})
 	w.wantState(t, r, approved, itemApproved, itemApproved)
+	w.twice(t, given...) // what was said before does not come back
+	w.wantState(t, r, approved, itemApproved, itemApproved)
 
 	_, other := give(r, 1)
 	w.twice(t, append(other, grantEvent("activated", next(waits, provisioningv1.GrantState_GRANT_STATE_ACTIVE)))...)
@@ -111,6 +113,15 @@ func TestGrantReopened(t *testing.T) {
 	if after := w.get(t, r); !proto.Equal(after, closed) || w.closings(t, r) != 1 {
 		t.Errorf("was\n%v, is\n%v", closed, after)
 	}
+	// The other way round: what comes after is heard first.
+	r2 := w.submit(t, "ben", w.grantOf("editor", "account"))
+	g2, given2 := give(r2, 0)
+	w.publishAll(t, w.requested(r2, "pia"), w.decided(r2, "pia"), w.granted(r2))
+	back := next(next(g2, provisioningv1.GrantState_GRANT_STATE_ACTIVE), provisioningv1.GrantState_GRANT_STATE_PENDING)
+	w.publishAll(t, grantEvent("activated", next(back, provisioningv1.GrantState_GRANT_STATE_ACTIVE)), grantEvent("reopened", back))
+	w.publishAll(t, given2...)
+	w.wantState(t, r2, approved, itemFulfilled, itemApproved)
+
 	entries, err := w.requests(t, "ann").ListTimeline(t.Context(), &requestv1.ListTimelineRequest{Id: r.GetId()})
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +141,35 @@ func TestGrantReopened(t *testing.T) {
 			t.Errorf("%q stands %d times in %q", text, got, texts)
 		}
 	}
+}
+
+// B-ONB-19, in part: a revoke request that is not closed waits for what was not taken
+// away after all.
+func TestRevocationReopened(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.hold(t, "ann", w.grantOf("editor"))
+	w.hold(t, "ann", w.grantOf("account"))
+	w.handled(t)
+	r := w.submit(t, "ann", w.revokeOf("editor", "account"))
+	version := func(n int64) *eventv1.Context {
+		c := about(r)
+		c.Version = n
+		return c
+	}
+	completed := func(item int, n int64) emission {
+		i := r.GetItems()[item].GetId()
+		return emission{i, &eventv1.RevocationCompleted{Context: version(n), RequestId: r.GetId(), ItemId: i}}
+	}
+	i := r.GetItems()[0].GetId()
+	w.twice(t, w.requested(r, "pia"), w.decided(r, "pia"), w.granted(r), completed(0, 1))
+	w.wantState(t, r, approved, itemFulfilled, itemApproved)
+	w.twice(t, emission{i, &eventv1.RevocationReopened{Context: version(2), RequestId: r.GetId(), ItemId: i}})
+	w.wantState(t, r, approved, itemApproved, itemApproved)
+	w.twice(t, completed(0, 1), completed(1, 1))
+	w.wantState(t, r, approved, itemApproved, itemFulfilled)
+	w.twice(t, completed(0, 3))
+	w.wantState(t, r, fulfilled, itemFulfilled, itemFulfilled)
 }
 
 // In whatever order and however often events come, and whichever of two

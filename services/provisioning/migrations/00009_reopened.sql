@@ -13,5 +13,7 @@ create unique index work_item_reopens on work_item (reopens) where reopens is no
 alter table account add column words jsonb;
 comment on column account.words is 'For each thing that is known, the resolved item that was the last to say it; nothing of what an integration has said since.';
 
+alter table revocation add column version bigint not null default 0;
+comment on column revocation.version is 'Counts up each time it is done, and each time it turns out not to be.';
 -- Revocations that are done are looked up when an item is reopened.
 create index revocation_done_of_account on revocation (account_id) where done;

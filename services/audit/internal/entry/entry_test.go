@@ -182,6 +182,7 @@ var summaries = []struct {
 	{&eventv1.GrantFailed{Grant: grant(func(g *provisioningv1.Grant) { g.State = provisioningv1.GrantState_GRANT_STATE_REVOKING })}, `"Seller" in CRM could not be taken from Ben`},
 	{&eventv1.GrantReopened{Grant: grant()}, `Ben does not have "Seller" in CRM: it was said to be in place by mistake`},
 	{&eventv1.GrantReopened{Grant: grant(func(g *provisioningv1.Grant) { g.State = provisioningv1.GrantState_GRANT_STATE_REVOKING })}, `Ben still has "Seller" in CRM, which is to be taken away again: it was said to be gone by mistake`},
+	{&eventv1.RevocationReopened{GrantIds: []string{"1"}}, `The revoke request is not done: it was said by mistake that what it ended is gone`},
 	{&eventv1.RevocationCompleted{GrantIds: []string{"1"}}, `The revoke request is done: 1 grant ended`},
 	{&eventv1.AccountCreated{Account: &provisioningv1.Account{User: ben, AppName: "CRM"}}, `Ben has an account in CRM`},
 	{&eventv1.AccountRemoved{Account: &provisioningv1.Account{User: ben, AppName: "CRM"}}, `Ben's account in CRM is gone`},

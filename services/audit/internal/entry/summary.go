@@ -398,6 +398,9 @@ func accessSummaries(w summaries) {
 	on(w, func(m *eventv1.RevocationCompleted) string {
 		return "The revoke request is done: " + count(len(m.GetGrantIds()), "grant") + " ended"
 	})
+	on(w, func(m *eventv1.RevocationReopened) string {
+		return "The revoke request is not done: it was said by mistake that what it ended is gone"
+	})
 	on(w, func(m *eventv1.AccountCreated) string {
 		a := m.GetAccount()
 		return person(a.GetUser()) + " has an account in " + named(a.GetAppName(), "an app")

@@ -97,8 +97,9 @@ func (cs *changeset) reconcile(s *store.Assignment) {
 		for _, r := range s.Revocations {
 			if r.ItemID == done {
 				r.Done, r.Changed = true, true
+				r.Version++
 				cs.emit(r.ItemID, &eventv1.RevocationCompleted{
-					Context: cs.context(s, 0, r.RequestID), RequestId: r.RequestID.String(), ItemId: r.ItemID.String(), GrantIds: convert.Strings(r.GrantIDs),
+					Context: cs.context(s, r.Version, r.RequestID), RequestId: r.RequestID.String(), ItemId: r.ItemID.String(), GrantIds: convert.Strings(r.GrantIDs),
 				})
 			}
 		}

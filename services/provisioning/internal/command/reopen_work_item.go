@@ -11,6 +11,8 @@ import (
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	"gatehouse.dev/services/provisioning/internal/convert"
 	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
@@ -178,6 +180,11 @@ func (cs *changeset) reopenGrants(s *store.Assignment, r lifecycle.Resolution, b
 		for _, revocation := range s.Revocations {
 			if t.To == lifecycle.Revoking && revocation.Done && slices.Contains(revocation.GrantIDs, g.ID) {
 				revocation.Done, revocation.Changed = false, true
+				revocation.Version++
+				cs.emit(revocation.ItemID, &eventv1.RevocationReopened{
+					Context: cs.context(s, revocation.Version, revocation.RequestID), RequestId: revocation.RequestID.String(),
+					ItemId: revocation.ItemID.String(), GrantIds: convert.Strings(revocation.GrantIDs),
+				})
 			}
 		}
 	}

@@ -173,6 +173,7 @@ type Revocation struct {
 	GrantItemID uuid.NullUUID
 	GrantIDs    []uuid.UUID
 	Done        bool
+	Version     int64
 
 	New, Changed bool
 }

@@ -254,13 +254,13 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 			})
 		})
 	b.Queue(`
-		select account_id, item_id, request_id, entitlement_id, grant_ids
+		select account_id, item_id, request_id, entitlement_id, grant_ids, version
 		from revocation where account_id = any($1) and not done order by item_id`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var assignment uuid.UUID
 				var r Revocation
-				if err := rows.Scan(&assignment, &r.ItemID, &r.RequestID, &r.EntitlementID, &r.GrantIDs); err != nil {
+				if err := rows.Scan(&assignment, &r.ItemID, &r.RequestID, &r.EntitlementID, &r.GrantIDs, &r.Version); err != nil {
 					return err
 				}
 				assignments[assignment].Revocations = append(assignments[assignment].Revocations, &r)

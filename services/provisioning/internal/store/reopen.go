@@ -212,13 +212,13 @@ func (f *Loaded) addRevoked(ctx context.Context, tx *postgres.Tx, grants []uuid.
 			})
 		})
 	b.Queue(`
-		select account_id, item_id, request_id, entitlement_id, grant_ids
+		select account_id, item_id, request_id, entitlement_id, grant_ids, version
 		from revocation where account_id = any($1) and done and grant_ids && $2 order by item_id`, slices.SortedFunc(maps.Keys(byID), compareIDs), grants).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var account uuid.UUID
 				r := Revocation{Done: true}
-				err := rows.Scan(&account, &r.ItemID, &r.RequestID, &r.EntitlementID, &r.GrantIDs)
+				err := rows.Scan(&account, &r.ItemID, &r.RequestID, &r.EntitlementID, &r.GrantIDs, &r.Version)
 				if err == nil {
 					byID[account].Revocations = append(byID[account].Revocations, &r)
 				}

@@ -211,16 +211,18 @@ func (c *changes) queueGrants(b *pgx.Batch) {
 func (c *changes) queueRevocations(b *pgx.Batch) {
 	type revocation = of[Revocation]
 	queue(b, "revocation", c.revocationsOld, `
-		update revocation r set done = v.done from unnest($1::uuid[], $2::boolean[]) as v (item_id, done) where r.item_id = v.item_id and r.done <> v.done`,
+		update revocation r set done = v.done, version = v.version from unnest($1::uuid[], $2::boolean[], $3::bigint[]) as v (item_id, done, version) where r.item_id = v.item_id and r.done <> v.done`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 		column(func(r revocation) bool { return r.row.Done }),
+		column(func(r revocation) int64 { return r.row.Version }),
 	)
 	queue(b, "revocation", c.revocationsNew, `
-		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, grant_item_id)
-		select v.item_id, v.organization_id, v.environment_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done, v.grant_item_id
+		insert into revocation (item_id, organization_id, environment_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, grant_item_id, version)
+		select v.item_id, v.organization_id, v.environment_id, v.request_id, v.account_id, v.user_id, v.app_id, v.entitlement_id, v.grant_ids::uuid[], v.done,
+		    v.grant_item_id, v.version
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::boolean[], $10::uuid[],
-		        $11::uuid[])
-		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, environment_id, grant_item_id)`,
+		        $11::uuid[], $12::bigint[])
+		    as v (item_id, organization_id, request_id, account_id, user_id, app_id, entitlement_id, grant_ids, done, environment_id, grant_item_id, version)`,
 		column(func(r revocation) uuid.UUID { return r.row.ItemID }),
 		column(func(r revocation) uuid.UUID { return r.assignment.Organization }),
 		column(func(r revocation) uuid.UUID { return r.row.RequestID }),
@@ -232,6 +234,7 @@ func (c *changes) queueRevocations(b *pgx.Batch) {
 		column(func(r revocation) bool { return r.row.Done }),
 		column(func(r revocation) uuid.UUID { return r.assignment.Environment }),
 		column(func(r revocation) uuid.NullUUID { return r.row.GrantItemID }),
+		column(func(r revocation) int64 { return r.row.Version }),
 	)
 }
 

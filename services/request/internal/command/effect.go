@@ -101,7 +101,10 @@ func effectOf(ev inbox.Event) (effect, error) {
 		e.grantReopened(m.GetGrant())
 	case *eventv1.RevocationCompleted:
 		e.about(m.GetRequestId(), "Taken away")
-		e.doneItem(m.GetItemId(), lifecycle.ItemFulfilled, "")
+		e.doneItem(m.GetItemId(), lifecycle.ItemFulfilled, "", m.GetContext().GetVersion())
+	case *eventv1.RevocationReopened:
+		e.about(m.GetRequestId(), "Not taken away after all")
+		e.reopenItem(m.GetItemId(), lifecycle.ItemApproved, m.GetContext().GetVersion())
 	case *eventv1.WorkItemOpened:
 		e.entry.Text = "A work item is open in " + m.GetWorkItem().GetAppName()
 		if why := m.GetWorkItem().GetReopenReason(); why != "" {
@@ -388,35 +391,41 @@ func (e *reader) grantReopened(g *provisioningv1.Grant) {
 	if g.GetRequestId() == "" {
 		return
 	}
-	item, to := e.id("item_id", g.GetItemId()), lifecycle.ItemApproved
+	to := lifecycle.ItemApproved
 	if g.GetState() == provisioningv1.GrantState_GRANT_STATE_FAILED {
 		to = lifecycle.ItemFailed
 	}
-	e.change = func(c *store.Changes, r *store.Request, at time.Time) { c.ReopenItem(r, item, to, at) }
+	e.reopenItem(g.GetItemId(), to, g.GetVersion())
+}
+
+// reopenItem brings an item of a request that is not closed back into a state; version is
+// that of the grant or revocation that says so.
+func (e *reader) reopenItem(itemID string, to lifecycle.Item, version int64) {
+	item := e.id("item_id", itemID)
+	e.change = func(c *store.Changes, r *store.Request, at time.Time) { c.ReopenItem(r, item, to, version, at) }
 }
 
 // done brings the item that a grant was approved for into a state, if it was.
 func (e *reader) done(g *provisioningv1.Grant, to lifecycle.Item) {
 	if g.GetRequestId() != "" {
-		e.doneItem(g.GetItemId(), to, "not put in place: "+endText(g.GetEndReason()))
+		e.doneItem(g.GetItemId(), to, "not put in place: "+endText(g.GetEndReason()), g.GetVersion())
 	}
 }
 
 // doneItem brings an item of the request into a state, and closes the request
 // if nothing of it is left to be done. cancelled is why it is then cancelled, if
-// it is.
-func (e *reader) doneItem(itemID string, to lifecycle.Item, cancelled string) {
+// it is; version is that of the grant or revocation that says so.
+func (e *reader) doneItem(itemID string, to lifecycle.Item, cancelled string, version int64) {
 	item := e.id("item_id", itemID)
 	e.change = func(c *store.Changes, r *store.Request, at time.Time) {
 		closing := store.Closing{Reason: cancelled}
 		if to == lifecycle.ItemGivenUp {
 			closing = givenUpBy(r, item)
 		}
-		if to == lifecycle.ItemCancelled {
-			c.EndItem(r, item, to, cancelled, at)
-		} else {
-			c.SetItemState(r, item, to, at)
+		if to != lifecycle.ItemCancelled {
+			cancelled = ""
 		}
+		c.FollowItem(r, item, store.Followed{To: to, Reason: cancelled, Version: version}, at)
 		settle(c, r, at, closing)
 	}
 }

@@ -145,9 +145,28 @@ func (c *Changes) SetItemState(r *Request, item uuid.UUID, to lifecycle.Item, at
 	}
 }
 
-// ReopenItem brings an item of a request, which the transaction has locked, back into a
-// state if the lifecycle allows it.
-func (c *Changes) ReopenItem(r *Request, item uuid.UUID, to lifecycle.Item, at time.Time) {
+// FollowItem brings an item of a request, which the transaction has locked, into a state
+// where the lifecycle allows it, because a version of its grant or revocation says so. An
+// older version than was heard of before changes nothing.
+func (c *Changes) FollowItem(r *Request, item uuid.UUID, f Followed, at time.Time) {
+	if c.follow(r, item, f.Version) {
+		c.EndItem(r, item, f.To, f.Reason, at)
+	}
+}
+
+// Followed is the state that a version of a grant or revocation brings an item into, and
+// why, if it has ended without being done.
+type Followed struct {
+	To      lifecycle.Item
+	Reason  string
+	Version int64
+}
+
+// ReopenItem is FollowItem for an item that is not done after all.
+func (c *Changes) ReopenItem(r *Request, item uuid.UUID, to lifecycle.Item, version int64, at time.Time) {
+	if !c.follow(r, item, version) {
+		return
+	}
 	for _, i := range r.Items {
 		if i.ID == item && lifecycle.CanReopenItem(r.State, i.State, to) {
 			i.State = to
@@ -155,6 +174,22 @@ func (c *Changes) ReopenItem(r *Request, item uuid.UUID, to lifecycle.Item, at t
 			c.change(r, at)
 		}
 	}
+}
+
+// follow notes the version that an item follows. It returns false if it follows a later
+// one already.
+func (c *Changes) follow(r *Request, item uuid.UUID, version int64) bool {
+	for _, i := range r.Items {
+		switch {
+		case i.ID != item:
+		case version < i.StateVersion:
+			return false
+		case version > i.StateVersion && !r.State.Closed():
+			i.StateVersion = version
+			c.changeItem(i)
+		}
+	}
+	return true
 }
 
 // EndItem is [Changes.SetItemState] with why the item has ended.
@@ -303,9 +338,9 @@ from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::timesta
 where r.id = c.id`
 	updateItems = `
 update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version, give_up = c.give_up,
-	closing_reason = c.closing_reason
-from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[])
-	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason) where i.id = c.id`
+	closing_reason = c.closing_reason, state_version = greatest(i.state_version, c.state_version)
+from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[], $8::bigint[])
+	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason, state_version) where i.id = c.id`
 	insertEntries = `
 insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
@@ -340,13 +375,13 @@ func (c *Changes) updateItems(b *pgx.Batch) {
 		return
 	}
 	ids, states, open := make(uuids, n), make([]string, n), make([]bool, n)
-	vacancies, versions, givenUp, reasons := make([][]byte, n), make([]int64, n), make([][]byte, n), make([]string, n)
+	vacancies, versions, givenUp, reasons, stateVersions := make([][]byte, n), make([]int64, n), make([][]byte, n), make([]string, n), make([]int64, n)
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
 		vacancies[i], versions[i] = item.Vacancy, item.VacancyVersion
-		givenUp[i], reasons[i] = item.GiveUp, item.ClosingReason
+		givenUp[i], reasons[i], stateVersions[i] = item.GiveUp, item.ClosingReason, item.StateVersion
 	}
-	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons)
+	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons, stateVersions)
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {

@@ -501,6 +501,9 @@ type Item struct {
 	GrantItemID uuid.NullUUID
 	// ClosingReason is why it was denied or cancelled.
 	ClosingReason string
+	// StateVersion is that of the grant or the revocation that the state follows. Only
+	// Load reads it.
+	StateVersion int64
 
 	changed bool
 }
@@ -563,7 +566,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
 select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id,
-	closing_reason from request_item
+	closing_reason, state_version from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -606,7 +609,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 		var i Item
 		into := []any{
 			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
-			&i.ClosingReason,
+			&i.ClosingReason, &i.StateVersion,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {

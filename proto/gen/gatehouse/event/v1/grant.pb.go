@@ -543,6 +543,81 @@ func (x *RevocationCompleted) GetGrantIds() []string {
 	return nil
 }
 
+// RevocationReopened is emitted when what a revoke request asked for is not done after
+// all: a work item was reopened that had said so by mistake. RevocationCompleted follows
+// again once it is.
+type RevocationReopened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// Id of the revoke request.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Id of its item.
+	ItemId string `protobuf:"bytes,3,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// Ids of the grants it ended.
+	GrantIds      []string `protobuf:"bytes,4,rep,name=grant_ids,json=grantIds,proto3" json:"grant_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevocationReopened) Reset() {
+	*x = RevocationReopened{}
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevocationReopened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevocationReopened) ProtoMessage() {}
+
+func (x *RevocationReopened) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevocationReopened.ProtoReflect.Descriptor instead.
+func (*RevocationReopened) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RevocationReopened) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *RevocationReopened) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RevocationReopened) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *RevocationReopened) GetGrantIds() []string {
+	if x != nil {
+		return x.GrantIds
+	}
+	return nil
+}
+
 // AccountCreated is emitted when an account is there.
 type AccountCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -556,7 +631,7 @@ type AccountCreated struct {
 
 func (x *AccountCreated) Reset() {
 	*x = AccountCreated{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +643,7 @@ func (x *AccountCreated) String() string {
 func (*AccountCreated) ProtoMessage() {}
 
 func (x *AccountCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +656,7 @@ func (x *AccountCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountCreated.ProtoReflect.Descriptor instead.
 func (*AccountCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AccountCreated) GetContext() *Context {
@@ -611,7 +686,7 @@ type AccountRemoved struct {
 
 func (x *AccountRemoved) Reset() {
 	*x = AccountRemoved{}
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[10]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +698,7 @@ func (x *AccountRemoved) String() string {
 func (*AccountRemoved) ProtoMessage() {}
 
 func (x *AccountRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[10]
+	mi := &file_gatehouse_event_v1_grant_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +711,7 @@ func (x *AccountRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountRemoved.ProtoReflect.Descriptor instead.
 func (*AccountRemoved) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_event_v1_grant_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AccountRemoved) GetContext() *Context {
@@ -698,7 +773,15 @@ const file_gatehouse_event_v1_grant_proto_rawDesc = "" +
 	"\aitem_id\x18\x03 \x01(\tR\x06itemId\x12\x1b\n" +
 	"\tgrant_ids\x18\x04 \x03(\tR\bgrantIds:+\xc2\xc1\x18'\n" +
 	"\n" +
-	"revocation\x12\tcompleted\x18\x01\"\fprovisioning\"\xad\x01\n" +
+	"revocation\x12\tcompleted\x18\x01\"\fprovisioning\"\xcc\x01\n" +
+	"\x12RevocationReopened\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x17\n" +
+	"\aitem_id\x18\x03 \x01(\tR\x06itemId\x12\x1b\n" +
+	"\tgrant_ids\x18\x04 \x03(\tR\bgrantIds:*\xc2\xc1\x18&\n" +
+	"\n" +
+	"revocation\x12\breopened\x18\x01\"\fprovisioning\"\xad\x01\n" +
 	"\x0eAccountCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12<\n" +
 	"\aaccount\x18\x02 \x01(\v2\".gatehouse.provisioning.v1.AccountR\aaccount:&\xc2\xc1\x18\"\n" +
@@ -720,7 +803,7 @@ func file_gatehouse_event_v1_grant_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_grant_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_gatehouse_event_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_gatehouse_event_v1_grant_proto_goTypes = []any{
 	(*GrantCreated)(nil),        // 0: gatehouse.event.v1.GrantCreated
 	(*GrantActivated)(nil),      // 1: gatehouse.event.v1.GrantActivated
@@ -731,39 +814,41 @@ var file_gatehouse_event_v1_grant_proto_goTypes = []any{
 	(*GrantFailed)(nil),         // 6: gatehouse.event.v1.GrantFailed
 	(*GrantReopened)(nil),       // 7: gatehouse.event.v1.GrantReopened
 	(*RevocationCompleted)(nil), // 8: gatehouse.event.v1.RevocationCompleted
-	(*AccountCreated)(nil),      // 9: gatehouse.event.v1.AccountCreated
-	(*AccountRemoved)(nil),      // 10: gatehouse.event.v1.AccountRemoved
-	(*Context)(nil),             // 11: gatehouse.event.v1.Context
-	(*v1.Grant)(nil),            // 12: gatehouse.provisioning.v1.Grant
-	(*v1.Account)(nil),          // 13: gatehouse.provisioning.v1.Account
+	(*RevocationReopened)(nil),  // 9: gatehouse.event.v1.RevocationReopened
+	(*AccountCreated)(nil),      // 10: gatehouse.event.v1.AccountCreated
+	(*AccountRemoved)(nil),      // 11: gatehouse.event.v1.AccountRemoved
+	(*Context)(nil),             // 12: gatehouse.event.v1.Context
+	(*v1.Grant)(nil),            // 13: gatehouse.provisioning.v1.Grant
+	(*v1.Account)(nil),          // 14: gatehouse.provisioning.v1.Account
 }
 var file_gatehouse_event_v1_grant_proto_depIdxs = []int32{
-	11, // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
-	12, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
-	12, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 4: gatehouse.event.v1.GrantHeld.context:type_name -> gatehouse.event.v1.Context
-	12, // 5: gatehouse.event.v1.GrantHeld.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 6: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
-	12, // 7: gatehouse.event.v1.GrantExpiring.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 8: gatehouse.event.v1.GrantEnded.context:type_name -> gatehouse.event.v1.Context
-	12, // 9: gatehouse.event.v1.GrantEnded.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 10: gatehouse.event.v1.GrantRevoked.context:type_name -> gatehouse.event.v1.Context
-	12, // 11: gatehouse.event.v1.GrantRevoked.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 12: gatehouse.event.v1.GrantFailed.context:type_name -> gatehouse.event.v1.Context
-	12, // 13: gatehouse.event.v1.GrantFailed.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 14: gatehouse.event.v1.GrantReopened.context:type_name -> gatehouse.event.v1.Context
-	12, // 15: gatehouse.event.v1.GrantReopened.grant:type_name -> gatehouse.provisioning.v1.Grant
-	11, // 16: gatehouse.event.v1.RevocationCompleted.context:type_name -> gatehouse.event.v1.Context
-	11, // 17: gatehouse.event.v1.AccountCreated.context:type_name -> gatehouse.event.v1.Context
-	13, // 18: gatehouse.event.v1.AccountCreated.account:type_name -> gatehouse.provisioning.v1.Account
-	11, // 19: gatehouse.event.v1.AccountRemoved.context:type_name -> gatehouse.event.v1.Context
-	13, // 20: gatehouse.event.v1.AccountRemoved.account:type_name -> gatehouse.provisioning.v1.Account
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	12, // 0: gatehouse.event.v1.GrantCreated.context:type_name -> gatehouse.event.v1.Context
+	13, // 1: gatehouse.event.v1.GrantCreated.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 2: gatehouse.event.v1.GrantActivated.context:type_name -> gatehouse.event.v1.Context
+	13, // 3: gatehouse.event.v1.GrantActivated.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 4: gatehouse.event.v1.GrantHeld.context:type_name -> gatehouse.event.v1.Context
+	13, // 5: gatehouse.event.v1.GrantHeld.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 6: gatehouse.event.v1.GrantExpiring.context:type_name -> gatehouse.event.v1.Context
+	13, // 7: gatehouse.event.v1.GrantExpiring.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 8: gatehouse.event.v1.GrantEnded.context:type_name -> gatehouse.event.v1.Context
+	13, // 9: gatehouse.event.v1.GrantEnded.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 10: gatehouse.event.v1.GrantRevoked.context:type_name -> gatehouse.event.v1.Context
+	13, // 11: gatehouse.event.v1.GrantRevoked.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 12: gatehouse.event.v1.GrantFailed.context:type_name -> gatehouse.event.v1.Context
+	13, // 13: gatehouse.event.v1.GrantFailed.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 14: gatehouse.event.v1.GrantReopened.context:type_name -> gatehouse.event.v1.Context
+	13, // 15: gatehouse.event.v1.GrantReopened.grant:type_name -> gatehouse.provisioning.v1.Grant
+	12, // 16: gatehouse.event.v1.RevocationCompleted.context:type_name -> gatehouse.event.v1.Context
+	12, // 17: gatehouse.event.v1.RevocationReopened.context:type_name -> gatehouse.event.v1.Context
+	12, // 18: gatehouse.event.v1.AccountCreated.context:type_name -> gatehouse.event.v1.Context
+	14, // 19: gatehouse.event.v1.AccountCreated.account:type_name -> gatehouse.provisioning.v1.Account
+	12, // 20: gatehouse.event.v1.AccountRemoved.context:type_name -> gatehouse.event.v1.Context
+	14, // 21: gatehouse.event.v1.AccountRemoved.account:type_name -> gatehouse.provisioning.v1.Account
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_grant_proto_init() }
@@ -779,7 +864,7 @@ func file_gatehouse_event_v1_grant_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_grant_proto_rawDesc), len(file_gatehouse_event_v1_grant_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
