@@ -26,16 +26,25 @@ func DefaultChecklistSettings(org uuid.UUID) ChecklistSettings {
 	return store.DefaultChecklistSettings(org)
 }
 
-// awaitDue has checklists that have been opened looked at when they should be done.
+// awaitDue has checklists that have been opened looked at when they should be done, and
+// those that have been closed not.
 func (cs *changeset) awaitDue(lists []uuid.UUID) error {
 	var items []due.Item
+	var closed []uuid.UUID
 	for _, id := range lists {
+		changed := false
 		for _, c := range cs.counts[id] {
-			if c.Opened && c.DueTime != nil {
-				items = append(items, dueAt(cs.org, c.Checklist))
-			}
+			changed = changed || c.Opened || c.Closed
+		}
+		switch now := cs.counts[id][len(cs.counts[id])-1].Checklist; {
+		case !changed || now.DueTime == nil:
+		case now.OpenCount > 0:
+			items = append(items, dueAt(cs.org, now))
+		default:
+			closed = append(closed, id)
 		}
 	}
+	cs.e.due.Remove(cs.tx, dueChecklist, closed...)
 	return cs.e.due.Add(cs.tx, items...) //nolint:wrapcheck // it says what it does
 }
 
