@@ -3,9 +3,12 @@ package provisioning_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
@@ -114,6 +117,10 @@ func TestScope(t *testing.T) {
 				check("get work item", err, "WORK_ITEM_NOT_FOUND")
 				_, err = checklists.GetChecklist(ctx, &provisioningv1.GetChecklistRequest{Id: p.checklist.GetId()})
 				check("get checklist", err, "CHECKLIST_NOT_FOUND")
+				_, err = checklists.UpdateChecklist(ctx, &provisioningv1.UpdateChecklistRequest{
+					Checklist: &provisioningv1.Checklist{Id: p.checklist.GetId(), DueTime: timestamppb.New(time.Now().Add(time.Hour))}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"due_time"}},
+				})
+				check("update checklist", err, "CHECKLIST_NOT_FOUND")
 				_, err = integrations.GetIntegration(ctx, &provisioningv1.GetIntegrationRequest{Id: p.integration.GetId()})
 				check("get integration", err, "INTEGRATION_NOT_FOUND")
 				_, err = integrations.TestIntegration(ctx, &provisioningv1.TestIntegrationRequest{Id: p.integration.GetId()})
@@ -132,6 +139,8 @@ func TestScope(t *testing.T) {
 					check("retry work item", err, "WORK_ITEM_NOT_FOUND")
 					_, err = checklists.ResolveWorkItems(ctx, &provisioningv1.ResolveWorkItemsRequest{WorkItemIds: []string{p.item.GetId()}})
 					check("resolve work item", err, "WORK_ITEM_NOT_FOUND", "work_item_ids[0]")
+					_, err = checklists.ReopenWorkItems(ctx, &provisioningv1.ReopenWorkItemsRequest{WorkItemIds: []string{p.item.GetId()}, Reason: "x"})
+					check("reopen work item", err, "WORK_ITEM_NOT_FOUND", "work_item_ids[0]")
 				}
 			}
 			ctx := t.Context()
@@ -204,6 +213,12 @@ func TestScope(t *testing.T) {
 	if g := w.becomes(t, guest, active)[0]; g.GetEnvironmentId() != a {
 		t.Errorf("the grant is of environment %q", g.GetEnvironmentId())
 	}
+	// And reopens them.
+	again, err := checklists.ReopenWorkItems(t.Context(), &provisioningv1.ReopenWorkItemsRequest{WorkItemIds: []string{item.GetId()}, Reason: "somebody else's"})
+	if err != nil || len(again.GetWorkItems()) != 1 || again.GetWorkItems()[0].GetEnvironmentId() != a {
+		t.Errorf("reopened by %v %v", again, err)
+	}
+	w.becomes(t, guest, pending)
 
 	// A person of one environment gets into no app of another.
 	w.give(t, places[0].user, ask{}, places[1].account)

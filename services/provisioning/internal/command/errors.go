@@ -48,7 +48,7 @@ func errNotOpen(item uuid.UUID) error {
 }
 
 func errNotResolved(item uuid.UUID) error {
-	return apierr.Precondition("WORK_ITEM_NOT_RESOLVED", "work item %s is not one that a person has resolved, so it cannot be reopened", item).With("work_item", item.String())
+	return apierr.Precondition("WORK_ITEM_NOT_RESOLVED", "work item %s cannot be reopened: no person has resolved it, or it was resolved before items could be reopened", item).With("work_item", item.String())
 }
 
 func errMovedOn(item uuid.UUID, why string) *apierr.Error {
