@@ -179,5 +179,5 @@ func (s Assignment) WhyNot(i Item) string {
 	case i.Kind == ItemUnassign && slices.ContainsFunc(s.Items, func(o Item) bool { return o.Kind == ItemRemoveAccount }):
 		return ReasonWhole
 	}
-	return cancelReason(s, i, s.desired())
+	return cancelReason(s, i, reconciled{want: s.desired(), know: s.known()})
 }
