@@ -22,6 +22,9 @@ import (
 	"gatehouse.dev/services/approval/migrations"
 )
 
+// DefaultMaintenanceEvery is MaintenanceEvery where a Config says nothing else.
+const DefaultMaintenanceEvery = 30 * time.Second
+
 // Config configures approval.
 type Config struct {
 	backend.Config
@@ -47,7 +50,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		cfg.Clock = clock.System{}
 	}
 	if cfg.MaintenanceEvery <= 0 {
-		cfg.MaintenanceEvery = 30 * time.Second
+		cfg.MaintenanceEvery = DefaultMaintenanceEvery
 	}
 	maintenance, err := command.NewMaintenance(b.Telemetry.Meter("gatehouse.dev/services/approval"))
 	if err != nil {

@@ -23,6 +23,15 @@ import (
 	"gatehouse.dev/services/provisioning/migrations"
 )
 
+// What holds where a Config says nothing else.
+const (
+	DefaultLease        = 20 * time.Second
+	DefaultCallTimeout  = 10 * time.Second
+	DefaultRetryFirst   = 500 * time.Millisecond
+	DefaultRetryLongest = 5 * time.Minute
+	DefaultRetryRemoval = 15 * time.Minute
+)
+
 // Config is the configuration of provisioning. Durations that are zero have the
 // defaults named.
 type Config struct {
@@ -53,9 +62,9 @@ type Config struct {
 
 // check completes the durations, and refuses such as could not hold together.
 func (c *Config) check() error {
-	c.Lease, c.CallTimeout = cmp.Or(c.Lease, 20*time.Second), cmp.Or(c.CallTimeout, 10*time.Second)
-	c.RetryFirst, c.RetryLongest = cmp.Or(c.RetryFirst, 500*time.Millisecond), cmp.Or(c.RetryLongest, 5*time.Minute)
-	c.RetryRemoval = cmp.Or(c.RetryRemoval, 15*time.Minute)
+	c.Lease, c.CallTimeout = cmp.Or(c.Lease, DefaultLease), cmp.Or(c.CallTimeout, DefaultCallTimeout)
+	c.RetryFirst, c.RetryLongest = cmp.Or(c.RetryFirst, DefaultRetryFirst), cmp.Or(c.RetryLongest, DefaultRetryLongest)
+	c.RetryRemoval = cmp.Or(c.RetryRemoval, DefaultRetryRemoval)
 	if min(c.Lease, c.CallTimeout, c.RetryFirst, c.RetryLongest, c.RetryRemoval) < 0 {
 		return errors.New("a lease, a time-out or a pause of less than nothing (GATEHOUSE_LEASE, GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_RETRY_*)")
 	}

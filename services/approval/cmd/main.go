@@ -17,7 +17,7 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 	cfg := approval.Config{
 		Config:           backend.FromEnv(env, true),
 		RequestAddr:      env.RequiredPeer("GATEHOUSE_REQUEST_ADDR"),
-		MaintenanceEvery: env.Duration("GATEHOUSE_APPROVAL_MAINTENANCE_EVERY", 0),
+		MaintenanceEvery: env.Duration("GATEHOUSE_APPROVAL_MAINTENANCE_EVERY", approval.DefaultMaintenanceEvery),
 	}
 	if err := env.Err(); err != nil {
 		return err
