@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"strings"
 )
 
@@ -46,6 +47,40 @@ type Entitlement struct {
 	Ref string
 }
 
+// Listing asks for a page of what an app has to give.
+type Listing struct {
+	// Kind is the kind of entitlement that is listed.
+	Kind string
+	// Query is a part of the name, whatever its case; empty for everything.
+	Query string
+	// After is Page.Next of the page before; empty for the first.
+	After string
+	// Size is how many are wanted at most, at least one.
+	Size int
+}
+
+// Offer is an entitlement that an app has, in the words of Add, and what people call it there: one line of at most
+// MaxMessage bytes.
+type Offer struct {
+	Entitlement
+	Name string
+}
+
+// Page is a page of a list.
+type Page struct {
+	Offers []Offer
+	// Next asks for the next page; empty if this is the last. It is short, whatever the app has.
+	Next string
+}
+
+// The causes of what cannot be said of entitlements.
+var (
+	// ErrNotListed says that the connector cannot know what the app has of a kind: Add may take whatever it is told.
+	ErrNotListed = errors.New("what the app has of this kind cannot be known")
+	// ErrAmbiguous says that the app has several with the same name.
+	ErrAmbiguous = errors.New("the app has several of this name")
+)
+
 // Removal is how an account ends.
 type Removal int
 
@@ -85,6 +120,15 @@ type Connector interface {
 
 	// RemoveAccount disables or deletes an account. One that is gone already is nil.
 	RemoveAccount(ctx context.Context, accountID string, mode Removal) error
+
+	// ListEntitlements shows what the app has to give, and changes nothing. A page may be short, or empty, with more behind
+	// it; following Next comes to an end, whatever the app answers. A kind of which nothing can be known is Permanent,
+	// ErrNotListed.
+	ListEntitlements(ctx context.Context, l Listing) (Page, error)
+
+	// HasEntitlement says whether the app has an entitlement now, so that Add finds it, and changes nothing. It is false only
+	// if the app surely has none; ErrNotListed as of ListEntitlements, and several of the name are Permanent, ErrAmbiguous.
+	HasEntitlement(ctx context.Context, e Entitlement) (bool, error)
 }
 
 // Check is one thing that Test looked at.

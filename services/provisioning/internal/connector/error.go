@@ -103,6 +103,9 @@ func Found(err error) Account {
 	return Account{}
 }
 
+// Line makes text from outside fit to be shown: one line, printable, at most MaxMessage bytes.
+func Line(s string) string { return line(s, MaxMessage) }
+
 // line makes text from outside fit for a log line and a page: one line, printable, bounded.
 func line(s string, limit int) string {
 	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "?"), func(r rune) bool {

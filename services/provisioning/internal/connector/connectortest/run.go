@@ -42,6 +42,8 @@ func Run(t *testing.T, factory Factory) {
 		{"B-PRV-12 unusual names", unusualNames},
 		{"B-PRV-09 one of many entitlements", oneOfMany},
 		{"B-PRV-12 entitlement that the app does not have", unknownEntitlement},
+		{"B-CAT-06 what the app has to give", listEntitlements},
+		{"B-CAT-06 whether the app has it", hasEntitlement},
 		{"B-PRV-06 test the connection", testConnection},
 		{"B-PRV-06 wrong credentials", wrongCredentials},
 		{"B-PRV-12 stopped by its caller", stopped},
@@ -259,6 +261,26 @@ func (c *checked) Remove(ctx context.Context, id string, e connector.Entitlement
 func (c *checked) RemoveAccount(ctx context.Context, id string, mode connector.Removal) error {
 	c.Helper()
 	return c.fit(c.next.RemoveAccount(ctx, id, mode))
+}
+
+func (c *checked) ListEntitlements(ctx context.Context, l connector.Listing) (connector.Page, error) {
+	c.Helper()
+	page, err := c.next.ListEntitlements(ctx, l)
+	for _, o := range page.Offers {
+		if o.Kind != l.Kind || strings.TrimSpace(o.Ref) == "" || len(o.Name) > connector.MaxMessage || strings.ContainsAny(o.Name, "\r\n") {
+			c.Errorf("not to be shown or given: %+v", o)
+		}
+	}
+	if len(page.Offers) > l.Size || len(page.Next) > connector.MaxMessage {
+		c.Errorf("a page of %d, where %d were asked for, and its next: %q", len(page.Offers), l.Size, page.Next)
+	}
+	return page, c.fit(err)
+}
+
+func (c *checked) HasEntitlement(ctx context.Context, e connector.Entitlement) (bool, error) {
+	c.Helper()
+	has, err := c.next.HasEntitlement(ctx, e)
+	return has, c.fit(err)
 }
 
 func life(k *kit) {
@@ -789,6 +811,107 @@ func unknownEntitlement(k *kit) {
 		k.wantKind("Add to a group that the app does not have", err, connector.Permanent)
 	}
 	k.wantAccount(p, a.ID)
+}
+
+// offers reads a list to its end, and fails if that does not come. listed is false for a kind that cannot be listed.
+func (k *kit) offers(kind, query string, size int) (offers []connector.Offer, listed bool) {
+	k.Helper()
+	l := connector.Listing{Kind: kind, Query: query, Size: size}
+	for range 1000 {
+		page, err := k.c.ListEntitlements(k.context(), l)
+		if errors.Is(err, connector.ErrNotListed) {
+			k.wantKind("ListEntitlements of what cannot be listed", err, connector.Permanent)
+			return nil, false
+		}
+		k.must("ListEntitlements", err)
+		offers = append(offers, page.Offers...)
+		if l.After = page.Next; l.After == "" {
+			return offers, true
+		}
+	}
+	k.Fatal("the list has no end")
+	return nil, false
+}
+
+// listEntitlements: what the app has is listed, each once, in pages of any size, and what is listed can be given.
+func listEntitlements(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	for _, e := range k.app.Entitlements {
+		is := func(o connector.Offer) bool { return o.Entitlement == e || o.Name == e.Ref }
+		for _, size := range []int{1, 2, 200} {
+			offers, listed := k.offers(e.Kind, "", size)
+			if !listed {
+				break
+			}
+			if n := len(offers) - len(slices.DeleteFunc(slices.Clone(offers), is)); n != 1 {
+				k.Fatalf("%v is listed %d times, in pages of %d: %v", e, n, size, offers)
+			}
+			for _, query := range []string{strings.ToUpper(e.Ref), e.Ref[1 : len(e.Ref)-1]} {
+				if found, _ := k.offers(e.Kind, query, size); !slices.ContainsFunc(found, is) {
+					k.Fatalf("%v is not found by %q: %v", e, query, found)
+				}
+			}
+			if found, _ := k.offers(e.Kind, "nothing of this name "+p.UserID, size); len(found) > 0 {
+				k.Fatalf("found by a name that nothing has: %v", found)
+			}
+			o := offers[slices.IndexFunc(offers, is)].Entitlement
+			has, err := k.c.HasEntitlement(k.context(), o)
+			k.must("HasEntitlement", err)
+			if !has {
+				k.Fatalf("what is listed as %v is not there", o)
+			}
+			k.must("Add what is listed", k.c.Add(k.context(), a.ID, o))
+			k.wantAccount(p, a.ID, e)
+			k.must("Remove what is listed", k.c.Remove(k.context(), a.ID, o))
+			k.wantAccount(p, a.ID)
+		}
+	}
+	if _, listed := k.offers("no-such-kind", "", 10); listed {
+		k.Fatal("a kind that is not known is listed")
+	}
+}
+
+// hasEntitlement: no is said only if it is sure.
+func hasEntitlement(k *kit) {
+	listed := make(map[string]bool)
+	for _, e := range k.app.Entitlements {
+		has, err := k.c.HasEntitlement(k.context(), e)
+		_, listed[e.Kind] = k.offers(e.Kind, "", 10)
+		if errors.Is(err, connector.ErrNotListed) != !listed[e.Kind] || listed[e.Kind] && (err != nil || !has) {
+			k.Fatalf("%v: %t, %v", e, has, err)
+		}
+		if listed[e.Kind] {
+			for _, ref := range []string{"Nothing of this name " + k.person().UserID, "", " ", ".."} {
+				if has, err := k.c.HasEntitlement(k.context(), connector.Entitlement{Kind: e.Kind, Ref: ref}); err != nil || has {
+					k.Fatalf("%s %q: %t, %v", e.Kind, ref, has, err)
+				}
+			}
+		}
+	}
+	if _, err := k.c.HasEntitlement(k.context(), connector.Entitlement{Kind: "no-such-kind", Ref: "x"}); !errors.Is(err, connector.ErrNotListed) {
+		k.Fatalf("a kind that is not known: %v", err)
+	}
+	wrong := &checked{kit: k, next: k.app.ConnectWrong(k.T)}
+	for kind, listed := range listed {
+		if !listed {
+			continue
+		}
+		ask := func(what string, c *checked, want connector.Kind) {
+			k.Helper()
+			for _, ref := range []string{k.app.Entitlements[0].Ref, "Nothing of this name"} {
+				_, err := c.HasEntitlement(k.context(), connector.Entitlement{Kind: kind, Ref: ref})
+				k.wantKind("HasEntitlement "+what, err, want)
+			}
+			_, err := c.ListEntitlements(k.context(), connector.Listing{Kind: kind, Size: 10})
+			k.wantKind("ListEntitlements "+what, err, want)
+		}
+		ask("with wrong credentials", wrong, connector.Unauthorized)
+		if k.app.Faults.Away(true) {
+			ask("of an app that is away", k.c, connector.Retryable)
+			k.app.Faults.Away(false)
+		}
+	}
 }
 
 func testConnection(k *kit) {

@@ -19,6 +19,10 @@
 // A 404 for an account counts as gone only when the app still answers to a look-up, so that a wrong address does not look
 // like a finished removal.
 //
-// It follows a redirect only to the same host, by the same method. It does not read whole directories, update the
+// Groups are listed by startIndex and count, and searched with a filter "co"; where the app refuses that, or answers with
+// others, page by page. What a list shows is named by its id, which stays when the group gets another name. Neither what the
+// app says of its totals nor a startIndex that it does not know makes a list endless.
+//
+// It follows a redirect only to the same host, by the same method. It does not read whole directories at once, update the
 // attributes of existing accounts, or use bulk requests.
 package scim

@@ -296,7 +296,7 @@ func named(groups []group, ref string) (string, error) {
 		case 1:
 			return ids[0], nil
 		default:
-			return "", connector.NewError(connector.Permanent, nil,
+			return "", connector.NewError(connector.Permanent, connector.ErrAmbiguous,
 				"look up the group: the app has %d groups named %.80q; use the id of the one that is meant", len(ids), ref)
 		}
 	}
