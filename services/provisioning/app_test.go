@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +25,7 @@ type scimApp struct {
 	next   int
 	users  map[string]*scimUser
 	groups map[string]map[string]bool // name, also id -> account ids
+	titles map[string]string          // display names of groups that have another than their id
 	calls  []string                   // changes, as "POST /Users"
 	fault  func(r *http.Request) *fault
 }
@@ -100,7 +104,36 @@ func (a *scimApp) count(prefix string) (n int) {
 	return n
 }
 
-var quoted = regexp.MustCompile(`(\w+) eq "([^"]*)"`)
+var (
+	quoted    = regexp.MustCompile(`(\w+) eq "([^"]*)"`)
+	contained = regexp.MustCompile(`displayName co "([^"]*)"`)
+)
+
+// rename gives a group another display name; its id stays.
+func (a *scimApp) rename(id, title string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.titles == nil {
+		a.titles = map[string]string{}
+	}
+	a.titles[id] = title
+}
+
+// listed are the groups for a filter, by id, each with its display name.
+func (a *scimApp) listed(filter string) []any {
+	found := []any{}
+	for _, id := range slices.Sorted(maps.Keys(a.groups)) {
+		title := a.titles[id]
+		if title == "" {
+			title = id
+		}
+		is, has := quoted.FindStringSubmatch(filter), contained.FindStringSubmatch(filter)
+		if filter == "" || is != nil && title == is[2] || has != nil && strings.Contains(strings.ToLower(title), strings.ToLower(has[1])) {
+			found = append(found, map[string]string{"id": id, "displayName": title})
+		}
+	}
+	return found
+}
 
 func (a *scimApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
@@ -204,11 +237,12 @@ func (a *scimApp) serve(r *http.Request) (int, any) {
 		}
 		return http.StatusOK, u
 	case kind == "Groups" && id == "":
-		found := []any{}
-		for _, m := range quoted.FindAllStringSubmatch(r.URL.Query().Get("filter"), -1) {
-			if _, ok := a.groups[m[2]]; ok {
-				found = append(found, map[string]string{"id": m[2], "displayName": m[2]})
-			}
+		found := a.listed(r.URL.Query().Get("filter"))
+		if start, err := strconv.Atoi(r.URL.Query().Get("startIndex")); err == nil {
+			count, _ := strconv.Atoi(r.URL.Query().Get("count"))
+			answer := listOf(found[min(start-1, len(found)):min(start-1+count, len(found))])
+			answer["totalResults"] = len(found)
+			return http.StatusOK, answer
 		}
 		return http.StatusOK, listOf(found)
 	case kind == "Groups":
@@ -245,7 +279,7 @@ func (a *scimApp) serve(r *http.Request) (int, any) {
 	return http.StatusOK, map[string]any{"patch": map[string]bool{"supported": true}}
 }
 
-func listOf(found []any) any {
+func listOf(found []any) map[string]any {
 	return map[string]any{
 		"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:ListResponse"}, "totalResults": len(found), "Resources": found,
 	}

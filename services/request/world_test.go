@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,10 @@ type world struct {
 type integrations struct {
 	provisioningv1.UnimplementedIntegrationServiceServer
 	organization, working, failing, untested string
+	// found is what look-ups in apps find by ref, else there is none; away refuses them.
+	found  map[string]provisioningv1.EntitlementFound
+	away   atomic.Bool
+	lookUp atomic.Int32 // how often it was looked up
 }
 
 func (i *integrations) LookUpIntegration(ctx context.Context, in *provisioningv1.LookUpIntegrationRequest) (*provisioningv1.LookUpIntegrationResponse, error) {
@@ -72,6 +77,25 @@ func (i *integrations) LookUpIntegration(ctx context.Context, in *provisioningv1
 	return &provisioningv1.LookUpIntegrationResponse{Integration: out}, nil
 }
 
+func (i *integrations) LookUpEntitlement(ctx context.Context, in *provisioningv1.LookUpEntitlementRequest) (*provisioningv1.LookUpEntitlementResponse, error) {
+	i.lookUp.Add(1)
+	switch {
+	case authz.Must(ctx).Subject != "client:request" || in.GetOrganizationId() != i.organization:
+		return nil, apierr.Denied("NOT_AS_ITSELF", "the service's own token is to be shown, with the caller's organization")
+	case i.away.Load():
+		return nil, apierr.Precondition("AWAY", "provisioning is away")
+	case in.GetId() != i.working || in.GetRef() == "":
+		return nil, apierr.NotFound("INTEGRATION_NOT_FOUND", "there is no such integration")
+	case in.GetKind() != requestv1.EntitlementKind_ENTITLEMENT_KIND_GROUP:
+		return &provisioningv1.LookUpEntitlementResponse{Found: provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_UNKNOWN}, nil
+	}
+	found := i.found[in.GetRef()]
+	if found == 0 {
+		found = provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_NONE
+	}
+	return &provisioningv1.LookUpEntitlementResponse{Found: found}, nil
+}
+
 // start runs the service and publishes an organization's people: ann and ben work
 // there, ann as everybody's manager, pia approves the app CRM, ada runs it; zoe is admin, ian it_admin, ria
 // risk_manager, ext from outside. Its catalog has CRM with the entitlements
@@ -81,6 +105,10 @@ func start(t testing.TB, change ...func(*backend.Config)) *world {
 	w := &world{
 		org: id.New(), users: make(map[string]*identityv1.User), roles: make(map[string]authzv1.Caller), access: make(map[string]string),
 		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String()},
+	}
+	w.found = map[string]provisioningv1.EntitlementFound{
+		"devs": provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_ONE, "id-of-devs": provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_ONE,
+		"Twice": provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_SEVERAL, "odd": provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_UNKNOWN,
 	}
 	w.organization = w.org.String()
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {

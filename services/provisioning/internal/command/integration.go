@@ -23,6 +23,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -59,7 +60,8 @@ type IntegrationsConfig struct {
 // changed; its state is the result of the last test. Its methods may be called by any number of
 // goroutines.
 type Integrations struct {
-	cfg IntegrationsConfig
+	cfg     IntegrationsConfig
+	lookUps *ratelimit.Meter // by organization
 
 	mu    sync.Mutex
 	known map[uuid.UUID]*connected
@@ -79,7 +81,7 @@ func (c *connected) connection() Connection {
 
 // NewIntegrations makes Integrations. Close them.
 func NewIntegrations(cfg IntegrationsConfig) *Integrations {
-	return &Integrations{cfg: cfg, known: make(map[uuid.UUID]*connected)}
+	return &Integrations{cfg: cfg, known: make(map[uuid.UUID]*connected), lookUps: ratelimit.NewMeter("look-ups in apps", lookUpLimit, cfg.Clock)}
 }
 
 // IntegrationSettings are what a person sets of an integration.

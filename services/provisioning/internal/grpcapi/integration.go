@@ -2,11 +2,14 @@ package grpcapi
 
 import (
 	"context"
+	"strings"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/idempotency"
+	"gatehouse.dev/libs/page"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
@@ -50,15 +53,11 @@ func (a *API) LookUpIntegration(ctx context.Context, r *provisioningv1.LookUpInt
 	if err != nil {
 		return nil, err
 	}
-	organization, err := id.Parse("organization_id", r.GetOrganizationId())
+	whoAsks, err := scopeOf(r)
 	if err != nil {
 		return nil, err
 	}
-	environment, err := optional("environment_id", r.GetEnvironmentId())
-	if err != nil {
-		return nil, err
-	}
-	i, err := a.integrations.Get(ctx, scope.Scope{OrganizationID: organization, EnvironmentID: environment}, which)
+	i, err := a.integrations.Get(ctx, whoAsks, which)
 	if err != nil {
 		return nil, err
 	}
@@ -123,16 +122,16 @@ func (a *API) PreviewAccounts(ctx context.Context, r *provisioningv1.PreviewAcco
 	if err != nil {
 		return nil, err
 	}
-	page, more, err := a.integrations.PreviewAccounts(ctx, authz.Must(ctx), app, to, after, int(r.GetPageSize()))
+	previews, more, err := a.integrations.PreviewAccounts(ctx, authz.Must(ctx), app, to, after, int(r.GetPageSize()))
 	if err != nil {
 		return nil, err
 	}
 	out := &provisioningv1.PreviewAccountsResponse{}
-	for _, p := range page {
+	for _, p := range previews {
 		out.Accounts = append(out.Accounts, preview(p))
 	}
 	if more {
-		out.NextPageToken = page[len(page)-1].Account.ID.String()
+		out.NextPageToken = previews[len(previews)-1].Account.ID.String()
 	}
 	return out, nil
 }
@@ -151,6 +150,69 @@ func preview(p command.Preview) *provisioningv1.AccountPreview {
 		}
 	}
 	return out
+}
+
+// ListIntegrationEntitlements lists what an app has to give.
+func (a *API) ListIntegrationEntitlements(ctx context.Context, r *provisioningv1.ListIntegrationEntitlementsRequest) (*provisioningv1.ListIntegrationEntitlementsResponse, error) {
+	which, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	after, err := page.Decode(r.GetPageToken(), 1)
+	if err != nil {
+		return nil, err
+	}
+	l := connector.Listing{Kind: enum.Word(r.GetKind()), Query: r.GetQuery(), After: strings.Join(after, ""), Size: int(r.GetPageSize())}
+	listed, err := a.integrations.ListEntitlements(ctx, authz.Must(ctx), which, l)
+	if err != nil {
+		return nil, err
+	}
+	out := &provisioningv1.ListIntegrationEntitlementsResponse{}
+	for _, o := range listed.Offers {
+		out.Entitlements = append(out.Entitlements, &provisioningv1.IntegrationEntitlement{Kind: r.GetKind(), Ref: o.Ref, DisplayName: o.Name})
+	}
+	if listed.Next != "" {
+		out.NextPageToken = page.Encode(listed.Next)
+	}
+	return out, nil
+}
+
+// found is what a look for an entitlement found, in the API.
+var found = map[command.Found]provisioningv1.EntitlementFound{
+	command.FoundUnknown: provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_UNKNOWN,
+	command.FoundNone:    provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_NONE,
+	command.FoundOne:     provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_ONE,
+	command.FoundSeveral: provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_SEVERAL,
+}
+
+// LookUpEntitlement says to the request service whether an app has an entitlement.
+func (a *API) LookUpEntitlement(ctx context.Context, r *provisioningv1.LookUpEntitlementRequest) (*provisioningv1.LookUpEntitlementResponse, error) {
+	which, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	whoAsks, err := scopeOf(r)
+	if err != nil {
+		return nil, err
+	}
+	f, err := a.integrations.LookUpEntitlement(ctx, whoAsks, which, connector.Entitlement{Kind: enum.Word(r.GetKind()), Ref: r.GetRef()})
+	if err != nil {
+		return nil, err
+	}
+	return &provisioningv1.LookUpEntitlementResponse{Found: found[f]}, nil
+}
+
+// scopeOf is the scope of whoever a service asks for.
+func scopeOf(r interface {
+	GetOrganizationId() string
+	GetEnvironmentId() string
+},
+) (s scope.Scope, err error) {
+	if s.OrganizationID, err = id.Parse("organization_id", r.GetOrganizationId()); err != nil {
+		return s, err
+	}
+	s.EnvironmentID, err = optional("environment_id", r.GetEnvironmentId())
+	return s, err
 }
 
 // TestIntegration tests an integration.

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/enum"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/id"
@@ -19,6 +22,7 @@ import (
 	"gatehouse.dev/libs/quota"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/store"
 )
@@ -300,13 +304,21 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 		return e, apierr.InvalidField("name", "NAME_EMPTY", "the name must not be empty")
 	}
 	e.ID, e.OrganizationID, e.CreateTime, e.Version = id.New(), by.OrganizationID, c.Clock.Now(), 1
-	err := c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
-		app, err := store.LoadApp(ctx, tx, by.EnvironmentID, nil, e.AppID)
+	var of store.App
+	err := c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		of, err = ownedApp(ctx, tx, by, e.AppID)
+		return err
+	})
+	if err != nil {
+		return e, err
+	}
+	if err := c.checkInApp(ctx, by, of, e, ""); err != nil {
+		return e, err
+	}
+	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		app, err := ownedApp(ctx, tx, by, e.AppID)
 		if err != nil {
-			return public(err)
-		}
-		if !by.Scope().Owns(app.EnvironmentID) {
-			return errAppOfOrganization
+			return err
 		}
 		e.EnvironmentID = app.EnvironmentID
 		if err := store.InsertEntitlement(ctx, tx, e); err != nil {
@@ -320,11 +332,81 @@ func (c *Commands) CreateEntitlement(ctx context.Context, by authz.Caller, e sto
 	return e, err
 }
 
+// lookUpTimeout bounds a look into an app, besides what provisioning takes for it.
+const lookUpTimeout = 5 * time.Second
+
+// checkInApp refuses an entitlement of an automatic app that is surely not in the app, as
+// far as provisioning can say. in says where it is in the request. It is not called in a
+// transaction.
+func (c *Commands) checkInApp(ctx context.Context, by authz.Caller, app store.App, e store.Entitlement, in string) error {
+	if app.Provisioning != "automatic" || e.Kind == "account" {
+		return nil
+	}
+	field := in + "ref"
+	if strings.TrimSpace(e.Ref) == "" {
+		return apierr.InvalidField(field, "REF_EMPTY", "an automatic app is told what to give by its ref, such as the name or the id of a group")
+	}
+	// Provisioning is asked with the service's own token, and so does not look itself.
+	if err := c.DB.Admitted(ctx, by.Scope()); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, lookUpTimeout)
+	defer cancel()
+	r, err := c.Integrations.LookUpEntitlement(limited, &provisioningv1.LookUpEntitlementRequest{
+		Id: app.IntegrationID.UUID.String(), OrganizationId: by.OrganizationID.String(), EnvironmentId: convert.ID(by.EnvironmentID),
+		Kind: enum.Value[requestv1.EntitlementKind](e.Kind), Ref: e.Ref,
+	})
+	if err != nil {
+		return nil //nolint:nilerr // it is not known, as if the app were away
+	}
+	const list = "IntegrationService.ListIntegrationEntitlements (GET /v1/integrations/%s/entitlements) lists what it has"
+	switch r.GetFound() {
+	case provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_NONE:
+		return apierr.InvalidField(field, "ENTITLEMENT_NOT_IN_APP", "the app has no %s of this name or id; "+list, e.Kind, app.IntegrationID.UUID)
+	case provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_SEVERAL:
+		return apierr.InvalidField(field, "ENTITLEMENT_AMBIGUOUS", "the app has more than one %s of this name: use the id of the one that is meant; "+list, e.Kind, app.IntegrationID.UUID)
+	case provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_UNSPECIFIED, provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_ONE,
+		provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_UNKNOWN:
+	}
+	return nil
+}
+
+// checkNewRef is checkInApp for a ref that apply would change. What else is wrong says the
+// transaction that makes the change.
+func (c *Commands) checkNewRef(ctx context.Context, by authz.Caller, app, entitlement uuid.UUID,
+	apply func(store.Entitlement) (after store.Entitlement, changed []string, err error),
+) error {
+	var of store.App
+	var before store.Entitlement
+	err := c.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if of, err = ownedApp(ctx, tx, by, app); err != nil {
+			return err
+		}
+		before, err = store.LoadEntitlement(ctx, tx, app, entitlement)
+		return public(err)
+	})
+	if err != nil {
+		return err
+	}
+	after, _, err := apply(before)
+	if err != nil {
+		return err
+	}
+	if after.Ref == before.Ref {
+		return nil
+	}
+	return c.checkInApp(ctx, by, of, after, "entitlement.")
+}
+
 // UpdateEntitlement changes an entitlement of an app that the caller's scope owns.
-// apply gives it as it is to be, and names the fields that it has changed.
+// apply gives it as it is to be, and names the fields that it has changed; it may be
+// called twice.
 func (c *Commands) UpdateEntitlement(ctx context.Context, by authz.Caller, app, entitlement uuid.UUID,
 	apply func(store.Entitlement) (after store.Entitlement, changed []string, err error),
 ) (e store.Entitlement, err error) {
+	if err := c.checkNewRef(ctx, by, app, entitlement, apply); err != nil {
+		return e, err
+	}
 	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		of, before, err := lockEntitlement(ctx, tx, by, app, entitlement)
 		if err != nil {

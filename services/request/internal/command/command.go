@@ -20,8 +20,8 @@ type Config struct {
 	DB     *postgres.DB
 	Events *outbox.Writer
 	Clock  clock.Clock
-	// Integrations answers whether an integration works: the one question that
-	// this service asks another.
+	// Integrations answers whether an integration works, and whether its app has an
+	// entitlement: the questions that this service asks another.
 	Integrations provisioningv1.IntegrationServiceClient
 	// Due runs what is to happen at a time. New registers its handlers.
 	Due *due.Queue

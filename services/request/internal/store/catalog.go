@@ -217,8 +217,9 @@ const (
 insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	updateEntitlement = `
 update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6 where id = $1`
-	lockEntitlement = `
-select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 and delete_time is null for update`
+	selectEntitlement = `
+select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 and delete_time is null`
+	lockEntitlement = selectEntitlement + ` for update`
 	selectAllEntitlements = `
 select ` + entitlementColumns + ` from entitlement order by organization_id, id`
 )
@@ -237,16 +238,25 @@ func InsertEntitlement(ctx context.Context, tx *postgres.Tx, e Entitlement) erro
 // LockEntitlement reads an entitlement of an app, which nobody else changes and
 // requests until the transaction ends.
 func LockEntitlement(ctx context.Context, tx *postgres.Tx, app, id uuid.UUID) (Entitlement, error) {
-	rows, err := tx.Query(ctx, lockEntitlement, app, id)
+	return oneEntitlement(ctx, tx, "lock entitlement", lockEntitlement, app, id)
+}
+
+// LoadEntitlement reads an entitlement of an app.
+func LoadEntitlement(ctx context.Context, tx *postgres.Tx, app, id uuid.UUID) (Entitlement, error) {
+	return oneEntitlement(ctx, tx, "read entitlement", selectEntitlement, app, id)
+}
+
+func oneEntitlement(ctx context.Context, tx *postgres.Tx, doing, sql string, app, id uuid.UUID) (Entitlement, error) {
+	rows, err := tx.Query(ctx, sql, app, id)
 	if err != nil {
-		return Entitlement{}, fmt.Errorf("lock entitlement: %w", err)
+		return Entitlement{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	e, err := pgx.CollectExactlyOneRow(rows, scanEntitlement)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Entitlement{}, ErrEntitlementNotFound
 	}
 	if err != nil {
-		return Entitlement{}, fmt.Errorf("lock entitlement: %w", err)
+		return Entitlement{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	return e, nil
 }

@@ -12,6 +12,7 @@ package provisioningv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	v1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -92,6 +93,67 @@ func (x AccountFound) Number() protoreflect.EnumNumber {
 // Deprecated: Use AccountFound.Descriptor instead.
 func (AccountFound) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{0}
+}
+
+// EntitlementFound is what a look for an entitlement found.
+type EntitlementFound int32
+
+const (
+	// Never set.
+	EntitlementFound_ENTITLEMENT_FOUND_UNSPECIFIED EntitlementFound = 0
+	// The app has it.
+	EntitlementFound_ENTITLEMENT_FOUND_ONE EntitlementFound = 1
+	// The app has none of this name, and none of this id.
+	EntitlementFound_ENTITLEMENT_FOUND_NONE EntitlementFound = 2
+	// The app has several of this name.
+	EntitlementFound_ENTITLEMENT_FOUND_SEVERAL EntitlementFound = 3
+	// It is not known: the app could not be asked, or does not tell.
+	EntitlementFound_ENTITLEMENT_FOUND_UNKNOWN EntitlementFound = 4
+)
+
+// Enum value maps for EntitlementFound.
+var (
+	EntitlementFound_name = map[int32]string{
+		0: "ENTITLEMENT_FOUND_UNSPECIFIED",
+		1: "ENTITLEMENT_FOUND_ONE",
+		2: "ENTITLEMENT_FOUND_NONE",
+		3: "ENTITLEMENT_FOUND_SEVERAL",
+		4: "ENTITLEMENT_FOUND_UNKNOWN",
+	}
+	EntitlementFound_value = map[string]int32{
+		"ENTITLEMENT_FOUND_UNSPECIFIED": 0,
+		"ENTITLEMENT_FOUND_ONE":         1,
+		"ENTITLEMENT_FOUND_NONE":        2,
+		"ENTITLEMENT_FOUND_SEVERAL":     3,
+		"ENTITLEMENT_FOUND_UNKNOWN":     4,
+	}
+)
+
+func (x EntitlementFound) Enum() *EntitlementFound {
+	p := new(EntitlementFound)
+	*p = x
+	return p
+}
+
+func (x EntitlementFound) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EntitlementFound) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes[1].Descriptor()
+}
+
+func (EntitlementFound) Type() protoreflect.EnumType {
+	return &file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes[1]
+}
+
+func (x EntitlementFound) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EntitlementFound.Descriptor instead.
+func (EntitlementFound) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{1}
 }
 
 // CreateIntegrationRequest describes the integration.
@@ -988,6 +1050,337 @@ func (x *AccountPreview) GetError() string {
 	return ""
 }
 
+// ListIntegrationEntitlementsRequest asks what the app of an integration has to give.
+type ListIntegrationEntitlementsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the integration.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What kind of thing is listed. Over SCIM these are groups alone.
+	Kind v1.EntitlementKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
+	// Only those whose name contains this, any case.
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// At most this many; 0 means 50, more than 200 means 200. A page may have fewer, or
+	// none, and more behind it: next_page_token says so.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the answer before this one; empty for the first page.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIntegrationEntitlementsRequest) Reset() {
+	*x = ListIntegrationEntitlementsRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIntegrationEntitlementsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIntegrationEntitlementsRequest) ProtoMessage() {}
+
+func (x *ListIntegrationEntitlementsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIntegrationEntitlementsRequest.ProtoReflect.Descriptor instead.
+func (*ListIntegrationEntitlementsRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListIntegrationEntitlementsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListIntegrationEntitlementsRequest) GetKind() v1.EntitlementKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.EntitlementKind(0)
+}
+
+func (x *ListIntegrationEntitlementsRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListIntegrationEntitlementsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListIntegrationEntitlementsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListIntegrationEntitlementsResponse is a page of what the app has.
+type ListIntegrationEntitlementsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The page.
+	Entitlements []*IntegrationEntitlement `protobuf:"bytes,1,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
+	// Asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListIntegrationEntitlementsResponse) Reset() {
+	*x = ListIntegrationEntitlementsResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListIntegrationEntitlementsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListIntegrationEntitlementsResponse) ProtoMessage() {}
+
+func (x *ListIntegrationEntitlementsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListIntegrationEntitlementsResponse.ProtoReflect.Descriptor instead.
+func (*ListIntegrationEntitlementsResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListIntegrationEntitlementsResponse) GetEntitlements() []*IntegrationEntitlement {
+	if x != nil {
+		return x.Entitlements
+	}
+	return nil
+}
+
+func (x *ListIntegrationEntitlementsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// IntegrationEntitlement is something that an app has to give.
+type IntegrationEntitlement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What kind of thing it is.
+	Kind v1.EntitlementKind `protobuf:"varint,1,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
+	// The ref of an entitlement that is made of it. Of a SCIM group it is the id, which
+	// stays when the group is renamed.
+	Ref string `protobuf:"bytes,2,opt,name=ref,proto3" json:"ref,omitempty"`
+	// What it is called in the app now; cut after 400 bytes.
+	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IntegrationEntitlement) Reset() {
+	*x = IntegrationEntitlement{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IntegrationEntitlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IntegrationEntitlement) ProtoMessage() {}
+
+func (x *IntegrationEntitlement) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IntegrationEntitlement.ProtoReflect.Descriptor instead.
+func (*IntegrationEntitlement) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *IntegrationEntitlement) GetKind() v1.EntitlementKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.EntitlementKind(0)
+}
+
+func (x *IntegrationEntitlement) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+func (x *IntegrationEntitlement) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+// LookUpEntitlementRequest names what is looked up, and who may see the integration.
+type LookUpEntitlementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the integration.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The organization of whoever asks.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The environment that they are restricted to; empty for none.
+	EnvironmentId string `protobuf:"bytes,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// What kind of thing it is.
+	Kind v1.EntitlementKind `protobuf:"varint,4,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
+	// What the app itself calls it.
+	Ref           string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpEntitlementRequest) Reset() {
+	*x = LookUpEntitlementRequest{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpEntitlementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpEntitlementRequest) ProtoMessage() {}
+
+func (x *LookUpEntitlementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpEntitlementRequest.ProtoReflect.Descriptor instead.
+func (*LookUpEntitlementRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LookUpEntitlementRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *LookUpEntitlementRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *LookUpEntitlementRequest) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *LookUpEntitlementRequest) GetKind() v1.EntitlementKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.EntitlementKind(0)
+}
+
+func (x *LookUpEntitlementRequest) GetRef() string {
+	if x != nil {
+		return x.Ref
+	}
+	return ""
+}
+
+// LookUpEntitlementResponse is what was found.
+type LookUpEntitlementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the app has it.
+	Found         EntitlementFound `protobuf:"varint,1,opt,name=found,proto3,enum=gatehouse.provisioning.v1.EntitlementFound" json:"found,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpEntitlementResponse) Reset() {
+	*x = LookUpEntitlementResponse{}
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpEntitlementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpEntitlementResponse) ProtoMessage() {}
+
+func (x *LookUpEntitlementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpEntitlementResponse.ProtoReflect.Descriptor instead.
+func (*LookUpEntitlementResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LookUpEntitlementResponse) GetFound() EntitlementFound {
+	if x != nil {
+		return x.Found
+	}
+	return EntitlementFound_ENTITLEMENT_FOUND_UNSPECIFIED
+}
+
 // TestIntegrationRequest names an integration.
 type TestIntegrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -999,7 +1392,7 @@ type TestIntegrationRequest struct {
 
 func (x *TestIntegrationRequest) Reset() {
 	*x = TestIntegrationRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1404,7 @@ func (x *TestIntegrationRequest) String() string {
 func (*TestIntegrationRequest) ProtoMessage() {}
 
 func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[15]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1417,7 @@ func (x *TestIntegrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationRequest.ProtoReflect.Descriptor instead.
 func (*TestIntegrationRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TestIntegrationRequest) GetId() string {
@@ -1045,7 +1438,7 @@ type TestIntegrationResponse struct {
 
 func (x *TestIntegrationResponse) Reset() {
 	*x = TestIntegrationResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1450,7 @@ func (x *TestIntegrationResponse) String() string {
 func (*TestIntegrationResponse) ProtoMessage() {}
 
 func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[16]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1463,7 @@ func (x *TestIntegrationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestIntegrationResponse.ProtoReflect.Descriptor instead.
 func (*TestIntegrationResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TestIntegrationResponse) GetIntegration() *Integration {
@@ -1112,7 +1505,7 @@ type ListGrantsRequest struct {
 
 func (x *ListGrantsRequest) Reset() {
 	*x = ListGrantsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1517,7 @@ func (x *ListGrantsRequest) String() string {
 func (*ListGrantsRequest) ProtoMessage() {}
 
 func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[17]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1530,7 @@ func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsRequest.ProtoReflect.Descriptor instead.
 func (*ListGrantsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListGrantsRequest) GetPageSize() int32 {
@@ -1209,7 +1602,7 @@ type ListGrantsResponse struct {
 
 func (x *ListGrantsResponse) Reset() {
 	*x = ListGrantsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1614,7 @@ func (x *ListGrantsResponse) String() string {
 func (*ListGrantsResponse) ProtoMessage() {}
 
 func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[18]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1627,7 @@ func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsResponse.ProtoReflect.Descriptor instead.
 func (*ListGrantsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListGrantsResponse) GetGrants() []*Grant {
@@ -1262,7 +1655,7 @@ type GetGrantRequest struct {
 
 func (x *GetGrantRequest) Reset() {
 	*x = GetGrantRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1667,7 @@ func (x *GetGrantRequest) String() string {
 func (*GetGrantRequest) ProtoMessage() {}
 
 func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[19]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1680,7 @@ func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantRequest.ProtoReflect.Descriptor instead.
 func (*GetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetGrantRequest) GetId() string {
@@ -1308,7 +1701,7 @@ type GetGrantResponse struct {
 
 func (x *GetGrantResponse) Reset() {
 	*x = GetGrantResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1713,7 @@ func (x *GetGrantResponse) String() string {
 func (*GetGrantResponse) ProtoMessage() {}
 
 func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[20]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1726,7 @@ func (x *GetGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantResponse.ProtoReflect.Descriptor instead.
 func (*GetGrantResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetGrantResponse) GetGrant() *Grant {
@@ -1369,7 +1762,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1774,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[21]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1787,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListAccountsRequest) GetPageSize() int32 {
@@ -1452,7 +1845,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1857,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[22]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1870,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -1525,7 +1918,7 @@ type ListWorkItemsRequest struct {
 
 func (x *ListWorkItemsRequest) Reset() {
 	*x = ListWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1930,7 @@ func (x *ListWorkItemsRequest) String() string {
 func (*ListWorkItemsRequest) ProtoMessage() {}
 
 func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[23]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1943,7 @@ func (x *ListWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListWorkItemsRequest) GetPageSize() int32 {
@@ -1622,7 +2015,7 @@ type ListWorkItemsResponse struct {
 
 func (x *ListWorkItemsResponse) Reset() {
 	*x = ListWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1634,7 +2027,7 @@ func (x *ListWorkItemsResponse) String() string {
 func (*ListWorkItemsResponse) ProtoMessage() {}
 
 func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[24]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1647,7 +2040,7 @@ func (x *ListWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ListWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -1675,7 +2068,7 @@ type GetWorkItemRequest struct {
 
 func (x *GetWorkItemRequest) Reset() {
 	*x = GetWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +2080,7 @@ func (x *GetWorkItemRequest) String() string {
 func (*GetWorkItemRequest) ProtoMessage() {}
 
 func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[25]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +2093,7 @@ func (x *GetWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*GetWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetWorkItemRequest) GetId() string {
@@ -1721,7 +2114,7 @@ type GetWorkItemResponse struct {
 
 func (x *GetWorkItemResponse) Reset() {
 	*x = GetWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +2126,7 @@ func (x *GetWorkItemResponse) String() string {
 func (*GetWorkItemResponse) ProtoMessage() {}
 
 func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[26]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +2139,7 @@ func (x *GetWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*GetWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1767,7 +2160,7 @@ type RetryWorkItemRequest struct {
 
 func (x *RetryWorkItemRequest) Reset() {
 	*x = RetryWorkItemRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2172,7 @@ func (x *RetryWorkItemRequest) String() string {
 func (*RetryWorkItemRequest) ProtoMessage() {}
 
 func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[27]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2185,7 @@ func (x *RetryWorkItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemRequest.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RetryWorkItemRequest) GetId() string {
@@ -1814,7 +2207,7 @@ type RetryWorkItemResponse struct {
 
 func (x *RetryWorkItemResponse) Reset() {
 	*x = RetryWorkItemResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +2219,7 @@ func (x *RetryWorkItemResponse) String() string {
 func (*RetryWorkItemResponse) ProtoMessage() {}
 
 func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[28]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +2232,7 @@ func (x *RetryWorkItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryWorkItemResponse.ProtoReflect.Descriptor instead.
 func (*RetryWorkItemResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RetryWorkItemResponse) GetWorkItem() *WorkItem {
@@ -1879,7 +2272,7 @@ type ListChecklistsRequest struct {
 
 func (x *ListChecklistsRequest) Reset() {
 	*x = ListChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2284,7 @@ func (x *ListChecklistsRequest) String() string {
 func (*ListChecklistsRequest) ProtoMessage() {}
 
 func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[29]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2297,7 @@ func (x *ListChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ListChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListChecklistsRequest) GetPageSize() int32 {
@@ -1980,7 +2373,7 @@ type ListChecklistsResponse struct {
 
 func (x *ListChecklistsResponse) Reset() {
 	*x = ListChecklistsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2385,7 @@ func (x *ListChecklistsResponse) String() string {
 func (*ListChecklistsResponse) ProtoMessage() {}
 
 func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[30]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2398,7 @@ func (x *ListChecklistsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListChecklistsResponse.ProtoReflect.Descriptor instead.
 func (*ListChecklistsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListChecklistsResponse) GetChecklists() []*Checklist {
@@ -2047,7 +2440,7 @@ type GetChecklistRequest struct {
 
 func (x *GetChecklistRequest) Reset() {
 	*x = GetChecklistRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2452,7 @@ func (x *GetChecklistRequest) String() string {
 func (*GetChecklistRequest) ProtoMessage() {}
 
 func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[31]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2465,7 @@ func (x *GetChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistRequest.ProtoReflect.Descriptor instead.
 func (*GetChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetChecklistRequest) GetId() string {
@@ -2095,7 +2488,7 @@ type GetChecklistResponse struct {
 
 func (x *GetChecklistResponse) Reset() {
 	*x = GetChecklistResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2500,7 @@ func (x *GetChecklistResponse) String() string {
 func (*GetChecklistResponse) ProtoMessage() {}
 
 func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[32]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2513,7 @@ func (x *GetChecklistResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistResponse.ProtoReflect.Descriptor instead.
 func (*GetChecklistResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetChecklistResponse) GetChecklist() *Checklist {
@@ -2152,7 +2545,7 @@ type UpdateChecklistRequest struct {
 
 func (x *UpdateChecklistRequest) Reset() {
 	*x = UpdateChecklistRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2164,7 +2557,7 @@ func (x *UpdateChecklistRequest) String() string {
 func (*UpdateChecklistRequest) ProtoMessage() {}
 
 func (x *UpdateChecklistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[33]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2177,7 +2570,7 @@ func (x *UpdateChecklistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateChecklistRequest.ProtoReflect.Descriptor instead.
 func (*UpdateChecklistRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{33}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *UpdateChecklistRequest) GetChecklist() *Checklist {
@@ -2205,7 +2598,7 @@ type UpdateChecklistResponse struct {
 
 func (x *UpdateChecklistResponse) Reset() {
 	*x = UpdateChecklistResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2217,7 +2610,7 @@ func (x *UpdateChecklistResponse) String() string {
 func (*UpdateChecklistResponse) ProtoMessage() {}
 
 func (x *UpdateChecklistResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[34]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2230,7 +2623,7 @@ func (x *UpdateChecklistResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateChecklistResponse.ProtoReflect.Descriptor instead.
 func (*UpdateChecklistResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{34}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *UpdateChecklistResponse) GetChecklist() *Checklist {
@@ -2249,7 +2642,7 @@ type GetChecklistSettingsRequest struct {
 
 func (x *GetChecklistSettingsRequest) Reset() {
 	*x = GetChecklistSettingsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2261,7 +2654,7 @@ func (x *GetChecklistSettingsRequest) String() string {
 func (*GetChecklistSettingsRequest) ProtoMessage() {}
 
 func (x *GetChecklistSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[35]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2274,7 +2667,7 @@ func (x *GetChecklistSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetChecklistSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{35}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{40}
 }
 
 // GetChecklistSettingsResponse is the settings.
@@ -2288,7 +2681,7 @@ type GetChecklistSettingsResponse struct {
 
 func (x *GetChecklistSettingsResponse) Reset() {
 	*x = GetChecklistSettingsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2693,7 @@ func (x *GetChecklistSettingsResponse) String() string {
 func (*GetChecklistSettingsResponse) ProtoMessage() {}
 
 func (x *GetChecklistSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[36]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2706,7 @@ func (x *GetChecklistSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChecklistSettingsResponse.ProtoReflect.Descriptor instead.
 func (*GetChecklistSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{36}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetChecklistSettingsResponse) GetChecklistSettings() *ChecklistSettings {
@@ -2339,7 +2732,7 @@ type UpdateChecklistSettingsRequest struct {
 
 func (x *UpdateChecklistSettingsRequest) Reset() {
 	*x = UpdateChecklistSettingsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2744,7 @@ func (x *UpdateChecklistSettingsRequest) String() string {
 func (*UpdateChecklistSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateChecklistSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[37]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2757,7 @@ func (x *UpdateChecklistSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateChecklistSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateChecklistSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{37}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UpdateChecklistSettingsRequest) GetChecklistSettings() *ChecklistSettings {
@@ -2392,7 +2785,7 @@ type UpdateChecklistSettingsResponse struct {
 
 func (x *UpdateChecklistSettingsResponse) Reset() {
 	*x = UpdateChecklistSettingsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[38]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2404,7 +2797,7 @@ func (x *UpdateChecklistSettingsResponse) String() string {
 func (*UpdateChecklistSettingsResponse) ProtoMessage() {}
 
 func (x *UpdateChecklistSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[38]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2417,7 +2810,7 @@ func (x *UpdateChecklistSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateChecklistSettingsResponse.ProtoReflect.Descriptor instead.
 func (*UpdateChecklistSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{38}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *UpdateChecklistSettingsResponse) GetChecklistSettings() *ChecklistSettings {
@@ -2440,7 +2833,7 @@ type ResolveWorkItemsRequest struct {
 
 func (x *ResolveWorkItemsRequest) Reset() {
 	*x = ResolveWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[39]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2452,7 +2845,7 @@ func (x *ResolveWorkItemsRequest) String() string {
 func (*ResolveWorkItemsRequest) ProtoMessage() {}
 
 func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[39]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2465,7 +2858,7 @@ func (x *ResolveWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{39}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ResolveWorkItemsRequest) GetWorkItemIds() []string {
@@ -2493,7 +2886,7 @@ type ResolveWorkItemsResponse struct {
 
 func (x *ResolveWorkItemsResponse) Reset() {
 	*x = ResolveWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[40]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2898,7 @@ func (x *ResolveWorkItemsResponse) String() string {
 func (*ResolveWorkItemsResponse) ProtoMessage() {}
 
 func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[40]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2911,7 @@ func (x *ResolveWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ResolveWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{40}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ResolveWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -2541,7 +2934,7 @@ type ReopenWorkItemsRequest struct {
 
 func (x *ReopenWorkItemsRequest) Reset() {
 	*x = ReopenWorkItemsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[41]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2553,7 +2946,7 @@ func (x *ReopenWorkItemsRequest) String() string {
 func (*ReopenWorkItemsRequest) ProtoMessage() {}
 
 func (x *ReopenWorkItemsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[41]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2566,7 +2959,7 @@ func (x *ReopenWorkItemsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenWorkItemsRequest.ProtoReflect.Descriptor instead.
 func (*ReopenWorkItemsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{41}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReopenWorkItemsRequest) GetWorkItemIds() []string {
@@ -2596,7 +2989,7 @@ type ReopenWorkItemsResponse struct {
 
 func (x *ReopenWorkItemsResponse) Reset() {
 	*x = ReopenWorkItemsResponse{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[42]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +3001,7 @@ func (x *ReopenWorkItemsResponse) String() string {
 func (*ReopenWorkItemsResponse) ProtoMessage() {}
 
 func (x *ReopenWorkItemsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[42]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +3014,7 @@ func (x *ReopenWorkItemsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReopenWorkItemsResponse.ProtoReflect.Descriptor instead.
 func (*ReopenWorkItemsResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{42}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReopenWorkItemsResponse) GetWorkItems() []*WorkItem {
@@ -2650,7 +3043,7 @@ type ExportChecklistsRequest struct {
 
 func (x *ExportChecklistsRequest) Reset() {
 	*x = ExportChecklistsRequest{}
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[43]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2662,7 +3055,7 @@ func (x *ExportChecklistsRequest) String() string {
 func (*ExportChecklistsRequest) ProtoMessage() {}
 
 func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[43]
+	mi := &file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2675,7 +3068,7 @@ func (x *ExportChecklistsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportChecklistsRequest.ProtoReflect.Descriptor instead.
 func (*ExportChecklistsRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{43}
+	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ExportChecklistsRequest) GetKind() ChecklistKind {
@@ -2717,7 +3110,7 @@ var File_gatehouse_provisioning_v1_provisioning_service_proto protoreflect.FileD
 
 const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\n" +
-	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xab\x02\n" +
+	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xab\x02\n" +
 	"\x18CreateIntegrationRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12J\n" +
@@ -2774,7 +3167,31 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x05found\x18\x02 \x01(\x0e2'.gatehouse.provisioning.v1.AccountFoundR\x05found\x12*\n" +
 	"\x11found_external_id\x18\x03 \x01(\tR\x0ffoundExternalId\x12&\n" +
 	"\x0ffound_user_name\x18\x04 \x01(\tR\rfoundUserName\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error\"2\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xf4\x01\n" +
+	"\"ListIntegrationEntitlementsRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12E\n" +
+	"\x04kind\x18\x02 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1e\n" +
+	"\x05query\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05query\x12$\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\"\xa4\x01\n" +
+	"#ListIntegrationEntitlementsResponse\x12U\n" +
+	"\fentitlements\x18\x01 \x03(\v21.gatehouse.provisioning.v1.IntegrationEntitlementR\fentitlements\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x88\x01\n" +
+	"\x16IntegrationEntitlement\x129\n" +
+	"\x04kind\x18\x01 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindR\x04kind\x12\x10\n" +
+	"\x03ref\x18\x02 \x01(\tR\x03ref\x12!\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\xfe\x01\n" +
+	"\x18LookUpEntitlementRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x121\n" +
+	"\x0forganization_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0eorganizationId\x122\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12E\n" +
+	"\x04kind\x18\x04 \x01(\x0e2%.gatehouse.request.v1.EntitlementKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1a\n" +
+	"\x03ref\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x03ref\"^\n" +
+	"\x19LookUpEntitlementResponse\x12A\n" +
+	"\x05found\x18\x01 \x01(\x0e2+.gatehouse.provisioning.v1.EntitlementFoundR\x05found\"2\n" +
 	"\x16TestIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"c\n" +
 	"\x17TestIntegrationResponse\x12H\n" +
@@ -2894,8 +3311,13 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x1aACCOUNT_FOUND_BY_USER_NAME\x10\x02\x12\x1c\n" +
 	"\x18ACCOUNT_FOUND_OF_ANOTHER\x10\x03\x12\x16\n" +
 	"\x12ACCOUNT_FOUND_NONE\x10\x04\x12\x19\n" +
-	"\x15ACCOUNT_FOUND_UNKNOWN\x10\x052\xe8\n" +
-	"\n" +
+	"\x15ACCOUNT_FOUND_UNKNOWN\x10\x05*\xaa\x01\n" +
+	"\x10EntitlementFound\x12!\n" +
+	"\x1dENTITLEMENT_FOUND_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15ENTITLEMENT_FOUND_ONE\x10\x01\x12\x1a\n" +
+	"\x16ENTITLEMENT_FOUND_NONE\x10\x02\x12\x1d\n" +
+	"\x19ENTITLEMENT_FOUND_SEVERAL\x10\x03\x12\x1d\n" +
+	"\x19ENTITLEMENT_FOUND_UNKNOWN\x10\x042\xd6\r\n" +
 	"\x12IntegrationService\x12\xa5\x01\n" +
 	"\x11CreateIntegration\x123.gatehouse.provisioning.v1.CreateIntegrationRequest\x1a4.gatehouse.provisioning.v1.CreateIntegrationResponse\"%\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\xa0\x01\n" +
@@ -2910,7 +3332,11 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x11DeleteIntegration\x123.gatehouse.provisioning.v1.DeleteIntegrationRequest\x1a4.gatehouse.provisioning.v1.DeleteIntegrationResponse\"%\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x17*\x15/v1/integrations/{id}\x12\xaf\x01\n" +
 	"\x0fPreviewAccounts\x121.gatehouse.provisioning.v1.PreviewAccountsRequest\x1a2.gatehouse.provisioning.v1.PreviewAccountsResponse\"5\xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/integrations:previewAccounts\x12\xa9\x01\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02%:\x01*\" /v1/integrations:previewAccounts\x12\xd5\x01\n" +
+	"\x1bListIntegrationEntitlements\x12=.gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest\x1a>.gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse\"7\xa2\xbb\x18\x06\n" +
+	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02$\x12\"/v1/integrations/{id}/entitlements\x90\x02\x01\x12\x93\x01\n" +
+	"\x11LookUpEntitlement\x123.gatehouse.provisioning.v1.LookUpEntitlementRequest\x1a4.gatehouse.provisioning.v1.LookUpEntitlementResponse\"\x13\xa2\xbb\x18\f\n" +
+	"\x01\x02\x12\arequest\x90\x02\x01\x12\xa9\x01\n" +
 	"\x0fTestIntegration\x121.gatehouse.provisioning.v1.TestIntegrationRequest\x1a2.gatehouse.provisioning.v1.TestIntegrationResponse\"/\xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04 \x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/integrations/{id}:test\x1a\x04\xa0\xbb\x18\n" +
 	"2\xaf\x02\n" +
@@ -2962,156 +3388,172 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescGZIP() []b
 	return file_gatehouse_provisioning_v1_provisioning_service_proto_rawDescData
 }
 
-var file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_gatehouse_provisioning_v1_provisioning_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
-	(AccountFound)(0),                       // 0: gatehouse.provisioning.v1.AccountFound
-	(*CreateIntegrationRequest)(nil),        // 1: gatehouse.provisioning.v1.CreateIntegrationRequest
-	(*CreateIntegrationResponse)(nil),       // 2: gatehouse.provisioning.v1.CreateIntegrationResponse
-	(*GetIntegrationRequest)(nil),           // 3: gatehouse.provisioning.v1.GetIntegrationRequest
-	(*GetIntegrationResponse)(nil),          // 4: gatehouse.provisioning.v1.GetIntegrationResponse
-	(*LookUpIntegrationRequest)(nil),        // 5: gatehouse.provisioning.v1.LookUpIntegrationRequest
-	(*LookUpIntegrationResponse)(nil),       // 6: gatehouse.provisioning.v1.LookUpIntegrationResponse
-	(*ListIntegrationsRequest)(nil),         // 7: gatehouse.provisioning.v1.ListIntegrationsRequest
-	(*ListIntegrationsResponse)(nil),        // 8: gatehouse.provisioning.v1.ListIntegrationsResponse
-	(*UpdateIntegrationRequest)(nil),        // 9: gatehouse.provisioning.v1.UpdateIntegrationRequest
-	(*UpdateIntegrationResponse)(nil),       // 10: gatehouse.provisioning.v1.UpdateIntegrationResponse
-	(*DeleteIntegrationRequest)(nil),        // 11: gatehouse.provisioning.v1.DeleteIntegrationRequest
-	(*DeleteIntegrationResponse)(nil),       // 12: gatehouse.provisioning.v1.DeleteIntegrationResponse
-	(*PreviewAccountsRequest)(nil),          // 13: gatehouse.provisioning.v1.PreviewAccountsRequest
-	(*PreviewAccountsResponse)(nil),         // 14: gatehouse.provisioning.v1.PreviewAccountsResponse
-	(*AccountPreview)(nil),                  // 15: gatehouse.provisioning.v1.AccountPreview
-	(*TestIntegrationRequest)(nil),          // 16: gatehouse.provisioning.v1.TestIntegrationRequest
-	(*TestIntegrationResponse)(nil),         // 17: gatehouse.provisioning.v1.TestIntegrationResponse
-	(*ListGrantsRequest)(nil),               // 18: gatehouse.provisioning.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),              // 19: gatehouse.provisioning.v1.ListGrantsResponse
-	(*GetGrantRequest)(nil),                 // 20: gatehouse.provisioning.v1.GetGrantRequest
-	(*GetGrantResponse)(nil),                // 21: gatehouse.provisioning.v1.GetGrantResponse
-	(*ListAccountsRequest)(nil),             // 22: gatehouse.provisioning.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),            // 23: gatehouse.provisioning.v1.ListAccountsResponse
-	(*ListWorkItemsRequest)(nil),            // 24: gatehouse.provisioning.v1.ListWorkItemsRequest
-	(*ListWorkItemsResponse)(nil),           // 25: gatehouse.provisioning.v1.ListWorkItemsResponse
-	(*GetWorkItemRequest)(nil),              // 26: gatehouse.provisioning.v1.GetWorkItemRequest
-	(*GetWorkItemResponse)(nil),             // 27: gatehouse.provisioning.v1.GetWorkItemResponse
-	(*RetryWorkItemRequest)(nil),            // 28: gatehouse.provisioning.v1.RetryWorkItemRequest
-	(*RetryWorkItemResponse)(nil),           // 29: gatehouse.provisioning.v1.RetryWorkItemResponse
-	(*ListChecklistsRequest)(nil),           // 30: gatehouse.provisioning.v1.ListChecklistsRequest
-	(*ListChecklistsResponse)(nil),          // 31: gatehouse.provisioning.v1.ListChecklistsResponse
-	(*GetChecklistRequest)(nil),             // 32: gatehouse.provisioning.v1.GetChecklistRequest
-	(*GetChecklistResponse)(nil),            // 33: gatehouse.provisioning.v1.GetChecklistResponse
-	(*UpdateChecklistRequest)(nil),          // 34: gatehouse.provisioning.v1.UpdateChecklistRequest
-	(*UpdateChecklistResponse)(nil),         // 35: gatehouse.provisioning.v1.UpdateChecklistResponse
-	(*GetChecklistSettingsRequest)(nil),     // 36: gatehouse.provisioning.v1.GetChecklistSettingsRequest
-	(*GetChecklistSettingsResponse)(nil),    // 37: gatehouse.provisioning.v1.GetChecklistSettingsResponse
-	(*UpdateChecklistSettingsRequest)(nil),  // 38: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
-	(*UpdateChecklistSettingsResponse)(nil), // 39: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
-	(*ResolveWorkItemsRequest)(nil),         // 40: gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	(*ResolveWorkItemsResponse)(nil),        // 41: gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	(*ReopenWorkItemsRequest)(nil),          // 42: gatehouse.provisioning.v1.ReopenWorkItemsRequest
-	(*ReopenWorkItemsResponse)(nil),         // 43: gatehouse.provisioning.v1.ReopenWorkItemsResponse
-	(*ExportChecklistsRequest)(nil),         // 44: gatehouse.provisioning.v1.ExportChecklistsRequest
-	(IntegrationKind)(0),                    // 45: gatehouse.provisioning.v1.IntegrationKind
-	(*ScimSettings)(nil),                    // 46: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),                     // 47: gatehouse.provisioning.v1.Integration
-	(*fieldmaskpb.FieldMask)(nil),           // 48: google.protobuf.FieldMask
-	(*Account)(nil),                         // 49: gatehouse.provisioning.v1.Account
-	(GrantState)(0),                         // 50: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                           // 51: gatehouse.provisioning.v1.Grant
-	(WorkItemState)(0),                      // 52: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                       // 53: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                        // 54: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                      // 55: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                       // 56: gatehouse.provisioning.v1.Checklist
-	(*ChecklistSettings)(nil),               // 57: gatehouse.provisioning.v1.ChecklistSettings
-	(*httpbody.HttpBody)(nil),               // 58: google.api.HttpBody
+	(AccountFound)(0),                           // 0: gatehouse.provisioning.v1.AccountFound
+	(EntitlementFound)(0),                       // 1: gatehouse.provisioning.v1.EntitlementFound
+	(*CreateIntegrationRequest)(nil),            // 2: gatehouse.provisioning.v1.CreateIntegrationRequest
+	(*CreateIntegrationResponse)(nil),           // 3: gatehouse.provisioning.v1.CreateIntegrationResponse
+	(*GetIntegrationRequest)(nil),               // 4: gatehouse.provisioning.v1.GetIntegrationRequest
+	(*GetIntegrationResponse)(nil),              // 5: gatehouse.provisioning.v1.GetIntegrationResponse
+	(*LookUpIntegrationRequest)(nil),            // 6: gatehouse.provisioning.v1.LookUpIntegrationRequest
+	(*LookUpIntegrationResponse)(nil),           // 7: gatehouse.provisioning.v1.LookUpIntegrationResponse
+	(*ListIntegrationsRequest)(nil),             // 8: gatehouse.provisioning.v1.ListIntegrationsRequest
+	(*ListIntegrationsResponse)(nil),            // 9: gatehouse.provisioning.v1.ListIntegrationsResponse
+	(*UpdateIntegrationRequest)(nil),            // 10: gatehouse.provisioning.v1.UpdateIntegrationRequest
+	(*UpdateIntegrationResponse)(nil),           // 11: gatehouse.provisioning.v1.UpdateIntegrationResponse
+	(*DeleteIntegrationRequest)(nil),            // 12: gatehouse.provisioning.v1.DeleteIntegrationRequest
+	(*DeleteIntegrationResponse)(nil),           // 13: gatehouse.provisioning.v1.DeleteIntegrationResponse
+	(*PreviewAccountsRequest)(nil),              // 14: gatehouse.provisioning.v1.PreviewAccountsRequest
+	(*PreviewAccountsResponse)(nil),             // 15: gatehouse.provisioning.v1.PreviewAccountsResponse
+	(*AccountPreview)(nil),                      // 16: gatehouse.provisioning.v1.AccountPreview
+	(*ListIntegrationEntitlementsRequest)(nil),  // 17: gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest
+	(*ListIntegrationEntitlementsResponse)(nil), // 18: gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse
+	(*IntegrationEntitlement)(nil),              // 19: gatehouse.provisioning.v1.IntegrationEntitlement
+	(*LookUpEntitlementRequest)(nil),            // 20: gatehouse.provisioning.v1.LookUpEntitlementRequest
+	(*LookUpEntitlementResponse)(nil),           // 21: gatehouse.provisioning.v1.LookUpEntitlementResponse
+	(*TestIntegrationRequest)(nil),              // 22: gatehouse.provisioning.v1.TestIntegrationRequest
+	(*TestIntegrationResponse)(nil),             // 23: gatehouse.provisioning.v1.TestIntegrationResponse
+	(*ListGrantsRequest)(nil),                   // 24: gatehouse.provisioning.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),                  // 25: gatehouse.provisioning.v1.ListGrantsResponse
+	(*GetGrantRequest)(nil),                     // 26: gatehouse.provisioning.v1.GetGrantRequest
+	(*GetGrantResponse)(nil),                    // 27: gatehouse.provisioning.v1.GetGrantResponse
+	(*ListAccountsRequest)(nil),                 // 28: gatehouse.provisioning.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),                // 29: gatehouse.provisioning.v1.ListAccountsResponse
+	(*ListWorkItemsRequest)(nil),                // 30: gatehouse.provisioning.v1.ListWorkItemsRequest
+	(*ListWorkItemsResponse)(nil),               // 31: gatehouse.provisioning.v1.ListWorkItemsResponse
+	(*GetWorkItemRequest)(nil),                  // 32: gatehouse.provisioning.v1.GetWorkItemRequest
+	(*GetWorkItemResponse)(nil),                 // 33: gatehouse.provisioning.v1.GetWorkItemResponse
+	(*RetryWorkItemRequest)(nil),                // 34: gatehouse.provisioning.v1.RetryWorkItemRequest
+	(*RetryWorkItemResponse)(nil),               // 35: gatehouse.provisioning.v1.RetryWorkItemResponse
+	(*ListChecklistsRequest)(nil),               // 36: gatehouse.provisioning.v1.ListChecklistsRequest
+	(*ListChecklistsResponse)(nil),              // 37: gatehouse.provisioning.v1.ListChecklistsResponse
+	(*GetChecklistRequest)(nil),                 // 38: gatehouse.provisioning.v1.GetChecklistRequest
+	(*GetChecklistResponse)(nil),                // 39: gatehouse.provisioning.v1.GetChecklistResponse
+	(*UpdateChecklistRequest)(nil),              // 40: gatehouse.provisioning.v1.UpdateChecklistRequest
+	(*UpdateChecklistResponse)(nil),             // 41: gatehouse.provisioning.v1.UpdateChecklistResponse
+	(*GetChecklistSettingsRequest)(nil),         // 42: gatehouse.provisioning.v1.GetChecklistSettingsRequest
+	(*GetChecklistSettingsResponse)(nil),        // 43: gatehouse.provisioning.v1.GetChecklistSettingsResponse
+	(*UpdateChecklistSettingsRequest)(nil),      // 44: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
+	(*UpdateChecklistSettingsResponse)(nil),     // 45: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
+	(*ResolveWorkItemsRequest)(nil),             // 46: gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	(*ResolveWorkItemsResponse)(nil),            // 47: gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	(*ReopenWorkItemsRequest)(nil),              // 48: gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	(*ReopenWorkItemsResponse)(nil),             // 49: gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	(*ExportChecklistsRequest)(nil),             // 50: gatehouse.provisioning.v1.ExportChecklistsRequest
+	(IntegrationKind)(0),                        // 51: gatehouse.provisioning.v1.IntegrationKind
+	(*ScimSettings)(nil),                        // 52: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),                         // 53: gatehouse.provisioning.v1.Integration
+	(*fieldmaskpb.FieldMask)(nil),               // 54: google.protobuf.FieldMask
+	(*Account)(nil),                             // 55: gatehouse.provisioning.v1.Account
+	(v1.EntitlementKind)(0),                     // 56: gatehouse.request.v1.EntitlementKind
+	(GrantState)(0),                             // 57: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                               // 58: gatehouse.provisioning.v1.Grant
+	(WorkItemState)(0),                          // 59: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                           // 60: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                            // 61: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                          // 62: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                           // 63: gatehouse.provisioning.v1.Checklist
+	(*ChecklistSettings)(nil),                   // 64: gatehouse.provisioning.v1.ChecklistSettings
+	(*httpbody.HttpBody)(nil),                   // 65: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
-	45, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	46, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	47, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	47, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	47, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	47, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	47, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
-	48, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	47, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	46, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	15, // 10: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
-	49, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
+	51, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
+	52, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	53, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	53, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	53, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	53, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	53, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
+	54, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	53, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	52, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	16, // 10: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
+	55, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
 	0,  // 12: gatehouse.provisioning.v1.AccountPreview.found:type_name -> gatehouse.provisioning.v1.AccountFound
-	47, // 13: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	50, // 14: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	51, // 15: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	51, // 16: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	49, // 17: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	52, // 18: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	53, // 19: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	54, // 20: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	54, // 21: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	54, // 22: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	55, // 23: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	56, // 24: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	56, // 25: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	54, // 26: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	56, // 27: gatehouse.provisioning.v1.UpdateChecklistRequest.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	48, // 28: gatehouse.provisioning.v1.UpdateChecklistRequest.update_mask:type_name -> google.protobuf.FieldMask
-	56, // 29: gatehouse.provisioning.v1.UpdateChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	57, // 30: gatehouse.provisioning.v1.GetChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
-	57, // 31: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
-	48, // 32: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	57, // 33: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
-	54, // 34: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	54, // 35: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	55, // 36: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	1,  // 37: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	3,  // 38: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	5,  // 39: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
-	7,  // 40: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	9,  // 41: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	11, // 42: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
-	13, // 43: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
-	16, // 44: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	18, // 45: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	20, // 46: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	22, // 47: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	24, // 48: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	26, // 49: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	28, // 50: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	30, // 51: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	32, // 52: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	34, // 53: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:input_type -> gatehouse.provisioning.v1.UpdateChecklistRequest
-	36, // 54: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:input_type -> gatehouse.provisioning.v1.GetChecklistSettingsRequest
-	38, // 55: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:input_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
-	40, // 56: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	42, // 57: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
-	44, // 58: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	2,  // 59: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	4,  // 60: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	6,  // 61: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
-	8,  // 62: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	10, // 63: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	12, // 64: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
-	14, // 65: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
-	17, // 66: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	19, // 67: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	21, // 68: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	23, // 69: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	25, // 70: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	27, // 71: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	29, // 72: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	31, // 73: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	33, // 74: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	35, // 75: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:output_type -> gatehouse.provisioning.v1.UpdateChecklistResponse
-	37, // 76: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:output_type -> gatehouse.provisioning.v1.GetChecklistSettingsResponse
-	39, // 77: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:output_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
-	41, // 78: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	43, // 79: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
-	58, // 80: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	59, // [59:81] is the sub-list for method output_type
-	37, // [37:59] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	56, // 13: gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	19, // 14: gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse.entitlements:type_name -> gatehouse.provisioning.v1.IntegrationEntitlement
+	56, // 15: gatehouse.provisioning.v1.IntegrationEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	56, // 16: gatehouse.provisioning.v1.LookUpEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	1,  // 17: gatehouse.provisioning.v1.LookUpEntitlementResponse.found:type_name -> gatehouse.provisioning.v1.EntitlementFound
+	53, // 18: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	57, // 19: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	58, // 20: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	58, // 21: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	55, // 22: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	59, // 23: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	60, // 24: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	61, // 25: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	61, // 26: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	61, // 27: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	62, // 28: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	63, // 29: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	63, // 30: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	61, // 31: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	63, // 32: gatehouse.provisioning.v1.UpdateChecklistRequest.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	54, // 33: gatehouse.provisioning.v1.UpdateChecklistRequest.update_mask:type_name -> google.protobuf.FieldMask
+	63, // 34: gatehouse.provisioning.v1.UpdateChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	64, // 35: gatehouse.provisioning.v1.GetChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	64, // 36: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	54, // 37: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	64, // 38: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	61, // 39: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	61, // 40: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	62, // 41: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	2,  // 42: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	4,  // 43: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	6,  // 44: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	8,  // 45: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	10, // 46: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	12, // 47: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
+	14, // 48: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
+	17, // 49: gatehouse.provisioning.v1.IntegrationService.ListIntegrationEntitlements:input_type -> gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest
+	20, // 50: gatehouse.provisioning.v1.IntegrationService.LookUpEntitlement:input_type -> gatehouse.provisioning.v1.LookUpEntitlementRequest
+	22, // 51: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	24, // 52: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	26, // 53: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	28, // 54: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	30, // 55: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	32, // 56: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	34, // 57: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	36, // 58: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	38, // 59: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	40, // 60: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:input_type -> gatehouse.provisioning.v1.UpdateChecklistRequest
+	42, // 61: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:input_type -> gatehouse.provisioning.v1.GetChecklistSettingsRequest
+	44, // 62: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:input_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
+	46, // 63: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	48, // 64: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	50, // 65: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	3,  // 66: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	5,  // 67: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	7,  // 68: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	9,  // 69: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	11, // 70: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	13, // 71: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
+	15, // 72: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
+	18, // 73: gatehouse.provisioning.v1.IntegrationService.ListIntegrationEntitlements:output_type -> gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse
+	21, // 74: gatehouse.provisioning.v1.IntegrationService.LookUpEntitlement:output_type -> gatehouse.provisioning.v1.LookUpEntitlementResponse
+	23, // 75: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	25, // 76: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	27, // 77: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	29, // 78: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	31, // 79: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	33, // 80: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	35, // 81: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	37, // 82: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	39, // 83: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	41, // 84: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:output_type -> gatehouse.provisioning.v1.UpdateChecklistResponse
+	43, // 85: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:output_type -> gatehouse.provisioning.v1.GetChecklistSettingsResponse
+	45, // 86: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:output_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
+	47, // 87: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	49, // 88: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	65, // 89: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	66, // [66:90] is the sub-list for method output_type
+	42, // [42:66] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }
@@ -3125,8 +3567,8 @@ func file_gatehouse_provisioning_v1_provisioning_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   44,
+			NumEnums:      2,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -23,14 +23,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	IntegrationService_CreateIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/CreateIntegration"
-	IntegrationService_GetIntegration_FullMethodName    = "/gatehouse.provisioning.v1.IntegrationService/GetIntegration"
-	IntegrationService_LookUpIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/LookUpIntegration"
-	IntegrationService_ListIntegrations_FullMethodName  = "/gatehouse.provisioning.v1.IntegrationService/ListIntegrations"
-	IntegrationService_UpdateIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/UpdateIntegration"
-	IntegrationService_DeleteIntegration_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/DeleteIntegration"
-	IntegrationService_PreviewAccounts_FullMethodName   = "/gatehouse.provisioning.v1.IntegrationService/PreviewAccounts"
-	IntegrationService_TestIntegration_FullMethodName   = "/gatehouse.provisioning.v1.IntegrationService/TestIntegration"
+	IntegrationService_CreateIntegration_FullMethodName           = "/gatehouse.provisioning.v1.IntegrationService/CreateIntegration"
+	IntegrationService_GetIntegration_FullMethodName              = "/gatehouse.provisioning.v1.IntegrationService/GetIntegration"
+	IntegrationService_LookUpIntegration_FullMethodName           = "/gatehouse.provisioning.v1.IntegrationService/LookUpIntegration"
+	IntegrationService_ListIntegrations_FullMethodName            = "/gatehouse.provisioning.v1.IntegrationService/ListIntegrations"
+	IntegrationService_UpdateIntegration_FullMethodName           = "/gatehouse.provisioning.v1.IntegrationService/UpdateIntegration"
+	IntegrationService_DeleteIntegration_FullMethodName           = "/gatehouse.provisioning.v1.IntegrationService/DeleteIntegration"
+	IntegrationService_PreviewAccounts_FullMethodName             = "/gatehouse.provisioning.v1.IntegrationService/PreviewAccounts"
+	IntegrationService_ListIntegrationEntitlements_FullMethodName = "/gatehouse.provisioning.v1.IntegrationService/ListIntegrationEntitlements"
+	IntegrationService_LookUpEntitlement_FullMethodName           = "/gatehouse.provisioning.v1.IntegrationService/LookUpEntitlement"
+	IntegrationService_TestIntegration_FullMethodName             = "/gatehouse.provisioning.v1.IntegrationService/TestIntegration"
 )
 
 // IntegrationServiceClient is the client API for IntegrationService service.
@@ -75,6 +77,18 @@ type IntegrationServiceClient interface {
 	// INVALID_ARGUMENT: APP_NOT_FOUND, TARGET_REQUIRED unless exactly one of
 	// integration_id and scim is set; NOT_FOUND: INTEGRATION_NOT_FOUND.
 	PreviewAccounts(ctx context.Context, in *PreviewAccountsRequest, opts ...grpc.CallOption) (*PreviewAccountsResponse, error)
+	// ListIntegrationEntitlements asks the app what it has to give, such as its groups,
+	// in the order that it lists them: what entitlements can be made of. Nothing is
+	// changed. NOT_FOUND: INTEGRATION_NOT_FOUND; INVALID_ARGUMENT on kind:
+	// ENTITLEMENT_KIND_NOT_LISTED if the app does not tell what it has of this kind.
+	// FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if the app cannot be asked, or does
+	// not answer in time; the message says why.
+	ListIntegrationEntitlements(ctx context.Context, in *ListIntegrationEntitlementsRequest, opts ...grpc.CallOption) (*ListIntegrationEntitlementsResponse, error)
+	// LookUpEntitlement asks the app of an integration whether it has an entitlement,
+	// for a service that answers for who is asking, as LookUpIntegration does. An app
+	// that does not say so in time is no error: ENTITLEMENT_FOUND_UNKNOWN. NOT_FOUND:
+	// INTEGRATION_NOT_FOUND.
+	LookUpEntitlement(ctx context.Context, in *LookUpEntitlementRequest, opts ...grpc.CallOption) (*LookUpEntitlementResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
 	TestIntegration(ctx context.Context, in *TestIntegrationRequest, opts ...grpc.CallOption) (*TestIntegrationResponse, error)
@@ -158,6 +172,26 @@ func (c *integrationServiceClient) PreviewAccounts(ctx context.Context, in *Prev
 	return out, nil
 }
 
+func (c *integrationServiceClient) ListIntegrationEntitlements(ctx context.Context, in *ListIntegrationEntitlementsRequest, opts ...grpc.CallOption) (*ListIntegrationEntitlementsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListIntegrationEntitlementsResponse)
+	err := c.cc.Invoke(ctx, IntegrationService_ListIntegrationEntitlements_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *integrationServiceClient) LookUpEntitlement(ctx context.Context, in *LookUpEntitlementRequest, opts ...grpc.CallOption) (*LookUpEntitlementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LookUpEntitlementResponse)
+	err := c.cc.Invoke(ctx, IntegrationService_LookUpEntitlement_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *integrationServiceClient) TestIntegration(ctx context.Context, in *TestIntegrationRequest, opts ...grpc.CallOption) (*TestIntegrationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TestIntegrationResponse)
@@ -210,6 +244,18 @@ type IntegrationServiceServer interface {
 	// INVALID_ARGUMENT: APP_NOT_FOUND, TARGET_REQUIRED unless exactly one of
 	// integration_id and scim is set; NOT_FOUND: INTEGRATION_NOT_FOUND.
 	PreviewAccounts(context.Context, *PreviewAccountsRequest) (*PreviewAccountsResponse, error)
+	// ListIntegrationEntitlements asks the app what it has to give, such as its groups,
+	// in the order that it lists them: what entitlements can be made of. Nothing is
+	// changed. NOT_FOUND: INTEGRATION_NOT_FOUND; INVALID_ARGUMENT on kind:
+	// ENTITLEMENT_KIND_NOT_LISTED if the app does not tell what it has of this kind.
+	// FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if the app cannot be asked, or does
+	// not answer in time; the message says why.
+	ListIntegrationEntitlements(context.Context, *ListIntegrationEntitlementsRequest) (*ListIntegrationEntitlementsResponse, error)
+	// LookUpEntitlement asks the app of an integration whether it has an entitlement,
+	// for a service that answers for who is asking, as LookUpIntegration does. An app
+	// that does not say so in time is no error: ENTITLEMENT_FOUND_UNKNOWN. NOT_FOUND:
+	// INTEGRATION_NOT_FOUND.
+	LookUpEntitlement(context.Context, *LookUpEntitlementRequest) (*LookUpEntitlementResponse, error)
 	// TestIntegration asks the app whether the integration works, and says what
 	// works and what is missing.
 	TestIntegration(context.Context, *TestIntegrationRequest) (*TestIntegrationResponse, error)
@@ -243,6 +289,12 @@ func (UnimplementedIntegrationServiceServer) DeleteIntegration(context.Context, 
 }
 func (UnimplementedIntegrationServiceServer) PreviewAccounts(context.Context, *PreviewAccountsRequest) (*PreviewAccountsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewAccounts not implemented")
+}
+func (UnimplementedIntegrationServiceServer) ListIntegrationEntitlements(context.Context, *ListIntegrationEntitlementsRequest) (*ListIntegrationEntitlementsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListIntegrationEntitlements not implemented")
+}
+func (UnimplementedIntegrationServiceServer) LookUpEntitlement(context.Context, *LookUpEntitlementRequest) (*LookUpEntitlementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookUpEntitlement not implemented")
 }
 func (UnimplementedIntegrationServiceServer) TestIntegration(context.Context, *TestIntegrationRequest) (*TestIntegrationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestIntegration not implemented")
@@ -394,6 +446,42 @@ func _IntegrationService_PreviewAccounts_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _IntegrationService_ListIntegrationEntitlements_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListIntegrationEntitlementsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IntegrationServiceServer).ListIntegrationEntitlements(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IntegrationService_ListIntegrationEntitlements_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IntegrationServiceServer).ListIntegrationEntitlements(ctx, req.(*ListIntegrationEntitlementsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _IntegrationService_LookUpEntitlement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookUpEntitlementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(IntegrationServiceServer).LookUpEntitlement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: IntegrationService_LookUpEntitlement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(IntegrationServiceServer).LookUpEntitlement(ctx, req.(*LookUpEntitlementRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _IntegrationService_TestIntegration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TestIntegrationRequest)
 	if err := dec(in); err != nil {
@@ -446,6 +534,14 @@ var IntegrationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewAccounts",
 			Handler:    _IntegrationService_PreviewAccounts_Handler,
+		},
+		{
+			MethodName: "ListIntegrationEntitlements",
+			Handler:    _IntegrationService_ListIntegrationEntitlements_Handler,
+		},
+		{
+			MethodName: "LookUpEntitlement",
+			Handler:    _IntegrationService_LookUpEntitlement_Handler,
 		},
 		{
 			MethodName: "TestIntegration",

@@ -777,7 +777,8 @@ type CreateEntitlementRequest struct {
 	// What kind of thing it is. An app has one account entitlement, made with
 	// the app.
 	Kind EntitlementKind `protobuf:"varint,4,opt,name=kind,proto3,enum=gatehouse.request.v1.EntitlementKind" json:"kind,omitempty"`
-	// What the app itself calls it.
+	// What the app itself calls it: the name or the id of a group, the value of a role
+	// or of a licence. An automatic app needs it.
 	Ref string `protobuf:"bytes,5,opt,name=ref,proto3" json:"ref,omitempty"`
 	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
 	// with the same one and the same content makes nothing and gets the answer of the

@@ -74,18 +74,22 @@ type AppServiceClient interface {
 	// APP_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
 	// APP_OF_ORGANIZATION; ABORTED: ETAG_MISMATCH.
 	DeleteApp(ctx context.Context, in *DeleteAppRequest, opts ...grpc.CallOption) (*DeleteAppResponse, error)
-	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
-	// ENTITLEMENT_NAME_TAKEN.
-	// INVALID_ARGUMENT: NAME_EMPTY.
+	// CreateEntitlement adds something to be held in an app. If the app is automatic,
+	// the ref must not be empty, and the app is asked whether it has it; it is taken if
+	// the app does not say, or in time. ALREADY_EXISTS: ENTITLEMENT_NAME_TAKEN.
+	// INVALID_ARGUMENT: NAME_EMPTY, and on ref: REF_EMPTY, ENTITLEMENT_NOT_IN_APP,
+	// ENTITLEMENT_AMBIGUOUS if the app has several of this name.
+	// IntegrationService.ListIntegrationEntitlements lists what the app has.
 	CreateEntitlement(ctx context.Context, in *CreateEntitlementRequest, opts ...grpc.CallOption) (*CreateEntitlementResponse, error)
 	// UpdateEntitlement changes the fields named in update_mask. Same errors as
-	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
+	// CreateEntitlement; a ref that stays is not looked at. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
 	// APP_OF_ORGANIZATION; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
 	// FIELD_NOT_CHANGEABLE, also for the ref of an account, which has none.
 	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
 	// holds or has requested it: what they hold is known in the app by it.
 	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
-	// INVALID_ARGUMENT: NAME_EMPTY.
+	// INVALID_ARGUMENT: NAME_EMPTY, REF_EMPTY, ENTITLEMENT_NOT_IN_APP,
+	// ENTITLEMENT_AMBIGUOUS.
 	UpdateEntitlement(ctx context.Context, in *UpdateEntitlementRequest, opts ...grpc.CallOption) (*UpdateEntitlementResponse, error)
 	// DeleteEntitlement deletes something that can be held in an app, as DeleteApp
 	// does with all of it: ENTITLEMENT_IN_USE (metadata grants and open_requests) unless
@@ -239,18 +243,22 @@ type AppServiceServer interface {
 	// APP_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
 	// APP_OF_ORGANIZATION; ABORTED: ETAG_MISMATCH.
 	DeleteApp(context.Context, *DeleteAppRequest) (*DeleteAppResponse, error)
-	// CreateEntitlement adds something to be held in an app. ALREADY_EXISTS:
-	// ENTITLEMENT_NAME_TAKEN.
-	// INVALID_ARGUMENT: NAME_EMPTY.
+	// CreateEntitlement adds something to be held in an app. If the app is automatic,
+	// the ref must not be empty, and the app is asked whether it has it; it is taken if
+	// the app does not say, or in time. ALREADY_EXISTS: ENTITLEMENT_NAME_TAKEN.
+	// INVALID_ARGUMENT: NAME_EMPTY, and on ref: REF_EMPTY, ENTITLEMENT_NOT_IN_APP,
+	// ENTITLEMENT_AMBIGUOUS if the app has several of this name.
+	// IntegrationService.ListIntegrationEntitlements lists what the app has.
 	CreateEntitlement(context.Context, *CreateEntitlementRequest) (*CreateEntitlementResponse, error)
 	// UpdateEntitlement changes the fields named in update_mask. Same errors as
-	// CreateEntitlement. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
+	// CreateEntitlement; a ref that stays is not looked at. NOT_FOUND: ENTITLEMENT_NOT_FOUND; PERMISSION_DENIED:
 	// APP_OF_ORGANIZATION; INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY,
 	// FIELD_NOT_CHANGEABLE, also for the ref of an account, which has none.
 	// FAILED_PRECONDITION: ENTITLEMENT_IN_USE if ref is to change while somebody
 	// holds or has requested it: what they hold is known in the app by it.
 	// ABORTED: ETAG_MISMATCH if entitlement.etag is not the current one.
-	// INVALID_ARGUMENT: NAME_EMPTY.
+	// INVALID_ARGUMENT: NAME_EMPTY, REF_EMPTY, ENTITLEMENT_NOT_IN_APP,
+	// ENTITLEMENT_AMBIGUOUS.
 	UpdateEntitlement(context.Context, *UpdateEntitlementRequest) (*UpdateEntitlementResponse, error)
 	// DeleteEntitlement deletes something that can be held in an app, as DeleteApp
 	// does with all of it: ENTITLEMENT_IN_USE (metadata grants and open_requests) unless
