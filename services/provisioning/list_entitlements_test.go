@@ -113,7 +113,10 @@ func TestListIntegrationEntitlements(t *testing.T) {
 
 	// What the app says instead is shown: status and SCIM error, once.
 	var asked atomic.Int32
-	target.misbehave(func(*http.Request) *fault { asked.Add(1); return &fault{status: http.StatusServiceUnavailable, retryAfter: "7"} })
+	target.misbehave(func(*http.Request) *fault {
+		asked.Add(1)
+		return &fault{status: http.StatusServiceUnavailable, retryAfter: "7"}
+	})
 	_, err = w.integrations.ListIntegrationEntitlements(t.Context(), &provisioningv1.ListIntegrationEntitlementsRequest{Id: integration, Kind: groupKind})
 	wantReason(t, err, "FailedPrecondition", "INTEGRATION_NOT_WORKING")
 	if text := status.Convert(err).Message(); !strings.Contains(text, "503") || !strings.Contains(text, "not now") || strings.Contains(text, scimToken) {

@@ -24,7 +24,8 @@ import (
 type Config struct {
 	backend.Config
 	// ProvisioningAddr is provisioning's gRPC address, host:port. It is asked
-	// whether an integration works when an app is to be automatic.
+	// whether an integration works when an app is to be automatic, and whether its app
+	// has an entitlement.
 	ProvisioningAddr string
 	// ApprovalAddr is approval's gRPC address, host:port. It gives the snapshots of
 	// flows.

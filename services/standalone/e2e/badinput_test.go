@@ -17,7 +17,7 @@ func TestBadInput(t *testing.T) {
 		t.Skip("-short: runs whole processes")
 	}
 	t.Parallel()
-	target := startDemoApp(t, nil)
+	target := startDemoApp(t, []string{"Engineers", "Sales"})
 	gh := startStandalone(t)
 	proxy := newContractProxy(t, gh.base)
 	gh.base = proxy.URL
@@ -26,6 +26,16 @@ func TestBadInput(t *testing.T) {
 	w.scimUser(t, "bea", "Bea Member", "")
 	manual := w.app(t, object{"name": "Payroll", "provisioning": "PROVISIONING_SUPPORT_MANUAL"})
 	bea := w.as(t, "bea")
+	chat := w.automaticApp(t, "Chat", "bea")
+	integration := "/v1/integrations/" + str(w.admin.must(t, "GET", "/v1/apps/"+chat.id, nil), "app", "integrationId")
+	const groups = "/entitlements?kind=ENTITLEMENT_KIND_GROUP"
+	// The app's own groups are there to choose from, and what is chosen is taken.
+	listed := w.admin.must(t, "GET", integration+groups+"&query=ENGIN", nil)
+	if str(listed, "entitlements", 0, "displayName") != "Engineers" || len(list(listed, "entitlements")) != 1 {
+		t.Errorf("listed: %v", listed)
+	}
+	engineers := "/v1/apps/" + chat.id + "/entitlements/" + w.entitlement(t, chat, "Engineers", "ENTITLEMENT_KIND_GROUP", str(listed, "entitlements", 0, "ref"))
+	w.entitlement(t, chat, "Sales", "ENTITLEMENT_KIND_GROUP", "sales")
 	other := newWorld(t, gh, target) // another organization
 	theirs := other.app(t, object{"name": "Theirs"})
 	theirRequest := other.ask(t, other.admin, "REQUEST_KIND_GRANT", theirs.account)
@@ -80,6 +90,19 @@ func TestBadInput(t *testing.T) {
 		"automatic, unknown integration": {
 			w.admin, "POST", "/v1/apps", object{"name": "Auto", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": nobody}, 400, "integrationId",
 		},
+		"group that is not in the app": {
+			w.admin, "POST", "/v1/apps/" + chat.id + "/entitlements", object{"name": "New", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "Enginers"}, 400, "ENTITLEMENT_NOT_IN_APP",
+		},
+		"no group":                  {w.admin, "POST", "/v1/apps/" + chat.id + "/entitlements", object{"name": "New", "kind": "ENTITLEMENT_KIND_GROUP"}, 400, `"ref"`},
+		"other group, not in app":   {w.admin, "PATCH", engineers, object{"ref": "Enginers"}, 400, `"entitlement.ref"`},
+		"other group, none":         {w.admin, "PATCH", engineers, object{"ref": ""}, 400, "REF_EMPTY"},
+		"groups, no kind":           {w.admin, "GET", integration + "/entitlements", nil, 400, `"kind"`},
+		"roles are not listed":      {w.admin, "GET", integration + "/entitlements?kind=ENTITLEMENT_KIND_ROLE", nil, 400, "ENTITLEMENT_KIND_NOT_LISTED"},
+		"groups, forged page token": {w.admin, "GET", integration + groups + "&pageToken=WyIyIHgiXQ", nil, 400, "pageToken"},
+		"groups of unknown":         {w.admin, "GET", "/v1/integrations/" + nobody + groups, nil, 404, "INTEGRATION_NOT_FOUND"},
+		"groups of foreign":         {other.admin, "GET", integration + groups, nil, 404, "INTEGRATION_NOT_FOUND"},
+		"groups are not a member's": {bea, "GET", integration + groups, nil, 403, "ROLE_NOT_ALLOWED"},
+
 		"name taken":        {w.admin, "POST", "/v1/apps", object{"name": "payroll"}, 409, "APP_NAME_TAKEN"},
 		"unknown owner":     {w.admin, "POST", "/v1/apps", object{"name": "New", "ownerId": nobody}, 400, "ownerId"},
 		"unknown task":      {bea, "POST", "/v1/tasks/" + nobody + ":approve", object{}, 404, "TASK_NOT_FOUND"},

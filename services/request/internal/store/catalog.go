@@ -219,7 +219,7 @@ insert into entitlement (` + entitlementColumns + `) values ($1, $2, $3, $4, $5,
 update entitlement set name = $2, description = $3, ref = $4, delete_time = $5, version = $6 where id = $1`
 	selectEntitlement = `
 select ` + entitlementColumns + ` from entitlement where app_id = $1 and id = $2 and delete_time is null`
-	lockEntitlement = selectEntitlement + ` for update`
+	lockEntitlement       = selectEntitlement + ` for update`
 	selectAllEntitlements = `
 select ` + entitlementColumns + ` from entitlement order by organization_id, id`
 )
