@@ -142,7 +142,7 @@ var summaries = []struct {
 	})}, `Ann assigned "Seller" in CRM and "Account" in Wiki to Ben: to sell`},
 	{&eventv1.ApprovalGranted{Request: request(func(r *requestv1.Request) {
 		r.Origin = requestv1.RequestOrigin_REQUEST_ORIGIN_ASSIGNMENT
-	})}, `The request was approved: "Seller" in CRM and "Account" in Wiki for Ben, assigned by Ann`},
+	})}, `Approved: "Seller" in CRM and "Account" in Wiki for Ben, assigned by Ann`},
 	{&eventv1.ApprovalDenied{Reason: "Ann is not an active admin"}, `The request was denied: Ann is not an active admin`},
 	{&eventv1.RequestCancelRequested{Reason: "Ben has left"}, `The request is to be cancelled: Ben has left`},
 	{&eventv1.RequestGiveUpRequested{Request: request(func(r *requestv1.Request) { r.Items[1].Id = "2" }), ItemIds: []string{"2"}, Reason: "the app is broken"}, `"Account" in Wiki for Ben is to be given up: the app is broken`},
