@@ -111,7 +111,8 @@ func TestListIntegrationEntitlements(t *testing.T) {
 	_, err = w.integrations.ListIntegrationEntitlements(t.Context(), &provisioningv1.ListIntegrationEntitlementsRequest{Id: integration})
 	wantReason(t, err, "InvalidArgument", "INVALID_ARGUMENT", "kind")
 
-	// What the app says instead is shown: status and SCIM error, once.
+	// What the app says instead is shown: its status, and of the body nothing that is no
+	// error of SCIM. It is asked once.
 	var asked atomic.Int32
 	target.misbehave(func(*http.Request) *fault {
 		asked.Add(1)
@@ -119,7 +120,7 @@ func TestListIntegrationEntitlements(t *testing.T) {
 	})
 	_, err = w.integrations.ListIntegrationEntitlements(t.Context(), &provisioningv1.ListIntegrationEntitlementsRequest{Id: integration, Kind: groupKind})
 	wantReason(t, err, "FailedPrecondition", "INTEGRATION_NOT_WORKING")
-	if text := status.Convert(err).Message(); !strings.Contains(text, "503") || !strings.Contains(text, "not now") || strings.Contains(text, scimToken) {
+	if text := status.Convert(err).Message(); !strings.Contains(text, "503") || strings.Contains(text, "not now") || strings.Contains(text, scimToken) {
 		t.Errorf("says %q", text)
 	}
 	if n := asked.Load(); n != 1 {
