@@ -11,14 +11,14 @@ func moves(t *testing.T, w *world, chat app, ann api) {
 	t.Log("   somebody moves between teams")
 	w.target.addGroup(t, "movers")
 	movers := w.entitlement(t, chat, "Movers", "ENTITLEMENT_KIND_GROUP", "movers")
-	max := w.scimUser(t, "max", "Max Mover", "")
+	mover := w.scimUser(t, "max", "Max Mover", "")
 	sales, field := w.scimGroup(t, "Sales"), w.scimGroup(t, "Field")
 	w.joinFlow(t, "Sales", str(sales, "id"), movers)
 	w.joinFlow(t, "Field", str(field, "id"), movers)
 	move := func(op string, group object) {
 		t.Helper()
 		w.scim.must(t, "PATCH", "/scim/v2/Groups/"+str(group, "id"), object{
-			"schemas": []string{scimPatch}, "Operations": []object{{"op": op, "path": "members", "value": []object{{"value": str(max, "id")}}}},
+			"schemas": []string{scimPatch}, "Operations": []object{{"op": op, "path": "members", "value": []object{{"value": str(mover, "id")}}}},
 		})
 	}
 	reasons := func(active int) {

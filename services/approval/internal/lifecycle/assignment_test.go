@@ -85,7 +85,7 @@ func TestAssignment(t *testing.T) {
 			if tt.state != "" {
 				want = tt.state
 			}
-			if a.State != want || (tt.want == "") != (a.Refusal == "") || !strings.Contains(a.Refusal, tt.want) || len(a.Steps) > 0 || a.Automatic || a.FlowID != "" && tt.want == "" {
+			if a.State != want || (tt.want == "") != (a.Refusal == "") || !strings.Contains(a.Refusal, tt.want) || len(a.Steps) > 0 || (len(a.Given) == len(r.Items)) != (tt.want == "" && tt.state == "") || a.FlowID != "" && tt.want == "" {
 				t.Errorf("%s %q %+v, want %s %q", a.State, a.Refusal, a, want, tt.want)
 			}
 			if a.EndTime.IsZero() {
