@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
@@ -84,6 +85,16 @@ func TestFlowUnmatched(t *testing.T) {
 	if got := w.get(t, back); !proto.Equal(got, back) {
 		t.Errorf("emitted\n%v, reads\n%v", back, got)
 	}
+	// Who is to lose it does not stop that; an admin may, and other requests for the same
+	// are in nobody's way.
+	for name, reason := range map[string]string{"ben": "NOT_YOUR_REQUEST", "zoe": ""} {
+		if _, err := w.requests(t, name).CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: back.GetId(), Reason: "keep it"}); rpctest.Reason(err) != reason {
+			t.Errorf("%s cancels it: %v", name, err)
+		}
+	}
+	all := w.revokeOf("account")
+	all.BeneficiaryId = w.id("ben")
+	w.submit(t, "zoe", all)
 	w.publishAll(t, append(take(account), w.granted(back), revoked(back, account))...)
 
 	// Back in the group: another reason, while the last one is not gone yet.

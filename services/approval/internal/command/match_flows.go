@@ -11,6 +11,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/convert"
+	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
 )
 
@@ -111,6 +112,9 @@ func (c *Commands) endMatches(ctx context.Context, tx *postgres.Tx, organization
 	}
 	events := make([]outbox.Event, 0, len(matches))
 	for _, m := range matches {
+		if m.Kept {
+			m.Flow.Unmatch = lifecycle.Keep
+		}
 		events = append(events, convert.FlowUnmatched(organizationID, m.Flow, m.Member, m.JoinCount, m.Count, now))
 	}
 	return c.Store.Emit(ctx, tx, events...)

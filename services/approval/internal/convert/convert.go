@@ -55,7 +55,9 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 			Everyone: r.GetEveryone(), GroupIDs: plain(r.GetGroupIds()), UserIDs: plain(r.GetUserIds()),
 		}
 	}
-	if in.GetUnmatchAction() != approvalv1.UnmatchAction_UNMATCH_ACTION_UNSPECIFIED {
+	// What is the default is not kept, so that it is in nobody's way when a join-flow
+	// becomes another.
+	if a := in.GetUnmatchAction(); a != approvalv1.UnmatchAction_UNMATCH_ACTION_UNSPECIFIED && a != approvalv1.UnmatchAction_UNMATCH_ACTION_TAKE_AWAY {
 		f.Unmatch = lifecycle.Unmatch(enum.Word(in.GetUnmatchAction()))
 	}
 	for _, k := range in.GetKinds() {

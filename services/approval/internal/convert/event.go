@@ -48,7 +48,7 @@ func (e *Events) context(actor *eventv1.Actor, itemIDs ...string) *eventv1.Conte
 	c := &eventv1.Context{
 		Actor: actor, RequestIds: []string{e.Approval.RequestID}, UserId: e.Request.GetBeneficiary().GetUserId(), Version: e.Version,
 		EnvironmentId: e.Approval.EnvironmentID,
-		Bulk:          ByJoinFlow(e.Request) && actor.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER,
+		Bulk:          ByJoinFlow(e.Request) && Gives(e.Request) && actor.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER,
 	}
 	for _, it := range e.Request.GetItems() {
 		switch {
@@ -251,7 +251,8 @@ func FlowMatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member,
 func FlowUnmatched(organizationID uuid.UUID, f lifecycle.Flow, m lifecycle.Member, joinCount, matchCount int32, now time.Time) outbox.Event {
 	return outbox.Event{
 		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: now, Message: &eventv1.FlowUnmatched{
-			Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID, Bulk: true},
+			// Not in bulk: what ends access comes before what gives it.
+			Context: &eventv1.Context{Actor: SystemActor(), UserId: m.ID, Version: int64(f.Version), EnvironmentId: m.EnvironmentID},
 			FlowId:  f.ID, FlowVersion: f.Version, FlowName: f.Name, UserId: m.ID, JoinCount: joinCount, MatchCount: matchCount,
 			Action: UnmatchAction(f),
 		},

@@ -45,9 +45,10 @@ select exists (select from approval where organization_id = $1 and vacant and no
 	selectJoinFlows = `select id, version from flow where organization_id = $1 and trigger = 'join' and enabled`
 	// Users with the matches of join-flows that have not ended.
 	selectMatched = `
-select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts
+select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts, x.kept
 from user_copy u cross join lateral (
-    select coalesce(array_agg(x.flow_id), '{}') as flow_ids, coalesce(array_agg(x.match_count), '{}') as match_counts
+    select coalesce(array_agg(x.flow_id), '{}') as flow_ids, coalesce(array_agg(x.match_count), '{}') as match_counts,
+        coalesce(array_agg(x.kept), '{}') as kept
     from flow f join flow_match x on x.flow_id = f.id and x.user_id = u.id and x.join_count = u.join_count and x.end_time is null
     where f.organization_id = $2 and f.trigger = 'join' and f.enabled) x
 where u.id = any ($1) and not u.removed`
@@ -79,18 +80,19 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 		return err
 	})
 	var candidates []Candidate
-	matched := map[string]map[string]int32{} // the match counts of flows by user
+	matched := map[string]map[string]Match{} // by user and flow
 	b.Queue(selectMatched, users, organizationID).Query(func(rows pgx.Rows) error {
 		var c Candidate
 		var environment uuid.UUID
 		var flows []string
 		var counts []int32
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts}, func() error {
+		var kept []bool
+		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts, &kept}, func() error {
 			c.EnvironmentID = environmentID(environment)
 			candidates = append(candidates, c)
-			matched[c.ID] = make(map[string]int32, len(flows))
+			matched[c.ID] = make(map[string]Match, len(flows))
 			for n, f := range flows {
-				matched[c.ID][f] = counts[n]
+				matched[c.ID][f] = Match{Count: counts[n], Kept: kept[n]}
 			}
 			return nil
 		})
@@ -112,13 +114,14 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 		c.GroupIDs = groups[c.ID]
 		for _, k := range current {
 			f, ok := flows[k]
-			count := matched[c.ID][k.ID]
+			m := matched[c.ID][k.ID]
+			m.Flow, m.Candidate = f, c
 			switch {
 			case !ok:
-			case count == 0 && f.MatchesJoiner(c.Member):
-				begun = append(begun, Match{Flow: f, Candidate: c})
-			case count > 0 && f.Unmatches(c.Member):
-				ended = append(ended, Match{Flow: f, Candidate: c, Count: count})
+			case m.Count == 0 && f.MatchesJoiner(c.Member):
+				begun = append(begun, m)
+			case m.Count > 0 && f.Unmatches(c.Member):
+				ended = append(ended, m)
 			}
 		}
 	}

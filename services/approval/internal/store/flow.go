@@ -401,6 +401,8 @@ type Match struct {
 	Candidate
 	// Count is how often the flow has matched the person in this join count.
 	Count int32
+	// Kept says that what it gave stays when it ends, whatever the flow says.
+	Kept bool
 }
 
 // AddMatches saves the matches that are new, and returns them.

@@ -72,6 +72,9 @@ func (cs *changeset) approve(found *store.Loaded, a *convert.Approval) error {
 		case found.Items[it.ID]: // done already
 		case a.Revoke:
 			cs.revoke(s, a, it)
+			if it.Grant != uuid.Nil {
+				found.Ended[it.Grant] = a.Request // also if it is given only after this
+			}
 		default:
 			cs.open(s, a, it, found)
 		}

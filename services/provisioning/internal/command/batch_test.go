@@ -36,6 +36,7 @@ type step struct {
 	revoke, join bool
 	past         bool // its end has come already
 	again        int  // if not negative, the request of an earlier step once more
+	takes        int  // if not negative, a revoke of what the request of this step gives, also if it comes later
 }
 
 func steps() *rapid.Generator[[]step] {
@@ -44,6 +45,7 @@ func steps() *rapid.Generator[[]step] {
 			user: rapid.IntRange(0, 2).Draw(t, "user"), what: rapid.SliceOfN(rapid.IntRange(0, 5), 1, 3).Draw(t, "what"),
 			revoke: rapid.IntRange(0, 2).Draw(t, "revoke") == 0, join: rapid.Bool().Draw(t, "join"),
 			past: rapid.IntRange(0, 9).Draw(t, "past") == 0, again: max(-1, rapid.IntRange(-20, 10).Draw(t, "again")),
+			takes: max(-1, rapid.IntRange(-12, 11).Draw(t, "takes")),
 		}
 	})
 	return rapid.SliceOfN(one, 1, 12)
@@ -138,10 +140,17 @@ func (w *twin) events(all []step) []inbox.Event {
 		if s.past {
 			r.Until = timestamppb.New(time.Now().Add(-time.Hour))
 		}
+		takes := s.revoke && s.takes >= 0 && s.takes < len(all) && !all[s.takes].revoke
+		if takes {
+			s.what = all[s.takes].what
+			r.Beneficiary.UserId = w.user(all[s.takes].user).String()
+		}
 		for n, e := range s.what {
-			r.Items = append(r.Items, &requestv1.RequestItem{
-				Id: w.ids[14+4*i+1+n].String(), AppId: w.appOf(e).String(), EntitlementId: w.entitlement(e).String(),
-			})
+			item := &requestv1.RequestItem{Id: w.ids[14+4*i+1+n].String(), AppId: w.appOf(e).String(), EntitlementId: w.entitlement(e).String()}
+			if takes {
+				item.GrantItemId = w.ids[14+4*s.takes+1+n].String()
+			}
+			r.Items = append(r.Items, item)
 		}
 		out = append(out, inbox.Event{ID: id.New(), OrganizationID: w.org, Message: &eventv1.ApprovalGranted{Request: r}})
 	}

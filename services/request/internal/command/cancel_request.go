@@ -26,8 +26,10 @@ func (c *Commands) CancelRequest(ctx context.Context, by authz.Caller, request u
 		if r, err = store.LockVisible(ctx, tx, viewer(by), request); err != nil {
 			return public(err)
 		}
-		if !by.Administers() && r.Requester.ID != by.UserID && r.Beneficiary.ID != by.UserID {
-			return apierr.Denied("NOT_YOUR_REQUEST", "only its requester, its beneficiary and admins can cancel a request")
+		// What a flow takes away is not for those to stop who are to lose it.
+		taken := r.Origin == store.OriginJoin && r.Kind == lifecycle.Revoke
+		if !by.Administers() && r.Requester.ID != by.UserID && (r.Beneficiary.ID != by.UserID || taken) {
+			return apierr.Denied("NOT_YOUR_REQUEST", "only its requester, its beneficiary and admins can cancel a request; what a flow takes away, admins alone")
 		}
 		if r.State == lifecycle.Cancelling {
 			return nil

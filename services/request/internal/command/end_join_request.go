@@ -68,13 +68,7 @@ func (c *Commands) EndJoinRequests(ctx context.Context, tx *postgres.Tx, ends []
 	if err != nil {
 		return err
 	}
-	var items []uuid.UUID
-	for _, r := range requests {
-		for _, i := range r.Items {
-			items = append(items, i.ID)
-		}
-	}
-	held, err := store.Held(ctx, tx, items)
+	held, err := store.Held(ctx, tx, requests)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,9 @@ func aboutRequest(by *eventv1.Actor, r *requestv1.Request) *eventv1.Context {
 	c := &eventv1.Context{
 		Actor: by, RequestIds: []string{r.GetId()}, UserId: r.GetBeneficiary().GetUserId(), EnvironmentId: r.GetEnvironmentId(), Version: r.GetVersion(),
 	}
-	c.Bulk = r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN && by.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER
+	// What ends access comes before what gives it.
+	gives := r.GetKind() == requestv1.RequestKind_REQUEST_KIND_GRANT
+	c.Bulk = gives && r.GetOrigin() == requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN && by.GetKind() != eventv1.ActorKind_ACTOR_KIND_USER
 	if len(r.GetItems()) == 1 {
 		c.AppId = r.GetItems()[0].GetAppId()
 	}

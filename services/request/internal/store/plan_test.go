@@ -19,7 +19,7 @@ func TestCandidatesGoByKey(t *testing.T) {
 	db := pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
 	ids := []uuid.UUID{uuid.New(), uuid.New()}
 	plan := pgtest.Plan(t, db, selectCandidates, []int32{0, 0}, ids, ids, []string{"grant", "grant"}, ids, ids)
-	if !strings.Contains(plan, "Index Cond: ((beneficiary_id = w.beneficiary_id) AND (entitlement_id = w.entitlement_id) AND ((kind)::text = w.kind))") {
+	if !strings.Contains(plan, "Index Cond: ((beneficiary_id = w.beneficiary_id) AND (entitlement_id = w.entitlement_id) AND ((kind)::text = w.kind)") {
 		t.Errorf("open items are not found by their key:\n%s", plan)
 	}
 }

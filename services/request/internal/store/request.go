@@ -103,7 +103,8 @@ left join lateral (
 ) g on true
 left join lateral (
 	select request_id from request_item
-	where beneficiary_id = w.beneficiary_id and entitlement_id = w.entitlement_id and kind = w.kind and open
+	where beneficiary_id = w.beneficiary_id and entitlement_id = w.entitlement_id and kind = w.kind
+		and flow_request_id = '00000000-0000-0000-0000-000000000000' and open
 	limit 1
 ) i on true
 order by w.n`
@@ -339,7 +340,9 @@ left join access_request r on r.join_flow_id = w.flow and r.beneficiary_id = w.b
 left join flow_unmatched u on u.flow_id = w.flow and u.user_id = w.beneficiary and u.join_count = w.join_count and u.match_count = w.match_count
 where r.id is not null or u.flow_id is not null`
 	selectHeldItems = `
-select item_id from grant_copy where item_id = any ($1) and not removed and state <> 'revoking'`
+select g.item_id from unnest($1::uuid[], $2::uuid[], $3::uuid[]) w (item_id, user_id, entitlement_id)
+join grant_copy g on g.user_id = w.user_id and g.entitlement_id = w.entitlement_id and g.item_id = w.item_id
+where not g.removed and g.state <> 'revoking'`
 	insertUnmatched = `
 insert into flow_unmatched (flow_id, user_id, join_count, match_count, organization_id, create_time)
 select w.flow, w.beneficiary, w.join_count, w.match_count, $5, $6
@@ -422,8 +425,14 @@ func AddUnmatched(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, 
 }
 
 // Held says which of the items of requests have given something that is still held.
-func Held(ctx context.Context, tx *postgres.Tx, items []uuid.UUID) (map[uuid.UUID]bool, error) {
-	rows, err := tx.Query(ctx, selectHeldItems, items)
+func Held(ctx context.Context, tx *postgres.Tx, requests map[uuid.UUID]*Request) (map[uuid.UUID]bool, error) {
+	var items, users, entitlements []uuid.UUID
+	for _, r := range requests {
+		for _, i := range r.Items {
+			items, users, entitlements = append(items, i.ID), append(users, r.Beneficiary.ID), append(entitlements, i.EntitlementID)
+		}
+	}
+	rows, err := tx.Query(ctx, selectHeldItems, items, users, entitlements)
 	if err != nil {
 		return nil, fmt.Errorf("look what is held: %w", err)
 	}
