@@ -313,3 +313,40 @@ func TestCatalogPages(t *testing.T) {
 		t.Errorf("got %q", names)
 	}
 }
+
+// The places of people who have left are shown as vacant, and apps with some are found,
+// until others are named in their stead.
+func TestVacantPlacesOfAnApp(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.join(t, "gil", authzv1.Caller_CALLER_MEMBER)
+	w.handled(t)
+	w.app(t, &requestv1.CreateAppRequest{Name: "Ledger", OwnerId: w.id("gil"), ApproverIds: []string{w.id("gil"), w.id("pia")}}, map[string]string{})
+	vacant := func() []*requestv1.App {
+		t.Helper()
+		list, err := w.apps(t, "zoe").ListApps(t.Context(), &requestv1.ListAppsRequest{Filter: "goneUserIds:*"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.GetApps()
+	}
+	if apps := vacant(); len(apps) != 0 {
+		t.Errorf("nobody has left: %v", apps)
+	}
+	w.leave(t, "gil")
+	w.handled(t)
+	apps := vacant()
+	if len(apps) != 1 || apps[0].GetName() != "Ledger" || !slices.Equal(apps[0].GetGoneUserIds(), []string{w.id("gil")}) {
+		t.Fatalf("found %v", apps)
+	}
+	got, err := w.apps(t, "zoe").UpdateApp(t.Context(), &requestv1.UpdateAppRequest{
+		App:        &requestv1.App{Id: apps[0].GetId(), OwnerId: w.id("pia"), ApproverIds: []string{w.id("pia")}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"owner_id", "approver_ids"}},
+	})
+	if err != nil {
+		t.Fatal(got, err)
+	}
+	if apps := vacant(); len(apps) != 0 {
+		t.Errorf("all places are taken: %v", apps)
+	}
+}

@@ -39,7 +39,9 @@ type App struct {
 	OfferedToAllEnvironments bool
 	OfferedEnvironmentIDs    []uuid.UUID
 	// OnlyByFlow closes it to requests that no flow covers.
-	OnlyByFlow             bool
+	OnlyByFlow bool
+	// GoneUserIDs are those of its people who have left.
+	GoneUserIDs            []uuid.UUID
 	CreateTime, UpdateTime time.Time
 	DeleteTime             *time.Time // nil for one that is not deleted
 	Version                int64
@@ -49,18 +51,22 @@ type App struct {
 // organization nobody of another environment, whom row-level security does not show,
 // and no other environment that it is offered to.
 var (
-	appColumns = columnsOfApp("a.owner_id", "a.admin_ids", "a.approver_ids", "a.offered_environment_ids")
+	appColumns = columnsOfApp("a.owner_id", "a.admin_ids", "a.approver_ids", "a.offered_environment_ids", "'{}'::uuid[]")
 
 	shownOwner     = `case when ` + wholeApp + ` or exists (select from user_copy u where u.id = a.owner_id) then a.owner_id end`
 	shownAdmins    = shownIDs("a.admin_ids", isShown)
 	shownApprovers = shownIDs("a.approver_ids", isShown)
 	shownOffered   = shownIDs("a.offered_environment_ids", "i.id = $1")
-	shownColumns   = columnsOfApp(shownOwner, shownAdmins, shownApprovers, shownOffered)
+	shownColumns   = columnsOfApp(shownOwner, shownAdmins, shownApprovers, shownOffered, goneUsers)
 )
 
 const (
 	wholeApp = `($1::uuid = '00000000-0000-0000-0000-000000000000' or a.environment_id = $1)`
 	isShown  = `exists (select from user_copy u where u.id = i.id)`
+
+	// goneUsers are the people of an app who have left, as far as they are shown.
+	goneUsers = `array(select distinct u.id from unnest(array_append(a.admin_ids || a.approver_ids, a.owner_id)) p (id)
+		join user_copy u on u.id = p.id where u.removed order by u.id)`
 )
 
 // shownIDs are those ids of a column that meet a condition on i.id, in their order; all
@@ -70,10 +76,10 @@ func shownIDs(column, condition string) string {
 		condition + ` order by i.n) end`
 }
 
-func columnsOfApp(owner, admins, approvers, offered string) string {
+func columnsOfApp(owner, admins, approvers, offered, gone string) string {
 	return `a.id, a.organization_id, a.environment_id, a.name, a.description, ` + owner + `, ` + admins + `, ` + approvers + `,
 	a.provisioning, a.integration_id, a.deprovisioning_action, a.account_adoption, a.offered_to_all_environments, ` + offered + `,
-	a.create_time, a.update_time, a.delete_time, a.version, a.only_by_flow`
+	a.create_time, a.update_time, a.delete_time, a.version, a.only_by_flow, ` + gone
 }
 
 // offered is the condition under which environment $1 sees an app of its own or
@@ -110,7 +116,7 @@ select ` + appColumns + ` from app a order by a.organization_id, a.id`
 func scanApp(row pgx.CollectableRow) (a App, err error) {
 	err = row.Scan(&a.ID, &a.OrganizationID, &a.EnvironmentID, &a.Name, &a.Description, &a.OwnerID, &a.AdminIDs, &a.ApproverIDs,
 		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.AccountAdoption, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
-		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version, &a.OnlyByFlow)
+		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version, &a.OnlyByFlow, &a.GoneUserIDs)
 	return a, err
 }
 

@@ -23,6 +23,7 @@ var (
 		filter.Bool("offeredToAllEnvironments", "a.offered_to_all_environments"),
 		filter.IDs("offeredEnvironmentIds", shownOffered),
 		filter.Bool("onlyByFlow", "a.only_by_flow"),
+		filter.IDs("goneUserIds", goneUsers),
 	)
 	// EntitlementList is of [ListEntitlements].
 	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),

@@ -572,7 +572,10 @@ type App struct {
 	AccountAdoption AccountAdoption `protobuf:"varint,19,opt,name=account_adoption,json=accountAdoption,proto3,enum=gatehouse.request.v1.AccountAdoption" json:"account_adoption,omitempty"`
 	// True closes the app to requests for access that no flow covers: they are refused
 	// (NOT_COVERED_BY_FLOW) instead of being decided by the app's approvers.
-	OnlyByFlow    bool `protobuf:"varint,20,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
+	OnlyByFlow bool `protobuf:"varint,20,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
+	// Ids of those among its owner, admins and approvers who have left: their places are
+	// vacant until others are named. goneUserIds:* filters for apps that have some.
+	GoneUserIds   []string `protobuf:"bytes,21,rep,name=gone_user_ids,json=goneUserIds,proto3" json:"gone_user_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -745,6 +748,13 @@ func (x *App) GetOnlyByFlow() bool {
 		return x.OnlyByFlow
 	}
 	return false
+}
+
+func (x *App) GetGoneUserIds() []string {
+	if x != nil {
+		return x.GoneUserIds
+	}
+	return nil
 }
 
 // Entitlement is one thing that can be held in an app.
@@ -1579,7 +1589,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\a\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\a\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1605,7 +1615,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"deleteTime\x12P\n" +
 	"\x10account_adoption\x18\x13 \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionR\x0faccountAdoption\x12 \n" +
 	"\fonly_by_flow\x18\x14 \x01(\bR\n" +
-	"onlyByFlow\"\xaf\x03\n" +
+	"onlyByFlow\x12\"\n" +
+	"\rgone_user_ids\x18\x15 \x03(\tR\vgoneUserIds\"\xaf\x03\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +

@@ -417,7 +417,7 @@ type ListAppsRequest struct {
 	// is asked for here. Fields: id, name, description, ownerId, adminIds,
 	// approverIds, provisioning, integrationId, deprovisioningAction,
 	// accountAdoption, createTime, updateTime, version, environmentId,
-	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow.
+	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow, goneUserIds.
 	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
