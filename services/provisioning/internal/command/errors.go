@@ -40,8 +40,8 @@ func errChecklistClosed(list uuid.UUID) error {
 	return apierr.Precondition("CHECKLIST_CLOSED", "checklist %s is done already", list)
 }
 
-var errNotYours = apierr.Denied("NOT_YOURS", "you may list your own only").
-	WithField("user_id", "NOT_YOURS", "you may list your own only")
+var errNotYours = apierr.Denied("NOT_YOURS", "you may list your own, what there is in an app that you run, and what your people have").
+	WithField("user_id", "NOT_YOURS", "this is neither you nor one of your people")
 
 func errNotOpen(item uuid.UUID) error {
 	return apierr.Precondition("WORK_ITEM_NOT_OPEN", "work item %s is not open any more", item).With("work_item", item.String())

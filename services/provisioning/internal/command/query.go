@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -57,12 +58,19 @@ func (e *Engine) read(ctx context.Context, caller authz.Caller, f func(ctx conte
 	return public(e.db.InRead(ctx, caller.Scope(), f))
 }
 
-// own restricts a list to the caller's own rows if they see no others.
-func own(caller authz.Caller, user uuid.UUID) (uuid.UUID, error) {
-	switch {
-	case caller.SeesAll():
+// seen is whose rows a list has for the caller: of the app or the user that is asked for,
+// if the caller runs the app or is above the user, else their own.
+func seen(ctx context.Context, tx *postgres.Tx, caller authz.Caller, app, user uuid.UUID) (uuid.UUID, error) {
+	if caller.SeesAll() || user == caller.UserID {
 		return user, nil
-	case user != uuid.Nil && user != caller.UserID:
+	}
+	runs, manages, err := store.Reach(ctx, tx, caller.UserID, app, user)
+	switch {
+	case err != nil:
+		return uuid.Nil, err
+	case runs, manages:
+		return user, nil
+	case user != uuid.Nil:
 		return uuid.Nil, errNotYours
 	}
 	return caller.UserID, nil
@@ -81,14 +89,14 @@ func runBy(caller authz.Caller) uuid.UUID {
 // of the next page. PERMISSION_DENIED: NOT_YOURS.
 func (e *Engine) ListGrants(ctx context.Context, caller authz.Caller, f GrantFilter, asked filter.Request) (list []Grant, next string, err error) {
 	f.Organization = caller.OrganizationID
-	if f.User, err = own(caller, f.User); err != nil {
-		return nil, "", err
-	}
 	page, err := store.GrantList.Parse(asked)
 	if err != nil {
 		return nil, "", err
 	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if f.User, err = seen(ctx, tx, caller, f.App, f.User); err != nil {
+			return err
+		}
 		list, next, err = store.ListGrants(ctx, tx, f, page)
 		return err
 	})
@@ -99,10 +107,15 @@ func (e *Engine) ListGrants(ctx context.Context, caller authz.Caller, f GrantFil
 func (e *Engine) GetGrant(ctx context.Context, caller authz.Caller, id uuid.UUID) (g Grant, err error) {
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		g, err = store.GetGrant(ctx, tx, caller.OrganizationID, id)
-		if err == nil && !caller.SeesAll() && g.User.ID != caller.UserID {
-			return store.ErrGrantNotFound
+		if err != nil {
+			return err
 		}
-		return err
+		if _, err := seen(ctx, tx, caller, g.AppID, g.User.ID); errors.Is(err, errNotYours) {
+			return store.ErrGrantNotFound
+		} else if err != nil {
+			return err
+		}
+		return nil
 	})
 	return g, err
 }
@@ -111,14 +124,14 @@ func (e *Engine) GetGrant(ctx context.Context, caller authz.Caller, id uuid.UUID
 // token of the next page. PERMISSION_DENIED: NOT_YOURS.
 func (e *Engine) ListAccounts(ctx context.Context, caller authz.Caller, f AccountFilter, asked filter.Request) (list []Account, next string, err error) {
 	f.Organization = caller.OrganizationID
-	if f.User, err = own(caller, f.User); err != nil {
-		return nil, "", err
-	}
 	page, err := store.AccountList.Parse(asked)
 	if err != nil {
 		return nil, "", err
 	}
 	err = e.read(ctx, caller, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if f.User, err = seen(ctx, tx, caller, f.App, f.User); err != nil {
+			return err
+		}
 		list, next, err = store.ListAccounts(ctx, tx, f, page)
 		return err
 	})

@@ -563,8 +563,9 @@ const (
 //
 // GrantService shows who holds what.
 type GrantServiceClient interface {
-	// ListGrants lists grants, newest first. A member sees their own.
-	// PERMISSION_DENIED: NOT_YOURS.
+	// ListGrants lists grants, newest first. A member sees their own, with app_id all in an
+	// app that they own or administer, and with user_id those of somebody whom they manage,
+	// directly or not. PERMISSION_DENIED: NOT_YOURS, for another user.
 	ListGrants(ctx context.Context, in *ListGrantsRequest, opts ...grpc.CallOption) (*ListGrantsResponse, error)
 	// GetGrant shows one grant. NOT_FOUND: GRANT_NOT_FOUND, also for another's.
 	GetGrant(ctx context.Context, in *GetGrantRequest, opts ...grpc.CallOption) (*GetGrantResponse, error)
@@ -604,8 +605,9 @@ func (c *grantServiceClient) GetGrant(ctx context.Context, in *GetGrantRequest, 
 //
 // GrantService shows who holds what.
 type GrantServiceServer interface {
-	// ListGrants lists grants, newest first. A member sees their own.
-	// PERMISSION_DENIED: NOT_YOURS.
+	// ListGrants lists grants, newest first. A member sees their own, with app_id all in an
+	// app that they own or administer, and with user_id those of somebody whom they manage,
+	// directly or not. PERMISSION_DENIED: NOT_YOURS, for another user.
 	ListGrants(context.Context, *ListGrantsRequest) (*ListGrantsResponse, error)
 	// GetGrant shows one grant. NOT_FOUND: GRANT_NOT_FOUND, also for another's.
 	GetGrant(context.Context, *GetGrantRequest) (*GetGrantResponse, error)
@@ -712,7 +714,7 @@ const (
 //
 // AccountService shows accounts.
 type AccountServiceClient interface {
-	// ListAccounts lists accounts, newest first. A member sees their own.
+	// ListAccounts lists accounts, newest first. Who sees what is as for ListGrants.
 	// PERMISSION_DENIED: NOT_YOURS.
 	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
 }
@@ -741,7 +743,7 @@ func (c *accountServiceClient) ListAccounts(ctx context.Context, in *ListAccount
 //
 // AccountService shows accounts.
 type AccountServiceServer interface {
-	// ListAccounts lists accounts, newest first. A member sees their own.
+	// ListAccounts lists accounts, newest first. Who sees what is as for ListGrants.
 	// PERMISSION_DENIED: NOT_YOURS.
 	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
 	mustEmbedUnimplementedAccountServiceServer()
