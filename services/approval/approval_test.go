@@ -281,7 +281,7 @@ func TestItemsBesideEachOther(t *testing.T) {
 	}
 }
 
-// B-APR-06: one denial ends it, with its reason.
+// B-APR-06, of one item: one denial ends it, with its reason.
 func TestDenial(t *testing.T) {
 	t.Parallel()
 	w := start(t)

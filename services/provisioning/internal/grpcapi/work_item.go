@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 
+	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/page"
@@ -82,7 +84,11 @@ func (a *API) ReopenWorkItems(ctx context.Context, r *provisioningv1.ReopenWorkI
 	if err != nil {
 		return nil, err
 	}
-	opened, err := a.engine.ReopenWorkItems(ctx, authz.Must(ctx), ids, r.GetReason())
+	reason := strings.TrimSpace(r.GetReason())
+	if reason == "" {
+		return nil, apierr.InvalidField("reason", "BLANK", "reason must not be blank")
+	}
+	opened, err := a.engine.ReopenWorkItems(ctx, authz.Must(ctx), ids, reason)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +100,12 @@ func itemIDs(texts []string) ([]uuid.UUID, error) {
 	ids := make([]uuid.UUID, len(texts))
 	for i, s := range texts {
 		var err error
-		if ids[i], err = id.Parse(fmt.Sprintf("work_item_ids[%d]", i), s); err != nil {
+		field := fmt.Sprintf("work_item_ids[%d]", i)
+		if ids[i], err = id.Parse(field, s); err != nil {
 			return nil, err
+		}
+		if slices.Contains(ids[:i], ids[i]) { // spelt in another way
+			return nil, apierr.InvalidField(field, "WORK_ITEM_TWICE", "this work item is named twice")
 		}
 	}
 	return ids, nil

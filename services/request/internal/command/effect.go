@@ -249,7 +249,7 @@ func (e *reader) approvalGranted(m *eventv1.ApprovalGranted) {
 			to = now
 		}
 		c.SetState(r, store.Transition{To: to, At: at, FlowID: flow, FlowVersion: m.GetFlowVersion()})
-		settle(c, r, at, store.Closing{})
+		settle(c, r, at, ending{})
 	}
 }
 
@@ -271,7 +271,7 @@ func (e *reader) denied(m *eventv1.ApprovalDenied) {
 				c.EndItem(r, i.ID, lifecycle.ItemDenied, m.GetReason(), at)
 			}
 		}
-		settle(c, r, at, closing)
+		settle(c, r, at, ending{lifecycle.ItemDenied, closing, m.GetTask() == nil})
 	}
 }
 
@@ -290,7 +290,7 @@ func (e *reader) cancelled(m *eventv1.ApprovalCancelled, by *identityv1.Person) 
 				c.EndItem(r, i.ID, lifecycle.ItemCancelled, m.GetReason(), at)
 			}
 		}
-		settle(c, r, at, closing)
+		settle(c, r, at, ending{lifecycle.ItemCancelled, closing, true})
 	}
 }
 
@@ -302,9 +302,17 @@ func (e *reader) person(p *identityv1.Person) store.Person {
 	return store.Person{ID: e.id("user_id", p.GetUserId()), Name: p.GetDisplayName(), Email: p.GetEmail()}
 }
 
+// ending is how the item ended by which a request comes to its end.
+type ending struct {
+	item    lifecycle.Item
+	closing store.Closing
+	// whole says that it was about all of the request, and not about an item.
+	whole bool
+}
+
 // settle brings a request to where its items have come: approved when nothing is left to
-// be decided, closed when nothing is left to be done. closing is how the last item ended.
-func settle(c *store.Changes, r *store.Request, at time.Time, closing store.Closing) {
+// be decided, closed when nothing is left to be done. last is how the last item ended.
+func settle(c *store.Changes, r *store.Request, at time.Time, last ending) {
 	to, ok := lifecycle.Outcome(r.ItemStates())
 	switch {
 	case !ok || !lifecycle.CanMove(r.State, to):
@@ -312,12 +320,35 @@ func settle(c *store.Changes, r *store.Request, at time.Time, closing store.Clos
 	case to == lifecycle.Approved:
 		c.SetState(r, store.Transition{To: to, At: at})
 		return
-	case to == lifecycle.Fulfilled:
-		closing = store.Closing{}
-	case to == lifecycle.PartlyFulfilled:
-		closing = store.Closing{Reason: "in part denied, cancelled or not put in place"}
 	}
-	closeRequest(c, r, to, at, closing)
+	closeRequest(c, r, to, at, closingOf(r, to, last))
+}
+
+// closingOf is why a request is closed, and by whom. What was said about the item of one
+// app is for those alone who see it; where there are several apps the items say why.
+func closingOf(r *store.Request, to lifecycle.State, last ending) store.Closing {
+	apart := slices.ContainsFunc(r.Items, func(i *store.Item) bool { return i.AppID != r.Items[0].AppID })
+	closing := last.closing
+	switch {
+	case to == lifecycle.Fulfilled:
+		return store.Closing{}
+	case to == lifecycle.PartlyFulfilled:
+		return store.Closing{Reason: "in part denied, cancelled or not put in place"}
+	case to == lifecycle.Denied && last.item != lifecycle.ItemDenied:
+		closing = store.Closing{}
+		for _, i := range r.Items {
+			if i.State == lifecycle.ItemDenied {
+				closing.Reason = i.ClosingReason
+			}
+		}
+	}
+	switch {
+	case apart && to == lifecycle.Denied && !(last.whole && last.item == lifecycle.ItemDenied):
+		return store.Closing{Reason: "denied, as the items say"}
+	case apart && last.item == lifecycle.ItemGivenUp:
+		return store.Closing{Reason: "given up, as the items say", By: closing.By}
+	}
+	return closing
 }
 
 func (e *reader) taskReassigned(m *eventv1.TaskReassigned) {
@@ -426,6 +457,6 @@ func (e *reader) doneItem(itemID string, to lifecycle.Item, cancelled string, ve
 			cancelled = ""
 		}
 		c.FollowItem(r, item, store.Followed{To: to, Reason: cancelled, Version: version}, at)
-		settle(c, r, at, closing)
+		settle(c, r, at, ending{item: to, closing: closing})
 	}
 }

@@ -104,7 +104,7 @@ left join lateral (
 left join lateral (
 	select request_id from request_item
 	where beneficiary_id = w.beneficiary_id and entitlement_id = w.entitlement_id and kind = w.kind
-		and flow_request_id = '00000000-0000-0000-0000-000000000000' and open
+		and apart_request_id = '00000000-0000-0000-0000-000000000000' and open
 	limit 1
 ) i on true
 order by w.n`
@@ -238,11 +238,11 @@ from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text
 order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
 insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
-	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, flow_request_id, state, open)
+	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, state, open)
 select $1, n.*, 'pending', true
 from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[])
 	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy,
-	grant_item_id, flow_request_id)
+	grant_item_id, apart_request_id)
 order by n.beneficiary_id, n.entitlement_id`
 )
 
@@ -515,6 +515,8 @@ type Item struct {
 	StateVersion int64
 
 	changed bool
+	// reopened says that it was done, and is not after all.
+	reopened bool
 }
 
 const (

@@ -357,8 +357,8 @@ type TaskServiceClient interface {
 	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended;
 	// REQUEST_EXPIRED, if the end that was asked for has passed. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
 	ApproveTask(ctx context.Context, in *ApproveTaskRequest, opts ...grpc.CallOption) (*ApproveTaskResponse, error)
-	// DenyTask denies, which ends the request. Same rules as ApproveTask; a
-	// reason is needed.
+	// DenyTask denies the items of item_ids, which ends these; the others of the request
+	// go on. Same rules as ApproveTask; a reason is needed.
 	DenyTask(ctx context.Context, in *DenyTaskRequest, opts ...grpc.CallOption) (*DenyTaskResponse, error)
 	// ReassignTask gives a task to somebody better suited, with a reason. Allowed
 	// to the reviewer, admin and it_admin. Not to requester or beneficiary:
@@ -439,8 +439,8 @@ type TaskServiceServer interface {
 	// BENEFICIARY_NOT_ACTIVE, if access would be given to somebody suspended;
 	// REQUEST_EXPIRED, if the end that was asked for has passed. NOT_FOUND: TASK_NOT_FOUND, also for another's task.
 	ApproveTask(context.Context, *ApproveTaskRequest) (*ApproveTaskResponse, error)
-	// DenyTask denies, which ends the request. Same rules as ApproveTask; a
-	// reason is needed.
+	// DenyTask denies the items of item_ids, which ends these; the others of the request
+	// go on. Same rules as ApproveTask; a reason is needed.
 	DenyTask(context.Context, *DenyTaskRequest) (*DenyTaskResponse, error)
 	// ReassignTask gives a task to somebody better suited, with a reason. Allowed
 	// to the reviewer, admin and it_admin. Not to requester or beneficiary:
