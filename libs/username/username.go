@@ -1,6 +1,6 @@
 // Package username says which names people may be given to sign in by, as RFC 8265
 // does for user names: two that look the same are the same, and nothing in one is
-// hidden. It does not compare them; a store does that by its own normal form.
+// hidden.
 package username
 
 import (
@@ -8,8 +8,13 @@ import (
 	"strings"
 
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
 	"golang.org/x/text/width"
 )
+
+// Form is the form by which user names are compared: in any case and width, as databases
+// compare them by lower(normalize(name, NFKC)).
+func Form(name string) string { return strings.ToLower(norm.NFKC.String(name)) }
 
 // Fault is what is wrong with a user name, such as "must not contain U+202E"; empty if
 // it is good. The parts between spaces, "@" and "." are each held to the profile

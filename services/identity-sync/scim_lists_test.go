@@ -39,6 +39,9 @@ var listing = []listed{
 	{by: rfc, filter: `title eq "Pilot"`, reads: everybody, found: "dan"},
 	{by: rfc, filter: `userName co "an"`, reads: everybody, found: "ann, dan"},
 	{by: rfc, filter: `userName eq "ann@corp.example" or title eq "Pilot"`, reads: everybody, found: "ann, dan"},
+	{by: rfc, filter: `userName eq "ＡＮＮ@corp.example" or title eq "Pilot"`, reads: everybody, found: "ann, dan"},
+	{by: rfc, filter: `userName eq "ＡＮＮ@corp.example"`, reads: byIndex, found: "ann"},
+	{by: rfc, filter: `userName ne "ＡＮＮ@corp.example"`, reads: everybody, found: "bob, cem, dan"},
 	{by: rfc, filter: `not (userName sw "a")`, reads: everybody, found: "bob, cem, dan"},
 	{by: other, filter: `shoeSize eq 38`, typ: "invalidFilter"},
 }

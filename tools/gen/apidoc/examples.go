@@ -3,7 +3,7 @@ package main
 // examples are bodies that can be sent as they are, but for the ids, by RPC. A test
 // holds them against the schemas.
 var examples = map[string]string{
-	"gatehouse.identity.v1.OrganizationService.SignUp":                     `{"organizationName": "Acme", "email": "ada@acme.example", "displayName": "Ada Byron", "requestId": "01890000-0000-7000-8000-000000000001"}`,
+	"gatehouse.identity.v1.OrganizationService.SignUp":                     `{"organizationName": "Acme", "email": "ada@acme.example", "displayName": "Ada Byron"}`,
 	"gatehouse.identity.v1.EnvironmentService.CreateEnvironment":           `{"name": "Acme North"}`,
 	"gatehouse.identity.v1.SourceService.CreateSource":                     `{"name": "Corp directory", "kind": "SOURCE_KIND_SCIM"}`,
 	"gatehouse.identity.v1.UserService.SetUserRole":                        `{"role": "ROLE_IT_ADMIN"}`,

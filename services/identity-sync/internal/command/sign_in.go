@@ -104,7 +104,7 @@ func (c *Commands) asAnybody(ctx context.Context, name, organization string, do 
 			return errUserNotFound
 		case 2:
 			if users[0].OrganizationID == users[1].OrganizationID {
-				return apierr.InvalidField("user_name", "USER_NAME_AMBIGUOUS", "that is the id of one person and the user name of another: say whom you mean by the other of the two")
+				return apierr.InvalidField("user_name", "USER_NAME_AMBIGUOUS", "several people of the organization have that name: give the id of the user")
 			}
 			return apierr.InvalidField("organization", "USER_NAME_AMBIGUOUS", "people of several organizations have that name: add the sign-in name of the organization, or give the id of the user")
 		}

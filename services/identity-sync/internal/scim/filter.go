@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"gatehouse.dev/libs/username"
 )
 
 // maxFilter is how long a filter or a path may be, in bytes.
@@ -521,7 +523,14 @@ func tester(a *attribute, op string, want any) (func(any) bool, *failure) {
 	if k == kindDateTime && op != opContains && op != opStartsWith && op != opEndsWith {
 		return testTime(op, s)
 	}
-	return testText(op, s, exact), nil
+	fold := strings.ToLower
+	switch {
+	case exact:
+		fold = func(s string) string { return s }
+	case a != nil && a.name == "userName": // as names are compared everywhere
+		fold = username.Form
+	}
+	return testText(op, s, fold), nil
 }
 
 // kindNumber is only met in extensions that no schema describes.
@@ -537,18 +546,14 @@ func kindOf(v any) kind {
 	return kindString
 }
 
-func testText(op, want string, exact bool) func(any) bool {
-	if !exact {
-		want = strings.ToLower(want)
-	}
+func testText(op, want string, fold func(string) string) func(any) bool {
+	want = fold(want)
 	return func(v any) bool {
 		got, ok := v.(string)
 		if !ok {
 			return false
 		}
-		if !exact {
-			got = strings.ToLower(got)
-		}
+		got = fold(got)
 		switch op {
 		case opContains:
 			return strings.Contains(got, want)

@@ -1138,7 +1138,8 @@ type ListIntegrationEntitlementsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The page.
 	Entitlements []*IntegrationEntitlement `protobuf:"bytes,1,rep,name=entitlements,proto3" json:"entitlements,omitempty"`
-	// Asks for the next page; empty on the last.
+	// Asks for the next page; empty on the last, where an app does not tell more, and
+	// after the first 100,000: a query finds the others.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
