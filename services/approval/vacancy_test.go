@@ -10,6 +10,7 @@ import (
 
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
 // B-APR-18, B-APR-12: a step that nobody can decide says so, and what would help; it is
@@ -75,4 +76,26 @@ func TestHeldIsNoVacancy(t *testing.T) {
 	servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalRequested) bool {
 		return e.GetRequestId() == r.GetId() && len(e.GetTasks()) == 0 && len(e.GetVacancy().GetHelp()) > 0
 	})
+}
+
+// B-USR-21: whom the app names decides, also if they have just come and are heard of only
+// after the request; nobody is asked in their stead.
+func TestReviewerWhoHasJustCome(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	newcomer, app := id.New(), id.New()
+	w.version++
+	w.Publish(t, w.org, app, &eventv1.AppCreated{Context: &eventv1.Context{Version: w.version}, App: &requestv1.App{
+		Id: app.String(), OrganizationId: w.org.String(), Name: "Wiki", ApproverIds: []string{newcomer.String()}, Version: w.version,
+	}})
+	r := w.request("ben", "ben")
+	r.Items[0].AppId = app.String()
+	w.submit(t, r)
+	w.Publish(t, w.org, newcomer, &eventv1.UserJoined{User: &identityv1.User{
+		Id: newcomer.String(), DisplayName: "abe", Email: "abe@example.com", State: identityv1.UserState_USER_STATE_ACTIVE,
+		Role: identityv1.Role_ROLE_MEMBER, Kind: identityv1.UserKind_USER_KIND_EMPLOYEE, Version: 1, JoinCount: 1,
+	}})
+	if got := names(w.asked(t, r, 1).GetTasks()); !slices.Equal(got, []string{"abe"}) {
+		t.Errorf("asked %q", got)
+	}
 }

@@ -40,12 +40,9 @@ func testRestoreRequest(t *testing.T, s stores, c *cluster) {
 
 	// The grant and the newcomer came after the backup.
 	until(t, "what mia holds is known", func() string {
-		r, err := mia.do(t.Context(), "POST", "/v1/requests", object{"requestId": newUUID(), "kind": "REQUEST_KIND_GRANT", "entitlementIds": []string{chat.account}, "justification": "again"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(r.Raw)
-	}, func(said string) bool { return strings.Contains(said, "ALREADY_HELD") })
+		p := mia.must(t, "POST", "/v1/requests:preview", object{"request": object{"kind": "REQUEST_KIND_GRANT", "entitlementIds": []string{chat.account}, "justification": "again"}})
+		return str(list(p, "items")[0], "refusal")
+	}, func(refusal string) bool { return refusal == "ALREADY_HELD" })
 	live(wiki)
 	mia = w.as(t, "ned")
 	live(wiki)

@@ -40,7 +40,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 			continue
 		}
 		if !in.CancelledEarly && !in.Known {
-			return inbox.Failed(events[i], inbox.NotYet("requester, beneficiary or an app of request %s is not known", in.RequestID))
+			return inbox.Failed(events[i], inbox.NotYet("requester, beneficiary, an app or one of its people of request %s is not known", in.RequestID))
 		}
 		a, err := c.plan(organizationID, in, requests[i], people)
 		if err != nil {

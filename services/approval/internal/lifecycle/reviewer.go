@@ -71,6 +71,20 @@ type App struct {
 	OnlyByFlow bool
 }
 
+// People are the ids of whom the app names.
+func (a App) People() []string {
+	people := slices.Concat(a.AdminIDs, a.ApproverIDs)
+	if a.OwnerID != "" {
+		people = append(people, a.OwnerID)
+	}
+	return people
+}
+
+// KnowsAll reports whether all users are known, whatever has become of them.
+func (p *People) KnowsAll(users []string) bool {
+	return !slices.ContainsFunc(users, func(id string) bool { _, known := p.Users[id]; return !known })
+}
+
 // People are those of whom reviewers are chosen. It may hold more than is
 // needed, and less: whoever is missing is not chosen.
 type People struct {

@@ -168,6 +168,9 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 			in.Assigner = assigning[in.RequesterID]
 			in.Known = in.Known && versions[in.RequesterID] >= in.RequesterVersion
 		}
+		for _, app := range in.AppIDs {
+			in.Known = in.Known && people.KnowsAll(people.Apps[app].People())
+		}
 		in.Flows = deciding
 		if in.JoinFlow != nil {
 			in.Flows = named(*in.JoinFlow)
