@@ -53,8 +53,14 @@ func whoDecides(t *testing.T, w *world, ids map[string]string, refusal func(who 
 	if left := theirs(); len(left) != 1 || len(list(left[0], "itemIds")) != 2 {
 		t.Errorf("left: %s", brief(left))
 	}
+	pia.must(t, "POST", "/v1/tasks/"+str(theirs()[0], "id")+":deny", object{"itemIds": items[:1], "reason": "not that one"})
 	w.approve(t, pia, many)
-	w.requestState(t, many, "REQUEST_STATE_APPROVED")
+	got := w.requestState(t, many, "REQUEST_STATE_APPROVED")
+	for n, item := range list(got, "items") {
+		if why := str(item, "closingReason"); (str(item, "state") == "ITEM_STATE_DENIED") != (n == 0) || (why == "not that one") != (n == 0) {
+			t.Errorf("item %d: %s", n, brief(item))
+		}
+	}
 
 	t.Log("what nobody can decide says so")
 	w.admin.must(t, "POST", "/v1/users/"+ids["eve"]+":setRole", object{"role": "ROLE_MEMBER"})
