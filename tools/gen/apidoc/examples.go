@@ -33,4 +33,10 @@ var examples = map[string]string{
 	"gatehouse.provisioning.v1.IntegrationService.UpdateIntegration":       `{"scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-new-token-of-the-wiki"}}`,
 	"gatehouse.provisioning.v1.IntegrationService.PreviewAccounts":         `{"appId": "01890000-0000-7000-8000-000000000001", "integrationId": "01890000-0000-7000-8000-000000000002"}`,
 	"gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems":          `{"workItemIds": ["01890000-0000-7000-8000-000000000001"], "note": "Made by hand"}`,
+	"gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems":           `{"workItemIds": ["01890000-0000-7000-8000-000000000001"], "reason": "It was the other Ann"}`,
+	"gatehouse.provisioning.v1.ChecklistService.UpdateChecklist":           `{"dueTime": "2030-01-01T00:00:00Z"}`,
+	"gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings":   `{"onboardingPeriod": "172800s", "offboardingPeriod": "14400s"}`,
+	"gatehouse.request.v1.RequestService.AssignAccess":                     `{"userIds": ["01890000-0000-7000-8000-000000000001", "01890000-0000-7000-8000-000000000002"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}`,
+	"gatehouse.request.v1.RequestService.PreviewAssignment":                `{"assignment": {"userIds": ["01890000-0000-7000-8000-000000000001"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}}`,
+	"gatehouse.request.v1.RequestService.GiveUpRequest":                    `{"reason": "The app is away for good"}`,
 }
