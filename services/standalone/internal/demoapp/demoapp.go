@@ -2,12 +2,13 @@
 // The demo organization provisions into it, and tests and measurements run against it.
 //
 // It serves Users and Groups under /scim/v2 with one bearer token: create, read, list, PATCH and delete. It keeps
-// userName, displayName, externalId, active, roles and entitlements of a user, and displayName, externalId and members of
-// a group; it ignores other attributes of a new one. User names, and display names of groups, are unique whatever their
+// userName, displayName, name, title, emails, externalId, active, roles and entitlements of a user, and displayName,
+// externalId and members of a group; it ignores others of a new one, and in an operation without a path. User names, and display names of groups, are unique whatever their
 // case; externalIds are not.
 //
 // What it does not know is refused. A filter is userName, externalId or displayName with "eq", or several of these joined
-// by "or". An operation of a PATCH adds to or replaces an attribute, or removes one value: attribute[value eq "x"].
+// by "or". An operation of a PATCH adds to or replaces an attribute, with the path of a whole one or without a path, or removes
+// the title or one value: attribute[value eq "x"].
 //
 // With a file, a change is on disk before it is answered, and the file is replaced whole. Each request looks at all that
 // the app holds, so it is made for some thousand accounts and no more.

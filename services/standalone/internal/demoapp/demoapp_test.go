@@ -177,7 +177,7 @@ func TestUserLife(t *testing.T) {
 	delete(got, "meta")
 	want := object{
 		"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:User"}, "id": id,
-		"userName": "Jo@example.test", "externalId": "p-1", "displayName": "Jo Ek", "active": true,
+		"userName": "Jo@example.test", "externalId": "p-1", "displayName": "Jo Ek", "title": "Engineer", "active": true,
 	}
 	if asJSON(t, got) != asJSON(t, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -292,7 +292,14 @@ func TestPatchUser(t *testing.T) {
 		{"no value", []object{{"op": "add", "path": "roles"}}, "roles", values("a"), "invalidValue"},
 		{"no operation", nil, "roles", values("a"), "invalidSyntax"},
 		{"unknown operation", []object{{"op": "move", "path": "roles"}}, "roles", values("a"), "invalidSyntax"},
-		{"no path", []object{{"op": "replace", "value": object{"active": false}}}, "active", true, "invalidPath"},
+		{"no path", []object{{"op": "replace", "value": object{"title": "Lead", "nothing": 1}}}, "title", "Lead", ""},
+		{"no path, taken name", []object{{"op": "replace", "value": object{"userName": "OTHER"}}}, "userName", "jo", "uniqueness"},
+		{"no path, no attributes", []object{{"op": "replace", "value": "x"}}, "userName", "jo", "invalidValue"},
+		{"no path to remove", []object{{"op": "remove"}}, "userName", "jo", "invalidPath"},
+		{"remove the title", []object{{"op": "add", "path": "title", "value": "Lead"}, {"op": "remove", "path": "title"}}, "title", nil, ""},
+		{"name", []object{{"op": "replace", "path": "name", "value": object{"givenName": "Jo"}}}, "name", object{"givenName": "Jo"}, ""},
+		{"part of the name", []object{{"op": "replace", "path": "name.givenName", "value": "Jo"}}, "name", nil, "invalidPath"},
+		{"e-mails", []object{{"op": "replace", "path": "emails", "value": values("jo@example.test")}}, "emails", values("jo@example.test"), ""},
 		{"attribute of groups", []object{{"op": "add", "path": "members", "value": values("a")}}, "members", nil, "invalidPath"},
 		{"path that does not close", []object{{"op": "remove", "path": `roles[value eq "a"`}}, "roles", values("a"), "invalidPath"},
 		{"another filter", []object{{"op": "remove", "path": `roles[type eq "a"]`}}, "roles", values("a"), "invalidPath"},

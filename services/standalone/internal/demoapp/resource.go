@@ -13,16 +13,19 @@ import (
 
 // resource is a user or a group, which meta.resourceType tells. It is not changed once others can see it.
 type resource struct {
-	Schemas      []string `json:"schemas,omitempty"`
-	ID           string   `json:"id"`
-	ExternalID   string   `json:"externalId,omitempty"`
-	UserName     string   `json:"userName,omitempty"`
-	DisplayName  string   `json:"displayName,omitempty"`
-	Active       *bool    `json:"active,omitempty"` // nil for groups
-	Roles        []value  `json:"roles,omitempty"`
-	Entitlements []value  `json:"entitlements,omitempty"`
-	Members      []value  `json:"members,omitempty"`
-	Meta         meta     `json:"meta"`
+	Schemas      []string         `json:"schemas,omitempty"`
+	ID           string           `json:"id"`
+	ExternalID   string           `json:"externalId,omitempty"`
+	UserName     string           `json:"userName,omitempty"`
+	DisplayName  string           `json:"displayName,omitempty"`
+	Title        string           `json:"title,omitempty"`
+	Name         map[string]any   `json:"name,omitempty"`
+	Emails       []map[string]any `json:"emails,omitempty"`
+	Active       *bool            `json:"active,omitempty"` // nil for groups
+	Roles        []value          `json:"roles,omitempty"`
+	Entitlements []value          `json:"entitlements,omitempty"`
+	Members      []value          `json:"members,omitempty"`
+	Meta         meta             `json:"meta"`
 }
 
 // value is one of an attribute that has many.
@@ -44,8 +47,8 @@ func newResource(kind string) *resource {
 	return res
 }
 
-// attribute returns a pointer to an attribute that clients may set: *string, **bool or *[]value. It is nil for one that the
-// resource does not have.
+// attribute returns a pointer to an attribute that clients may set: *string, **bool, *map[string]any, *[]map[string]any or *[]value. It is nil
+// for one that the resource does not have.
 func (res *resource) attribute(name string) any {
 	switch res.Meta.ResourceType + "." + strings.ToLower(name) {
 	case "User.externalid", "Group.externalid":
@@ -54,6 +57,12 @@ func (res *resource) attribute(name string) any {
 		return &res.DisplayName
 	case "User.username":
 		return &res.UserName
+	case "User.title":
+		return &res.Title
+	case "User.name":
+		return &res.Name
+	case "User.emails":
+		return &res.Emails
 	case "User.active":
 		return &res.Active
 	case "User.roles":
@@ -83,6 +92,20 @@ func (res *resource) read(r *http.Request) error {
 	if err := decode(r, &body); err != nil {
 		return err
 	}
+	return res.setAll(body)
+}
+
+// replace is an operation without a path: the value holds attributes.
+func (res *resource) replace(raw json.RawMessage) error {
+	var attributes map[string]json.RawMessage
+	if json.Unmarshal(raw, &attributes) != nil || attributes == nil {
+		return invalid("invalidValue", "An operation without a path has an object of attributes as its value.")
+	}
+	return res.setAll(attributes)
+}
+
+// setAll sets attributes, and leaves out those that the resource does not have.
+func (res *resource) setAll(body map[string]json.RawMessage) error {
 	for name, raw := range body {
 		attribute := res.attribute(name)
 		if attribute == nil || string(raw) == "null" {
@@ -102,6 +125,12 @@ func set(attribute any, raw json.RawMessage, add bool) error {
 	case *string:
 		err = json.Unmarshal(raw, attribute)
 	case **bool:
+		*attribute = nil
+		err = json.Unmarshal(raw, attribute)
+	case *map[string]any:
+		*attribute = nil
+		err = json.Unmarshal(raw, attribute)
+	case *[]map[string]any:
 		*attribute = nil
 		err = json.Unmarshal(raw, attribute)
 	case *[]value:
@@ -147,6 +176,9 @@ const quoted = `("(?:[^"\\]|\\.)*")`
 var pathPattern = regexp.MustCompile(`(?i)^(\w+)(?:\[value eq ` + quoted + `\])?$`)
 
 func (res *resource) apply(op operation) error {
+	if op.Path == "" && strings.EqualFold(op.Op, "replace") {
+		return res.replace(op.Value)
+	}
 	parts := pathPattern.FindStringSubmatch(op.Path)
 	if parts == nil || res.attribute(parts[1]) == nil {
 		return invalid("invalidPath", "The path %.80q is not supported.", op.Path)
@@ -156,6 +188,9 @@ func (res *resource) apply(op operation) error {
 	switch {
 	case (verb == "add" || verb == "replace") && chosen == "":
 		return set(attribute, op.Value, verb == "add")
+	case verb == "remove" && chosen == "" && op.Value == nil && attribute == &res.Title:
+		res.Title = ""
+		return nil
 	case verb == "remove" && many && chosen != "" && op.Value == nil:
 		var gone string
 		if json.Unmarshal([]byte(chosen), &gone) != nil {
