@@ -2,6 +2,8 @@ package connector
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strings"
 )
@@ -19,6 +21,14 @@ type Person struct {
 	DisplayName string
 	Title       string
 	Department  string
+}
+
+// Fingerprint tells one profile from another: it is the same as long as all that UpdateAccount writes is. It is kept
+// (account.profile), and so never changes its form.
+func (p Person) Fingerprint() string {
+	all := []string{p.UserName, p.Email, p.GivenName, p.FamilyName, p.DisplayName, p.Title, p.Department}
+	sum := sha256.Sum256([]byte(strings.Join(all, "\x1f")))
+	return hex.EncodeToString(sum[:])
 }
 
 // Account is a person's identity inside an app.
@@ -106,6 +116,11 @@ type Connector interface {
 	// new one. Another account with the person's user name is not touched: Exists, with the account; Conflict, when it
 	// carries the id of somebody else.
 	EnsureAccount(ctx context.Context, p Person, known string) (Account, error)
+
+	// UpdateAccount has the account say of its person what p does, as far as the app keeps it: the user name, the e-mail, the
+	// names, the title and the department, and nothing else. It neither makes nor enables an account, and changes nothing of
+	// what it holds. NotFound says that the account is gone, and Conflict that another one has the user name.
+	UpdateAccount(ctx context.Context, accountID string, p Person) error
 
 	// Holds says whether the account has an entitlement. NotFound says that the account is gone; an entitlement that the app
 	// does not have is Permanent.

@@ -40,6 +40,8 @@ type Seen struct {
 	UserName string
 	Active   bool
 	Holds    []connector.Entitlement
+	// Profile is what it says of its person, as far as the app keeps it. UserID is empty.
+	Profile connector.Person
 }
 
 // Factory opens an App for one case, and closes it with t.Cleanup.

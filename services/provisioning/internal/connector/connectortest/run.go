@@ -39,6 +39,10 @@ func Run(t *testing.T, factory Factory) {
 		{"B-PRV-12 account disabled behind our back", disabledBehind},
 		{"B-PRV-12 person whose user name changed", renamed},
 		{"B-PRV-12 user name of somebody who left", reusedName},
+		{"B-PRV-12 changed profile", changedProfile},
+		{"B-PRV-12 changed profile, with faults", changedProfileFaults},
+		{"B-PRV-12 changed profile, whose user name is taken", takenName},
+		{"B-PRV-12 changed profile of an account that is gone, or disabled", changedProfileAway},
 		{"B-PRV-12 unusual names", unusualNames},
 		{"B-PRV-09 one of many entitlements", oneOfMany},
 		{"B-PRV-12 entitlement that the app does not have", unknownEntitlement},
@@ -240,6 +244,11 @@ func (c *checked) EnsureAccount(ctx context.Context, p connector.Person, known s
 	c.Helper()
 	a, err := c.next.EnsureAccount(ctx, p, known)
 	return a, c.fit(err)
+}
+
+func (c *checked) UpdateAccount(ctx context.Context, id string, p connector.Person) error {
+	c.Helper()
+	return c.fit(c.next.UpdateAccount(ctx, id, p))
 }
 
 func (c *checked) Holds(ctx context.Context, id string, e connector.Entitlement) (bool, error) {
@@ -748,6 +757,126 @@ func reusedName(k *kit) {
 	k.wantOut(left)
 }
 
+// anew is the person with another profile.
+func (k *kit) anew(p connector.Person) connector.Person {
+	next := k.person()
+	next.UserID, next.GivenName, next.Title, next.Department = p.UserID, "Anew "+next.FamilyName, "Lead", "Design"
+	return next
+}
+
+// wantProfile says that the person has one account, and that it says of them what it should. kept is what it said before of
+// another profile: an app does not keep everything.
+func (k *kit) wantProfile(p, before, kept connector.Person) {
+	k.Helper()
+	a := k.seen(p)
+	if a == nil {
+		k.Fatal("the person has no account in the app")
+	}
+	for _, f := range []struct{ name, got, want, before, kept string }{
+		{"user name", a.Profile.UserName, p.UserName, before.UserName, before.UserName},
+		{"e-mail", a.Profile.Email, p.Email, before.Email, kept.Email},
+		{"given name", a.Profile.GivenName, p.GivenName, before.GivenName, kept.GivenName},
+		{"family name", a.Profile.FamilyName, p.FamilyName, before.FamilyName, kept.FamilyName},
+		{"display name", a.Profile.DisplayName, p.DisplayName, before.DisplayName, kept.DisplayName},
+		{"title", a.Profile.Title, p.Title, before.Title, kept.Title},
+		{"department", a.Profile.Department, p.Department, before.Department, kept.Department},
+	} {
+		if f.kept == f.before && f.got != f.want {
+			k.Errorf("the account has the %s %q, want %q", f.name, f.got, f.want)
+		}
+	}
+}
+
+// changedProfile: somebody married, and moved; what they hold stays.
+func changedProfile(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	for _, e := range k.app.Entitlements {
+		k.must("Add", k.c.Add(k.context(), a.ID, e))
+	}
+	kept := k.seen(p).Profile
+	next := k.anew(p)
+	for range 2 {
+		k.must("UpdateAccount", k.c.UpdateAccount(k.context(), a.ID, next))
+		k.wantProfile(next, p, kept)
+		k.wantAccount(next, a.ID, k.app.Entitlements...)
+	}
+	k.restart()
+	bare := next
+	bare.Title, bare.Department = "", ""
+	k.must("UpdateAccount without title and department", k.c.UpdateAccount(k.context(), a.ID, bare))
+	k.wantProfile(bare, p, kept)
+	k.must("UpdateAccount back", k.c.UpdateAccount(k.context(), a.ID, p))
+	k.wantProfile(p, p, kept)
+	k.wantAccount(p, a.ID, k.app.Entitlements...)
+	if again := k.ensure(p); again.ID != a.ID {
+		k.Fatalf("it was %s and is %s", a.ID, again.ID)
+	}
+}
+
+func changedProfileFaults(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	kept := k.seen(p).Profile
+	for _, f := range []struct {
+		fault string
+		make  func() bool
+		fails bool
+	}{
+		{"lost answers", func() bool { return k.app.Faults.LoseAnswers(1) }, true},
+		{"duplicate delivery", func() bool { return k.app.Faults.Duplicate(1) }, false},
+		{"throttling", func() bool { return k.app.Faults.Throttle(1, time.Second) }, true},
+		{"a broken app", func() bool { return k.app.Faults.Break(1) }, true},
+	} {
+		next := k.anew(p)
+		k.skipUnless(f.make(), f.fault)
+		err := k.c.UpdateAccount(k.context(), a.ID, next)
+		if f.fails {
+			k.wantKind("UpdateAccount with "+f.fault, err, connector.Retryable)
+			k.restart()
+			err = k.c.UpdateAccount(k.context(), a.ID, next)
+		}
+		k.must("UpdateAccount with "+f.fault, err)
+		k.wantProfile(next, p, kept)
+		k.wantAccount(next, a.ID)
+	}
+}
+
+// takenName: an account keeps what it says while another one has the user name.
+func takenName(k *kit) {
+	p, other := k.person(), k.person()
+	a, b := k.ensure(p), k.ensure(other)
+	taken := k.anew(p)
+	taken.UserName = other.UserName
+	for range 2 {
+		k.wantKind("UpdateAccount with the user name of another account", k.c.UpdateAccount(k.context(), a.ID, taken), connector.Conflict)
+	}
+	k.wantAccount(p, a.ID)
+	k.wantAccount(other, b.ID)
+}
+
+// changedProfileAway: what is not there is not made, and what nobody can use stays so.
+func changedProfileAway(k *kit) {
+	p := k.person()
+	a := k.ensure(p)
+	if !k.app.NoDisable {
+		kept := k.seen(p).Profile
+		k.must("RemoveAccount(Disable)", k.c.RemoveAccount(k.context(), a.ID, connector.Disable))
+		next := k.anew(p)
+		k.must("UpdateAccount of a disabled account", k.c.UpdateAccount(k.context(), a.ID, next))
+		k.wantProfile(next, p, kept)
+		k.wantOut(next)
+	}
+	k.must("remove the account behind our back", k.app.Destroy(k.context(), a.ID))
+	for range 2 {
+		next := k.anew(p)
+		k.wantKind("UpdateAccount of an account that is gone", k.c.UpdateAccount(k.context(), a.ID, next), connector.NotFound)
+		if s := k.seen(next); s != nil {
+			k.Fatalf("it came back: %+v", *s)
+		}
+	}
+}
+
 func unusualNames(k *kit) {
 	for _, prefix := range []string{"o'brien+test", "zoë.ångström", "a&b=c%20d#e?f", "x) or (userName pr"} {
 		p := k.person()
@@ -944,6 +1073,7 @@ func wrongCredentials(k *kit) {
 	k.must("Add", k.c.Add(k.context(), a.ID, e))
 	k.wantKind("Add", wrong.Add(k.context(), a.ID, e), connector.Unauthorized)
 	k.wantKind("Remove", wrong.Remove(k.context(), a.ID, e), connector.Unauthorized)
+	k.wantKind("UpdateAccount", wrong.UpdateAccount(k.context(), a.ID, k.anew(p)), connector.Unauthorized)
 	k.wantKind("RemoveAccount", wrong.RemoveAccount(k.context(), a.ID, connector.Delete), connector.Unauthorized)
 	k.wantAccount(p, a.ID, e)
 }

@@ -23,6 +23,10 @@
 // others, page by page. What a list shows is named by its id, which stays when the group gets another name. Neither what the
 // app says of its totals nor a startIndex that it does not know makes a list endless.
 //
-// It follows a redirect only to the same host, by the same method. It does not read whole directories at once, update the
-// attributes of existing accounts, or use bulk requests.
+// Profiles. An account is given a changed profile by one look and one PATCH of what differs, none if nothing does. Of the
+// e-mails only the one of type work, or else the primary one, is replaced. If the app refuses a path, what is to be replaced
+// is sent without paths. The manager is not written: the app would have to be told the manager's own account in it.
+//
+// It follows a redirect only to the same host, by the same method. It does not read whole directories at once, or use bulk
+// requests.
 package scim

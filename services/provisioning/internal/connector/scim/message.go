@@ -147,7 +147,7 @@ type patch struct {
 
 type operation struct {
 	Op    string `json:"op"`
-	Path  string `json:"path"`
+	Path  string `json:"path,omitempty"`
 	Value any    `json:"value,omitempty"`
 }
 

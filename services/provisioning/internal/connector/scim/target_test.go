@@ -202,6 +202,10 @@ func (d direct) look(ctx context.Context, p connector.Person) ([]connectortest.S
 			ID, UserName, ExternalID string
 			Active                   bool
 			Roles, Entitlements      values
+			DisplayName, Title       string
+			Name                     struct{ GivenName, FamilyName string }
+			Emails                   values
+			Enterprise               struct{ Department string } `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 		}
 	}
 	if err := d.do(ctx, http.MethodGet, "/Users?count=1000", nil, &users); err != nil {
@@ -224,7 +228,12 @@ func (d direct) look(ctx context.Context, p connector.Person) ([]connectortest.S
 		if !strings.EqualFold(u.UserName, p.UserName) && u.ExternalID != p.UserID {
 			continue
 		}
-		s := connectortest.Seen{ID: u.ID, UserName: u.UserName, Active: u.Active}
+		s := connectortest.Seen{ID: u.ID, UserName: u.UserName, Active: u.Active, Profile: connector.Person{
+			UserName: u.UserName, DisplayName: u.DisplayName, Title: u.Title, GivenName: u.Name.GivenName, FamilyName: u.Name.FamilyName, Department: u.Enterprise.Department,
+		}}
+		if len(u.Emails) > 0 {
+			s.Profile.Email = u.Emails[0].Value
+		}
 		for _, v := range u.Roles {
 			s.Holds = append(s.Holds, connector.Entitlement{Kind: connector.Role, Ref: v.Value})
 		}
