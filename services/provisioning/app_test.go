@@ -35,6 +35,7 @@ type scimUser struct {
 	UserName   string `json:"userName"`
 	ExternalID string `json:"externalId,omitempty"`
 	Active     bool   `json:"active"`
+	Title      string `json:"title,omitempty"`
 }
 
 // fault is what goes wrong with a request.
@@ -227,11 +228,21 @@ func (a *scimApp) serve(r *http.Request) (int, any) {
 			}
 			_ = json.Unmarshal(data, &p)
 			for _, op := range p.Operations {
-				switch v := op.Value.(type) {
-				case bool:
-					u.Active = v
-				case string:
-					u.ExternalID = v
+				switch op.Path {
+				case "active":
+					u.Active, _ = op.Value.(bool)
+				case "externalId":
+					u.ExternalID, _ = op.Value.(string)
+				case "title":
+					u.Title, _ = op.Value.(string)
+				case "userName":
+					name, _ := op.Value.(string)
+					for _, have := range a.users {
+						if have != u && strings.EqualFold(have.UserName, name) {
+							return http.StatusConflict, map[string]string{"scimType": "uniqueness"}
+						}
+					}
+					u.UserName = name
 				}
 			}
 		}

@@ -7,6 +7,8 @@ import (
 
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/postgres"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -14,14 +16,18 @@ import (
 // if they have left; so does what they held before, if they turn out to have
 // left and come back, and what was deleted, alone or with its app. It is held while
 // they are suspended, and put back once they are active again. If the accounts of an
-// app come and go in another way from now on, all of them are reconciled. Each account is handled by itself, so that
+// app come and go in another way from now on, all of them are reconciled. A changed
+// profile is brought into the accounts that are there. Each account is handled by itself, so that
 // one whose rows cannot be saved keeps access in no other. Where nothing is known
 // of what was there before, everything is reconciled.
 func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
-	var users, changed, entitlements, apps []uuid.UUID
+	var users, renamed, changed, entitlements, apps []uuid.UUID
+	var profiles []string
 	for _, u := range changes.Users {
 		if u.Before == nil || u.Left() || u.Before.GetState() != u.After.GetState() || !u.WasRemoved && u.Before.GetJoinCount() < u.After.GetJoinCount() {
 			users = append(users, u.ID)
+		} else if profile := profileOf(u.After); profile != profileOf(u.Before) {
+			renamed, profiles = append(renamed, u.ID), append(profiles, profile)
 		}
 	}
 	for _, a := range changes.Apps {
@@ -53,6 +59,12 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 		}
 		tx.AfterCommit(e.due.Wake)
 	}
+	if len(renamed) > 0 {
+		if err := store.ReconcileProfiles(ctx, tx, dueReconcile, renamed, profiles, now); err != nil {
+			return err
+		}
+		tx.AfterCommit(e.due.Wake)
+	}
 	if len(changed) == 0 {
 		return nil
 	}
@@ -66,4 +78,12 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 		}
 	}
 	return nil
+}
+
+// profileOf is the fingerprint of what apps are told of a user.
+func profileOf(u *identityv1.User) string {
+	return connector.Person{
+		UserName: u.GetUserName(), Email: u.GetEmail(), GivenName: u.GetGivenName(), FamilyName: u.GetFamilyName(),
+		DisplayName: u.GetDisplayName(), Title: u.GetTitle(), Department: u.GetDepartment(),
+	}.Fingerprint()
 }

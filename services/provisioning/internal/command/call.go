@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -47,7 +48,7 @@ func (p whereabouts) settle(s *store.Assignment) lifecycle.Observed {
 			a.LeftBehind, a.Words = append(a.LeftBehind, left), a.Words.Leave()
 		}
 		a.ExternalID, a.UserName = "", ""
-		know.Had = nil // it was that account's
+		know.Had, know.Profile, know.ProfileInDoubt = nil, "", false // they were that account's
 	}
 	if p.here != nil {
 		return know.Elsewhere()
@@ -88,12 +89,16 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 	}
 	for n, change := range plan {
 		a, err := c.change(ctx, change, j.Plan[n])
+		if change.Do == lifecycle.CreateAccount || change.Do == lifecycle.UpdateAccount {
+			change.Profile = c.person.Fingerprint() // as of now, whatever it was when the plan was made
+		}
 		r.add(change, a, err)
 		if a == lifecycle.Unknown && errors.Is(ctx.Err(), context.Canceled) {
 			r.stopped = true
 		}
 		switch {
 		case err == nil && a != lifecycle.FoundOne:
+		case change.Do == lifecycle.UpdateAccount && a == lifecycle.Unknown && r.after == 0 && ctx.Err() == nil: // nothing else depends on it
 		case a != lifecycle.Refused, connector.KindOf(err) == connector.Unauthorized, change.Do == lifecycle.CreateAccount, r.account.ID == "":
 			return r
 		}
@@ -219,6 +224,8 @@ func (c *calls) change(ctx context.Context, change lifecycle.Change, step store.
 		if answer(err) == lifecycle.Refused && c.lacks(ctx, ent) {
 			err = nil
 		}
+	case lifecycle.UpdateAccount:
+		err = c.update(ctx)
 	case lifecycle.RemoveAccount:
 		err = c.removeAccount(ctx)
 	}
@@ -260,6 +267,18 @@ func (c *calls) ensure(ctx context.Context) (lifecycle.Answer, error) {
 			"%v; the app is set to refuse such accounts: give one of the two another user name, or set the app to ask", err)
 	}
 	return answer(err), err
+}
+
+// update gives the account the person's profile, unless it was made with it just now.
+func (c *calls) update(ctx context.Context) error {
+	if slices.ContainsFunc(c.report.results, func(r lifecycle.Result) bool { return r.Answer == lifecycle.Made }) {
+		return nil
+	}
+	err := c.within(ctx, func(ctx context.Context) error { return c.app.UpdateAccount(ctx, c.report.account.ID, c.person) })
+	if err == nil {
+		c.report.account.UserName = c.person.UserName
+	}
+	return err
 }
 
 // identify finds the account that is to be changed and has no id here. It never makes

@@ -19,6 +19,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 	v := lifecycle.Assignment{
 		Mode: s.App.Mode, Leaving: s.Person.Removed, Suspended: s.Person.Suspended, Observed: s.Account.Observed,
 		Ask: s.App.Adoption != "adopt" && s.App.Adoption != "refuse", RemovalUnset: s.App.RemovalUnset, LeftBehind: leftBehind(s),
+		Profile: personFor(s.Person).Fingerprint(),
 	}
 	if v.Observed.Found {
 		v.Found = foundText(s)
@@ -135,7 +136,7 @@ func (cs *changeset) reconcileOperation(s *store.Assignment, out *lifecycle.Outc
 		o.Plan, o.Changed = s.Steps(out.Plan), true
 	}
 	if o := s.Operation; o != nil && (o.New || o.Changed) {
-		o.Bulk = isBulk(s)
+		o.Bulk = isBulk(s) || lifecycle.Updates(store.Changes(o.Plan))
 		if out.Enqueue {
 			o.Traceparent = cs.traceparent
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // reconcileAccounts makes up for what has happened to the person or the app: the
-// grants of somebody who has left, and of what was deleted, end, and the app's present settings are
-// followed.
+// grants of somebody who has left, and of what was deleted, end, the app's present settings are
+// followed, and a changed profile is brought into the account.
 func (e *Engine) reconcileAccounts(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
 	keys, err := store.KeysOfAccounts(ctx, tx, itemKeys(items))
 	if err != nil {

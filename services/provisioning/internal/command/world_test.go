@@ -61,6 +61,9 @@ func (a *app) EnsureAccount(ctx context.Context, p connector.Person, _ string) (
 	return connector.Account{ID: "account of " + p.UserID, UserName: p.UserName}, nil
 }
 
+// UpdateAccount is called after a call of EnsureAccount of which nothing was heard.
+func (a *app) UpdateAccount(context.Context, string, connector.Person) error { return nil }
+
 func (a *app) RemoveAccount(context.Context, string, connector.Removal) error { return nil }
 
 // called is how many accounts were asked for, and how often.

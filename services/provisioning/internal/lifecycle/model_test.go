@@ -17,6 +17,9 @@ type app struct {
 	// before.
 	ours bool
 	had  Set
+	// profile is what it says of its person; of an account of somebody else it is unlike
+	// all of theirs.
+	profile string
 }
 
 func (a *app) has(e ID) bool { return a.account == Active && a.member.Has(e) }
@@ -37,12 +40,20 @@ func (w *world) call(t *rapid.T, c Change) Answer {
 	case CreateAccount:
 		switch {
 		case a.account == Absent:
-			*a = app{account: Active, member: Set{}, ours: true}
+			*a = app{account: Active, member: Set{}, ours: true, profile: w.assignment.Profile}
 			return Made
 		case !a.ours && !know.Adopted:
 			return FoundOne
 		}
 		a.account = Active
+	case UpdateAccount:
+		switch {
+		case w.assignment.away() || !w.assignment.desired().Account:
+			t.Fatal("writes into an account that is going")
+		case a.account == Absent:
+			return Missing
+		}
+		a.profile = w.assignment.Profile
 	case Add:
 		switch {
 		case a.account == Absent:
@@ -91,6 +102,11 @@ type world struct {
 	moved bool
 	// tampered means that somebody worked in the app behind our back.
 	tampered bool
+	// since is the profile that the person had when an account became known that Gatehouse
+	// did not make, and byHand means that people have said, or taken back, what is there,
+	// without a word of profiles.
+	since  string
+	byHand bool
 	// words, resolved, revoked and done are what reopening goes by: who said what last,
 	// what people have resolved, and the grants and revocations that are over.
 	words    Words
@@ -126,6 +142,11 @@ func (w *world) reconcile(t *rapid.T) {
 		}
 		if c.Do == Add && (!want.Entitlements.Has(c.Entitlement) || w.assignment.known().Held.Has(c.Entitlement)) {
 			t.Fatalf("adds what nobody wants or what is there: %v", c)
+		}
+	}
+	for _, c := range out.Plan {
+		if c.Do == UpdateAccount && (!want.Account || w.assignment.Mode != Automatic || c.Profile != w.assignment.Profile) {
+			t.Fatalf("writes a profile that is not due: %v", c)
 		}
 	}
 	for _, tr := range out.Grants {
@@ -284,7 +305,11 @@ func (w *world) check(t *rapid.T) {
 
 // record is the end of a run.
 func (w *world) record(t *rapid.T, results []Result) {
+	before := w.assignment.Observed
 	w.assignment.Observed = w.assignment.Observed.Learn(results, w.left)
+	if know := w.assignment.Observed; know.Profile != "" && before.Profile == "" && !before.ProfileInDoubt {
+		w.since = know.Profile
+	}
 	for _, r := range results {
 		if w.assignment.Observed.Adopted && r.Answer == Unknown && r.Change.Do == Add {
 			w.app.had = w.app.had.minus(r.Change.Entitlement) // nobody can tell any more
@@ -326,10 +351,10 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 		}
 		switch fault {
 		case 1: // never arrived
-			return append(results, Result{c, Unknown})
+			return append(results, Result{w.as(c), Unknown})
 		case 2: // the answer was lost
 			w.call(t, c)
-			return append(results, Result{c, Unknown})
+			return append(results, Result{w.as(c), Unknown})
 		case 3:
 			results = append(results, Result{c, Refused})
 			if c.Do == CreateAccount {
@@ -338,12 +363,20 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 			continue
 		}
 		answer := w.call(t, c)
-		results = append(results, Result{c, answer})
+		results = append(results, Result{w.as(c), answer})
 		if answer == Missing || answer == FoundOne {
 			return results
 		}
 	}
 	return results
+}
+
+// as is the change as it was made: with the profile of now.
+func (w *world) as(c Change) Change {
+	if c.Do == CreateAccount || c.Do == UpdateAccount {
+		c.Profile = w.assignment.Profile
+	}
+	return c
 }
 
 // settle has the account looked up where the integration leads now: it is not there.
@@ -374,6 +407,10 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	}
 	w.resolved, w.words = append(slices.Clone(w.resolved), r), w.words.Say(item)
 	automatic := w.assignment.Mode == Automatic
+	w.byHand = w.byHand || item.Kind != ItemAdoptAccount && item.Kind != ItemFixOperation
+	if item.Kind == ItemFixOperation {
+		w.app.profile = w.assignment.Profile
+	}
 	switch {
 	case item.Kind == ItemChangeSecret, item.Kind == ItemAdoptAccount:
 	case item.Kind == ItemRemoveLeftAccount:
@@ -455,6 +492,7 @@ func (w *world) reopen(t *rapid.T, n int) bool {
 		delete(w.revoked, g.ID)
 	}
 	w.assignment, w.done = s, done
+	w.byHand = true
 	w.words, w.resolved = w.words.TakeBack(r.Item, r.words), slices.Delete(slices.Clone(w.resolved), n, n+1)
 	switch r.Item.Kind {
 	case ItemChangeSecret:
@@ -496,6 +534,7 @@ func TestEverything(t *testing.T) {
 		modes := rapid.Bool().Draw(t, "mode changes")
 		w.assignment.Observed.Account = Absent
 		moves := !modes && rapid.Bool().Draw(t, "integration moves")
+		w.assignment.Profile = "first"
 		w.assignment.Ask = rapid.Bool().Draw(t, "ask before an account is adopted")
 		w.assignment.RemovalUnset = rapid.Bool().Draw(t, "the app does not say how accounts end")
 		shared := rapid.Bool().Draw(t, "mode may become shared")
@@ -548,6 +587,14 @@ func TestEverything(t *testing.T) {
 					}
 				}
 				w.reconcile(t)
+			},
+			"rename": func(t *rapid.T) {
+				w.assignment.Profile = rapid.SampledFrom([]string{"first", "second", "third"}).Draw(t, "profile")
+				before := w.assignment.Grants
+				w.reconcile(t)
+				if !slices.Equal(before, w.assignment.Grants) {
+					t.Fatalf("a changed profile changes grants: %+v, before %+v", w.assignment.Grants, before)
+				}
 			},
 			"return":  func(t *rapid.T) { w.assignment.Leaving = false; w.reconcile(t) },
 			"suspend": func(t *rapid.T) { w.assignment.Suspended = !w.assignment.Leaving; w.reconcile(t) },
@@ -606,7 +653,7 @@ func TestEverything(t *testing.T) {
 				if w.assignment.Mode != Automatic || w.app.account != Absent || know.Account != Absent || know.AccountInDoubt || w.assignment.Operation.State == Running {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.app = app{account: Active, member: Set{}}
+				w.app = app{account: Active, member: Set{}, profile: "of somebody else"}
 				if rapid.Bool().Draw(t, "is an admin") {
 					w.app.member = NewSet(admins)
 				}
@@ -673,6 +720,12 @@ func TestEverything(t *testing.T) {
 		stays := w.app.account == Active && !w.app.ours && !w.assignment.away() || w.moved && !w.assignment.Observed.there()
 		if w.app.account == Active != want.Account && !stays && (w.app.ours || w.assignment.Observed.Adopted) {
 			t.Fatalf("wants %+v, the app has %+v", want, w.app)
+		}
+		// Nobody has said a thing of profiles by hand: the account says what it should, or
+		// what it did when it was found, if nothing has changed since.
+		asFound := !w.app.ours && w.app.profile == "of somebody else" && w.since == w.assignment.Profile
+		if want.Account && !modes && !w.byHand && w.app.account == Active && w.app.profile != w.assignment.Profile && !asFound {
+			t.Fatalf("the account says %q, and not %q; known %+v", w.app.profile, w.assignment.Profile, w.assignment.Observed)
 		}
 		for _, e := range []ID{admins, readers} {
 			if w.app.has(e) != want.Entitlements.Has(e) && (w.app.ours || w.assignment.Observed.Adopted && !w.app.had.Has(e)) {

@@ -84,6 +84,12 @@ type Observed struct {
 	// InDoubt are the entitlements that the account may have or not. Those of a
 	// disabled account are here: they come back with it.
 	InDoubt Set
+	// Profile is the fingerprint of the profile that was last written in the app, or that
+	// the person had when the account became known; empty if that is not known, which is
+	// no reason to write it. ProfileInDoubt means that one was being written, and nobody
+	// knows whether it was.
+	Profile        string
+	ProfileInDoubt bool
 }
 
 // there reports whether the person may be able to use an account.
@@ -94,6 +100,41 @@ func (k Observed) surelyThere() bool { return k.Account == Active && !k.AccountI
 
 // may reports whether the person may have the entitlement.
 func (k Observed) may(e ID) bool { return k.there() && (k.Held.Has(e) || k.InDoubt.Has(e)) }
+
+// outdated reports whether the account is to be given a profile, as it has, or may have,
+// another.
+func (k Observed) outdated(profile string) bool {
+	return profile != "" && (k.ProfileInDoubt || k.Profile != "" && k.Profile != profile)
+}
+
+// found returns what is known when the account was found, while the person had a
+// profile: if nothing was known of it, it is taken for the account's.
+func (k Observed) found(profile string) Observed {
+	if k.Profile == "" && !k.ProfileInDoubt {
+		k.Profile = profile
+	}
+	return k
+}
+
+// written returns what is known when the account has surely been given a profile.
+func (k Observed) written(profile string) Observed {
+	k.Profile, k.ProfileInDoubt = profile, profile == ""
+	return k
+}
+
+// perhapsMade returns what is known when the account may have been made, with a
+// profile.
+func (k Observed) perhapsMade(profile string) Observed {
+	first := k.Account == Absent && !k.AccountInDoubt
+	switch {
+	case k.Adopted, k.Account != Absent && k.Profile == "" && !k.ProfileInDoubt: // it is taken as it is
+	case first:
+		k = k.written(profile)
+	case k.Profile != profile:
+		k = k.written("")
+	}
+	return k
+}
 
 // added are the entitlements that the account may have and that it did not have
 // before.
@@ -124,7 +165,12 @@ func (k Observed) Adopt() Observed {
 // is not known.
 func (k Observed) Tried(c Change) Observed {
 	switch c.Do {
+	case UpdateAccount:
+		k = k.written("")
 	case CreateAccount, RemoveAccount:
+		if c.Do == CreateAccount {
+			k = k.perhapsMade(c.Profile)
+		}
 		k.AccountInDoubt = true
 		k.InDoubt = k.InDoubt.plus(k.Held.Sorted()...)
 		k.Held = nil
@@ -148,7 +194,10 @@ func (k Observed) doubt(e ID) Observed {
 func (k Observed) Did(c Change, left AccountState) Observed {
 	switch c.Do {
 	case CreateAccount:
+		k = k.found(c.Profile)
 		k.Account, k.AccountInDoubt = Active, false
+	case UpdateAccount:
+		k = k.written(c.Profile)
 	case Add:
 		if !k.surelyThere() {
 			// Somebody has said otherwise meanwhile.
@@ -182,7 +231,7 @@ func (k Observed) Learn(results []Result, left AccountState) Observed {
 		case Unknown:
 			k = k.Tried(r.Change)
 		case Made:
-			k = k.Did(r.Change, left)
+			k = k.Did(r.Change, left).written(r.Change.Profile)
 			k.Adopted, k.Had = false, nil
 		case There:
 			if r.Change.Do == Look {

@@ -7,6 +7,8 @@ type Do string
 // before what is to come.
 const (
 	CreateAccount Do = "create_account"
+	// UpdateAccount writes the person's profile into an account that is there.
+	UpdateAccount Do = "update_account"
 	Remove        Do = "remove"
 	Add           Do = "add"
 	RemoveAccount Do = "remove_account"
@@ -19,10 +21,24 @@ type Change struct {
 	Do Do
 	// Entitlement is what Add and Remove are about.
 	Entitlement ID
+	// Profile is the fingerprint of the profile that UpdateAccount writes, and, of the
+	// Result of CreateAccount, of the one that an account was made with; empty if it is
+	// not known which.
+	Profile string
 }
 
 // takesAway reports whether the change ends access.
 func (c Change) takesAway() bool { return c.Do == Remove || c.Do == RemoveAccount }
+
+// Updates reports whether the changes are about nothing but profiles.
+func Updates(plan []Change) bool {
+	for _, c := range plan {
+		if c.Do != UpdateAccount {
+			return false
+		}
+	}
+	return len(plan) > 0
+}
 
 // TakesAway reports whether any of the changes ends access.
 func TakesAway(plan []Change) bool {
@@ -44,6 +60,9 @@ type Desired struct {
 	// Keep means that an adopted account stays when nothing is wanted of it, and Look
 	// that it must be known whether it is still there.
 	Keep, Look bool
+	// Profile is the fingerprint of the profile that the account should have; empty if
+	// nobody writes it.
+	Profile string
 }
 
 // DesiredBy is what the grants say a person should have: everything that at least
@@ -65,13 +84,14 @@ func DesiredBy(grants []Grant) Desired {
 // Plan returns the changes that make the app be as it should, in the order in
 // which to make them; none if it surely is. Nothing is changed that is surely
 // as it should be. An account that nothing is wanted of goes as a whole; an adopted one
-// loses only what was added while it is to be kept.
+// loses only what was added while it is to be kept. A profile is written only into an
+// account that something is wanted of.
 func Plan(w Desired, k Observed) []Change {
 	if !w.Account {
 		if k.Adopted && w.Keep {
 			var plan []Change
 			for _, e := range k.added() {
-				plan = append(plan, Change{Remove, e})
+				plan = append(plan, Change{Do: Remove, Entitlement: e})
 			}
 			if w.Look && k.AccountInDoubt {
 				plan = append(plan, Change{Do: Look})
@@ -87,14 +107,17 @@ func Plan(w Desired, k Observed) []Change {
 	if !k.surelyThere() {
 		plan = append(plan, Change{Do: CreateAccount})
 	}
+	if k.outdated(w.Profile) {
+		plan = append(plan, Change{Do: UpdateAccount, Profile: w.Profile})
+	}
 	for _, e := range k.added() {
 		if !w.Entitlements.Has(e) {
-			plan = append(plan, Change{Remove, e})
+			plan = append(plan, Change{Do: Remove, Entitlement: e})
 		}
 	}
 	for _, e := range w.Entitlements.Sorted() {
 		if !k.surelyThere() || !k.Held.Has(e) {
-			plan = append(plan, Change{Add, e})
+			plan = append(plan, Change{Do: Add, Entitlement: e})
 		}
 	}
 	return plan

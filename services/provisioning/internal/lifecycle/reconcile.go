@@ -81,7 +81,9 @@ type Assignment struct {
 	// Found says in words which account was found, and LeftBehind which accounts
 	// stand where the app's integration does not reach; empty if none.
 	Found, LeftBehind string
-	Observed          Observed
+	// Profile is the fingerprint of the person's profile.
+	Profile  string
+	Observed Observed
 	// Grants are all that are not revoked.
 	Grants []Grant
 	// Revocations are all that are not done.
@@ -148,7 +150,8 @@ func Reconcile(s Assignment) Outcome {
 	}
 	stuck := reconcileOperation(s, &out)
 	now := reconciled{want: want, know: know, stuck: stuck}
-	s.Grants, now.held, now.ended = reconcileGrants(s, &out, want, know, stuck)
+	// What an account says of its person gives nobody access, and takes none away.
+	s.Grants, now.held, now.ended = reconcileGrants(s, &out, want, know, stuck && !Updates(out.Plan))
 	reconcileItems(s, &out, now)
 	return out
 }
@@ -161,6 +164,9 @@ func (s Assignment) desired() Desired {
 	}
 	want.Look = s.away() && s.RemovalUnset && s.Mode == Automatic
 	want.Keep = !s.away() || want.Look
+	if s.Mode == Automatic {
+		want.Profile = s.Profile
+	}
 	return want
 }
 

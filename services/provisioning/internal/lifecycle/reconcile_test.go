@@ -45,27 +45,27 @@ func TestPlan(t *testing.T) {
 		plan []Change
 	}{
 		{"nothing wanted, nothing there", Desired{}, Observed{Account: Absent}, nil},
-		{"first: account, then entitlement", wants(admins), Observed{Account: Absent}, []Change{{Do: CreateAccount}, {Add, admins}}},
+		{"first: account, then entitlement", wants(admins), Observed{Account: Absent}, []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}}},
 		{"account alone", wants(), Observed{Account: Absent}, []Change{{Do: CreateAccount}}},
-		{"another", wants(admins, readers), active(admins), []Change{{Add, readers}}},
+		{"another", wants(admins, readers), active(admins), []Change{{Do: Add, Entitlement: readers}}},
 		{"all there", wants(admins), active(admins), nil},
-		{"one goes, others stay", wants(readers), active(admins, readers), []Change{{Remove, admins}}},
-		{"goes before it comes", wants(readers), active(admins), []Change{{Remove, admins}, {Add, readers}}},
+		{"one goes, others stay", wants(readers), active(admins, readers), []Change{{Do: Remove, Entitlement: admins}}},
+		{"goes before it comes", wants(readers), active(admins), []Change{{Do: Remove, Entitlement: admins}, {Do: Add, Entitlement: readers}}},
 		{"last goes with the account", Desired{}, active(admins, readers), []Change{{Do: RemoveAccount}}},
 		{"disabled is gone", Desired{}, Observed{Account: Disabled, InDoubt: NewSet(admins)}, nil},
 		{
 			"disabled comes back without what it had", wants(readers),
 			Observed{Account: Disabled, InDoubt: NewSet(admins)},
-			[]Change{{Do: CreateAccount}, {Remove, admins}, {Add, readers}},
+			[]Change{{Do: CreateAccount}, {Do: Remove, Entitlement: admins}, {Do: Add, Entitlement: readers}},
 		},
 		{"perhaps created, not wanted", Desired{}, Observed{AccountInDoubt: true}, []Change{{Do: RemoveAccount}}},
 		{
 			"perhaps removed, wanted", wants(admins),
 			Observed{Account: Active, AccountInDoubt: true, InDoubt: NewSet(admins)},
-			[]Change{{Do: CreateAccount}, {Add, admins}},
+			[]Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}},
 		},
-		{"perhaps added, not wanted", wants(), Observed{Account: Active, InDoubt: NewSet(admins)}, []Change{{Remove, admins}}},
-		{"perhaps added, wanted", wants(admins), Observed{Account: Active, InDoubt: NewSet(admins)}, []Change{{Add, admins}}},
+		{"perhaps added, not wanted", wants(), Observed{Account: Active, InDoubt: NewSet(admins)}, []Change{{Do: Remove, Entitlement: admins}}},
+		{"perhaps added, wanted", wants(admins), Observed{Account: Active, InDoubt: NewSet(admins)}, []Change{{Do: Add, Entitlement: admins}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +88,7 @@ func TestReconcile(t *testing.T) {
 		{
 			"B-PRV-01 automatic: one operation",
 			Assignment{Mode: Automatic, Grants: []Grant{grant(10, admins, Pending)}},
-			Outcome{Plan: []Change{{Do: CreateAccount}, {Add, admins}}, Enqueue: true},
+			Outcome{Plan: []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}}, Enqueue: true},
 		},
 		{
 			"B-PRV-01 automatic: done",
@@ -127,7 +127,7 @@ func TestReconcile(t *testing.T) {
 			"a grant that ends while its operation runs is not revoked before the outcome is known",
 			Assignment{
 				Mode: Automatic, Grants: []Grant{grant(10, admins, Revoking)},
-				Operation: Operation{State: Running, Plan: []Change{{Do: CreateAccount}, {Add, admins}}},
+				Operation: Operation{State: Running, Plan: []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}}},
 			},
 			Outcome{Plan: []Change{{Do: RemoveAccount}}},
 		},
@@ -135,7 +135,7 @@ func TestReconcile(t *testing.T) {
 			"one that ends before its operation started is revoked at once",
 			Assignment{
 				Mode: Automatic, Grants: []Grant{grant(10, admins, Revoking)},
-				Operation: Operation{State: Queued, Plan: []Change{{Do: CreateAccount}, {Add, admins}}},
+				Operation: Operation{State: Queued, Plan: []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}}},
 			},
 			Outcome{Grants: []Transition{{ID: id(10), To: Revoked}}, Cancel: true},
 		},
@@ -143,10 +143,10 @@ func TestReconcile(t *testing.T) {
 			"B-PRV-04 stuck: the grant fails, an item is opened",
 			Assignment{
 				Mode: Automatic, Grants: []Grant{join(grant(10, admins, Pending))},
-				Operation: Operation{State: Stuck, Plan: []Change{{Do: CreateAccount}, {Add, admins}}, Error: "no"},
+				Operation: Operation{State: Stuck, Plan: []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}}, Error: "no"},
 			},
 			Outcome{
-				Plan:   []Change{{Do: CreateAccount}, {Add, admins}},
+				Plan:   []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}},
 				Grants: []Transition{{ID: id(10), To: Failed, Error: "no"}},
 				Open:   []Item{{Kind: ItemFixOperation, Entitlements: []ID{admins}, Requests: []ID{id(110)}, List: Onboarding, Error: "no"}},
 			},
@@ -168,9 +168,9 @@ func TestReconcile(t *testing.T) {
 			Assignment{
 				Mode: Automatic, Observed: active(), Grants: []Grant{{ID: id(10), Entitlement: admins, State: Failed, Error: "no"}, grant(11, readers, Pending)},
 				Items:     []Item{{ID: id(60), Kind: ItemFixOperation, Entitlements: []ID{admins}, Requests: []ID{{}}, Error: "no"}},
-				Operation: Operation{State: Stuck, Plan: []Change{{Add, admins}}, Error: "no"},
+				Operation: Operation{State: Stuck, Plan: []Change{{Do: Add, Entitlement: admins}}, Error: "no"},
 			},
-			Outcome{Plan: []Change{{Add, admins}, {Add, readers}}, Enqueue: true},
+			Outcome{Plan: []Change{{Do: Add, Entitlement: admins}, {Do: Add, Entitlement: readers}}, Enqueue: true},
 		},
 		{
 			"success resolves the item by itself",
@@ -185,7 +185,7 @@ func TestReconcile(t *testing.T) {
 			"B-ONB-03 manual and joining: one item on the onboarding checklist",
 			Assignment{Grants: []Grant{join(grant(10, account, Pending)), join(grant(11, admins, Pending))}},
 			Outcome{
-				Plan: []Change{{Do: CreateAccount}, {Add, admins}},
+				Plan: []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}},
 				Open: []Item{{Kind: ItemCreateAccount, Entitlements: []ID{account, admins}, Requests: []ID{id(110), id(111)}, List: Onboarding}},
 			},
 		},
@@ -201,7 +201,7 @@ func TestReconcile(t *testing.T) {
 			"B-ONB-05 manual: what a join-flow adds to an account that is there is no onboarding",
 			Assignment{Observed: active(), Grants: []Grant{join(grant(10, admins, Pending))}},
 			Outcome{
-				Plan: []Change{{Add, admins}},
+				Plan: []Change{{Do: Add, Entitlement: admins}},
 				Open: []Item{{Kind: ItemAssign, Entitlements: []ID{admins}, Requests: []ID{id(110)}}},
 			},
 		},
@@ -224,7 +224,7 @@ func TestReconcile(t *testing.T) {
 		{
 			"B-ONB-17 active again: what is due is put back",
 			Assignment{Mode: Automatic, Observed: Observed{Account: Disabled, InDoubt: NewSet(admins, readers)}, Grants: []Grant{grant(10, admins, Held)}},
-			Outcome{Plan: []Change{{Do: CreateAccount}, {Remove, readers}, {Add, admins}}, Enqueue: true},
+			Outcome{Plan: []Change{{Do: CreateAccount}, {Do: Remove, Entitlement: readers}, {Do: Add, Entitlement: admins}}, Enqueue: true},
 		},
 		{
 			"B-ONB-13 back again: what is left of the first time stands on no list",
@@ -244,7 +244,7 @@ func TestReconcile(t *testing.T) {
 				Items:  []Item{{ID: id(60), Kind: ItemCreateAccount, Entitlements: []ID{account}, Requests: []ID{id(110)}}},
 			},
 			Outcome{
-				Plan:   []Change{{Do: CreateAccount}, {Add, admins}},
+				Plan:   []Change{{Do: CreateAccount}, {Do: Add, Entitlement: admins}},
 				Change: []Item{{ID: id(60), Kind: ItemCreateAccount, Entitlements: []ID{account, admins}, Requests: []ID{id(110), id(111)}, List: Onboarding}},
 			},
 		},
@@ -252,7 +252,7 @@ func TestReconcile(t *testing.T) {
 			"manual: to an account that is there",
 			Assignment{Observed: active(), Grants: []Grant{grant(10, account, InPlace), grant(11, admins, Pending)}},
 			Outcome{
-				Plan: []Change{{Add, admins}},
+				Plan: []Change{{Do: Add, Entitlement: admins}},
 				Open: []Item{{Kind: ItemAssign, Entitlements: []ID{admins}, Requests: []ID{id(111)}}},
 			},
 		},
@@ -282,11 +282,11 @@ func TestReconcile(t *testing.T) {
 			"B-PRV-16 one of two that are stuck is given up: the other stays so",
 			Assignment{
 				Mode: Automatic, Observed: active(), Grants: []Grant{grant(9, account, InPlace), givenUp(grant(10, admins, Revoking)), grant(11, readers, Failed)},
-				Operation: Operation{State: Stuck, Plan: []Change{{Add, admins}, {Add, readers}}, Error: "no"},
+				Operation: Operation{State: Stuck, Plan: []Change{{Do: Add, Entitlement: admins}, {Do: Add, Entitlement: readers}}, Error: "no"},
 				Items:     []Item{{ID: id(60), Kind: ItemFixOperation, Entitlements: []ID{admins, readers}, Requests: []ID{id(110), id(111)}, Error: "no"}},
 			},
 			Outcome{
-				Plan: []Change{{Add, readers}}, Replan: true, Grants: []Transition{{ID: id(10), To: Revoked}},
+				Plan: []Change{{Do: Add, Entitlement: readers}}, Replan: true, Grants: []Transition{{ID: id(10), To: Revoked}},
 				Change: []Item{{ID: id(60), Kind: ItemFixOperation, Entitlements: []ID{readers}, Requests: []ID{id(111)}, Error: "no"}},
 			},
 		},
@@ -294,7 +294,7 @@ func TestReconcile(t *testing.T) {
 			"B-PRV-16 given up with an account that was made for it: gone once that is",
 			Assignment{
 				Mode: Automatic, Observed: active(), Grants: []Grant{givenUp(grant(10, admins, Revoking))},
-				Operation: Operation{State: Stuck, Plan: []Change{{Add, admins}}, Error: "no"},
+				Operation: Operation{State: Stuck, Plan: []Change{{Do: Add, Entitlement: admins}}, Error: "no"},
 			},
 			Outcome{Plan: []Change{{Do: RemoveAccount}}, Enqueue: true},
 		},

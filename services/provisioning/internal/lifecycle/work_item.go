@@ -89,6 +89,7 @@ const (
 	ReasonGivenUp     = "the request was given up"
 	ReasonOpen        = "it is open again already"
 	ReasonWhole       = "the whole account is to be removed"
+	ReasonSameProfile = "the account has the person's profile"
 )
 
 // reconciled is what Reconcile has found out before it comes to the items.
@@ -334,6 +335,8 @@ func cancelReason(s Assignment, i Item, now reconciled) string {
 		return ReasonLeft
 	case i.Kind == ItemFixOperation && i.gaveUp(s.Grants, now.ended):
 		return ReasonGivenUp
+	case i.Kind == ItemFixOperation && Updates(s.Operation.Plan) && want.Account:
+		return ReasonSameProfile
 	case i.Kind == ItemFixOperation:
 		return ReasonNotWanted
 	case still:
@@ -359,7 +362,7 @@ func (s Assignment) fixed(k Observed, want Desired) Observed {
 	for e := range k.Had {
 		doubt = doubt.minus(e)
 	}
-	return Observed{Account: Active, Held: want.Entitlements.plus(k.Had.Sorted()...), InDoubt: doubt, Adopted: k.Adopted, Had: k.Had}
+	return Observed{Account: Active, Held: want.Entitlements.plus(k.Had.Sorted()...), InDoubt: doubt, Adopted: k.Adopted, Had: k.Had, Profile: want.Profile}
 }
 
 // Resolve returns what is known after a person has done what the open item
@@ -376,17 +379,17 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 			k = k.Adopt()
 		case ItemCreateAccount:
 			k = k.Did(Change{Do: CreateAccount}, left)
-			k.Adopted, k.Had = false, nil
+			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt = false, nil, "", false
 			for _, e := range want.Entitlements.Sorted() {
-				k = k.Did(Change{Add, e}, left)
+				k = k.Did(Change{Do: Add, Entitlement: e}, left)
 			}
 		case ItemAssign:
 			for _, e := range i.Entitlements {
-				k = k.Did(Change{Add, e}, left)
+				k = k.Did(Change{Do: Add, Entitlement: e}, left)
 			}
 		case ItemUnassign:
 			for _, e := range i.Entitlements {
-				k = k.Did(Change{Remove, e}, left)
+				k = k.Did(Change{Do: Remove, Entitlement: e}, left)
 			}
 		case ItemRemoveAccount:
 			if s.Mode == Automatic {

@@ -215,6 +215,8 @@ type Step struct {
 	Ref         string       `json:"ref,omitempty"`
 	// Look means that it is not known whether an adopted account has had it before.
 	Look bool `json:"look,omitempty"`
+	// Profile is the fingerprint of the profile that an account is given.
+	Profile string `json:"profile,omitempty"`
 }
 
 // Operation is one row of operation that is not over.

@@ -41,6 +41,23 @@ func ReconcileUsers(ctx context.Context, tx *postgres.Tx, kind string, users []u
 	return wrap(err, "enqueue accounts of users")
 }
 
+// enqueueProfiles is enqueueAccounts for accounts of automatic apps that are there, or may
+// be, with another profile than their person's, and for those whose operation may be
+// about a profile.
+var enqueueProfiles = fmt.Sprintf(enqueueAccounts, `a.id in (
+	select a.id from unnest($3::uuid[], $4::text[]) as v (user_id, profile)
+	    join account a on a.user_id = v.user_id and (a.state <> 'absent' or a.account_in_doubt)
+	    join app_copy p on p.id = a.app_id
+	where `+appMode+` = 'automatic'
+	  and (a.profile <> v.profile or exists (select from operation o where o.account_id = a.id and o.state in ('queued', 'stuck'))))`)
+
+// ReconcileProfiles adds a due item of the kind for the accounts of users that are to be
+// given a profile: for each user, by its fingerprint, the one that they have now.
+func ReconcileProfiles(ctx context.Context, tx *postgres.Tx, kind string, users []uuid.UUID, profiles []string, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueProfiles, kind, now, users, profiles)
+	return wrap(err, "enqueue accounts of users with other profiles")
+}
+
 // ReconcileApps adds a due item of the kind for every account of apps.
 func ReconcileApps(ctx context.Context, tx *postgres.Tx, kind string, apps []uuid.UUID, now time.Time) error {
 	_, err := tx.Exec(ctx, enqueueAccountsOfApps, kind, now, apps)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
 
 // Query is what to lock and what to read with it.
@@ -175,7 +176,7 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 	}
 	b.Queue(`
 		select id, environment_id, state, account_in_doubt, held, in_doubt, adopted, had, external_id, user_name, tenant_id, found_id, found_name, left_behind,
-		    words, app_version, create_time, update_time, version
+		    words, profile, app_version, create_time, update_time, version
 		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -338,15 +339,33 @@ func (s *Assignment) missing() (out []uuid.UUID) {
 func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
 	var held, doubt, had []uuid.UUID
 	var left, words []byte
+	var profile *string
 	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.Observed.Adopted, &had, &a.ExternalID, &a.UserName,
-		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
 		return err
 	}
 	a.Observed.Held, a.Observed.InDoubt, a.Observed.Had, a.Observed.Found = set(held), set(doubt), set(had), a.FoundID != ""
+	a.Observed.Profile, a.Observed.ProfileInDoubt = profileOf(profile)
 	if err := readPlaces(left, &a.LeftBehind); err != nil {
 		return err
 	}
 	return readWords(words, &a.Words)
+}
+
+// profileOf reads account.profile.
+func profileOf(kept *string) (profile string, inDoubt bool) {
+	if kept == nil {
+		return "", false
+	}
+	return *kept, *kept == ""
+}
+
+// profile is account.profile; nil if it is not known.
+func profile(k lifecycle.Observed) *string {
+	if k.Profile == "" && !k.ProfileInDoubt {
+		return nil
+	}
+	return &k.Profile
 }
 
 // readPlaces reads left_behind; nothing is the usual case.

@@ -31,6 +31,7 @@ type Before struct {
 	LeftBehind     []Place                `json:"left_behind,omitempty"`
 	CreateTime     *time.Time             `json:"create_time,omitempty"`
 	Words          []word                 `json:"words,omitempty"`
+	Profile        *string                `json:"profile,omitempty"` // as account.profile
 	// Grants are those that were not revoked.
 	Grants []GrantBefore `json:"grants,omitempty"`
 }
@@ -57,7 +58,7 @@ func (s *Assignment) Now() *Before {
 		Account: a.Observed.Account, AccountInDoubt: a.Observed.AccountInDoubt, Adopted: a.Observed.Adopted,
 		Held: ids(a.Observed.Held), InDoubt: ids(a.Observed.InDoubt), Had: ids(a.Observed.Had),
 		ExternalID: a.ExternalID, UserName: a.UserName, Tenant: a.Tenant, FoundID: a.FoundID, FoundName: a.FoundName,
-		LeftBehind: a.LeftBehind, CreateTime: a.CreateTime, Words: wordList(a.Words),
+		LeftBehind: a.LeftBehind, CreateTime: a.CreateTime, Words: wordList(a.Words), Profile: profile(a.Observed),
 	}
 	for _, g := range s.Grants {
 		if g.State != lifecycle.Revoked {
@@ -69,9 +70,11 @@ func (s *Assignment) Now() *Before {
 
 // Observed is what was known.
 func (b *Before) Observed() lifecycle.Observed {
-	return lifecycle.Observed{
+	k := lifecycle.Observed{
 		Account: b.Account, AccountInDoubt: b.AccountInDoubt, Adopted: b.Adopted, Held: set(b.Held), InDoubt: set(b.InDoubt), Had: set(b.Had), Found: b.FoundID != "",
 	}
+	k.Profile, k.ProfileInDoubt = profileOf(b.Profile)
+	return k
 }
 
 // Said are the words of then.

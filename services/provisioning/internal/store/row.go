@@ -12,7 +12,7 @@ type pgconnTag = pgconn.CommandTag
 
 // Change returns the step as lifecycle knows it.
 func (s Step) Change() lifecycle.Change {
-	c := lifecycle.Change{Do: s.Do}
+	c := lifecycle.Change{Do: s.Do, Profile: s.Profile}
 	if s.Entitlement != nil {
 		c.Entitlement = *s.Entitlement
 	}
@@ -33,7 +33,7 @@ func Changes(steps []Step) []lifecycle.Change {
 func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 	out := make([]Step, len(plan))
 	for i, c := range plan {
-		out[i].Do = c.Do
+		out[i].Do, out[i].Profile = c.Do, c.Profile
 		if c.Do == lifecycle.Add || c.Do == lifecycle.Remove {
 			e := uuid.UUID(c.Entitlement)
 			out[i].Entitlement = &e
