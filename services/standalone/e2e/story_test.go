@@ -13,7 +13,7 @@ import (
 // TestStory is the main job from end to end, through public API only, with a
 // real SCIM server as the automatic app: people come by SCIM, a join-flow gives
 // three apps, a temporary grant comes and goes, a request is denied, a
-// permanent grant is revoked, the person leaves, and the trail tells it all.
+// permanent grant is revoked, the person's profile changes, the person leaves, and the trail tells it all.
 //
 // B-ONB-01…09, B-USR-04, B-REQ-01, B-REQ-02, B-REQ-13, B-APR-01, B-APR-02,
 // B-APR-04, B-PRV-01…03, B-PRV-10, B-AUD-01.
@@ -154,6 +154,14 @@ func TestStory(t *testing.T) {
 	if target.member(t, "engineers", "ned@corp.example") {
 		t.Error("revoked, but still in the app's group")
 	}
+
+	t.Log("   what the automatic app says of the person follows the identity provider")
+	w.scim.must(t, "PATCH", "/scim/v2/Users/"+str(ned, "id"), object{"schemas": []string{scimPatch}, "Operations": []object{
+		{"op": "replace", "path": "title", "value": "Captain"}, {"op": "replace", "path": "name.familyName", "value": "Newlywed"},
+	}})
+	until(t, "the account has the title", func() []object { return target.users(t, "ned@corp.example") }, func(us []object) bool {
+		return len(us) == 1 && str(us[0], "title") == "Captain" && str(us[0], "name", "familyName") == "Newlywed" && us[0]["active"] == true
+	})
 
 	moves(t, w, auto, ann)
 
