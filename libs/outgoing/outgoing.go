@@ -82,7 +82,10 @@ func (a Allowed) Proxy(from func(*http.Request) (*url.URL, error)) func(*http.Re
 		if err != nil || proxy == nil {
 			return proxy, err
 		}
-		if _, err := netip.ParseAddr(r.URL.Hostname()); err == nil {
+		host := r.URL.Hostname()
+		if _, err := netip.ParseAddr(host); err != nil && endsInNumber(host) {
+			return nil, fmt.Errorf("%w: %s", ErrRefused, host) // a proxy may take it for the address that it hides
+		} else if err == nil {
 			port := cmp.Or(r.URL.Port(), map[string]string{"http": "80", "https": "443"}[r.URL.Scheme])
 			if err := a.check(net.JoinHostPort(r.URL.Hostname(), port)); err != nil {
 				return nil, err
@@ -90,6 +93,18 @@ func (a Allowed) Proxy(from func(*http.Request) (*url.URL, error)) func(*http.Re
 		}
 		return proxy, nil
 	}
+}
+
+// endsInNumber reports whether the last part of a host is a number, as in 0xA9FEA9FE or
+// 169.254.43518: such a host is no name, but another way to write an IPv4 address (WHATWG
+// URL, 3.5).
+func endsInNumber(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if digits, isHex := strings.CutPrefix(strings.ToLower(last), "0x"); isHex {
+		return strings.Trim(digits, "0123456789abcdef") == ""
+	}
+	return last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 // check refuses an address and port that is neither public nor allowed.
