@@ -65,6 +65,18 @@ func TestClosedApp(t *testing.T) {
 		t.Errorf("refused: %v", e)
 	}
 	w.asked(t, back, 1)
+	// B-REQ-19: what is refused holds up nothing else of the request.
+	wiki := id.New()
+	w.app(t, wiki, "Wiki", id.New(), nil, []string{"pia"})
+	both := w.request("ben", "ben")
+	both.Items = append(both.Items, &requestv1.RequestItem{Id: id.New().String(), EntitlementId: id.New().String(), AppId: wiki.String(), AppName: "Wiki"})
+	w.submit(t, both)
+	e = servicetest.Wait(t, w.Harness, func(e *eventv1.ApprovalCancelled) bool { return e.GetRequestId() == both.GetId() })
+	if !slices.Equal(e.GetItemIds(), []string{both.GetItems()[0].GetId()}) || e.GetReason() != "the app is closed to what no flow covers" {
+		t.Errorf("refused: %v", e)
+	}
+	w.askedFor(t, both, both.GetItems()[1].GetId(), 1)
+
 	w.flow(t, func(in *approvalv1.FlowInput) { in.AutoApprove, in.Steps = true, nil })
 	covered := w.request("ben", "ben")
 	w.submit(t, covered)

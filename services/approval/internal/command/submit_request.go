@@ -54,6 +54,9 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		return err
 	}
 	for _, a := range approvals {
+		for _, r := range a.Refused {
+			a.events.Cancelled(convert.SystemActor(), r.Why, r.ItemID)
+		}
 		if len(a.Given) > 0 {
 			a.events.Given(a.Given)
 		}

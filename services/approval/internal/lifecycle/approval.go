@@ -65,11 +65,16 @@ type Approval struct {
 	Expired bool
 	Steps   []*Step // by item, then position
 	Tasks   []*Task // in the order they were created
-	// Refusal is why a new approval was cancelled or denied at once, and Given are the
-	// items of a new one that nobody is asked about; that is said, and not stored.
+	// Refusal is why a new approval was cancelled or denied at once. Refused are the items
+	// of a new one that are cancelled, and Given those that nobody is asked about. That is
+	// said, and not stored.
 	Refusal string
+	Refused []Refused
 	Given   []Given
 }
+
+// Refused is an item that the flows do not give, and why.
+type Refused struct{ ItemID, Why string }
 
 // Given is an item that its flow has approved by itself.
 type Given struct {
@@ -142,7 +147,8 @@ func (e *EndedError) Error() string { return fmt.Sprintf("task %s is %s", e.Task
 // New makes the approval of a request: for each item the steps of the flow that
 // decides it. Items whose flows approve by themselves are in Given; of the others the
 // steps that Ready returns must be opened. What the flows do not give at all, or is over
-// the limits of the one that decides, is cancelled. What was assigned is in Given, in the
+// the limits of the one that decides, is cancelled, and holds up none of the others. What
+// was assigned is in Given, in the
 // name of who assigned it; it is denied if they may not, and where another request would
 // be cancelled.
 func New(request Request, flows []Flow, now time.Time) *Approval {
@@ -153,7 +159,8 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 	for i, it := range request.Items {
 		f := SelectFlow(flows, request, it)
 		if why := request.refuse(flows, it); why != "" {
-			a.Refusal = why
+			a.Refused = append(a.Refused, Refused{it.ID, why})
+			continue
 		}
 		if request.Assigner != nil { // nobody is asked, and no flow decides
 			a.Automatic, a.Given = true, append(a.Given, Given{ItemID: it.ID})
@@ -175,6 +182,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 			})
 		}
 	}
+	if n := len(a.Refused); n > 0 && (n == len(request.Items) || request.Assigner != nil) {
+		a.Refusal = a.Refused[n-1].Why // nothing is left of it; what is assigned is so as a whole
+	}
 	if request.Assigner != nil {
 		if why := request.refuseAssignment(); why != "" {
 			a.Refusal = why
@@ -188,7 +198,7 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		a.Refusal = "the request asks for nothing"
 	}
 	if a.Refusal != "" {
-		a.Automatic, a.Given, a.Steps = false, nil, nil
+		a.Automatic, a.Refused, a.Given, a.Steps = false, nil, nil, nil
 		if request.Assigner != nil && !a.Expired {
 			a.end(Denied, now)
 		} else {
