@@ -76,6 +76,7 @@ type Handler struct {
 	cursors pagetoken.Signer
 	users   *resourceType
 	groups  *resourceType
+	turns   turns
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -170,6 +171,12 @@ func (h *Handler) serve(c *call) error {
 			return state.Exceeded()
 		}
 	}
+	done, ok := h.turns.take(c.r.Context(), src.OrganizationID.String())
+	if !ok {
+		c.w.Header().Set("Retry-After", "1")
+		return fail(http.StatusTooManyRequests, "%d calls of the organization are being worked on; please try again", callsAtOnce)
+	}
+	defer done()
 	return h.route(c)
 }
 
