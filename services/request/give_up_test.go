@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -270,5 +271,21 @@ func TestGiveUpBesideEvents(t *testing.T) {
 		}
 		w.publishAll(t, take(g)...)
 		w.handled(t)
+	}
+}
+
+// B-PRV-16: what a flow or an admin gives is given up by admins, and not by who gets it.
+func TestGiveUpWhatWasGiven(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	w.publishAll(t, f.matches(1, "account"))
+	r := f.made(t, 1)[0]
+	w.publishAll(t, w.granted(r))
+	w.wantState(t, r, approved, itemApproved)
+	for name, reason := range map[string]string{"ben": "NOT_YOUR_REQUEST", "zoe": ""} {
+		if _, err := w.giveUp(t, name, r); rpctest.Reason(err) != reason {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

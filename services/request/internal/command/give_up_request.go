@@ -29,15 +29,18 @@ type GiveUp struct {
 }
 
 // GiveUpRequest asks for items that are approved and not in place to be given up;
-// provisioning has the last word. Requester, beneficiary and admins may. Asking again
+// provisioning has the last word. Requester, the beneficiary of what people have asked for,
+// and admins may. Asking again
 // changes nothing.
 func (c *Commands) GiveUpRequest(ctx context.Context, by authz.Caller, g GiveUp) (r *store.Request, err error) {
 	err = c.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
 		if r, err = store.Visible(ctx, tx, viewer(by), g.RequestID); err != nil {
 			return public(err)
 		}
-		if !by.Administers() && r.Requester.ID != by.UserID && r.Beneficiary.ID != by.UserID {
-			return apierr.Denied("NOT_YOUR_REQUEST", "only its requester, its beneficiary and admins can give up a request")
+		// What a flow or an admin gives is not for those to give up who are to get it.
+		asked := r.Requester.ID == by.UserID || r.Beneficiary.ID == by.UserID && r.Origin == store.OriginUser
+		if !by.Administers() && !asked {
+			return apierr.Denied("NOT_YOUR_REQUEST", "only its requester, the beneficiary of what people have asked for, and admins can give up a request")
 		}
 		// Its items are read under its lock: what has come into place meanwhile is seen.
 		locked, err := store.Load(ctx, tx, []uuid.UUID{g.RequestID})

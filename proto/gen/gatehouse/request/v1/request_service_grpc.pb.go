@@ -624,7 +624,8 @@ type RequestServiceClient interface {
 	// that an app fails to do; nobody decides anew, and nobody says that they are done.
 	// Each ends as given up, unless its access is in place first: provisioning has the
 	// last word. What may be in the app already is taken away. Allowed to its requester,
-	// its beneficiary, admin and it_admin; giving up again changes nothing.
+	// to the beneficiary of what people have asked for, admin and it_admin; giving up again
+	// changes nothing.
 	// FAILED_PRECONDITION: ITEM_NOT_APPROVED (cancel the request instead),
 	// ITEM_FULFILLED, ITEM_CLOSED, each with metadata item; NOTHING_TO_GIVE_UP if no
 	// item is named and none can be given up; REVOCATION_NOT_GIVEN_UP: what is to be
@@ -830,7 +831,8 @@ type RequestServiceServer interface {
 	// that an app fails to do; nobody decides anew, and nobody says that they are done.
 	// Each ends as given up, unless its access is in place first: provisioning has the
 	// last word. What may be in the app already is taken away. Allowed to its requester,
-	// its beneficiary, admin and it_admin; giving up again changes nothing.
+	// to the beneficiary of what people have asked for, admin and it_admin; giving up again
+	// changes nothing.
 	// FAILED_PRECONDITION: ITEM_NOT_APPROVED (cancel the request instead),
 	// ITEM_FULFILLED, ITEM_CLOSED, each with metadata item; NOTHING_TO_GIVE_UP if no
 	// item is named and none can be given up; REVOCATION_NOT_GIVEN_UP: what is to be
