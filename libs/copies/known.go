@@ -89,29 +89,37 @@ func Await(ctx context.Context, db *postgres.DB, organization uuid.UUID, ids IDs
 		case <-until.C:
 		case <-ctx.Done():
 		}
-		e := apierr.Unavailable(ReasonNotKnownYet, fmt.Errorf("not known yet: %s", missing))
-		for _, t := range tables {
-			if len(missing[t.kind]) > 0 {
-				e = e.With(t.word+"_ids", missing.list(t))
-			}
-		}
-		return e
+		return NotKnownYet(missing)
 	}
+}
+
+// NotKnownYet is the error of what should be known, and is not yet.
+func NotKnownYet(missing IDs) error {
+	e := apierr.Unavailable(ReasonNotKnownYet, fmt.Errorf("not known yet: %s", missing))
+	for _, t := range tables {
+		if len(missing[t.kind]) > 0 {
+			e = e.With(t.word+"_ids", missing.list(t))
+		}
+	}
+	return e
 }
 
 // WhenKnown does something for a command that names the ids and, if it refuses one of
 // them as unknown, by one of the reasons, does it again once all are known, for which it
 // waits as [Await] does: whoever has just come can act and be acted for (B-USR-21). An
-// id that is not known then stays refused. Call it outside of transactions.
-func WhenKnown(ctx context.Context, db *postgres.DB, organization uuid.UUID, ids IDs, do func() error, reasons ...string) error {
+// id that is not known then stays refused, if all that was said until now has been
+// handled; else the error is that of Await: to be tried again. Call it outside of
+// transactions.
+func WhenKnown(ctx context.Context, db *postgres.DB, progress *Progress, organization uuid.UUID, ids IDs, do func() error, reasons ...string) error {
 	err := do()
 	if !slices.ContainsFunc(reasons, func(r string) bool { return apierr.HasReason(err, r) }) {
 		return err
 	}
+	head, told := progress.Head(ctx)
 	switch late := Await(ctx, db, organization, ids); {
 	case late == nil:
 		return do()
-	case apierr.HasReason(late, ReasonNotKnownYet):
+	case apierr.HasReason(late, ReasonNotKnownYet) && told && progress.Passed(ctx, head):
 		return err
 	default:
 		return late

@@ -309,7 +309,7 @@ func TestWhenKnown(t *testing.T) {
 		{"comes meanwhile", unknown, true, nil, 2},
 	} {
 		calls := 0
-		err := copies.WhenKnown(t.Context(), p.db, org, who, func() error {
+		err := copies.WhenKnown(t.Context(), p.db, nil, org, who, func() error {
 			if calls++; calls > 1 {
 				return nil
 			}

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -26,6 +27,8 @@ type Config struct {
 	Log   *slog.Logger
 	// Maintenance is woken for what a command leaves to be done.
 	Maintenance *Maintenance
+	// Progress says whether what is not known may be on its way.
+	Progress *copies.Progress
 }
 
 // Commands takes commands. It may be used by any number of goroutines.

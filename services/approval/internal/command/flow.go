@@ -338,6 +338,8 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f, before l
 	defer until.Stop()
 	tick := time.NewTicker(knownEvery)
 	defer tick.Stop()
+	var head uint64
+	told, first := false, true
 	for {
 		var unknown map[string]bool
 		err := c.DB.InRead(ctx, owner, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -347,9 +349,16 @@ func (c *Commands) checkFlow(ctx context.Context, owner scope.Scope, f, before l
 		if err != nil || len(unknown) == 0 {
 			return err
 		}
+		if first {
+			first = false
+			head, told = c.Progress.Head(ctx)
+		}
 		select {
 		case <-tick.C:
 		case <-until.C:
+			if !told || !c.Progress.Passed(ctx, head) {
+				return copies.NotKnownYet(nil)
+			}
 			return invalidFlow(unknownIDs(f, unknown))
 		case <-ctx.Done():
 			return ctx.Err()

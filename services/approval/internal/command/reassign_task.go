@@ -34,7 +34,7 @@ type Reassignment struct {
 func (c *Commands) ReassignTask(ctx context.Context, s scope.Scope, r Reassignment) (*approvalv1.Task, error) {
 	var task *approvalv1.Task
 	// Of another scope's user nothing is said that would not be said of nobody.
-	err := copies.WhenKnown(ctx, c.DB, s.OrganizationID, copies.IDs{copies.Users: {uuid.MustParse(r.ToID)}}, func() (err error) {
+	err := copies.WhenKnown(ctx, c.DB, c.Progress, s.OrganizationID, copies.IDs{copies.Users: {uuid.MustParse(r.ToID)}}, func() (err error) {
 		task, err = c.reassignTask(ctx, s, r)
 		return err
 	}, reasonUserUnknown)

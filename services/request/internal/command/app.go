@@ -196,7 +196,7 @@ func (c *Commands) inWhenKnown(ctx context.Context, by authz.Caller, before, a s
 	ids := copies.IDs{
 		copies.Users: postgres.Column(peopleNamed(before, a), reference.user), copies.Environments: environmentsNamed(before, a),
 	}
-	return copies.WhenKnown(ctx, c.DB, by.OrganizationID, ids, func() error { return c.DB.In(ctx, by.Scope(), do) }, reasonUserUnknown, reasonEnvironmentUnknown)
+	return copies.WhenKnown(ctx, c.DB, c.Progress, by.OrganizationID, ids, func() error { return c.DB.In(ctx, by.Scope(), do) }, reasonUserUnknown, reasonEnvironmentUnknown)
 }
 
 func checkEnvironments(ctx context.Context, tx *postgres.Tx, in string, before, a store.App) error {

@@ -213,18 +213,8 @@ func (c *Commands) withAssigned(ctx context.Context, by authz.Caller, a Assignme
 	case a.Until != nil && !a.Until.After(c.Clock.Now()):
 		return apierr.InvalidField("until", "NOT_IN_FUTURE", "must be in the future")
 	}
-	err := do()
-	if !apierr.HasReason(err, reasonUserUnknown) {
-		return err
-	}
-	late := copies.Await(ctx, c.DB, by.OrganizationID, copies.IDs{copies.Users: append(slices.Clone(a.UserIDs), by.UserID)})
-	switch {
-	case late == nil:
-		return do()
-	case !apierr.HasReason(late, copies.ReasonNotKnownYet):
-		return late
-	}
-	return err
+	who := copies.IDs{copies.Users: append(slices.Clone(a.UserIDs), by.UserID)}
+	return copies.WhenKnown(ctx, c.DB, c.Progress, by.OrganizationID, who, do, reasonUserUnknown)
 }
 
 // pairs are the entitlements of each person in an assignment, in the order asked. It fails

@@ -8,6 +8,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -25,6 +26,8 @@ type Config struct {
 	Integrations provisioningv1.IntegrationServiceClient
 	// Due runs what is to happen at a time. New registers its handlers.
 	Due *due.Queue
+	// Progress says whether somebody who is not known may be on their way.
+	Progress *copies.Progress
 }
 
 // Commands takes commands. It may be used by any number of goroutines.

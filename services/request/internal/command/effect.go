@@ -343,7 +343,7 @@ func closingOf(r *store.Request, to lifecycle.State, last ending) store.Closing 
 		}
 	}
 	switch {
-	case apart && to == lifecycle.Denied && !(last.whole && last.item == lifecycle.ItemDenied):
+	case apart && to == lifecycle.Denied && (!last.whole || last.item != lifecycle.ItemDenied):
 		return store.Closing{Reason: "denied, as the items say"}
 	case apart && last.item == lifecycle.ItemGivenUp:
 		return store.Closing{Reason: "given up, as the items say", By: closing.By}

@@ -79,19 +79,13 @@ const reasonUserUnknown = "USER_UNKNOWN"
 // come can act and be acted for (B-USR-21). The caller exists, and is never called
 // unknown.
 func (c *Commands) forKnown(ctx context.Context, by authz.Caller, beneficiary uuid.UUID, do func() error) error {
-	err := do()
-	if !apierr.HasReason(err, reasonUserUnknown) {
-		return err
-	}
 	if beneficiary == uuid.Nil {
 		beneficiary = by.UserID
 	}
-	late := copies.Await(ctx, c.DB, by.OrganizationID, copies.IDs{copies.Users: {beneficiary}})
-	switch {
-	case late == nil:
-		return do()
-	case beneficiary == by.UserID || !apierr.HasReason(late, copies.ReasonNotKnownYet):
-		return late
+	who := copies.IDs{copies.Users: {beneficiary}}
+	err := copies.WhenKnown(ctx, c.DB, c.Progress, by.OrganizationID, who, do, reasonUserUnknown)
+	if beneficiary == by.UserID && apierr.HasReason(err, reasonUserUnknown) {
+		return copies.NotKnownYet(who)
 	}
 	return err
 }
