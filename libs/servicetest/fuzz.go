@@ -29,7 +29,9 @@ import (
 // wrong with it, and never that something went wrong inside.
 func FuzzCalls(f *testing.F, callers ...grpc.ClientConnInterface) {
 	f.Helper()
-	methods := reflected(f, callers[0])
+	methods := slices.DeleteFunc(reflected(f, callers[0]), func(m protoreflect.MethodDescriptor) bool {
+		return m.IsStreamingClient() || m.IsStreamingServer()
+	})
 	if len(methods) == 0 {
 		f.Fatal("reflection lists no RPC")
 	}
@@ -63,21 +65,21 @@ func FuzzCalls(f *testing.F, callers ...grpc.ClientConnInterface) {
 	})
 }
 
-// reflected are the unary RPCs that a server's reflection lists, by name.
-func reflected(f *testing.F, conn grpc.ClientConnInterface) (methods []protoreflect.MethodDescriptor) {
-	f.Helper()
-	stream, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(f.Context())
+// reflected are the RPCs that a server's reflection lists, by name.
+func reflected(t testing.TB, conn grpc.ClientConnInterface) (methods []protoreflect.MethodDescriptor) {
+	t.Helper()
+	stream, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := stream.Send(&grpc_reflection_v1.ServerReflectionRequest{
 		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{},
 	}); err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	answer, err := stream.Recv()
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	_ = stream.CloseSend()
 	for _, s := range answer.GetListServicesResponse().GetService() {
@@ -86,13 +88,11 @@ func reflected(f *testing.F, conn grpc.ClientConnInterface) (methods []protorefl
 		}
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(s.GetName()))
 		if err != nil {
-			f.Fatal(err)
+			t.Fatal(err)
 		}
 		all := d.(protoreflect.ServiceDescriptor).Methods()
 		for i := range all.Len() {
-			if m := all.Get(i); !m.IsStreamingClient() && !m.IsStreamingServer() {
-				methods = append(methods, m)
-			}
+			methods = append(methods, all.Get(i))
 		}
 	}
 	slices.SortFunc(methods, func(a, b protoreflect.MethodDescriptor) int {
