@@ -16,10 +16,12 @@ import (
 // operation is one of openapi.json, which is made from the protos.
 type operation struct {
 	method, path string
+	rpc          string   // such as AppService/GetApp
 	callers      []string // roles; "public" for anybody
 	scope        string   // what a token with scopes needs; empty for none
 	body         object   // schema; nil for none
 	query        []string // parameters that are ids
+	needed       object   // the other parameters that a call must have
 }
 
 // document reads the operations of the API, and the schemas that they refer to.
@@ -35,6 +37,7 @@ func document(t testing.TB) (operations []operation, schemas object) {
 				continue
 			}
 			o := operation{method: strings.ToUpper(method), path: path, callers: []string{"public"}}
+			o.rpc = strings.Replace(str(op, "operationId"), "_", "/", 1)
 			if _, said, ok := strings.Cut(str(op, "description"), "Callers: "); ok {
 				roles, _, _ := strings.Cut(said, ".")
 				o.callers = strings.Split(roles, ", ")
@@ -48,6 +51,9 @@ func document(t testing.TB) (operations []operation, schemas object) {
 			for _, p := range list(op, "parameters") {
 				if name := str(p, "name"); str(p, "in") == "query" && strings.HasSuffix(name, "Id") {
 					o.query = append(o.query, name)
+				} else if str(p, "in") == "query" && get(p, "required") == true {
+					kinds := get(doc, "components", "schemas").(object)[strings.TrimPrefix(str(p, "schema", "$ref"), "#/components/schemas/")]
+					o.needed = object{name: list(kinds, "enum")[1]}
 				}
 			}
 			operations = append(operations, o)
@@ -222,6 +228,8 @@ func (n *tenant) bodies(operation string) []object {
 		}
 	case "POST /v1/integrations":
 		return []object{{"name": newUUID(), "kind": "INTEGRATION_KIND_SCIM", "scim": scim, "environmentId": n.about["environmentId"]}}
+	case "POST /v1/sources/{id}:handOverUsers":
+		return []object{{"users": []object{{"userId": n.about["userId"]}}}}
 	case "PATCH /v1/integrations/{id}":
 		return []object{{"name": newUUID(), "scim": scim}}
 	case "PATCH /v1/flows/{id}":
@@ -262,7 +270,8 @@ var volatile = regexp.MustCompile(`"(lastUseTime|lastSeenTime|lastCheckTime)": ?
 // TestMatrix calls every operation of the API in every role: on what is the caller's
 // own, of another environment, and of another organization. Whom the protos do not let
 // in is refused, and whoever is let in neither sees nor changes what is others'.
-// docs/rights.md is the table of it. B-USR-12, B-USR-13.
+// docs/rights.md is the table of it, with the answers to whoever is let in, which are
+// kept in elsewhere.json. B-USR-12, B-USR-13.
 func TestMatrix(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: runs whole processes")
@@ -298,6 +307,7 @@ func TestMatrix(t *testing.T) {
 	// A second call of these finds nothing to do, which is fine.
 	fine := regexp.MustCompile(`^(DELETE|POST /v1/sessions/\{id\}:end)`)
 	cells := 0
+	answers := map[string]elsewhere{}
 	for _, o := range operations {
 		if strings.HasSuffix(o.path, ":signOut") || strings.HasSuffix(o.path, ":devSignIn") || strings.HasSuffix(o.path, ":devPeople") || strings.HasSuffix(o.path, ":signUp") {
 			continue // about nobody's things: have tests of their own
@@ -338,8 +348,11 @@ func TestMatrix(t *testing.T) {
 				default:
 					bodies = append(bodies, nil)
 				}
-				if len(o.query) > 0 {
+				if len(o.query)+len(o.needed) > 0 {
 					q := url.Values{}
+					for name := range o.needed {
+						q.Set(name, str(o.needed, name))
+					}
 					for _, name := range o.query {
 						q.Set(name, n.about[name])
 					}
@@ -356,6 +369,14 @@ func TestMatrix(t *testing.T) {
 					case named && code < 300 && !fine.MatchString(o.method+" "+o.path) && (o.method != "GET" || len(o.query) == 0):
 						t.Errorf("%s reaches what is of %s: %s %s %v: %d %s", role, n.mark, o.method, path, body, code, raw)
 					}
+					switch answer := answerOf(o.method, code, raw); {
+					case !allowed && answer != "PERMISSION_DENIED ROLE_NOT_ALLOWED" && code != http.StatusUnauthorized:
+						t.Errorf("%s: %s %s of %s: %d %s", role, o.method, path, n.mark, code, raw)
+					case allowed && n == others[0]:
+						answers[o.rpc] = elsewhere{add(answers[o.rpc].Environment, answer), answers[o.rpc].Organization}
+					case allowed:
+						answers[o.rpc] = elsewhere{answers[o.rpc].Environment, add(answers[o.rpc].Organization, answer)}
+					}
 				}
 			}
 		}
@@ -365,6 +386,7 @@ func TestMatrix(t *testing.T) {
 			t.Errorf("%s has changed\nfrom %s\nto   %s", n.mark, before[i], after)
 		}
 	}
+	checkElsewhere(t, answers)
 	if cells < 800 {
 		t.Errorf("only %d cells", cells)
 	}
