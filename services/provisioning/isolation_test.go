@@ -181,6 +181,7 @@ func TestOperationsAreIsolated(t *testing.T) {
 	w.give(t, bad, ask{}, account)
 	servicetest.Eventually(t, "the first runs", func() bool { return held.Load() == 1 })
 	restore = w.refuse(t, "operation", bad)
+	now.Advance(200 * time.Millisecond) // the app, which was throttled, takes them one after the other
 	r := w.give(t, good, ask{}, account)
 	servicetest.Eventually(t, "both run", func() bool { return held.Load() >= 2 })
 	servicetest.Eventually(t, "the other is taken over", func() bool {

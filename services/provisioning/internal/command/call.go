@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/provisioning/internal/connector"
@@ -82,13 +84,23 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 		return r
 	}
 	c := &calls{e: e, app: app, job: j, report: r, byHand: j.Known && j.ExternalID == "", person: personFor(j.Person)}
+	if !e.awaitTurn(ctx, j, r) {
+		return r
+	}
+	began := e.clock.Now()
 	if err := c.locate(ctx); err != nil {
+		e.learn(j, began, err)
 		r.add(plan[0], answer(err), err)
 		r.stopped = answer(err) == lifecycle.Unknown && errors.Is(ctx.Err(), context.Canceled)
 		return r
 	}
 	for n, change := range plan {
+		if n > 0 && !e.awaitTurn(ctx, j, r) {
+			return r
+		}
+		began := e.clock.Now()
 		a, err := c.change(ctx, change, j.Plan[n])
+		e.learn(j, began, err)
 		if change.Do == lifecycle.CreateAccount || change.Do == lifecycle.UpdateAccount {
 			change.Profile = c.person.Fingerprint() // as of now, whatever it was when the plan was made
 		}
@@ -104,6 +116,47 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 		}
 	}
 	return r
+}
+
+// awaitTurn waits until the app takes one more change. It returns false if that is too
+// far away for the run, which says so.
+func (e *Engine) awaitTurn(ctx context.Context, j store.Job, r *report) bool {
+	for {
+		most := e.timing.RunTimeout
+		if end, ok := ctx.Deadline(); ok {
+			most = time.Until(end) - e.timing.RunTimeout/2 // and then there is time for the call
+		}
+		moved, now := clock.Moved(e.clock), e.clock.Now()
+		wait, ok := e.pool.turn(j.IntegrationID, now, most)
+		if !ok {
+			r.turn = wait
+			return false
+		}
+		for at := now.Add(wait); wait > 0; moved, wait = clock.Moved(e.clock), at.Sub(e.clock.Now()) {
+			t := time.NewTimer(wait)
+			select {
+			case <-t.C:
+			case <-moved:
+			case <-ctx.Done():
+			}
+			t.Stop()
+			if ctx.Err() != nil {
+				r.stopped = true
+				return false
+			}
+		}
+		if e.pool.mayGo(j.IntegrationID, e.clock.Now()) {
+			return true
+		}
+	}
+}
+
+// learn takes in how an app has answered a change. That one was not made for another
+// reason than that there were too many says nothing about how many it takes.
+func (e *Engine) learn(j store.Job, began time.Time, err error) {
+	if wait := connector.RetryAfter(err); err == nil || wait > 0 {
+		e.pool.learn(j.IntegrationID, began, e.clock.Now(), wait)
+	}
 }
 
 // personFor is a person as connectors know them.

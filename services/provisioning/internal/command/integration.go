@@ -133,15 +133,35 @@ func (n *Integrations) Get(ctx context.Context, s scope.Scope, id uuid.UUID) (i 
 	return i, public(err)
 }
 
-// List lists integrations of the caller's scope, and gives the token of the next page.
+// Show is Get with what waits.
+func (n *Integrations) Show(ctx context.Context, s scope.Scope, id uuid.UUID) (store.Integration, error) {
+	var list []store.Integration
+	err := n.cfg.DB.InRead(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
+		i, err := store.GetIntegration(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		list = []store.Integration{i}
+		return store.ReadQueues(ctx, tx, list, n.cfg.Clock.Now())
+	})
+	if err != nil {
+		return store.Integration{}, public(err)
+	}
+	return list[0], nil
+}
+
+// List lists integrations of the caller's scope with what waits, and gives the token of the next
+// page.
 func (n *Integrations) List(ctx context.Context, by authz.Caller, asked filter.Request) (list []store.Integration, next string, err error) {
 	page, err := store.IntegrationList.Parse(asked)
 	if err != nil {
 		return nil, "", err
 	}
 	err = n.cfg.DB.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
-		list, next, err = store.ListIntegrations(ctx, tx, by.OrganizationID, page)
-		return err
+		if list, next, err = store.ListIntegrations(ctx, tx, by.OrganizationID, page); err != nil {
+			return err
+		}
+		return store.ReadQueues(ctx, tx, list, n.cfg.Clock.Now())
 	})
 	return list, next, err
 }

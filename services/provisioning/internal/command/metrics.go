@@ -60,6 +60,21 @@ func newMetrics(p metric.MeterProvider, e *Engine) (m metrics, err error) {
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}
+	waiting, err := meter.Int64ObservableGauge("gatehouse.provisioning.operation.waiting",
+		metric.WithDescription("Operations that are to be made in apps and do not run, in all replicas together."))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
+	waitingAge, err := meter.Float64ObservableGauge("gatehouse.provisioning.operation.waiting.age",
+		metric.WithDescription("Time since the oldest operation was asked for that is to be made and does not run."), metric.WithUnit("s"))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
+	throttled, err := meter.Int64ObservableGauge("gatehouse.provisioning.integration.throttled",
+		metric.WithDescription("Integrations whose app has asked for no more calls for a time, in all replicas together."))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
 	_, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		o.ObserveInt64(block, int64(e.blocked.size()))
 		return e.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -69,12 +84,19 @@ func newMetrics(p metric.MeterProvider, e *Engine) (m metrics, err error) {
 				o.ObserveFloat64(age, oldest.Seconds())
 				n, err = store.CountOverdue(ctx, tx)
 			}
+			if err != nil {
+				return err
+			}
+			o.ObserveInt64(late, n)
+			n, oldest, paused, err := store.Waiting(ctx, tx, e.clock.Now())
 			if err == nil {
-				o.ObserveInt64(late, n)
+				o.ObserveInt64(waiting, n)
+				o.ObserveFloat64(waitingAge, oldest.Seconds())
+				o.ObserveInt64(throttled, paused)
 			}
 			return err
 		})
-	}, block, debt, age, late)
+	}, block, debt, age, late, waiting, waitingAge, throttled)
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}

@@ -40,6 +40,9 @@ type pool struct {
 	// claimed. Until those are, newer ones must not go before them, but for those
 	// that are not bulk before bulk.
 	behind map[backlog]bool
+	// paces are how fast apps take changes, of the integrations that are busy or have a
+	// limit.
+	paces map[uuid.UUID]*pace
 }
 
 // backlog is what of an integration's operations waits.
@@ -49,7 +52,7 @@ type backlog struct {
 }
 
 func newPool() *pool {
-	return &pool{free: workers, busy: make(map[uuid.UUID]int), behind: make(map[backlog]bool)}
+	return &pool{free: workers, busy: make(map[uuid.UUID]int), behind: make(map[backlog]bool), paces: make(map[uuid.UUID]*pace)}
 }
 
 // open has operations run by start, each in a goroutine of its own.
@@ -86,14 +89,20 @@ type room struct {
 	// full are integrations that are not to be given more, and fullForBulk those
 	// that are not to be given more bulk.
 	full, fullForBulk []uuid.UUID
+	// limited are integrations with a limit that there is room for. They are full
+	// besides: each is given what it takes and no more.
+	limited []store.LimitedIntegration
 }
 
 // room returns what there is room for.
-func (p *pool) room() room {
+func (p *pool) room(now time.Time) room {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := room{free: p.free, freeForBulk: max(0, p.free-workersKept)}
 	for id, n := range p.busy {
+		if p.limited(id) {
+			continue
+		}
 		if n >= perIntegration {
 			r.full = append(r.full, id)
 		}
@@ -101,14 +110,84 @@ func (p *pool) room() room {
 			r.fullForBulk = append(r.fullForBulk, id)
 		}
 	}
+	left := (p.free + 1) / 2 // the others' is the rest
+	for id, pace := range p.paces {
+		if !pace.limited() {
+			continue
+		}
+		r.full, r.fullForBulk = append(r.full, id), append(r.fullForBulk, id)
+		n := min(left, p.most(backlog{id, false})-p.busy[id])
+		if n <= 0 || pace.waits(now) {
+			continue
+		}
+		bulk := min(n, r.freeForBulk, p.most(backlog{id, true})-p.busy[id])
+		r.limited = append(r.limited, store.LimitedIntegration{ID: id, Limit: n, BulkLimit: max(0, bulk)})
+		left -= n
+	}
 	return r
+}
+
+// limited says whether an integration has a limit that was learnt.
+func (p *pool) limited(integration uuid.UUID) bool {
+	pace := p.paces[integration]
+	return pace != nil && pace.limited()
+}
+
+// most is how many operations of an integration may run at once: of those that are bulk
+// a quarter less.
+func (p *pool) most(of backlog) int {
+	n := perIntegration
+	if pace := p.paces[of.integration]; pace != nil {
+		n = pace.atOnce()
+	}
+	if of.bulk {
+		n -= n * perIntegrationKept / perIntegration
+	}
+	return n
+}
+
+// turn takes an integration's next turn, and returns how far away it is. If that is
+// further than most, none is taken.
+func (p *pool) turn(integration uuid.UUID, now time.Time, most time.Duration) (wait time.Duration, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pace := p.paces[integration]; pace != nil {
+		return pace.turn(now, most)
+	}
+	return 0, true
+}
+
+// mayGo says whether who has waited for a turn may take it: not if the app has asked to
+// wait meanwhile.
+func (p *pool) mayGo(integration uuid.UUID, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pace := p.paces[integration]
+	return pace == nil || !pace.limited() || !pace.waits(now)
+}
+
+// learn takes in how an app has answered a change that began at a time: it has made it,
+// or has asked to wait.
+func (p *pool) learn(integration uuid.UUID, began, now time.Time, wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	learnt := p.paces[integration]
+	if learnt == nil {
+		learnt = &pace{}
+		p.paces[integration] = learnt
+	}
+	if wait > 0 {
+		learnt.throttled(began, now, wait)
+	} else {
+		learnt.answered(now)
+	}
 }
 
 // fits says whether there is room for an operation.
 func (p *pool) fits(of backlog) bool {
-	free, forIntegration := p.free, perIntegration-p.busy[of.integration]
+	free, forIntegration := p.free, p.most(of)-p.busy[of.integration]
 	if of.bulk {
-		free, forIntegration = free-workersKept, forIntegration-perIntegrationKept
+		free -= workersKept
 	}
 	return free > 0 && forIntegration > 0
 }
@@ -161,11 +240,14 @@ func (p *pool) release(integration uuid.UUID) (waited bool) {
 	defer p.wg.Done()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waited = p.free <= workersKept || p.busy[integration] >= perIntegration-perIntegrationKept ||
+	waited = p.free <= workersKept || p.busy[integration] >= p.most(backlog{integration, true}) ||
 		p.behind[backlog{integration, true}] || p.behind[backlog{integration, false}]
 	p.free++
 	if p.busy[integration]--; p.busy[integration] == 0 {
 		delete(p.busy, integration)
+		if !p.limited(integration) {
+			delete(p.paces, integration)
+		}
 	}
 	return waited
 }

@@ -130,7 +130,7 @@ func TestNotCommitted(t *testing.T) {
 		if err := w.approved(ctx, tx, []inbox.Event{w.approval(users[2])}); err != nil {
 			return err
 		}
-		if free := w.pool.room().free; free != workers-3 {
+		if free := w.pool.room(time.Now()).free; free != workers-3 {
 			t.Errorf("room for %d is left", free)
 		}
 		return no

@@ -64,16 +64,17 @@ func (e *Engine) RunOperations(ctx context.Context) error {
 // more is to be expected.
 func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration {
 	p := e.pool
-	room := p.room()
+	now := e.clock.Now()
+	room := p.room(now)
 	if room.free <= 0 {
 		return e.timing.Poll
 	}
-	now := e.clock.Now()
 	due := store.DueOperations{
-		Now: now, LeaseUntil: now.Add(e.timing.Lease), Limit: min(room.free, atOnce), BulkLimit: min(room.freeForBulk, atOnce),
-		Busy: room.full, BusyForBulk: room.fullForBulk, Except: e.blocked.list(),
+		Now: now, LeaseUntil: now.Add(e.timing.Lease), Limit: room.free, BulkLimit: room.freeForBulk, Most: atOnce,
+		Busy: room.full, BusyForBulk: room.fullForBulk, Limited: room.limited, Except: e.blocked.list(),
 	}
 	var jobs []store.Job
+	var more bool
 	err := e.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if p.floor.Stale() {
 			oldest, err := store.NextOperation(ctx, tx, time.Time{})
@@ -83,7 +84,7 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 			p.floor.Set(now, oldest)
 		}
 		due.From = p.floor.Time()
-		jobs, err = store.Claim(ctx, tx, due)
+		jobs, more, err = store.Claim(ctx, tx, due)
 		if err != nil || len(jobs) > 0 {
 			return err
 		}
@@ -95,7 +96,6 @@ func (e *Engine) claim(ctx context.Context, start func(store.Job)) time.Duration
 		return err
 	})
 	service.Report(ctx, err)
-	more := len(jobs) > 0 && (len(jobs) >= due.Limit || len(jobs) >= due.BulkLimit)
 	if err != nil && ctx.Err() == nil {
 		e.log.Warn("Operations could not be claimed together", "error", err)
 		jobs, err = e.claimEach(ctx, due)
@@ -181,12 +181,17 @@ type report struct {
 	after time.Duration
 	// stopped means that the service stopped in the middle: nobody's failure.
 	stopped bool
+	// turn means the same of one whose turn was too far away, and how far; nothing was
+	// called for what is not in results.
+	turn time.Duration
 }
 
 func (r *report) word() string {
 	switch {
 	case r.stopped:
 		return "stopped"
+	case r.turn > 0:
+		return "waits"
 	case r.err != nil:
 		return connector.KindOf(r.err).String()
 	}
@@ -239,6 +244,15 @@ func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) 
 	}
 	if r.err != nil {
 		o.Error = r.err.Error()
+	}
+	if r.turn > 0 && (r.err == nil || o.Tries < lifecycle.MaxTries) {
+		// Of the rest of the plan nothing is known yet, whatever failed before it.
+		if r.err == nil {
+			o.Tries--
+		}
+		o.State, cs.queued = lifecycle.Queued, true
+		cs.tryAfter(o, r.turn)
+		return
 	}
 	if r.after > 0 || lifecycle.Progress(r.results) {
 		o.Tries-- // it waits for its turn, or goes forward: no failure

@@ -40,7 +40,7 @@ func (a *API) GetIntegration(ctx context.Context, r *provisioningv1.GetIntegrati
 	if err != nil {
 		return nil, err
 	}
-	i, err := a.integrations.Get(ctx, authz.Must(ctx).Scope(), which)
+	i, err := a.integrations.Show(ctx, authz.Must(ctx).Scope(), which)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,18 @@ type Integration struct {
 	TestTime    *time.Time
 	CreateTime  time.Time
 	Version     int64
+	// Queue is what waits, where that was read.
+	Queue IntegrationQueue
+}
+
+// IntegrationQueue is what waits of an integration.
+type IntegrationQueue struct {
+	// Waiting is how many operations are queued, and Oldest when the oldest of them
+	// was made.
+	Waiting int
+	Oldest  *time.Time
+	// PausedUntil is set while the app has asked for no more calls.
+	PausedUntil *time.Time
 }
 
 const integrationColumns = `id, organization_id, environment_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version, tenant_id`
@@ -142,6 +154,36 @@ func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, page 
 	sql := `select ` + integrationColumns + `, ` + page.Keys() + ` from integration i where i.organization_id = $1` +
 		page.Where(args.Add) + page.Order() + page.Limit(args.Add)
 	return filter.Read(ctx, tx, page, sql, args, func(r pgx.CollectableRow) (Integration, error) { return scanIntegration(r) })
+}
+
+const selectQueues = `
+	select i.id, q.waiting, q.oldest, case when i.paused_until > $2 then i.paused_until end
+	from integration i, lateral (
+	    select count(*) as waiting, min(o.create_time) as oldest from operation o where o.integration_id = i.id and o.state = 'queued') q
+	where i.id = any($1)`
+
+// ReadQueues reads what waits of each of the integrations, as far as the transaction
+// sees.
+func ReadQueues(ctx context.Context, tx *postgres.Tx, list []Integration, now time.Time) error {
+	if len(list) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, selectQueues, postgres.Column(list, func(i Integration) uuid.UUID { return i.ID }), now)
+	if err != nil {
+		return wrap(err, "count operations of integrations")
+	}
+	queues := make(map[uuid.UUID]IntegrationQueue, len(list))
+	err = eachRow(rows, func() error {
+		var id uuid.UUID
+		var q IntegrationQueue
+		err := rows.Scan(&id, &q.Waiting, &q.Oldest, &q.PausedUntil)
+		queues[id] = q
+		return err
+	})
+	for n := range list {
+		list[n].Queue = queues[list[n].ID]
+	}
+	return wrap(err, "count operations of integrations")
 }
 
 // LockIntegration reads one integration, which nobody else changes until the

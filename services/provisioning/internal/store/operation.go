@@ -45,17 +45,27 @@ type DueOperations struct {
 	// From and Now are the times between which they have become due, and
 	// LeaseUntil is until when they are claimed.
 	From, Now, LeaseUntil time.Time
-	// Limit is how many, and BulkLimit how many of them may be bulk.
-	Limit, BulkLimit int
+	// Limit is how many there is room for, and BulkLimit for how many of them that are
+	// bulk. Most is how many others than those of Limited are claimed at once.
+	Limit, BulkLimit, Most int
 	// Busy are integrations that are not to be given more, and BusyForBulk those
 	// that are not to be given more bulk.
 	Busy, BusyForBulk []uuid.UUID
+	// Limited are integrations, among those, that are given just so many.
+	Limited []LimitedIntegration
 	// Except are operations to leave alone.
 	Except []uuid.UUID
 }
 
+// LimitedIntegration is an integration that is given Limit operations, and of those that
+// are bulk BulkLimit.
+type LimitedIntegration struct {
+	ID               uuid.UUID
+	Limit, BulkLimit int
+}
+
 func (d DueOperations) arguments() []any {
-	return []any{d.Now, d.Limit, none(d.Busy), none(d.Except), d.BulkLimit, none(d.BusyForBulk), d.From}
+	return []any{d.Now, min(d.Limit, d.Most), none(d.Busy), none(d.Except), min(d.BulkLimit, d.Most), none(d.BusyForBulk), d.From}
 }
 
 // none is a list that is not null.
@@ -83,6 +93,14 @@ const dueOperations = `
 	    order by o.not_before limit $5
 	    for update of o skip locked) as bulk`
 
+// dueOfIntegration selects operations to claim of one integration: bulk ones or others.
+const dueOfIntegration = `
+	select o.id from operation o
+	where o.state in ('queued', 'stuck') and o.integration_id = $1 and o.bulk = $2 and o.not_before between $3 and $4 and o.id <> all($5)
+	  and not exists (select from integration i where i.id = o.integration_id and i.paused_until > $4)
+	order by o.not_before limit $6
+	for update of o skip locked`
+
 // Every table is reached by key, whatever the planner believes of tables that
 // were empty when it made its plan.
 const claimOperations = `
@@ -100,15 +118,44 @@ const claimOperations = `
 	    lateral (select a.external_id, a.user_name, a.tenant_id, a.state, a.account_in_doubt from account a where a.id = o.account_id limit 1) a`
 
 var (
-	claimDue = fmt.Sprintf(claimOperations, dueOperations, 8)
-	claimOne = fmt.Sprintf(claimOperations,
+	claimDue           = fmt.Sprintf(claimOperations, dueOperations, 8)
+	claimOfIntegration = fmt.Sprintf(claimOperations, dueOfIntegration, 7)
+	claimOne           = fmt.Sprintf(claimOperations,
 		`select id from operation where id = $1 and state in ('queued', 'stuck') and not_before <= $2 for update skip locked`, 3)
 )
 
-// Claim claims operations that are due. The transaction must see all
-// organizations.
-func Claim(ctx context.Context, tx *postgres.Tx, due DueOperations) ([]Job, error) {
-	return claim(ctx, tx, claimDue, append(due.arguments(), due.LeaseUntil)...)
+// Claim claims operations that are due. more means that there may be more that are. The
+// transaction must see all organizations.
+func Claim(ctx context.Context, tx *postgres.Tx, due DueOperations) (jobs []Job, more bool, err error) {
+	err = due.eachLimited(func(args []any) (int, error) {
+		some, err := claim(ctx, tx, claimOfIntegration, append(args, due.LeaseUntil)...)
+		jobs = append(jobs, some...)
+		return len(some), err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	due.Limit, due.BulkLimit = due.Limit-len(jobs), max(0, due.BulkLimit-len(jobs))
+	others, err := claim(ctx, tx, claimDue, append(due.arguments(), due.LeaseUntil)...)
+	if n := len(others); n > 0 {
+		more = n >= min(due.Limit, due.Most) || n >= min(due.BulkLimit, due.Most)
+	}
+	return append(jobs, others...), more, err
+}
+
+// eachLimited calls claim with the arguments of dueOfIntegration for each integration
+// that has a limit: first for those that are not bulk. claim returns how many it got.
+func (d DueOperations) eachLimited(claim func(args []any) (int, error)) error {
+	for _, l := range d.Limited {
+		n, err := claim([]any{l.ID, false, d.From, d.Now, none(d.Except), l.Limit})
+		if left := min(l.BulkLimit, l.Limit-n); err == nil && left > 0 {
+			_, err = claim([]any{l.ID, true, d.From, d.Now, none(d.Except), left})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ClaimOne is Claim for one operation, of those that DueOperations.IDs returns.
@@ -118,12 +165,23 @@ func ClaimOne(ctx context.Context, tx *postgres.Tx, due DueOperations, id uuid.U
 
 // IDs returns the operations that Claim would claim.
 func (d DueOperations) IDs(ctx context.Context, tx *postgres.Tx) ([]uuid.UUID, error) {
-	rows, err := tx.Query(ctx, dueOperations, d.arguments()...)
-	if err != nil {
-		return nil, fmt.Errorf("find operations: %w", err)
+	var ids []uuid.UUID
+	find := func(sql string, args []any) (int, error) {
+		rows, err := tx.Query(ctx, sql, args...)
+		if err != nil {
+			return 0, fmt.Errorf("find operations: %w", err)
+		}
+		some, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		ids = append(ids, some...)
+		return len(some), wrap(err, "find operations")
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	return ids, wrap(err, "find operations")
+	err := d.eachLimited(func(args []any) (int, error) { return find(dueOfIntegration, args) })
+	if err != nil {
+		return nil, err
+	}
+	d.Limit, d.BulkLimit = d.Limit-len(ids), max(0, d.BulkLimit-len(ids))
+	_, err = find(dueOperations, d.arguments())
+	return ids, err
 }
 
 func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job, error) {
@@ -223,6 +281,18 @@ func Debt(ctx context.Context, tx *postgres.Tx, now time.Time) (n int64, oldest 
 		select count(*), coalesce(extract(epoch from $1::timestamptz - min(end_time)), 0)::float8
 		from access_grant where end_time is not null and revoke_time is null`, now).Scan(&n, &seconds)
 	return n, time.Duration(seconds * float64(time.Second)), wrap(err, "count what should be gone")
+}
+
+// Waiting returns how many operations are queued, for how long the oldest of them has
+// been there, and how many integrations wait because the app has asked for that. The
+// transaction must see all organizations.
+func Waiting(ctx context.Context, tx *postgres.Tx, now time.Time) (n int64, oldest time.Duration, throttled int64, err error) {
+	var seconds float64
+	err = tx.QueryRow(ctx, `
+		select count(*), coalesce(extract(epoch from $1::timestamptz - min(create_time)), 0)::float8,
+		    (select count(*) from integration where paused_until > $1)
+		from operation where state = 'queued'`, now).Scan(&n, &seconds, &throttled)
+	return n, time.Duration(seconds * float64(time.Second)), throttled, wrap(err, "count operations that wait")
 }
 
 func wrap(err error, doing string, args ...any) error {

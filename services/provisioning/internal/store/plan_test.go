@@ -25,9 +25,25 @@ func TestOperationsGoByKeyAndTime(t *testing.T) {
 		t.Errorf("operations are not written by their id:\n%s", plan)
 	}
 
-	due := DueOperations{From: now.Add(-time.Minute), Now: now, LeaseUntil: now.Add(time.Minute), Limit: 1, BulkLimit: 1}
+	due := DueOperations{From: now.Add(-time.Minute), Now: now, LeaseUntil: now.Add(time.Minute), Limit: 1, BulkLimit: 1, Most: 1}
 	plan = pgtest.Plan(t, db, claimDue, append(due.arguments(), due.LeaseUntil)...)
 	if n := strings.Count(plan, "AND (not_before >= "); n != 2 || strings.Count(plan, "Index Scan using operation_to_try") != 2 {
 		t.Errorf("due operations are not found by a range of time:\n%s", plan)
+	}
+
+	plan = pgtest.Plan(t, db, claimOfIntegration, ids[0], false, now, now, ids, 1, now)
+	if !strings.Contains(plan, "Index Scan using operation_waiting") || !strings.Contains(plan, "AND (not_before >= ") {
+		t.Errorf("due operations of an integration are not found by it and a range of time:\n%s", plan)
+	}
+}
+
+// What waits is counted for a page of integrations by index, however much there is of
+// others.
+func TestQueuesGoByIntegration(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
+	plan := pgtest.Plan(t, db, selectQueues, []uuid.UUID{uuid.New(), uuid.New()}, time.Now())
+	if !strings.Contains(plan, "using operation_waiting") || !strings.Contains(plan, "Index Cond: (integration_id = i.id)") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("what waits of integrations is not counted by index:\n%s", plan)
 	}
 }

@@ -610,9 +610,18 @@ type Integration struct {
 	EnvironmentId string `protobuf:"bytes,11,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	// Changes with every change. Given back in an update, it must still be the
 	// current one; it says nothing else.
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How many operations of it are to be made and do not run, those included that were
+	// tried and are tried again; those of the caller's scope. Output only, as the next
+	// two, and set by GetIntegration and ListIntegrations alone.
+	WaitingOperations int32 `protobuf:"varint,13,opt,name=waiting_operations,json=waitingOperations,proto3" json:"waiting_operations,omitempty"`
+	// When the oldest of them was asked for; unset if there is none.
+	OldestWaitTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=oldest_wait_time,json=oldestWaitTime,proto3" json:"oldest_wait_time,omitempty"`
+	// Until when the app has asked for no more calls; unset if it has not, or that is
+	// over.
+	ThrottledUntil *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=throttled_until,json=throttledUntil,proto3" json:"throttled_until,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -727,6 +736,27 @@ func (x *Integration) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Integration) GetWaitingOperations() int32 {
+	if x != nil {
+		return x.WaitingOperations
+	}
+	return 0
+}
+
+func (x *Integration) GetOldestWaitTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldestWaitTime
+	}
+	return nil
+}
+
+func (x *Integration) GetThrottledUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ThrottledUntil
+	}
+	return nil
 }
 
 // AccountPlace is an account as an app has it, and where.
@@ -1626,7 +1656,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\fScimSettings\x122\n" +
 	"\bbase_url\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18\xd0\x0f2\n" +
 	"^https?://\x88\x01\x01R\abaseUrl\x12\x1e\n" +
-	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\x88\x04\n" +
+	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\xc2\x05\n" +
 	"\vIntegration\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1641,7 +1671,10 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\aversion\x18\n" +
 	" \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\v \x01(\tR\renvironmentId\x12\x12\n" +
-	"\x04etag\x18\f \x01(\tR\x04etag\"\xb9\x01\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12-\n" +
+	"\x12waiting_operations\x18\r \x01(\x05R\x11waitingOperations\x12D\n" +
+	"\x10oldest_wait_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0eoldestWaitTime\x12C\n" +
+	"\x0fthrottled_until\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0ethrottledUntil\"\xb9\x01\n" +
 	"\fAccountPlace\x12%\n" +
 	"\x0eintegration_id\x18\x01 \x01(\tR\rintegrationId\x12)\n" +
 	"\x10integration_name\x18\x02 \x01(\tR\x0fintegrationName\x12\x19\n" +
@@ -1830,36 +1863,38 @@ var file_gatehouse_provisioning_v1_provisioning_proto_depIdxs = []int32{
 	1,  // 2: gatehouse.provisioning.v1.Integration.state:type_name -> gatehouse.provisioning.v1.IntegrationState
 	16, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
 	16, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
-	17, // 5: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
-	2,  // 6: gatehouse.provisioning.v1.Account.state:type_name -> gatehouse.provisioning.v1.AccountState
-	16, // 7: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	16, // 8: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	10, // 9: gatehouse.provisioning.v1.Account.left_behind:type_name -> gatehouse.provisioning.v1.AccountPlace
-	17, // 10: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
-	3,  // 11: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
-	16, // 12: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
-	16, // 13: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	16, // 14: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
-	16, // 15: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
-	4,  // 16: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
-	5,  // 17: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	6,  // 18: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	17, // 19: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
-	17, // 20: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
-	16, // 21: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
-	16, // 22: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
-	7,  // 23: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	17, // 24: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
-	16, // 25: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
-	16, // 26: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
-	16, // 27: gatehouse.provisioning.v1.Checklist.due_time:type_name -> google.protobuf.Timestamp
-	18, // 28: gatehouse.provisioning.v1.ChecklistSettings.onboarding_period:type_name -> google.protobuf.Duration
-	18, // 29: gatehouse.provisioning.v1.ChecklistSettings.offboarding_period:type_name -> google.protobuf.Duration
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	16, // 5: gatehouse.provisioning.v1.Integration.oldest_wait_time:type_name -> google.protobuf.Timestamp
+	16, // 6: gatehouse.provisioning.v1.Integration.throttled_until:type_name -> google.protobuf.Timestamp
+	17, // 7: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
+	2,  // 8: gatehouse.provisioning.v1.Account.state:type_name -> gatehouse.provisioning.v1.AccountState
+	16, // 9: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	16, // 10: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	10, // 11: gatehouse.provisioning.v1.Account.left_behind:type_name -> gatehouse.provisioning.v1.AccountPlace
+	17, // 12: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
+	3,  // 13: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
+	16, // 14: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
+	16, // 15: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	16, // 16: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
+	16, // 17: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
+	4,  // 18: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
+	5,  // 19: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	6,  // 20: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	17, // 21: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
+	17, // 22: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
+	16, // 23: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
+	16, // 24: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
+	7,  // 25: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	17, // 26: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
+	16, // 27: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
+	16, // 28: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
+	16, // 29: gatehouse.provisioning.v1.Checklist.due_time:type_name -> google.protobuf.Timestamp
+	18, // 30: gatehouse.provisioning.v1.ChecklistSettings.onboarding_period:type_name -> google.protobuf.Duration
+	18, // 31: gatehouse.provisioning.v1.ChecklistSettings.offboarding_period:type_name -> google.protobuf.Duration
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_proto_init() }
