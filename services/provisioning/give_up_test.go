@@ -47,9 +47,7 @@ func refusing(method string) func(*http.Request) *fault {
 func TestGiveUp(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	target := newApp(t, "devs")
-	app := w.app(t, "Automatic", automatic, w.integration(t, target))
-	devs := w.entitlement(t, app, groupKind, "devs")
+	target, app, devs := w.devs(t)
 	target.misbehave(refusing(http.MethodPost))
 	ann := w.user(t, "ann")
 	first := w.give(t, ann, ask{}, devs)
@@ -104,9 +102,7 @@ func TestGiveUp(t *testing.T) {
 func TestGiveUpTakesAway(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	target := newApp(t, "devs")
-	app := w.app(t, "Automatic", automatic, w.integration(t, target))
-	devs := w.entitlement(t, app, groupKind, "devs")
+	target, app, devs := w.devs(t)
 	target.misbehave(refusing(http.MethodPatch))
 	ann := w.user(t, "ann")
 	r := w.give(t, ann, ask{}, devs)

@@ -31,9 +31,7 @@ func (w *world) takeBack(r *requestv1.Request) *requestv1.Request {
 func TestRevokeWhatOneRequestGave(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	target := newApp(t, "devs")
-	app := w.app(t, "Automatic", automatic, w.integration(t, target))
-	devs := w.entitlement(t, app, groupKind, "devs")
+	target, _, devs := w.devs(t)
 	ann := w.user(t, "ann")
 	byFlow, own := w.give(t, ann, ask{join: true}, devs), w.give(t, ann, ask{}, devs)
 	w.becomes(t, byFlow, active)
@@ -66,9 +64,7 @@ func TestRevokeWhatOneRequestGave(t *testing.T) {
 func TestRevokeBeforeItIsGiven(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	target := newApp(t, "devs")
-	app := w.app(t, "Automatic", automatic, w.integration(t, target))
-	devs := w.entitlement(t, app, groupKind, "devs")
+	target, _, devs := w.devs(t)
 	ann := w.user(t, "ann")
 	given := w.request(ann, ask{join: true}, devs)
 	back := w.takeBack(given)

@@ -179,6 +179,14 @@ func (w *world) integration(t testing.TB, a *scimApp) string {
 	return r.GetIntegration().GetId()
 }
 
+// devs makes an automatic app with its target, and its group of developers.
+func (w *world) devs(t *testing.T) (target *scimApp, app *requestv1.App, devs *requestv1.Entitlement) {
+	t.Helper()
+	target = newApp(t, "devs")
+	app = w.app(t, "Automatic", automatic, w.integration(t, target))
+	return target, app, w.entitlement(t, app, groupKind, "devs")
+}
+
 // ask is what is asked of the approved request.
 type ask struct {
 	join, revoke bool

@@ -645,7 +645,7 @@ func TestEverything(t *testing.T) {
 					t.Skip("this cannot happen as things stand")
 				}
 				if !w.reopen(t, rapid.IntRange(0, len(w.resolved)-1).Draw(t, "resolved")) {
-					t.Skip("refused")
+					t.Skip("refused: something has been said or done about it since")
 				}
 			},
 			"stranger": func(t *rapid.T) { // somebody makes an account in the app
