@@ -151,6 +151,10 @@ var summaries = []struct {
 		r.State, r.ClosedBy, r.ClosingReason = requestv1.RequestState_REQUEST_STATE_DENIED, mia, "no need"
 	})}, `The request was denied by Mia: no need`},
 	{&eventv1.RequestClosed{Request: request(func(r *requestv1.Request) { r.State = requestv1.RequestState_REQUEST_STATE_CANCELLED })}, `The request was cancelled`},
+	{&eventv1.RequestClosed{Request: request(func(r *requestv1.Request) {
+		r.State, r.ClosingReason = requestv1.RequestState_REQUEST_STATE_PARTLY_FULFILLED, "in part denied, cancelled or not put in place"
+		r.Items[0].State, r.Items[1].State = requestv1.ItemState_ITEM_STATE_FULFILLED, requestv1.ItemState_ITEM_STATE_DENIED
+	})}, `The request is fulfilled in part: Ben has "Seller" in CRM; not done: "Account" in Wiki`},
 	{&eventv1.CommentAdded{Comment: &requestv1.Comment{Author: ann, Text: "it is\nurgent"}}, `Ann commented: it is urgent`},
 	{&eventv1.FlowCreated{Flow: &approvalv1.Flow{Name: "Starters"}}, `Flow "Starters" was created`},
 	{&eventv1.FlowDeleted{Flow: &approvalv1.Flow{Name: "Starters", Version: 3}}, `Flow "Starters" was deleted`},

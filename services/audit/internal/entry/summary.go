@@ -231,6 +231,20 @@ func requestSummaries(w summaries) {
 				return "The request is fulfilled: " + items(r) + " was taken from " + person(r.GetBeneficiary())
 			}
 			return "The request is fulfilled: " + person(r.GetBeneficiary()) + " has " + items(r)
+		case requestv1.RequestState_REQUEST_STATE_PARTLY_FULFILLED:
+			done, other := &requestv1.Request{}, &requestv1.Request{}
+			for _, i := range r.GetItems() {
+				part := other
+				if i.GetState() == requestv1.ItemState_ITEM_STATE_FULFILLED {
+					part = done
+				}
+				part.Items = append(part.Items, i)
+			}
+			what := person(r.GetBeneficiary()) + " has " + items(done)
+			if r.GetKind() == requestv1.RequestKind_REQUEST_KIND_REVOKE {
+				what = items(done) + " was taken from " + person(r.GetBeneficiary())
+			}
+			return "The request is fulfilled in part: " + what + "; not done: " + items(other)
 		case requestv1.RequestState_REQUEST_STATE_DENIED:
 			return "The request was denied" + by + colon(r.GetClosingReason())
 		case requestv1.RequestState_REQUEST_STATE_CANCELLED:

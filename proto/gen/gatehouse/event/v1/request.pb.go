@@ -236,7 +236,8 @@ func (x *RequestGiveUpRequested) GetReason() string {
 	return ""
 }
 
-// RequestClosed is emitted when a request reached its end: fulfilled, denied or cancelled.
+// RequestClosed is emitted when a request reached its end: fulfilled, all or in part, denied
+// or cancelled.
 type RequestClosed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
