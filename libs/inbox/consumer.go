@@ -71,6 +71,8 @@ type Consumer struct {
 	tracer  trace.Tracer
 	away    backoff.Backoff // the pauses while the database or the bus is away
 	keepEnd uint64          // see keepPositions
+
+	replayEvery time.Duration // see replayUnhandled
 }
 
 // NewConsumer makes a consumer, which does nothing until [Consumer.Run].
@@ -110,7 +112,9 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 		metrics: m,
 		tracer:  cfg.Telemetry.Tracer("gatehouse.dev/libs/inbox"),
 		keepEnd: keepPositions,
-		away:    backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second},
+
+		replayEvery: replayEvery,
+		away:        backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -145,6 +149,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	helpers.Go(func() { c.pump(ctx, q) })
 	done := make(chan struct{})
 	helpers.Go(func() { c.keep(q, done) })
+	helpers.Go(func() { c.replayUnhandled(ctx) })
 
 	var bulkDone sync.WaitGroup
 	bulkDone.Go(func() { c.work(ctx, q, bulk) })

@@ -75,9 +75,14 @@ func (c *Consumer) read(msg jetstream.Msg, stream time.Time) *delivery {
 	return d
 }
 
-// decode reads the event's message, if it is to be believed.
+// decode reads the event's message, if this program handles it and it is to be
+// believed.
 func (c *Consumer) decode(d *delivery) {
-	if d.Message == nil && d.broken == nil {
+	switch {
+	case d.Message != nil || d.broken != nil:
+	case !c.cfg.Handlers.handles(d.Type):
+		d.broken = unhandled(d.Type)
+	default:
 		d.Message, d.broken = decode(d, c.cfg.Keys)
 	}
 }

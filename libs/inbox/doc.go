@@ -22,6 +22,12 @@
 //     MaxAttempts it is parked: kept whole in parked_event, where it can be
 //     listed and replayed ([ParkedServer]). So is an event that cannot be
 //     decoded, or whose subject is not that of its type, at once.
+//   - An upgrade loses none, in whatever order services are upgraded. A program
+//     that handles a type for the first time is delivered the events of it that
+//     were published before, as far back as the inbox remembers (400,000 places
+//     of the stream). Replicas of two versions share a consumer: what the older one
+//     does not handle it parks, and the newer one replays it within half a minute.
+//     A type that has lost its handler is to be ignored ([Handlers.Ignore]).
 //   - Many that come at once hold up no others: events that are marked as bulk
 //     (gatehouse.event.v1.Context) are fetched as far as there is room, and
 //     handled in their order beside the others. One of the others that lacks a

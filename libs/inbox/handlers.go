@@ -155,6 +155,24 @@ func (h *Handlers) Types() []string {
 	return slices.AppendSeq(types, maps.Keys(h.together))
 }
 
+// Ignore registers events with the message types given as ones that have no effect
+// any more. A consumer goes on being delivered what it was delivered once, and what
+// has no handler is parked for a program that has one: a type whose handler goes is
+// ignored from then on.
+func (h *Handlers) Ignore(messages ...proto.Message) {
+	h.Together(func(context.Context, *postgres.Tx, []Event) error { return nil }, messages...)
+}
+
+// handles says whether events of the type are known to this program and have a
+// handler.
+func (h *Handlers) handles(typ string) bool {
+	if !h.wants(typ) {
+		return false
+	}
+	_, err := event.Lookup(typ)
+	return err == nil
+}
+
 // wants says whether an event of the type has a handler.
 func (h *Handlers) wants(typ string) bool {
 	return h.byType[typ] != nil || h.together[typ] != nil || h.catchAll != nil || h.batch != nil

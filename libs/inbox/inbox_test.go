@@ -567,53 +567,123 @@ func TestWhatCannotBeReadIsParkedAtOnce(t *testing.T) {
 	}
 }
 
-// What has handlers is delivered and nothing else; a consumer whose handlers are
-// others than before keeps its place.
+// removed is an event of another type than those of message, with the number n.
+func (w *world) removed(n int) *nats.Msg {
+	m := w.message(n)
+	m.Subject = strings.ReplaceAll(m.Subject, "created", "removed")
+	m.Header.Set(bus.HeaderType, "gatehouse.event.v1.GroupRemoved")
+	return m
+}
+
+// onRemoved registers the handler of what removed makes.
+func (w *world) onRemoved() {
+	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupRemoved) error {
+		return w.effect(ctx, tx, ev, int(m.GetContext().GetVersion()))
+	})
+}
+
+func (w *world) filters() []string {
+	w.t.Helper()
+	c, err := w.bus.JetStream().Consumer(w.t.Context(), bus.Stream, "test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c.CachedInfo().Config.FilterSubjects
+}
+
+// The types that have handlers are delivered, and no others; a type that is ignored
+// has no effect.
 func TestHandlersSayWhatIsDelivered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.on(nil)
-	removed := func() *nats.Msg {
-		m := w.message(0)
-		m.Subject = strings.ReplaceAll(m.Subject, "created", "removed")
-		m.Header.Set(bus.HeaderType, "gatehouse.event.v1.GroupRemoved")
-		return m
-	}
-	filters := func() []string {
-		c, err := w.bus.JetStream().Consumer(t.Context(), bus.Stream, "test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.CachedInfo().Config.FilterSubjects
-	}
 	w.run()
-	w.publish(removed())
 	w.publish(w.message(1))
 	w.wantOnce(1)
-	if got := filters(); !slices.Equal(got, []string{"access.*.group.created"}) {
+	if got := w.filters(); !slices.Equal(got, []string{"access.*.group.created"}) {
 		t.Errorf("asks for %q", got)
 	}
 	w.stop()
 
-	inbox.On(w.cfg.Handlers, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, _ *eventv1.GroupRemoved) error {
-		return w.effect(ctx, tx, ev, 2)
-	})
+	w.onRemoved()
 	w.run()
-	w.publish(removed())
+	w.publish(w.removed(2))
 	w.wantOnce(2)
-	if got := filters(); !slices.Equal(got, []string{"access.*.group.created", "access.*.group.removed"}) {
+	if got := w.filters(); !slices.Equal(got, []string{"access.*.group.created", "access.*.group.removed"}) {
 		t.Errorf("asks for %q", got)
 	}
 	w.stop()
 
-	// What was asked for once and has no handler any more is left alone.
 	w.cfg.Handlers = &inbox.Handlers{}
 	w.on(nil)
-	w.publish(removed())
+	w.cfg.Handlers.Ignore(&eventv1.GroupRemoved{})
+	w.publish(w.removed(9))
 	w.run()
 	w.publish(w.message(3))
 	w.wantOnce(3)
 	w.settled()
+}
+
+// B-RUN-05: a service that is upgraded learns a type of which there have been events
+// already, as the service that says them was upgraded first: it gets those too, and
+// nothing that took effect before takes effect again.
+func TestNewTypeWasPublishedBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.on(nil)
+	w.run()
+	w.publishAll(1, 6)
+	for n := 6; n < 9; n++ {
+		w.publish(w.removed(n))
+	}
+	w.publishAll(9, 21)
+	w.settled()
+	w.stop()
+
+	w.onRemoved()
+	w.run()
+	w.publishAll(21, 26)
+	w.wantOnce(25)
+	w.settled()
+	w.wantOnce(25)
+}
+
+// B-RUN-05: replicas of two versions share a consumer while a service is upgraded.
+// What the older one gets and has no handler for is not lost: the newer one handles it.
+func TestOlderReplicaBesideNewer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := &inbox.Handlers{}
+	w.on(nil)
+	newer := w.cfg.Handlers
+	w.onRemoved()
+	w.cfg.Handlers = old
+	w.on(nil)
+
+	w.cfg.Handlers = newer
+	w.run()
+	w.publishAll(1, 6)
+	w.wantOnce(5)
+	w.settled()
+	w.stop()
+
+	w.cfg.Handlers = old
+	w.run()
+	for n := 6; n < 9; n++ {
+		w.publish(w.removed(n))
+	}
+	w.publishAll(9, 12)
+	eventually(t, "the older replica has parked what it does not handle", func() bool {
+		return query[int](w, "select count(*) from parked_event")[0] == 3
+	})
+	w.stop()
+
+	w.cfg.Handlers = newer
+	w.run()
+	w.wantOnce(11)
+	eventually(t, "nothing is parked", func() bool { return query[int](w, "select count(*) from parked_event")[0] == 0 })
+	w.settled()
+	w.wantOnce(11)
 }
 
 // B-RUN-03: the database is away for a while; the events are held, none of them

@@ -91,7 +91,8 @@ func (c *Consumer) deliver(ctx context.Context, consumer jetstream.Consumer, str
 }
 
 // open finds the durable consumer or makes it, and says when its stream was
-// made. A consumer that is past what this database knows is made again.
+// made. A consumer that is past what this database knows is made again, and so is
+// one that is past events of types that it was not delivered until now.
 func (c *Consumer) open(ctx context.Context) (jetstream.Consumer, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*busTimeout)
 	defer cancel()
@@ -110,6 +111,7 @@ func (c *Consumer) open(ctx context.Context) (jetstream.Consumer, time.Time, err
 	}
 	created := stream.CachedInfo().Created.UTC().Truncate(time.Microsecond)
 
+	filters, from := c.filter, uint64(0)
 	consumer, err := stream.Consumer(ctx, c.cfg.Service)
 	switch {
 	case err == nil:
@@ -124,12 +126,24 @@ func (c *Consumer) open(ctx context.Context) (jetstream.Consumer, time.Time, err
 		if err != nil {
 			return nil, none, err
 		}
-		if !behind {
-			consumer, err = c.update(ctx, stream, consumer)
-			return consumer, created, err
+		had := filtersOf(consumer.CachedInfo().Config)
+		filters = union(had, c.filter)
+		if behind {
+			c.log.Warn("Database is older than what was consumed with it, consuming again",
+				"position", position, "acknowledged", floor)
+		} else {
+			gained := missing(c.filter, had)
+			if len(gained) == 0 {
+				consumer, err = c.update(ctx, stream, consumer, filters)
+				return consumer, created, err
+			}
+			// A consumer goes on behind what it has passed over, whatever it asks
+			// for from then on.
+			if from, err = c.firstOf(ctx, stream, gained, position, floor); err != nil {
+				return nil, none, err
+			}
+			c.log.Info("Types of events are new here, consuming from the first of them", "types", gained, "from", from)
 		}
-		c.log.Warn("Database is older than what was consumed with it, consuming again",
-			"position", position, "acknowledged", floor)
 		if err := stream.DeleteConsumer(ctx, c.cfg.Service); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, none, fmt.Errorf("set consumer %s back: %w", c.cfg.Service, err)
 		}
@@ -141,17 +155,15 @@ func (c *Consumer) open(ctx context.Context) (jetstream.Consumer, time.Time, err
 	if err != nil {
 		return nil, none, err
 	}
-	want := c.consumerConfig()
-	if position > c.keepEnd {
-		// The inbox remembers all from here on, and nothing before can be
-		// without an answer any more.
+	want := c.consumerConfig(filters)
+	if from = max(from, c.remembered(position)); from > 1 {
 		want.DeliverPolicy = jetstream.DeliverByStartSequencePolicy
-		want.OptStartSeq = position - c.keepEnd + 1
+		want.OptStartSeq = from
 	}
 	consumer, err = stream.CreateConsumer(ctx, want)
 	if errors.Is(err, jetstream.ErrConsumerExists) {
-		// Another replica was faster.
-		consumer, err = stream.Consumer(ctx, c.cfg.Service)
+		// Another replica was faster, perhaps one of another version.
+		return c.open(ctx)
 	}
 	if err != nil {
 		return nil, none, fmt.Errorf("create consumer %s: %w", c.cfg.Service, err)
@@ -159,7 +171,64 @@ func (c *Consumer) open(ctx context.Context) (jetstream.Consumer, time.Time, err
 	return consumer, created, nil
 }
 
-func (c *Consumer) consumerConfig() jetstream.ConsumerConfig {
+// remembered is the place from which on the inbox remembers all; nothing before can
+// be without an answer any more.
+func (c *Consumer) remembered(position uint64) uint64 {
+	if position <= c.keepEnd {
+		return 1
+	}
+	return position - c.keepEnd + 1
+}
+
+// firstOf is the place of the first event of filters that the inbox can remember, or
+// that of the first event without an answer, if there is none before.
+func (c *Consumer) firstOf(ctx context.Context, stream jetstream.Stream, filters []string, position, floor uint64) (uint64, error) {
+	first := floor + 1
+	for _, filter := range filters {
+		msg, err := stream.GetMsg(ctx, c.remembered(position), jetstream.WithGetMsgSubject(filter))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+		case err != nil:
+			return 0, fmt.Errorf("look for events of %s: %w", filter, err)
+		default:
+			first = min(first, msg.Sequence)
+		}
+	}
+	return first, nil
+}
+
+// filtersOf are the subjects that a consumer is delivered.
+func filtersOf(cfg jetstream.ConsumerConfig) []string {
+	switch {
+	case len(cfg.FilterSubjects) > 0:
+		return cfg.FilterSubjects
+	case cfg.FilterSubject != "":
+		return []string{cfg.FilterSubject}
+	}
+	return []string{bus.AllSubjects}
+}
+
+// missing are the filters that had lacks.
+func missing(filters, had []string) []string {
+	if slices.Contains(had, bus.AllSubjects) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(filters), func(f string) bool { return slices.Contains(had, f) })
+}
+
+// union has the filters of both, sorted. While a replica of another version runs
+// beside this one, they share the consumer: neither takes from it what the other
+// has asked for.
+func union(a, b []string) []string {
+	if slices.Contains(a, bus.AllSubjects) || slices.Contains(b, bus.AllSubjects) {
+		return []string{bus.AllSubjects}
+	}
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (c *Consumer) consumerConfig(filters []string) jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
 		Durable:       c.cfg.Service,
 		Description:   "Events that " + c.cfg.Service + " acts on",
@@ -169,21 +238,17 @@ func (c *Consumer) consumerConfig() jetstream.ConsumerConfig {
 		MaxDeliver:    -1,
 		MaxAckPending: maxAckPending,
 	}
-	if !slices.Equal(c.filter, []string{bus.AllSubjects}) {
-		cfg.FilterSubjects = slices.Clone(c.filter)
+	if !slices.Equal(filters, []string{bus.AllSubjects}) {
+		cfg.FilterSubjects = slices.Clone(filters)
 	}
 	return cfg
 }
 
 // update brings filter and limits of the consumer in line. Where it stands in
 // the stream stays.
-func (c *Consumer) update(ctx context.Context, stream jetstream.Stream, consumer jetstream.Consumer) (jetstream.Consumer, error) {
-	have, model := consumer.CachedInfo().Config, c.consumerConfig()
-	filters := have.FilterSubjects
-	if have.FilterSubject != "" {
-		filters = []string{have.FilterSubject}
-	}
-	if slices.Equal(filters, model.FilterSubjects) && have.AckWait == model.AckWait &&
+func (c *Consumer) update(ctx context.Context, stream jetstream.Stream, consumer jetstream.Consumer, filters []string) (jetstream.Consumer, error) {
+	have, model := consumer.CachedInfo().Config, c.consumerConfig(filters)
+	if slices.Equal(filtersOf(have), filters) && have.AckWait == model.AckWait &&
 		have.MaxDeliver == model.MaxDeliver && have.MaxAckPending == model.MaxAckPending {
 		return consumer, nil
 	}
