@@ -22,7 +22,7 @@ var readers = map[string]struct {
 	name     int
 	fallback bool
 }{
-	"String": {0, true}, "Bool": {0, true}, "Int": {0, true}, "Duration": {0, true}, "Peer": {0, true}, "env": {0, true}, "open": {0, true},
+	"String": {0, true}, "Bool": {0, true}, "Int": {0, true}, "Duration": {0, true}, "DurationWithin": {0, true}, "IntWithin": {0, true}, "Peer": {0, true}, "env": {0, true}, "open": {0, true},
 	"Required": {0, false}, "RequiredPeer": {0, false}, "Getenv": {0, false}, "Parse": {1, false},
 }
 
@@ -78,7 +78,7 @@ func TestDefaultsOfSettings(t *testing.T) {
 						return true // is handed on
 					case v.Kind() == constant.String:
 						fallback = constant.StringVal(v)
-					case called == "Duration":
+					case strings.HasPrefix(called, "Duration"):
 						n, _ := constant.Int64Val(v)
 						fallback = time.Duration(n).String()
 					default:
@@ -176,6 +176,11 @@ func (p place) value(e ast.Expr) constant.Value {
 		for _, i := range p.file.Imports {
 			path := strings.Trim(i.Path.Value, `"`)
 			own, ok := strings.CutPrefix(path, services)
+			if !ok {
+				if own, ok = strings.CutPrefix(path, "gatehouse.dev/libs/"); ok {
+					own = "../libs/" + own
+				}
+			}
 			if ok && (i.Name != nil && i.Name.Name == of.Name || filepath.Base(path) == of.Name) {
 				return p.named(own, e.Sel.Name)
 			}

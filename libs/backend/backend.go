@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,6 +45,7 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
@@ -92,7 +94,9 @@ type Config struct {
 	Stream Stream
 	// Limits are how often users may call the service; nil means as often as they
 	// like.
-	Limits *rpc.Limits
+	Limits *ratelimit.Limits
+	// Timing is how long things may take and how often they are tried.
+	Timing Timing
 }
 
 // Stream is how the stream of events is kept, see bus.Config.
@@ -116,8 +120,8 @@ const keepEvents = 30 * 24 * time.Hour
 func StreamFromEnv(env service.Env) Stream {
 	return Stream{
 		MaxAge:   env.Duration("GATEHOUSE_STREAM_MAX_AGE", keepEvents),
-		MaxBytes: int64(env.Int("GATEHOUSE_STREAM_MAX_BYTES", 0)),
-		Replicas: env.Int("GATEHOUSE_STREAM_REPLICAS", 0),
+		MaxBytes: int64(env.IntWithin("GATEHOUSE_STREAM_MAX_BYTES", 0, 0, math.MaxInt)),
+		Replicas: env.IntWithin("GATEHOUSE_STREAM_REPLICAS", 0, 0, 5),
 	}
 }
 
@@ -130,7 +134,8 @@ func StreamFromEnv(env service.Env) Stream {
 // GATEHOUSE_CLIENT_SECRET, GATEHOUSE_EVENT_KEY (32 bytes in base64, which the
 // service signs its events with), GATEHOUSE_EVENT_KEYS (the public keys of all
 // services: service=key, separated by commas), the TLS files, and what
-// StreamFromEnv reads. What is missing is in env.Err.
+// StreamFromEnv, service.LimitsFromEnv and TimingFromEnv read. What is missing is in
+// env.Err.
 //
 // client says that the service is a client of identity-sync, as all others are: then
 // the address and the client must be set.
@@ -145,12 +150,11 @@ func FromEnv(env service.Env, client bool) Config {
 			OwnerURL:  env.String("GATEHOUSE_POSTGRES_OWNER_URL", ""),
 		},
 		NATSURL:   env.Required("GATEHOUSE_NATS_URL"),
-		MaxConns:  int32(min(env.Int("GATEHOUSE_POSTGRES_MAX_CONNS", 16), 1000)), //nolint:gosec // bounded
+		MaxConns:  int32(env.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", 16, 2, 1000)), //nolint:gosec // bounded
 		ClientTLS: env.ClientTLS(),
 		Stream:    StreamFromEnv(env),
-	}
-	if env.Bool("GATEHOUSE_RATE_LIMITS", true) {
-		cfg.Limits = rpc.DefaultLimits()
+		Limits:    service.LimitsFromEnv(env),
+		Timing:    TimingFromEnv(env),
 	}
 	if client {
 		cfg.IdentityAddr = env.RequiredPeer("GATEHOUSE_IDENTITY_ADDR")
@@ -213,7 +217,8 @@ type Backend struct {
 	address  string // of identity-sync
 	keys     eventsig.Keys
 	pageKey  []byte
-	limits   *rpc.Limits
+	limits   *ratelimit.Limits
+	timing   Timing
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -228,7 +233,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if cfg.Signer.IsZero() || len(cfg.Keys) == 0 {
 		return nil, errors.New("the keys of events are not set (GATEHOUSE_EVENT_KEY, GATEHOUSE_EVENT_KEYS)")
 	}
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens"), limits: cfg.Limits}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens"), limits: cfg.Limits, timing: cfg.Timing}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}
@@ -240,7 +245,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if b.Telemetry, err = telemetry.New(ctx, name); err != nil {
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
-	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network}
+	b.dial = rpc.DialConfig{Telemetry: b.Telemetry, TLS: cfg.ClientTLS, Network: cfg.Network, Deadline: cfg.Timing.RPC}
 	migrate, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	schema := Schema(migrations, included...)
@@ -253,7 +258,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, fmt.Errorf("migrate database: %w", err)
 	}
 	b.DB, err = postgres.Open(ctx, postgres.Config{
-		URLs: cfg.Postgres, Name: name, MaxConns: cfg.MaxConns,
+		URLs: cfg.Postgres, Name: name, MaxConns: cfg.MaxConns, Timeout: cfg.Timing.Transaction,
 		Tracer: b.Telemetry.TracerProvider(), Meter: b.Telemetry.MeterProvider(),
 	})
 	if err != nil {
@@ -265,7 +270,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	}); err != nil {
 		return nil, err
 	}
-	b.relay, err = outbox.NewRelay(outbox.RelayConfig{DB: b.DB, Bus: b.Bus, Source: name, Signer: cfg.Signer, Log: log, Telemetry: b.Telemetry})
+	b.relay, err = outbox.NewRelay(outbox.RelayConfig{
+		DB: b.DB, Bus: b.Bus, Source: name, Signer: cfg.Signer, Log: log, Telemetry: b.Telemetry,
+		DatabaseTimeout: cfg.Timing.RelayDatabase, BusTimeout: cfg.Timing.RelayBus,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("make relay: %w", err)
 	}
@@ -274,7 +282,10 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if err != nil {
 		return nil, fmt.Errorf("make denied calls: %w", err)
 	}
-	b.Due, err = due.New(due.Config{DB: b.DB, Clock: b.Clock, Log: log, Telemetry: b.Telemetry})
+	b.Due, err = due.New(due.Config{
+		DB: b.DB, Clock: b.Clock, Log: log, Telemetry: b.Telemetry,
+		Lease: cfg.Timing.DueLease, Timeout: cfg.Timing.DueTimeout, RetryLongest: cfg.Timing.DueRetryLongest,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("make due-queue: %w", err)
 	}
@@ -415,6 +426,8 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 		consumer, err := inbox.NewConsumer(inbox.Config{
 			Service: b.Name, DB: b.DB, Bus: b.Bus,
 			Handlers: spec.Handlers, Keys: b.keys, Linger: spec.Linger, Log: b.Log, Telemetry: b.Telemetry,
+			MaxAttempts: b.timing.EventAttempts, MaxNotYet: b.timing.EventAttemptsNotYet,
+			AckWait: b.timing.EventAckWait, HandleTimeout: b.timing.EventTimeout,
 		})
 		if err != nil {
 			return fmt.Errorf("make consumer: %w", err)
@@ -458,7 +471,7 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
-		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits, Denied: b.Denied.Denied,
+		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits, Timeouts: b.timing.Timeouts, Denied: b.Denied.Denied,
 		Register: register,
 		HTTP:     spec.HTTP, HTTPCallers: spec.HTTPCallers,
 		Tasks: tasks,

@@ -18,7 +18,7 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
-	"gatehouse.dev/libs/rpc"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/servicetest"
@@ -161,7 +161,11 @@ func TestStoresAreEncrypted(t *testing.T) {
 // Callers are held to the default limits unless a setting says otherwise.
 func TestLimitsFromEnv(t *testing.T) {
 	t.Parallel()
-	for value, want := range map[string]*rpc.Limits{"": rpc.DefaultLimits(), "true": rpc.DefaultLimits(), "false": nil} {
+	some := *ratelimit.DefaultLimits()
+	some.AccountReads = ratelimit.Limit{PerSecond: 40, Burst: 100}
+	for value, want := range map[string]*ratelimit.Limits{
+		"": ratelimit.DefaultLimits(), "true": ratelimit.DefaultLimits(), "false": nil, "account-reads=40/100": &some,
+	} {
 		env := service.NewEnv(func(name string) (string, bool) { return value, name == "GATEHOUSE_RATE_LIMITS" })
 		if got := backend.FromEnv(env, true).Limits; (got == nil) != (want == nil) || got != nil && *got != *want {
 			t.Errorf("GATEHOUSE_RATE_LIMITS=%s: %v", value, got)

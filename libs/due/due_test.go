@@ -269,7 +269,7 @@ func TestAnotherTakesOver(t *testing.T) {
 	w := newWorld(t)
 	hang := make(chan struct{})
 	entered := make(chan struct{}, 1)
-	dead, err := due.New(due.Config{DB: w.db, Clock: w.clock, AloneTimeout: time.Minute, Lease: 5 * time.Minute})
+	dead, err := due.New(due.Config{DB: w.db, Clock: w.clock, Timeout: time.Minute, Lease: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func TestOneThatHangsHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	org := id.New()
-	q, err := due.New(due.Config{DB: w.db, Clock: w.clock, TogetherTimeout: 500 * time.Millisecond, AloneTimeout: 2 * time.Second, Poll: 20 * time.Millisecond})
+	q, err := due.New(due.Config{DB: w.db, Clock: w.clock, Timeout: 2 * time.Second, Poll: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

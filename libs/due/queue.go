@@ -34,9 +34,9 @@ type Config struct {
 	// Lease is for how long a claim holds: how long items wait that a process
 	// had when it was killed. 0 means 30 s.
 	Lease time.Duration
-	// TogetherTimeout bounds a transaction of several items, AloneTimeout one of
-	// a single item. 0 means 3 s and 10 s. Both together are shorter than Lease.
-	TogetherTimeout, AloneTimeout time.Duration
+	// Timeout bounds a transaction of a single item; one of several, which is only
+	// cheaper, has 3/10 of it. 0 means 10 s. Lease is twice as long or longer.
+	Timeout time.Duration
 	// RetryFirst and RetryLongest bound the pause after a failure, which doubles
 	// each time. 0 means 1 s and 5 min.
 	RetryFirst, RetryLongest time.Duration
@@ -46,6 +46,15 @@ type Config struct {
 	// another replica added or left. 0 means 5 s.
 	Poll time.Duration
 }
+
+// Defaults of [Config].
+const (
+	DefaultLease, DefaultTimeout = 30 * time.Second, 10 * time.Second
+	DefaultRetryLongest          = 5 * time.Minute
+)
+
+// togetherTimeout bounds a transaction of several items.
+func (c Config) togetherTimeout() time.Duration { return c.Timeout * 3 / 10 }
 
 // Handler gives items of one kind and one organization their effect, in tx,
 // which sees that organization's rows. The items are already deleted in tx; one
@@ -79,8 +88,8 @@ func New(cfg Config) (*Queue, error) {
 		cfg.Clock = clock.System{}
 	}
 	for d, otherwise := range map[*time.Duration]time.Duration{
-		&cfg.Lease: 30 * time.Second, &cfg.TogetherTimeout: 3 * time.Second, &cfg.AloneTimeout: 10 * time.Second,
-		&cfg.RetryFirst: time.Second, &cfg.RetryLongest: 5 * time.Minute, &cfg.LateAfter: 10 * time.Second, &cfg.Poll: 5 * time.Second,
+		&cfg.Lease: DefaultLease, &cfg.Timeout: DefaultTimeout,
+		&cfg.RetryFirst: time.Second, &cfg.RetryLongest: DefaultRetryLongest, &cfg.LateAfter: 10 * time.Second, &cfg.Poll: 5 * time.Second,
 	} {
 		if *d <= 0 {
 			*d = otherwise
@@ -211,7 +220,7 @@ const (
 
 // claim claims items that are due, or says in how long there may be some.
 func (l *loop) claim(ctx context.Context) (items []Item, claim uuid.UUID, next time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.AloneTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
 	claimSQL, nextSQL := claimFirst, nextFirst
 	if l.retries {
@@ -283,7 +292,7 @@ func (l *loop) handle(ctx context.Context, items []Item, claim uuid.UUID) {
 		}
 		order = left
 	}
-	until := time.Now().Add(l.cfg.Lease - l.cfg.TogetherTimeout - l.cfg.AloneTimeout)
+	until := time.Now().Add(l.cfg.Lease - l.cfg.togetherTimeout() - l.cfg.Timeout)
 	work := make(chan []Item)
 	var workers sync.WaitGroup
 	for range min(sideBySide, len(sets)) {
@@ -306,7 +315,7 @@ func (l *loop) handle(ctx context.Context, items []Item, claim uuid.UUID) {
 func (l *loop) handleSet(ctx context.Context, set []Item, claim uuid.UUID, until time.Time) {
 	over := func() bool { return ctx.Err() != nil || time.Now().After(until) }
 	if len(set) > 1 && !over() {
-		if l.attempt(ctx, set, claim, l.cfg.TogetherTimeout) == nil {
+		if l.attempt(ctx, set, claim, l.cfg.togetherTimeout()) == nil {
 			return
 		}
 	}
@@ -314,7 +323,7 @@ func (l *loop) handleSet(ctx context.Context, set []Item, claim uuid.UUID, until
 		if over() {
 			return
 		}
-		if err := l.attempt(ctx, []Item{i}, claim, l.cfg.AloneTimeout); err != nil {
+		if err := l.attempt(ctx, []Item{i}, claim, l.cfg.Timeout); err != nil {
 			l.fail(ctx, i, claim, err)
 		}
 	}
@@ -365,7 +374,7 @@ func (l *loop) fail(ctx context.Context, i Item, claim uuid.UUID, cause error) {
 	pause := backoff.Backoff{First: l.cfg.RetryFirst, Longest: l.cfg.RetryLongest}.After(i.Attempts + 1)
 	l.log.Error("Due item failed, it will be tried again", "kind", l.kind, "key", i.Key, "organization_id", i.OrganizationID,
 		"attempts", i.Attempts+1, "pause", pause, "error", cause)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.AloneTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.Timeout)
 	defer cancel()
 	text := strings.ToValidUTF8(strings.ReplaceAll(cause.Error(), "\x00", ""), "\uFFFD")
 	text = strings.ToValidUTF8(text[:min(len(text), 1000)], "")

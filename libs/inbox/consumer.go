@@ -62,6 +62,12 @@ type Config struct {
 	HandleTimeout time.Duration
 }
 
+// Defaults of [Config].
+const (
+	DefaultMaxAttempts, DefaultMaxNotYet = 8, 20
+	DefaultAckWait, DefaultHandleTimeout = 10 * time.Second, 20 * time.Second
+)
+
 // Consumer consumes events. Make it with [NewConsumer].
 type Consumer struct {
 	cfg     Config
@@ -89,14 +95,14 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 			*v = d
 		}
 	}
-	defaults(&cfg.MaxAttempts, 8)
-	defaults(&cfg.MaxNotYet, 20)
+	defaults(&cfg.MaxAttempts, DefaultMaxAttempts)
+	defaults(&cfg.MaxNotYet, DefaultMaxNotYet)
 	defaults(&cfg.Batch, 256)
 	if cfg.AckWait <= 0 {
-		cfg.AckWait = 10 * time.Second
+		cfg.AckWait = DefaultAckWait
 	}
 	if cfg.HandleTimeout <= 0 {
-		cfg.HandleTimeout = 20 * time.Second
+		cfg.HandleTimeout = DefaultHandleTimeout
 	}
 	if cfg.Backoff == nil {
 		cfg.Backoff = pauseAfter

@@ -17,7 +17,7 @@ import (
 // publish publishes rows in order and says how many, counted from the first,
 // the stream has acknowledged. err is why it is not all of them.
 func (r *Relay) publish(ctx context.Context, publisher *bus.Publisher, rows []row) (done int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.BusTimeout)
 	defer cancel()
 	messages := make([]*nats.Msg, len(rows))
 	var signed []*nats.Msg
@@ -67,16 +67,18 @@ func noStream(err error) bool {
 // unsynced are events that the stream has acknowledged and that a loss of power
 // may still take from it. Their rows stay in the outbox.
 type unsynced struct {
-	bus   *bus.Bus
-	asked []int64 // a sync for them is under way
-	fresh []int64 // they wait for the next one
-	point string  // for the sync of fresh
+	bus *bus.Bus
+	// timeout bounds a sync.
+	timeout time.Duration
+	asked   []int64 // a sync for them is under way
+	fresh   []int64 // they wait for the next one
+	point   string  // for the sync of fresh
 	// answer gets what came of the sync that is under way.
 	answer chan error
 }
 
-func newUnsynced(b *bus.Bus) *unsynced {
-	return &unsynced{bus: b, answer: make(chan error, 1)}
+func newUnsynced(b *bus.Bus, timeout time.Duration) *unsynced {
+	return &unsynced{bus: b, timeout: timeout, answer: make(chan error, 1)}
 }
 
 // add adds rows that were acknowledged after point was taken.
@@ -98,7 +100,7 @@ func (u *unsynced) ask() {
 	u.asked, u.fresh = u.fresh, nil
 	point := u.point
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), u.timeout)
 		defer cancel()
 		u.answer <- u.bus.Sync(ctx, point)
 	}()

@@ -38,10 +38,11 @@ type row struct {
 // remembers where it stood, and goes back to there in the very snapshot that
 // sees the transaction's end.
 type reader struct {
-	conn  *pgx.Conn
-	floor int64 // nothing below it waits, other than of open transactions
-	high  int64 // above all that was read
-	fence struct {
+	conn    *pgx.Conn
+	timeout time.Duration // of one exchange
+	floor   int64         // nothing below it waits, other than of open transactions
+	high    int64         // above all that was read
+	fence   struct {
 		xid  uint64 // of the reader's own transaction; 0 for none
 		high int64  // at that time
 	}
@@ -66,7 +67,7 @@ order by seq limit $5`
 // next deletes rows and reads what waits, without those that are acked, in one
 // round trip and one transaction. more: there may be more than was read.
 func (r *reader) next(ctx context.Context, durable, acked []int64) (rows []row, more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	var batch pgx.Batch
 	fence := r.fence

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,9 @@ const (
 	// how often one that waits for the lock asks for it.
 	pollEvery = 500 * time.Millisecond
 
-	// Bounds on one exchange with the database and with the bus.
-	databaseTimeout = 10 * time.Second
-	publishTimeout  = 5 * time.Second
+	// DefaultDatabaseTimeout and DefaultBusTimeout bound one exchange with each.
+	DefaultDatabaseTimeout = 10 * time.Second
+	DefaultBusTimeout      = 5 * time.Second
 
 	// relayLock is the advisory lock of the active relay, "gh-outbx".
 	relayLock = 0x67682d6f75746278
@@ -50,6 +51,10 @@ type RelayConfig struct {
 	Log *slog.Logger
 	// Telemetry measures. May be nil.
 	Telemetry *telemetry.Telemetry
+
+	// DatabaseTimeout and BusTimeout bound one exchange with the database and one with
+	// the bus, which is of hundreds of events. 0 means 10 s and 5 s.
+	DatabaseTimeout, BusTimeout time.Duration
 }
 
 // Relay publishes a database's committed events. Make it with [NewRelay].
@@ -69,6 +74,8 @@ func NewRelay(cfg RelayConfig) (*Relay, error) {
 	if cfg.DB == nil || cfg.Bus == nil || cfg.Source == "" {
 		return nil, errors.New("a relay needs a database, a bus and a source")
 	}
+	cfg.DatabaseTimeout = cmp.Or(cfg.DatabaseTimeout, DefaultDatabaseTimeout)
+	cfg.BusTimeout = cmp.Or(cfg.BusTimeout, DefaultBusTimeout)
 	m, err := newMetrics(cfg.Telemetry)
 	if err != nil {
 		return nil, err
@@ -165,7 +172,7 @@ func (r *Relay) serve(ctx context.Context, connected func()) error {
 // connect makes the relay's own connection: it must not come from the pool,
 // where the lock and the settings would stay with it.
 func (r *Relay) connect(ctx context.Context) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.DatabaseTimeout)
 	defer cancel()
 	cfg := r.cfg.DB.Pool().Config().ConnConfig.Copy()
 	cfg.Tracer = nil
@@ -202,7 +209,7 @@ func (r *Relay) lock(ctx context.Context, conn *pgx.Conn) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		held, err := tryLock(ctx, conn)
+		held, err := r.tryLock(ctx, conn)
 		if err != nil || held {
 			return err
 		}
@@ -221,8 +228,8 @@ func (r *Relay) lock(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-func tryLock(ctx context.Context, conn *pgx.Conn) (held bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
+func (r *Relay) tryLock(ctx context.Context, conn *pgx.Conn) (held bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.DatabaseTimeout)
 	defer cancel()
 	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", int64(relayLock)).Scan(&held); err != nil {
 		return false, fmt.Errorf("lock the outbox: %w", err)
@@ -239,8 +246,8 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	defer publisher.Close()
-	outbox := &reader{conn: conn}
-	acked := newUnsynced(r.cfg.Bus)
+	outbox := &reader{conn: conn, timeout: r.cfg.DatabaseTimeout}
+	acked := newUnsynced(r.cfg.Bus, r.cfg.BusTimeout)
 	defer acked.finish()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -300,7 +307,7 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 
 // restoreStream makes the stream again if it has gone, as with a lost disk.
 func (r *Relay) restoreStream(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.BusTimeout)
 	defer cancel()
 	if err := r.cfg.Bus.EnsureStream(ctx); err != nil {
 		r.log.Warn("Relay cannot restore the stream", "error", err)

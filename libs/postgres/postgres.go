@@ -31,12 +31,18 @@ type Config struct {
 	MaxConns int32
 	// ConnectTimeout bounds making one connection. Zero means 5 seconds.
 	ConnectTimeout time.Duration
+	// Timeout bounds a transaction whose context has no deadline, so that none has a
+	// connection for ever. Zero means [DefaultTimeout].
+	Timeout time.Duration
 	// Tracer makes spans of the statements of requests that are traced. Nil
 	// makes none.
 	Tracer trace.TracerProvider
 	// Meter counts the connections in use. Nil counts none.
 	Meter metric.MeterProvider
 }
+
+// DefaultTimeout is less than the gateway waits for an answer over HTTP.
+const DefaultTimeout = 50 * time.Second
 
 // DB is a pool of connections to a service's database. It is safe for
 // concurrent use.
@@ -48,13 +54,15 @@ type DB struct {
 	full atomic.Bool
 	// admission may be nil.
 	admission Admission
+	// timeout is Config's.
+	timeout time.Duration
 }
 
 // Open connects and checks that the database answers and that both roles are what
 // they should be: bound by row-level security, no owner of a table, and only the
 // second a member of [SystemRole]. The error is one line and holds no password.
 func Open(ctx context.Context, cfg Config) (_ *DB, err error) {
-	db := &DB{}
+	db := &DB{timeout: cmp.Or(max(cfg.Timeout, 0), DefaultTimeout)}
 	defer func() {
 		if err != nil {
 			db.Close()

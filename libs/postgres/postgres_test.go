@@ -934,3 +934,30 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("there is space again, but: %v", err)
 	}
 }
+
+// A transaction that nothing else bounds ends, and gives its connection back; one whose
+// caller has set a time has that time.
+func TestNoTransactionLastsForEver(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: pgtest.URLs(t, pgtest.New(t)), MaxConns: 2, Timeout: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	sleep := func(ctx context.Context, seconds float64) error {
+		return db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			_, err := tx.Exec(ctx, "select pg_sleep($1)", seconds)
+			return err
+		})
+	}
+	for range 2 {
+		if err := sleep(t.Context(), 300); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("without a deadline: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := sleep(ctx, 0.6); err != nil {
+		t.Errorf("with a later deadline: %v", err)
+	}
+}

@@ -328,6 +328,11 @@ func (r oneRow) Scan(into ...any) error {
 }
 
 func (db *DB) run(ctx context.Context, begin string, s *scope.Scope, fn func(context.Context, *Tx) error) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, db.timeout)
+		defer cancel()
+	}
 	for try := 1; ; try++ {
 		again, err := db.once(ctx, begin, s, fn)
 		if err == nil || !again || try == tries {

@@ -15,32 +15,6 @@ import (
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 )
 
-// Limits are how often users may call a server, whatever they call with and
-// wherever they come from: an account all its sessions and tokens together, an
-// organization all its accounts. The services themselves are not limited. A limit
-// of zero limits nothing.
-type Limits struct {
-	AccountReads, AccountWrites           ratelimit.Limit
-	OrganizationReads, OrganizationWrites ratelimit.Limit
-	// Outgoing are calls that call a system outside, of an organization.
-	Outgoing ratelimit.Limit
-	// OrganizationSCIM are calls over SCIM by all sources of an organization, and
-	// OrganizationTokens exchanges of its API tokens and sessions for signed tokens,
-	// whichever way: identity-sync holds callers to these.
-	OrganizationSCIM, OrganizationTokens ratelimit.Limit
-}
-
-// DefaultLimits are far above what people and well-behaved programs do, and what
-// the gateway lets one credential do.
-func DefaultLimits() *Limits {
-	return &Limits{
-		AccountReads: ratelimit.Limit{PerSecond: 400, Burst: 1000}, AccountWrites: ratelimit.Limit{PerSecond: 100, Burst: 400},
-		OrganizationReads: ratelimit.Limit{PerSecond: 4000, Burst: 8000}, OrganizationWrites: ratelimit.Limit{PerSecond: 1000, Burst: 4000},
-		Outgoing:         ratelimit.Limit{PerSecond: 1, Burst: 20},
-		OrganizationSCIM: ratelimit.Limit{PerSecond: 4000, Burst: 8000}, OrganizationTokens: ratelimit.Limit{PerSecond: 2000, Burst: 10_000},
-	}
-}
-
 // callKind is what a method counts as.
 type callKind struct{ read, outgoing bool }
 
@@ -50,7 +24,7 @@ type limiter struct {
 	accountReads, accountWrites, organizationReads, organizationWrites, outgoing *ratelimit.Meter
 }
 
-func newLimiter(l Limits, c clock.Clock, files *protoregistry.Files) *limiter {
+func newLimiter(l ratelimit.Limits, c clock.Clock, files *protoregistry.Files) *limiter {
 	if files == nil {
 		files = protoregistry.GlobalFiles
 	}

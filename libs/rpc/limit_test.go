@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	slow := func(burst int) ratelimit.Limit { return ratelimit.Limit{PerSecond: 1e-6, Burst: burst} }
 	tokens := rpctest.NewTokens(t)
-	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), Limits: &rpc.Limits{
+	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), Limits: &ratelimit.Limits{
 		AccountReads: slow(3), AccountWrites: slow(2), OrganizationReads: slow(4), OrganizationWrites: slow(3), Outgoing: slow(1),
 	}}, func(s grpc.ServiceRegistrar) { provisioningv1.RegisterIntegrationServiceServer(s, integrations{}) })
 
@@ -100,7 +100,7 @@ func TestLimits(t *testing.T) {
 func TestDefaultLimits(t *testing.T) {
 	t.Parallel()
 	tokens := rpctest.NewTokens(t)
-	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), Limits: rpc.DefaultLimits()}, func(s grpc.ServiceRegistrar) {
+	addr := serve(t, rpc.ServerConfig{Verifier: tokens.Verifier(), Limits: ratelimit.DefaultLimits()}, func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterIntegrationServiceServer(s, integrations{})
 	})
 	ann := rpctest.User(authzv1.Caller_CALLER_ADMIN)

@@ -22,6 +22,7 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/page"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/telemetry"
 )
 
@@ -59,7 +60,7 @@ type ServerConfig struct {
 	// Files declare who may call which method; all linked ones if nil.
 	Files *protoregistry.Files
 	// Limits are how often users may call; nil means as often as they like.
-	Limits *Limits
+	Limits *ratelimit.Limits
 	// Network, if not nil, lets connections that were made with it reach the
 	// server without a socket, under the address that it serves.
 	Network *Network

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -133,6 +134,30 @@ func (e Env) Duration(name string, fallback time.Duration) time.Duration {
 		}
 		return d, err
 	})
+}
+
+// DurationWithin is Duration of at least least and at most most.
+func (e Env) DurationWithin(name string, fallback, least, most time.Duration) time.Duration {
+	return within(e, name, e.Duration(name, fallback), fallback, least, most)
+}
+
+// IntWithin is Int of at least least and at most most.
+func (e Env) IntWithin(name string, fallback, least, most int) int {
+	return within(e, name, e.Int(name, fallback), fallback, least, most)
+}
+
+func within[T cmp.Ordered](e Env, name string, v, fallback, least, most T) T {
+	if v < least || v > most {
+		e.Refuse("%s is not between %v and %v", name, least, most)
+		return fallback
+	}
+	return v
+}
+
+// Refuse notes an error: settings that are right each by itself and do not go together.
+// It names them and quotes no secret.
+func (e Env) Refuse(format string, args ...any) {
+	*e.errs = append(*e.errs, fmt.Errorf(format, args...))
 }
 
 // parse never quotes the value: it may be a secret in the wrong place.

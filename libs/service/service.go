@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/telemetry"
 )
@@ -72,7 +74,7 @@ type Spec struct {
 	// PageKey signs page tokens, see rpc.ServerConfig.
 	PageKey []byte
 	// Limits are how often users may call, see rpc.ServerConfig.
-	Limits *rpc.Limits
+	Limits *ratelimit.Limits
 	// HTTP adds to the HTTP handlers.
 	HTTP func(*http.ServeMux)
 	// HTTPCallers are the names in the certificates of those who may call HTTP, where
@@ -82,11 +84,9 @@ type Spec struct {
 	Tasks []Task
 	// Parts are what it stands on, in the order that /readyz shows.
 	Parts []Part
-	// Grace is how long calls and then tasks may take to end; 10 s if zero.
-	Grace time.Duration
+	// Timeouts bound calls and the end.
+	Timeouts Timeouts
 }
-
-const defaultGrace = 10 * time.Second
 
 // Run runs the service until ctx ends, and then returns nil once it has
 // stopped. It returns an error if a task or a listener fails, with its name,
@@ -95,9 +95,7 @@ func Run(ctx context.Context, spec Spec) error {
 	if spec.Log == nil {
 		spec.Log = slog.New(slog.DiscardHandler)
 	}
-	if spec.Grace <= 0 {
-		spec.Grace = defaultGrace
-	}
+	spec.Timeouts.Stop = cmp.Or(spec.Timeouts.Stop, defaultStop)
 	r := &runner{spec: spec, log: spec.Log, ended: make(chan ending), parts: slices.Clone(spec.Parts)}
 	for range spec.Tasks {
 		r.reports = append(r.reports, &report{})
@@ -201,7 +199,7 @@ func (r *runner) build(work, stopping context.Context) error {
 	} else if lis.GRPC != nil {
 		srv, err := rpc.NewServer(rpc.ServerConfig{
 			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Limits: r.spec.Limits, Denied: r.spec.Denied, Log: r.log,
-			Telemetry: r.spec.Telemetry, TLS: lis.TLS, Stopping: stopping, Network: lis.Network,
+			Telemetry: r.spec.Telemetry, TLS: lis.TLS, Deadline: r.spec.Timeouts.RPC, Stopping: stopping, Network: lis.Network,
 		})
 		if err != nil {
 			return err
@@ -313,7 +311,7 @@ func (r *runner) wait(ctx context.Context) error {
 
 // waitAll waits for all that still runs, within the grace.
 func (r *runner) waitAll() error {
-	grace := time.NewTimer(r.spec.Grace)
+	grace := time.NewTimer(r.spec.Timeouts.Stop)
 	defer grace.Stop()
 	for len(r.running) > 0 {
 		select {
@@ -330,7 +328,7 @@ func (r *runner) waitAll() error {
 					<-r.ended
 				}
 			}()
-			return fmt.Errorf("did not stop within %s: %s", r.spec.Grace, strings.Join(left, ", "))
+			return fmt.Errorf("did not stop within %s: %s", r.spec.Timeouts.Stop, strings.Join(left, ", "))
 		}
 	}
 	return nil
@@ -345,7 +343,7 @@ func (r *runner) forget(name string) {
 // stopServers lets calls finish, within the grace. HTTP is last, so that
 // /readyz says why nothing else answers.
 func (r *runner) stopServers() {
-	grace, cancel := context.WithTimeout(context.Background(), r.spec.Grace)
+	grace, cancel := context.WithTimeout(context.Background(), r.spec.Timeouts.Stop)
 	defer cancel()
 	if r.grpc != nil {
 		done := make(chan struct{})

@@ -516,7 +516,7 @@ func TestGrace(t *testing.T) {
 	t.Run("call", func(t *testing.T) {
 		t.Parallel()
 		started := make(chan struct{})
-		r := run(t, service.Spec{Grace: grace, Register: func(s grpc.ServiceRegistrar) {
+		r := run(t, service.Spec{Timeouts: service.Timeouts{Stop: grace}, Register: func(s grpc.ServiceRegistrar) {
 			opsv1.RegisterParkedEventServiceServer(s, listing(func(ctx context.Context) error {
 				hung(started, ctx.Done())
 				return ctx.Err()
@@ -540,7 +540,7 @@ func TestGrace(t *testing.T) {
 	t.Run("HTTP request", func(t *testing.T) {
 		t.Parallel()
 		started := make(chan struct{})
-		r := run(t, service.Spec{Grace: grace, HTTP: func(mux *http.ServeMux) {
+		r := run(t, service.Spec{Timeouts: service.Timeouts{Stop: grace}, HTTP: func(mux *http.ServeMux) {
 			mux.HandleFunc("/", func(_ http.ResponseWriter, req *http.Request) { hung(started, req.Context().Done()) })
 		}})
 		called := make(chan error, 1)
@@ -560,7 +560,7 @@ func TestGrace(t *testing.T) {
 	t.Run("task", func(t *testing.T) {
 		t.Parallel()
 		started, release, released := make(chan struct{}), make(chan struct{}), make(chan struct{})
-		r := run(t, service.Spec{Grace: grace, Tasks: []service.Task{{Name: "deaf", Run: func(context.Context) error {
+		r := run(t, service.Spec{Timeouts: service.Timeouts{Stop: grace}, Tasks: []service.Task{{Name: "deaf", Run: func(context.Context) error {
 			defer close(released)
 			hung(started, release)
 			return nil
@@ -579,7 +579,7 @@ func TestGrace(t *testing.T) {
 func TestWatchersEnd(t *testing.T) {
 	t.Parallel()
 	open := make(chan struct{})
-	r := run(t, service.Spec{Grace: time.Hour, HTTP: func(mux *http.ServeMux) {
+	r := run(t, service.Spec{Timeouts: service.Timeouts{Stop: time.Hour}, HTTP: func(mux *http.ServeMux) {
 		mux.HandleFunc("/events", func(_ http.ResponseWriter, req *http.Request) {
 			close(open)
 			<-service.Stopping(req.Context())

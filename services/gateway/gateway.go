@@ -23,6 +23,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
@@ -43,8 +44,10 @@ type Config struct {
 	// DevSignIn offers the development sign-in on the page. identity-sync must
 	// allow it too.
 	DevSignIn bool
-	// NoLimits lets everybody call as often as they like.
-	NoLimits bool
+	// Limits are how often callers may call; nil means as often as they like.
+	Limits *ratelimit.Limits
+	// Timeouts bound calls of services and the end.
+	Timeouts service.Timeouts
 	// Hosts are the names, without a port, that the installation is called in
 	// URLs, beside loopback names; requests for others are refused.
 	Hosts []string
@@ -96,7 +99,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 
 	var parts []service.Part
 	connect := func(name, addr string, needed service.Needed) (*rpc.Conn, error) {
-		conn, err := rpc.Dial(addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, ServerName: name, Network: cfg.Network, MaxMessage: maxAnswer})
+		conn, err := rpc.Dial(addr, rpc.DialConfig{Telemetry: tel, TLS: cfg.ClientTLS, ServerName: name, Network: cfg.Network, Deadline: cfg.Timeouts.RPC, MaxMessage: maxAnswer})
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", name, err)
 		}
@@ -135,9 +138,9 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}
 		defer conn.Close()
 	}
-	limits := httpapi.DefaultLimits()
-	if cfg.NoLimits {
-		limits = httpapi.Limits{}
+	var limits ratelimit.Limits
+	if cfg.Limits != nil {
+		limits = *cfg.Limits
 	}
 	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Hosts: cfg.Hosts, Proxies: cfg.Proxies, Limits: limits, Clock: cfg.Clock, Telemetry: tel, Log: log})
 	if err != nil {
@@ -145,7 +148,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	defer d.Close()
 	return service.Run(ctx, service.Spec{
-		Name: "gateway", Log: log, Telemetry: tel, Listeners: lis,
+		Name: "gateway", Log: log, Telemetry: tel, Listeners: lis, Timeouts: cfg.Timeouts,
 		HTTP:  func(mux *http.ServeMux) { mux.Handle("/", d) },
 		Parts: parts,
 	})

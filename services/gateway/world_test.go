@@ -93,7 +93,9 @@ func start(t *testing.T, away ...string) *world {
 	cfg := gateway.Config{
 		DevSignIn: true, Clock: w.clock, Hosts: []string{"gate.example"}, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 	}
-	cfg.NoLimits = !isAway("limits")
+	if isAway("limits") {
+		cfg.Limits = ratelimit.DefaultLimits()
+	}
 	if isAway("no proxies") {
 		cfg.Proxies = nil
 	}

@@ -18,7 +18,6 @@ import (
 	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/ratelimit"
-	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -61,9 +60,16 @@ type Config struct {
 	// Outgoing are networks in which identity providers are called although they are
 	// not public.
 	Outgoing outgoing.Allowed
+	// CallTimeout bounds one call to an identity provider, 10 s if zero.
+	CallTimeout time.Duration
 	// Clients are the services that may have a token of their own: the secret of
 	// each, by the id of its client. See ParseClients.
 	Clients map[string]string
+}
+
+// CallTimeoutFromEnv reads GATEHOUSE_CALL_TIMEOUT.
+func CallTimeoutFromEnv(env service.Env) time.Duration {
+	return env.DurationWithin("GATEHOUSE_CALL_TIMEOUT", openid.DefaultTimeout, time.Second, time.Minute)
 }
 
 // ParseClients reads Config.Clients as a setting has them: id=secret, separated
@@ -95,7 +101,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	b.DB.Admit(store.Admission)
 
 	commands := command.New(b, cfg.sessions())
-	party := openid.New(cfg.Outgoing, b.Clock)
+	party := openid.New(cfg.Outgoing, cfg.CallTimeout, b.Clock)
 	defer party.Close()
 	keys := datakey.New(datakey.Config{DB: b.DB, Wrapper: datakey.Local(box), Before: box, Log: log})
 	if err := keys.Check(ctx); err != nil {
@@ -110,7 +116,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	var limits rpc.Limits
+	var limits ratelimit.Limits
 	if cfg.Limits != nil {
 		limits = *cfg.Limits
 	}

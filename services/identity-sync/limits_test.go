@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/ratelimit"
-	"gatehouse.dev/libs/rpc"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	identitysync "gatehouse.dev/services/identity-sync"
 )
@@ -23,7 +22,7 @@ func TestLimitsOfOrganization(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(c *identitysync.Config) {
 		// One a minute, which the test's clock does not reach.
-		c.Limits = &rpc.Limits{
+		c.Limits = &ratelimit.Limits{
 			OrganizationSCIM:   ratelimit.Limit{PerSecond: 1. / 60, Burst: 3},
 			OrganizationTokens: ratelimit.Limit{PerSecond: 1. / 60, Burst: 8},
 		}

@@ -14,6 +14,7 @@ import (
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/datakey"
 	"gatehouse.dev/libs/outgoing"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/secretbox"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -46,6 +47,11 @@ type Config struct {
 	OlderKeys [][]byte
 	// Outgoing are networks in which apps are called although they are not public.
 	Outgoing outgoing.Allowed
+	OperationTiming
+}
+
+// OperationTiming is how long operations may take and how often they are tried.
+type OperationTiming struct {
 	// CallTimeout bounds one call to an app: 10 s.
 	CallTimeout time.Duration
 	// Lease is for how long a replica has an operation; when it dies, another
@@ -60,8 +66,17 @@ type Config struct {
 	RetryRemoval time.Duration
 }
 
+// TimingFromEnv reads GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_LEASE and GATEHOUSE_RETRY_….
+func TimingFromEnv(env service.Env) OperationTiming {
+	return OperationTiming{
+		CallTimeout: env.Duration("GATEHOUSE_CALL_TIMEOUT", DefaultCallTimeout), Lease: env.Duration("GATEHOUSE_LEASE", DefaultLease),
+		RetryFirst: env.Duration("GATEHOUSE_RETRY_FIRST", DefaultRetryFirst), RetryLongest: env.Duration("GATEHOUSE_RETRY_LONGEST", DefaultRetryLongest),
+		RetryRemoval: env.Duration("GATEHOUSE_RETRY_REMOVAL", DefaultRetryRemoval),
+	}
+}
+
 // check completes the durations, and refuses such as could not hold together.
-func (c *Config) check() error {
+func (c *OperationTiming) check() error {
 	c.Lease, c.CallTimeout = cmp.Or(c.Lease, DefaultLease), cmp.Or(c.CallTimeout, DefaultCallTimeout)
 	c.RetryFirst, c.RetryLongest = cmp.Or(c.RetryFirst, DefaultRetryFirst), cmp.Or(c.RetryLongest, DefaultRetryLongest)
 	c.RetryRemoval = cmp.Or(c.RetryRemoval, DefaultRetryRemoval)
@@ -100,7 +115,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	var engine *command.Engine
 	integrations := command.NewIntegrations(command.IntegrationsConfig{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Keys: keys, Retry: func() { engine.Wake() }, WakeDue: b.Due.Wake, Tracer: b.Telemetry.TracerProvider(), Log: log,
-		Outgoing: cfg.Outgoing,
+		Outgoing: cfg.Outgoing, LookUps: cmp.Or(cfg.Limits, ratelimit.DefaultLimits()).LookUps,
 	})
 	defer integrations.Close()
 	engine, err = command.New(command.Config{

@@ -87,7 +87,9 @@ func startAt(t testing.TB, c clock.Clock) *world {
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{
 			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: w.key, OlderKeys: w.older, Outgoing: outgoing.Loopback(),
-			CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
+			OperationTiming: provisioning.OperationTiming{
+				CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
+			},
 		}, lis, log)
 		if err == nil {
 			<-ctx.Done()

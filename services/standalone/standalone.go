@@ -15,6 +15,7 @@
 package standalone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ import (
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/outgoing"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
@@ -75,8 +77,16 @@ type Config struct {
 	// SessionLifetime and SessionIdle say how long people stay signed in, and how long
 	// without doing anything.
 	SessionLifetime, SessionIdle time.Duration
-	// NoLimits lets everybody call the gateway as often as they like.
-	NoLimits bool
+	// Limits are how often callers may call; nil means as often as they like.
+	Limits *ratelimit.Limits
+	// Timing is how long what every service does may take, and Operations what
+	// provisioning does in apps. CallTimeout bounds one call to an identity provider.
+	Timing      backend.Timing
+	Operations  provisioning.OperationTiming
+	CallTimeout time.Duration
+	// MaxConns is how many connections each service may have to its database. Zero
+	// means 8.
+	MaxConns int32
 	// Demo loads the demo organization if there is none yet.
 	Demo bool
 }
@@ -179,15 +189,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		}
 		keys[n] = append(keys[n], signers[n].PublicKey())
 	}
-	var limits *rpc.Limits
-	if !cfg.NoLimits {
-		limits = rpc.DefaultLimits()
-	}
 	base := func(n string) backend.Config {
 		return backend.Config{
-			Postgres: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: maxConns,
+			Postgres: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: cmp.Or(cfg.MaxConns, DefaultMaxConns),
 			Network:  network,
-			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream, Limits: limits,
+			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream, Limits: cfg.Limits, Timing: cfg.Timing,
 		}
 	}
 
@@ -251,7 +257,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	run("identity-sync", func(ctx context.Context, log *slog.Logger) error {
 		return identitysync.Run(ctx, identitysync.Config{
 			Config: base("identity-sync"), EncryptionKey: secrets.key("identity-sync"), AllowSignUp: true, DevSignIn: true,
-			Clients: clients, Outgoing: cfg.Outgoing, SessionLifetime: cfg.SessionLifetime, SessionIdle: cfg.SessionIdle,
+			Clients: clients, Outgoing: cfg.Outgoing, SessionLifetime: cfg.SessionLifetime, SessionIdle: cfg.SessionIdle, CallTimeout: cfg.CallTimeout,
 		}, lis["identity-sync"], log)
 	})
 	run("request", func(ctx context.Context, log *slog.Logger) error {
@@ -262,7 +268,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	})
 	run("provisioning", func(ctx context.Context, log *slog.Logger) error {
 		return provisioning.Run(ctx, provisioning.Config{
-			Config: base("provisioning"), RequestAddr: addr("request"), EncryptionKey: secrets.key("provisioning"), Outgoing: reached,
+			Config: base("provisioning"), RequestAddr: addr("request"), EncryptionKey: secrets.key("provisioning"), Outgoing: reached, OperationTiming: cfg.Operations,
 		}, lis["provisioning"], log)
 	})
 	run("audit", func(ctx context.Context, log *slog.Logger) error {
@@ -272,7 +278,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return gateway.Run(ctx, gateway.Config{
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
-			ServersAddr: addr(servers), DevSignIn: true, NoLimits: cfg.NoLimits, Network: network,
+			ServersAddr: addr(servers), DevSignIn: true, Limits: cfg.Limits, Timeouts: cfg.Timing.Timeouts, Network: network,
 		}, service.Listeners{HTTP: listener, Inner: inner}, log)
 	})
 	group.Go(func() error {
@@ -308,9 +314,9 @@ func watchServers(ctx context.Context, lis service.Listeners, parts []service.Pa
 	})
 }
 
-// maxConns is how many connections each service may have to its database. Two
+// DefaultMaxConns is how many connections each service may have to its database. Two
 // cores serve no more at once, and more would only queue there.
-const maxConns = 8
+const DefaultMaxConns = 8
 
 // listen opens the private addresses of one service, which others call through
 // the network.

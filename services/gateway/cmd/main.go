@@ -18,7 +18,8 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 		return err
 	}
 	cfg := gateway.Config{
-		NoLimits:         !env.Bool("GATEHOUSE_RATE_LIMITS", true),
+		Limits:           service.LimitsFromEnv(env),
+		Timeouts:         service.TimeoutsFromEnv(env),
 		Hosts:            hosts,
 		Proxies:          proxies,
 		IdentityAddr:     env.RequiredPeer("GATEHOUSE_IDENTITY_ADDR"),

@@ -74,6 +74,8 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 		AllowSignUp: env.Bool("GATEHOUSE_ALLOW_SIGN_UP", false),
 		DevSignIn:   env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
 
+		CallTimeout: identitysync.CallTimeoutFromEnv(env),
+
 		SessionLifetime: env.Duration("GATEHOUSE_SESSION_LIFETIME", 12*time.Hour),
 		SessionIdle:     env.Duration("GATEHOUSE_SESSION_IDLE", time.Hour),
 	}

@@ -17,10 +17,7 @@ import (
 func main() { os.Exit(service.Main("provisioning", run)) }
 
 func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.Logger) error {
-	cfg := provisioning.Config{Config: backend.FromEnv(env, true), RequestAddr: env.RequiredPeer("GATEHOUSE_REQUEST_ADDR")}
-	cfg.Lease, cfg.CallTimeout = env.Duration("GATEHOUSE_LEASE", provisioning.DefaultLease), env.Duration("GATEHOUSE_CALL_TIMEOUT", provisioning.DefaultCallTimeout)
-	cfg.RetryFirst, cfg.RetryLongest = env.Duration("GATEHOUSE_RETRY_FIRST", provisioning.DefaultRetryFirst), env.Duration("GATEHOUSE_RETRY_LONGEST", provisioning.DefaultRetryLongest)
-	cfg.RetryRemoval = env.Duration("GATEHOUSE_RETRY_REMOVAL", provisioning.DefaultRetryRemoval)
+	cfg := provisioning.Config{Config: backend.FromEnv(env, true), RequestAddr: env.RequiredPeer("GATEHOUSE_REQUEST_ADDR"), OperationTiming: provisioning.TimingFromEnv(env)}
 	key := env.Required("GATEHOUSE_ENCRYPTION_KEY")
 	err := env.Err()
 	if err != nil {

@@ -24,6 +24,8 @@ import (
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/service"
+	identitysync "gatehouse.dev/services/identity-sync"
+	"gatehouse.dev/services/provisioning"
 	"gatehouse.dev/services/standalone"
 	"gatehouse.dev/services/standalone/internal/install"
 )
@@ -46,7 +48,9 @@ func main() {
 	settings := service.NewEnv(os.LookupEnv)
 	cfg.Stream = backend.StreamFromEnv(settings)
 	cfg.EventsJSON = settings.Bool("GATEHOUSE_EVENTS_JSON", false)
-	cfg.NoLimits = !settings.Bool("GATEHOUSE_RATE_LIMITS", true)
+	cfg.Limits, cfg.Timing = service.LimitsFromEnv(settings), backend.TimingFromEnv(settings)
+	cfg.Operations, cfg.CallTimeout = provisioning.TimingFromEnv(settings), identitysync.CallTimeoutFromEnv(settings)
+	cfg.MaxConns = int32(settings.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", standalone.DefaultMaxConns, 2, 1000)) //nolint:gosec // bounded
 	cfg.SessionLifetime = settings.Duration("GATEHOUSE_SESSION_LIFETIME", 12*time.Hour)
 	cfg.SessionIdle = settings.Duration("GATEHOUSE_SESSION_IDLE", time.Hour)
 	if err := settings.Err(); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/clock"
+	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/telemetry"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	auditv1 "gatehouse.dev/proto/gen/gatehouse/audit/v1"
@@ -71,7 +72,7 @@ type Options struct {
 	// DevSignIn offers the development sign-in.
 	DevSignIn bool
 	// Limits are how often callers may call; none if zero.
-	Limits Limits
+	Limits ratelimit.Limits
 	// Hosts are what the installation is called, beside loopback names.
 	Hosts []string
 	// Proxies are those whose word on the caller counts.

@@ -11,30 +11,6 @@ import (
 	"gatehouse.dev/libs/ratelimit"
 )
 
-// Limit is how often one caller may do something.
-type Limit = ratelimit.Limit
-
-// Limits are those of the kinds of calls. A Limit without a Burst limits nothing.
-type Limits struct {
-	// Credentials are attempts to get a credential, and uses of one that is not
-	// good, by address.
-	Credentials Limit
-	// Reads and Writes are calls by credential.
-	Reads, Writes Limit
-	// SCIM are calls by a source.
-	SCIM Limit
-}
-
-// DefaultLimits are far above what people and well-behaved programs do.
-func DefaultLimits() Limits {
-	return Limits{
-		Credentials: Limit{PerSecond: 1, Burst: 30},
-		Reads:       Limit{PerSecond: 200, Burst: 500},
-		Writes:      Limit{PerSecond: 50, Burst: 200},
-		SCIM:        Limit{PerSecond: 2000, Burst: 4000},
-	}
-}
-
 // take counts a call of a caller, says in the answer's headers what is left
 // (draft-ietf-httpapi-ratelimit-headers), and is the error of one call too many.
 func take(m *ratelimit.Meter, h http.Header, caller string) error {
@@ -55,7 +31,7 @@ type limiter struct {
 	next                             http.Handler
 }
 
-func newLimiter(l Limits, c clock.Clock, rs routes) *limiter {
+func newLimiter(l ratelimit.Limits, c clock.Clock, rs routes) *limiter {
 	return &limiter{
 		routes:      rs,
 		credentials: ratelimit.NewMeter("credentials", l.Credentials, c),

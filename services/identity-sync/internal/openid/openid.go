@@ -10,6 +10,7 @@
 package openid
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,8 +39,8 @@ const (
 	fresh = time.Hour
 	// maxAnswer bounds what is read of an answer, in bytes.
 	maxAnswer = 1 << 20
-	// timeout bounds one call to a provider.
-	timeout = 10 * time.Second
+	// DefaultTimeout bounds one call to a provider.
+	DefaultTimeout = 10 * time.Second
 	// maxKnown bounds how many providers are remembered.
 	maxKnown = 1000
 )
@@ -90,8 +91,10 @@ type document struct {
 	IssuerInReply bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
-// New makes a Party that calls what allowed lets it.
-func New(allowed outgoing.Allowed, c clock.Clock) *Party {
+// New makes a Party that calls what allowed lets it. timeout bounds one call, from
+// connecting to the end of the answer; [DefaultTimeout] if zero.
+func New(allowed outgoing.Allowed, timeout time.Duration, c clock.Clock) *Party {
+	timeout = cmp.Or(timeout, DefaultTimeout)
 	transport := &http.Transport{
 		Proxy: allowed.Proxy(http.ProxyFromEnvironment), DialContext: allowed.Dialer().DialContext, TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout, IdleConnTimeout: time.Minute,
 		MaxIdleConnsPerHost: 2, ForceAttemptHTTP2: true,

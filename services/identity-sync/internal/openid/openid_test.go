@@ -113,7 +113,7 @@ func (l *liar) sign(alg jose.SignatureAlgorithm, key any, c claims) string {
 func party(t *testing.T) (*openid.Party, *clock.Manual) {
 	t.Helper()
 	c := clock.NewManual(time.Now())
-	p := openid.New(outgoing.Loopback(), c)
+	p := openid.New(outgoing.Loopback(), 0, c)
 	t.Cleanup(p.Close)
 	return p, c
 }
@@ -345,9 +345,22 @@ func TestLogoutToken(t *testing.T) {
 func TestNotCalled(t *testing.T) {
 	t.Parallel()
 	l := newLiar(t)
-	p := openid.New(nil, clock.System{})
+	p := openid.New(nil, 0, clock.System{})
 	t.Cleanup(p.Close)
 	if _, err := p.AuthorizationURL(context.WithoutCancel(t.Context()), openid.Client{Issuer: l.URL}, openid.Request{}); !errors.Is(err, openid.ErrUnavailable) || !errors.Is(err, outgoing.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A provider that does not answer is waited for as long as is set, and no longer.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(hung.Close)
+	p := openid.New(outgoing.Loopback(), 50*time.Millisecond, clock.System{})
+	t.Cleanup(p.Close)
+	_, err := p.AuthorizationURL(t.Context(), openid.Client{Issuer: hung.URL}, openid.Request{})
+	if !errors.Is(err, openid.ErrUnavailable) || !strings.Contains(err.Error(), "no answer in time") {
 		t.Errorf("%v", err)
 	}
 }

@@ -49,6 +49,10 @@ type IntegrationsConfig struct {
 	WakeDue func()
 	Tracer  trace.TracerProvider
 	Log     *slog.Logger
+	// LookUps is how often apps of an organization are asked for single entitlements.
+	// The service that asks is not limited, and whom it asks for only as with calls that
+	// stay inside.
+	LookUps ratelimit.Limit
 	// Outgoing are networks that are called although they are not public.
 	Outgoing outgoing.Allowed
 }
@@ -81,7 +85,7 @@ func (c *connected) connection() Connection {
 
 // NewIntegrations makes Integrations. Close them.
 func NewIntegrations(cfg IntegrationsConfig) *Integrations {
-	return &Integrations{cfg: cfg, known: make(map[uuid.UUID]*connected), lookUps: ratelimit.NewMeter("look-ups in apps", lookUpLimit, cfg.Clock)}
+	return &Integrations{cfg: cfg, known: make(map[uuid.UUID]*connected), lookUps: ratelimit.NewMeter("look-ups in apps", cfg.LookUps, cfg.Clock)}
 }
 
 // IntegrationSettings are what a person sets of an integration.

@@ -10,7 +10,6 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
-	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/connector/scim"
@@ -25,11 +24,6 @@ const (
 	// listedPage is how many entitlements a page has by default, and listedMost at most.
 	listedPage, listedMost = 50, 200
 )
-
-// lookUpLimit is how often apps of an organization are asked for single entitlements.
-// The service that asks is not limited, and whom it asks for only as with calls that
-// stay inside.
-var lookUpLimit = ratelimit.Limit{PerSecond: 5, Burst: 100}
 
 // ListEntitlements shows a page of what the app of an integration has to give. Errors as
 // of Get; INVALID_ARGUMENT: ENTITLEMENT_KIND_NOT_LISTED; FAILED_PRECONDITION:
