@@ -45,6 +45,7 @@ import (
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
@@ -97,6 +98,8 @@ type Config struct {
 	Limits *ratelimit.Limits
 	// Timing is how long things may take and how often they are tried.
 	Timing Timing
+	// Quotas are what every organization may have.
+	Quotas quota.Organization
 }
 
 // Stream is how the stream of events is kept, see bus.Config.
@@ -134,7 +137,7 @@ func StreamFromEnv(env service.Env) Stream {
 // GATEHOUSE_CLIENT_SECRET, GATEHOUSE_EVENT_KEY (32 bytes in base64, which the
 // service signs its events with), GATEHOUSE_EVENT_KEYS (the public keys of all
 // services: service=key, separated by commas), the TLS files, and what
-// StreamFromEnv, service.LimitsFromEnv and TimingFromEnv read. What is missing is in
+// StreamFromEnv, service.LimitsFromEnv, TimingFromEnv and QuotasFromEnv read. What is missing is in
 // env.Err.
 //
 // client says that the service is a client of identity-sync, as all others are: then
@@ -155,12 +158,22 @@ func FromEnv(env service.Env, client bool) Config {
 		Stream:    StreamFromEnv(env),
 		Limits:    service.LimitsFromEnv(env),
 		Timing:    TimingFromEnv(env),
+		Quotas:    QuotasFromEnv(env),
 	}
 	if client {
 		cfg.IdentityAddr = env.RequiredPeer("GATEHOUSE_IDENTITY_ADDR")
 		cfg.ClientID, cfg.ClientSecret = env.Required("GATEHOUSE_CLIENT_ID"), env.Required("GATEHOUSE_CLIENT_SECRET")
 	}
 	return cfg
+}
+
+// QuotasFromEnv reads GATEHOUSE_QUOTAS, see quota.ParseOrganization.
+func QuotasFromEnv(env service.Env) quota.Organization {
+	quotas, err := quota.ParseOrganization(env.String("GATEHOUSE_QUOTAS", ""))
+	if err != nil {
+		env.Refuse("GATEHOUSE_QUOTAS: %w", err)
+	}
+	return quotas
 }
 
 // checkEncrypted refuses a database or a bus on another machine that is spoken to in
@@ -204,6 +217,8 @@ type Backend struct {
 	Due *due.Queue
 	// Answers keeps the answers to calls with a request_id.
 	Answers *idempotency.Answers
+	// Quotas are what every organization may have.
+	Quotas quota.Organization
 	// Telemetry measures.
 	Telemetry *telemetry.Telemetry
 	// Log is the service's log.
@@ -233,7 +248,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if cfg.Signer.IsZero() || len(cfg.Keys) == 0 {
 		return nil, errors.New("the keys of events are not set (GATEHOUSE_EVENT_KEY, GATEHOUSE_EVENT_KEYS)")
 	}
-	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens"), limits: cfg.Limits, timing: cfg.Timing}
+	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens"), limits: cfg.Limits, timing: cfg.Timing, Quotas: cfg.Quotas}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
 	}

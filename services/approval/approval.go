@@ -56,7 +56,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	commands := command.New(command.Config{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Maintenance: maintenance, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name}})
+	commands := command.New(command.Config{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Maintenance: maintenance, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name}})
 	handlers := consume.Handlers(commands)
 	kept, err := b.Copies(migrations.Copied, backend.Owners{Request: cfg.RequestAddr}, handlers, commands.CopiesChanged)
 	if err != nil {

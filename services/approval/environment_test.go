@@ -15,8 +15,10 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
+	"gatehouse.dev/services/approval"
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -34,9 +36,9 @@ type environments struct {
 	vault uuid.UUID
 }
 
-func startEnvironments(t *testing.T) *environments {
+func startEnvironments(t *testing.T, change ...func(*approval.Config)) *environments {
 	t.Helper()
-	w := &environments{world: start(t), a: id.New().String(), b: id.New().String(), vault: id.New()}
+	w := &environments{world: start(t, change...), a: id.New().String(), b: id.New().String(), vault: id.New()}
 	for _, environment := range []string{w.a, w.b} {
 		w.Publish(t, w.org, uuid.MustParse(environment), &eventv1.EnvironmentCreated{
 			Environment: &identityv1.Environment{Id: environment, OrganizationId: w.org.String(), Name: environment, Version: 1},
@@ -388,6 +390,22 @@ func TestQuotas(t *testing.T) {
 	for by, environment := range map[string]string{"bea": "", "zoe": ""} { // another environment, and the organization itself
 		if _, err := w.flowBy(t, by, environment, second); err != nil {
 			t.Errorf("by %s: %v", by, err)
+		}
+	}
+}
+
+// The operator sets how many flows every organization may have, in all its environments.
+func TestQuotasOfOrganization(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t, func(c *approval.Config) { c.Quotas = quota.Organization{"flows": 2} })
+	for n, who := range []string{"anna", "zoe", "bea"} {
+		f := automatic(nil)
+		f.Name = who
+		_, err := w.flowBy(t, who, "", f)
+		if n < 2 && err != nil {
+			t.Fatalf("by %s: %v", who, err)
+		} else if n == 2 {
+			wantError(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
 		}
 	}
 }

@@ -13,9 +13,11 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/servicetest"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	identitysync "gatehouse.dev/services/identity-sync"
 )
 
 // environment is one company of a provider, with a source, a group, a member and
@@ -371,8 +373,8 @@ func TestQuotas(t *testing.T) {
 		})
 		return r.GetEnvironment(), err
 	}
-	e, err := set(root, &identityv1.EnvironmentQuotas{Users: 3, Sources: 1, Apps: 7}, "quotas")
-	if err != nil || e.GetQuotas().GetUsers() != 3 || e.GetQuotas().GetApps() != 7 || e.GetName() != "North" {
+	e, err := set(root, &identityv1.EnvironmentQuotas{Users: 3, Sources: 1, Apps: 7, Integrations: 2}, "quotas")
+	if err != nil || e.GetQuotas().GetUsers() != 3 || e.GetQuotas().GetApps() != 7 || e.GetQuotas().GetIntegrations() != 2 || e.GetName() != "North" {
 		t.Fatalf("%v %v", e, err)
 	}
 	if e, err = set(root, &identityv1.EnvironmentQuotas{Apps: 8}, "quotas.apps"); err != nil || e.GetQuotas().GetUsers() != 3 || e.GetQuotas().GetApps() != 8 {
@@ -420,5 +422,31 @@ func TestQuotas(t *testing.T) {
 	}
 	if r := come(north.provider, "ben"); r.code != http.StatusCreated {
 		t.Errorf("after one has left: %d %v", r.code, r.body)
+	}
+}
+
+// The operator sets how many people and sources every organization may have, in all its
+// environments; another organization has as many of its own.
+func TestQuotasOfOrganization(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(c *identitysync.Config) { c.Quotas = quota.Organization{"users": 6, "sources": 2} })
+	root := w.signUp(t)
+	north, south := root.environment(t, w, "North"), root.environment(t, w, "South") // each has a source and two people: five with root
+	come := func(p *provider, name string) reply { return p.do(t, "POST", "/Users", describe(name)) }
+	if r := come(north.provider, "ann"); r.code != http.StatusCreated {
+		t.Fatalf("the sixth: %d %v", r.code, r.body)
+	}
+	if r := come(south.provider, "ben"); r.code != http.StatusConflict || !strings.Contains(fmt.Sprint(r.body["detail"]), "the organization may have 6 users") {
+		t.Errorf("the seventh: %d %v", r.code, r.body)
+	}
+	_, err := south.admin.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{
+		Kind: identityv1.UserKind_USER_KIND_SERVICE, UserName: "robot", DisplayName: "Robot", AccountableUserId: south.admin.user.GetId(),
+		Purpose: "helps", EndTime: timestamppb.New(w.clock.Now().Add(time.Hour)),
+	})
+	refused(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	_, err = root.sources.CreateSource(t.Context(), &identityv1.CreateSourceRequest{Name: "Third", Kind: identityv1.SourceKind_SOURCE_KIND_SCIM})
+	refused(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	if _, err := w.signUp(t).sources.CreateSource(t.Context(), &identityv1.CreateSourceRequest{Name: "First", Kind: identityv1.SourceKind_SOURCE_KIND_SCIM}); err != nil {
+		t.Errorf("another organization: %v", err)
 	}
 }

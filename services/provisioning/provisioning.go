@@ -115,7 +115,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	var engine *command.Engine
 	integrations := command.NewIntegrations(command.IntegrationsConfig{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Keys: keys, Retry: func() { engine.Wake() }, WakeDue: b.Due.Wake, Tracer: b.Telemetry.TracerProvider(), Log: log,
-		Outgoing: cfg.Outgoing, LookUps: cmp.Or(cfg.Limits, ratelimit.DefaultLimits()).LookUps,
+		Outgoing: cfg.Outgoing, Quotas: b.Quotas, LookUps: cmp.Or(cfg.Limits, ratelimit.DefaultLimits()).LookUps,
 	})
 	defer integrations.Close()
 	engine, err = command.New(command.Config{

@@ -14,15 +14,15 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// quota is an app that takes so many calls a second.
-type quota struct {
+// throttle is an app that takes so many calls a second.
+type throttle struct {
 	mu      sync.Mutex
 	second  int64
 	taken   int
 	refused int
 }
 
-func (q *quota) fault(*http.Request) *fault {
+func (q *throttle) fault(*http.Request) *fault {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now().Unix(); now != q.second {
@@ -35,7 +35,7 @@ func (q *quota) fault(*http.Request) *fault {
 	return &fault{status: http.StatusTooManyRequests, retryAfter: "1"}
 }
 
-func (q *quota) refusals() int {
+func (q *throttle) refusals() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.refused
@@ -71,7 +71,7 @@ func TestThrottledApp(t *testing.T) {
 		return r.GetIntegration()
 	}
 
-	var q quota
+	var q throttle
 	target.misbehave(q.fault)
 	for _, u := range people {
 		w.give(t, u, ask{}, groups...)

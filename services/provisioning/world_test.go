@@ -76,13 +76,16 @@ func start(t testing.TB) *world {
 }
 
 // startAt is start with a clock of its own, unless that is nil.
-func startAt(t testing.TB, c clock.Clock) *world {
+func startAt(t testing.TB, c clock.Clock, change ...func(*backend.Config)) *world {
 	t.Helper()
 	w := &world{org: id.New()}
 	w.key = secretbox.NewKey()
 	var first sync.Once
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = c
+		for _, f := range change {
+			f(&cfg)
+		}
 		killed := ctx
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{

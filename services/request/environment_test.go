@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,7 +17,9 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/rpctest"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -37,9 +40,9 @@ type environments struct {
 	accountA, accountB, accountMail string
 }
 
-func startEnvironments(t *testing.T) *environments {
+func startEnvironments(t *testing.T, change ...func(*backend.Config)) *environments {
 	t.Helper()
-	w := &environments{world: start(t), a: id.New().String(), b: id.New().String()}
+	w := &environments{world: start(t, change...), a: id.New().String(), b: id.New().String()}
 	for _, environment := range []string{w.a, w.b} {
 		w.publish(t, environment, &eventv1.EnvironmentCreated{
 			Environment: &identityv1.Environment{Id: environment, OrganizationId: w.org.String(), Name: environment, Version: 1},
@@ -410,5 +413,43 @@ func TestQuotas(t *testing.T) {
 	w.handled(t)
 	if _, err := requests.CreateRequest(t.Context(), grantFor("", w.accountMail)); err != nil {
 		t.Errorf("once the first is closed: %v", err)
+	}
+}
+
+// The operator sets how much every organization may have, in all its environments: also
+// of many that come at once none gets past it, and the error says what and how many.
+func TestQuotasOfOrganization(t *testing.T) {
+	t.Parallel()
+	// Four apps are there: CRM, two of environments, and Mail.
+	w := startEnvironments(t, func(c *backend.Config) { c.Quotas = quota.Organization{"apps": 5, "open_requests": 2} })
+	var taken atomic.Int32
+	var all sync.WaitGroup
+	for n, who := range []string{"anna", "bea", "zoe", "anna", "bea", "zoe"} {
+		all.Go(func() {
+			_, err := w.apps(t, who).CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: fmt.Sprintf("App %d", n)})
+			if err == nil {
+				taken.Add(1)
+			} else if reason := rpctest.Reason(err); reason != "QUOTA_EXCEEDED" || !strings.Contains(err.Error(), "the organization may have 5 apps") {
+				t.Errorf("%v, %s", err, reason)
+			}
+		})
+	}
+	all.Wait()
+	if n := taken.Load(); n != 1 {
+		t.Errorf("%d apps were taken, want 1", n)
+	}
+	first, err := w.requests(t, "amy").CreateRequest(t.Context(), grantFor("", w.accountA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.requests(t, "bert").CreateRequest(t.Context(), grantFor("", w.accountB)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.requests(t, "amy").CreateRequest(t.Context(), grantFor("", w.accountMail))
+	wantError(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+	w.publishAll(t, w.denied(first.GetRequest(), "ann", "no"))
+	w.handled(t)
+	if _, err := w.requests(t, "amy").CreateRequest(t.Context(), grantFor("", w.accountMail)); err != nil {
+		t.Errorf("once one is closed: %v", err)
 	}
 }

@@ -45,7 +45,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	}
 	commands := command.New(command.Config{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
-		Due: b.Due, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name},
+		Due: b.Due, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name},
 	})
 	handlers := consume.Handlers(commands)
 	kept, err := b.Copies(migrations.Copied, backend.Owners{Provisioning: cfg.ProvisioningAddr, Approval: cfg.ApprovalAddr}, handlers, commands.CopiesChanged)

@@ -35,6 +35,7 @@ import (
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/outgoing"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
@@ -84,6 +85,8 @@ type Config struct {
 	Timing      backend.Timing
 	Operations  provisioning.OperationTiming
 	CallTimeout time.Duration
+	// Quotas are what every organization may have.
+	Quotas quota.Organization
 	// MaxConns is how many connections each service may have to its database. Zero
 	// means 8.
 	MaxConns int32
@@ -193,7 +196,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return backend.Config{
 			Postgres: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: cmp.Or(cfg.MaxConns, DefaultMaxConns),
 			Network:  network,
-			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream, Limits: cfg.Limits, Timing: cfg.Timing,
+			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream, Limits: cfg.Limits, Timing: cfg.Timing, Quotas: cfg.Quotas,
 		}
 	}
 

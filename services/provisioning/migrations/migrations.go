@@ -15,7 +15,7 @@ import (
 var FS embed.FS
 
 // Copied are the copies that the service keeps.
-const Copied = copies.Users | copies.Apps | copies.Entitlements
+const Copied = copies.Environments | copies.Users | copies.Apps | copies.Entitlements
 
 // Included are the tables of libraries, which come before FS.
 func Included() []postgres.Set { return append(copies.Schema(Copied), datakey.Schema()) }

@@ -10,6 +10,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -27,6 +28,8 @@ type Config struct {
 	Log   *slog.Logger
 	// Maintenance is woken for what a command leaves to be done.
 	Maintenance *Maintenance
+	// Quotas are what every organization may have.
+	Quotas quota.Organization
 	// Progress says whether what is not known may be on its way.
 	Progress *copies.Progress
 }

@@ -29,10 +29,11 @@ import (
 // environmentField is the field of CreateFlow with the owner of the flow.
 const environmentField = "environment_id"
 
-// quotaFlows are what an environment has a quota of here.
+// quotaFlows are what there are quotas of here.
 var quotaFlows = quota.Kind{
 	Name: "flows", Limit: (*identityv1.EnvironmentQuotas).GetFlows,
-	Count: `select count(*) from flow where environment_id = $1 and delete_time is null`,
+	Count:    `select count(*) from flow where environment_id = $1 and delete_time is null`,
+	CountAll: `select count(*) from flow where organization_id = $1 and delete_time is null`,
 }
 
 // CreateFlow makes a flow, owned by an environment, or with an empty
@@ -61,6 +62,9 @@ func (c *Commands) CreateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	}
 	err = c.DB.In(ctx, owner, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.AfterCommit(c.Maintenance.Wake)
+		if err := quotaFlows.CheckOrganization(ctx, tx, c.Quotas, s.OrganizationID, 1); err != nil {
+			return err
+		}
 		quotas, err := quota.Of(ctx, tx, owner.EnvironmentID)
 		if err != nil {
 			return err

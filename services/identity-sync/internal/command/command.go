@@ -22,6 +22,7 @@ import (
 	"gatehouse.dev/libs/filter"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/identity-sync/internal/store"
@@ -35,6 +36,7 @@ type Commands struct {
 	clock  clock.Clock
 
 	sessions Sessions
+	quotas   quota.Organization
 	// denied writes down who comes with a credential that is not good.
 	denied *denied.Recorder
 }
@@ -42,7 +44,7 @@ type Commands struct {
 // New makes commands on the ground that the service stands on, and registers what
 // happens at a time with the queue.
 func New(b *backend.Backend, s Sessions) *Commands {
-	commands := &Commands{db: b.DB, events: b.Events, due: b.Due, clock: b.Clock, sessions: s, denied: b.Denied}
+	commands := &Commands{db: b.DB, events: b.Events, due: b.Due, clock: b.Clock, sessions: s, denied: b.Denied, quotas: b.Quotas}
 	b.Due.Handle(EndUser, commands.EndUsers)
 	b.Due.Handle(EndSourceUser, commands.EndSourceUsers)
 	b.Due.Handle(EndSourceGroup, commands.EndSourceGroups)
@@ -60,6 +62,7 @@ type transaction struct {
 	actor       *eventv1.Actor
 	now         time.Time
 	due         *due.Queue
+	quotas      quota.Organization
 	events      []outbox.Event
 	// reason is why the next one who is removed is.
 	reason eventv1.UserRemovalReason
@@ -69,7 +72,7 @@ type transaction struct {
 // emitted. The actor may be left nil for fn to set.
 func (c *Commands) change(ctx context.Context, in scope.Scope, actor *eventv1.Actor, fn func(ctx context.Context, tx *transaction) error) error {
 	err := c.db.In(ctx, in, func(ctx context.Context, tx *postgres.Tx) error {
-		t := &transaction{Tx: tx, organization: in.OrganizationID, actor: actor, now: c.clock.Now(), due: c.due}
+		t := &transaction{Tx: tx, organization: in.OrganizationID, actor: actor, now: c.clock.Now(), due: c.due, quotas: c.quotas}
 		if !in.Whole() {
 			t.environment = in.EnvironmentID.String()
 		}

@@ -82,21 +82,26 @@ func (t *transaction) owner(ctx context.Context, environmentID string) (string, 
 	return environmentID, t.checkEnvironment(ctx, "environment_id", environmentID)
 }
 
-// What environments have quotas of here.
+// What there are quotas of here.
 var (
 	quotaUsers = quota.Kind{
 		Name: "users", Limit: (*identityv1.EnvironmentQuotas).GetUsers,
-		Count: `select count(*) from users where environment_id = $1 and state <> 'removed'`,
+		Count:    `select count(*) from users where environment_id = $1 and state <> 'removed'`,
+		CountAll: `select count(*) from users where organization_id = $1 and state <> 'removed'`,
 	}
 	quotaSources = quota.Kind{
 		Name: "sources", Limit: (*identityv1.EnvironmentQuotas).GetSources,
-		Count: `select count(*) from source where environment_id = $1 and delete_time is null`,
+		Count:    `select count(*) from source where environment_id = $1 and delete_time is null`,
+		CountAll: `select count(*) from source where organization_id = $1 and delete_time is null`,
 	}
 )
 
-// checkQuota refuses one more of a kind if the environment, empty for the
-// organization, may not have it.
+// checkQuota refuses one more of a kind if the organization, or the environment, empty
+// for none, may not have it.
 func (t *transaction) checkQuota(ctx context.Context, k quota.Kind, environmentID string) error {
+	if err := k.CheckOrganization(ctx, t.Tx, t.quotas, t.organization, 1); err != nil {
+		return err
+	}
 	environment, err := uuid.Parse(environmentID)
 	if err != nil || environment == uuid.Nil {
 		return nil // the organization

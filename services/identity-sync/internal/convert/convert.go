@@ -56,12 +56,12 @@ func quotas(q store.Quotas) *identityv1.EnvironmentQuotas {
 	if q == (store.Quotas{}) {
 		return nil
 	}
-	return &identityv1.EnvironmentQuotas{Users: q.Users, Sources: q.Sources, Apps: q.Apps, Flows: q.Flows, OpenRequests: q.OpenRequests}
+	return &identityv1.EnvironmentQuotas{Users: q.Users, Sources: q.Sources, Apps: q.Apps, Flows: q.Flows, OpenRequests: q.OpenRequests, Integrations: q.Integrations}
 }
 
 // Quotas are quotas as they are stored.
 func Quotas(q *identityv1.EnvironmentQuotas) store.Quotas {
-	return store.Quotas{Users: q.GetUsers(), Sources: q.GetSources(), Apps: q.GetApps(), Flows: q.GetFlows(), OpenRequests: q.GetOpenRequests()}
+	return store.Quotas{Users: q.GetUsers(), Sources: q.GetSources(), Apps: q.GetApps(), Flows: q.GetFlows(), OpenRequests: q.GetOpenRequests(), Integrations: q.GetIntegrations()}
 }
 
 // User is a user as the API and events show it.

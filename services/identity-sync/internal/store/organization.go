@@ -43,22 +43,22 @@ type Environment struct {
 }
 
 // Quotas are how many of each an environment may have; 0: any number.
-type Quotas struct{ Users, Sources, Apps, Flows, OpenRequests int32 }
+type Quotas struct{ Users, Sources, Apps, Flows, OpenRequests, Integrations int32 }
 
 const environmentColumns = `e.id, e.organization_id, e.name, e.create_time, e.update_time, e.version,
-	e.quota_users, e.quota_sources, e.quota_apps, e.quota_flows, e.quota_open_requests`
+	e.quota_users, e.quota_sources, e.quota_apps, e.quota_flows, e.quota_open_requests, e.quota_integrations`
 
 func (e *Environment) targets() []any {
 	return []any{
 		&e.ID, &e.OrganizationID, &e.Name, &e.CreateTime, &e.UpdateTime, &e.Version,
-		&e.Users, &e.Sources, &e.Apps, &e.Flows, &e.OpenRequests,
+		&e.Users, &e.Sources, &e.Apps, &e.Flows, &e.OpenRequests, &e.Integrations,
 	}
 }
 
 func (e *Environment) values() []any {
 	return []any{
 		e.ID, e.OrganizationID, e.Name, e.CreateTime, e.UpdateTime, e.Version,
-		e.Users, e.Sources, e.Apps, e.Flows, e.OpenRequests,
+		e.Users, e.Sources, e.Apps, e.Flows, e.OpenRequests, e.Integrations,
 	}
 }
 
@@ -72,11 +72,11 @@ select ` + organizationColumns + ` from organization o where o.id = $1`
 	selectOrganizationForUpdate = selectOrganization + ` for update`
 	insertEnvironment           = `
 insert into environment (id, organization_id, name, create_time, update_time, version,
-	quota_users, quota_sources, quota_apps, quota_flows, quota_open_requests)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	quota_users, quota_sources, quota_apps, quota_flows, quota_open_requests, quota_integrations)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
 	updateEnvironment = `
 update environment set name = $2, update_time = $3, version = $4,
-	quota_users = $5, quota_sources = $6, quota_apps = $7, quota_flows = $8, quota_open_requests = $9
+	quota_users = $5, quota_sources = $6, quota_apps = $7, quota_flows = $8, quota_open_requests = $9, quota_integrations = $10
 where id = $1`
 	selectEnvironment = `
 select ` + environmentColumns + ` from environment e where e.id = $1`
@@ -122,7 +122,7 @@ func InsertEnvironment(ctx context.Context, tx *postgres.Tx, e Environment) erro
 
 // UpdateEnvironment saves the name, quotas and version of an environment.
 func UpdateEnvironment(ctx context.Context, tx *postgres.Tx, e Environment) error {
-	if _, err := tx.Exec(ctx, updateEnvironment, e.ID, e.Name, e.UpdateTime, e.Version, e.Users, e.Sources, e.Apps, e.Flows, e.OpenRequests); err != nil {
+	if _, err := tx.Exec(ctx, updateEnvironment, e.ID, e.Name, e.UpdateTime, e.Version, e.Users, e.Sources, e.Apps, e.Flows, e.OpenRequests, e.Integrations); err != nil {
 		return fmt.Errorf("update environment %s: %w", e.ID, err)
 	}
 	return nil

@@ -23,10 +23,12 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/provisioning/internal/connector"
 	"gatehouse.dev/services/provisioning/internal/connector/scim"
@@ -49,6 +51,8 @@ type IntegrationsConfig struct {
 	WakeDue func()
 	Tracer  trace.TracerProvider
 	Log     *slog.Logger
+	// Quotas are what every organization may have.
+	Quotas quota.Organization
 	// LookUps is how often apps of an organization are asked for single entitlements.
 	// The service that asks is not limited, and whom it asks for only as with calls that
 	// stay inside.
@@ -88,6 +92,13 @@ func NewIntegrations(cfg IntegrationsConfig) *Integrations {
 	return &Integrations{cfg: cfg, known: make(map[uuid.UUID]*connected), lookUps: ratelimit.NewMeter("look-ups in apps", cfg.LookUps, cfg.Clock)}
 }
 
+// quotaIntegrations are what there are quotas of here.
+var quotaIntegrations = quota.Kind{
+	Name: "integrations", Limit: (*identityv1.EnvironmentQuotas).GetIntegrations,
+	Count:    `select count(*) from integration where environment_id = $1`,
+	CountAll: `select count(*) from integration where organization_id = $1`,
+}
+
 // IntegrationSettings are what a person sets of an integration.
 type IntegrationSettings struct {
 	Name, BaseURL, Token string
@@ -117,6 +128,16 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 		return i, err
 	}
 	err = n.cfg.DB.In(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		if err := quotaIntegrations.CheckOrganization(ctx, tx, n.cfg.Quotas, i.OrganizationID, 1); err != nil {
+			return err
+		}
+		quotas, err := quota.Of(ctx, tx, environment)
+		if err != nil {
+			return err
+		}
+		if err := quotaIntegrations.Check(ctx, tx, environment, quotas, 1); err != nil {
+			return err
+		}
 		if err := store.CreateIntegration(ctx, tx, i); err != nil {
 			return err
 		}

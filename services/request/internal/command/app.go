@@ -27,15 +27,17 @@ import (
 	"gatehouse.dev/services/request/internal/store"
 )
 
-// What environments have quotas of here.
+// What there are quotas of here.
 var (
 	quotaApps = quota.Kind{
 		Name: "apps", Limit: (*identityv1.EnvironmentQuotas).GetApps,
-		Count: `select count(*) from app where environment_id = $1 and delete_time is null`,
+		Count:    `select count(*) from app where environment_id = $1 and delete_time is null`,
+		CountAll: `select count(*) from app where organization_id = $1 and delete_time is null`,
 	}
 	quotaOpenRequests = quota.Kind{
 		Name: "open_requests", Limit: (*identityv1.EnvironmentQuotas).GetOpenRequests,
-		Count: `select count(*) from access_request where environment_id = $1 and close_time is null and origin <> 'join'`,
+		Count:    `select count(*) from access_request where environment_id = $1 and close_time is null and origin <> 'join'`,
+		CountAll: `select count(*) from access_request where organization_id = $1 and close_time is null and origin <> 'join'`,
 	}
 )
 
@@ -59,6 +61,9 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 	}
 	err := c.inWhenKnown(ctx, by, store.App{}, app, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := checkReferences(ctx, tx, "", store.App{}, app); err != nil {
+			return err
+		}
+		if err := quotaApps.CheckOrganization(ctx, tx, c.Quotas, app.OrganizationID, 1); err != nil {
 			return err
 		}
 		quotas, err := quota.Of(ctx, tx, app.EnvironmentID)

@@ -90,7 +90,7 @@ func (c *Commands) assignAccess(ctx context.Context, tx *postgres.Tx, by authz.C
 		requests = append(requests, r)
 		insertRequest(changes, event.CallerActor(by), store.New{Request: r})
 	}
-	if err := checkOpenRequests(ctx, tx, more); err != nil {
+	if err := c.checkOpenRequests(ctx, tx, by.OrganizationID, len(requests), more); err != nil {
 		return nil, err
 	}
 	if err := c.awaitEnds(tx, requests...); err != nil {
@@ -103,10 +103,13 @@ func (c *Commands) assignAccess(ctx context.Context, tx *postgres.Tx, by authz.C
 	return out, idempotency.Save(ctx, tx, out)
 }
 
-// checkOpenRequests holds environments to how many open requests they may have, with so
-// many more. They are in one order, so that two who wait for each other's turn do not
+// checkOpenRequests holds an organization and its environments to how many open requests
+// they may have, with so many more in all and in each environment. They are in one order, so that two who wait for each other's turn do not
 // block each other.
-func checkOpenRequests(ctx context.Context, tx *postgres.Tx, more map[uuid.UUID]int) error {
+func (c *Commands) checkOpenRequests(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, all int, more map[uuid.UUID]int) error {
+	if err := quotaOpenRequests.CheckOrganization(ctx, tx, c.Quotas, organization, all); err != nil {
+		return err
+	}
 	environments := slices.SortedFunc(maps.Keys(more), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	for _, environment := range environments {
 		quotas, err := quota.Of(ctx, tx, environment)

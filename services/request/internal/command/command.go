@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/libs/quota"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/store"
 )
@@ -26,6 +27,8 @@ type Config struct {
 	Integrations provisioningv1.IntegrationServiceClient
 	// Due runs what is to happen at a time. New registers its handlers.
 	Due *due.Queue
+	// Quotas are what every organization may have.
+	Quotas quota.Organization
 	// Progress says whether somebody who is not known may be on their way.
 	Progress *copies.Progress
 }

@@ -131,16 +131,13 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 		changes := store.NewChanges(organization)
 		taken := make(requested)
 		more := make(map[uuid.UUID]int) // requests of this transaction by environment
+		all := 0
 		for n, item := range items {
 			if item.Result, item.Err = item.Command.request(lookups[n], flows, taken); item.Err != nil {
 				continue
 			}
 			environment := item.Result.EnvironmentID
-			quotas, err := quota.Of(ctx, tx, environment)
-			if err != nil {
-				return err
-			}
-			if err := quotaOpenRequests.Check(ctx, tx, environment, quotas, more[environment]+1); err != nil {
+			if err := c.checkOpenRequests(ctx, tx, organization, all+1, map[uuid.UUID]int{environment: more[environment] + 1}); err != nil {
 				if !apierr.HasReason(err, quota.Reason) {
 					return err
 				}
@@ -148,6 +145,7 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 				continue
 			}
 			more[environment]++
+			all++
 			taken.add(item.Result)
 			changes.Cause(telemetry.Traceparent(item.Context))
 			insertRequest(changes, event.CallerActor(item.Command.by), store.New{

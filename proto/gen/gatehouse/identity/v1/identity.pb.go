@@ -615,7 +615,9 @@ type EnvironmentQuotas struct {
 	// Flows.
 	Flows int32 `protobuf:"varint,4,opt,name=flows,proto3" json:"flows,omitempty"`
 	// Open requests that people have made; those of join-flows do not count.
-	OpenRequests  int32 `protobuf:"varint,5,opt,name=open_requests,json=openRequests,proto3" json:"open_requests,omitempty"`
+	OpenRequests int32 `protobuf:"varint,5,opt,name=open_requests,json=openRequests,proto3" json:"open_requests,omitempty"`
+	// Integrations.
+	Integrations  int32 `protobuf:"varint,6,opt,name=integrations,proto3" json:"integrations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -681,6 +683,13 @@ func (x *EnvironmentQuotas) GetFlows() int32 {
 func (x *EnvironmentQuotas) GetOpenRequests() int32 {
 	if x != nil {
 		return x.OpenRequests
+	}
+	return 0
+}
+
+func (x *EnvironmentQuotas) GetIntegrations() int32 {
+	if x != nil {
+		return x.Integrations
 	}
 	return 0
 }
@@ -1467,13 +1476,14 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"updateTime\x12\x18\n" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\x12\x12\n" +
 	"\x04etag\x18\a \x01(\tR\x04etag\x12@\n" +
-	"\x06quotas\x18\b \x01(\v2(.gatehouse.identity.v1.EnvironmentQuotasR\x06quotas\"\xbf\x01\n" +
+	"\x06quotas\x18\b \x01(\v2(.gatehouse.identity.v1.EnvironmentQuotasR\x06quotas\"\xec\x01\n" +
 	"\x11EnvironmentQuotas\x12\x1d\n" +
 	"\x05users\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05users\x12!\n" +
 	"\asources\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\asources\x12\x1b\n" +
 	"\x04apps\x18\x03 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x04apps\x12\x1d\n" +
 	"\x05flows\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\x05flows\x12,\n" +
-	"\ropen_requests\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fopenRequests\"\x91\a\n" +
+	"\ropen_requests\x18\x05 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fopenRequests\x12+\n" +
+	"\fintegrations\x18\x06 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\fintegrations\"\x91\a\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x1b\n" +

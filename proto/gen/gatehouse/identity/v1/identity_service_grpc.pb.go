@@ -261,7 +261,8 @@ type EnvironmentServiceClient interface {
 	// UpdateEnvironment changes the fields named in update_mask: the name, and the
 	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
 	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
-	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// quota, limit and used in the metadata; where it is the operator's quota of every
+	// organization, with quota, limit and of ("organization"). For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
@@ -335,7 +336,8 @@ type EnvironmentServiceServer interface {
 	// UpdateEnvironment changes the fields named in update_mask: the name, and the
 	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
 	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
-	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// quota, limit and used in the metadata; where it is the operator's quota of every
+	// organization, with quota, limit and of ("organization"). For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.

@@ -42,7 +42,7 @@ const (
 // IntegrationService manages integrations.
 type IntegrationServiceClient interface {
 	// CreateIntegration makes an integration and tests it. ALREADY_EXISTS:
-	// INTEGRATION_NAME_TAKEN.
+	// INTEGRATION_NAME_TAKEN. FAILED_PRECONDITION: QUOTA_EXCEEDED.
 	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	CreateIntegration(ctx context.Context, in *CreateIntegrationRequest, opts ...grpc.CallOption) (*CreateIntegrationResponse, error)
 	// GetIntegration shows one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
@@ -209,7 +209,7 @@ func (c *integrationServiceClient) TestIntegration(ctx context.Context, in *Test
 // IntegrationService manages integrations.
 type IntegrationServiceServer interface {
 	// CreateIntegration makes an integration and tests it. ALREADY_EXISTS:
-	// INTEGRATION_NAME_TAKEN.
+	// INTEGRATION_NAME_TAKEN. FAILED_PRECONDITION: QUOTA_EXCEEDED.
 	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	CreateIntegration(context.Context, *CreateIntegrationRequest) (*CreateIntegrationResponse, error)
 	// GetIntegration shows one integration. NOT_FOUND: INTEGRATION_NOT_FOUND.
