@@ -109,6 +109,9 @@ func testRestoreIdentitySync(t *testing.T, s stores, c *cluster) {
 		s.exec(t, n, "update copy_state set wanted = begun + 1")
 	}
 	until(t, "moe lists requests", lists, func(r reply) bool { return r.Code == http.StatusOK })
+	until(t, "the log has it", func() []any {
+		return list(w.admin.must(t, "GET", "/v1/auditEntries?event=organization.versions_raised", nil), "auditEntries")
+	}, func(entries []any) bool { return len(entries) == 1 })
 	// What follows is news to all.
 	w.scim.must(t, "DELETE", "/scim/v2/Users/"+str(moe, "id"), nil)
 	left("moe")

@@ -87,6 +87,9 @@ var summaries = []struct {
 		Organization: &identityv1.Organization{Name: "Acme"}, Previous: &identityv1.Organization{Name: "Acme", RemoveSuspendedAfter: durationpb.New(24 * time.Hour)},
 		ChangedFields: []string{"remove_suspended_after"},
 	}, `Organization "Acme" was changed: after how long suspended people are removed from 1 day to never`},
+	{&eventv1.OrganizationVersionsRaised{
+		Organization: &identityv1.Organization{Name: "Acme"}, Environments: 1, Users: 300, Groups: 12,
+	}, `The versions of 1 environment, 300 users and 12 groups were raised at the machine, as after a restored backup`},
 	{&eventv1.EnvironmentCreated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was created`},
 	{&eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{Name: "North"}}, `Environment "North" was changed`},
 	{&eventv1.SourceCreated{Source: &identityv1.Source{Name: "Directory"}}, `Source "Directory" was created`},

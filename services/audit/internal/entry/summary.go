@@ -58,6 +58,10 @@ func identitySummaries(w summaries) {
 		}
 		return "Organization " + quoted(before.GetName()) + " was changed: " + list(what)
 	})
+	on(w, func(m *eventv1.OrganizationVersionsRaised) string {
+		return fmt.Sprintf("The versions of %s, %s and %s were raised at the machine, as after a restored backup",
+			count(int(m.GetEnvironments()), "environment"), count(int(m.GetUsers()), "user"), count(int(m.GetGroups()), "group"))
+	})
 	on(w, func(m *eventv1.EnvironmentCreated) string {
 		return "Environment " + quoted(m.GetEnvironment().GetName()) + " was created"
 	})

@@ -657,7 +657,7 @@ func (c *Commands) CreateSignInLink(ctx context.Context, name string) (link stri
 		if u.Kind != store.Employee && u.Kind != store.External {
 			return errUserUnknown
 		}
-		t.actor, t.environment = &eventv1.Actor{Kind: eventv1.ActorKind_ACTOR_KIND_SYSTEM, Id: "identity-sync", DisplayName: "Operator at the machine"}, u.EnvironmentID
+		t.actor, t.environment = operator(), u.EnvironmentID
 		expires = t.now.Add(linkFor)
 		one := id.New()
 		if err := store.InsertSignInLink(ctx, t.Tx, one, u.OrganizationID, u.ID, hash[:], t.now, expires); err != nil {

@@ -152,6 +152,90 @@ func (x *OrganizationUpdated) GetChangedFields() []string {
 	return nil
 }
 
+// OrganizationVersionsRaised is emitted, once for each organization, when the versions of
+// all that identity-sync owns were raised at the machine that Gatehouse runs on, as is
+// done after a backup was restored. What others know of it counts no more.
+type OrganizationVersionsRaised struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who did it, and what it belongs to.
+	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
+	// The organization.
+	Organization *v1.Organization `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
+	// How many of its environments have a higher version since.
+	Environments int32 `protobuf:"varint,3,opt,name=environments,proto3" json:"environments,omitempty"`
+	// How many of its users do, those who have left included.
+	Users int32 `protobuf:"varint,4,opt,name=users,proto3" json:"users,omitempty"`
+	// How many of its groups do.
+	Groups        int32 `protobuf:"varint,5,opt,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrganizationVersionsRaised) Reset() {
+	*x = OrganizationVersionsRaised{}
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrganizationVersionsRaised) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrganizationVersionsRaised) ProtoMessage() {}
+
+func (x *OrganizationVersionsRaised) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrganizationVersionsRaised.ProtoReflect.Descriptor instead.
+func (*OrganizationVersionsRaised) Descriptor() ([]byte, []int) {
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OrganizationVersionsRaised) GetContext() *Context {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *OrganizationVersionsRaised) GetOrganization() *v1.Organization {
+	if x != nil {
+		return x.Organization
+	}
+	return nil
+}
+
+func (x *OrganizationVersionsRaised) GetEnvironments() int32 {
+	if x != nil {
+		return x.Environments
+	}
+	return 0
+}
+
+func (x *OrganizationVersionsRaised) GetUsers() int32 {
+	if x != nil {
+		return x.Users
+	}
+	return 0
+}
+
+func (x *OrganizationVersionsRaised) GetGroups() int32 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
 // EnvironmentCreated is emitted when an environment was made.
 type EnvironmentCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -165,7 +249,7 @@ type EnvironmentCreated struct {
 
 func (x *EnvironmentCreated) Reset() {
 	*x = EnvironmentCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -177,7 +261,7 @@ func (x *EnvironmentCreated) String() string {
 func (*EnvironmentCreated) ProtoMessage() {}
 
 func (x *EnvironmentCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[2]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -190,7 +274,7 @@ func (x *EnvironmentCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentCreated.ProtoReflect.Descriptor instead.
 func (*EnvironmentCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnvironmentCreated) GetContext() *Context {
@@ -220,7 +304,7 @@ type EnvironmentUpdated struct {
 
 func (x *EnvironmentUpdated) Reset() {
 	*x = EnvironmentUpdated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +316,7 @@ func (x *EnvironmentUpdated) String() string {
 func (*EnvironmentUpdated) ProtoMessage() {}
 
 func (x *EnvironmentUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[3]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +329,7 @@ func (x *EnvironmentUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentUpdated.ProtoReflect.Descriptor instead.
 func (*EnvironmentUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *EnvironmentUpdated) GetContext() *Context {
@@ -275,7 +359,7 @@ type SourceCreated struct {
 
 func (x *SourceCreated) Reset() {
 	*x = SourceCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -287,7 +371,7 @@ func (x *SourceCreated) String() string {
 func (*SourceCreated) ProtoMessage() {}
 
 func (x *SourceCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[4]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -300,7 +384,7 @@ func (x *SourceCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceCreated.ProtoReflect.Descriptor instead.
 func (*SourceCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SourceCreated) GetContext() *Context {
@@ -332,7 +416,7 @@ type SourceUpdated struct {
 
 func (x *SourceUpdated) Reset() {
 	*x = SourceUpdated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -344,7 +428,7 @@ func (x *SourceUpdated) String() string {
 func (*SourceUpdated) ProtoMessage() {}
 
 func (x *SourceUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[5]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -357,7 +441,7 @@ func (x *SourceUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceUpdated.ProtoReflect.Descriptor instead.
 func (*SourceUpdated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SourceUpdated) GetContext() *Context {
@@ -397,7 +481,7 @@ type SourceDeleted struct {
 
 func (x *SourceDeleted) Reset() {
 	*x = SourceDeleted{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +493,7 @@ func (x *SourceDeleted) String() string {
 func (*SourceDeleted) ProtoMessage() {}
 
 func (x *SourceDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[6]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +506,7 @@ func (x *SourceDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceDeleted.ProtoReflect.Descriptor instead.
 func (*SourceDeleted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SourceDeleted) GetContext() *Context {
@@ -459,7 +543,7 @@ type SourceTokenRotated struct {
 
 func (x *SourceTokenRotated) Reset() {
 	*x = SourceTokenRotated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -471,7 +555,7 @@ func (x *SourceTokenRotated) String() string {
 func (*SourceTokenRotated) ProtoMessage() {}
 
 func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[7]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -484,7 +568,7 @@ func (x *SourceTokenRotated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceTokenRotated.ProtoReflect.Descriptor instead.
 func (*SourceTokenRotated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SourceTokenRotated) GetContext() *Context {
@@ -516,7 +600,7 @@ type RoleChanged struct {
 
 func (x *RoleChanged) Reset() {
 	*x = RoleChanged{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +612,7 @@ func (x *RoleChanged) String() string {
 func (*RoleChanged) ProtoMessage() {}
 
 func (x *RoleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[8]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +625,7 @@ func (x *RoleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleChanged.ProtoReflect.Descriptor instead.
 func (*RoleChanged) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RoleChanged) GetContext() *Context {
@@ -578,7 +662,7 @@ type ApiTokenCreated struct {
 
 func (x *ApiTokenCreated) Reset() {
 	*x = ApiTokenCreated{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +674,7 @@ func (x *ApiTokenCreated) String() string {
 func (*ApiTokenCreated) ProtoMessage() {}
 
 func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[9]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +687,7 @@ func (x *ApiTokenCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenCreated.ProtoReflect.Descriptor instead.
 func (*ApiTokenCreated) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ApiTokenCreated) GetContext() *Context {
@@ -635,7 +719,7 @@ type SessionStarted struct {
 
 func (x *SessionStarted) Reset() {
 	*x = SessionStarted{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +731,7 @@ func (x *SessionStarted) String() string {
 func (*SessionStarted) ProtoMessage() {}
 
 func (x *SessionStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[10]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +744,7 @@ func (x *SessionStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStarted.ProtoReflect.Descriptor instead.
 func (*SessionStarted) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionStarted) GetContext() *Context {
@@ -703,7 +787,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +799,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[11]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +812,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionEnded) GetContext() *Context {
@@ -776,7 +860,7 @@ type ApiTokenRevoked struct {
 
 func (x *ApiTokenRevoked) Reset() {
 	*x = ApiTokenRevoked{}
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[12]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +872,7 @@ func (x *ApiTokenRevoked) String() string {
 func (*ApiTokenRevoked) ProtoMessage() {}
 
 func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[12]
+	mi := &file_gatehouse_event_v1_organization_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +885,7 @@ func (x *ApiTokenRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiTokenRevoked.ProtoReflect.Descriptor instead.
 func (*ApiTokenRevoked) Descriptor() ([]byte, []int) {
-	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_event_v1_organization_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApiTokenRevoked) GetContext() *Context {
@@ -839,7 +923,14 @@ const file_gatehouse_event_v1_organization_proto_rawDesc = "" +
 	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\x12?\n" +
 	"\bprevious\x18\x03 \x01(\v2#.gatehouse.identity.v1.OrganizationR\bprevious\x12%\n" +
 	"\x0echanged_fields\x18\x04 \x03(\tR\rchangedFields:.\xc2\xc1\x18*\n" +
-	"\forganization\x12\aupdated\x18\x01\"\ridentity-sync(\x01\"\xc0\x01\n" +
+	"\forganization\x12\aupdated\x18\x01\"\ridentity-sync(\x01\"\xa6\x02\n" +
+	"\x1aOrganizationVersionsRaised\x125\n" +
+	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12G\n" +
+	"\forganization\x18\x02 \x01(\v2#.gatehouse.identity.v1.OrganizationR\forganization\x12\"\n" +
+	"\fenvironments\x18\x03 \x01(\x05R\fenvironments\x12\x14\n" +
+	"\x05users\x18\x04 \x01(\x05R\x05users\x12\x16\n" +
+	"\x06groups\x18\x05 \x01(\x05R\x06groups:6\xc2\xc1\x182\n" +
+	"\forganization\x12\x0fversions_raised\x18\x01\"\ridentity-sync(\x01\"\xc0\x01\n" +
 	"\x12EnvironmentCreated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12D\n" +
 	"\venvironment\x18\x02 \x01(\v2\".gatehouse.identity.v1.EnvironmentR\venvironment:-\xc2\xc1\x18)\n" +
@@ -905,66 +996,69 @@ func file_gatehouse_event_v1_organization_proto_rawDescGZIP() []byte {
 	return file_gatehouse_event_v1_organization_proto_rawDescData
 }
 
-var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_gatehouse_event_v1_organization_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_gatehouse_event_v1_organization_proto_goTypes = []any{
-	(*OrganizationCreated)(nil), // 0: gatehouse.event.v1.OrganizationCreated
-	(*OrganizationUpdated)(nil), // 1: gatehouse.event.v1.OrganizationUpdated
-	(*EnvironmentCreated)(nil),  // 2: gatehouse.event.v1.EnvironmentCreated
-	(*EnvironmentUpdated)(nil),  // 3: gatehouse.event.v1.EnvironmentUpdated
-	(*SourceCreated)(nil),       // 4: gatehouse.event.v1.SourceCreated
-	(*SourceUpdated)(nil),       // 5: gatehouse.event.v1.SourceUpdated
-	(*SourceDeleted)(nil),       // 6: gatehouse.event.v1.SourceDeleted
-	(*SourceTokenRotated)(nil),  // 7: gatehouse.event.v1.SourceTokenRotated
-	(*RoleChanged)(nil),         // 8: gatehouse.event.v1.RoleChanged
-	(*ApiTokenCreated)(nil),     // 9: gatehouse.event.v1.ApiTokenCreated
-	(*SessionStarted)(nil),      // 10: gatehouse.event.v1.SessionStarted
-	(*SessionEnded)(nil),        // 11: gatehouse.event.v1.SessionEnded
-	(*ApiTokenRevoked)(nil),     // 12: gatehouse.event.v1.ApiTokenRevoked
-	(*Context)(nil),             // 13: gatehouse.event.v1.Context
-	(*v1.Organization)(nil),     // 14: gatehouse.identity.v1.Organization
-	(*v1.Environment)(nil),      // 15: gatehouse.identity.v1.Environment
-	(*v1.Source)(nil),           // 16: gatehouse.identity.v1.Source
-	(*v1.User)(nil),             // 17: gatehouse.identity.v1.User
-	(v1.Role)(0),                // 18: gatehouse.identity.v1.Role
-	(*v1.ApiToken)(nil),         // 19: gatehouse.identity.v1.ApiToken
-	(*v1.Session)(nil),          // 20: gatehouse.identity.v1.Session
+	(*OrganizationCreated)(nil),        // 0: gatehouse.event.v1.OrganizationCreated
+	(*OrganizationUpdated)(nil),        // 1: gatehouse.event.v1.OrganizationUpdated
+	(*OrganizationVersionsRaised)(nil), // 2: gatehouse.event.v1.OrganizationVersionsRaised
+	(*EnvironmentCreated)(nil),         // 3: gatehouse.event.v1.EnvironmentCreated
+	(*EnvironmentUpdated)(nil),         // 4: gatehouse.event.v1.EnvironmentUpdated
+	(*SourceCreated)(nil),              // 5: gatehouse.event.v1.SourceCreated
+	(*SourceUpdated)(nil),              // 6: gatehouse.event.v1.SourceUpdated
+	(*SourceDeleted)(nil),              // 7: gatehouse.event.v1.SourceDeleted
+	(*SourceTokenRotated)(nil),         // 8: gatehouse.event.v1.SourceTokenRotated
+	(*RoleChanged)(nil),                // 9: gatehouse.event.v1.RoleChanged
+	(*ApiTokenCreated)(nil),            // 10: gatehouse.event.v1.ApiTokenCreated
+	(*SessionStarted)(nil),             // 11: gatehouse.event.v1.SessionStarted
+	(*SessionEnded)(nil),               // 12: gatehouse.event.v1.SessionEnded
+	(*ApiTokenRevoked)(nil),            // 13: gatehouse.event.v1.ApiTokenRevoked
+	(*Context)(nil),                    // 14: gatehouse.event.v1.Context
+	(*v1.Organization)(nil),            // 15: gatehouse.identity.v1.Organization
+	(*v1.Environment)(nil),             // 16: gatehouse.identity.v1.Environment
+	(*v1.Source)(nil),                  // 17: gatehouse.identity.v1.Source
+	(*v1.User)(nil),                    // 18: gatehouse.identity.v1.User
+	(v1.Role)(0),                       // 19: gatehouse.identity.v1.Role
+	(*v1.ApiToken)(nil),                // 20: gatehouse.identity.v1.ApiToken
+	(*v1.Session)(nil),                 // 21: gatehouse.identity.v1.Session
 }
 var file_gatehouse_event_v1_organization_proto_depIdxs = []int32{
-	13, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
-	14, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
-	13, // 2: gatehouse.event.v1.OrganizationUpdated.context:type_name -> gatehouse.event.v1.Context
-	14, // 3: gatehouse.event.v1.OrganizationUpdated.organization:type_name -> gatehouse.identity.v1.Organization
-	14, // 4: gatehouse.event.v1.OrganizationUpdated.previous:type_name -> gatehouse.identity.v1.Organization
-	13, // 5: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
-	15, // 6: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
-	13, // 7: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
-	15, // 8: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
-	13, // 9: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
-	16, // 10: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
-	13, // 11: gatehouse.event.v1.SourceUpdated.context:type_name -> gatehouse.event.v1.Context
-	16, // 12: gatehouse.event.v1.SourceUpdated.source:type_name -> gatehouse.identity.v1.Source
-	13, // 13: gatehouse.event.v1.SourceDeleted.context:type_name -> gatehouse.event.v1.Context
-	16, // 14: gatehouse.event.v1.SourceDeleted.source:type_name -> gatehouse.identity.v1.Source
-	13, // 15: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
-	16, // 16: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
-	13, // 17: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
-	17, // 18: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
-	18, // 19: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
-	13, // 20: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
-	19, // 21: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	13, // 22: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
-	20, // 23: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
-	13, // 24: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
-	20, // 25: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
-	17, // 26: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
-	13, // 27: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
-	19, // 28: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
-	17, // 29: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	14, // 0: gatehouse.event.v1.OrganizationCreated.context:type_name -> gatehouse.event.v1.Context
+	15, // 1: gatehouse.event.v1.OrganizationCreated.organization:type_name -> gatehouse.identity.v1.Organization
+	14, // 2: gatehouse.event.v1.OrganizationUpdated.context:type_name -> gatehouse.event.v1.Context
+	15, // 3: gatehouse.event.v1.OrganizationUpdated.organization:type_name -> gatehouse.identity.v1.Organization
+	15, // 4: gatehouse.event.v1.OrganizationUpdated.previous:type_name -> gatehouse.identity.v1.Organization
+	14, // 5: gatehouse.event.v1.OrganizationVersionsRaised.context:type_name -> gatehouse.event.v1.Context
+	15, // 6: gatehouse.event.v1.OrganizationVersionsRaised.organization:type_name -> gatehouse.identity.v1.Organization
+	14, // 7: gatehouse.event.v1.EnvironmentCreated.context:type_name -> gatehouse.event.v1.Context
+	16, // 8: gatehouse.event.v1.EnvironmentCreated.environment:type_name -> gatehouse.identity.v1.Environment
+	14, // 9: gatehouse.event.v1.EnvironmentUpdated.context:type_name -> gatehouse.event.v1.Context
+	16, // 10: gatehouse.event.v1.EnvironmentUpdated.environment:type_name -> gatehouse.identity.v1.Environment
+	14, // 11: gatehouse.event.v1.SourceCreated.context:type_name -> gatehouse.event.v1.Context
+	17, // 12: gatehouse.event.v1.SourceCreated.source:type_name -> gatehouse.identity.v1.Source
+	14, // 13: gatehouse.event.v1.SourceUpdated.context:type_name -> gatehouse.event.v1.Context
+	17, // 14: gatehouse.event.v1.SourceUpdated.source:type_name -> gatehouse.identity.v1.Source
+	14, // 15: gatehouse.event.v1.SourceDeleted.context:type_name -> gatehouse.event.v1.Context
+	17, // 16: gatehouse.event.v1.SourceDeleted.source:type_name -> gatehouse.identity.v1.Source
+	14, // 17: gatehouse.event.v1.SourceTokenRotated.context:type_name -> gatehouse.event.v1.Context
+	17, // 18: gatehouse.event.v1.SourceTokenRotated.source:type_name -> gatehouse.identity.v1.Source
+	14, // 19: gatehouse.event.v1.RoleChanged.context:type_name -> gatehouse.event.v1.Context
+	18, // 20: gatehouse.event.v1.RoleChanged.user:type_name -> gatehouse.identity.v1.User
+	19, // 21: gatehouse.event.v1.RoleChanged.previous_role:type_name -> gatehouse.identity.v1.Role
+	14, // 22: gatehouse.event.v1.ApiTokenCreated.context:type_name -> gatehouse.event.v1.Context
+	20, // 23: gatehouse.event.v1.ApiTokenCreated.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	14, // 24: gatehouse.event.v1.SessionStarted.context:type_name -> gatehouse.event.v1.Context
+	21, // 25: gatehouse.event.v1.SessionStarted.session:type_name -> gatehouse.identity.v1.Session
+	14, // 26: gatehouse.event.v1.SessionEnded.context:type_name -> gatehouse.event.v1.Context
+	21, // 27: gatehouse.event.v1.SessionEnded.session:type_name -> gatehouse.identity.v1.Session
+	18, // 28: gatehouse.event.v1.SessionEnded.user:type_name -> gatehouse.identity.v1.User
+	14, // 29: gatehouse.event.v1.ApiTokenRevoked.context:type_name -> gatehouse.event.v1.Context
+	20, // 30: gatehouse.event.v1.ApiTokenRevoked.api_token:type_name -> gatehouse.identity.v1.ApiToken
+	18, // 31: gatehouse.event.v1.ApiTokenRevoked.user:type_name -> gatehouse.identity.v1.User
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_organization_proto_init() }
@@ -980,7 +1074,7 @@ func file_gatehouse_event_v1_organization_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_event_v1_organization_proto_rawDesc), len(file_gatehouse_event_v1_organization_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
