@@ -14,6 +14,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -67,8 +68,9 @@ type Config struct {
 	// Postgres is the service's own database. Without the owner's URL somebody else
 	// must have migrated it.
 	Postgres postgres.URLs
-	// NATSURL is the bus.
+	// NATSURL is the bus, and NATSTLS is for one at tls://; nil uses ClientTLS.
 	NATSURL string
+	NATSTLS *tls.Config
 	// IdentityAddr is identity-sync's gRPC address, host:port, for the keys
 	// that tokens are verified with.
 	IdentityAddr string
@@ -136,7 +138,7 @@ func StreamFromEnv(env service.Env) Stream {
 // GATEHOUSE_POSTGRES_MAX_CONNS (16), GATEHOUSE_CLIENT_ID and
 // GATEHOUSE_CLIENT_SECRET, GATEHOUSE_EVENT_KEY (32 bytes in base64, which the
 // service signs its events with), GATEHOUSE_EVENT_KEYS (the public keys of all
-// services: service=key, separated by commas), the TLS files, and what
+// services: service=key, separated by commas), the TLS files, those for NATS, and what
 // StreamFromEnv, service.LimitsFromEnv, TimingFromEnv and QuotasFromEnv read. What is missing is in
 // env.Err.
 //
@@ -153,6 +155,7 @@ func FromEnv(env service.Env, client bool) Config {
 			OwnerURL:  env.String("GATEHOUSE_POSTGRES_OWNER_URL", ""),
 		},
 		NATSURL:   env.Required("GATEHOUSE_NATS_URL"),
+		NATSTLS:   env.NATSTLS(),
 		MaxConns:  int32(env.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", 16, 2, 1000)), //nolint:gosec // bounded
 		ClientTLS: env.ClientTLS(),
 		Stream:    StreamFromEnv(env),
@@ -248,6 +251,9 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 	if cfg.Signer.IsZero() || len(cfg.Keys) == 0 {
 		return nil, errors.New("the keys of events are not set (GATEHOUSE_EVENT_KEY, GATEHOUSE_EVENT_KEYS)")
 	}
+	if err := bus.CheckTLS(cfg.NATSURL, cfg.NATSTLS); err != nil {
+		return nil, err
+	}
 	b := &Backend{Name: name, Log: log, Clock: cfg.Clock, address: cfg.IdentityAddr, keys: cfg.Keys, pageKey: cfg.Signer.Key("page tokens"), limits: cfg.Limits, timing: cfg.Timing, Quotas: cfg.Quotas}
 	if b.Clock == nil {
 		b.Clock = clock.System{}
@@ -280,7 +286,7 @@ func Open(ctx context.Context, name string, cfg Config, migrations fs.FS, log *s
 		return nil, err
 	}
 	if b.Bus, err = bus.Connect(ctx, bus.Config{
-		URL: cfg.NATSURL, Name: name, Keeps: name == busauth.Keeper, TLS: cfg.ClientTLS, Log: log,
+		URL: cfg.NATSURL, Name: name, Keeps: name == busauth.Keeper, TLS: cmp.Or(cfg.NATSTLS, cfg.ClientTLS), Log: log,
 		MaxAge: cfg.Stream.MaxAge, MaxBytes: cfg.Stream.MaxBytes, Replicas: cfg.Stream.Replicas,
 	}); err != nil {
 		return nil, err

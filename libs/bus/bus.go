@@ -101,6 +101,14 @@ func (l *link) current() context.Context {
 	return l.ctx
 }
 
+// CheckTLS is an error if there is a TLS that an address would take no notice of.
+func CheckTLS(url string, cfg *tls.Config) error {
+	if cfg != nil && !strings.HasPrefix(url, "tls://") {
+		return errors.New("GATEHOUSE_NATS_CA, GATEHOUSE_NATS_CERT and GATEHOUSE_NATS_KEY are for a NATS whose address (GATEHOUSE_NATS_URL) begins with tls://")
+	}
+	return nil
+}
+
 // Connect connects and makes sure that the stream is there, within
 // cfg.ConnectTimeout. Afterwards a lost connection is sought again for ever.
 func Connect(ctx context.Context, cfg Config) (*Bus, error) {

@@ -45,6 +45,32 @@ func LoadTLS(certFile, keyFile, caFile string) (server, client *tls.Config, err 
 	return server, client, nil
 }
 
+// LoadClientTLS makes the client's side of TLS to a server that is not one of ours. Files
+// are PEM. Without an authority the system's count; without a certificate and its key
+// none is shown. A new certificate is picked up when its file changes, a new authority at
+// the next start.
+func LoadClientTLS(certFile, keyFile, caFile string) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("read TLS authority: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read TLS authority %s: no certificate in it", caFile)
+		}
+	}
+	if certFile != "" || keyFile != "" {
+		pair := &keyPair{certFile: certFile, keyFile: keyFile}
+		if _, err := pair.get(); err != nil {
+			return nil, err
+		}
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get() }
+	}
+	return cfg, nil
+}
+
 // keyPair is a certificate and its key, read again when either file changes.
 type keyPair struct {
 	certFile, keyFile string

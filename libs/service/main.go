@@ -27,6 +27,9 @@ const (
 	envTLSKey    = "GATEHOUSE_TLS_KEY"
 	envTLSCA     = "GATEHOUSE_TLS_CA"
 	envPlaintext = "GATEHOUSE_ALLOW_PLAINTEXT"
+	envNATSCert  = "GATEHOUSE_NATS_CERT"
+	envNATSKey   = "GATEHOUSE_NATS_KEY"
+	envNATSCA    = "GATEHOUSE_NATS_CA"
 	envFile      = "GATEHOUSE_ENV_FILE"
 	envReflect   = "GATEHOUSE_GRPC_REFLECTION"
 )
@@ -209,6 +212,25 @@ func (e Env) ClientTLS() *tls.Config {
 		*e.errs = append(*e.errs, err)
 	}
 	return client
+}
+
+// NATSTLS is how NATS is spoken to by TLS: its authority is in the file that
+// GATEHOUSE_NATS_CA names, or else the system's, and it is shown the certificate that
+// GATEHOUSE_NATS_CERT and GATEHOUSE_NATS_KEY name. Nil if none of them is set.
+func (e Env) NATSTLS() *tls.Config {
+	cert, key, ca := e.String(envNATSCert, ""), e.String(envNATSKey, ""), e.String(envNATSCA, "")
+	if cert == "" && key == "" && ca == "" {
+		return nil
+	}
+	if (cert == "") != (key == "") {
+		e.Refuse("%s and %s are set together or not at all", envNATSCert, envNATSKey)
+		return nil
+	}
+	cfg, err := rpc.LoadClientTLS(cert, key, ca)
+	if err != nil {
+		e.Refuse("%s, %s, %s: %w", envNATSCA, envNATSCert, envNATSKey, err)
+	}
+	return cfg
 }
 
 func (e Env) tls() (server, client *tls.Config, err error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
+	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/busauth"
 	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/pgserver"
@@ -143,9 +144,16 @@ const operator = "operator"
 // the NATS of the configuration, the same for all, or an embedded one, which is nil
 // otherwise.
 func openBus(cfg Config, secrets secrets, log *slog.Logger) (addr func(user string) string, embedded *busserver.Server, err error) {
+	if err := bus.CheckTLS(cfg.NATSURL, cfg.NATSTLS); err != nil {
+		return nil, nil, err
+	}
 	if cfg.NATSURL != "" {
 		// Said once, before every service says it.
-		conn, err := nats.Connect(cfg.NATSURL, nats.Timeout(5*time.Second))
+		options := []nats.Option{nats.Timeout(5 * time.Second)}
+		if cfg.NATSTLS != nil {
+			options = append(options, nats.Secure(cfg.NATSTLS))
+		}
+		conn, err := nats.Connect(cfg.NATSURL, options...)
 		if err != nil {
 			return nil, nil, fmt.Errorf("NATS at %s cannot be reached (GATEHOUSE_NATS_URL): %w", hostOf(cfg.NATSURL), err)
 		}

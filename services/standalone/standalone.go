@@ -17,6 +17,7 @@ package standalone
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,9 @@ type Config struct {
 	// NATSURL names a NATS server with JetStream to use instead of the embedded
 	// one.
 	NATSURL string
+	// NATSTLS is how a NATS at tls:// is spoken to; nil: as the system trusts it, and
+	// without a certificate.
+	NATSTLS *tls.Config
 	// NATSAddr is where the embedded NATS listens, host:port; a free port of
 	// 127.0.0.1 if empty.
 	NATSAddr string
@@ -194,7 +198,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 	}
 	base := func(n string) backend.Config {
 		return backend.Config{
-			Postgres: databases.urls[n], NATSURL: busAddr(n), IdentityAddr: addr("identity-sync"), MaxConns: cmp.Or(cfg.MaxConns, DefaultMaxConns),
+			Postgres: databases.urls[n], NATSURL: busAddr(n), NATSTLS: cfg.NATSTLS, IdentityAddr: addr("identity-sync"), MaxConns: cmp.Or(cfg.MaxConns, DefaultMaxConns),
 			Network:  network,
 			ClientID: n, ClientSecret: clients[n], Signer: signers[n], Keys: keys, Stream: cfg.Stream, Limits: cfg.Limits, Timing: cfg.Timing, Quotas: cfg.Quotas,
 		}

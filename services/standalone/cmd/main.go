@@ -49,6 +49,7 @@ func main() {
 	cfg.Stream = backend.StreamFromEnv(settings)
 	cfg.EventsJSON = settings.Bool("GATEHOUSE_EVENTS_JSON", false)
 	cfg.Limits, cfg.Timing = service.LimitsFromEnv(settings), backend.TimingFromEnv(settings)
+	cfg.NATSTLS = settings.NATSTLS()
 	cfg.Quotas = backend.QuotasFromEnv(settings)
 	cfg.Operations, cfg.CallTimeout = provisioning.TimingFromEnv(settings), identitysync.CallTimeoutFromEnv(settings)
 	cfg.MaxConns = int32(settings.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", standalone.DefaultMaxConns, 2, 1000)) //nolint:gosec // bounded
