@@ -24,17 +24,18 @@ type SignInLink struct {
 	ExpireTime time.Time
 }
 
-// CreateSignInLink makes a one-time link for an active person, by user name or, where
-// several have that name, by id. It is for who runs Gatehouse, who needs nothing but
-// the database: for the founder, and for when nobody can sign in. The audit log says
-// that it was made.
-func CreateSignInLink(ctx context.Context, urls postgres.URLs, user string) (SignInLink, error) {
+// CreateSignInLink makes a one-time link for an active person, by user name or id, of the
+// organization with a sign-in name or id or, if that is empty, of any; where people of
+// several organizations have that name, it makes none. It is for who runs Gatehouse, who
+// needs nothing but the database: for the founder, and for when nobody can sign in. The
+// audit log says that it was made.
+func CreateSignInLink(ctx context.Context, urls postgres.URLs, user, organization string) (SignInLink, error) {
 	commands, done, err := onDatabase(ctx, urls)
 	if err != nil {
 		return SignInLink{}, err
 	}
 	defer done()
-	secret, u, expires, err := commands.CreateSignInLink(ctx, user)
+	secret, u, expires, err := commands.CreateSignInLink(ctx, user, organization)
 	if err != nil {
 		return SignInLink{}, err
 	}

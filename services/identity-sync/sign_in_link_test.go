@@ -33,7 +33,7 @@ func TestOneTimeLink(t *testing.T) {
 	w.clock.Advance(-13 * time.Hour) // the command goes by the machine's clock
 	makeLink := func(who string) string {
 		t.Helper()
-		link, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, who)
+		link, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, who, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestOneTimeLink(t *testing.T) {
 	dir.must(t, http.StatusNoContent, "DELETE", "/Users/"+ned, nil)
 	invalid(gone)
 	for _, who := range []string{"nobody@corp.example", ned, uuid.NewString()} {
-		if _, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, who); err == nil {
+		if _, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, who, ""); err == nil {
 			t.Errorf("a link for %s", who)
 		}
 	}
@@ -91,6 +91,66 @@ func TestOneTimeLink(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	_, err = w.exchange(t, p.secret)
 	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+}
+
+// Where people of several organizations have a user name, a link is made for whom the
+// operator names the organization of, and for nobody else.
+func TestOneTimeLinkOfAnOrganization(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	one, two := w.signUp(t), w.signUp(t)
+	ned, other := one.provider(t, w, "Corp directory").create(t, "ned"), two.provider(t, w, "Corp directory").create(t, "ned")
+	var names [2]string
+	for i, p := range []person{one, two} {
+		r, err := p.organizations.GetOrganization(t.Context(), &identityv1.GetOrganizationRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[i] = r.GetOrganization().GetSignInName()
+	}
+	userName := one.find(t, ned).GetUserName()
+	for _, tt := range []struct{ name, user, organization, want, wantErr string }{
+		{"nobody is meant", userName, "", "", "people of several organizations have that name"},
+		{"by sign-in name", userName, names[0], ned, ""},
+		{"by sign-in name, in any case", userName, strings.ToUpper(names[1]), other, ""},
+		{"by id", userName, one.organization.GetId(), ned, ""},
+		{"by id of the other", userName, two.organization.GetId(), other, ""},
+		{"the id of the user says all", other, "", other, ""},
+		{"the user is of another", other, names[0], "", "there is no such user"},
+		{"no such organization", userName, "nowhere", "", "there is no such user"},
+		{"no organization has the id", userName, uuid.NewString(), "", "there is no such user"},
+	} {
+		link, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, tt.user, tt.organization)
+		if tt.wantErr != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.wantErr) {
+				t.Errorf("%s: %v %v, want %q", tt.name, link, err, tt.wantErr)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		_, secret, _ := strings.Cut(link.Path, "/sign-in#link=")
+		r, err := w.nobody(t).signIns.RedeemSignInLink(t.Context(), &identityv1.RedeemSignInLinkRequest{Secret: secret})
+		if err != nil || r.GetUser().GetId() != tt.want {
+			t.Errorf("%s: signs in %v, %v", tt.name, r.GetUser(), err)
+		}
+	}
+	// A name that is another organization's id names nobody.
+	if _, err := two.organizations.UpdateOrganization(t.Context(), &identityv1.UpdateOrganizationRequest{
+		Organization: &identityv1.Organization{SignInName: one.organization.GetId()}, UpdateMask: mask("sign_in_name"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	link, err := identitysync.CreateSignInLink(t.Context(), w.Config.Postgres, userName, one.organization.GetId())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, _ := strings.Cut(link.Path, "/sign-in#link=")
+	if r, err := w.nobody(t).signIns.RedeemSignInLink(t.Context(), &identityv1.RedeemSignInLinkRequest{Secret: secret}); err != nil || r.GetUser().GetId() != ned {
+		t.Errorf("signs in %v, %v", r.GetUser(), err)
+	}
 }
 
 // A provider ends the sessions of somebody who has signed out there, at once and

@@ -28,8 +28,9 @@ type SignInLink struct {
 }
 
 // MakeSignInLink makes a one-time link for an active person of the Gatehouse that runs on
-// a data directory. Whoever may read the directory may do so.
-func MakeSignInLink(ctx context.Context, cfg Config, user string) (SignInLink, error) {
+// a data directory, of the organization with a sign-in name or id or, if that is empty, of
+// any. Whoever may read the directory may do so.
+func MakeSignInLink(ctx context.Context, cfg Config, user, organization string) (SignInLink, error) {
 	b, err := os.ReadFile(filepath.Join(cfg.DataDir, runtimeFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return SignInLink{}, fmt.Errorf("no Gatehouse runs on %s: start it first (GATEHOUSE_DATA_DIR names another data directory)", cfg.DataDir)
@@ -45,7 +46,7 @@ func MakeSignInLink(ctx context.Context, cfg Config, user string) (SignInLink, e
 	if err != nil {
 		return SignInLink{}, err
 	}
-	link, err := identitysync.CreateSignInLink(ctx, urls, user)
+	link, err := identitysync.CreateSignInLink(ctx, urls, user, organization)
 	if err != nil {
 		return SignInLink{}, err //nolint:wrapcheck // says all
 	}

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -28,12 +29,21 @@ func main() {
 
 // signInLink prints a one-time link.
 func signInLink(args []string) int {
-	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "usage: identity-sync sign-in-link USER-NAME")
+	flags := flag.NewFlagSet("identity-sync sign-in-link", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: identity-sync sign-in-link [flags] USER-NAME")
+		flags.PrintDefaults()
+	}
+	organization := flags.String("organization", "", "sign-in name or id of the person's organization, where people of several have the user name")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() != 1 {
+		flags.Usage()
 		return 2
 	}
 	return onDatabase("sign-in-link", func(ctx context.Context, urls postgres.URLs) error {
-		link, err := identitysync.CreateSignInLink(ctx, urls, args[0])
+		link, err := identitysync.CreateSignInLink(ctx, urls, flags.Arg(0), *organization)
 		if err == nil {
 			fmt.Printf("Signs in %s once, until %s. Open this path of your Gatehouse:\n%s\n", link.Name, link.ExpireTime.Local().Format(time.DateTime), link.Path)
 		}

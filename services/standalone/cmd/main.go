@@ -100,6 +100,7 @@ func signInLink(args []string) error {
 	}
 	flags.StringVar(&cfg.DataDir, "data-dir", env("GATEHOUSE_DATA_DIR", ".gatehouse"), "the data directory of the running Gatehouse (GATEHOUSE_DATA_DIR)")
 	flags.StringVar(&cfg.PostgresURL, "postgres-url", os.Getenv("GATEHOUSE_POSTGRES_URL"), "the PostgreSQL that it uses, if that is no private one (GATEHOUSE_POSTGRES_URL)")
+	organization := flags.String("organization", "", "sign-in name or id of the person's organization, where people of several have the user name")
 	if err := flags.Parse(args); err != nil {
 		return err //nolint:wrapcheck // ends the program
 	}
@@ -109,7 +110,7 @@ func signInLink(args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	link, err := standalone.MakeSignInLink(ctx, cfg, flags.Arg(0))
+	link, err := standalone.MakeSignInLink(ctx, cfg, flags.Arg(0), *organization)
 	if err != nil {
 		return err
 	}

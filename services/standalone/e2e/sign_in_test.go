@@ -229,6 +229,15 @@ func TestSignIn(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "there is no such user") {
 		t.Errorf("%v: %s", err, out)
 	}
+	// Where another organization has somebody of that name, the operator says which.
+	api{base: gh.base}.must(t, "POST", "/v1/organizations:signUp", object{"organizationName": "Another", "email": root, "displayName": "Rob Other"})
+	out, err = exec.CommandContext(t.Context(), gatehouse, "sign-in-link", "-data-dir", gh.data, root).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "people of several organizations have that name") {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, which := range []string{str(organization, "organization", "signInName"), str(organization, "organization", "id")} {
+		signInByLink(t, gh.base, root, exec.CommandContext(t.Context(), gatehouse, "sign-in-link", "-data-dir", gh.data, "-organization", which, root))
+	}
 }
 
 // signInByLink opens the link that a command prints, which signs a user in once.

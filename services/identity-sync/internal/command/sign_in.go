@@ -76,7 +76,7 @@ func proved(method string, at *time.Time, now time.Time) time.Time {
 }
 
 // DevSignIn makes a session for an active user, by user name or id, of the organization
-// with a sign-in name or, if that is empty, of any.
+// with a sign-in name or id or, if that is empty, of any.
 func (c *Commands) DevSignIn(ctx context.Context, name, organization string, in NewSession) (store.User, error) {
 	in.Method, in.Lifetime = byDevelopment, c.sessions.Lifetime
 	return c.asAnybody(ctx, name, organization, func(ctx context.Context, t *transaction, u store.User) error {
@@ -86,7 +86,7 @@ func (c *Commands) DevSignIn(ctx context.Context, name, organization string, in 
 }
 
 // asAnybody does something for an active user, by user name or id, of the organization
-// with a sign-in name or, if that is empty, of any. Of several who have the name it
+// with a sign-in name or id or, if that is empty, of any. Of several who have the name it
 // picks nobody.
 func (c *Commands) asAnybody(ctx context.Context, name, organization string, do func(ctx context.Context, t *transaction, u store.User) error) (u store.User, err error) {
 	byID, err := uuid.Parse(name)

@@ -648,12 +648,12 @@ const (
 // ErrLinkInvalid is the one error of a one-time link, whatever the reason.
 var ErrLinkInvalid = apierr.Unauthenticated("SIGN_IN_LINK_INVALID", "the link is not valid: it can be used once, for 15 minutes")
 
-// CreateSignInLink makes a one-time link for an active person of any organization, by
-// user name or, where several have that name, by id. It is for who runs Gatehouse, at
-// the machine.
-func (c *Commands) CreateSignInLink(ctx context.Context, name string) (link string, u store.User, expires time.Time, err error) {
+// CreateSignInLink makes a one-time link for an active person, by user name or id, of the
+// organization with a sign-in name or id or, if that is empty, of any. It is for who runs
+// Gatehouse, at the machine.
+func (c *Commands) CreateSignInLink(ctx context.Context, name, organization string) (link string, u store.User, expires time.Time, err error) {
 	link, hash := secret.New(secret.Link)
-	u, err = c.asAnybody(ctx, name, "", func(ctx context.Context, t *transaction, u store.User) error {
+	u, err = c.asAnybody(ctx, name, organization, func(ctx context.Context, t *transaction, u store.User) error {
 		if u.Kind != store.Employee && u.Kind != store.External {
 			return errUserUnknown
 		}

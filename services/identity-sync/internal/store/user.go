@@ -113,7 +113,7 @@ select ` + userColumns + ` from users u where u.accountable_user_id = $1 and u.s
 	lockActiveUsers = `
 select ` + userColumns + ` from users u
 where u.state = 'active' and (u.user_name_form = lower(normalize($1, NFKC)) or u.id = $2)
-	and ($3 = '' or exists (select from organization o where o.id = u.organization_id and o.sign_in_name = $3))
+	and ($3 = '' or exists (select from organization o where o.id = u.organization_id and (o.id = $4 or $4 is null and o.sign_in_name = $3)))
 order by u.id limit 2 for key share`
 	selectActiveUsers = `
 select ` + userColumns + ` from users u where u.state = 'active'
@@ -248,10 +248,14 @@ func LockAccountedFor(ctx context.Context, tx *postgres.Tx, user uuid.UUID) ([]U
 }
 
 // LockActiveUsers reads at most two active users with a user name or an id, of the
-// organization with a sign-in name or, if that is empty, of any, who are not removed
-// until the end of tx.
+// organization with an id or a sign-in name or, if that is empty, of any, who are not
+// removed until the end of tx.
 func LockActiveUsers(ctx context.Context, tx *postgres.Tx, name string, id uuid.UUID, organization string) ([]User, error) {
-	rows, err := tx.Query(ctx, lockActiveUsers, name, id, organization)
+	var organizationID *uuid.UUID // what is an id is no name, whoever has that for one
+	if id, ok := ParseID(organization); ok {
+		organizationID = &id
+	}
+	rows, err := tx.Query(ctx, lockActiveUsers, name, id, organization, organizationID)
 	return collect("find user", rows, err, scanUser)
 }
 
