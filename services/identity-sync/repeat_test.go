@@ -188,3 +188,53 @@ func TestRepeatedSignUp(t *testing.T) {
 	_, err = nobody.SignUp(t.Context(), &identityv1.SignUpRequest{OrganizationName: "Corp", Email: "ada@corp.example", DisplayName: "Ada", RequestId: request})
 	refused(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
 }
+
+// Who signs up twice, by two calls that are not one repeated, has two organizations: they
+// share nothing, and nobody signs in by a name without saying in which.
+func TestSignUpTwice(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	const twins = 6
+	made := make([]*identityv1.SignUpResponse, twins)
+	errs := make([]error, twins)
+	var all sync.WaitGroup
+	for i := range twins {
+		client := w.nobody(t).organizations
+		all.Go(func() {
+			made[i], errs[i] = client.SignUp(t.Context(), &identityv1.SignUpRequest{
+				OrganizationName: "Twins", Email: "Tom@twins.example", DisplayName: "Tom", RequestId: id.New().String(),
+			})
+		})
+	}
+	all.Wait()
+	seen := map[string]bool{}
+	for i, r := range made {
+		if errs[i] != nil || r.GetToken() == "" {
+			t.Fatalf("%v %v", r, errs[i])
+		}
+		for _, one := range []string{r.GetOrganization().GetId(), r.GetOrganization().GetSignInName(), r.GetUser().GetId()} {
+			if seen[one] {
+				t.Errorf("%s is that of two", one)
+			}
+			seen[one] = true
+		}
+	}
+	for i, r := range made {
+		p := w.person(t, r.GetToken())
+		list, err := p.users.ListUsers(t.Context(), &identityv1.ListUsersRequest{})
+		if err != nil || len(list.GetUsers()) != 1 || list.GetUsers()[0].GetId() != made[i].GetUser().GetId() {
+			t.Errorf("sees %v, %v", list, err)
+		}
+	}
+	nobody := w.nobody(t).sessions
+	_, err := nobody.DevSignIn(t.Context(), &identityv1.DevSignInRequest{UserName: "tom@twins.example"})
+	refused(t, err, codes.InvalidArgument, "USER_NAME_AMBIGUOUS")
+	for _, r := range made {
+		for _, organization := range []string{r.GetOrganization().GetSignInName(), r.GetOrganization().GetId()} {
+			got, err := nobody.DevSignIn(t.Context(), &identityv1.DevSignInRequest{UserName: "tom@twins.example", Organization: organization})
+			if err != nil || got.GetUser().GetId() != r.GetUser().GetId() {
+				t.Errorf("in %s: %v, %v", organization, got, err)
+			}
+		}
+	}
+}
