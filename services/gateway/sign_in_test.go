@@ -135,3 +135,41 @@ func TestOneTimeLinkAndLogout(t *testing.T) {
 		}
 	}
 }
+
+// Who signs out goes on to the identity provider where the session began, if people sign
+// out there too, and comes back to a page of this site.
+func TestSignOutAtProvider(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.set(func() { w.endSession = "https://idp.example/end?id_token_hint=t" })
+	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Cookie", "gatehouse_session=ghs_admin", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "localhost"}
+	form[3] = "__Host-" + form[3]
+	a := w.call("POST", "/sign-out", "", form...)
+	asked := last[*identityv1.SignOutRequest](w)
+	state := cookieOf(a, "__Host-gatehouse_sign_out")
+	if asked.GetPostLogoutRedirectUri() != "https://localhost/sign-in/{id}/signed-out" || asked.GetState() == "" || asked.GetState() != state {
+		t.Errorf("asked %v, keeps %q", asked, state)
+	}
+	if a.code != http.StatusOK || cookieOf(a, "__Host-gatehouse_session") != "gone" ||
+		!strings.Contains(a.body, `content="0;url=https://idp.example/end?id_token_hint=t&amp;state=`+state+`"`) || a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v %s", a.code, a.header, a.body)
+	}
+	back := "/sign-in/" + uuid + "/signed-out?state="
+	a = w.call("GET", back+state, "", "Cookie", "gatehouse_sign_out="+state, "Sec-Fetch-Site", "cross-site")
+	if a.code != http.StatusOK || !strings.Contains(a.body, "You are signed out") || cookieOf(a, "gatehouse_sign_out") != "gone" {
+		t.Errorf("%d %v %s", a.code, a.header, a.body)
+	}
+	for _, tt := range [][]string{{"other", "gatehouse_sign_out=" + state}, {"", "gatehouse_sign_out="}, {state, "a=b"}} {
+		if a = w.call("GET", back+tt[0], "", "Cookie", tt[1]); a.code != http.StatusSeeOther || a.header.Get("Location") != "/" {
+			t.Errorf("%q: %d %v", tt, a.code, a.header)
+		}
+	}
+	// A session of another kind, and one that is over, lead nowhere.
+	w.set(func() { w.endSession = "" })
+	if a = w.call("POST", "/sign-out", "", form...); a.code != http.StatusSeeOther || a.header.Get("Location") != "/" || cookieOf(a, "__Host-gatehouse_sign_out") != "" {
+		t.Errorf("%d %v", a.code, a.header)
+	}
+	if a = w.call("POST", "/sign-out", "", append(form, "Sec-Fetch-Site", "cross-site")...); a.code != http.StatusForbidden {
+		t.Errorf("another site signs out: %d", a.code)
+	}
+}

@@ -62,6 +62,8 @@ type world struct {
 	heads     []metadata.MD // of calls, as services saw them
 	got       []any         // requests, as services saw them
 	signedOut int
+	// endSession is where people sign out besides.
+	endSession string
 	// version is that of the admin as the request service knows it; older tokens
 	// are stale.
 	version  int64
@@ -305,9 +307,16 @@ func (s sessionService) DevSignIn(_ context.Context, r *identityv1.DevSignInRequ
 	return &identityv1.DevSignInResponse{Token: "ghs_admin"}, nil
 }
 
-func (s sessionService) SignOut(context.Context, *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {
-	s.w.set(func() { s.w.signedOut++; delete(s.w.secrets, "ghs_admin") })
-	return &identityv1.SignOutResponse{}, nil
+func (s sessionService) SignOut(_ context.Context, r *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {
+	resp := &identityv1.SignOutResponse{}
+	s.w.set(func() {
+		s.w.signedOut++
+		delete(s.w.secrets, "ghs_admin")
+		if s.w.endSession != "" && r.GetPostLogoutRedirectUri() != "" {
+			resp.EndSessionUrl = s.w.endSession + "&state=" + r.GetState()
+		}
+	})
+	return resp, nil
 }
 
 // signInService signs "good" codes in, and remembers what it was asked.

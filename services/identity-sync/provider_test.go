@@ -32,11 +32,34 @@ type openIDProvider struct {
 	*storage.Storage
 	issuer string
 
+	close  func()
 	mu     sync.Mutex
 	people map[string]*storage.User // by user name there
-	client *storage.Client
-	secret string
-	key    signingKey
+	client *client
+	// signedOut are those who have signed out there, by subject; empty for somebody who
+	// was not named.
+	signedOut []string
+	secret    string
+	key       signingKey
+}
+
+// client is one that knows where people come back to after signing out.
+type client struct {
+	*storage.Client
+	after string
+}
+
+func (c client) PostLogoutRedirectURIs() []string { return []string{c.after} }
+
+// TerminateSession is op.Storage's.
+func (p *openIDProvider) TerminateSession(_ context.Context, subject, client string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.client == nil || p.client.GetID() != client {
+		return errors.New("no such client")
+	}
+	p.signedOut = append(p.signedOut, subject)
+	return nil
 }
 
 type signingKey struct {
@@ -66,7 +89,7 @@ func startProvider(t testing.TB, people ...*storage.User) *openIDProvider {
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	p.issuer = server.URL
+	p.issuer, p.close = server.URL, server.Close
 	provider, err := op.NewProvider(&op.Config{CryptoKey: [32]byte{1}, CryptoKeyId: "1", CodeMethodS256: true}, p, op.StaticIssuer(p.issuer),
 		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
@@ -151,8 +174,10 @@ func somebody(id, userName, email string) *storage.User {
 // loopback has identity providers be called on this machine.
 func loopback(c *identitysync.Config) { c.Outgoing = outgoing.Loopback() }
 
-// redirect is where people come back to.
+// redirect is where people come back to, and afterwards where they do after signing out.
 func redirect(id string) string { return "https://gatehouse.example/sign-in/" + id + "/callback" }
+
+func afterwards(id string) string { return "https://gatehouse.example/sign-in/" + id + "/signed-out" }
 
 // connect makes the provider one of the admin's, enabled, with a client there. change
 // is applied before it is made.
@@ -167,12 +192,12 @@ func (p *openIDProvider) connect(t testing.TB, admin person, change ...func(*ide
 		t.Fatal(err)
 	}
 	id := made.GetIdentityProvider().GetId()
-	client, secret := "gatehouse-"+id, "secret of "+id
+	name, secret := "gatehouse-"+id, "secret of "+id
 	p.mu.Lock()
-	p.client, p.secret = storage.WebClient(client, secret, redirect(id)), secret
+	p.client, p.secret = &client{storage.WebClient(name, secret, redirect(id)), afterwards(id)}, secret
 	p.mu.Unlock()
 	changed, err := admin.providers.UpdateIdentityProvider(t.Context(), changeProvider(&identityv1.IdentityProvider{
-		Id: id, ClientId: client, ClientSecret: secret, State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED,
+		Id: id, ClientId: name, ClientSecret: secret, State: identityv1.IdentityProviderState_IDENTITY_PROVIDER_STATE_ENABLED,
 	}, "client_id", "client_secret", "state"))
 	if err != nil {
 		t.Fatal(err)

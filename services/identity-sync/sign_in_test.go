@@ -289,6 +289,163 @@ func TestStepUp(t *testing.T) {
 }
 
 // Authentication contexts that the provider does not give count as no proof.
+// readRow reads one value.
+func readRow(t testing.TB, w *world, sql string, to any) {
+	t.Helper()
+	err := w.DB.AsSystemRead(t.Context(), func(ctx context.Context, tx *postgres.Tx) error { return tx.QueryRow(ctx, sql).Scan(to) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// signsOut has people sign out at the provider too.
+func signsOut(r *identityv1.CreateIdentityProviderRequest) { r.SignOutAtProvider = true }
+
+// signOut signs somebody out of Gatehouse, and says where they go then.
+func (c *corp) signOut(t testing.TB, p person) *url.URL {
+	t.Helper()
+	resp, err := p.sessions.SignOut(t.Context(), &identityv1.SignOutRequest{PostLogoutRedirectUri: afterwards("{id}"), State: "s1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.exchange(t, p.secret)
+	refused(t, err, codes.Unauthenticated, "TOKEN_INVALID")
+	u, err := url.Parse(resp.GetEndSessionUrl())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// signOutThere goes where signOut leads, as a browser does, and gives where the provider
+// sends it back to.
+func (c *corp) signOutThere(t testing.TB, u *url.URL) (code int, back string) {
+	t.Helper()
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer browser.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := browser.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, resp.Header.Get("Location")
+}
+
+// Who signs out of Gatehouse signs out at the provider (OpenID Connect RP-Initiated
+// Logout 1.0), where the provider's settings say so.
+func TestSignOutAtProvider(t *testing.T) {
+	t.Parallel()
+	c := startCorp(t, []string{"ned"}, signsOut)
+	back := afterwards(c.idp.GetId()) + "?state=s1"
+	by := func() person {
+		t.Helper()
+		r, err := c.signInAt(t, c.op, c.idp, "ned")
+		return c.by(t, r, err)
+	}
+	there := func(want ...string) {
+		t.Helper()
+		c.op.mu.Lock()
+		defer c.op.mu.Unlock()
+		if !slices.Equal(c.op.signedOut, want) {
+			t.Errorf("signed out there: %q, want %q", c.op.signedOut, want)
+		}
+	}
+	ned := by()
+	var sealed []byte
+	readRow(t, c.world, "select id_token from session where user_id = '"+ned.user.GetId()+"'", &sealed)
+	if len(sealed) == 0 || bytes.Contains(sealed, []byte("eyJ")) {
+		t.Errorf("the ID token is kept as %q", sealed)
+	}
+	u := c.signOut(t, ned)
+	there() // not before the browser has been there
+	if code, to := c.signOutThere(t, u); code != http.StatusFound || to != back {
+		t.Errorf("%s: %d %s", u, code, to)
+	}
+	there("00u-ned")
+
+	// The last ID token is the hint: keys of the first one may be gone.
+	ned = by()
+	c.op.rotate(t)
+	begun, err := ned.signIns.StartConfirmation(t.Context(), &identityv1.StartConfirmationRequest{
+		Purpose: identityv1.ConfirmationPurpose_CONFIRMATION_PURPOSE_STEP_UP, RedirectUri: redirect("{id}"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.finish(t, c.idp, begun.GetAttempt(), c.op.answer(t, begun.GetAuthorizationUrl(), "ned"))
+	ned = c.by(t, r, err)
+	if code, to := c.signOutThere(t, c.signOut(t, ned)); code != http.StatusFound || to != back {
+		t.Errorf("after a step-up: %d %s", code, to)
+	}
+	there("00u-ned", "00u-ned")
+
+	// Nowhere else than where the provider has been told.
+	u = c.signOut(t, by())
+	q := u.Query()
+	q.Set("post_logout_redirect_uri", "https://evil.example/")
+	u.RawQuery = q.Encode()
+	if code, to := c.signOutThere(t, u); code != http.StatusBadRequest || to != "" {
+		t.Errorf("elsewhere: %d %s", code, to)
+	}
+	ned = by()
+	_, err = ned.sessions.SignOut(t.Context(), &identityv1.SignOutRequest{PostLogoutRedirectUri: "javascript:alert(1)"})
+	refused(t, err, codes.InvalidArgument, "URL_INVALID")
+	// Who names no place to come back to signs out here alone.
+	if resp, err := ned.sessions.SignOut(t.Context(), &identityv1.SignOutRequest{}); err != nil || resp.GetEndSessionUrl() != "" {
+		t.Errorf("%v %v", resp, err)
+	}
+
+	// The setting counts as it is when somebody signs out.
+	set := func(on bool) {
+		t.Helper()
+		changed, err := c.admin.providers.UpdateIdentityProvider(t.Context(), changeProvider(&identityv1.IdentityProvider{Id: c.idp.GetId(), SignOutAtProvider: on}, "sign_out_at_provider"))
+		if err != nil || changed.GetIdentityProvider().GetSignOutAtProvider() != on {
+			t.Fatalf("%v %v", changed, err)
+		}
+		c.idp = changed.GetIdentityProvider()
+	}
+	ned = by()
+	set(false)
+	if u := c.signOut(t, ned); u.String() != "" {
+		t.Errorf("switched off, it leads to %s", u)
+	}
+	ned = by()
+	readRow(t, c.world, "select id_token from session where user_id = '"+ned.user.GetId()+"'", &sealed)
+	if len(sealed) != 0 {
+		t.Error("an ID token is kept that nobody needs")
+	}
+	set(true)
+	u = c.signOut(t, ned)
+	if u.Query().Has("id_token_hint") || u.Query().Get("client_id") != c.idp.GetClientId() {
+		t.Errorf("without an ID token: %s", u)
+	}
+	if code, to := c.signOutThere(t, u); code != http.StatusFound || to != back {
+		t.Errorf("without an ID token: %d %s", code, to)
+	}
+	there("00u-ned", "00u-ned", "")
+}
+
+// Who signs out is out, whether the provider answers or not.
+func TestSignOutWhileTheProviderIsAway(t *testing.T) {
+	t.Parallel()
+	c := startCorp(t, []string{"ned"}, signsOut)
+	r, err := c.signInAt(t, c.op, c.idp, "ned")
+	ned := c.by(t, r, err)
+	c.op.close()
+	c.clock.Advance(40 * time.Minute)
+	if _, err := ned.users.GetMe(t.Context(), &identityv1.GetMeRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	c.clock.Advance(40 * time.Minute) // what is known of the provider is too old
+	if u := c.signOut(t, ned); u.String() != "" {
+		t.Errorf("it leads to %s", u)
+	}
+}
+
 func TestStepUpContexts(t *testing.T) {
 	t.Parallel()
 	c := startCorp(t, []string{"ned"}, func(r *identityv1.CreateIdentityProviderRequest) { r.StepUpAcrValues = []string{"phr"} })

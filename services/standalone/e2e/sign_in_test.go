@@ -144,7 +144,7 @@ func TestSignIn(t *testing.T) {
 
 	t.Log("an admin adds the provider, and is told what is wrong before people meet it")
 	idp := get(w.admin.must(t, "POST", "/v1/identityProviders", object{
-		"name": "Corp sign-in", "issuer": op, "sourceId": str(sources, "sources", 0, "id"), "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID",
+		"name": "Corp sign-in", "issuer": op, "sourceId": str(sources, "sources", 0, "id"), "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID", "signOutAtProvider": true,
 	}), "identityProvider")
 	path := "/v1/identityProviders/" + str(idp, "id")
 	if problems := list(w.admin.must(t, "POST", path+":check", object{}), "problems"); len(problems) == 0 {
@@ -152,7 +152,7 @@ func TestSignIn(t *testing.T) {
 	}
 	back := gh.base + "/sign-in/" + str(idp, "id")
 	client := register(t, op, object{
-		"redirect_uris": []string{back + "/callback"}, "backchannel_logout_uri": back + "/backchannel-logout", "backchannel_logout_session_required": true,
+		"redirect_uris": []string{back + "/callback"}, "post_logout_redirect_uris": []string{back + "/signed-out"}, "backchannel_logout_uri": back + "/backchannel-logout", "backchannel_logout_session_required": true,
 		"application_type": "web", "response_types": []string{"code"}, "grant_types": []string{"authorization_code"},
 	})
 	w.admin.must(t, "PATCH", path, object{"clientId": str(client, "client_id"), "clientSecret": str(client, "client_secret"), "state": "IDENTITY_PROVIDER_STATE_ENABLED"})
@@ -203,6 +203,28 @@ func TestSignIn(t *testing.T) {
 	until(t, "ned is out", func() string { return ned.me(gh.base) }, func(who string) bool { return who == "" })
 	if mia.me(gh.base) != "mia@corp.example" {
 		t.Error("mia is out too")
+	}
+
+	t.Log("mia signs out here, and is led to the provider, which signs her out and sends her back")
+	v = mia.visit(gh.base+"/sign-out", url.Values{})
+	if mia.me(gh.base) != "" {
+		t.Error("mia is not out here")
+	}
+	next := refresh.FindStringSubmatch(v.body)
+	if next == nil || !strings.HasPrefix(html.UnescapeString(next[1]), op+"/") {
+		t.Fatalf("%d %s", v.code, v.body)
+	}
+	v = mia.visit(html.UnescapeString(next[1]), nil)
+	if xsrf = regexp.MustCompile(`name="xsrf" value="([^"]+)"`).FindStringSubmatch(v.body); xsrf == nil {
+		t.Fatalf("%d %s", v.code, v.body)
+	}
+	v = mia.visit(op+"/session/end/confirm", url.Values{"xsrf": {xsrf[1]}, "logout": {"yes"}})
+	if v.url.Path != "/sign-in/"+str(idp, "id")+"/signed-out" || v.code != http.StatusOK || !strings.Contains(v.body, "You are signed out") {
+		t.Errorf("%s %d %s", v.url, v.code, v.body)
+	}
+	// She is asked who she is when she signs in again.
+	if v = mia.visit(back, nil); !strings.HasPrefix(v.url.String(), op+"/") {
+		t.Errorf("signed in again without being asked: %s", v.url)
 	}
 
 	t.Log("everything is in the audit log")

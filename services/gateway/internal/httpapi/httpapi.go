@@ -151,7 +151,8 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	mux.HandleFunc("/sign-in/{provider}", byMethod(door.start, auth.wrap(http.HandlerFunc(door.confirm)).ServeHTTP))
 	mux.HandleFunc("/sign-in/{provider}/callback", byMethod(door.callback, nil))
 	mux.HandleFunc("/sign-in/{provider}/backchannel-logout", onlyPost(door.logout))
-	mux.HandleFunc("/sign-out", onlyPost(sessions.signOut))
+	mux.HandleFunc("/sign-in/{provider}/signed-out", byMethod(door.signedOut, nil))
+	mux.HandleFunc("/sign-out", onlyPost(door.signOut))
 	page, err := newPage(o.DevSignIn)
 	if err != nil {
 		return nil, err

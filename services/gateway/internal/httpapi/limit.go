@@ -86,6 +86,8 @@ func (l *limiter) kind(r *http.Request) (m *ratelimit.Meter, caller string) {
 		return l.writes, addressOf(r) // of a provider, for many people at once
 	case strings.HasSuffix(r.URL.Path, "/callback"):
 		return l.reads, addressOf(r) // of who has been counted when it began
+	case strings.HasSuffix(r.URL.Path, "/signed-out"):
+		return l.reads, addressOf(r) // nothing is tried here
 	case r.URL.Path == "/sign-in" && read:
 		return l.reads, addressOf(r)
 	case r.URL.Path == "/oauth2/token", r.URL.Path == "/sign-in", strings.HasPrefix(r.URL.Path, "/sign-in/"), !read && l.routes.public(r):

@@ -9,7 +9,7 @@ import (
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
-// sessions signs browsers in by the development sign-in, and out.
+// sessions signs browsers in by the development sign-in, and ends sessions.
 type sessions struct {
 	client identityv1.SessionServiceClient
 	auth   *authenticator
@@ -34,22 +34,16 @@ func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// signOut ends the session and takes the cookie back.
-func (s sessions) signOut(w http.ResponseWriter, r *http.Request) {
-	if c, err := r.Cookie(cookieName(r)); err == nil && c.Value != "" {
-		s.end(r, c.Value)
-	}
-	setCookie(w, r, "", -1)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// end ends the session of a token. One that cannot be ended now ends by itself; the
-// browser forgets it in any case.
-func (s sessions) end(r *http.Request, token string) {
+// end ends the session of a token, and gives where the browser signs out besides; empty
+// for nowhere. A session that cannot be ended now ends by itself; the browser forgets
+// it in any case.
+func (s sessions) end(r *http.Request, token string, how *identityv1.SignOutRequest) (address string) {
 	if tokens, err := s.auth.exchange(r.Context(), token); err == nil {
-		_, _ = s.client.SignOut(withTokens(r.Context(), token, tokens), &identityv1.SignOutRequest{})
+		resp, _ := s.client.SignOut(withTokens(r.Context(), token, tokens), how)
+		address = resp.GetEndSessionUrl()
 	}
 	s.auth.forget(token)
+	return address
 }
 
 // setCookie gives the browser a session, or takes it back if life is negative.
@@ -65,11 +59,5 @@ func setCookie(w http.ResponseWriter, r *http.Request, value string, life time.D
 	})
 }
 
-// cookieName is that of the session cookie. Behind TLS the browser holds that no
-// other host of the domain has set it.
-func cookieName(r *http.Request) string {
-	if outsideOf(r).scheme == "https" {
-		return "__Host-" + sessionCookie
-	}
-	return sessionCookie
-}
+// cookieName is that of the session cookie.
+func cookieName(r *http.Request) string { return prefixed(r, sessionCookie) }

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/subtle"
 	"embed"
 	"html/template"
 	"log/slog"
@@ -30,6 +32,8 @@ var signInPage = template.Must(template.ParseFS(signInFiles, "signin/sign_in.htm
 //	POST /sign-in/{provider}                   go there again: purpose=step-up, link or test
 //	GET  /sign-in/{provider}/callback          come back
 //	POST /sign-in/{provider}/backchannel-logout  the provider ends sessions
+//	POST /sign-out                             sign out, and go to the provider to do it there
+//	GET  /sign-in/{provider}/signed-out        come back from that
 type door struct {
 	sessions
 	client identityv1.SignInServiceClient
@@ -38,15 +42,17 @@ type door struct {
 
 // view is what the page shows.
 type view struct {
-	Title, Problem string
+	Title, Problem, Text string
 	// Choose shows where one can sign in.
 	Choose                 bool
 	Organization, ReturnTo string
 	Options                []option
 	// Continue is where the browser goes on to.
 	Continue string
-	Test     *identityv1.SignInTest
-	Back     string
+	// Again leads to where one signs in.
+	Again bool
+	Test  *identityv1.SignInTest
+	Back  string
 }
 
 type option struct{ Name, Organization, URL string }
@@ -144,9 +150,12 @@ func (d door) back(w http.ResponseWriter, r *http.Request, err error) {
 
 // redirectURI is where a provider sends a browser back to; an id of {id} stands for
 // whichever provider it will be.
-func redirectURI(r *http.Request, id string) string {
+func redirectURI(r *http.Request, id string) string { return address(r, id, "/callback") }
+
+// address is one of a provider's here, as the browser calls it.
+func address(r *http.Request, id, what string) string {
 	o := outsideOf(r)
-	return o.scheme + "://" + o.host + "/sign-in/" + id + "/callback"
+	return o.scheme + "://" + o.host + "/sign-in/" + id + what
 }
 
 // start sends a browser to an identity provider.
@@ -270,8 +279,37 @@ func (d door) replace(r *http.Request, goesOn bool) {
 	case goesOn:
 		d.auth.forget(c.Value)
 	default:
-		d.end(r, c.Value)
+		d.end(r, c.Value, &identityv1.SignOutRequest{})
 	}
+}
+
+// signOut ends the browser's session and takes the cookie back. Then, if people sign out
+// at the identity provider as well, the browser goes there.
+func (d door) signOut(w http.ResponseWriter, r *http.Request) {
+	state, there := rand.Text(), ""
+	if c, err := r.Cookie(cookieName(r)); err == nil && c.Value != "" {
+		there = d.end(r, c.Value, &identityv1.SignOutRequest{PostLogoutRedirectUri: address(r, "{id}", "/signed-out"), State: state})
+	}
+	setCookie(w, r, "", -1)
+	if there == "" {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	keep(w, r, "gatehouse_sign_out", state, signOutLife)
+	// A form of this page may lead to no other site, not even by a redirect.
+	d.show(w, http.StatusOK, view{Title: "Signed out", Text: "You are signed out of Gatehouse. The identity provider signs you out next.", Continue: there})
+}
+
+// signedOut takes a browser that has signed out at an identity provider. Any other, which
+// does not bring the state that it was given, learns nothing.
+func (d door) signedOut(w http.ResponseWriter, r *http.Request) {
+	kept, err := r.Cookie(prefixed(r, "gatehouse_sign_out"))
+	if err != nil || subtle.ConstantTimeCompare([]byte(kept.Value), []byte(r.URL.Query().Get("state"))) != 1 || kept.Value == "" {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	keep(w, r, "gatehouse_sign_out", "", -time.Second)
+	d.show(w, http.StatusOK, view{Title: "Signed out", Text: "You are signed out of Gatehouse and have been to the identity provider to sign out there.", Again: true})
 }
 
 // logout ends the sessions that a logout token of an identity provider names (OpenID
@@ -296,20 +334,33 @@ func (d door) logout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attemptLife is how long a browser keeps a sign-in that it has begun.
-const attemptLife = 10 * time.Minute
+// attemptLife is how long a browser keeps a sign-in that it has begun, and signOutLife
+// how long the state of a sign-out.
+const (
+	attemptLife = 10 * time.Minute
+	signOutLife = 10 * time.Minute
+)
 
-func attemptCookie(r *http.Request) string {
-	if outsideOf(r).scheme == "https" {
-		return "__Host-gatehouse_sign_in"
-	}
-	return "gatehouse_sign_in"
-}
+func attemptCookie(r *http.Request) string { return prefixed(r, "gatehouse_sign_in") }
 
 // setAttempt has the browser keep a sign-in, or forget it if life is negative.
 func setAttempt(w http.ResponseWriter, r *http.Request, value string, life time.Duration) {
+	keep(w, r, "gatehouse_sign_in", value, life)
+}
+
+// prefixed is the name of a cookie. Behind TLS the browser holds that no other host of
+// the domain has set it.
+func prefixed(r *http.Request, name string) string {
+	if outsideOf(r).scheme == "https" {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// keep has the browser keep a cookie, or forget it if life is negative.
+func keep(w http.ResponseWriter, r *http.Request, name, value string, life time.Duration) {
 	http.SetCookie(w, &http.Cookie{
-		Name: attemptCookie(r), Value: value, Path: "/", MaxAge: int(life.Seconds()),
+		Name: prefixed(r, name), Value: value, Path: "/", MaxAge: int(life.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: outsideOf(r).scheme == "https",
 	})
 }

@@ -44,13 +44,14 @@ type NewIdentityProvider struct {
 	SourceID                             *uuid.UUID
 	UserClaim, UserField                 string
 	StepUpACR, Scopes                    []string
+	SignOut                              bool
 }
 
 // CreateIdentityProvider creates an identity provider, disabled.
 func (s *SignIns) CreateIdentityProvider(ctx context.Context, caller authz.Caller, in NewIdentityProvider) (store.IdentityProvider, error) {
 	p := store.IdentityProvider{
 		ID: id.New(), OrganizationID: caller.OrganizationID, Name: in.Name, Issuer: in.Issuer, ClientID: in.ClientID, SourceID: in.SourceID,
-		UserClaim: in.UserClaim, UserField: in.UserField, StepUpACR: in.StepUpACR, Scopes: in.Scopes, State: providerDisabled, Version: 1,
+		UserClaim: in.UserClaim, UserField: in.UserField, StepUpACR: in.StepUpACR, Scopes: in.Scopes, State: providerDisabled, Version: 1, SignOut: in.SignOut,
 	}
 	if err := checkIssuer("", in.Issuer); err != nil {
 		return p, err
@@ -103,6 +104,7 @@ func (s *SignIns) seal(ctx context.Context, organization, provider uuid.UUID, se
 type ProviderChange struct {
 	Name, Issuer, ClientID, UserClaim, UserField, State string
 	StepUpACR                                           []string
+	SignOut                                             bool
 }
 
 // UpdateIdentityProvider changes an identity provider to what change makes of it.
@@ -138,6 +140,9 @@ func (s *SignIns) UpdateIdentityProvider(ctx context.Context, caller authz.Calle
 		set("state", in.State, &p.State)
 		if !slices.Equal(in.StepUpACR, p.StepUpACR) {
 			p.StepUpACR, changed = in.StepUpACR, append(changed, "step_up_acr_values")
+		}
+		if in.SignOut != p.SignOut {
+			p.SignOut, changed = in.SignOut, append(changed, "sign_out_at_provider")
 		}
 		if p.UserClaim != before.UserClaim {
 			if err := checkClaim("identity_provider.", p.UserClaim); err != nil {
@@ -276,7 +281,7 @@ func (s *SignIns) CheckIdentityProvider(ctx context.Context, in scope.Scope, pro
 
 // client is what Gatehouse is to an identity provider.
 func (s *SignIns) client(ctx context.Context, p store.IdentityProvider) (openid.Client, error) {
-	c := openid.Client{Issuer: p.Issuer, ID: p.ClientID, Scopes: p.Scopes}
+	c := openid.Client{Issuer: p.Issuer, ID: p.ClientID, Scopes: p.Scopes, SignOut: p.SignOut}
 	if len(p.ClientSecret) > 0 {
 		secret, err := s.Keys.Open(ctx, p.OrganizationID, p.ID, p.ClientSecret)
 		if err != nil {

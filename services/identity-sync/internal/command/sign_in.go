@@ -45,13 +45,18 @@ type NewSession struct {
 	Provider                 *uuid.UUID
 	Subject, ProviderSession string
 	AuthTime                 *time.Time
+	ID                       uuid.UUID // nil for a new one
+	IDToken                  []byte    // sealed for ID
 }
 
 // startSession begins a session of an active user, who is locked or new.
 func (t *transaction) startSession(ctx context.Context, u store.User, in NewSession) (store.Session, error) {
 	s := store.Session{
-		ID: id.New(), OrganizationID: t.organization, UserID: u.ID, UserAgent: in.UserAgent, CreateTime: t.now, ExpireTime: t.now.Add(in.Lifetime),
-		Method: in.Method, ProviderID: in.Provider, Subject: in.Subject, ProviderSession: in.ProviderSession, AuthTime: in.AuthTime, LastUse: t.now,
+		ID: in.ID, OrganizationID: t.organization, UserID: u.ID, UserAgent: in.UserAgent, CreateTime: t.now, ExpireTime: t.now.Add(in.Lifetime),
+		Method: in.Method, ProviderID: in.Provider, Subject: in.Subject, ProviderSession: in.ProviderSession, AuthTime: in.AuthTime, LastUse: t.now, IDToken: in.IDToken,
+	}
+	if s.ID == uuid.Nil {
+		s.ID = id.New()
 	}
 	if err := store.InsertSession(ctx, t.Tx, s, in.Hash[:]); err != nil {
 		return s, err

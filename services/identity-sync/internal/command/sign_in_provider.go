@@ -380,6 +380,8 @@ func (t *transaction) lockEnabled(ctx context.Context, p store.IdentityProvider)
 
 // signIn begins a session of the user whose identity it is.
 func (s *SignIns) signIn(ctx context.Context, p store.IdentityProvider, identity openid.Identity, in NewSession, out *Finished) error {
+	in.ID = id.New()
+	in.IDToken = s.keepToken(ctx, p, identity, in.ID)
 	return s.change(ctx, scope.Organization(p.OrganizationID), nil, func(ctx context.Context, tx *transaction) error {
 		if err := tx.lockEnabled(ctx, p); err != nil {
 			return err
@@ -517,9 +519,94 @@ func (s *SignIns) link(ctx context.Context, p store.IdentityProvider, a attempt,
 	})
 }
 
+// maxToken is how long an ID token may be that is kept: browsers carry it in an
+// address, of which servers take some 8000 characters.
+const maxToken = 6000
+
+// keepToken seals an ID token for the session that it is kept with, to sign out with.
+// Nil if it is not kept: then the provider asks the person.
+func (s *SignIns) keepToken(ctx context.Context, p store.IdentityProvider, identity openid.Identity, session uuid.UUID) []byte {
+	if !p.SignOut || len(identity.Token) > maxToken {
+		return nil
+	}
+	sealed, err := s.Keys.Seal(ctx, p.OrganizationID, session, identity.Token)
+	if err != nil {
+		s.Log.WarnContext(ctx, "An ID token cannot be sealed", "identity_provider_id", p.ID, "organization_id", p.OrganizationID, "error", err)
+		return nil
+	}
+	return sealed
+}
+
+// SignOut is what the caller asks for who signs out.
+type SignOut struct {
+	// RedirectURI is where the browser comes back to after signing out at the provider;
+	// {id} stands for the provider's id. Empty: only the session here ends.
+	RedirectURI, State string
+}
+
+// signOutFor is how long a sign-out that is done waits for the provider's address.
+const signOutFor = 3 * time.Second
+
+// SignOut ends the session that the caller came with, and says where the browser goes
+// to sign out at the identity provider; empty for nowhere. The session has ended
+// whatever the provider does.
+func (s *SignIns) SignOut(ctx context.Context, caller authz.Caller, in SignOut) (address string, err error) {
+	// Read before, as the caller's token is good no more afterwards.
+	there, err := s.signedInAt(ctx, caller, in)
+	if err == nil {
+		if err = s.EndSession(ctx, caller, caller.CredentialID); err != nil || there == nil {
+			return "", err
+		}
+		ctx, cancel := context.WithTimeout(ctx, signOutFor)
+		defer cancel()
+		address, err = s.Party.EndSessionURL(ctx, there.client, there.request)
+	} else if ended := s.EndSession(ctx, caller, caller.CredentialID); ended != nil {
+		return "", ended
+	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "Somebody signed out, and not at the identity provider", "organization_id", caller.OrganizationID, "session_id", caller.CredentialID, "error", err)
+		return "", nil
+	}
+	return address, nil
+}
+
+// signedIn is where somebody has signed in, and what they sign out with there.
+type signedIn struct {
+	client  openid.Client
+	request openid.SignOut
+}
+
+// signedInAt is where the caller's session began; nil if nobody signs out there.
+func (s *SignIns) signedInAt(ctx context.Context, caller authz.Caller, in SignOut) (*signedIn, error) {
+	if in.RedirectURI == "" {
+		return nil, nil //nolint:nilnil // there is nowhere to go
+	}
+	var p store.IdentityProvider
+	var sealed []byte
+	err := s.db.AsSystemRead(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		p, sealed, err = store.ProviderOfSession(ctx, tx, caller.CredentialID, caller.UserID)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && !p.SignOut {
+		return nil, nil //nolint:nilnil // there is nowhere to go
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &signedIn{
+		openid.Client{Issuer: p.Issuer, ID: p.ClientID},
+		openid.SignOut{RedirectURI: strings.ReplaceAll(in.RedirectURI, "{id}", p.ID.String()), State: in.State},
+	}
+	if len(sealed) > 0 {
+		out.request.Token, err = s.Keys.Open(ctx, p.OrganizationID, caller.CredentialID, sealed)
+	}
+	return out, err //nolint:wrapcheck // says what it is
+}
+
 // confirm gives the session of an attempt another token, and writes down that the
 // user has proved again who they are.
 func (s *SignIns) confirm(ctx context.Context, p store.IdentityProvider, a attempt, identity openid.Identity, in NewSession, out *Finished) error {
+	sealed := s.keepToken(ctx, p, identity, a.Session)
 	return s.change(ctx, scope.Organization(p.OrganizationID), nil, func(ctx context.Context, tx *transaction) error {
 		if err := tx.lockEnabled(ctx, p); err != nil {
 			return err
@@ -535,7 +622,7 @@ func (s *SignIns) confirm(ctx context.Context, p store.IdentityProvider, a attem
 		if at == nil || at.Before(a.Begun.Add(-openid.Skew)) {
 			return errTooWeak
 		}
-		session.AuthTime, session.LastUse = at, tx.now
+		session.AuthTime, session.LastUse, session.IDToken = at, tx.now, sealed
 		if identity.Session != "" {
 			session.ProviderSession = identity.Session
 		}

@@ -133,7 +133,7 @@ func IdentityProvider(p store.IdentityProvider) *identityv1.IdentityProvider {
 		Id: p.ID.String(), Name: p.Name, Issuer: p.Issuer, ClientId: p.ClientID, HasClientSecret: len(p.ClientSecret) > 0, SourceId: idText(p.SourceID),
 		UserClaim: p.UserClaim, UserField: enum.Value[identityv1.UserField](p.UserField), StepUpAcrValues: p.StepUpACR, Scopes: p.Scopes,
 		State: enum.Value[identityv1.IdentityProviderState](p.State), CreateTime: timestamppb.New(p.CreateTime), UpdateTime: timestamppb.New(p.UpdateTime),
-		Version: p.Version, EnvironmentId: p.EnvironmentID, Etag: resource.ETag(p.ID.String(), p.Version),
+		Version: p.Version, EnvironmentId: p.EnvironmentID, Etag: resource.ETag(p.ID.String(), p.Version), SignOutAtProvider: p.SignOut,
 	}
 }
 

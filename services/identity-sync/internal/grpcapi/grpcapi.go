@@ -544,15 +544,21 @@ func (s *Server) EndSession(ctx context.Context, req *identityv1.EndSessionReque
 }
 
 // SignOut ends the session that the caller's token was exchanged for.
-func (s *Server) SignOut(ctx context.Context, _ *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {
+func (s *Server) SignOut(ctx context.Context, req *identityv1.SignOutRequest) (*identityv1.SignOutResponse, error) {
 	c := authz.Must(ctx)
+	if req.GetPostLogoutRedirectUri() != "" {
+		if err := absolute("post_logout_redirect_uri", req.GetPostLogoutRedirectUri()); err != nil {
+			return nil, err
+		}
+	}
 	if c.CredentialID == uuid.Nil {
 		return &identityv1.SignOutResponse{}, nil
 	}
-	if err := s.cfg.Commands.EndSession(ctx, c, c.CredentialID); err != nil {
+	address, err := s.cfg.SignIns.SignOut(ctx, c, command.SignOut{RedirectURI: req.GetPostLogoutRedirectUri(), State: req.GetState()})
+	if err != nil {
 		return nil, err
 	}
-	return &identityv1.SignOutResponse{}, nil
+	return &identityv1.SignOutResponse{EndSessionUrl: address}, nil
 }
 
 // ExchangeClientSecret gives a signed token to a service.

@@ -36,6 +36,7 @@ func (s *Server) CreateIdentityProvider(ctx context.Context, req *identityv1.Cre
 	in := command.NewIdentityProvider{
 		Name: called, Issuer: req.GetIssuer(), ClientID: req.GetClientId(), ClientSecret: req.GetClientSecret(),
 		UserClaim: cmp.Or(req.GetUserClaim(), defaultClaim), UserField: defaultField, StepUpACR: []string{}, Scopes: []string{"profile", "email"},
+		SignOut: req.GetSignOutAtProvider(),
 	}
 	if f := req.GetUserField(); f != identityv1.UserField_USER_FIELD_UNSPECIFIED {
 		in.UserField = enum.Word(f)
@@ -93,7 +94,7 @@ func (s *Server) UpdateIdentityProvider(ctx context.Context, req *identityv1.Upd
 	}
 	u := resource.Update[*identityv1.IdentityProvider]{
 		Field: "identity_provider", Resource: req.GetIdentityProvider(), Mask: req.GetUpdateMask(), Rules: &identityv1.CreateIdentityProviderRequest{},
-		Fields: []string{"name", "issuer", "client_id", "client_secret", "user_claim", "user_field", "step_up_acr_values", "state"},
+		Fields: []string{"name", "issuer", "client_id", "client_secret", "user_claim", "user_field", "step_up_acr_values", "state", "sign_out_at_provider"},
 	}
 	var secret *string
 	if u.Names("client_secret") {
@@ -106,7 +107,7 @@ func (s *Server) UpdateIdentityProvider(ctx context.Context, req *identityv1.Upd
 		}
 		after := command.ProviderChange{
 			Issuer: m.GetIssuer(), ClientID: m.GetClientId(), UserClaim: cmp.Or(m.GetUserClaim(), defaultClaim), UserField: defaultField,
-			StepUpACR: append([]string{}, m.GetStepUpAcrValues()...),
+			StepUpACR: append([]string{}, m.GetStepUpAcrValues()...), SignOut: m.GetSignOutAtProvider(),
 		}
 		if after.Name, err = name("identity_provider.name", m.GetName()); err != nil {
 			return after, err
@@ -187,11 +188,11 @@ func (s *Server) ListSignInOptions(ctx context.Context, req *identityv1.ListSign
 	return &identityv1.ListSignInOptionsResponse{Options: convert.List(list, convert.SignInOption)}, nil
 }
 
-// redirectURI checks where the browser is to come back to.
-func redirectURI(text string) error {
+// absolute checks where the browser is to come back to.
+func absolute(field, text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return apierr.InvalidField("redirect_uri", "URL_INVALID", "redirect_uri is not an absolute URL")
+		return apierr.InvalidField(field, "URL_INVALID", "%s is not an absolute URL", field)
 	}
 	return nil
 }
@@ -202,7 +203,7 @@ func (s *Server) StartSignIn(ctx context.Context, req *identityv1.StartSignInReq
 	if err != nil {
 		return nil, err
 	}
-	if err := redirectURI(req.GetRedirectUri()); err != nil {
+	if err := absolute("redirect_uri", req.GetRedirectUri()); err != nil {
 		return nil, err
 	}
 	begun, err := s.cfg.SignIns.StartSignIn(ctx, command.BeginSignIn{
@@ -217,7 +218,7 @@ func (s *Server) StartSignIn(ctx context.Context, req *identityv1.StartSignInReq
 // StartConfirmation sends somebody who is signed in to an identity provider again.
 func (s *Server) StartConfirmation(ctx context.Context, req *identityv1.StartConfirmationRequest) (*identityv1.StartConfirmationResponse, error) {
 	in := command.BeginSignIn{RedirectURI: req.GetRedirectUri(), ReturnTo: req.GetReturnTo()}
-	if err := redirectURI(req.GetRedirectUri()); err != nil {
+	if err := absolute("redirect_uri", req.GetRedirectUri()); err != nil {
 		return nil, err
 	}
 	begin := s.cfg.SignIns.StartStepUp

@@ -61,6 +61,8 @@ type Client struct {
 	Issuer, ID, Secret string
 	// Scopes are asked for beside "openid".
 	Scopes []string
+	// SignOut says that people who sign out are sent to the provider to sign out there.
+	SignOut bool
 }
 
 // Party talks to providers. It is safe for concurrent use.
@@ -84,6 +86,7 @@ type document struct {
 	TokenURL      string   `json:"token_endpoint"`
 	KeysURL       string   `json:"jwks_uri"`
 	UserInfoURL   string   `json:"userinfo_endpoint"`
+	EndSessionURL string   `json:"end_session_endpoint"`
 	ResponseTypes []string `json:"response_types_supported"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
 	Challenges    []string `json:"code_challenge_methods_supported"`
@@ -182,8 +185,7 @@ func (p *Party) discover(ctx context.Context, issuer string) (discovered, error)
 }
 
 func (p *Party) read(ctx context.Context, issuer string) (discovered, error) {
-	// What is made with ctx is used by later calls.
-	ctx = oidc.ClientContext(context.WithoutCancel(ctx), p.http)
+	ctx = oidc.ClientContext(ctx, p.http)
 	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {
 		return discovered{}, fmt.Errorf("%w: read the discovery document: %w", ErrUnavailable, shown(err))
@@ -258,6 +260,9 @@ func (p *Party) Check(ctx context.Context, c Client) (problems []string) {
 	if m := d.document.AuthMethods; c.Secret == "" && len(m) > 0 && !slices.Contains(m, "none") {
 		problems = append(problems, "There is no client secret, and the provider takes no client without one.")
 	}
+	if _, err := d.document.endSession(); c.SignOut && err != nil {
+		problems = append(problems, "Nobody can be signed out there: "+err.Error()+".")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known[c.Issuer] = d
@@ -330,6 +335,8 @@ type Identity struct {
 	AuthTime time.Time
 	// ACR is by what authentication context; may be empty.
 	ACR string
+	// Token is the ID token that says so.
+	Token string
 
 	claims map[string]any
 }
@@ -438,11 +445,52 @@ func (p *Party) verify(ctx context.Context, d discovered, c Client, raw, nonce s
 	if err != nil {
 		return Identity{}, fmt.Errorf("%w: %w", ErrNotProven, err)
 	}
-	identity := Identity{Subject: token.Subject, Session: more.Session, ACR: more.ACR, claims: all}
+	identity := Identity{Subject: token.Subject, Session: more.Session, ACR: more.ACR, Token: raw, claims: all}
 	if at := time.Unix(int64(more.AuthTime), 0); more.AuthTime > 0 && !at.After(now.Add(Skew)) {
 		identity.AuthTime = at
 	}
 	return identity, nil
+}
+
+// SignOut is a request to sign somebody out at a provider.
+type SignOut struct {
+	// RedirectURI is where the browser comes back to, with State.
+	RedirectURI, State string
+	// Token is the ID token of the sign-in; may be empty, and the provider asks the
+	// person then.
+	Token string
+}
+
+// EndSessionURL is where the browser is sent to sign out at a provider (OpenID Connect
+// RP-Initiated Logout 1.0). The error is [ErrUnavailable], also of a provider that does
+// not say where that is.
+func (p *Party) EndSessionURL(ctx context.Context, c Client, r SignOut) (string, error) {
+	d, err := p.discover(ctx, c.Issuer)
+	if err != nil {
+		return "", err
+	}
+	u, err := d.document.endSession()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	q := u.Query()
+	q.Set("client_id", c.ID)
+	q.Set("post_logout_redirect_uri", r.RedirectURI)
+	q.Set("state", r.State)
+	if r.Token != "" {
+		q.Set("id_token_hint", r.Token)
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// endSession is where people sign out.
+func (d document) endSession() (*url.URL, error) {
+	u, err := url.Parse(d.EndSessionURL)
+	if err != nil || !Secure(u) {
+		return nil, errors.New("the discovery document has no end_session_endpoint with TLS")
+	}
+	return u, nil
 }
 
 // Logout is what a logout token says: which sessions have ended at the provider. One

@@ -342,6 +342,45 @@ func TestLogoutToken(t *testing.T) {
 }
 
 // Nothing is called that is not public, unless it is allowed.
+// Where people sign out is said by the discovery document, and keeps its own parameters.
+func TestEndSessionURL(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		endpoint any
+		token    string
+		want     string // empty for an error
+	}{
+		{"none", nil, "t", ""},
+		{"no address", "%", "t", ""},
+		{"without TLS", "http://idp.example/end", "t", ""},
+		{"a script", "javascript:alert(1)", "t", ""},
+		{"with TLS", "https://idp.example/end", "t", "https://idp.example/end?client_id=gatehouse&id_token_hint=t&post_logout_redirect_uri=https%3A%2F%2Fgate.example%2Fx&state=s"},
+		{"no ID token", "https://idp.example/end", "", "https://idp.example/end?client_id=gatehouse&post_logout_redirect_uri=https%3A%2F%2Fgate.example%2Fx&state=s"},
+		{"its own parameters", "https://idp.example/end?p=b2c&state=x", "", "https://idp.example/end?client_id=gatehouse&p=b2c&post_logout_redirect_uri=https%3A%2F%2Fgate.example%2Fx&state=s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLiar(t)
+			l.document["end_session_endpoint"] = tt.endpoint
+			p, _ := party(t)
+			client := openid.Client{Issuer: l.URL, ID: "gatehouse", Secret: "s", SignOut: true}
+			got, err := p.EndSessionURL(t.Context(), client, openid.SignOut{RedirectURI: "https://gate.example/x", State: "s", Token: tt.token})
+			if got != tt.want || (err != nil) != (tt.want == "") || err != nil && !errors.Is(err, openid.ErrUnavailable) {
+				t.Errorf("%q %v, want %q", got, err, tt.want)
+			}
+			problems := p.Check(t.Context(), client)
+			if (len(problems) > 0) != (tt.want == "") {
+				t.Errorf("an admin is told %q", problems)
+			}
+			client.SignOut = false
+			if problems = p.Check(t.Context(), client); len(problems) != 0 {
+				t.Errorf("an admin who does not ask for it is told %q", problems)
+			}
+		})
+	}
+}
+
 func TestNotCalled(t *testing.T) {
 	t.Parallel()
 	l := newLiar(t)

@@ -92,8 +92,8 @@ recorded as (
 	where s.id = found.id and s.last_use_time <= $2::timestamptz - interval '1 minute')
 select id, false, '{}'::text[], expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email, method, auth_time from found`
 	insertSession = `
-insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time, method, identity_provider_id, subject, provider_session, auth_time, last_use_time)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time, method, identity_provider_id, subject, provider_session, auth_time, last_use_time, id_token)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	sessionColumns = `
 	s.id, s.organization_id, s.user_id, s.user_agent, s.create_time, s.expire_time, s.method, s.identity_provider_id, s.subject, s.provider_session, s.auth_time, s.last_use_time`
 	lockSession = `
@@ -104,7 +104,10 @@ select ` + sessionColumns + ` from session s where s.id = $1 and s.expire_time >
 	select e.token_hash, e.organization_id, 'session', e.id, e.user_id, e.expire_time from ended e)`
 	confirmSession = `
 with ended as (select s.token_hash, s.organization_id, s.id, s.user_id, s.expire_time from session s where s.id = $1)` + keepEnded + `
-update session set token_hash = $2, auth_time = $3, provider_session = $4, last_use_time = $5 where id = $1`
+update session set token_hash = $2, auth_time = $3, provider_session = $4, last_use_time = $5, id_token = coalesce($6, id_token) where id = $1`
+	selectProviderOfSession = `
+select ` + providerColumns + `, s.id_token from session s join identity_provider p on p.id = s.identity_provider_id
+where s.id = $1 and s.user_id = $2`
 	deleteSessionsAtProvider = `
 with ended as (
 	delete from session s where s.identity_provider_id = $1 and ($2 = '' or s.subject = $2) and ($3 = '' or s.provider_session = $3) and s.create_time <= $4
@@ -281,12 +284,15 @@ type Session struct {
 	// not.
 	AuthTime *time.Time
 	LastUse  time.Time
+	// IDToken is the last ID token of the provider, sealed for the session; nil if it
+	// is not kept. It is written, and read by [ProviderOfSession] alone.
+	IDToken []byte `db:"-"`
 }
 
 // InsertSession adds a session whose token has the hash.
 func InsertSession(ctx context.Context, tx *postgres.Tx, s Session, hash []byte) error {
 	_, err := tx.Exec(ctx, insertSession, s.ID, s.OrganizationID, s.UserID, hash, s.UserAgent, s.CreateTime, s.ExpireTime,
-		s.Method, s.ProviderID, s.Subject, s.ProviderSession, s.AuthTime, s.LastUse)
+		s.Method, s.ProviderID, s.Subject, s.ProviderSession, s.AuthTime, s.LastUse, s.IDToken)
 	if err != nil {
 		return fmt.Errorf("insert session: %w", err)
 	}
@@ -307,10 +313,17 @@ func LockSession(ctx context.Context, tx *postgres.Tx, id uuid.UUID, now, since 
 // ConfirmSession saves that the user of a locked session has proved again who they
 // are; hash is that of its token from now on.
 func ConfirmSession(ctx context.Context, tx *postgres.Tx, s Session, hash []byte) error {
-	if _, err := tx.Exec(ctx, confirmSession, s.ID, hash, s.AuthTime, s.ProviderSession, s.LastUse); err != nil {
+	if _, err := tx.Exec(ctx, confirmSession, s.ID, hash, s.AuthTime, s.ProviderSession, s.LastUse, s.IDToken); err != nil {
 		return fmt.Errorf("confirm session: %w", err)
 	}
 	return nil
+}
+
+// ProviderOfSession reads the identity provider that a session of a user began with, and
+// the sealed ID token; nil if none is kept.
+func ProviderOfSession(ctx context.Context, tx *postgres.Tx, id, user uuid.UUID) (p IdentityProvider, idToken []byte, err error) {
+	err = tx.QueryRow(ctx, selectProviderOfSession, id, user).Scan(append(p.targets(), &idToken)...)
+	return p, idToken, found(err, "read identity provider of session")
 }
 
 // AtProvider are the sessions of an identity provider, of one subject or one session

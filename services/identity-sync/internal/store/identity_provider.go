@@ -31,17 +31,18 @@ type IdentityProvider struct {
 	CreateTime     time.Time
 	UpdateTime     time.Time
 	Version        int64
+	SignOut        bool // people sign out there too
 }
 
 const (
 	providerColumns = `
 	p.id, p.organization_id, coalesce(nullif(p.environment_id, '00000000-0000-0000-0000-000000000000')::text, ''), p.name, p.issuer, p.client_id, p.client_secret,
-	p.source_id, p.user_claim, p.user_field, p.step_up_acr_values, p.scopes, p.state, p.create_time, p.update_time, p.version`
+	p.source_id, p.user_claim, p.user_field, p.step_up_acr_values, p.scopes, p.state, p.create_time, p.update_time, p.version, p.sign_out_at_provider`
 	insertProvider = `
-insert into identity_provider (id, organization_id, environment_id, name, issuer, client_id, client_secret, source_id, user_claim, user_field, step_up_acr_values, scopes, state, create_time, update_time, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+insert into identity_provider (id, organization_id, environment_id, name, issuer, client_id, client_secret, source_id, user_claim, user_field, step_up_acr_values, scopes, state, create_time, update_time, version, sign_out_at_provider)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
 	updateProvider = `
-update identity_provider set name = $2, issuer = $3, client_id = $4, client_secret = $5, user_claim = $6, user_field = $7, step_up_acr_values = $8, state = $9, update_time = $10, version = $11
+update identity_provider set name = $2, issuer = $3, client_id = $4, client_secret = $5, user_claim = $6, user_field = $7, step_up_acr_values = $8, state = $9, update_time = $10, version = $11, sign_out_at_provider = $12
 where id = $1`
 	deleteProvider = `
 delete from identity_provider where id = $1`
@@ -64,14 +65,14 @@ update identity_provider set client_secret = $3 where id = $1 and client_secret 
 func (p *IdentityProvider) targets() []any {
 	return []any{
 		&p.ID, &p.OrganizationID, &p.EnvironmentID, &p.Name, &p.Issuer, &p.ClientID, &p.ClientSecret, &p.SourceID, &p.UserClaim, &p.UserField, &p.StepUpACR, &p.Scopes,
-		&p.State, &p.CreateTime, &p.UpdateTime, &p.Version,
+		&p.State, &p.CreateTime, &p.UpdateTime, &p.Version, &p.SignOut,
 	}
 }
 
 // InsertIdentityProvider adds an identity provider.
 func InsertIdentityProvider(ctx context.Context, tx *postgres.Tx, p IdentityProvider) error {
 	_, err := tx.Exec(ctx, insertProvider, p.ID, p.OrganizationID, ownerID(p.EnvironmentID), p.Name, p.Issuer, p.ClientID, p.ClientSecret, p.SourceID, p.UserClaim, p.UserField,
-		p.StepUpACR, p.Scopes, p.State, p.CreateTime, p.UpdateTime, p.Version)
+		p.StepUpACR, p.Scopes, p.State, p.CreateTime, p.UpdateTime, p.Version, p.SignOut)
 	if err != nil {
 		return fmt.Errorf("insert identity provider: %w", err)
 	}
@@ -80,7 +81,7 @@ func InsertIdentityProvider(ctx context.Context, tx *postgres.Tx, p IdentityProv
 
 // UpdateIdentityProvider saves a locked identity provider.
 func UpdateIdentityProvider(ctx context.Context, tx *postgres.Tx, p IdentityProvider) error {
-	_, err := tx.Exec(ctx, updateProvider, p.ID, p.Name, p.Issuer, p.ClientID, p.ClientSecret, p.UserClaim, p.UserField, p.StepUpACR, p.State, p.UpdateTime, p.Version)
+	_, err := tx.Exec(ctx, updateProvider, p.ID, p.Name, p.Issuer, p.ClientID, p.ClientSecret, p.UserClaim, p.UserField, p.StepUpACR, p.State, p.UpdateTime, p.Version, p.SignOut)
 	if err != nil {
 		return fmt.Errorf("update identity provider: %w", err)
 	}

@@ -98,6 +98,7 @@ var (
 		filter.Time("updateTime", "p.update_time").Sort(),
 		filter.Int("version", "p.version"),
 		filter.Environment("environmentId", "p.environment_id"),
+		filter.Bool("signOutAtProvider", "p.sign_out_at_provider"),
 	)
 	// UserIdentityList is of [ListUserIdentities].
 	UserIdentityList = filter.New("gatehouse.identity.v1.ListUserIdentities", "createTime", filter.ID("id", "i.id"),

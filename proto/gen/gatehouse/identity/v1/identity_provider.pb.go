@@ -139,8 +139,9 @@ func (UserField) EnumDescriptor() ([]byte, []int) {
 type IdentityProvider struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id, a UUID. The provider is told to send people back to
-	// /sign-in/{id}/callback, and its back-channel logout to
-	// /sign-in/{id}/backchannel-logout, of the address that Gatehouse is called by.
+	// /sign-in/{id}/callback, after signing out to /sign-in/{id}/signed-out, and its
+	// back-channel logout to /sign-in/{id}/backchannel-logout, of the address that
+	// Gatehouse is called by.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Name to show to those who sign in, unique within the organization.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
@@ -180,9 +181,14 @@ type IdentityProvider struct {
 	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Secret that goes with client_id. Only to set it: always empty in answers and
 	// events.
-	ClientSecret  string `protobuf:"bytes,17,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ClientSecret string `protobuf:"bytes,17,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// Whether people who sign out of Gatehouse are sent to the provider to sign out
+	// there too (OpenID Connect RP-Initiated Logout 1.0). The provider must have an
+	// end_session_endpoint and know /sign-in/{id}/signed-out as a post-logout
+	// redirect URI; where it has none, people sign out of Gatehouse alone.
+	SignOutAtProvider bool `protobuf:"varint,18,opt,name=sign_out_at_provider,json=signOutAtProvider,proto3" json:"sign_out_at_provider,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *IdentityProvider) Reset() {
@@ -334,6 +340,13 @@ func (x *IdentityProvider) GetClientSecret() string {
 	return ""
 }
 
+func (x *IdentityProvider) GetSignOutAtProvider() bool {
+	if x != nil {
+		return x.SignOutAtProvider
+	}
+	return false
+}
+
 // UserIdentity is an identity at an identity provider that is a user's.
 type UserIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -429,7 +442,7 @@ var File_gatehouse_identity_v1_identity_provider_proto protoreflect.FileDescript
 
 const file_gatehouse_identity_v1_identity_provider_proto_rawDesc = "" +
 	"\n" +
-	"-gatehouse/identity/v1/identity_provider.proto\x12\x15gatehouse.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x05\n" +
+	"-gatehouse/identity/v1/identity_provider.proto\x12\x15gatehouse.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x05\n" +
 	"\x10IdentityProvider\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -452,7 +465,8 @@ const file_gatehouse_identity_v1_identity_provider_proto_rawDesc = "" +
 	"\aversion\x18\x0e \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\x0f \x01(\tR\renvironmentId\x12\x12\n" +
 	"\x04etag\x18\x10 \x01(\tR\x04etag\x12#\n" +
-	"\rclient_secret\x18\x11 \x01(\tR\fclientSecret\"\x87\x02\n" +
+	"\rclient_secret\x18\x11 \x01(\tR\fclientSecret\x12/\n" +
+	"\x14sign_out_at_provider\x18\x12 \x01(\bR\x11signOutAtProvider\"\x87\x02\n" +
 	"\fUserIdentity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x120\n" +

@@ -3059,8 +3059,8 @@ type DevSignInRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// User name of the person, or the id.
 	UserName string `protobuf:"bytes,1,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
-	// Sign-in name of the organization, which is needed where people of several have
-	// that name.
+	// Sign-in name or id of the organization, which is needed where people of several
+	// have that name.
 	Organization  string `protobuf:"bytes,2,opt,name=organization,proto3" json:"organization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3394,7 +3394,14 @@ func (*EndSessionResponse) Descriptor() ([]byte, []int) {
 
 // SignOutRequest ends the caller's session.
 type SignOutRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the identity provider is to send the browser back to after signing out
+	// there, an absolute URL in which {id} stands for the id of the identity
+	// provider. Empty: only the session here ends.
+	PostLogoutRedirectUri string `protobuf:"bytes,1,opt,name=post_logout_redirect_uri,json=postLogoutRedirectUri,proto3" json:"post_logout_redirect_uri,omitempty"`
+	// What the identity provider gives back with the browser, in the parameter of the
+	// same name.
+	State         string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3429,9 +3436,27 @@ func (*SignOutRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{57}
 }
 
+func (x *SignOutRequest) GetPostLogoutRedirectUri() string {
+	if x != nil {
+		return x.PostLogoutRedirectUri
+	}
+	return ""
+}
+
+func (x *SignOutRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 // SignOutResponse says that the session has ended.
 type SignOutResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the browser goes to sign out at the identity provider. It may hold the
+	// person's ID token: send it to nobody else. Empty if there is nothing to sign
+	// out of there, or the provider does not say where.
+	EndSessionUrl string `protobuf:"bytes,1,opt,name=end_session_url,json=endSessionUrl,proto3" json:"end_session_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3464,6 +3489,13 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
 	return file_gatehouse_identity_v1_identity_service_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *SignOutResponse) GetEndSessionUrl() string {
+	if x != nil {
+		return x.EndSessionUrl
+	}
+	return ""
 }
 
 // ExchangeTokenRequest carries the secret.
@@ -4004,9 +4036,12 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"-\n" +
 	"\x11EndSessionRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\x14\n" +
-	"\x12EndSessionResponse\"\x10\n" +
-	"\x0eSignOutRequest\"\x11\n" +
-	"\x0fSignOutResponse\"\x9f\x01\n" +
+	"\x12EndSessionResponse\"s\n" +
+	"\x0eSignOutRequest\x12A\n" +
+	"\x18post_logout_redirect_uri\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x15postLogoutRedirectUri\x12\x1e\n" +
+	"\x05state\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05state\"9\n" +
+	"\x0fSignOutResponse\x12&\n" +
+	"\x0fend_session_url\x18\x01 \x01(\tR\rendSessionUrl\"\x9f\x01\n" +
 	"\x14ExchangeTokenRequest\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05token\x12e\n" +

@@ -33,7 +33,10 @@ const (
 // OrganizationService makes, shows and changes organizations.
 type OrganizationServiceClient interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
-	// SIGN_UP_CLOSED where the installation does not allow it.
+	// SIGN_UP_CLOSED where the installation does not allow it. Each call makes one,
+	// but for a repeated one (request_id), also for an address and a name that have
+	// signed up before; the organizations share nothing, and their sign-in names
+	// differ.
 	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID. FAILED_PRECONDITION:
 	// SIGN_UP_CLOSED, REQUEST_ID_REUSED.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
@@ -99,7 +102,10 @@ func (c *organizationServiceClient) UpdateOrganization(ctx context.Context, in *
 // OrganizationService makes, shows and changes organizations.
 type OrganizationServiceServer interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
-	// SIGN_UP_CLOSED where the installation does not allow it.
+	// SIGN_UP_CLOSED where the installation does not allow it. Each call makes one,
+	// but for a repeated one (request_id), also for an address and a name that have
+	// signed up before; the organizations share nothing, and their sign-in names
+	// differ.
 	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID. FAILED_PRECONDITION:
 	// SIGN_UP_CLOSED, REQUEST_ID_REUSED.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
@@ -1564,7 +1570,10 @@ type SessionServiceClient interface {
 	// admin. What was signed in with it is signed out at once. Again is fine.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
 	// SignOut ends the session the caller came with. Who comes with an API token
-	// has none to end, which is fine.
+	// has none to end, which is fine. If the session began at an identity provider
+	// where people sign out too (IdentityProvider.sign_out_at_provider), the answer
+	// says where to send the browser for that. The session has ended whether the
+	// provider answers or not. INVALID_ARGUMENT: URL_INVALID.
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
 }
 
@@ -1648,7 +1657,10 @@ type SessionServiceServer interface {
 	// admin. What was signed in with it is signed out at once. Again is fine.
 	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
 	// SignOut ends the session the caller came with. Who comes with an API token
-	// has none to end, which is fine.
+	// has none to end, which is fine. If the session began at an identity provider
+	// where people sign out too (IdentityProvider.sign_out_at_provider), the answer
+	// says where to send the browser for that. The session has ended whether the
+	// provider answers or not. INVALID_ARGUMENT: URL_INVALID.
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }

@@ -1,0 +1,8 @@
+-- +goose Up
+
+-- Signing out at the identity provider (OpenID Connect RP-Initiated Logout 1.0).
+alter table identity_provider add column sign_out_at_provider boolean not null default false;
+comment on column identity_provider.sign_out_at_provider is 'Whether people who sign out are sent to the provider to sign out there too.';
+
+alter table session add column id_token bytea;
+comment on column session.id_token is 'The last ID token of the identity provider, sealed with the organization''s key for this session; null unless people sign out there. It goes with the session.';
