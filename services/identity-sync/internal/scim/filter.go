@@ -316,11 +316,7 @@ func (s scope) operand(name string) (operand, *failure) {
 	if !ok || p.name == "" {
 		return operand{}, bad(invalidFilter, "%s is not the name of an attribute", quoted(name))
 	}
-	g, ok := s.typ.resolve(p)
-	for i := 0; !ok && p.urn == "" && i < len(s.typ.extensions); i++ {
-		// A name without its URN, as in Entra's `manager eq "…"`.
-		g, ok = s.typ.resolve(path{urn: s.typ.extensions[i].id, name: p.name, sub: p.sub})
-	}
+	g, ok := s.resolve(p)
 	switch {
 	case !ok && s.lenient:
 		return operand{values: func(map[string]any) []any { return nil }}, nil
@@ -332,6 +328,64 @@ func (s scope) operand(name string) (operand, *failure) {
 		return descend(o, g.attr, g.sub), nil
 	}
 	return o, nil
+}
+
+// resolve finds what a path names, also a name of an extension without its URN, as in
+// Entra's `manager eq "…"`.
+func (s scope) resolve(p path) (g target, ok bool) {
+	g, ok = s.typ.resolve(p)
+	for i := 0; !ok && p.urn == "" && i < len(s.typ.extensions); i++ {
+		g, ok = s.typ.resolve(path{urn: s.typ.extensions[i].id, name: p.name, sub: p.sub})
+	}
+	return g, ok
+}
+
+// lacks says of a name whether no resource of the type has a value of it, which is no
+// error where several types are asked.
+func (s scope) lacks(name string) bool {
+	p, ok := splitPath(s.typ, name)
+	if !ok || p.name == "" {
+		return false
+	}
+	_, ok = s.resolve(p)
+	return s.lenient && !ok
+}
+
+// settle is a filter without what holds of every resource of the type or of none, as the
+// type lacks what is compared. If nothing is left, rest is nil and always says which of
+// the two it is.
+func (s scope) settle(n *node) (rest *node, always bool) {
+	switch n.op {
+	case "and", "or":
+		decides := n.op == "or" // what one side may say for both
+		left, leftAlways := s.settle(n.left)
+		right, rightAlways := s.settle(n.right)
+		switch {
+		case left == nil && leftAlways == decides, right == nil && rightAlways == decides:
+			return nil, decides
+		case left == nil:
+			return right, rightAlways
+		case right == nil:
+			return left, false
+		}
+		return &node{op: n.op, left: left, right: right}, false
+	case "not":
+		left, leftAlways := s.settle(n.left)
+		if left == nil {
+			return nil, !leftAlways
+		}
+		return &node{op: n.op, left: left}, false
+	}
+	if !s.lacks(n.attr) {
+		return n, false
+	}
+	switch n.op {
+	case opEqual:
+		return nil, n.value == nil
+	case opNotEqual:
+		return nil, n.value != nil
+	}
+	return nil, false
 }
 
 func (s scope) inner(name string) (operand, *failure) {

@@ -31,6 +31,7 @@ type memory struct {
 	loaded  int                       // members read
 	page    int                       // the most members that were asked for at once
 	where   *scim.Condition           // of the last list of users
+	asked   []string                  // what lists were asked for, and how
 	change  scim.MemberChange         // of the last update of a group
 }
 
@@ -157,6 +158,7 @@ func (m *memory) ListUsers(_ context.Context, src scim.Source, q scim.Query[scim
 	}
 	defer unlock()
 	m.where = q.Where
+	m.asked = append(m.asked, "users "+how(q))
 	return list(sorted(m.users, src.ID), q, func(r *row[scim.User], a scim.Attribute) []string {
 		switch a {
 		case scim.AttributeID:
@@ -340,6 +342,18 @@ func (m *memory) group(r *row[scim.Group], related bool) scim.Group {
 	return g
 }
 
+// how says what is read for a query: a page of the list, what a condition finds, or
+// everything, to look at it.
+func how[T any](q scim.Query[T]) string {
+	switch {
+	case q.Where != nil:
+		return "by index"
+	case q.Match != nil:
+		return "all"
+	}
+	return "listed"
+}
+
 func (m *memory) ListMembers(_ context.Context, src scim.Source, id, after string, limit int) ([]scim.Member, error) {
 	unlock, err := m.lock("ListMembers")
 	if err != nil {
@@ -388,6 +402,7 @@ func (m *memory) ListGroups(_ context.Context, src scim.Source, q scim.Query[sci
 		return scim.Page[scim.Group]{}, err
 	}
 	defer unlock()
+	m.asked = append(m.asked, "groups "+how(q))
 	return list(sorted(m.groups, src.ID), q, func(r *row[scim.Group], a scim.Attribute) []string {
 		switch a {
 		case scim.AttributeID:

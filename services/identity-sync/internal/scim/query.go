@@ -393,9 +393,9 @@ func sortKey(t *resourceType, sorts map[string]SortKey, by string) SortKey {
 
 // listQuery makes what the store is asked of what the client asks. at is nil for a page
 // by index. lenient is for lists of several types. render shows the client's view to
-// the filter.
-func listQuery[T any](t *resourceType, l listing, at *cursor, lenient bool, columns map[string]Attribute, sorts map[string]SortKey, related string, render func(T) (document, error)) (Query[T], error) {
-	q := Query[T]{
+// the filter. none says that no resource of the type can match: there is nothing to ask.
+func listQuery[T any](t *resourceType, l listing, at *cursor, lenient bool, columns map[string]Attribute, sorts map[string]SortKey, related string, render func(T) (document, error)) (q Query[T], none bool, err error) {
+	q = Query[T]{
 		Sort:       sortKey(t, sorts, l.sortBy),
 		Descending: l.descending,
 		Offset:     l.start - 1,
@@ -405,19 +405,24 @@ func listQuery[T any](t *resourceType, l listing, at *cursor, lenient bool, colu
 		q.Behind, q.NoTotal = &at.Behind, !at.first()
 	}
 	if l.filter == nil {
-		return q, nil
+		return q, false, nil
 	}
-	if _, f := (scope{typ: t, lenient: lenient}).bind(l.filter); f != nil {
-		return q, f
+	s := scope{typ: t, lenient: lenient}
+	if _, f := s.bind(l.filter); f != nil {
+		return q, false, f
 	}
-	where, rest := t.pushDown(l.filter, columns)
+	filter, always := s.settle(l.filter)
+	if filter == nil {
+		return q, !always, nil
+	}
+	where, rest := t.pushDown(filter, columns)
 	q.Where = where
 	if rest == nil {
-		return q, nil
+		return q, false, nil
 	}
-	match, f := scope{typ: t, lenient: lenient}.bind(rest)
+	match, f := s.bind(rest)
 	if f != nil {
-		return q, f
+		return q, false, f
 	}
 	// To count what only the filter knows is to read everything, for each page.
 	q.NoTotal = at != nil
@@ -426,16 +431,16 @@ func listQuery[T any](t *resourceType, l listing, at *cursor, lenient bool, colu
 		doc, err := render(r)
 		return err == nil && match(doc)
 	}
-	return q, nil
+	return q, false, nil
 }
 
-func (h *Handler) userQuery(c *call, l listing, at *cursor, lenient bool) (Query[User], error) {
+func (h *Handler) userQuery(c *call, l listing, at *cursor, lenient bool) (q Query[User], none bool, err error) {
 	return listQuery(h.users, l, at, lenient, userColumns, userSorts, "groups", func(u User) (document, error) {
 		return h.renderUser(c.base, u)
 	})
 }
 
-func (h *Handler) groupQuery(c *call, l listing, at *cursor, lenient bool) (Query[Group], error) {
+func (h *Handler) groupQuery(c *call, l listing, at *cursor, lenient bool) (q Query[Group], none bool, err error) {
 	return listQuery(h.groups, l, at, lenient, groupColumns, groupSorts, "members", func(g Group) (document, error) {
 		return h.renderGroup(c.base, g)
 	})
@@ -494,9 +499,9 @@ func (h *Handler) findUsers(c *call, l listing) error {
 }
 
 func (h *Handler) pageOfUsers(c *call, l listing, at *cursor, lenient bool) (part, error) {
-	q, err := h.userQuery(c, l, at, lenient)
-	if err != nil {
-		return part{}, err
+	q, none, err := h.userQuery(c, l, at, lenient)
+	if err != nil || none {
+		return part{total: new(int)}, err
 	}
 	q.Related = l.wants(h.users, "groups")
 	page, err := h.cfg.Directory.ListUsers(c.r.Context(), c.src, q)
@@ -538,9 +543,9 @@ func (h *Handler) findGroups(c *call, l listing) error {
 }
 
 func (h *Handler) pageOfGroups(c *call, l listing, at *cursor, lenient bool) (part, error) {
-	q, err := h.groupQuery(c, l, at, lenient)
-	if err != nil {
-		return part{}, err
+	q, none, err := h.groupQuery(c, l, at, lenient)
+	if err != nil || none {
+		return part{total: new(int)}, err
 	}
 	page, err := h.cfg.Directory.ListGroups(c.r.Context(), c.src, q)
 	if err != nil {

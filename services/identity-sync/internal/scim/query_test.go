@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"gatehouse.dev/services/identity-sync/internal/scim"
 )
 
@@ -334,4 +336,48 @@ func TestAttributeSelection(t *testing.T) {
 	is(t, "replaced", put["title"], `null`)
 	found := s.do("POST", "/Users/.search", `{"attributes":["title"],"filter":"userName eq \"bob\""}`).ok(200)
 	is(t, "found", at(found, "Resources.0"), `{"id":"`+id(created)+`","schemas":["`+userURN+`"],"title":"y"}`)
+}
+
+// Of several types each is asked for what can match in it, and not at all if nothing can.
+func TestListsOfAllTypesAskForWhatCanMatch(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.user("u1", `"title":"Pilot"`)
+	s.user("u2")
+	g1 := s.group("g1")
+	for _, test := range []struct{ filter, asked, want string }{
+		{`userName eq "u1"`, "users by index", `["u1"]`},
+		{`userName eq "nobody"`, "users by index", `[]`},
+		{`userName sw "u" and active eq true`, "users by index", `["u1","u2"]`},
+		{`emails[type eq "work" and value eq "x@corp.example"]`, "users by index", `[]`},
+		{`title eq "Pilot"`, "users all", `["u1"]`},
+		{`members.value eq "` + uuid.NewString() + `"`, "groups by index", `[]`},
+		{`userName eq "u1" or members eq "` + uuid.NewString() + `"`, "users by index; groups by index", `["u1"]`},
+		{`userName eq "u1" and members pr`, "", `[]`},
+		{`userName eq "u1" or displayName eq "g1"`, "users all; groups by index", `["u1","g1"]`},
+		{`displayName eq "g1" and not (userName eq "u1")`, "users all; groups by index", `["g1"]`},
+		{`not (userName eq "u1")`, "users all; groups listed", `["u2","g1"]`},
+		{`userName ne "u1"`, "users all; groups listed", `["u2","g1"]`},
+		{`userName eq null`, "users all; groups listed", `["g1"]`},
+		{`userName ne null`, "users all", `["u1","u2"]`},
+		{`userName pr`, "users all", `["u1","u2"]`},
+		{`not (userName eq "u1" and title pr) and userName sw "u"`, "users by index", `["u2"]`},
+		{`id eq "` + g1 + `"`, "users by index; groups by index", `["g1"]`},
+	} {
+		for _, page := range [][]string{nil, {"cursor", ""}} {
+			s.dir.asked = nil
+			got := s.do("GET", "/"+query(append(page, "filter", test.filter)...), "").ok(http.StatusOK)
+			if asked := strings.Join(s.dir.asked, "; "); asked != test.asked {
+				t.Errorf("%s %v: asked for %q, want %q", test.filter, page, asked, test.asked)
+			}
+			is(t, test.filter, names(got), test.want)
+			if total, ok := got["totalResults"]; ok && total != float64(len(names(got))) {
+				t.Errorf("%s %v: %v in all", test.filter, page, total)
+			}
+		}
+	}
+	// The name of an attribute that no type has is no reason to read everything either.
+	s.dir.asked = nil
+	is(t, "an unknown name", names(s.do("GET", "/"+query("filter", `shoeSize eq 38`), "").ok(http.StatusOK)), `[]`)
+	is(t, "asked for", len(s.dir.asked), `0`)
 }
