@@ -51,7 +51,8 @@ var users = resource[scim.User]{
 		// A range, as an index has it: no name goes on with the last of all characters.
 		{scim.AttributeUserName, scim.StartsWith}: `u.user_name_form collate "C" >= lower(normalize(?::text, NFKC)) and u.user_name_form collate "C" < lower(normalize(?::text, NFKC)) || U&'\+10FFFF'`,
 		{scim.AttributeEmail, scim.Equal}: `u.id = any(array(
-	select e.user_id from user_email e where e.email_key = any(array(select email_key(v) from unnest(?::text[]) as v))))`,
+	select e.user_id from user_email e
+	where e.email_key = any(array(select email_key(v) from unnest(?::text[]) as v)) and e.organization_id = (select gatehouse_organization())))`,
 		{scim.AttributeLastModified, scim.NotBefore}: `u.update_time >= ?`,
 		{scim.AttributeLastModified, scim.Before}:    `u.update_time < ?`,
 	},

@@ -184,6 +184,23 @@ func TestSCIMFiltersGoByIndex(t *testing.T) {
 	}
 }
 
+// Another organization has the same addresses: none of its rows is looked at.
+func TestSCIMFindsAddressesWithinTheOrganization(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 1000)
+	where := equal(scim.AttributeEmail, "home-7@home.example")
+	sql := &query{}
+	sql.where(users.base, c.source)
+	sql.conditions = append(sql.conditions, users.condition(sql, where))
+	plan := c.plan(t, users.pageOf(sql, scim.Query[scim.User]{Count: 100}), sql.args)
+	_, after, ok := strings.Cut(plan, "user_email_pkey")
+	_, after, cond := strings.Cut(after, "Index Cond: ")
+	condition, rest, _ := strings.Cut(after, "\n")
+	if !ok || !cond || !strings.Contains(condition, "email_key") || !strings.Contains(condition, "organization_id") || strings.Contains(rest, "Rows Removed by Filter") {
+		t.Errorf("not by the organization:\n%s", plan)
+	}
+}
+
 // expect holds that a statement goes by indexes, and reads next to nothing else.
 func (c crowd) expect(t *testing.T, what, text string, args []any, indexes []string) {
 	t.Helper()
