@@ -36,9 +36,6 @@ import (
 // Name is the service's name.
 const Name = "identity-sync"
 
-// pruneEvery is how often sessions that have ended are forgotten.
-const pruneEvery = time.Hour
-
 // Config configures identity-sync. Its IdentityAddr is not used: it has
 // the keys itself.
 type Config struct {
@@ -145,7 +142,12 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 			httpapi.API{Exchanger: exchanger, Ring: ring, Log: log}.Register(mux)
 		},
 		Tasks: []service.Task{
-			{Name: "session pruning", Run: func(ctx context.Context) error { return prune(ctx, commands, log) }},
+			{Name: "session pruning", Run: func(ctx context.Context) error {
+				return hourly(ctx, log, "Ended sessions cannot be pruned", commands.PruneSessions)
+			}},
+			{Name: "removals", Run: func(ctx context.Context) error {
+				return hourly(ctx, log, "People who are to be removed cannot be looked for", commands.FindRemovals)
+			}},
 			{Name: "sealing", Run: signIns.RunSealing},
 			{Name: "data keys", Run: keys.Rewrap},
 		},
@@ -167,12 +169,12 @@ func (c Config) sessions() command.Sessions {
 	return command.Sessions{Lifetime: cmp.Or(c.SessionLifetime, 12*time.Hour), Idle: cmp.Or(c.SessionIdle, time.Hour)}
 }
 
-// prune removes ended sessions now and then, until ctx ends.
-func prune(ctx context.Context, commands *command.Commands, log *slog.Logger) error {
-	return service.Every(ctx, pruneEvery, func(ctx context.Context) error {
-		err := commands.PruneSessions(ctx)
+// hourly does something now and every hour until ctx ends, and says so when it cannot.
+func hourly(ctx context.Context, log *slog.Logger, failed string, do func(context.Context) error) error {
+	return service.Every(ctx, time.Hour, func(ctx context.Context) error {
+		err := do(ctx)
 		if err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "Ended sessions cannot be pruned", "error", err)
+			log.WarnContext(ctx, failed, "error", err)
 		}
 		return err
 	})

@@ -332,3 +332,42 @@ func TestRemoveSuspendedAfterRefuses(t *testing.T) {
 		t.Errorf("got %v, %v", r, err)
 	}
 }
+
+// Whoever was suspended by a replica that makes no due item, or whose item a restored
+// backup lacks, is found, and goes when their time is over. B-ONB-17 (in part)
+func TestSuspendedWithoutADueItem(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	admin := w.signUp(t)
+	idp := admin.provider(t, w, "Corp directory")
+	ann, bob, ida, here := idp.create(t, "ann"), idp.create(t, "bob"), idp.create(t, "ida"), idp.create(t, "here")
+	free := w.signUp(t)
+	never := free.provider(t, w, "Their directory").create(t, "never")
+	if _, err := admin.users.SetUserRole(t.Context(), &identityv1.SetUserRoleRequest{Id: ida, Role: identityv1.Role_ROLE_IT_ADMIN}); err != nil {
+		t.Fatal(err)
+	}
+	admin.mustRemoveSuspendedAfter(t, 10*day)
+	begun := w.clock.Now()
+	idp.setActive(t, bob, false)
+	// As a replica does that knows nothing of it: the database says since when.
+	for _, id := range []string{ann, ida, never} {
+		w.system(t, `update users set state = 'suspended', version = version + 1, update_time = $2 where id = $1`, id, begun)
+	}
+	if !w.removalDue(t, ann).IsZero() {
+		t.Fatal("ann is due already")
+	}
+	w.clock.Advance(day)
+	w.Replica(t) // looks for them when it starts
+	servicetest.Eventually(t, "ann is due", func() bool { return !w.removalDue(t, ann).IsZero() })
+	for id, want := range map[string]time.Time{ann: begun.Add(10 * day), bob: begun.Add(10 * day), ida: {}, here: {}, never: {}} {
+		if at := w.removalDue(t, id); !at.Equal(want) {
+			t.Errorf("%s is due at %s, want %s", id, at, want)
+		}
+	}
+	w.later(t, 9*day, &admin)
+	w.removal(t, ann)
+	w.removal(t, bob)
+	if u := admin.find(t, ida); u.GetState() != suspended {
+		t.Errorf("ida is %s", u.GetState())
+	}
+}

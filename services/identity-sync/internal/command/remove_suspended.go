@@ -66,3 +66,23 @@ func (c *Commands) EndSuspendedUsers(ctx context.Context, tx *postgres.Tx, items
 		return err
 	})
 }
+
+// removalsAtOnce is how many missing due items are made in one transaction.
+const removalsAtOnce = 1000
+
+// FindRemovals makes the due items of those who are suspended and have none: a replica
+// from before there were such items suspended them beside this one, or an older backup
+// was restored.
+func (c *Commands) FindRemovals(ctx context.Context) error {
+	for {
+		var found int
+		err := c.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			tx.AfterCommit(c.due.Wake)
+			found, err = store.FindRemovals(ctx, tx, EndSuspendedUser, c.clock.Now(), removalsAtOnce)
+			return err
+		})
+		if err != nil || found < removalsAtOnce {
+			return err
+		}
+	}
+}
