@@ -133,7 +133,9 @@ func TestSuspendedAreRemoved(t *testing.T) {
 	servicetest.Wait(t, w.Harness, func(m *eventv1.GroupMemberRemoved) bool {
 		return m.GetGroup().GetId() == crew && m.GetMember().GetUserId() == bob
 	})
-	idp.must(t, http.StatusNotFound, "GET", "/Users/"+bob, nil)
+	if u := idp.must(t, http.StatusOK, "GET", "/Users/"+bob, nil); u["active"] != false || u["groups"] != nil {
+		t.Errorf("the source sees %v", u)
+	}
 	if u := admin.find(t, cem); u.GetState() != suspended {
 		t.Errorf("cem is %s too early", u.GetState())
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
@@ -41,6 +42,7 @@ const (
 	rfc   = "RFC 7644"
 	other = ""
 	off   = `{"op":"replace","path":"active","value":false}`
+	gone  = "DELETE" // instead of a PATCH that comes first
 	out   = "suspended"
 )
 
@@ -86,6 +88,26 @@ var leaving = []said{
 	{by: other, body: `{"op":"replace","path":"accountEnabled","value":false}`, code: 400, typ: "invalidPath", then: "active"},
 	{by: other, body: `{"op":"replace","value":{"value":{"active":false}}}`, code: 400, typ: "invalidPath", then: "active"},
 	{by: other, body: `{"op":"deactivate","path":"active","value":false}`, code: 400, typ: "invalidSyntax", then: "active"},
+}
+
+// returning is how somebody comes back, or not, who was suspended for so long that they
+// were removed.
+var returning = []said{
+	{by: okta, body: `{"op":"replace","value":{"active":true}}`, then: "active", events: "joined"},
+	{by: okta, method: "PUT", body: `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"$id","userName":"$name@corp.example","name":{"givenName":"Test","middleName":"","familyName":"User"},"emails":[{"primary":true,"value":"$name@corp.example","type":"work","display":"$name@corp.example"}],"displayName":"Test User","externalId":"ext-$name","active":true,"groups":[],"meta":{"resourceType":"User"}}`, then: "active", events: "joined"},
+	{by: entra, body: `{"op":"Replace","path":"active","value":"True"}`, then: "active", events: "joined"},
+	{by: entra, body: `{"op":"Add","path":"active","value":"True"}`, then: "active", events: "joined"},
+	{by: entra, body: `{"op":"Replace","path":"active","value":"True"},{"op":"Replace","path":"title","value":"Lead"}`, show: "title", then: `active, "Lead"`, events: "joined"},
+	{by: rfc, method: "POST", body: `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"$name@corp.example","externalId":"ext-$name"}`, code: http.StatusCreated, then: "active", events: "joined"},
+	{by: okta, method: "GET", show: "active", then: "removed, false"},
+	{by: okta, body: `{"op":"replace","value":{"active":false}}`, show: "active", then: "removed, false"},
+	{by: other, body: `{"op":"replace","path":"title","value":"Lead"}`, show: "title", then: `removed, "Lead"`},
+	{by: other, method: "PUT", body: `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"$name@corp.example","externalId":"ext-$name"}`, show: "active", then: "removed, false"},
+	{by: other, body: `{"op":"replace","value":{"active":true,"userName":"ann@corp.example"}}`, code: http.StatusConflict, typ: "uniqueness", then: "removed"},
+	{by: entra, method: "DELETE", code: http.StatusNoContent, then: "removed"},
+	{by: entra, method: "DELETE", before: gone, code: http.StatusNotFound, then: "removed"},
+	{by: okta, before: gone, body: `{"op":"replace","value":{"active":true}}`, code: http.StatusNotFound, then: "removed"},
+	{by: okta, before: gone, method: "GET", code: http.StatusNotFound, then: "removed"},
 }
 
 // joining is how somebody comes.
@@ -330,13 +352,87 @@ func TestWhatIdentityProvidersSay(t *testing.T) {
 	}
 }
 
+// Who was removed for being suspended for too long is known to their source, which has not
+// removed them: it may switch them on again, and they join again as themselves. Whom the
+// source deletes stays gone. B-ONB-13, B-ONB-17, B-USR-16, each in part.
+func TestWhoComesBackAfterTheyWereRemovedForBeingSuspended(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	b := &bodies{world: w, admin: w.signUp(t), others: map[string]string{}}
+	b.idp = b.admin.provider(t, w, "Corp directory")
+	other := b.admin.provider(t, w, "Another directory")
+	b.admin.mustRemoveSuspendedAfter(t, 30*day)
+	b.idp.create(t, "ann")
+	var ids []string
+	for i := range returning {
+		ids = append(ids, b.idp.create(t, fmt.Sprint("r", i)))
+		b.idp.setActive(t, ids[i], false)
+	}
+	w.later(t, 30*day, &b.admin)
+	for i, s := range returning {
+		id, name := ids[i], fmt.Sprint("r", i)
+		path := "/Users/" + id
+		if at := w.removal(t, id); at.GetReason() != eventv1.UserRemovalReason_USER_REMOVAL_REASON_SUSPENDED_TOO_LONG {
+			t.Fatalf("%s was removed: %v", name, at)
+		}
+		other.must(t, http.StatusNotFound, "PATCH", path, patch("replace", "active", true)) // it is not theirs
+		if s.before == gone {
+			b.idp.must(t, http.StatusNoContent, "DELETE", path, nil)
+		}
+		to := path
+		if s.method == http.MethodPost {
+			to = "/Users"
+		}
+		r := b.send(t, s, to, id, name)
+		s.answered(t, r)
+		if got, ok := r.body["id"]; ok && got != id {
+			t.Errorf("%s %s\nis about %v, not %s", s.method, s.body, got, id)
+		}
+		u := b.admin.find(t, id)
+		then := strings.ToLower(strings.TrimPrefix(u.GetState().String(), "USER_STATE_"))
+		if s.show != "" {
+			text, _ := json.Marshal(b.idp.must(t, http.StatusOK, "GET", path, nil)[s.show])
+			then += ", " + string(text)
+		}
+		if then != s.then {
+			t.Errorf("%s %s\nmakes %s, want %s", s.method, s.body, then, s.then)
+		}
+		want := []string{"joined", "suspended", "removed"}
+		if s.events != "" {
+			want = append(want, s.events)
+		} else if s.before != gone && s.method != http.MethodDelete {
+			b.idp.must(t, http.StatusOK, "PATCH", path, patch("replace", "active", true)) // by which all events are known
+			u, want = b.admin.find(t, id), append(want, "joined")
+		}
+		if joins := int32(strings.Count(strings.Join(want, " "), "joined")); u.GetJoinCount() != joins || u.GetRole() != identityv1.Role_ROLE_MEMBER {
+			t.Errorf("%s %s\nmakes %v, want join count %d", s.method, s.body, u, joins)
+		}
+		events := w.userEvents(t, id, u.GetVersion())
+		for i, e := range events {
+			events[i], _, _ = strings.Cut(e, " ")
+		}
+		if d := cmp.Diff(want, events); d != "" {
+			t.Errorf("%s %s\nemits (-want +got):\n%s", s.method, s.body, d)
+		}
+	}
+	// They are in no list until they are there again, and then count as anybody.
+	left := ids[slices.IndexFunc(returning, func(s said) bool { return s.method == http.MethodDelete })]
+	if got := b.idp.must(t, http.StatusOK, "GET", "/Users?filter=id+eq+%22"+left+"%22", nil)["totalResults"]; got != 0. {
+		t.Errorf("%v are listed who are gone", got)
+	}
+}
+
 // table is what docs/scim.md shows of it.
 func table(list []said) string {
 	var b strings.Builder
 	b.WriteString("| by | request | answer | then | events |\n|---|---|---|---|---|\n")
 	for _, s := range list {
 		request := strings.TrimSpace(s.method + " " + quoted(s.body))
-		if s.before != "" {
+		switch s.before {
+		case "":
+		case gone:
+			request = "deleted before: " + request
+		default:
 			request = "inactive before: " + request
 		}
 		answer := strings.TrimSpace(fmt.Sprint(s.code, " ", s.typ))
@@ -369,7 +465,7 @@ func TestSCIMTables(t *testing.T) {
 	}
 	text := string(page)
 	for name, want := range map[string]string{
-		"leaving": table(leaving), "joining": table(joining), "changing": table(changing), "grouping": table(grouping),
+		"leaving": table(leaving), "returning": table(returning), "joining": table(joining), "changing": table(changing), "grouping": table(grouping),
 		"listing": listingTable(),
 	} {
 		before, rest, ok1 := strings.Cut(text, "<!-- "+name+" -->\n")

@@ -67,7 +67,11 @@ func (t *transaction) removeAccountedFor(ctx context.Context, user uuid.UUID) er
 // remove removes a locked user: sessions, tokens and memberships end, and with
 // them what the user is accountable for, and tokens made as an admin. It gives the user as they are then.
 func (t *transaction) remove(ctx context.Context, u store.User) (store.User, error) {
-	o, err := lifecycle.Remove(u.User)
+	leave := lifecycle.Remove
+	if t.reason == eventv1.UserRemovalReason_USER_REMOVAL_REASON_SUSPENDED_TOO_LONG {
+		leave = lifecycle.TimeOut
+	}
+	o, err := leave(u.User)
 	if err != nil {
 		return u, err
 	}

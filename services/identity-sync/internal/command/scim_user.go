@@ -168,7 +168,8 @@ func (d Directory) GetUser(ctx context.Context, src scim.Source, userID string, 
 	return u, err
 }
 
-// UpdateUser changes a user of the source.
+// UpdateUser changes a user of the source. Who was removed for being suspended for too
+// long joins again when switched on.
 func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID string, change func(scim.User) (scim.User, bool, error)) (scim.User, error) {
 	uid, ok := store.ParseID(userID)
 	if !ok {
@@ -207,6 +208,12 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 		if err := tx.keepAdmin(ctx, uid, o); err != nil {
 			return err
 		}
+		back := o.Before.State == lifecycle.Removed && o.User.State != lifecycle.Removed
+		if back {
+			if err := tx.checkQuota(ctx, quotaUsers, u.EnvironmentID); err != nil {
+				return err
+			}
+		}
 		u.User, u.ManagerRef, u.Attributes, u.UpdateTime = o.User, next.Enterprise.Manager, next.Attributes, tx.now
 		tx.emitUser(u, o)
 		if err := store.UpdateUser(ctx, tx.Tx, u, emails(next)); err != nil {
@@ -223,7 +230,7 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 				return err
 			}
 		}
-		if o.Before.UserName != o.User.UserName || o.Before.ExternalID != o.User.ExternalID {
+		if back || o.User.State != lifecycle.Removed && (o.Before.UserName != o.User.UserName || o.Before.ExternalID != o.User.ExternalID) {
 			if err := tx.assignManager(ctx, src.ID, u); err != nil {
 				return err
 			}
@@ -237,7 +244,8 @@ func (d Directory) UpdateUser(ctx context.Context, src scim.Source, userID strin
 }
 
 // DeleteUser removes a user from the directory: out of all groups, with all
-// sessions and tokens ended. The row stays.
+// sessions and tokens ended. The row stays. Who was removed for being suspended for too
+// long is gone for the source as well then, and does not come back by an update.
 func (d Directory) DeleteUser(ctx context.Context, src scim.Source, userID string, allow func(version int64) error) error {
 	uid, ok := store.ParseID(userID)
 	if !ok {
@@ -250,6 +258,9 @@ func (d Directory) DeleteUser(ctx context.Context, src scim.Source, userID strin
 		}
 		if err := allow(u.SCIM().Version); err != nil {
 			return err
+		}
+		if u.State == lifecycle.Removed {
+			return store.ForgetTimedOut(ctx, tx.Tx, uid)
 		}
 		_, err = tx.remove(ctx, u)
 		return err

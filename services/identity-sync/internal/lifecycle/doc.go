@@ -17,6 +17,9 @@
 //	                              v    | suspended  |
 //	                            removed ------------'
 //
+// Who was suspended for too long is removed all the same, and still there for their
+// source: it may switch them on, by which they join again, or remove them for good.
+//
 // Events of the aggregate user:
 //
 //	joined     the user is active for the first time in this join count

@@ -93,6 +93,9 @@ type User struct {
 	Joined bool
 	// Version counts up with every change.
 	Version int64
+	// TimedOut says of somebody removed that it was for being suspended for too long, and
+	// that their source has not said since that they are gone.
+	TimedOut bool
 }
 
 // admin reports whether the user is one that the organization can be run by.
@@ -184,7 +187,7 @@ func Rejoin(u User, p Profile, active bool) (Outcome, error) {
 		return Outcome{}, ErrPresent
 	}
 	next := u
-	next.Profile, next.Role, next.RoleEnvironmentID = p, Member, u.EnvironmentID
+	next.Profile, next.Role, next.RoleEnvironmentID, next.TimedOut = p, Member, u.EnvironmentID, false
 	if u.Joined {
 		next.JoinCount, next.Joined = u.JoinCount+1, false
 	}
@@ -209,8 +212,19 @@ func enter(before, u User, active bool) Outcome {
 //
 // Who runs a source does not thereby become somebody with a role in Gatehouse:
 // what identifies such a user stays. They can leave, though.
+//
+// Who was removed for being suspended for too long is still there for the source, which
+// has not removed them: switched on, they come back; else only the source gets to see
+// what changed.
 func Update(u User, p Profile, active, silent bool) (Outcome, error) {
 	switch {
+	case u.State == Removed && u.TimedOut && active:
+		return Rejoin(u, p, true)
+	case u.State == Removed && u.TimedOut:
+		o := Outcome{Before: u, User: u}
+		o.User.Profile = p
+		o.User.Version++
+		return o, nil
 	case u.State == Removed:
 		return Outcome{}, ErrRemoved
 	case u.privileged() && !u.sameIdentity(p):
@@ -249,6 +263,13 @@ func Remove(u User) (Outcome, error) {
 	o.User.State = Removed
 	o.emit(UserRemoved, nil)
 	return o, nil
+}
+
+// TimeOut is somebody leaving for being suspended for too long.
+func TimeOut(u User) (Outcome, error) {
+	o, err := Remove(u)
+	o.User.TimedOut = err == nil
+	return o, err
 }
 
 // Release is somebody whose source is gone, and who stays.

@@ -22,6 +22,7 @@ func user(state lifecycle.State, change ...func(*lifecycle.User)) lifecycle.User
 
 func neverJoined(u *lifecycle.User) { u.Joined = false }
 func admin(u *lifecycle.User)       { u.Role = lifecycle.Admin }
+func timedOut(u *lifecycle.User)    { u.TimedOut = true }
 
 func TestTransitions(t *testing.T) {
 	t.Parallel()
@@ -113,6 +114,21 @@ func TestTransitions(t *testing.T) {
 				return lifecycle.Update(user(lifecycle.Active), ada, true, true)
 			},
 			want: want{lifecycle.Active, lifecycle.Member, 1, true, 6},
+		},
+		{
+			name: "switched on after being suspended for too long: comes back, as a member",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Removed, timedOut), sales, true, true)
+			},
+			want: want{lifecycle.Active, lifecycle.Member, 2, true, 6},
+			told: []told{{lifecycle.UserJoined, 6, nil}},
+		},
+		{
+			name: "changed after being suspended for too long: nobody but the source is told",
+			do: func() (lifecycle.Outcome, error) {
+				return lifecycle.Update(user(lifecycle.Removed, timedOut), sales, false, true)
+			},
+			want: want{lifecycle.Removed, lifecycle.Member, 1, true, 6},
 		},
 		{
 			name: "nothing changed",

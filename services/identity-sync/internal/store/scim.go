@@ -42,7 +42,7 @@ const (
 
 const (
 	fromUserOfSource = `
-from users u where u.id = $1 and u.source_id = $2 and u.state <> 'removed'`
+from users u where u.id = $1 and u.source_id = $2 and (u.state <> 'removed' or u.timed_out)`
 	selectUserOfSource           = `select ` + userColumns + noRelated + fromUserOfSource
 	selectUserOfSourceWithGroups = `select ` + userColumns + groupsOf + fromUserOfSource
 	fromGroupOfSource            = `
@@ -73,8 +73,8 @@ order by (u.external_id = $3 and u.external_id <> '') desc, u.id
 limit 2 for update`
 )
 
-// GetUserOfSource reads a user of a source who has not left; related: with their
-// groups.
+// GetUserOfSource reads a user of a source who has not left, or was removed for being
+// suspended for too long; related: with their groups.
 func GetUserOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID, related bool) (scim.User, error) {
 	sql := selectUserOfSource
 	if related {

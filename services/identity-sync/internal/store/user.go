@@ -49,7 +49,7 @@ const (
 	u.id, u.organization_id, coalesce(u.source_id::text, ''), u.external_id, u.user_name, u.display_name,
 	u.given_name, u.family_name, u.email, u.title, u.department, u.manager_ref, coalesce(u.manager_id::text, ''),
 	u.state, u.kind, u.role, ` + environmentText + `, ` + roleEnvironmentText + `, coalesce(u.accountable_user_id::text, ''),
-	u.purpose, u.end_time, u.join_count, u.joined, u.version, u.ended_credentials, u.attributes, u.create_time, u.update_time`
+	u.purpose, u.end_time, u.join_count, u.joined, u.version, u.ended_credentials, u.attributes, u.create_time, u.update_time, u.timed_out`
 )
 
 // targets are where userColumns are scanned to.
@@ -58,7 +58,7 @@ func (u *User) targets(more ...any) []any {
 		&u.ID, &u.OrganizationID, &u.SourceID, &u.ExternalID, &u.UserName, &u.DisplayName,
 		&u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &u.ManagerRef, &u.ManagerID,
 		&u.State, &u.Kind, &u.Role, &u.EnvironmentID, &u.RoleEnvironmentID, &u.AccountableUserID,
-		&u.Purpose, &u.EndTime, &u.JoinCount, &u.Joined, &u.Version, &u.EndedCredentials, &u.Attributes, &u.CreateTime, &u.UpdateTime,
+		&u.Purpose, &u.EndTime, &u.JoinCount, &u.Joined, &u.Version, &u.EndedCredentials, &u.Attributes, &u.CreateTime, &u.UpdateTime, &u.TimedOut,
 	}, more...)
 }
 
@@ -82,7 +82,9 @@ update users set external_id = $2, user_name = $3, display_name = $4, given_name
 	version = $17, attributes = $18, update_time = $19, role_environment_id = $20
 where id = $1`
 	updateUserState = `
-update users set state = $2, role = $3, role_environment_id = $4, version = $5, update_time = $6 where id = $1`
+update users set state = $2, role = $3, role_environment_id = $4, version = $5, update_time = $6, timed_out = $7 where id = $1`
+	forgetTimedOut = `
+update users set timed_out = false where id = $1`
 	raiseUserVersion = `
 update users u set version = u.version + 1, ended_credentials = u.ended_credentials + 1 where u.id = $1 returning ` + userColumns
 	selectUser = `
@@ -93,7 +95,7 @@ select ` + userColumns + ` from users u where u.id = any($1) order by u.id for u
 	lockUserUnlessRemoved = selectUser + ` and u.state <> 'removed' for update`
 	lockUserOfSource      = `
 select ` + userColumns + `, s.name from users u join source s on s.id = u.source_id
-where u.id = $1 and u.source_id = $2 and u.state <> 'removed' for update of u`
+where u.id = $1 and u.source_id = $2 and (u.state <> 'removed' or u.timed_out) for update of u`
 	selectUserAndOrganization = `
 select ` + userColumns + `, ` + organizationColumns + ` from users u join organization o on o.id = u.organization_id
 where u.id = $1`
@@ -171,9 +173,18 @@ func UpdateUser(ctx context.Context, tx *postgres.Tx, u User, emails []string) e
 
 // UpdateUserState saves state, role and version of a user, and nothing else.
 func UpdateUserState(ctx context.Context, tx *postgres.Tx, u User) error {
-	_, err := tx.Exec(ctx, updateUserState, u.ID, u.State, u.Role, ownerID(u.RoleEnvironmentID), u.Version, u.UpdateTime)
+	_, err := tx.Exec(ctx, updateUserState, u.ID, u.State, u.Role, ownerID(u.RoleEnvironmentID), u.Version, u.UpdateTime, u.TimedOut)
 	if err != nil {
 		return fmt.Errorf("update user %s: %w", u.ID, err)
+	}
+	return nil
+}
+
+// ForgetTimedOut has a locked user who was removed for being suspended for too long be
+// gone for their source too.
+func ForgetTimedOut(ctx context.Context, tx *postgres.Tx, user uuid.UUID) error {
+	if _, err := tx.Exec(ctx, forgetTimedOut, user); err != nil {
+		return fmt.Errorf("update user %s: %w", user, err)
 	}
 	return nil
 }
@@ -207,8 +218,8 @@ func LockUsers(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) ([]User, e
 	return collect("lock users", rows, err, scanUser)
 }
 
-// LockUserOfSource is LockUser for a user of a source who has not left, and
-// gives the source's name.
+// LockUserOfSource is LockUser for a user of a source who has not left, or was removed
+// for being suspended for too long, and gives the source's name.
 func LockUserOfSource(ctx context.Context, tx *postgres.Tx, source, id uuid.UUID) (u User, sourceName string, err error) {
 	err = tx.QueryRow(ctx, lockUserOfSource, id, source).Scan(u.targets(&sourceName)...)
 	return u, sourceName, found(err, "lock user")
