@@ -1,19 +1,24 @@
 package identitysync_test
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/identity-sync/internal/scim"
 )
 
 var update = flag.Bool("update", false, "write the tables of docs/scim.md anew")
@@ -455,9 +460,49 @@ func quoted(text string) string {
 	return "`" + text + "`"
 }
 
-// docs/scim.md shows what the test above sends.
+// asked is a directory that says what is read of it.
+type asked struct {
+	scim.Directory
+	reads string
+}
+
+func (a *asked) Authenticate(context.Context, string) (scim.Source, error) {
+	return scim.Source{ID: uuid.New()}, nil
+}
+
+// ListUsers reads all people unless a condition says whom. That each condition goes by an
+// index is TestSCIMFiltersGoByIndex of the store.
+func (a *asked) ListUsers(_ context.Context, _ scim.Source, q scim.Query[scim.User]) (scim.Page[scim.User], error) {
+	a.reads = everybody
+	if q.Where != nil {
+		a.reads = byIndex
+	}
+	return scim.Page[scim.User]{}, nil
+}
+
+// readFor is what is read for a filter.
+func readFor(t *testing.T, filter string) string {
+	t.Helper()
+	dir := &asked{}
+	h, err := scim.New(scim.Config{Directory: dir, CursorKey: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/scim/v2/Users?filter="+url.QueryEscape(strings.ReplaceAll(filter, "$then", "2026-01-01T00:00:00Z")), nil)
+	r.Header.Set("Authorization", "Bearer token")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	return dir.reads
+}
+
+// docs/scim.md shows what the tests above send, what lists find, and what is read for
+// them.
 func TestSCIMTables(t *testing.T) {
 	t.Parallel()
+	for _, l := range listing {
+		if got := readFor(t, l.filter); got != l.reads {
+			t.Errorf("%s reads %q, and the table says %q", l.filter, got, l.reads)
+		}
+	}
 	const file = "../../docs/scim.md"
 	page, err := os.ReadFile(file)
 	if err != nil {
