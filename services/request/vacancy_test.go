@@ -83,10 +83,12 @@ func TestNobodyToDecide(t *testing.T) {
 	}
 	told(3, nil, "pia")
 	told(1, vacancy)
+	told(5, nil, "pia") // changes nothing, and is the last word all the same
+	told(4, vacancy)
 	if got := w.get(t, r); got.GetWaitsForReviewer() || got.GetItems()[0].GetVacancy() != nil {
 		t.Errorf("somebody is asked: %v", got)
 	}
-	w.publish(t, r.GetId(), &eventv1.TaskReassigned{Context: &eventv1.Context{Actor: system, RequestIds: []string{r.GetId()}, Version: 4}, From: w.task(r, "pia"), Vacancy: vacancy})
+	w.publish(t, r.GetId(), &eventv1.TaskReassigned{Context: &eventv1.Context{Actor: system, RequestIds: []string{r.GetId()}, Version: 6}, From: w.task(r, "pia"), Vacancy: vacancy})
 	w.handled(t)
 	if got := w.waiting(t, "zoe"); !slices.Equal(got, []string{r.GetId()}) {
 		t.Errorf("waiting again: %v", got)

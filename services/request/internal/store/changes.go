@@ -220,15 +220,19 @@ func (c *Changes) changeItem(i *Item) {
 
 // SetVacancy says that nobody can decide an item of a request, which the transaction
 // has locked, or with nil that somebody can, as a version of its approval has it. A
-// later version says it for good.
+// later version says it for good, also where it changes nothing: an older one that comes
+// after it must not.
 func (c *Changes) SetVacancy(r *Request, item uuid.UUID, vacancy []byte, version int64, at time.Time) {
 	for _, i := range r.Items {
-		if i.ID != item || i.VacancyVersion > version || i.Vacancy == nil && vacancy == nil {
+		if i.ID != item || i.VacancyVersion >= version && i.Vacancy == nil && vacancy == nil || i.VacancyVersion > version {
 			continue
 		}
+		changes := i.Vacancy != nil || vacancy != nil
 		i.Vacancy, i.VacancyVersion = vacancy, version
 		c.changeItem(i)
-		c.change(r, at)
+		if changes {
+			c.change(r, at)
+		}
 	}
 }
 
