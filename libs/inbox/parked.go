@@ -33,7 +33,8 @@ type Parked struct {
 
 // ParkedList is what parked events are filtered and sorted by. They are few.
 var ParkedList = filter.New("gatehouse.ops.v1.ListParkedEvents", "parkedTime", filter.ID("eventId", "p.event_id"),
-	filter.Text("type", "p.type").Sort(),
+	// In the order of its bytes, by which the gateway merges the lists of services.
+	filter.Text("type", "p.type").SortText(`p.type collate "C"`),
 	filter.Text("aggregateId", "p.aggregate_id"),
 	filter.Text("error", "p.error"),
 	filter.Int("attempts", "p.attempts").Sort(),
