@@ -9,6 +9,7 @@ import authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 //   - Whoever runs an app (its admins, and for requests its approvers) sees what
 //     concerns that app. The service knows the apps.
 //   - Everybody sees their own: what they asked for, hold, or decide.
+//   - Everybody but externals sees who there is: [Caller.SeesPeople].
 //
 // Admins and IT admins also act on what they see: [Caller.Administers]. Risk
 // managers change nothing for others.
@@ -22,4 +23,10 @@ func (c Caller) SeesAll() bool {
 // their scope.
 func (c Caller) Administers() bool {
 	return c.Role == authzv1.Caller_CALLER_ADMIN || c.Role == authzv1.Caller_CALLER_IT_ADMIN
+}
+
+// SeesPeople reports whether the caller sees who there is within their scope, as
+// UserService.GetUser shows it; others see themselves.
+func (c Caller) SeesPeople() bool {
+	return c.SeesAll() || c.Role == authzv1.Caller_CALLER_MEMBER
 }

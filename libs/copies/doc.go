@@ -41,7 +41,8 @@
 //
 // [Arrived] and [Await] are for what another service does not know yet: an event
 // is tried again, and a command waits for a moment and then says so as something
-// to be tried again, never as something that does not exist (B-USR-21).
+// to be tried again, never as something that does not exist (B-USR-21). So does
+// [Progress.Await] for what is not named by an id.
 //
 // The package does not decide what follows from a change, and has no queries for
 // services.

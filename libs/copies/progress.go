@@ -47,3 +47,32 @@ func (p *Progress) Passed(ctx context.Context, head uint64) bool {
 	i := consumer.CachedInfo()
 	return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending <= i.NumRedelivered
 }
+
+// Await looks until what a command needs is known, for as long as [Await] waits, for what
+// has no id to wait for. Known is false for what there is not: all that was said until
+// now has been handled. Else the error is NOT_KNOWN_YET. Call it outside of transactions.
+func (p *Progress) Await(ctx context.Context, look func() (known bool, err error)) (known bool, err error) {
+	if known, err = look(); known || err != nil {
+		return known, err
+	}
+	head, told := p.Head(ctx)
+	until := time.NewTimer(knownWithin)
+	defer until.Stop()
+	tick := time.NewTicker(knownEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if known, err = look(); known || err != nil {
+				return known, err
+			}
+		case <-until.C:
+			if told && p.Passed(ctx, head) {
+				return look()
+			}
+			return false, NotKnownYet(nil)
+		case <-ctx.Done():
+			return false, NotKnownYet(nil)
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package copies_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,14 +35,33 @@ func TestProgress(t *testing.T) {
 			return apierr.InvalidField("owner_id", "USER_UNKNOWN", "there is no such user")
 		}, "USER_UNKNOWN")
 	}
+	// The same of what has no id.
+	look := func(wait time.Duration) (bool, error) {
+		from := time.Now()
+		return progress.Await(t.Context(), func() (bool, error) { return wait > 0 && time.Since(from) >= wait, nil })
+	}
 	if err := ask(); !apierr.HasReason(err, "USER_UNKNOWN") {
 		t.Errorf("nothing was said: %v", err)
+	}
+	if known, err := look(0); known || err != nil {
+		t.Errorf("nothing was said: %v, %v", known, err)
 	}
 	if _, err := js.Publish(ctx, "access."+org.String()+".user.joined", nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := ask(); !apierr.HasReason(err, copies.ReasonNotKnownYet) {
 		t.Errorf("something is on its way: %v", err)
+	}
+	if known, err := look(0); known || !apierr.HasReason(err, copies.ReasonNotKnownYet) {
+		t.Errorf("something is on its way: %v, %v", known, err)
+	}
+	if known, err := look(50 * time.Millisecond); !known || err != nil {
+		t.Errorf("it came: %v, %v", known, err)
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := progress.Await(ended, func() (bool, error) { return false, nil }); !apierr.HasReason(err, copies.ReasonNotKnownYet) {
+		t.Errorf("nobody waits: %v", err)
 	}
 	m, err := consumer.Next()
 	if err != nil {
@@ -54,6 +75,9 @@ func TestProgress(t *testing.T) {
 	}
 	if err := ask(); !apierr.HasReason(err, "USER_UNKNOWN") {
 		t.Errorf("it was handled: %v", err)
+	}
+	if known, err := look(0); known || err != nil {
+		t.Errorf("it was handled: %v, %v", known, err)
 	}
 	progress.Service = "nobody"
 	if err := ask(); !apierr.HasReason(err, copies.ReasonNotKnownYet) {

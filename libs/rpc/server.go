@@ -44,6 +44,10 @@ type ServerConfig struct {
 	Denied authz.DeniedFunc
 	// Log takes failed calls; nil discards them.
 	Log *slog.Logger
+	// Prepare completes a request of a method, such as
+	// "/gatehouse.identity.v1.UserService/GetUser", for its caller before it is
+	// validated; nil for none.
+	Prepare PrepareFunc
 	// Telemetry takes spans and metrics; nil discards them.
 	Telemetry *telemetry.Telemetry
 	// TLS makes the server speak TLS, as from [LoadTLS]; nil means plain text.
@@ -144,14 +148,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 			deadlineInterceptor(cfg.Deadline),
 			authz.UnaryInterceptor(cfg.Verifier, cfg.Files, cfg.Denied),
 			limits,
-			validateUnary(validator),
+			validateUnary(validator, cfg.Prepare),
 			pages,
 		),
 		stream: chainStreamServer(
 			b.stream,
 			stoppingInterceptor(cfg.Stopping),
 			authz.StreamInterceptor(cfg.Verifier, cfg.Files, cfg.Denied),
-			validateStream(validator),
+			validateStream(validator, cfg.Prepare),
 		),
 		stats: otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(cfg.Telemetry.TracerProvider()),

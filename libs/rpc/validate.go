@@ -16,8 +16,23 @@ import (
 	"gatehouse.dev/libs/plaintext"
 )
 
-func validateUnary(v protovalidate.Validator) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+// PrepareFunc completes a request of a method. Its error is the call's.
+type PrepareFunc func(ctx context.Context, method string, req proto.Message) error
+
+// prepare does nothing without a function.
+func (f PrepareFunc) prepare(ctx context.Context, method string, req any) error {
+	msg, ok := req.(proto.Message)
+	if f == nil || !ok {
+		return nil
+	}
+	return f(ctx, method, msg)
+}
+
+func validateUnary(v protovalidate.Validator, prepare PrepareFunc) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if err := prepare.prepare(ctx, info.FullMethod, req); err != nil {
+			return nil, err
+		}
 		if err := validate(v, req); err != nil {
 			return nil, err
 		}
@@ -25,9 +40,9 @@ func validateUnary(v protovalidate.Validator) grpc.UnaryServerInterceptor {
 	}
 }
 
-func validateStream(v protovalidate.Validator) grpc.StreamServerInterceptor {
-	return func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		return handler(srv, &validStream{ServerStream: stream, validator: v})
+func validateStream(v protovalidate.Validator, prepare PrepareFunc) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		return handler(srv, &validStream{ServerStream: stream, validator: v, prepare: prepare, method: info.FullMethod})
 	}
 }
 
@@ -35,10 +50,15 @@ func validateStream(v protovalidate.Validator) grpc.StreamServerInterceptor {
 type validStream struct {
 	grpc.ServerStream
 	validator protovalidate.Validator
+	prepare   PrepareFunc
+	method    string
 }
 
 func (s *validStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if err := s.prepare.prepare(s.Context(), s.method, m); err != nil {
 		return err
 	}
 	return validate(s.validator, m)

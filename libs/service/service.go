@@ -71,6 +71,8 @@ type Spec struct {
 	Register func(grpc.ServiceRegistrar)
 	// Denied is told of calls that were refused, see rpc.ServerConfig.
 	Denied authz.DeniedFunc
+	// Prepare completes requests before they are validated, see rpc.ServerConfig.
+	Prepare rpc.PrepareFunc
 	// PageKey signs page tokens, see rpc.ServerConfig.
 	PageKey []byte
 	// Limits are how often users may call, see rpc.ServerConfig.
@@ -198,7 +200,7 @@ func (r *runner) build(work, stopping context.Context) error {
 		lis.GRPC.Close() // a caller had better be refused than left waiting
 	} else if lis.GRPC != nil {
 		srv, err := rpc.NewServer(rpc.ServerConfig{
-			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Limits: r.spec.Limits, Denied: r.spec.Denied, Log: r.log,
+			PageKey: r.spec.PageKey, Verifier: r.spec.Verifier, Limits: r.spec.Limits, Denied: r.spec.Denied, Prepare: r.spec.Prepare, Log: r.log,
 			Telemetry: r.spec.Telemetry, TLS: lis.TLS, Deadline: r.spec.Timeouts.RPC, Stopping: stopping, Network: lis.Network,
 		})
 		if err != nil {
