@@ -44,6 +44,7 @@ import (
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/inbox"
+	"gatehouse.dev/libs/naming"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/quota"
@@ -237,6 +238,7 @@ type Backend struct {
 	pageKey  []byte
 	limits   *ratelimit.Limits
 	timing   Timing
+	people   *naming.People // by copies; nil without
 }
 
 // Schema is what a service's database is migrated with: the tables of the
@@ -379,6 +381,7 @@ func (b *Backend) Copies(kinds copies.Kinds, owners Owners, handlers *inbox.Hand
 	kept.Register(handlers)
 	if kinds&copies.Users != 0 {
 		b.DB.Admit(admission.By("user_copy"))
+		b.people = naming.Among(b.DB, "user_copy", "not u.removed", &copies.Progress{Bus: b.Bus, Service: b.Name})
 	}
 	return kept, nil
 }
@@ -416,6 +419,9 @@ type Spec struct {
 	// waited for before the service is ready. The service has registered them in
 	// Handlers. Nil: it has none.
 	Copies *copies.Copies
+	// People are those whom requests may name by user name. Nil means those of the
+	// copies, or nobody without.
+	People *naming.People
 	// Tasks are what else runs as long as the service does.
 	Tasks []service.Task
 	// HTTP adds handlers to the service's HTTP server, and HTTPCallers says who may
@@ -490,9 +496,13 @@ func (b *Backend) Run(ctx context.Context, lis service.Listeners, spec Spec) err
 			return nil
 		}})
 	}
+	var prepare rpc.PrepareFunc
+	if people := cmp.Or(spec.People, b.people); people != nil {
+		prepare = people.Prepare
+	}
 	return service.Run(ctx, service.Spec{
 		Name: b.Name, Log: b.Log, Telemetry: b.Telemetry, Listeners: lis,
-		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits, Timeouts: b.timing.Timeouts, Denied: b.Denied.Denied,
+		Verifier: verifier, PageKey: b.pageKey, Limits: b.limits, Timeouts: b.timing.Timeouts, Denied: b.Denied.Denied, Prepare: prepare,
 		Register: register,
 		HTTP:     spec.HTTP, HTTPCallers: spec.HTTPCallers,
 		Tasks: tasks,

@@ -16,6 +16,7 @@ import (
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/datakey"
+	"gatehouse.dev/libs/naming"
 	"gatehouse.dev/libs/outgoing"
 	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/secretbox"
@@ -129,7 +130,8 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	return b.Run(ctx, lis, backend.Spec{
-		Keys: ring.Public,
+		Keys:   ring.Public,
+		People: naming.Among(b.DB, "users", "u.state <> 'removed'", nil),
 		Register: func(g grpc.ServiceRegistrar) {
 			opsv1.RegisterSnapshotServiceServer(g, copies.NewSnapshotServer(b.DB, b.Bus, convert.SnapshotEnvironments, convert.SnapshotUsers, convert.SnapshotGroups))
 			grpcapi.Register(g, grpcapi.Config{

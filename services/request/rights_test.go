@@ -233,6 +233,10 @@ func TestWhoHasJustComeIsKnown(t *testing.T) {
 			_, err := w.requests(t, "ann").CreateRequest(t.Context(), forHer)
 			return err
 		},
+		"by her user name": func() error {
+			_, err := w.apps(t, "zoe").CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "Forum", OwnerId: "nia"})
+			return err
+		},
 		"a preview": func() error {
 			_, err := w.requests(t, "zoe").PreviewRequest(t.Context(), &requestv1.PreviewRequestRequest{Request: forHer})
 			return err

@@ -9,7 +9,8 @@ import (
 
 // TestAssign is the story of an admin who gives three people two apps at once: one makes
 // its accounts itself, the other by hand. The admin sees before how each account comes;
-// nobody is asked to decide; the trail says who assigned it. B-ONB-18, B-ONB-03, B-ONB-04
+// nobody is asked to decide; the trail says who assigned it. The admin looks no id of a
+// person up, but names them all by user name. B-ONB-18, B-ONB-03, B-ONB-04
 func TestAssign(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: runs whole processes")
@@ -23,16 +24,16 @@ func TestAssign(t *testing.T) {
 	w := newWorld(t, gh, target)
 	w.scimUser(t, "ann", "Ann Approver", "")
 	people := []string{"ned", "joe", "sue"}
-	var ids []string
+	var userNames []string
 	for _, name := range people {
 		w.scimUser(t, name, "Person "+name, "")
-		ids = append(ids, w.id(t, name))
+		userNames = append(userNames, name+"@corp.example")
 	}
 	ann, ned := w.as(t, "ann"), w.as(t, "ned")
 	chat := w.automaticApp(t, "Chat", "ann")
-	payroll := w.app(t, object{"name": "Payroll", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "approverIds": []string{w.id(t, "ann")}})
+	payroll := w.app(t, object{"name": "Payroll", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "ownerId": "NED@corp.example", "approverIds": []string{"ann@corp.example"}})
 	assignment := object{
-		"requestId": newUUID(), "userIds": ids, "entitlementIds": []string{chat.account, payroll.account}, "justification": "the new office",
+		"requestId": newUUID(), "userIds": userNames, "entitlementIds": []string{chat.account, payroll.account}, "justification": "the new office",
 	}
 	refused := func(who api, body any, code int, reason string) {
 		t.Helper()
@@ -42,8 +43,10 @@ func TestAssign(t *testing.T) {
 		}
 	}
 	refused(ann, assignment, http.StatusForbidden, "ROLE_NOT_ALLOWED")
+	refused(w.admin, object{"userIds": []string{"ned@corp.example", "ghost@corp.example"}, "entitlementIds": []string{chat.account}, "justification": "who?"},
+		http.StatusBadRequest, `"userIds[1]"`)
 	root := str(w.admin.must(t, "GET", "/v1/me", nil), "user", "id")
-	refused(w.admin, object{"userIds": append(slices.Clone(ids), root), "entitlementIds": []string{chat.account}, "justification": "me too"},
+	refused(w.admin, object{"userIds": append(slices.Clone(userNames), root), "entitlementIds": []string{chat.account}, "justification": "me too"},
 		http.StatusForbidden, "SELF_ASSIGNMENT")
 
 	preview := w.admin.must(t, "POST", "/v1/requests:previewAssignment", object{"assignment": assignment})
@@ -80,13 +83,27 @@ func TestAssign(t *testing.T) {
 		t.Errorf("ann was asked: %s", brief(tasks))
 	}
 	// It is theirs, and they see who gave it.
-	mine := list(ned.must(t, "GET", "/v1/grants?userId="+ids[0], nil), "grants")
+	mine := list(ned.must(t, "GET", "/v1/grants?userId=ned@corp.example", nil), "grants")
 	if countState(mine, "GRANT_STATE_ACTIVE") != 2 {
 		t.Errorf("ned sees %s", brief(mine))
 	}
 	timeline := column(list(ned.must(t, "GET", "/v1/requests/"+requests[0]+"/timeline", nil), "entries"), "text")
 	if !slices.Contains(timeline, "Assigned by Rob Root") {
 		t.Errorf("ned reads %q", timeline)
+	}
+	// In a path, and given to somebody.
+	ned2 := w.admin.must(t, "GET", "/v1/users/Ned%40corp.example", nil)
+	if want := w.id(t, "ned"); str(ned2, "user", "id") != want || str(w.admin.must(t, "GET", "/v1/apps/"+payroll.id, nil), "app", "ownerId") != want {
+		t.Errorf("got %s, want %s", brief(ned2), want)
+	}
+	w.admin.must(t, "POST", "/v1/users/sue@corp.example:setRole", object{"role": "ROLE_IT_ADMIN"})
+	if got := w.admin.must(t, "GET", "/v1/users/sue@corp.example", nil); str(got, "user", "role") != "ROLE_IT_ADMIN" {
+		t.Errorf("got %s", brief(got))
+	}
+	for _, name := range []string{"ghost@corp.example", "root"} {
+		if r, err := w.admin.do(t.Context(), "GET", "/v1/users/"+name, nil); err != nil || r.Code != http.StatusNotFound || !strings.Contains(string(r.Raw), "USER_NOT_FOUND") {
+			t.Errorf("%s: %v %d %s", name, err, r.Code, r.Raw)
+		}
 	}
 	w.nothingParked(t)
 }

@@ -15,10 +15,12 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// The options that say who may call a method, and what a service is about.
+// The options that say who may call a method, what a service is about, and which fields
+// take a user's id or user name.
 const (
 	accessOption = "gatehouse.authz.v1.access"
 	areaOption   = "gatehouse.authz.v1.area"
+	userIDOption = "gatehouse.identity.v1.user_id"
 )
 
 // contract is what the protos say.
@@ -45,7 +47,7 @@ func readContract(image string) (*contract, error) {
 	if c.files, err = protodesc.NewFiles(&set); err != nil {
 		return nil, err
 	}
-	for _, name := range []protoreflect.FullName{accessOption, areaOption} {
+	for _, name := range []protoreflect.FullName{accessOption, areaOption, userIDOption} {
 		option, err := c.files.FindDescriptorByName(name)
 		if err != nil {
 			return nil, err
@@ -53,7 +55,9 @@ func readContract(image string) (*contract, error) {
 		if err := c.types.RegisterExtension(dynamicpb.NewExtensionType(option.(protoreflect.ExtensionDescriptor))); err != nil {
 			return nil, err
 		}
-		c.areas = option.(protoreflect.ExtensionDescriptor).Enum()
+		if name == areaOption {
+			c.areas = option.(protoreflect.ExtensionDescriptor).Enum()
+		}
 	}
 	for file := range c.files.RangeFiles {
 		for i := range file.Services().Len() {
@@ -136,7 +140,7 @@ func readOnly(m protoreflect.MethodDescriptor) bool {
 	return m.Options().(*descriptorpb.MethodOptions).GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
-// option is one of our own options, of a method or a service.
+// option is one of our own options, of a method, a service or a field.
 func (c *contract) option(d protoreflect.Descriptor, name protoreflect.FullName) (value protoreflect.Value, ok bool) {
 	options := d.Options().ProtoReflect().New()
 	data, err := proto.Marshal(d.Options())
@@ -183,7 +187,7 @@ func (c *contract) schema(schema object, m protoreflect.MessageDescriptor) {
 		if f == nil {
 			continue
 		}
-		constrain(property.(object), f)
+		c.constrain(property.(object), f)
 		if c.sent[m.FullName()] && needed(f) || !c.sent[m.FullName()] && !f.HasPresence() {
 			required = append(required, name)
 		}
@@ -214,11 +218,12 @@ func needed(f protoreflect.FieldDescriptor) bool {
 }
 
 // constrain writes a field's rules into its schema.
-func constrain(schema object, f protoreflect.FieldDescriptor) {
+func (c *contract) constrain(schema object, f protoreflect.FieldDescriptor) {
 	r := rulesOf(f)
 	if r == nil {
 		return
 	}
+	named := c.takesUserName(f)
 	if l := r.GetRepeated(); l != nil {
 		set(schema, "minItems", l.GetMinItems())
 		set(schema, "maxItems", l.GetMaxItems())
@@ -226,11 +231,17 @@ func constrain(schema object, f protoreflect.FieldDescriptor) {
 			schema["uniqueItems"] = true
 		}
 		if items, ok := schema["items"].(object); ok && l.GetItems() != nil {
-			one(items, l.GetItems())
+			one(items, l.GetItems(), named)
 		}
 		return
 	}
-	one(schema, r)
+	one(schema, r, named)
+}
+
+// takesUserName says of a field whether a user name may stand for the id.
+func (c *contract) takesUserName(f protoreflect.FieldDescriptor) bool {
+	is, ok := c.option(f, userIDOption)
+	return ok && is.Bool()
 }
 
 func set(schema object, name string, value uint64) {
@@ -239,8 +250,9 @@ func set(schema object, name string, value uint64) {
 	}
 }
 
-// one writes the rules of one value into its schema.
-func one(schema object, r *validate.FieldRules) {
+// one writes the rules of one value into its schema. Of a value that may be a user name
+// they hold for the id that is put in its place.
+func one(schema object, r *validate.FieldRules, named bool) {
 	if s := r.GetString(); s != nil {
 		set(schema, "minLength", s.GetMinLen())
 		set(schema, "maxLength", s.GetMaxLen())
@@ -248,6 +260,10 @@ func one(schema object, r *validate.FieldRules) {
 			schema["pattern"] = s.GetPattern()
 		}
 		switch {
+		case s.GetUuid() && named:
+			if r.GetIgnore() == validate.Ignore_IGNORE_UNSPECIFIED {
+				schema["minLength"] = 1
+			}
 		case s.GetUuid():
 			schema["format"] = "uuid"
 		case s.GetEmail():

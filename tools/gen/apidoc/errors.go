@@ -35,8 +35,8 @@ var word = regexp.MustCompile(`\b(?:UNAUTHENTICATED|ABORTED|UNAVAILABLE|BLANK|[A
 // errorsOf writes into an operation which errors it has: those of every operation, of
 // what it takes, and the reasons that the comment of its RPC names behind a code. For
 // people they stand in the description, for programs in x-reasons.
-func errorsOf(operation object, method, path string, m protoreflect.MethodDescriptor, a access, named bool) {
-	reasons := common(operation, method, collectionOf(path), m, a, named)
+func (c *contract) errorsOf(operation object, method, path string, m protoreflect.MethodDescriptor, a access, named bool) {
+	reasons := c.common(operation, method, collectionOf(path), m, a, named)
 	status := ""
 	// All comments of an RPC are leading ones.
 	comment := m.ParentFile().SourceLocations().ByDescriptor(m).LeadingComments
@@ -85,7 +85,7 @@ func collectionOf(path string) string {
 
 // common are the reasons, by status, that an operation has by its form: of the gateway,
 // of who may call it, and of the fields that mean the same everywhere.
-func common(operation object, method, collection string, m protoreflect.MethodDescriptor, a access, named bool) map[string][]string {
+func (c *contract) common(operation object, method, collection string, m protoreflect.MethodDescriptor, a access, named bool) map[string][]string {
 	reasons := map[string][]string{
 		"400": {"INVALID_ARGUMENT", "HOST_UNKNOWN"},
 		"405": {"METHOD_NOT_ALLOWED"},
@@ -130,13 +130,32 @@ func common(operation object, method, collection string, m protoreflect.MethodDe
 			add("400", of...)
 		}
 	}
+	if c.takesUserNames(m.Input(), map[protoreflect.FullName]bool{}) {
+		add("400", "USER_UNKNOWN", "USER_AMBIGUOUS", "TOO_MANY_NAMES")
+	}
 	if takesETag(m.Input()) {
 		add("409", "ETAG_MISMATCH")
 	}
-	for _, list := range reasons {
+	for status, list := range reasons {
 		slices.Sort(list)
+		reasons[status] = slices.Compact(list)
 	}
 	return reasons
+}
+
+// takesUserNames says of a request whether people may be named in it by user name.
+func (c *contract) takesUserNames(m protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+	if seen[m.FullName()] {
+		return false
+	}
+	seen[m.FullName()] = true
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		if c.takesUserName(f) || f.Message() != nil && c.takesUserNames(f.Message(), seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // takesETag says of a request whether it, or the resource in it, may have an etag.

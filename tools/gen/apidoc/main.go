@@ -148,7 +148,7 @@ func (c *contract) operation(operation object, method, path string, m protorefle
 			continue
 		}
 		if schema, ok := p["schema"].(object); ok {
-			constrain(schema, f)
+			c.constrain(schema, f)
 		}
 		if p["in"] == "query" && needed(f) {
 			p["required"] = true
@@ -166,7 +166,7 @@ func (c *contract) operation(operation object, method, path string, m protorefle
 	if isFile(operation) {
 		operation["responses"].(object)["200"] = object{"description": "The file.", "content": object{"*/*": object{}}}
 	}
-	errorsOf(operation, method, path, m, access, len(bound) > 0)
+	c.errorsOf(operation, method, path, m, access, len(bound) > 0)
 	if example, ok := examples[string(m.FullName())]; ok {
 		operation["requestBody"].(object)["content"].(object)["application/json"].(object)["example"] = json.RawMessage(example)
 		delete(examples, string(m.FullName()))

@@ -339,7 +339,7 @@ type FlowAudience struct {
 	Everyone bool `protobuf:"varint,1,opt,name=everyone,proto3" json:"everyone,omitempty"`
 	// Ids of groups.
 	GroupIds []string `protobuf:"bytes,2,rep,name=group_ids,json=groupIds,proto3" json:"group_ids,omitempty"`
-	// Ids of users.
+	// Ids of users; whoever writes a flow may name them by user name.
 	UserIds       []string `protobuf:"bytes,3,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -478,7 +478,7 @@ type FlowRequesters struct {
 	Everyone bool `protobuf:"varint,5,opt,name=everyone,proto3" json:"everyone,omitempty"`
 	// Ids of groups, of which the members may ask.
 	GroupIds []string `protobuf:"bytes,6,rep,name=group_ids,json=groupIds,proto3" json:"group_ids,omitempty"`
-	// Ids of users.
+	// Ids of users; whoever writes a flow may name them by user name.
 	UserIds       []string `protobuf:"bytes,7,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -571,7 +571,7 @@ type FlowStep struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// How its reviewers are found.
 	Reviewers ReviewerKind `protobuf:"varint,2,opt,name=reviewers,proto3,enum=gatehouse.approval.v1.ReviewerKind" json:"reviewers,omitempty"`
-	// Ids of users, for named users.
+	// Ids of users, for named users; whoever writes a flow may name them by user name.
 	UserIds []string `protobuf:"bytes,3,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
 	// Ids of groups, for groups.
 	GroupIds []string `protobuf:"bytes,4,rep,name=group_ids,json=groupIds,proto3" json:"group_ids,omitempty"`
@@ -1079,15 +1079,15 @@ var File_gatehouse_approval_v1_approval_proto protoreflect.FileDescriptor
 
 const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\n" +
-	"$gatehouse/approval/v1/approval.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n" +
+	"$gatehouse/approval/v1/approval.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n" +
 	"\fFlowAudience\x12\x1a\n" +
 	"\beveryone\x18\x01 \x01(\bR\beveryone\x12.\n" +
-	"\tgroup_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x12,\n" +
-	"\buser_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\auserIds\"\x85\x01\n" +
+	"\tgroup_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x120\n" +
+	"\buser_ids\x18\x03 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\x85\x01\n" +
 	"\tFlowScope\x12\x10\n" +
 	"\x03any\x18\x01 \x01(\bR\x03any\x12*\n" +
 	"\aapp_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x06appIds\x12:\n" +
-	"\x0fentitlement_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\"\xfb\x01\n" +
+	"\x0fentitlement_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\"\xff\x01\n" +
 	"\x0eFlowRequesters\x12 \n" +
 	"\vbeneficiary\x18\x01 \x01(\bR\vbeneficiary\x12\x1a\n" +
 	"\bmanagers\x18\x02 \x01(\bR\bmanagers\x12\x1d\n" +
@@ -1095,13 +1095,13 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"app_admins\x18\x03 \x01(\bR\tappAdmins\x12\x16\n" +
 	"\x06admins\x18\x04 \x01(\bR\x06admins\x12\x1a\n" +
 	"\beveryone\x18\x05 \x01(\bR\beveryone\x12,\n" +
-	"\tgroup_ids\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x12*\n" +
-	"\buser_ids\x18\a \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\auserIds\"\xc1\x02\n" +
+	"\tgroup_ids\x18\x06 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x12.\n" +
+	"\buser_ids\x18\a \x03(\tB\x13\xbaH\f\x92\x01\t\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\"\xc5\x02\n" +
 	"\bFlowStep\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\x04name\x12M\n" +
 	"\treviewers\x18\x02 \x01(\x0e2#.gatehouse.approval.v1.ReviewerKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\treviewers\x12,\n" +
-	"\buser_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\auserIds\x12.\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\treviewers\x120\n" +
+	"\buser_ids\x18\x03 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\x12.\n" +
 	"\tgroup_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x10d\"\x05r\x03\xb0\x01\x01R\bgroupIds\x12?\n" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +

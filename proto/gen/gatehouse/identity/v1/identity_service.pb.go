@@ -1101,7 +1101,7 @@ func (x *ListUsersResponse) GetNextPageToken() string {
 // GetUserRequest names a person.
 type GetUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id or user name of the user.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1199,8 +1199,8 @@ type CreateUserRequest struct {
 	UserName string `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
 	// Name to show.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Id of the person who answers for it: an active employee or external of the
-	// same environment or of the organization.
+	// Id or user name of the person who answers for it: an active employee or external
+	// of the same environment or of the organization.
 	AccountableUserId string `protobuf:"bytes,4,opt,name=accountable_user_id,json=accountableUserId,proto3" json:"accountable_user_id,omitempty"`
 	// What it is for.
 	Purpose string `protobuf:"bytes,5,opt,name=purpose,proto3" json:"purpose,omitempty"`
@@ -1353,7 +1353,7 @@ func (x *CreateUserResponse) GetUser() *User {
 // SetUserRoleRequest names the user and the new role.
 type SetUserRoleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id or user name of the user.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The role to have from now on.
 	Role Role `protobuf:"varint,2,opt,name=role,proto3,enum=gatehouse.identity.v1.Role" json:"role,omitempty"`
@@ -1465,7 +1465,7 @@ func (x *SetUserRoleResponse) GetUser() *User {
 // DeleteUserRequest names the user.
 type DeleteUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id or user name of the user.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2388,7 +2388,7 @@ func (x *HandOverUsersRequest) GetValidateOnly() bool {
 // UserHandOver is somebody to be handed over.
 type UserHandOver struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id or user name of the user.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// What the source calls them (SCIM externalId); may be empty. A source does not
 	// change it of somebody with a role above member: it is given here.
@@ -2602,8 +2602,8 @@ type CreateApiTokenRequest struct {
 	// INVALID_ARGUMENT, SCOPE_UNKNOWN, says which there are. Empty: all that the user
 	// may do.
 	Scopes []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	// Id of the service or agent that it acts as; empty for the caller. It ends with
-	// that user, whose end may come before expire_time.
+	// Id or user name of the service or agent that it acts as; empty for the caller. It
+	// ends with that user, whose end may come before expire_time.
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Chosen by the client to make a repeated call safe; a UUID. For a day, a call
 	// with the same one and the same content makes nothing and gets the answer of the
@@ -3172,8 +3172,8 @@ type ListSessionsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Whose, an id; empty means the caller's. Only admins may name another user;
-	// others get PERMISSION_DENIED, NOT_YOUR_SESSIONS.
+	// Whose, an id or user name; empty means the caller's. Only admins may name another
+	// user; others get PERMISSION_DENIED, NOT_YOUR_SESSIONS.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, userAgent, createTime, expireTime, method,
@@ -3824,7 +3824,7 @@ var File_gatehouse_identity_v1_identity_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/identity/v1/identity_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
+	",gatehouse/identity/v1/identity_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
 	"\rSignUpRequest\x127\n" +
 	"\x11organization_name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x10organizationName\x12 \n" +
@@ -3888,19 +3888,19 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\border_by\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"n\n" +
 	"\x11ListUsersResponse\x121\n" +
 	"\x05users\x18\x01 \x03(\v2\x1b.gatehouse.identity.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n" +
-	"\x0eGetUserRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"B\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\".\n" +
+	"\x0eGetUserRequest\x12\x1c\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x02id\"B\n" +
 	"\x0fGetUserResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xab\x03\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xaf\x03\n" +
 	"\x11CreateUserRequest\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1f.gatehouse.identity.v1.UserKindB\n" +
 	"\xbaH\a\x82\x01\x04\x18\x03\x18\x04R\x04kind\x12'\n" +
 	"\tuser_name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc0\x02R\buserName\x12-\n" +
 	"\fdisplay_name\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x128\n" +
-	"\x13accountable_user_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x11accountableUserId\x12$\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12<\n" +
+	"\x13accountable_user_id\x18\x04 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x11accountableUserId\x12$\n" +
 	"\apurpose\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\apurpose\x12=\n" +
 	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\aendTime\x122\n" +
@@ -3908,16 +3908,16 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\b \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"E\n" +
 	"\x12CreateUserResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xa8\x01\n" +
-	"\x12SetUserRoleRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12;\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xac\x01\n" +
+	"\x12SetUserRoleRequest\x12\x1c\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x02id\x12;\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x1b.gatehouse.identity.v1.RoleB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04role\x12;\n" +
 	"\x13role_environment_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x11roleEnvironmentId\"F\n" +
 	"\x13SetUserRoleResponse\x12/\n" +
-	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"-\n" +
-	"\x11DeleteUserRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"E\n" +
+	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"1\n" +
+	"\x11DeleteUserRequest\x12\x1c\n" +
+	"\x02id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x02id\"E\n" +
 	"\x12DeleteUserResponse\x12/\n" +
 	"\x04user\x18\x01 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xc9\x01\n" +
 	"\x11ListGroupsRequest\x12$\n" +
@@ -3975,9 +3975,9 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12D\n" +
 	"\x05users\x18\x02 \x03(\v2#.gatehouse.identity.v1.UserHandOverB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05users\x12 \n" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\\\n" +
-	"\fUserHandOver\x12!\n" +
-	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\x12)\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"`\n" +
+	"\fUserHandOver\x12%\n" +
+	"\auser_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12)\n" +
 	"\vexternal_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\n" +
 	"externalId\"^\n" +
 	"\x15HandOverUsersResponse\x121\n" +
@@ -3986,15 +3986,15 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x18RotateSourceTokenRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"1\n" +
 	"\x19RotateSourceTokenResponse\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\"\x8d\x02\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"\x91\x02\n" +
 	"\x15CreateApiTokenRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12C\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"expireTime\x12\x1b\n" +
 	"\tread_only\x18\x03 \x01(\bR\breadOnly\x12 \n" +
-	"\x06scopes\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\x12$\n" +
-	"\auser_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12*\n" +
+	"\x06scopes\x18\x06 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\x12(\n" +
+	"\auser_id\x18\x05 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12*\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"l\n" +
 	"\x16CreateApiTokenResponse\x12<\n" +
@@ -4023,12 +4023,12 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\forganization\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\forganization\"Z\n" +
 	"\x11DevSignInResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12/\n" +
-	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xd1\x01\n" +
+	"\x04user\x18\x02 \x01(\v2\x1b.gatehouse.identity.v1.UserR\x04user\"\xd5\x01\n" +
 	"\x13ListSessionsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
-	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12 \n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12(\n" +
+	"\auser_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12 \n" +
 	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"z\n" +
 	"\x14ListSessionsResponse\x12:\n" +
@@ -4370,6 +4370,7 @@ func file_gatehouse_identity_v1_identity_service_proto_init() {
 		return
 	}
 	file_gatehouse_identity_v1_identity_proto_init()
+	file_gatehouse_identity_v1_user_id_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

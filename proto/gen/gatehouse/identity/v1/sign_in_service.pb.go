@@ -114,12 +114,9 @@ type CreateIdentityProviderRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Whether people who sign out of Gatehouse are sent to the provider to sign out
-	// there too.
-	SignOutAtProvider bool `protobuf:"varint,11,opt,name=sign_out_at_provider,json=signOutAtProvider,proto3" json:"sign_out_at_provider,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateIdentityProviderRequest) Reset() {
@@ -220,13 +217,6 @@ func (x *CreateIdentityProviderRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
-}
-
-func (x *CreateIdentityProviderRequest) GetSignOutAtProvider() bool {
-	if x != nil {
-		return x.SignOutAtProvider
-	}
-	return false
 }
 
 // CreateIdentityProviderResponse is the new identity provider.
@@ -377,8 +367,8 @@ type ListIdentityProvidersRequest struct {
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, name, issuer, clientId, hasClientSecret,
 	// sourceId, userClaim, userField, stepUpAcrValues, scopes, state, createTime,
-	// updateTime, version, environmentId, signOutAtProvider. INVALID_ARGUMENT:
-	// FILTER_INVALID, FILTER_TOO_COSTLY.
+	// updateTime, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
+	// FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -506,10 +496,9 @@ type UpdateIdentityProviderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The identity provider with its id, the new values and, if the change is to be
 	// made only to the identity provider as it was seen, its etag. name, issuer,
-	// client_id, client_secret, user_claim, user_field, step_up_acr_values and
-	// sign_out_at_provider can be changed, under the rules of
-	// CreateIdentityProviderRequest, and state. An empty client_secret takes the
-	// secret away; another client_id needs its secret anew.
+	// client_id, client_secret, user_claim, user_field and step_up_acr_values can be
+	// changed, under the rules of CreateIdentityProviderRequest, and state. An empty
+	// client_secret takes the secret away; another client_id needs its secret anew.
 	IdentityProvider *IdentityProvider `protobuf:"bytes,1,opt,name=identity_provider,json=identityProvider,proto3" json:"identity_provider,omitempty"`
 	// Which fields of identity_provider to change, such as "client_id,client_secret".
 	// Over REST it may be left out: then the fields in the body are meant.
@@ -786,7 +775,7 @@ func (x *CheckIdentityProviderResponse) GetProblems() []string {
 // ListUserIdentitiesRequest names the user.
 type ListUserIdentitiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the user.
+	// Id or user name of the user.
 	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, identityProviderId, subject, createTime,
@@ -1912,7 +1901,7 @@ var File_gatehouse_identity_v1_sign_in_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
-	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x04\n" +
+	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x04\n" +
 	"\x1dCreateIdentityProviderRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12\"\n" +
@@ -1930,8 +1919,7 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x06scopes\x18\t \x03(\tB#\xbaH \x92\x01\x1d\x10\x14\x18\x01\"\x17r\x15\x10\x01\x18\xc8\x012\x0e^[!#-\\[\\]-~]+$R\x06scopes\x12*\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12/\n" +
-	"\x14sign_out_at_provider\x18\v \x01(\bR\x11signOutAtProvider\"v\n" +
+	" \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"v\n" +
 	"\x1eCreateIdentityProviderResponse\x12T\n" +
 	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"6\n" +
 	"\x1aGetIdentityProviderRequest\x12\x18\n" +
@@ -1959,9 +1947,9 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1cCheckIdentityProviderRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\";\n" +
 	"\x1dCheckIdentityProviderResponse\x12\x1a\n" +
-	"\bproblems\x18\x01 \x03(\tR\bproblems\"\xd4\x01\n" +
-	"\x19ListUserIdentitiesRequest\x12!\n" +
-	"\auser_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06userId\x12 \n" +
+	"\bproblems\x18\x01 \x03(\tR\bproblems\"\xd8\x01\n" +
+	"\x19ListUserIdentitiesRequest\x12%\n" +
+	"\auser_id\x18\x01 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12 \n" +
 	"\x06filter\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
 	"\border_by\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\x12$\n" +
 	"\tpage_size\x18\x04 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -2187,6 +2175,7 @@ func file_gatehouse_identity_v1_sign_in_service_proto_init() {
 	}
 	file_gatehouse_identity_v1_identity_proto_init()
 	file_gatehouse_identity_v1_identity_provider_proto_init()
+	file_gatehouse_identity_v1_user_id_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

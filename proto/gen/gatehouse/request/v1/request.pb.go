@@ -535,11 +535,13 @@ type App struct {
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is, in a sentence or two.
 	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	// Id of the user who answers for the app; may be empty.
+	// Id of the user who answers for the app; may be empty. An update may name them by
+	// user name.
 	OwnerId string `protobuf:"bytes,5,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
-	// Ids of the users who run the app.
+	// Ids of the users who run the app. An update may name them by user name.
 	AdminIds []string `protobuf:"bytes,6,rep,name=admin_ids,json=adminIds,proto3" json:"admin_ids,omitempty"`
-	// Ids of the users who approve access to the app.
+	// Ids of the users who approve access to the app. An update may name them by user
+	// name.
 	ApproverIds []string `protobuf:"bytes,7,rep,name=approver_ids,json=approverIds,proto3" json:"approver_ids,omitempty"`
 	// How accounts come and go. Unspecified counts as manual.
 	Provisioning ProvisioningSupport `protobuf:"varint,8,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
@@ -1589,15 +1591,15 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\a\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\a\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12 \n" +
-	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x19\n" +
-	"\bowner_id\x18\x05 \x01(\tR\aownerId\x12\x1b\n" +
-	"\tadmin_ids\x18\x06 \x03(\tR\badminIds\x12!\n" +
-	"\fapprover_ids\x18\a \x03(\tR\vapproverIds\x12M\n" +
+	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x1f\n" +
+	"\bowner_id\x18\x05 \x01(\tB\x04\xa0\xbb\x18\x01R\aownerId\x12!\n" +
+	"\tadmin_ids\x18\x06 \x03(\tB\x04\xa0\xbb\x18\x01R\badminIds\x12'\n" +
+	"\fapprover_ids\x18\a \x03(\tB\x04\xa0\xbb\x18\x01R\vapproverIds\x12M\n" +
 	"\fprovisioning\x18\b \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportR\fprovisioning\x12%\n" +
 	"\x0eintegration_id\x18\t \x01(\tR\rintegrationId\x12_\n" +
 	"\x15deprovisioning_action\x18\n" +

@@ -97,11 +97,11 @@ type CreateAppRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What it is.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// Id of the user who answers for it; may be empty.
+	// Id or user name of the user who answers for it; may be empty.
 	OwnerId string `protobuf:"bytes,3,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
-	// Ids of the users who run it.
+	// Ids or user names of the users who run it.
 	AdminIds []string `protobuf:"bytes,4,rep,name=admin_ids,json=adminIds,proto3" json:"admin_ids,omitempty"`
-	// Ids of the users who approve access to it.
+	// Ids or user names of the users who approve access to it.
 	ApproverIds []string `protobuf:"bytes,5,rep,name=approver_ids,json=approverIds,proto3" json:"approver_ids,omitempty"`
 	// How accounts come and go. Unspecified counts as manual until chosen.
 	Provisioning ProvisioningSupport `protobuf:"varint,6,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
@@ -1271,7 +1271,7 @@ type CreateRequestRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Grant or revoke.
 	Kind RequestKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.request.v1.RequestKind" json:"kind,omitempty"`
-	// Id of the user whose access it is about; empty means the caller.
+	// Id or user name of the user whose access it is about; empty means the caller.
 	BeneficiaryId string `protobuf:"bytes,3,opt,name=beneficiary_id,json=beneficiaryId,proto3" json:"beneficiary_id,omitempty"`
 	// Ids of what is asked for; each once.
 	EntitlementIds []string `protobuf:"bytes,4,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
@@ -1559,7 +1559,7 @@ type AssignAccessRequest struct {
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call assigns.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Ids of the people, each once.
+	// Ids or user names of the people, each once.
 	UserIds []string `protobuf:"bytes,2,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
 	// Ids of what each of them gets, each once. People times entitlements is 1000 at most.
 	EntitlementIds []string `protobuf:"bytes,3,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
@@ -2114,7 +2114,7 @@ type ListRequestsRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Which requests.
 	View RequestView `protobuf:"varint,3,opt,name=view,proto3,enum=gatehouse.request.v1.RequestView" json:"view,omitempty"`
-	// Only those about this user.
+	// Only those about this user, by id or user name.
 	BeneficiaryId string `protobuf:"bytes,4,opt,name=beneficiary_id,json=beneficiaryId,proto3" json:"beneficiary_id,omitempty"`
 	// Only those about this app.
 	AppId string `protobuf:"bytes,5,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -2890,14 +2890,14 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x06\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x06\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
-	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12&\n" +
-	"\bowner_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\aownerId\x12.\n" +
-	"\tadmin_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x102\"\x05r\x03\xb0\x01\x01R\badminIds\x124\n" +
-	"\fapprover_ids\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\v\b\x00\x102\"\x05r\x03\xb0\x01\x01R\vapproverIds\x12W\n" +
+	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12*\n" +
+	"\bowner_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\aownerId\x122\n" +
+	"\tadmin_ids\x18\x04 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x102\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\badminIds\x128\n" +
+	"\fapprover_ids\x18\x05 \x03(\tB\x15\xbaH\x0e\x92\x01\v\b\x00\x102\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\vapproverIds\x12W\n" +
 	"\fprovisioning\x18\x06 \x01(\x0e2).gatehouse.request.v1.ProvisioningSupportB\b\xbaH\x05\x82\x01\x02\x10\x01R\fprovisioning\x122\n" +
 	"\x0eintegration_id\x18\a \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rintegrationId\x12i\n" +
 	"\x15deprovisioning_action\x18\b \x01(\x0e2*.gatehouse.request.v1.DeprovisioningActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x14deprovisioningAction\x122\n" +
@@ -2973,13 +2973,13 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\border_by\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"\x89\x01\n" +
 	"\x18ListEntitlementsResponse\x12E\n" +
 	"\fentitlements\x18\x01 \x03(\v2!.gatehouse.request.v1.EntitlementR\fentitlements\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd9\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdd\x02\n" +
 	"\x14CreateRequestRequest\x12*\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12A\n" +
 	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.request.v1.RequestKindB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x122\n" +
-	"\x0ebeneficiary_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rbeneficiaryId\x12<\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x126\n" +
+	"\x0ebeneficiary_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12<\n" +
 	"\x0fentitlement_ids\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x12.\n" +
 	"\rjustification\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\rjustification\x120\n" +
 	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"P\n" +
@@ -2991,11 +2991,11 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2!.gatehouse.request.v1.PreviewItemR\x05items\"^\n" +
 	"\vPreviewItem\x125\n" +
 	"\x04item\x18\x01 \x01(\v2!.gatehouse.request.v1.RequestItemR\x04item\x12\x18\n" +
-	"\arefusal\x18\x02 \x01(\tR\arefusal\"\x94\x02\n" +
+	"\arefusal\x18\x02 \x01(\tR\arefusal\"\x98\x02\n" +
 	"\x13AssignAccessRequest\x12*\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12/\n" +
-	"\buser_ids\x18\x02 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xc8\x01\x18\x01\"\x05r\x03\xb0\x01\x01R\auserIds\x12<\n" +
+	"request_id\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x123\n" +
+	"\buser_ids\x18\x02 \x03(\tB\x18\xbaH\x11\x92\x01\x0e\b\x01\x10\xc8\x01\x18\x01\"\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\auserIds\x12<\n" +
 	"\x0fentitlement_ids\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\x0eentitlementIds\x120\n" +
 	"\rjustification\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\rjustification\x120\n" +
@@ -3030,13 +3030,13 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\x11GetRequestRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"M\n" +
 	"\x12GetRequestResponse\x127\n" +
-	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\x88\x03\n" +
+	"\arequest\x18\x01 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\"\x8c\x03\n" +
 	"\x13ListRequestsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12?\n" +
-	"\x04view\x18\x03 \x01(\x0e2!.gatehouse.request.v1.RequestViewB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x122\n" +
-	"\x0ebeneficiary_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\rbeneficiaryId\x12\"\n" +
+	"\x04view\x18\x03 \x01(\x0e2!.gatehouse.request.v1.RequestViewB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x126\n" +
+	"\x0ebeneficiary_id\x18\x04 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\rbeneficiaryId\x12\"\n" +
 	"\x06app_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12B\n" +
 	"\x05state\x18\x06 \x01(\x0e2\".gatehouse.request.v1.RequestStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12 \n" +
 	"\x06filter\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +

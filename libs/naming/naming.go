@@ -1,0 +1,200 @@
+// Package naming lets callers name people by user name where a request takes the id of
+// a user: in the fields with the option gatehouse.identity.v1.user_id, however deep in
+// the request.
+//
+// A service prepares each request with it (rpc.ServerConfig's Prepare), after the caller
+// is known to be allowed to call and before the request is validated, so that all behind
+// knows ids alone. What can be read as an id is never looked up, whoever has it as a
+// user name. A name stands for whoever has it, in any case and width, and has not left,
+// among those whom UserService.GetUser shows to the caller. So a name tells nobody who
+// there is: of others an unknown name and that of somebody are answered alike. Like any
+// transaction for a caller, the look-up begins with their admission.
+//
+// Services other than identity-sync know people by copies. Somebody who is not there is
+// waited for, and is then unknown or, if they may be on their way, NOT_KNOWN_YET.
+//
+// The package does not read user names in filters, and decides nothing about users.
+package naming
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/plaintext"
+	"gatehouse.dev/libs/postgres"
+)
+
+// Reasons of errors.
+const (
+	ReasonUnknown   = "USER_UNKNOWN"
+	ReasonAmbiguous = "USER_AMBIGUOUS"
+	reasonNotFound  = "USER_NOT_FOUND"
+)
+
+const (
+	// maxNames bounds how many different names a request may have: more than any
+	// request may name people.
+	maxNames = 2000
+	// maxName is the longest user name there can be, in characters.
+	maxName = 512
+	// maxFaults bounds how many fields an error names.
+	maxFaults = 50
+	// maxShown bounds what is shown of a name that nobody has, in characters.
+	maxShown = 100
+)
+
+// People are those whom requests to a service may name.
+type People struct {
+	db       *postgres.DB
+	progress *copies.Progress
+	lookUp   string
+	plans    map[string]*plan
+}
+
+// Among are the people of a table of the database with the columns id, organization_id,
+// environment_id and user_name_form. here is the SQL condition under which one, u, has
+// not left. progress tells who may be on their way; nil for identity-sync, which knows
+// everybody.
+func Among(db *postgres.DB, table, here string, progress *copies.Progress) *People {
+	return &People{db: db, progress: progress, plans: plansOf(nil), lookUp: `
+with named as materialized (
+    select n.i, lower(normalize(n.name, NFKC)) as form from unnest($1::text[]) with ordinality n (name, i))
+select n.i, u.id from named n join ` + table + ` u on u.user_name_form = n.form and u.organization_id = $2
+where ` + here + ` and (u.id = $3 or $4 and ($5::uuid = '00000000-0000-0000-0000-000000000000' or u.environment_id = $5))
+order by n.i, u.id`}
+}
+
+// Prepare puts ids in the place of user names in the request of a method, such as
+// "/gatehouse.identity.v1.UserService/GetUser". Of services and of nobody it leaves the
+// request as it is. See the option for its errors.
+func (p *People) Prepare(ctx context.Context, method string, req proto.Message) error {
+	plan := p.plans[method]
+	if plan == nil || !plan.node.hasName(req.ProtoReflect()) {
+		return nil
+	}
+	by, ok := authz.From(ctx)
+	if !ok || by.IsService() {
+		return nil
+	}
+	var uses []use
+	plan.node.collect(req.ProtoReflect(), "", &uses)
+	names := slices.Compact(slices.Sorted(func(yield func(string) bool) {
+		for _, u := range uses {
+			if couldBe(u.name) && !yield(u.name) {
+				return
+			}
+		}
+	}))
+	if len(names) > maxNames {
+		return apierr.New(codes.InvalidArgument, "TOO_MANY_NAMES", "a request may name at most %d people by user name", maxNames)
+	}
+	found, err := p.find(ctx, by, names)
+	if err != nil {
+		return err
+	}
+	return plan.replace(uses, found)
+}
+
+// couldBe says of a name whether somebody could have it.
+func couldBe(name string) bool {
+	return len(name) <= 4*maxName && plaintext.Hidden(name) == ""
+}
+
+// found are the ids of whoever has a name.
+type found map[string][]uuid.UUID
+
+// find looks for all names, and waits for those who may be on their way.
+func (p *People) find(ctx context.Context, by authz.Caller, names []string) (found, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	var all found
+	look := func() (complete bool, err error) {
+		all, err = p.look(ctx, by, names)
+		return len(all) == len(names), err
+	}
+	// Nobody is on their way to those who see nobody.
+	if p.progress == nil || !by.SeesPeople() {
+		_, err := look()
+		return all, err
+	}
+	_, err := p.progress.Await(ctx, look)
+	return all, err
+}
+
+func (p *People) look(ctx context.Context, by authz.Caller, names []string) (found, error) {
+	all := found{}
+	err := p.db.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
+		clear(all)
+		rows, err := tx.Query(ctx, p.lookUp, names, by.OrganizationID, by.UserID, by.SeesPeople(), by.EnvironmentID)
+		if err != nil {
+			return err
+		}
+		var i int
+		var id uuid.UUID
+		_, err = pgx.ForEachRow(rows, []any{&i, &id}, func() error {
+			all[names[i-1]] = append(all[names[i-1]], id)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for people by user name: %w", err)
+	}
+	return all, nil
+}
+
+// replace puts the ids in the place of names. Nobody and several are errors.
+func (p *plan) replace(uses []use, all found) error {
+	var out *apierr.Error
+	for _, u := range uses {
+		ids := all[u.name]
+		if len(ids) == 1 {
+			u.set(ids[0].String())
+			continue
+		}
+		reason, text := ReasonUnknown, fmt.Sprintf("%q is neither an id nor the user name of somebody here", shown(u.name))
+		if len(ids) > 1 {
+			reason, text = ReasonAmbiguous, fmt.Sprintf("%q is the user name of several people, so that one is to be named by id: %s", shown(u.name), list(ids))
+		} else if u.path == p.subject {
+			return apierr.NotFound(reasonNotFound, "there is no such user")
+		}
+		switch {
+		case out == nil:
+			out = apierr.InvalidField(u.path, reason, "%s", text)
+		case len(out.Fields) < maxFaults:
+			out = out.WithField(u.path, reason, "%s", text)
+		}
+	}
+	if out != nil {
+		return out
+	}
+	return nil
+}
+
+func shown(name string) string {
+	if runes := []rune(name); len(runes) > maxShown {
+		return string(runes[:maxShown]) + "…"
+	}
+	return name
+}
+
+// list is some of the ids: a user name is shared by few.
+func list(ids []uuid.UUID) string {
+	const most = 10
+	var out []string
+	for _, id := range ids[:min(len(ids), most)] {
+		out = append(out, id.String())
+	}
+	return strings.Join(out, ", ")
+}
