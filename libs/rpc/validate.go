@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"buf.build/go/protovalidate"
@@ -117,19 +118,34 @@ func validate(v protovalidate.Validator, req any) error {
 func words(v *protovalidate.Violation) string {
 	f, rule := v.FieldDescriptor, v.Proto.GetRuleId()
 	if f != nil && f.Kind() == protoreflect.EnumKind && (strings.HasPrefix(rule, "enum.") || rule == "required" && !f.IsList()) {
-		values := f.Enum().Values()
-		names := make([]string, 0, values.Len())
-		for i := range values.Len() {
-			if values.Get(i).Number() != 0 {
-				names = append(names, string(values.Get(i).Name()))
-			}
-		}
-		return "must be one of " + strings.Join(names, ", ")
+		return "must be one of " + strings.Join(EnumNames(f), ", ")
 	}
 	if text := v.Proto.GetMessage(); text != "" {
 		return text
 	}
 	return "breaks the rule " + rule
+}
+
+// EnumNames are the names of the values that a field, or an item of it, may have by its
+// rules. Unspecified is none of them.
+func EnumNames(f protoreflect.FieldDescriptor) []string {
+	rules, err := protovalidate.ResolveFieldRules(f)
+	if err != nil {
+		rules = nil // then there are none
+	}
+	of := rules.GetEnum()
+	if f.IsList() {
+		of = rules.GetRepeated().GetItems().GetEnum()
+	}
+	values := f.Enum().Values()
+	var names []string
+	for i := range values.Len() {
+		n := int32(values.Get(i).Number())
+		if n != 0 && !slices.Contains(of.GetNotIn(), n) && (len(of.GetIn()) == 0 || slices.Contains(of.GetIn(), n)) {
+			names = append(names, string(values.Get(i).Name()))
+		}
+	}
+	return names
 }
 
 // hidden is the path of a text with a character that does not show, and which;

@@ -9,6 +9,7 @@ import (
 
 	"gatehouse.dev/libs/apierr"
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -63,5 +64,21 @@ func TestEnumsListTheirValues(t *testing.T) {
 	}
 	if err := validate(v, &requestv1.CreateRequestRequest{Kind: requestv1.RequestKind_REQUEST_KIND_GRANT, EntitlementIds: ids, Justification: "x"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A field that takes some values of its enum alone says those, and no others.
+func TestEnumsListWhatAFieldTakes(t *testing.T) {
+	t.Parallel()
+	v, err := protovalidate.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "must be one of USER_KIND_SERVICE, USER_KIND_AGENT"
+	for name, kind := range map[string]identityv1.UserKind{"missing": 0, "a person": identityv1.UserKind_USER_KIND_EMPLOYEE, "unknown": 17} {
+		e, ok := apierr.From(validate(v, &identityv1.CreateUserRequest{Kind: kind}))
+		if !ok || len(e.Fields) == 0 || e.Fields[0].Field != "kind" || e.Fields[0].Description != want {
+			t.Errorf("%s: %+v", name, e)
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/rpc"
 )
 
 // maxBody is the largest request body taken over REST, in bytes. identity-sync
@@ -311,13 +312,7 @@ func wanted(fd protoreflect.FieldDescriptor, list bool) string {
 	case protoreflect.FloatKind, protoreflect.DoubleKind:
 		return "a number"
 	case protoreflect.EnumKind:
-		var names []string
-		for i := range fd.Enum().Values().Len() {
-			if v := fd.Enum().Values().Get(i); v.Number() != 0 {
-				names = append(names, string(v.Name()))
-			}
-		}
-		return "one of " + strings.Join(names, ", ")
+		return "one of " + strings.Join(rpc.EnumNames(fd), ", ")
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		switch fd.Message().FullName() {
 		case "google.protobuf.Timestamp":

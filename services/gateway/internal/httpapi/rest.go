@@ -161,9 +161,9 @@ func inJSON(st *status.Status) *status.Status {
 	message := st.Message()
 	details := make([]protoadapt.MessageV1, 0, len(st.Details()))
 	for _, d := range st.Details() {
-		bad, ok := d.(*errdetails.BadRequest)
-		if ok {
-			for _, v := range bad.GetFieldViolations() {
+		switch d := d.(type) {
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
 				if v.GetReason() == reasonUnknown { // that is the caller's own word
 					continue
 				}
@@ -172,6 +172,12 @@ func inJSON(st *status.Status) *status.Status {
 				if v.GetField() != said {
 					message = strings.ReplaceAll(message, said, v.GetField())
 					v.Description = strings.ReplaceAll(v.GetDescription(), said, v.GetField())
+				}
+			}
+		case *errdetails.PreconditionFailure: // comes behind BadRequest
+			for _, v := range d.GetViolations() {
+				if v.GetDescription() == st.Message() {
+					v.Description = message
 				}
 			}
 		}
