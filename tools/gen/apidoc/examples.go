@@ -1,13 +1,13 @@
 package main
 
-// examples are bodies that can be sent as they are, but for the ids, by RPC. A test
+// examples are bodies that can be sent as they are, but for ids and user names, by RPC. A test
 // holds them against the schemas.
 var examples = map[string]string{
 	"gatehouse.identity.v1.OrganizationService.SignUp":                     `{"organizationName": "Acme", "email": "ada@acme.example", "displayName": "Ada Byron"}`,
 	"gatehouse.identity.v1.EnvironmentService.CreateEnvironment":           `{"name": "Acme North"}`,
 	"gatehouse.identity.v1.SourceService.CreateSource":                     `{"name": "Corp directory", "kind": "SOURCE_KIND_SCIM"}`,
 	"gatehouse.identity.v1.UserService.SetUserRole":                        `{"role": "ROLE_IT_ADMIN"}`,
-	"gatehouse.identity.v1.UserService.CreateUser":                         `{"kind": "USER_KIND_SERVICE", "userName": "nightly-export", "displayName": "Nightly export", "accountableUserId": "01890000-0000-7000-8000-000000000001", "purpose": "Copies grants to the warehouse", "endTime": "2030-01-01T00:00:00Z"}`,
+	"gatehouse.identity.v1.UserService.CreateUser":                         `{"kind": "USER_KIND_SERVICE", "userName": "nightly-export", "displayName": "Nightly export", "accountableUserId": "ada@acme.example", "purpose": "Copies grants to the warehouse", "endTime": "2030-01-01T00:00:00Z"}`,
 	"gatehouse.identity.v1.ApiTokenService.CreateApiToken":                 `{"name": "ci", "expireTime": "2030-01-01T00:00:00Z", "scopes": ["apps:read", "requests:write"]}`,
 	"gatehouse.identity.v1.SessionService.DevSignIn":                       `{"userName": "ada@demo.example"}`,
 	"gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider": `{"name": "Corp sign-in", "issuer": "https://corp.okta.com", "sourceId": "01890000-0000-7000-8000-000000000001", "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID"}`,
@@ -22,13 +22,13 @@ var examples = map[string]string{
 	"gatehouse.identity.v1.EnvironmentService.UpdateEnvironment":           `{"name": "Acme South", "quotas": {"users": 500, "apps": 50}}`,
 	"gatehouse.identity.v1.SourceService.UpdateSource":                     `{"name": "Corp directory, old"}`,
 	"gatehouse.identity.v1.SourceService.HandOverUsers":                    `{"users": [{"userId": "01890000-0000-7000-8000-000000000001", "externalId": "00u1a2b3"}], "validateOnly": true}`,
-	"gatehouse.request.v1.AppService.CreateApp":                            `{"name": "Payroll", "description": "Salaries and payslips", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "ownerId": "01890000-0000-7000-8000-000000000001", "approverIds": ["01890000-0000-7000-8000-000000000002"]}`,
+	"gatehouse.request.v1.AppService.CreateApp":                            `{"name": "Payroll", "description": "Salaries and payslips", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "ownerId": "ada@acme.example", "approverIds": ["grace@acme.example"]}`,
 	"gatehouse.request.v1.AppService.UpdateApp":                            `{"description": "Salaries, payslips and taxes", "approverIds": ["01890000-0000-7000-8000-000000000002"]}`,
 	"gatehouse.request.v1.AppService.CreateEntitlement":                    `{"name": "Auditor", "kind": "ENTITLEMENT_KIND_GROUP", "ref": "auditors"}`,
 	"gatehouse.request.v1.AppService.UpdateEntitlement":                    `{"name": "External auditor"}`,
 	"gatehouse.approval.v1.FlowService.CreateFlow":                         `{"flow": {"name": "Payroll", "trigger": "FLOW_TRIGGER_REQUEST", "audience": {"everyone": true}, "scope": {"appIds": ["01890000-0000-7000-8000-000000000001"]}, "steps": [{"name": "Manager", "reviewers": "REVIEWER_KIND_MANAGER", "need": "STEP_NEED_ANY"}, {"name": "Approvers", "reviewers": "REVIEWER_KIND_APP_APPROVERS", "need": "STEP_NEED_ALL"}], "maxDuration": "7776000s"}}`,
 	"gatehouse.approval.v1.FlowService.UpdateFlow":                         `{"name": "Payroll and taxes", "enabled": false}`,
-	"gatehouse.approval.v1.TaskService.ReassignTask":                       `{"reviewerId": "01890000-0000-7000-8000-000000000001", "reason": "On holiday"}`,
+	"gatehouse.approval.v1.TaskService.ReassignTask":                       `{"reviewerId": "grace@acme.example", "reason": "On holiday"}`,
 	"gatehouse.provisioning.v1.IntegrationService.CreateIntegration":       `{"name": "Wiki", "kind": "INTEGRATION_KIND_SCIM", "scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-token-of-the-wiki"}}`,
 	"gatehouse.provisioning.v1.IntegrationService.UpdateIntegration":       `{"scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-new-token-of-the-wiki"}}`,
 	"gatehouse.provisioning.v1.IntegrationService.PreviewAccounts":         `{"appId": "01890000-0000-7000-8000-000000000001", "integrationId": "01890000-0000-7000-8000-000000000002"}`,
@@ -36,7 +36,7 @@ var examples = map[string]string{
 	"gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems":           `{"workItemIds": ["01890000-0000-7000-8000-000000000001"], "reason": "It was the other Ann"}`,
 	"gatehouse.provisioning.v1.ChecklistService.UpdateChecklist":           `{"dueTime": "2030-01-01T00:00:00Z"}`,
 	"gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings":   `{"onboardingPeriod": "172800s", "offboardingPeriod": "14400s"}`,
-	"gatehouse.request.v1.RequestService.AssignAccess":                     `{"userIds": ["01890000-0000-7000-8000-000000000001", "01890000-0000-7000-8000-000000000002"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}`,
-	"gatehouse.request.v1.RequestService.PreviewAssignment":                `{"assignment": {"userIds": ["01890000-0000-7000-8000-000000000001"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}}`,
+	"gatehouse.request.v1.RequestService.AssignAccess":                     `{"userIds": ["ada@acme.example", "grace@acme.example"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}`,
+	"gatehouse.request.v1.RequestService.PreviewAssignment":                `{"assignment": {"userIds": ["ada@acme.example"], "entitlementIds": ["01890000-0000-7000-8000-000000000003"], "justification": "The new team"}}`,
 	"gatehouse.request.v1.RequestService.GiveUpRequest":                    `{"reason": "The app is away for good"}`,
 }

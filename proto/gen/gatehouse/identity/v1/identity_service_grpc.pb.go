@@ -33,10 +33,10 @@ const (
 // OrganizationService makes, shows and changes organizations.
 type OrganizationServiceClient interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
-	// SIGN_UP_CLOSED where the installation does not allow it. Each call makes one,
-	// but for a repeated one (request_id), also for an address and a name that have
-	// signed up before; the organizations share nothing, and their sign-in names
-	// differ.
+	// SIGN_UP_CLOSED where the installation does not allow it. A call that is repeated
+	// with its request_id makes no second organization. One with another, or with none,
+	// makes one that has nothing to do with the first, also of the same name and e-mail
+	// address: anybody may call, and is not told who has an organization.
 	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID. FAILED_PRECONDITION:
 	// SIGN_UP_CLOSED, REQUEST_ID_REUSED.
 	SignUp(ctx context.Context, in *SignUpRequest, opts ...grpc.CallOption) (*SignUpResponse, error)
@@ -102,10 +102,10 @@ func (c *organizationServiceClient) UpdateOrganization(ctx context.Context, in *
 // OrganizationService makes, shows and changes organizations.
 type OrganizationServiceServer interface {
 	// SignUp makes an organization whose first admin is the caller. Refused with
-	// SIGN_UP_CLOSED where the installation does not allow it. Each call makes one,
-	// but for a repeated one (request_id), also for an address and a name that have
-	// signed up before; the organizations share nothing, and their sign-in names
-	// differ.
+	// SIGN_UP_CLOSED where the installation does not allow it. A call that is repeated
+	// with its request_id makes no second organization. One with another, or with none,
+	// makes one that has nothing to do with the first, also of the same name and e-mail
+	// address: anybody may call, and is not told who has an organization.
 	// INVALID_ARGUMENT: BLANK, USER_NAME_INVALID. FAILED_PRECONDITION:
 	// SIGN_UP_CLOSED, REQUEST_ID_REUSED.
 	SignUp(context.Context, *SignUpRequest) (*SignUpResponse, error)
@@ -267,8 +267,7 @@ type EnvironmentServiceClient interface {
 	// UpdateEnvironment changes the fields named in update_mask: the name, and the
 	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
 	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
-	// quota, limit and used in the metadata; where it is the operator's quota of every
-	// organization, with quota, limit and of ("organization"). For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
@@ -342,8 +341,7 @@ type EnvironmentServiceServer interface {
 	// UpdateEnvironment changes the fields named in update_mask: the name, and the
 	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
 	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
-	// quota, limit and used in the metadata; where it is the operator's quota of every
-	// organization, with quota, limit and of ("organization"). For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
@@ -1570,10 +1568,7 @@ type SessionServiceClient interface {
 	// admin. What was signed in with it is signed out at once. Again is fine.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
 	// SignOut ends the session the caller came with. Who comes with an API token
-	// has none to end, which is fine. If the session began at an identity provider
-	// where people sign out too (IdentityProvider.sign_out_at_provider), the answer
-	// says where to send the browser for that. The session has ended whether the
-	// provider answers or not. INVALID_ARGUMENT: URL_INVALID.
+	// has none to end, which is fine.
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
 }
 
@@ -1657,10 +1652,7 @@ type SessionServiceServer interface {
 	// admin. What was signed in with it is signed out at once. Again is fine.
 	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
 	// SignOut ends the session the caller came with. Who comes with an API token
-	// has none to end, which is fine. If the session began at an identity provider
-	// where people sign out too (IdentityProvider.sign_out_at_provider), the answer
-	// says where to send the browser for that. The session has ended whether the
-	// provider answers or not. INVALID_ARGUMENT: URL_INVALID.
+	// has none to end, which is fine.
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }
