@@ -31,6 +31,7 @@ const (
 	DefaultRetryFirst   = 500 * time.Millisecond
 	DefaultRetryLongest = 5 * time.Minute
 	DefaultRetryRemoval = 15 * time.Minute
+	DefaultLookEvery    = 15 * time.Minute
 )
 
 // Config is the configuration of provisioning. Durations that are zero have the
@@ -64,14 +65,19 @@ type OperationTiming struct {
 	// RetryRemoval is how often a removal that needs a person is tried again
 	// nevertheless: 15 min.
 	RetryRemoval time.Duration
+	// LookEvery is the longest pause between two looks at what people are to change in an
+	// app: 15 min. The first is a minute, or this if that is shorter, and each is twice
+	// the one before.
+	LookEvery time.Duration
 }
 
-// TimingFromEnv reads GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_LEASE and GATEHOUSE_RETRY_….
+// TimingFromEnv reads GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_LEASE, GATEHOUSE_RETRY_… and
+// GATEHOUSE_LOOK_EVERY.
 func TimingFromEnv(env service.Env) OperationTiming {
 	return OperationTiming{
 		CallTimeout: env.Duration("GATEHOUSE_CALL_TIMEOUT", DefaultCallTimeout), Lease: env.Duration("GATEHOUSE_LEASE", DefaultLease),
 		RetryFirst: env.Duration("GATEHOUSE_RETRY_FIRST", DefaultRetryFirst), RetryLongest: env.Duration("GATEHOUSE_RETRY_LONGEST", DefaultRetryLongest),
-		RetryRemoval: env.Duration("GATEHOUSE_RETRY_REMOVAL", DefaultRetryRemoval),
+		RetryRemoval: env.Duration("GATEHOUSE_RETRY_REMOVAL", DefaultRetryRemoval), LookEvery: env.Duration("GATEHOUSE_LOOK_EVERY", DefaultLookEvery),
 	}
 }
 
@@ -79,9 +85,9 @@ func TimingFromEnv(env service.Env) OperationTiming {
 func (c *OperationTiming) check() error {
 	c.Lease, c.CallTimeout = cmp.Or(c.Lease, DefaultLease), cmp.Or(c.CallTimeout, DefaultCallTimeout)
 	c.RetryFirst, c.RetryLongest = cmp.Or(c.RetryFirst, DefaultRetryFirst), cmp.Or(c.RetryLongest, DefaultRetryLongest)
-	c.RetryRemoval = cmp.Or(c.RetryRemoval, DefaultRetryRemoval)
-	if min(c.Lease, c.CallTimeout, c.RetryFirst, c.RetryLongest, c.RetryRemoval) < 0 {
-		return errors.New("a lease, a time-out or a pause of less than nothing (GATEHOUSE_LEASE, GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_RETRY_*)")
+	c.RetryRemoval, c.LookEvery = cmp.Or(c.RetryRemoval, DefaultRetryRemoval), cmp.Or(c.LookEvery, DefaultLookEvery)
+	if min(c.Lease, c.CallTimeout, c.RetryFirst, c.RetryLongest, c.RetryRemoval, c.LookEvery) < 0 {
+		return errors.New("a lease, a time-out or a pause of less than nothing (GATEHOUSE_LEASE, GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_RETRY_*, GATEHOUSE_LOOK_EVERY)")
 	}
 	if most := c.Lease * 3 / 4; c.CallTimeout > most {
 		return fmt.Errorf("one call to an app may take %s (GATEHOUSE_CALL_TIMEOUT): at most three quarters of the lease (GATEHOUSE_LEASE) of %s, which are %s", c.CallTimeout, c.Lease, most)
@@ -122,7 +128,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		DB: b.DB, Events: b.Events, Due: b.Due, Clock: b.Clock, Connect: integrations.Connect, Log: log, Meter: b.Telemetry.MeterProvider(),
 		Timing: command.Timing{
 			CallTimeout: cfg.CallTimeout, RunTimeout: cfg.Lease * 3 / 4, Lease: cfg.Lease,
-			RetryFirst: cfg.RetryFirst, RetryLongest: cfg.RetryLongest, RetryRemoval: cfg.RetryRemoval, SettingsCheck: cfg.Lease * 3 / 2,
+			RetryFirst: cfg.RetryFirst, RetryLongest: cfg.RetryLongest, RetryRemoval: cfg.RetryRemoval, LookEvery: cfg.LookEvery, SettingsCheck: cfg.Lease * 3 / 2,
 		},
 	})
 	if err != nil {

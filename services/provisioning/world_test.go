@@ -91,7 +91,7 @@ func startAt(t testing.TB, c clock.Clock, change ...func(*backend.Config)) *worl
 		err := provisioning.Run(killed, provisioning.Config{
 			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: w.key, OlderKeys: w.older, Outgoing: outgoing.Loopback(),
 			OperationTiming: provisioning.OperationTiming{
-				CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond,
+				CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond, LookEvery: 20 * time.Millisecond,
 			},
 		}, lis, log)
 		if err == nil {

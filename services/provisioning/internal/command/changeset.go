@@ -45,6 +45,8 @@ type changeset struct {
 	// reopenReason is why.
 	reopened     map[*store.Assignment][]lifecycle.Item
 	reopenReason string
+	// seen are the assignments of which an integration has just told what it sees.
+	seen map[*store.Assignment]bool
 	// queued means that workers have something new.
 	queued bool
 	more   *pgx.Batch

@@ -31,6 +31,10 @@ type Timing struct {
 	// RetryRemoval is how often a removal that needs a person is tried again
 	// nevertheless: 15 min.
 	RetryRemoval time.Duration
+	// LookEvery is how often an app is looked at while people make the changes in it, at
+	// the latest; at first, and when something has changed, at once, and then after pauses
+	// that double: 15 min. LookFirst is the first of those: 1 min.
+	LookFirst, LookEvery time.Duration
 	// SettingsCheck is how long after a change of an app's settings accounts are
 	// sought that were written under the old ones meanwhile: 30 s. Longer than a
 	// transaction takes.
@@ -43,12 +47,13 @@ func (t Timing) withDefaults() Timing {
 	for d, otherwise := range map[*time.Duration]time.Duration{
 		&t.CallTimeout: 10 * time.Second, &t.RunTimeout: 15 * time.Second, &t.Lease: 20 * time.Second,
 		&t.RetryFirst: 500 * time.Millisecond, &t.RetryLongest: 5 * time.Minute, &t.RetryRemoval: 15 * time.Minute,
-		&t.SettingsCheck: 30 * time.Second, &t.Poll: time.Second,
+		&t.SettingsCheck: 30 * time.Second, &t.Poll: time.Second, &t.LookFirst: time.Minute, &t.LookEvery: 15 * time.Minute,
 	} {
 		if *d <= 0 {
 			*d = otherwise
 		}
 	}
+	t.LookFirst = min(t.LookFirst, t.LookEvery)
 	return t
 }
 

@@ -75,10 +75,19 @@ type Integrations struct {
 	known map[uuid.UUID]*connected
 }
 
+// appConnector is a connector, which is closed when nobody needs it any more.
+type appConnector struct {
+	connector.Connector
+	close func() error
+}
+
+// Close lets go of the app.
+func (a *appConnector) Close() { _ = a.close() }
+
 // connected is a connector of one version of an integration.
 type connected struct {
 	version   int64
-	connector *scim.Connector
+	connector *appConnector
 	tenant    uuid.UUID
 	baseURL   string
 }
@@ -102,6 +111,8 @@ var quotaIntegrations = quota.Kind{
 // IntegrationSettings are what a person sets of an integration.
 type IntegrationSettings struct {
 	Name, BaseURL, Token string
+	// Access is read_write or read_only.
+	Access string
 }
 
 // Create makes an integration of an environment, by default the caller's, and
@@ -118,7 +129,7 @@ func (n *Integrations) Create(ctx context.Context, by authz.Caller, environment 
 	}
 	now := n.cfg.Clock.Now()
 	i := store.Integration{
-		ID: id.New(), OrganizationID: by.OrganizationID, EnvironmentID: environment, Name: s.Name, Kind: "scim", BaseURL: s.BaseURL, CreateTime: now, Version: 1,
+		ID: id.New(), OrganizationID: by.OrganizationID, EnvironmentID: environment, Name: s.Name, Kind: "scim", BaseURL: s.BaseURL, Access: s.Access, CreateTime: now, Version: 1,
 	}
 	var err error
 	if i.Secret, err = n.cfg.Keys.Seal(ctx, i.OrganizationID, i.ID, s.Token); err != nil {
@@ -194,7 +205,8 @@ func (n *Integrations) List(ctx context.Context, by authz.Caller, asked filter.R
 // Update changes an integration and tests it. change gives what it is to be; an
 // empty token keeps the one there is. leave says that accounts that are known at the
 // present address may stay there. Errors as of Create and Get. ABORTED:
-// INTEGRATION_CHANGED. FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND.
+// INTEGRATION_CHANGED. FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND; INTEGRATION_IN_USE, if it
+// is to be read-only and something is changed with it.
 func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID, leave bool, change func(store.Integration) (IntegrationSettings, error)) (store.Integration, error) {
 	i, err := n.Get(ctx, by.Scope(), id)
 	if err != nil {
@@ -219,11 +231,46 @@ func (n *Integrations) Update(ctx context.Context, by authz.Caller, id uuid.UUID
 		}
 	}
 	before := i
-	i.Name, i.BaseURL = s.Name, s.BaseURL
-	if store.Address(before.BaseURL) == store.Address(i.BaseURL) {
-		return i, n.retest(ctx, by, &i, token, nil)
+	i.Name, i.BaseURL, i.Access = s.Name, s.BaseURL, s.Access
+	return i, n.retest(ctx, by, &i, token, func(ctx context.Context, tx *postgres.Tx) error {
+		if i.Access != before.Access && i.Access == accessReadOnly {
+			if err := restrict(ctx, tx, i.ID); err != nil {
+				return err
+			}
+		}
+		if store.Address(before.BaseURL) == store.Address(i.BaseURL) {
+			return nil
+		}
+		return n.move(ctx, tx, before, leave)
+	})
+}
+
+// accessReadOnly is the access of an integration that changes nothing.
+const accessReadOnly = "read_only"
+
+// restrict refuses that an integration changes nothing any more while something is changed
+// with it.
+func restrict(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+	use, err := widenedUse(ctx, tx, id, true)
+	if err != nil || use.None() {
+		return err
 	}
-	return i, n.retest(ctx, by, &i, token, func(ctx context.Context, tx *postgres.Tx) error { return n.move(ctx, tx, before, leave) })
+	const why = "the integration is used to make changes: automatic apps have it, or something is still to be taken away with it"
+	return inUse(use, why).WithField("integration.access", "INTEGRATION_IN_USE", "%s", why)
+}
+
+// widenedUse says what an integration is used for in all of the organization: apps that
+// have it may be offered anywhere, and people be of any environment.
+func widenedUse(ctx context.Context, tx *postgres.Tx, id uuid.UUID, toChange bool) (store.IntegrationUse, error) {
+	if err := tx.Widen(ctx); err != nil {
+		return store.IntegrationUse{}, err
+	}
+	return store.UseOfIntegration(ctx, tx, id, toChange)
+}
+
+func inUse(use store.IntegrationUse, why string) *apierr.Error {
+	return apierr.Precondition("INTEGRATION_IN_USE", "%s", why).With("apps", strings.Join(convert.Strings(use.Apps), ",")).
+		With("operations", strconv.Itoa(use.Operations)).With("accounts", strconv.Itoa(use.Accounts))
 }
 
 // move prepares that an integration leads elsewhere: each account of its apps is looked
@@ -261,18 +308,12 @@ func (n *Integrations) Delete(ctx context.Context, by authz.Caller, id uuid.UUID
 		if err := resource.CheckETag(etag, convert.Integration(&i).GetEtag()); err != nil {
 			return err
 		}
-		// Apps that have it may be offered anywhere, and people be of any environment.
-		if err := tx.Widen(ctx); err != nil {
-			return err
-		}
-		use, err := store.UseOfIntegration(ctx, tx, id)
+		use, err := widenedUse(ctx, tx, id, false)
 		if err != nil {
 			return err
 		}
 		if !use.None() {
-			return apierr.Precondition("INTEGRATION_IN_USE", "the integration is used: apps have it, or something is still to be done with it").
-				With("apps", strings.Join(convert.Strings(use.Apps), ",")).
-				With("operations", strconv.Itoa(use.Operations)).With("accounts", strconv.Itoa(use.Accounts))
+			return inUse(use, "the integration is used: apps have it, or something is still to be done with it")
 		}
 		tx.AfterCommit(func() { n.forget(id) })
 		i.Version++
@@ -336,7 +377,7 @@ func (n *Integrations) retest(ctx context.Context, by authz.Caller, i *store.Int
 // test asks the app, and puts what it found into the state. It is an error
 // only if the settings are wrong or ctx has ended.
 func (n *Integrations) test(ctx context.Context, i *store.Integration, token string) error {
-	c, err := n.connect(i.BaseURL, token)
+	c, err := n.connect(i.BaseURL, token, i.Access)
 	if err != nil {
 		field := "scim.base_url"
 		if strings.Contains(err.Error(), "token") {
@@ -384,8 +425,17 @@ func (n *Integrations) open(ctx context.Context, i store.Integration) (string, e
 	return token, nil
 }
 
-func (n *Integrations) connect(baseURL, token string) (*scim.Connector, error) {
-	return scim.New(scim.Config{URL: baseURL, Token: token, Tracer: n.cfg.Tracer, Outgoing: n.cfg.Outgoing})
+// connect makes a connector. Close it. All connectors are made here, so that none changes
+// anything with an integration that may only read.
+func (n *Integrations) connect(baseURL, token, access string) (*appConnector, error) {
+	c, err := scim.New(scim.Config{URL: baseURL, Token: token, Tracer: n.cfg.Tracer, Outgoing: n.cfg.Outgoing})
+	if err != nil {
+		return nil, err
+	}
+	if access == accessReadOnly {
+		return &appConnector{Connector: connector.ReadOnly(c), close: c.Close}, nil
+	}
+	return &appConnector{Connector: c, close: c.Close}, nil
 }
 
 // Connect returns the connector of an integration as it is in a version or a later
@@ -405,7 +455,7 @@ func (n *Integrations) Connect(ctx context.Context, org, id uuid.UUID, version i
 	if err != nil {
 		return Connection{}, connector.NewError(connector.Permanent, err, "the integration's token cannot be decrypted: this installation has another encryption key")
 	}
-	made, err := n.connect(i.BaseURL, token)
+	made, err := n.connect(i.BaseURL, token, i.Access)
 	if err != nil {
 		return Connection{}, err
 	}

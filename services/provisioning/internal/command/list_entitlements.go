@@ -12,7 +12,6 @@ import (
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/provisioning/internal/connector"
-	"gatehouse.dev/services/provisioning/internal/connector/scim"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -104,12 +103,12 @@ func (n *Integrations) LookUpEntitlement(ctx context.Context, s scope.Scope, id 
 }
 
 // connectTo makes a connector of an integration. Close it.
-func (n *Integrations) connectTo(ctx context.Context, i store.Integration) (*scim.Connector, error) {
+func (n *Integrations) connectTo(ctx context.Context, i store.Integration) (*appConnector, error) {
 	token, err := n.open(ctx, i)
 	if err != nil {
 		return nil, err
 	}
-	c, err := n.connect(i.BaseURL, token)
+	c, err := n.connect(i.BaseURL, token, i.Access)
 	if err != nil {
 		return nil, errSettings("scim", err.Error())
 	}

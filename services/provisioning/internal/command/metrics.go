@@ -16,6 +16,7 @@ import (
 type metrics struct {
 	activation metric.Float64Histogram
 	operations metric.Int64Counter
+	looks      metric.Int64Counter
 	blocked    metric.Int64Counter
 }
 
@@ -32,6 +33,11 @@ func newMetrics(p metric.MeterProvider, e *Engine) (m metrics, err error) {
 	}
 	m.operations, err = meter.Int64Counter("gatehouse.provisioning.operation.tries",
 		metric.WithDescription("Tries of operations in apps, by result."))
+	if err != nil {
+		return m, fmt.Errorf("make metric: %w", err)
+	}
+	m.looks, err = meter.Int64Counter("gatehouse.provisioning.looks",
+		metric.WithDescription("Looks at what people change in apps, by result."))
 	if err != nil {
 		return m, fmt.Errorf("make metric: %w", err)
 	}
@@ -109,9 +115,12 @@ func (m metrics) activated(after time.Duration) {
 	}
 }
 
-func (m metrics) tried(result string) {
-	if m.operations != nil {
-		m.operations.Add(context.Background(), 1, metric.WithAttributes(attribute.String("result", result)))
+func (m metrics) tried(result string, look bool) {
+	if count := m.operations; count != nil {
+		if look {
+			count = m.looks
+		}
+		count.Add(context.Background(), 1, metric.WithAttributes(attribute.String("result", result)))
 	}
 }
 

@@ -70,7 +70,7 @@ func (n *Integrations) PreviewAccounts(ctx context.Context, by authz.Caller, app
 	if err != nil {
 		return nil, false, err
 	}
-	c, err := n.connect(to.BaseURL, to.Token)
+	c, err := n.connect(to.BaseURL, to.Token, accessReadOnly)
 	if err != nil {
 		return nil, false, errSettings("scim", err.Error())
 	}

@@ -18,11 +18,14 @@ import (
 func view(s *store.Assignment) lifecycle.Assignment {
 	v := lifecycle.Assignment{
 		Mode: s.App.Mode, Leaving: s.Person.Removed, Suspended: s.Person.Suspended, Observed: s.Account.Observed,
-		Ask: s.App.Adoption != "adopt" && s.App.Adoption != "refuse", RemovalUnset: s.App.RemovalUnset, LeftBehind: leftBehind(s),
+		Ask: asks(s.App), RemovalUnset: s.App.RemovalUnset, LeftBehind: leftBehind(s),
 		Profile: personFor(s.Person).Fingerprint(),
 	}
 	if v.Observed.Found {
 		v.Found = foundText(s)
+	}
+	if v.Looks = s.Looks(); v.Looks {
+		v.Words, v.Blind = s.Account.Words, blind(s)
 	}
 	if s.Moved() {
 		v.Observed = v.Observed.Elsewhere()
@@ -43,7 +46,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 		}
 	}
 	if o := s.Operation; o != nil {
-		v.Operation = lifecycle.Operation{State: o.State, Plan: store.Changes(o.Plan), Error: o.Error}
+		v.Operation = lifecycle.Operation{State: o.State, Plan: store.Changes(o.Plan), Error: o.Error, Looks: o.Looks}
 	}
 	return v
 }
@@ -67,8 +70,23 @@ func itemOf(i *store.WorkItem) lifecycle.Item {
 	}
 }
 
+// blind are the entitlements of which nobody has said what the app calls them.
+func blind(s *store.Assignment) lifecycle.Set {
+	out := lifecycle.Set{}
+	for id, e := range s.Entitlements {
+		if strings.TrimSpace(e.Ref) == "" {
+			out[lifecycle.ID(id)] = struct{}{}
+		}
+	}
+	return out
+}
+
 // foundText says which account was found, and what can be done about it.
 func foundText(s *store.Assignment) string {
+	if s.App.Mode != lifecycle.Automatic {
+		return fmt.Sprintf("the app had an account with the user name %s (id %s) before this item was opened. Resolve this item if it is %s's: it is used for them from then on, and stays when their access ends. "+
+			"If it is not, give one of the two another user name.", s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
+	}
 	return fmt.Sprintf("the app has an account with the user name %s (id %s). Resolve this item if it is %s's: it is used for them from then on, and stays when their access ends. "+
 		"If it is not, give one of the two another user name and retry this item, or end the access.", s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
 }
@@ -86,7 +104,7 @@ func leftBehind(s *store.Assignment) string {
 // reconcile does what lifecycle returns for the assignment.
 func (cs *changeset) reconcile(s *store.Assignment) {
 	v := view(s)
-	v.Reopened = cs.reopened[s]
+	v.Reopened, v.Saw = cs.reopened[s], cs.seen[s]
 	out := lifecycle.Reconcile(v)
 	if out.Forget {
 		s.Account.Observed.Found, s.Account.FoundID, s.Account.FoundName, s.Account.Changed = false, "", "", true
@@ -105,6 +123,7 @@ func (cs *changeset) reconcile(s *store.Assignment) {
 			}
 		}
 	}
+	cs.forgetNone(s)
 	if s.Account.AppVersion != s.App.Version {
 		s.Account.AppVersion, s.Account.Changed = s.App.Version, true
 	}
@@ -122,21 +141,25 @@ func (cs *changeset) reconcileOperation(s *store.Assignment, out *lifecycle.Outc
 		}
 		s.Operation, o = nil, nil
 	}
-	moved := o != nil && o.State != lifecycle.Running && s.App.Mode == lifecycle.Automatic && o.IntegrationID != s.App.IntegrationID.UUID
+	plan, looks := out.Plan, len(out.Look) > 0
+	if looks {
+		plan = out.Look
+	}
+	moved := o != nil && (o.State != lifecycle.Running && s.App.Mode == lifecycle.Automatic || o.Looks) && o.IntegrationID != s.App.IntegrationID.UUID
 	switch {
 	case out.Enqueue && o == nil:
 		s.Operation = &store.Operation{
-			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: lifecycle.Queued, Plan: s.Steps(out.Plan), NotBefore: &cs.now, AtOnce: true, New: true,
+			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: lifecycle.Queued, Plan: s.Steps(plan), NotBefore: &cs.now, AtOnce: true, New: true, Looks: looks,
 		}
 	case out.Enqueue, moved:
-		o.State, o.Plan, o.IntegrationID, o.Tries, o.NotBefore = lifecycle.Queued, s.Steps(out.Plan), s.App.IntegrationID.UUID, 0, &cs.now
+		o.State, o.Plan, o.IntegrationID, o.Tries, o.NotBefore = lifecycle.Queued, s.Steps(plan), s.App.IntegrationID.UUID, 0, &cs.now
 		o.Changed, o.AtOnce = true, out.Enqueue
 		cs.queued = cs.queued || moved
 	case out.Replan:
 		o.Plan, o.Changed = s.Steps(out.Plan), true
 	}
 	if o := s.Operation; o != nil && (o.New || o.Changed) {
-		o.Bulk = isBulk(s) || lifecycle.Updates(store.Changes(o.Plan))
+		o.Bulk = isBulk(s) || lifecycle.Updates(store.Changes(o.Plan)) || o.Looks
 		if out.Enqueue {
 			o.Traceparent = cs.traceparent
 		}
@@ -195,7 +218,11 @@ func (cs *changeset) reconcileWorkItems(s *store.Assignment, out *lifecycle.Outc
 	for _, id := range out.Resolve {
 		i := find(id)
 		i.ResolverName = cs.actor.GetDisplayName()
-		cs.closeItem(s, i, "resolved", "the integration has done it")
+		note := "the integration has done it"
+		if i.Kind != lifecycle.ItemFixOperation {
+			note = noteSeen
+		}
+		cs.closeItem(s, i, "resolved", note)
 	}
 	for _, d := range out.Cancellation {
 		cs.closeItem(s, find(d.ID), "cancelled", d.Reason)

@@ -175,7 +175,11 @@ func (e *Engine) recordAll(ctx context.Context, runs []*finished) error {
 // finish applies the result of an operation's run, and reconciles its assignment.
 func (cs *changeset) finish(s *store.Assignment, o *store.Operation, r *report) {
 	cs.traceparent = o.Traceparent
-	cs.report(s, o, r)
+	if o.Looks {
+		cs.see(s, o, r)
+	} else {
+		cs.report(s, o, r)
+	}
 	cs.reconcile(s)
 	if o.State == lifecycle.Stuck {
 		o.NotBefore = nil

@@ -101,7 +101,7 @@ func (cs *changeset) reopenAll(ids []uuid.UUID, of func(uuid.UUID) (*store.Assig
 		}
 		s, i := of(ids[n])
 		switch {
-		case s.Operation != nil && s.Operation.State == lifecycle.Running:
+		case s.Operation != nil && s.Operation.State == lifecycle.Running && !s.Operation.Looks:
 			return errMovedOn(i.ID, "the app's integration is at work")
 		case s.Moved():
 			return errMovedOn(i.ID, "the app's integration leads elsewhere now")
@@ -148,10 +148,7 @@ func (cs *changeset) reopen(s *store.Assignment, i *store.WorkItem) {
 	if i.Kind == lifecycle.ItemFixOperation {
 		cs.stickAgain(s, i.Error)
 	}
-	if cs.reopened == nil {
-		cs.reopened = make(map[*store.Assignment][]lifecycle.Item)
-	}
-	cs.reopened[s] = append(cs.reopened[s], item)
+	cs.reopens(s, item)
 }
 
 // reopenGrants has grants that are not in place, or not gone, any more be what they were,

@@ -75,6 +75,12 @@ func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Ca
 		external, name := a.FoundID, a.FoundName
 		a.FoundID, a.FoundName = "", ""
 		cs.setObserved(s, observed, external, name)
+	case lifecycle.ItemCreateAccount:
+		external, name := a.FoundID, a.FoundName
+		cs.believe(s, observed)
+		if a.FoundID, a.FoundName = "", ""; observed.Adopted {
+			a.ExternalID, a.UserName, a.Tenant = external, name, s.App.Tenant
+		}
 	default:
 		cs.believe(s, observed)
 		if i.Kind == lifecycle.ItemFixOperation && s.Operation != nil && s.Operation.State == lifecycle.Stuck {
@@ -82,6 +88,7 @@ func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Ca
 		}
 	}
 	a.Words, a.Changed = said, true
+	cs.lookAgain(s.Operation)
 }
 
 // believe writes down what a person has said of an app. It holds for the app that the
@@ -128,6 +135,10 @@ func (e *Engine) RetryWorkItem(ctx context.Context, by authz.Caller, id uuid.UUI
 		}
 		open := slices.ContainsFunc(s.Items, func(i *store.WorkItem) bool { return i.ID == id })
 		o := s.Operation
+		if open && o != nil && o.Looks {
+			cs.lookAgain(o)
+			return cs.save(ctx)
+		}
 		if item.Kind != lifecycle.ItemFixOperation || !open || o == nil {
 			return errNotRetryable(id)
 		}

@@ -150,7 +150,7 @@ func (e *Engine) run(ctx context.Context, j store.Job) {
 		r = e.safeCall(limited, j)
 		cancel()
 	}
-	e.metrics.tried(r.word())
+	e.metrics.tried(r.word(), j.Looks)
 	e.record(context.WithoutCancel(ctx), j, r)
 }
 
@@ -165,6 +165,9 @@ func (e *Engine) safeCall(ctx context.Context, j store.Job) (r *report) {
 			}
 		}
 	}()
+	if j.Looks {
+		return e.look(ctx, j)
+	}
 	return e.call(ctx, j)
 }
 
@@ -176,6 +179,8 @@ type report struct {
 	place whereabouts
 	// found is an account of which nobody knows whose it is.
 	found connector.Account
+	// saw is what was seen, of an operation that looks.
+	saw sighting
 	// err is the first error that matters, and after what the app asked for.
 	err   error
 	after time.Duration

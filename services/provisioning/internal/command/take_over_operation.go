@@ -79,10 +79,14 @@ func (e *Engine) takeOverEach(ctx context.Context, jobs []store.Job) error {
 					continue
 				}
 				limited, stop := context.WithTimeout(ctx, takeOverFor)
-				err := e.recordAll(limited, []*finished{{job: j, report: &report{
+				lost := &report{
 					results: lifecycle.Lost(store.Changes(j.Plan)),
 					err:     connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it received the app's answer"),
-				}}})
+				}
+				if j.Looks {
+					lost = &report{stopped: true} // nothing was changed
+				}
+				err := e.recordAll(limited, []*finished{{job: j, report: lost}})
 				stop()
 				if err := e.block(ctx, "take_over", j.Operation, err); err != nil {
 					cancel(err)

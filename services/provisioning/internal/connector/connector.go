@@ -151,6 +151,8 @@ type Check struct {
 	// Name says what was tried, in a few words.
 	Name string
 	OK   bool
+	// ForChanges marks what is needed only to change something in the app.
+	ForChanges bool
 	// Optional marks what the app can do without: when it fails, something is slower or missing, and the rest works.
 	Optional bool
 	// Detail says what was found and, when it failed, what to do about it. No secrets.

@@ -84,6 +84,8 @@ func Integration(i *store.Integration) *provisioningv1.Integration {
 		Kind: enum.Value[provisioningv1.IntegrationKind](i.Kind), Scim: &provisioningv1.ScimSettings{BaseUrl: i.BaseURL},
 		State: enum.Value[provisioningv1.IntegrationState](i.State), StateDetail: i.StateDetail, TestTime: timestamp(i.TestTime),
 		CreateTime: timestamppb.New(i.CreateTime), Version: i.Version, Etag: resource.ETag(i.ID.String(), i.Version),
+		Access:           enum.Value[provisioningv1.IntegrationAccess](i.Access),
+		LookedAtAccounts: int32(i.Queue.Looking), FailedLooks: int32(i.Queue.FailedLooks), LookError: i.Queue.LookError, //nolint:gosec // far below
 		WaitingOperations: int32(i.Queue.Waiting), OldestWaitTime: timestamp(i.Queue.Oldest), ThrottledUntil: timestamp(i.Queue.PausedUntil), //nolint:gosec // far below
 	}
 }

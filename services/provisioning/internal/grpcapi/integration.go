@@ -25,7 +25,7 @@ func (a *API) CreateIntegration(ctx context.Context, r *provisioningv1.CreateInt
 		return nil, err
 	}
 	out, _, err := idempotency.Do(ctx, a.answers, r, func(ctx context.Context) (*provisioningv1.CreateIntegrationResponse, error) {
-		i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim()))
+		i, err := a.integrations.Create(ctx, authz.Must(ctx), environment, settings(r.GetName(), r.GetScim(), r.GetAccess()))
 		if err != nil {
 			return nil, err
 		}
@@ -80,12 +80,12 @@ func (a *API) UpdateIntegration(ctx context.Context, r *provisioningv1.UpdateInt
 		return nil, err
 	}
 	u := resource.Update[*provisioningv1.Integration]{
-		Field: "integration", Resource: r.GetIntegration(), Mask: r.GetUpdateMask(), Fields: []string{"name", "scim"},
+		Field: "integration", Resource: r.GetIntegration(), Mask: r.GetUpdateMask(), Fields: []string{"name", "scim", "access"},
 		Rules: &provisioningv1.CreateIntegrationRequest{},
 	}
 	i, err := a.integrations.Update(ctx, authz.Must(ctx), which, r.GetLeaveAccounts(), func(before command.Integration) (command.IntegrationSettings, error) {
 		m, err := u.Apply(convert.Integration(&before))
-		return settings(m.GetName(), m.GetScim()), err
+		return settings(m.GetName(), m.GetScim(), m.GetAccess()), err
 	})
 	if err != nil {
 		return nil, u.Within(err)
@@ -228,6 +228,9 @@ func (a *API) TestIntegration(ctx context.Context, r *provisioningv1.TestIntegra
 	return &provisioningv1.TestIntegrationResponse{Integration: convert.Integration(&i)}, nil
 }
 
-func settings(name string, s *provisioningv1.ScimSettings) command.IntegrationSettings {
-	return command.IntegrationSettings{Name: name, BaseURL: s.GetBaseUrl(), Token: s.GetToken()}
+func settings(name string, s *provisioningv1.ScimSettings, access provisioningv1.IntegrationAccess) command.IntegrationSettings {
+	if access == provisioningv1.IntegrationAccess_INTEGRATION_ACCESS_UNSPECIFIED {
+		access = provisioningv1.IntegrationAccess_INTEGRATION_ACCESS_READ_WRITE
+	}
+	return command.IntegrationSettings{Name: name, BaseURL: s.GetBaseUrl(), Token: s.GetToken(), Access: enum.Word(access)}
 }

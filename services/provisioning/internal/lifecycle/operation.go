@@ -29,6 +29,8 @@ type Operation struct {
 	Plan []Change
 	// Error is what the last failed try said.
 	Error string
+	// Looks means that it changes nothing: its Plan is what is looked at.
+	Looks bool
 }
 
 // Answer is how a change came out.

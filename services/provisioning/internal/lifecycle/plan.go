@@ -12,14 +12,15 @@ const (
 	Remove        Do = "remove"
 	Add           Do = "add"
 	RemoveAccount Do = "remove_account"
-	// Look changes nothing: it asks whether the account can be used.
+	// Look changes nothing: it asks whether the account can be used, or, where people
+	// make the changes, whether it has an entitlement.
 	Look Do = "look"
 )
 
 // Change is one call to an app.
 type Change struct {
 	Do Do
-	// Entitlement is what Add and Remove are about.
+	// Entitlement is what Add and Remove are about, and Look, if not the account.
 	Entitlement ID
 	// Profile is the fingerprint of the profile that UpdateAccount writes, and, of the
 	// Result of CreateAccount, of the one that an account was made with; empty if it is

@@ -93,6 +93,12 @@ type Assignment struct {
 	// Reopened are resolved items that are being reopened.
 	Reopened  []Item
 	Operation Operation
+	// Looks means that an integration looks at what people change, Blind are
+	// entitlements that it cannot see, and Saw that it has just told what it has seen.
+	Looks, Saw bool
+	Blind      Set
+	// Words say which resolved item was the last to say something.
+	Words Words
 }
 
 // manual reports whether people make the changes.
@@ -124,8 +130,10 @@ type Outcome struct {
 	// Replan gives the operation the new Plan and leaves the rest as it is.
 	Replan bool
 	// Enqueue has the Plan done at once, from the first try: by the operation
-	// there is, or, after Finish and where there is none, by a new one.
+	// there is, or, after Finish or Cancel and where there is none, by a new one. If Look
+	// is not empty, that is looked at instead, again and again.
 	Enqueue bool
+	Look    []Change
 
 	// Open are the work items to open, without ID.
 	Open []Item
@@ -144,7 +152,7 @@ func Reconcile(s Assignment) Outcome {
 	know := s.known()
 	want := s.desired()
 	var out Outcome
-	out.Forget = know.Found && (!want.Account || s.Mode != Automatic)
+	out.Forget = know.Found && (!want.Account || s.Mode != Automatic && !s.looks())
 	if s.Mode != Unmanaged && !s.asks() {
 		out.Plan = Plan(want, know)
 	}
@@ -201,6 +209,11 @@ func (s Assignment) known() Observed {
 func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 	op := s.Operation
 	automatic := s.Mode == Automatic
+	out.Look = s.toLook(out.Plan)
+	if op.Looks || len(out.Look) > 0 {
+		reconcileLook(s, out)
+		return false
+	}
 	switch op.State {
 	case NoOperation:
 		out.Enqueue = automatic && len(out.Plan) > 0
@@ -220,6 +233,25 @@ func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 		}
 	}
 	return false
+}
+
+// reconcileLook decides about an operation that looks, or that is to give way to one.
+func reconcileLook(s Assignment, out *Outcome) {
+	op := s.Operation
+	again := len(out.Look) > 0
+	switch {
+	case op.State == NoOperation:
+		out.Enqueue = true
+	case op.Looks && again: // whatever it is about to see of something else is of no interest
+		out.Enqueue = !slices.Equal(out.Look, op.Plan)
+	case op.Looks:
+		out.Finish, out.Cancel = s.Saw, !s.Saw
+		out.Enqueue = s.Mode == Automatic && len(out.Plan) > 0
+	case op.State == Running: // its result will be recorded
+	default:
+		out.Finish, out.Cancel = op.State == Succeeded, op.State != Succeeded
+		out.Enqueue = true
+	}
 }
 
 // reconcileGrants decides about the grants, and returns those that are left, as

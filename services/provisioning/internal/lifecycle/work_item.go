@@ -90,6 +90,7 @@ const (
 	ReasonOpen        = "it is open again already"
 	ReasonWhole       = "the whole account is to be removed"
 	ReasonSameProfile = "the account has the person's profile"
+	ReasonMadeAnew    = "the account is not there any more"
 )
 
 // reconciled is what Reconcile has found out before it comes to the items.
@@ -117,7 +118,7 @@ func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 			continue
 		}
 		switch {
-		case have.Kind == ItemFixOperation && s.Operation.State == Succeeded:
+		case have.Kind == ItemFixOperation && s.Operation.State == Succeeded, s.Saw && have.done(now.know):
 			out.Resolve = append(out.Resolve, have.ID)
 		case have.Kind == ItemChangeSecret, // only a person can know
 			have.Kind == ItemFixOperation && fixing(s, out),
@@ -156,7 +157,9 @@ func fixing(s Assignment, out *Outcome) bool {
 
 // undecided reports whether it must be heard first what a running operation has
 // done before people are asked to do anything.
-func undecided(s Assignment) bool { return s.manual() && s.Operation.State == Running }
+func undecided(s Assignment) bool {
+	return s.manual() && s.Operation.State == Running && !s.Operation.Looks
+}
 
 // wantedItems are the items that should be open, apart from those that only
 // stay open.
@@ -222,10 +225,17 @@ func manualItems(s Assignment, plan []Change, know Observed) []Item {
 	var items []Item
 	create := false
 	for _, c := range plan {
+		if _, said := s.saidGone(c, know); said {
+			continue // it is looked at first
+		}
 		switch c.Do {
 		case CreateAccount:
 			create = true
-			items = append(items, s.item(ItemCreateAccount, plan, func(g Grant) bool { return g.State.Live() }))
+			i := s.item(ItemCreateAccount, plan, func(g Grant) bool { return g.State.Live() })
+			if know.Found {
+				i.Error = s.Found
+			}
+			items = append(items, i)
 		case Add:
 			if create {
 				continue
@@ -321,6 +331,8 @@ func cancelReason(s Assignment, i Item, now reconciled) string {
 		still = len(i.Entitlements) > 0 && want.Entitlements.Has(i.Entitlements[0])
 	}
 	switch {
+	case i.Kind == ItemAssign && still && !now.know.surelyThere():
+		return ReasonMadeAnew
 	case comes && still:
 		return ReasonInPlace
 	case comes && s.Leaving:
@@ -379,7 +391,8 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 			k = k.Adopt()
 		case ItemCreateAccount:
 			k = k.Did(Change{Do: CreateAccount}, left)
-			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt = false, nil, "", false
+			// One that was found before it was to be made is not made for it.
+			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Found = k.Found, nil, "", false, false
 			for _, e := range want.Entitlements.Sorted() {
 				k = k.Did(Change{Do: Add, Entitlement: e}, left)
 			}
@@ -389,10 +402,14 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 			}
 		case ItemUnassign:
 			for _, e := range i.Entitlements {
-				k = k.Did(Change{Do: Remove, Entitlement: e}, left)
+				if c := (Change{Do: Remove, Entitlement: e}); s.sees(e) {
+					k = k.Tried(c)
+				} else {
+					k = k.Did(c, left)
+				}
 			}
 		case ItemRemoveAccount:
-			if s.Mode == Automatic {
+			if s.Mode == Automatic || s.looks() {
 				k = k.Tried(Change{Do: RemoveAccount})
 			} else {
 				k = Observed{Account: left}

@@ -55,6 +55,9 @@ type App struct {
 	Paused             bool
 	// Tenant is where the integration leads.
 	Tenant uuid.NullUUID
+	// Reached means that there is an integration that may be used for the app: one of its
+	// environment, or of the organization.
+	Reached bool
 }
 
 // Left is what is left of an account of the app that is ended.
@@ -94,7 +97,12 @@ type Account struct {
 	// LeftBehind are accounts that the integration does not reach any more.
 	LeftBehind []Place
 	// Words say which resolved item was the last to say something.
-	Words      lifecycle.Words
+	Words lifecycle.Words
+	// NoneTenant is where a look has found no account of the person, by NoneUserName,
+	// since one is to be made by hand.
+	NoneTenant   uuid.NullUUID
+	NoneUserName string
+
 	AppVersion int64
 	CreateTime *time.Time
 	UpdateTime time.Time
@@ -143,6 +151,14 @@ func (a *Account) StandsAt(baseURL, id string) bool {
 // account was known.
 func (s *Assignment) Moved() bool {
 	return s.App.Mode == lifecycle.Automatic && s.App.Tenant.Valid && s.Account.Tenant != s.App.Tenant
+}
+
+// Looks reports whether the app's integration looks at what people change: it reaches the
+// app, and the account is not one that is known elsewhere.
+func (s *Assignment) Looks() bool {
+	a, p := &s.Account, &s.App
+	known := a.Observed.Account != lifecycle.Absent || a.Observed.AccountInDoubt
+	return p.Mode == lifecycle.Manual && p.Reached && (!known || !a.Tenant.Valid || a.Tenant == p.Tenant)
 }
 
 // Grant is one row of access_grant.
@@ -238,6 +254,9 @@ type Operation struct {
 	// LeaseUntil is until when the replica that runs it has it.
 	LeaseUntil *time.Time
 
+	// Looks means that Plan is what is looked at, and that nothing is changed.
+	Looks bool
+
 	New, Changed bool
 	// AtOnce means that it has just been given something to do at once.
 	AtOnce bool
@@ -277,6 +296,7 @@ func (s *Assignment) Job(claimed time.Time) Job {
 		ExternalID: s.Account.ExternalID, UserName: s.Account.UserName, Tenant: s.Account.Tenant,
 		Known: s.Account.Observed.Account != lifecycle.Absent, InDoubt: s.Account.Observed.AccountInDoubt,
 		IntegrationID: o.IntegrationID, IntegrationVersion: s.App.IntegrationVersion, Traceparent: o.Traceparent,
+		Looks: o.Looks,
 	}
 }
 

@@ -27,7 +27,9 @@ type Integration struct {
 	// Tenant is where BaseURL leads: ids of accounts are valid there alone.
 	Tenant uuid.UUID
 	// Secret is sealed.
-	Secret      []byte
+	Secret []byte
+	// Access is what may be done with it: read_write or read_only.
+	Access      string
 	State       string // untested, working, failing
 	StateDetail string
 	TestTime    *time.Time
@@ -45,12 +47,16 @@ type IntegrationQueue struct {
 	Oldest  *time.Time
 	// PausedUntil is set while the app has asked for no more calls.
 	PausedUntil *time.Time
+	// Looking is how many accounts are looked at, FailedLooks of how many the last look
+	// has failed, and LookError what one of those has said.
+	Looking, FailedLooks int
+	LookError            string
 }
 
-const integrationColumns = `id, organization_id, environment_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version, tenant_id`
+const integrationColumns = `id, organization_id, environment_id, name, kind, base_url, secret, state, state_detail, test_time, create_time, version, tenant_id, access`
 
 func scanIntegration(row pgx.Row) (i Integration, err error) {
-	return i, row.Scan(&i.ID, &i.OrganizationID, &i.EnvironmentID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version, &i.Tenant)
+	return i, row.Scan(&i.ID, &i.OrganizationID, &i.EnvironmentID, &i.Name, &i.Kind, &i.BaseURL, &i.Secret, &i.State, &i.StateDetail, &i.TestTime, &i.CreateTime, &i.Version, &i.Tenant, &i.Access)
 }
 
 // CreateIntegration writes a new integration. ErrIntegrationNameTaken.
@@ -59,8 +65,8 @@ func CreateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) (err
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		i.ID, i.OrganizationID, i.EnvironmentID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version, i.Tenant)
+		insert into integration (`+integrationColumns+`) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		i.ID, i.OrganizationID, i.EnvironmentID, i.Name, i.Kind, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.CreateTime, i.Version, i.Tenant, i.Access)
 	return nameTaken(err, "create integration")
 }
 
@@ -118,10 +124,10 @@ func UpdateIntegration(ctx context.Context, tx *postgres.Tx, i Integration) (err
 		return err
 	}
 	tag, err := tx.Exec(ctx, `
-		update integration set name = $2, base_url = $3, secret = $4, state = $5, state_detail = $6, test_time = $7, version = $8, tenant_id = $9,
+		update integration set name = $2, base_url = $3, secret = $4, state = $5, state_detail = $6, test_time = $7, version = $8, tenant_id = $9, access = $10,
 		    paused_until = case when base_url = $3 then paused_until end
 		where id = $1 and version = $8 - 1`,
-		i.ID, i.Name, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.Version, i.Tenant)
+		i.ID, i.Name, i.BaseURL, i.Secret, i.State, i.StateDetail, i.TestTime, i.Version, i.Tenant, i.Access)
 	if err != nil {
 		return nameTaken(err, "update integration")
 	}
@@ -157,9 +163,12 @@ func ListIntegrations(ctx context.Context, tx *postgres.Tx, org uuid.UUID, page 
 }
 
 const selectQueues = `
-	select i.id, q.waiting, q.oldest, case when i.paused_until > $2 then i.paused_until end
+	select i.id, q.waiting, q.oldest, case when i.paused_until > $2 then i.paused_until end, l.looking, l.failed, l.error
 	from integration i, lateral (
-	    select count(*) as waiting, min(o.create_time) as oldest from operation o where o.integration_id = i.id and o.state = 'queued') q
+	    select count(*) as waiting, min(o.create_time) as oldest from operation o where o.integration_id = i.id and o.state = 'queued' and o.look is null) q,
+	    lateral (
+	    select count(*) as looking, count(*) filter (where o.error <> '') as failed, coalesce(max(o.error), '') as error
+	    from operation o where o.integration_id = i.id and o.look is not null and o.state in ('queued', 'running')) l
 	where i.id = any($1)`
 
 // ReadQueues reads what waits of each of the integrations, as far as the transaction
@@ -176,7 +185,7 @@ func ReadQueues(ctx context.Context, tx *postgres.Tx, list []Integration, now ti
 	err = eachRow(rows, func() error {
 		var id uuid.UUID
 		var q IntegrationQueue
-		err := rows.Scan(&id, &q.Waiting, &q.Oldest, &q.PausedUntil)
+		err := rows.Scan(&id, &q.Waiting, &q.Oldest, &q.PausedUntil, &q.Looking, &q.FailedLooks, &q.LookError)
 		queues[id] = q
 		return err
 	})
@@ -206,7 +215,7 @@ func DeleteIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error
 type IntegrationUse struct {
 	// Apps are those that have it and are not deleted, 20 at most.
 	Apps []uuid.UUID
-	// Operations are those that are not over, Accounts those of deleted apps that
+	// Operations are those that change something and are not over, Accounts those of deleted apps that
 	// are not known to be gone.
 	Operations, Accounts int
 }
@@ -215,17 +224,17 @@ type IntegrationUse struct {
 func (u IntegrationUse) None() bool { return len(u.Apps)+u.Operations+u.Accounts == 0 }
 
 const selectIntegrationUse = `
-	select array(select p.id from app_copy p where p.integration_id = $1 and not p.removed order by p.id limit 20),
-	    (select count(*) from operation o where o.integration_id = $1 and o.state in ('queued', 'running', 'stuck')),
+	select array(select p.id from app_copy p where p.integration_id = $1 and not p.removed and (p.provisioning = 'automatic' or not $2) order by p.id limit 20),
+	    (select count(*) from operation o where o.integration_id = $1 and o.state in ('queued', 'running', 'stuck') and o.look is null),
 	    (select count(*) from app_copy p join account a on a.app_id = p.id
 	     where p.integration_id = $1 and p.removed and p.provisioning = 'automatic'
 	       and (a.account_in_doubt or a.state <> 'absent' and exists (
 	           select from access_grant g where g.account_id = a.id and g.revoke_time is null)))`
 
 // UseOfIntegration says what an integration is used for, as far as the transaction
-// sees.
-func UseOfIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (u IntegrationUse, err error) {
-	return u, wrap(tx.QueryRow(ctx, selectIntegrationUse, id).Scan(&u.Apps, &u.Operations, &u.Accounts), "count what uses integration %s", id)
+// sees. toChange leaves out what it looks for.
+func UseOfIntegration(ctx context.Context, tx *postgres.Tx, id uuid.UUID, toChange bool) (u IntegrationUse, err error) {
+	return u, wrap(tx.QueryRow(ctx, selectIntegrationUse, id, toChange).Scan(&u.Apps, &u.Operations, &u.Accounts), "count what uses integration %s", id)
 }
 
 // SealedSecrets are the credentials of all integrations.

@@ -12,6 +12,7 @@ var (
 		filter.Text("name", "i.name").Sort(),
 		filter.Enum("kind", "i.kind"),
 		filter.Text("scim.baseUrl", "i.base_url"),
+		filter.Enum("access", "i.access"),
 		filter.Enum("state", "i.state"),
 		filter.Text("stateDetail", "i.state_detail"),
 		filter.Time("testTime", "i.test_time").Null().Sort(),

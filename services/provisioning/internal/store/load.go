@@ -176,7 +176,7 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 	}
 	b.Queue(`
 		select id, environment_id, state, account_in_doubt, held, in_doubt, adopted, had, external_id, user_name, tenant_id, found_id, found_name, left_behind,
-		    words, profile, app_version, create_time, update_time, version
+		    words, profile, none_tenant_id, none_user_name, app_version, create_time, update_time, version
 		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -205,14 +205,15 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 	users, apps := assignments.usersAndApps(ids)
 	b.Queue(`
 		select k.id, u.*, p.*,
-		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false), i.tenant_id
+		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false), i.tenant_id,
+		    coalesce(i.environment_id in ('00000000-0000-0000-0000-000000000000', p.environment_id), false)
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
 		    lateral (select `+personColumns+`, u.state = 'suspended', u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (
 		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.deprovisioning_action = 'unspecified',
 		            p.account_adoption, p.admin_ids, p.environment_id, p.version, p.removed
 		        from app_copy p where p.id = k.app_id limit 1) p
-		    left join lateral (select version, paused_until, tenant_id from integration i where i.id = p.integration_id limit 1) i on true`,
+		    left join lateral (select version, paused_until, tenant_id, environment_id from integration i where i.id = p.integration_id limit 1) i on true`,
 		ids, users, apps, now).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -221,7 +222,7 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 				var p App
 				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
 					&u.Suspended, &u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.RemovalUnset, &p.Adoption, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
-					&p.IntegrationVersion, &p.Paused, &p.Tenant); err != nil {
+					&p.IntegrationVersion, &p.Paused, &p.Tenant, &p.Reached); err != nil {
 					return err
 				}
 				s := assignments[id]
@@ -284,14 +285,14 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 			})
 		})
 	b.Queue(`
-		select account_id, id, integration_id, state, bulk, plan, tries, claim, error, not_before, lease_until, traceparent
+		select account_id, id, integration_id, state, bulk, coalesce(look, plan), look is not null, tries, claim, error, not_before, lease_until, traceparent
 		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var assignment uuid.UUID
 				var plan []byte
 				o := &Operation{}
-				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &o.Bulk, &plan, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil, &o.Traceparent)
+				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &o.Bulk, &plan, &o.Looks, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil, &o.Traceparent)
 				if err == nil {
 					assignments[assignment].Operation, err = o, json.Unmarshal(plan, &o.Plan)
 				}
@@ -341,7 +342,7 @@ func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
 	var left, words []byte
 	var profile *string
 	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.Observed.Adopted, &had, &a.ExternalID, &a.UserName,
-		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &a.NoneTenant, &a.NoneUserName, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
 		return err
 	}
 	a.Observed.Held, a.Observed.InDoubt, a.Observed.Had, a.Observed.Found = set(held), set(doubt), set(had), a.FoundID != ""

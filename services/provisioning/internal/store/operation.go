@@ -38,6 +38,8 @@ type Job struct {
 	IntegrationVersion int64
 	// Traceparent is the trace that the calls belong to.
 	Traceparent string
+	// Looks means that Plan is what is looked at, and that nothing is changed.
+	Looks bool
 }
 
 // DueOperations are the operations to claim.
@@ -108,8 +110,8 @@ const claimOperations = `
 	claimed as (
 	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1
 	    where o.id = any(array(select id from due))
-	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.integration_id, o.traceparent)
-	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan,
+	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, coalesce(o.look, o.plan) as plan, o.look is not null as looks, o.integration_id, o.traceparent)
+	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.looks,
 	    u.*, p.disable, p.refuse, a.external_id, a.user_name, a.tenant_id, a.state <> 'absent', a.account_in_doubt,
 	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0), o.traceparent
 	from claimed o,
@@ -194,7 +196,7 @@ func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job
 		j := Job{Claimed: claimed}
 		var plan []byte
 		u := &j.Person
-		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan,
+		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.Looks,
 			&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &j.Disable, &j.Refuse,
 			&j.ExternalID, &j.UserName, &j.Tenant, &j.Known, &j.InDoubt,
 			&j.IntegrationID, &j.IntegrationVersion, &j.Traceparent)
@@ -221,7 +223,7 @@ func NextOperation(ctx context.Context, tx *postgres.Tx, after time.Time) (next 
 // organizations.
 func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.UUID, except []uuid.UUID, n int) ([]Job, error) {
 	rows, err := tx.Query(ctx, `
-		select user_id, app_id, organization_id, id, claim, tries, plan, integration_id, traceparent
+		select user_id, app_id, organization_id, id, claim, tries, coalesce(look, plan), look is not null, integration_id, traceparent
 		from operation where state = 'running' and lease_until < $1 and id > $2 and id <> all($3) order by id limit $4`,
 		now, after, none(except), n)
 	if err != nil {
@@ -230,7 +232,7 @@ func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.U
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
 		var j Job
 		var plan []byte
-		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.IntegrationID, &j.Traceparent)
+		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.Looks, &j.IntegrationID, &j.Traceparent)
 		if err == nil {
 			err = json.Unmarshal(plan, &j.Plan)
 		}
@@ -283,15 +285,15 @@ func Debt(ctx context.Context, tx *postgres.Tx, now time.Time) (n int64, oldest 
 	return n, time.Duration(seconds * float64(time.Second)), wrap(err, "count what should be gone")
 }
 
-// Waiting returns how many operations are queued, for how long the oldest of them has
-// been there, and how many integrations wait because the app has asked for that. The
+// Waiting returns how many operations that change something are queued, for how long the
+// oldest of them has been there, and how many integrations wait because the app has asked for that. The
 // transaction must see all organizations.
 func Waiting(ctx context.Context, tx *postgres.Tx, now time.Time) (n int64, oldest time.Duration, throttled int64, err error) {
 	var seconds float64
 	err = tx.QueryRow(ctx, `
 		select count(*), coalesce(extract(epoch from $1::timestamptz - min(create_time)), 0)::float8,
 		    (select count(*) from integration where paused_until > $1)
-		from operation where state = 'queued'`, now).Scan(&n, &seconds, &throttled)
+		from operation where state = 'queued' and look is null`, now).Scan(&n, &seconds, &throttled)
 	return n, time.Duration(seconds * float64(time.Second)), throttled, wrap(err, "count operations that wait")
 }
 

@@ -34,7 +34,7 @@ func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 	out := make([]Step, len(plan))
 	for i, c := range plan {
 		out[i].Do, out[i].Profile = c.Do, c.Profile
-		if c.Do == lifecycle.Add || c.Do == lifecycle.Remove {
+		if c.Entitlement != (lifecycle.ID{}) {
 			e := uuid.UUID(c.Entitlement)
 			out[i].Entitlement = &e
 			out[i].Kind, out[i].Ref = s.Entitlements[e].Kind, s.Entitlements[e].Ref

@@ -113,11 +113,11 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
 		update account a set state = v.state, account_in_doubt = v.account_in_doubt, held = v.held::uuid[], in_doubt = v.in_doubt::uuid[], external_id = v.external_id,
 		    user_name = v.user_name, adopted = v.adopted, had = v.had::uuid[], tenant_id = v.tenant_id, found_id = v.found_id, found_name = v.found_name,
-		    left_behind = v.left_behind::jsonb, words = v.words::jsonb, profile = v.profile, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
+		    left_behind = v.left_behind::jsonb, words = v.words::jsonb, profile = v.profile, none_tenant_id = v.none_tenant_id, none_user_name = v.none_user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
 		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[])
+		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::uuid[], $21::text[])
 		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time,
-		        adopted, had, tenant_id, found_id, found_name, left_behind, words, profile)
+		        adopted, had, tenant_id, found_id, found_name, left_behind, words, profile, none_tenant_id, none_user_name)
 		where a.id = v.id and a.version = v.version`,
 		column(func(s *Assignment) uuid.UUID { return s.Account.ID }),
 		column(func(s *Assignment) int64 { return s.Account.Version }),
@@ -138,6 +138,8 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 		column(func(s *Assignment) *string { return places(s.Account.LeftBehind) }),
 		column(func(s *Assignment) *string { return words(s.Account.Words) }),
 		column(func(s *Assignment) *string { return profile(s.Account.Observed) }),
+		column(func(s *Assignment) uuid.NullUUID { return s.Account.NoneTenant }),
+		column(func(s *Assignment) string { return s.Account.NoneUserName }),
 	)
 }
 
@@ -304,9 +306,9 @@ func (c *changes) queueItems(b *pgx.Batch) {
 const updateOperations = `
 	update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
 	    not_before = v.not_before, bulk = v.bulk, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
-	    traceparent = v.traceparent, end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
-	from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[], $12::text[])
-	    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk, traceparent)
+	    traceparent = v.traceparent, look = v.look::jsonb, end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
+	from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[], $12::text[], $13::text[])
+	    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk, traceparent, look)
 	where o.id = v.id and o.state not in ('done', 'cancelled')`
 
 // queueOperations ends operations before it adds new ones, as an assignment has one at
@@ -314,6 +316,7 @@ const updateOperations = `
 func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 	type operation = of[Operation]
 	plans := make(map[*Operation]string, len(c.operationsOld)+len(c.operationsNew))
+	looks := make(map[*Operation]*string)
 	for _, ops := range [][]operation{c.operationsOld, c.operationsNew} {
 		for _, o := range ops {
 			plan, err := json.Marshal(o.row.Plan)
@@ -321,6 +324,9 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 				return fmt.Errorf("encode plan: %w", err)
 			}
 			plans[o.row] = string(plan)
+			if look := string(plan); o.row.Looks {
+				plans[o.row], looks[o.row] = "[]", &look
+			}
 		}
 	}
 	queue(b, "operation", c.operationsOld, updateOperations,
@@ -336,15 +342,16 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		func([]operation) any { return now },
 		column(func(o operation) bool { return o.row.Bulk }),
 		column(func(o operation) string { return o.row.Traceparent }),
+		column(func(o operation) *string { return looks[o.row] }),
 	)
 	queue(b, "operation", c.operationsNew, `
 		insert into operation (id, organization_id, environment_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
-		    error, create_time, bulk, traceparent)
+		    error, create_time, bulk, traceparent, look)
 		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
-		    v.claim, v.lease_until, v.error, $13, v.bulk, v.traceparent
+		    v.claim, v.lease_until, v.error, $13, v.bulk, v.traceparent, v.look::jsonb
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
-		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[], $17::text[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk, traceparent)`,
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[], $17::text[], $18::text[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk, traceparent, look)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) uuid.UUID { return o.assignment.Organization }),
 		column(func(o operation) uuid.UUID { return o.assignment.Account.ID }),
@@ -362,6 +369,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) uuid.UUID { return o.assignment.Environment }),
 		column(func(o operation) bool { return o.row.Bulk }),
 		column(func(o operation) string { return o.row.Traceparent }),
+		column(func(o operation) *string { return looks[o.row] }),
 	)
 	return nil
 }

@@ -133,6 +133,60 @@ func (IntegrationState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{1}
 }
 
+// IntegrationAccess is what an integration may do in its app.
+type IntegrationAccess int32
+
+const (
+	// Never set; in a call that makes or changes an integration READ_WRITE.
+	IntegrationAccess_INTEGRATION_ACCESS_UNSPECIFIED IntegrationAccess = 0
+	// It creates and removes accounts, and what they hold.
+	IntegrationAccess_INTEGRATION_ACCESS_READ_WRITE IntegrationAccess = 1
+	// It looks, and never asks the app to change anything. No app can be automatic with
+	// it; in an app that people handle it sees what they have done.
+	IntegrationAccess_INTEGRATION_ACCESS_READ_ONLY IntegrationAccess = 2
+)
+
+// Enum value maps for IntegrationAccess.
+var (
+	IntegrationAccess_name = map[int32]string{
+		0: "INTEGRATION_ACCESS_UNSPECIFIED",
+		1: "INTEGRATION_ACCESS_READ_WRITE",
+		2: "INTEGRATION_ACCESS_READ_ONLY",
+	}
+	IntegrationAccess_value = map[string]int32{
+		"INTEGRATION_ACCESS_UNSPECIFIED": 0,
+		"INTEGRATION_ACCESS_READ_WRITE":  1,
+		"INTEGRATION_ACCESS_READ_ONLY":   2,
+	}
+)
+
+func (x IntegrationAccess) Enum() *IntegrationAccess {
+	p := new(IntegrationAccess)
+	*p = x
+	return p
+}
+
+func (x IntegrationAccess) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IntegrationAccess) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[2].Descriptor()
+}
+
+func (IntegrationAccess) Type() protoreflect.EnumType {
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[2]
+}
+
+func (x IntegrationAccess) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IntegrationAccess.Descriptor instead.
+func (IntegrationAccess) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{2}
+}
+
 // AccountState is where an account stands.
 type AccountState int32
 
@@ -174,11 +228,11 @@ func (x AccountState) String() string {
 }
 
 func (AccountState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[2].Descriptor()
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[3].Descriptor()
 }
 
 func (AccountState) Type() protoreflect.EnumType {
-	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[2]
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[3]
 }
 
 func (x AccountState) Number() protoreflect.EnumNumber {
@@ -187,7 +241,7 @@ func (x AccountState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AccountState.Descriptor instead.
 func (AccountState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{3}
 }
 
 // GrantState is where a grant stands.
@@ -253,11 +307,11 @@ func (x GrantState) String() string {
 }
 
 func (GrantState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[3].Descriptor()
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[4].Descriptor()
 }
 
 func (GrantState) Type() protoreflect.EnumType {
-	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[3]
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[4]
 }
 
 func (x GrantState) Number() protoreflect.EnumNumber {
@@ -266,7 +320,7 @@ func (x GrantState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GrantState.Descriptor instead.
 func (GrantState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{4}
 }
 
 // GrantEndReason is why a grant ended.
@@ -322,11 +376,11 @@ func (x GrantEndReason) String() string {
 }
 
 func (GrantEndReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[4].Descriptor()
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[5].Descriptor()
 }
 
 func (GrantEndReason) Type() protoreflect.EnumType {
-	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[4]
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[5]
 }
 
 func (x GrantEndReason) Number() protoreflect.EnumNumber {
@@ -335,7 +389,7 @@ func (x GrantEndReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GrantEndReason.Descriptor instead.
 func (GrantEndReason) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{5}
 }
 
 // WorkItemKind is what a person must do.
@@ -401,11 +455,11 @@ func (x WorkItemKind) String() string {
 }
 
 func (WorkItemKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[5].Descriptor()
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[6].Descriptor()
 }
 
 func (WorkItemKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[5]
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[6]
 }
 
 func (x WorkItemKind) Number() protoreflect.EnumNumber {
@@ -414,7 +468,7 @@ func (x WorkItemKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WorkItemKind.Descriptor instead.
 func (WorkItemKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{6}
 }
 
 // WorkItemState is where a work item stands.
@@ -458,11 +512,11 @@ func (x WorkItemState) String() string {
 }
 
 func (WorkItemState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[6].Descriptor()
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[7].Descriptor()
 }
 
 func (WorkItemState) Type() protoreflect.EnumType {
-	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[6]
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[7]
 }
 
 func (x WorkItemState) Number() protoreflect.EnumNumber {
@@ -471,7 +525,7 @@ func (x WorkItemState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WorkItemState.Descriptor instead.
 func (WorkItemState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{7}
 }
 
 // ChecklistKind tells joining from leaving.
@@ -511,11 +565,11 @@ func (x ChecklistKind) String() string {
 }
 
 func (ChecklistKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[7].Descriptor()
+	return file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[8].Descriptor()
 }
 
 func (ChecklistKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[7]
+	return &file_gatehouse_provisioning_v1_provisioning_proto_enumTypes[8]
 }
 
 func (x ChecklistKind) Number() protoreflect.EnumNumber {
@@ -524,7 +578,7 @@ func (x ChecklistKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ChecklistKind.Descriptor instead.
 func (ChecklistKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP(), []int{8}
 }
 
 // ScimSettings is how to reach an app that serves SCIM 2.0.
@@ -620,8 +674,18 @@ type Integration struct {
 	// Until when the app has asked for no more calls; unset if it has not, or that is
 	// over.
 	ThrottledUntil *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=throttled_until,json=throttledUntil,proto3" json:"throttled_until,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What it may do in the app.
+	Access IntegrationAccess `protobuf:"varint,16,opt,name=access,proto3,enum=gatehouse.provisioning.v1.IntegrationAccess" json:"access,omitempty"`
+	// How many people's accounts it looks at, while people are to make or remove
+	// something there by hand; those of the caller's scope. Output only, as the next
+	// two, and set by GetIntegration and ListIntegrations alone.
+	LookedAtAccounts int32 `protobuf:"varint,17,opt,name=looked_at_accounts,json=lookedAtAccounts,proto3" json:"looked_at_accounts,omitempty"`
+	// Of how many of them the last look has failed. It is tried again.
+	FailedLooks int32 `protobuf:"varint,18,opt,name=failed_looks,json=failedLooks,proto3" json:"failed_looks,omitempty"`
+	// What one of those looks has said; empty if none has failed.
+	LookError     string `protobuf:"bytes,19,opt,name=look_error,json=lookError,proto3" json:"look_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Integration) Reset() {
@@ -757,6 +821,34 @@ func (x *Integration) GetThrottledUntil() *timestamppb.Timestamp {
 		return x.ThrottledUntil
 	}
 	return nil
+}
+
+func (x *Integration) GetAccess() IntegrationAccess {
+	if x != nil {
+		return x.Access
+	}
+	return IntegrationAccess_INTEGRATION_ACCESS_UNSPECIFIED
+}
+
+func (x *Integration) GetLookedAtAccounts() int32 {
+	if x != nil {
+		return x.LookedAtAccounts
+	}
+	return 0
+}
+
+func (x *Integration) GetFailedLooks() int32 {
+	if x != nil {
+		return x.FailedLooks
+	}
+	return 0
+}
+
+func (x *Integration) GetLookError() string {
+	if x != nil {
+		return x.LookError
+	}
+	return ""
 }
 
 // AccountPlace is an account as an app has it, and where.
@@ -1234,9 +1326,11 @@ type WorkItem struct {
 	// Id of the checklist it stands on; empty if none.
 	ChecklistId string `protobuf:"bytes,10,opt,name=checklist_id,json=checklistId,proto3" json:"checklist_id,omitempty"`
 	// For a failed operation: its last error. For an account to adopt or left behind:
-	// which account, and where.
+	// which account, and where. For an account to be made: which account with the
+	// person's user name the app's integration has found that was there before.
 	Error string `protobuf:"bytes,11,opt,name=error,proto3" json:"error,omitempty"`
-	// Who resolved it; unset while open.
+	// Who resolved it; unset while open. Gatehouse itself, without user_id, if an
+	// integration has done it, or has seen that it is done; note says which.
 	Resolver *v1.Person `protobuf:"bytes,12,opt,name=resolver,proto3" json:"resolver,omitempty"`
 	// What the resolver noted, or why it was cancelled.
 	Note string `protobuf:"bytes,13,opt,name=note,proto3" json:"note,omitempty"`
@@ -1656,7 +1750,7 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\fScimSettings\x122\n" +
 	"\bbase_url\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18\xd0\x0f2\n" +
 	"^https?://\x88\x01\x01R\abaseUrl\x12\x1e\n" +
-	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\xc2\x05\n" +
+	"\x05token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05token\"\xf8\x06\n" +
 	"\vIntegration\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1674,7 +1768,12 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x04etag\x18\f \x01(\tR\x04etag\x12-\n" +
 	"\x12waiting_operations\x18\r \x01(\x05R\x11waitingOperations\x12D\n" +
 	"\x10oldest_wait_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0eoldestWaitTime\x12C\n" +
-	"\x0fthrottled_until\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0ethrottledUntil\"\xb9\x01\n" +
+	"\x0fthrottled_until\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x0ethrottledUntil\x12D\n" +
+	"\x06access\x18\x10 \x01(\x0e2,.gatehouse.provisioning.v1.IntegrationAccessR\x06access\x12,\n" +
+	"\x12looked_at_accounts\x18\x11 \x01(\x05R\x10lookedAtAccounts\x12!\n" +
+	"\ffailed_looks\x18\x12 \x01(\x05R\vfailedLooks\x12\x1d\n" +
+	"\n" +
+	"look_error\x18\x13 \x01(\tR\tlookError\"\xb9\x01\n" +
 	"\fAccountPlace\x12%\n" +
 	"\x0eintegration_id\x18\x01 \x01(\tR\rintegrationId\x12)\n" +
 	"\x10integration_name\x18\x02 \x01(\tR\x0fintegrationName\x12\x19\n" +
@@ -1779,7 +1878,11 @@ const file_gatehouse_provisioning_v1_provisioning_proto_rawDesc = "" +
 	"\x1dINTEGRATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aINTEGRATION_STATE_UNTESTED\x10\x01\x12\x1d\n" +
 	"\x19INTEGRATION_STATE_WORKING\x10\x02\x12\x1d\n" +
-	"\x19INTEGRATION_STATE_FAILING\x10\x03*}\n" +
+	"\x19INTEGRATION_STATE_FAILING\x10\x03*|\n" +
+	"\x11IntegrationAccess\x12\"\n" +
+	"\x1eINTEGRATION_ACCESS_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dINTEGRATION_ACCESS_READ_WRITE\x10\x01\x12 \n" +
+	"\x1cINTEGRATION_ACCESS_READ_ONLY\x10\x02*}\n" +
 	"\fAccountState\x12\x1d\n" +
 	"\x19ACCOUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACCOUNT_STATE_ABSENT\x10\x01\x12\x18\n" +
@@ -1834,67 +1937,69 @@ func file_gatehouse_provisioning_v1_provisioning_proto_rawDescGZIP() []byte {
 	return file_gatehouse_provisioning_v1_provisioning_proto_rawDescData
 }
 
-var file_gatehouse_provisioning_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_gatehouse_provisioning_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
 var file_gatehouse_provisioning_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_gatehouse_provisioning_v1_provisioning_proto_goTypes = []any{
 	(IntegrationKind)(0),          // 0: gatehouse.provisioning.v1.IntegrationKind
 	(IntegrationState)(0),         // 1: gatehouse.provisioning.v1.IntegrationState
-	(AccountState)(0),             // 2: gatehouse.provisioning.v1.AccountState
-	(GrantState)(0),               // 3: gatehouse.provisioning.v1.GrantState
-	(GrantEndReason)(0),           // 4: gatehouse.provisioning.v1.GrantEndReason
-	(WorkItemKind)(0),             // 5: gatehouse.provisioning.v1.WorkItemKind
-	(WorkItemState)(0),            // 6: gatehouse.provisioning.v1.WorkItemState
-	(ChecklistKind)(0),            // 7: gatehouse.provisioning.v1.ChecklistKind
-	(*ScimSettings)(nil),          // 8: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),           // 9: gatehouse.provisioning.v1.Integration
-	(*AccountPlace)(nil),          // 10: gatehouse.provisioning.v1.AccountPlace
-	(*Account)(nil),               // 11: gatehouse.provisioning.v1.Account
-	(*Grant)(nil),                 // 12: gatehouse.provisioning.v1.Grant
-	(*WorkItem)(nil),              // 13: gatehouse.provisioning.v1.WorkItem
-	(*Checklist)(nil),             // 14: gatehouse.provisioning.v1.Checklist
-	(*ChecklistSettings)(nil),     // 15: gatehouse.provisioning.v1.ChecklistSettings
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 17: gatehouse.identity.v1.Person
-	(*durationpb.Duration)(nil),   // 18: google.protobuf.Duration
+	(IntegrationAccess)(0),        // 2: gatehouse.provisioning.v1.IntegrationAccess
+	(AccountState)(0),             // 3: gatehouse.provisioning.v1.AccountState
+	(GrantState)(0),               // 4: gatehouse.provisioning.v1.GrantState
+	(GrantEndReason)(0),           // 5: gatehouse.provisioning.v1.GrantEndReason
+	(WorkItemKind)(0),             // 6: gatehouse.provisioning.v1.WorkItemKind
+	(WorkItemState)(0),            // 7: gatehouse.provisioning.v1.WorkItemState
+	(ChecklistKind)(0),            // 8: gatehouse.provisioning.v1.ChecklistKind
+	(*ScimSettings)(nil),          // 9: gatehouse.provisioning.v1.ScimSettings
+	(*Integration)(nil),           // 10: gatehouse.provisioning.v1.Integration
+	(*AccountPlace)(nil),          // 11: gatehouse.provisioning.v1.AccountPlace
+	(*Account)(nil),               // 12: gatehouse.provisioning.v1.Account
+	(*Grant)(nil),                 // 13: gatehouse.provisioning.v1.Grant
+	(*WorkItem)(nil),              // 14: gatehouse.provisioning.v1.WorkItem
+	(*Checklist)(nil),             // 15: gatehouse.provisioning.v1.Checklist
+	(*ChecklistSettings)(nil),     // 16: gatehouse.provisioning.v1.ChecklistSettings
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 18: gatehouse.identity.v1.Person
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
 }
 var file_gatehouse_provisioning_v1_provisioning_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.provisioning.v1.Integration.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
-	8,  // 1: gatehouse.provisioning.v1.Integration.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	9,  // 1: gatehouse.provisioning.v1.Integration.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
 	1,  // 2: gatehouse.provisioning.v1.Integration.state:type_name -> gatehouse.provisioning.v1.IntegrationState
-	16, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
-	16, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
-	16, // 5: gatehouse.provisioning.v1.Integration.oldest_wait_time:type_name -> google.protobuf.Timestamp
-	16, // 6: gatehouse.provisioning.v1.Integration.throttled_until:type_name -> google.protobuf.Timestamp
-	17, // 7: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
-	2,  // 8: gatehouse.provisioning.v1.Account.state:type_name -> gatehouse.provisioning.v1.AccountState
-	16, // 9: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	16, // 10: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	10, // 11: gatehouse.provisioning.v1.Account.left_behind:type_name -> gatehouse.provisioning.v1.AccountPlace
-	17, // 12: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
-	3,  // 13: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
-	16, // 14: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
-	16, // 15: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	16, // 16: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
-	16, // 17: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
-	4,  // 18: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
-	5,  // 19: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	6,  // 20: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	17, // 21: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
-	17, // 22: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
-	16, // 23: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
-	16, // 24: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
-	7,  // 25: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	17, // 26: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
-	16, // 27: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
-	16, // 28: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
-	16, // 29: gatehouse.provisioning.v1.Checklist.due_time:type_name -> google.protobuf.Timestamp
-	18, // 30: gatehouse.provisioning.v1.ChecklistSettings.onboarding_period:type_name -> google.protobuf.Duration
-	18, // 31: gatehouse.provisioning.v1.ChecklistSettings.offboarding_period:type_name -> google.protobuf.Duration
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	17, // 3: gatehouse.provisioning.v1.Integration.test_time:type_name -> google.protobuf.Timestamp
+	17, // 4: gatehouse.provisioning.v1.Integration.create_time:type_name -> google.protobuf.Timestamp
+	17, // 5: gatehouse.provisioning.v1.Integration.oldest_wait_time:type_name -> google.protobuf.Timestamp
+	17, // 6: gatehouse.provisioning.v1.Integration.throttled_until:type_name -> google.protobuf.Timestamp
+	2,  // 7: gatehouse.provisioning.v1.Integration.access:type_name -> gatehouse.provisioning.v1.IntegrationAccess
+	18, // 8: gatehouse.provisioning.v1.Account.user:type_name -> gatehouse.identity.v1.Person
+	3,  // 9: gatehouse.provisioning.v1.Account.state:type_name -> gatehouse.provisioning.v1.AccountState
+	17, // 10: gatehouse.provisioning.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	17, // 11: gatehouse.provisioning.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	11, // 12: gatehouse.provisioning.v1.Account.left_behind:type_name -> gatehouse.provisioning.v1.AccountPlace
+	18, // 13: gatehouse.provisioning.v1.Grant.user:type_name -> gatehouse.identity.v1.Person
+	4,  // 14: gatehouse.provisioning.v1.Grant.state:type_name -> gatehouse.provisioning.v1.GrantState
+	17, // 15: gatehouse.provisioning.v1.Grant.until:type_name -> google.protobuf.Timestamp
+	17, // 16: gatehouse.provisioning.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	17, // 17: gatehouse.provisioning.v1.Grant.activate_time:type_name -> google.protobuf.Timestamp
+	17, // 18: gatehouse.provisioning.v1.Grant.revoke_time:type_name -> google.protobuf.Timestamp
+	5,  // 19: gatehouse.provisioning.v1.Grant.end_reason:type_name -> gatehouse.provisioning.v1.GrantEndReason
+	6,  // 20: gatehouse.provisioning.v1.WorkItem.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	7,  // 21: gatehouse.provisioning.v1.WorkItem.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	18, // 22: gatehouse.provisioning.v1.WorkItem.user:type_name -> gatehouse.identity.v1.Person
+	18, // 23: gatehouse.provisioning.v1.WorkItem.resolver:type_name -> gatehouse.identity.v1.Person
+	17, // 24: gatehouse.provisioning.v1.WorkItem.create_time:type_name -> google.protobuf.Timestamp
+	17, // 25: gatehouse.provisioning.v1.WorkItem.resolve_time:type_name -> google.protobuf.Timestamp
+	8,  // 26: gatehouse.provisioning.v1.Checklist.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	18, // 27: gatehouse.provisioning.v1.Checklist.user:type_name -> gatehouse.identity.v1.Person
+	17, // 28: gatehouse.provisioning.v1.Checklist.create_time:type_name -> google.protobuf.Timestamp
+	17, // 29: gatehouse.provisioning.v1.Checklist.close_time:type_name -> google.protobuf.Timestamp
+	17, // 30: gatehouse.provisioning.v1.Checklist.due_time:type_name -> google.protobuf.Timestamp
+	19, // 31: gatehouse.provisioning.v1.ChecklistSettings.onboarding_period:type_name -> google.protobuf.Duration
+	19, // 32: gatehouse.provisioning.v1.ChecklistSettings.offboarding_period:type_name -> google.protobuf.Duration
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_proto_init() }
@@ -1907,7 +2012,7 @@ func file_gatehouse_provisioning_v1_provisioning_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_provisioning_v1_provisioning_proto_rawDesc), len(file_gatehouse_provisioning_v1_provisioning_proto_rawDesc)),
-			NumEnums:      8,
+			NumEnums:      9,
 			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -12,7 +12,6 @@ package provisioningv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "gatehouse.dev/proto/gen/gatehouse/authz/v1"
-	_ "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	v1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
@@ -173,7 +172,10 @@ type CreateIntegrationRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What it may do in the app; unset means INTEGRATION_ACCESS_READ_WRITE. The test of
+	// one that may only read asks for no right to change anything.
+	Access        IntegrationAccess `protobuf:"varint,6,opt,name=access,proto3,enum=gatehouse.provisioning.v1.IntegrationAccess" json:"access,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (x *CreateIntegrationRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateIntegrationRequest) GetAccess() IntegrationAccess {
+	if x != nil {
+		return x.Access
+	}
+	return IntegrationAccess_INTEGRATION_ACCESS_UNSPECIFIED
 }
 
 // CreateIntegrationResponse is the new integration.
@@ -499,8 +508,8 @@ type ListIntegrationsRequest struct {
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
-	// is asked for here. Fields: id, name, kind, scim.baseUrl, state, stateDetail,
-	// testTime, createTime, version, environmentId. INVALID_ARGUMENT:
+	// is asked for here. Fields: id, name, kind, scim.baseUrl, access, state,
+	// stateDetail, testTime, createTime, version, environmentId. INVALID_ARGUMENT:
 	// FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
@@ -628,8 +637,8 @@ func (x *ListIntegrationsResponse) GetNextPageToken() string {
 type UpdateIntegrationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The integration with its id, the new values and, if the change is to be made
-	// only to the integration as it was seen, its etag. name and scim can be
-	// changed, under the rules of CreateIntegrationRequest, which hold for the
+	// only to the integration as it was seen, its etag. name, scim and
+	// access can be changed, under the rules of CreateIntegrationRequest, which hold for the
 	// integration as it is after the change.
 	Integration *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
 	// Which fields of integration to change, such as "name,scim.token". Over REST
@@ -1482,8 +1491,8 @@ type ListGrantsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those of this user, by id or user name. A member names themselves, whom they
-	// manage, or anybody in an app that they own or administer.
+	// Only those of this user. A member names themselves, whom they manage, or anybody in
+	// an app that they own or administer.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those in this app.
 	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -1746,8 +1755,8 @@ type ListAccountsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those of this user, by id or user name. A member names themselves, whom they
-	// manage, or anybody in an app that they own or administer.
+	// Only those of this user. A member names themselves, whom they manage, or anybody in
+	// an app that they own or administer.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those in this app.
 	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -1900,7 +1909,7 @@ type ListWorkItemsRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those in this state; unset means open.
 	State WorkItemState `protobuf:"varint,3,opt,name=state,proto3,enum=gatehouse.provisioning.v1.WorkItemState" json:"state,omitempty"`
-	// Only those about this user, by id or user name.
+	// Only those about this user.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those about this app.
 	AppId string `protobuf:"bytes,5,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -2255,7 +2264,7 @@ type ListChecklistsRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only joining or only leaving.
 	Kind ChecklistKind `protobuf:"varint,3,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.ChecklistKind" json:"kind,omitempty"`
-	// Only those of this user, by id or user name.
+	// Only those of this user.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// True for closed ones instead of open ones.
 	Closed bool `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`
@@ -3033,7 +3042,7 @@ type ExportChecklistsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only joining or only leaving.
 	Kind ChecklistKind `protobuf:"varint,1,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.ChecklistKind" json:"kind,omitempty"`
-	// Only those of this user, by id or user name.
+	// Only those of this user.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// True for closed ones instead of open ones.
 	Closed bool `protobuf:"varint,3,opt,name=closed,proto3" json:"closed,omitempty"`
@@ -3114,7 +3123,7 @@ var File_gatehouse_provisioning_v1_provisioning_service_proto protoreflect.FileD
 
 const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\n" +
-	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xab\x02\n" +
+	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xfb\x02\n" +
 	"\x18CreateIntegrationRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12J\n" +
@@ -3123,7 +3132,8 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x04scim\x18\x03 \x01(\v2'.gatehouse.provisioning.v1.ScimSettingsB\x06\xbaH\x03\xc8\x01\x01R\x04scim\x122\n" +
 	"\x0eenvironment_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"e\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12N\n" +
+	"\x06access\x18\x06 \x01(\x0e2,.gatehouse.provisioning.v1.IntegrationAccessB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06access\"e\n" +
 	"\x19CreateIntegrationResponse\x12H\n" +
 	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"1\n" +
 	"\x15GetIntegrationRequest\x12\x18\n" +
@@ -3199,12 +3209,12 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x16TestIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"c\n" +
 	"\x17TestIntegrationResponse\x12H\n" +
-	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\xea\x02\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\xe6\x02\n" +
 	"\x11ListGrantsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12(\n" +
-	"\auser_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
+	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12E\n" +
 	"\x05state\x18\x05 \x01(\x0e2%.gatehouse.provisioning.v1.GrantStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12*\n" +
 	"\n" +
@@ -3217,24 +3227,24 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x0fGetGrantRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"J\n" +
 	"\x10GetGrantResponse\x126\n" +
-	"\x05grant\x18\x01 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xf9\x01\n" +
+	"\x05grant\x18\x01 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xf5\x01\n" +
 	"\x13ListAccountsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12(\n" +
-	"\auser_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
+	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12 \n" +
 	"\x06filter\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
 	"\border_by\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"~\n" +
 	"\x14ListAccountsResponse\x12>\n" +
 	"\baccounts\x18\x01 \x03(\v2\".gatehouse.provisioning.v1.AccountR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x03\n" +
 	"\x14ListWorkItemsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12H\n" +
-	"\x05state\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.WorkItemStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12(\n" +
-	"\auser_id\x18\x04 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\"\n" +
+	"\x05state\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.WorkItemStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
+	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12E\n" +
 	"\x04kind\x18\x06 \x01(\x0e2'.gatehouse.provisioning.v1.WorkItemKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12 \n" +
 	"\x06filter\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
@@ -3250,13 +3260,13 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x14RetryWorkItemRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"Y\n" +
 	"\x15RetryWorkItemResponse\x12@\n" +
-	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xd1\x02\n" +
+	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xcd\x02\n" +
 	"\x15ListChecklistsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12F\n" +
-	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12(\n" +
-	"\auser_id\x18\x04 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\x16\n" +
+	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
+	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x05 \x01(\bR\x06closed\x12\x18\n" +
 	"\aoverdue\x18\b \x01(\bR\aoverdue\x12 \n" +
 	"\x06filter\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
@@ -3302,10 +3312,10 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"]\n" +
 	"\x17ReopenWorkItemsResponse\x12B\n" +
 	"\n" +
-	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xe9\x01\n" +
+	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xe5\x01\n" +
 	"\x17ExportChecklistsRequest\x12F\n" +
-	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12(\n" +
-	"\auser_id\x18\x02 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\x16\n" +
+	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
+	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
 	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format\x12\x18\n" +
 	"\aoverdue\x18\x05 \x01(\bR\aoverdue*\xb6\x01\n" +
@@ -3448,116 +3458,118 @@ var file_gatehouse_provisioning_v1_provisioning_service_proto_goTypes = []any{
 	(*ExportChecklistsRequest)(nil),             // 50: gatehouse.provisioning.v1.ExportChecklistsRequest
 	(IntegrationKind)(0),                        // 51: gatehouse.provisioning.v1.IntegrationKind
 	(*ScimSettings)(nil),                        // 52: gatehouse.provisioning.v1.ScimSettings
-	(*Integration)(nil),                         // 53: gatehouse.provisioning.v1.Integration
-	(*fieldmaskpb.FieldMask)(nil),               // 54: google.protobuf.FieldMask
-	(*Account)(nil),                             // 55: gatehouse.provisioning.v1.Account
-	(v1.EntitlementKind)(0),                     // 56: gatehouse.request.v1.EntitlementKind
-	(GrantState)(0),                             // 57: gatehouse.provisioning.v1.GrantState
-	(*Grant)(nil),                               // 58: gatehouse.provisioning.v1.Grant
-	(WorkItemState)(0),                          // 59: gatehouse.provisioning.v1.WorkItemState
-	(WorkItemKind)(0),                           // 60: gatehouse.provisioning.v1.WorkItemKind
-	(*WorkItem)(nil),                            // 61: gatehouse.provisioning.v1.WorkItem
-	(ChecklistKind)(0),                          // 62: gatehouse.provisioning.v1.ChecklistKind
-	(*Checklist)(nil),                           // 63: gatehouse.provisioning.v1.Checklist
-	(*ChecklistSettings)(nil),                   // 64: gatehouse.provisioning.v1.ChecklistSettings
-	(*httpbody.HttpBody)(nil),                   // 65: google.api.HttpBody
+	(IntegrationAccess)(0),                      // 53: gatehouse.provisioning.v1.IntegrationAccess
+	(*Integration)(nil),                         // 54: gatehouse.provisioning.v1.Integration
+	(*fieldmaskpb.FieldMask)(nil),               // 55: google.protobuf.FieldMask
+	(*Account)(nil),                             // 56: gatehouse.provisioning.v1.Account
+	(v1.EntitlementKind)(0),                     // 57: gatehouse.request.v1.EntitlementKind
+	(GrantState)(0),                             // 58: gatehouse.provisioning.v1.GrantState
+	(*Grant)(nil),                               // 59: gatehouse.provisioning.v1.Grant
+	(WorkItemState)(0),                          // 60: gatehouse.provisioning.v1.WorkItemState
+	(WorkItemKind)(0),                           // 61: gatehouse.provisioning.v1.WorkItemKind
+	(*WorkItem)(nil),                            // 62: gatehouse.provisioning.v1.WorkItem
+	(ChecklistKind)(0),                          // 63: gatehouse.provisioning.v1.ChecklistKind
+	(*Checklist)(nil),                           // 64: gatehouse.provisioning.v1.Checklist
+	(*ChecklistSettings)(nil),                   // 65: gatehouse.provisioning.v1.ChecklistSettings
+	(*httpbody.HttpBody)(nil),                   // 66: google.api.HttpBody
 }
 var file_gatehouse_provisioning_v1_provisioning_service_proto_depIdxs = []int32{
 	51, // 0: gatehouse.provisioning.v1.CreateIntegrationRequest.kind:type_name -> gatehouse.provisioning.v1.IntegrationKind
 	52, // 1: gatehouse.provisioning.v1.CreateIntegrationRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	53, // 2: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	53, // 3: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	53, // 4: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	53, // 5: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
-	53, // 6: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
-	54, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
-	53, // 8: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	52, // 9: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
-	16, // 10: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
-	55, // 11: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
-	0,  // 12: gatehouse.provisioning.v1.AccountPreview.found:type_name -> gatehouse.provisioning.v1.AccountFound
-	56, // 13: gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	19, // 14: gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse.entitlements:type_name -> gatehouse.provisioning.v1.IntegrationEntitlement
-	56, // 15: gatehouse.provisioning.v1.IntegrationEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	56, // 16: gatehouse.provisioning.v1.LookUpEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	1,  // 17: gatehouse.provisioning.v1.LookUpEntitlementResponse.found:type_name -> gatehouse.provisioning.v1.EntitlementFound
-	53, // 18: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
-	57, // 19: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
-	58, // 20: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
-	58, // 21: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
-	55, // 22: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
-	59, // 23: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
-	60, // 24: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
-	61, // 25: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	61, // 26: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	61, // 27: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
-	62, // 28: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	63, // 29: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
-	63, // 30: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	61, // 31: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	63, // 32: gatehouse.provisioning.v1.UpdateChecklistRequest.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	54, // 33: gatehouse.provisioning.v1.UpdateChecklistRequest.update_mask:type_name -> google.protobuf.FieldMask
-	63, // 34: gatehouse.provisioning.v1.UpdateChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
-	64, // 35: gatehouse.provisioning.v1.GetChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
-	64, // 36: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
-	54, // 37: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	64, // 38: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
-	61, // 39: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	61, // 40: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
-	62, // 41: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
-	2,  // 42: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
-	4,  // 43: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
-	6,  // 44: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
-	8,  // 45: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
-	10, // 46: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
-	12, // 47: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
-	14, // 48: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
-	17, // 49: gatehouse.provisioning.v1.IntegrationService.ListIntegrationEntitlements:input_type -> gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest
-	20, // 50: gatehouse.provisioning.v1.IntegrationService.LookUpEntitlement:input_type -> gatehouse.provisioning.v1.LookUpEntitlementRequest
-	22, // 51: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
-	24, // 52: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
-	26, // 53: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
-	28, // 54: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
-	30, // 55: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
-	32, // 56: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
-	34, // 57: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
-	36, // 58: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
-	38, // 59: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
-	40, // 60: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:input_type -> gatehouse.provisioning.v1.UpdateChecklistRequest
-	42, // 61: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:input_type -> gatehouse.provisioning.v1.GetChecklistSettingsRequest
-	44, // 62: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:input_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
-	46, // 63: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
-	48, // 64: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
-	50, // 65: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
-	3,  // 66: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
-	5,  // 67: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
-	7,  // 68: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
-	9,  // 69: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
-	11, // 70: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
-	13, // 71: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
-	15, // 72: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
-	18, // 73: gatehouse.provisioning.v1.IntegrationService.ListIntegrationEntitlements:output_type -> gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse
-	21, // 74: gatehouse.provisioning.v1.IntegrationService.LookUpEntitlement:output_type -> gatehouse.provisioning.v1.LookUpEntitlementResponse
-	23, // 75: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
-	25, // 76: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
-	27, // 77: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
-	29, // 78: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
-	31, // 79: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
-	33, // 80: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
-	35, // 81: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
-	37, // 82: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
-	39, // 83: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
-	41, // 84: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:output_type -> gatehouse.provisioning.v1.UpdateChecklistResponse
-	43, // 85: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:output_type -> gatehouse.provisioning.v1.GetChecklistSettingsResponse
-	45, // 86: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:output_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
-	47, // 87: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
-	49, // 88: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
-	65, // 89: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
-	66, // [66:90] is the sub-list for method output_type
-	42, // [42:66] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	53, // 2: gatehouse.provisioning.v1.CreateIntegrationRequest.access:type_name -> gatehouse.provisioning.v1.IntegrationAccess
+	54, // 3: gatehouse.provisioning.v1.CreateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	54, // 4: gatehouse.provisioning.v1.GetIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	54, // 5: gatehouse.provisioning.v1.LookUpIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	54, // 6: gatehouse.provisioning.v1.ListIntegrationsResponse.integrations:type_name -> gatehouse.provisioning.v1.Integration
+	54, // 7: gatehouse.provisioning.v1.UpdateIntegrationRequest.integration:type_name -> gatehouse.provisioning.v1.Integration
+	55, // 8: gatehouse.provisioning.v1.UpdateIntegrationRequest.update_mask:type_name -> google.protobuf.FieldMask
+	54, // 9: gatehouse.provisioning.v1.UpdateIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	52, // 10: gatehouse.provisioning.v1.PreviewAccountsRequest.scim:type_name -> gatehouse.provisioning.v1.ScimSettings
+	16, // 11: gatehouse.provisioning.v1.PreviewAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.AccountPreview
+	56, // 12: gatehouse.provisioning.v1.AccountPreview.account:type_name -> gatehouse.provisioning.v1.Account
+	0,  // 13: gatehouse.provisioning.v1.AccountPreview.found:type_name -> gatehouse.provisioning.v1.AccountFound
+	57, // 14: gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	19, // 15: gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse.entitlements:type_name -> gatehouse.provisioning.v1.IntegrationEntitlement
+	57, // 16: gatehouse.provisioning.v1.IntegrationEntitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	57, // 17: gatehouse.provisioning.v1.LookUpEntitlementRequest.kind:type_name -> gatehouse.request.v1.EntitlementKind
+	1,  // 18: gatehouse.provisioning.v1.LookUpEntitlementResponse.found:type_name -> gatehouse.provisioning.v1.EntitlementFound
+	54, // 19: gatehouse.provisioning.v1.TestIntegrationResponse.integration:type_name -> gatehouse.provisioning.v1.Integration
+	58, // 20: gatehouse.provisioning.v1.ListGrantsRequest.state:type_name -> gatehouse.provisioning.v1.GrantState
+	59, // 21: gatehouse.provisioning.v1.ListGrantsResponse.grants:type_name -> gatehouse.provisioning.v1.Grant
+	59, // 22: gatehouse.provisioning.v1.GetGrantResponse.grant:type_name -> gatehouse.provisioning.v1.Grant
+	56, // 23: gatehouse.provisioning.v1.ListAccountsResponse.accounts:type_name -> gatehouse.provisioning.v1.Account
+	60, // 24: gatehouse.provisioning.v1.ListWorkItemsRequest.state:type_name -> gatehouse.provisioning.v1.WorkItemState
+	61, // 25: gatehouse.provisioning.v1.ListWorkItemsRequest.kind:type_name -> gatehouse.provisioning.v1.WorkItemKind
+	62, // 26: gatehouse.provisioning.v1.ListWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	62, // 27: gatehouse.provisioning.v1.GetWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	62, // 28: gatehouse.provisioning.v1.RetryWorkItemResponse.work_item:type_name -> gatehouse.provisioning.v1.WorkItem
+	63, // 29: gatehouse.provisioning.v1.ListChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	64, // 30: gatehouse.provisioning.v1.ListChecklistsResponse.checklists:type_name -> gatehouse.provisioning.v1.Checklist
+	64, // 31: gatehouse.provisioning.v1.GetChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	62, // 32: gatehouse.provisioning.v1.GetChecklistResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	64, // 33: gatehouse.provisioning.v1.UpdateChecklistRequest.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	55, // 34: gatehouse.provisioning.v1.UpdateChecklistRequest.update_mask:type_name -> google.protobuf.FieldMask
+	64, // 35: gatehouse.provisioning.v1.UpdateChecklistResponse.checklist:type_name -> gatehouse.provisioning.v1.Checklist
+	65, // 36: gatehouse.provisioning.v1.GetChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	65, // 37: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	55, // 38: gatehouse.provisioning.v1.UpdateChecklistSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	65, // 39: gatehouse.provisioning.v1.UpdateChecklistSettingsResponse.checklist_settings:type_name -> gatehouse.provisioning.v1.ChecklistSettings
+	62, // 40: gatehouse.provisioning.v1.ResolveWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	62, // 41: gatehouse.provisioning.v1.ReopenWorkItemsResponse.work_items:type_name -> gatehouse.provisioning.v1.WorkItem
+	63, // 42: gatehouse.provisioning.v1.ExportChecklistsRequest.kind:type_name -> gatehouse.provisioning.v1.ChecklistKind
+	2,  // 43: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:input_type -> gatehouse.provisioning.v1.CreateIntegrationRequest
+	4,  // 44: gatehouse.provisioning.v1.IntegrationService.GetIntegration:input_type -> gatehouse.provisioning.v1.GetIntegrationRequest
+	6,  // 45: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:input_type -> gatehouse.provisioning.v1.LookUpIntegrationRequest
+	8,  // 46: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:input_type -> gatehouse.provisioning.v1.ListIntegrationsRequest
+	10, // 47: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:input_type -> gatehouse.provisioning.v1.UpdateIntegrationRequest
+	12, // 48: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:input_type -> gatehouse.provisioning.v1.DeleteIntegrationRequest
+	14, // 49: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:input_type -> gatehouse.provisioning.v1.PreviewAccountsRequest
+	17, // 50: gatehouse.provisioning.v1.IntegrationService.ListIntegrationEntitlements:input_type -> gatehouse.provisioning.v1.ListIntegrationEntitlementsRequest
+	20, // 51: gatehouse.provisioning.v1.IntegrationService.LookUpEntitlement:input_type -> gatehouse.provisioning.v1.LookUpEntitlementRequest
+	22, // 52: gatehouse.provisioning.v1.IntegrationService.TestIntegration:input_type -> gatehouse.provisioning.v1.TestIntegrationRequest
+	24, // 53: gatehouse.provisioning.v1.GrantService.ListGrants:input_type -> gatehouse.provisioning.v1.ListGrantsRequest
+	26, // 54: gatehouse.provisioning.v1.GrantService.GetGrant:input_type -> gatehouse.provisioning.v1.GetGrantRequest
+	28, // 55: gatehouse.provisioning.v1.AccountService.ListAccounts:input_type -> gatehouse.provisioning.v1.ListAccountsRequest
+	30, // 56: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:input_type -> gatehouse.provisioning.v1.ListWorkItemsRequest
+	32, // 57: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:input_type -> gatehouse.provisioning.v1.GetWorkItemRequest
+	34, // 58: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:input_type -> gatehouse.provisioning.v1.RetryWorkItemRequest
+	36, // 59: gatehouse.provisioning.v1.ChecklistService.ListChecklists:input_type -> gatehouse.provisioning.v1.ListChecklistsRequest
+	38, // 60: gatehouse.provisioning.v1.ChecklistService.GetChecklist:input_type -> gatehouse.provisioning.v1.GetChecklistRequest
+	40, // 61: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:input_type -> gatehouse.provisioning.v1.UpdateChecklistRequest
+	42, // 62: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:input_type -> gatehouse.provisioning.v1.GetChecklistSettingsRequest
+	44, // 63: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:input_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsRequest
+	46, // 64: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:input_type -> gatehouse.provisioning.v1.ResolveWorkItemsRequest
+	48, // 65: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:input_type -> gatehouse.provisioning.v1.ReopenWorkItemsRequest
+	50, // 66: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:input_type -> gatehouse.provisioning.v1.ExportChecklistsRequest
+	3,  // 67: gatehouse.provisioning.v1.IntegrationService.CreateIntegration:output_type -> gatehouse.provisioning.v1.CreateIntegrationResponse
+	5,  // 68: gatehouse.provisioning.v1.IntegrationService.GetIntegration:output_type -> gatehouse.provisioning.v1.GetIntegrationResponse
+	7,  // 69: gatehouse.provisioning.v1.IntegrationService.LookUpIntegration:output_type -> gatehouse.provisioning.v1.LookUpIntegrationResponse
+	9,  // 70: gatehouse.provisioning.v1.IntegrationService.ListIntegrations:output_type -> gatehouse.provisioning.v1.ListIntegrationsResponse
+	11, // 71: gatehouse.provisioning.v1.IntegrationService.UpdateIntegration:output_type -> gatehouse.provisioning.v1.UpdateIntegrationResponse
+	13, // 72: gatehouse.provisioning.v1.IntegrationService.DeleteIntegration:output_type -> gatehouse.provisioning.v1.DeleteIntegrationResponse
+	15, // 73: gatehouse.provisioning.v1.IntegrationService.PreviewAccounts:output_type -> gatehouse.provisioning.v1.PreviewAccountsResponse
+	18, // 74: gatehouse.provisioning.v1.IntegrationService.ListIntegrationEntitlements:output_type -> gatehouse.provisioning.v1.ListIntegrationEntitlementsResponse
+	21, // 75: gatehouse.provisioning.v1.IntegrationService.LookUpEntitlement:output_type -> gatehouse.provisioning.v1.LookUpEntitlementResponse
+	23, // 76: gatehouse.provisioning.v1.IntegrationService.TestIntegration:output_type -> gatehouse.provisioning.v1.TestIntegrationResponse
+	25, // 77: gatehouse.provisioning.v1.GrantService.ListGrants:output_type -> gatehouse.provisioning.v1.ListGrantsResponse
+	27, // 78: gatehouse.provisioning.v1.GrantService.GetGrant:output_type -> gatehouse.provisioning.v1.GetGrantResponse
+	29, // 79: gatehouse.provisioning.v1.AccountService.ListAccounts:output_type -> gatehouse.provisioning.v1.ListAccountsResponse
+	31, // 80: gatehouse.provisioning.v1.WorkItemService.ListWorkItems:output_type -> gatehouse.provisioning.v1.ListWorkItemsResponse
+	33, // 81: gatehouse.provisioning.v1.WorkItemService.GetWorkItem:output_type -> gatehouse.provisioning.v1.GetWorkItemResponse
+	35, // 82: gatehouse.provisioning.v1.WorkItemService.RetryWorkItem:output_type -> gatehouse.provisioning.v1.RetryWorkItemResponse
+	37, // 83: gatehouse.provisioning.v1.ChecklistService.ListChecklists:output_type -> gatehouse.provisioning.v1.ListChecklistsResponse
+	39, // 84: gatehouse.provisioning.v1.ChecklistService.GetChecklist:output_type -> gatehouse.provisioning.v1.GetChecklistResponse
+	41, // 85: gatehouse.provisioning.v1.ChecklistService.UpdateChecklist:output_type -> gatehouse.provisioning.v1.UpdateChecklistResponse
+	43, // 86: gatehouse.provisioning.v1.ChecklistService.GetChecklistSettings:output_type -> gatehouse.provisioning.v1.GetChecklistSettingsResponse
+	45, // 87: gatehouse.provisioning.v1.ChecklistService.UpdateChecklistSettings:output_type -> gatehouse.provisioning.v1.UpdateChecklistSettingsResponse
+	47, // 88: gatehouse.provisioning.v1.ChecklistService.ResolveWorkItems:output_type -> gatehouse.provisioning.v1.ResolveWorkItemsResponse
+	49, // 89: gatehouse.provisioning.v1.ChecklistService.ReopenWorkItems:output_type -> gatehouse.provisioning.v1.ReopenWorkItemsResponse
+	66, // 90: gatehouse.provisioning.v1.ChecklistService.ExportChecklists:output_type -> google.api.HttpBody
+	67, // [67:91] is the sub-list for method output_type
+	43, // [43:67] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_provisioning_v1_provisioning_service_proto_init() }

@@ -62,7 +62,9 @@ type IntegrationServiceClient interface {
 	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
 	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
 	// are known at the present one (metadata accounts: how many), unless
-	// leave_accounts is set.
+	// leave_accounts is set; INTEGRATION_IN_USE, field integration.access, if it is to be
+	// read-only while an automatic app has it (metadata as of DeleteIntegration, of what
+	// is changed with it).
 	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	UpdateIntegration(ctx context.Context, in *UpdateIntegrationRequest, opts ...grpc.CallOption) (*UpdateIntegrationResponse, error)
 	// DeleteIntegration deletes an integration and erases its secret.
@@ -229,7 +231,9 @@ type IntegrationServiceServer interface {
 	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
 	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
 	// are known at the present one (metadata accounts: how many), unless
-	// leave_accounts is set.
+	// leave_accounts is set; INTEGRATION_IN_USE, field integration.access, if it is to be
+	// read-only while an automatic app has it (metadata as of DeleteIntegration, of what
+	// is changed with it).
 	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
 	UpdateIntegration(context.Context, *UpdateIntegrationRequest) (*UpdateIntegrationResponse, error)
 	// DeleteIntegration deletes an integration and erases its secret.

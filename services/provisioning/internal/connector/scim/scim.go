@@ -180,6 +180,7 @@ func (c *Connector) Test(ctx context.Context) (connector.Report, error) {
 		err = c.read(ctx, "read what the app supports", "/ServiceProviderConfig", &config)
 		if err == nil && config.Patch.Supported != nil && !*config.Patch.Supported {
 			add("Change accounts with PATCH", "", false, errors.New("the app says that it does not support PATCH: groups, roles and disabling will not work"))
+			report.Checks[len(report.Checks)-1].ForChanges = true
 		} else {
 			add("Read what the app supports", "", true, err)
 		}
