@@ -119,6 +119,47 @@ func TestCreateApp(t *testing.T) {
 	wantError(t, err, codes.NotFound, "APP_NOT_FOUND")
 }
 
+// B-ONB-10, in part: an app that people handle may have an integration that looks, also one
+// that may only read or does not work now; it must be one that the app can have. B-ONB-02:
+// the way of working is changed by itself only to one that the integration can do.
+func TestIntegrationThatLooks(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	apps := w.apps(t, "zoe")
+	manual := requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_MANUAL
+	_, err := apps.CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "looked at", Provisioning: manual, IntegrationId: id.New().String()})
+	wantError(t, err, codes.InvalidArgument, "INTEGRATION_NOT_FOUND", "integration_id")
+	for n, integration := range []string{w.reader, w.failing, w.working} {
+		made, err := apps.CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "looked at " + string(rune('a'+n)), Provisioning: manual, IntegrationId: integration})
+		if err != nil || made.GetApp().GetIntegrationId() != integration {
+			t.Fatalf("app %v: %v", made.GetApp(), err)
+		}
+		mode := func(p requestv1.ProvisioningSupport) error {
+			_, err := apps.UpdateApp(t.Context(), &requestv1.UpdateAppRequest{
+				App: &requestv1.App{Id: made.GetApp().GetId(), Provisioning: p}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"provisioning"}},
+			})
+			return err
+		}
+		switch err := mode(requestv1.ProvisioningSupport_PROVISIONING_SUPPORT_AUTOMATIC); integration {
+		case w.reader:
+			wantError(t, err, codes.FailedPrecondition, "INTEGRATION_READ_ONLY", "app.integration_id")
+		case w.failing:
+			wantError(t, err, codes.FailedPrecondition, "INTEGRATION_NOT_WORKING", "app.integration_id")
+		default:
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		// Back to people it goes whatever has become of the integration.
+		if integration == w.working {
+			w.working = id.New().String()
+		}
+		if err := mode(manual); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // B-ONB-02: automatic only with an integration that works, and the error says
 // so; at creation and afterwards.
 func TestAutomaticNeedsWorkingIntegration(t *testing.T) {
@@ -141,6 +182,7 @@ func TestAutomaticNeedsWorkingIntegration(t *testing.T) {
 		{"unknown", id.New().String(), "no such integration", codes.FailedPrecondition, "INTEGRATION_NOT_WORKING"},
 		{"failing", w.failing, "the token is refused", codes.FailedPrecondition, "INTEGRATION_NOT_WORKING"},
 		{"never tested", w.untested, "not been tested", codes.FailedPrecondition, "INTEGRATION_NOT_WORKING"},
+		{"may only read", w.reader, "may only read", codes.FailedPrecondition, "INTEGRATION_READ_ONLY"},
 	} {
 		_, err := apps.CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "auto", Provisioning: automatic, IntegrationId: tc.integration})
 		wantError(t, err, tc.code, tc.reason, "integration_id")

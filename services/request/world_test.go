@@ -52,7 +52,7 @@ type world struct {
 // integrations answers for provisioning.
 type integrations struct {
 	provisioningv1.UnimplementedIntegrationServiceServer
-	organization, working, failing, untested string
+	organization, working, failing, untested, reader string
 	// found is what look-ups in apps find by ref, else there is none; away refuses them.
 	found  map[string]provisioningv1.EntitlementFound
 	away   atomic.Bool
@@ -67,6 +67,8 @@ func (i *integrations) LookUpIntegration(ctx context.Context, in *provisioningv1
 	switch in.GetId() {
 	case i.working:
 		out.State = provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING
+	case i.reader:
+		out.State, out.Access = provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING, provisioningv1.IntegrationAccess_INTEGRATION_ACCESS_READ_ONLY
 	case i.failing:
 		out.State = provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING
 	case i.untested:
@@ -104,7 +106,7 @@ func start(t testing.TB, change ...func(*backend.Config)) *world {
 	t.Helper()
 	w := &world{
 		org: id.New(), users: make(map[string]*identityv1.User), roles: make(map[string]authzv1.Caller), access: make(map[string]string),
-		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String()},
+		integrations: integrations{working: id.New().String(), failing: id.New().String(), untested: id.New().String(), reader: id.New().String()},
 	}
 	w.found = map[string]provisioningv1.EntitlementFound{
 		"devs": provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_ONE, "id-of-devs": provisioningv1.EntitlementFound_ENTITLEMENT_FOUND_ONE,

@@ -52,7 +52,7 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 	if !by.Scope().Owns(app.EnvironmentID) {
 		return store.App{}, store.Entitlement{}, unknownEnvironment("environment_id")
 	}
-	if err := c.checkApp(ctx, by, app, "", true); err != nil {
+	if err := c.checkApp(ctx, by, app, "", []string{"provisioning", "integration_id"}); err != nil {
 		return store.App{}, store.Entitlement{}, err
 	}
 	account := store.Entitlement{
@@ -85,8 +85,8 @@ func (c *Commands) CreateApp(ctx context.Context, by authz.Caller, app store.App
 }
 
 // checkApp checks what the fields must be together. in says where they are in
-// the request; integration, whether provisioning is to be asked for it.
-func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, in string, integration bool) error {
+// the request; changed, which of them are new.
+func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, in string, changed []string) error {
 	if a.Name == "" {
 		return apierr.InvalidField(in+"name", "NAME_EMPTY", "the name must not be empty")
 	}
@@ -97,15 +97,20 @@ func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, i
 		}
 		return apierr.InvalidField(in+field, "ONLY_OF_ORGANIZATION", "only an app of the organization is offered to environments")
 	}
-	if a.Provisioning != "automatic" {
-		return nil
-	}
-	if !a.IntegrationID.Valid {
+	automatic := a.Provisioning == "automatic"
+	if automatic && !a.IntegrationID.Valid {
 		return apierr.InvalidField(in+"integration_id", "INTEGRATION_MISSING", "an automatic app needs an integration")
 	}
-	if !integration {
+	if !a.IntegrationID.Valid || !slices.Contains(changed, "integration_id") && (!automatic || !slices.Contains(changed, "provisioning")) {
 		return nil
 	}
+	return c.checkIntegration(ctx, by, a, in+"integration_id")
+}
+
+// checkIntegration refuses an integration that the app cannot have: an automatic one needs
+// one that works and may make changes; another app's only looks, and need not work now.
+func (c *Commands) checkIntegration(ctx context.Context, by authz.Caller, a store.App, field string) error {
+	automatic := a.Provisioning == "automatic"
 	// Provisioning is asked with the service's own token, and so does not look itself.
 	if err := c.DB.Admitted(ctx, by.Scope()); err != nil {
 		return err
@@ -122,6 +127,11 @@ func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, i
 		return err
 	case i.GetEnvironmentId() != "" && i.GetEnvironmentId() != convert.ID(a.EnvironmentID):
 		why = "it belongs to another environment than the app"
+	case !automatic:
+		return nil
+	case i.GetAccess() == provisioningv1.IntegrationAccess_INTEGRATION_ACCESS_READ_ONLY:
+		const why = "an app can be automatic only with an integration that may make changes, and this one may only read"
+		return apierr.Precondition("INTEGRATION_READ_ONLY", "%s", why).WithField(field, "INTEGRATION_READ_ONLY", "%s", why)
 	case i.GetState() == provisioningv1.IntegrationState_INTEGRATION_STATE_WORKING:
 		return nil
 	case i.GetState() == provisioningv1.IntegrationState_INTEGRATION_STATE_FAILING:
@@ -129,8 +139,11 @@ func (c *Commands) checkApp(ctx context.Context, by authz.Caller, a store.App, i
 	default:
 		why = "it has not been tested"
 	}
+	if !automatic {
+		return apierr.InvalidField(field, "INTEGRATION_NOT_FOUND", "the app cannot have this integration: %s", why)
+	}
 	return apierr.Precondition("INTEGRATION_NOT_WORKING", "an app can be automatic only with a working integration: %s", why).
-		WithField(in+"integration_id", "INTEGRATION_NOT_WORKING", "%s", why)
+		WithField(field, "INTEGRATION_NOT_WORKING", "%s", why)
 }
 
 // checkReferences refuses owners, admins, approvers and environments that are
@@ -287,7 +300,7 @@ func (c *Commands) updateApp(ctx context.Context, by authz.Caller, appID uuid.UU
 		return before, nil
 	}
 	// Provisioning is asked before the transaction begins.
-	if err := c.checkApp(ctx, by, app, "app.", slices.Contains(changed, "provisioning") || slices.Contains(changed, "integration_id")); err != nil {
+	if err := c.checkApp(ctx, by, app, "app.", changed); err != nil {
 		return store.App{}, err
 	}
 	app.UpdateTime, app.Version = notBefore(c.Clock.Now(), before.UpdateTime), before.Version+1

@@ -545,7 +545,8 @@ type App struct {
 	ApproverIds []string `protobuf:"bytes,7,rep,name=approver_ids,json=approverIds,proto3" json:"approver_ids,omitempty"`
 	// How accounts come and go. Unspecified counts as manual.
 	Provisioning ProvisioningSupport `protobuf:"varint,8,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
-	// Id of the integration that handles accounts; set if automatic.
+	// Id of the integration that handles accounts; set if automatic. In an app that
+	// people handle it looks whether what they are to do is done.
 	IntegrationId string `protobuf:"bytes,9,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
 	// What happens to an account when its last entitlement is revoked. An account
 	// that was there before Gatehouse stays then; this happens to it when its owner

@@ -105,7 +105,8 @@ type CreateAppRequest struct {
 	ApproverIds []string `protobuf:"bytes,5,rep,name=approver_ids,json=approverIds,proto3" json:"approver_ids,omitempty"`
 	// How accounts come and go. Unspecified counts as manual until chosen.
 	Provisioning ProvisioningSupport `protobuf:"varint,6,opt,name=provisioning,proto3,enum=gatehouse.request.v1.ProvisioningSupport" json:"provisioning,omitempty"`
-	// Id of the integration; needed if automatic.
+	// Id of the integration; needed if automatic. In an app that people handle it looks
+	// whether what they are to do is done, and one that may only read is enough.
 	IntegrationId string `protobuf:"bytes,7,opt,name=integration_id,json=integrationId,proto3" json:"integration_id,omitempty"`
 	// What happens to an account when its last entitlement is revoked.
 	DeprovisioningAction DeprovisioningAction `protobuf:"varint,8,opt,name=deprovisioning_action,json=deprovisioningAction,proto3,enum=gatehouse.request.v1.DeprovisioningAction" json:"deprovisioning_action,omitempty"`

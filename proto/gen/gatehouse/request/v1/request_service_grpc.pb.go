@@ -43,10 +43,11 @@ type AppServiceClient interface {
 	// INVALID_ARGUMENT: ENVIRONMENT_UNKNOWN, also for an environment that the
 	// caller is not of; USER_UNKNOWN, also for people of another environment than
 	// the app's; ONLY_OF_ORGANIZATION if an app of an environment is to be
-	// offered. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if it is to be
-	// automatic and the integration is unknown or its last test failed; field
-	// integration_id.
-	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
+	// offered. FAILED_PRECONDITION, field integration_id, if it is to be automatic:
+	// INTEGRATION_NOT_WORKING if the integration is unknown or its last test failed,
+	// INTEGRATION_READ_ONLY if it may only read.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY; INTEGRATION_NOT_FOUND, of an
+	// app that is not automatic.
 	CreateApp(ctx context.Context, in *CreateAppRequest, opts ...grpc.CallOption) (*CreateAppResponse, error)
 	// GetApp shows one app, also one that was deleted, which has delete_time.
 	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
@@ -212,10 +213,11 @@ type AppServiceServer interface {
 	// INVALID_ARGUMENT: ENVIRONMENT_UNKNOWN, also for an environment that the
 	// caller is not of; USER_UNKNOWN, also for people of another environment than
 	// the app's; ONLY_OF_ORGANIZATION if an app of an environment is to be
-	// offered. FAILED_PRECONDITION: INTEGRATION_NOT_WORKING if it is to be
-	// automatic and the integration is unknown or its last test failed; field
-	// integration_id.
-	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
+	// offered. FAILED_PRECONDITION, field integration_id, if it is to be automatic:
+	// INTEGRATION_NOT_WORKING if the integration is unknown or its last test failed,
+	// INTEGRATION_READ_ONLY if it may only read.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY; INTEGRATION_NOT_FOUND, of an
+	// app that is not automatic.
 	CreateApp(context.Context, *CreateAppRequest) (*CreateAppResponse, error)
 	// GetApp shows one app, also one that was deleted, which has delete_time.
 	// NOT_FOUND: APP_NOT_FOUND, also for one that the caller does not see.
