@@ -2,36 +2,9 @@ package e2e_test
 
 import (
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
-
-// refuseSome puts a target behind a proxy that refuses, with 403 and for as long as
-// refuses says so, what changes a kind of resource, such as "/Groups".
-func refuseSome(t testing.TB, target *scimTarget, kind string) (refuses *atomic.Bool) {
-	t.Helper()
-	to, err := url.Parse(target.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	refuses = &atomic.Bool{}
-	refuses.Store(true)
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: to.Scheme, Host: to.Host})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refuses.Load() && r.Method != http.MethodGet && strings.Contains(r.URL.Path, kind) {
-			http.Error(w, `{"detail": "nobody may change this"}`, http.StatusForbidden)
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(srv.Close)
-	target.url = srv.URL + to.Path
-	return refuses
-}
 
 // TestGiveUp is the story of a request whose app fails: it is approved, the app makes the
 // account and refuses the rest, and who asked gives it up. Nothing of it is left in the

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -194,14 +195,15 @@ func waitReady(t testing.TB, base string) {
 // scimTarget is a real SCIM server of somebody else's making.
 type scimTarget struct {
 	url, token string
+	direct     string // where the test itself calls it, if that is not url
 }
 
 // startScimTarget runs the SCIM server of scimtarget/ with the group
 // "engineers".
-func startScimTarget(t testing.TB) *scimTarget {
+func startScimTarget(t testing.TB, env ...string) *scimTarget {
 	t.Helper()
 	s := &scimTarget{token: "e2e-" + newUUID()}
-	s.url = startNode(t, "scimtarget", "SCIM_TOKEN="+s.token, "SCIM_GROUPS=engineers")
+	s.url = startNode(t, "scimtarget", append([]string{"SCIM_TOKEN=" + s.token, "SCIM_GROUPS=engineers"}, env...)...)
 	return s
 }
 
@@ -293,7 +295,7 @@ func (s *scimTarget) users(t testing.TB, userName string) []object {
 
 // api calls the target, below a prefix.
 func (s *scimTarget) api() (a api, prefix string) {
-	base, rest, _ := strings.Cut(s.url, "/scim")
+	base, rest, _ := strings.Cut(cmp.Or(s.direct, s.url), "/scim")
 	return api{base: base, token: s.token}, "/scim" + rest
 }
 
@@ -319,8 +321,9 @@ func (s *scimTarget) member(t testing.TB, group, userName string) bool {
 type world struct {
 	gh     *standalone
 	target *scimTarget
-	admin  api // the first admin
-	scim   api // the identity provider
+	admin  api    // the first admin
+	scim   api    // the identity provider
+	name   string // by which people find where to sign in
 }
 
 // newWorld signs up an organization with an admin and makes its SCIM source.
@@ -330,7 +333,7 @@ func newWorld(t testing.TB, gh *standalone, target *scimTarget) *world {
 	signUp := client.must(t, "POST", "/v1/organizations:signUp", object{
 		"organizationName": "Corp", "email": "root-" + newUUID() + "@corp.example", "displayName": "Rob Root",
 	})
-	w := &world{gh: gh, target: target, admin: api{base: gh.base, token: str(signUp, "token")}}
+	w := &world{gh: gh, target: target, admin: api{base: gh.base, token: str(signUp, "token")}, name: str(signUp, "organization", "signInName")}
 	source := w.admin.must(t, "POST", "/v1/sources", object{"name": "Corp directory", "kind": "SOURCE_KIND_SCIM"})
 	w.scim = api{base: gh.base, token: str(source, "token")}
 	return w
@@ -392,7 +395,7 @@ func (w *world) id(t testing.TB, name string) string {
 // as signs in as a person.
 func (w *world) as(t testing.TB, name string) api {
 	t.Helper()
-	s := api{base: w.gh.base}.must(t, "POST", "/v1/sessions:devSignIn", object{"userName": name + "@corp.example"})
+	s := api{base: w.gh.base}.must(t, "POST", "/v1/sessions:devSignIn", object{"userName": name + "@corp.example", "organization": w.name})
 	return api{base: w.gh.base, token: str(s, "token")}
 }
 

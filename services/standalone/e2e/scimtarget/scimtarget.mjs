@@ -1,8 +1,9 @@
 // An independent SCIM 2.0 server (scimmy) for the tests of the SCIM connector.
 // It shares no code with Gatehouse, so that both sides cannot be wrong in the same way.
 //
-//   SCIM_TOKEN=secret [SCIM_GROUPS="Engineering,Sales"] node scimtarget.mjs [port] [--until-eof]
+//   SCIM_TOKEN=secret [SCIM_GROUPS="Engineering,Sales"] [SCIM_IDS=counted] node scimtarget.mjs [port] [--until-eof]
 //
+// With SCIM_IDS=counted users have the ids 1, 2, 3, as in many an app, so that two tenants have the same.
 // Port 0, the default, takes a free one. One line of JSON on stdout says where the server is.
 // With --until-eof it ends when its standard input does, so that it never outlives a test.
 // Everything is kept in memory. Listens on loopback only.
@@ -22,6 +23,8 @@ const port = Number(process.argv[2]?.match(/^\d+$/)?.[0] ?? 0);
 const {Error: ScimError, Filter} = SCIMMY.Types;
 const users = new Map(); // id -> user
 const groups = new Map(); // id -> group; members by id of the user
+let counted = 0;
+const newId = () => (process.env.SCIM_IDS === "counted" ? String(++counted) : randomUUID());
 
 // Attributes whose schema says caseExact false: compared folded. scimmy's own match is always exact.
 const folded = new Set(["username", "displayname", "emails", "name", "title"]);
@@ -78,7 +81,7 @@ SCIMMY.Resources.declare(SCIMMY.Resources.User)
     const {groups: _, ...own} = data;
     const user = {
       ...own, active: own.active ?? true, roles: distinct(data.roles), entitlements: distinct(data.entitlements),
-      id: before?.id ?? randomUUID(), meta: meta("User", before),
+      id: before?.id ?? newId(), meta: meta("User", before),
     };
     users.set(user.id, user);
     return withGroups(user);
