@@ -137,6 +137,9 @@ func fiftyItems(t *testing.T, gh *standalone) {
 	request := str(ned.must(t, "POST", "/v1/requests", object{"kind": "REQUEST_KIND_GRANT", "entitlementIds": entitlements}), "request", "id")
 	task := until(t, "one task of fifty items", func() any { return openTask(t, annAPI, request) }, func(task any) bool { return len(list(task, "itemIds")) == 50 })
 	items := list(task, "itemIds")
+	if tasks := list(annAPI.must(t, "GET", "/v1/tasks", nil), "tasks"); len(tasks) != 1 {
+		t.Errorf("ann is asked %d times", len(tasks))
+	}
 	annAPI.must(t, "POST", "/v1/tasks/"+str(task, "id")+":deny", object{"itemIds": items[:1], "reason": "not that one"})
 	if got := annAPI.refusal(t, "POST", "/v1/tasks/"+str(openTask(t, annAPI, request), "id")+":approve", object{}); got != "ITEMS_NOT_NAMED" {
 		t.Errorf("approved without a word of what: %q", got)
