@@ -28,7 +28,16 @@ type scimApp struct {
 	titles map[string]string          // display names of groups that have another than their id
 	calls  []string                   // changes, as "POST /Users"
 	fault  func(r *http.Request) *fault
+	// keeps says what the app answers about managers: "managers", "none", or nothing at
+	// all. refuses has it accept none.
+	keeps   string
+	refuses bool
 }
+
+const (
+	enterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+	managerPath    = enterpriseUser + ":manager"
+)
 
 type scimUser struct {
 	ID         string `json:"id"`
@@ -36,6 +45,11 @@ type scimUser struct {
 	ExternalID string `json:"externalId,omitempty"`
 	Active     bool   `json:"active"`
 	Title      string `json:"title,omitempty"`
+	Enterprise struct {
+		Manager struct {
+			Value string `json:"value,omitempty"`
+		} `json:"manager"`
+	} `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 }
 
 // fault is what goes wrong with a request.
@@ -85,6 +99,16 @@ func (a *scimApp) account(t *testing.T, userName string) *scimUser {
 		}
 	}
 	return found
+}
+
+// idOf is the id of the account with a user name. The app is locked.
+func (a *scimApp) idOf(userName string) string {
+	for id, u := range a.users {
+		if u.UserName == userName {
+			return id
+		}
+	}
+	return ""
 }
 
 func (a *scimApp) member(group, accountID string) bool {
@@ -222,13 +246,19 @@ func (a *scimApp) serve(r *http.Request) (int, any) {
 		case http.MethodPatch:
 			var p struct {
 				Operations []struct {
-					Path  string
-					Value any
+					Op, Path string
+					Value    any
 				}
 			}
 			_ = json.Unmarshal(data, &p)
 			for _, op := range p.Operations {
+				if a.refuses && (op.Path == managerPath || op.Path == "") {
+					return http.StatusBadRequest, map[string]string{"scimType": "invalidPath"}
+				}
 				switch op.Path {
+				case managerPath:
+					value, _ := op.Value.(map[string]any)
+					u.Enterprise.Manager.Value, _ = value["value"].(string)
 				case "active":
 					u.Active, _ = op.Value.(bool)
 				case "externalId":
@@ -247,6 +277,12 @@ func (a *scimApp) serve(r *http.Request) (int, any) {
 			}
 		}
 		return http.StatusOK, u
+	case kind == "Schemas" && a.keeps != "":
+		attributes := []any{map[string]string{"name": "department"}}
+		if a.keeps == "managers" {
+			attributes = append(attributes, map[string]string{"name": "manager"})
+		}
+		return http.StatusOK, listOf([]any{map[string]any{"id": enterpriseUser, "attributes": attributes}})
 	case kind == "Groups" && id == "":
 		found := a.listed(r.URL.Query().Get("filter"))
 		if start, err := strconv.Atoi(r.URL.Query().Get("startIndex")); err == nil {

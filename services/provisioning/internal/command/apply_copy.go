@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/postgres"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	"gatehouse.dev/services/provisioning/internal/connector"
@@ -17,17 +18,25 @@ import (
 // left and come back, and what was deleted, alone or with its app. It is held while
 // they are suspended, and put back once they are active again. If the accounts of an
 // app come and go in another way from now on, all of them are reconciled. A changed
-// profile is brought into the accounts that are there. Each account is handled by itself, so that
+// profile or manager is brought into the accounts that are there. Each account is handled by itself, so that
 // one whose rows cannot be saved keeps access in no other. Where nothing is known
 // of what was there before, everything is reconciled.
 func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
-	var users, renamed, changed, entitlements, apps []uuid.UUID
+	var users, managed, managers, renamed, changed, entitlements, apps []uuid.UUID
 	var profiles []string
 	for _, u := range changes.Users {
 		if u.Before == nil || u.Left() || u.Before.GetState() != u.After.GetState() || !u.WasRemoved && u.Before.GetJoinCount() < u.After.GetJoinCount() {
 			users = append(users, u.ID)
-		} else if profile := profileOf(u.After); profile != profileOf(u.Before) {
-			renamed, profiles = append(renamed, u.ID), append(profiles, profile)
+		} else {
+			if profile := profileOf(u.After); profile != profileOf(u.Before) {
+				renamed, profiles = append(renamed, u.ID), append(profiles, profile)
+			}
+			if u.Before.GetManagerId() != u.After.GetManagerId() {
+				managed = append(managed, u.ID)
+			}
+		}
+		if u.Before == nil || u.WasRemoved != u.Removed {
+			managers = append(managers, u.ID)
 		}
 	}
 	for _, a := range changes.Apps {
@@ -65,6 +74,9 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 		}
 		tx.AfterCommit(e.due.Wake)
 	}
+	if err := e.managersChanged(ctx, tx, changes.OrganizationID, managed, managers); err != nil {
+		return err
+	}
 	if len(changed) == 0 {
 		return nil
 	}
@@ -78,6 +90,30 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 		}
 	}
 	return nil
+}
+
+// managersChanged has the accounts of users whose manager has changed reconciled, and those
+// of the users who report to managers who have left, or come back.
+func (e *Engine) managersChanged(ctx context.Context, tx *postgres.Tx, org uuid.UUID, managed, managers []uuid.UUID) error {
+	now := e.clock.Now()
+	if len(managed) > 0 {
+		if err := store.ReconcileManaged(ctx, tx, dueReconcile, managed, now); err != nil {
+			return err
+		}
+		var again []due.Item
+		for _, u := range managed {
+			again = append(again, due.Item{Kind: dueManaged, Key: u, OrganizationID: org, Time: now.Add(e.timing.SettingsCheck)})
+		}
+		if err := e.due.Add(tx, again...); err != nil {
+			return err //nolint:wrapcheck // it says what it does
+		}
+		tx.AfterCommit(e.due.Wake)
+	}
+	if len(managers) == 0 {
+		return nil
+	}
+	tx.AfterCommit(e.due.Wake)
+	return store.AwaitReportsOfUsers(ctx, tx, dueReports, managers, now)
 }
 
 // profileOf is the fingerprint of what apps are told of a user.

@@ -50,7 +50,7 @@ func (p whereabouts) settle(s *store.Assignment) lifecycle.Observed {
 			a.LeftBehind, a.Words = append(a.LeftBehind, left), a.Words.Leave()
 		}
 		a.ExternalID, a.UserName = "", ""
-		know.Had, know.Profile, know.ProfileInDoubt = nil, "", false // they were that account's
+		know.Had, know.Profile, know.ProfileInDoubt, know.Manager = nil, "", false, lifecycle.Manager{} // they were that account's
 	}
 	if p.here != nil {
 		return know.Elsewhere()
@@ -95,6 +95,9 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 		return r
 	}
 	for n, change := range plan {
+		if change.Do == lifecycle.SetManager && !c.maySetManager(change.Manager) {
+			continue // it is planned again, by what is known then
+		}
 		if n > 0 && !e.awaitTurn(ctx, j, r) {
 			return r
 		}
@@ -104,13 +107,16 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 		if change.Do == lifecycle.CreateAccount || change.Do == lifecycle.UpdateAccount {
 			change.Profile = c.person.Fingerprint() // as of now, whatever it was when the plan was made
 		}
+		if change.Do == lifecycle.CreateAccount {
+			change.ManagerOf = j.Manager.ID.UUID
+		}
 		r.add(change, a, err)
 		if a == lifecycle.Unknown && errors.Is(ctx.Err(), context.Canceled) {
 			r.stopped = true
 		}
 		switch {
 		case err == nil && a != lifecycle.FoundOne:
-		case change.Do == lifecycle.UpdateAccount && a == lifecycle.Unknown && r.after == 0 && ctx.Err() == nil: // nothing else depends on it
+		case lifecycle.Updates([]lifecycle.Change{change}) && a == lifecycle.Unknown && r.after == 0 && ctx.Err() == nil: // nothing else depends on it
 		case a != lifecycle.Refused, connector.KindOf(err) == connector.Unauthorized, change.Do == lifecycle.CreateAccount, r.account.ID == "":
 			return r
 		}
@@ -279,6 +285,8 @@ func (c *calls) change(ctx context.Context, change lifecycle.Change, step store.
 		}
 	case lifecycle.UpdateAccount:
 		err = c.update(ctx)
+	case lifecycle.SetManager:
+		err = c.within(ctx, func(ctx context.Context) error { return c.app.SetManager(ctx, id, change.Manager, c.written()) })
 	case lifecycle.RemoveAccount:
 		err = c.removeAccount(ctx)
 	}
@@ -332,6 +340,27 @@ func (c *calls) update(ctx context.Context) error {
 		c.report.account.UserName = c.person.UserName
 	}
 	return err
+}
+
+// maySetManager reports whether the account may be told of a manager's account: what is in
+// the plan was known when that was made. An id is written only where it was issued, and an
+// account that was not made just now is taken as it is first.
+func (c *calls) maySetManager(manager string) bool {
+	for _, r := range c.report.results {
+		if r.Change.Do == lifecycle.CreateAccount && r.Answer != lifecycle.Made && !c.job.Known {
+			return false
+		}
+	}
+	return manager == "" || c.job.Manager.ExternalID == manager && c.job.Manager.At(c.app.Tenant)
+}
+
+// written are the ids of managers' accounts that Gatehouse may have written into the
+// account that is called.
+func (c *calls) written() []string {
+	if c.report.place.moved {
+		return nil
+	}
+	return c.job.Names.Written()
 }
 
 // identify finds the account that is to be changed and has no id here. It never makes

@@ -170,6 +170,7 @@ func (cs *changeset) save(ctx context.Context) error {
 	if err := cs.e.due.Queue(cs.tx, b, cs.due...); err != nil {
 		return err
 	}
+	cs.tellReports()
 	if len(order) == 0 {
 		if err := cs.e.events.Queue(ctx, cs.tx, b, cs.events...); err != nil {
 			return err
@@ -197,6 +198,25 @@ func (cs *changeset) save(ctx context.Context) error {
 		cs.tx.AfterCommit(cs.e.workers.Wake)
 	}
 	return nil
+}
+
+// tellReports has the accounts of those who report to a person looked at again, if the
+// person's own account has become known, or is not known any more. This transaction locks
+// none of them.
+func (cs *changeset) tellReports() {
+	var changed []uuid.UUID
+	for _, s := range cs.assignments {
+		if s.App.Mode == lifecycle.Automatic && s.Restands() {
+			changed = append(changed, s.Account.ID)
+		}
+	}
+	if len(changed) > 0 {
+		store.AwaitReports(cs.more, dueReports, changed, cs.now, func(n int64) {
+			if n > 0 {
+				cs.tx.AfterCommit(cs.e.due.Wake)
+			}
+		})
+	}
 }
 
 func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

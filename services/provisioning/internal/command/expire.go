@@ -25,6 +25,13 @@ const (
 	// changed: accounts that a transaction wrote under the old settings while they
 	// changed are found then.
 	dueAppSettings = "app_settings"
+	// dueReports is about a manager's account, by the id of its row: what is known of it
+	// has changed, and the accounts of those who report to the manager name it.
+	dueReports = "reports_of_account"
+	// dueManaged is about a user, by their id, some time after their manager has changed:
+	// a transaction may have changed the manager's account meanwhile, and have known
+	// nothing of this user.
+	dueManaged = "manager_changed"
 	// dueChecklist is about an open checklist, by its id, when it should be done.
 	dueChecklist = "checklist_due"
 )
@@ -33,6 +40,8 @@ func (e *Engine) handleDue() {
 	e.due.Handle(dueGrantEnd, e.endGrants)
 	e.due.Handle(dueReconcile, e.reconcileAccounts)
 	e.due.Handle(dueAppSettings, e.checkAppSettings)
+	e.due.Handle(dueReports, e.reconcileReports)
+	e.due.Handle(dueManaged, e.reconcileManaged)
 	e.due.Handle(dueChecklist, e.checklistsDue)
 }
 

@@ -12,7 +12,7 @@ import (
 
 // reconcileAccounts makes up for what has happened to the person or the app: the
 // grants of somebody who has left, and of what was deleted, end, the app's present settings are
-// followed, and a changed profile is brought into the account.
+// followed, and a changed profile or manager is brought into the account.
 func (e *Engine) reconcileAccounts(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
 	keys, err := store.KeysOfAccounts(ctx, tx, itemKeys(items))
 	if err != nil {
@@ -65,6 +65,19 @@ func (e *Engine) checkAppSettings(ctx context.Context, tx *postgres.Tx, items []
 
 func (e *Engine) checkSettingsLater(tx *postgres.Tx, org, app uuid.UUID) error {
 	return e.due.Add(tx, due.Item{Kind: dueAppSettings, Key: app, OrganizationID: org, Time: e.clock.Now().Add(e.timing.SettingsCheck)})
+}
+
+// reconcileReports has the accounts of those who report to somebody reconciled, each by
+// itself, where somebody's own account has become known or is not known any more.
+func (e *Engine) reconcileReports(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	tx.AfterCommit(e.due.Wake)
+	return store.ReconcileReports(ctx, tx, dueReconcile, postgres.Column(items, func(i due.Item) uuid.UUID { return i.Key }), e.clock.Now())
+}
+
+// reconcileManaged has the accounts of users reconciled whose manager has changed.
+func (e *Engine) reconcileManaged(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	tx.AfterCommit(e.due.Wake)
+	return store.ReconcileManaged(ctx, tx, dueReconcile, postgres.Column(items, func(i due.Item) uuid.UUID { return i.Key }), e.clock.Now())
 }
 
 // change loads assignments, changes and reconciles them, and saves them.

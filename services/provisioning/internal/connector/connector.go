@@ -122,6 +122,11 @@ type Connector interface {
 	// what it holds. NotFound says that the account is gone, and Conflict that another one has the user name.
 	UpdateAccount(ctx context.Context, accountID string, p Person) error
 
+	// SetManager has the account name another one of the app as that of its person's manager, as far as the app keeps managers;
+	// where it keeps none nothing is done. With an empty managerID it names nobody any more, if it names one of written: what
+	// it names besides, somebody else has written. NotFound says that the account is gone.
+	SetManager(ctx context.Context, accountID, managerID string, written []string) error
+
 	// Holds says whether the account has an entitlement. NotFound says that the account is gone; an entitlement that the app
 	// does not have is Permanent.
 	Holds(ctx context.Context, accountID string, e Entitlement) (bool, error)

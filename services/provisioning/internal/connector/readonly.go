@@ -44,6 +44,8 @@ func (readOnly) EnsureAccount(context.Context, Person, string) (Account, error) 
 
 func (readOnly) UpdateAccount(context.Context, string, Person) error { return errReadOnly }
 
+func (readOnly) SetManager(context.Context, string, string, []string) error { return errReadOnly }
+
 func (readOnly) Add(context.Context, string, Entitlement) error { return errReadOnly }
 
 func (readOnly) Remove(context.Context, string, Entitlement) error { return errReadOnly }

@@ -37,8 +37,8 @@
 //	queued, stuck --nothing left to change--> cancelled       do, and, while it
 //	                                                          takes away, for ever
 //
-// A changed profile of the person is one more thing to bring into an account that is
-// there and wanted. If that fails, it is as with other failures, but all that the
+// A changed profile of the person, or another manager, is one more thing to bring into an
+// account that is there and wanted. If that fails, it is as with other failures, but all that the
 // account holds stays in place.
 //
 // What is known about an app is never more than what it said. Between a call

@@ -18,9 +18,12 @@ type app struct {
 	ours bool
 	had  Set
 	// profile is what it says of its person; of an account of somebody else it is unlike
-	// all of theirs.
-	profile string
+	// all of theirs. manager is whom it names as the manager.
+	profile, manager string
 }
+
+// theirs is what an account of somebody else says.
+const theirs = "of somebody else"
 
 func (a *app) has(e ID) bool { return a.account == Active && a.member.Has(e) }
 
@@ -54,6 +57,17 @@ func (w *world) call(t *rapid.T, c Change) Answer {
 			return Missing
 		}
 		a.profile = w.assignment.Profile
+	case SetManager:
+		switch {
+		case w.assignment.away() || !w.assignment.desired().Account:
+			t.Fatal("writes into an account that is going")
+		case a.account == Absent:
+			return Missing
+		case !a.ours && a.manager == theirs && w.boss == w.assignment.Manager.Person && !w.byHand && !w.tampered:
+			t.Fatal("writes another manager than that of an account that was there before")
+		case c.Manager != "" || slices.Contains(know.Manager.Written(), a.manager):
+			a.manager = c.Manager
+		}
 	case Add:
 		switch {
 		case a.account == Absent:
@@ -109,6 +123,8 @@ type world struct {
 	// without a word of profiles.
 	since  string
 	byHand bool
+	// boss is who the manager was when that account became known.
+	boss ID
 	// words, resolved, revoked and done are what reopening goes by: who said what last,
 	// what people have resolved, and the grants and revocations that are over.
 	words    Words
@@ -315,7 +331,7 @@ func (w *world) record(t *rapid.T, results []Result) {
 	before := w.assignment.Observed
 	w.assignment.Observed = w.assignment.Observed.Learn(results, w.left)
 	if know := w.assignment.Observed; know.Profile != "" && before.Profile == "" && !before.ProfileInDoubt {
-		w.since = know.Profile
+		w.since, w.boss = know.Profile, w.assignment.Manager.Person
 	}
 	for _, r := range results {
 		if w.assignment.Observed.Adopted && r.Answer == Unknown && r.Change.Do == Add {
@@ -352,6 +368,9 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 		w.settle()
 	}
 	for _, c := range w.assignment.Operation.Plan {
+		if c.Do == SetManager && !w.maySetManager(c, results) {
+			continue
+		}
 		fault := 0
 		if faults {
 			fault = rapid.IntRange(0, 5).Draw(t, "fault")
@@ -383,7 +402,16 @@ func (w *world) as(c Change) Change {
 	if c.Do == CreateAccount || c.Do == UpdateAccount {
 		c.Profile = w.assignment.Profile
 	}
+	if c.Do == CreateAccount {
+		c.ManagerOf = w.assignment.Manager.Person
+	}
 	return c
+}
+
+// maySetManager is what the engine looks at before it has a manager written.
+func (w *world) maySetManager(c Change, results []Result) bool {
+	found := slices.ContainsFunc(results, func(r Result) bool { return r.Change.Do == CreateAccount && r.Answer != Made })
+	return (!found || w.assignment.Observed.Account != Absent) && (c.Manager == "" || c.Manager == w.assignment.Manager.Account && !w.assignment.Manager.Unknown)
 }
 
 // settle has the account looked up where the integration leads now: it is not there.
@@ -417,6 +445,9 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	w.byHand = w.byHand || item.Kind != ItemAdoptAccount && item.Kind != ItemFixOperation
 	if item.Kind == ItemFixOperation {
 		w.app.profile = w.assignment.Profile
+		if m := w.assignment.desired().Manager; w.assignment.Observed.Manager.differs(m) {
+			w.app.manager = m.Account
+		}
 	}
 	switch {
 	case item.Kind == ItemChangeSecret, item.Kind == ItemAdoptAccount:
@@ -603,6 +634,16 @@ func TestEverything(t *testing.T) {
 					t.Fatalf("a changed profile changes grants: %+v, before %+v", w.assignment.Grants, before)
 				}
 			},
+			"manager": func(t *rapid.T) { // another one, or the manager's account comes and goes
+				w.assignment.Manager = rapid.SampledFrom([]WantedManager{
+					{}, {Person: id(11)}, {Person: id(11), Account: "boss"}, {Person: id(11), Unknown: true}, {Person: id(12), Account: "chief"},
+				}).Draw(t, "manager")
+				before := w.assignment.Grants
+				w.reconcile(t)
+				if !slices.Equal(before, w.assignment.Grants) {
+					t.Fatalf("another manager changes grants: %+v, before %+v", w.assignment.Grants, before)
+				}
+			},
 			"return":  func(t *rapid.T) { w.assignment.Leaving = false; w.reconcile(t) },
 			"suspend": func(t *rapid.T) { w.assignment.Suspended = !w.assignment.Leaving; w.reconcile(t) },
 			"resume":  func(t *rapid.T) { w.assignment.Suspended = false; w.reconcile(t) },
@@ -660,7 +701,7 @@ func TestEverything(t *testing.T) {
 				if w.assignment.Mode != Automatic || w.app.account != Absent || know.Account != Absent || know.AccountInDoubt || w.assignment.Operation.State == Running {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.app = app{account: Active, member: Set{}, profile: "of somebody else"}
+				w.app = app{account: Active, member: Set{}, profile: theirs, manager: theirs}
 				if rapid.Bool().Draw(t, "is an admin") {
 					w.app.member = NewSet(admins)
 				}
@@ -730,9 +771,16 @@ func TestEverything(t *testing.T) {
 		}
 		// Nobody has said a thing of profiles by hand: the account says what it should, or
 		// what it did when it was found, if nothing has changed since.
-		asFound := !w.app.ours && w.app.profile == "of somebody else" && w.since == w.assignment.Profile
+		asFound := !w.app.ours && w.app.profile == theirs && w.since == w.assignment.Profile
 		if want.Account && !modes && !w.byHand && w.app.account == Active && w.app.profile != w.assignment.Profile && !asFound {
 			t.Fatalf("the account says %q, and not %q; known %+v", w.app.profile, w.assignment.Profile, w.assignment.Observed)
+		}
+		// So it is with the manager, whom the account of somebody else names as it did until
+		// there is another; and nobody is cleared whom Gatehouse has not written.
+		is, should := w.app.manager, w.assignment.Manager
+		kept := !w.app.ours && is == theirs && (w.boss == should.Person || should.Account == "")
+		if want.Account && !modes && !w.byHand && w.app.account == Active && !should.Unknown && is != should.Account && !kept {
+			t.Fatalf("the account names %q, and not %q; known %+v", is, should.Account, w.assignment.Observed)
 		}
 		for _, e := range []ID{admins, readers} {
 			if w.app.has(e) != want.Entitlements.Has(e) && (w.app.ours || w.assignment.Observed.Adopted && !w.app.had.Has(e)) {

@@ -90,6 +90,8 @@ type Observed struct {
 	// knows whether it was.
 	Profile        string
 	ProfileInDoubt bool
+	// Manager is what is known of the manager whom the account names.
+	Manager Manager
 }
 
 // there reports whether the person may be able to use an account.
@@ -107,11 +109,20 @@ func (k Observed) outdated(profile string) bool {
 	return profile != "" && (k.ProfileInDoubt || k.Profile != "" && k.Profile != profile)
 }
 
+// misnames reports whether the account is to name another manager. Where nothing is known
+// of its profile that is no reason to write one; one that is yet to be made names nobody.
+func (k Observed) misnames(w WantedManager) bool {
+	if k.Account == Absent && !k.AccountInDoubt && !k.Found {
+		return !w.Unknown && w.Account != ""
+	}
+	return (k.Profile != "" || k.ProfileInDoubt) && k.Manager.differs(w)
+}
+
 // found returns what is known when the account was found, while the person had a
-// profile: if nothing was known of it, it is taken for the account's.
-func (k Observed) found(profile string) Observed {
+// profile and a manager: if nothing was known of it, they are taken for the account's.
+func (k Observed) found(profile string, manager ID) Observed {
 	if k.Profile == "" && !k.ProfileInDoubt {
-		k.Profile = profile
+		k.Profile, k.Manager = profile, Manager{Found: true, Of: manager}
 	}
 	return k
 }
@@ -130,8 +141,14 @@ func (k Observed) perhapsMade(profile string) Observed {
 	case k.Adopted, k.Account != Absent && k.Profile == "" && !k.ProfileInDoubt: // it is taken as it is
 	case first:
 		k = k.written(profile)
-	case k.Profile != profile:
-		k = k.written("")
+		k.Manager = Manager{}
+	default:
+		if k.Profile != profile {
+			k = k.written("")
+		}
+		if k.Manager.Account != "" {
+			k.Manager = k.Manager.tried("") // one that was made names nobody
+		}
 	}
 	return k
 }
@@ -167,6 +184,8 @@ func (k Observed) Tried(c Change) Observed {
 	switch c.Do {
 	case UpdateAccount:
 		k = k.written("")
+	case SetManager:
+		k.Manager = k.Manager.tried(c.Manager)
 	case CreateAccount, RemoveAccount:
 		if c.Do == CreateAccount {
 			k = k.perhapsMade(c.Profile)
@@ -194,10 +213,12 @@ func (k Observed) doubt(e ID) Observed {
 func (k Observed) Did(c Change, left AccountState) Observed {
 	switch c.Do {
 	case CreateAccount:
-		k = k.found(c.Profile)
+		k = k.found(c.Profile, c.ManagerOf)
 		k.Account, k.AccountInDoubt = Active, false
 	case UpdateAccount:
 		k = k.written(c.Profile)
+	case SetManager:
+		k.Manager = Manager{Account: c.Manager}
 	case Add:
 		if !k.surelyThere() {
 			// Somebody has said otherwise meanwhile.
@@ -232,7 +253,7 @@ func (k Observed) Learn(results []Result, left AccountState) Observed {
 			k = k.Tried(r.Change)
 		case Made:
 			k = k.Did(r.Change, left).written(r.Change.Profile)
-			k.Adopted, k.Had = false, nil
+			k.Adopted, k.Had, k.Manager = false, nil, Manager{}
 		case There:
 			if r.Change.Do == Look {
 				k.Account, k.AccountInDoubt = Active, false

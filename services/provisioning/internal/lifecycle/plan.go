@@ -11,6 +11,8 @@ const (
 	UpdateAccount Do = "update_account"
 	Remove        Do = "remove"
 	Add           Do = "add"
+	// SetManager has an account that is there name the person's manager, or nobody.
+	SetManager    Do = "set_manager"
 	RemoveAccount Do = "remove_account"
 	// Look changes nothing: it asks whether the account can be used, or, where people
 	// make the changes, whether it has an entitlement.
@@ -26,15 +28,20 @@ type Change struct {
 	// Result of CreateAccount, of the one that an account was made with; empty if it is
 	// not known which.
 	Profile string
+	// Manager is the id of the account that SetManager writes; empty for nobody.
+	Manager string
+	// ManagerOf is, of the Result of CreateAccount, who the person's manager was.
+	ManagerOf ID
 }
 
 // takesAway reports whether the change ends access.
 func (c Change) takesAway() bool { return c.Do == Remove || c.Do == RemoveAccount }
 
-// Updates reports whether the changes are about nothing but profiles.
+// Updates reports whether the changes are about nothing but what accounts say of their
+// persons.
 func Updates(plan []Change) bool {
 	for _, c := range plan {
-		if c.Do != UpdateAccount {
+		if c.Do != UpdateAccount && c.Do != SetManager {
 			return false
 		}
 	}
@@ -64,6 +71,8 @@ type Desired struct {
 	// Profile is the fingerprint of the profile that the account should have; empty if
 	// nobody writes it.
 	Profile string
+	// Manager is whom the account should name.
+	Manager WantedManager
 }
 
 // DesiredBy is what the grants say a person should have: everything that at least
@@ -86,7 +95,7 @@ func DesiredBy(grants []Grant) Desired {
 // which to make them; none if it surely is. Nothing is changed that is surely
 // as it should be. An account that nothing is wanted of goes as a whole; an adopted one
 // loses only what was added while it is to be kept. A profile is written only into an
-// account that something is wanted of.
+// account that something is wanted of; so is the manager, after everything else.
 func Plan(w Desired, k Observed) []Change {
 	if !w.Account {
 		if k.Adopted && w.Keep {
@@ -120,6 +129,9 @@ func Plan(w Desired, k Observed) []Change {
 		if !k.surelyThere() || !k.Held.Has(e) {
 			plan = append(plan, Change{Do: Add, Entitlement: e})
 		}
+	}
+	if k.misnames(w.Manager) {
+		plan = append(plan, Change{Do: SetManager, Manager: w.Manager.Account})
 	}
 	return plan
 }

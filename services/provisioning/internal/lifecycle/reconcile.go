@@ -82,7 +82,9 @@ type Assignment struct {
 	// stand where the app's integration does not reach; empty if none.
 	Found, LeftBehind string
 	// Profile is the fingerprint of the person's profile.
-	Profile  string
+	Profile string
+	// Manager is whom the account should name as the person's manager.
+	Manager  WantedManager
 	Observed Observed
 	// Grants are all that are not revoked.
 	Grants []Grant
@@ -172,8 +174,9 @@ func (s Assignment) desired() Desired {
 	}
 	want.Look = s.away() && s.RemovalUnset && s.Mode == Automatic
 	want.Keep = !s.away() || want.Look
+	want.Manager.Unknown = true
 	if s.Mode == Automatic {
-		want.Profile = s.Profile
+		want.Profile, want.Manager = s.Profile, s.Manager
 	}
 	return want
 }

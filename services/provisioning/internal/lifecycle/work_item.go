@@ -374,7 +374,10 @@ func (s Assignment) fixed(k Observed, want Desired) Observed {
 	for e := range k.Had {
 		doubt = doubt.minus(e)
 	}
-	return Observed{Account: Active, Held: want.Entitlements.plus(k.Had.Sorted()...), InDoubt: doubt, Adopted: k.Adopted, Had: k.Had, Profile: want.Profile}
+	return Observed{
+		Account: Active, Held: want.Entitlements.plus(k.Had.Sorted()...), InDoubt: doubt, Adopted: k.Adopted, Had: k.Had,
+		Profile: want.Profile, Manager: k.Manager.fixed(want.Manager),
+	}
 }
 
 // Resolve returns what is known after a person has done what the open item
@@ -392,7 +395,7 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 		case ItemCreateAccount:
 			k = k.Did(Change{Do: CreateAccount}, left)
 			// One that was found before it was to be made is not made for it.
-			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Found = k.Found, nil, "", false, false
+			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Found, k.Manager = k.Found, nil, "", false, false, Manager{}
 			for _, e := range want.Entitlements.Sorted() {
 				k = k.Did(Change{Do: Add, Entitlement: e}, left)
 			}

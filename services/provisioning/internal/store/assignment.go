@@ -233,6 +233,8 @@ type Step struct {
 	Look bool `json:"look,omitempty"`
 	// Profile is the fingerprint of the profile that an account is given.
 	Profile string `json:"profile,omitempty"`
+	// Manager is the id of the account that is named as the person's manager's.
+	Manager string `json:"manager,omitempty"`
 }
 
 // Operation is one row of operation that is not over.
@@ -270,6 +272,7 @@ type Assignment struct {
 	// Environment is what all that belongs to the assignment belongs to.
 	Environment uuid.UUID
 	Person      Person
+	Manager     Manager
 	App         App
 	Account     Account
 	Grants      []*Grant // not revoked
@@ -284,6 +287,7 @@ type Assignment struct {
 
 	found   bool // person and app are known
 	unknown bool // an entitlement is not
+	stood   standing
 }
 
 // Job is the assignment's operation, which has been claimed, as its
@@ -292,7 +296,7 @@ func (s *Assignment) Job(claimed time.Time) Job {
 	o := s.Operation
 	return Job{
 		Key: s.Key, Organization: s.Organization, Operation: o.ID, Claim: o.Claim.UUID, Claimed: claimed, Tries: o.Tries, Plan: o.Plan,
-		Person: s.Person, Disable: s.App.Disable, Refuse: s.App.Adoption == "refuse",
+		Person: s.Person, Manager: s.Manager, Names: s.Account.Observed.Manager, Disable: s.App.Disable, Refuse: s.App.Adoption == "refuse",
 		ExternalID: s.Account.ExternalID, UserName: s.Account.UserName, Tenant: s.Account.Tenant,
 		Known: s.Account.Observed.Account != lifecycle.Absent, InDoubt: s.Account.Observed.AccountInDoubt,
 		IntegrationID: o.IntegrationID, IntegrationVersion: s.App.IntegrationVersion, Traceparent: o.Traceparent,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
 )
@@ -56,6 +57,54 @@ var enqueueProfiles = fmt.Sprintf(enqueueAccounts, `a.id in (
 func ReconcileProfiles(ctx context.Context, tx *postgres.Tx, kind string, users []uuid.UUID, profiles []string, now time.Time) error {
 	_, err := tx.Exec(ctx, enqueueProfiles, kind, now, users, profiles)
 	return wrap(err, "enqueue accounts of users with other profiles")
+}
+
+// enqueueManaged is enqueueAccounts for the accounts of users that are there, or may be, in
+// automatic apps.
+var enqueueManaged = fmt.Sprintf(enqueueAccounts, `a.user_id = any($3) and (a.state <> 'absent' or a.account_in_doubt)
+	and exists (select from app_copy p where p.id = a.app_id and `+appMode+` = 'automatic')`)
+
+// ReconcileManaged adds a due item of the kind for the accounts of users whose manager has
+// changed.
+func ReconcileManaged(ctx context.Context, tx *postgres.Tx, kind string, users []uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueManaged, kind, now, users)
+	return wrap(err, "enqueue accounts of users with other managers")
+}
+
+// reported is true of an account a whose person somebody reports to.
+const reported = `exists (select from user_copy r where r.manager_id = a.user_id)`
+
+var (
+	enqueueManagers        = fmt.Sprintf(enqueueAccounts, `a.id = any($3) and `+reported)
+	enqueueManagersOfUsers = fmt.Sprintf(enqueueAccounts, `a.user_id = any($3) and `+reported)
+	// Also accounts that are being made: who makes them may have read the manager's before.
+	enqueueReports = fmt.Sprintf(enqueueAccounts, `a.id in (
+		select r.id from account m
+		    join app_copy p on p.id = m.app_id and `+appMode+` = 'automatic'
+		    join user_copy u on u.manager_id = m.user_id
+		    join account r on r.user_id = u.id and r.app_id = m.app_id
+		where m.id = any($3) and (r.state <> 'absent' or r.account_in_doubt
+		    or exists (select from operation o where o.account_id = r.id and o.state in ('queued', 'running', 'stuck'))))`)
+)
+
+// AwaitReports queues a due item of the kind for each of the accounts whose person
+// somebody reports to. done is called with how many they are.
+func AwaitReports(b *pgx.Batch, kind string, accounts []uuid.UUID, now time.Time, done func(int64)) {
+	b.Queue(enqueueManagers, kind, now, accounts).Exec(func(tag pgconnTag) error { done(tag.RowsAffected()); return nil })
+}
+
+// AwaitReportsOfUsers adds a due item of the kind for every account of users whom somebody
+// reports to.
+func AwaitReportsOfUsers(ctx context.Context, tx *postgres.Tx, kind string, users []uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueManagersOfUsers, kind, now, users)
+	return wrap(err, "enqueue accounts of managers")
+}
+
+// ReconcileReports adds a due item of the kind for the accounts of those who report to the
+// persons of accounts, each in the same app.
+func ReconcileReports(ctx context.Context, tx *postgres.Tx, kind string, managers []uuid.UUID, now time.Time) error {
+	_, err := tx.Exec(ctx, enqueueReports, kind, now, managers)
+	return wrap(err, "enqueue accounts of those who report to somebody")
 }
 
 // ReconcileApps adds a due item of the kind for every account of apps.

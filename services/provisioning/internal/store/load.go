@@ -176,7 +176,7 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 	}
 	b.Queue(`
 		select id, environment_id, state, account_in_doubt, held, in_doubt, adopted, had, external_id, user_name, tenant_id, found_id, found_name, left_behind,
-		    words, profile, none_tenant_id, none_user_name, app_version, create_time, update_time, version
+		    words, profile, manager, none_tenant_id, none_user_name, app_version, create_time, update_time, version
 		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -186,7 +186,7 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 					return err
 				}
 				s := assignments[a.ID]
-				s.Account, s.Environment = a, environment
+				s.Account, s.Environment, s.stood = a, environment, a.standing()
 				return nil
 			})
 		})
@@ -200,33 +200,40 @@ func (assignments assignmentsByID) usersAndApps(ids []uuid.UUID) (users, apps []
 	return users, apps
 }
 
+var managerOfPerson = fmt.Sprintf(managerLateral, "k.app_id")
+
 // queueRead queues what reads all that belongs to the assignments.
 func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now time.Time) {
 	users, apps := assignments.usersAndApps(ids)
 	b.Queue(`
-		select k.id, u.*, p.*,
+		select k.id, u.*, `+managerColumns+`, p.*,
 		    coalesce(i.version, 0), coalesce(i.paused_until > $4, false), i.tenant_id,
 		    coalesce(i.environment_id in ('00000000-0000-0000-0000-000000000000', p.environment_id), false)
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (id, user_id, app_id),
-		    lateral (select `+personColumns+`, u.state = 'suspended', u.removed, u.join_count, u.environment_id from user_copy u where u.id = k.user_id limit 1) u,
+		    lateral (select `+personColumns+`, u.state = 'suspended', u.removed, u.join_count, u.environment_id, u.manager_id from user_copy u where u.id = k.user_id limit 1) u,
 		    lateral (
 		        select p.id, p.name, `+appMode+`, p.integration_id, p.deprovisioning_action = 'disable', p.deprovisioning_action = 'unspecified',
 		            p.account_adoption, p.admin_ids, p.environment_id, p.version, p.removed
 		        from app_copy p where p.id = k.app_id limit 1) p
-		    left join lateral (select version, paused_until, tenant_id, environment_id from integration i where i.id = p.integration_id limit 1) i on true`,
+		    left join lateral (select version, paused_until, tenant_id, environment_id from integration i where i.id = p.integration_id limit 1) i on true`+managerOfPerson,
 		ids, users, apps, now).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var id uuid.UUID
 				var u Person
 				var p App
-				if err := rows.Scan(&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department,
-					&u.Suspended, &u.Removed, &u.JoinCount, &u.EnvironmentID, &p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.RemovalUnset, &p.Adoption, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed,
-					&p.IntegrationVersion, &p.Paused, &p.Tenant, &p.Reached); err != nil {
-					return err
+				var m Manager
+				if err := rows.Scan(slices.Concat(
+					[]any{&id, &u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department},
+					[]any{&u.Suspended, &u.Removed, &u.JoinCount, &u.EnvironmentID},
+					m.columns(),
+					[]any{&p.ID, &p.Name, &p.Mode, &p.IntegrationID, &p.Disable, &p.RemovalUnset, &p.Adoption, &p.AdminIDs, &p.EnvironmentID, &p.Version, &p.Removed},
+					[]any{&p.IntegrationVersion, &p.Paused, &p.Tenant, &p.Reached},
+				)...); err != nil {
+					return err //nolint:wrapcheck // Load says what it does
 				}
 				s := assignments[id]
-				s.Person, s.App, s.found = u, p, true
+				s.Person, s.Manager, s.App, s.found = u, m, p, true
 				return nil
 			})
 		})
@@ -339,14 +346,17 @@ func (s *Assignment) missing() (out []uuid.UUID) {
 
 func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
 	var held, doubt, had []uuid.UUID
-	var left, words []byte
+	var left, words, manager []byte
 	var profile *string
 	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.Observed.Adopted, &had, &a.ExternalID, &a.UserName,
-		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &a.NoneTenant, &a.NoneUserName, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &manager, &a.NoneTenant, &a.NoneUserName, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
 		return err
 	}
 	a.Observed.Held, a.Observed.InDoubt, a.Observed.Had, a.Observed.Found = set(held), set(doubt), set(had), a.FoundID != ""
 	a.Observed.Profile, a.Observed.ProfileInDoubt = profileOf(profile)
+	if err := readManager(manager, &a.Observed.Manager); err != nil {
+		return err
+	}
 	if err := readPlaces(left, &a.LeftBehind); err != nil {
 		return err
 	}

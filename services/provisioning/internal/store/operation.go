@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
 )
 
 // Job is an operation that was claimed, with all that its calls need.
@@ -25,6 +26,9 @@ type Job struct {
 	Tries   int
 	Plan    []Step
 	Person  Person
+	// Manager is the person's manager, and Names whom the account names as that.
+	Manager Manager
+	Names   lifecycle.Manager
 	Disable bool
 	// Refuse means that an account that is there already is not used.
 	Refuse bool
@@ -103,21 +107,24 @@ const dueOfIntegration = `
 	order by o.not_before limit $6
 	for update of o skip locked`
 
+var managerOfOperation = fmt.Sprintf(managerLateral, "o.app_id")
+
 // Every table is reached by key, whatever the planner believes of tables that
 // were empty when it made its plan.
-const claimOperations = `
+var claimOperations = `
 	with due as materialized (%s),
 	claimed as (
 	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1
 	    where o.id = any(array(select id from due))
 	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, coalesce(o.look, o.plan) as plan, o.look is not null as looks, o.integration_id, o.traceparent)
 	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.looks,
-	    u.*, p.disable, p.refuse, a.external_id, a.user_name, a.tenant_id, a.state <> 'absent', a.account_in_doubt,
+	    u.*, ` + managerColumns + `, a.manager, p.disable, p.refuse, a.external_id, a.user_name, a.tenant_id, a.state <> 'absent', a.account_in_doubt,
 	    o.integration_id, coalesce((select i.version from integration i where i.id = o.integration_id limit 1), 0), o.traceparent
 	from claimed o,
-	    lateral (select ` + personColumns + ` from user_copy u where u.id = o.user_id limit 1) u,
+	    lateral (select ` + personColumns + `, u.manager_id from user_copy u where u.id = o.user_id limit 1) u,
 	    lateral (select p.deprovisioning_action = 'disable' as disable, p.account_adoption = 'refuse' as refuse from app_copy p where p.id = o.app_id limit 1) p,
-	    lateral (select a.external_id, a.user_name, a.tenant_id, a.state, a.account_in_doubt from account a where a.id = o.account_id limit 1) a`
+	    lateral (select a.external_id, a.user_name, a.tenant_id, a.state, a.account_in_doubt, a.manager from account a where a.id = o.account_id limit 1) a` +
+	managerOfOperation
 
 var (
 	claimDue           = fmt.Sprintf(claimOperations, dueOperations, 8)
@@ -194,12 +201,20 @@ func claim(ctx context.Context, tx *postgres.Tx, sql string, args ...any) ([]Job
 	}
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
 		j := Job{Claimed: claimed}
-		var plan []byte
+		var plan, names []byte
 		u := &j.Person
-		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.Looks,
-			&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department, &j.Disable, &j.Refuse,
-			&j.ExternalID, &j.UserName, &j.Tenant, &j.Known, &j.InDoubt,
-			&j.IntegrationID, &j.IntegrationVersion, &j.Traceparent)
+		into := slices.Concat(
+			[]any{&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.Looks},
+			[]any{&u.ID, &u.UserName, &u.DisplayName, &u.GivenName, &u.FamilyName, &u.Email, &u.Title, &u.Department},
+			j.Manager.columns(),
+			[]any{
+				&names, &j.Disable, &j.Refuse, &j.ExternalID, &j.UserName, &j.Tenant, &j.Known, &j.InDoubt,
+				&j.IntegrationID, &j.IntegrationVersion, &j.Traceparent,
+			})
+		err := row.Scan(into...)
+		if err == nil {
+			err = readManager(names, &j.Names)
+		}
 		if err == nil {
 			err = json.Unmarshal(plan, &j.Plan)
 		}

@@ -32,6 +32,7 @@ type Before struct {
 	CreateTime     *time.Time             `json:"create_time,omitempty"`
 	Words          []word                 `json:"words,omitempty"`
 	Profile        *string                `json:"profile,omitempty"` // as account.profile
+	Manager        *managerRow            `json:"manager,omitempty"` // as account.manager
 	// Grants are those that were not revoked.
 	Grants []GrantBefore `json:"grants,omitempty"`
 }
@@ -58,7 +59,7 @@ func (s *Assignment) Now() *Before {
 		Account: a.Observed.Account, AccountInDoubt: a.Observed.AccountInDoubt, Adopted: a.Observed.Adopted,
 		Held: ids(a.Observed.Held), InDoubt: ids(a.Observed.InDoubt), Had: ids(a.Observed.Had),
 		ExternalID: a.ExternalID, UserName: a.UserName, Tenant: a.Tenant, FoundID: a.FoundID, FoundName: a.FoundName,
-		LeftBehind: a.LeftBehind, CreateTime: a.CreateTime, Words: wordList(a.Words), Profile: profile(a.Observed),
+		LeftBehind: a.LeftBehind, CreateTime: a.CreateTime, Words: wordList(a.Words), Profile: profile(a.Observed), Manager: rowOf(a.Observed.Manager),
 	}
 	for _, g := range s.Grants {
 		if g.State != lifecycle.Revoked {
@@ -74,6 +75,7 @@ func (b *Before) Observed() lifecycle.Observed {
 		Account: b.Account, AccountInDoubt: b.AccountInDoubt, Adopted: b.Adopted, Held: set(b.Held), InDoubt: set(b.InDoubt), Had: set(b.Had), Found: b.FoundID != "",
 	}
 	k.Profile, k.ProfileInDoubt = profileOf(b.Profile)
+	k.Manager = b.Manager.manager()
 	return k
 }
 

@@ -12,7 +12,7 @@ type pgconnTag = pgconn.CommandTag
 
 // Change returns the step as lifecycle knows it.
 func (s Step) Change() lifecycle.Change {
-	c := lifecycle.Change{Do: s.Do, Profile: s.Profile}
+	c := lifecycle.Change{Do: s.Do, Profile: s.Profile, Manager: s.Manager}
 	if s.Entitlement != nil {
 		c.Entitlement = *s.Entitlement
 	}
@@ -33,7 +33,7 @@ func Changes(steps []Step) []lifecycle.Change {
 func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 	out := make([]Step, len(plan))
 	for i, c := range plan {
-		out[i].Do, out[i].Profile = c.Do, c.Profile
+		out[i].Do, out[i].Profile, out[i].Manager = c.Do, c.Profile, c.Manager
 		if c.Entitlement != (lifecycle.ID{}) {
 			e := uuid.UUID(c.Entitlement)
 			out[i].Entitlement = &e

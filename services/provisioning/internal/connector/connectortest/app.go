@@ -32,6 +32,8 @@ type App struct {
 	NoLink bool
 	// NoDisable says that the app cannot disable accounts, and removes them only for good.
 	NoDisable bool
+	// NoManagers says that the accounts of the app name no managers.
+	NoManagers bool
 }
 
 // Seen is an account as it is in the app.
@@ -42,6 +44,8 @@ type Seen struct {
 	Holds    []connector.Entitlement
 	// Profile is what it says of its person, as far as the app keeps it. UserID is empty.
 	Profile connector.Person
+	// Manager is the id of the account that it names as the manager's.
+	Manager string
 }
 
 // Factory opens an App for one case, and closes it with t.Cleanup.

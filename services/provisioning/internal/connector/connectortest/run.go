@@ -43,6 +43,8 @@ func Run(t *testing.T, factory Factory) {
 		{"B-PRV-12 changed profile, with faults", changedProfileFaults},
 		{"B-PRV-12 changed profile, whose user name is taken", takenName},
 		{"B-PRV-12 changed profile of an account that is gone, or disabled", changedProfileAway},
+		{"B-PRV-12 manager", manager},
+		{"B-PRV-12 manager, with faults", managerFaults},
 		{"B-PRV-12 unusual names", unusualNames},
 		{"B-PRV-09 one of many entitlements", oneOfMany},
 		{"B-PRV-12 entitlement that the app does not have", unknownEntitlement},
@@ -249,6 +251,11 @@ func (c *checked) EnsureAccount(ctx context.Context, p connector.Person, known s
 func (c *checked) UpdateAccount(ctx context.Context, id string, p connector.Person) error {
 	c.Helper()
 	return c.fit(c.next.UpdateAccount(ctx, id, p))
+}
+
+func (c *checked) SetManager(ctx context.Context, id, managerID string, written []string) error {
+	c.Helper()
+	return c.fit(c.next.SetManager(ctx, id, managerID, written))
 }
 
 func (c *checked) Holds(ctx context.Context, id string, e connector.Entitlement) (bool, error) {
@@ -873,6 +880,96 @@ func changedProfileAway(k *kit) {
 		k.wantKind("UpdateAccount of an account that is gone", k.c.UpdateAccount(k.context(), a.ID, next), connector.NotFound)
 		if s := k.seen(next); s != nil {
 			k.Fatalf("it came back: %+v", *s)
+		}
+	}
+}
+
+// wantManager says that the person has one account, which says of them what it did and names an account as the manager's.
+func (k *kit) wantManager(p connector.Person, before Seen, manager string) {
+	k.Helper()
+	if k.app.NoManagers {
+		manager = ""
+	}
+	a := k.seen(p)
+	if a == nil {
+		k.Fatal("the person has no account in the app")
+	}
+	if a.Manager != manager {
+		k.Errorf("the account names %q as the manager, want %q", a.Manager, manager)
+	}
+	if a.ID != before.ID || a.Active != before.Active || a.Profile != before.Profile || len(a.Holds) != len(before.Holds) {
+		k.Errorf("the account was %+v and is %+v", before, *a)
+	}
+}
+
+// manager: an account names one manager, then another, then nobody. What somebody else has written is not cleared. An app
+// that keeps no managers has none, and says no.
+func manager(k *kit) {
+	p := k.person()
+	a, first, second := k.ensure(p), k.ensure(k.person()), k.ensure(k.person())
+	for _, e := range k.app.Entitlements {
+		k.must("Add", k.c.Add(k.context(), a.ID, e))
+	}
+	before := *k.seen(p)
+	k.must("SetManager of nobody, where none was written", k.c.SetManager(k.context(), a.ID, "", nil))
+	k.wantManager(p, before, "")
+	written := []string{}
+	for _, m := range []string{first.ID, second.ID} {
+		for range 2 {
+			k.must("SetManager", k.c.SetManager(k.context(), a.ID, m, written))
+			k.wantManager(p, before, m)
+		}
+		written = append(written, m)
+	}
+	k.restart()
+	k.must("SetManager of nobody, where somebody else has written one", k.c.SetManager(k.context(), a.ID, "", []string{first.ID}))
+	k.wantManager(p, before, second.ID)
+	for range 2 {
+		k.must("SetManager of nobody", k.c.SetManager(k.context(), a.ID, "", written))
+		k.wantManager(p, before, "")
+	}
+	k.must("SetManager of oneself", k.c.SetManager(k.context(), a.ID, a.ID, nil)) // a circle harms nobody
+	k.wantManager(p, before, a.ID)
+	k.must("remove the account behind our back", k.app.Destroy(k.context(), a.ID))
+	if !k.app.NoManagers {
+		k.wantKind("SetManager of an account that is gone", k.c.SetManager(k.context(), a.ID, first.ID, nil), connector.NotFound)
+		k.wantKind("SetManager of nobody, of an account that is gone", k.c.SetManager(k.context(), a.ID, "", written), connector.NotFound)
+	}
+	if s := k.seen(p); s != nil {
+		k.Fatalf("it came back: %+v", *s)
+	}
+}
+
+func managerFaults(k *kit) {
+	if k.app.NoManagers {
+		k.Skip("the app keeps no managers")
+	}
+	p := k.person()
+	a := k.ensure(p)
+	before := *k.seen(p)
+	m := k.ensure(k.person()).ID
+	k.must("SetManager", k.c.SetManager(k.context(), a.ID, m, nil)) // what the app keeps is known from here on
+	for _, f := range []struct {
+		fault string
+		make  func() bool
+		fails bool
+	}{
+		{"lost answers", func() bool { return k.app.Faults.LoseAnswers(1) }, true},
+		{"duplicate delivery", func() bool { return k.app.Faults.Duplicate(1) }, false},
+		{"throttling", func() bool { return k.app.Faults.Throttle(1, time.Second) }, true},
+		{"a broken app", func() bool { return k.app.Faults.Break(1) }, true},
+	} {
+		for _, to := range []string{k.ensure(k.person()).ID, ""} {
+			k.skipUnless(f.make(), f.fault)
+			err := k.c.SetManager(k.context(), a.ID, to, []string{m})
+			if f.fails {
+				k.wantKind("SetManager with "+f.fault, err, connector.Retryable)
+				k.restart()
+				err = k.c.SetManager(k.context(), a.ID, to, []string{m})
+			}
+			k.must("SetManager with "+f.fault, err)
+			k.wantManager(p, before, to)
+			m = to
 		}
 	}
 }

@@ -14,12 +14,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestConformanceScimmy(t *testing.T) {
 	t.Parallel()
 	url := startScimmy(t)
-	connectortest.Run(t, factory(url))
+	connectortest.Run(t, factory(url, false))
 }
 
 // B-PRV-12, B-PRV-04: against the app that the demo organization provisions into.
 func TestConformanceDemoApp(t *testing.T) {
 	t.Parallel()
 	url := startDemoApp(t)
-	connectortest.Run(t, factory(url))
+	connectortest.Run(t, factory(url, true))
 }

@@ -25,7 +25,11 @@
 //
 // Profiles. An account is given a changed profile by one look and one PATCH of what differs, none if nothing does. Of the
 // e-mails only the one of type work, or else the primary one, is replaced. If the app refuses a path, what is to be replaced
-// is sent without paths. The manager is not written: the app would have to be told the manager's own account in it.
+// is sent without paths.
+//
+// Managers. The manager is a part of the enterprise extension: whether the app has it is read from /Schemas and believed for
+// an hour. An account is told of another manager by one PATCH, and of none by one look and one PATCH, if it names one that
+// was written by Gatehouse. An app that does not say whether it keeps managers, and refuses one, is taken to keep none.
 //
 // It follows a redirect only to the same host, by the same method. It does not read whole directories at once, or use bulk
 // requests.

@@ -54,6 +54,8 @@ type Connector struct {
 
 	lookup atomic.Int32 // the best look-up that the app understands
 	groups sync.Map     // ref -> knownGroup
+
+	managers atomic.Pointer[kept] // whether the app keeps them
 }
 
 var _ connector.Connector = (*Connector)(nil)

@@ -124,7 +124,7 @@ func start(t testing.TB, cmd *exec.Cmd) string {
 	return ready.URL
 }
 
-func factory(url string) connectortest.Factory {
+func factory(url string, noManagers bool) connectortest.Factory {
 	return func(t *testing.T) connectortest.App {
 		faults := connectortest.NewHTTPFaults(t, url)
 		connect := func(token string) func(*testing.T) connector.Connector {
@@ -140,6 +140,7 @@ func factory(url string) connectortest.Factory {
 			Destroy:      app.destroy,
 			Entitlements: entitlements,
 			Secrets:      []string{secret},
+			NoManagers:   noManagers,
 		}
 	}
 }
@@ -205,7 +206,10 @@ func (d direct) look(ctx context.Context, p connector.Person) ([]connectortest.S
 			DisplayName, Title       string
 			Name                     struct{ GivenName, FamilyName string }
 			Emails                   values
-			Enterprise               struct{ Department string } `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+			Enterprise               struct {
+				Department string
+				Manager    struct{ Value string }
+			} `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 		}
 	}
 	if err := d.do(ctx, http.MethodGet, "/Users?count=1000", nil, &users); err != nil {
@@ -228,7 +232,7 @@ func (d direct) look(ctx context.Context, p connector.Person) ([]connectortest.S
 		if !strings.EqualFold(u.UserName, p.UserName) && u.ExternalID != p.UserID {
 			continue
 		}
-		s := connectortest.Seen{ID: u.ID, UserName: u.UserName, Active: u.Active, Profile: connector.Person{
+		s := connectortest.Seen{ID: u.ID, UserName: u.UserName, Active: u.Active, Manager: u.Enterprise.Manager.Value, Profile: connector.Person{
 			UserName: u.UserName, DisplayName: u.DisplayName, Title: u.Title, GivenName: u.Name.GivenName, FamilyName: u.Name.FamilyName, Department: u.Enterprise.Department,
 		}}
 		if len(u.Emails) > 0 {

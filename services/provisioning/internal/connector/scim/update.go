@@ -22,7 +22,12 @@ type profile struct {
 	DisplayName string           `json:"displayName"`
 	Title       string           `json:"title"`
 	Emails      []map[string]any `json:"emails"`
-	Enterprise  enterpriseData   `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	Enterprise  hasEnterprise    `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+}
+
+type hasEnterprise struct {
+	Department string    `json:"department"`
+	Manager    managerID `json:"manager"`
 }
 
 // UpdateAccount implements connector.Connector.
@@ -35,7 +40,7 @@ func (c *Connector) UpdateAccount(ctx context.Context, accountID string, p conne
 	}
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	has, err := c.profile(ctx, accountID)
+	has, err := c.profile(ctx, updating, accountID)
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,7 @@ func (c *Connector) UpdateAccount(ctx context.Context, accountID string, p conne
 	case r.status != http.StatusAccepted:
 		return nil
 	}
-	has, err = c.profile(ctx, accountID)
+	has, err = c.profile(ctx, updating, accountID)
 	if err != nil || len(has.differences(p)) == 0 {
 		return err
 	}
@@ -77,20 +82,20 @@ func (c *Connector) UpdateAccount(ctx context.Context, accountID string, p conne
 }
 
 // profile reads what an account says of its person.
-func (c *Connector) profile(ctx context.Context, id string) (has profile, err error) {
-	r, err := c.send(ctx, updating, http.MethodGet, "/Users/"+url.PathEscape(id), nil, true)
+func (c *Connector) profile(ctx context.Context, doing, id string) (has profile, err error) {
+	r, err := c.send(ctx, doing, http.MethodGet, "/Users/"+url.PathEscape(id), nil, true)
 	switch {
 	case err != nil:
 		return has, err
 	case r.status == http.StatusNotFound:
-		if err := c.answers(ctx, updating); err != nil {
+		if err := c.answers(ctx, doing); err != nil {
 			return has, err
 		}
-		return has, gone(updating)
+		return has, gone(doing)
 	case !r.ok():
-		return has, c.refused(updating, r)
+		return has, c.refused(doing, r)
 	case json.Unmarshal(r.body, &has) != nil || has.ID == "":
-		return has, notSCIM(updating)
+		return has, notSCIM(doing)
 	}
 	return has, nil
 }
