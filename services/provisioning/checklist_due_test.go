@@ -3,6 +3,7 @@ package provisioning_test
 import (
 	"context"
 	"encoding/csv"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	"gatehouse.dev/services/provisioning/migrations"
 )
 
 const (
@@ -227,6 +229,77 @@ func TestChecklistDueWhileDown(t *testing.T) {
 	if w.late(ann) != 1 || w.late(bob) != 0 {
 		t.Errorf("late: ann %d times, bob %d times", w.late(ann), w.late(bob))
 	}
+}
+
+// B-ONB-16: checklists that were opened before there were dates get one with the upgrade,
+// by the organization's settings, and become overdue; closed ones, and those that have a
+// date, stay as they are.
+func TestChecklistsOfBefore(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := startAt(t, now)
+	if _, err := w.checklists.UpdateChecklistSettings(t.Context(), &provisioningv1.UpdateChecklistSettingsRequest{
+		ChecklistSettings: &provisioningv1.ChecklistSettings{OnboardingPeriod: durationpb.New(2 * time.Hour)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"onboarding_period"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	app := w.app(t, "By hand", manual, "")
+	account := w.entitlement(t, app, accountKind, "account")
+	open := func(name string) *identityv1.User {
+		u := w.user(t, name)
+		w.give(t, u, ask{}, account)
+		w.open(t, u, app, createAccount)
+		return u
+	}
+	ann, bob, cid, left := open("ann"), open("bob"), open("cid"), open("left")
+	w.resolve(t, w.open(t, bob, app, createAccount))
+	w.resolve(t, w.open(t, left, app, createAccount))
+	w.leave(t, left)
+	w.open(t, left, app, removeAccount)
+	dated := w.list(t, cid).GetDueTime().AsTime()
+	now.Advance(time.Minute)
+
+	data, err := fs.ReadFile(migrations.FS, "00015_checklist_undated.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fill, ok := strings.Cut(string(data), "insert into due")
+	if !ok {
+		t.Fatal("the migration gives no dates")
+	}
+	fill, _, _ = strings.Cut(fill, ";")
+	for _, u := range []*identityv1.User{ann, bob, left} {
+		w.exec(t, `update checklist set due_time = null where user_id = '`+u.GetId()+`'`)
+	}
+	w.exec(t, `delete from due where kind = 'checklist_due' and key in (select id from checklist where due_time is null)`)
+	w.exec(t, "insert into due"+fill)
+	now.Advance(time.Minute)
+	for u, period := range map[*identityv1.User]time.Duration{ann: 2 * time.Hour, left: 24 * time.Hour} {
+		ev := servicetest.Wait(t, w.Harness, func(m *eventv1.ChecklistUpdated) bool { return m.GetChecklist().GetUser().GetUserId() == u.GetId() })
+		if ev.GetContext().GetActor().GetId() != "provisioning" || ev.GetContext().GetVersion() != w.version(t, ev.GetChecklist().GetId()) {
+			t.Errorf("said %v", ev)
+		}
+		dueIn(t, w.list(t, u), now.Now(), period)
+	}
+	if !w.list(t, cid).GetDueTime().AsTime().Equal(dated) || w.lists(t, bob, true)[0].GetDueTime() != nil {
+		t.Error("a checklist that had a date, or is closed, has another")
+	}
+	// Once more changes nothing.
+	w.exec(t, "insert into due"+fill)
+	now.Advance(3 * time.Hour)
+	servicetest.Wait(t, w.Harness, func(m *eventv1.ChecklistOverdue) bool { return m.GetChecklist().GetUser().GetUserId() == ann.GetId() })
+	if l := w.list(t, ann); !l.GetOverdue() {
+		t.Errorf("checklist %v", l)
+	}
+	if n := count(servicetest.All[*eventv1.ChecklistUpdated](w.Harness), func(*eventv1.ChecklistUpdated) bool { return true }); n != 2 {
+		t.Errorf("%d were given a date, want 2", n)
+	}
+}
+
+// version is that of a checklist.
+func (w *world) version(t *testing.T, id string) int64 {
+	t.Helper()
+	return int64(w.count(t, `select version from checklist where id = '`+id+`'`))
 }
 
 // B-ONB-16: how long people have is a setting of the organization.

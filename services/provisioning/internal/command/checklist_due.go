@@ -15,6 +15,7 @@ import (
 	"gatehouse.dev/libs/postgres"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	"gatehouse.dev/services/provisioning/internal/convert"
+	"gatehouse.dev/services/provisioning/internal/lifecycle"
 	"gatehouse.dev/services/provisioning/internal/store"
 )
 
@@ -71,6 +72,42 @@ func (e *Engine) checklistsDue(ctx context.Context, tx *postgres.Tx, items []due
 			if err := e.saveOverdue(ctx, tx, c); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// dateChecklists gives open checklists that have none a time by which they should be done,
+// as if they opened now.
+func (e *Engine) dateChecklists(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	lists, err := store.LockChecklists(ctx, tx, postgres.Column(items, func(i due.Item) uuid.UUID { return i.Key }))
+	if err != nil {
+		return err
+	}
+	settings, err := store.GetChecklistSettings(ctx, tx, items[0].OrganizationID, false)
+	if err != nil {
+		return err
+	}
+	for i := range lists {
+		c := &lists[i]
+		if c.CloseTime != nil || c.DueTime != nil {
+			continue
+		}
+		period := settings.Offboarding
+		if c.Kind == lifecycle.Onboarding {
+			period = settings.Onboarding
+		}
+		at := e.clock.Now().Add(period).Truncate(time.Microsecond)
+		c.DueTime = &at
+		c.Version++
+		if err := store.SetDue(ctx, tx, c.Checklist); err != nil {
+			return err
+		}
+		if err := e.emit(ctx, tx, c.OrganizationID, c.ID, &eventv1.ChecklistUpdated{Context: aboutChecklist(system(), c), Checklist: convert.Checklist(c)}); err != nil {
+			return err
+		}
+		if err := e.due.Add(tx, dueAt(c.OrganizationID, c.Checklist)); err != nil {
+			return err //nolint:wrapcheck // it says what it does
 		}
 	}
 	return nil

@@ -34,6 +34,9 @@ const (
 	dueManaged = "manager_changed"
 	// dueChecklist is about an open checklist, by its id, when it should be done.
 	dueChecklist = "checklist_due"
+	// dueUndated is about a checklist, by its id, that was opened before there were dates
+	// by which they should be done.
+	dueUndated = "checklist_undated"
 )
 
 func (e *Engine) handleDue() {
@@ -43,6 +46,7 @@ func (e *Engine) handleDue() {
 	e.due.Handle(dueReports, e.reconcileReports)
 	e.due.Handle(dueManaged, e.reconcileManaged)
 	e.due.Handle(dueChecklist, e.checklistsDue)
+	e.due.Handle(dueUndated, e.dateChecklists)
 }
 
 // endGrants looks at grants as they are now: those whose end has come are ended,

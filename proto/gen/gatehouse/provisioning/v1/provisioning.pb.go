@@ -1538,7 +1538,7 @@ type Checklist struct {
 	// Id of the environment it belongs to; empty if it is the organization's own.
 	EnvironmentId string `protobuf:"bytes,9,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
 	// Until when all of its items should be done: set each time it opens, from the
-	// organization's ChecklistSettings. Unset if it was opened before there were such
+	// organization's ChecklistSettings. Unset if it was closed before there were such
 	// dates.
 	DueTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	// Whether it is open and that time has passed. It is found out when the time comes,
