@@ -147,7 +147,7 @@ type Connector interface {
 	ListEntitlements(ctx context.Context, l Listing) (Page, error)
 
 	// HasEntitlement says whether the app has an entitlement now, so that Add finds it, and changes nothing. It is false only
-	// if the app surely has none; ErrNotListed as of ListEntitlements, and several of the name are Permanent, ErrAmbiguous.
+	// if the app surely has none: it was searched, or all that it has was read; ErrNotListed as of ListEntitlements, and several of the name are Permanent, ErrAmbiguous.
 	HasEntitlement(ctx context.Context, e Entitlement) (bool, error)
 }
 

@@ -20,7 +20,8 @@
 // like a finished removal.
 //
 // Groups are listed by startIndex and count, and searched with a filter "co"; where the app refuses that, or answers with
-// others, page by page. What a list shows is named by its id, which stays when the group gets another name. Neither what the
+// others, page by page. That the app has no group of a name is said only if it finds by its name one that it lists, or shows
+// all that it has: otherwise it is not known. What a list shows is named by its id, which stays when the group gets another name. Neither what the
 // app says of its totals nor a startIndex that it does not know makes a list endless.
 //
 // Profiles. An account is given a changed profile by one look and one PATCH of what differs, none if nothing does. Of the

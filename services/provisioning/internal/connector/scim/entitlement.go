@@ -225,7 +225,7 @@ func (c *Connector) group(ctx context.Context, ref string) (id string, known boo
 	if ok && time.Since(old.(knownGroup).at) < groupTTL {
 		return old.(knownGroup).id, true, nil
 	}
-	id, err = c.findGroup(ctx, ref)
+	id, _, err = c.findGroup(ctx, ref)
 	switch {
 	case err != nil:
 		return "", false, err
@@ -239,43 +239,58 @@ func (c *Connector) group(ctx context.Context, ref string) (id string, known boo
 	return "", false, nil
 }
 
-func (c *Connector) findGroup(ctx context.Context, ref string) (string, error) {
+// findGroup asks for a group by its name, and then by its id. sought says that the app answered the search by name as one
+// does that searches; otherwise a group of the name may be there all the same.
+func (c *Connector) findGroup(ctx context.Context, ref string) (id string, sought bool, err error) {
 	const doing = "look up the group"
-	r, err := c.send(ctx, doing, http.MethodGet, "/Groups?excludedAttributes=members&filter="+query(eq("displayName", ref)), nil, true)
+	groups, sought, err := c.groupsNamed(ctx, doing, ref)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	switch {
-	case r.ok():
-		var groups list[group]
-		if json.Unmarshal(r.body, &groups) != nil || !groups.valid() {
-			return "", notSCIM(doing)
-		}
-		id, err := named(groups.Resources, ref)
-		if err != nil || id != "" {
-			return id, err
-		}
-	case r.status != http.StatusBadRequest && r.status != http.StatusNotImplemented:
-		return "", c.refused(doing, r)
+	if id, err := named(groups, ref); err != nil || id != "" {
+		return id, true, err
 	}
 	if checkID(ref) != nil {
-		return "", nil
+		return "", sought, nil
 	}
-	r, err = c.send(ctx, doing, http.MethodGet, "/Groups/"+url.PathEscape(ref)+"?excludedAttributes=members", nil, true)
+	r, err := c.send(ctx, doing, http.MethodGet, "/Groups/"+url.PathEscape(ref)+"?excludedAttributes=members", nil, true)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	switch {
 	case r.status == http.StatusNotFound, r.status == http.StatusBadRequest:
-		return "", nil
+		return "", sought, nil
 	case !r.ok():
-		return "", c.refused(doing, r)
+		return "", false, c.refused(doing, r)
 	}
 	var g group
 	if json.Unmarshal(r.body, &g) != nil || g.ID == "" {
-		return "", notSCIM(doing)
+		return "", false, notSCIM(doing)
 	}
-	return g.ID, nil
+	return g.ID, true, nil
+}
+
+// groupsNamed are the groups that the app shows for a name. sought is false if it refuses the filter, or shows others.
+func (c *Connector) groupsNamed(ctx context.Context, doing, name string) (groups []group, sought bool, err error) {
+	r, err := c.send(ctx, doing, http.MethodGet, "/Groups?excludedAttributes=members&filter="+query(eq("displayName", name)), nil, true)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case r.status == http.StatusBadRequest, r.status == http.StatusNotImplemented:
+		return nil, false, nil
+	case !r.ok():
+		return nil, false, c.refused(doing, r)
+	}
+	var answer list[group]
+	if json.Unmarshal(r.body, &answer) != nil || !answer.valid() {
+		return nil, false, notSCIM(doing)
+	}
+	for _, g := range answer.Resources {
+		if !strings.EqualFold(g.DisplayName, name) {
+			return answer.Resources, false, nil
+		}
+	}
+	return answer.Resources, true, nil
 }
 
 // named picks the group with a name: exactly this one, or the only one that differs in case.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -154,13 +155,67 @@ func (c *Connector) HasEntitlement(ctx context.Context, e connector.Entitlement)
 	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	// What was known a moment ago may have another name by now.
-	id, err := c.findGroup(ctx, e.Ref)
+	id, sought, err := c.findGroup(ctx, e.Ref)
 	if err != nil || id != "" {
 		return err == nil, err
 	}
-	// What answers "no" to everything is no app that surely does not have it.
-	_, _, err = c.readGroups(ctx, &place{start: 1}, connector.Listing{Kind: connector.Group, Size: 1})
-	return false, err
+	if sought {
+		if sought, err = c.seeks(ctx); err != nil || sought {
+			return false, err
+		}
+	}
+	return false, c.listsNone(ctx, e.Ref)
+}
+
+const lookingForGroup = "look whether the app has the group"
+
+// seeks reports whether the app finds a group by its name that it lists. What answers "no" to everything is no app that
+// surely does not have it.
+func (c *Connector) seeks(ctx context.Context) (bool, error) {
+	groups, _, err := c.readGroups(ctx, &place{start: 1}, connector.Listing{Kind: connector.Group, Size: 1})
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(groups, func(g group) bool { return g.ID != "" && g.DisplayName != "" })
+	if i < 0 {
+		return false, nil
+	}
+	found, _, err := c.groupsNamed(ctx, lookingForGroup, groups[i].DisplayName)
+	return slices.ContainsFunc(found, func(g group) bool { return g.ID == groups[i].ID }), err
+}
+
+// listsNone reads all groups of an app that does not search. It returns nil if they are all, and none has the name: if one
+// has, Add does not find it by that.
+func (c *Connector) listsNone(ctx context.Context, name string) error {
+	seen := make(map[string]bool)
+	for range readsOfPage {
+		var answer list[group]
+		path := "/Groups?excludedAttributes=members&startIndex=" + strconv.Itoa(len(seen)+1) + "&count=" + strconv.Itoa(searched)
+		if err := c.read(ctx, lookingForGroup, path, &answer); err != nil {
+			return err
+		}
+		if !answer.valid() {
+			return notSCIM(lookingForGroup)
+		}
+		before := len(seen)
+		for _, g := range answer.Resources {
+			seen[g.ID] = true
+			if strings.EqualFold(g.DisplayName, name) {
+				return connector.NewError(connector.Permanent, nil, "%s: it lists one named %.80q and does not find it by its name; use its id", lookingForGroup, name)
+			}
+		}
+		switch {
+		case answer.TotalResults != nil && len(seen) >= *answer.TotalResults, answer.TotalResults == nil && len(answer.Resources) == 0:
+			return nil
+		case len(seen) == before:
+			return notAll()
+		}
+	}
+	return notAll()
+}
+
+func notAll() error {
+	return connector.NewError(connector.Permanent, nil, "%s: it does not search by name, and does not show all that it has", lookingForGroup)
 }
 
 func notListed(kind string) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -214,5 +215,72 @@ func TestHasGroup(t *testing.T) {
 	}
 	if asked := o.asked(); slices.ContainsFunc(asked, func(s string) bool { return strings.HasPrefix(s, "POST") }) {
 		t.Errorf("%q", asked)
+	}
+}
+
+// B-CAT-06, in part: an app that refuses filters, ignores them, or finds nothing by them is not taken for one that does not
+// have a group, unless it shows all that it has.
+func TestHasGroupWithoutSearch(t *testing.T) {
+	t.Parallel()
+	const all = 450 // groups
+	for _, tt := range []struct {
+		name string
+		// filtered answers a search, nil as a list; shown is how many a list shows at most, and deaf one that knows no startIndex.
+		filtered func(http.ResponseWriter)
+		shown    int
+		deaf     bool
+		total    string
+		sure     bool // whether it is sure that there is no group of a name
+	}{
+		{"ignores filters", nil, all, false, `"totalResults":450,`, true},
+		{"ignores filters, by pages", nil, 100, false, `"totalResults":450,`, true},
+		{"ignores filters, without a total", nil, 100, false, "", true},
+		{"refuses filters", func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, 100, false, `"totalResults":450,`, true},
+		{"finds nothing", func(w http.ResponseWriter) { _, _ = io.WriteString(w, none) }, 100, false, `"totalResults":450,`, true},
+		{"shows the same again", nil, 100, true, `"totalResults":450,`, false},
+		{"shows the same again, without a total", nil, 100, true, "", false},
+		{"shows too few at once", nil, 10, false, `"totalResults":450,`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/scim+json")
+				switch q := r.URL.Query(); {
+				case r.URL.Path != "/Groups":
+					w.WriteHeader(http.StatusNotFound)
+				case q.Get("filter") != "" && tt.filtered != nil:
+					tt.filtered(w)
+				default:
+					start, _ := strconv.Atoi(q.Get("startIndex"))
+					if start == 0 || tt.deaf {
+						start = 1
+					}
+					count, err := strconv.Atoi(q.Get("count"))
+					if err != nil {
+						count = tt.shown
+					}
+					var groups []string
+					for n := start; n <= all && len(groups) < min(tt.shown, count); n++ {
+						groups = append(groups, fmt.Sprintf(`{"id":"id-%d","displayName":"Group %d"}`, n, n))
+					}
+					_, _ = fmt.Fprintf(w, `{%s"Resources":[%s]}`, tt.total, strings.Join(groups, ","))
+				}
+			}))
+			t.Cleanup(app.Close)
+			c := open(t, scim.Config{URL: app.URL, Token: secret})
+			has := func(name string) (bool, error) {
+				return c.HasEntitlement(t.Context(), connector.Entitlement{Kind: connector.Group, Ref: name})
+			}
+			switch got, err := has("Nothing"); {
+			case got, tt.sure != (err == nil):
+				t.Errorf("a group that it does not have: %t, %v", got, err)
+			case err != nil:
+				wantError(t, err, connector.Permanent, "does not show all")
+			}
+			// Add finds it only if the search does, which shows what a list does.
+			if got, err := has("Group 440"); got != (tt.shown == all) || !got && err == nil {
+				t.Errorf("the 440th group: %t, %v", got, err)
+			}
+		})
 	}
 }
