@@ -152,9 +152,9 @@ func (x *OrganizationUpdated) GetChangedFields() []string {
 	return nil
 }
 
-// OrganizationVersionsRaised is emitted, once for each organization, when the versions of
-// all that identity-sync owns were raised at the machine that Gatehouse runs on, as is
-// done after a backup was restored. What others know of it counts no more.
+// OrganizationVersionsRaised is emitted when the versions of all that identity-sync owns
+// were raised at the machine that Gatehouse runs on, as after a restored backup: once for
+// each organization.
 type OrganizationVersionsRaised struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
