@@ -6,6 +6,43 @@ import (
 	"testing"
 )
 
+// joinFlowsEnd deletes two join-flows that have given the same to the same people: what
+// hangs on them is shown, what the one gave stays, and what the other gave is taken back.
+//
+// B-CAT-06, in part: flows.
+func joinFlowsEnd(t *testing.T, w *world, chat app) {
+	t.Helper()
+	team := w.scimGroup(t, "Team", w.scimUser(t, "tea", "Tea Teammate", ""))
+	made := map[string]string{} // their ids by name
+	for _, name := range []string{"Kept", "Taken back"} {
+		made[name] = w.joinFlow(t, name, str(team, "id"), chat.account)
+	}
+	active := func(n int) {
+		t.Helper()
+		until(t, "grants of tea", func() int { return countState(w.grants(t, "tea"), "GRANT_STATE_ACTIVE") }, func(got int) bool { return got == n })
+	}
+	active(2)
+	for name, choice := range map[string]string{"Kept": "FLOW_MATCHES_KEEP", "Taken back": "FLOW_MATCHES_TAKE_BACK"} {
+		seen := w.admin.must(t, "GET", "/v1/flows/"+made[name]+":previewDelete", nil)
+		if people := list(seen, "matchedUsers"); get(seen, "matchedCount") != 1.0 || len(people) != 1 || str(people[0], "displayName") != "Tea Teammate" {
+			t.Errorf("%s: seen %s", name, brief(seen))
+		}
+		w.admin.must(t, "DELETE", "/v1/flows/"+made[name]+"?matches="+choice+"&etag="+str(seen, "etag"), nil)
+	}
+	active(1)
+	for _, g := range w.grants(t, "tea") {
+		r := w.admin.must(t, "GET", "/v1/requests/"+str(g, "requestId"), nil)
+		if kept := str(g, "state") == "GRANT_STATE_ACTIVE"; kept != (str(r, "request", "flowId") == made["Kept"]) {
+			t.Errorf("by the flow %s: %s", str(r, "request", "flowId"), brief(g))
+		}
+	}
+	until(t, "the log says what was chosen", func() string {
+		return strings.Join(column(list(w.admin.must(t, "GET", "/v1/auditEntries?event=flow.deleted", nil), "auditEntries"), "summary"), "\n")
+	}, func(log string) bool {
+		return strings.Contains(log, "is taken back") && strings.Contains(log, `"Kept" was deleted`)
+	})
+}
+
 // TestDeletions takes away all that a small organization has made, by REST: what is in
 // use is refused, access ends where that is asked for, and a repeated call makes nothing.
 func TestDeletions(t *testing.T) {
@@ -52,6 +89,7 @@ func TestDeletions(t *testing.T) {
 	w.approve(t, ann, held) // by the flow that it was begun with, or the default: the approvers
 	w.requestState(t, held, "REQUEST_STATE_FULFILLED")
 	open := w.ask(t, ned, "REQUEST_KIND_GRANT", str(seat, "entitlement", "id"))
+	joinFlowsEnd(t, w, chat)
 
 	refused("DELETE", "/v1/integrations/"+integration, nil, http.StatusBadRequest, "INTEGRATION_IN_USE")
 	refused("DELETE", "/v1/apps/"+chat.id+"/entitlements/"+chat.account, nil, http.StatusBadRequest, "ACCOUNT_ENTITLEMENT")

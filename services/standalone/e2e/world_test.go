@@ -431,12 +431,12 @@ func (w *world) entitlement(t testing.TB, a app, name, kind, ref string) string 
 }
 
 // joinFlow gives entitlements to everyone in a group, approved by itself.
-func (w *world) joinFlow(t testing.TB, name, group string, entitlements ...string) {
+func (w *world) joinFlow(t testing.TB, name, group string, entitlements ...string) (id string) {
 	t.Helper()
-	w.admin.must(t, "POST", "/v1/flows", object{"flow": object{
+	return str(w.admin.must(t, "POST", "/v1/flows", object{"flow": object{
 		"name": name, "trigger": "FLOW_TRIGGER_JOIN", "audience": object{"groupIds": []string{group}},
 		"scope": object{"entitlementIds": entitlements}, "autoApprove": true,
-	}})
+	}}), "flow", "id")
 }
 
 // requestFlow has an entitlement approved by one of each kind of reviewer, in

@@ -28,6 +28,7 @@ var examples = map[string]string{
 	"gatehouse.request.v1.AppService.UpdateEntitlement":                    `{"name": "External auditor"}`,
 	"gatehouse.approval.v1.FlowService.CreateFlow":                         `{"flow": {"name": "Payroll", "trigger": "FLOW_TRIGGER_REQUEST", "audience": {"everyone": true}, "scope": {"appIds": ["01890000-0000-7000-8000-000000000001"]}, "steps": [{"name": "Manager", "reviewers": "REVIEWER_KIND_MANAGER", "need": "STEP_NEED_ANY"}, {"name": "Approvers", "reviewers": "REVIEWER_KIND_APP_APPROVERS", "need": "STEP_NEED_ALL"}], "maxDuration": "7776000s"}}`,
 	"gatehouse.approval.v1.FlowService.UpdateFlow":                         `{"name": "Payroll and taxes", "enabled": false}`,
+	"gatehouse.approval.v1.FlowService.PreviewUpdateFlow":                  `{"flow": {"audience": {"groupIds": ["01890000-0000-7000-8000-000000000001"]}}, "updateMask": "audience"}`,
 	"gatehouse.approval.v1.TaskService.ReassignTask":                       `{"reviewerId": "grace@acme.example", "reason": "On holiday"}`,
 	"gatehouse.provisioning.v1.IntegrationService.CreateIntegration":       `{"name": "Wiki", "kind": "INTEGRATION_KIND_SCIM", "scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-token-of-the-wiki"}}`,
 	"gatehouse.provisioning.v1.IntegrationService.UpdateIntegration":       `{"scim": {"baseUrl": "https://wiki.example/scim/v2", "token": "a-new-token-of-the-wiki"}}`,

@@ -15,7 +15,6 @@ import (
 	"gatehouse.dev/libs/idempotency"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/quota"
-	"gatehouse.dev/libs/resource"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/services/approval/internal/convert"
 	"gatehouse.dev/services/approval/internal/lifecycle"
@@ -96,31 +95,50 @@ func (c *Commands) UpdateFlow(ctx context.Context, s scope.Scope, by *eventv1.Ac
 	return f, err
 }
 
-func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (*approvalv1.Flow, error) {
-	// Whether there is such a flow comes before what is wrong with its content.
-	before, err := c.flow(ctx, s, id)
-	if err != nil {
-		return nil, flowError(err, "")
-	}
+// ownedFlow gives a flow that the scope may change, with the scope of its owner.
+func (c *Commands) ownedFlow(ctx context.Context, s scope.Scope, id string) (lifecycle.Flow, scope.Scope, error) {
 	owner := scope.Scope{OrganizationID: s.OrganizationID}
-	if before.EnvironmentID != "" {
-		owner.EnvironmentID = uuid.MustParse(before.EnvironmentID)
+	f, err := c.flow(ctx, s, id)
+	if err != nil {
+		return f, owner, flowError(err, "")
+	}
+	if f.EnvironmentID != "" {
+		owner.EnvironmentID = uuid.MustParse(f.EnvironmentID)
 	}
 	if !s.Owns(owner.EnvironmentID) {
-		return nil, flowError(store.ErrFlowReadOnly, before.Name)
+		return f, owner, flowError(store.ErrFlowReadOnly, f.Name)
 	}
-	f, err := change(convert.Flow(s.OrganizationID, before))
+	return f, owner, nil
+}
+
+// changedFlow gives a flow as it is and as it is to be, of the same version if that is the
+// same.
+func (c *Commands) changedFlow(ctx context.Context, s scope.Scope, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (before, f lifecycle.Flow, err error) {
+	// Whether there is such a flow comes before what is wrong with its content.
+	before, owner, err := c.ownedFlow(ctx, s, id)
 	if err != nil {
-		return nil, err
+		return before, f, err
+	}
+	f, err = change(convert.Flow(s.OrganizationID, before))
+	if err != nil {
+		return before, f, err
 	}
 	f.ID, f.EnvironmentID, f.EditorIDs = id, before.EnvironmentID, before.EditorIDs
 	f.Version, f.CreateTime, f.UpdateTime = before.Version, before.CreateTime, before.UpdateTime
 	if proto.Equal(convert.Flow(s.OrganizationID, f), convert.Flow(s.OrganizationID, before)) {
-		return c.GetFlow(ctx, s, id)
+		return before, f, nil
 	}
 	f.Version++
-	if err := c.checkFlow(ctx, owner, f, before); err != nil {
+	return before, f, c.checkFlow(ctx, owner, f, before)
+}
+
+func (c *Commands) updateFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id string, change func(*approvalv1.Flow) (lifecycle.Flow, error)) (*approvalv1.Flow, error) {
+	before, f, err := c.changedFlow(ctx, s, id, change)
+	if err != nil {
 		return nil, err
+	}
+	if f.Version == before.Version {
+		return c.GetFlow(ctx, s, id)
 	}
 	editors, err := c.editors(ctx, s, by)
 	if err != nil {
@@ -205,27 +223,6 @@ func (c *Commands) editors(ctx context.Context, s scope.Scope, by *eventv1.Actor
 		return err
 	})
 	return ids, err
-}
-
-// DeleteFlow ends a flow for new requests; those that are open stay on their
-// version. etag is that of the version that is meant; empty for any.
-func (c *Commands) DeleteFlow(ctx context.Context, s scope.Scope, by *eventv1.Actor, id, etag string) error {
-	err := c.DB.In(ctx, s, func(ctx context.Context, tx *postgres.Tx) error {
-		f, err := c.Store.LockFlow(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if err := resource.CheckETag(etag, convert.Flow(s.OrganizationID, f).GetEtag()); err != nil {
-			return err
-		}
-		now := c.Clock.Now()
-		return c.Store.DeleteFlow(ctx, tx, id, now, convert.FlowDeleted(s.OrganizationID, by, f, now))
-	})
-	if err != nil {
-		return flowError(err, "")
-	}
-	c.Log.Info("Flow deleted", "organization_id", s.OrganizationID, "flow_id", id)
-	return nil
 }
 
 // GetFlow returns the current version of a flow.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,8 +16,8 @@ import (
 
 // Maintenance is what follows from changed copies and flows and is too much for
 // the transaction that changed them: reviewers who cannot decide any more are
-// replaced, reviewers are found for vacant steps, and new join-flows are matched
-// with everybody. It looks at the present state, not at what happened, so it may
+// replaced, reviewers are found for vacant steps, new join-flows are matched
+// with everybody, and what hung on deleted flows is ended. It looks at the present state, not at what happened, so it may
 // be woken too often, killed at any point, and run by every replica at once.
 //
 // Each approval and each flow is done by itself. One that fails is tried again
@@ -26,6 +27,8 @@ type Maintenance struct {
 	wake     chan struct{}
 	failures metric.Int64Counter
 	late     metric.Int64Gauge
+	// older says that there may be approvals that a release before this one wrote.
+	older atomic.Bool
 }
 
 // NewMaintenance makes one. It does nothing until Commands.Maintain.
@@ -40,7 +43,9 @@ func NewMaintenance(meter metric.Meter) (*Maintenance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make metrics of maintenance: %w", err)
 	}
-	return &Maintenance{wake: make(chan struct{}, 1), failures: failures, late: late}, nil
+	m := &Maintenance{wake: make(chan struct{}, 1), failures: failures, late: late}
+	m.older.Store(true)
+	return m, nil
 }
 
 // Wake has it look soon. It does not block.
@@ -55,7 +60,9 @@ func (m *Maintenance) Wake() {
 // another replica was woken for and did not live to do, and for what two
 // transactions did that could not see each other. It returns nil when ctx ends.
 func (c *Commands) Maintain(ctx context.Context, every time.Duration) error {
+	older := c.newScan("renew_approval")
 	flows := c.newScan("match_flow")
+	ends := c.newScan("end_flow")
 	approvals := c.newScan("replace_reviewers")
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -66,9 +73,11 @@ func (c *Commands) Maintain(ctx context.Context, every time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		}
+		older.run(ctx, c.renewApprovals)
 		flows.run(ctx, c.matchFlows)
+		ends.run(ctx, c.endFlows)
 		approvals.run(ctx, c.replaceReviewers)
-		timer.Reset(max(time.Millisecond, min(every, flows.retryIn(every), approvals.retryIn(every))))
+		timer.Reset(max(time.Millisecond, min(every, older.retryIn(every), flows.retryIn(every), ends.retryIn(every), approvals.retryIn(every))))
 	}
 }
 
@@ -112,20 +121,21 @@ func (s *scan) run(ctx context.Context, each func(context.Context, *scan) error)
 	s.m.late.Record(ctx, int64(len(s.failed)), metric.WithAttributes(attribute.String("kind", s.kind)))
 }
 
-// do does one item of an organization, unless it has failed and it is too early to try again.
-func (s *scan) do(ctx context.Context, organization uuid.UUID, id string, fn func() error) {
+// do does one item of an organization, unless it has failed and it is too early to try
+// again. It reports whether the item is done.
+func (s *scan) do(ctx context.Context, organization uuid.UUID, id string, fn func() error) (done bool) {
 	s.seen[id] = true
 	f := s.failed[id]
 	if f != nil && time.Now().Before(f.next) {
-		return
+		return false
 	}
 	err := fn()
 	if err == nil {
 		delete(s.failed, id)
-		return
+		return true
 	}
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	if f == nil {
 		f = &failure{}
@@ -136,6 +146,7 @@ func (s *scan) do(ctx context.Context, organization uuid.UUID, id string, fn fun
 	f.next = time.Now().Add(pause)
 	s.m.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", s.kind)))
 	s.log.Warn("Maintenance of an item failed, it will be tried again", "kind", s.kind, "id", id, "organization_id", organization, "times", f.times, "pause", pause, "error", err)
+	return false
 }
 
 // retryIn is how long until the first of the items that failed is tried again,

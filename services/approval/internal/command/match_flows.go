@@ -11,7 +11,6 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/convert"
-	"gatehouse.dev/services/approval/internal/lifecycle"
 	"gatehouse.dev/services/approval/internal/store"
 )
 
@@ -110,14 +109,7 @@ func (c *Commands) endMatches(ctx context.Context, tx *postgres.Tx, organization
 	if err := c.Store.EndMatches(ctx, tx, matches, now); err != nil {
 		return err
 	}
-	events := make([]outbox.Event, 0, len(matches))
-	for _, m := range matches {
-		if m.Kept {
-			m.Flow.Unmatch = lifecycle.Keep
-		}
-		events = append(events, convert.FlowUnmatched(organizationID, m.Flow, m.Member, m.JoinCount, m.Count, now))
-	}
-	return c.Store.Emit(ctx, tx, events...)
+	return c.emitUnmatched(ctx, tx, organizationID, matches, now)
 }
 
 // addMatches saves the matches that are new, and emits them.

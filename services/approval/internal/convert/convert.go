@@ -243,6 +243,22 @@ func Person(p lifecycle.Person) *identityv1.Person {
 	return &identityv1.Person{UserId: p.ID, DisplayName: p.Name, Email: p.Email}
 }
 
+// People are people to show.
+func People(list []lifecycle.Person) []*identityv1.Person {
+	out := make([]*identityv1.Person, len(list))
+	for i, p := range list {
+		out[i] = Person(p)
+	}
+	return out
+}
+
+// FlowRequest is an open request that runs on a flow, with the items that it decides.
+func FlowRequest(r *requestv1.Request, items []string) *approvalv1.FlowRequest {
+	return &approvalv1.FlowRequest{
+		Id: r.GetId(), Kind: r.GetKind(), Beneficiary: r.GetBeneficiary(), Requester: r.GetRequester(), CreateTime: r.GetCreateTime(), ItemIds: items,
+	}
+}
+
 // Task is a task of an approval to show; request may be nil.
 func Task(a *lifecycle.Approval, t *lifecycle.Task, request *requestv1.Request) *approvalv1.Task {
 	out := &approvalv1.Task{

@@ -12,6 +12,7 @@ import (
 	"gatehouse.dev/libs/flow"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -222,14 +223,26 @@ func FlowChanged(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flo
 	return e
 }
 
-// FlowDeleted is the event of a flow that was deleted.
-func FlowDeleted(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flow, at time.Time) outbox.Event {
-	return outbox.Event{
-		OrganizationID: organizationID, AggregateID: parse(f.ID), Time: at,
-		Message: &eventv1.FlowDeleted{
-			Context: &eventv1.Context{Actor: actor, Version: int64(f.Version) + 1, EnvironmentId: f.EnvironmentID}, Flow: DeletedFlow(organizationID, f, at),
-		},
+// FlowDeleted is the event of a flow that was deleted. ending is what is ended of what
+// hangs on it, nil if nothing is.
+func FlowDeleted(organizationID uuid.UUID, actor *eventv1.Actor, f lifecycle.Flow, at time.Time, ending *store.FlowEnding, used store.FlowUse) outbox.Event {
+	m := &eventv1.FlowDeleted{
+		Context: &eventv1.Context{Actor: actor, Version: int64(f.Version) + 1, EnvironmentId: f.EnvironmentID}, Flow: DeletedFlow(organizationID, f, at),
+		Requests: approvalv1.FlowRequests_FLOW_REQUESTS_KEEP,
 	}
+	if f.Trigger == lifecycle.OnJoin {
+		m.Matches = approvalv1.FlowMatches_FLOW_MATCHES_KEEP
+	}
+	if ending != nil {
+		m.Reason, m.OpenRequestCount, m.MatchedCount = ending.Reason, used.Requests, used.Matches
+		if ending.Cancel {
+			m.Requests = approvalv1.FlowRequests_FLOW_REQUESTS_CANCEL
+		}
+		if ending.TakeBack {
+			m.Matches = approvalv1.FlowMatches_FLOW_MATCHES_TAKE_BACK
+		}
+	}
+	return outbox.Event{OrganizationID: organizationID, AggregateID: parse(f.ID), Time: at, Message: m}
 }
 
 // FlowMatched is the event of a join-flow that matched somebody.

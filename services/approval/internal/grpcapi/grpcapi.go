@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/id"
@@ -75,10 +76,41 @@ func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowReq
 	if err != nil {
 		return nil, err
 	}
-	u := resource.Update[*approvalv1.Flow]{
+	u := flowUpdate(r)
+	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), changeOf(u))
+	if err != nil {
+		return nil, u.Within(err)
+	}
+	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
+}
+
+func (s flowService) PreviewUpdateFlow(ctx context.Context, r *approvalv1.PreviewUpdateFlowRequest) (*approvalv1.PreviewUpdateFlowResponse, error) {
+	flowID, err := id.Parse("flow.id", r.GetFlow().GetId())
+	if err != nil {
+		return nil, err
+	}
+	u := flowUpdate(r)
+	out, err := s.commands.PreviewUpdateFlow(ctx, authz.Must(ctx).Scope(), flowID.String(), changeOf(u))
+	if err != nil {
+		return nil, u.Within(err)
+	}
+	return out, nil
+}
+
+// flowUpdate is a change of a flow, as a call asks for it.
+func flowUpdate(r interface {
+	GetFlow() *approvalv1.Flow
+	GetUpdateMask() *fieldmaskpb.FieldMask
+},
+) resource.Update[*approvalv1.Flow] {
+	return resource.Update[*approvalv1.Flow]{
 		Field: "flow", Resource: r.GetFlow(), Mask: r.GetUpdateMask(), Fields: flowFields, Rules: &approvalv1.FlowInput{},
 	}
-	f, err := s.commands.UpdateFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), func(before *approvalv1.Flow) (lifecycle.Flow, error) {
+}
+
+// changeOf gives a flow as it is to be.
+func changeOf(u resource.Update[*approvalv1.Flow]) func(*approvalv1.Flow) (lifecycle.Flow, error) {
+	return func(before *approvalv1.Flow) (lifecycle.Flow, error) {
 		after, err := u.Apply(before)
 		if err != nil {
 			return lifecycle.Flow{}, err
@@ -86,11 +118,15 @@ func (s flowService) UpdateFlow(ctx context.Context, r *approvalv1.UpdateFlowReq
 		in := resource.Copy(after, &approvalv1.FlowInput{})
 		in.Disabled = !after.GetEnabled()
 		return convert.FlowInput(in), nil
-	})
-	if err != nil {
-		return nil, u.Within(err)
 	}
-	return &approvalv1.UpdateFlowResponse{Flow: f}, nil
+}
+
+func (s flowService) PreviewDeleteFlow(ctx context.Context, r *approvalv1.PreviewDeleteFlowRequest) (*approvalv1.PreviewDeleteFlowResponse, error) {
+	flowID, err := id.Parse("id", r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return s.commands.PreviewDeleteFlow(ctx, authz.Must(ctx).Scope(), flowID.String())
 }
 
 func (s flowService) DeleteFlow(ctx context.Context, r *approvalv1.DeleteFlowRequest) (*approvalv1.DeleteFlowResponse, error) {
@@ -99,7 +135,11 @@ func (s flowService) DeleteFlow(ctx context.Context, r *approvalv1.DeleteFlowReq
 	if err != nil {
 		return nil, err
 	}
-	if err := s.commands.DeleteFlow(ctx, c.Scope(), convert.UserActor(person(c)), flowID.String(), r.GetEtag()); err != nil {
+	d := command.FlowDeletion{
+		ETag: r.GetEtag(), Reason: r.GetReason(), CancelRequests: r.GetRequests() == approvalv1.FlowRequests_FLOW_REQUESTS_CANCEL,
+		TakeBack: r.GetMatches() == approvalv1.FlowMatches_FLOW_MATCHES_TAKE_BACK,
+	}
+	if err := s.commands.DeleteFlow(ctx, c.Scope(), person(c), flowID.String(), d); err != nil {
 		return nil, err
 	}
 	return &approvalv1.DeleteFlowResponse{}, nil

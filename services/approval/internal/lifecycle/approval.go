@@ -357,6 +357,44 @@ func (a *Approval) Cancel(by Person, now time.Time) (items []string, open bool) 
 	return items, true
 }
 
+// OpenFlows are the flows that decide what is not decided yet.
+func (a *Approval) OpenFlows() []string {
+	var out []string
+	if a.State != Open {
+		return nil
+	}
+	for _, s := range a.Steps {
+		if (s.State == StepPending || s.State == StepOpen) && s.FlowID != "" && !slices.Contains(out, s.FlowID) {
+			out = append(out, s.FlowID)
+		}
+	}
+	return out
+}
+
+// OpenItems are the items that a flow decides and that are not decided yet.
+func (a *Approval) OpenItems(flowID string) []string {
+	var out []string
+	if a.State != Open {
+		return nil
+	}
+	for _, s := range a.Steps {
+		if (s.State == StepPending || s.State == StepOpen) && s.FlowID == flowID && !slices.Contains(out, s.ItemID) {
+			out = append(out, s.ItemID)
+		}
+	}
+	return out
+}
+
+// CancelItems ends items that are not decided yet; the others go on.
+func (a *Approval) CancelItems(items []string, by Person, now time.Time) {
+	for _, id := range items {
+		a.cancelOpen(id, by, now)
+	}
+	if len(items) > 0 {
+		a.endIfDecided(now)
+	}
+}
+
 // Reassignment says which task somebody gives to whom.
 type Reassignment struct {
 	TaskID string

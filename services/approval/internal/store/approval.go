@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,12 +115,16 @@ func scanApproval(row pgx.CollectableRow) (*Record, error) {
 // many approvals they are of.
 const (
 	insertApprovals = `
-insert into approval (request_id, organization_id, environment_id, request, state, vacant, data, waits_for)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::boolean[], $7::bytea[], $8::uuid[]) n (request_id)
+insert into approval (request_id, organization_id, environment_id, request, state, vacant, data, waits_for, flow_ids)
+select n.request_id, n.organization_id, n.environment_id, n.request, n.state, n.vacant, n.data, n.waits_for, n.flow_ids::uuid[]
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::boolean[], $7::bytea[], $8::uuid[], $9::text[])
+    n (request_id, organization_id, environment_id, request, state, vacant, data, waits_for, flow_ids)
 order by n.request_id`
 	updateApprovals = `
-update approval a set environment_id = n.environment_id, request = coalesce(n.request, a.request), state = n.state, vacant = n.vacant, held = n.held, data = n.data
-from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::boolean[], $6::boolean[], $7::bytea[]) n (request_id, environment_id, request, state, vacant, held, data)
+update approval a set environment_id = n.environment_id, request = coalesce(n.request, a.request), state = n.state, vacant = n.vacant, held = n.held, data = n.data,
+    flow_ids = n.flow_ids::uuid[]
+from unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::boolean[], $6::boolean[], $7::bytea[], $8::text[])
+    n (request_id, environment_id, request, state, vacant, held, data, flow_ids)
 where a.request_id = n.request_id`
 	// A task changes its state and nothing else.
 	saveTasks = `
@@ -196,15 +201,17 @@ func queueApprovals(b *pgx.Batch, added, changed []row) {
 		state  = func(r row) string { return string(r.State) }
 		vacant = func(r row) bool { return len(r.Vacancies()) > 0 }
 		data   = func(r row) []byte { return r.data }
+		// An array of arrays of several lengths there is not.
+		flows = func(r row) string { return "{" + strings.Join(r.OpenFlows(), ",") + "}" }
 	)
 	if n := added; len(n) > 0 {
 		b.Queue(insertApprovals, postgres.Column(n, id), postgres.Column(n, func(r row) uuid.UUID { return r.OrganizationID }),
 			postgres.Column(n, environment), postgres.Column(n, request), postgres.Column(n, state), postgres.Column(n, vacant), postgres.Column(n, data),
-			postgres.Column(n, func(r row) *string { return orNull(r.WaitsFor) }))
+			postgres.Column(n, func(r row) *string { return orNull(r.WaitsFor) }), postgres.Column(n, flows))
 	}
 	if n := changed; len(n) > 0 {
 		b.Queue(updateApprovals, postgres.Column(n, id), postgres.Column(n, environment), postgres.Column(n, request), postgres.Column(n, state),
-			postgres.Column(n, vacant), postgres.Column(n, func(r row) bool { return r.Held }), postgres.Column(n, data))
+			postgres.Column(n, vacant), postgres.Column(n, func(r row) bool { return r.Held }), postgres.Column(n, data), postgres.Column(n, flows))
 	}
 }
 

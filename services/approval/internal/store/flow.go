@@ -85,8 +85,8 @@ select v.spec from flow f join flow_version v on v.flow_id = f.id and v.version 
 	selectEachFlow = `
 select f.organization_id, f.delete_time, v.spec from flow f join flow_version v on v.flow_id = f.id and v.version = f.version order by f.organization_id, f.id`
 	selectFlowByID       = selectFlow + ` where f.id = $1 and f.delete_time is null`
+	selectDeletedFlow    = selectFlow + ` where f.id = $1`
 	lockFlow             = `select 1 from flow where id = $1 and delete_time is null for update`
-	deleteFlow           = `update flow set delete_time = $2, enabled = false, matched_version = version where id = $1`
 	fromFlows            = ` from flow f join flow_version v on v.flow_id = f.id and v.version = f.version where f.organization_id = $1 and f.delete_time is null`
 	selectUnmatchedFlows = `
 select id, organization_id, version from flow where matched_version < version and id > $1 order by id limit $2`
@@ -232,6 +232,15 @@ func (s *Store) Flow(ctx context.Context, tx *postgres.Tx, id string) (lifecycle
 	return decodeFlow(spec)
 }
 
+// DeletedFlow is Flow, also of one that is deleted.
+func (s *Store) DeletedFlow(ctx context.Context, tx *postgres.Tx, id string) (lifecycle.Flow, error) {
+	var spec []byte
+	if err := tx.QueryRow(ctx, selectDeletedFlow, id).Scan(&spec); err != nil {
+		return lifecycle.Flow{}, fmt.Errorf("load deleted flow: %w", err)
+	}
+	return decodeFlow(spec)
+}
+
 // LockFlow is Flow, and keeps others from changing it until the transaction
 // ends. It refuses one that the scope may only read.
 func (s *Store) LockFlow(ctx context.Context, tx *postgres.Tx, id string) (lifecycle.Flow, error) {
@@ -245,14 +254,6 @@ func (s *Store) LockFlow(ctx context.Context, tx *postgres.Tx, id string) (lifec
 		return f, ErrFlowReadOnly
 	}
 	return f, err
-}
-
-// DeleteFlow ends a flow, which LockFlow has locked, and emits its event.
-func (s *Store) DeleteFlow(ctx context.Context, tx *postgres.Tx, id string, at time.Time, event outbox.Event) error {
-	if _, err := tx.Exec(ctx, deleteFlow, id, at); err != nil {
-		return fmt.Errorf("delete flow %s: %w", id, err)
-	}
-	return s.events.Add(ctx, tx, event)
 }
 
 // Flows reads a page of [FlowList], of an organization, and gives the token of the next

@@ -97,6 +97,27 @@ select organization_id, request_id from (
         or u.role_environment_id <> '00000000-0000-0000-0000-000000000000' and u.role_environment_id <> t.environment_id)
 ) as x where request_id > $1 order by request_id limit $2`
 
+// What is open has an open task, or is vacant.
+const selectOlder = `
+select a.organization_id, a.request_id from approval a
+where a.flow_ids is null and a.state = 'open' and a.request_id > $1 and a.request_id in (
+    select t.request_id from task t where t.state = 'open' union select v.request_id from approval v where v.vacant)
+order by a.request_id limit $2`
+
+// OlderApprovals returns up to limit open approvals by id, after the one given, that a
+// release before this one wrote. tx sees all organizations.
+func (s *Store) OlderApprovals(ctx context.Context, tx *postgres.Tx, after string, limit int) ([]ApprovalID, error) {
+	rows, err := tx.Query(ctx, selectOlder, orZero(after), limit)
+	if err != nil {
+		return nil, fmt.Errorf("find older approvals: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ApprovalID])
+	if err != nil {
+		return nil, fmt.Errorf("find older approvals: %w", err)
+	}
+	return found, nil
+}
+
 // NeedReviewers returns up to limit approvals by id, after the one given, with a
 // step that is vacant, with an open task of somebody who can no longer decide or
 // that is to be looked at again, or whose beneficiary has become active or is not any

@@ -278,7 +278,14 @@ func approvalSummaries(w summaries) {
 		return fmt.Sprintf("Flow %s was changed: now version %d", quoted(m.GetFlow().GetName()), m.GetFlow().GetVersion())
 	})
 	on(w, func(m *eventv1.FlowDeleted) string {
-		return "Flow " + quoted(m.GetFlow().GetName()) + " was deleted"
+		text := "Flow " + quoted(m.GetFlow().GetName()) + " was deleted"
+		if m.GetRequests() == approvalv1.FlowRequests_FLOW_REQUESTS_CANCEL {
+			text += fmt.Sprintf("; the open requests on it, %d, are cancelled%s", m.GetOpenRequestCount(), colon(m.GetReason()))
+		}
+		if m.GetMatches() == approvalv1.FlowMatches_FLOW_MATCHES_TAKE_BACK {
+			text += fmt.Sprintf("; what it gave, to %d people, is taken back", m.GetMatchedCount())
+		}
+		return text
 	})
 	on(w, func(m *eventv1.FlowMatched) string {
 		return fmt.Sprintf("Join-flow %s, version %d, matched: a request is to be opened", quoted(m.GetFlowName()), m.GetFlowVersion())

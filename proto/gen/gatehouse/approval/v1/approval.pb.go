@@ -140,6 +140,113 @@ func (UnmatchAction) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{1}
 }
 
+// FlowRequests is what becomes of the open requests that run on a deleted flow.
+type FlowRequests int32
+
+const (
+	// Counts as FLOW_REQUESTS_KEEP.
+	FlowRequests_FLOW_REQUESTS_UNSPECIFIED FlowRequests = 0
+	// They finish on the version they started with.
+	FlowRequests_FLOW_REQUESTS_KEEP FlowRequests = 1
+	// Their items that the flow decides are cancelled; other items go on.
+	FlowRequests_FLOW_REQUESTS_CANCEL FlowRequests = 2
+)
+
+// Enum value maps for FlowRequests.
+var (
+	FlowRequests_name = map[int32]string{
+		0: "FLOW_REQUESTS_UNSPECIFIED",
+		1: "FLOW_REQUESTS_KEEP",
+		2: "FLOW_REQUESTS_CANCEL",
+	}
+	FlowRequests_value = map[string]int32{
+		"FLOW_REQUESTS_UNSPECIFIED": 0,
+		"FLOW_REQUESTS_KEEP":        1,
+		"FLOW_REQUESTS_CANCEL":      2,
+	}
+)
+
+func (x FlowRequests) Enum() *FlowRequests {
+	p := new(FlowRequests)
+	*p = x
+	return p
+}
+
+func (x FlowRequests) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FlowRequests) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[2].Descriptor()
+}
+
+func (FlowRequests) Type() protoreflect.EnumType {
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[2]
+}
+
+func (x FlowRequests) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FlowRequests.Descriptor instead.
+func (FlowRequests) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{2}
+}
+
+// FlowMatches is what becomes of what a deleted join-flow gave.
+type FlowMatches int32
+
+const (
+	// Counts as FLOW_MATCHES_KEEP.
+	FlowMatches_FLOW_MATCHES_UNSPECIFIED FlowMatches = 0
+	// It stays.
+	FlowMatches_FLOW_MATCHES_KEEP FlowMatches = 1
+	// As if the flow were for nobody any more: it is taken away, or asked about, as the
+	// flow's unmatch_action says.
+	FlowMatches_FLOW_MATCHES_TAKE_BACK FlowMatches = 2
+)
+
+// Enum value maps for FlowMatches.
+var (
+	FlowMatches_name = map[int32]string{
+		0: "FLOW_MATCHES_UNSPECIFIED",
+		1: "FLOW_MATCHES_KEEP",
+		2: "FLOW_MATCHES_TAKE_BACK",
+	}
+	FlowMatches_value = map[string]int32{
+		"FLOW_MATCHES_UNSPECIFIED": 0,
+		"FLOW_MATCHES_KEEP":        1,
+		"FLOW_MATCHES_TAKE_BACK":   2,
+	}
+)
+
+func (x FlowMatches) Enum() *FlowMatches {
+	p := new(FlowMatches)
+	*p = x
+	return p
+}
+
+func (x FlowMatches) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FlowMatches) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[3].Descriptor()
+}
+
+func (FlowMatches) Type() protoreflect.EnumType {
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[3]
+}
+
+func (x FlowMatches) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FlowMatches.Descriptor instead.
+func (FlowMatches) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{3}
+}
+
 // ReviewerKind is how the reviewers of a step are found when it opens.
 type ReviewerKind int32
 
@@ -193,11 +300,11 @@ func (x ReviewerKind) String() string {
 }
 
 func (ReviewerKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[2].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[4].Descriptor()
 }
 
 func (ReviewerKind) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[2]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[4]
 }
 
 func (x ReviewerKind) Number() protoreflect.EnumNumber {
@@ -206,7 +313,7 @@ func (x ReviewerKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReviewerKind.Descriptor instead.
 func (ReviewerKind) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{4}
 }
 
 // StepNeed is how many reviewers of a step must approve.
@@ -250,11 +357,11 @@ func (x StepNeed) String() string {
 }
 
 func (StepNeed) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[3].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[5].Descriptor()
 }
 
 func (StepNeed) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[3]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[5]
 }
 
 func (x StepNeed) Number() protoreflect.EnumNumber {
@@ -263,7 +370,7 @@ func (x StepNeed) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StepNeed.Descriptor instead.
 func (StepNeed) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{5}
 }
 
 // TaskState is where a reviewer's task stands.
@@ -315,11 +422,11 @@ func (x TaskState) String() string {
 }
 
 func (TaskState) Descriptor() protoreflect.EnumDescriptor {
-	return file_gatehouse_approval_v1_approval_proto_enumTypes[4].Descriptor()
+	return file_gatehouse_approval_v1_approval_proto_enumTypes[6].Descriptor()
 }
 
 func (TaskState) Type() protoreflect.EnumType {
-	return &file_gatehouse_approval_v1_approval_proto_enumTypes[4]
+	return &file_gatehouse_approval_v1_approval_proto_enumTypes[6]
 }
 
 func (x TaskState) Number() protoreflect.EnumNumber {
@@ -328,7 +435,7 @@ func (x TaskState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TaskState.Descriptor instead.
 func (TaskState) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_approval_v1_approval_proto_rawDescGZIP(), []int{6}
 }
 
 // FlowAudience is whom a flow is for: everyone, or who is in any of the groups
@@ -1164,7 +1271,15 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x1aUNMATCH_ACTION_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18UNMATCH_ACTION_TAKE_AWAY\x10\x01\x12\x16\n" +
 	"\x12UNMATCH_ACTION_ASK\x10\x02\x12\x17\n" +
-	"\x13UNMATCH_ACTION_KEEP\x10\x03*\xd7\x01\n" +
+	"\x13UNMATCH_ACTION_KEEP\x10\x03*_\n" +
+	"\fFlowRequests\x12\x1d\n" +
+	"\x19FLOW_REQUESTS_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12FLOW_REQUESTS_KEEP\x10\x01\x12\x18\n" +
+	"\x14FLOW_REQUESTS_CANCEL\x10\x02*^\n" +
+	"\vFlowMatches\x12\x1c\n" +
+	"\x18FLOW_MATCHES_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11FLOW_MATCHES_KEEP\x10\x01\x12\x1a\n" +
+	"\x16FLOW_MATCHES_TAKE_BACK\x10\x02*\xd7\x01\n" +
 	"\fReviewerKind\x12\x1d\n" +
 	"\x19REVIEWER_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REVIEWER_KIND_MANAGER\x10\x01\x12\x1b\n" +
@@ -1198,45 +1313,47 @@ func file_gatehouse_approval_v1_approval_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_gatehouse_approval_v1_approval_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
 var file_gatehouse_approval_v1_approval_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_gatehouse_approval_v1_approval_proto_goTypes = []any{
 	(FlowTrigger)(0),              // 0: gatehouse.approval.v1.FlowTrigger
 	(UnmatchAction)(0),            // 1: gatehouse.approval.v1.UnmatchAction
-	(ReviewerKind)(0),             // 2: gatehouse.approval.v1.ReviewerKind
-	(StepNeed)(0),                 // 3: gatehouse.approval.v1.StepNeed
-	(TaskState)(0),                // 4: gatehouse.approval.v1.TaskState
-	(*FlowAudience)(nil),          // 5: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),             // 6: gatehouse.approval.v1.FlowScope
-	(*FlowRequesters)(nil),        // 7: gatehouse.approval.v1.FlowRequesters
-	(*FlowStep)(nil),              // 8: gatehouse.approval.v1.FlowStep
-	(*Flow)(nil),                  // 9: gatehouse.approval.v1.Flow
-	(*Task)(nil),                  // 10: gatehouse.approval.v1.Task
-	(v1.RequestKind)(0),           // 11: gatehouse.request.v1.RequestKind
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*v11.Person)(nil),            // 14: gatehouse.identity.v1.Person
-	(*v1.Request)(nil),            // 15: gatehouse.request.v1.Request
+	(FlowRequests)(0),             // 2: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),              // 3: gatehouse.approval.v1.FlowMatches
+	(ReviewerKind)(0),             // 4: gatehouse.approval.v1.ReviewerKind
+	(StepNeed)(0),                 // 5: gatehouse.approval.v1.StepNeed
+	(TaskState)(0),                // 6: gatehouse.approval.v1.TaskState
+	(*FlowAudience)(nil),          // 7: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),             // 8: gatehouse.approval.v1.FlowScope
+	(*FlowRequesters)(nil),        // 9: gatehouse.approval.v1.FlowRequesters
+	(*FlowStep)(nil),              // 10: gatehouse.approval.v1.FlowStep
+	(*Flow)(nil),                  // 11: gatehouse.approval.v1.Flow
+	(*Task)(nil),                  // 12: gatehouse.approval.v1.Task
+	(v1.RequestKind)(0),           // 13: gatehouse.request.v1.RequestKind
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*v11.Person)(nil),            // 16: gatehouse.identity.v1.Person
+	(*v1.Request)(nil),            // 17: gatehouse.request.v1.Request
 }
 var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
-	2,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
-	3,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
+	4,  // 0: gatehouse.approval.v1.FlowStep.reviewers:type_name -> gatehouse.approval.v1.ReviewerKind
+	5,  // 1: gatehouse.approval.v1.FlowStep.need:type_name -> gatehouse.approval.v1.StepNeed
 	0,  // 2: gatehouse.approval.v1.Flow.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	11, // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
-	5,  // 4: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	6,  // 5: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
-	8,  // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
-	12, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
-	13, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
-	13, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
-	7,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	13, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
+	13, // 3: gatehouse.approval.v1.Flow.kinds:type_name -> gatehouse.request.v1.RequestKind
+	7,  // 4: gatehouse.approval.v1.Flow.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	8,  // 5: gatehouse.approval.v1.Flow.scope:type_name -> gatehouse.approval.v1.FlowScope
+	10, // 6: gatehouse.approval.v1.Flow.steps:type_name -> gatehouse.approval.v1.FlowStep
+	14, // 7: gatehouse.approval.v1.Flow.max_duration:type_name -> google.protobuf.Duration
+	15, // 8: gatehouse.approval.v1.Flow.create_time:type_name -> google.protobuf.Timestamp
+	15, // 9: gatehouse.approval.v1.Flow.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	15, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
 	1,  // 12: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	14, // 13: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	4,  // 14: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	13, // 15: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	13, // 16: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	15, // 17: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	16, // 13: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	6,  // 14: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	15, // 15: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	15, // 16: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	17, // 17: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
 	18, // [18:18] is the sub-list for method output_type
 	18, // [18:18] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
@@ -1254,7 +1371,7 @@ func file_gatehouse_approval_v1_approval_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_proto_rawDesc), len(file_gatehouse_approval_v1_approval_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      7,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,

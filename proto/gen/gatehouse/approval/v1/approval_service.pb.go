@@ -11,13 +11,14 @@ package approvalv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "gatehouse.dev/proto/gen/gatehouse/authz/v1"
-	_ "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	v11 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	v1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -634,8 +635,15 @@ type DeleteFlowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the flow.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Etag of what is to be deleted as it was seen; empty for any.
-	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Etag of what is to be deleted as it was seen; empty for any. It is that of the flow
+	// or, and so it must be if something is to be ended, that of PreviewDeleteFlow.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What becomes of open requests that run on it.
+	Requests FlowRequests `protobuf:"varint,3,opt,name=requests,proto3,enum=gatehouse.approval.v1.FlowRequests" json:"requests,omitempty"`
+	// What becomes of what a join-flow gave.
+	Matches FlowMatches `protobuf:"varint,4,opt,name=matches,proto3,enum=gatehouse.approval.v1.FlowMatches" json:"matches,omitempty"`
+	// Why, if requests are to be cancelled: goes to those whom they concern.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -684,6 +692,27 @@ func (x *DeleteFlowRequest) GetEtag() string {
 	return ""
 }
 
+func (x *DeleteFlowRequest) GetRequests() FlowRequests {
+	if x != nil {
+		return x.Requests
+	}
+	return FlowRequests_FLOW_REQUESTS_UNSPECIFIED
+}
+
+func (x *DeleteFlowRequest) GetMatches() FlowMatches {
+	if x != nil {
+		return x.Matches
+	}
+	return FlowMatches_FLOW_MATCHES_UNSPECIFIED
+}
+
+func (x *DeleteFlowRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // DeleteFlowResponse says that it is deleted.
 type DeleteFlowResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -721,6 +750,373 @@ func (*DeleteFlowResponse) Descriptor() ([]byte, []int) {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
 }
 
+// PreviewDeleteFlowRequest names the flow.
+type PreviewDeleteFlowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the flow.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewDeleteFlowRequest) Reset() {
+	*x = PreviewDeleteFlowRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewDeleteFlowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewDeleteFlowRequest) ProtoMessage() {}
+
+func (x *PreviewDeleteFlowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewDeleteFlowRequest.ProtoReflect.Descriptor instead.
+func (*PreviewDeleteFlowRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PreviewDeleteFlowRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// PreviewDeleteFlowResponse is what hangs on a flow.
+type PreviewDeleteFlowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The flow.
+	Flow *Flow `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	// How many requests are open that run on it.
+	OpenRequestCount int32 `protobuf:"varint,2,opt,name=open_request_count,json=openRequestCount,proto3" json:"open_request_count,omitempty"`
+	// The oldest of them, 20 at most.
+	OpenRequests []*FlowRequest `protobuf:"bytes,3,rep,name=open_requests,json=openRequests,proto3" json:"open_requests,omitempty"`
+	// Of a join-flow, how many people it has matched who would lose what it gave them if
+	// that is taken back, unless something else gives it to them too.
+	MatchedCount int32 `protobuf:"varint,4,opt,name=matched_count,json=matchedCount,proto3" json:"matched_count,omitempty"`
+	// The first of them by name, 20 at most.
+	MatchedUsers []*v11.Person `protobuf:"bytes,5,rep,name=matched_users,json=matchedUsers,proto3" json:"matched_users,omitempty"`
+	// Given back in DeleteFlow, all of this must still be so.
+	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewDeleteFlowResponse) Reset() {
+	*x = PreviewDeleteFlowResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewDeleteFlowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewDeleteFlowResponse) ProtoMessage() {}
+
+func (x *PreviewDeleteFlowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewDeleteFlowResponse.ProtoReflect.Descriptor instead.
+func (*PreviewDeleteFlowResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PreviewDeleteFlowResponse) GetFlow() *Flow {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
+func (x *PreviewDeleteFlowResponse) GetOpenRequestCount() int32 {
+	if x != nil {
+		return x.OpenRequestCount
+	}
+	return 0
+}
+
+func (x *PreviewDeleteFlowResponse) GetOpenRequests() []*FlowRequest {
+	if x != nil {
+		return x.OpenRequests
+	}
+	return nil
+}
+
+func (x *PreviewDeleteFlowResponse) GetMatchedCount() int32 {
+	if x != nil {
+		return x.MatchedCount
+	}
+	return 0
+}
+
+func (x *PreviewDeleteFlowResponse) GetMatchedUsers() []*v11.Person {
+	if x != nil {
+		return x.MatchedUsers
+	}
+	return nil
+}
+
+func (x *PreviewDeleteFlowResponse) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// FlowRequest is an open request that runs on a flow.
+type FlowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the request.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whether access is to come or to go.
+	Kind v1.RequestKind `protobuf:"varint,2,opt,name=kind,proto3,enum=gatehouse.request.v1.RequestKind" json:"kind,omitempty"`
+	// For whom it is.
+	Beneficiary *v11.Person `protobuf:"bytes,3,opt,name=beneficiary,proto3" json:"beneficiary,omitempty"`
+	// Who asked; unset if a join-flow did.
+	Requester *v11.Person `protobuf:"bytes,4,opt,name=requester,proto3" json:"requester,omitempty"`
+	// When it was submitted.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Ids of its items that the flow decides and that are not decided yet.
+	ItemIds       []string `protobuf:"bytes,6,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlowRequest) Reset() {
+	*x = FlowRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlowRequest) ProtoMessage() {}
+
+func (x *FlowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlowRequest.ProtoReflect.Descriptor instead.
+func (*FlowRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FlowRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *FlowRequest) GetKind() v1.RequestKind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.RequestKind(0)
+}
+
+func (x *FlowRequest) GetBeneficiary() *v11.Person {
+	if x != nil {
+		return x.Beneficiary
+	}
+	return nil
+}
+
+func (x *FlowRequest) GetRequester() *v11.Person {
+	if x != nil {
+		return x.Requester
+	}
+	return nil
+}
+
+func (x *FlowRequest) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *FlowRequest) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
+}
+
+// PreviewUpdateFlowRequest says what is to be changed.
+type PreviewUpdateFlowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in UpdateFlowRequest.
+	Flow *Flow `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	// As in UpdateFlowRequest; here it must be sent.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewUpdateFlowRequest) Reset() {
+	*x = PreviewUpdateFlowRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewUpdateFlowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewUpdateFlowRequest) ProtoMessage() {}
+
+func (x *PreviewUpdateFlowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewUpdateFlowRequest.ProtoReflect.Descriptor instead.
+func (*PreviewUpdateFlowRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PreviewUpdateFlowRequest) GetFlow() *Flow {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
+func (x *PreviewUpdateFlowRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// PreviewUpdateFlowResponse is whom a change would concern.
+type PreviewUpdateFlowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The flow as it would be.
+	Flow *Flow `protobuf:"bytes,1,opt,name=flow,proto3" json:"flow,omitempty"`
+	// How many people it would come to match.
+	MatchedCount int32 `protobuf:"varint,2,opt,name=matched_count,json=matchedCount,proto3" json:"matched_count,omitempty"`
+	// The first of them by name, 20 at most.
+	MatchedUsers []*v11.Person `protobuf:"bytes,3,rep,name=matched_users,json=matchedUsers,proto3" json:"matched_users,omitempty"`
+	// How many people it would let go, as unmatch_action says. Not those who have left its
+	// audience before and are let go anyway.
+	UnmatchedCount int32 `protobuf:"varint,4,opt,name=unmatched_count,json=unmatchedCount,proto3" json:"unmatched_count,omitempty"`
+	// The first of them by name, 20 at most.
+	UnmatchedUsers []*v11.Person `protobuf:"bytes,5,rep,name=unmatched_users,json=unmatchedUsers,proto3" json:"unmatched_users,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PreviewUpdateFlowResponse) Reset() {
+	*x = PreviewUpdateFlowResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewUpdateFlowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewUpdateFlowResponse) ProtoMessage() {}
+
+func (x *PreviewUpdateFlowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewUpdateFlowResponse.ProtoReflect.Descriptor instead.
+func (*PreviewUpdateFlowResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PreviewUpdateFlowResponse) GetFlow() *Flow {
+	if x != nil {
+		return x.Flow
+	}
+	return nil
+}
+
+func (x *PreviewUpdateFlowResponse) GetMatchedCount() int32 {
+	if x != nil {
+		return x.MatchedCount
+	}
+	return 0
+}
+
+func (x *PreviewUpdateFlowResponse) GetMatchedUsers() []*v11.Person {
+	if x != nil {
+		return x.MatchedUsers
+	}
+	return nil
+}
+
+func (x *PreviewUpdateFlowResponse) GetUnmatchedCount() int32 {
+	if x != nil {
+		return x.UnmatchedCount
+	}
+	return 0
+}
+
+func (x *PreviewUpdateFlowResponse) GetUnmatchedUsers() []*v11.Person {
+	if x != nil {
+		return x.UnmatchedUsers
+	}
+	return nil
+}
+
 // ListTasksRequest asks for a page of the caller's tasks.
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -751,7 +1147,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +1159,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +1172,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListTasksRequest) GetPageSize() int32 {
@@ -841,7 +1237,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +1249,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1262,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -899,7 +1295,7 @@ type ApproveTaskRequest struct {
 
 func (x *ApproveTaskRequest) Reset() {
 	*x = ApproveTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -911,7 +1307,7 @@ func (x *ApproveTaskRequest) String() string {
 func (*ApproveTaskRequest) ProtoMessage() {}
 
 func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -924,7 +1320,7 @@ func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskRequest.ProtoReflect.Descriptor instead.
 func (*ApproveTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApproveTaskRequest) GetId() string {
@@ -959,7 +1355,7 @@ type ApproveTaskResponse struct {
 
 func (x *ApproveTaskResponse) Reset() {
 	*x = ApproveTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1367,7 @@ func (x *ApproveTaskResponse) String() string {
 func (*ApproveTaskResponse) ProtoMessage() {}
 
 func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1380,7 @@ func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskResponse.ProtoReflect.Descriptor instead.
 func (*ApproveTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ApproveTaskResponse) GetTask() *Task {
@@ -1010,7 +1406,7 @@ type DenyTaskRequest struct {
 
 func (x *DenyTaskRequest) Reset() {
 	*x = DenyTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1418,7 @@ func (x *DenyTaskRequest) String() string {
 func (*DenyTaskRequest) ProtoMessage() {}
 
 func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1431,7 @@ func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskRequest.ProtoReflect.Descriptor instead.
 func (*DenyTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DenyTaskRequest) GetId() string {
@@ -1070,7 +1466,7 @@ type DenyTaskResponse struct {
 
 func (x *DenyTaskResponse) Reset() {
 	*x = DenyTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1478,7 @@ func (x *DenyTaskResponse) String() string {
 func (*DenyTaskResponse) ProtoMessage() {}
 
 func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1491,7 @@ func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskResponse.ProtoReflect.Descriptor instead.
 func (*DenyTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DenyTaskResponse) GetTask() *Task {
@@ -1110,7 +1506,7 @@ type ReassignTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the task.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Id or user name of the user who is to decide.
+	// Id of the user who is to decide.
 	ReviewerId string `protobuf:"bytes,2,opt,name=reviewer_id,json=reviewerId,proto3" json:"reviewer_id,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1123,7 +1519,7 @@ type ReassignTaskRequest struct {
 
 func (x *ReassignTaskRequest) Reset() {
 	*x = ReassignTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1531,7 @@ func (x *ReassignTaskRequest) String() string {
 func (*ReassignTaskRequest) ProtoMessage() {}
 
 func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1544,7 @@ func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskRequest.ProtoReflect.Descriptor instead.
 func (*ReassignTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ReassignTaskRequest) GetId() string {
@@ -1190,7 +1586,7 @@ type ReassignTaskResponse struct {
 
 func (x *ReassignTaskResponse) Reset() {
 	*x = ReassignTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1598,7 @@ func (x *ReassignTaskResponse) String() string {
 func (*ReassignTaskResponse) ProtoMessage() {}
 
 func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1611,7 @@ func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskResponse.ProtoReflect.Descriptor instead.
 func (*ReassignTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReassignTaskResponse) GetTask() *Task {
@@ -1229,7 +1625,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\"\xf5\x05\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x05\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1275,11 +1671,41 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"E\n" +
 	"\x12UpdateFlowResponse\x12/\n" +
-	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"J\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\xff\x01\n" +
 	"\x11DeleteFlowRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\"\x14\n" +
-	"\x12DeleteFlowResponse\"\xb3\x02\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12I\n" +
+	"\brequests\x18\x03 \x01(\x0e2#.gatehouse.approval.v1.FlowRequestsB\b\xbaH\x05\x82\x01\x02\x10\x01R\brequests\x12F\n" +
+	"\amatches\x18\x04 \x01(\x0e2\".gatehouse.approval.v1.FlowMatchesB\b\xbaH\x05\x82\x01\x02\x10\x01R\amatches\x12 \n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\x06reason\"\x14\n" +
+	"\x12DeleteFlowResponse\"4\n" +
+	"\x18PreviewDeleteFlowRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"\xc0\x02\n" +
+	"\x19PreviewDeleteFlowResponse\x12/\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\x12,\n" +
+	"\x12open_request_count\x18\x02 \x01(\x05R\x10openRequestCount\x12G\n" +
+	"\ropen_requests\x18\x03 \x03(\v2\".gatehouse.approval.v1.FlowRequestR\fopenRequests\x12#\n" +
+	"\rmatched_count\x18\x04 \x01(\x05R\fmatchedCount\x12B\n" +
+	"\rmatched_users\x18\x05 \x03(\v2\x1d.gatehouse.identity.v1.PersonR\fmatchedUsers\x12\x12\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xaa\x02\n" +
+	"\vFlowRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.gatehouse.request.v1.RequestKindR\x04kind\x12?\n" +
+	"\vbeneficiary\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\vbeneficiary\x12;\n" +
+	"\trequester\x18\x04 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\trequester\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x19\n" +
+	"\bitem_ids\x18\x06 \x03(\tR\aitemIds\"\x90\x01\n" +
+	"\x18PreviewUpdateFlowRequest\x127\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowB\x06\xbaH\x03\xd8\x01\x03R\x04flow\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"\xa6\x02\n" +
+	"\x19PreviewUpdateFlowResponse\x12/\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\x12#\n" +
+	"\rmatched_count\x18\x02 \x01(\x05R\fmatchedCount\x12B\n" +
+	"\rmatched_users\x18\x03 \x03(\v2\x1d.gatehouse.identity.v1.PersonR\fmatchedUsers\x12'\n" +
+	"\x0funmatched_count\x18\x04 \x01(\x05R\x0eunmatchedCount\x12F\n" +
+	"\x0funmatched_users\x18\x05 \x03(\v2\x1d.gatehouse.identity.v1.PersonR\x0eunmatchedUsers\"\xb3\x02\n" +
 	"\x10ListTasksRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -1305,16 +1731,16 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\x12,\n" +
 	"\bitem_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"C\n" +
 	"\x10DenyTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"\xb0\x01\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task\"\xac\x01\n" +
 	"\x13ReassignTaskRequest\x12\x18\n" +
-	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12-\n" +
-	"\vreviewer_id\x18\x02 \x01(\tB\f\xbaH\x05r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12)\n" +
+	"\vreviewer_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
 	"reviewerId\x12\"\n" +
 	"\x06reason\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\x12,\n" +
 	"\bitem_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\xab\x05\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x87\b\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -1325,7 +1751,11 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\v\x12\t/v1/flows\x90\x02\x01\x12\x8e\x01\n" +
 	"\n" +
 	"UpdateFlow\x12(.gatehouse.approval.v1.UpdateFlowRequest\x1a).gatehouse.approval.v1.UpdateFlowResponse\"+\xa2\xbb\x18\x06\n" +
-	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x04flow2\x13/v1/flows/{flow.id}\x12\x83\x01\n" +
+	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x1b:\x04flow2\x13/v1/flows/{flow.id}\x12\xaf\x01\n" +
+	"\x11PreviewUpdateFlow\x12/.gatehouse.approval.v1.PreviewUpdateFlowRequest\x1a0.gatehouse.approval.v1.PreviewUpdateFlowResponse\"7\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/flows/{flow.id}:previewUpdate\x90\x02\x01\x12\xa7\x01\n" +
+	"\x11PreviewDeleteFlow\x12/.gatehouse.approval.v1.PreviewDeleteFlowRequest\x1a0.gatehouse.approval.v1.PreviewDeleteFlowResponse\"/\xa2\xbb\x18\x04\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/flows/{id}:previewDelete\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"DeleteFlow\x12(.gatehouse.approval.v1.DeleteFlowRequest\x1a).gatehouse.approval.v1.DeleteFlowResponse\" \xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\xc8\x04\n" +
@@ -1351,84 +1781,111 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
-	(*FlowInput)(nil),             // 0: gatehouse.approval.v1.FlowInput
-	(*CreateFlowRequest)(nil),     // 1: gatehouse.approval.v1.CreateFlowRequest
-	(*CreateFlowResponse)(nil),    // 2: gatehouse.approval.v1.CreateFlowResponse
-	(*GetFlowRequest)(nil),        // 3: gatehouse.approval.v1.GetFlowRequest
-	(*GetFlowResponse)(nil),       // 4: gatehouse.approval.v1.GetFlowResponse
-	(*ListFlowsRequest)(nil),      // 5: gatehouse.approval.v1.ListFlowsRequest
-	(*ListFlowsResponse)(nil),     // 6: gatehouse.approval.v1.ListFlowsResponse
-	(*UpdateFlowRequest)(nil),     // 7: gatehouse.approval.v1.UpdateFlowRequest
-	(*UpdateFlowResponse)(nil),    // 8: gatehouse.approval.v1.UpdateFlowResponse
-	(*DeleteFlowRequest)(nil),     // 9: gatehouse.approval.v1.DeleteFlowRequest
-	(*DeleteFlowResponse)(nil),    // 10: gatehouse.approval.v1.DeleteFlowResponse
-	(*ListTasksRequest)(nil),      // 11: gatehouse.approval.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),     // 12: gatehouse.approval.v1.ListTasksResponse
-	(*ApproveTaskRequest)(nil),    // 13: gatehouse.approval.v1.ApproveTaskRequest
-	(*ApproveTaskResponse)(nil),   // 14: gatehouse.approval.v1.ApproveTaskResponse
-	(*DenyTaskRequest)(nil),       // 15: gatehouse.approval.v1.DenyTaskRequest
-	(*DenyTaskResponse)(nil),      // 16: gatehouse.approval.v1.DenyTaskResponse
-	(*ReassignTaskRequest)(nil),   // 17: gatehouse.approval.v1.ReassignTaskRequest
-	(*ReassignTaskResponse)(nil),  // 18: gatehouse.approval.v1.ReassignTaskResponse
-	(FlowTrigger)(0),              // 19: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),           // 20: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),          // 21: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),             // 22: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),              // 23: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),   // 24: google.protobuf.Duration
-	(*FlowRequesters)(nil),        // 25: gatehouse.approval.v1.FlowRequesters
-	(UnmatchAction)(0),            // 26: gatehouse.approval.v1.UnmatchAction
-	(*Flow)(nil),                  // 27: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil), // 28: google.protobuf.FieldMask
-	(TaskState)(0),                // 29: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                  // 30: gatehouse.approval.v1.Task
+	(*FlowInput)(nil),                 // 0: gatehouse.approval.v1.FlowInput
+	(*CreateFlowRequest)(nil),         // 1: gatehouse.approval.v1.CreateFlowRequest
+	(*CreateFlowResponse)(nil),        // 2: gatehouse.approval.v1.CreateFlowResponse
+	(*GetFlowRequest)(nil),            // 3: gatehouse.approval.v1.GetFlowRequest
+	(*GetFlowResponse)(nil),           // 4: gatehouse.approval.v1.GetFlowResponse
+	(*ListFlowsRequest)(nil),          // 5: gatehouse.approval.v1.ListFlowsRequest
+	(*ListFlowsResponse)(nil),         // 6: gatehouse.approval.v1.ListFlowsResponse
+	(*UpdateFlowRequest)(nil),         // 7: gatehouse.approval.v1.UpdateFlowRequest
+	(*UpdateFlowResponse)(nil),        // 8: gatehouse.approval.v1.UpdateFlowResponse
+	(*DeleteFlowRequest)(nil),         // 9: gatehouse.approval.v1.DeleteFlowRequest
+	(*DeleteFlowResponse)(nil),        // 10: gatehouse.approval.v1.DeleteFlowResponse
+	(*PreviewDeleteFlowRequest)(nil),  // 11: gatehouse.approval.v1.PreviewDeleteFlowRequest
+	(*PreviewDeleteFlowResponse)(nil), // 12: gatehouse.approval.v1.PreviewDeleteFlowResponse
+	(*FlowRequest)(nil),               // 13: gatehouse.approval.v1.FlowRequest
+	(*PreviewUpdateFlowRequest)(nil),  // 14: gatehouse.approval.v1.PreviewUpdateFlowRequest
+	(*PreviewUpdateFlowResponse)(nil), // 15: gatehouse.approval.v1.PreviewUpdateFlowResponse
+	(*ListTasksRequest)(nil),          // 16: gatehouse.approval.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),         // 17: gatehouse.approval.v1.ListTasksResponse
+	(*ApproveTaskRequest)(nil),        // 18: gatehouse.approval.v1.ApproveTaskRequest
+	(*ApproveTaskResponse)(nil),       // 19: gatehouse.approval.v1.ApproveTaskResponse
+	(*DenyTaskRequest)(nil),           // 20: gatehouse.approval.v1.DenyTaskRequest
+	(*DenyTaskResponse)(nil),          // 21: gatehouse.approval.v1.DenyTaskResponse
+	(*ReassignTaskRequest)(nil),       // 22: gatehouse.approval.v1.ReassignTaskRequest
+	(*ReassignTaskResponse)(nil),      // 23: gatehouse.approval.v1.ReassignTaskResponse
+	(FlowTrigger)(0),                  // 24: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),               // 25: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),              // 26: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),                 // 27: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),                  // 28: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),       // 29: google.protobuf.Duration
+	(*FlowRequesters)(nil),            // 30: gatehouse.approval.v1.FlowRequesters
+	(UnmatchAction)(0),                // 31: gatehouse.approval.v1.UnmatchAction
+	(*Flow)(nil),                      // 32: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil),     // 33: google.protobuf.FieldMask
+	(FlowRequests)(0),                 // 34: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),                  // 35: gatehouse.approval.v1.FlowMatches
+	(*v11.Person)(nil),                // 36: gatehouse.identity.v1.Person
+	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
+	(TaskState)(0),                    // 38: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                      // 39: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
-	19, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	20, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
-	21, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	22, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
-	23, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
-	24, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
-	25, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	26, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	24, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	25, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
+	26, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	27, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
+	28, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
+	29, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
+	30, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	31, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
 	0,  // 8: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	27, // 9: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	27, // 10: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	27, // 11: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	27, // 12: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	28, // 13: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	27, // 14: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	29, // 15: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	30, // 16: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	30, // 17: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	30, // 18: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	30, // 19: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 20: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 21: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 22: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 23: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	9,  // 24: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	11, // 25: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	13, // 26: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	15, // 27: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	17, // 28: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 29: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 30: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 31: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 32: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	10, // 33: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	12, // 34: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	14, // 35: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	16, // 36: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	18, // 37: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	29, // [29:38] is the sub-list for method output_type
-	20, // [20:29] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	32, // 9: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	32, // 10: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	32, // 11: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	32, // 12: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	33, // 13: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 14: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	34, // 15: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	35, // 16: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	32, // 17: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	13, // 18: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	36, // 19: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	25, // 20: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	36, // 21: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	36, // 22: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	37, // 23: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	32, // 24: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	33, // 25: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 26: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	36, // 27: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	36, // 28: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	38, // 29: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	39, // 30: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	39, // 31: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	39, // 32: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	39, // 33: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	1,  // 34: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 35: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 36: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 37: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	14, // 38: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	11, // 39: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	9,  // 40: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	16, // 41: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	18, // 42: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	20, // 43: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	22, // 44: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	2,  // 45: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 46: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 47: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 48: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	15, // 49: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	12, // 50: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	10, // 51: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	17, // 52: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	19, // 53: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	21, // 54: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	23, // 55: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	45, // [45:56] is the sub-list for method output_type
+	34, // [34:45] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
@@ -1443,7 +1900,7 @@ func file_gatehouse_approval_v1_approval_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_service_proto_rawDesc), len(file_gatehouse_approval_v1_approval_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -21,11 +21,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	FlowService_CreateFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/CreateFlow"
-	FlowService_GetFlow_FullMethodName    = "/gatehouse.approval.v1.FlowService/GetFlow"
-	FlowService_ListFlows_FullMethodName  = "/gatehouse.approval.v1.FlowService/ListFlows"
-	FlowService_UpdateFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/UpdateFlow"
-	FlowService_DeleteFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/DeleteFlow"
+	FlowService_CreateFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/CreateFlow"
+	FlowService_GetFlow_FullMethodName           = "/gatehouse.approval.v1.FlowService/GetFlow"
+	FlowService_ListFlows_FullMethodName         = "/gatehouse.approval.v1.FlowService/ListFlows"
+	FlowService_UpdateFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/UpdateFlow"
+	FlowService_PreviewUpdateFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/PreviewUpdateFlow"
+	FlowService_PreviewDeleteFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/PreviewDeleteFlow"
+	FlowService_DeleteFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/DeleteFlow"
 )
 
 // FlowServiceClient is the client API for FlowService service.
@@ -59,11 +61,28 @@ type FlowServiceClient interface {
 	// GROUPS_MISSING, GROUPS_NOT_ALLOWED, NEED_COUNT_MISSING, ENVIRONMENT_UNKNOWN,
 	// USER_UNKNOWN, GROUP_UNKNOWN, APP_UNKNOWN, ENTITLEMENT_UNKNOWN.
 	UpdateFlow(ctx context.Context, in *UpdateFlowRequest, opts ...grpc.CallOption) (*UpdateFlowResponse, error)
+	// PreviewUpdateFlow says whom a change of a join-flow would come to match and whom it
+	// would let go, as things are now, and changes nothing. It takes what UpdateFlow takes,
+	// with the same errors. FAILED_PRECONDITION: NOT_A_JOIN_FLOW if it is none after the
+	// change.
+	PreviewUpdateFlow(ctx context.Context, in *PreviewUpdateFlowRequest, opts ...grpc.CallOption) (*PreviewUpdateFlowResponse, error)
+	// PreviewDeleteFlow shows what hangs on a flow: the open requests that run on it and, of
+	// a join-flow, whom it has matched. NOT_FOUND: FLOW_NOT_FOUND; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION as in DeleteFlow; UNAVAILABLE: NOT_KNOWN_YET for a moment after
+	// an upgrade, while older requests are looked through.
+	PreviewDeleteFlow(ctx context.Context, in *PreviewDeleteFlowRequest, opts ...grpc.CallOption) (*PreviewDeleteFlowResponse, error)
 	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
-	// Running requests finish on the version they started with. NOT_FOUND:
+	// What hangs on it is kept, or ended if the call says so: open requests finish on the
+	// version they started with, and what a join-flow gave stays. A call that ends something
+	// needs the etag of PreviewDeleteFlow, and is refused if something else hangs on the
+	// flow since. What is ended is ended soon after the call, each request and each person
+	// by itself. NOT_FOUND:
 	// FLOW_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
 	// FLOW_OF_ORGANIZATION if an environment's caller deletes a flow of the
-	// organization; ABORTED: ETAG_MISMATCH.
+	// organization; ABORTED: ETAG_MISMATCH. INVALID_ARGUMENT: ETAG_MISSING on etag if
+	// something is to be ended, REASON_MISSING on reason if requests are to be cancelled,
+	// NOT_A_JOIN_FLOW and FLOW_KEEPS (its unmatch_action is UNMATCH_ACTION_KEEP) on matches. UNAVAILABLE: NOT_KNOWN_YET as
+	// in PreviewDeleteFlow, if something is to be ended.
 	DeleteFlow(ctx context.Context, in *DeleteFlowRequest, opts ...grpc.CallOption) (*DeleteFlowResponse, error)
 }
 
@@ -115,6 +134,26 @@ func (c *flowServiceClient) UpdateFlow(ctx context.Context, in *UpdateFlowReques
 	return out, nil
 }
 
+func (c *flowServiceClient) PreviewUpdateFlow(ctx context.Context, in *PreviewUpdateFlowRequest, opts ...grpc.CallOption) (*PreviewUpdateFlowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewUpdateFlowResponse)
+	err := c.cc.Invoke(ctx, FlowService_PreviewUpdateFlow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *flowServiceClient) PreviewDeleteFlow(ctx context.Context, in *PreviewDeleteFlowRequest, opts ...grpc.CallOption) (*PreviewDeleteFlowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewDeleteFlowResponse)
+	err := c.cc.Invoke(ctx, FlowService_PreviewDeleteFlow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *flowServiceClient) DeleteFlow(ctx context.Context, in *DeleteFlowRequest, opts ...grpc.CallOption) (*DeleteFlowResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteFlowResponse)
@@ -156,11 +195,28 @@ type FlowServiceServer interface {
 	// GROUPS_MISSING, GROUPS_NOT_ALLOWED, NEED_COUNT_MISSING, ENVIRONMENT_UNKNOWN,
 	// USER_UNKNOWN, GROUP_UNKNOWN, APP_UNKNOWN, ENTITLEMENT_UNKNOWN.
 	UpdateFlow(context.Context, *UpdateFlowRequest) (*UpdateFlowResponse, error)
+	// PreviewUpdateFlow says whom a change of a join-flow would come to match and whom it
+	// would let go, as things are now, and changes nothing. It takes what UpdateFlow takes,
+	// with the same errors. FAILED_PRECONDITION: NOT_A_JOIN_FLOW if it is none after the
+	// change.
+	PreviewUpdateFlow(context.Context, *PreviewUpdateFlowRequest) (*PreviewUpdateFlowResponse, error)
+	// PreviewDeleteFlow shows what hangs on a flow: the open requests that run on it and, of
+	// a join-flow, whom it has matched. NOT_FOUND: FLOW_NOT_FOUND; PERMISSION_DENIED:
+	// FLOW_OF_ORGANIZATION as in DeleteFlow; UNAVAILABLE: NOT_KNOWN_YET for a moment after
+	// an upgrade, while older requests are looked through.
+	PreviewDeleteFlow(context.Context, *PreviewDeleteFlowRequest) (*PreviewDeleteFlowResponse, error)
 	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
-	// Running requests finish on the version they started with. NOT_FOUND:
+	// What hangs on it is kept, or ended if the call says so: open requests finish on the
+	// version they started with, and what a join-flow gave stays. A call that ends something
+	// needs the etag of PreviewDeleteFlow, and is refused if something else hangs on the
+	// flow since. What is ended is ended soon after the call, each request and each person
+	// by itself. NOT_FOUND:
 	// FLOW_NOT_FOUND, also for one that is deleted already; PERMISSION_DENIED:
 	// FLOW_OF_ORGANIZATION if an environment's caller deletes a flow of the
-	// organization; ABORTED: ETAG_MISMATCH.
+	// organization; ABORTED: ETAG_MISMATCH. INVALID_ARGUMENT: ETAG_MISSING on etag if
+	// something is to be ended, REASON_MISSING on reason if requests are to be cancelled,
+	// NOT_A_JOIN_FLOW and FLOW_KEEPS (its unmatch_action is UNMATCH_ACTION_KEEP) on matches. UNAVAILABLE: NOT_KNOWN_YET as
+	// in PreviewDeleteFlow, if something is to be ended.
 	DeleteFlow(context.Context, *DeleteFlowRequest) (*DeleteFlowResponse, error)
 	mustEmbedUnimplementedFlowServiceServer()
 }
@@ -183,6 +239,12 @@ func (UnimplementedFlowServiceServer) ListFlows(context.Context, *ListFlowsReque
 }
 func (UnimplementedFlowServiceServer) UpdateFlow(context.Context, *UpdateFlowRequest) (*UpdateFlowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateFlow not implemented")
+}
+func (UnimplementedFlowServiceServer) PreviewUpdateFlow(context.Context, *PreviewUpdateFlowRequest) (*PreviewUpdateFlowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewUpdateFlow not implemented")
+}
+func (UnimplementedFlowServiceServer) PreviewDeleteFlow(context.Context, *PreviewDeleteFlowRequest) (*PreviewDeleteFlowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewDeleteFlow not implemented")
 }
 func (UnimplementedFlowServiceServer) DeleteFlow(context.Context, *DeleteFlowRequest) (*DeleteFlowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteFlow not implemented")
@@ -280,6 +342,42 @@ func _FlowService_UpdateFlow_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FlowService_PreviewUpdateFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewUpdateFlowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).PreviewUpdateFlow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_PreviewUpdateFlow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).PreviewUpdateFlow(ctx, req.(*PreviewUpdateFlowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _FlowService_PreviewDeleteFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewDeleteFlowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).PreviewDeleteFlow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_PreviewDeleteFlow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).PreviewDeleteFlow(ctx, req.(*PreviewDeleteFlowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FlowService_DeleteFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteFlowRequest)
 	if err := dec(in); err != nil {
@@ -320,6 +418,14 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateFlow",
 			Handler:    _FlowService_UpdateFlow_Handler,
+		},
+		{
+			MethodName: "PreviewUpdateFlow",
+			Handler:    _FlowService_PreviewUpdateFlow_Handler,
+		},
+		{
+			MethodName: "PreviewDeleteFlow",
+			Handler:    _FlowService_PreviewDeleteFlow_Handler,
 		},
 		{
 			MethodName: "DeleteFlow",

@@ -144,7 +144,17 @@ type FlowDeleted struct {
 	// Who did it, and what it belongs to.
 	Context *Context `protobuf:"bytes,1,opt,name=context,proto3" json:"context,omitempty"`
 	// The flow as it was.
-	Flow          *v1.Flow `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
+	Flow *v1.Flow `protobuf:"bytes,2,opt,name=flow,proto3" json:"flow,omitempty"`
+	// What becomes of the open requests that run on it.
+	Requests v1.FlowRequests `protobuf:"varint,3,opt,name=requests,proto3,enum=gatehouse.approval.v1.FlowRequests" json:"requests,omitempty"`
+	// What becomes of what it gave, if it is a join-flow.
+	Matches v1.FlowMatches `protobuf:"varint,4,opt,name=matches,proto3,enum=gatehouse.approval.v1.FlowMatches" json:"matches,omitempty"`
+	// Why open requests are cancelled; empty if none are.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many open requests ran on it, if something of it is ended.
+	OpenRequestCount int32 `protobuf:"varint,6,opt,name=open_request_count,json=openRequestCount,proto3" json:"open_request_count,omitempty"`
+	// How many people it had matched, if something of it is ended.
+	MatchedCount  int32 `protobuf:"varint,7,opt,name=matched_count,json=matchedCount,proto3" json:"matched_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +201,41 @@ func (x *FlowDeleted) GetFlow() *v1.Flow {
 		return x.Flow
 	}
 	return nil
+}
+
+func (x *FlowDeleted) GetRequests() v1.FlowRequests {
+	if x != nil {
+		return x.Requests
+	}
+	return v1.FlowRequests(0)
+}
+
+func (x *FlowDeleted) GetMatches() v1.FlowMatches {
+	if x != nil {
+		return x.Matches
+	}
+	return v1.FlowMatches(0)
+}
+
+func (x *FlowDeleted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FlowDeleted) GetOpenRequestCount() int32 {
+	if x != nil {
+		return x.OpenRequestCount
+	}
+	return 0
+}
+
+func (x *FlowDeleted) GetMatchedCount() int32 {
+	if x != nil {
+		return x.MatchedCount
+	}
+	return 0
 }
 
 // FlowMatched is emitted when a join-flow matched a person: a request is to be opened.
@@ -1011,10 +1056,15 @@ const file_gatehouse_event_v1_approval_proto_rawDesc = "" +
 	"\vFlowUpdated\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
 	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
-	"\x04flow\x12\aupdated\x18\x01\"\bapproval(\x01\"\x98\x01\n" +
+	"\x04flow\x12\aupdated\x18\x01\"\bapproval(\x01\"\x82\x03\n" +
 	"\vFlowDeleted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12/\n" +
-	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow:!\xc2\xc1\x18\x1d\n" +
+	"\x04flow\x18\x02 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\x12?\n" +
+	"\brequests\x18\x03 \x01(\x0e2#.gatehouse.approval.v1.FlowRequestsR\brequests\x12<\n" +
+	"\amatches\x18\x04 \x01(\x0e2\".gatehouse.approval.v1.FlowMatchesR\amatches\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12,\n" +
+	"\x12open_request_count\x18\x06 \x01(\x05R\x10openRequestCount\x12#\n" +
+	"\rmatched_count\x18\a \x01(\x05R\fmatchedCount:!\xc2\xc1\x18\x1d\n" +
 	"\x04flow\x12\adeleted\x18\x01\"\bapproval(\x01\"\xf9\x02\n" +
 	"\vFlowMatched\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x17\n" +
@@ -1124,12 +1174,14 @@ var file_gatehouse_event_v1_approval_proto_goTypes = []any{
 	(*TaskReassigned)(nil),      // 10: gatehouse.event.v1.TaskReassigned
 	(*Context)(nil),             // 11: gatehouse.event.v1.Context
 	(*v1.Flow)(nil),             // 12: gatehouse.approval.v1.Flow
-	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
-	(v1.UnmatchAction)(0),       // 14: gatehouse.approval.v1.UnmatchAction
-	(*v1.Task)(nil),             // 15: gatehouse.approval.v1.Task
-	(*v11.Vacancy)(nil),         // 16: gatehouse.request.v1.Vacancy
-	(*v11.Request)(nil),         // 17: gatehouse.request.v1.Request
-	(*v12.Person)(nil),          // 18: gatehouse.identity.v1.Person
+	(v1.FlowRequests)(0),        // 13: gatehouse.approval.v1.FlowRequests
+	(v1.FlowMatches)(0),         // 14: gatehouse.approval.v1.FlowMatches
+	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
+	(v1.UnmatchAction)(0),       // 16: gatehouse.approval.v1.UnmatchAction
+	(*v1.Task)(nil),             // 17: gatehouse.approval.v1.Task
+	(*v11.Vacancy)(nil),         // 18: gatehouse.request.v1.Vacancy
+	(*v11.Request)(nil),         // 19: gatehouse.request.v1.Request
+	(*v12.Person)(nil),          // 20: gatehouse.identity.v1.Person
 }
 var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
 	11, // 0: gatehouse.event.v1.FlowCreated.context:type_name -> gatehouse.event.v1.Context
@@ -1138,33 +1190,35 @@ var file_gatehouse_event_v1_approval_proto_depIdxs = []int32{
 	12, // 3: gatehouse.event.v1.FlowUpdated.flow:type_name -> gatehouse.approval.v1.Flow
 	11, // 4: gatehouse.event.v1.FlowDeleted.context:type_name -> gatehouse.event.v1.Context
 	12, // 5: gatehouse.event.v1.FlowDeleted.flow:type_name -> gatehouse.approval.v1.Flow
-	11, // 6: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
-	13, // 7: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
-	11, // 8: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
-	14, // 9: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
-	11, // 10: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
-	15, // 11: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
-	16, // 12: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 13: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
-	15, // 14: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
-	15, // 15: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
-	16, // 16: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
-	11, // 17: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
-	17, // 18: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
-	15, // 19: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
-	11, // 20: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
-	18, // 21: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
-	15, // 22: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
-	11, // 23: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
-	11, // 24: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
-	15, // 25: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
-	15, // 26: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
-	16, // 27: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	13, // 6: gatehouse.event.v1.FlowDeleted.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	14, // 7: gatehouse.event.v1.FlowDeleted.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	11, // 8: gatehouse.event.v1.FlowMatched.context:type_name -> gatehouse.event.v1.Context
+	15, // 9: gatehouse.event.v1.FlowMatched.duration:type_name -> google.protobuf.Duration
+	11, // 10: gatehouse.event.v1.FlowUnmatched.context:type_name -> gatehouse.event.v1.Context
+	16, // 11: gatehouse.event.v1.FlowUnmatched.action:type_name -> gatehouse.approval.v1.UnmatchAction
+	11, // 12: gatehouse.event.v1.ApprovalRequested.context:type_name -> gatehouse.event.v1.Context
+	17, // 13: gatehouse.event.v1.ApprovalRequested.tasks:type_name -> gatehouse.approval.v1.Task
+	18, // 14: gatehouse.event.v1.ApprovalRequested.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 15: gatehouse.event.v1.ApprovalDecided.context:type_name -> gatehouse.event.v1.Context
+	17, // 16: gatehouse.event.v1.ApprovalDecided.task:type_name -> gatehouse.approval.v1.Task
+	17, // 17: gatehouse.event.v1.ApprovalDecided.next_tasks:type_name -> gatehouse.approval.v1.Task
+	18, // 18: gatehouse.event.v1.ApprovalDecided.next_vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 19: gatehouse.event.v1.ApprovalGranted.context:type_name -> gatehouse.event.v1.Context
+	19, // 20: gatehouse.event.v1.ApprovalGranted.request:type_name -> gatehouse.request.v1.Request
+	17, // 21: gatehouse.event.v1.ApprovalGranted.task:type_name -> gatehouse.approval.v1.Task
+	11, // 22: gatehouse.event.v1.ApprovalDenied.context:type_name -> gatehouse.event.v1.Context
+	20, // 23: gatehouse.event.v1.ApprovalDenied.reviewer:type_name -> gatehouse.identity.v1.Person
+	17, // 24: gatehouse.event.v1.ApprovalDenied.task:type_name -> gatehouse.approval.v1.Task
+	11, // 25: gatehouse.event.v1.ApprovalCancelled.context:type_name -> gatehouse.event.v1.Context
+	11, // 26: gatehouse.event.v1.TaskReassigned.context:type_name -> gatehouse.event.v1.Context
+	17, // 27: gatehouse.event.v1.TaskReassigned.from:type_name -> gatehouse.approval.v1.Task
+	17, // 28: gatehouse.event.v1.TaskReassigned.to:type_name -> gatehouse.approval.v1.Task
+	18, // 29: gatehouse.event.v1.TaskReassigned.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_event_v1_approval_proto_init() }
