@@ -267,7 +267,8 @@ type EnvironmentServiceClient interface {
 	// UpdateEnvironment changes the fields named in update_mask: the name, and the
 	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
 	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
-	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// quota, limit and used in the metadata; where it is the operator's quota of every
+	// organization, with quota, limit and of ("organization"). For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
@@ -341,7 +342,8 @@ type EnvironmentServiceServer interface {
 	// UpdateEnvironment changes the fields named in update_mask: the name, and the
 	// quotas, as a whole or one of them, such as "quotas.apps". What would be one too
 	// many is then refused where it is made: FAILED_PRECONDITION, QUOTA_EXCEEDED, with
-	// quota, limit and used in the metadata. For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
+	// quota, limit and used in the metadata; where it is the operator's quota of every
+	// organization, with quota, limit and of ("organization"). For admins of the organization. NOT_FOUND: ENVIRONMENT_NOT_FOUND;
 	// ALREADY_EXISTS: ENVIRONMENT_NAME_TAKEN; INVALID_ARGUMENT on update_mask:
 	// UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that there is not.
 	// ABORTED: ETAG_MISMATCH if environment.etag is not the current one.
@@ -1568,7 +1570,10 @@ type SessionServiceClient interface {
 	// admin. What was signed in with it is signed out at once. Again is fine.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
 	// SignOut ends the session the caller came with. Who comes with an API token
-	// has none to end, which is fine.
+	// has none to end, which is fine. If the session began at an identity provider
+	// where people sign out too (IdentityProvider.sign_out_at_provider), the answer
+	// says where to send the browser for that. The session has ended whether the
+	// provider answers or not. INVALID_ARGUMENT: URL_INVALID.
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
 }
 
@@ -1652,7 +1657,10 @@ type SessionServiceServer interface {
 	// admin. What was signed in with it is signed out at once. Again is fine.
 	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
 	// SignOut ends the session the caller came with. Who comes with an API token
-	// has none to end, which is fine.
+	// has none to end, which is fine. If the session began at an identity provider
+	// where people sign out too (IdentityProvider.sign_out_at_provider), the answer
+	// says where to send the browser for that. The session has ended whether the
+	// provider answers or not. INVALID_ARGUMENT: URL_INVALID.
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
 	mustEmbedUnimplementedSessionServiceServer()
 }

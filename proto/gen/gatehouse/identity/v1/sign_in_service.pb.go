@@ -114,9 +114,12 @@ type CreateIdentityProviderRequest struct {
 	// with the same one and the same content makes nothing and gets the answer of the
 	// first; with other content FAILED_PRECONDITION, REQUEST_ID_REUSED. Empty: every
 	// call makes one.
-	RequestId     string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RequestId string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Whether people who sign out of Gatehouse are sent to the provider to sign out
+	// there too.
+	SignOutAtProvider bool `protobuf:"varint,11,opt,name=sign_out_at_provider,json=signOutAtProvider,proto3" json:"sign_out_at_provider,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CreateIdentityProviderRequest) Reset() {
@@ -217,6 +220,13 @@ func (x *CreateIdentityProviderRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateIdentityProviderRequest) GetSignOutAtProvider() bool {
+	if x != nil {
+		return x.SignOutAtProvider
+	}
+	return false
 }
 
 // CreateIdentityProviderResponse is the new identity provider.
@@ -367,8 +377,8 @@ type ListIdentityProvidersRequest struct {
 	// Only those that pass this filter (AIP-160; docs/lists.md), and whatever else
 	// is asked for here. Fields: id, name, issuer, clientId, hasClientSecret,
 	// sourceId, userClaim, userField, stepUpAcrValues, scopes, state, createTime,
-	// updateTime, version, environmentId. INVALID_ARGUMENT: FILTER_INVALID,
-	// FILTER_TOO_COSTLY.
+	// updateTime, version, environmentId, signOutAtProvider. INVALID_ARGUMENT:
+	// FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -496,9 +506,10 @@ type UpdateIdentityProviderRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The identity provider with its id, the new values and, if the change is to be
 	// made only to the identity provider as it was seen, its etag. name, issuer,
-	// client_id, client_secret, user_claim, user_field and step_up_acr_values can be
-	// changed, under the rules of CreateIdentityProviderRequest, and state. An empty
-	// client_secret takes the secret away; another client_id needs its secret anew.
+	// client_id, client_secret, user_claim, user_field, step_up_acr_values and
+	// sign_out_at_provider can be changed, under the rules of
+	// CreateIdentityProviderRequest, and state. An empty client_secret takes the
+	// secret away; another client_id needs its secret anew.
 	IdentityProvider *IdentityProvider `protobuf:"bytes,1,opt,name=identity_provider,json=identityProvider,proto3" json:"identity_provider,omitempty"`
 	// Which fields of identity_provider to change, such as "client_id,client_secret".
 	// Over REST it may be left out: then the fields in the body are meant.
@@ -1901,7 +1912,7 @@ var File_gatehouse_identity_v1_sign_in_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
-	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x04\n" +
+	"+gatehouse/identity/v1/sign_in_service.proto\x12\x15gatehouse.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a-gatehouse/identity/v1/identity_provider.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x04\n" +
 	"\x1dCreateIdentityProviderRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12\"\n" +
@@ -1919,7 +1930,8 @@ const file_gatehouse_identity_v1_sign_in_service_proto_rawDesc = "" +
 	"\x06scopes\x18\t \x03(\tB#\xbaH \x92\x01\x1d\x10\x14\x18\x01\"\x17r\x15\x10\x01\x18\xc8\x012\x0e^[!#-\\[\\]-~]+$R\x06scopes\x12*\n" +
 	"\n" +
 	"request_id\x18\n" +
-	" \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"v\n" +
+	" \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12/\n" +
+	"\x14sign_out_at_provider\x18\v \x01(\bR\x11signOutAtProvider\"v\n" +
 	"\x1eCreateIdentityProviderResponse\x12T\n" +
 	"\x11identity_provider\x18\x01 \x01(\v2'.gatehouse.identity.v1.IdentityProviderR\x10identityProvider\"6\n" +
 	"\x1aGetIdentityProviderRequest\x12\x18\n" +

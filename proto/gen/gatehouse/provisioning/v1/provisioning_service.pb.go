@@ -12,6 +12,7 @@ package provisioningv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "gatehouse.dev/proto/gen/gatehouse/authz/v1"
+	_ "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	v1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
@@ -1491,8 +1492,8 @@ type ListGrantsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those of this user. A member names themselves, whom they manage, or anybody in
-	// an app that they own or administer.
+	// Only those of this user, by id or user name. A member names themselves, whom they
+	// manage, or anybody in an app that they own or administer.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those in this app.
 	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -1755,8 +1756,8 @@ type ListAccountsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the answer before this one; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those of this user. A member names themselves, whom they manage, or anybody in
-	// an app that they own or administer.
+	// Only those of this user, by id or user name. A member names themselves, whom they
+	// manage, or anybody in an app that they own or administer.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those in this app.
 	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -1909,7 +1910,7 @@ type ListWorkItemsRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those in this state; unset means open.
 	State WorkItemState `protobuf:"varint,3,opt,name=state,proto3,enum=gatehouse.provisioning.v1.WorkItemState" json:"state,omitempty"`
-	// Only those about this user.
+	// Only those about this user, by id or user name.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only those about this app.
 	AppId string `protobuf:"bytes,5,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
@@ -2264,7 +2265,7 @@ type ListChecklistsRequest struct {
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only joining or only leaving.
 	Kind ChecklistKind `protobuf:"varint,3,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.ChecklistKind" json:"kind,omitempty"`
-	// Only those of this user.
+	// Only those of this user, by id or user name.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// True for closed ones instead of open ones.
 	Closed bool `protobuf:"varint,5,opt,name=closed,proto3" json:"closed,omitempty"`
@@ -3042,7 +3043,7 @@ type ExportChecklistsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only joining or only leaving.
 	Kind ChecklistKind `protobuf:"varint,1,opt,name=kind,proto3,enum=gatehouse.provisioning.v1.ChecklistKind" json:"kind,omitempty"`
-	// Only those of this user.
+	// Only those of this user, by id or user name.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// True for closed ones instead of open ones.
 	Closed bool `protobuf:"varint,3,opt,name=closed,proto3" json:"closed,omitempty"`
@@ -3123,7 +3124,7 @@ var File_gatehouse_provisioning_v1_provisioning_service_proto protoreflect.FileD
 
 const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\n" +
-	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xfb\x02\n" +
+	"4gatehouse/provisioning/v1/provisioning_service.proto\x12\x19gatehouse.provisioning.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a,gatehouse/provisioning/v1/provisioning.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a google/protobuf/field_mask.proto\"\xfb\x02\n" +
 	"\x18CreateIntegrationRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12J\n" +
@@ -3209,12 +3210,12 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x16TestIntegrationRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"c\n" +
 	"\x17TestIntegrationResponse\x12H\n" +
-	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\xe6\x02\n" +
+	"\vintegration\x18\x01 \x01(\v2&.gatehouse.provisioning.v1.IntegrationR\vintegration\"\xea\x02\n" +
 	"\x11ListGrantsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
-	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12(\n" +
+	"\auser_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12E\n" +
 	"\x05state\x18\x05 \x01(\x0e2%.gatehouse.provisioning.v1.GrantStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12*\n" +
 	"\n" +
@@ -3227,24 +3228,24 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x0fGetGrantRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"J\n" +
 	"\x10GetGrantResponse\x126\n" +
-	"\x05grant\x18\x01 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xf5\x01\n" +
+	"\x05grant\x18\x01 \x01(\v2 .gatehouse.provisioning.v1.GrantR\x05grant\"\xf9\x01\n" +
 	"\x13ListAccountsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12$\n" +
-	"\auser_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12(\n" +
+	"\auser_id\x18\x03 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12 \n" +
 	"\x06filter\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
 	"\border_by\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\aorderBy\"~\n" +
 	"\x14ListAccountsResponse\x12>\n" +
 	"\baccounts\x18\x01 \x03(\v2\".gatehouse.provisioning.v1.AccountR\baccounts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x03\n" +
 	"\x14ListWorkItemsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12H\n" +
-	"\x05state\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.WorkItemStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12$\n" +
-	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\"\n" +
+	"\x05state\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.WorkItemStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12(\n" +
+	"\auser_id\x18\x04 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\"\n" +
 	"\x06app_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x05appId\x12E\n" +
 	"\x04kind\x18\x06 \x01(\x0e2'.gatehouse.provisioning.v1.WorkItemKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12 \n" +
 	"\x06filter\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
@@ -3260,13 +3261,13 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\x14RetryWorkItemRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\"Y\n" +
 	"\x15RetryWorkItemResponse\x12@\n" +
-	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xcd\x02\n" +
+	"\twork_item\x18\x01 \x01(\v2#.gatehouse.provisioning.v1.WorkItemR\bworkItem\"\xd1\x02\n" +
 	"\x15ListChecklistsRequest\x12$\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80@R\tpageToken\x12F\n" +
-	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
-	"\auser_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
+	"\x04kind\x18\x03 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12(\n" +
+	"\auser_id\x18\x04 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x05 \x01(\bR\x06closed\x12\x18\n" +
 	"\aoverdue\x18\b \x01(\bR\aoverdue\x12 \n" +
 	"\x06filter\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\x06filter\x12#\n" +
@@ -3312,10 +3313,10 @@ const file_gatehouse_provisioning_v1_provisioning_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\"]\n" +
 	"\x17ReopenWorkItemsResponse\x12B\n" +
 	"\n" +
-	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xe5\x01\n" +
+	"work_items\x18\x01 \x03(\v2#.gatehouse.provisioning.v1.WorkItemR\tworkItems\"\xe9\x01\n" +
 	"\x17ExportChecklistsRequest\x12F\n" +
-	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12$\n" +
-	"\auser_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\x06userId\x12\x16\n" +
+	"\x04kind\x18\x01 \x01(\x0e2(.gatehouse.provisioning.v1.ChecklistKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12(\n" +
+	"\auser_id\x18\x02 \x01(\tB\x0f\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01\xa0\xbb\x18\x01R\x06userId\x12\x16\n" +
 	"\x06closed\x18\x03 \x01(\bR\x06closed\x12*\n" +
 	"\x06format\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x03csvR\x04xlsxR\x06format\x12\x18\n" +
 	"\aoverdue\x18\x05 \x01(\bR\aoverdue*\xb6\x01\n" +
