@@ -145,7 +145,8 @@ func TestSignOutAtProvider(t *testing.T) {
 	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Cookie", "gatehouse_session=ghs_admin", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "localhost"}
 	form[3] = "__Host-" + form[3]
 	a := w.call("POST", "/sign-out", "", form...)
-	asked := last[*identityv1.SignOutRequest](w)
+	var asked *identityv1.SignOutRequest
+	w.set(func() { asked = w.signOut })
 	state := cookieOf(a, "__Host-gatehouse_sign_out")
 	if asked.GetPostLogoutRedirectUri() != "https://localhost/sign-in/{id}/signed-out" || asked.GetState() == "" || asked.GetState() != state {
 		t.Errorf("asked %v, keeps %q", asked, state)

@@ -64,6 +64,7 @@ type world struct {
 	signedOut int
 	// endSession is where people sign out besides.
 	endSession string
+	signOut    *identityv1.SignOutRequest // the last
 	// version is that of the admin as the request service knows it; older tokens
 	// are stale.
 	version  int64
@@ -311,6 +312,7 @@ func (s sessionService) SignOut(_ context.Context, r *identityv1.SignOutRequest)
 	resp := &identityv1.SignOutResponse{}
 	s.w.set(func() {
 		s.w.signedOut++
+		s.w.signOut = r
 		delete(s.w.secrets, "ghs_admin")
 		if s.w.endSession != "" && r.GetPostLogoutRedirectUri() != "" {
 			resp.EndSessionUrl = s.w.endSession + "&state=" + r.GetState()

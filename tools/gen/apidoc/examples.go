@@ -10,6 +10,7 @@ var examples = map[string]string{
 	"gatehouse.identity.v1.UserService.CreateUser":                         `{"kind": "USER_KIND_SERVICE", "userName": "nightly-export", "displayName": "Nightly export", "accountableUserId": "ada@acme.example", "purpose": "Copies grants to the warehouse", "endTime": "2030-01-01T00:00:00Z"}`,
 	"gatehouse.identity.v1.ApiTokenService.CreateApiToken":                 `{"name": "ci", "expireTime": "2030-01-01T00:00:00Z", "scopes": ["apps:read", "requests:write"]}`,
 	"gatehouse.identity.v1.SessionService.DevSignIn":                       `{"userName": "ada@demo.example"}`,
+	"gatehouse.identity.v1.SessionService.SignOut":                         `{"postLogoutRedirectUri": "https://gatehouse.example/sign-in/{id}/signed-out", "state": "af0ifjsldkj"}`,
 	"gatehouse.identity.v1.IdentityProviderService.CreateIdentityProvider": `{"name": "Corp sign-in", "issuer": "https://corp.okta.com", "sourceId": "01890000-0000-7000-8000-000000000001", "userClaim": "sub", "userField": "USER_FIELD_EXTERNAL_ID"}`,
 	"gatehouse.identity.v1.IdentityProviderService.UpdateIdentityProvider": `{"clientId": "0oa1", "clientSecret": "…", "state": "IDENTITY_PROVIDER_STATE_ENABLED"}`,
 	"gatehouse.request.v1.RequestService.CreateRequest":                    `{"kind": "REQUEST_KIND_GRANT", "entitlementIds": ["01890000-0000-7000-8000-000000000001"], "until": "2030-01-01T00:00:00Z", "justification": "Joining the team"}`,
