@@ -229,8 +229,12 @@ func TestStillThere(t *testing.T) {
 	w.leave(t, jo)
 	item = refused(removeAccount)
 	w.becomes(t, made, revoking)
+	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusServiceUnavailable} })
+	target.watched(t, 2) // and no look from before is under way
 	target.drop("theirs")
 	w.resolve(t, item)
+	w.becomes(t, made, revoking)
+	target.misbehave(nil)
 	w.becomes(t, made, revoked)
 	w.settledLooks(t)
 	if n := len(w.itemsOf(t, jo)); n != 5 {
