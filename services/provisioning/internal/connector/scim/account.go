@@ -256,6 +256,10 @@ func (c *Connector) search(ctx context.Context, doing, filter string) ([]user, e
 	if json.Unmarshal(r.body, &users) != nil || !users.valid() {
 		return nil, notSCIM(doing)
 	}
+	if users.total() > 0 && len(users.Resources) == 0 {
+		// It is no answer to whether the person has one.
+		return nil, connector.NewError(connector.Retryable, nil, "%s: the app says that it has %d such accounts, and shows none of them", doing, users.total())
+	}
 	return slices.DeleteFunc(users.Resources, func(u user) bool { return u.ID == "" }), nil
 }
 

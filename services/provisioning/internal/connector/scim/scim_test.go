@@ -333,6 +333,7 @@ func TestEnsureAccount(t *testing.T) {
 		}, want: connector.Permanent, text: "title is too long", asked: []string{"POST /Users"}},
 		{name: "no right", post: func() (int, string) { return 403, "" }, want: connector.Permanent, text: "right", asked: []string{"POST /Users"}},
 		{name: "look-up is not SCIM", found: "<html>sign in</html>", want: connector.Permanent, text: "not as SCIM"},
+		{name: "counted and not shown", found: `{"totalResults":1,"Resources":[]}`, want: connector.Retryable, text: "shows none"},
 		{name: "look-up is other JSON", found: `{"hello":"world"}`, want: connector.Permanent, text: "not as SCIM"},
 		{name: "wrong address", lookup: 404, found: "not here", want: connector.Permanent, text: "address"},
 		{name: "too much", found: users(`{"id":"` + strings.Repeat("x", 5<<20) + `"}`), want: connector.Permanent, text: "more than"},
