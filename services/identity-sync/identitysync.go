@@ -145,10 +145,10 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		},
 		Tasks: []service.Task{
 			{Name: "session pruning", Run: func(ctx context.Context) error {
-				return hourly(ctx, log, "Ended sessions cannot be pruned", commands.PruneSessions)
+				return hourly(ctx, log, "prune sessions", commands.PruneSessions)
 			}},
 			{Name: "removals", Run: func(ctx context.Context) error {
-				return hourly(ctx, log, "People who are to be removed cannot be looked for", commands.FindRemovals)
+				return hourly(ctx, log, "look for people who are to be removed", commands.FindRemovals)
 			}},
 			{Name: "sealing", Run: signIns.RunSealing},
 			{Name: "data keys", Run: keys.Rewrap},
@@ -171,12 +171,12 @@ func (c Config) sessions() command.Sessions {
 	return command.Sessions{Lifetime: cmp.Or(c.SessionLifetime, 12*time.Hour), Idle: cmp.Or(c.SessionIdle, time.Hour)}
 }
 
-// hourly does something now and every hour until ctx ends, and says so when it cannot.
-func hourly(ctx context.Context, log *slog.Logger, failed string, do func(context.Context) error) error {
+// hourly does something now and every hour until ctx ends, and logs by its name when it fails.
+func hourly(ctx context.Context, log *slog.Logger, name string, do func(context.Context) error) error {
 	return service.Every(ctx, time.Hour, func(ctx context.Context) error {
 		err := do(ctx)
 		if err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, failed, "error", err)
+			log.WarnContext(ctx, "Hourly task failed", "task", name, "error", err)
 		}
 		return err
 	})

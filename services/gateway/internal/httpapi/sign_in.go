@@ -57,7 +57,7 @@ type view struct {
 
 type option struct{ Name, Organization, URL string }
 
-func (d door) show(w http.ResponseWriter, code int, v view) {
+func (d door) show(w http.ResponseWriter, v view) {
 	var b bytes.Buffer
 	if err := signInPage.Execute(&b, v); err != nil {
 		d.log.Error("The sign-in page cannot be made", "error", err)
@@ -66,7 +66,6 @@ func (d door) show(w http.ResponseWriter, code int, v view) {
 	}
 	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
 	_, _ = w.Write(b.Bytes())
 }
 
@@ -130,7 +129,7 @@ func (d door) choose(w http.ResponseWriter, r *http.Request) {
 		}
 		v.Options = append(v.Options, option{Name: o.GetName(), Organization: o.GetOrganizationName(), URL: to})
 	}
-	d.show(w, http.StatusOK, v)
+	d.show(w, v)
 }
 
 // back says on the page that it did not work.
@@ -210,7 +209,7 @@ func (d door) confirm(w http.ResponseWriter, r *http.Request) {
 	}
 	setAttempt(w, r, resp.GetAttempt(), attemptLife)
 	// A form of this page may lead to no other site, not even by a redirect.
-	d.show(w, http.StatusOK, view{Title: "Confirm who you are", Continue: resp.GetAuthorizationUrl()})
+	d.show(w, view{Title: "Confirm who you are", Continue: resp.GetAuthorizationUrl()})
 }
 
 // callback takes a browser that an identity provider has sent back.
@@ -233,7 +232,7 @@ func (d door) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if resp.GetTest() != nil {
-		d.show(w, http.StatusOK, view{Title: "What the identity provider says", Test: resp.GetTest(), Back: local(resp.GetReturnTo())})
+		d.show(w, view{Title: "What the identity provider says", Test: resp.GetTest(), Back: local(resp.GetReturnTo())})
 		return
 	}
 	if resp.GetToken() != "" {
@@ -297,7 +296,7 @@ func (d door) signOut(w http.ResponseWriter, r *http.Request) {
 	}
 	keep(w, r, "gatehouse_sign_out", state, signOutLife)
 	// A form of this page may lead to no other site, not even by a redirect.
-	d.show(w, http.StatusOK, view{Title: "Signed out", Text: "You are signed out of Gatehouse. The identity provider signs you out next.", Continue: there})
+	d.show(w, view{Title: "Signed out", Text: "You are signed out of Gatehouse. The identity provider signs you out next.", Continue: there})
 }
 
 // signedOut takes a browser that has signed out at an identity provider. Any other, which
@@ -309,7 +308,7 @@ func (d door) signedOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	keep(w, r, "gatehouse_sign_out", "", -time.Second)
-	d.show(w, http.StatusOK, view{Title: "Signed out", Text: "You are signed out of Gatehouse and have been to the identity provider to sign out there.", Again: true})
+	d.show(w, view{Title: "Signed out", Text: "You are signed out of Gatehouse and have been to the identity provider to sign out there.", Again: true})
 }
 
 // logout ends the sessions that a logout token of an identity provider names (OpenID

@@ -177,7 +177,7 @@ func (w Words) Look(told []Thing) Words {
 func (i Item) done(know Observed) bool {
 	for _, e := range i.Entitlements {
 		switch {
-		case i.Kind == ItemAssign && !(know.surelyThere() && know.Held.Has(e)), i.Kind == ItemUnassign && know.may(e):
+		case i.Kind == ItemAssign && (!know.surelyThere() || !know.Held.Has(e)), i.Kind == ItemUnassign && know.may(e):
 			return false
 		}
 	}

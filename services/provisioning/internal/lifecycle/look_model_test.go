@@ -139,7 +139,7 @@ func (w *lookedAt) undo() {
 	s, a := &w.assignment, &w.app
 	k, want := s.Observed, s.desired()
 	for _, e := range a.member.Sorted() {
-		if !k.Held.Has(e) && !k.InDoubt.Has(e) && !want.Entitlements.Has(e) && !(w.before && k.Account == Absent) {
+		if !k.Held.Has(e) && !k.InDoubt.Has(e) && !want.Entitlements.Has(e) && (!w.before || k.Account != Absent) {
 			a.member = a.member.minus(e)
 		}
 	}
@@ -294,7 +294,7 @@ func TestLooked(t *testing.T) {
 			t.Fatalf("still at it: %+v, %+v, known %+v, the app has %+v", s.Items, s.Operation, s.Observed, w.app)
 		}
 		for _, g := range s.Grants {
-			if g.State != InPlace && !(s.Suspended && g.State.waits()) {
+			if g.State != InPlace && (!s.Suspended || !g.State.waits()) {
 				t.Fatalf("grant %+v has not come right", g)
 			}
 		}
