@@ -4,6 +4,6 @@
 alter table approval add column flow_ids uuid[];
 comment on column approval.flow_ids is 'The flows that decide what is not decided yet of it. Null if it was last written before this was kept; maintenance fills it.';
 
-alter table flow add column ending jsonb, add constraint flow_ending check (ending is null or delete_time is not null);
+alter table flow add column ending jsonb;
 comment on column flow.ending is 'What maintenance is still to end of what hangs on a deleted flow, and in whose name. Null if nothing.';
 create index flow_ending_index on flow (id) where ending is not null;
