@@ -66,7 +66,7 @@ func (t *resourceType) normaliseQualified(doc document, p path, value any) *fail
 		return t.normaliseKey(doc, p.name, value)
 	case ext != nil:
 		return normaliseExtension(doc, ext, map[string]any{p.name: value})
-	case reserved(p.urn):
+	case !t.keeps(p.raw):
 		return t.unknown(invalidSyntax, p.raw)
 	}
 	if v := prune(value); v != nil {

@@ -642,8 +642,12 @@ func replaceSelected(list []any, a *attribute, o *operation) ([]any, *failure) {
 // applyUnknown is for attributes of a client's own extension: values are taken as
 // they come.
 func (t *resourceType) applyUnknown(doc document, o *operation) *failure {
-	if done := applyUnknownWhole(doc, o); done {
+	if done := t.applyUnknownWhole(doc, o); done {
 		return nil
+	}
+	value := prune(o.value)
+	if o.kind != patchRemove && value != nil && !t.keeps(o.target.ext) {
+		return t.unknown(invalidPath, o.target.raw)
 	}
 	m, exists := lookup(doc, o.target.ext)
 	in, _ := m.(map[string]any)
@@ -660,7 +664,6 @@ func (t *resourceType) applyUnknown(doc document, o *operation) *failure {
 			name = k
 		}
 	}
-	value := prune(o.value)
 	switch {
 	case o.filter != nil:
 		return applyUnknownSelected(in, name, o)
@@ -692,8 +695,8 @@ func (t *resourceType) applyUnknown(doc document, o *operation) *failure {
 // applyUnknownWhole is for a path that may be the URN of an unknown extension
 // rather than of an attribute in one: it is, if it is there or its value is an
 // object.
-func applyUnknownWhole(doc document, o *operation) bool {
-	if o.filter != nil || o.target.sub != "" || !isURN(o.target.raw) {
+func (t *resourceType) applyUnknownWhole(doc document, o *operation) bool {
+	if o.filter != nil || o.target.sub != "" || !t.keeps(o.target.raw) {
 		return false
 	}
 	_, exists := doc[o.target.raw]

@@ -127,7 +127,9 @@ var (
 		"password", "groups", "id", "meta", "schemas", "shoeSize", userURN, userURN + ":title", enterpriseURN,
 		enterpriseURN + ":department", enterpriseURN + ":manager", enterpriseURN + ":manager.value", enterpriseURN + ":manager.$ref",
 		"urn:example:1.0:User", "urn:example:1.0:User:cats", "urn:example:1.0:User:tags", "urn:example:1.0:User:a.b", `urn:example:1.0:User:tags[a eq 1]`,
-		"urn:new:1:X", "urn:new:1:X:y", "urn:new", "a.b.c", "[", "emails[", "",
+		"urn:new:1:X", "urn:new:1:X:y", "urn:new", "urn:new:y", "urn:new:1", "urn:new:1:X.y", "a.b.c",
+		"urn:ietf:params:scim:schemas:extension:new", "urn:ietf:params:scim:schemas:extension:new:y", "urn:ietf:params:scim:schemas:extension:new:enterprise",
+		"urn:ietf:params:scim:schemas:extension:new:2.0:User", "urn:ietf:params:scim:schemas:extension:new:2.0:User:y", "[", "emails[", "",
 	}
 	patchScalars = []string{
 		`null`, `true`, `false`, `"True"`, `""`, `"x"`, `"h@x"`, `"work"`, `1`, `1.50`, `[]`, `{}`, `"m2"`, `["a","b"]`, `[{"value":"a"},{"value":"b"}]`,
@@ -169,6 +171,24 @@ func TestPatchProperties(t *testing.T) {
 		}
 		checkPatch(t, ops(list...))
 	})
+}
+
+// Every path with every value, as one operation: what a random choice would find now and
+// then is found each time.
+func TestPatchEveryPath(t *testing.T) {
+	t.Parallel()
+	for _, path := range patchPaths {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			at, _ := json.Marshal(path)
+			for _, value := range patchScalars {
+				for _, op := range []string{"add", "replace", "remove"} {
+					checkPatch(t, ops(fmt.Sprintf(`{"op":%q,"path":%s,"value":%s}`, op, at, value)))
+				}
+				checkPatch(t, ops(fmt.Sprintf(`{"op":"replace","value":{%s:%s}}`, at, value)))
+			}
+		})
+	}
 }
 
 func FuzzPatch(f *testing.F) {

@@ -132,6 +132,13 @@ func reserved(urn string) bool {
 	return slices.Contains(strings.FieldsFunc(own, func(r rune) bool { return r == ':' || r == '.' }), "enterprise")
 }
 
+// keeps reports whether a document may have an extension of a client's own under
+// this URN. What it may not have would be gone when it is read.
+func (t *resourceType) keeps(urn string) bool {
+	p, ok := splitPath(t, urn)
+	return ok && p.urn != "" && !reserved(p.urn) && !reserved(urn)
+}
+
 func commonAttributes() []*attribute {
 	return []*attribute{
 		{name: "schemas", kind: kindReference, multi: true, caseExact: true, always: true},

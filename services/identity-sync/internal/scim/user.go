@@ -190,7 +190,7 @@ func (t *resourceType) dropUnknown(doc document) {
 				keepKnown(m, name, find(ext.attributes, name), v)
 			}
 		case isURN(key):
-			if p, ok := splitPath(t, key); !ok || reserved(p.urn) || reserved(key) {
+			if !t.keeps(key) {
 				delete(doc, key)
 			}
 		default:

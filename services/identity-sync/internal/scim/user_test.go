@@ -191,6 +191,8 @@ func TestInventedAttributes(t *testing.T) {
 		{`"urn:ietf:params:scim:schemas:core:2.0:Users":{"title":"x"}`, `"urn:ietf:params:scim:schemas:core:2.0:Users"`},
 		{`"` + groupURN + `":{"displayName":"x"}`, `"` + groupURN + `"`},
 		{`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users":{"department":"D"}`, `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users"`},
+		{`"urn:new:1":{"X":true}`, `"urn:new:1"`},
+		{`"urn:ietf:params:scim:schemas:extension:new:enterprise":{"department":"D"}`, `"urn:ietf:params:scim:schemas:extension:new:enterprise"`},
 		{`"urn:scim:schemas:extension:enterprise:1.0":{"department":"D"}`, `"urn:scim:schemas:extension:enterprise:1.0"`},
 	} {
 		body := `{"schemas":["` + userURN + `"],"userName":"bob",` + test.extra + `}`
