@@ -178,7 +178,7 @@ func TestMovedIntegration(t *testing.T) {
 	t.Parallel()
 	for name, move := range map[string]func(*testing.T, *world, *requestv1.App, *scimApp){
 		"another address": func(t *testing.T, w *world, app *requestv1.App, to *scimApp) {
-			wantReason(t, w.retarget(t, app.GetIntegrationId(), to, false), "FailedPrecondition", "ACCOUNTS_LEFT_BEHIND")
+			wantReason(t, w.retarget(t, app.GetIntegrationId(), to, false), "FailedPrecondition", "ACCOUNTS_LEFT_BEHIND", "leave_accounts")
 			if err := w.retarget(t, app.GetIntegrationId(), to, true); err != nil {
 				t.Fatal(err)
 			}

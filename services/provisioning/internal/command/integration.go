@@ -285,8 +285,9 @@ func (n *Integrations) move(ctx context.Context, tx *postgres.Tx, before store.I
 		return err
 	}
 	if known > 0 && !leave {
-		return apierr.Precondition("ACCOUNTS_LEFT_BEHIND", "accounts are known at the present address: preview what is found at the new one, and say leave_accounts to change it nevertheless").
-			With("accounts", strconv.Itoa(known))
+		const why = "accounts are known at the present address: preview what is found at the new one, and say leave_accounts to change it nevertheless"
+		return apierr.Precondition("ACCOUNTS_LEFT_BEHIND", "%s", why).With("accounts", strconv.Itoa(known)).
+			WithField("leave_accounts", "ACCOUNTS_LEFT_BEHIND", "%s", why)
 	}
 	apps, err := store.AppsOfIntegration(ctx, tx, before.ID)
 	if err != nil || len(apps) == 0 {

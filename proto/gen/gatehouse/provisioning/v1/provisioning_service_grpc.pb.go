@@ -60,9 +60,9 @@ type IntegrationServiceClient interface {
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
 	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
-	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
-	// are known at the present one (metadata accounts: how many), unless
-	// leave_accounts is set; INTEGRATION_IN_USE, field integration.access, if it is to be
+	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND, field leave_accounts, if the address
+	// changes while accounts are known at the present one (metadata accounts: how many),
+	// unless leave_accounts is set; INTEGRATION_IN_USE, field integration.access, if it is to be
 	// read-only while an automatic app has it (metadata as of DeleteIntegration, of what
 	// is changed with it).
 	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
@@ -229,9 +229,9 @@ type IntegrationServiceServer interface {
 	// update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE, also for a field that
 	// there is not. ABORTED: ETAG_MISMATCH if integration.etag is not the current
 	// one, INTEGRATION_CHANGED if somebody else changes it at the same moment.
-	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND if the address changes while accounts
-	// are known at the present one (metadata accounts: how many), unless
-	// leave_accounts is set; INTEGRATION_IN_USE, field integration.access, if it is to be
+	// FAILED_PRECONDITION: ACCOUNTS_LEFT_BEHIND, field leave_accounts, if the address
+	// changes while accounts are known at the present one (metadata accounts: how many),
+	// unless leave_accounts is set; INTEGRATION_IN_USE, field integration.access, if it is to be
 	// read-only while an automatic app has it (metadata as of DeleteIntegration, of what
 	// is changed with it).
 	// INVALID_ARGUMENT: INTEGRATION_SETTINGS_INVALID.
