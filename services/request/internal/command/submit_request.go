@@ -132,7 +132,8 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 		taken := make(requested)
 		more := make(map[uuid.UUID]int) // requests of this transaction by environment
 		all := 0
-		for n, item := range items {
+		for _, n := range byEnvironment(lookups) {
+			item := items[n]
 			if item.Result, item.Err = item.Command.request(lookups[n], flows, taken); item.Err != nil {
 				continue
 			}
@@ -162,6 +163,19 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 		}
 		return changes.Save(ctx, tx, c.Events, "insert requests")
 	})
+}
+
+// byEnvironment are the places of the lookups in the order of their environments, and
+// within one in their own: the turns of environments, which count what is open there, are
+// taken in one order, so that two transactions do not wait for each other.
+func byEnvironment(lookups []*store.Lookup) []int {
+	environments, order := make([]uuid.UUID, len(lookups)), make([]int, len(lookups))
+	for n, l := range lookups {
+		order[n] = n
+		environments[n], _ = environmentOf(l.Beneficiary, l.Candidates)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return bytes.Compare(environments[a][:], environments[b][:]) })
+	return order
 }
 
 // requested are open requests of the same transaction, by what they ask for.

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/postgres"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	"gatehouse.dev/services/request/internal/store"
 )
 
 // B-USR-21, in part: what is refused because a user is not known is done again
@@ -48,5 +50,22 @@ func TestForKnownWaitsForTheCopy(t *testing.T) {
 	by.UserID = id.New()
 	if err := c.forKnown(t.Context(), by, uuid.Nil, never); !apierr.HasReason(err, copies.ReasonNotKnownYet) {
 		t.Errorf("a caller who does not come: %v", err)
+	}
+}
+
+// Whatever comes together takes the turns of environments in one order, and those of one
+// environment in the order in which they came.
+func TestByEnvironment(t *testing.T) {
+	t.Parallel()
+	first, second := uuid.MustParse("00000000-0000-0000-0000-000000000001"), uuid.MustParse("00000000-0000-0000-0000-000000000002")
+	person := func(environment uuid.UUID) *store.Lookup {
+		return &store.Lookup{Beneficiary: store.User{EnvironmentID: environment}}
+	}
+	app := func(environment uuid.UUID) *store.Lookup {
+		return &store.Lookup{Candidates: []store.Candidate{{AppEnvironmentID: environment}}}
+	}
+	lookups := []*store.Lookup{person(second), app(first), person(uuid.Nil), app(second), person(first)}
+	if got := byEnvironment(lookups); !slices.Equal(got, []int{2, 1, 4, 0, 3}) {
+		t.Errorf("the order is %v", got)
 	}
 }
