@@ -103,19 +103,7 @@ func TestThrottledApp(t *testing.T) {
 		}
 	}
 
-	for range 4 { // 200 and more changes of 20 a second take longer than one wait may
-		if w.count(t, `select count(*) from access_grant where state = 'active'`) == 201 {
-			break
-		}
-		before := w.count(t, `select count(*) from access_grant where state = 'active'`)
-		servicetest.Eventually(t, "it goes on", func() bool {
-			n := w.count(t, `select count(*) from access_grant where state = 'active'`)
-			return n == 201 || n >= before+50
-		})
-	}
-	servicetest.Eventually(t, "all are active", func() bool {
-		return w.count(t, `select count(*) from access_grant where state = 'active'`) == 201
-	})
+	reaches(t, "all are active", 201, func() int { return w.count(t, `select count(*) from access_grant where state = 'active'`) })
 	if n := q.refusals(); n > 60 {
 		t.Errorf("%d calls were refused", n)
 	}

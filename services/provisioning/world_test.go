@@ -2,6 +2,7 @@ package provisioning_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -75,11 +76,18 @@ func start(t testing.TB) *world {
 	return startAt(t, nil)
 }
 
-// startAt is start with a clock of its own, unless that is nil.
+// startAt is start with a clock of its own, unless that is nil. Then nothing has to wait for
+// the end of a lease, and calls may take as long as they do outside tests.
 func startAt(t testing.TB, c clock.Clock, change ...func(*backend.Config)) *world {
 	t.Helper()
 	w := &world{org: id.New()}
 	w.key = secretbox.NewKey()
+	timing := provisioning.OperationTiming{
+		CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond, LookEvery: 20 * time.Millisecond,
+	}
+	if c != nil {
+		timing.CallTimeout, timing.Lease = provisioning.DefaultCallTimeout, provisioning.DefaultLease
+	}
 	var first sync.Once
 	w.Harness = servicetest.StartWith(t, migrations.FS, migrations.Included(), func(ctx context.Context, cfg backend.Config, lis service.Listeners, log *slog.Logger) error {
 		cfg.Clock = c
@@ -90,9 +98,7 @@ func startAt(t testing.TB, c clock.Clock, change ...func(*backend.Config)) *worl
 		first.Do(func() { killed, w.kill = context.WithCancel(ctx) })
 		err := provisioning.Run(killed, provisioning.Config{
 			Config: cfg, RequestAddr: cfg.IdentityAddr, EncryptionKey: w.key, OlderKeys: w.older, Outgoing: outgoing.Loopback(),
-			OperationTiming: provisioning.OperationTiming{
-				CallTimeout: time.Second, Lease: 2 * time.Second, RetryFirst: 2 * time.Millisecond, RetryRemoval: 100 * time.Millisecond, LookEvery: 20 * time.Millisecond,
-			},
+			OperationTiming: timing,
 		}, lis, log)
 		if err == nil {
 			<-ctx.Done()
@@ -252,6 +258,19 @@ func (w *world) becomes(t testing.TB, r *requestv1.Request, state provisioningv1
 		return len(got) == len(r.GetItems())
 	})
 	return got
+}
+
+// reaches waits until a count is what it should be, for as long as it changes: how long it
+// takes is up to the machine.
+func reaches(t testing.TB, what string, want int, count func() int) {
+	t.Helper()
+	for n := count(); n != want; {
+		before := n
+		servicetest.Eventually(t, fmt.Sprintf("%s: %d of %d, and no more", what, before, want), func() bool {
+			n = count()
+			return n != before
+		})
+	}
 }
 
 // open waits for the one open item about a person in an app.
