@@ -91,14 +91,12 @@ func foundText(s *store.Assignment) string {
 		"If it is not, give one of the two another user name and retry this item, or end the access.", s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
 }
 
-// leftBehind says which accounts stand where the integration does not reach; empty if
-// none.
-func leftBehind(s *store.Assignment) string {
-	var places []string
+// leftBehind says which accounts stand where the integration does not reach.
+func leftBehind(s *store.Assignment) (places []string) {
 	for _, p := range s.Account.LeftBehind {
 		places = append(places, p.String())
 	}
-	return strings.Join(places, "; ")
+	return places
 }
 
 // reconcile does what lifecycle returns for the assignment.

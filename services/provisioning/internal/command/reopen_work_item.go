@@ -137,7 +137,12 @@ func (cs *changeset) reopen(s *store.Assignment, i *store.WorkItem) {
 	switch i.Kind {
 	case lifecycle.ItemAssign, lifecycle.ItemUnassign, lifecycle.ItemChangeSecret:
 	case lifecycle.ItemRemoveLeftAccount:
-		a.LeftBehind = b.LeftBehind
+		for _, p := range b.LeftBehind {
+			found := p.ExternalID == a.ExternalID && a.Tenant.Valid && p.Tenant == a.Tenant.UUID // since
+			if item.Shows(p.String()) && !found && !slices.Contains(a.LeftBehind, p) {
+				a.LeftBehind = append(slices.Clone(a.LeftBehind), p)
+			}
+		}
 	default:
 		a.ExternalID, a.UserName, a.Tenant, a.FoundID, a.FoundName, a.CreateTime = b.ExternalID, b.UserName, b.Tenant, b.FoundID, b.FoundName, b.CreateTime
 	}

@@ -70,7 +70,8 @@ func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Ca
 	switch i.Kind {
 	case lifecycle.ItemChangeSecret:
 	case lifecycle.ItemRemoveLeftAccount:
-		a.LeftBehind, a.Changed = nil, true
+		// What was left behind since stays, and is on an item of its own.
+		a.LeftBehind = slices.DeleteFunc(slices.Clone(a.LeftBehind), func(p store.Place) bool { return itemOf(i).Shows(p.String()) })
 	case lifecycle.ItemAdoptAccount:
 		external, name := a.FoundID, a.FoundName
 		a.FoundID, a.FoundName = "", ""

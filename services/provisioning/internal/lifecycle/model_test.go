@@ -110,10 +110,12 @@ type world struct {
 	left       AccountState
 	tries      int
 	next       byte
-	// old are the accounts at places where the integration has led before. moved means
-	// that it was not looked up yet where it leads now.
-	old   []app
-	moved bool
+	// old are the accounts at places where the integration has led before, which leads to
+	// at now. What is known is known of the place known; moved means that it was not looked
+	// up yet where it leads now.
+	old       []leftApp
+	at, known string
+	moved     bool
 	// unsaid means that people work in the app and do not say so.
 	unsaid bool
 	// tampered means that somebody worked in the app behind our back.
@@ -133,12 +135,18 @@ type world struct {
 	done     []Revocation
 }
 
+// leftApp is what is true at a place where the integration has led before.
+type leftApp struct {
+	app
+	at string
+}
+
 // resolved is an item that a person has resolved, and how things were before.
 type resolved struct {
 	Resolution
 	app        app
-	old        []app
-	leftBehind string
+	old        []leftApp
+	leftBehind []string
 	words      Words
 }
 
@@ -197,7 +205,7 @@ func (w *world) reconcile(t *rapid.T) {
 				there = there || g.Account && old.given() && !want.Account || !g.Account && old.has(g.Entitlement) && !old.had.Has(g.Entitlement) && !want.Entitlements.Has(g.Entitlement)
 			}
 			if w.assignment.Mode != Unmanaged && !w.tampered && there {
-				t.Fatalf("grant of %v becomes revoked, the app has %+v, known %+v, left %q, op %+v, items %+v", g.Entitlement, w.app, before.Observed, before.LeftBehind, before.Operation, before.Items)
+				t.Fatalf("grant of %v becomes revoked, the app has %+v, known %+v, left %v, op %+v, items %+v", g.Entitlement, w.app, before.Observed, before.LeftBehind, before.Operation, before.Items)
 			}
 		case Held:
 			if g.State != InPlace || !w.assignment.Suspended {
@@ -248,6 +256,11 @@ func (w *world) reconcile(t *rapid.T) {
 		items[i.ID] = i
 	}
 	for _, i := range out.Change {
+		for _, place := range w.assignment.LeftBehind {
+			if i.Shows(place) && !items[i.ID].Shows(place) {
+				t.Fatalf("item %+v comes to show more: %+v", items[i.ID], i)
+			}
+		}
 		items[i.ID] = i
 	}
 	for _, d := range out.Cancellation {
@@ -416,13 +429,14 @@ func (w *world) maySetManager(c Change, results []Result) bool {
 
 // settle has the account looked up where the integration leads now: it is not there.
 func (w *world) settle() {
-	w.moved = false
+	at := w.known
+	w.known, w.moved = w.at, false
 	know := w.assignment.Observed
 	if know.Account == Absent && !know.AccountInDoubt {
 		return
 	}
 	if !know.Adopted || know.Added() || w.assignment.Leaving {
-		w.assignment.LeftBehind = "somewhere"
+		w.assignment.LeftBehind = append(slices.Clone(w.assignment.LeftBehind), at)
 		w.words = w.words.Leave()
 	}
 	w.assignment.Observed = Observed{Account: Absent}
@@ -452,7 +466,8 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	switch {
 	case item.Kind == ItemChangeSecret, item.Kind == ItemAdoptAccount:
 	case item.Kind == ItemRemoveLeftAccount:
-		w.old, w.assignment.LeftBehind = nil, ""
+		w.old = slices.DeleteFunc(slices.Clone(w.old), func(a leftApp) bool { return item.Shows(a.at) })
+		w.assignment.LeftBehind = slices.DeleteFunc(slices.Clone(w.assignment.LeftBehind), item.Shows)
 	case automatic && !w.assignment.desired().Account:
 		if !lies && w.app.account != Absent && (item.Kind == ItemRemoveAccount || slices.Contains(w.assignment.Operation.Plan, Change{Do: RemoveAccount})) {
 			w.app.account, w.app.member = w.left, Set{}
@@ -491,7 +506,12 @@ func (w *world) reopen(t *rapid.T, n int) bool {
 	slices.SortFunc(s.Grants, func(a, b Grant) int { return Compare(a.ID, b.ID) })
 	s.Observed = s.Reopen(r.Resolution)
 	if r.Item.Kind == ItemRemoveLeftAccount {
-		s.LeftBehind = r.leftBehind
+		s.LeftBehind = slices.Clone(s.LeftBehind)
+		for _, place := range r.leftBehind {
+			if r.Item.Shows(place) {
+				s.LeftBehind = append(s.LeftBehind, place)
+			}
+		}
 	}
 	for _, tr := range s.ReopenGrants(r.Resolution) {
 		g := &s.Grants[slices.IndexFunc(s.Grants, func(g Grant) bool { return g.ID == tr.ID })]
@@ -535,7 +555,12 @@ func (w *world) reopen(t *rapid.T, n int) bool {
 	switch r.Item.Kind {
 	case ItemChangeSecret:
 	case ItemRemoveLeftAccount:
-		w.old = r.old
+		w.old = slices.Clone(w.old)
+		for _, a := range r.old {
+			if r.Item.Shows(a.at) {
+				w.old = append(w.old, a)
+			}
+		}
 	case ItemAssign, ItemUnassign:
 		for _, e := range r.Item.Entitlements {
 			w.app.member = w.app.member.minus(e)
@@ -567,7 +592,7 @@ func (w *world) reopen(t *rapid.T, n int) bool {
 func TestEverything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{left: rapid.SampledFrom([]AccountState{Absent, Disabled}).Draw(t, "ending"), app: app{account: Absent, member: Set{}}}
+		w := &world{left: rapid.SampledFrom([]AccountState{Absent, Disabled}).Draw(t, "ending"), app: app{account: Absent, member: Set{}}, at: "the first place", known: "the first place"}
 		w.assignment.Mode = rapid.SampledFrom([]Mode{Manual, Automatic, Automatic, Automatic}).Draw(t, "mode")
 		modes := rapid.Bool().Draw(t, "mode changes")
 		w.assignment.Observed.Account = Absent
@@ -711,7 +736,8 @@ func TestEverything(t *testing.T) {
 				if !moves || w.assignment.Mode != Automatic {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.old = append(slices.Clone(w.old), w.app)
+				w.old = append(slices.Clone(w.old), leftApp{w.app, w.at})
+				w.at = fmt.Sprintf("place %x", w.id())
 				w.app, w.moved = app{account: Absent, member: Set{}}, true
 				w.assignment.Observed = w.assignment.Observed.Elsewhere()
 				w.reconcile(t)
@@ -762,7 +788,7 @@ func TestEverything(t *testing.T) {
 			return // nobody has told us: that is for reconciliation to find
 		}
 		want := w.assignment.desired()
-		if slices.ContainsFunc(w.old, func(a app) bool { return a.given() && !w.moved }) {
+		if slices.ContainsFunc(w.old, func(a leftApp) bool { return a.given() && !w.moved }) {
 			t.Fatalf("left behind, and nobody knows: %+v", w.old)
 		}
 		stays := w.app.account == Active && !w.app.ours && !w.assignment.away() || w.moved && !w.assignment.Observed.there()

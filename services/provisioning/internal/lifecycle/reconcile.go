@@ -78,9 +78,11 @@ type Assignment struct {
 	// RemovalUnset means that the app does not say what happens to an adopted account
 	// of somebody who is away: a person does.
 	RemovalUnset bool
-	// Found says in words which account was found, and LeftBehind which accounts
-	// stand where the app's integration does not reach; empty if none.
-	Found, LeftBehind string
+	// Found says in words which account was found; empty if none.
+	Found string
+	// LeftBehind say in words, each of one account, where it stands that the app's
+	// integration does not reach.
+	LeftBehind []string
 	// Profile is the fingerprint of the person's profile.
 	Profile string
 	// Manager is whom the account should name as the person's manager.
@@ -316,7 +318,7 @@ func (s Assignment) gone(g Grant, want Desired, know Observed) bool {
 		return true
 	case g.Account && want.Account, want.Entitlements.Has(g.Entitlement):
 		return true
-	case s.LeftBehind != "":
+	case len(s.LeftBehind) > 0:
 		return false
 	case g.Account, g.GivenUp && !want.Account:
 		// With what was given up goes the account that was made for it.

@@ -174,7 +174,7 @@ func (s Assignment) Todo() []Change { return Plan(s.desired(), s.known()) }
 // WhyNot says in words what keeps an item from being asked for again.
 func (s Assignment) WhyNot(i Item) string {
 	switch {
-	case slices.ContainsFunc(s.Items, i.same):
+	case i.Kind != ItemRemoveLeftAccount && slices.ContainsFunc(s.Items, i.same):
 		return ReasonOpen
 	case i.Kind == ItemUnassign && slices.ContainsFunc(s.Items, func(o Item) bool { return o.Kind == ItemRemoveAccount }):
 		return ReasonWhole

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // ItemKind is what a person must do.
 type ItemKind string
@@ -91,6 +94,7 @@ const (
 	ReasonWhole       = "the whole account is to be removed"
 	ReasonSameProfile = "the account has the person's profile"
 	ReasonMadeAnew    = "the account is not there any more"
+	ReasonTogether    = "another item asks for it, together with what was reopened"
 )
 
 // reconciled is what Reconcile has found out before it comes to the items.
@@ -107,7 +111,7 @@ type reconciled struct {
 func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 	wanted := wantedItems(s, out, now)
 	for _, have := range s.Items {
-		i := slices.IndexFunc(wanted, have.same)
+		i := slices.IndexFunc(wanted, have.stays)
 		if i >= 0 {
 			next := wanted[i]
 			wanted = slices.Delete(wanted, i, i+1)
@@ -137,6 +141,14 @@ func reconcileItems(s Assignment, out *Outcome, now reconciled) {
 		}
 	}
 	out.Open = append(out.Open, wanted...)
+}
+
+// stays reports whether the open item is the one that is wanted.
+func (i Item) stays(wanted Item) bool {
+	if i.Kind == ItemRemoveLeftAccount {
+		return i.ID == wanted.ID
+	}
+	return i.same(wanted)
 }
 
 func (i Item) equal(o Item) bool {
@@ -192,12 +204,46 @@ func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 			items = append(items, i)
 		}
 	}
-	if s.LeftBehind != "" {
-		i := s.item(ItemRemoveLeftAccount, nil, func(g Grant) bool { return g.State == Revoking || g.State == Held })
-		i.Error = s.LeftBehind
+	if i, ok := s.leftItem(); ok {
 		items = append(items, i)
 	}
 	return items
+}
+
+// leftItem is about the accounts that are left behind. One that is open, whose ID it has
+// then, never comes to show more of them: somebody may be at it who has not seen those.
+// They wait for an item of their own, which follows it.
+func (s Assignment) leftItem() (Item, bool) {
+	var open ID
+	show := s.LeftBehind
+	shown := func(i Item) []string {
+		if i.Kind != ItemRemoveLeftAccount {
+			return nil
+		}
+		return slices.DeleteFunc(slices.Clone(s.LeftBehind), func(place string) bool { return !i.Shows(place) })
+	}
+	if !slices.ContainsFunc(s.Reopened, func(i Item) bool { return len(shown(i)) > 0 }) {
+		for _, have := range s.Items {
+			if places := shown(have); len(places) > 0 {
+				open, show = have.ID, places
+			}
+		}
+	}
+	if len(show) == 0 {
+		return Item{}, false
+	}
+	i := s.item(ItemRemoveLeftAccount, nil, func(g Grant) bool { return g.State == Revoking || g.State == Held })
+	i.ID, i.Error = open, strings.Join(show, between)
+	return i, true
+}
+
+// between stands between the places that an item shows.
+const between = "; "
+
+// Shows reports whether an item about accounts that are left behind is about the one at a
+// place.
+func (i Item) Shows(place string) bool {
+	return i.Kind == ItemRemoveLeftAccount && strings.Contains(between+i.Error+between, between+place+between)
 }
 
 // secretItem reminds of the shared secret when somebody who used it has left, or is
@@ -312,6 +358,8 @@ func (i Item) gaveUp(grants ...[]Grant) bool {
 func cancelReason(s Assignment, i Item, now reconciled) string {
 	want := now.want
 	switch {
+	case slices.ContainsFunc(s.LeftBehind, i.Shows):
+		return ReasonTogether
 	case i.Kind == ItemRemoveLeftAccount:
 		return ReasonFoundAgain
 	case (i.Kind == ItemFixOperation || i.Kind == ItemAdoptAccount) && s.manual():
