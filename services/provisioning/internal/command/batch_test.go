@@ -79,7 +79,7 @@ func newTwin(w *world, n byte, bases []uuid.UUID) *twin {
 	integration := w2.ids[1]
 	err := w.in(w.t.Context(), scope.Organization(w2.org), func(ctx context.Context, tx *postgres.Tx) error {
 		err := store.CreateIntegration(ctx, tx, store.Integration{
-			ID: integration, OrganizationID: w2.org, Name: "app", Kind: "scim", Secret: []byte{1}, State: "working", CreateTime: time.Now(), Version: 1,
+			ID: integration, OrganizationID: w2.org, Name: "app", Kind: "scim", Access: "read_write", Secret: []byte{1}, State: "working", CreateTime: time.Now(), Version: 1,
 		})
 		if err != nil {
 			return err

@@ -97,7 +97,7 @@ func newWorld(t testing.TB, timing Timing) *world {
 	w.Engine = w.engine(timing)
 	w.do(func(ctx context.Context, tx *postgres.Tx) error {
 		err := store.CreateIntegration(ctx, tx, store.Integration{
-			ID: w.integration, OrganizationID: w.org, Name: "app", Kind: "scim", Secret: []byte{1}, State: "working", CreateTime: time.Now(), Version: 1,
+			ID: w.integration, OrganizationID: w.org, Name: "app", Kind: "scim", Access: "read_write", Secret: []byte{1}, State: "working", CreateTime: time.Now(), Version: 1,
 		})
 		if err != nil {
 			return err
