@@ -140,7 +140,36 @@ func TestUnmatchedIsDecided(t *testing.T) {
 	if e := w.granted(t, taken); !e.GetAutomatic() {
 		t.Errorf("decided: %v", e)
 	}
-	if got := names(w.asked(t, back(g.joinFlow(t, "ask", approvalv1.UnmatchAction_UNMATCH_ACTION_ASK, "sales")), 1).GetTasks()); len(got) != 2 {
+	asks := g.joinFlow(t, "ask", approvalv1.UnmatchAction_UNMATCH_ACTION_ASK, "sales")
+	if got := names(w.asked(t, back(asks), 1).GetTasks()); len(got) != 2 {
 		t.Errorf("asked %q", got)
+	}
+
+	// Nobody is asked about what was not in place, nor any more about what has ended by
+	// itself; the rest goes on.
+	r := w.request("ben", "ben")
+	r.Kind, r.Requester, r.Origin = requestv1.RequestKind_REQUEST_KIND_REVOKE, nil, requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+	r.FlowId, r.FlowVersion = asks.GetId(), asks.GetVersion()
+	for range 2 {
+		r.Items = append(r.Items, &requestv1.RequestItem{Id: id.New().String(), EntitlementId: id.New().String(), AppId: w.crm.String(), AppName: "CRM"})
+	}
+	r.Items[0].NotInPlace = true
+	w.submit(t, r)
+	if e := w.granted(t, r); !e.GetAutomatic() || len(e.GetRequest().GetItems()) != 1 || e.GetRequest().GetItems()[0].GetId() != r.GetItems()[0].GetId() {
+		t.Errorf("decided: %v", e)
+	}
+	ended := &eventv1.RequestCancelRequested{RequestId: r.GetId(), Reason: "it has ended", ItemIds: []string{r.GetItems()[1].GetId()}}
+	w.Publish(t, w.org, uuid.MustParse(r.GetId()), ended)
+	if e := w.cancelled(t, r); len(e.GetItemIds()) != 1 || e.GetItemIds()[0] != r.GetItems()[1].GetId() || e.GetReason() != "it has ended" {
+		t.Errorf("cancelled: %v", e)
+	}
+	w.Publish(t, w.org, uuid.MustParse(r.GetId()), ended) // said twice
+	w.handled(t)
+	if _, err := w.approve(t, "pia", of(t, w.askedFor(t, r, r.GetItems()[2].GetId(), 1).GetTasks(), "pia")); err != nil {
+		t.Fatal(err)
+	}
+	w.drained(t)
+	if got := w.emitted(r.GetId()); got["ApprovalCancelled"] != 1 || got["ApprovalGranted"] != 2 {
+		t.Errorf("emitted %v", got)
 	}
 }

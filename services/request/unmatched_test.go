@@ -12,6 +12,7 @@ import (
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
@@ -159,3 +160,201 @@ func TestFlowUnmatchedInTime(t *testing.T) {
 	w.publishAll(t, gone.ends(1, takeAway))
 	gone.made(t, 1)
 }
+
+// B-USR-15 and B-APR-19, in part: nobody is asked whether that is taken away which was
+// never in place, and what is asked ends when it has become pointless: what was given has
+// ended by itself, or the flow is for them again. Then the next time that the flow lets
+// them go it is about that, too.
+func TestAskedBack(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	w.publishAll(t, f.matches(1, "account", "editor", "viewer"))
+	given := f.made(t, 1)[0]
+	_, accountEvents := give(given, 0)
+	editor, editorEvents := give(given, 1)
+	w.publishAll(t, append(append(accountEvents, editorEvents...), w.granted(given))...) // the third is not in place
+	w.handled(t)
+
+	w.publishAll(t, f.ends(1, ask))
+	back := f.made(t, 2)[1]
+	for n, i := range back.GetItems() {
+		if i.GetNotInPlace() != (n == 2) {
+			t.Errorf("item %d: %v", n, i)
+		}
+	}
+	if got := w.get(t, back); !proto.Equal(got, back) {
+		t.Errorf("emitted\n%v, reads\n%v", back, got)
+	}
+	asked := func(reason string) *eventv1.RequestCancelRequested {
+		t.Helper()
+		return servicetest.Wait(t, w.Harness, func(e *eventv1.RequestCancelRequested) bool {
+			return e.GetRequestId() == back.GetId() && e.GetReason() == reason
+		})
+	}
+	w.twice(t, take(editor)...)
+	if e := asked("what it would take away has ended"); !slices.Equal(e.GetItemIds(), []string{back.GetItems()[1].GetId()}) {
+		t.Errorf("cancelled %v", e)
+	}
+	w.twice(t, f.matches(2, "account"))
+	if e := asked("the flow Sales is for them again"); len(e.GetItemIds()) != 0 {
+		t.Errorf("cancelled %v", e)
+	}
+	again := f.made(t, 3)[2]
+	w.publishAll(t, emission{back.GetId(), &eventv1.ApprovalCancelled{
+		Context: &eventv1.Context{Actor: system, RequestIds: []string{back.GetId()}, Version: 9}, RequestId: back.GetId(), Reason: "pointless",
+	}})
+	_, events := give(again, 0)
+	w.publishAll(t, append(events, w.granted(again))...)
+	w.handled(t)
+
+	w.publishAll(t, f.ends(2, ask))
+	last := f.made(t, 4)[3]
+	if !slices.Equal(givenBy(last), []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId()}) {
+		t.Errorf("asks about %v", last)
+	}
+	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 2 {
+		t.Errorf("%d were to be cancelled", n)
+	}
+
+	// Who has left is asked about no more.
+	w.publishAll(t, w.requested(last, "pia"))
+	w.leave(t, "ben")
+	servicetest.Wait(t, w.Harness, func(e *eventv1.RequestCancelRequested) bool { return e.GetRequestId() == last.GetId() })
+}
+
+// asking opens a request that asks whether what a first match of a flow gave is taken away:
+// account, of which the grant is returned, and editor.
+func (f joinFlow) asking(t *testing.T) (given, back *requestv1.Request, account *provisioningv1.Grant) {
+	t.Helper()
+	f.w.publishAll(t, f.matches(1, "account", "editor"))
+	given = f.made(t, 1)[0]
+	account, events := give(given, 0)
+	_, more := give(given, 1)
+	f.w.publishAll(t, append(append(events, more...), f.w.granted(given))...)
+	f.w.handled(t)
+	f.w.publishAll(t, f.ends(1, ask))
+	return given, f.made(t, 2)[1], account
+}
+
+// givenBy are the items that gave what a request takes away.
+func givenBy(r *requestv1.Request) []string {
+	var out []string
+	for _, i := range r.GetItems() {
+		out = append(out, i.GetGrantItemId())
+	}
+	return out
+}
+
+// B-USR-15, in part: a flow lets somebody go, matches them and lets them go again before
+// approval has said that it asks no more about the first time: nothing is forgotten. And of
+// what one request takes away twice, both may turn out not to be gone.
+func TestAskedBackInARow(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	given, _, account := f.asking(t)
+	w.twice(t, f.matches(2, "account"))
+	again := f.made(t, 3)[2]
+	second, events := give(again, 0)
+	w.publishAll(t, append(events, w.granted(again))...)
+	w.handled(t)
+	w.publishAll(t, f.ends(2, takeAway))
+	last := f.made(t, 4)[3]
+	if got := givenBy(last); !slices.Equal(got, []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId(), given.GetItems()[1].GetId()}) {
+		t.Fatalf("takes away %v", last)
+	}
+
+	w.publishAll(t, w.granted(last))
+	for n, g := range []*provisioningv1.Grant{second, account} {
+		done := &eventv1.RevocationCompleted{Context: about(last), RequestId: last.GetId(), ItemId: last.GetItems()[n].GetId(), GrantIds: []string{g.GetId()}}
+		done.Context.Version = 1
+		reopened := &eventv1.RevocationReopened{Context: about(last), RequestId: last.GetId(), ItemId: last.GetItems()[n].GetId()}
+		reopened.Context.Version = 2
+		w.publishAll(t, emission{last.GetId(), done})
+		w.handled(t)
+		w.publishAll(t, emission{last.GetId(), reopened})
+		w.handled(t)
+	}
+	for n, i := range w.get(t, last).GetItems() {
+		if i.GetState() != requestv1.ItemState_ITEM_STATE_APPROVED {
+			t.Errorf("item %d: %v", n, i)
+		}
+	}
+}
+
+// B-APR-19, in part: what somebody has decided to keep, an admin who stops the question
+// included, is not asked about with the next match.
+func TestAskedBackAndKept(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	_, back, _ := f.asking(t)
+	if _, err := w.requests(t, "zoe").CancelRequest(t.Context(), &requestv1.CancelRequestRequest{Id: back.GetId(), Reason: "keep it"}); err != nil {
+		t.Fatal(err)
+	}
+	w.publishAll(t, f.matches(2, "account"))
+	again := f.made(t, 3)[2]
+	_, events := give(again, 0)
+	w.publishAll(t, append(events, w.granted(again))...)
+	w.handled(t)
+	w.publishAll(t, f.ends(2, ask))
+	if last := f.made(t, 4)[3]; !slices.Equal(givenBy(last), []string{again.GetItems()[0].GetId()}) {
+		t.Errorf("asks about %v", last)
+	}
+}
+
+// B-APR-19, in part: whatever is heard of first, nobody is asked while the flow is for the
+// person, and somebody is when it is not.
+func TestAskedBackOutOfOrder(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	cancelled := func() []*eventv1.RequestCancelRequested { return emitted[*eventv1.RequestCancelRequested](t, w) }
+
+	// The second match has ended before its beginning is heard of.
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	_, back, account := f.asking(t)
+	w.publishAll(t, f.ends(2, ask))
+	w.handled(t)
+	w.publishAll(t, f.matches(2, "account"))
+	f.made(t, 2)
+	if got := cancelled(); len(got) != 0 {
+		t.Fatalf("cancelled %v", got)
+	}
+	// The grant ends because this request says so, whose approval comes after it.
+	ended := grantEvent("ended", next(account, provisioningv1.GrantState_GRANT_STATE_REVOKING))
+	about := ended.message.(*eventv1.GrantEnded).GetContext()
+	about.RequestIds = append(about.RequestIds, back.GetId())
+	w.publishAll(t, ended)
+	w.handled(t)
+	if got := cancelled(); len(got) != 0 {
+		t.Fatalf("cancelled %v", got)
+	}
+
+	// The end of the first match is heard of after the second.
+	f = joinFlow{w, id.New().String(), w.id("ann"), 1}
+	w.publishAll(t, f.matches(1, "editor"))
+	given := f.made(t, 1)[0]
+	_, events := give(given, 0)
+	w.publishAll(t, append(events, w.granted(given))...)
+	w.handled(t)
+	w.publishAll(t, f.matches(2, "editor"))
+	again := f.made(t, 2)[1]
+	_, events = give(again, 0)
+	w.publishAll(t, append(events, w.granted(again))...)
+	w.handled(t)
+	w.twice(t, f.ends(1, ask))
+	back = f.made(t, 3)[2]
+	if got := cancelled(); len(got) != 1 || got[0].GetRequestId() != back.GetId() {
+		t.Fatalf("cancelled %v", got)
+	}
+	if got := w.get(t, back).GetState(); got != requestv1.RequestState_REQUEST_STATE_CANCELLING {
+		t.Errorf("is %s", got)
+	}
+	w.publishAll(t, f.ends(2, ask))
+	if last := f.made(t, 4)[3]; !slices.Equal(givenBy(last), []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId()}) {
+		t.Errorf("asks about %v", last)
+	}
+}
+
+const ask = approvalv1.UnmatchAction_UNMATCH_ACTION_ASK

@@ -15,14 +15,18 @@ import (
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 )
 
-// CancelRequest ends what is not decided yet of a request that is to be cancelled. If the request was not submitted here yet, that it is cancelled
-// is kept until it is.
+// CancelRequest ends what is not decided yet of a request that is to be cancelled, or of it
+// the items named. If the request was not submitted here yet, that it is cancelled is kept
+// until it is; that items are is waited with until then.
 func (c *Commands) CancelRequest(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, m *eventv1.RequestCancelRequested) error {
 	rec, err := c.Store.Load(ctx, tx, m.GetRequestId())
 	if err != nil {
 		return err
 	}
 	now := c.Clock.Now()
+	if (rec == nil || rec.Request == nil) && len(m.GetItemIds()) > 0 {
+		return inbox.NotYet("request %s to be submitted, of which items are cancelled", m.GetRequestId())
+	}
 	if rec == nil {
 		rec = &store.Record{
 			Approval:       lifecycle.NewCancelled(m.GetRequestId(), m.GetContext().GetEnvironmentId(), now),
@@ -35,8 +39,8 @@ func (c *Commands) CancelRequest(ctx context.Context, tx *postgres.Tx, organizat
 		return err
 	}
 	actor := m.GetContext().GetActor()
-	items, open := rec.Cancel(convert.FromActor(actor), now)
-	if !open {
+	items, open := rec.Cancel(convert.FromActor(actor), now, m.GetItemIds()...)
+	if !open || len(m.GetItemIds()) > 0 && len(items) == 0 {
 		return nil
 	}
 	rec.Expired = m.GetExpired()

@@ -308,7 +308,7 @@ func (c *Commands) cancelItemsOfFlow(ctx context.Context, tx *postgres.Tx, e sto
 	if len(items) == 0 {
 		return nil
 	}
-	rec.CancelItems(items, e.By, a.events.Time)
+	rec.Cancel(e.By, a.events.Time, items...)
 	a.events.Cancelled(convert.UserActor(e.By), e.Reason, items...)
 	return c.save(ctx, tx, a)
 }

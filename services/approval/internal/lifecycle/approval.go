@@ -345,14 +345,19 @@ func (a *Approval) Decide(taskID string, by Person, approve bool, comment string
 	return out, nil
 }
 
-// Cancel ends what is not decided because the request is cancelled, and returns those
-// items. What is approved or denied by then stays so. It reports whether the approval was
-// open.
-func (a *Approval) Cancel(by Person, now time.Time) (items []string, open bool) {
+// Cancel ends what is not decided because the request is cancelled, or of it the items
+// named, and returns those items. What is approved or denied by then stays so. It reports
+// whether the approval was open.
+func (a *Approval) Cancel(by Person, now time.Time, named ...string) (items []string, open bool) {
 	if a.State != Open {
 		return nil, false
 	}
-	items = a.cancelOpen("", by, now)
+	if len(named) == 0 {
+		named = []string{""}
+	}
+	for _, id := range named {
+		items = append(items, a.cancelOpen(id, by, now)...)
+	}
 	a.endIfDecided(now)
 	return items, true
 }
@@ -383,16 +388,6 @@ func (a *Approval) OpenItems(flowID string) []string {
 		}
 	}
 	return out
-}
-
-// CancelItems ends items that are not decided yet; the others go on.
-func (a *Approval) CancelItems(items []string, by Person, now time.Time) {
-	for _, id := range items {
-		a.cancelOpen(id, by, now)
-	}
-	if len(items) > 0 {
-		a.endIfDecided(now)
-	}
 }
 
 // Reassignment says which task somebody gives to whom.

@@ -92,6 +92,8 @@ type Item struct {
 	OfOrganization bool
 	// OnlyByFlow says that the app is closed to what no flow covers.
 	OnlyByFlow bool
+	// NotInPlace says of what a join-flow takes away that it was not in place.
+	NotInPlace bool
 }
 
 // Request is what the rules need of a request.
@@ -155,7 +157,7 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 		switch {
 		case j.Trigger != OnJoin:
 			return Default()
-		case request.Kind == Revoke && j.Unmatch == Ask:
+		case request.Kind == Revoke && j.Unmatch == Ask && !it.NotInPlace:
 			return Default()
 		case request.Kind == Revoke:
 			return Flow{Rule: flow.Rule{ID: j.ID, Trigger: OnJoin}, Version: j.Version, AutoApprove: true}

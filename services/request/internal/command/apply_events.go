@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/inbox"
 	"gatehouse.dev/libs/postgres"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -30,7 +32,8 @@ func AppliedEvents() []proto.Message {
 // they change and one save. Whatever the events, that is the same few statements.
 func (c *Commands) ApplyEvents(ctx context.Context, tx *postgres.Tx, events []inbox.Event) error {
 	effects := make([]effect, len(events))
-	var changed []uuid.UUID
+	var changed, ended []uuid.UUID
+	endedBy := map[uuid.UUID]inbox.Event{}
 	for n, ev := range events {
 		e, err := effectOf(ev)
 		if err != nil {
@@ -39,6 +42,17 @@ func (c *Commands) ApplyEvents(ctx context.Context, tx *postgres.Tx, events []in
 		if effects[n] = e; e.change != nil {
 			changed = append(changed, e.request)
 		}
+		if e.ended != uuid.Nil {
+			ended, endedBy[e.ended] = append(ended, e.ended), ev
+		}
+	}
+	var asked []uuid.UUID
+	if len(ended) > 0 {
+		var err error
+		if asked, err = store.TakingAway(ctx, tx, ended); err != nil {
+			return err
+		}
+		changed = append(changed, asked...)
 	}
 	var requests map[uuid.UUID]*store.Request
 	if len(changed) > 0 {
@@ -55,6 +69,19 @@ func (c *Commands) ApplyEvents(ctx context.Context, tx *postgres.Tx, events []in
 			changes.CopyGrants(events[n])
 		}
 		e.apply(changes, r, notBefore(c.Clock.Now(), events[n].Time.UTC().Truncate(time.Microsecond)))
+	}
+	// As the events have left them: what was decided by now is not pointless.
+	for _, id := range asked {
+		if r := requests[id]; r != nil {
+			cancelPointless(changes, r, func(i *store.Item) bool {
+				by, ok := endedBy[i.GrantItemID.UUID]
+				if !ok || slices.Contains(event.ContextOf(by.Message).GetRequestIds(), r.ID.String()) {
+					return false // or that request has ended it: its approval is still to come
+				}
+				changes.Cause(by.Traceparent)
+				return true
+			}, "what it would take away has ended", c.Clock.Now())
+		}
 	}
 	return changes.SaveLater(ctx, tx, c.Events)
 }

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,6 +75,37 @@ func requestCancellation(changes *store.Changes, r *store.Request, by *eventv1.A
 	changes.AddEntry(r.ID, store.TimelineEntry{
 		EventID: ev.ID, Time: at, Event: "request.cancel_requested",
 		ActorID: convert.ActorUser(by), ActorName: by.GetDisplayName(), Text: "To be cancelled: " + why.Reason,
+	})
+	changes.Emit(ev)
+}
+
+// cancelPointless has those items of a request cancelled, once, that wait for a decision
+// which has become pointless, and with the last of them the request.
+func cancelPointless(changes *store.Changes, r *store.Request, pointless func(*store.Item) bool, reason string, at time.Time) {
+	if !lifecycle.CanMove(r.State, lifecycle.Cancelling) {
+		return
+	}
+	waits := func(i *store.Item) bool { return i.State == lifecycle.ItemPending && !i.Pointless }
+	var items []*store.Item
+	for _, i := range r.Items {
+		if waits(i) && pointless(i) {
+			changes.SetPointless(i)
+			items = append(items, i)
+		}
+	}
+	if len(items) == 0 {
+		return
+	}
+	at = notBefore(at, r.UpdateTime)
+	if !slices.ContainsFunc(r.Items, waits) {
+		requestCancellation(changes, r, convert.System(), store.Closing{Reason: reason}, at)
+		return
+	}
+	ev := convert.CancelRequested(convert.System(), r, store.Closing{Reason: reason}, at, items...)
+	ev.ID = id.New()
+	changes.AddEntry(r.ID, store.TimelineEntry{
+		EventID: ev.ID, Time: at, Event: "request.cancel_requested", ActorName: convert.System().GetDisplayName(),
+		AppID: items[0].AppID, Text: "To be cancelled: " + reason,
 	})
 	changes.Emit(ev)
 }

@@ -28,6 +28,8 @@ type effect struct {
 	// tooLate is the text of the entry of a request that was being cancelled; the
 	// usual one if empty.
 	tooLate string
+	// ended is the item whose grant the event has ended; the nil id for none.
+	ended uuid.UUID
 	// requests have the entry in their timelines.
 	requests []uuid.UUID
 	// request is the one that it is about; nil if only its context names some.
@@ -85,11 +87,13 @@ func effectOf(ev inbox.Event) (effect, error) {
 	case *eventv1.GrantExpiring:
 		e.copyGrant(m.GetGrant(), "Will end at "+m.GetGrant().GetUntil().AsTime().Format(timeLayout)+": "+what(m.GetGrant()))
 	case *eventv1.GrantEnded:
+		e.endedOf(m.GetGrant())
 		e.copyGrant(m.GetGrant(), "Ended, "+endText(m.GetGrant().GetEndReason())+"; being taken away: "+what(m.GetGrant()))
 		if givenUp(m.GetGrant()) { // what may be left of it does not hold up the request
 			e.done(m.GetGrant(), lifecycle.ItemGivenUp)
 		}
 	case *eventv1.GrantRevoked:
+		e.endedOf(m.GetGrant())
 		e.grantRevoked(m.GetGrant())
 	case *eventv1.GrantFailed:
 		g := m.GetGrant()
@@ -368,6 +372,13 @@ func (e *reader) copyGrant(g *provisioningv1.Grant, text string) {
 		e.about(g.GetRequestId(), text)
 	}
 	e.grant = true
+}
+
+// endedOf says that a grant has ended.
+func (e *reader) endedOf(g *provisioningv1.Grant) {
+	if g.GetItemId() != "" {
+		e.ended = e.id("item_id", g.GetItemId())
+	}
 }
 
 // what names a grant's entitlement.

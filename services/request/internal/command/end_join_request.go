@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,8 +24,9 @@ type JoinEnd struct {
 	FlowVersion    int32
 	// JoinCount and MatchCount name the match, see [JoinMatch].
 	JoinCount, MatchCount int32
-	// Keep says that what the flow gave stays.
-	Keep bool
+	// Keep says that what the flow gave stays, and Ask that somebody is asked whether it is
+	// to be taken away.
+	Keep, Ask bool
 }
 
 func (e JoinEnd) key() store.JoinRequest {
@@ -55,10 +57,28 @@ func (c *Commands) EndJoinRequests(ctx context.Context, tx *postgres.Tx, ends []
 	if err != nil {
 		return err
 	}
+	var others []store.JoinRequest // the earlier ones of all ends, and the next ones
+	for _, key := range keys {
+		others = append(append(others, key.Earlier()...), key.Next())
+	}
+	list, err := store.FindJoinRequests(ctx, tx, others)
+	if err != nil {
+		return err
+	}
+	before := make(map[store.JoinRequest]store.JoinRequests, len(others))
+	for n, key := range others {
+		before[key] = list[n]
+	}
 	var begun []uuid.UUID
-	for n := range ends {
-		if found[n].Grant != uuid.Nil && found[n].Revoke == uuid.Nil {
-			begun = append(begun, found[n].Grant)
+	for n, key := range keys {
+		if found[n].Grant == uuid.Nil || found[n].Revoke != uuid.Nil {
+			continue
+		}
+		begun = append(begun, found[n].Grant)
+		for _, key := range key.Earlier() {
+			if f := before[key]; f.Revoke != uuid.Nil && f.Grant != uuid.Nil {
+				begun = append(begun, f.Grant, f.Revoke)
+			}
 		}
 	}
 	if len(begun) == 0 {
@@ -72,42 +92,104 @@ func (c *Commands) EndJoinRequests(ctx context.Context, tx *postgres.Tx, ends []
 	if err != nil {
 		return err
 	}
-	changes := store.NewChanges(organization)
+	changes, done := store.NewChanges(organization), map[uuid.UUID]bool{}
 	for n, e := range ends {
 		given := requests[found[n].Grant]
 		if u := users[e.UserID]; given == nil || found[n].Revoke != uuid.Nil || u.State == "removed" || u.JoinCount > e.JoinCount {
 			continue // nothing was given, or it has ended with the person's leaving
 		}
-		requests[found[n].Grant] = nil // said twice, it is done once
-		c.endJoinRequest(changes, e, given, held)
+		if done[found[n].Grant] {
+			continue // said twice, it is done once
+		}
+		done[found[n].Grant] = true
+		again := before[keys[n].Next()]
+		c.endJoinRequest(changes, e, givenBy{
+			request: given, held: held, left: leftOf(keys[n], before, requests, held), again: again.Grant != uuid.Nil && !again.Unmatched,
+		})
 	}
 	return changes.Save(ctx, tx, c.Events, "insert requests of join-flows")
 }
 
-// endJoinRequest ends one request of a join-flow; held are the items whose grants are.
-func (c *Commands) endJoinRequest(changes *store.Changes, e JoinEnd, given *store.Request, held map[uuid.UUID]bool) {
+// leftOf are the items of earlier matches that are still held, and about which somebody was
+// asked until the flow was for the person again. What was decided since, or is asked by
+// another request now, is not among them. Approval may not have answered yet that it asks no
+// more: then it is among them, and may be asked about once more.
+func leftOf(end store.JoinRequest, before map[store.JoinRequest]store.JoinRequests, requests map[uuid.UUID]*store.Request, held map[uuid.UUID]bool) []*store.Item {
+	undecided := map[uuid.UUID]bool{} // as the last request says that was about it
+	for _, key := range end.Earlier() {
+		if r := requests[before[key].Revoke]; r != nil {
+			for _, i := range r.Items {
+				undecided[i.GrantItemID.UUID] = i.Pointless && (i.State == lifecycle.ItemCancelled || i.State == lifecycle.ItemPending)
+			}
+		}
+	}
+	var out []*store.Item
+	for _, key := range end.Earlier() {
+		if r := requests[before[key].Grant]; r != nil {
+			for _, i := range r.Items {
+				if held[i.ID] && undecided[i.ID] {
+					out = append(out, i)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// givenBy is what is known of a match that ends.
+type givenBy struct {
+	request *store.Request
+	// held are the items whose grants are, and left those of earlier matches that are to be
+	// taken away with it.
+	held map[uuid.UUID]bool
+	left []*store.Item
+	// again says that the flow has matched the person again by now.
+	again bool
+}
+
+// endJoinRequest ends one request of a join-flow.
+func (c *Commands) endJoinRequest(changes *store.Changes, e JoinEnd, m givenBy) {
+	given := m.request
 	changes.Cause(e.Event.Traceparent)
 	at := notBefore(notBefore(c.Clock.Now(), e.Event.Time.UTC().Truncate(time.Microsecond)), given.UpdateTime)
 	why := "The flow " + e.FlowName + " is not for them any more"
 	var items []*store.Item
-	for _, i := range given.Items {
-		// What is approved at this moment may still be on its way.
-		if i.State.Open() || held[i.ID] {
+	for _, i := range slices.Concat(given.Items, m.left) {
+		// What is approved at this moment may still be on its way: nobody is asked about it.
+		if i.State.Open() || m.held[i.ID] {
 			items = append(items, &store.Item{
 				ID: id.New(), EntitlementID: i.EntitlementID, EntitlementName: i.EntitlementName, AppID: i.AppID, AppName: i.AppName,
 				State: lifecycle.ItemPending, Provisioning: i.Provisioning, GrantItemID: uuid.NullUUID{UUID: i.ID, Valid: true},
+				NotInPlace: i.State != lifecycle.ItemFulfilled,
 			})
 		}
 	}
 	if lifecycle.CanMove(given.State, lifecycle.Cancelling) {
 		requestCancellation(changes, given, convert.System(), store.Closing{Reason: why}, at)
 	}
-	if len(items) == 0 || e.Keep {
+	if len(items) == 0 {
 		return
 	}
-	insertRequest(changes, convert.System(), store.New{Request: &store.Request{
+	asks := e.Ask && slices.ContainsFunc(items, func(i *store.Item) bool { return !i.NotInPlace })
+	if e.Keep || asks {
+		text := why + "; what it gave stays, as the flow says"
+		if asks {
+			text = why + "; it is asked whether what it gave is taken away"
+		}
+		changes.AddEntry(given.ID, store.TimelineEntry{
+			EventID: e.Event.ID, Time: at, Event: "flow.unmatched", ActorName: convert.System().GetDisplayName(), Text: text,
+		})
+	}
+	if e.Keep {
+		return
+	}
+	taken := &store.Request{
 		ID: id.New(), OrganizationID: given.OrganizationID, EnvironmentID: given.EnvironmentID, Kind: lifecycle.Revoke, Origin: store.OriginJoin,
 		Beneficiary: given.Beneficiary, JoinCount: e.JoinCount, MatchCount: e.MatchCount, Justification: why, State: lifecycle.Submitted,
 		FlowID: convert.Nullable(e.FlowID), FlowVersion: e.FlowVersion, CreateTime: at, UpdateTime: at, Version: 1, Items: items,
-	}})
+	}
+	insertRequest(changes, convert.System(), store.New{Request: taken})
+	if asks && m.again { // the next match was heard of first
+		cancelPointless(changes, taken, func(*store.Item) bool { return true }, forThemAgain(e.FlowName), at)
+	}
 }

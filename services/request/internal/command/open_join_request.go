@@ -55,6 +55,15 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 		return err
 	}
 	changes := store.NewChanges(matches[0].Event.OrganizationID)
+	var begins []JoinMatch // one that has ended, or was seen before, changes nothing
+	for n, m := range matches {
+		if exist[n].Grant == uuid.Nil && !exist[n].Unmatched {
+			begins = append(begins, m)
+		}
+	}
+	if err := c.endAsking(ctx, tx, changes, begins); err != nil {
+		return err
+	}
 	var made []*store.Request
 	for n, m := range matches {
 		if exist[n].Grant != uuid.Nil || exist[n].Unmatched {
@@ -76,6 +85,52 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 	// Where another replica was faster the insert is refused, and the next try
 	// sees its request.
 	return changes.Save(ctx, tx, c.Events, "insert requests of join-flows")
+}
+
+// endAsking has what is still being asked about earlier matches of the same flows with the
+// same people cancelled: they match again. What those matches gave stays, and is looked at
+// when this one ends.
+func (c *Commands) endAsking(ctx context.Context, tx *postgres.Tx, changes *store.Changes, matches []JoinMatch) error {
+	var earlier []store.JoinRequest
+	var of []JoinMatch
+	for _, m := range matches {
+		for _, key := range m.key().Earlier() {
+			earlier, of = append(earlier, key), append(of, m)
+		}
+	}
+	if len(earlier) == 0 {
+		return nil
+	}
+	found, err := store.FindJoinRequests(ctx, tx, earlier)
+	if err != nil {
+		return err
+	}
+	requests, err := store.Load(ctx, tx, revokesOf(found))
+	if err != nil {
+		return err
+	}
+	for n, f := range found {
+		r := requests[f.Revoke]
+		if r == nil {
+			continue
+		}
+		changes.Cause(of[n].Event.Traceparent)
+		cancelPointless(changes, r, func(*store.Item) bool { return true }, forThemAgain(of[n].FlowName), c.Clock.Now())
+	}
+	return nil
+}
+
+func forThemAgain(flowName string) string { return "the flow " + flowName + " is for them again" }
+
+// revokesOf are the requests that take back what matches gave.
+func revokesOf(found []store.JoinRequests) []uuid.UUID {
+	var out []uuid.UUID
+	for _, f := range found {
+		if f.Revoke != uuid.Nil {
+			out = append(out, f.Revoke)
+		}
+	}
+	return out
 }
 
 // request makes the request of a match; nil if nothing is left to be requested.

@@ -66,7 +66,7 @@ func joinMatch(ev inbox.Event, m *eventv1.FlowMatched) (match command.JoinMatch,
 func joinEnd(ev inbox.Event, m *eventv1.FlowUnmatched) (end command.JoinEnd, err error) {
 	end = command.JoinEnd{
 		Event: ev, FlowName: m.GetFlowName(), FlowVersion: m.GetFlowVersion(), JoinCount: m.GetJoinCount(), MatchCount: max(m.GetMatchCount(), 1),
-		Keep: m.GetAction() == approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP,
+		Keep: m.GetAction() == approvalv1.UnmatchAction_UNMATCH_ACTION_KEEP, Ask: m.GetAction() == approvalv1.UnmatchAction_UNMATCH_ACTION_ASK,
 	}
 	if end.FlowID, err = id.Parse("flow_id", m.GetFlowId()); err != nil {
 		return end, err

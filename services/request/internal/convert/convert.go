@@ -137,7 +137,7 @@ func Item(i *store.Item) *requestv1.RequestItem {
 		Id: ID(i.ID), EntitlementId: i.EntitlementID.String(), EntitlementName: i.EntitlementName, AppId: i.AppID.String(), AppName: i.AppName,
 		State: enum.Value[requestv1.ItemState](string(i.State)), Provisioning: enum.Value[requestv1.ProvisioningSupport](i.Provisioning),
 	}
-	out.ClosingReason = i.ClosingReason
+	out.ClosingReason, out.NotInPlace = i.ClosingReason, i.NotInPlace
 	if i.GrantItemID.Valid {
 		out.GrantItemId = i.GrantItemID.UUID.String()
 	}

@@ -76,12 +76,16 @@ func RequestSubmitted(by *eventv1.Actor, r *store.Request) outbox.Event {
 }
 
 // CancelRequested is the event of a request that is to be cancelled.
-func CancelRequested(by *eventv1.Actor, r *store.Request, why store.Closing, at time.Time) outbox.Event {
+func CancelRequested(by *eventv1.Actor, r *store.Request, why store.Closing, at time.Time, items ...*store.Item) outbox.Event {
+	var ids []string
+	for _, i := range items {
+		ids = append(ids, i.ID.String())
+	}
 	return newEvent(r.OrganizationID, r.ID, at, &eventv1.RequestCancelRequested{
 		Context: &eventv1.Context{
 			Actor: by, RequestIds: []string{r.ID.String()}, UserId: r.Beneficiary.ID.String(), EnvironmentId: ID(r.EnvironmentID),
 		},
-		RequestId: r.ID.String(), Reason: why.Reason, Expired: why.Expired,
+		RequestId: r.ID.String(), Reason: why.Reason, Expired: why.Expired, ItemIds: ids,
 	})
 }
 

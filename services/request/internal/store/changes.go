@@ -244,6 +244,13 @@ func (c *Changes) SetGiveUp(r *Request, i *Item, giveUp []byte, at time.Time) {
 	c.change(r, at)
 }
 
+// SetPointless says of an item of a request, which the transaction has locked, that there
+// is nothing left to be decided about it.
+func (c *Changes) SetPointless(i *Item) {
+	i.Pointless = true
+	c.changeItem(i)
+}
+
 // change counts a change of a request, whose update time never decreases.
 func (c *Changes) change(r *Request, at time.Time) {
 	r.Version++
@@ -343,9 +350,9 @@ where r.id = c.id`
 	updateItems = `
 update request_item i set state = c.state, open = c.open, vacancy = c.vacancy, vacancy_version = c.vacancy_version, give_up = c.give_up,
 	closing_reason = c.closing_reason, state_version = greatest(i.state_version, c.state_version),
-	apart_request_id = case when c.reopened then i.request_id else i.apart_request_id end
-from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[], $8::bigint[], $9::boolean[])
-	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason, state_version, reopened) where i.id = c.id`
+	apart_request_id = case when c.reopened then i.id else i.apart_request_id end, pointless = c.pointless
+from unnest($1::uuid[], $2::text[], $3::boolean[], $4::bytea[], $5::bigint[], $6::bytea[], $7::text[], $8::bigint[], $9::boolean[], $10::boolean[])
+	c (id, state, open, vacancy, vacancy_version, give_up, closing_reason, state_version, reopened, pointless) where i.id = c.id`
 	insertEntries = `
 insert into timeline_entry (organization_id, request_id, event_id, event_time, event, actor_id, actor_name, body, app_id)
 select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[]) e
@@ -381,13 +388,13 @@ func (c *Changes) updateItems(b *pgx.Batch) {
 	}
 	ids, states, open := make(uuids, n), make([]string, n), make([]bool, n)
 	vacancies, versions, givenUp, reasons, stateVersions := make([][]byte, n), make([]int64, n), make([][]byte, n), make([]string, n), make([]int64, n)
-	reopened := make([]bool, n)
+	reopened, pointless := make([]bool, n), make([]bool, n)
 	for i, item := range c.items {
 		ids[i], states[i], open[i] = idOf(item.ID), string(item.State), item.State.Open()
 		vacancies[i], versions[i] = item.Vacancy, item.VacancyVersion
-		givenUp[i], reasons[i], stateVersions[i], reopened[i] = item.GiveUp, item.ClosingReason, item.StateVersion, item.reopened
+		givenUp[i], reasons[i], stateVersions[i], reopened[i], pointless[i] = item.GiveUp, item.ClosingReason, item.StateVersion, item.reopened, item.Pointless
 	}
-	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons, stateVersions, reopened)
+	b.Queue(updateItems, ids, states, open, vacancies, versions, givenUp, reasons, stateVersions, reopened, pointless)
 }
 
 func (c *Changes) insertEntries(b *pgx.Batch) {

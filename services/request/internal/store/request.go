@@ -238,11 +238,11 @@ from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text
 order by n.client_request_id, n.beneficiary_id, n.join_flow_id`
 	insertItems = `
 insert into request_item (organization_id, id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id,
-	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, state, open)
+	entitlement_name, app_id, app_name, provisioning, vacancy, grant_item_id, apart_request_id, not_in_place, state, open)
 select $1, n.*, 'pending', true
-from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[])
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::uuid[], $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::uuid[], $15::uuid[], $16::boolean[])
 	n (id, environment_id, request_id, position, kind, beneficiary_id, entitlement_id, entitlement_name, app_id, app_name, provisioning, vacancy,
-	grant_item_id, apart_request_id)
+	grant_item_id, apart_request_id, not_in_place)
 order by n.beneficiary_id, n.entitlement_id`
 )
 
@@ -323,14 +323,20 @@ func (c *Changes) insertRequests(b *pgx.Batch) {
 		postgres.Column(items, func(i newItem) []byte { return i.Vacancy }),
 		uuids(postgres.Column(items, func(i newItem) pgtype.UUID { return idOrNull(i.GrantItemID) })),
 		itemIDs(func(i newItem) uuid.UUID {
-			if i.Origin == OriginJoin {
-				return i.Request.ID
+			switch {
+			case i.Origin != OriginJoin:
+				return uuid.Nil
+			case i.GrantItemID.Valid: // one request may take away what several have given of the same
+				return i.Item.ID
 			}
-			return uuid.Nil
-		}))
+			return i.Request.ID
+		}),
+		postgres.Column(items, func(i newItem) bool { return i.NotInPlace }))
 }
 
 const (
+	selectTakingAway = `
+select distinct i.request_id from request_item i where i.grant_item_id = any($1) and i.open and i.state = 'pending'`
 	selectByClientRequestID = `
 select id, fingerprint from access_request where requester_id = $1 and client_request_id = $2`
 	selectJoinRequests = `
@@ -369,6 +375,25 @@ func ByClientRequestID(ctx context.Context, tx *postgres.Tx, requester, clientID
 type JoinRequest struct {
 	FlowID, UserID        uuid.UUID
 	JoinCount, MatchCount int32
+}
+
+// maxEarlier bounds how many earlier times are looked at: what somebody was given longer
+// ago is not asked about again.
+const maxEarlier = 50
+
+// Next is the time after it.
+func (j JoinRequest) Next() JoinRequest {
+	j.MatchCount++
+	return j
+}
+
+// Earlier are the times before that the flow has matched the same person, the first first.
+func (j JoinRequest) Earlier() []JoinRequest {
+	var out []JoinRequest
+	for n := max(1, j.MatchCount-maxEarlier); n < j.MatchCount; n++ {
+		out = append(out, JoinRequest{j.FlowID, j.UserID, j.JoinCount, n})
+	}
+	return out
 }
 
 // JoinRequests are the requests of one time that a join-flow has matched somebody; nil
@@ -412,6 +437,20 @@ func FindJoinRequests(ctx context.Context, tx *postgres.Tx, list []JoinRequest) 
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("look for join requests: %w", err)
+	}
+	return found, nil
+}
+
+// TakingAway are the requests that wait for a decision whether what items have given is to
+// be taken away.
+func TakingAway(ctx context.Context, tx *postgres.Tx, items []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := tx.Query(ctx, selectTakingAway, items)
+	if err != nil {
+		return nil, fmt.Errorf("look for what is to be taken away: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("look for what is to be taken away: %w", err)
 	}
 	return found, nil
 }
@@ -510,6 +549,11 @@ type Item struct {
 	GrantItemID uuid.NullUUID
 	// ClosingReason is why it was denied or cancelled.
 	ClosingReason string
+	// NotInPlace says of what a join-flow takes away that it was not in place then.
+	NotInPlace bool
+	// Pointless says that it was asked to be cancelled because there is nothing left to be
+	// decided. Only Load reads it.
+	Pointless bool
 	// StateVersion is that of the grant or the revocation that the state follows. Only
 	// Load reads it.
 	StateVersion int64
@@ -527,7 +571,7 @@ const (
 	// driver would not know its type.
 	withItems = requestColumns + `,
 	(select array_agg(row(i.id, i.entitlement_id, i.entitlement_name, i.app_id, i.app_name, i.state::text, i.provisioning::text, i.vacancy, i.vacancy_version, i.give_up,
-		i.grant_item_id, i.closing_reason) order by i.position)
+		i.grant_item_id, i.closing_reason, i.not_in_place) order by i.position)
 	from request_item i where i.request_id = r.id)`
 )
 
@@ -577,7 +621,7 @@ select ` + withItems + ` from access_request r where r.id = $1`
 select ` + requestColumns + ` from access_request r where r.id = any($1) order by r.id for no key update`
 	selectItems = `
 select request_id, id, entitlement_id, entitlement_name, app_id, app_name, state, provisioning, vacancy, vacancy_version, give_up, grant_item_id,
-	closing_reason, state_version from request_item
+	closing_reason, not_in_place, pointless, state_version from request_item
 where request_id = any($1) order by request_id, position`
 	lockOpenRequests = `
 select ` + requestColumns + ` from access_request r
@@ -620,7 +664,7 @@ func Load(ctx context.Context, tx *postgres.Tx, ids []uuid.UUID) (map[uuid.UUID]
 		var i Item
 		into := []any{
 			&request, &i.ID, &i.EntitlementID, &i.EntitlementName, &i.AppID, &i.AppName, &i.State, &i.Provisioning, &i.Vacancy, &i.VacancyVersion, &i.GiveUp, &i.GrantItemID,
-			&i.ClosingReason, &i.StateVersion,
+			&i.ClosingReason, &i.NotInPlace, &i.Pointless, &i.StateVersion,
 		}
 		_, err := pgx.ForEachRow(rows, into, func() error {
 			if r := found[request]; r != nil {

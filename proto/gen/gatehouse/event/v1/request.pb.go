@@ -99,7 +99,9 @@ type RequestCancelRequested struct {
 	// Why, in words.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// True if the end that was asked for has passed.
-	Expired       bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	Expired bool `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
+	// Ids of the items that are to be cancelled; empty for all that are not decided.
+	ItemIds       []string `protobuf:"bytes,5,rep,name=item_ids,json=itemIds,proto3" json:"item_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +162,13 @@ func (x *RequestCancelRequested) GetExpired() bool {
 		return x.Expired
 	}
 	return false
+}
+
+func (x *RequestCancelRequested) GetItemIds() []string {
+	if x != nil {
+		return x.ItemIds
+	}
+	return nil
 }
 
 // RequestGiveUpRequested is emitted when items that were approved are to be given up,
@@ -356,13 +365,14 @@ const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12+\n" +
 	"\x11requester_version\x18\x03 \x01(\x03R\x10requesterVersion:%\xc2\xc1\x18!\n" +
-	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xce\x01\n" +
+	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xe9\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
-	"\aexpired\x18\x04 \x01(\bR\aexpired:,\xc2\xc1\x18(\n" +
+	"\aexpired\x18\x04 \x01(\bR\aexpired\x12\x19\n" +
+	"\bitem_ids\x18\x05 \x03(\tR\aitemIds:,\xc2\xc1\x18(\n" +
 	"\arequest\x12\x10cancel_requested\x18\x01\"\arequest(\x01\"\xea\x01\n" +
 	"\x16RequestGiveUpRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +

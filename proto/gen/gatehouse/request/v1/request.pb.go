@@ -1073,6 +1073,9 @@ type RequestItem struct {
 	GrantItemId string `protobuf:"bytes,10,opt,name=grant_item_id,json=grantItemId,proto3" json:"grant_item_id,omitempty"`
 	// Why it was denied or cancelled, in words; else empty.
 	ClosingReason string `protobuf:"bytes,11,opt,name=closing_reason,json=closingReason,proto3" json:"closing_reason,omitempty"`
+	// Of what a join-flow takes away: true if it was not in place when the flow let the
+	// person go. Then nobody is asked about it, whatever the flow says.
+	NotInPlace    bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1182,6 +1185,13 @@ func (x *RequestItem) GetClosingReason() string {
 		return x.ClosingReason
 	}
 	return ""
+}
+
+func (x *RequestItem) GetNotInPlace() bool {
+	if x != nil {
+		return x.NotInPlace
+	}
+	return false
 }
 
 // Request is one ask for access to come or to go.
@@ -1644,7 +1654,7 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04step\x18\x01 \x01(\x05R\x04step\x12\x1b\n" +
 	"\tstep_name\x18\x02 \x01(\tR\bstepName\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04help\x18\x04 \x03(\tR\x04help\"\xe2\x03\n" +
+	"\x04help\x18\x04 \x03(\tR\x04help\"\x84\x04\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1657,7 +1667,9 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\agive_up\x18\t \x01(\v2\x1c.gatehouse.request.v1.GiveUpR\x06giveUp\x12\"\n" +
 	"\rgrant_item_id\x18\n" +
 	" \x01(\tR\vgrantItemId\x12%\n" +
-	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\"\x88\b\n" +
+	"\x0eclosing_reason\x18\v \x01(\tR\rclosingReason\x12 \n" +
+	"\fnot_in_place\x18\f \x01(\bR\n" +
+	"notInPlace\"\x88\b\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x125\n" +
