@@ -10,7 +10,8 @@
 //	                the person, their managers, the app's admins, admins
 //
 //	its limits      refuse what is over them
-//	only_audience   refuses for everybody else, whatever flow would decide
+//	only_audience   refuses for everybody else, whatever flow would decide, also what a
+//	                join-flow gives
 //
 // A flow that does not let somebody ask, or not for so long, is not passed over for
 // another: a rule on who may ask, or a limit, never leads to a weaker rule.

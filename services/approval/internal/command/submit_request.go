@@ -100,18 +100,17 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 		return c.with(rec, r), nil
 	}
 	request.Member, request.AccountableIDs = in.Member, in.AccountableIDs
-	flows := in.Flows
 	if convert.ByJoinFlow(r) {
 		// Without its flow it is reviewed like any other.
-		request.JoinFlow, flows = &lifecycle.Flow{}, nil
-		if len(in.Flows) == 1 {
-			request.JoinFlow = &in.Flows[0]
+		request.JoinFlow = &lifecycle.Flow{}
+		if len(in.JoinFlows) == 1 {
+			request.JoinFlow = &in.JoinFlows[0]
 		}
 	}
 	if in.Assigned {
 		request.Assigner = &in.Assigner
 	}
-	rec.Approval = lifecycle.New(request, flows, now)
+	rec.Approval = lifecycle.New(request, in.Flows, now)
 	if convert.Gives(r) {
 		rec.WaitsFor = rec.Beneficiary.ID
 	}

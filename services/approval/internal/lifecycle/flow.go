@@ -173,15 +173,15 @@ func selectFlow(flows []Flow, request Request, it Item) Flow {
 }
 
 // refuse says why an item is not given, whoever would approve it; empty if it may be.
-// What a join-flow gives is bound by nothing of that.
+// What a join-flow gives is covered by it, for as long as it says; what other flows give
+// to their audience alone it gives to nobody else either.
 func (r Request) refuse(flows []Flow, it Item) string {
-	if r.JoinFlow != nil {
-		return ""
-	}
 	f := flow.Select(flows, (*Flow).rule, r.asked(), it.asked())
 	switch {
 	case flow.Forbids(flows, (*Flow).rule, r.asked(), it.asked()):
 		return "a flow gives it to others only"
+	case r.JoinFlow != nil:
+		return ""
 	case f == nil && it.OnlyByFlow && r.Kind == Grant:
 		return "the app is closed to what no flow covers"
 	case f != nil && !f.Allows(r.asked()):

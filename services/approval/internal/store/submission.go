@@ -31,8 +31,10 @@ type Submission struct {
 	// submitted here. Version is that of the approval.
 	Exists, CancelledEarly bool
 	Version                int64
-	// Flows are those that decide requests, or the join-flow that requested.
+	// Flows are those that decide requests.
 	Flows []lifecycle.Flow
+	// JoinFlows has the join-flow that requested, if that is known.
+	JoinFlows []lifecycle.Flow
 	// Known says that requester, beneficiary and every app are known here, and the
 	// requester in RequesterVersion or a later one.
 	Known bool
@@ -97,12 +99,10 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		return err
 	})
 	var current []FlowVersion
-	if len(joined) < len(list) {
-		b.Queue(selectRequestFlows, organizationID).Query(func(rows pgx.Rows) (err error) {
-			current, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FlowVersion])
-			return err
-		})
-	}
+	b.Queue(selectRequestFlows, organizationID).Query(func(rows pgx.Rows) (err error) {
+		current, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FlowVersion])
+		return err
+	})
 	accountable := make(map[string]string, len(parties))
 	b.Queue(selectAccountable, unique(parties)).Query(func(rows pgx.Rows) error {
 		var user, person string
@@ -173,7 +173,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		}
 		in.Flows = deciding
 		if in.JoinFlow != nil {
-			in.Flows = named(*in.JoinFlow)
+			in.JoinFlows = named(*in.JoinFlow)
 		}
 	}
 	return people, nil
