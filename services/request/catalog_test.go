@@ -93,7 +93,7 @@ func TestCreateApp(t *testing.T) {
 			"admin of another organization", "zoe", "admin_ids[1]", "USER_UNKNOWN", codes.InvalidArgument,
 			&requestv1.CreateAppRequest{Name: "x", AdminIds: []string{w.id("ada"), w.id("olga")}},
 		},
-		{"bad approver", "zoe", "approver_ids[0]", "INVALID_ARGUMENT", codes.InvalidArgument, &requestv1.CreateAppRequest{Name: "x", ApproverIds: []string{"pia"}}},
+		{"bad approver", "zoe", "approver_ids[0]", "USER_UNKNOWN", codes.InvalidArgument, &requestv1.CreateAppRequest{Name: "x", ApproverIds: []string{"nobody"}}},
 		{"not for members", "ada", "", "ROLE_NOT_ALLOWED", codes.PermissionDenied, &requestv1.CreateAppRequest{Name: "x"}}, // B-USR-06
 	} {
 		_, err := w.apps(t, tc.who).CreateApp(t.Context(), tc.in)
@@ -230,7 +230,7 @@ func TestUpdateApp(t *testing.T) {
 		{"no such field", "update_mask", "FIELD_NOT_CHANGEABLE", &requestv1.App{}, []string{"colour"}},
 		{"empty name", "app.name", "INVALID_ARGUMENT", &requestv1.App{}, []string{"name"}},
 		{"long name", "app.name", "INVALID_ARGUMENT", &requestv1.App{Name: strings.Repeat("x", 201)}, []string{"name"}},
-		{"not an id", "app.admin_ids[0]", "INVALID_ARGUMENT", &requestv1.App{AdminIds: []string{"ada"}}, []string{"admin_ids"}},
+		{"nobody's name", "app.admin_ids[0]", "USER_UNKNOWN", &requestv1.App{AdminIds: []string{"nobody"}}, []string{"admin_ids"}},
 		{"unknown owner", "app.owner_id", "USER_UNKNOWN", &requestv1.App{OwnerId: id.New().String()}, []string{"owner_id"}},
 		{"unknown setting", "app.provisioning", "INVALID_ARGUMENT", &requestv1.App{Provisioning: 9}, []string{"provisioning"}},
 	} {
