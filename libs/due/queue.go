@@ -49,8 +49,9 @@ type Config struct {
 
 // Defaults of [Config].
 const (
-	DefaultLease, DefaultTimeout = 30 * time.Second, 10 * time.Second
-	DefaultRetryLongest          = 5 * time.Minute
+	DefaultLease        = 30 * time.Second
+	DefaultTimeout      = 10 * time.Second
+	DefaultRetryLongest = 5 * time.Minute
 )
 
 // togetherTimeout bounds a transaction of several items.

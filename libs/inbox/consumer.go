@@ -64,8 +64,10 @@ type Config struct {
 
 // Defaults of [Config].
 const (
-	DefaultMaxAttempts, DefaultMaxNotYet = 8, 20
-	DefaultAckWait, DefaultHandleTimeout = 10 * time.Second, 20 * time.Second
+	DefaultMaxAttempts   = 8
+	DefaultMaxNotYet     = 20
+	DefaultAckWait       = 10 * time.Second
+	DefaultHandleTimeout = 20 * time.Second
 )
 
 // Consumer consumes events. Make it with [NewConsumer].

@@ -28,12 +28,14 @@ const (
 	// how often one that waits for the lock asks for it.
 	pollEvery = 500 * time.Millisecond
 
-	// DefaultDatabaseTimeout and DefaultBusTimeout bound one exchange with each.
-	DefaultDatabaseTimeout = 10 * time.Second
-	DefaultBusTimeout      = 5 * time.Second
-
 	// relayLock is the advisory lock of the active relay, "gh-outbx".
 	relayLock = 0x67682d6f75746278
+)
+
+// Defaults of [RelayConfig].
+const (
+	DefaultDatabaseTimeout = 10 * time.Second
+	DefaultBusTimeout      = 5 * time.Second
 )
 
 // RelayConfig says from where to where. DB, Bus and Source are required.
