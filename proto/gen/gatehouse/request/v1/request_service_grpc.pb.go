@@ -62,7 +62,8 @@ type AppServiceClient interface {
 	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
 	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
 	// not the current one, APP_CHANGED if others change the app all the time.
-	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
+	// FAILED_PRECONDITION: INTEGRATION_NOT_WORKING, INTEGRATION_READ_ONLY.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY, INTEGRATION_NOT_FOUND.
 	UpdateApp(ctx context.Context, in *UpdateAppRequest, opts ...grpc.CallOption) (*UpdateAppResponse, error)
 	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
 	// is given by a flow, and its name is free. GetApp still shows it, and what has
@@ -232,7 +233,8 @@ type AppServiceServer interface {
 	// INVALID_ARGUMENT on update_mask: UPDATE_MASK_EMPTY, FIELD_NOT_CHANGEABLE,
 	// also for a field that there is not. ABORTED: ETAG_MISMATCH if app.etag is
 	// not the current one, APP_CHANGED if others change the app all the time.
-	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY.
+	// FAILED_PRECONDITION: INTEGRATION_NOT_WORKING, INTEGRATION_READ_ONLY.
+	// INVALID_ARGUMENT: INTEGRATION_MISSING, NAME_EMPTY, INTEGRATION_NOT_FOUND.
 	UpdateApp(context.Context, *UpdateAppRequest) (*UpdateAppResponse, error)
 	// DeleteApp deletes an app: it leaves the catalog, nothing in it can be requested or
 	// is given by a flow, and its name is free. GetApp still shows it, and what has
