@@ -104,10 +104,10 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 		began := e.clock.Now()
 		a, err := c.change(ctx, change, j.Plan[n])
 		e.learn(j, began, err)
-		if change.Do == lifecycle.CreateAccount || change.Do == lifecycle.UpdateAccount {
+		if change.Do == lifecycle.CreateAccount || change.Do == lifecycle.UpdateAccount || change.Do == lifecycle.Look {
 			change.Profile = c.person.Fingerprint() // as of now, whatever it was when the plan was made
 		}
-		if change.Do == lifecycle.CreateAccount {
+		if change.Do == lifecycle.CreateAccount || change.Do == lifecycle.Look {
 			change.ManagerOf = j.Manager.ID.UUID
 		}
 		r.add(change, a, err)

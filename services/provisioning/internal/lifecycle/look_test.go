@@ -55,3 +55,14 @@ func TestSee(t *testing.T) {
 		})
 	}
 }
+
+// Of an account that was there before and that is first seen by a look
+// it is known from then on with which profile, so that a change of it is written.
+func TestLookKnowsProfile(t *testing.T) {
+	t.Parallel()
+	found := Observed{Account: Absent, Found: true}.Adopt()
+	k := found.Learn([]Result{{Change{Do: Look, Profile: "first", ManagerOf: id(11)}, There}}, Disabled)
+	if k.Profile != "first" || !k.Manager.Found || k.Manager.Of != id(11) || k.outdated("first") || !k.outdated("second") {
+		t.Errorf("known: %+v", k)
+	}
+}

@@ -36,22 +36,55 @@ func (a *app) given() bool {
 	return slices.ContainsFunc(a.member.Sorted(), func(e ID) bool { return !a.had.Has(e) })
 }
 
-// call is a call that reaches the app.
-func (w *world) call(t *rapid.T, c Change) Answer {
+// wrong is what is not as it is known to be: the app has said that it has done something
+// and has not, or somebody has worked in the app and has not said so. What is known is
+// believed until an answer or a look tells otherwise.
+type wrong struct {
+	account bool // and all that it has
+	of      Set
+}
+
+func (o wrong) any() bool       { return o.account || len(o.of) > 0 }
+func (o wrong) about(e ID) bool { return o.account || o.of.Has(e) }
+
+// heard takes in a true answer, which tells how things are.
+func (w *world) heard(c Change, a Answer) {
+	o := &w.wrong
+	switch {
+	case a == Missing, a == Made, a == FoundOne, c.Do == RemoveAccount && w.left == Absent:
+		*o, w.tampered = wrong{}, false
+	case c.Do == CreateAccount, c.Do == RemoveAccount, c.Do == Look:
+		if o.account { // and who knows what it has
+			*o = wrong{of: NewSet(admins, readers)}
+		}
+	case a == Done && (c.Do == Add || c.Do == Remove):
+		o.of = o.of.minus(c.Entitlement)
+	}
+}
+
+// call is a call that reaches the app. One that lies says that it has done it, and has not.
+func (w *world) call(t *rapid.T, c Change, lies bool) Answer {
 	a, know := &w.app, w.assignment.Observed
 	switch c.Do {
 	case CreateAccount:
 		switch {
+		case a.account == Absent && lies:
+			w.wrong.account = true
+			return Made
 		case a.account == Absent:
+			w.tampered = w.tampered || know.Adopted // unless the answer is heard
 			*a = app{account: Active, member: Set{}, ours: true, profile: w.assignment.Profile}
 			return Made
 		case !a.ours && !know.Adopted:
 			return FoundOne
+		case lies:
+			w.wrong.account = w.wrong.account || a.account != Active
+			return Done
 		}
 		a.account = Active
 	case UpdateAccount:
 		switch {
-		case w.assignment.away() || !w.assignment.desired().Account:
+		case !w.late && (w.assignment.away() || !w.assignment.desired().Account):
 			t.Fatal("writes into an account that is going")
 		case a.account == Absent:
 			return Missing
@@ -59,11 +92,11 @@ func (w *world) call(t *rapid.T, c Change) Answer {
 		a.profile = w.assignment.Profile
 	case SetManager:
 		switch {
-		case w.assignment.away() || !w.assignment.desired().Account:
+		case !w.late && (w.assignment.away() || !w.assignment.desired().Account):
 			t.Fatal("writes into an account that is going")
 		case a.account == Absent:
 			return Missing
-		case !a.ours && a.manager == theirs && w.boss == w.assignment.Manager.Person && !w.byHand && !w.tampered:
+		case !a.ours && a.manager == theirs && w.boss == w.assignment.Manager.Person && !w.byHand && !w.late:
 			t.Fatal("writes another manager than that of an account that was there before")
 		case c.Manager != "" || slices.Contains(know.Manager.Written(), a.manager):
 			a.manager = c.Manager
@@ -75,18 +108,34 @@ func (w *world) call(t *rapid.T, c Change) Answer {
 		case know.Adopted && !know.InDoubt.Has(c.Entitlement) && a.member.Has(c.Entitlement):
 			return There
 		}
+		if lies {
+			if !a.member.Has(c.Entitlement) {
+				w.wrong.of = w.wrong.of.plus(c.Entitlement)
+			}
+			return Done
+		}
 		a.member = a.member.plus(c.Entitlement)
 	case Remove:
-		if !a.ours && a.had.Has(c.Entitlement) && !w.tampered {
+		if !a.ours && a.had.Has(c.Entitlement) {
 			t.Fatalf("takes %v, which the account had before", c.Entitlement)
+		}
+		if lies {
+			if a.member.Has(c.Entitlement) {
+				w.wrong.of = w.wrong.of.plus(c.Entitlement)
+			}
+			return Done
 		}
 		a.member = a.member.minus(c.Entitlement)
 	case RemoveAccount:
-		if a.account == Absent || !a.ours && !know.Adopted && !w.tampered {
+		if a.account == Absent || !a.ours && !know.Adopted {
 			return Done // nothing there that Gatehouse has made
 		}
-		if !a.ours && (!w.assignment.away() || w.assignment.RemovalUnset) && !w.tampered {
+		if !a.ours && (!w.assignment.away() || w.assignment.RemovalUnset) && !w.late {
 			t.Fatal("removes an account that was there before")
+		}
+		if lies {
+			w.wrong.account = w.wrong.account || a.account != w.left
+			return Done
 		}
 		a.account = w.left
 		if w.left == Absent {
@@ -118,7 +167,14 @@ type world struct {
 	moved     bool
 	// unsaid means that people work in the app and do not say so.
 	unsaid bool
-	// tampered means that somebody worked in the app behind our back.
+	// lies means that the app lies now and then, and wrong is what is known wrongly.
+	lies  bool
+	wrong wrong
+	// deaf means that nobody hears the answers, and late that calls take effect that were under way
+	// when things have changed.
+	deaf, late bool
+	// tampered means that nobody can tell that the account is not the one that was there
+	// before: it was made by a call of which nothing was heard, after that one was gone.
 	tampered bool
 	// since is the profile that the person had when an account became known that Gatehouse
 	// did not make, and byHand means that people have said, or taken back, what is there,
@@ -138,7 +194,8 @@ type world struct {
 // leftApp is what is true at a place where the integration has led before.
 type leftApp struct {
 	app
-	at string
+	at    string
+	wrong bool // something of it was known wrongly
 }
 
 // resolved is an item that a person has resolved, and how things were before.
@@ -148,6 +205,7 @@ type resolved struct {
 	old        []leftApp
 	leftBehind []string
 	words      Words
+	wrong      wrong
 }
 
 func (w *world) id() ID { w.next++; return ID{0: 1, 15: w.next} }
@@ -185,7 +243,7 @@ func (w *world) reconcile(t *rapid.T) {
 			if g.State != Pending && g.State != Held && g.State != Failed || w.assignment.Suspended {
 				t.Fatalf("grant in state %s becomes active, suspended %t", g.State, w.assignment.Suspended)
 			}
-			if w.assignment.Mode != Unmanaged && !w.tampered && (w.app.account != Active || !g.Account && !w.app.has(g.Entitlement)) {
+			if w.assignment.Mode != Unmanaged && !w.tampered && (w.app.account != Active && !w.wrong.account || !g.Account && !w.app.has(g.Entitlement) && !w.wrong.about(g.Entitlement)) {
 				t.Fatalf("grant of %v becomes active, the app has %v", g.Entitlement, w.app)
 			}
 			g.WasActive = true
@@ -201,7 +259,13 @@ func (w *world) reconcile(t *rapid.T) {
 			if g.GivenUp && w.app.account == Active && w.app.ours && !want.Account {
 				there = true // what was made for it goes with it
 			}
+			if w.wrong.account || !g.Account && w.wrong.about(g.Entitlement) {
+				there = false // it is believed to be gone
+			}
 			for _, old := range w.old {
+				if old.wrong {
+					continue
+				}
 				there = there || g.Account && old.given() && !want.Account || !g.Account && old.has(g.Entitlement) && !old.had.Has(g.Entitlement) && !want.Entitlements.Has(g.Entitlement)
 			}
 			if w.assignment.Mode != Unmanaged && !w.tampered && there {
@@ -332,7 +396,7 @@ func (w *world) check(t *rapid.T) {
 	}
 	if !w.tampered && !w.unsaid {
 		for e := range s.known().Held {
-			if !w.app.has(e) {
+			if !w.app.has(e) && !w.wrong.about(e) {
 				t.Fatalf("known to hold %v, the app has %v", e, w.app)
 			}
 		}
@@ -350,9 +414,6 @@ func (w *world) record(t *rapid.T, results []Result) {
 		if w.assignment.Observed.Adopted && r.Answer == Unknown && r.Change.Do == Add {
 			w.app.had = w.app.had.minus(r.Change.Entitlement) // nobody can tell any more
 		}
-	}
-	if w.assignment.Observed.Adopted && slices.ContainsFunc(results, func(r Result) bool { return r.Answer == Unknown && r.Change.Do == RemoveAccount }) {
-		w.tampered = true // if it is made again, nobody can tell the new one from the old
 	}
 	if w.assignment.Observed.Found && !w.assignment.Ask {
 		w.assignment.Observed = w.assignment.Observed.Adopt()
@@ -386,13 +447,13 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 		}
 		fault := 0
 		if faults {
-			fault = rapid.IntRange(0, 5).Draw(t, "fault")
+			fault = rapid.IntRange(0, 6).Draw(t, "fault")
 		}
 		switch fault {
 		case 1: // never arrived
 			return append(results, Result{w.as(c), Unknown})
 		case 2: // the answer was lost
-			w.call(t, c)
+			w.call(t, c, false)
 			return append(results, Result{w.as(c), Unknown})
 		case 3:
 			results = append(results, Result{c, Refused})
@@ -401,7 +462,14 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 			}
 			continue
 		}
-		answer := w.call(t, c)
+		lies := fault == 4 && w.lies
+		answer := w.call(t, c, lies)
+		if w.wrong.account {
+			w.byHand = true // nor does anybody know what it says of its person
+		}
+		if !w.deaf && (!lies || answer == Missing || answer == FoundOne) {
+			w.heard(c, answer)
+		}
 		results = append(results, Result{w.as(c), answer})
 		if answer == Missing || answer == FoundOne {
 			return results
@@ -410,12 +478,20 @@ func (w *world) run(t *rapid.T, faults bool) (results []Result) {
 	return results
 }
 
+// unheard makes the plan's calls, and nobody hears the answers.
+func (w *world) unheard(t *rapid.T) {
+	before := w.wrong
+	w.deaf = true
+	w.run(t, true)
+	w.deaf, w.wrong = false, before
+}
+
 // as is the change as it was made: with the profile of now.
 func (w *world) as(c Change) Change {
-	if c.Do == CreateAccount || c.Do == UpdateAccount {
+	if c.Do == CreateAccount || c.Do == UpdateAccount || c.Do == Look {
 		c.Profile = w.assignment.Profile
 	}
-	if c.Do == CreateAccount {
+	if c.Do == CreateAccount || c.Do == Look {
 		c.ManagerOf = w.assignment.Manager.Person
 	}
 	return c
@@ -449,7 +525,7 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	know := w.assignment.Resolve(item.ID, w.left)
 	r := resolved{
 		Resolution: Resolution{Item: item, Observed: w.assignment.Observed, Grants: map[ID]GrantState{}},
-		app:        w.app, old: w.old, leftBehind: w.assignment.LeftBehind, words: w.words,
+		app:        w.app, old: w.old, leftBehind: w.assignment.LeftBehind, words: w.words, wrong: w.wrong,
 	}
 	for _, g := range w.assignment.Grants {
 		r.Grants[g.ID] = g.State
@@ -470,16 +546,23 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 		w.assignment.LeftBehind = slices.DeleteFunc(slices.Clone(w.assignment.LeftBehind), item.Shows)
 	case automatic && !w.assignment.desired().Account:
 		if !lies && w.app.account != Absent && (item.Kind == ItemRemoveAccount || slices.Contains(w.assignment.Operation.Plan, Change{Do: RemoveAccount})) {
-			w.app.account, w.app.member = w.left, Set{}
+			w.app.account, w.app.member, w.app.had = w.left, Set{}, nil
 		}
 	default:
 		if w.app.account == Absent || item.Kind == ItemCreateAccount || item.Kind == ItemFixOperation && !know.Adopted {
 			w.app.ours, w.app.had = true, nil // a person has said that it is the person's
 		}
 		for e := range w.assignment.desired().Entitlements {
-			w.app.had = w.app.had.minus(e) // a person has said that they gave it
+			if !know.Had.Has(e) {
+				w.app.had = w.app.had.minus(e) // a person has said that they gave it
+			}
 		}
-		w.app.account, w.app.member = know.Account, know.Held.plus(know.InDoubt.Sorted()...)
+		w.app.account, w.app.member, w.wrong = know.Account, know.Held.plus(know.InDoubt.Sorted()...), wrong{}
+		for e := range w.app.had {
+			if !w.app.member.Has(e) {
+				w.app.had = w.app.had.minus(e) // they have taken it away
+			}
+		}
 	}
 	w.assignment.Observed = know
 	w.assignment.Items = slices.Delete(slices.Clone(w.assignment.Items), i, i+1)
@@ -570,9 +653,12 @@ func (w *world) reopen(t *rapid.T, n int) bool {
 			if r.app.had.Has(e) {
 				w.app.had = w.app.had.plus(e)
 			}
+			if r.wrong.about(e) {
+				w.wrong.of = w.wrong.of.plus(e)
+			}
 		}
 	default:
-		w.app = r.app
+		w.app, w.wrong = r.app, r.wrong
 	}
 	w.reconcile(t)
 	w.assignment.Reopened = nil
@@ -601,6 +687,7 @@ func TestEverything(t *testing.T) {
 		w.assignment.Ask = rapid.Bool().Draw(t, "ask before an account is adopted")
 		w.assignment.RemovalUnset = rapid.Bool().Draw(t, "the app does not say how accounts end")
 		shared := rapid.Bool().Draw(t, "mode may become shared")
+		w.lies = rapid.Bool().Draw(t, "the app lies")
 		t.Repeat(map[string]func(*rapid.T){
 			"open": func(t *rapid.T) {
 				if w.assignment.Leaving || len(w.assignment.Grants) > 6 {
@@ -693,11 +780,16 @@ func TestEverything(t *testing.T) {
 				if !w.claim() {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.run(t, true)
+				w.unheard(t)
 			},
 			"lost": func(t *rapid.T) { // and dies
 				if w.assignment.Operation.State != Running {
 					t.Skip("this cannot happen as things stand")
+				}
+				if !w.moved && rapid.Bool().Draw(t, "its calls take effect now") {
+					w.late = true
+					w.unheard(t)
+					w.late = false
 				}
 				w.record(t, Lost(w.assignment.Operation.Plan))
 			},
@@ -705,11 +797,6 @@ func TestEverything(t *testing.T) {
 				// What a person makes by hand at a place that was not looked at is not covered.
 				if len(w.assignment.Items) == 0 || w.moved && w.assignment.desired().Account {
 					t.Skip("this cannot happen as things stand")
-				}
-				if w.assignment.Operation.State == Running {
-					// What comes of what people and an integration do at the same
-					// time is anybody's guess. It must not break anything.
-					w.tampered = true
 				}
 				w.resolve(t, rapid.IntRange(0, len(w.assignment.Items)-1).Draw(t, "item"), rapid.Bool().Draw(t, "lies"))
 			},
@@ -736,9 +823,9 @@ func TestEverything(t *testing.T) {
 				if !moves || w.assignment.Mode != Automatic {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.old = append(slices.Clone(w.old), leftApp{w.app, w.at})
+				w.old = append(slices.Clone(w.old), leftApp{w.app, w.at, w.wrong.any()})
 				w.at = fmt.Sprintf("place %x", w.id())
-				w.app, w.moved = app{account: Absent, member: Set{}}, true
+				w.app, w.wrong, w.moved = app{account: Absent, member: Set{}}, wrong{}, true
 				w.assignment.Observed = w.assignment.Observed.Elsewhere()
 				w.reconcile(t)
 			},
@@ -746,27 +833,14 @@ func TestEverything(t *testing.T) {
 				if w.app.account == Absent || rapid.IntRange(0, 9).Draw(t, "rarely") > 0 {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.app, w.tampered = app{account: Absent, member: Set{}}, true
+				w.app, w.wrong.account, w.byHand = app{account: Absent, member: Set{}}, true, true
 			},
 		})
 
 		// The app works again: everything comes right.
 		w.assignment.Mode = Automatic
 		w.reconcile(t)
-		for range 20 {
-			if w.assignment.Operation.State == Running {
-				w.record(t, Lost(w.assignment.Operation.Plan))
-			}
-			if w.claim() {
-				w.record(t, w.run(t, false))
-			}
-			for i, item := range w.assignment.Items {
-				if item.Kind == ItemAdoptAccount || item.Kind == ItemRemoveAccount || item.Kind == ItemRemoveLeftAccount {
-					w.resolve(t, i, false)
-					break
-				}
-			}
-		}
+		w.settleAll(t)
 		if w.assignment.Operation.State != NoOperation {
 			t.Fatalf("still at it: %+v", w.assignment.Operation)
 		}
@@ -784,15 +858,12 @@ func TestEverything(t *testing.T) {
 		if plan := Plan(w.assignment.desired(), w.assignment.Observed); len(plan) > 0 {
 			t.Fatalf("reconciled with a plan: %v", plan)
 		}
-		if w.tampered {
-			return // nobody has told us: that is for reconciliation to find
-		}
 		want := w.assignment.desired()
-		if slices.ContainsFunc(w.old, func(a leftApp) bool { return a.given() && !w.moved }) {
+		if slices.ContainsFunc(w.old, func(a leftApp) bool { return a.given() && !a.wrong && !w.moved }) {
 			t.Fatalf("left behind, and nobody knows: %+v", w.old)
 		}
 		stays := w.app.account == Active && !w.app.ours && !w.assignment.away() || w.moved && !w.assignment.Observed.there()
-		if w.app.account == Active != want.Account && !stays && (w.app.ours || w.assignment.Observed.Adopted) {
+		if w.app.account == Active != want.Account && !stays && !w.wrong.account && !w.tampered && (w.app.ours || w.assignment.Observed.Adopted) {
 			t.Fatalf("wants %+v, the app has %+v", want, w.app)
 		}
 		// Nobody has said a thing of profiles by hand: the account says what it should, or
@@ -809,11 +880,79 @@ func TestEverything(t *testing.T) {
 			t.Fatalf("the account names %q, and not %q; known %+v", is, should.Account, w.assignment.Observed)
 		}
 		for _, e := range []ID{admins, readers} {
-			if w.app.has(e) != want.Entitlements.Has(e) && (w.app.ours || w.assignment.Observed.Adopted && !w.app.had.Has(e)) {
+			if w.app.has(e) != want.Entitlements.Has(e) && !w.wrong.about(e) && !w.tampered && (w.app.ours || w.assignment.Observed.Adopted && !w.app.had.Has(e)) {
 				t.Fatalf("wants %+v, the app has %+v", want, w.app)
 			}
 		}
+		w.askAgain(t)
 	})
+}
+
+// settleAll lets everything happen that is to be done, by an app that works and people who
+// do what they are asked.
+func (w *world) settleAll(t *rapid.T) {
+	for range 20 {
+		if w.assignment.Operation.State == Running {
+			w.record(t, Lost(w.assignment.Operation.Plan))
+		}
+		if w.claim() {
+			w.record(t, w.run(t, false))
+		}
+		for i, item := range w.assignment.Items {
+			if item.Kind == ItemAdoptAccount || item.Kind == ItemRemoveAccount || item.Kind == ItemRemoveLeftAccount {
+				w.resolve(t, i, false)
+				break
+			}
+		}
+	}
+}
+
+// askAgain has everything be asked for once more, and ended, by an app that tells the
+// truth now. Whatever it has said before, and whatever was done behind our back, nothing
+// is left of what Gatehouse has made, and an account that was there before is still there,
+// with all that it had.
+//
+// What an app says is believed until then: nothing is promised of what it has said and not
+// done. Of an account that was there before, what it has said to have taken away and has
+// not cannot be told from what it had before, and stays.
+func (w *world) askAgain(t *rapid.T) {
+	w.assignment.Leaving, w.assignment.Suspended = false, false
+	w.reconcile(t)
+	w.settleAll(t)
+	was, kept := w.app, w.wrong
+	w.assignment.Grants = slices.Clone(w.assignment.Grants)
+	for _, e := range []ID{account, admins, readers} {
+		w.assignment.Grants = append(w.assignment.Grants, Grant{ID: w.id(), Entitlement: e, Account: e == account, State: Pending, Request: w.id()})
+	}
+	w.reconcile(t)
+	w.settleAll(t)
+	w.assignment.Grants = slices.Clone(w.assignment.Grants)
+	for i := range w.assignment.Grants {
+		if g := &w.assignment.Grants[i]; g.State != InPlace {
+			t.Fatalf("grant %+v is not in place", *g)
+		} else {
+			g.State = Revoking
+		}
+	}
+	w.reconcile(t)
+	w.settleAll(t)
+	if len(w.assignment.Grants) > 0 || w.assignment.Operation.State != NoOperation {
+		t.Fatalf("not ended: %+v, %+v", w.assignment.Grants, w.assignment.Operation)
+	}
+	if w.app.account == Active && w.app.ours && !w.tampered {
+		t.Fatalf("all has ended, and there is %+v; known %+v", w.app, w.assignment.Observed)
+	}
+	if was.account != Active || was.ours {
+		return
+	}
+	if w.app.account != Active || w.app.ours {
+		t.Fatalf("there was %+v before, and now %+v", was, w.app)
+	}
+	for _, e := range []ID{admins, readers} {
+		if was.had.Has(e) && !w.app.has(e) || w.app.has(e) && !w.app.had.Has(e) && !kept.about(e) && !w.tampered {
+			t.Fatalf("there was %+v before, and now %+v", was, w.app)
+		}
+	}
 }
 
 // TestOverlap counts calls: whatever grants overlap, an app is called for the

@@ -256,6 +256,7 @@ func (k Observed) Learn(results []Result, left AccountState) Observed {
 			k.Adopted, k.Had, k.Manager = false, nil, Manager{}
 		case There:
 			if r.Change.Do == Look {
+				k = k.found(r.Change.Profile, r.Change.ManagerOf)
 				k.Account, k.AccountInDoubt = Active, false
 				break
 			}

@@ -25,12 +25,12 @@ type Change struct {
 	// Entitlement is what Add and Remove are about, and Look, if not the account.
 	Entitlement ID
 	// Profile is the fingerprint of the profile that UpdateAccount writes, and, of the
-	// Result of CreateAccount, of the one that an account was made with; empty if it is
-	// not known which.
+	// Result of CreateAccount and Look, of the one that an account was made with, or that
+	// the person had when it was seen; empty if it is not known which.
 	Profile string
 	// Manager is the id of the account that SetManager writes; empty for nobody.
 	Manager string
-	// ManagerOf is, of the Result of CreateAccount, who the person's manager was.
+	// ManagerOf is, of the Result of CreateAccount and Look, who the person's manager was.
 	ManagerOf ID
 }
 
