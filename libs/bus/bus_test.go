@@ -84,26 +84,13 @@ func TestConnectGivesUp(t *testing.T) {
 	}
 }
 
-// What the configuration says about age and replicas holds; a stream that is
-// something else is left alone.
+// What the configuration says about age and replicas holds.
 func TestStreamIsKeptInLine(t *testing.T) {
 	t.Parallel()
 	url := bustest.Start(t)
-	conn, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+	createStream(t, url, jetstream.StreamConfig{
 		Name: bus.Stream, Subjects: []string{"access.>"}, MaxAge: time.Hour, Description: "ours",
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := bustest.Open(t, url)
 	if cfg := streamConfig(t, b); !cfg.AllowBatchPublish || !cfg.DenyDelete || !cfg.DenyPurge || cfg.MaxAge != time.Hour || cfg.Description != "ours" {
 		t.Errorf("stream %+v", cfg)
@@ -129,18 +116,34 @@ func TestStreamIsKeptInLine(t *testing.T) {
 		t.Errorf("age %s by one who does not keep it", cfg.MaxAge)
 	}
 
-	if err := js.DeleteStream(t.Context(), bus.Stream); err != nil {
-		t.Fatal(err)
-	}
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+}
+
+// A stream of our name that is something else is refused at once.
+func TestStreamIsSomethingElse(t *testing.T) {
+	t.Parallel()
+	url := bustest.Start(t)
+	createStream(t, url, jetstream.StreamConfig{
 		Name: bus.Stream, Subjects: []string{"access.>"}, Retention: jetstream.WorkQueuePolicy,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	began := time.Now()
 	if _, err := bus.Connect(t.Context(), bus.Config{URL: url, Name: "test"}); err == nil || time.Since(began) > 5*time.Second {
 		t.Errorf("error %v after %s", err, time.Since(began))
+	}
+}
+
+func createStream(t *testing.T, url string, cfg jetstream.StreamConfig) {
+	t.Helper()
+	conn, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
 	}
 }
 
