@@ -1048,6 +1048,29 @@ func TestForwardedHeadersCountFromProxiesAlone(t *testing.T) {
 	}
 }
 
+// A source says where its identity provider pushes to, as the caller reaches the gateway.
+func TestSourcesSayWhereToPush(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	source := `{"name": "Directory", "kind": "SOURCE_KIND_SCIM"}`
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"POST", "/v1/sources", source, 1},
+		{"PATCH", "/v1/sources/" + uuid, `{"name": "Directory"}`, 1},
+		{"GET", "/v1/sources", "", 2},
+	} {
+		a := w.call(c.method, c.path, c.body, asAdmin("X-Forwarded-Proto", "https", "X-Forwarded-Host", "gate.example")...)
+		if n := strings.Count(a.body, `"scimBaseUrl":"https://gate.example/scim/v2"`); a.code != http.StatusOK || n != c.want {
+			t.Errorf("%s %s: %d %s", c.method, c.path, a.code, a.body)
+		}
+		if a = w.call(c.method, c.path, c.body, asAdmin()...); !strings.Contains(a.body, `"scimBaseUrl":"http://127.0.0.1:`) {
+			t.Errorf("%s %s without a proxy: %d %s", c.method, c.path, a.code, a.body)
+		}
+	}
+}
+
 // Services hear where a call comes from, and from the gateway alone.
 func TestAddressesAreForwarded(t *testing.T) {
 	t.Parallel()

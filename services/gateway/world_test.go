@@ -108,6 +108,7 @@ func start(t *testing.T, away ...string) *world {
 		identityv1.RegisterSessionServiceServer(s, sessionService{w: w})
 		identityv1.RegisterSignInServiceServer(s, signInService{w: w})
 		identityv1.RegisterOrganizationServiceServer(s, organizationService{})
+		identityv1.RegisterSourceServiceServer(s, sourceService{})
 	})
 	cfg.RequestAddr = serve("request", func(s grpc.ServiceRegistrar) {
 		requestv1.RegisterRequestServiceServer(s, requestService{w: w})
@@ -287,6 +288,22 @@ type organizationService struct {
 
 func (organizationService) GetOrganization(context.Context, *identityv1.GetOrganizationRequest) (*identityv1.GetOrganizationResponse, error) {
 	panic("select secret from organization")
+}
+
+type sourceService struct {
+	identityv1.UnimplementedSourceServiceServer
+}
+
+func (sourceService) CreateSource(context.Context, *identityv1.CreateSourceRequest) (*identityv1.CreateSourceResponse, error) {
+	return &identityv1.CreateSourceResponse{Source: &identityv1.Source{ScimBaseUrl: "/scim/v2"}}, nil
+}
+
+func (sourceService) UpdateSource(context.Context, *identityv1.UpdateSourceRequest) (*identityv1.UpdateSourceResponse, error) {
+	return &identityv1.UpdateSourceResponse{Source: &identityv1.Source{ScimBaseUrl: "/scim/v2"}}, nil
+}
+
+func (sourceService) ListSources(context.Context, *identityv1.ListSourcesRequest) (*identityv1.ListSourcesResponse, error) {
+	return &identityv1.ListSourcesResponse{Sources: []*identityv1.Source{{ScimBaseUrl: "/scim/v2"}, {ScimBaseUrl: "/scim/v2"}}}, nil
 }
 
 type sessionService struct {

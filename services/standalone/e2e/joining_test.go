@@ -168,7 +168,14 @@ func firstSteps(t *testing.T, gh *standalone) {
 	}
 	admin := api{base: gh.base, token: str(first, "token")}
 	source := admin.must(t, "POST", "/v1/sources", object{"name": "Directory", "kind": "SOURCE_KIND_SCIM"})
-	w := &world{gh: gh, admin: admin, scim: api{base: gh.base, token: str(source, "token")}, name: str(first, "organization", "signInName")}
+	address := str(source, "source", "scimBaseUrl")
+	if listed := str(admin.must(t, "GET", "/v1/sources", nil), "sources", 0, "scimBaseUrl"); listed != address || !strings.HasSuffix(address, "/scim/v2") {
+		t.Errorf("people are pushed to %q, listed as %q", address, listed)
+	}
+	w := &world{
+		gh: gh, admin: admin, name: str(first, "organization", "signInName"),
+		scim: api{base: strings.TrimSuffix(address, "/scim/v2"), token: str(source, "token")},
+	}
 	admin.send(t, "POST", "/v1/integrations", object{"name": "Chat", "kind": "INTEGRATION_KIND_SCIM", "scim": object{"baseUrl": "chat", "token": "a-token-of-the-chat"}}).
 		want(t, http.StatusBadRequest, `"scim.baseUrl"`)
 	missing := admin.send(t, "POST", "/v1/sources", object{"name": "Another"})

@@ -22,6 +22,9 @@ type outside struct {
 	address netip.Addr
 }
 
+// url is the address of a path here, as the caller reaches it.
+func (o outside) url(path string) string { return o.scheme + "://" + o.host + path }
+
 type outsideKey struct{}
 
 // outsideOf is how the caller of a request sees the gateway.

@@ -26,6 +26,7 @@ import (
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
 	"gatehouse.dev/libs/ratelimit"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
 
 // newREST makes the REST side, without routes yet. It stands behind rejectEarly.
@@ -43,6 +44,7 @@ func newREST(log *slog.Logger) *runtime.ServeMux {
 			notFound(w, r)
 		}),
 		runtime.WithForwardResponseOption(nameDownload),
+		runtime.WithForwardResponseOption(completeSources),
 		// The bearer token and the trace travel by themselves; no other header
 		// is the services' business, and none of theirs the caller's.
 		runtime.WithIncomingHeaderMatcher(nothing),
@@ -278,3 +280,26 @@ func nameDownload(ctx context.Context, w http.ResponseWriter, msg proto.Message)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// completeSources makes the addresses that SCIM clients push to whole: services know
+// their paths alone.
+func completeSources(ctx context.Context, _ http.ResponseWriter, msg proto.Message) error {
+	var sources []*identityv1.Source
+	switch m := msg.(type) {
+	case *identityv1.CreateSourceResponse:
+		sources = append(sources, m.GetSource())
+	case *identityv1.UpdateSourceResponse:
+		sources = append(sources, m.GetSource())
+	case *identityv1.ListSourcesResponse:
+		sources = m.GetSources()
+	default:
+		return nil
+	}
+	o, ok := ctx.Value(outsideKey{}).(outside)
+	for _, s := range sources {
+		if path := s.GetScimBaseUrl(); ok && strings.HasPrefix(path, "/") {
+			s.ScimBaseUrl = o.url(path)
+		}
+	}
+	return nil
+}

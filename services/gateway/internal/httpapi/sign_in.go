@@ -153,8 +153,7 @@ func redirectURI(r *http.Request, id string) string { return address(r, id, "/ca
 
 // address is one of a provider's here, as the browser calls it.
 func address(r *http.Request, id, what string) string {
-	o := outsideOf(r)
-	return o.scheme + "://" + o.host + "/sign-in/" + id + what
+	return outsideOf(r).url("/sign-in/" + id + what)
 }
 
 // start sends a browser to an identity provider.

@@ -100,11 +100,15 @@ func Person(p store.Person) *identityv1.Person {
 	return &identityv1.Person{UserId: p.ID.String(), DisplayName: p.Name, Email: p.Email}
 }
 
+// scimPath is where SCIM clients push to at the gateway.
+const scimPath = "/scim/v2"
+
 // Source is a source as the API and events show it.
 func Source(s store.Source) *identityv1.Source {
 	return &identityv1.Source{
 		Id: s.ID.String(), Name: s.Name, Kind: enum.Value[identityv1.SourceKind](s.Kind), CreateTime: timestamppb.New(s.CreateTime),
 		UserCount: s.UserCount, EnvironmentId: s.EnvironmentID, LastSeenTime: timestamp(s.LastSeen), Etag: resource.ETag(s.ID.String(), s.Version),
+		ScimBaseUrl: scimPath,
 	}
 }
 

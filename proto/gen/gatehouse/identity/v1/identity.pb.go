@@ -1099,7 +1099,11 @@ type Source struct {
 	// Changes with every change of the name and the token, and not with what the
 	// source does. Given back in an update, it must still be the current one; it
 	// says nothing else.
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Base address that its SCIM client pushes to, such as
+	// "https://gatehouse.example/scim/v2": by REST as the caller reaches the gateway,
+	// by gRPC and in events its path alone.
+	ScimBaseUrl   string `protobuf:"bytes,9,opt,name=scim_base_url,json=scimBaseUrl,proto3" json:"scim_base_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1186,6 +1190,13 @@ func (x *Source) GetEnvironmentId() string {
 func (x *Source) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Source) GetScimBaseUrl() string {
+	if x != nil {
+		return x.ScimBaseUrl
 	}
 	return ""
 }
@@ -1533,7 +1544,7 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"updateTime\x12\x18\n" +
 	"\aversion\x18\t \x01(\x03R\aversion\x12%\n" +
 	"\x0eenvironment_id\x18\n" +
-	" \x01(\tR\renvironmentId\"\xbc\x02\n" +
+	" \x01(\tR\renvironmentId\"\xe0\x02\n" +
 	"\x06Source\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x125\n" +
@@ -1544,7 +1555,8 @@ const file_gatehouse_identity_v1_identity_proto_rawDesc = "" +
 	"\n" +
 	"user_count\x18\x06 \x01(\x05R\tuserCount\x12%\n" +
 	"\x0eenvironment_id\x18\a \x01(\tR\renvironmentId\x12\x12\n" +
-	"\x04etag\x18\b \x01(\tR\x04etag\"\xcd\x03\n" +
+	"\x04etag\x18\b \x01(\tR\x04etag\x12\"\n" +
+	"\rscim_base_url\x18\t \x01(\tR\vscimBaseUrl\"\xcd\x03\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1d\n" +
