@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 
 	"gatehouse.dev/libs/backend"
-	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/service"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
@@ -35,8 +34,6 @@ type Config struct {
 	// reviewers who must be replaced and join-flows that must be matched, besides
 	// at once when a copy changes. Zero means 30 seconds.
 	MaintenanceEvery time.Duration
-	// Clock gives the time. Nil means the machine's.
-	Clock clock.Clock
 }
 
 // Run runs approval until ctx ends, and then returns nil.
@@ -46,9 +43,6 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		return err
 	}
 	defer b.Close(ctx)
-	if cfg.Clock == nil {
-		cfg.Clock = clock.System{}
-	}
 	if cfg.MaintenanceEvery <= 0 {
 		cfg.MaintenanceEvery = DefaultMaintenanceEvery
 	}
@@ -56,7 +50,7 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	commands := command.New(command.Config{DB: b.DB, Store: store.New(b.Events), Clock: cfg.Clock, Log: log, Maintenance: maintenance, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name}})
+	commands := command.New(command.Config{DB: b.DB, Store: store.New(b.Events), Clock: b.Clock, Log: log, Maintenance: maintenance, Due: b.Due, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name}})
 	handlers := consume.Handlers(commands)
 	kept, err := b.Copies(migrations.Copied, backend.Owners{Request: cfg.RequestAddr}, handlers, commands.CopiesChanged)
 	if err != nil {

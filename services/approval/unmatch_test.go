@@ -1,14 +1,19 @@
 package approval_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
+	"gatehouse.dev/services/approval"
 
 	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
@@ -118,6 +123,105 @@ func TestUnmatched(t *testing.T) {
 	}})
 	if rpctest.Reason(err) != "ONLY_FOR_JOIN" {
 		t.Errorf("a flow of requests: %v", err)
+	}
+}
+
+// B-USR-15, in part: a join-flow may wait before it lets somebody go. Who is moved from one
+// of its groups to another in two steps loses nothing, and when the time is over it does
+// not matter what had happened before; a change of the time holds for those it waits for.
+func TestUnmatchAfter(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := start(t, func(c *approval.Config) { c.Clock = now })
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	for _, name := range []string{"ben", "ann"} {
+		g.move(t, "sales", name, true)
+	}
+	g.move(t, "north", "zoe", true)
+	f := g.joinFlow(t, "waits", 0, "sales", "north")
+	update := func(after time.Duration) *approvalv1.Flow {
+		t.Helper()
+		r, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+			Flow: &approvalv1.Flow{Id: f.GetId(), UnmatchAfter: durationpb.New(after)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"unmatch_after"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.GetFlow()
+	}
+	if got := update(10 * time.Minute).GetUnmatchAfter().AsDuration(); got != 10*time.Minute {
+		t.Errorf("waits for %s", got)
+	}
+	w.matched(t, f, "ben", 1)
+	w.matched(t, f, "ann", 1)
+	none := func(when string) {
+		t.Helper()
+		w.handled(t)
+		w.drained(t)
+		if n := len(servicetest.All[*eventv1.FlowUnmatched](w.Harness)); n != 0 {
+			t.Fatalf("%d were let go %s", n, when)
+		}
+	}
+	g.move(t, "sales", "ben", false)
+	now.Advance(9 * time.Minute)
+	none("before the time was over")
+	g.move(t, "north", "ben", true)
+	now.Advance(2 * time.Minute)
+	servicetest.Eventually(t, "nothing is due", func() bool { return w.count(t, "due") == 0 })
+	none("who had come back")
+
+	g.move(t, "north", "ben", false)
+	g.move(t, "sales", "ann", false)
+	now.Advance(9 * time.Minute)
+	none("before the new time was over")
+	now.Advance(2 * time.Minute)
+	w.unmatched(t, f, "ben", 1)
+	w.unmatched(t, f, "ann", 1)
+	g.move(t, "sales", "ben", true)
+	servicetest.Wait(t, w.Harness, func(e *eventv1.FlowMatched) bool { return e.GetFlowId() == f.GetId() && e.GetMatchCount() == 2 })
+	g.move(t, "sales", "ben", false)
+	update(0)
+	w.unmatched(t, f, "ben", 2)
+
+	_, err := w.flows(t, "zoe").CreateFlow(t.Context(), &approvalv1.CreateFlowRequest{Flow: &approvalv1.FlowInput{
+		Name: "asked", Trigger: approvalv1.FlowTrigger_FLOW_TRIGGER_REQUEST, AutoApprove: true, UnmatchAfter: durationpb.New(time.Hour),
+		Audience: &approvalv1.FlowAudience{Everyone: true}, Scope: &approvalv1.FlowScope{Any: true},
+	}})
+	if rpctest.Reason(err) != "ONLY_FOR_JOIN" {
+		t.Errorf("a flow of requests: %v", err)
+	}
+}
+
+// B-USR-15, in part: a large group that goes lets everybody go, and not in one transaction.
+func TestLargeGroupGoes(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	const members = 250
+	name := func(n int) string { return fmt.Sprintf("member%d", n) }
+	for n := range members {
+		w.join(t, name(n), "", identityv1.Role_ROLE_MEMBER)
+	}
+	g.ids["sales"] = id.New()
+	of := func() *identityv1.Group {
+		g.version++
+		return &identityv1.Group{Id: g.ids["sales"].String(), DisplayName: "sales", Version: g.version}
+	}
+	for n := range members {
+		w.Publish(t, w.org, g.ids["sales"], &eventv1.GroupMemberAdded{Group: of(), Member: w.person(name(n))})
+	}
+	w.handled(t)
+	f := g.joinFlow(t, "sales", 0, "sales")
+	count := func(where string) int { return w.count(t, "flow_match where flow_id = '"+f.GetId()+"' and "+where) }
+	servicetest.Eventually(t, "all are matched", func() bool { return count("end_time is null") == members })
+	w.Publish(t, w.org, g.ids["sales"], &eventv1.GroupRemoved{Group: of()})
+	servicetest.Eventually(t, "all are let go", func() bool { return count("end_time is not null") == members })
+	if n := w.count(t, "(select distinct xmin::text from flow_match where flow_id = '"+f.GetId()+"') x"); n < 2 {
+		t.Errorf("in %d transaction", n)
+	}
+	w.drained(t)
+	if n := len(servicetest.All[*eventv1.FlowUnmatched](w.Harness)); n != members {
+		t.Errorf("%d were let go", n)
 	}
 }
 

@@ -1,6 +1,10 @@
 package e2e_test
 
-import "testing"
+import (
+	"slices"
+	"testing"
+	"time"
+)
 
 // moves is the story of somebody who changes teams: two groups' flows give the same, and
 // he asks for it himself besides. Each reason ends alone, the app keeps him until the last
@@ -44,4 +48,30 @@ func moves(t *testing.T, w *world, chat app, ann api) {
 	if g := w.grantOf(t, r); str(g, "state") != "GRANT_STATE_ACTIVE" {
 		t.Errorf("what he asked for himself: %s", brief(g))
 	}
+
+	// Out of one group and then into another, as identity providers do it: a flow that
+	// waits a little takes nothing away in between.
+	w.target.addGroup(t, "travellers")
+	travellers := w.entitlement(t, chat, "Travellers", "ENTITLEMENT_KIND_GROUP", "travellers")
+	w.admin.must(t, "POST", "/v1/flows", object{"flow": object{
+		"name": "Travellers", "trigger": "FLOW_TRIGGER_JOIN", "audience": object{"groupIds": []string{str(sales, "id"), str(field, "id")}},
+		"scope": object{"entitlementIds": []string{travellers}}, "autoApprove": true, "unmatchAfter": "3s",
+	}})
+	travels := func(want bool) {
+		t.Helper()
+		until(t, "the app's group", func() bool { return w.target.member(t, "travellers", "max@corp.example") }, func(in bool) bool { return in == want })
+	}
+	move("add", sales)
+	travels(true)
+	move("remove", sales)
+	move("add", field)
+	// What the other flow gave with the first group has gone, and this has not.
+	reasons(3)
+	time.Sleep(4 * time.Second)
+	gs := slices.DeleteFunc(w.grants(t, "max"), func(g any) bool { return str(g, "entitlementId") != travellers })
+	if len(gs) != 1 || str(gs[0], "state") != "GRANT_STATE_ACTIVE" {
+		t.Errorf("after moving in two steps: %s", brief(gs))
+	}
+	move("remove", field)
+	travels(false)
 }

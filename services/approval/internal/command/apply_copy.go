@@ -27,7 +27,12 @@ func (c *Commands) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *
 	for _, m := range changes.Members {
 		changed = append(changed, m.UserID)
 	}
-	if err := c.matchUsers(ctx, tx, changes.OrganizationID, changed); err != nil {
+	if len(changed) > usersAtOnce {
+		// Such as a large group that was deleted: it is more than one transaction bears.
+		if err := c.matchLater(tx, changes.OrganizationID, changed); err != nil {
+			return err
+		}
+	} else if err := c.matchUsers(ctx, tx, changes.OrganizationID, changed); err != nil {
 		return err
 	}
 	if len(users)+len(changes.Members)+len(changes.Apps) == 0 {

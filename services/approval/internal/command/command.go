@@ -7,6 +7,7 @@ import (
 	"gatehouse.dev/libs/batch"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
@@ -28,6 +29,8 @@ type Config struct {
 	Log   *slog.Logger
 	// Maintenance is woken for what a command leaves to be done.
 	Maintenance *Maintenance
+	// Due has what is to happen at a time.
+	Due *due.Queue
 	// Quotas are what every organization may have.
 	Quotas quota.Organization
 	// Progress says whether what is not known may be on its way.
@@ -45,6 +48,7 @@ type Commands struct {
 func New(cfg Config) *Commands {
 	c := &Commands{Config: cfg}
 	c.decisions = batch.New(c.decideTasks)
+	c.Due.Handle(matchUser, c.matchDue)
 	return c
 }
 

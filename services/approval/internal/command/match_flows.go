@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/services/approval/internal/convert"
@@ -84,20 +87,86 @@ func (c *Commands) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 	return nil
 }
 
+// matchUser is the kind of what is due when a user is to be looked at again.
+const matchUser = "match_user"
+
+// matchLater has users looked at soon, some in each transaction.
+func (c *Commands) matchLater(tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) error {
+	now := c.Clock.Now()
+	items := make([]due.Item, 0, len(users))
+	seen := make(map[uuid.UUID]bool, len(users))
+	for _, u := range users {
+		if !seen[u] {
+			seen[u] = true
+			items = append(items, due.Item{Kind: matchUser, Key: u, OrganizationID: organizationID, Time: now})
+		}
+	}
+	return c.Due.Add(tx, items...)
+}
+
+// matchDue looks at users whose time has come.
+func (c *Commands) matchDue(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
+	users := make([]uuid.UUID, 0, len(items))
+	for _, i := range items {
+		users = append(users, i.Key)
+	}
+	return c.matchUsers(ctx, tx, items[0].OrganizationID, users)
+}
+
 // matchUsers saves which join-flows have come to match users and which match them no
-// more, and emits it.
+// more, and emits it. A flow that waits before it lets somebody go is looked at again
+// when that time is over.
 func (c *Commands) matchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) error {
 	if len(users) == 0 {
 		return nil
 	}
-	begun, ended, err := c.Store.MatchUsers(ctx, tx, organizationID, users)
+	found, err := c.Store.MatchUsers(ctx, tx, organizationID, users)
 	if err != nil {
 		return err
+	}
+	now := c.Clock.Now()
+	var ended, waiting []store.Match
+	next := map[string]time.Time{} // by user
+	for _, m := range found.Unmatched {
+		since := m.UnmatchedSince
+		if since.IsZero() {
+			since = now
+		}
+		end := since.Add(m.Flow.UnmatchAfter)
+		if !end.After(now) {
+			ended = append(ended, m)
+			continue
+		}
+		if m.UnmatchedSince.IsZero() {
+			waiting = append(waiting, m)
+		}
+		if at, ok := next[m.ID]; !ok || end.Before(at) {
+			next[m.ID] = end
+		}
+	}
+	if err := c.Store.SetUnmatchedSince(ctx, tx, waiting, &now); err != nil {
+		return err
+	}
+	if err := c.Store.SetUnmatchedSince(ctx, tx, found.Returned, nil); err != nil {
+		return err
+	}
+	items := make([]due.Item, 0, len(next))
+	for user, at := range next {
+		u, err := uuid.Parse(user)
+		if err != nil {
+			return fmt.Errorf("match user %q: %w", user, err)
+		}
+		items = append(items, due.Item{Kind: matchUser, Key: u, OrganizationID: organizationID, Time: at})
+	}
+	if len(items) > 0 {
+		if err := c.Due.Add(tx, items...); err != nil {
+			return err
+		}
 	}
 	if err := c.endMatches(ctx, tx, organizationID, ended); err != nil {
 		return err
 	}
-	return c.addMatches(ctx, tx, organizationID, begun)
+	return c.addMatches(ctx, tx, organizationID, found.Begun)
 }
 
 // endMatches saves that flows are not for people any more, and emits it.

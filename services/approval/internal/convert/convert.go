@@ -60,6 +60,7 @@ func FlowInput(in *approvalv1.FlowInput) lifecycle.Flow {
 	if a := in.GetUnmatchAction(); a != approvalv1.UnmatchAction_UNMATCH_ACTION_UNSPECIFIED && a != approvalv1.UnmatchAction_UNMATCH_ACTION_TAKE_AWAY {
 		f.Unmatch = lifecycle.Unmatch(enum.Word(in.GetUnmatchAction()))
 	}
+	f.UnmatchAfter = in.GetUnmatchAfter().AsDuration()
 	for _, k := range in.GetKinds() {
 		f.Kinds = append(f.Kinds, lifecycle.Kind(enum.Word(k)))
 	}
@@ -108,6 +109,9 @@ func Flow(organizationID uuid.UUID, f lifecycle.Flow) *approvalv1.Flow {
 	}
 	if f.Trigger == lifecycle.OnJoin {
 		out.UnmatchAction = UnmatchAction(f)
+	}
+	if f.UnmatchAfter > 0 {
+		out.UnmatchAfter = durationpb.New(f.UnmatchAfter)
 	}
 	if f.MaxDuration > 0 {
 		out.MaxDuration = durationpb.New(f.MaxDuration)

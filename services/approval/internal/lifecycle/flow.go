@@ -57,6 +57,9 @@ type Flow struct {
 	// Unmatch is what a join-flow does for whom it is not for any more; empty counts as
 	// TakeAway.
 	Unmatch Unmatch `json:"unmatch,omitempty"`
+	// UnmatchAfter is how long a join-flow waits before it does that: who comes to match
+	// again within it loses nothing.
+	UnmatchAfter time.Duration `json:"unmatch_after,omitempty"`
 }
 
 // Unmatch is what a join-flow does for whom it is not for any more.
@@ -242,6 +245,9 @@ func (f Flow) Check() []Problem {
 	}
 	if f.Unmatch != "" && f.Trigger != OnJoin {
 		add("unmatch_action", "ONLY_FOR_JOIN", "only a join-flow takes away what it gave")
+	}
+	if f.UnmatchAfter != 0 && f.Trigger != OnJoin {
+		add("unmatch_after", "ONLY_FOR_JOIN", "only a join-flow takes away what it gave")
 	}
 	if f.Trigger == OnJoin {
 		if f.Scope.Any {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -45,10 +46,10 @@ select exists (select from approval where organization_id = $1 and vacant and no
 	selectJoinFlows = `select id, version from flow where organization_id = $1 and trigger = 'join' and enabled`
 	// Users with the matches of join-flows that have not ended.
 	selectMatched = `
-select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts, x.kept
+select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts, x.kept, x.unmatched_since
 from user_copy u cross join lateral (
     select coalesce(array_agg(x.flow_id), '{}') as flow_ids, coalesce(array_agg(x.match_count), '{}') as match_counts,
-        coalesce(array_agg(x.kept), '{}') as kept
+        coalesce(array_agg(x.kept), '{}') as kept, coalesce(array_agg(x.unmatched_since), '{}') as unmatched_since
     from flow f join flow_match x on x.flow_id = f.id and x.user_id = u.id and x.join_count = u.join_count and x.end_time is null
     where f.organization_id = $2 and f.trigger = 'join' and f.enabled) x
 where u.id = any ($1) and not u.removed`
@@ -64,9 +65,19 @@ func (s *Store) ReviewersNeeded(ctx context.Context, tx *postgres.Tx, organizati
 	return needed, nil
 }
 
+// Matches are what is found of users and join-flows.
+type Matches struct {
+	// Begun are those that are new.
+	Begun []Match
+	// Unmatched have not ended, and the flow is not for the user now.
+	Unmatched []Match
+	// Returned were found unmatched before, and the flow is for the user again.
+	Returned []Match
+}
+
 // MatchUsers finds the join-flows that have come to match users, and those that match
 // them no more. What is being said about the same users elsewhere is waited for.
-func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) (begun, ended []Match, err error) {
+func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) (found Matches, err error) {
 	b := &pgx.Batch{}
 	if len(users) <= maxUserLocks {
 		b.Queue(lockShared, lockMatching, lockUsers, organizationID.String())
@@ -87,12 +98,17 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 		var flows []string
 		var counts []int32
 		var kept []bool
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts, &kept}, func() error {
+		var since []*time.Time
+		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts, &kept, &since}, func() error {
 			c.EnvironmentID = environmentID(environment)
 			candidates = append(candidates, c)
 			matched[c.ID] = make(map[string]Match, len(flows))
 			for n, f := range flows {
-				matched[c.ID][f] = Match{Count: counts[n], Kept: kept[n]}
+				m := Match{Count: counts[n], Kept: kept[n]}
+				if since[n] != nil {
+					m.UnmatchedSince = *since[n]
+				}
+				matched[c.ID][f] = m
 			}
 			return nil
 		})
@@ -101,14 +117,14 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 	groups := map[string][]string{}
 	b.Queue(selectGroups, users).Query(collectGroups(groups))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return nil, nil, fmt.Errorf("match users with flows: %w", err)
+		return found, fmt.Errorf("match users with flows: %w", err)
 	}
 	if len(candidates) == 0 || len(current) == 0 {
-		return nil, nil, nil
+		return found, nil
 	}
 	flows, err := s.flowVersions(ctx, tx, organizationID, current)
 	if err != nil {
-		return nil, nil, err
+		return found, err
 	}
 	for _, c := range candidates {
 		c.GroupIDs = groups[c.ID]
@@ -119,13 +135,15 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 			switch {
 			case !ok:
 			case m.Count == 0 && f.MatchesJoiner(c.Member):
-				begun = append(begun, m)
+				found.Begun = append(found.Begun, m)
 			case m.Count > 0 && f.Unmatches(c.Member):
-				ended = append(ended, m)
+				found.Unmatched = append(found.Unmatched, m)
+			case !m.UnmatchedSince.IsZero():
+				found.Returned = append(found.Returned, m)
 			}
 		}
 	}
-	return begun, ended, nil
+	return found, nil
 }
 
 // AwaitMatching waits until every transaction that looks for somebody's

@@ -110,6 +110,10 @@ returning flow_id, user_id, join_count, match_count`
 update flow_match x set end_time = $5
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, match_count)
 where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
+	setUnmatchedSince = `
+update flow_match x set unmatched_since = $5
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, match_count)
+where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
 	unknownEnvironments = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from environment_copy e where e.id = k.id)`
 	unknownUsers = `
@@ -404,6 +408,9 @@ type Match struct {
 	Count int32
 	// Kept says that what it gave stays when it ends, whatever the flow says.
 	Kept bool
+	// UnmatchedSince is when the flow was found not to be for the person any more; zero
+	// while it is.
+	UnmatchedSince time.Time
 }
 
 // AddMatches saves the matches that are new, and returns them.
@@ -448,6 +455,20 @@ func (s *Store) EndMatches(ctx context.Context, tx *postgres.Tx, matches []Match
 		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
 		postgres.Column(matches, func(m Match) int32 { return m.Count }), now); err != nil {
 		return fmt.Errorf("end matches: %w", err)
+	}
+	return nil
+}
+
+// SetUnmatchedSince saves since when flows are not for people; nil for flows that are for
+// them again.
+func (s *Store) SetUnmatchedSince(ctx context.Context, tx *postgres.Tx, matches []Match, since *time.Time) error {
+	if len(matches) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, setUnmatchedSince, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
+		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
+		postgres.Column(matches, func(m Match) int32 { return m.Count }), since); err != nil {
+		return fmt.Errorf("save since when flows match nobody: %w", err)
 	}
 	return nil
 }

@@ -829,6 +829,12 @@ type Flow struct {
 	// What a join-flow does for whom it is not for any more while it is enabled. Not for
 	// other flows.
 	UnmatchAction UnmatchAction `protobuf:"varint,24,opt,name=unmatch_action,json=unmatchAction,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"unmatch_action,omitempty"`
+	// How long a join-flow waits before it does that. Who comes to match again within it
+	// loses nothing: an identity provider that moves somebody from one group to another
+	// takes them out of the first before it puts them into the second. Unset: it does not
+	// wait. It counts from when the person ceased to match, by whatever change, and does
+	// not hold up what becomes of people who leave or are suspended.
+	UnmatchAfter  *durationpb.Duration `protobuf:"bytes,25,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1024,6 +1030,13 @@ func (x *Flow) GetUnmatchAction() UnmatchAction {
 	return UnmatchAction_UNMATCH_ACTION_UNSPECIFIED
 }
 
+func (x *Flow) GetUnmatchAfter() *durationpb.Duration {
+	if x != nil {
+		return x.UnmatchAfter
+	}
+	return nil
+}
+
 // Task is one reviewer's pending decision in one step of a request's approval.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1213,7 +1226,7 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"\x04need\x18\x05 \x01(\x0e2\x1f.gatehouse.approval.v1.StepNeedB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04need\x12(\n" +
 	"\n" +
-	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\x90\b\n" +
+	"need_count\x18\x06 \x01(\x05B\t\xbaH\x06\x1a\x04\x18d(\x00R\tneedCount\"\xd0\b\n" +
 	"\x04Flow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1244,7 +1257,8 @@ const file_gatehouse_approval_v1_approval_proto_rawDesc = "" +
 	"deleteTime\x12#\n" +
 	"\ronly_audience\x18\x16 \x01(\bR\fonlyAudience\x12\x19\n" +
 	"\bgone_ids\x18\x17 \x03(\tR\agoneIds\x12K\n" +
-	"\x0eunmatch_action\x18\x18 \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\runmatchAction\"\xfe\x03\n" +
+	"\x0eunmatch_action\x18\x18 \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionR\runmatchAction\x12>\n" +
+	"\runmatch_after\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\funmatchAfter\"\xfe\x03\n" +
 	"\x04Task\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1349,16 +1363,17 @@ var file_gatehouse_approval_v1_approval_proto_depIdxs = []int32{
 	9,  // 10: gatehouse.approval.v1.Flow.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
 	15, // 11: gatehouse.approval.v1.Flow.delete_time:type_name -> google.protobuf.Timestamp
 	1,  // 12: gatehouse.approval.v1.Flow.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	16, // 13: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
-	6,  // 14: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
-	15, // 15: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
-	15, // 16: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
-	17, // 17: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	14, // 13: gatehouse.approval.v1.Flow.unmatch_after:type_name -> google.protobuf.Duration
+	16, // 14: gatehouse.approval.v1.Task.reviewer:type_name -> gatehouse.identity.v1.Person
+	6,  // 15: gatehouse.approval.v1.Task.state:type_name -> gatehouse.approval.v1.TaskState
+	15, // 16: gatehouse.approval.v1.Task.create_time:type_name -> google.protobuf.Timestamp
+	15, // 17: gatehouse.approval.v1.Task.decide_time:type_name -> google.protobuf.Timestamp
+	17, // 18: gatehouse.approval.v1.Task.request:type_name -> gatehouse.request.v1.Request
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_proto_init() }

@@ -60,6 +60,8 @@ type FlowInput struct {
 	OnlyAudience bool `protobuf:"varint,12,opt,name=only_audience,json=onlyAudience,proto3" json:"only_audience,omitempty"`
 	// What a join-flow does for whom it is not for any more; see Flow.
 	UnmatchAction UnmatchAction `protobuf:"varint,13,opt,name=unmatch_action,json=unmatchAction,proto3,enum=gatehouse.approval.v1.UnmatchAction" json:"unmatch_action,omitempty"`
+	// How long a join-flow waits before that, 30 days at most; see Flow.
+	UnmatchAfter  *durationpb.Duration `protobuf:"bytes,14,opt,name=unmatch_after,json=unmatchAfter,proto3" json:"unmatch_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,6 +185,13 @@ func (x *FlowInput) GetUnmatchAction() UnmatchAction {
 		return x.UnmatchAction
 	}
 	return UnmatchAction_UNMATCH_ACTION_UNSPECIFIED
+}
+
+func (x *FlowInput) GetUnmatchAfter() *durationpb.Duration {
+	if x != nil {
+		return x.UnmatchAfter
+	}
+	return nil
 }
 
 // CreateFlowRequest describes the flow.
@@ -1625,7 +1634,7 @@ var File_gatehouse_approval_v1_approval_service_proto protoreflect.FileDescripto
 
 const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\n" +
-	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x05\n" +
+	",gatehouse/approval/v1/approval_service.proto\x12\x15gatehouse.approval.v1\x1a\x1bbuf/validate/validate.proto\x1a$gatehouse/approval/v1/approval.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\x06\n" +
 	"\tFlowInput\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12H\n" +
@@ -1645,7 +1654,8 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"requesters\x18\v \x01(\v2%.gatehouse.approval.v1.FlowRequestersR\n" +
 	"requesters\x12#\n" +
 	"\ronly_audience\x18\f \x01(\bR\fonlyAudience\x12U\n" +
-	"\x0eunmatch_action\x18\r \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\runmatchAction\"\xb1\x01\n" +
+	"\x0eunmatch_action\x18\r \x01(\x0e2$.gatehouse.approval.v1.UnmatchActionB\b\xbaH\x05\x82\x01\x02\x10\x01R\runmatchAction\x12O\n" +
+	"\runmatch_after\x18\x0e \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x05\b\x80\x9a\x9e\x012\x00R\funmatchAfter\"\xb1\x01\n" +
 	"\x11CreateFlowRequest\x12<\n" +
 	"\x04flow\x18\x01 \x01(\v2 .gatehouse.approval.v1.FlowInputB\x06\xbaH\x03\xc8\x01\x01R\x04flow\x122\n" +
 	"\x0eenvironment_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\renvironmentId\x12*\n" +
@@ -1833,59 +1843,60 @@ var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
 	29, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
 	30, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
 	31, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	0,  // 8: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	32, // 9: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	32, // 10: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	32, // 11: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	32, // 12: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	33, // 13: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 14: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	34, // 15: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	35, // 16: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	32, // 17: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	13, // 18: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
-	36, // 19: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	25, // 20: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	36, // 21: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
-	36, // 22: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
-	37, // 23: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
-	32, // 24: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	33, // 25: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 26: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	36, // 27: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	36, // 28: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
-	38, // 29: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	39, // 30: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	39, // 31: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	39, // 32: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	39, // 33: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 34: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 35: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 36: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 37: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	14, // 38: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
-	11, // 39: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
-	9,  // 40: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	16, // 41: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	18, // 42: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	20, // 43: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	22, // 44: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 45: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 46: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 47: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 48: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	15, // 49: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
-	12, // 50: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
-	10, // 51: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	17, // 52: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	19, // 53: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	21, // 54: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	23, // 55: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	45, // [45:56] is the sub-list for method output_type
-	34, // [34:45] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	29, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
+	0,  // 9: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
+	32, // 10: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	32, // 11: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	32, // 12: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	32, // 13: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	33, // 14: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 15: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	34, // 16: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	35, // 17: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	32, // 18: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	13, // 19: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	36, // 20: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	25, // 21: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	36, // 22: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	36, // 23: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	37, // 24: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	32, // 25: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	33, // 26: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 27: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	36, // 28: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	36, // 29: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	38, // 30: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	39, // 31: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	39, // 32: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	39, // 33: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	39, // 34: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	1,  // 35: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 36: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 37: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 38: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	14, // 39: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	11, // 40: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	9,  // 41: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	16, // 42: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	18, // 43: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	20, // 44: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	22, // 45: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	2,  // 46: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 47: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 48: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 49: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	15, // 50: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	12, // 51: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	10, // 52: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	17, // 53: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	19, // 54: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	21, // 55: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	23, // 56: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	46, // [46:57] is the sub-list for method output_type
+	35, // [35:46] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
