@@ -18,7 +18,8 @@ import (
 // left and come back, and what was deleted, alone or with its app. It is held while
 // they are suspended, and put back once they are active again. If the accounts of an
 // app come and go in another way from now on, all of them are reconciled. A changed
-// profile or manager is brought into the accounts that are there. Each account is handled by itself, so that
+// profile or manager is brought into the accounts that are there, and what an app calls an
+// entitlement into what is being done about it. Each account is handled by itself, so that
 // one whose rows cannot be saved keeps access in no other. Where nothing is known
 // of what was there before, everything is reconciled.
 func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *copies.Changes) error {
@@ -46,7 +47,8 @@ func (e *Engine) CopiesChanged(ctx context.Context, tx *postgres.Tx, changes *co
 		}
 	}
 	for _, ent := range changes.Entitlements {
-		if app, err := uuid.Parse(ent.After.GetAppId()); err == nil && ent.Left() {
+		called := ent.Before != nil && (ent.Before.GetRef() != ent.After.GetRef() || ent.Before.GetKind() != ent.After.GetKind())
+		if app, err := uuid.Parse(ent.After.GetAppId()); err == nil && (ent.Left() || called) {
 			entitlements, apps = append(entitlements, ent.ID), append(apps, app)
 		}
 	}

@@ -213,6 +213,11 @@ func (c *calls) locate(ctx context.Context) error {
 	if err != nil && (c.byHand && !j.Tenant.Valid || connector.KindOf(err) != connector.Conflict) {
 		return err
 	}
+	if found != nil && !found.Ours && c.byHand && !j.Tenant.Valid && j.Refuse {
+		return connector.NewError(connector.Conflict, nil,
+			"there is an account with the person's user name (%s, id %s), and the app is set to refuse accounts that it does not know to be theirs: give one of the two another user name, or set the app to ask",
+			found.UserName, found.ID)
+	}
 	same := false
 	if j.Tenant.Valid {
 		place, err := c.e.place(ctx, j)

@@ -42,9 +42,9 @@ type changeset struct {
 	counts map[uuid.UUID][]stepCount
 	step   int
 	// reopened are the resolved items of each assignment that are being reopened, and
-	// reopenReason is why.
-	reopened     map[*store.Assignment][]lifecycle.Item
-	reopenReason string
+	// reopenReasons say why.
+	reopened      map[*store.Assignment][]lifecycle.Item
+	reopenReasons map[*store.Assignment]string
 	// seen are the assignments of which an integration has just told what it sees.
 	seen map[*store.Assignment]bool
 	// queued means that workers have something new.
@@ -113,7 +113,7 @@ func (cs *changeset) setObserved(s *store.Assignment, know lifecycle.Observed, e
 	a.Observed, a.Changed, a.UpdateTime, a.Words = know, true, cs.now, a.Words.Tell()
 	switch {
 	case know.Account == lifecycle.Absent && !know.AccountInDoubt:
-		a.ExternalID, a.UserName = "", ""
+		a.ExternalID, a.UserName, a.ByName, a.Questioned = "", "", false, false
 	case externalID != "":
 		a.ExternalID = externalID
 		if userName != "" {

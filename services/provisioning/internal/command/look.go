@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ const (
 	noteSeen = "seen in the app by its integration"
 	// reasonStillThere is why an item is opened again that a person had resolved.
 	reasonStillThere = "the app's integration still sees it"
+	// reasonMayBeAnothers goes on where it is not sure whose account that is.
+	reasonMayBeAnothers = ": the account %s (id %s). If it is somebody else's, resolve this item again"
 )
 
 // sighting is what a look has seen, and where.
@@ -31,6 +34,8 @@ type sighting struct {
 	tenant   uuid.UUID
 	userName string
 	byID     bool
+	// ours says that the account carries the person's id.
+	ours bool
 }
 
 // look looks at an account, and at what it has. It changes nothing, so that one whose
@@ -48,6 +53,7 @@ func (e *Engine) look(ctx context.Context, j store.Job) *report {
 		known = j.ExternalID
 	}
 	r.saw = sighting{tenant: app.Tenant, userName: j.Person.UserName, byID: known != ""}
+	r.saw.Profile, r.saw.ManagerOf = c.person.Fingerprint(), j.Manager.ID.UUID
 	if !e.awaitTurn(ctx, j, r) {
 		return r
 	}
@@ -67,6 +73,7 @@ func (e *Engine) look(ctx context.Context, j store.Job) *report {
 		return r
 	}
 	seen := lifecycle.SeenOther
+	r.saw.ours = found.Ours
 	if found.Ours || found.ID == known {
 		seen = lifecycle.SeenTheirs
 	}
@@ -96,6 +103,7 @@ func (e *Engine) look(ctx context.Context, j store.Job) *report {
 				r.saw.Account, r.saw.Disabled, r.saw.account = seen, found.Disabled, *found
 				return r
 			}
+			r.saw.Unseeable = append(r.saw.Unseeable, lifecycle.ID(*step.Entitlement))
 		}
 	}
 	r.saw.Account, r.saw.Disabled, r.saw.account = seen, found.Disabled, *found
@@ -148,14 +156,23 @@ func (cs *changeset) see(s *store.Assignment, o *store.Operation, r *report) {
 		return
 	}
 	cs.saw(s)
+	if byName := seen.ByName || a.ByName && saw.Account == lifecycle.SeenTheirs && !saw.ours; byName != a.ByName {
+		a.ByName, a.Questioned, a.Changed = byName, false, true
+	}
 	for _, i := range seen.Refuted {
-		cs.reopens(s, i)
-		cs.reopenReason = reasonStillThere
+		reason := reasonStillThere
+		if i.Kind == lifecycle.ItemRemoveAccount && a.ByName && !saw.ours {
+			reason += fmt.Sprintf(reasonMayBeAnothers, saw.account.UserName, saw.account.ID)
+			a.Questioned, a.Changed = true, true
+		}
+		cs.reopens(s, i, reason)
 	}
 	words, external := a.Words.Look(seen.Told), ""
 	changed := len(words) != len(a.Words)
 	if seen.Observed.Account != lifecycle.Absent {
 		external, a.Tenant = saw.account.ID, uuid.NullUUID{UUID: saw.tenant, Valid: true}
+	} else {
+		a.ExternalID, a.UserName, a.ByName, a.Questioned, a.Changed = "", "", false, false, true
 	}
 	if !equalObserved(a.Observed, seen.Observed) || external != "" && external != a.ExternalID {
 		cs.setObserved(s, seen.Observed, external, saw.account.UserName)
@@ -186,11 +203,11 @@ func (cs *changeset) saw(s *store.Assignment) {
 }
 
 // reopens has an item be opened that reopens a resolved one.
-func (cs *changeset) reopens(s *store.Assignment, resolved lifecycle.Item) {
+func (cs *changeset) reopens(s *store.Assignment, resolved lifecycle.Item, reason string) {
 	if cs.reopened == nil {
-		cs.reopened = make(map[*store.Assignment][]lifecycle.Item)
+		cs.reopened, cs.reopenReasons = make(map[*store.Assignment][]lifecycle.Item), make(map[*store.Assignment]string)
 	}
-	cs.reopened[s] = append(cs.reopened[s], resolved)
+	cs.reopened[s], cs.reopenReasons[s] = append(cs.reopened[s], resolved), reason
 }
 
 // lookAgain has the app looked at at once, and lets go of a look that is under way: it may
@@ -202,10 +219,12 @@ func (cs *changeset) lookAgain(o *store.Operation) {
 	}
 }
 
-// forgetNone forgets that no account was there once none is to be made by hand.
+// forgetNone forgets that no account was there once it is of no interest: none is to be
+// made by hand, and the one that may have been made is known by its id, or is not there.
 func (cs *changeset) forgetNone(s *store.Assignment) {
 	a := &s.Account
-	if a.NoneTenant.Valid && !toMake(s) {
+	known := a.ExternalID != "" || a.Observed.Account == lifecycle.Absent && !a.Observed.AccountInDoubt
+	if a.NoneTenant.Valid && !toMake(s) && known {
 		a.NoneTenant, a.NoneUserName, a.Changed = uuid.NullUUID{}, "", true
 	}
 }

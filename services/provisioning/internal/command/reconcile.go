@@ -25,7 +25,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 		v.Found = foundText(s)
 	}
 	if v.Looks = s.Looks(); v.Looks {
-		v.Words, v.Blind = s.Account.Words, blind(s)
+		v.Words, v.Blind, v.Questioned = s.Account.Words, blind(s), s.Account.Questioned
 	}
 	if s.Moved() {
 		v.Observed = v.Observed.Elsewhere()
@@ -83,6 +83,14 @@ func blind(s *store.Assignment) lifecycle.Set {
 
 // foundText says which account was found, and what can be done about it.
 func foundText(s *store.Assignment) string {
+	if s.App.Mode != lifecycle.Automatic && s.Account.Observed.AccountInDoubt {
+		return fmt.Sprintf("the app has an account with the user name %s (id %s), and it is not known whether it was made for %s. Remove it if it is theirs, and resolve this item in either case.",
+			s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
+	}
+	if s.App.Mode != lifecycle.Automatic && !asks(s.App) {
+		return fmt.Sprintf("the app had an account with the user name %s (id %s) before this item was opened, and is set to refuse such accounts: give %s's another user name, or that one.",
+			s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
+	}
 	if s.App.Mode != lifecycle.Automatic {
 		return fmt.Sprintf("the app had an account with the user name %s (id %s) before this item was opened. Resolve this item if it is %s's: it is used for them from then on, and stays when their access ends. "+
 			"If it is not, give one of the two another user name.", s.Account.FoundName, s.Account.FoundID, s.Person.DisplayName)
@@ -104,6 +112,10 @@ func (cs *changeset) reconcile(s *store.Assignment) {
 	v := view(s)
 	v.Reopened, v.Saw = cs.reopened[s], cs.seen[s]
 	out := lifecycle.Reconcile(v)
+	if d := out.Doubt; d != nil {
+		cs.setObserved(s, d.Observed, "", "")
+		s.Account.Words = d.Words
+	}
 	if out.Forget {
 		s.Account.Observed.Found, s.Account.FoundID, s.Account.FoundName, s.Account.Changed = false, "", "", true
 	}
@@ -143,16 +155,22 @@ func (cs *changeset) reconcileOperation(s *store.Assignment, out *lifecycle.Outc
 	if looks {
 		plan = out.Look
 	}
+	// What an entitlement is called in the app may have been corrected meanwhile.
+	called := o != nil && (o.Looks == looks) && !store.CalledAlike(o.Plan, s.Steps(plan))
 	moved := o != nil && (o.State != lifecycle.Running && s.App.Mode == lifecycle.Automatic || o.Looks) && o.IntegrationID != s.App.IntegrationID.UUID
 	switch {
 	case out.Enqueue && o == nil:
 		s.Operation = &store.Operation{
 			ID: id.New(), IntegrationID: s.App.IntegrationID.UUID, State: lifecycle.Queued, Plan: s.Steps(plan), NotBefore: &cs.now, AtOnce: true, New: true, Looks: looks,
 		}
-	case out.Enqueue, moved:
+	case called && o.State == lifecycle.Running && !o.Looks: // its result will be recorded, and what is left is planned anew
+	case out.Enqueue, moved, called:
 		o.State, o.Plan, o.IntegrationID, o.Tries, o.NotBefore = lifecycle.Queued, s.Steps(plan), s.App.IntegrationID.UUID, 0, &cs.now
-		o.Changed, o.AtOnce = true, out.Enqueue
-		cs.queued = cs.queued || moved
+		o.Changed, o.AtOnce = true, out.Enqueue || called
+		cs.queued = cs.queued || moved || called
+		if o.Looks {
+			o.Claim = uuid.NullUUID{} // what is looked at now is of no interest
+		}
 	case out.Replan:
 		o.Plan, o.Changed = s.Steps(out.Plan), true
 	}
@@ -235,7 +253,7 @@ func (cs *changeset) reconcileWorkItems(s *store.Assignment, out *lifecycle.Outc
 			CreateTime: cs.now, Version: 1, New: true,
 		}
 		if open.Reopens != (lifecycle.ID{}) {
-			i.Reopens, i.ReopenReason = uuid.NullUUID{UUID: open.Reopens, Valid: true}, cs.reopenReason
+			i.Reopens, i.ReopenReason = uuid.NullUUID{UUID: open.Reopens, Valid: true}, cs.reopenReasons[s]
 		}
 		cs.addToChecklist(s, i, open.List)
 		s.Items = append(s.Items, i)

@@ -34,7 +34,6 @@ func (e *Engine) ReopenWorkItems(ctx context.Context, by authz.Caller, ids []uui
 			return err
 		}
 		cs := e.begin(tx, by.OrganizationID, event.CallerActor(by))
-		cs.reopenReason = reason
 		loaded, err := cs.load(ctx, query)
 		if err != nil {
 			return err
@@ -50,7 +49,7 @@ func (e *Engine) ReopenWorkItems(ctx context.Context, by authz.Caller, ids []uui
 			}
 			left = append(left, id)
 		}
-		if err := cs.reopenAll(left, func(id uuid.UUID) (*store.Assignment, *store.WorkItem) {
+		if err := cs.reopenAll(left, reason, func(id uuid.UUID) (*store.Assignment, *store.WorkItem) {
 			return loaded.Assignment(keys[id]), resolved[id]
 		}); err != nil {
 			return err
@@ -89,7 +88,7 @@ func keysOfItems(ctx context.Context, tx *postgres.Tx, by authz.Caller, ids []uu
 
 // reopenAll reopens items, each once it is the last that was said about the same: of
 // several about one assignment the later ones first.
-func (cs *changeset) reopenAll(ids []uuid.UUID, of func(uuid.UUID) (*store.Assignment, *store.WorkItem)) error {
+func (cs *changeset) reopenAll(ids []uuid.UUID, reason string, of func(uuid.UUID) (*store.Assignment, *store.WorkItem)) error {
 	for len(ids) > 0 {
 		n := slices.IndexFunc(ids, func(id uuid.UUID) bool {
 			s, i := of(id)
@@ -106,7 +105,7 @@ func (cs *changeset) reopenAll(ids []uuid.UUID, of func(uuid.UUID) (*store.Assig
 		case s.Moved():
 			return errMovedOn(i.ID, "the app's integration leads elsewhere now")
 		}
-		cs.reopen(s, i)
+		cs.reopen(s, i, reason)
 		ids = slices.Delete(ids, n, n+1)
 	}
 	return nil
@@ -125,7 +124,7 @@ func errLater(s *store.Assignment, i *store.WorkItem) error {
 }
 
 // reopen takes back that an item was done. It is the last that was said about the same.
-func (cs *changeset) reopen(s *store.Assignment, i *store.WorkItem) {
+func (cs *changeset) reopen(s *store.Assignment, i *store.WorkItem, reason string) {
 	a, b, item := &s.Account, i.Before, itemOf(i)
 	r := lifecycle.Resolution{Item: item, Observed: b.Observed(), Grants: make(map[lifecycle.ID]lifecycle.GrantState, len(b.Grants))}
 	for _, g := range b.Grants {
@@ -153,7 +152,7 @@ func (cs *changeset) reopen(s *store.Assignment, i *store.WorkItem) {
 	if i.Kind == lifecycle.ItemFixOperation {
 		cs.stickAgain(s, i.Error)
 	}
-	cs.reopens(s, item)
+	cs.reopens(s, item, reason)
 }
 
 // reopenGrants has grants that are not in place, or not gone, any more be what they were,

@@ -18,8 +18,9 @@ type lookedAt struct {
 	// began is what a look that is under way has seen; nil if none is.
 	began   *Sighting
 	serials int
-	// before means that the account was there before, and is nobody's.
-	before bool
+	// before means that the account was there before, and is nobody's, and left that a
+	// person has left one that nobody knows whose it is.
+	before, leftThere bool
 }
 
 // step reconciles, and checks what must hold besides.
@@ -28,15 +29,18 @@ func (w *lookedAt) step(t *rapid.T) {
 	if k := w.assignment.Observed; k.Account == Absent && !k.AccountInDoubt {
 		w.known = 0
 	}
-	w.none = w.none && slices.ContainsFunc(w.assignment.Items, func(i Item) bool { return i.Kind == ItemCreateAccount })
 	s := w.assignment
+	known := w.known != 0 || s.Observed.Account == Absent && !s.Observed.AccountInDoubt
+	w.none = w.none && (!known || slices.ContainsFunc(s.Items, func(i Item) bool { return i.Kind == ItemCreateAccount }))
 	todo := Plan(s.desired(), s.Observed)
 	if (len(todo) > 0) != (s.Operation.State != NoOperation) || s.Operation.State != NoOperation && !s.Operation.Looks {
 		t.Fatalf("to be changed are %v, and the operation is %+v", todo, s.Operation)
 	}
 	for _, c := range todo {
 		_, said := s.saidGone(c, s.Observed)
-		asked := slices.ContainsFunc(s.Items, func(i Item) bool { return i.Kind.manual() && !i.done(s.Observed) })
+		asked := slices.ContainsFunc(s.Items, func(i Item) bool {
+			return i.Kind.manual() && (!i.done(s.Observed) || i.Kind == ItemUnassign && slices.Contains(i.Entitlements, c.Entitlement))
+		})
 		if !said && !asked {
 			t.Fatalf("nobody is asked for %+v: %+v", c, s.Items)
 		}
@@ -82,12 +86,15 @@ func (w *lookedAt) see(t *rapid.T, saw *Sighting, serial int) {
 	}
 	s.Observed, s.Saw, s.Reopened = seen.Observed, len(seen.Told) > 0, seen.Refuted
 	w.words = w.words.Look(seen.Told)
+	if len(seen.Told) > 0 && s.Observed.Account == Absent {
+		w.known = 0
+	}
 	if k := s.Observed; len(seen.Told) > 0 && k.Account != Absent {
 		w.known = serial
-		if before.Account == Absent && !before.AccountInDoubt {
+		if before.Account == Absent {
 			w.app.ours, w.app.had, w.before = !k.Adopted, nil, false
 			if k.Adopted {
-				w.app.had = w.app.member
+				w.app.had = minusAll(w.app.member, before.InDoubt.Sorted())
 			}
 		}
 	}
@@ -133,24 +140,6 @@ func (w *lookedAt) work(item Item) {
 	}
 }
 
-// undo takes back what people have done of which nobody has told yet, once it is not to be
-// done any more.
-func (w *lookedAt) undo() {
-	s, a := &w.assignment, &w.app
-	k, want := s.Observed, s.desired()
-	for _, e := range a.member.Sorted() {
-		if !k.Held.Has(e) && !k.InDoubt.Has(e) && !want.Entitlements.Has(e) && (!w.before || k.Account != Absent) {
-			a.member = a.member.minus(e)
-		}
-	}
-	if k.Account != Active && !k.AccountInDoubt && !want.Account && a.account == Active && !w.before {
-		a.account = k.Account
-		if k.Account == Absent {
-			a.member, w.serial = Set{}, 0
-		}
-	}
-}
-
 // redo puts back what people have taken away of which nobody has told yet, once it is
 // wanted again.
 func (w *lookedAt) redo() {
@@ -180,6 +169,7 @@ func (w *lookedAt) say(t *rapid.T, n int, lies bool) {
 	item := s.Items[n]
 	comes := item.Kind == ItemCreateAccount || item.Kind == ItemAssign
 	had := w.app.member
+	w.leftThere = w.leftThere || lies && item.Kind == ItemRemoveAccount && s.Observed.Found
 	if !lies || comes {
 		w.work(item)
 	}
@@ -224,7 +214,7 @@ func TestLooked(t *testing.T) {
 			}
 			return rapid.IntRange(0, len(s.Items)-1).Draw(t, "item")
 		}
-		began := 0
+		began, touched := 0, false
 		t.Repeat(map[string]func(*rapid.T){
 			"open": func(t *rapid.T) {
 				if s.Leaving || len(s.Grants) > 6 {
@@ -243,7 +233,6 @@ func TestLooked(t *testing.T) {
 						g.State = Revoking
 					}
 				}
-				w.undo()
 				w.step(t)
 			},
 			"leave": func(t *rapid.T) {
@@ -251,19 +240,21 @@ func TestLooked(t *testing.T) {
 				for i := range s.Grants {
 					s.Grants[i].State = Revoking
 				}
-				w.undo()
 				w.step(t)
 			},
 			"return":  func(t *rapid.T) { s.Leaving = false; w.redo(); w.step(t) },
-			"suspend": func(t *rapid.T) { s.Suspended = !s.Leaving; w.undo(); w.step(t) },
+			"suspend": func(t *rapid.T) { s.Suspended = !s.Leaving; w.step(t) },
 			"resume":  func(t *rapid.T) { s.Suspended = false; w.redo(); w.step(t) },
-			"work":    func(t *rapid.T) { w.work(s.Items[pick(t)]) },
-			"say":     func(t *rapid.T) { w.say(t, pick(t), rapid.Bool().Draw(t, "lies")) },
+			"work": func(t *rapid.T) {
+				w.work(s.Items[pick(t)])
+				touched = w.began != nil
+			},
+			"say": func(t *rapid.T) { w.say(t, pick(t), rapid.Bool().Draw(t, "lies")) },
 			"look begins": func(t *rapid.T) {
 				if s.Operation.State != Queued {
 					t.Skip("this cannot happen as things stand")
 				}
-				w.began, began = w.look(t, true), w.serial
+				w.began, began, touched = w.look(t, true), w.serial, false
 			},
 			"look ends": func(t *rapid.T) {
 				if w.began == nil || s.Operation.State != Running {
@@ -271,7 +262,9 @@ func TestLooked(t *testing.T) {
 				}
 				saw := w.began
 				w.began = nil
+				w.tampered = touched // for now it is taken for how things are
 				w.see(t, saw, began)
+				w.tampered = false
 			},
 		})
 		for range 12 {
@@ -283,6 +276,10 @@ func TestLooked(t *testing.T) {
 			}
 			for n, i := range s.Items {
 				// Nobody but a person knows of an account that nothing has ever seen.
+				if s.Observed.Found && i.Kind == ItemRemoveAccount {
+					w.say(t, n, w.before) // and they leave it where it is not theirs
+					break
+				}
 				if s.Observed.Found && i.Kind == ItemCreateAccount || i.Kind == ItemRemoveAccount && w.known == 0 && w.app.account != Active {
 					w.say(t, n, false)
 					break
@@ -292,6 +289,9 @@ func TestLooked(t *testing.T) {
 		}
 		if len(s.Items) > 0 || s.Operation.State != NoOperation {
 			t.Fatalf("still at it: %+v, %+v, known %+v, the app has %+v", s.Items, s.Operation, s.Observed, w.app)
+		}
+		if k := s.Observed; !s.desired().Account && w.app.account == Active && !w.before && !w.leftThere && !k.Adopted {
+			t.Fatalf("an account that was made by hand is left: known %+v, the app has %+v", k, w.app)
 		}
 		for _, g := range s.Grants {
 			if g.State != InPlace && (!s.Suspended || !g.State.waits()) {

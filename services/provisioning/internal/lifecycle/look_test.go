@@ -26,7 +26,7 @@ func TestSee(t *testing.T) {
 		{"theirs, with all that is wanted", wanted, with(has, SeenTheirs), Acquaintance{}, Seen{Observed: active(admins), Told: theirs}},
 		{"of the name, and was not there", wanted, with(has, SeenOther), Acquaintance{NoneBefore: true, Ask: true}, Seen{Observed: active(admins), Told: theirs}},
 		{"of the name, and was there: a person says", wanted, with(has, SeenOther), Acquaintance{Ask: true}, Seen{Observed: Observed{Account: Absent, Found: true}}},
-		{"of the name, and was there: refused", wanted, with(has, SeenOther), Acquaintance{}, Seen{Observed: none}},
+		{"of the name, and was there: refused, and shown", wanted, with(has, SeenOther), Acquaintance{}, Seen{Observed: Observed{Account: Absent, Found: true}}},
 		{
 			"of the name, and was there: adopted", wanted, with(has, SeenOther),
 			Acquaintance{Adopt: true},

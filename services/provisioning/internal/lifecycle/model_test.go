@@ -219,6 +219,9 @@ func (w *world) reconcile(t *rapid.T) {
 	w.assignment.Saw, w.assignment.Reopened = false, nil
 	want := w.assignment.desired()
 
+	if d := out.Doubt; d != nil {
+		w.assignment.Observed, w.assignment.Words, w.words = d.Observed, d.Words, d.Words
+	}
 	if out.Forget {
 		w.assignment.Observed.Found = false
 	}

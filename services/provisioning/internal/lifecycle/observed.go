@@ -230,7 +230,8 @@ func (k Observed) Did(c Change, left AccountState) Observed {
 	case Look:
 		if k.Account != Absent || k.AccountInDoubt {
 			k.InDoubt = k.InDoubt.plus(k.Held.Sorted()...)
-			k.Account, k.AccountInDoubt, k.Held = Disabled, false, nil
+			// A person has disabled it, and may have taken what it had before.
+			k.Account, k.AccountInDoubt, k.Held, k.Had = Disabled, false, nil, nil
 		}
 	case RemoveAccount:
 		if left == Disabled {

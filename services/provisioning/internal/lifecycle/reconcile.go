@@ -103,6 +103,10 @@ type Assignment struct {
 	Blind      Set
 	// Words say which resolved item was the last to say something.
 	Words Words
+	// Questioned means that the account that is seen may be somebody else's (Seen.ByName),
+	// and that people were told so when they had said that it is gone: what they say then
+	// is the last word.
+	Questioned bool
 }
 
 // manual reports whether people make the changes.
@@ -128,6 +132,9 @@ type Outcome struct {
 
 	// Forget means that the account found is of no interest any more.
 	Forget bool
+	// Doubt is what is known from now on, with the words then, if there is something that
+	// people may have done and not said; else nil.
+	Doubt *Doubt
 
 	// Finish ends the operation as done, Cancel as no longer needed.
 	Finish, Cancel bool
@@ -149,14 +156,23 @@ type Outcome struct {
 	Resolve []ID
 }
 
+// Doubt is what is known, and said, once something is in doubt.
+type Doubt struct {
+	Observed Observed
+	Words    Words
+}
+
 // Reconcile returns what follows from the present state. It may be asked again at any
 // time; when nothing has changed since its answer was followed, nothing
 // follows.
 func Reconcile(s Assignment) Outcome {
+	var out Outcome
+	if doubted, changed := s.mayHaveDone(); changed {
+		s, out.Doubt = doubted, &Doubt{doubted.Observed, doubted.Words}
+	}
 	know := s.known()
 	want := s.desired()
-	var out Outcome
-	out.Forget = know.Found && (!want.Account || s.Mode != Automatic && !s.looks())
+	out.Forget = know.Found && (!want.Account && !know.AccountInDoubt || s.Mode != Automatic && !s.looks())
 	if s.Mode != Unmanaged && !s.asks() {
 		out.Plan = Plan(want, know)
 	}
@@ -248,7 +264,8 @@ func reconcileLook(s Assignment, out *Outcome) {
 	case op.State == NoOperation:
 		out.Enqueue = true
 	case op.Looks && again: // whatever it is about to see of something else is of no interest
-		out.Enqueue = !slices.Equal(out.Look, op.Plan)
+		// One that is under way may have seen what was there before somebody did something.
+		out.Enqueue = out.Doubt != nil || !slices.Equal(out.Look, op.Plan)
 	case op.Looks:
 		out.Finish, out.Cancel = s.Saw, !s.Saw
 		out.Enqueue = s.Mode == Automatic && len(out.Plan) > 0

@@ -296,6 +296,9 @@ func manualItems(s Assignment, plan []Change, know Observed) []Item {
 		case RemoveAccount:
 			i := s.item(ItemRemoveAccount, plan, func(g Grant) bool { return g.State == Revoking || g.State == Held })
 			i.Entitlements = know.Held.plus(know.InDoubt.Sorted()...).plus(i.Entitlements...).Sorted()
+			if know.Found {
+				i.Error = s.Found
+			}
 			items = append(items, i)
 		}
 	}
@@ -442,8 +445,9 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 			k = k.Adopt()
 		case ItemCreateAccount:
 			k = k.Did(Change{Do: CreateAccount}, left)
-			// One that was found before it was to be made is not made for it.
-			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Found, k.Manager = k.Found, nil, "", false, false, Manager{}
+			// One that was found before it was to be made is not made for it; if such
+			// accounts are refused, another was made.
+			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Found, k.Manager = k.Found && s.Ask, nil, "", false, false, Manager{}
 			for _, e := range want.Entitlements.Sorted() {
 				k = k.Did(Change{Do: Add, Entitlement: e}, left)
 			}
@@ -460,7 +464,7 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 				}
 			}
 		case ItemRemoveAccount:
-			if s.Mode == Automatic || s.looks() {
+			if s.Mode == Automatic || s.looks() && !s.Questioned && !k.Found {
 				k = k.Tried(Change{Do: RemoveAccount})
 			} else {
 				k = Observed{Account: left}

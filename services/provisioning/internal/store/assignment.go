@@ -102,6 +102,10 @@ type Account struct {
 	// since one is to be made by hand.
 	NoneTenant   uuid.NullUUID
 	NoneUserName string
+	// ByName means that the account is taken for the person's by its user name alone.
+	ByName bool
+	// Questioned means that people were told so.
+	Questioned bool
 
 	AppVersion int64
 	CreateTime *time.Time

@@ -176,7 +176,7 @@ func (assignments assignmentsByID) queueLock(b *pgx.Batch, ids []uuid.UUID, w Qu
 	}
 	b.Queue(`
 		select id, environment_id, state, account_in_doubt, held, in_doubt, adopted, had, external_id, user_name, tenant_id, found_id, found_name, left_behind,
-		    words, profile, manager, none_tenant_id, none_user_name, app_version, create_time, update_time, version
+		    words, profile, manager, none_tenant_id, none_user_name, by_name, questioned, app_version, create_time, update_time, version
 		from account where id = any($1) order by id for update`, ids).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
@@ -349,7 +349,7 @@ func scanAccount(row pgx.Row, a *Account, environment *uuid.UUID) error {
 	var left, words, manager []byte
 	var profile *string
 	if err := row.Scan(&a.ID, environment, &a.Observed.Account, &a.Observed.AccountInDoubt, &held, &doubt, &a.Observed.Adopted, &had, &a.ExternalID, &a.UserName,
-		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &manager, &a.NoneTenant, &a.NoneUserName, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
+		&a.Tenant, &a.FoundID, &a.FoundName, &left, &words, &profile, &manager, &a.NoneTenant, &a.NoneUserName, &a.ByName, &a.Questioned, &a.AppVersion, &a.CreateTime, &a.UpdateTime, &a.Version); err != nil {
 		return err
 	}
 	a.Observed.Held, a.Observed.InDoubt, a.Observed.Had, a.Observed.Found = set(held), set(doubt), set(had), a.FoundID != ""

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -114,6 +116,9 @@ func wordList(w lifecycle.Words) []word {
 	for t, item := range w {
 		out = append(out, word{About: t.About, Entitlement: uuid.NullUUID{UUID: t.Entitlement, Valid: t.About == lifecycle.AboutEntitlement}, Item: item})
 	}
+	slices.SortFunc(out, func(a, b word) int {
+		return cmp.Or(cmp.Compare(a.About, b.About), bytes.Compare(a.Entitlement.UUID[:], b.Entitlement.UUID[:]))
+	})
 	return out
 }
 

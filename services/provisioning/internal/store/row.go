@@ -44,6 +44,26 @@ func (s *Assignment) Steps(plan []lifecycle.Change) []Step {
 	return out
 }
 
+// CalledAlike reports whether two plans name the entitlements that they are both about by
+// the same kind and ref.
+func CalledAlike(a, b []Step) bool {
+	called := make(map[uuid.UUID]Step, len(a))
+	for _, s := range a {
+		if s.Entitlement != nil {
+			called[*s.Entitlement] = s
+		}
+	}
+	for _, s := range b {
+		if s.Entitlement == nil {
+			continue
+		}
+		if o, ok := called[*s.Entitlement]; ok && (o.Kind != s.Kind || o.Ref != s.Ref) {
+			return false
+		}
+	}
+	return true
+}
+
 // LookNoMore has an entitlement that was tried to be added not be taken for one that
 // was there before.
 func (s *Assignment) LookNoMore(steps []Step) {

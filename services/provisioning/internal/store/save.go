@@ -113,11 +113,11 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 	queue(b, "account", c.accounts, `
 		update account a set state = v.state, account_in_doubt = v.account_in_doubt, held = v.held::uuid[], in_doubt = v.in_doubt::uuid[], external_id = v.external_id,
 		    user_name = v.user_name, adopted = v.adopted, had = v.had::uuid[], tenant_id = v.tenant_id, found_id = v.found_id, found_name = v.found_name,
-		    left_behind = v.left_behind::jsonb, words = v.words::jsonb, profile = v.profile, manager = v.manager::jsonb, none_tenant_id = v.none_tenant_id, none_user_name = v.none_user_name, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
+		    left_behind = v.left_behind::jsonb, words = v.words::jsonb, profile = v.profile, manager = v.manager::jsonb, none_tenant_id = v.none_tenant_id, none_user_name = v.none_user_name, by_name = v.by_name, questioned = v.questioned, app_version = v.app_version, create_time = v.create_time, update_time = v.update_time, version = v.version + 1
 		from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::uuid[], $21::text[], $22::text[])
+		    $10::timestamptz[], $11::timestamptz[], $12::boolean[], $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::uuid[], $21::text[], $22::text[], $23::boolean[], $24::boolean[])
 		    as v (id, version, state, account_in_doubt, held, in_doubt, external_id, user_name, app_version, create_time, update_time,
-		        adopted, had, tenant_id, found_id, found_name, left_behind, words, profile, none_tenant_id, none_user_name, manager)
+		        adopted, had, tenant_id, found_id, found_name, left_behind, words, profile, none_tenant_id, none_user_name, manager, by_name, questioned)
 		where a.id = v.id and a.version = v.version`,
 		column(func(s *Assignment) uuid.UUID { return s.Account.ID }),
 		column(func(s *Assignment) int64 { return s.Account.Version }),
@@ -141,6 +141,8 @@ func (c *changes) queueAccounts(b *pgx.Batch) {
 		column(func(s *Assignment) uuid.NullUUID { return s.Account.NoneTenant }),
 		column(func(s *Assignment) string { return s.Account.NoneUserName }),
 		column(func(s *Assignment) *string { return rowOf(s.Account.Observed.Manager).text() }),
+		column(func(s *Assignment) bool { return s.Account.ByName }),
+		column(func(s *Assignment) bool { return s.Account.Questioned }),
 	)
 }
 

@@ -1,0 +1,230 @@
+package provisioning_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+
+	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
+	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// adoption has an app deal in a way with accounts that were there before.
+func (w *world) adoption(t testing.TB, a *requestv1.App, how requestv1.AccountAdoption) {
+	t.Helper()
+	a.Version++
+	a.AccountAdoption = how
+	w.Publish(t, w.org, uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
+	w.Handled(t, "provisioning")
+}
+
+// called has an entitlement be called something else in its app.
+func (w *world) called(t testing.TB, e *requestv1.Entitlement, ref string) {
+	t.Helper()
+	e.Version++
+	e.Ref = ref
+	w.Publish(t, w.org, uuid.MustParse(e.GetId()), &eventv1.EntitlementUpdated{Entitlement: proto.CloneOf(e)})
+	w.Handled(t, "provisioning")
+}
+
+// unreachable has an app answer nothing, until it is called again.
+func (a *scimApp) unreachable() {
+	a.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusServiceUnavailable} })
+}
+
+// B-PRV-11, B-PRV-13, in part: what the app does not know, by what it is said to call it,
+// no look can tell: a person who says that it is gone is believed.
+func TestUnseeable(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, _ := w.looked(t)
+	admins := w.entitlement(t, a, groupKind, "GL-Admins (ask Bob)")
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	w.open(t, jo, a, createAccount)
+	target.watched(t, 2)
+	target.byHand("theirs", "jo")
+	w.becomes(t, made, active)
+	member := w.give(t, jo, ask{}, admins)
+	w.resolve(t, w.open(t, jo, a, assign))
+	w.becomes(t, member, active)
+	w.give(t, jo, ask{revoke: true}, admins)
+	w.resolve(t, w.open(t, jo, a, unassign))
+	w.becomes(t, member, revoked)
+	w.settledLooks(t)
+}
+
+// What an entitlement is called is corrected: it is looked for by that at once, and an
+// operation that has failed is tried again. B-CAT-06, B-ONB-10, in part
+func TestCalledOtherwise(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, _ := w.looked(t)
+	devs := w.entitlement(t, a, groupKind, "GL-Devs")
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	w.open(t, jo, a, createAccount)
+	target.watched(t, 2)
+	target.byHand("theirs", "jo", "devs")
+	w.becomes(t, made, active)
+	member := w.give(t, jo, ask{}, devs)
+	w.open(t, jo, a, assign)
+	target.watched(t, 2)
+	w.called(t, devs, "devs")
+	w.becomes(t, member, active)
+	w.settledLooks(t)
+
+	other := newApp(t, "devs")
+	b := w.app(t, "Automatic", automatic, w.integration(t, other))
+	account, devs = w.entitlement(t, b, accountKind, "account"), w.entitlement(t, b, groupKind, "GL-Devs")
+	w.becomes(t, w.give(t, jo, ask{}, account), active)
+	member = w.give(t, jo, ask{}, devs)
+	w.becomes(t, member, failed)
+	w.called(t, devs, "devs")
+	w.becomes(t, member, active)
+}
+
+// B-ONB-11, B-ONB-12: in an app that refuses accounts that were there before, the item says
+// which one there is, and the account that is made besides is the person's: nothing is
+// ever asked, or done, about the other, by hand or by an integration.
+func TestRefusedIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "devs")
+	integration := w.integration(t, target)
+	a := w.app(t, "Both", manual, integration)
+	account, devs := w.entitlement(t, a, accountKind, "account"), w.entitlement(t, a, groupKind, "devs")
+	w.adoption(t, a, requestv1.AccountAdoption_ACCOUNT_ADOPTION_REFUSE)
+	target.byHand("other", "jo")
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	var item *provisioningv1.WorkItem
+	servicetest.Eventually(t, "the item says which account there is", func() bool {
+		item = w.open(t, jo, a, createAccount)
+		return strings.Contains(item.GetError(), "jo (id other)") && strings.Contains(item.GetError(), "refuse")
+	})
+	target.byHand("mine", "jo2")
+	w.resolve(t, item)
+	w.becomes(t, made, active)
+	member := w.give(t, jo, ask{}, devs)
+	w.open(t, jo, a, assign)
+	target.watched(t, 2)
+	w.change(t, a, automatic, integration)
+	w.becomes(t, member, failed) // a person says which of the two it is
+	w.change(t, a, manual, integration)
+	w.leave(t, jo)
+	item = w.open(t, jo, a, removeAccount)
+	target.watched(t, 2)
+	target.drop("mine")
+	w.resolve(t, item)
+	w.becomes(t, made, revoked)
+	w.settledLooks(t)
+	if u := target.account(t, "jo"); u.ID != "other" || !u.Active || target.member("devs", "other") || target.count("") != 0 {
+		t.Errorf("somebody else's account %+v, calls %v", u, target.calls)
+	}
+}
+
+// B-PRV-11, B-ONB-12: an account that is known by a person's word and its user name alone may be
+// somebody else's. What is still there under that name is asked about once more, with
+// what there is, and then a person's word is the last.
+func TestPerhapsAnothers(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, _ := w.looked(t)
+	target.byHand("other", "jo", "ops") // another Jo's
+	target.unreachable()
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	w.resolve(t, w.open(t, jo, a, createAccount)) // as jo2: nothing has been seen yet
+	w.becomes(t, made, active)
+	target.byHand("mine", "jo2")
+	target.misbehave(nil)
+	w.leave(t, jo)
+	item := w.open(t, jo, a, removeAccount)
+	target.watched(t, 2)
+	target.drop("mine")
+	w.resolve(t, item)
+	servicetest.Eventually(t, "they are asked once more", func() bool {
+		again := w.open(t, jo, a, removeAccount)
+		if again.GetReopenedItemId() != item.GetId() {
+			return false
+		}
+		item = again
+		return true
+	})
+	if r := item.GetReopenReason(); !strings.Contains(r, "jo (id other)") {
+		t.Errorf("reopened: %q", r)
+	}
+	w.resolve(t, item)
+	w.becomes(t, made, revoked)
+	w.settledLooks(t)
+}
+
+// An account that was made by hand, of which nobody has said so and that was not seen yet,
+// is looked for when it is not wanted any more: it stands on the list of the leaver.
+// B-ONB-05, B-ONB-10, B-PRV-11, in part
+func TestMadeAndNotSaid(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, devs := w.looked(t)
+	jo, mo, ned := w.user(t, "jo"), w.user(t, "mo"), w.user(t, "ned")
+	people := []*identityv1.User{jo, mo, ned}
+	made := map[*identityv1.User]*requestv1.Request{}
+	for _, u := range people {
+		made[u] = w.give(t, u, ask{}, account)
+		w.open(t, u, a, createAccount)
+	}
+	target.byHand("ned", "ned")
+	w.becomes(t, made[ned], active)
+	w.give(t, ned, ask{}, devs)
+	w.open(t, ned, a, assign)
+	target.watched(t, 6) // nobody has an account yet, but ned
+	target.unreachable()
+	target.byHand("jo", "jo")
+	target.join("devs", "ned")
+	for _, u := range []*identityv1.User{jo, mo} {
+		w.leave(t, u)
+		w.becomes(t, made[u], revoking)
+	}
+	w.give(t, ned, ask{revoke: true}, devs)
+	w.Handled(t, "provisioning")
+	target.misbehave(nil)
+	w.becomes(t, made[mo], revoked) // there is none
+	item := w.open(t, jo, a, removeAccount)
+	w.open(t, ned, a, unassign)
+	if lists := w.lists(t, jo, false); len(lists) != 1 {
+		t.Errorf("jo is on %d lists", len(lists))
+	}
+	target.drop("jo")
+	target.part("devs", "ned")
+	w.becomes(t, made[jo], revoked)
+	w.seenDone(t, item)
+	w.settledLooks(t)
+}
+
+// An account that was seen to be made by hand has the profile that the person had then: a
+// change of it is written once the app is automatic. B-PRV-13, in part
+func TestSeenProfileChanges(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	integration := w.integration(t, target)
+	a := w.app(t, "Both", manual, integration)
+	account := w.entitlement(t, a, accountKind, "account")
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	w.open(t, jo, a, createAccount)
+	target.watched(t, 2)
+	target.byHand("theirs", "jo")
+	w.becomes(t, made, active)
+	w.change(t, a, automatic, integration)
+	w.Handled(t, "provisioning")
+	w.becomesNamed(t, jo, "jo", "Chief")
+	servicetest.Eventually(t, "the account has the title", func() bool { return target.account(t, "jo").Title == "Chief" })
+}
