@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -497,5 +498,38 @@ func TestResolvedRemovalIsLookedAt(t *testing.T) {
 	w.becomes(t, still, revoked)
 	if target.account(t, "ann") != nil {
 		t.Error("still there")
+	}
+}
+
+// B-PRV-13, B-RUN-02: an account that was being made when its replica died, and its integration
+// led elsewhere before somebody took over, may stand where it was being made: that is shown
+// until a person has looked.
+func TestMovedWhileMaking(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	from, to := newApp(t), newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, from))
+	account := w.entitlement(t, app, accountKind, "account")
+	hold := make(chan struct{})
+	defer close(hold)
+	var under atomic.Bool
+	from.misbehave(func(r *http.Request) *fault {
+		if r.Method == http.MethodPost {
+			under.Store(true)
+			return &fault{before: func() { <-hold }}
+		}
+		return nil
+	})
+	ann := w.user(t, "ann")
+	made := w.give(t, ann, ask{}, account)
+	servicetest.Eventually(t, "the call is under way", under.Load)
+	wantReason(t, w.retarget(t, app.GetIntegrationId(), to, false), "FailedPrecondition", "ACCOUNTS_LEFT_BEHIND", "leave_accounts")
+	if err := w.retarget(t, app.GetIntegrationId(), to, true); err != nil {
+		t.Fatal(err)
+	}
+	w.steal(t)
+	w.becomes(t, made, active)
+	if e := w.open(t, ann, app, removeLeftAccount).GetError(); !strings.Contains(e, from.URL) || !strings.Contains(e, "ann") {
+		t.Errorf("the item says %q", e)
 	}
 }

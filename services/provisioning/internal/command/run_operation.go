@@ -186,6 +186,8 @@ type report struct {
 	after time.Duration
 	// stopped means that the service stopped in the middle: nobody's failure.
 	stopped bool
+	// called is, of one that was abandoned, the tenant that its calls went to.
+	called uuid.NullUUID
 	// turn means the same of one whose turn was too far away, and how far; nothing was
 	// called for what is not in results.
 	turn time.Duration
@@ -224,6 +226,9 @@ func answer(err error) lifecycle.Answer {
 
 // report takes in how the operation's run went.
 func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) {
+	if a := &s.Account; r.called.Valid && !a.Tenant.Valid && a.Observed.Account == lifecycle.Absent {
+		a.Tenant = r.called // it may have been made there, wherever the integration leads now
+	}
 	know := r.place.settle(s).Learn(r.results, s.App.Left())
 	external, name := r.account.ID, r.account.UserName
 	switch {

@@ -80,8 +80,8 @@ func (e *Engine) takeOverEach(ctx context.Context, jobs []store.Job) error {
 				}
 				limited, stop := context.WithTimeout(ctx, takeOverFor)
 				lost := &report{
-					results: lifecycle.Lost(store.Changes(j.Plan)),
-					err:     connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it received the app's answer"),
+					results: lifecycle.Lost(store.Changes(j.Plan)), called: j.Called,
+					err: connector.NewError(connector.Retryable, nil, "Gatehouse stopped before it received the app's answer"),
 				}
 				if j.Looks {
 					lost = &report{stopped: true} // nothing was changed

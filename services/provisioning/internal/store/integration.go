@@ -99,11 +99,12 @@ func GetPlace(ctx context.Context, tx *postgres.Tx, tenant uuid.UUID) (Place, er
 }
 
 // AccountsAt returns how many accounts of an integration's apps are known at a tenant
-// and not known to be gone.
+// and not known to be gone, or are being worked on there.
 func AccountsAt(ctx context.Context, tx *postgres.Tx, i Integration) (n int, err error) {
 	err = tx.QueryRow(ctx, `
 		select count(*) from app_copy p join account a on a.app_id = p.id
-		where p.integration_id = $1 and a.tenant_id = $2 and (a.state <> 'absent' or a.account_in_doubt)`, i.ID, i.Tenant).Scan(&n)
+		where p.integration_id = $1 and (a.tenant_id = $2 and (a.state <> 'absent' or a.account_in_doubt)
+		    or exists (select from operation o where o.account_id = a.id and o.state = 'running' and o.look is null and o.tenant_id = $2))`, i.ID, i.Tenant).Scan(&n)
 	return n, wrap(err, "count accounts of integration %s", i.ID)
 }
 

@@ -44,6 +44,8 @@ type Job struct {
 	Traceparent string
 	// Looks means that Plan is what is looked at, and that nothing is changed.
 	Looks bool
+	// Called is, of one that was abandoned, the tenant that its calls went to.
+	Called uuid.NullUUID
 }
 
 // DueOperations are the operations to claim.
@@ -114,7 +116,8 @@ var managerOfOperation = fmt.Sprintf(managerLateral, "o.app_id")
 var claimOperations = `
 	with due as materialized (%s),
 	claimed as (
-	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1
+	    update operation o set state = 'running', claim = gen_random_uuid(), lease_until = $%d, tries = o.tries + 1,
+	        tenant_id = (select i.tenant_id from integration i where i.id = o.integration_id)
 	    where o.id = any(array(select id from due))
 	    returning o.account_id, o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, coalesce(o.look, o.plan) as plan, o.look is not null as looks, o.integration_id, o.traceparent)
 	select o.user_id, o.app_id, o.organization_id, o.id, o.claim, o.tries, o.plan, o.looks,
@@ -238,7 +241,7 @@ func NextOperation(ctx context.Context, tx *postgres.Tx, after time.Time) (next 
 // organizations.
 func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.UUID, except []uuid.UUID, n int) ([]Job, error) {
 	rows, err := tx.Query(ctx, `
-		select user_id, app_id, organization_id, id, claim, tries, coalesce(look, plan), look is not null, integration_id, traceparent
+		select user_id, app_id, organization_id, id, claim, tries, coalesce(look, plan), look is not null, integration_id, traceparent, tenant_id
 		from operation where state = 'running' and lease_until < $1 and id > $2 and id <> all($3) order by id limit $4`,
 		now, after, none(except), n)
 	if err != nil {
@@ -247,7 +250,7 @@ func Abandoned(ctx context.Context, tx *postgres.Tx, now time.Time, after uuid.U
 	jobs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Job, error) {
 		var j Job
 		var plan []byte
-		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.Looks, &j.IntegrationID, &j.Traceparent)
+		err := row.Scan(&j.User, &j.App, &j.Organization, &j.Operation, &j.Claim, &j.Tries, &plan, &j.Looks, &j.IntegrationID, &j.Traceparent, &j.Called)
 		if err == nil {
 			err = json.Unmarshal(plan, &j.Plan)
 		}
