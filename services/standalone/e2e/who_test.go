@@ -58,6 +58,19 @@ func TestWhoAsksAndSees(t *testing.T) {
 	answers("mia asks for ben", "", preview("mia", "ben", chat.account))
 	answers("eve asks for ben", "NOT_FOR_OTHERS", preview("eve", "ben", chat.account))
 
+	t.Log("and nobody's request for the admin is in the way of the admin's own")
+	root := str(w.admin.must(t, "GET", "/v1/me", nil), "user", "id")
+	for _, kind := range []string{"REQUEST_KIND_GRANT", "REQUEST_KIND_REVOKE"} {
+		if got := refusal(w.as(t, "eve"), "POST", "/v1/requests", object{
+			"kind": kind, "beneficiaryId": root, "entitlementIds": []string{wiki.account}, "justification": "for the admin",
+		}); got != "NOT_FOR_OTHERS" {
+			t.Errorf("eve asks for the admin: %q", got)
+		}
+	}
+	own := w.ask(t, w.admin, "REQUEST_KIND_GRANT", wiki.account)
+	w.admin.must(t, "POST", "/v1/requests/"+own+":cancel", object{"reason": "it was only asked"})
+	w.requestState(t, own, "REQUEST_STATE_CANCELLED")
+
 	t.Log("a flow says who may")
 	w.admin.must(t, "POST", "/v1/flows", object{"flow": object{
 		"name": "Chat", "trigger": "FLOW_TRIGGER_REQUEST", "audience": object{"everyone": true}, "scope": object{"appIds": []string{chat.id}},
