@@ -414,7 +414,7 @@ func (w *world) record(t *rapid.T, results []Result) {
 		w.since, w.boss = know.Profile, w.assignment.Manager.Person
 	}
 	for _, r := range results {
-		if w.assignment.Observed.Adopted && r.Answer == Unknown && r.Change.Do == Add {
+		if w.assignment.Observed.Adopted && r.Change.Do == Add && (r.Answer == Unknown || r.Answer == Done && before.InDoubt.Has(r.Change.Entitlement)) {
 			w.app.had = w.app.had.minus(r.Change.Entitlement) // nobody can tell any more
 		}
 	}
@@ -554,6 +554,9 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 	default:
 		if w.app.account == Absent || item.Kind == ItemCreateAccount || item.Kind == ItemFixOperation && !know.Adopted {
 			w.app.ours, w.app.had = true, nil // a person has said that it is the person's
+			if w.app.manager == theirs {
+				w.app.manager = ""
+			}
 		}
 		for e := range w.assignment.desired().Entitlements {
 			if !know.Had.Has(e) {
