@@ -71,6 +71,8 @@ type Bus struct {
 	js   jetstream.JetStream
 	log  *slog.Logger
 	link *link
+	// permissions are told what NATS refuses to take.
+	permissions *permissions
 }
 
 // link knows whether the connection stands.
@@ -127,7 +129,8 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 
 	link := &link{}
 	link.up()
-	conn, err := dial(ctx, cfg, log, link)
+	permissions := &permissions{}
+	conn, err := dial(ctx, cfg, log, link, permissions)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +143,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	b := &Bus{cfg: cfg, conn: conn, js: js, log: log, link: link}
+	b := &Bus{cfg: cfg, conn: conn, js: js, log: log, link: link, permissions: permissions}
 
 	// A cluster that has just started may need a moment to elect a leader.
 	for failures := 1; ; failures++ {
@@ -158,7 +161,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 // pauses are those between tries to reach the bus.
 var pauses = backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}
 
-func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.Conn, error) {
+func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link, permissions *permissions) (*nats.Conn, error) {
 	opts := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.CustomInboxPrefix(InboxPrefix(cfg.Name)),
@@ -186,7 +189,9 @@ func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link) (*nats.
 			log.Info("Regained the bus", "server", c.ConnectedServerName())
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("Bus reported an error", "error", err)
+			if !permissions.tell(err) { // else who publishes says so
+				log.Warn("Bus reported an error", "error", err)
+			}
 		}),
 	}
 	if cfg.TLS != nil && strings.HasPrefix(cfg.URL, "tls://") {

@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/busauth"
+	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/rpctest"
@@ -115,7 +117,6 @@ func TestStreamIsKeptInLine(t *testing.T) {
 	if cfg := streamConfig(t, other); cfg.MaxAge != 48*time.Hour {
 		t.Errorf("age %s by one who does not keep it", cfg.MaxAge)
 	}
-
 }
 
 // A stream of our name that is something else is refused at once.
@@ -323,5 +324,44 @@ func TestTLS(t *testing.T) {
 		if err == nil {
 			b.Close()
 		}
+	}
+}
+
+// What NATS has no permission for ends the wait for the acknowledgement at once, by
+// name, wherever it stands; those before it are taken and none behind it (B-RUN-05).
+func TestPublishWithoutAPermission(t *testing.T) {
+	t.Parallel()
+	for at := range 4 {
+		t.Run(strconv.Itoa(at), func(t *testing.T) {
+			t.Parallel()
+			user := busauth.Operator("test", "test")
+			user.Publish = []string{"$JS.>", "access.*.a.e"}
+			s, err := busserver.Start(busserver.Config{Dir: t.TempDir(), Users: []busauth.User{user}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Stop)
+			b := bustest.Open(t, strings.Replace(s.URL(), "://", "://test:test@", 1))
+			p, err := b.NewPublisher()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			var messages []*nats.Msg
+			for n := range 4 {
+				messages = append(messages, numbered(n))
+			}
+			messages[at].Subject = "access.o.a.new"
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			var refused *bus.NotPermittedError
+			done, err := p.Publish(ctx, messages)
+			if !errors.As(err, &refused) || refused.Subject != "access.o.a.new" || ctx.Err() != nil || done != at {
+				t.Errorf("%d stored (%v), want %d and the subject", done, err, at)
+			}
+			if got := stored(t, b); len(got) != at {
+				t.Errorf("stream holds %v", got)
+			}
+		})
 	}
 }

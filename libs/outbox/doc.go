@@ -35,6 +35,9 @@
 // What it does not do: it does not know what an event means, does not order
 // events of different services, and does not keep events; the stream does.
 //
+// A NATS without the permission for an event (libs/busauth) holds up all events behind
+// it, as their order is by cause and not by aggregate alone; the relay says which.
+//
 // [Migrations] holds the tables of this package and of libs/inbox; every
 // service that has either applies them with [Schema].
 package outbox

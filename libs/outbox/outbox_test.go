@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/busauth"
+	"gatehouse.dev/libs/busserver"
 	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/id"
@@ -701,4 +704,70 @@ func TestMetrics(t *testing.T) {
 		_, depth := got["gatehouse_outbox_depth"]
 		return got["gatehouse_events_published_total"] == 3 && got["gatehouse_relay_lag_seconds"] == 3 && depth
 	})
+}
+
+// A NATS with the permissions of an older release refuses an event of a new type, and
+// tells so at once: the log names the subject and what to do. What is before it is
+// published, and all of it once NATS has the permissions (B-RUN-05).
+func TestNotPermitted(t *testing.T) {
+	t.Parallel()
+	const waits = time.Minute // for an acknowledgement, which never comes
+	user := busauth.Operator("test", "test")
+	user.Publish = []string{"$JS.>", "gatehouse.>", "access.*.group.created"}
+	cfg := busserver.Config{Dir: t.TempDir(), Addr: bustest.FreeAddrs(t, 1)[0], Users: []busauth.User{user}}
+	serve := func() *busserver.Server {
+		s, err := busserver.Start(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Stop)
+		return s
+	}
+	server := serve()
+	w := &world{t: t, org: id.New(), url: pgtest.New(t, outbox.Schema())}
+	w.db = pgtest.Connect(t, w.url)
+	w.bus = bustest.Open(t, "nats://test:test@"+cfg.Addr)
+	var log syncBuffer
+	relay, err := outbox.NewRelay(outbox.RelayConfig{DB: w.db, Bus: w.bus, Source: "test", BusTimeout: waits, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.relay, w.writer = relay, outbox.NewWriter("test", relay.Wake)
+	removed := outbox.Event{OrganizationID: w.org, AggregateID: w.org, Message: &eventv1.GroupRemoved{Context: about(3)}}
+	if err := w.commit(t.Context(), w.event(1), w.event(2), removed, w.event(4)); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	subject := "access." + w.org.String() + ".group.removed"
+	eventually(t, "said", func() bool {
+		return strings.Contains(log.String(), "publish to "+subject) && strings.Contains(log.String(), "gatehouse init")
+	})
+	eventually(t, "those before it published", func() bool { return w.count() == 2 })
+	server.Stop()
+	cfg.Users[0].Publish = append(cfg.Users[0].Publish, "access.*.group.removed")
+	serve()
+	eventually(t, "all published", func() bool { return w.count() == 4 && w.waiting() == 0 })
+	for i, m := range w.messages() {
+		if (m.Subject == subject) != (i == 2) {
+			t.Errorf("place %d has %s", i, m.Subject)
+		}
+	}
+}
+
+// syncBuffer is a log that several goroutines write.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
+	"gatehouse.dev/libs/event"
 	"gatehouse.dev/libs/eventsig"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/service"
@@ -254,7 +255,7 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var durable []int64
-	var busAway bool
+	var busAway, warnedNotPermitted bool
 	failures := 0
 	for {
 		// A turn that has begun is finished, also at shutdown.
@@ -289,15 +290,15 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 			if busAway && len(rows) > 0 {
 				r.log.Info("Relay publishes again")
 				service.Report(ctx, nil)
-				busAway = false
+				busAway, warnedNotPermitted = false, false
 			}
 			failures = 0
 			continue
 		}
-		service.Report(ctx, service.Problem("events wait in the outbox, as the bus does not take them", err))
-		if !busAway {
+		notPermitted := r.report(ctx, rows, err)
+		if !busAway || notPermitted && !warnedNotPermitted {
 			r.log.Warn("Relay cannot publish", "error", err)
-			busAway = true
+			busAway, warnedNotPermitted = true, notPermitted
 		}
 		failures++
 		pauses.Wait(ctx, failures)
@@ -305,6 +306,26 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 			r.restoreStream(ctx)
 		}
 	}
+}
+
+// report says why events wait, and whether it is for want of a permission: no time
+// mends that, but somebody who runs the bus does.
+func (r *Relay) report(ctx context.Context, rows []row, err error) (notPermitted bool) {
+	text := "events wait in the outbox, as the bus does not take them"
+	if not := (*bus.NotPermittedError)(nil); errors.As(err, &not) {
+		notPermitted = true
+		subject := "a subject"
+		for i := range rows {
+			if t, err := event.Lookup(rows[i].typ); err == nil && rows[i].subject == not.Subject {
+				subject = t.Filter()
+				break
+			}
+		}
+		text = "events wait in the outbox, as NATS does not permit this service to publish to " + subject +
+			": run gatehouse init, and have NATS read its configuration again"
+	}
+	service.Report(ctx, service.Problem(text, err))
+	return notPermitted
 }
 
 // restoreStream makes the stream again if it has gone, as with a lost disk.
