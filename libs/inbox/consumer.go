@@ -80,7 +80,7 @@ type Consumer struct {
 	away    backoff.Backoff // the pauses while the database or the bus is away
 	keepEnd uint64          // see keepPositions
 
-	replayEvery time.Duration // see replayUnhandled
+	replayEvery time.Duration // see replayWaiting
 }
 
 // NewConsumer makes a consumer, which does nothing until [Consumer.Run].
@@ -157,7 +157,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	helpers.Go(func() { c.pump(ctx, q) })
 	done := make(chan struct{})
 	helpers.Go(func() { c.keep(q, done) })
-	helpers.Go(func() { c.replayUnhandled(ctx) })
+	helpers.Go(func() { c.replayWaiting(ctx) })
 
 	var bulkDone sync.WaitGroup
 	bulkDone.Go(func() { c.work(ctx, q, bulk) })

@@ -26,8 +26,10 @@
 //     that handles a type for the first time is delivered the events of it that
 //     were published before, as far back as the inbox remembers (400,000 places
 //     of the stream). Replicas of two versions share a consumer: what the older one
-//     does not handle it parks, and the newer one replays it within half a minute.
-//     A type that has lost its handler is to be ignored ([Handlers.Ignore]).
+//     does not handle it parks, and the newer one replays it within seconds, as
+//     often as it tries an event. What was parked as not yet is replayed when another
+//     parked event of its organization has taken effect. A type that has lost its
+//     handler is to be ignored ([Handlers.Ignore]).
 //   - Many that come at once hold up no others: events that are marked as bulk
 //     (gatehouse.event.v1.Context) are fetched as far as there is room, and
 //     handled in their order beside the others. One of the others that lacks a

@@ -55,6 +55,8 @@ type world struct {
 	bus  *bus.Bus
 	cfg  inbox.Config // of the next replica
 	stop func()       // the last one
+
+	replayEvery time.Duration // 0: as in production
 }
 
 func newWorld(t *testing.T) *world {
@@ -95,6 +97,9 @@ func (w *world) consumer() *inbox.Consumer {
 	c, err := inbox.NewConsumer(w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.replayEvery > 0 {
+		c.ReplayEvery(w.replayEvery)
 	}
 	return c
 }
@@ -684,6 +689,64 @@ func TestOlderReplicaBesideNewer(t *testing.T) {
 	eventually(t, "nothing is parked", func() bool { return query[int](w, "select count(*) from parked_event")[0] == 0 })
 	w.settled()
 	w.wantOnce(11)
+}
+
+// B-RUN-05: what an older replica has parked and the newer one cannot handle at once is
+// replayed as often as an event is tried, and with it what was parked because it stands
+// on that.
+func TestParkedByAnOlderReplicaIsReplayedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.replayEvery = 50 * time.Millisecond
+	w.cfg.MaxAttempts, w.cfg.MaxNotYet = 4, 2
+	old := w.cfg.Handlers
+	newer := &inbox.Handlers{}
+	for _, h := range []*inbox.Handlers{old, newer} {
+		inbox.On(h, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupCreated) error {
+			var there bool
+			if err := tx.QueryRow(ctx, "select exists (select from effect where n = 1)").Scan(&there); err != nil {
+				return err
+			}
+			if !there {
+				return inbox.NotYet("the first")
+			}
+			return w.effect(ctx, tx, ev, int(m.GetContext().GetVersion()))
+		})
+	}
+	var tries atomic.Int32
+	inbox.On(newer, func(ctx context.Context, tx *postgres.Tx, ev inbox.Event, m *eventv1.GroupRemoved) error {
+		n := int(m.GetContext().GetVersion())
+		if n == 3 || tries.Add(1) < 4 {
+			return errors.New("not now")
+		}
+		return w.effect(ctx, tx, ev, n)
+	})
+	w.cfg.Handlers = newer
+	w.run() // asks for both types
+	w.settled()
+	w.stop()
+
+	w.cfg.Handlers = old
+	w.run()
+	w.publish(w.removed(1))
+	w.publish(w.message(2))
+	w.publish(w.removed(3))
+	parked := func() int { return query[int](w, "select count(*) from parked_event")[0] }
+	eventually(t, "the older replica has parked all", func() bool { return parked() == 3 })
+	w.stop()
+
+	w.cfg.Handlers = newer
+	w.run()
+	w.wantOnce(2)
+	const attempts = "select attempts from parked_event"
+	eventually(t, "one was tried as often as others are", func() bool { return slices.Equal(query[int](w, attempts), []int{1 + w.cfg.MaxAttempts}) })
+	time.Sleep(5 * w.replayEvery)
+	if got := query[int](w, attempts); !slices.Equal(got, []int{1 + w.cfg.MaxAttempts}) {
+		t.Errorf("tried again after the last time: %v", got)
+	}
+	if got := query[string](w, "select error from parked_event"); !slices.Equal(got, []string{"not now"}) {
+		t.Errorf("parked for %q", got)
+	}
 }
 
 // B-RUN-03: the database is away for a while; the events are held, none of them

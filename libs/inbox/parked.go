@@ -78,6 +78,9 @@ func (c *Consumer) Replay(ctx context.Context, organization, eventID uuid.UUID) 
 		if _, err := tx.Exec(ctx, "delete from parked_event where event_id = $1", eventID); err != nil {
 			return fmt.Errorf("take event %s off the list: %w", eventID, err)
 		}
+		if _, err := tx.Exec(ctx, mayHaveCome, organization); err != nil {
+			return fmt.Errorf("have what waited for event %s replayed: %w", eventID, err)
+		}
 		return nil
 	})
 	var f *failure
@@ -87,7 +90,7 @@ func (c *Consumer) Replay(ctx context.Context, organization, eventID uuid.UUID) 
 		return nil
 	case errors.As(err, &f) && !databaseAway(err):
 		c.log.Warn("Parked event still fails", "event_id", eventID, "type", typ, "organization_id", organization, "error", f.err)
-		return apierr.Precondition("EVENT_STILL_FAILS", "the event still cannot be handled: %s", describe(f.err)).Wrap(f.err)
+		return apierr.Precondition("EVENT_STILL_FAILS", "the event still cannot be handled: %s", describe(f.err)).Wrap(f)
 	default:
 		return err
 	}

@@ -167,10 +167,10 @@ with taken as (
     on conflict (event_id) do nothing
     returning event_id)
 insert into parked_event (event_id, organization_id, type, subject, aggregate_id, event_time, headers, data,
-    stream_created, stream_sequence, error, attempts)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 from taken`,
+    stream_created, stream_sequence, error, attempts, not_yet)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 from taken`,
 		d.ID, d.OrganizationID, d.Type, d.Subject, d.AggregateID, d.Time, headers, data,
-		d.stream, int64(d.StreamSequence), describe(cause), attempts)
+		d.stream, int64(d.StreamSequence), describe(cause), attempts, errors.Is(cause, ErrNotYet))
 	b.Queue(forgetAttempts, []uuid.UUID{d.ID})
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("park event: %w", err)
