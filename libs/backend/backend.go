@@ -62,6 +62,12 @@ const (
 	// relay may be behind.
 	keepInbox  = 14 * 24 * time.Hour
 	pruneEvery = time.Hour
+
+	// LeastConns is the least that a service's connections to its database may be
+	// bounded to. Half of them are of each role, and three services may each have one
+	// of the system's for as long as they read a snapshot: one more does the service's
+	// own work meanwhile.
+	LeastConns = 8
 )
 
 // Config configures a service with a database.
@@ -157,7 +163,7 @@ func FromEnv(env service.Env, client bool) Config {
 		},
 		NATSURL:   env.Required("GATEHOUSE_NATS_URL"),
 		NATSTLS:   env.NATSTLS(),
-		MaxConns:  int32(env.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", 16, 2, 1000)), //nolint:gosec // bounded
+		MaxConns:  int32(env.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", 16, LeastConns, 1000)), //nolint:gosec // bounded
 		ClientTLS: env.ClientTLS(),
 		Stream:    StreamFromEnv(env),
 		Limits:    service.LimitsFromEnv(env),

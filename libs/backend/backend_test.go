@@ -172,3 +172,15 @@ func TestLimitsFromEnv(t *testing.T) {
 		}
 	}
 }
+
+// A service is not started with fewer connections than it needs to become ready.
+func TestConnectionsFromEnv(t *testing.T) {
+	t.Parallel()
+	for value, refused := range map[string]bool{"": false, "2": true, "7": true, "8": false, "1001": true} {
+		env := service.NewEnv(func(name string) (string, bool) { return value, name == "GATEHOUSE_POSTGRES_MAX_CONNS" })
+		backend.FromEnv(env, true)
+		if said := env.Err().Error(); strings.Contains(said, "GATEHOUSE_POSTGRES_MAX_CONNS is not between 8 and 1000") != refused { // much else is missing
+			t.Errorf("%q: %s", value, said)
+		}
+	}
+}

@@ -161,29 +161,38 @@ func (c *Copies) wanted(ctx context.Context, s *source, w *watch) (bool, error) 
 	return c.watchStream(ctx, s, states, w)
 }
 
-// alone calls f unless another replica is calling its own.
+// alone calls f unless another replica is calling its own. The lock has a connection of
+// its own: a pool of which each owner's rebuild held one, for as long as that takes, could
+// have none left to write with.
 func (c *Copies) alone(ctx context.Context, s *source, f func(context.Context) error) error {
-	conn, err := c.cfg.DB.Pool().Acquire(ctx)
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("lock copies: %w", err)
 	}
-	defer conn.Release()
-	key := int64(lockBase + s.number)
+	defer func() {
+		// Closing gives the lock back.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(end)
+	}()
+	ask, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
 	var mine bool
-	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", key).Scan(&mine); err != nil {
+	if err := conn.QueryRow(ask, "select pg_try_advisory_lock($1)", int64(lockBase+s.number)).Scan(&mine); err != nil {
 		return fmt.Errorf("lock copies: %w", err)
 	}
 	if !mine {
 		return nil
 	}
-	defer func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if _, err := conn.Exec(end, "select pg_advisory_unlock($1)", key); err != nil {
-			_ = conn.Conn().Close(end) // gives the lock back
-		}
-	}()
 	return f(ctx)
+}
+
+func (c *Copies) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	cfg := c.cfg.DB.Pool().Config().ConnConfig.Copy()
+	cfg.Tracer = nil
+	return pgx.ConnectConfig(ctx, cfg) //nolint:wrapcheck // by alone
 }
 
 // rebuild takes a snapshot in. Nothing is taken away before all of it is there,

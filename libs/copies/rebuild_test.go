@@ -119,6 +119,23 @@ func at(u *identityv1.User, version int64) *identityv1.User {
 	return &identityv1.User{Id: u.GetId(), OrganizationId: u.GetOrganizationId(), Version: version, State: u.GetState()}
 }
 
+// A rebuild keeps no connection of the pool from who writes what it brings.
+func TestRebuildWithOneConnection(t *testing.T) {
+	t.Parallel()
+	url := pgtest.New(t, copies.Schema(copies.Users)...)
+	db, err := postgres.Open(t.Context(), postgres.Config{URLs: pgtest.URLs(t, url), Name: "test", MaxConns: 2}) // one of each role
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	p := newPlace(t)
+	p.db = db
+	ada := someone(3)
+	p.set(ada)
+	c, _ := p.run(t)
+	servicetest.Eventually(t, "built", func() bool { return c.Ready(t.Context()) == nil && p.version(t, ada) == 3 })
+}
+
 // B-RUN-06, in part: an empty copy is built by itself, though its owner breaks
 // off first, and again when that is asked for.
 func TestCopyBuildsItself(t *testing.T) {

@@ -52,7 +52,7 @@ func main() {
 	cfg.NATSTLS = settings.NATSTLS()
 	cfg.Quotas = backend.QuotasFromEnv(settings)
 	cfg.Operations, cfg.CallTimeout = provisioning.TimingFromEnv(settings), identitysync.CallTimeoutFromEnv(settings)
-	cfg.MaxConns = int32(settings.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", standalone.DefaultMaxConns, 2, 1000)) //nolint:gosec // bounded
+	cfg.MaxConns = int32(settings.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", standalone.DefaultMaxConns, backend.LeastConns, 1000)) //nolint:gosec // bounded
 	cfg.SessionLifetime = settings.Duration("GATEHOUSE_SESSION_LIFETIME", 12*time.Hour)
 	cfg.SessionIdle = settings.Duration("GATEHOUSE_SESSION_IDLE", time.Hour)
 	if err := settings.Err(); err != nil {
