@@ -16,9 +16,13 @@ import (
 )
 
 const (
-	// knownWithin is how long a command waits for what it needs to know.
-	knownWithin = 2 * time.Second
+	// knownWithin is how long a command waits for what it needs to know, and settledAfter
+	// how long what has just been said may take to get onto the bus.
+	knownWithin  = 2 * time.Second
+	settledAfter = 400 * time.Millisecond
+	// knownEvery and knownSeldom are the first and the longest pause between two looks.
 	knownEvery  = 20 * time.Millisecond
+	knownSeldom = 200 * time.Millisecond
 )
 
 // ReasonNotKnownYet is the reason of the error of [Await].
@@ -70,27 +74,23 @@ func Arrived(ctx context.Context, tx *postgres.Tx, ids IDs) error {
 // the caller: UNAVAILABLE, reason NOT_KNOWN_YET, with a time to try again, and
 // the ids by kind. Call it outside of transactions.
 func Await(ctx context.Context, db *postgres.DB, organization uuid.UUID, ids IDs) error {
-	until := time.NewTimer(knownWithin)
-	defer until.Stop()
-	tick := time.NewTicker(knownEvery)
-	defer tick.Stop()
-	for {
-		var missing IDs
-		err := db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) (err error) {
+	missing, _, err := await(ctx, db, nil, organization, ids)
+	if err == nil && len(missing) > 0 {
+		err = NotKnownYet(missing)
+	}
+	return err
+}
+
+// await waits as [Progress.Await] does, and says what is missing then.
+func await(ctx context.Context, db *postgres.DB, progress *Progress, organization uuid.UUID, ids IDs) (missing IDs, all bool, err error) {
+	_, all, err = progress.await(ctx, func() (known bool, err error) {
+		err = db.InOrganizationRead(ctx, organization, func(ctx context.Context, tx *postgres.Tx) (err error) {
 			missing, err = Missing(ctx, tx, ids)
 			return err
 		})
-		if err != nil || len(missing) == 0 {
-			return err
-		}
-		select {
-		case <-tick.C:
-			continue
-		case <-until.C:
-		case <-ctx.Done():
-		}
-		return NotKnownYet(missing)
-	}
+		return len(missing) == 0, err
+	})
+	return missing, all, err
 }
 
 // NotKnownYet is the error of what should be known, and is not yet.
@@ -106,23 +106,25 @@ func NotKnownYet(missing IDs) error {
 
 // WhenKnown does something for a command that names the ids and, if it refuses one of
 // them as unknown, by one of the reasons, does it again once all are known, for which it
-// waits as [Await] does: whoever has just come can act and be acted for (B-USR-21). An
-// id that is not known then stays refused, if all that was said until now has been
-// handled; else the error is that of Await: to be tried again. Call it outside of
+// waits as [Progress.Await] does: whoever has just come can act and be acted for
+// (B-USR-21). An id that is not known then stays refused, if all that was said until now
+// has been handled; else the error is that of [Await]: to be tried again. Call it outside of
 // transactions.
 func WhenKnown(ctx context.Context, db *postgres.DB, progress *Progress, organization uuid.UUID, ids IDs, do func() error, reasons ...string) error {
 	err := do()
 	if !slices.ContainsFunc(reasons, func(r string) bool { return apierr.HasReason(err, r) }) {
 		return err
 	}
-	head, told := progress.Head(ctx)
-	switch late := Await(ctx, db, organization, ids); {
-	case late == nil:
+	missing, all, late := await(ctx, db, progress, organization, ids)
+	switch {
+	case late != nil:
+		return late
+	case len(missing) == 0:
 		return do()
-	case apierr.HasReason(late, ReasonNotKnownYet) && told && progress.Passed(ctx, head):
+	case all || progress == nil:
 		return err
 	default:
-		return late
+		return NotKnownYet(missing)
 	}
 }
 

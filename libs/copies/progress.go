@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
 )
 
@@ -48,31 +49,67 @@ func (p *Progress) Passed(ctx context.Context, head uint64) bool {
 	return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending <= i.NumRedelivered
 }
 
-// Await looks until what a command needs is known, for as long as [Await] waits, for what
-// has no id to wait for. Known is false for what there is not: all that was said until
-// now has been handled. Else the error is NOT_KNOWN_YET. Call it outside of transactions.
-func (p *Progress) Await(ctx context.Context, look func() (known bool, err error)) (known bool, err error) {
-	if known, err = look(); known || err != nil {
-		return known, err
+// handled reports whether the service has handled every event up to head, and none that
+// has failed is to be tried again.
+func (p *Progress) handled(ctx context.Context, head uint64) bool {
+	if p == nil {
+		return false
 	}
-	head, told := p.Head(ctx)
-	until := time.NewTimer(knownWithin)
-	defer until.Stop()
-	tick := time.NewTicker(knownEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if known, err = look(); known || err != nil {
-				return known, err
-			}
-		case <-until.C:
-			if told && p.Passed(ctx, head) {
-				return look()
-			}
-			return false, NotKnownYet(nil)
-		case <-ctx.Done():
-			return false, NotKnownYet(nil)
+	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
+	defer cancel()
+	consumer, err := p.Bus.JetStream().Consumer(ctx, bus.Stream, p.Service)
+	if err != nil {
+		return false
+	}
+	i := consumer.CachedInfo()
+	return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending == 0
+}
+
+// Await looks until what a command needs is known, for two seconds at most and no longer
+// than all that was said has been handled, for what has no id to wait for. Known is false
+// for what there is not: all that was said until now, and a moment longer, has been
+// handled. Else the error is NOT_KNOWN_YET. Call it outside of transactions.
+func (p *Progress) Await(ctx context.Context, look func() (known bool, err error)) (known bool, err error) {
+	known, all, err := p.await(ctx, look)
+	if err == nil && !known && !all {
+		err = NotKnownYet(nil)
+	}
+	return known, err
+}
+
+// await is Await that says whether all was handled in the place of an error.
+func (p *Progress) await(ctx context.Context, look func() (known bool, err error)) (known, all bool, err error) {
+	if known, err = look(); known || err != nil {
+		return known, false, err
+	}
+	began, within := time.Now(), knownWithin
+	if deadline, ok := ctx.Deadline(); ok {
+		// The caller is to hear what came of it.
+		within = min(within, time.Until(deadline)*3/4)
+	}
+	settled := min(settledAfter, within/2)
+	var head uint64
+	told := p == nil
+	for pause := knownEvery; ; pause = min(2*pause, knownSeldom) {
+		if !backoff.Wait(ctx, min(pause, max(within-time.Since(began), 0))) {
+			return false, false, nil
+		}
+		if known, err = look(); known || err != nil {
+			return known, false, err
+		}
+		since := time.Since(began)
+		if since < settled {
+			continue
+		}
+		if !told {
+			head, told = p.Head(ctx)
+		}
+		if all = told && (p.handled(ctx, head) || since >= within && p.Passed(ctx, head)); all {
+			known, err = look()
+			return known, true, err
+		}
+		if since >= within {
+			return false, false, nil
 		}
 	}
 }

@@ -46,6 +46,15 @@ func TestProgress(t *testing.T) {
 	if known, err := look(0); known || err != nil {
 		t.Errorf("nothing was said: %v, %v", known, err)
 	}
+	// With nothing behind, that does not take as long as what may come could, and few
+	// looks; also not for who has a second for it.
+	short, end := context.WithTimeout(ctx, time.Second)
+	defer end()
+	looks, from := 0, time.Now()
+	known, err := progress.Await(short, func() (bool, error) { looks++; return false, nil })
+	if took := time.Since(from); known || err != nil || looks > 10 || took > 900*time.Millisecond {
+		t.Errorf("nothing was said: %v, %v after %d looks in %s", known, err, looks, took)
+	}
 	if _, err := js.Publish(ctx, "access."+org.String()+".user.joined", nil); err != nil {
 		t.Fatal(err)
 	}

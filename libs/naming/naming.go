@@ -11,7 +11,9 @@
 // transaction for a caller, the look-up begins with their admission.
 //
 // Services other than identity-sync know people by copies. Somebody who is not there is
-// waited for, and is then unknown or, if they may be on their way, NOT_KNOWN_YET.
+// waited for until all that was said has been handled, for two seconds at most, and is then
+// unknown or, if they may be on their way, NOT_KNOWN_YET. A method without side effects
+// does not wait: whoever is not there yet is unknown to it.
 //
 // The package does not read user names in filters, and decides nothing about users.
 package naming
@@ -98,7 +100,7 @@ func (p *People) Prepare(ctx context.Context, method string, req proto.Message) 
 	if len(names) > maxNames {
 		return apierr.New(codes.InvalidArgument, "TOO_MANY_NAMES", "a request may name at most %d people by user name", maxNames)
 	}
-	found, err := p.find(ctx, by, names)
+	found, err := p.find(ctx, by, names, plan.reads)
 	if err != nil {
 		return err
 	}
@@ -113,8 +115,9 @@ func couldBe(name string) bool {
 // found are the ids of whoever has a name.
 type found map[string][]uuid.UUID
 
-// find looks for all names, and waits for those who may be on their way.
-func (p *People) find(ctx context.Context, by authz.Caller, names []string) (found, error) {
+// find looks for all names, and waits for those who may be on their way: not for a read,
+// which shows what there is.
+func (p *People) find(ctx context.Context, by authz.Caller, names []string, reads bool) (found, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -124,7 +127,7 @@ func (p *People) find(ctx context.Context, by authz.Caller, names []string) (fou
 		return len(all) == len(names), err
 	}
 	// Nobody is on their way to those who see nobody.
-	if p.progress == nil || !by.SeesPeople() {
+	if p.progress == nil || reads || !by.SeesPeople() {
 		_, err := look()
 		return all, err
 	}

@@ -16,6 +16,7 @@ import (
 	"gatehouse.dev/libs/admission"
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
+	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/naming"
@@ -292,5 +293,20 @@ func BenchmarkIDs(b *testing.B) {
 		if err := p.Prepare(b.Context(), assign, in); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Whom a list is to be of is looked for once: it shows what there is (B-USR-21).
+func TestReadsDoNotWait(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	// Nobody says how far the service is.
+	people := naming.Among(w.db, "user_copy", "not u.removed", &copies.Progress{Bus: bustest.Connect(t), Service: "nobody"})
+	ctx := w.as(t, authzv1.Caller_CALLER_ADMIN, w.ada, uuid.Nil)
+	if err := people.Prepare(ctx, listGrants, &provisioningv1.ListGrantsRequest{UserId: "ghost"}); !apierr.HasReason(err, naming.ReasonUnknown) {
+		t.Errorf("a list: %v", err)
+	}
+	if err := people.Prepare(ctx, createApp, &requestv1.CreateAppRequest{OwnerId: "ghost"}); !apierr.HasReason(err, copies.ReasonNotKnownYet) {
+		t.Errorf("a command: %v", err)
 	}
 }

@@ -42,7 +42,8 @@ var (
 	// else. What can be read as an id is one. INVALID_ARGUMENT: USER_UNKNOWN if the
 	// caller sees nobody of that name, USER_AMBIGUOUS if several, such as of two
 	// environments. NOT_FOUND: USER_NOT_FOUND for the user whom the path of the call
-	// names. UNAVAILABLE: NOT_KNOWN_YET, for somebody who may be on their way.
+	// names. UNAVAILABLE: NOT_KNOWN_YET, for somebody who may be on their way; a method
+	// without side effects waits for nobody, and has them as unknown.
 	//
 	// optional bool user_id = 50100;
 	E_UserId = &file_gatehouse_identity_v1_user_id_proto_extTypes[0]
