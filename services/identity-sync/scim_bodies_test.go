@@ -68,6 +68,9 @@ var leaving = []said{
 	{by: rfc, body: `{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:active","value":false}`, then: "suspended", events: out},
 	{by: rfc, body: `{"op":"replace","value":{"urn:ietf:params:scim:schemas:core:2.0:User":{"active":false}}}`, then: "suspended", events: out},
 	{by: other, body: `{"op":"replace","value":{"active":false,"title":"Former engineer"}}`, then: "suspended", events: "suspended; updated title"},
+	{by: other, body: `{"op":"replace","path":"active","value":false},{"op":"replace","path":"urn:corp:costCenter","value":"7"}`, then: "suspended", events: out},
+	{by: other, body: `{"op":"replace","path":"urn:corp:1","value":{"a":"b"}},{"op":"replace","value":{"active":false,"urn:corp:costCenter":"7","title":"Former engineer"}}`, then: "suspended", events: "suspended; updated title"},
+	{by: other, method: "PUT", body: `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"$name@corp.example","externalId":"ext-$name","displayName":"$name","active":false,"urn:corp:costCenter":"7"}`, then: "suspended", events: "suspended; updated display_name,given_name,family_name,title,department,manager_id"},
 	{by: other, body: off, before: off, then: "suspended", events: out},
 	{by: entra, method: "DELETE", code: http.StatusNoContent, then: "removed", events: "removed"},
 
@@ -92,6 +95,9 @@ var leaving = []said{
 	{by: other, body: `{"op":"replace","path":"active.value","value":false}`, code: 400, typ: "invalidPath", then: "active"},
 	{by: other, body: `{"op":"replace","path":"accountEnabled","value":false}`, code: 400, typ: "invalidPath", then: "active"},
 	{by: other, body: `{"op":"replace","value":{"value":{"active":false}}}`, code: 400, typ: "invalidPath", then: "active"},
+	{by: other, body: `{"op":"replace","path":"active","value":true},{"op":"replace","path":"urn:corp:costCenter","value":"7"}`, code: http.StatusBadRequest, typ: "invalidPath", then: "active"},
+	{by: other, before: off, body: `{"op":"replace","path":"urn:corp:costCenter","value":"7"}`, code: http.StatusBadRequest, typ: "invalidPath", then: "suspended", events: out},
+	{by: other, body: `{"op":"replace","path":"active","value":false},{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:Users:title","value":"Former engineer"}`, code: http.StatusBadRequest, typ: "invalidPath", then: "active"},
 	{by: other, body: `{"op":"deactivate","path":"active","value":false}`, code: 400, typ: "invalidSyntax", then: "active"},
 }
 

@@ -25,6 +25,25 @@ func (t *resourceType) normalise(raw map[string]any) (document, *failure) {
 	return doc, nil
 }
 
+// withoutUnkept is what a client sent with PUT, without extensions of its own that cannot
+// be kept, if that makes somebody inactive: it happens without them.
+func (t *resourceType) withoutUnkept(raw map[string]any) map[string]any {
+	var active any
+	if v, ok := lookup(raw, "active"); ok {
+		active, _ = coerce(t.root("active"), v)
+	}
+	if active != false {
+		return raw
+	}
+	kept := make(map[string]any, len(raw))
+	for key, v := range raw {
+		if !isOwn(key) || t.keeps(key) {
+			kept[key] = v
+		}
+	}
+	return kept
+}
+
 func (t *resourceType) normaliseKey(doc document, key string, value any) *failure {
 	if strings.EqualFold(key, t.core.id) {
 		inner, ok := value.(map[string]any)

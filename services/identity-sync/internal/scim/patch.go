@@ -34,6 +34,9 @@ type operation struct {
 	// implicit is set if the path came as a name in the value of an operation
 	// without a path.
 	implicit bool
+	// refused is why an operation on a client's own extension cannot be carried out;
+	// what it is about is not known then.
+	refused *failure
 }
 
 // equality is a sub-attribute and the value it must have.
@@ -56,9 +59,15 @@ func (t *resourceType) parsePatch(raw map[string]any, limit int) ([]operation, *
 	ops := make([]operation, 0, len(list))
 	for i, e := range list {
 		var err *failure
+		had := len(ops)
 		if ops, err = t.parseOperation(ops, e); err != nil {
 			err.detail = fmt.Sprintf("operation %d: %s", i+1, err.detail)
 			return nil, err
+		}
+		for j := range ops[had:] {
+			if f := ops[had+j].refused; f != nil {
+				f.detail = fmt.Sprintf("operation %d: %s", i+1, f.detail)
+			}
 		}
 		if len(ops) > limit {
 			return nil, bad(invalidValue, "there are more than %d operations", limit)
@@ -118,8 +127,17 @@ func (t *resourceType) parsePathless(ops []operation, o operation) ([]operation,
 	return ops, nil
 }
 
-// aim takes a path apart and finds out what it means.
+// aim takes a path apart and finds out what it means. One of a client's own extension
+// that means nothing is left for later, see apply.
 func (t *resourceType) aim(o *operation, at string) *failure {
+	err := t.aimAt(o, at)
+	if err != nil && isOwn(at) {
+		o.refused, err = err, nil
+	}
+	return err
+}
+
+func (t *resourceType) aimAt(o *operation, at string) *failure {
 	attr, filter, sub, err := parsePath(at)
 	if err != nil {
 		return err
@@ -174,15 +192,43 @@ func equalities(a *attribute, n *node) []equality {
 }
 
 // apply carries the operations out on a document, which it changes. The
-// document is of no use after a failure.
+// document is of no use after a failure. What cannot be done to a client's own
+// extension is a failure too, unless the operations make somebody inactive: that
+// happens without it.
 func (t *resourceType) apply(doc document, ops []operation) *failure {
+	var refused *failure
 	for i := range ops {
-		if err := t.applyOne(doc, &ops[i]); err != nil {
+		switch err := t.applyOne(doc, &ops[i]); {
+		case err == nil:
+		case !ops[i].onOwn():
 			return err
+		case refused == nil:
+			refused = err
 		}
 	}
 	t.sweep(doc)
+	if refused != nil && (doc["active"] != false || !slices.ContainsFunc(ops, operation.onActive)) {
+		return refused
+	}
 	return t.complete(doc)
+}
+
+// onOwn says whether the operation is about a client's own extension.
+func (o *operation) onOwn() bool {
+	return o.refused != nil || o.target.attr == nil && !o.target.whole
+}
+
+// onActive says whether the operation is about active.
+func (o operation) onActive() bool {
+	if o.target.ext != "" {
+		return false
+	}
+	if o.target.whole {
+		m, _ := o.value.(map[string]any)
+		_, ok := lookup(m, "active")
+		return ok
+	}
+	return o.target.attr != nil && o.target.attr.name == "active"
 }
 
 // sweep drops values that say nothing any more, such as an e-mail address that
@@ -223,6 +269,9 @@ func (t *resourceType) sweep(doc document) {
 }
 
 func (t *resourceType) applyOne(doc document, o *operation) *failure {
+	if o.refused != nil {
+		return o.refused
+	}
 	if o.target.whole {
 		return t.applyWhole(doc, o)
 	}

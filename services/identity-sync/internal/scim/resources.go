@@ -11,7 +11,7 @@ func (h *Handler) createUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	doc, err := h.userDocument(c)
+	doc, err := h.userDocument(c, false)
 	if err != nil {
 		return err
 	}
@@ -30,13 +30,16 @@ func (h *Handler) createUser(c *call) error {
 }
 
 // userDocument reads the body of POST and PUT.
-func (h *Handler) userDocument(c *call) (document, error) {
+func (h *Handler) userDocument(c *call, put bool) (document, error) {
 	raw, err := h.body(c, h.cfg.MaxUserBytes)
 	if err != nil {
 		return nil, err
 	}
 	if f := checkSchemas(raw, urnUser, true); f != nil {
 		return nil, f
+	}
+	if put {
+		raw = h.users.withoutUnkept(raw)
 	}
 	doc, f := h.users.normalise(raw)
 	if f != nil {
@@ -69,7 +72,7 @@ func (h *Handler) putUser(c *call, id string) error {
 	if err != nil {
 		return err
 	}
-	doc, err := h.userDocument(c)
+	doc, err := h.userDocument(c, true)
 	if err != nil {
 		return err
 	}

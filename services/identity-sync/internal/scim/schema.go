@@ -132,6 +132,10 @@ func reserved(urn string) bool {
 	return slices.Contains(strings.FieldsFunc(own, func(r rune) bool { return r == ':' || r == '.' }), "enterprise")
 }
 
+// isOwn reports whether a path is meant for a client's own extension, be it one that can
+// be kept or not.
+func isOwn(path string) bool { return isURN(path) && !reserved(path) }
+
 // keeps reports whether a document may have an extension of a client's own under
 // this URN. What it may not have would be gone when it is read.
 func (t *resourceType) keeps(urn string) bool {
