@@ -74,10 +74,14 @@ type OperationTiming struct {
 // TimingFromEnv reads GATEHOUSE_CALL_TIMEOUT, GATEHOUSE_LEASE, GATEHOUSE_RETRY_… and
 // GATEHOUSE_LOOK_EVERY.
 func TimingFromEnv(env service.Env) OperationTiming {
+	const second, minute, hour = time.Second, time.Minute, time.Hour
 	return OperationTiming{
-		CallTimeout: env.Duration("GATEHOUSE_CALL_TIMEOUT", DefaultCallTimeout), Lease: env.Duration("GATEHOUSE_LEASE", DefaultLease),
-		RetryFirst: env.Duration("GATEHOUSE_RETRY_FIRST", DefaultRetryFirst), RetryLongest: env.Duration("GATEHOUSE_RETRY_LONGEST", DefaultRetryLongest),
-		RetryRemoval: env.Duration("GATEHOUSE_RETRY_REMOVAL", DefaultRetryRemoval), LookEvery: env.Duration("GATEHOUSE_LOOK_EVERY", DefaultLookEvery),
+		CallTimeout:  env.DurationWithin("GATEHOUSE_CALL_TIMEOUT", DefaultCallTimeout, second, 10*minute),
+		Lease:        env.DurationWithin("GATEHOUSE_LEASE", DefaultLease, 2*second, hour),
+		RetryFirst:   env.DurationWithin("GATEHOUSE_RETRY_FIRST", DefaultRetryFirst, 100*time.Millisecond, hour),
+		RetryLongest: env.DurationWithin("GATEHOUSE_RETRY_LONGEST", DefaultRetryLongest, second, 24*hour),
+		RetryRemoval: env.DurationWithin("GATEHOUSE_RETRY_REMOVAL", DefaultRetryRemoval, second, 7*24*hour),
+		LookEvery:    env.DurationWithin("GATEHOUSE_LOOK_EVERY", DefaultLookEvery, second, 7*24*hour),
 	}
 }
 

@@ -37,3 +37,28 @@ func TestSettings(t *testing.T) {
 		})
 	}
 }
+
+// None of them is so short that apps and the database are asked without a pause, or so
+// long that nothing is tried again.
+func TestTimingFromEnv(t *testing.T) {
+	t.Parallel()
+	read := func(name, value string) error {
+		env := service.NewEnv(func(n string) (string, bool) { return value, n == name })
+		provisioning.TimingFromEnv(env)
+		return env.Err()
+	}
+	for name, values := range map[string][]string{
+		"GATEHOUSE_CALL_TIMEOUT": {"0s", "1ms", "11m"}, "GATEHOUSE_LEASE": {"1ms", "2h"},
+		"GATEHOUSE_RETRY_FIRST": {"0s", "1ms", "2h"}, "GATEHOUSE_RETRY_LONGEST": {"1ms", "25h"},
+		"GATEHOUSE_RETRY_REMOVAL": {"1ms", "1000h"}, "GATEHOUSE_LOOK_EVERY": {"1ms", "1000h"},
+	} {
+		for _, value := range values {
+			if err := read(name, value); err == nil || !strings.Contains(err.Error(), name+" is not between") {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+		if err := read(name, "10s"); err != nil {
+			t.Errorf("%s=10s: %v", name, err)
+		}
+	}
+}

@@ -41,7 +41,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	t.Parallel()
 	target := startScimTarget(t)
-	gh := startStandalone(t, "GATEHOUSE_LOOK_EVERY=200ms")
+	gh := startStandalone(t, "GATEHOUSE_LOOK_EVERY=1s")
 	proxy := newContractProxy(t, gh.base)
 	gh.base = proxy.URL
 	defer proxy.clean(t, 20)
