@@ -485,6 +485,11 @@ func TestRouting(t *testing.T) {
 		{"GET", "/v1/users/", 404, ""},
 		{"GET", "/nothing", 404, ""},
 		{"POST", "/v1/requests:nothing", 404, ""},
+		// A user name with what a path is made of is nobody else's path.
+		{"GET", "/v1/users/" + uuid + "%2Fidentities", 404, ""},
+		{"GET", "/v1/users/corp%2Fbob", 404, ""},
+		{"POST", "/v1/users/" + uuid + "%3AsetRole", 404, ""},
+		{"PUT", "/v1/users/corp%3Abob", 405, "DELETE, GET, HEAD, OPTIONS"},
 		{"POST", "/v1/requests/" + uuid + ":nothing", 405, "GET, HEAD, OPTIONS"},
 		{"PUT", "/v1/users/" + uuid, 405, "DELETE, GET, HEAD, OPTIONS"},
 		{"DELETE", "/v1/requests", 405, "GET, HEAD, OPTIONS, POST"},

@@ -45,6 +45,10 @@ func rejectEarly(rs routes, next http.Handler) http.Handler {
 			notFound(w, r)
 			return
 		}
+		if !rs.meansOne(r) {
+			send(w, r, apierr.NotFound("ROUTE_NOT_FOUND", "a part of the path has a / or a : in it that could be one of the path's own: name what it is about by its id"))
+			return
+		}
 		method := r.Method
 		switch method {
 		case http.MethodOptions:

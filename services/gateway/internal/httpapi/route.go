@@ -123,6 +123,13 @@ func (rs routes) at(escapedPath string) []route {
 	return out
 }
 
+// meansOne reports whether the path means the same before and after %2F and %3A are taken
+// for / and :. What is looked at here is the path as it was sent, and what calls the
+// service reads it decoded.
+func (rs routes) meansOne(r *http.Request) bool {
+	return slices.EqualFunc(rs.at(r.URL.EscapedPath()), rs.at(r.URL.Path), func(a, b route) bool { return a.method == b.method && a.path == b.path })
+}
+
 func (rt route) matches(segments []string) bool {
 	for i, want := range rt.segments {
 		got := segments[i]
