@@ -309,3 +309,52 @@ func upTo(migrations fs.FS, last int) (fs.FS, error) {
 	}
 	return files, err
 }
+
+// Replicas of the release before go on while identity-sync's database is migrated, and
+// lock its tables in one order and in the other: no migration waits for one of them while
+// it keeps another. B-RUN-05, in part.
+func TestMigrationsLockOneTableAtATime(t *testing.T) {
+	t.Parallel()
+	tables := []string{"identity_provider", "session", "users", "user_email"}
+	for _, first := range tables {
+		for _, second := range tables {
+			if first == second {
+				continue
+			}
+			t.Run(first+" then "+second, func(t *testing.T) {
+				t.Parallel()
+				o := newOlderIdentity(t, released["identity-sync"])
+				o.must("begin")
+				o.must("set local lock_timeout = '20s'")
+				o.must("lock table " + first + " in row exclusive mode")
+				done := make(chan error, 1)
+				go func() { done <- o.up() }()
+				for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+					select {
+					case err := <-done: // none is about the table
+						if err != nil {
+							t.Error(err)
+						}
+						return
+					default:
+					}
+					var waits bool
+					err := o.conn.QueryRow(t.Context(), `
+select exists (select from pg_locks where relation = $1::text::regclass and not granted
+	and database = (select oid from pg_database where datname = current_database()))`, first).Scan(&waits)
+					if err != nil || time.Now().After(deadline) {
+						t.Fatalf("nothing waits for %s: %v", first, err)
+					}
+					if waits {
+						break
+					}
+				}
+				o.must("lock table " + second + " in row exclusive mode")
+				o.must("commit")
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
