@@ -742,7 +742,7 @@ func TestNotPermitted(t *testing.T) {
 	eventually(t, "said", func() bool {
 		return strings.Contains(log.String(), "publish to "+subject) && strings.Contains(log.String(), "gatehouse init")
 	})
-	eventually(t, "those before it published", func() bool { return w.count() == 2 })
+	eventually(t, "those before it published and deleted", func() bool { return w.count() == 2 && w.waiting() == 2 })
 	server.Stop()
 	cfg.Users[0].Publish = append(cfg.Users[0].Publish, "access.*.group.removed")
 	serve()

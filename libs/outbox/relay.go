@@ -263,7 +263,6 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 		if err != nil {
 			return err
 		}
-		durable = nil
 		if ctx.Err() != nil {
 			if durable = acked.finish(); len(durable) > 0 {
 				_, _, err = outbox.next(context.WithoutCancel(ctx), durable, acked.all())
@@ -280,11 +279,11 @@ func (r *Relay) publishAll(ctx context.Context, conn *pgx.Conn) error {
 				outbox.again(rows[done].seq)
 			}
 		}
-		if err == nil {
-			durable, err = acked.wait(ctx, r.wake, tick.C, !more)
-			if err != nil {
-				outbox.again(acked.forget())
-			}
+		// What is before an event that the bus does not take does not wait for it.
+		var lost error
+		if durable, lost = acked.wait(ctx, r.wake, tick.C, err == nil && !more); lost != nil {
+			outbox.again(acked.forget())
+			err = cmp.Or(err, lost)
 		}
 		if err == nil {
 			if busAway && len(rows) > 0 {
