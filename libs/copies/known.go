@@ -19,7 +19,7 @@ const (
 	// knownWithin is how long a command waits for what it needs to know, and settledAfter
 	// how long what has just been said may take to get onto the bus.
 	knownWithin  = 2 * time.Second
-	settledAfter = 400 * time.Millisecond
+	settledAfter = time.Second
 	// knownEvery and knownSeldom are the first and the longest pause between two looks.
 	knownEvery  = 20 * time.Millisecond
 	knownSeldom = 200 * time.Millisecond
