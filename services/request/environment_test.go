@@ -416,6 +416,34 @@ func TestQuotas(t *testing.T) {
 	}
 }
 
+// A quota of open requests is of those for access: what somebody has is taken away however
+// many are open, and a request that takes something away keeps nobody from asking.
+func TestQuotaRefusesNoRevoke(t *testing.T) {
+	t.Parallel()
+	w := startEnvironments(t, func(c *backend.Config) { c.Quotas = quota.Organization{"open_requests": 2} })
+	w.joinTo(t, w.org, w.a, "abe", authzv1.Caller_CALLER_MEMBER)
+	w.handled(t)
+	w.hold(t, "amy", grantFor("", w.accountA))
+	w.publish(t, w.a, &eventv1.EnvironmentUpdated{Environment: &identityv1.Environment{
+		Id: w.a, OrganizationId: w.org.String(), Name: "A", Version: 2, Quotas: &identityv1.EnvironmentQuotas{OpenRequests: 1},
+	}})
+	w.handled(t)
+	first := w.submit(t, "amy", grantFor("", w.accountMail))
+	w.submit(t, "bert", grantFor("", w.accountB))
+	revoke := grantFor(w.id("amy"), w.accountA)
+	revoke.Kind = requestv1.RequestKind_REQUEST_KIND_REVOKE
+	if _, err := w.requests(t, "anna").CreateRequest(t.Context(), revoke); err != nil {
+		t.Fatalf("of a full environment and a full organization: %v", err)
+	}
+	w.publishAll(t, w.denied(first, "ann", "no"))
+	w.handled(t)
+	w.submit(t, "amy", grantFor("", w.accountMail)) // beside the revoke
+	_, err := w.requests(t, "anna").AssignAccess(t.Context(), &requestv1.AssignAccessRequest{
+		Justification: "to work", EntitlementIds: []string{w.accountA}, UserIds: []string{w.id("abe")},
+	})
+	wantError(t, err, codes.FailedPrecondition, "QUOTA_EXCEEDED")
+}
+
 // The operator sets how much every organization may have, in all its environments: also
 // of many that come at once none gets past it, and the error says what and how many.
 func TestQuotasOfOrganization(t *testing.T) {

@@ -34,10 +34,11 @@ var (
 		Count:    `select count(*) from app where environment_id = $1 and delete_time is null`,
 		CountAll: `select count(*) from app where organization_id = $1 and delete_time is null`,
 	}
+	// Of requests for access: taking it away is never refused by a quota, and uses up none.
 	quotaOpenRequests = quota.Kind{
 		Name: "open_requests", Limit: (*identityv1.EnvironmentQuotas).GetOpenRequests,
-		Count:    `select count(*) from access_request where environment_id = $1 and close_time is null and origin <> 'join'`,
-		CountAll: `select count(*) from access_request where organization_id = $1 and close_time is null and origin <> 'join'`,
+		Count:    `select count(*) from access_request where environment_id = $1 and close_time is null and kind = 'grant' and origin <> 'join'`,
+		CountAll: `select count(*) from access_request where organization_id = $1 and close_time is null and kind = 'grant' and origin <> 'join'`,
 	}
 )
 

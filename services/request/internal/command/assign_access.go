@@ -104,7 +104,7 @@ func (c *Commands) assignAccess(ctx context.Context, tx *postgres.Tx, by authz.C
 }
 
 // checkOpenRequests holds an organization and its environments to how many open requests
-// they may have, with so many more in all and in each environment. They are in one order,
+// for access they may have, with so many more in all and in each environment. They are in one order,
 // so that two who wait for each other's turn do not block each other.
 func (c *Commands) checkOpenRequests(ctx context.Context, tx *postgres.Tx, organization uuid.UUID, all int, more map[uuid.UUID]int) error {
 	if err := quotaOpenRequests.CheckOrganization(ctx, tx, c.Quotas, organization, all); err != nil {

@@ -130,7 +130,7 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 		}
 		changes := store.NewChanges(organization)
 		taken := make(requested)
-		more := make(map[uuid.UUID]int) // requests of this transaction by environment
+		more := make(map[uuid.UUID]int) // requests for access of this transaction by environment
 		all := 0
 		for _, n := range byEnvironment(lookups) {
 			item := items[n]
@@ -138,15 +138,17 @@ func (c *Commands) submitRequests(ctx context.Context, organization uuid.UUID, i
 				continue
 			}
 			environment := item.Result.EnvironmentID
-			if err := c.checkOpenRequests(ctx, tx, organization, all+1, map[uuid.UUID]int{environment: more[environment] + 1}); err != nil {
-				if !apierr.HasReason(err, quota.Reason) {
-					return err
+			if item.Result.Kind == lifecycle.Grant {
+				if err := c.checkOpenRequests(ctx, tx, organization, all+1, map[uuid.UUID]int{environment: more[environment] + 1}); err != nil {
+					if !apierr.HasReason(err, quota.Reason) {
+						return err
+					}
+					item.Result, item.Err = nil, err
+					continue
 				}
-				item.Result, item.Err = nil, err
-				continue
+				more[environment]++
+				all++
 			}
-			more[environment]++
-			all++
 			taken.add(item.Result)
 			changes.Cause(telemetry.Traceparent(item.Context))
 			insertRequest(changes, event.CallerActor(item.Command.by), store.New{

@@ -614,7 +614,8 @@ type EnvironmentQuotas struct {
 	Apps int32 `protobuf:"varint,3,opt,name=apps,proto3" json:"apps,omitempty"`
 	// Flows.
 	Flows int32 `protobuf:"varint,4,opt,name=flows,proto3" json:"flows,omitempty"`
-	// Open requests that people have made; those of join-flows do not count.
+	// Open requests for access that people have made. Those of join-flows do not count,
+	// nor do those that take access away, which no quota refuses.
 	OpenRequests int32 `protobuf:"varint,5,opt,name=open_requests,json=openRequests,proto3" json:"open_requests,omitempty"`
 	// Integrations.
 	Integrations  int32 `protobuf:"varint,6,opt,name=integrations,proto3" json:"integrations,omitempty"`
