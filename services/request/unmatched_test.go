@@ -197,12 +197,13 @@ func TestAskedBack(t *testing.T) {
 		t.Errorf("cancelled %v", e)
 	}
 	w.twice(t, f.matches(2, "account"))
-	if e := asked("the flow Sales is for them again"); len(e.GetItemIds()) != 0 {
+	if e := asked("the flow Sales is for them again"); !slices.Equal(e.GetItemIds(), []string{back.GetItems()[0].GetId()}) {
 		t.Errorf("cancelled %v", e)
 	}
 	again := f.made(t, 3)[2]
 	w.publishAll(t, emission{back.GetId(), &eventv1.ApprovalCancelled{
 		Context: &eventv1.Context{Actor: system, RequestIds: []string{back.GetId()}, Version: 9}, RequestId: back.GetId(), Reason: "pointless",
+		ItemIds: []string{back.GetItems()[0].GetId()},
 	}})
 	_, events := give(again, 0)
 	w.publishAll(t, append(events, w.granted(again))...)
@@ -246,6 +247,15 @@ func givenBy(r *requestv1.Request) []string {
 	return out
 }
 
+// idsOf are the items of a request.
+func idsOf(r *requestv1.Request) []string {
+	var out []string
+	for _, i := range r.GetItems() {
+		out = append(out, i.GetId())
+	}
+	return out
+}
+
 // B-USR-15, in part: a flow lets somebody go, matches them and lets them go again before
 // approval has said that it asks no more about the first time: nothing is forgotten. And of
 // what one request takes away twice, both may turn out not to be gone.
@@ -254,19 +264,19 @@ func TestAskedBackInARow(t *testing.T) {
 	w := start(t)
 	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
 	given, _, account := f.asking(t)
-	w.twice(t, f.matches(2, "account"))
+	w.twice(t, f.matches(2, "account", "editor"))
 	again := f.made(t, 3)[2]
 	second, events := give(again, 0)
 	w.publishAll(t, append(events, w.granted(again))...)
 	w.handled(t)
 	w.publishAll(t, f.ends(2, takeAway))
 	last := f.made(t, 4)[3]
-	if got := givenBy(last); !slices.Equal(got, []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId(), given.GetItems()[1].GetId()}) {
+	if got := givenBy(last); !slices.Equal(got, append(idsOf(again), idsOf(given)...)) {
 		t.Fatalf("takes away %v", last)
 	}
 
 	w.publishAll(t, w.granted(last))
-	for n, g := range []*provisioningv1.Grant{second, account} {
+	for n, g := range map[int]*provisioningv1.Grant{0: second, 2: account} {
 		done := &eventv1.RevocationCompleted{Context: about(last), RequestId: last.GetId(), ItemId: last.GetItems()[n].GetId(), GrantIds: []string{g.GetId()}}
 		done.Context.Version = 1
 		reopened := &eventv1.RevocationReopened{Context: about(last), RequestId: last.GetId(), ItemId: last.GetItems()[n].GetId()}
@@ -354,6 +364,51 @@ func TestAskedBackOutOfOrder(t *testing.T) {
 	w.publishAll(t, f.ends(2, ask))
 	if last := f.made(t, 4)[3]; !slices.Equal(givenBy(last), []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId()}) {
 		t.Errorf("asks about %v", last)
+	}
+}
+
+// B-APR-19, in part: of what a flow does not give any more when it is for somebody again it
+// is still asked whether that is taken away, whichever is heard of first; and of all of it
+// if it gives nothing.
+func TestAskedBackOfLess(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	cancelled := func(r *requestv1.Request) (items []string) {
+		for _, e := range emitted[*eventv1.RequestCancelRequested](t, w) {
+			if e.GetRequestId() == r.GetId() && len(e.GetItemIds()) == 0 {
+				t.Errorf("all is cancelled: %v", e)
+			} else if e.GetRequestId() == r.GetId() {
+				items = append(items, e.GetItemIds()...)
+			}
+		}
+		return items
+	}
+
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	_, back, _ := f.asking(t)
+	w.publishAll(t, f.matches(2)) // what it named is deleted
+	f.made(t, 2)
+	if got := cancelled(back); len(got) != 0 {
+		t.Errorf("cancelled %v", got)
+	}
+	w.publishAll(t, f.ends(2, ask), f.matches(3, "account"))
+	f.made(t, 3)
+	if got := cancelled(back); !slices.Equal(got, idsOf(back)[:1]) {
+		t.Errorf("cancelled %v of %v", got, idsOf(back))
+	}
+
+	// The end of the first match is heard of after the second.
+	f = joinFlow{w, id.New().String(), w.id("ann"), 1}
+	w.publishAll(t, f.matches(1, "account", "editor"))
+	given := f.made(t, 1)[0]
+	_, events := give(given, 0)
+	_, more := give(given, 1)
+	w.publishAll(t, append(append(events, more...), w.granted(given), f.matches(2, "editor"))...)
+	f.made(t, 2)
+	w.publishAll(t, f.ends(1, ask))
+	back = f.made(t, 3)[2]
+	if got := cancelled(back); !slices.Equal(got, idsOf(back)[1:]) {
+		t.Errorf("cancelled %v of %v", got, idsOf(back))
 	}
 }
 

@@ -80,6 +80,9 @@ func (c *Commands) EndJoinRequests(ctx context.Context, tx *postgres.Tx, ends []
 				begun = append(begun, f.Grant, f.Revoke)
 			}
 		}
+		if f := before[key.Next()]; f.Grant != uuid.Nil && !f.Unmatched {
+			begun = append(begun, f.Grant)
+		}
 	}
 	if len(begun) == 0 {
 		return nil
@@ -102,10 +105,11 @@ func (c *Commands) EndJoinRequests(ctx context.Context, tx *postgres.Tx, ends []
 			continue // said twice, it is done once
 		}
 		done[found[n].Grant] = true
-		again := before[keys[n].Next()]
-		c.endJoinRequest(changes, e, givenBy{
-			request: given, held: held, left: leftOf(keys[n], before, requests, held), again: again.Grant != uuid.Nil && !again.Unmatched,
-		})
+		m := givenBy{request: given, held: held, left: leftOf(keys[n], before, requests, held)}
+		if next := before[keys[n].Next()]; !next.Unmatched {
+			m.again = requests[next.Grant]
+		}
+		c.endJoinRequest(changes, e, m)
 	}
 	return changes.Save(ctx, tx, c.Events, "insert requests of join-flows")
 }
@@ -143,8 +147,9 @@ type givenBy struct {
 	// taken away with it.
 	held map[uuid.UUID]bool
 	left []*store.Item
-	// again says that the flow has matched the person again by now.
-	again bool
+	// again is what the flow gives the person by now, who matches again; nil: they do not,
+	// or it gives nothing.
+	again *store.Request
 }
 
 // endJoinRequest ends one request of a join-flow.
@@ -189,7 +194,7 @@ func (c *Commands) endJoinRequest(changes *store.Changes, e JoinEnd, m givenBy) 
 		FlowID: convert.Nullable(e.FlowID), FlowVersion: e.FlowVersion, CreateTime: at, UpdateTime: at, Version: 1, Items: items,
 	}
 	insertRequest(changes, convert.System(), store.New{Request: taken})
-	if asks && m.again { // the next match was heard of first
-		cancelPointless(changes, taken, func(*store.Item) bool { return true }, forThemAgain(e.FlowName), at)
+	if asks && m.again != nil { // the next match was heard of first
+		cancelPointless(changes, taken, givenAgain(m.again), forThemAgain(e.FlowName), at)
 	}
 }

@@ -54,17 +54,8 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 	if err != nil {
 		return err
 	}
-	changes := store.NewChanges(matches[0].Event.OrganizationID)
-	var begins []JoinMatch // one that has ended, or was seen before, changes nothing
-	for n, m := range matches {
-		if exist[n].Grant == uuid.Nil && !exist[n].Unmatched {
-			begins = append(begins, m)
-		}
-	}
-	if err := c.endAsking(ctx, tx, changes, begins); err != nil {
-		return err
-	}
-	var made []*store.Request
+	// One that has ended, or was seen before, changes nothing.
+	var begins []begin
 	for n, m := range matches {
 		if exist[n].Grant != uuid.Nil || exist[n].Unmatched {
 			continue
@@ -74,10 +65,18 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 			return inbox.Failed(m.Event, err)
 		}
 		if r != nil {
-			made = append(made, r)
-			changes.Cause(m.Event.Traceparent)
-			insertRequest(changes, convert.System(), store.New{Request: r})
+			begins = append(begins, begin{m, r})
 		}
+	}
+	changes := store.NewChanges(matches[0].Event.OrganizationID)
+	if err := c.endAsking(ctx, tx, changes, begins); err != nil {
+		return err
+	}
+	var made []*store.Request
+	for _, b := range begins {
+		made = append(made, b.request)
+		changes.Cause(b.Event.Traceparent)
+		insertRequest(changes, convert.System(), store.New{Request: b.request})
 	}
 	if err := c.awaitEnds(tx, made...); err != nil {
 		return err
@@ -87,15 +86,21 @@ func (c *Commands) OpenJoinRequests(ctx context.Context, tx *postgres.Tx, matche
 	return changes.Save(ctx, tx, c.Events, "insert requests of join-flows")
 }
 
+// begin is a match with the request that it makes.
+type begin struct {
+	JoinMatch
+	request *store.Request
+}
+
 // endAsking has what is still being asked about earlier matches of the same flows with the
-// same people cancelled: they match again. What those matches gave stays, and is looked at
-// when this one ends.
-func (c *Commands) endAsking(ctx context.Context, tx *postgres.Tx, changes *store.Changes, matches []JoinMatch) error {
+// same people cancelled, of what they are given again. What those matches gave stays, and is
+// looked at when this one ends. About what a flow does not give any more it is still asked.
+func (c *Commands) endAsking(ctx context.Context, tx *postgres.Tx, changes *store.Changes, begins []begin) error {
 	var earlier []store.JoinRequest
-	var of []JoinMatch
-	for _, m := range matches {
-		for _, key := range m.key().Earlier() {
-			earlier, of = append(earlier, key), append(of, m)
+	var of []begin
+	for _, b := range begins {
+		for _, key := range b.key().Earlier() {
+			earlier, of = append(earlier, key), append(of, b)
 		}
 	}
 	if len(earlier) == 0 {
@@ -115,9 +120,16 @@ func (c *Commands) endAsking(ctx context.Context, tx *postgres.Tx, changes *stor
 			continue
 		}
 		changes.Cause(of[n].Event.Traceparent)
-		cancelPointless(changes, r, func(*store.Item) bool { return true }, forThemAgain(of[n].FlowName), c.Clock.Now())
+		cancelPointless(changes, r, givenAgain(of[n].request), forThemAgain(of[n].FlowName), c.Clock.Now())
 	}
 	return nil
+}
+
+// givenAgain says of an item that takes something away whether a request gives it again.
+func givenAgain(by *store.Request) func(*store.Item) bool {
+	return func(i *store.Item) bool {
+		return slices.ContainsFunc(by.Items, func(given *store.Item) bool { return given.EntitlementID == i.EntitlementID })
+	}
 }
 
 func forThemAgain(flowName string) string { return "the flow " + flowName + " is for them again" }
