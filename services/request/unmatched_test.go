@@ -162,7 +162,7 @@ func TestFlowUnmatchedInTime(t *testing.T) {
 }
 
 // B-USR-15 and B-APR-19, in part: nobody is asked whether that is taken away which was
-// never in place, and what is asked ends when it has become pointless: what was given has
+// never approved, and what is asked ends when it has become pointless: what was given has
 // ended by itself, or the flow is for them again. Then the next time that the flow lets
 // them go it is about that, too.
 func TestAskedBack(t *testing.T) {
@@ -173,7 +173,7 @@ func TestAskedBack(t *testing.T) {
 	given := f.made(t, 1)[0]
 	_, accountEvents := give(given, 0)
 	editor, editorEvents := give(given, 1)
-	w.publishAll(t, append(append(accountEvents, editorEvents...), w.granted(given))...) // the third is not in place
+	w.publishAll(t, append(append(accountEvents, editorEvents...), w.granted(part(given, 0, 1)))...) // the third is not approved
 	w.handled(t)
 
 	w.publishAll(t, f.ends(1, ask))
@@ -214,7 +214,7 @@ func TestAskedBack(t *testing.T) {
 	if !slices.Equal(givenBy(last), []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId()}) {
 		t.Errorf("asks about %v", last)
 	}
-	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 2 {
+	if n := len(emitted[*eventv1.RequestCancelRequested](t, w)); n != 3 { // one is about what was not approved
 		t.Errorf("%d were to be cancelled", n)
 	}
 
@@ -364,6 +364,34 @@ func TestAskedBackOutOfOrder(t *testing.T) {
 	w.publishAll(t, f.ends(2, ask))
 	if last := f.made(t, 4)[3]; !slices.Equal(givenBy(last), []string{again.GetItems()[0].GetId(), given.GetItems()[0].GetId()}) {
 		t.Errorf("asks about %v", last)
+	}
+}
+
+// B-APR-19, in part: of what is approved it is asked also if that is not in place as far as is
+// known: that it is may be heard of later than that the flow lets somebody go. If it ends
+// without that nobody is asked about it any more.
+func TestAskedBackBeforeInPlace(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	f := joinFlow{w, id.New().String(), w.id("ben"), 1}
+	w.publishAll(t, f.matches(1, "account", "editor"))
+	given := f.made(t, 1)[0]
+	editor := grant(given, 1)
+	w.publishAll(t, w.granted(given), grantEvent("created", editor))
+	w.handled(t)
+	w.publishAll(t, f.ends(1, ask))
+	back := f.made(t, 2)[1]
+	for _, i := range back.GetItems() {
+		if i.GetNotInPlace() {
+			t.Errorf("taken away unasked: %v", i)
+		}
+	}
+	_, events := give(given, 0)
+	w.publishAll(t, append(events, take(editor)...)...)
+	w.handled(t)
+	got := emitted[*eventv1.RequestCancelRequested](t, w)
+	if len(got) != 1 || got[0].GetRequestId() != back.GetId() || !slices.Equal(got[0].GetItemIds(), idsOf(back)[1:]) {
+		t.Errorf("cancelled %v", got)
 	}
 }
 

@@ -95,7 +95,7 @@ type Item struct {
 	OfOrganization bool
 	// OnlyByFlow says that the app is closed to what no flow covers.
 	OnlyByFlow bool
-	// NotInPlace says of what a join-flow takes away that it was not in place.
+	// NotInPlace says of what a join-flow takes away that it was never approved.
 	NotInPlace bool
 }
 

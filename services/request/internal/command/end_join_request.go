@@ -160,12 +160,14 @@ func (c *Commands) endJoinRequest(changes *store.Changes, e JoinEnd, m givenBy) 
 	why := "The flow " + e.FlowName + " is not for them any more"
 	var items []*store.Item
 	for _, i := range slices.Concat(given.Items, m.left) {
-		// What is approved at this moment may still be on its way: nobody is asked about it.
+		// What is approved may be in place already, which is heard of later than the end of
+		// the flow if many get something: somebody is asked about it. What is not, and is
+		// approved at this moment, may still be on its way.
 		if i.State.Open() || m.held[i.ID] {
 			items = append(items, &store.Item{
 				ID: id.New(), EntitlementID: i.EntitlementID, EntitlementName: i.EntitlementName, AppID: i.AppID, AppName: i.AppName,
 				State: lifecycle.ItemPending, Provisioning: i.Provisioning, GrantItemID: uuid.NullUUID{UUID: i.ID, Valid: true},
-				NotInPlace: i.State != lifecycle.ItemFulfilled,
+				NotInPlace: i.State == lifecycle.ItemPending,
 			})
 		}
 	}

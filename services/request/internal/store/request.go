@@ -549,7 +549,7 @@ type Item struct {
 	GrantItemID uuid.NullUUID
 	// ClosingReason is why it was denied or cancelled.
 	ClosingReason string
-	// NotInPlace says of what a join-flow takes away that it was not in place then.
+	// NotInPlace says of what a join-flow takes away that it was not even approved then.
 	NotInPlace bool
 	// Pointless says that it was asked to be cancelled because there is nothing left to be
 	// decided. Only Load reads it.

@@ -1073,8 +1073,8 @@ type RequestItem struct {
 	GrantItemId string `protobuf:"bytes,10,opt,name=grant_item_id,json=grantItemId,proto3" json:"grant_item_id,omitempty"`
 	// Why it was denied or cancelled, in words; else empty.
 	ClosingReason string `protobuf:"bytes,11,opt,name=closing_reason,json=closingReason,proto3" json:"closing_reason,omitempty"`
-	// Of what a join-flow takes away: true if it was not in place when the flow let the
-	// person go. Then nobody is asked about it, whatever the flow says.
+	// Of what a join-flow takes away: true if it was not approved yet, and so not in place,
+	// when the flow let the person go. Then nobody is asked about it, whatever the flow says.
 	NotInPlace    bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
