@@ -6,14 +6,16 @@
 // is known to be allowed to call and before the request is validated, so that all behind
 // knows ids alone. What can be read as an id is never looked up, whoever has it as a
 // user name. A name stands for whoever has it, in any case and width, and has not left,
-// among those whom UserService.GetUser shows to the caller. So a name tells nobody who
-// there is: of others an unknown name and that of somebody are answered alike. Like any
-// transaction for a caller, the look-up begins with their admission.
+// among those whom UserService.GetUser shows to the caller, and who belong where the
+// caller acts: in an environment its people, in the whole organization those of no
+// environment. So no environment decides whom a name means elsewhere: its people are
+// named by id there. And a name tells nobody who there is: of others an unknown name and
+// that of somebody are answered alike. Like any transaction for a caller, the look-up
+// begins with their admission.
 //
 // Services other than identity-sync know people by copies. Somebody who is not there is
 // waited for until all that was said has been handled, for two seconds at most, and is then
-// unknown or, if they may be on their way, NOT_KNOWN_YET. A method without side effects
-// does not wait: whoever is not there yet is unknown to it.
+// unknown or, if they may be on their way, NOT_KNOWN_YET.
 //
 // The package does not read user names in filters, and decides nothing about users.
 package naming
@@ -71,8 +73,10 @@ func Among(db *postgres.DB, table, here string, progress *copies.Progress) *Peop
 	return &People{db: db, progress: progress, plans: plansOf(nil), lookUp: `
 with named as materialized (
     select n.i, lower(normalize(n.name, NFKC)) as form from unnest($1::text[]) with ordinality n (name, i))
-select n.i, u.id from named n join ` + table + ` u on u.user_name_form = n.form and u.organization_id = $2
-where ` + here + ` and (u.id = $3 or $4 and ($5::uuid = '00000000-0000-0000-0000-000000000000' or u.environment_id = $5))
+select n.i, u.id from named n cross join lateral (
+    select distinct case when u.id = $3 or $4 and u.environment_id = $5 then u.id end from ` + table + ` u
+    where u.user_name_form = n.form and u.organization_id = $2 and ` + here + `) u (id)
+where u.id is not null or $4 and $5::uuid = '00000000-0000-0000-0000-000000000000'
 order by n.i, u.id`}
 }
 
@@ -100,7 +104,7 @@ func (p *People) Prepare(ctx context.Context, method string, req proto.Message) 
 	if len(names) > maxNames {
 		return apierr.New(codes.InvalidArgument, "TOO_MANY_NAMES", "a request may name at most %d people by user name", maxNames)
 	}
-	found, err := p.find(ctx, by, names, plan.reads)
+	found, err := p.find(ctx, by, names)
 	if err != nil {
 		return err
 	}
@@ -112,22 +116,27 @@ func couldBe(name string) bool {
 	return len(name) <= 4*maxName && plaintext.Hidden(name) == ""
 }
 
-// found are the ids of whoever has a name.
-type found map[string][]uuid.UUID
+// found is what is known of names.
+type found struct {
+	// ids are of whoever a name stands for.
+	ids map[string][]uuid.UUID
+	// elsewhere are the names that somebody of an environment has, if the caller acts in
+	// the whole organization.
+	elsewhere map[string]bool
+}
 
-// find looks for all names, and waits for those who may be on their way: not for a read,
-// which shows what there is.
-func (p *People) find(ctx context.Context, by authz.Caller, names []string, reads bool) (found, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
+// find looks for all names, and waits for those who may be on their way.
+func (p *People) find(ctx context.Context, by authz.Caller, names []string) (found, error) {
 	var all found
+	if len(names) == 0 {
+		return all, nil
+	}
 	look := func() (complete bool, err error) {
 		all, err = p.look(ctx, by, names)
-		return len(all) == len(names), err
+		return len(all.ids) == len(names), err
 	}
 	// Nobody is on their way to those who see nobody.
-	if p.progress == nil || reads || !by.SeesPeople() {
+	if p.progress == nil || !by.SeesPeople() {
 		_, err := look()
 		return all, err
 	}
@@ -136,23 +145,27 @@ func (p *People) find(ctx context.Context, by authz.Caller, names []string, read
 }
 
 func (p *People) look(ctx context.Context, by authz.Caller, names []string) (found, error) {
-	all := found{}
+	var all found
 	err := p.db.InRead(ctx, by.Scope(), func(ctx context.Context, tx *postgres.Tx) error {
-		clear(all)
+		all = found{ids: map[string][]uuid.UUID{}, elsewhere: map[string]bool{}}
 		rows, err := tx.Query(ctx, p.lookUp, names, by.OrganizationID, by.UserID, by.SeesPeople(), by.EnvironmentID)
 		if err != nil {
 			return err
 		}
 		var i int
-		var id uuid.UUID
+		var id uuid.NullUUID
 		_, err = pgx.ForEachRow(rows, []any{&i, &id}, func() error {
-			all[names[i-1]] = append(all[names[i-1]], id)
+			if name := names[i-1]; id.Valid {
+				all.ids[name] = append(all.ids[name], id.UUID)
+			} else {
+				all.elsewhere[name] = true
+			}
 			return nil
 		})
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for people by user name: %w", err)
+		return found{}, fmt.Errorf("look for people by user name: %w", err)
 	}
 	return all, nil
 }
@@ -161,15 +174,22 @@ func (p *People) look(ctx context.Context, by authz.Caller, names []string) (fou
 func (p *plan) replace(uses []use, all found) error {
 	var out *apierr.Error
 	for _, u := range uses {
-		ids := all[u.name]
+		ids := all.ids[u.name]
 		if len(ids) == 1 {
 			u.set(ids[0].String())
 			continue
 		}
 		reason, text := ReasonUnknown, fmt.Sprintf("%q is neither an id nor the user name of somebody here", shown(u.name))
-		if len(ids) > 1 {
+		if all.elsewhere[u.name] {
+			text = fmt.Sprintf("%q is the user name of nobody of the organization itself: people of its environments are named by id", shown(u.name))
+		}
+		switch {
+		case len(ids) > 1:
 			reason, text = ReasonAmbiguous, fmt.Sprintf("%q is the user name of several people, so that one is to be named by id: %s", shown(u.name), list(ids))
-		} else if u.path == p.subject {
+		case u.path != p.subject:
+		case all.elsewhere[u.name]:
+			return apierr.NotFound(reasonNotFound, "there is no such user of the organization itself: people of its environments are named by id")
+		default:
 			return apierr.NotFound(reasonNotFound, "there is no such user")
 		}
 		switch {

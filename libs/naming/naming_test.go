@@ -16,7 +16,6 @@ import (
 	"gatehouse.dev/libs/admission"
 	"gatehouse.dev/libs/apierr"
 	"gatehouse.dev/libs/authz"
-	"gatehouse.dev/libs/bustest"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/id"
 	"gatehouse.dev/libs/naming"
@@ -47,7 +46,8 @@ type town struct {
 	people              *naming.People
 	org, elsewhere      uuid.UUID
 	north, south        uuid.UUID
-	ada, bob, eva, evas uuid.UUID // evas is the south's eva
+	ada, bob, eva, evas uuid.UUID    // evas is the south's eva
+	twins               [2]uuid.UUID // of one name in the organization, as a copy may have them
 	gone, odd, stranger uuid.UUID
 }
 
@@ -60,6 +60,7 @@ func newTown(t *testing.T) *town {
 	w.bob = w.join(t, w.org, uuid.Nil, `CORP\bob`, false)
 	w.eva = w.join(t, w.org, w.north, "eva", false)
 	w.evas = w.join(t, w.org, w.south, "eva", false)
+	w.twins = [2]uuid.UUID{w.join(t, w.org, uuid.Nil, "twin", false), w.join(t, w.org, uuid.Nil, "twin", false)}
 	w.gone = w.join(t, w.org, uuid.Nil, "gone@corp.example", true)
 	w.odd = w.join(t, w.org, uuid.Nil, w.ada.String(), false)
 	w.stranger = w.join(t, w.elsewhere, uuid.Nil, "stranger@corp.example", false)
@@ -143,11 +144,15 @@ func TestNamesBecomeIDs(t *testing.T) {
 	}
 }
 
-// Who is named is whom the caller sees by GetUser, and nobody who has left.
+// Who is named is whom the caller sees by GetUser where they act, and nobody who has left.
+// B-USR-12, in part: no environment decides whom a name means elsewhere.
 func TestWhoIsNamed(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
 	ext := w.join(t, w.org, uuid.Nil, "ext", false)
+	for _, name := range []string{"ada@corp.example", "only@north.example"} {
+		w.join(t, w.org, w.north, name, false)
+	}
 	const unknown, ambiguous = naming.ReasonUnknown, naming.ReasonAmbiguous
 	admin, member, external := authzv1.Caller_CALLER_ADMIN, authzv1.Caller_CALLER_MEMBER, authzv1.Caller_CALLER_EXTERNAL
 	for _, tc := range []struct {
@@ -163,7 +168,12 @@ func TestWhoIsNamed(t *testing.T) {
 		{"member", member, w.bob, uuid.Nil, "ada@corp.example", w.ada, ""},
 		{"admin", admin, w.ada, uuid.Nil, "gone@corp.example", uuid.Nil, unknown},
 		{"admin", admin, w.ada, uuid.Nil, "stranger@corp.example", uuid.Nil, unknown},
-		{"admin", admin, w.ada, uuid.Nil, "eva", uuid.Nil, ambiguous},
+		{"admin", admin, w.ada, uuid.Nil, "twin", uuid.Nil, ambiguous},
+		// Whoever an environment has: to the organization a name is that of its own people.
+		{"admin", admin, w.ada, uuid.Nil, "eva", uuid.Nil, unknown},
+		{"admin", admin, w.ada, uuid.Nil, "Only@North.example", uuid.Nil, unknown},
+		{"admin", admin, w.bob, uuid.Nil, "ada@corp.example", w.ada, ""},
+		{"admin of the south", admin, w.evas, w.south, "only@north.example", uuid.Nil, unknown},
 		{"admin", admin, w.ada, uuid.Nil, "ada", uuid.Nil, unknown},
 		{"admin", admin, w.ada, uuid.Nil, "%", uuid.Nil, unknown},
 		{"admin", admin, w.ada, uuid.Nil, " ada@corp.example", uuid.Nil, unknown},
@@ -192,7 +202,11 @@ func TestWhoIsNamed(t *testing.T) {
 			t.Errorf("%s, %q: got %v, want %s", tc.caller, tc.name, err, tc.reason)
 			continue
 		}
-		if says := strings.Contains(e.Message, w.eva.String()) && strings.Contains(e.Message, w.evas.String()); says != (tc.reason == ambiguous) {
+		if says := strings.Contains(e.Message, w.twins[0].String()) && strings.Contains(e.Message, w.twins[1].String()); says != (tc.reason == ambiguous) {
+			t.Errorf("%s, %q: says %q", tc.caller, tc.name, e.Message)
+		}
+		ofEnvironment := tc.caller == "admin" && slices.Contains([]string{"eva", "only@north.example"}, strings.ToLower(tc.name))
+		if says := strings.Contains(e.Message, "people of its environments are named by id"); says != ofEnvironment {
 			t.Errorf("%s, %q: says %q", tc.caller, tc.name, e.Message)
 		}
 		if len(e.Message) > 1000 {
@@ -207,7 +221,7 @@ func TestWrongNames(t *testing.T) {
 	ctx := w.as(t, authzv1.Caller_CALLER_ADMIN, w.ada, uuid.Nil)
 	e, _ := apierr.From(w.people.Prepare(ctx, createFlow, &approvalv1.CreateFlowRequest{Flow: &approvalv1.FlowInput{
 		Audience: &approvalv1.FlowAudience{UserIds: []string{"ada@corp.example", "ghost"}},
-		Steps:    []*approvalv1.FlowStep{{}, {UserIds: []string{"eva"}}},
+		Steps:    []*approvalv1.FlowStep{{}, {UserIds: []string{"twin"}}},
 	}}))
 	if e == nil || len(e.Fields) != 2 ||
 		e.Fields[0].Field != "flow.audience.user_ids[1]" || e.Fields[0].Reason != naming.ReasonUnknown ||
@@ -221,6 +235,10 @@ func TestWrongNames(t *testing.T) {
 		if err := w.people.Prepare(ctx, method, in); !apierr.HasReason(err, "USER_NOT_FOUND") {
 			t.Errorf("%s: got %v", method, err)
 		}
+	}
+	err := w.people.Prepare(ctx, getUser, &identityv1.GetUserRequest{Id: "eva"})
+	if e, _ := apierr.From(err); e == nil || e.Reason != "USER_NOT_FOUND" || !strings.Contains(e.Message, "are named by id") {
+		t.Errorf("got %v", err)
 	}
 	many := &requestv1.PreviewAssignmentRequest{Assignment: &requestv1.AssignAccessRequest{}}
 	for range 60 {
@@ -293,20 +311,5 @@ func BenchmarkIDs(b *testing.B) {
 		if err := p.Prepare(b.Context(), assign, in); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// Whom a list is to be of is looked for once: it shows what there is (B-USR-21).
-func TestReadsDoNotWait(t *testing.T) {
-	t.Parallel()
-	w := newTown(t)
-	// Nobody says how far the service is.
-	people := naming.Among(w.db, "user_copy", "not u.removed", &copies.Progress{Bus: bustest.Connect(t), Service: "nobody"})
-	ctx := w.as(t, authzv1.Caller_CALLER_ADMIN, w.ada, uuid.Nil)
-	if err := people.Prepare(ctx, listGrants, &provisioningv1.ListGrantsRequest{UserId: "ghost"}); !apierr.HasReason(err, naming.ReasonUnknown) {
-		t.Errorf("a list: %v", err)
-	}
-	if err := people.Prepare(ctx, createApp, &requestv1.CreateAppRequest{OwnerId: "ghost"}); !apierr.HasReason(err, copies.ReasonNotKnownYet) {
-		t.Errorf("a command: %v", err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 )
@@ -20,8 +19,6 @@ type plan struct {
 	// subject is the field that the path of the call names; empty if that is no
 	// user's id. Who is not there is not found, and no field is wrong.
 	subject string
-	// reads says that the method has no side effects.
-	reads bool
 }
 
 // node is a message with ids of users, or with messages that have some.
@@ -47,17 +44,12 @@ func plansOf(files *protoregistry.Files) map[string]*plan {
 			for j := range methods.Len() {
 				m := methods.Get(j)
 				if n := nodeOf(m.Input(), nodes); n != nil {
-					plans["/"+string(m.Parent().FullName())+"/"+string(m.Name())] = &plan{node: n, subject: n.subject(m), reads: sideFree(m)}
+					plans["/"+string(m.Parent().FullName())+"/"+string(m.Name())] = &plan{node: n, subject: n.subject(m)}
 				}
 			}
 		}
 	}
 	return plans
-}
-
-func sideFree(m protoreflect.MethodDescriptor) bool {
-	opts, _ := m.Options().(*descriptorpb.MethodOptions)
-	return opts.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }
 
 // nodeOf is the node of a message; nil if it has no ids of users. A message within

@@ -63,8 +63,8 @@ func TestPeopleAreNamedByUserName(t *testing.T) {
 	}
 }
 
-// Who is named is of the environment that one sees; of two of the same name one is named
-// by id.
+// Who is named is of the environment in which one acts; to the organization a name is that
+// of its own people, whoever the environments have.
 func TestNamesInEnvironments(t *testing.T) {
 	t.Parallel()
 	w := start(t)
@@ -93,8 +93,13 @@ func TestNamesInEnvironments(t *testing.T) {
 		}
 	}
 	_, err := flow("zoe")
-	wantError(t, err, codes.InvalidArgument, "USER_AMBIGUOUS")
+	wantError(t, err, codes.InvalidArgument, "USER_UNKNOWN")
 	if got := rpctest.Fields(err); !slices.Equal(got, []string{"flow.audience.user_ids[0]"}) {
 		t.Errorf("fields %q", got)
+	}
+	w.joinIn(t, "", "eva", "", identityv1.Role_ROLE_MEMBER)
+	w.handled(t)
+	if f, err := flow("zoe"); err != nil || !slices.Equal(f.GetAudience().GetUserIds(), []string{w.users["eva"].GetId()}) {
+		t.Errorf("got %v, %v", f, err)
 	}
 }

@@ -39,11 +39,12 @@ var (
 	// The field holds the id of a user, or several. In a request the user name may stand
 	// for the id, in any case and width, of whoever UserService.GetUser shows to the
 	// caller and has not left: the service puts the id in its place before anything
-	// else. What can be read as an id is one. INVALID_ARGUMENT: USER_UNKNOWN if the
-	// caller sees nobody of that name, USER_AMBIGUOUS if several, such as of two
-	// environments. NOT_FOUND: USER_NOT_FOUND for the user whom the path of the call
-	// names. UNAVAILABLE: NOT_KNOWN_YET, for somebody who may be on their way; a method
-	// without side effects waits for nobody, and has them as unknown.
+	// else. What can be read as an id is one. To a caller of an environment a name is that
+	// of somebody of the environment, and to one of the whole organization that of
+	// somebody of no environment, whoever the environments have: their people are named
+	// by id there. INVALID_ARGUMENT: USER_UNKNOWN if there is nobody of that name,
+	// USER_AMBIGUOUS if several. NOT_FOUND: USER_NOT_FOUND for the user whom the path of
+	// the call names. UNAVAILABLE: NOT_KNOWN_YET, for somebody who may be on their way.
 	//
 	// optional bool user_id = 50100;
 	E_UserId = &file_gatehouse_identity_v1_user_id_proto_extTypes[0]
