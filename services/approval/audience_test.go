@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -81,6 +82,137 @@ func TestOnlyTheAudience(t *testing.T) {
 	if e := w.granted(t, back); !e.GetAutomatic() {
 		t.Errorf("decided: %v", e)
 	}
+}
+
+// B-REQ-18 and B-USR-15, in part: what a join-flow is refused because it is given to others
+// only is requested again once the person is one of them, alone, and ends with what the flow
+// gave before. Nothing else brings it up again.
+func TestJoinFlowIsRefusedUntilGroups(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	g.move(t, "crew", "ann", true)
+	g.move(t, "crew", "ben", true)
+	g.move(t, "crew", "ben", false)
+	w.flow(t, func(in *approvalv1.FlowInput) {
+		in.OnlyAudience, in.Scope = true, &approvalv1.FlowScope{AppIds: []string{w.crm.String()}}
+		in.Audience = &approvalv1.FlowAudience{GroupIds: []string{g.ids["crew"].String()}}
+	})
+	wiki, page := id.New(), id.New()
+	w.app(t, wiki, "Wiki", page, nil, []string{"pia"})
+	w.handled(t)
+	join := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Name, in.Trigger, in.AutoApprove, in.Steps = "joiners", approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, true, nil
+		in.Audience = &approvalv1.FlowAudience{UserIds: []string{w.id("ben").String()}}
+		in.Scope = &approvalv1.FlowScope{EntitlementIds: []string{w.account.String(), page.String()}}
+	})
+	matched := func(count int32) *eventv1.FlowMatched { t.Helper(); return w.lastMatch(t, join, count) }
+	submit := func(m *eventv1.FlowMatched) *requestv1.Request {
+		t.Helper()
+		return w.submitMatch(t, m, map[string]uuid.UUID{w.account.String(): w.crm, page.String(): wiki})
+	}
+	first := submit(matched(1))
+	if e := w.cancelled(t, first); !slices.Equal(e.GetItemIds(), []string{first.GetItems()[0].GetId()}) {
+		t.Errorf("refused: %v", e)
+	}
+	g.move(t, "others", "ben", true) // which changes nothing
+	matched(1)
+
+	g.move(t, "crew", "ben", true)
+	again := matched(2)
+	if !slices.Equal(again.GetEntitlementIds(), []string{w.account.String()}) || again.GetFlowVersion() != join.GetVersion() || again.GetJoinCount() != 1 {
+		t.Errorf("matched again: %v", again)
+	}
+	if e := w.granted(t, submit(again)); len(e.GetRequest().GetItems()) != 1 {
+		t.Errorf("given: %v", e)
+	}
+	g.move(t, "crew", "ben", false)
+	g.move(t, "crew", "ben", true)
+	matched(2)
+	if n := len(servicetest.All[*eventv1.FlowUnmatched](w.Harness)); n != 0 {
+		t.Errorf("let go %d times", n)
+	}
+
+	_, err := w.flows(t, "zoe").UpdateFlow(t.Context(), &approvalv1.UpdateFlowRequest{
+		Flow:       &approvalv1.Flow{Id: join.GetId(), Audience: &approvalv1.FlowAudience{UserIds: []string{w.id("mia").String()}}},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"audience"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.unmatched(t, join, "ben", 1)
+	w.unmatched(t, join, "ben", 2)
+}
+
+// The same of a request that is refused as a whole, and again: each is looked at, and all of
+// them end when the flow is deleted and what it gave taken back.
+func TestJoinFlowIsRefusedAgain(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	g.move(t, "crew", "ann", true)
+	w.flow(t, func(in *approvalv1.FlowInput) {
+		in.OnlyAudience, in.Scope = true, &approvalv1.FlowScope{AppIds: []string{w.crm.String()}}
+		in.Audience = &approvalv1.FlowAudience{GroupIds: []string{g.ids["crew"].String()}}
+	})
+	g.move(t, "sales", "ben", true)
+	join := g.joinFlow(t, "joiners", 0, "sales")
+	apps := map[string]uuid.UUID{w.account.String(): w.crm}
+	w.cancelled(t, w.submitMatch(t, w.lastMatch(t, join, 1), apps))
+	g.move(t, "crew", "ben", true)
+	second := w.lastMatch(t, join, 2)
+	g.move(t, "crew", "ben", false)
+	w.cancelled(t, w.submitMatch(t, second, apps))
+	w.lastMatch(t, join, 2)
+	g.move(t, "crew", "ben", true)
+	w.granted(t, w.submitMatch(t, w.lastMatch(t, join, 3), apps))
+	seen := w.preview(t, join)
+	if seen.GetMatchedCount() != 1 {
+		t.Errorf("seen %v", seen)
+	}
+	_, err := w.flows(t, "zoe").DeleteFlow(t.Context(), &approvalv1.DeleteFlowRequest{
+		Id: join.GetId(), Etag: seen.GetEtag(), Matches: approvalv1.FlowMatches_FLOW_MATCHES_TAKE_BACK,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range int32(3) {
+		w.unmatched(t, join, "ben", n+1)
+	}
+}
+
+// lastMatch is the last of the matches of a join-flow, of which there are count, once nothing
+// more is to be looked at.
+func (w *world) lastMatch(t testing.TB, f *approvalv1.Flow, count int32) (last *eventv1.FlowMatched) {
+	t.Helper()
+	w.handled(t)
+	servicetest.Eventually(t, "nothing is due", func() bool {
+		return w.count(t, "due where due_time <= now()")+w.count(t, "flow where matched_version < version") == 0
+	})
+	w.drained(t)
+	var n int32
+	for _, e := range servicetest.All[*eventv1.FlowMatched](w.Harness) {
+		if e.GetFlowId() == f.GetId() {
+			last = e
+			n++
+		}
+	}
+	if n != count || last.GetMatchCount() != count {
+		t.Fatalf("matched %d times, want %d: %v", n, count, last)
+	}
+	return last
+}
+
+// submitMatch submits the request of a match; apps have what it gives.
+func (w *world) submitMatch(t testing.TB, m *eventv1.FlowMatched, apps map[string]uuid.UUID) *requestv1.Request {
+	t.Helper()
+	r := w.request("ben", "ben")
+	r.Requester, r.Origin, r.FlowId, r.FlowVersion, r.Items = nil, requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN, m.GetFlowId(), m.GetFlowVersion(), nil
+	for _, e := range m.GetEntitlementIds() {
+		r.Items = append(r.Items, &requestv1.RequestItem{Id: id.New().String(), EntitlementId: e, AppId: apps[e].String(), AppName: "app"})
+	}
+	w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r, JoinCount: m.GetJoinCount(), MatchCount: m.GetMatchCount()})
+	return r
 }
 
 // B-REQ-18: what an app that is closed gives by a flow alone is decided by no other rule,

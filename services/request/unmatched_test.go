@@ -367,6 +367,46 @@ func TestAskedBackOutOfOrder(t *testing.T) {
 	}
 }
 
+// B-USR-15, in part: what a flow could not give first is a match of its own beside the one
+// before, and both end: each takes away, or asks about, what it gave.
+func TestMatchGoesOn(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	for name, second := range map[string]int32{"ben": 2, "ann": 1} { // which is heard of last
+		f := joinFlow{w, id.New().String(), w.id(name), 1}
+		w.publishAll(t, f.matches(1, "account", "editor"))
+		given := f.made(t, 1)[0]
+		refused := w.cancelled(given, "ann", "a flow gives it to others only")
+		cancelledItems(refused, given, 1)
+		_, events := give(given, 0)
+		w.publishAll(t, append([]emission{refused, w.granted(part(given, 0)), f.matches(2, "editor")}, events...)...)
+		more := f.made(t, 2)[1]
+		_, events = give(more, 0)
+		w.publishAll(t, append(events, w.granted(more))...)
+		w.handled(t)
+		w.publishAll(t, f.ends(3-second, ask))
+		w.handled(t)
+		w.publishAll(t, f.ends(second, ask))
+		asked := append(givenBy(f.made(t, 4)[2]), givenBy(f.made(t, 4)[3])...)
+		want := []string{given.GetItems()[0].GetId(), more.GetItems()[0].GetId()}
+		if second == 1 {
+			slices.Reverse(want)
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("asked about %q, want %q", asked, want)
+		}
+		for _, e := range emitted[*eventv1.RequestSubmitted](t, w) {
+			count := map[string]int32{given.GetId(): 1, more.GetId(): 2}[e.GetRequest().GetId()]
+			if e.GetRequest().GetBeneficiary().GetUserId() == f.user && (e.GetMatchCount() != count || count > 0 && e.GetJoinCount() != 1) {
+				t.Errorf("of match %d, want %d: %v", e.GetMatchCount(), count, e)
+			}
+		}
+	}
+	if got := emitted[*eventv1.RequestCancelRequested](t, w); len(got) != 0 {
+		t.Errorf("cancelled %v", got)
+	}
+}
+
 // B-APR-19, in part: of what is approved it is asked also if that is not in place as far as is
 // known: that it is may be heard of later than that the flow lets somebody go. If it ends
 // without that nobody is asked about it any more.

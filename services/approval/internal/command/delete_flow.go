@@ -320,7 +320,13 @@ func (c *Commands) emitUnmatched(ctx context.Context, tx *postgres.Tx, organizat
 		if m.Kept {
 			m.Flow.Unmatch = lifecycle.Keep
 		}
-		events = append(events, convert.FlowUnmatched(organizationID, m.Flow, m.Member, m.JoinCount, m.Count, now))
+		first := m.Count
+		if m.First > 0 {
+			first = m.First // and all those that it went on with
+		}
+		for count := first; count <= m.Count; count++ {
+			events = append(events, convert.FlowUnmatched(organizationID, m.Flow, m.Member, m.JoinCount, count, now))
+		}
 	}
 	return c.Store.Emit(ctx, tx, events...)
 }

@@ -115,7 +115,8 @@ func (c *Commands) matchDue(ctx context.Context, tx *postgres.Tx, items []due.It
 
 // matchUsers saves which join-flows have come to match users and which match them no
 // more, and emits it. A flow that waits before it lets somebody go is looked at again
-// when that time is over.
+// when that time is over. What a match was refused because other flows give it to others
+// only is matched once more when the user may have it.
 func (c *Commands) matchUsers(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) error {
 	if len(users) == 0 {
 		return nil
@@ -166,7 +167,18 @@ func (c *Commands) matchUsers(ctx context.Context, tx *postgres.Tx, organization
 	if err := c.endMatches(ctx, tx, organizationID, ended); err != nil {
 		return err
 	}
-	return c.addMatches(ctx, tx, organizationID, found.Begun)
+	// Nobody is let go by this: the next match goes on with those before it.
+	if err := c.Store.EndMatches(ctx, tx, found.Allowed, now); err != nil {
+		return err
+	}
+	begun := found.Begun
+	for _, m := range found.Allowed {
+		if m.First == 0 {
+			m.First = m.Count
+		}
+		begun = append(begun, m)
+	}
+	return c.addMatches(ctx, tx, organizationID, begun)
 }
 
 // endMatches saves that flows are not for people any more, and emits it.

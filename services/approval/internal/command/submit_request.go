@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -28,13 +29,15 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 	for i, ev := range events {
 		requests[i] = ev.Message.(*eventv1.RequestSubmitted).GetRequest()
 		submissions[i] = convert.Submission(requests[i])
-		submissions[i].RequesterVersion = ev.Message.(*eventv1.RequestSubmitted).GetRequesterVersion()
+		m := ev.Message.(*eventv1.RequestSubmitted)
+		submissions[i].RequesterVersion, submissions[i].JoinCount, submissions[i].MatchCount = m.GetRequesterVersion(), m.GetJoinCount(), m.GetMatchCount()
 	}
 	people, err := c.Store.LoadSubmissions(ctx, tx, organizationID, submissions)
 	if err != nil {
 		return err
 	}
 	var approvals []loaded
+	var refused []store.Match
 	for i, in := range submissions {
 		if in.Exists && !in.CancelledEarly {
 			continue
@@ -48,6 +51,12 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		}
 		a.events.Traceparent = events[i].Traceparent
 		approvals = append(approvals, a)
+		if m := refusedMatch(in, a.Approval); len(m.Refused) > 0 {
+			refused = append(refused, m)
+		}
+	}
+	if err := c.saveRefused(ctx, tx, organizationID, refused); err != nil {
+		return err
 	}
 	opened, err := c.openReady(ctx, tx, people, approvals...)
 	if err != nil {
@@ -79,6 +88,39 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		return inbox.NotYet("another replica works on one of %d requests", len(approvals))
 	}
 	return err
+}
+
+// refusedMatch is the match that made a request, with what it is refused because other
+// flows give it to others only.
+func refusedMatch(in *store.Submission, a *lifecycle.Approval) (m store.Match) {
+	if in.JoinFlow == nil || in.MatchCount == 0 {
+		return m
+	}
+	m.Flow.ID, m.ID, m.JoinCount, m.Count = in.JoinFlow.ID, in.BeneficiaryID, in.JoinCount, in.MatchCount
+	for _, it := range a.ToOthers {
+		m.Refused = append(m.Refused, store.RefusedItem{EntitlementID: it.EntitlementID, AppID: it.AppID, OfOrganization: it.OfOrganization})
+	}
+	return m
+}
+
+// saveRefused saves what matches were refused, and has the people looked at again: what
+// makes it theirs may be said at this moment, by a transaction that does not see this one.
+func (c *Commands) saveRefused(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID, matches []store.Match) error {
+	if len(matches) == 0 {
+		return nil
+	}
+	if err := c.Store.SetRefused(ctx, tx, matches); err != nil {
+		return err
+	}
+	users := make([]uuid.UUID, 0, len(matches))
+	for _, m := range matches {
+		u, err := uuid.Parse(m.ID)
+		if err != nil {
+			return fmt.Errorf("match user %q: %w", m.ID, err)
+		}
+		users = append(users, u)
+	}
+	return c.matchLater(tx, organizationID, users)
 }
 
 // plan makes the approval of a submitted request.

@@ -71,6 +71,9 @@ type Approval struct {
 	Refusal string
 	Refused []Refused
 	Given   []Given
+	// ToOthers are the items of a join-flow's request that it is refused because other flows
+	// give them to others only. That is not stored here either.
+	ToOthers []Item
 }
 
 // Refused is an item that the flows do not give, and why.
@@ -160,6 +163,9 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		f := SelectFlow(flows, request, it)
 		if why := request.refuse(flows, it); why != "" {
 			a.Refused = append(a.Refused, Refused{it.ID, why})
+			if request.JoinFlow != nil && why == toOthersOnly {
+				a.ToOthers = append(a.ToOthers, it)
+			}
 			continue
 		}
 		if request.Assigner != nil { // nobody is asked, and no flow decides
@@ -191,7 +197,7 @@ func New(request Request, flows []Flow, now time.Time) *Approval {
 		}
 	}
 	if request.Passed(now) {
-		a.Refusal, a.Expired = "its end has passed", true
+		a.Refusal, a.Expired, a.ToOthers = "its end has passed", true, nil
 	}
 	if len(request.Items) == 0 {
 		// There is nothing that anybody could approve.

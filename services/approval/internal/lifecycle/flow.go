@@ -182,7 +182,7 @@ func (r Request) refuse(flows []Flow, it Item) string {
 	f := flow.Select(flows, (*Flow).rule, r.asked(), it.asked())
 	switch {
 	case flow.Forbids(flows, (*Flow).rule, r.asked(), it.asked()):
-		return "a flow gives it to others only"
+		return toOthersOnly
 	case r.JoinFlow != nil:
 		return ""
 	case f == nil && it.OnlyByFlow && r.Kind == Grant:
@@ -191,6 +191,14 @@ func (r Request) refuse(flows []Flow, it Item) string {
 		return fmt.Sprintf("the flow allows %s at most", f.MaxDuration)
 	}
 	return ""
+}
+
+// toOthersOnly is why something is not given that flows give to their audience alone.
+const toOthersOnly = "a flow gives it to others only"
+
+// GivenToOthers reports whether flows give an item to others only, and not to the person.
+func GivenToOthers(flows []Flow, m Member, it Item) bool {
+	return flow.Forbids(flows, (*Flow).rule, flow.Request{Kind: Grant, Beneficiary: m}, it.asked())
 }
 
 // asked is the request as the decision table has it.

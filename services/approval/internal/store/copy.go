@@ -3,12 +3,15 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/approval/internal/lifecycle"
 )
 
 // Classes of advisory locks.
@@ -46,10 +49,11 @@ select exists (select from approval where organization_id = $1 and vacant and no
 	selectJoinFlows = `select id, version from flow where organization_id = $1 and trigger = 'join' and enabled`
 	// Users with the matches of join-flows that have not ended.
 	selectMatched = `
-select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts, x.kept, x.unmatched_since
+select u.id, u.environment_id, u.state = 'active', u.join_count, x.flow_ids, x.match_counts, x.kept, x.unmatched_since, x.first_counts, x.refused
 from user_copy u cross join lateral (
     select coalesce(array_agg(x.flow_id), '{}') as flow_ids, coalesce(array_agg(x.match_count), '{}') as match_counts,
-        coalesce(array_agg(x.kept), '{}') as kept, coalesce(array_agg(x.unmatched_since), '{}') as unmatched_since
+        coalesce(array_agg(x.kept), '{}') as kept, coalesce(array_agg(x.unmatched_since), '{}') as unmatched_since,
+        coalesce(array_agg(coalesce(x.first_count, 0)), '{}') as first_counts, coalesce(array_agg(x.refused::text), '{}') as refused
     from flow f join flow_match x on x.flow_id = f.id and x.user_id = u.id and x.join_count = u.join_count and x.end_time is null
     where f.organization_id = $2 and f.trigger = 'join' and f.enabled) x
 where u.id = any ($1) and not u.removed`
@@ -73,6 +77,9 @@ type Matches struct {
 	Unmatched []Match
 	// Returned were found unmatched before, and the flow is for the user again.
 	Returned []Match
+	// Allowed were refused something that the user may have now. Their flows give that, and
+	// what is refused still is in Refused.
+	Allowed []Match
 }
 
 // MatchUsers finds the join-flows that have come to match users, and those that match
@@ -92,6 +99,7 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 	})
 	var candidates []Candidate
 	matched := map[string]map[string]Match{} // by user and flow
+	anyRefused := false
 	b.Queue(selectMatched, users, organizationID).Query(func(rows pgx.Rows) error {
 		var c Candidate
 		var environment uuid.UUID
@@ -99,12 +107,18 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 		var counts []int32
 		var kept []bool
 		var since []*time.Time
-		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts, &kept, &since}, func() error {
+		var first []int32
+		var refused []*string
+		_, err := pgx.ForEachRow(rows, []any{&c.ID, &environment, &c.Active, &c.JoinCount, &flows, &counts, &kept, &since, &first, &refused}, func() (err error) {
 			c.EnvironmentID = environmentID(environment)
 			candidates = append(candidates, c)
 			matched[c.ID] = make(map[string]Match, len(flows))
 			for n, f := range flows {
-				m := Match{Count: counts[n], Kept: kept[n]}
+				m := Match{Count: counts[n], Kept: kept[n], First: first[n]}
+				if m.Refused, err = refusedOf(refused[n]); err != nil {
+					return err
+				}
+				anyRefused = anyRefused || len(m.Refused) > 0
 				if since[n] != nil {
 					m.UnmatchedSince = *since[n]
 				}
@@ -126,24 +140,68 @@ func (s *Store) MatchUsers(ctx context.Context, tx *postgres.Tx, organizationID 
 	if err != nil {
 		return found, err
 	}
+	var deciding []lifecycle.Flow
+	if anyRefused {
+		if deciding, err = s.requestFlows(ctx, tx, organizationID); err != nil {
+			return found, err
+		}
+	}
 	for _, c := range candidates {
 		c.GroupIDs = groups[c.ID]
 		for _, k := range current {
 			f, ok := flows[k]
 			m := matched[c.ID][k.ID]
 			m.Flow, m.Candidate = f, c
+			allowed, gives := m.allowed(deciding)
 			switch {
 			case !ok:
 			case m.Count == 0 && f.MatchesJoiner(c.Member):
 				found.Begun = append(found.Begun, m)
 			case m.Count > 0 && f.Unmatches(c.Member):
 				found.Unmatched = append(found.Unmatched, m)
+			case gives:
+				found.Allowed = append(found.Allowed, allowed)
 			case !m.UnmatchedSince.IsZero():
 				found.Returned = append(found.Returned, m)
 			}
 		}
 	}
 	return found, nil
+}
+
+// requestFlows are the flows that decide requests.
+func (s *Store) requestFlows(ctx context.Context, tx *postgres.Tx, organizationID uuid.UUID) ([]lifecycle.Flow, error) {
+	rows, err := tx.Query(ctx, selectRequestFlows, organizationID)
+	if err != nil {
+		return nil, fmt.Errorf("find flows: %w", err)
+	}
+	current, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FlowVersion])
+	if err != nil {
+		return nil, fmt.Errorf("find flows: %w", err)
+	}
+	found, err := s.flowVersions(ctx, tx, organizationID, current)
+	return slices.Collect(maps.Values(found)), err
+}
+
+// allowed is the match that gives what this one was refused and the person may have by the
+// flows now; false if that is nothing. What was given before they took anything away is left
+// as it is.
+func (m Match) allowed(flows []lifecycle.Flow) (next Match, gives bool) {
+	if len(m.Refused) == 0 || m.Kept || !m.Flow.MatchesJoiner(m.Member) {
+		return m, false
+	}
+	next = m
+	next.Refused, next.Flow.Scope.EntitlementIDs = nil, nil
+	for _, i := range m.Refused {
+		switch {
+		case !slices.Contains(m.Flow.Scope.EntitlementIDs, i.EntitlementID): // it does not give that any more
+		case lifecycle.GivenToOthers(flows, m.Member, i.item()):
+			next.Refused = append(next.Refused, i)
+		default:
+			next.Flow.Scope.EntitlementIDs = append(next.Flow.Scope.EntitlementIDs, i.EntitlementID)
+		}
+	}
+	return next, len(next.Flow.Scope.EntitlementIDs) > 0
 }
 
 // AwaitMatching waits until every transaction that looks for somebody's

@@ -20,7 +20,7 @@ func TestEncode(t *testing.T) {
 		draw(t, reflect.ValueOf(want.Approval).Elem())
 		want.Version = rapid.Int64().Draw(t, "version")
 		// These are columns, and what is not stored.
-		want.RequestID, want.EnvironmentID, want.State, want.Refusal, want.Refused, want.Given = "", "", "", "", nil, nil
+		want.RequestID, want.EnvironmentID, want.State, want.Refusal, want.Refused, want.Given, want.ToOthers = "", "", "", "", nil, nil, nil
 		for _, task := range want.Tasks {
 			task.Unsaved = false
 		}

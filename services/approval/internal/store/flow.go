@@ -99,10 +99,10 @@ order by u.id limit $4`
 	// In one order, so that two transactions that write the same wait and do not
 	// deadlock.
 	insertMatches = `
-insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time, match_count)
-select k.flow_id, k.user_id, k.join_count, $5, k.version, $6, 1 + coalesce((
+insert into flow_match (flow_id, user_id, join_count, organization_id, flow_version, create_time, first_count, refused, match_count)
+select k.flow_id, k.user_id, k.join_count, $5, k.version, $6, nullif(k.first_count, 0), k.refused::jsonb, 1 + coalesce((
     select max(x.match_count) from flow_match x where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count), 0)
-from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, version)
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $7::int[], $8::text[]) as k (flow_id, user_id, join_count, version, first_count, refused)
 order by 1, 2, 3
 on conflict do nothing
 returning flow_id, user_id, join_count, match_count`
@@ -113,6 +113,10 @@ where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_
 	setUnmatchedSince = `
 update flow_match x set unmatched_since = $5
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, match_count)
+where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
+	setRefused = `
+update flow_match x set refused = k.refused::jsonb
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[]) as k (flow_id, user_id, join_count, match_count, refused)
 where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
 	unknownEnvironments = `
 select k.id from unnest($1::uuid[]) as k (id) where not exists (select from environment_copy e where e.id = k.id)`
@@ -411,6 +415,62 @@ type Match struct {
 	// UnmatchedSince is when the flow was found not to be for the person any more; zero
 	// while it is.
 	UnmatchedSince time.Time
+	// First is the first of the matches that end with this one, which goes on with them; 0
+	// if it is one by itself.
+	First int32
+	// Refused is what it was refused because other flows give it to others only.
+	Refused []RefusedItem
+}
+
+// RefusedItem is something that a join-flow was refused. It is stored under the names in
+// the tags.
+type RefusedItem struct {
+	EntitlementID  string `json:"entitlement_id"`
+	AppID          string `json:"app_id"`
+	OfOrganization bool   `json:"of_organization,omitempty"`
+}
+
+func (i RefusedItem) item() lifecycle.Item {
+	return lifecycle.Item{EntitlementID: i.EntitlementID, AppID: i.AppID, OfOrganization: i.OfOrganization}
+}
+
+// refusedText is what is refused as it is stored; nil for nothing.
+func refusedText(items []RefusedItem) (*string, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	data, err := json.Marshal(items)
+	text := string(data)
+	return &text, err
+}
+
+// refusedOf reads what refusedText has written; nothing of nil.
+func refusedOf(text *string) (items []RefusedItem, err error) {
+	if text == nil {
+		return nil, nil
+	}
+	err = json.Unmarshal([]byte(*text), &items)
+	return items, err
+}
+
+// SetRefused saves what matches were refused, of those that have not ended.
+func (s *Store) SetRefused(ctx context.Context, tx *postgres.Tx, matches []Match) error {
+	if len(matches) == 0 {
+		return nil
+	}
+	refused := make([]*string, len(matches))
+	for n, m := range matches {
+		var err error
+		if refused[n], err = refusedText(m.Refused); err != nil {
+			return fmt.Errorf("encode what a match was refused: %w", err)
+		}
+	}
+	if _, err := tx.Exec(ctx, setRefused, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
+		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
+		postgres.Column(matches, func(m Match) int32 { return m.Count }), refused); err != nil {
+		return fmt.Errorf("save what matches were refused: %w", err)
+	}
+	return nil
 }
 
 // AddMatches saves the matches that are new, and returns them.
@@ -423,12 +483,18 @@ func (s *Store) AddMatches(ctx context.Context, tx *postgres.Tx, organizationID 
 		joinCount  int32
 	}
 	by := make(map[key]Match, len(matches))
-	for _, m := range matches {
+	refused := make([]*string, len(matches))
+	for n, m := range matches {
 		by[key{m.Flow.ID, m.ID, m.JoinCount}] = m
+		var err error
+		if refused[n], err = refusedText(m.Refused); err != nil {
+			return nil, fmt.Errorf("encode what a match is refused: %w", err)
+		}
 	}
 	rows, err := tx.Query(ctx, insertMatches, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
 		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
-		postgres.Column(matches, func(m Match) int32 { return m.Flow.Version }), organizationID, now)
+		postgres.Column(matches, func(m Match) int32 { return m.Flow.Version }), organizationID, now,
+		postgres.Column(matches, func(m Match) int32 { return m.First }), refused)
 	if err != nil {
 		return nil, fmt.Errorf("save matches: %w", err)
 	}

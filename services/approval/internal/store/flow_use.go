@@ -76,8 +76,8 @@ where p.place <= $7 order by p.matched, p.place`
 	endMatchesOf = `
 with ended as (
     update flow_match set end_time = $3 where flow_id = $1 and user_id = any ($2) and end_time is null
-    returning user_id, join_count, match_count, kept)
-select u.id, u.environment_id, e.join_count, e.match_count, e.kept
+    returning user_id, join_count, match_count, kept, coalesce(first_count, 0) as first_count)
+select u.id, u.environment_id, e.join_count, e.match_count, e.kept, e.first_count
 from ended e join user_copy u on u.id = e.user_id and u.join_count = e.join_count and not u.removed order by u.id`
 )
 
@@ -216,7 +216,7 @@ func (s *Store) EndMatchesOf(ctx context.Context, tx *postgres.Tx, f lifecycle.F
 	matches, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Match, error) {
 		m := Match{Flow: f}
 		var environment uuid.UUID
-		err := row.Scan(&m.ID, &environment, &m.JoinCount, &m.Count, &m.Kept)
+		err := row.Scan(&m.ID, &environment, &m.JoinCount, &m.Count, &m.Kept, &m.First)
 		m.EnvironmentID = environmentID(environment)
 		return m, err
 	})

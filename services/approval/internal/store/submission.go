@@ -20,6 +20,8 @@ type Submission struct {
 	AppIDs        []string
 	// JoinFlow is the version of the join-flow that requested, if one did.
 	JoinFlow *FlowVersion
+	// JoinCount and MatchCount say which match of it requested; 0 if that is not known.
+	JoinCount, MatchCount int32
 
 	// Assigned says that the requester assigned it, RequesterVersion the version of the
 	// requester then.

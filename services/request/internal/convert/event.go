@@ -10,6 +10,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
 )
 
@@ -70,9 +71,11 @@ func aboutApp(by *eventv1.Actor, a store.App, version int64) *eventv1.Context {
 // RequestSubmitted is the event of a new request.
 func RequestSubmitted(by *eventv1.Actor, r *store.Request) outbox.Event {
 	m := Request(r)
-	return newEvent(r.OrganizationID, r.ID, r.CreateTime, &eventv1.RequestSubmitted{
-		Context: aboutRequest(by, m), Request: m, RequesterVersion: r.RequesterVersion,
-	})
+	e := &eventv1.RequestSubmitted{Context: aboutRequest(by, m), Request: m, RequesterVersion: r.RequesterVersion}
+	if r.Origin == store.OriginJoin && r.Kind == lifecycle.Grant {
+		e.JoinCount, e.MatchCount = r.JoinCount, r.MatchCount
+	}
+	return newEvent(r.OrganizationID, r.ID, r.CreateTime, e)
 }
 
 // CancelRequested is the event of a request that is to be cancelled.

@@ -238,7 +238,10 @@ func (x *FlowDeleted) GetMatchedCount() int32 {
 	return 0
 }
 
-// FlowMatched is emitted when a join-flow matched a person: a request is to be opened.
+// FlowMatched is emitted when a join-flow matched a person: a request is to be opened. It is
+// emitted once more, with a match_count of its own, when the person may have by now what
+// other flows kept to others before; then entitlement_ids are that alone, and what was
+// given before stays.
 type FlowMatched struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who did it, and what it belongs to.
@@ -253,7 +256,7 @@ type FlowMatched struct {
 	UserId string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// The person's join_count, see gatehouse.identity.v1.User.
 	JoinCount int32 `protobuf:"varint,6,opt,name=join_count,json=joinCount,proto3" json:"join_count,omitempty"`
-	// Ids of what the flow gives.
+	// Ids of what the flow gives by that.
 	EntitlementIds []string `protobuf:"bytes,7,rep,name=entitlement_ids,json=entitlementIds,proto3" json:"entitlement_ids,omitempty"`
 	// For how long; unset means permanent.
 	Duration *durationpb.Duration `protobuf:"bytes,8,opt,name=duration,proto3" json:"duration,omitempty"`

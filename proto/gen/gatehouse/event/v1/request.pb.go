@@ -34,8 +34,13 @@ type RequestSubmitted struct {
 	// Version of the requester, of a request that they assigned: whether they may is
 	// looked at as they were then, or are since.
 	RequesterVersion int64 `protobuf:"varint,3,opt,name=requester_version,json=requesterVersion,proto3" json:"requester_version,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Of a request that a join-flow made to give something: which match it is about, as in
+	// FlowMatched.
+	JoinCount int32 `protobuf:"varint,4,opt,name=join_count,json=joinCount,proto3" json:"join_count,omitempty"`
+	// See join_count.
+	MatchCount    int32 `protobuf:"varint,5,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RequestSubmitted) Reset() {
@@ -85,6 +90,20 @@ func (x *RequestSubmitted) GetRequest() *v1.Request {
 func (x *RequestSubmitted) GetRequesterVersion() int64 {
 	if x != nil {
 		return x.RequesterVersion
+	}
+	return 0
+}
+
+func (x *RequestSubmitted) GetJoinCount() int32 {
+	if x != nil {
+		return x.JoinCount
+	}
+	return 0
+}
+
+func (x *RequestSubmitted) GetMatchCount() int32 {
+	if x != nil {
+		return x.MatchCount
 	}
 	return 0
 }
@@ -360,11 +379,15 @@ var File_gatehouse_event_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\n" +
-	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\xd6\x01\n" +
+	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x96\x02\n" +
 	"\x10RequestSubmitted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12+\n" +
-	"\x11requester_version\x18\x03 \x01(\x03R\x10requesterVersion:%\xc2\xc1\x18!\n" +
+	"\x11requester_version\x18\x03 \x01(\x03R\x10requesterVersion\x12\x1d\n" +
+	"\n" +
+	"join_count\x18\x04 \x01(\x05R\tjoinCount\x12\x1f\n" +
+	"\vmatch_count\x18\x05 \x01(\x05R\n" +
+	"matchCount:%\xc2\xc1\x18!\n" +
 	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xe9\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +
