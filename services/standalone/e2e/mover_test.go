@@ -74,4 +74,26 @@ func moves(t *testing.T, w *world, chat app, ann api) {
 	}
 	move("remove", field)
 	travels(false)
+
+	// What is given to one group alone comes with that group, also if it comes last.
+	w.target.addGroup(t, "crew")
+	crew := w.entitlement(t, chat, "Crew", "ENTITLEMENT_KIND_GROUP", "crew")
+	w.admin.must(t, "POST", "/v1/flows", object{"flow": object{
+		"name": "Crew", "trigger": "FLOW_TRIGGER_REQUEST", "audience": object{"groupIds": []string{str(field, "id")}}, "onlyAudience": true,
+		"scope": object{"entitlementIds": []string{crew}}, "steps": []object{{"name": "Approvers", "reviewers": "REVIEWER_KIND_APP_APPROVERS", "need": "STEP_NEED_ANY"}},
+	}})
+	w.joinFlow(t, "Sailors", str(sales, "id"), crew)
+	move("add", sales)
+	until(t, "it is refused", func() (refused int) {
+		for _, r := range list(w.admin.must(t, "GET", "/v1/requests?pageSize=1000", nil), "requests") {
+			if str(list(r, "items")[0], "entitlementId") == crew && str(r, "state") == "REQUEST_STATE_CANCELLED" {
+				refused++
+			}
+		}
+		return refused
+	}, func(n int) bool { return n == 1 })
+	move("add", field)
+	until(t, "the app's group", func() bool { return w.target.member(t, "crew", "max@corp.example") }, func(in bool) bool { return in })
+	move("remove", sales)
+	until(t, "the app's group", func() bool { return w.target.member(t, "crew", "max@corp.example") }, func(in bool) bool { return !in })
 }
