@@ -17,6 +17,10 @@
 // waited for until all that was said has been handled, for two seconds at most, and is then
 // unknown or, if they may be on their way, NOT_KNOWN_YET.
 //
+// A name is looked up each time, before a request_id is: a repeated call (see package
+// idempotency) that names somebody who has left since is refused, and one whose name is
+// somebody else's by now has other content than the first. By id it gets the first answer.
+//
 // The package does not read user names in filters, and decides nothing about users.
 package naming
 

@@ -292,6 +292,41 @@ func TestAssignAccessInAnEnvironment(t *testing.T) {
 	}
 }
 
+// A repeated call that names somebody by user name does nothing once the name means nobody,
+// or somebody else; by id it is answered as the first one.
+func TestAssignAgainByName(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.handled(t)
+	ben := w.id("ben")
+	assign := func(who string, requestID string) (*requestv1.AssignAccessResponse, error) {
+		return w.requests(t, "zoe").AssignAccess(t.Context(), &requestv1.AssignAccessRequest{
+			RequestId: requestID, Justification: "to work", EntitlementIds: w.grantOf("account").GetEntitlementIds(), UserIds: []string{who},
+		})
+	}
+	requestID := id.New().String()
+	first, err := assign("ben", requestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"ben", ben} {
+		if again, err := assign(who, requestID); err != nil || !proto.Equal(again, first) {
+			t.Errorf("%s: %v, %v", who, again, err)
+		}
+	}
+	w.leave(t, "ben")
+	w.handled(t)
+	_, err = assign("ben", requestID)
+	wantError(t, err, codes.InvalidArgument, "USER_UNKNOWN")
+	if again, err := assign(ben, requestID); err != nil || !proto.Equal(again, first) {
+		t.Errorf("by id: %v, %v", again, err)
+	}
+	w.join(t, "ben", authzv1.Caller_CALLER_MEMBER) // another of that name
+	w.handled(t)
+	_, err = assign("ben", requestID)
+	wantError(t, err, codes.FailedPrecondition, "REQUEST_ID_REUSED")
+}
+
 // Many who assign the same at once give it once.
 func TestAssignAccessAtOnce(t *testing.T) {
 	t.Parallel()

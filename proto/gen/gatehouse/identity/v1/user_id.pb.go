@@ -45,6 +45,10 @@ var (
 	// by id there. INVALID_ARGUMENT: USER_UNKNOWN if there is nobody of that name,
 	// USER_AMBIGUOUS if several. NOT_FOUND: USER_NOT_FOUND for the user whom the path of
 	// the call names. UNAVAILABLE: NOT_KNOWN_YET, for somebody who may be on their way.
+	// A name is read anew each time: a call that is repeated with its request_id is
+	// answered as the first one only while the name means the same person. Else it does
+	// nothing, and answers USER_UNKNOWN or REQUEST_ID_REUSED; by id it is answered in any
+	// case.
 	//
 	// optional bool user_id = 50100;
 	E_UserId = &file_gatehouse_identity_v1_user_id_proto_extTypes[0]
