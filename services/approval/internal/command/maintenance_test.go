@@ -20,7 +20,7 @@ func TestScanIsolatesItems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(Config{Log: slog.New(slog.DiscardHandler), Maintenance: m})
+	c := &Commands{Config: Config{Log: slog.New(slog.DiscardHandler), Maintenance: m}} // a scan needs no more
 	s := c.newScan("test")
 	var tried []string
 	bad := true
