@@ -249,6 +249,24 @@ func TestUnmatchedIsDecided(t *testing.T) {
 		t.Errorf("asked %q", got)
 	}
 
+	// Of what was approved it is asked also where request had not heard of that.
+	gave := w.request("ben", "ben")
+	gave.Requester, gave.Origin, gave.FlowId, gave.FlowVersion = nil, requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN, asks.GetId(), asks.GetVersion()
+	w.submit(t, gave)
+	w.granted(t, gave)
+	for given, asked := range map[string]bool{gave.GetId(): true, id.New().String(): false} {
+		r := w.request("ben", "ben")
+		r.Kind, r.Requester, r.Origin = requestv1.RequestKind_REQUEST_KIND_REVOKE, nil, requestv1.RequestOrigin_REQUEST_ORIGIN_JOIN
+		r.FlowId, r.FlowVersion = asks.GetId(), asks.GetVersion()
+		r.Items[0].NotInPlace, r.Items[0].GrantItemId = true, gave.GetItems()[0].GetId()
+		w.Publish(t, w.org, uuid.MustParse(r.GetId()), &eventv1.RequestSubmitted{Request: r, GivenRequestId: given})
+		if !asked {
+			w.granted(t, r)
+		} else if got := names(w.asked(t, r, 1).GetTasks()); len(got) != 2 {
+			t.Errorf("asked %q", got)
+		}
+	}
+
 	// Nobody is asked about what was not in place, nor any more about what has ended by
 	// itself; the rest goes on.
 	r := w.request("ben", "ben")

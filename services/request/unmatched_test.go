@@ -186,6 +186,9 @@ func TestAskedBack(t *testing.T) {
 	if got := w.get(t, back); !proto.Equal(got, back) {
 		t.Errorf("emitted\n%v, reads\n%v", back, got)
 	}
+	servicetest.Wait(t, w.Harness, func(e *eventv1.RequestSubmitted) bool {
+		return e.GetRequest().GetId() == back.GetId() && e.GetGivenRequestId() == given.GetId()
+	})
 	asked := func(reason string) *eventv1.RequestCancelRequested {
 		t.Helper()
 		return servicetest.Wait(t, w.Harness, func(e *eventv1.RequestCancelRequested) bool {

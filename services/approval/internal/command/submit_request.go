@@ -31,6 +31,7 @@ func (c *Commands) SubmitRequests(ctx context.Context, tx *postgres.Tx, events [
 		submissions[i] = convert.Submission(requests[i])
 		m := ev.Message.(*eventv1.RequestSubmitted)
 		submissions[i].RequesterVersion, submissions[i].JoinCount, submissions[i].MatchCount = m.GetRequesterVersion(), m.GetJoinCount(), m.GetMatchCount()
+		submissions[i].GivenRequestID = m.GetGivenRequestId()
 	}
 	people, err := c.Store.LoadSubmissions(ctx, tx, organizationID, submissions)
 	if err != nil {
@@ -134,6 +135,12 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 	for i := range request.Items {
 		app := people.Apps[request.Items[i].AppID]
 		request.Items[i].EnvironmentID, request.Items[i].OfOrganization, request.Items[i].OnlyByFlow = app.EnvironmentID, app.EnvironmentID == "", app.OnlyByFlow
+	}
+	for i := range request.Items {
+		// Request may not have heard of it yet: what gives access comes in bulk.
+		if it := &request.Items[i]; it.NotInPlace && in.Given != nil && in.Given.Gave(it.GrantItemID) {
+			it.NotInPlace = false
+		}
 	}
 	if in.CancelledEarly {
 		// Only the request is added to what is known.

@@ -151,7 +151,7 @@ func Request(r *requestv1.Request) lifecycle.Request {
 	}
 	for _, it := range r.GetItems() {
 		out.Items = append(out.Items, lifecycle.Item{
-			ID: it.GetId(), AppID: it.GetAppId(), AppName: it.GetAppName(), EntitlementID: it.GetEntitlementId(), NotInPlace: it.GetNotInPlace(),
+			ID: it.GetId(), AppID: it.GetAppId(), AppName: it.GetAppName(), EntitlementID: it.GetEntitlementId(), NotInPlace: it.GetNotInPlace(), GrantItemID: it.GetGrantItemId(),
 		})
 	}
 	return out

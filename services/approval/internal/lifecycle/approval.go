@@ -655,6 +655,15 @@ func (a *Approval) endIfDecided(now time.Time) {
 	a.end(state, now)
 }
 
+// Gave reports whether what an item asked for was approved, by somebody or by its flow. Of
+// an item that had no steps in an approval that has approved others it says that it was.
+func (a *Approval) Gave(itemID string) bool {
+	if slices.ContainsFunc(a.Steps, func(s *Step) bool { return s.ItemID == itemID }) {
+		return a.approved(itemID)
+	}
+	return a.Automatic
+}
+
 // approved reports whether every step of an item is approved.
 func (a *Approval) approved(itemID string) bool {
 	for _, s := range a.Steps {

@@ -95,6 +95,9 @@ type Item struct {
 	OfOrganization bool
 	// OnlyByFlow says that the app is closed to what no flow covers.
 	OnlyByFlow bool
+	// GrantItemID is the item of another request by which that was given which is to be
+	// taken away; empty for all of it.
+	GrantItemID string
 	// NotInPlace says of what a join-flow takes away that it was never approved.
 	NotInPlace bool
 }

@@ -22,6 +22,9 @@ type Submission struct {
 	JoinFlow *FlowVersion
 	// JoinCount and MatchCount say which match of it requested; 0 if that is not known.
 	JoinCount, MatchCount int32
+	// GivenRequestID is the request that gave what is to be taken away; empty if that is
+	// not known.
+	GivenRequestID string
 
 	// Assigned says that the requester assigned it, RequesterVersion the version of the
 	// requester then.
@@ -37,6 +40,8 @@ type Submission struct {
 	Flows []lifecycle.Flow
 	// JoinFlows has the join-flow that requested, if that is known.
 	JoinFlows []lifecycle.Flow
+	// Given is the approval of what is to be taken away, if there is one.
+	Given *lifecycle.Approval
 	// Known says that requester, beneficiary and every app are known here, and the
 	// requester in RequesterVersion or a later one.
 	Known bool
@@ -60,6 +65,8 @@ func (s *Submission) parties() []string {
 const (
 	lockSubmitted = `
 select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1) order by request_id for update`
+	selectGiven = `
+select request_id, organization_id, environment_id, request, state, data from approval where request_id = any ($1)`
 	selectAccountable = `
 select u.id, coalesce(u.accountable_user_id::text, '') from user_copy u where u.id = any ($1)`
 	// Whether they still are what they were is read when it counts.
@@ -77,7 +84,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	byRequest := make(map[string]*Submission, len(list))
 	var ids, parties, beneficiaries, apps []string
 	var joined []FlowVersion
-	var assigners []string
+	var assigners, given []string
 	for _, in := range list {
 		byRequest[in.RequestID] = in
 		ids, beneficiaries, apps = append(ids, in.RequestID), append(beneficiaries, in.BeneficiaryID), append(apps, in.AppIDs...)
@@ -87,6 +94,9 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		}
 		if in.Assigned {
 			assigners = append(assigners, in.RequesterID)
+		}
+		if in.GivenRequestID != "" {
+			given = append(given, in.GivenRequestID)
 		}
 	}
 	beneficiaries = unique(beneficiaries)
@@ -100,6 +110,16 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		}
 		return err
 	})
+	gave := make(map[string]*lifecycle.Approval, len(given))
+	if len(given) > 0 {
+		b.Queue(selectGiven, unique(given)).Query(func(rows pgx.Rows) error {
+			found, err := pgx.CollectRows(rows, scanApproval)
+			for _, r := range found {
+				gave[r.RequestID] = r.Approval
+			}
+			return err
+		})
+	}
 	var current []FlowVersion
 	b.Queue(selectRequestFlows, organizationID).Query(func(rows pgx.Rows) (err error) {
 		current, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FlowVersion])
@@ -173,7 +193,7 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 		for _, app := range in.AppIDs {
 			in.Known = in.Known && people.KnowsAll(people.Apps[app].People())
 		}
-		in.Flows = deciding
+		in.Flows, in.Given = deciding, gave[in.GivenRequestID]
 		if in.JoinFlow != nil {
 			in.JoinFlows = named(*in.JoinFlow)
 		}

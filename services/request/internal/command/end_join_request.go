@@ -194,9 +194,10 @@ func (c *Commands) endJoinRequest(changes *store.Changes, e JoinEnd, m givenBy) 
 		ID: id.New(), OrganizationID: given.OrganizationID, EnvironmentID: given.EnvironmentID, Kind: lifecycle.Revoke, Origin: store.OriginJoin,
 		Beneficiary: given.Beneficiary, JoinCount: e.JoinCount, MatchCount: e.MatchCount, Justification: why, State: lifecycle.Submitted,
 		FlowID: convert.Nullable(e.FlowID), FlowVersion: e.FlowVersion, CreateTime: at, UpdateTime: at, Version: 1, Items: items,
+		GivenRequestID: convert.Nullable(given.ID),
 	}
 	insertRequest(changes, convert.System(), store.New{Request: taken})
-	if asks && m.again != nil { // the next match was heard of first
+	if e.Ask && m.again != nil { // the next match was heard of first
 		cancelPointless(changes, taken, givenAgain(m.again), forThemAgain(e.FlowName), at)
 	}
 }

@@ -75,6 +75,9 @@ func RequestSubmitted(by *eventv1.Actor, r *store.Request) outbox.Event {
 	if r.Origin == store.OriginJoin && r.Kind == lifecycle.Grant {
 		e.JoinCount, e.MatchCount = r.JoinCount, r.MatchCount
 	}
+	if r.GivenRequestID.Valid {
+		e.GivenRequestId = ID(r.GivenRequestID.UUID)
+	}
 	return newEvent(r.OrganizationID, r.ID, r.CreateTime, e)
 }
 

@@ -493,7 +493,10 @@ type Request struct {
 	// join-flow had matched them since; only of a new request.
 	JoinCount, MatchCount int32
 	// RequesterVersion is the version of who assigned it; only of a new request.
-	RequesterVersion       int64
+	RequesterVersion int64
+	// GivenRequestID is the request of a join-flow that gave what this one takes away; only
+	// of a new request.
+	GivenRequestID         uuid.NullUUID
 	Justification          string
 	Until                  *time.Time
 	State                  lifecycle.State

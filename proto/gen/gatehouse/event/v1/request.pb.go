@@ -38,9 +38,13 @@ type RequestSubmitted struct {
 	// FlowMatched.
 	JoinCount int32 `protobuf:"varint,4,opt,name=join_count,json=joinCount,proto3" json:"join_count,omitempty"`
 	// See join_count.
-	MatchCount    int32 `protobuf:"varint,5,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MatchCount int32 `protobuf:"varint,5,opt,name=match_count,json=matchCount,proto3" json:"match_count,omitempty"`
+	// Of a request by which a join-flow takes away what a match gave: id of the request that
+	// gave it. What is not in place as far as the item says is looked up there: what was
+	// approved nevertheless, which may be heard of later, is asked about.
+	GivenRequestId string `protobuf:"bytes,6,opt,name=given_request_id,json=givenRequestId,proto3" json:"given_request_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RequestSubmitted) Reset() {
@@ -106,6 +110,13 @@ func (x *RequestSubmitted) GetMatchCount() int32 {
 		return x.MatchCount
 	}
 	return 0
+}
+
+func (x *RequestSubmitted) GetGivenRequestId() string {
+	if x != nil {
+		return x.GivenRequestId
+	}
+	return ""
 }
 
 // RequestCancelRequested is emitted when a request is to be cancelled, unless its last approval came first.
@@ -379,7 +390,7 @@ var File_gatehouse_event_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\n" +
-	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\x96\x02\n" +
+	" gatehouse/event/v1/request.proto\x12\x12gatehouse.event.v1\x1a gatehouse/event/v1/context.proto\x1a#gatehouse/event/v1/event_type.proto\x1a\"gatehouse/request/v1/request.proto\"\xc0\x02\n" +
 	"\x10RequestSubmitted\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x127\n" +
 	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestR\arequest\x12+\n" +
@@ -387,7 +398,8 @@ const file_gatehouse_event_v1_request_proto_rawDesc = "" +
 	"\n" +
 	"join_count\x18\x04 \x01(\x05R\tjoinCount\x12\x1f\n" +
 	"\vmatch_count\x18\x05 \x01(\x05R\n" +
-	"matchCount:%\xc2\xc1\x18!\n" +
+	"matchCount\x12(\n" +
+	"\x10given_request_id\x18\x06 \x01(\tR\x0egivenRequestId:%\xc2\xc1\x18!\n" +
 	"\arequest\x12\tsubmitted\x18\x01\"\arequest(\x01\"\xe9\x01\n" +
 	"\x16RequestCancelRequested\x125\n" +
 	"\acontext\x18\x01 \x01(\v2\x1b.gatehouse.event.v1.ContextR\acontext\x12\x1d\n" +

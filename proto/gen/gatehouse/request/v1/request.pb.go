@@ -1074,7 +1074,8 @@ type RequestItem struct {
 	// Why it was denied or cancelled, in words; else empty.
 	ClosingReason string `protobuf:"bytes,11,opt,name=closing_reason,json=closingReason,proto3" json:"closing_reason,omitempty"`
 	// Of what a join-flow takes away: true if it was not approved yet, and so not in place,
-	// when the flow let the person go. Then nobody is asked about it, whatever the flow says.
+	// when the flow let the person go, as far as the request says. Then nobody is asked about
+	// it, whatever the flow says, unless it was approved after all.
 	NotInPlace    bool `protobuf:"varint,12,opt,name=not_in_place,json=notInPlace,proto3" json:"not_in_place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
