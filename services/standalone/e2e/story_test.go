@@ -99,7 +99,7 @@ func TestStory(t *testing.T) {
 
 	t.Log("4. a temporary grant: manager, then approver; in place, and gone at its end")
 	nedAPI, miaAPI := w.as(t, "ned"), w.as(t, "mia")
-	endTime := time.Now().Add(8 * time.Second)
+	endTime := time.Now().Round(0).Add(8 * time.Second) // by the clock on the wall, which may be set meanwhile
 	ask := object{
 		"requestId": newUUID(), "kind": "REQUEST_KIND_GRANT", "entitlementIds": []string{engineers},
 		"justification": "joining the team", "until": endTime.UTC().Format(time.RFC3339Nano),
