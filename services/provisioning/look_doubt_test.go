@@ -228,3 +228,29 @@ func TestSeenProfileChanges(t *testing.T) {
 	w.becomesNamed(t, jo, "jo", "Chief")
 	servicetest.Eventually(t, "the account has the title", func() bool { return target.account(t, "jo").Title == "Chief" })
 }
+
+// Whose an account is that nobody has said anything about when its person leaves, a person
+// says: what is not theirs stays, and the list of the leaver ends. B-ONB-12, in part
+func TestWhoseItIs(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, _ := w.looked(t)
+	target.byHand("other", "jo")
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	servicetest.Eventually(t, "the item says which account there is", func() bool {
+		return strings.Contains(w.open(t, jo, a, createAccount).GetError(), "jo (id other)")
+	})
+	w.leave(t, jo)
+	item := w.open(t, jo, a, removeAccount)
+	if e := item.GetError(); !strings.Contains(e, "jo (id other)") || !strings.Contains(e, "in either case") {
+		t.Errorf("the item says %q", e)
+	}
+	w.becomes(t, made, revoking)
+	w.resolve(t, item)
+	w.becomes(t, made, revoked)
+	w.settledLooks(t)
+	if lists := w.lists(t, jo, false); len(lists) != 0 || target.account(t, "jo") == nil {
+		t.Errorf("still on %d lists", len(lists))
+	}
+}

@@ -464,9 +464,12 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 				}
 			}
 		case ItemRemoveAccount:
-			if s.Mode == Automatic || s.looks() && !s.Questioned && !k.Found {
+			switch {
+			case k.Found: // whether it was theirs or not, there is none of theirs now
+				k = Observed{Account: Absent}
+			case s.Mode == Automatic, s.looks() && !s.Questioned:
 				k = k.Tried(Change{Do: RemoveAccount})
-			} else {
+			default:
 				k = Observed{Account: left}
 			}
 		case ItemFixOperation:
