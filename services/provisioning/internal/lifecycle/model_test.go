@@ -414,7 +414,7 @@ func (w *world) record(t *rapid.T, results []Result) {
 		w.since, w.boss = know.Profile, w.assignment.Manager.Person
 	}
 	for _, r := range results {
-		if w.assignment.Observed.Adopted && r.Change.Do == Add && (r.Answer == Unknown || r.Answer == Done && before.InDoubt.Has(r.Change.Entitlement)) {
+		if w.assignment.Observed.Adopted && r.Answer == Unknown && r.Change.Do == Add {
 			w.app.had = w.app.had.minus(r.Change.Entitlement) // nobody can tell any more
 		}
 	}

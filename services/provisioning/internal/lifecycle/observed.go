@@ -224,9 +224,6 @@ func (k Observed) Did(c Change, left AccountState) Observed {
 			// Somebody has said otherwise meanwhile.
 			return k.doubt(c.Entitlement)
 		}
-		if k.InDoubt.Has(c.Entitlement) {
-			k.Had = k.Had.minus(c.Entitlement) // it may have been given now
-		}
 		k.Held, k.InDoubt = k.Held.plus(c.Entitlement), k.InDoubt.minus(c.Entitlement)
 	case Remove:
 		k.Held, k.InDoubt = k.Held.minus(c.Entitlement), k.InDoubt.minus(c.Entitlement)
