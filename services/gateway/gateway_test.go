@@ -404,6 +404,7 @@ func TestBadInput(t *testing.T) {
 		{"not UTF-8", "POST", "/v1/requests", "{\"justification\":\"\xff\"}", "FIELD_INVALID", "justification"},
 		{"nothing", "POST", "/v1/requests", ``, "INVALID_ARGUMENT", "kind"},
 		{"body of a part", "PATCH", "/v1/apps/" + uuid, `{"nme":"x"}`, "FIELD_UNKNOWN", "app.nme"},
+		{"body of a part in two words", "PATCH", "/v1/checklistSettings", `{"kin_d":"x"}`, "FIELD_UNKNOWN", "checklistSettings.kin_d"},
 		{"wrong type in a part", "PATCH", "/v1/apps/" + uuid, `{"name":1}`, "FIELD_INVALID", "app.name"},
 		{"part is no object", "PATCH", "/v1/apps/" + uuid, `"x"`, "FIELD_INVALID", "app"},
 		{"id in the path", "GET", "/v1/users/ada", ``, "INVALID_ARGUMENT", "id"},

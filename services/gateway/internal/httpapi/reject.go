@@ -243,7 +243,8 @@ func faultIn(md protoreflect.MessageDescriptor, raw json.RawMessage, path string
 		}
 		fd := fieldNamed(md, name)
 		if fd == nil {
-			return apierr.InvalidField(join(path, name), reasonUnknown, "there is no field %q", join(path, name))
+			unknown := join(jsonPath(path), name) // which stays the caller's own word
+			return apierr.InvalidField(unknown, reasonUnknown, "there is no field %q", unknown)
 		}
 		at := join(path, string(fd.Name()))
 		if seen[fd.Name()] {
