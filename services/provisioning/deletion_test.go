@@ -2,6 +2,7 @@ package provisioning_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -166,4 +167,54 @@ func TestGrantBesideDeletion(t *testing.T) {
 	now.Advance(time.Hour)
 	w.becomes(t, gone, revoked)
 	w.becomes(t, kept, active)
+}
+
+// What is to be removed from an app that was deleted, and that nobody reaches any more, is
+// tried once more when a person says that it is gone; when they have to say it again it is
+// believed, so that a leaver's list can end. B-PRV-11, B-ONB-07, in part
+func TestDeletedAppNeverAnswersAgain(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	app := w.app(t, "Vendor", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	ann := w.user(t, "ann")
+	made := w.give(t, ann, ask{}, account)
+	w.becomes(t, made, active)
+	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusGone} })
+	w.deleteApp(t, app)
+	w.leave(t, ann)
+	first := w.open(t, ann, app, fixOperation)
+	w.resolve(t, first)
+	var second *provisioningv1.WorkItem
+	servicetest.Eventually(t, "they are asked again", func() bool {
+		second = w.open(t, ann, app, fixOperation)
+		return second.GetId() != first.GetId()
+	})
+	w.becomes(t, made, revoking)
+	w.resolve(t, second)
+	w.becomes(t, made, revoked)
+	if lists := w.lists(t, ann, false); len(lists) != 0 {
+		t.Errorf("still on %d lists", len(lists))
+	}
+
+	// Where the app is there, it is tried as often as it takes.
+	other := newApp(t)
+	app = w.app(t, "Chat", automatic, w.integration(t, other))
+	account = w.entitlement(t, app, accountKind, "account")
+	bob := w.user(t, "bob")
+	made = w.give(t, bob, ask{}, account)
+	w.becomes(t, made, active)
+	other.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusGone} })
+	w.leave(t, bob)
+	seen := map[string]bool{}
+	for range 3 {
+		servicetest.Eventually(t, "it is asked for", func() bool {
+			first = w.open(t, bob, app, fixOperation)
+			return !seen[first.GetId()]
+		})
+		seen[first.GetId()] = true
+		w.resolve(t, first)
+	}
+	w.becomes(t, made, revoking)
 }

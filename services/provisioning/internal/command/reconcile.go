@@ -20,6 +20,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 		Mode: s.App.Mode, Leaving: s.Person.Removed, Suspended: s.Person.Suspended, Observed: s.Account.Observed,
 		Ask: asks(s.App), RemovalUnset: s.App.RemovalUnset, LeftBehind: leftBehind(s),
 		Profile: personFor(s.Person).Fingerprint(), Manager: s.Manager.Wanted(s.App),
+		LastWord: s.App.Removed && s.Account.Said,
 	}
 	if v.Observed.Found {
 		v.Found = foundText(s)

@@ -41,6 +41,9 @@ func (e *Engine) ResolveWorkItems(ctx context.Context, by authz.Caller, ids []uu
 		if err != nil {
 			return err
 		}
+		if err := store.LoadSaid(ctx, tx, loaded.Assignments); err != nil {
+			return err
+		}
 		for _, id := range ids {
 			s := loaded.Assignment(keys[id])
 			n := slices.IndexFunc(s.Items, func(i *store.WorkItem) bool { return i.ID == id })

@@ -107,6 +107,10 @@ type Assignment struct {
 	// and that people were told so when they had said that it is gone: what they say then
 	// is the last word.
 	Questioned bool
+	// LastWord means that people are believed at once: the app was deleted, so that nobody
+	// can change any more how it is reached, and they have said already that what is to be
+	// gone is gone, which its integration could not confirm.
+	LastWord bool
 }
 
 // manual reports whether people make the changes.

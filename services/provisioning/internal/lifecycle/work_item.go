@@ -410,11 +410,15 @@ func cancelReason(s Assignment, i Item, now reconciled) string {
 
 // fixed returns what is known after a person has done by hand what the operation
 // could not. What should be there is believed; what should be gone is in doubt until
-// the app was asked.
+// the app was asked, unless theirs is the last word.
 func (s Assignment) fixed(k Observed, want Desired) Observed {
 	if !want.Account {
 		for _, c := range Plan(want, k) {
-			k = k.Tried(c)
+			if s.LastWord {
+				k = k.Did(c, Absent)
+			} else {
+				k = k.Tried(c)
+			}
 		}
 		return k
 	}
@@ -466,6 +470,8 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 		case ItemRemoveAccount:
 			switch {
 			case k.Found: // whether it was theirs or not, there is none of theirs now
+				k = Observed{Account: Absent}
+			case s.LastWord:
 				k = Observed{Account: Absent}
 			case s.Mode == Automatic, s.looks() && !s.Questioned:
 				k = k.Tried(Change{Do: RemoveAccount})

@@ -106,6 +106,9 @@ type Account struct {
 	ByName bool
 	// Questioned means that people were told so.
 	Questioned bool
+	// Said means that a person has resolved an item about the account since its access ended.
+	// Only [LoadSaid] reads it.
+	Said bool
 
 	AppVersion int64
 	CreateTime *time.Time

@@ -151,6 +151,34 @@ func readWords(data []byte, into *lifecycle.Words) error {
 	return nil
 }
 
+// LoadSaid adds to assignments of apps that were deleted whether a person has said already
+// that what is to be gone is gone.
+func LoadSaid(ctx context.Context, tx *postgres.Tx, assignments []*Assignment) error {
+	by := make(map[uuid.UUID]*Assignment)
+	for _, s := range assignments {
+		if s.App.Removed {
+			by[s.Account.ID] = s
+		}
+	}
+	if len(by) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `
+		select a.id from unnest($1::uuid[]) as a (id) where exists (select from work_item w
+		    where w.account_id = a.id and w.state = 'resolved' and w.resolver_id is not null and w.kind in ('fix_operation', 'remove_account')
+		      and w.resolve_time >= (select max(g.end_time) from access_grant g where g.account_id = a.id and g.revoke_time is null))`,
+		slices.Collect(maps.Keys(by)))
+	if err != nil {
+		return wrap(err, "read what people have said")
+	}
+	var id uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+		by[id].Account.Said = true
+		return nil
+	})
+	return wrap(err, "read what people have said")
+}
+
 // LoadResolved reads items that were resolved, and adds to their assignments, which are
 // locked, the grants that they were about and that are revoked (Over), the revocations of
 // these, and the entitlements that any of it names.
