@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -265,12 +266,17 @@ func (c *Connector) exchange(ctx context.Context, doing, method, path string, in
 	}
 	defer resp.Body.Close()
 	r := reply{status: resp.StatusCode, header: resp.Header}
+	answer := bufio.NewReader(resp.Body)
+	if r.ok() && method != http.MethodGet && isPage(answer) {
+		// A page for signing in, or of maintenance, stands before the app: nothing has come to it.
+		return reply{}, connector.NewError(connector.Retryable, nil, "%s: a web page answers at this address, and not the app; check the address of the integration", doing)
+	}
 	if r.ok() && !want {
 		// Read so that the connection can be used again; what is cut off here was not needed.
-		_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
+		_, _ = io.CopyN(io.Discard, answer, maxDrain)
 		return r, nil
 	}
-	r.body, err = io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxAnswer))
+	r.body, err = io.ReadAll(http.MaxBytesReader(nil, io.NopCloser(answer), maxAnswer))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return reply{}, connector.NewError(connector.Permanent, err, "%s: the app answered with more than %d MiB", doing, maxAnswer>>20)
 	}
@@ -278,6 +284,12 @@ func (c *Connector) exchange(ctx context.Context, doing, method, path string, in
 		return reply{}, connector.Unreachable(doing, err)
 	}
 	return r, nil
+}
+
+// isPage reports whether an answer is markup, which SCIM never is.
+func isPage(answer *bufio.Reader) bool {
+	head, _ := answer.Peek(512) // fewer if there are no more
+	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n"), []byte("<"))
 }
 
 // read gets a resource; an answer that says no, or is not JSON, is an error.

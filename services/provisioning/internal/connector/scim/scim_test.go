@@ -406,6 +406,8 @@ func TestRemoveAccount(t *testing.T) {
 		want    connector.Kind
 	}{
 		{"deleted", connector.Delete, answers{del: {204, ""}}, 0},
+		{"a page for signing in", connector.Delete, answers{del: {200, " \n<!DOCTYPE html><title>Sign in</title>"}}, connector.Retryable},
+		{"disabled, says a page", connector.Disable, answers{patch: {200, "<html>"}}, connector.Retryable},
 		{"gone already", connector.Delete, answers{del: {404, ""}, alive: {200, none}}, 0},
 		{"wrong address", connector.Delete, answers{del: {404, "no such page"}, alive: {404, "no such page"}}, connector.Permanent},
 		{"somebody else's page", connector.Delete, answers{del: {404, ""}, alive: {200, "<html>"}}, connector.Permanent},
@@ -683,6 +685,27 @@ func TestErrorsShowNothingElse(t *testing.T) {
 		wantError(t, err, connector.Permanent, tt.shown)
 		if err != nil && strings.Contains(err.Error(), "i-0abc") {
 			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// A web page before the app, for signing in or of maintenance, has done nothing, whatever
+// its status says. B-PRV-11, B-PRV-13
+func TestPagesAreNoAnswers(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, func(asked, _ string, w http.ResponseWriter) (int, string) {
+		if strings.HasPrefix(asked, "GET") {
+			return 200, `{"id":"g1","displayName":"devs","Resources":[{"id":"g1","displayName":"devs"}],"totalResults":1}`
+		}
+		w.Header().Set("Content-Type", "text/html")
+		return 200, "<html>We are back soon"
+	})
+	devs := connector.Entitlement{Kind: "group", Ref: "devs"}
+	for what, err := range map[string]error{
+		"add": c.Add(t.Context(), "a1", devs), "remove": c.Remove(t.Context(), "a1", devs), "delete": c.RemoveAccount(t.Context(), "a1", connector.Delete),
+	} {
+		if wantError(t, err, connector.Retryable, "a web page answers"); err == nil {
+			t.Errorf("%s is done", what)
 		}
 	}
 }
