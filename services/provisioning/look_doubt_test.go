@@ -254,3 +254,68 @@ func TestWhoseItIs(t *testing.T) {
 		t.Errorf("still on %d lists", len(lists))
 	}
 }
+
+// While an app cannot be looked at, a leaver of whom people say that all is gone comes back
+// to the list, which says why, until it was seen. B-PRV-11, B-ONB-05, in part
+func TestLooksThatFail(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, _ := w.looked(t)
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account)
+	w.open(t, jo, a, createAccount)
+	target.watched(t, 2)
+	target.byHand("theirs", "jo")
+	w.becomes(t, made, active)
+	w.leave(t, jo)
+	item := w.open(t, jo, a, removeAccount)
+	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusUnauthorized} })
+	w.resolve(t, item)
+	var again *provisioningv1.WorkItem
+	servicetest.Eventually(t, "they are asked again", func() bool {
+		again = w.open(t, jo, a, removeAccount)
+		return again.GetId() != item.GetId()
+	})
+	if !strings.Contains(again.GetError(), "cannot look") || !strings.Contains(again.GetError(), "401") {
+		t.Errorf("the item says %q", again.GetError())
+	}
+	if lists := w.lists(t, jo, false); len(lists) != 1 {
+		t.Errorf("on %d lists", len(lists))
+	}
+	w.becomes(t, made, revoking)
+	target.drop("theirs")
+	target.misbehave(nil)
+	w.becomes(t, made, revoked)
+	w.seenDone(t, again)
+	w.settledLooks(t)
+}
+
+// Accounts that are known from before an app had one shared account are not forgotten: a
+// person removes them when their access ends. B-ONB-09, B-ONB-11, B-ONB-15, B-PRV-11
+func TestSharedLater(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	integration := w.integration(t, target)
+	a := w.app(t, "Chat", automatic, integration)
+	account := w.entitlement(t, a, accountKind, "account")
+	ann, ben := w.user(t, "ann"), w.user(t, "ben")
+	anns, bens := w.give(t, ann, ask{}, account), w.give(t, ben, ask{}, account)
+	w.becomes(t, anns, active)
+	w.becomes(t, bens, active)
+	// What could not be removed before is asked for as well.
+	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusForbidden} })
+	w.leave(t, ann)
+	w.open(t, ann, a, fixOperation)
+	w.change(t, a, shared, "")
+	w.Handled(t, "provisioning")
+	item := w.open(t, ann, a, removeAccount)
+	w.becomes(t, anns, revoking)
+	w.becomes(t, bens, active)
+	w.deleteApp(t, a)
+	other := w.open(t, ben, a, removeAccount)
+	w.becomes(t, bens, revoking)
+	w.resolve(t, item, other)
+	w.becomes(t, anns, revoked)
+	w.becomes(t, bens, revoked)
+}

@@ -374,7 +374,7 @@ func (w *world) check(t *rapid.T) {
 			t.Fatalf("two open items for the same thing: %+v", s.Items)
 		}
 		seen[key] = true
-		if i.Kind.manual() && s.Mode != Manual && (i.Kind != ItemRemoveAccount || !s.Observed.Adopted) {
+		if i.Kind.manual() && s.Mode != Manual && (i.Kind != ItemRemoveAccount || !s.Observed.Adopted && s.Mode != Unmanaged) {
 			t.Fatalf("item %+v in mode %s", i, s.Mode)
 		}
 		if s.away() != (i.List == Offboarding) {

@@ -31,6 +31,8 @@ type Operation struct {
 	Error string
 	// Looks means that it changes nothing: its Plan is what is looked at.
 	Looks bool
+	// Failing means that the app could not be looked at, and has been tried more than once.
+	Failing bool
 }
 
 // Answer is how a change came out.

@@ -177,7 +177,9 @@ func Reconcile(s Assignment) Outcome {
 	know := s.known()
 	want := s.desired()
 	out.Forget = know.Found && (!want.Account && !know.AccountInDoubt || s.Mode != Automatic && !s.looks())
-	if s.Mode != Unmanaged && !s.asks() {
+	if s.stays(want, know) {
+		out.Plan = []Change{{Do: RemoveAccount}}
+	} else if s.Mode != Unmanaged && !s.asks() {
 		out.Plan = Plan(want, know)
 	}
 	stuck := reconcileOperation(s, &out)
@@ -207,6 +209,12 @@ func (s Assignment) desired() Desired {
 // account found is the person's.
 func (s Assignment) asks() bool {
 	return s.Mode == Automatic && s.Ask && s.Observed.Found && s.desired().Account
+}
+
+// stays reports whether an account that is known from before the app had one shared account
+// is to be removed, which a person does.
+func (s Assignment) stays(want Desired, know Observed) bool {
+	return s.Mode == Unmanaged && !want.Account && know.there() && (!know.Adopted || !want.Keep)
 }
 
 // leaves reports whether an adopted account of somebody who is away waits for a
@@ -335,10 +343,10 @@ func (s Assignment) inPlace(g Grant, know Observed) bool {
 func (s Assignment) gone(g Grant, want Desired, know Observed) bool {
 	kept := know.Adopted && want.Keep && !s.away()
 	switch {
-	case s.Mode == Unmanaged:
-		return true
 	case g.Account && want.Account, want.Entitlements.Has(g.Entitlement):
 		return true
+	case s.Mode == Unmanaged:
+		return !s.stays(want, know)
 	case len(s.LeftBehind) > 0:
 		return false
 	case g.Account, g.GivenUp && !want.Account:

@@ -182,6 +182,7 @@ func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 		if i, ok := secretItem(s, now.held, now.ended); ok {
 			items = append(items, i)
 		}
+		items = append(items, manualItems(s, out.Plan, now.know)...)
 	case s.manual() && !undecided(s):
 		items = manualItems(s, out.Plan, now.know)
 	case now.stuck:
@@ -271,7 +272,7 @@ func manualItems(s Assignment, plan []Change, know Observed) []Item {
 	var items []Item
 	create := false
 	for _, c := range plan {
-		if _, said := s.saidGone(c, know); said {
+		if _, said := s.saidGone(c, know); said && !s.Operation.Failing {
 			continue // it is looked at first
 		}
 		switch c.Do {
@@ -300,6 +301,13 @@ func manualItems(s Assignment, plan []Change, know Observed) []Item {
 				i.Error = s.Found
 			}
 			items = append(items, i)
+		}
+	}
+	if s.Operation.Failing {
+		for n := range items {
+			if items[n].Error == "" && (items[n].Kind == ItemUnassign || items[n].Kind == ItemRemoveAccount) {
+				items[n].Error = "the app's integration cannot look: " + s.Operation.Error
+			}
 		}
 	}
 	return items
