@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -171,6 +172,9 @@ func inJSON(st *status.Status) *status.Status {
 				}
 				said := v.GetField()
 				v.Field = jsonPath(said)
+				if v.GetReason() == reasonNotChangeable { // which field that is, the text says alone
+					message, v.Description = quoted.ReplaceAllStringFunc(message, jsonPath), quoted.ReplaceAllStringFunc(v.GetDescription(), jsonPath)
+				}
 				if v.GetField() != said {
 					message = strings.ReplaceAll(message, said, v.GetField())
 					v.Description = strings.ReplaceAll(v.GetDescription(), said, v.GetField())
@@ -195,6 +199,12 @@ func inJSON(st *status.Status) *status.Status {
 	}
 	return out
 }
+
+// reasonNotChangeable is the reason of a mask with a field that nobody may change.
+const reasonNotChangeable = "FIELD_NOT_CHANGEABLE"
+
+// quoted is a path in a text.
+var quoted = regexp.MustCompile(`"[a-z][a-z0-9_.]*"`)
 
 // jsonPath is the path of a field, such as steps[1].user_ids, as JSON names it:
 // steps[1].userIds. What stands in brackets is an index or a key, and stays.

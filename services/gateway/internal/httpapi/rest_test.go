@@ -18,6 +18,7 @@ func TestErrorsNameFieldsAsJSONDoes(t *testing.T) {
 		"BadRequest": apierr.InvalidField("scim.base_url", "URL_INVALID", "scim.base_url is not an address").WithField("scim.bearer_token", "MISSING", "is missing"),
 		"PreconditionFailure": apierr.Precondition("REQUEST_ID_REUSED", "this request_id was used before, for something else").
 			WithField("request_id", "REQUEST_ID_REUSED", "was used before, for something else"),
+		"mask": apierr.InvalidField("update_mask", reasonNotChangeable, "the field %q cannot be changed", "gone_user_ids"),
 		"validation": {
 			Code: codes.InvalidArgument, Reason: "INVALID_ARGUMENT", Message: "the request is not valid: steps[1].user_ids[0]: must be a UUID",
 			Fields: []apierr.Field{{Field: "steps[1].user_ids[0]", Reason: "STRING_UUID", Description: "must be a UUID"}},
@@ -25,7 +26,7 @@ func TestErrorsNameFieldsAsJSONDoes(t *testing.T) {
 	} {
 		st := inJSON(apierr.Status(err))
 		if b, marshalErr := protojson.Marshal(st.Proto()); marshalErr != nil || strings.Contains(string(b), "base_url") || strings.Contains(string(b), "bearer_token") ||
-			strings.Contains(string(b), "request_id") || strings.Contains(string(b), "user_ids") {
+			strings.Contains(string(b), "request_id") || strings.Contains(string(b), "user_ids") || name == "mask" && !strings.Contains(string(b), "goneUserIds") {
 			t.Errorf("%s: says %s, %v", name, b, marshalErr)
 		}
 		var paths []string
@@ -36,7 +37,7 @@ func TestErrorsNameFieldsAsJSONDoes(t *testing.T) {
 				}
 			}
 		}
-		want := map[string]string{"BadRequest": "scim.baseUrl scim.bearerToken", "PreconditionFailure": "requestId", "validation": "steps[1].userIds[0]"}[name]
+		want := map[string]string{"BadRequest": "scim.baseUrl scim.bearerToken", "PreconditionFailure": "requestId", "mask": "updateMask", "validation": "steps[1].userIds[0]"}[name]
 		if got := strings.Join(paths, " "); got != want {
 			t.Errorf("%s: fields %q, want %q", name, got, want)
 		}
