@@ -319,3 +319,33 @@ func TestSharedLater(t *testing.T) {
 	w.becomes(t, anns, revoked)
 	w.becomes(t, bens, revoked)
 }
+
+// What an adopted account had before it was to be given it is not taken from it, by hand
+// either. B-ONB-12, B-PRV-09, in part
+func TestHadBefore(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, devs := w.looked(t)
+	w.adoption(t, a, requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT)
+	target.byHand("before", "jo", "devs")
+	jo := w.user(t, "jo")
+	w.becomes(t, w.give(t, jo, ask{}, account), active)
+	member := w.give(t, jo, ask{}, devs)
+	w.becomes(t, member, active)
+	w.give(t, jo, ask{revoke: true}, devs)
+	w.becomes(t, member, revoked)
+	w.settledLooks(t)
+	if !target.member("devs", "before") {
+		t.Error("taken from an account that had it before")
+	}
+	// What it was given is.
+	ops := w.entitlement(t, a, groupKind, "ops")
+	member = w.give(t, jo, ask{}, ops)
+	w.resolve(t, w.open(t, jo, a, assign))
+	w.becomes(t, member, active)
+	target.join("ops", "before")
+	w.give(t, jo, ask{revoke: true}, ops)
+	w.open(t, jo, a, unassign)
+	target.part("ops", "before")
+	w.becomes(t, member, revoked)
+}

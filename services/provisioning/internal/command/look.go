@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -21,6 +22,9 @@ const (
 	noteSeen = "seen in the app by its integration"
 	// reasonStillThere is why an item is opened again that a person had resolved.
 	reasonStillThere = "the app's integration still sees it"
+	// aMoment is how long nobody can have done what an item asks for: the first look comes
+	// within it.
+	aMoment = 10 * time.Second
 	// reasonMayBeAnothers goes on where it is not sure whose account that is.
 	reasonMayBeAnothers = ": the account %s (id %s). If it is somebody else's, resolve this item again"
 )
@@ -146,6 +150,7 @@ func (cs *changeset) see(s *store.Assignment, o *store.Operation, r *report) {
 	}
 	seen := view(s).See(saw.Sighting, lifecycle.Acquaintance{
 		ByID: saw.byID && a.ExternalID != "", Adopt: s.App.Adoption == "adopt", Ask: asks(s.App),
+		JustAsked:  justAsked(s, cs.now),
 		NoneBefore: a.NoneTenant.UUID == saw.tenant && strings.EqualFold(a.NoneUserName, saw.userName),
 	})
 	if none := (uuid.NullUUID{UUID: saw.tenant, Valid: true}); saw.Account == lifecycle.SeenNone && toMake(s) && (a.NoneTenant != none || a.NoneUserName != saw.userName) {
@@ -181,6 +186,19 @@ func (cs *changeset) see(s *store.Assignment, o *store.Operation, r *report) {
 	if changed { // what people have said of other things stays their last word
 		a.Words, a.Changed = words, true
 	}
+}
+
+// justAsked are the entitlements that people were asked to give a moment ago.
+func justAsked(s *store.Assignment, now time.Time) lifecycle.Set {
+	out := lifecycle.Set{}
+	for _, i := range s.Items {
+		if i.Kind == lifecycle.ItemAssign && i.State == "open" && now.Sub(i.CreateTime) < aMoment {
+			for _, e := range i.EntitlementIDs {
+				out[lifecycle.ID(e)] = struct{}{}
+			}
+		}
+	}
+	return out
 }
 
 // setFound writes down which account was found that is nobody's yet.

@@ -45,6 +45,9 @@ type Acquaintance struct {
 	// Adopt means that an account that was there before is taken for the person's, and
 	// Ask that a person says so. If neither is set, such an account is refused.
 	Adopt, Ask bool
+	// JustAsked are entitlements that people were asked to give so lately that nobody can
+	// have: what an adopted account has of them, it had before.
+	JustAsked Set
 }
 
 func (a Acquaintance) refuses() bool { return !a.Adopt && !a.Ask }
@@ -222,6 +225,11 @@ func (s Assignment) See(saw Sighting, by Acquaintance) Seen {
 	k.Held, k.InDoubt = minusAll(k.Held, saw.Lacks), minusAll(k.InDoubt, saw.Lacks)
 	if saw.Profile != "" {
 		*k = k.found(saw.Profile, saw.ManagerOf)
+	}
+	for _, e := range saw.Has {
+		if _, said := s.Words[Thing{AboutEntitlement, e}]; k.Adopted && by.JustAsked.Has(e) && !said && !s.Observed.may(e) {
+			k.Had = k.Had.plus(e)
+		}
 	}
 	for _, e := range saw.Unseeable {
 		// Nobody but a person can tell.
