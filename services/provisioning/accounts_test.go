@@ -533,3 +533,45 @@ func TestMovedWhileMaking(t *testing.T) {
 		t.Errorf("the item says %q", e)
 	}
 }
+
+// Where it is not known whose an account is that stands in the way of a removal, what a
+// person says is the last word: the list of a leaver ends, and nobody else's account is
+// touched. So it is of an account that was found, and that nobody had said anything about
+// when its person left. B-PRV-11, B-ONB-07, B-ONB-12
+func TestWhoseAccountIsNotKnown(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	ann, ben := w.user(t, "ann"), w.user(t, "ben")
+	target.byHand("other of ben", "ben")
+	found := w.give(t, ben, ask{}, account)
+	w.open(t, ben, app, adoptAccount)
+	target.misbehave(func(r *http.Request) *fault {
+		if r.Method == http.MethodPost {
+			return &fault{status: http.StatusServiceUnavailable}
+		}
+		return nil
+	})
+	lost := w.give(t, ann, ask{}, account)
+	w.open(t, ann, app, fixOperation)
+	target.byHand("other of ann", "ann")
+	for u, r := range map[*identityv1.User]*requestv1.Request{ann: lost, ben: found} {
+		w.leave(t, u)
+		var item *provisioningv1.WorkItem
+		servicetest.Eventually(t, "a person is asked", func() bool {
+			item = w.open(t, u, app, fixOperation)
+			return strings.Contains(item.GetError(), "other of "+u.GetUserName()) && strings.Contains(item.GetError(), "in either case")
+		})
+		w.becomes(t, r, revoking)
+		if lists := w.lists(t, u, false); len(lists) != 1 {
+			t.Errorf("%s is on %d lists", u.GetUserName(), len(lists))
+		}
+		w.resolve(t, item)
+		w.becomes(t, r, revoked)
+		if lists := w.lists(t, u, false); len(lists) != 0 || !target.account(t, u.GetUserName()).Active {
+			t.Errorf("%s is still on %d lists", u.GetUserName(), len(lists))
+		}
+	}
+}

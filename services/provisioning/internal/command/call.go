@@ -383,6 +383,7 @@ func (c *calls) identify(ctx context.Context, change lifecycle.Change) (gone boo
 	case found == nil, !c.byHand && found.Foreign, !c.byHand && !found.Ours && change.Do == lifecycle.Look:
 		return true, nil
 	case !c.byHand && !found.Ours:
+		c.report.found, c.report.whose = *found, true
 		return false, connector.NewError(connector.Conflict, nil,
 			"there is an account with the person's user name (%s, id %s), and it is not known whether Gatehouse made it; it is left alone: remove it by hand if it is the person's, and resolve this item in either case",
 			found.UserName, found.ID)

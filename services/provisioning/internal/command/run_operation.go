@@ -179,6 +179,9 @@ type report struct {
 	place whereabouts
 	// found is an account of which nobody knows whose it is.
 	found connector.Account
+	// whose means that this was found when it was to be changed, and not when one was to be
+	// made.
+	whose bool
 	// saw is what was seen, of an operation that looks.
 	saw sighting
 	// err is the first error that matters, and after what the app asked for.
@@ -232,6 +235,8 @@ func (cs *changeset) report(s *store.Assignment, o *store.Operation, r *report) 
 	know := r.place.settle(s).Learn(r.results, s.App.Left())
 	external, name := r.account.ID, r.account.UserName
 	switch {
+	case r.whose:
+		know.Found, s.Account.FoundID, s.Account.FoundName = true, r.found.ID, r.found.UserName
 	case !know.Found:
 		s.Account.FoundID, s.Account.FoundName = "", ""
 	case r.found.ID == "": // found before, and this run has not come to it

@@ -91,7 +91,7 @@ func (s Assignment) sees(e ID) bool { return s.looks() && !s.Blind.Has(e) }
 // counts as not there. changed reports whether there is such a thing.
 func (s Assignment) mayHaveDone() (_ Assignment, changed bool) {
 	if !s.looks() {
-		return s, false
+		return s.mayBeTheirs()
 	}
 	want := s.desired()
 	doubt := func(t Thing) {
@@ -129,6 +129,18 @@ func (s Assignment) mayHaveDone() (_ Assignment, changed bool) {
 // nobody is whose word it is that something is to be looked at first, which nobody has
 // said anything about.
 var nobody ID
+
+// mayBeTheirs returns the assignment of somebody who is away with what nobody has said in
+// time: whether an account that an integration had found is theirs. It is in doubt, so that
+// a person is asked what becomes of it.
+func (s Assignment) mayBeTheirs() (_ Assignment, changed bool) {
+	asked := slices.ContainsFunc(s.Items, func(i Item) bool { return i.Kind == ItemAdoptAccount })
+	if s.Mode != Automatic || !s.away() || !asked || !s.Observed.Found || s.Observed.there() {
+		return s, false
+	}
+	s.Observed.AccountInDoubt = true
+	return s, true
+}
 
 // mayBeMade reports whether somebody may have made an account and not said so.
 func (s Assignment) mayBeMade() bool {

@@ -487,7 +487,11 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 				k = Observed{Account: left}
 			}
 		case ItemFixOperation:
-			k = s.fixed(k, want)
+			if k.Found && !want.Account { // whether it was theirs or not, there is none of theirs now
+				k = Observed{Account: Absent}
+			} else {
+				k = s.fixed(k, want)
+			}
 		case ItemChangeSecret, ItemRemoveLeftAccount: // nothing that is known of the app
 		}
 	}
