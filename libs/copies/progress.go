@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"gatehouse.dev/libs/backoff"
 	"gatehouse.dev/libs/bus"
 )
@@ -36,33 +38,25 @@ func (p *Progress) Head(ctx context.Context) (head uint64, told bool) {
 // Passed reports whether the service has surely handled every event up to head. Events
 // that have failed and are tried again hold up no others, and do not count.
 func (p *Progress) Passed(ctx context.Context, head uint64) bool {
-	if p == nil {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
-	defer cancel()
-	consumer, err := p.Bus.JetStream().Consumer(ctx, bus.Stream, p.Service)
-	if err != nil {
-		return false
-	}
-	i := consumer.CachedInfo()
-	return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending <= i.NumRedelivered
+	return p == nil || p.has(ctx, func(i *jetstream.ConsumerInfo) bool {
+		return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending <= i.NumRedelivered
+	})
 }
 
 // handled reports whether the service has handled every event up to head, and none that
 // has failed is to be tried again.
 func (p *Progress) handled(ctx context.Context, head uint64) bool {
-	if p == nil {
-		return false
-	}
+	return p != nil && p.has(ctx, func(i *jetstream.ConsumerInfo) bool {
+		return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending == 0
+	})
+}
+
+// has reports whether the service has come so far; false if the bus does not say.
+func (p *Progress) has(ctx context.Context, done func(*jetstream.ConsumerInfo) bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, progressTimeout)
 	defer cancel()
 	consumer, err := p.Bus.JetStream().Consumer(ctx, bus.Stream, p.Service)
-	if err != nil {
-		return false
-	}
-	i := consumer.CachedInfo()
-	return i.AckFloor.Stream >= head || i.NumPending == 0 && i.NumAckPending == 0
+	return err == nil && done(consumer.CachedInfo())
 }
 
 // Await looks until what a command needs is known, for two seconds at most and no longer

@@ -740,7 +740,16 @@ func TestParkedByAnOlderReplicaIsReplayedAgain(t *testing.T) {
 	w.wantOnce(2)
 	const attempts = "select attempts from parked_event"
 	eventually(t, "one was tried as often as others are", func() bool { return slices.Equal(query[int](w, attempts), []int{1 + w.cfg.MaxAttempts}) })
-	time.Sleep(5 * w.replayEvery)
+	// Another one that comes to be parked is replayed, and this is not.
+	w.stop()
+	w.cfg.Handlers = old
+	w.run()
+	w.publish(w.removed(4))
+	eventually(t, "the older replica has parked another", func() bool { return parked() == 2 })
+	w.stop()
+	w.cfg.Handlers = newer
+	w.run()
+	eventually(t, "the other is replayed", func() bool { return slices.Contains(w.effects(), 4) && parked() == 1 })
 	if got := query[int](w, attempts); !slices.Equal(got, []int{1 + w.cfg.MaxAttempts}) {
 		t.Errorf("tried again after the last time: %v", got)
 	}

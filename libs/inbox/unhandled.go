@@ -40,7 +40,7 @@ func (c *Consumer) replayWaiting(ctx context.Context) {
 }
 
 // replayOnce replays each of those events once. One that still fails stays parked, for
-// the reason that it fails for now, and is replayed again as often as an event that is
+// the reason that it failed for, and is replayed again as often as an event that is
 // delivered would be tried.
 func (c *Consumer) replayOnce(ctx context.Context) error {
 	types, causes := c.handledTypes()

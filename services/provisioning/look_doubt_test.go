@@ -15,15 +15,6 @@ import (
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 )
 
-// adoption has an app deal in a way with accounts that were there before.
-func (w *world) adoption(t testing.TB, a *requestv1.App, how requestv1.AccountAdoption) {
-	t.Helper()
-	a.Version++
-	a.AccountAdoption = how
-	w.Publish(t, w.org, uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
-	w.Handled(t, "provisioning")
-}
-
 // called has an entitlement be called something else in its app.
 func (w *world) called(t testing.TB, e *requestv1.Entitlement, ref string) {
 	t.Helper()
@@ -46,11 +37,7 @@ func TestUnseeable(t *testing.T) {
 	target, a, account, _ := w.looked(t)
 	admins := w.entitlement(t, a, groupKind, "GL-Admins (ask Bob)")
 	jo := w.user(t, "jo")
-	made := w.give(t, jo, ask{}, account)
-	w.open(t, jo, a, createAccount)
-	target.watched(t, 2)
-	target.byHand("theirs", "jo")
-	w.becomes(t, made, active)
+	w.madeByHand(t, target, a, account, jo)
 	member := w.give(t, jo, ask{}, admins)
 	w.resolve(t, w.open(t, jo, a, assign))
 	w.becomes(t, member, active)
@@ -68,11 +55,7 @@ func TestCalledOtherwise(t *testing.T) {
 	target, a, account, _ := w.looked(t)
 	devs := w.entitlement(t, a, groupKind, "GL-Devs")
 	jo := w.user(t, "jo")
-	made := w.give(t, jo, ask{}, account)
-	w.open(t, jo, a, createAccount)
-	target.watched(t, 2)
-	target.byHand("theirs", "jo", "devs")
-	w.becomes(t, made, active)
+	w.madeByHand(t, target, a, account, jo, "devs")
 	member := w.give(t, jo, ask{}, devs)
 	w.open(t, jo, a, assign)
 	target.watched(t, 2)
@@ -100,7 +83,8 @@ func TestRefusedIsLeftAlone(t *testing.T) {
 	integration := w.integration(t, target)
 	a := w.app(t, "Both", manual, integration)
 	account, devs := w.entitlement(t, a, accountKind, "account"), w.entitlement(t, a, groupKind, "devs")
-	w.adoption(t, a, requestv1.AccountAdoption_ACCOUNT_ADOPTION_REFUSE)
+	w.set(t, a, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_REFUSE })
+	w.Handled(t, "provisioning")
 	target.byHand("other", "jo")
 	jo := w.user(t, "jo")
 	made := w.give(t, jo, ask{}, account)
@@ -218,11 +202,7 @@ func TestSeenProfileChanges(t *testing.T) {
 	a := w.app(t, "Both", manual, integration)
 	account := w.entitlement(t, a, accountKind, "account")
 	jo := w.user(t, "jo")
-	made := w.give(t, jo, ask{}, account)
-	w.open(t, jo, a, createAccount)
-	target.watched(t, 2)
-	target.byHand("theirs", "jo")
-	w.becomes(t, made, active)
+	w.madeByHand(t, target, a, account, jo)
 	w.change(t, a, automatic, integration)
 	w.Handled(t, "provisioning")
 	w.becomesNamed(t, jo, "jo", "Chief")
@@ -262,11 +242,7 @@ func TestLooksThatFail(t *testing.T) {
 	w := start(t)
 	target, a, account, _ := w.looked(t)
 	jo := w.user(t, "jo")
-	made := w.give(t, jo, ask{}, account)
-	w.open(t, jo, a, createAccount)
-	target.watched(t, 2)
-	target.byHand("theirs", "jo")
-	w.becomes(t, made, active)
+	made := w.madeByHand(t, target, a, account, jo)
 	w.leave(t, jo)
 	item := w.open(t, jo, a, removeAccount)
 	target.misbehave(func(*http.Request) *fault { return &fault{status: http.StatusUnauthorized} })
@@ -326,7 +302,8 @@ func TestHadBefore(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	target, a, account, devs := w.looked(t)
-	w.adoption(t, a, requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT)
+	w.set(t, a, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT })
+	w.Handled(t, "provisioning")
 	target.byHand("before", "jo", "devs")
 	jo := w.user(t, "jo")
 	w.becomes(t, w.give(t, jo, ask{}, account), active)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"gatehouse.dev/libs/id"
@@ -66,6 +65,17 @@ func (a *scimApp) byHand(id, userName string, groups ...string) {
 	for _, g := range groups {
 		a.groups[g][id] = true
 	}
+}
+
+// madeByHand gives somebody an account, which is made by hand, in groups, and seen.
+func (w *world) madeByHand(t testing.TB, target *scimApp, a *requestv1.App, account *requestv1.Entitlement, u *identityv1.User, groups ...string) *requestv1.Request {
+	t.Helper()
+	made := w.give(t, u, ask{}, account)
+	w.open(t, u, a, createAccount)
+	target.watched(t, 2)
+	target.byHand("theirs", u.GetUserName(), groups...)
+	w.becomes(t, made, active)
+	return made
 }
 
 func (a *scimApp) join(group, id string) {
@@ -282,9 +292,7 @@ func TestThereBefore(t *testing.T) {
 	w.settledLooks(t)
 
 	target.byHand("too", "mia")
-	a.Version++
-	a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT
-	w.Publish(t, w.org, uuid.MustParse(a.GetId()), &eventv1.AppUpdated{App: proto.CloneOf(a)})
+	w.set(t, a, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT })
 	w.Handled(t, "provisioning")
 	mia := w.user(t, "mia")
 	w.becomes(t, w.give(t, mia, ask{}, account), active)
@@ -299,11 +307,7 @@ func TestLookFails(t *testing.T) {
 	w := start(t)
 	target, a, account, _ := w.looked(t)
 	jo := w.user(t, "jo")
-	made := w.give(t, jo, ask{}, account)
-	w.open(t, jo, a, createAccount)
-	target.watched(t, 2)
-	target.byHand("theirs", "jo")
-	w.becomes(t, made, active)
+	made := w.madeByHand(t, target, a, account, jo)
 	w.leave(t, jo)
 	item := w.open(t, jo, a, removeAccount)
 

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"slices"
 	"testing"
-	"time"
 )
 
 // moves is the story of somebody who changes teams: two groups' flows give the same, and
@@ -15,16 +14,17 @@ func moves(t *testing.T, w *world, chat app, ann api) {
 	t.Log("   somebody moves between teams")
 	w.target.addGroup(t, "movers")
 	movers := w.entitlement(t, chat, "Movers", "ENTITLEMENT_KIND_GROUP", "movers")
-	mover := w.scimUser(t, "max", "Max Mover", "")
+	mover, leaver := w.scimUser(t, "max", "Max Mover", ""), w.scimUser(t, "meg", "Meg Leaver", "")
 	sales, field := w.scimGroup(t, "Sales"), w.scimGroup(t, "Field")
 	w.joinFlow(t, "Sales", str(sales, "id"), movers)
 	w.joinFlow(t, "Field", str(field, "id"), movers)
-	move := func(op string, group object) {
+	moves := func(who object, op string, group object) {
 		t.Helper()
 		w.scim.must(t, "PATCH", "/scim/v2/Groups/"+str(group, "id"), object{
-			"schemas": []string{scimPatch}, "Operations": []object{{"op": op, "path": "members", "value": []object{{"value": str(mover, "id")}}}},
+			"schemas": []string{scimPatch}, "Operations": []object{{"op": op, "path": "members", "value": []object{{"value": str(who, "id")}}}},
 		})
 	}
+	move := func(op string, group object) { t.Helper(); moves(mover, op, group) }
 	reasons := func(active int) {
 		t.Helper()
 		until(t, "reasons to hold it", func() int { return countState(w.grants(t, "max"), "GRANT_STATE_ACTIVE") }, func(n int) bool { return n == active })
@@ -57,23 +57,26 @@ func moves(t *testing.T, w *world, chat app, ann api) {
 		"name": "Travellers", "trigger": "FLOW_TRIGGER_JOIN", "audience": object{"groupIds": []string{str(sales, "id"), str(field, "id")}},
 		"scope": object{"entitlementIds": []string{travellers}}, "autoApprove": true, "unmatchAfter": "3s",
 	}})
-	travels := func(want bool) {
+	travels := func(name string, want bool) {
 		t.Helper()
-		until(t, "the app's group", func() bool { return w.target.member(t, "travellers", "max@corp.example") }, func(in bool) bool { return in == want })
+		until(t, name+" in the app's group", func() bool { return w.target.member(t, "travellers", name+"@corp.example") }, func(in bool) bool { return in == want })
 	}
 	move("add", sales)
-	travels(true)
+	moves(leaver, "add", sales)
+	travels("max", true)
+	travels("meg", true)
 	move("remove", sales)
+	moves(leaver, "remove", sales)
 	move("add", field)
 	// What the other flow gave with the first group has gone, and this has not.
 	reasons(3)
-	time.Sleep(4 * time.Second)
+	travels("meg", false) // whose time was over after his
 	gs := slices.DeleteFunc(w.grants(t, "max"), func(g any) bool { return str(g, "entitlementId") != travellers })
 	if len(gs) != 1 || str(gs[0], "state") != "GRANT_STATE_ACTIVE" {
 		t.Errorf("after moving in two steps: %s", brief(gs))
 	}
 	move("remove", field)
-	travels(false)
+	travels("max", false)
 
 	// What is given to one group alone comes with that group, also if it comes last.
 	w.target.addGroup(t, "crew")

@@ -262,7 +262,7 @@ func TestLooked(t *testing.T) {
 				}
 				saw := w.began
 				w.began = nil
-				w.tampered = touched // for now it is taken for how things are
+				w.tampered = touched // it is taken for how things are until the next look
 				w.see(t, saw, began)
 				w.tampered = false
 			},
