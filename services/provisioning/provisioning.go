@@ -63,7 +63,7 @@ type OperationTiming struct {
 	// doubles each time, up to RetryLongest: 500 ms and 5 min.
 	RetryFirst, RetryLongest time.Duration
 	// RetryRemoval is how often a removal that needs a person is tried again
-	// nevertheless: 15 min.
+	// nevertheless, and after how long one that waits for its turn is put on a list: 15 min.
 	RetryRemoval time.Duration
 	// LookEvery is the longest pause between two looks at what people are to change in an
 	// app: 15 min. The first is a minute, or this if that is shorter, and each is twice

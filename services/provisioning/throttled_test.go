@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/servicetest"
+	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	identityv1 "gatehouse.dev/proto/gen/gatehouse/identity/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
@@ -114,4 +117,88 @@ func TestThrottledApp(t *testing.T) {
 		i := queue(slow)
 		return i.GetThrottledUntil() == nil && i.GetWaitingOperations() == 0 && i.GetOldestWaitTime() == nil
 	})
+}
+
+// B-PRV-11, B-ONB-05: an app that asks to wait, again and again, keeps no leaver off the
+// list, nor one whose removal it was not even asked for. What people say of it is looked
+// at, and the list ends by itself when the app takes calls again.
+func TestRemovalThatWaitsIsListed(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := startAt(t, now)
+	target := newApp(t)
+	integration := w.integration(t, target)
+	app := w.app(t, "Throttled", automatic, integration)
+	account := w.entitlement(t, app, accountKind, "account")
+	ann, bob, cid := w.user(t, "ann"), w.user(t, "bob"), w.user(t, "cid")
+	given := []*requestv1.Request{w.give(t, ann, ask{}, account), w.give(t, bob, ask{}, account)}
+	for _, r := range given {
+		w.becomes(t, r, active)
+	}
+	var asked atomic.Int32
+	target.misbehave(func(*http.Request) *fault {
+		asked.Add(1)
+		return &fault{status: http.StatusTooManyRequests, retryAfter: "600"}
+	})
+	throttled := func() bool {
+		r, err := w.integrations.GetIntegration(t.Context(), &provisioningv1.GetIntegrationRequest{Id: integration})
+		return err == nil && r.GetIntegration().GetThrottledUntil() != nil
+	}
+
+	w.leave(t, ann)
+	servicetest.Eventually(t, "the app has asked to wait", throttled)
+	w.leave(t, bob)
+	joins := w.give(t, cid, ask{}, account)
+	for _, r := range given {
+		w.becomes(t, r, revoking)
+	}
+	before := asked.Load()
+	now.Advance(time.Minute)
+	fix := provisioningv1.WorkItemKind_WORK_ITEM_KIND_FIX_OPERATION
+	if i := w.open(t, ann, app, fix); i.GetChecklistId() == "" || !strings.Contains(i.GetError(), "429") {
+		t.Errorf("of who was refused: %v", i)
+	}
+	item := w.open(t, bob, app, fix)
+	if item.GetChecklistId() == "" || !strings.Contains(item.GetError(), "waits for its turn") {
+		t.Errorf("of who waits behind: %v", item)
+	}
+	if g := w.becomes(t, given[1], revoking)[0]; g.GetError() == "" || said[*eventv1.GrantFailed](t, w, g.GetId()) != 1 {
+		t.Errorf("grant %v", g)
+	}
+	if n := asked.Load(); n != before {
+		t.Errorf("called %d times while it wanted no call", n-before)
+	}
+
+	// A person says that it is gone, and the app does not: it is asked for anew.
+	w.resolve(t, item)
+	if items := w.itemsOf(t, bob); len(items) != 1 {
+		t.Errorf("at once again: %v", items)
+	}
+	now.Advance(time.Minute)
+	servicetest.Eventually(t, "it is listed again", func() bool { return len(w.itemsOf(t, bob)) == 2 })
+	if g := w.becomes(t, given[1], revoking)[0]; said[*eventv1.GrantFailed](t, w, g.GetId()) != 1 {
+		t.Errorf("grant %v", g)
+	}
+
+	target.misbehave(nil)
+	now.Advance(time.Hour)
+	reaches(t, "all is done, one a second", 3, func() int {
+		now.Advance(time.Second)
+		return w.count(t, `select count(*) from access_grant where state in ('revoked', 'active')`)
+	})
+	for n, r := range given {
+		w.becomes(t, r, revoked)
+		for _, i := range w.itemsOf(t, []*identityv1.User{ann, bob}[n]) {
+			if i.GetState() == provisioningv1.WorkItemState_WORK_ITEM_STATE_OPEN {
+				t.Errorf("still open: %v", i)
+			}
+		}
+	}
+	w.becomes(t, joins, active) // who has waited to get something has not failed
+	if items := w.itemsOf(t, cid); len(items) != 0 {
+		t.Errorf("of who joined: %v", items)
+	}
+	if target.account(t, "ann") != nil || target.account(t, "bob") != nil {
+		t.Error("still there")
+	}
 }

@@ -157,6 +157,7 @@ func (cs *changeset) emitAccount(s *store.Assignment, of func(*store.Grant) bool
 // concerned.
 func (cs *changeset) save(ctx context.Context) error {
 	cs.startOperations(ctx)
+	cs.awaitTurns()
 	b := cs.more
 	order := slices.SortedFunc(maps.Keys(cs.counts), compareIDs)
 	for _, id := range order {

@@ -29,7 +29,7 @@ type Timing struct {
 	// doubles each time: 500 ms and 5 min.
 	RetryFirst, RetryLongest time.Duration
 	// RetryRemoval is how often a removal that needs a person is tried again
-	// nevertheless: 15 min.
+	// nevertheless, and after how long one that waits for its turn is put on a list: 15 min.
 	RetryRemoval time.Duration
 	// LookEvery is how often an app is looked at while people make the changes in it, at
 	// the latest; at first, and when something has changed, at once, and then after pauses

@@ -32,6 +32,9 @@ const (
 	// a transaction may have changed the manager's account meanwhile, and have known
 	// nothing of this user.
 	dueManaged = "manager_changed"
+	// dueListed is about one person in one app, by the id of the account's row, when a
+	// removal that still waits for its turn is to be on a list.
+	dueListed = "removal_listed"
 	// dueChecklist is about an open checklist, by its id, when it should be done.
 	dueChecklist = "checklist_due"
 	// dueUndated is about a checklist, by its id, that was opened before there were dates
@@ -45,6 +48,7 @@ func (e *Engine) handleDue() {
 	e.due.Handle(dueAppSettings, e.checkAppSettings)
 	e.due.Handle(dueReports, e.reconcileReports)
 	e.due.Handle(dueManaged, e.reconcileManaged)
+	e.due.Handle(dueListed, e.reconcileAccounts)
 	e.due.Handle(dueChecklist, e.checklistsDue)
 	e.due.Handle(dueUndated, e.dateChecklists)
 }

@@ -47,7 +47,7 @@ func view(s *store.Assignment) lifecycle.Assignment {
 		}
 	}
 	if o := s.Operation; o != nil {
-		v.Operation = lifecycle.Operation{State: o.State, Plan: store.Changes(o.Plan), Error: o.Error, Looks: o.Looks, Failing: o.Looks && o.Error != "" && o.Tries > 1}
+		v.Operation = lifecycle.Operation{State: o.State, Plan: store.Changes(o.Plan), Error: o.Error, Looks: o.Looks, Late: o.Late, Failing: o.Looks && o.Error != "" && o.Tries > 1}
 	}
 	return v
 }

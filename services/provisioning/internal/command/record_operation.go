@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse.dev/libs/backoff"
+	"gatehouse.dev/libs/due"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/scope"
 	"gatehouse.dev/libs/telemetry"
@@ -185,6 +186,23 @@ func (cs *changeset) finish(s *store.Assignment, o *store.Operation, r *report) 
 		o.NotBefore = nil
 		if lifecycle.TakesAway(store.Changes(o.Plan)) {
 			cs.tryAfter(o, cs.e.timing.RetryRemoval)
+		}
+	}
+}
+
+// awaitTurns has removals that wait for their turn put on a list if they wait for long,
+// whatever they wait for.
+func (cs *changeset) awaitTurns() {
+	for _, s := range cs.assignments {
+		o := s.Operation
+		switch {
+		case o == nil || !o.New && !o.Changed:
+		case o.Looks || !lifecycle.TakesAway(store.Changes(o.Plan)):
+			o.ListedFrom = nil
+		case o.State == lifecycle.Queued && o.ListedFrom == nil:
+			at := cs.now.Add(cs.e.timing.RetryRemoval)
+			o.ListedFrom = &at
+			cs.due = append(cs.due, due.Item{Kind: dueListed, Key: s.Account.ID, OrganizationID: cs.org, Time: at})
 		}
 	}
 }

@@ -87,8 +87,11 @@ func (cs *changeset) resolve(s *store.Assignment, i *store.WorkItem, by authz.Ca
 		}
 	default:
 		cs.believe(s, observed)
-		if i.Kind == lifecycle.ItemFixOperation && s.Operation != nil && s.Operation.State == lifecycle.Stuck {
-			cs.tryAgain(s.Operation, 0)
+		if o := s.Operation; i.Kind == lifecycle.ItemFixOperation && o != nil {
+			if o.State == lifecycle.Stuck {
+				cs.tryAgain(o, 0)
+			}
+			o.ListedFrom, o.Late, o.Changed = nil, false, true // what the app says now is waited for
 		}
 	}
 	a.Words, a.Changed = said, true

@@ -31,6 +31,9 @@ type Operation struct {
 	Error string
 	// Looks means that it changes nothing: its Plan is what is looked at.
 	Looks bool
+	// Late means that it takes something away, and has waited for its turn for so long that
+	// a person is to know.
+	Late bool
 	// Failing means that the app could not be looked at, and has been tried more than once.
 	Failing bool
 }

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Mode is how accounts in an app come and go.
 type Mode string
@@ -183,9 +186,8 @@ func Reconcile(s Assignment) Outcome {
 		out.Plan = Plan(want, know)
 	}
 	stuck := reconcileOperation(s, &out)
-	now := reconciled{want: want, know: know, stuck: stuck}
-	// What an account says of its person gives nobody access, and takes none away.
-	s.Grants, now.held, now.ended = reconcileGrants(s, &out, want, know, stuck && !Updates(out.Plan))
+	now := reconciled{want: want, know: know, stuck: stuck, late: s.late(out)}
+	s.Grants, now.held, now.ended = reconcileGrants(s, &out, now)
 	reconcileItems(s, &out, now)
 	return out
 }
@@ -268,6 +270,18 @@ func reconcileOperation(s Assignment, out *Outcome) (stuck bool) {
 	return false
 }
 
+// late reports whether the operation, as it is to be now, takes something away and has
+// waited for its turn for too long.
+func (s Assignment) late(out Outcome) bool {
+	op := s.Operation
+	return op.Late && op.State == Queued && !op.Looks && !out.Cancel && !out.Enqueue && TakesAway(out.Plan)
+}
+
+// failure says why the operation has not been done.
+func (s Assignment) failure() string {
+	return cmp.Or(s.Operation.Error, "the app takes few calls, and this removal still waits for its turn")
+}
+
 // reconcileLook decides about an operation that looks, or that is to give way to one.
 func reconcileLook(s Assignment, out *Outcome) {
 	op := s.Operation
@@ -290,7 +304,10 @@ func reconcileLook(s Assignment, out *Outcome) {
 
 // reconcileGrants decides about the grants, and returns those that are left, as
 // they are then, and those that are held and revoked now.
-func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, stuck bool) (left, held, ended []Grant) {
+func reconcileGrants(s Assignment, out *Outcome, now reconciled) (left, held, ended []Grant) {
+	want, know := now.want, now.know
+	// What an account says of its person gives nobody access, and takes none away.
+	stuck := now.stuck && !Updates(out.Plan)
 	for _, g := range s.Grants {
 		t := Transition{ID: g.ID}
 		switch {
@@ -303,8 +320,8 @@ func reconcileGrants(s Assignment, out *Outcome, want Desired, know Observed, st
 			t.To, t.Error = Failed, s.Operation.Error
 		case g.State == Revoking && s.gone(g, want, know):
 			t.To = Revoked
-		case g.State == Revoking && stuck && g.Error == "":
-			t.To, t.Error = Revoking, s.Operation.Error
+		case g.State == Revoking && (stuck || now.late) && g.Error == "":
+			t.To, t.Error = Revoking, s.failure()
 		}
 		if t.To != "" {
 			out.Grants = append(out.Grants, t)

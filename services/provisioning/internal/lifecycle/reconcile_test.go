@@ -365,6 +365,21 @@ func TestReconcile(t *testing.T) {
 			},
 		},
 		{
+			"B-PRV-11 a removal that waits for its turn for long is listed, and what is to be given waits on",
+			Assignment{
+				Mode: Automatic, Observed: active(admins), Grants: []Grant{grant(10, account, InPlace), grant(11, admins, Revoking), grant(12, readers, Pending)},
+				Operation: Operation{State: Queued, Late: true, Plan: []Change{{Do: Remove, Entitlement: admins}, {Do: Add, Entitlement: readers}}},
+			},
+			Outcome{
+				Plan:   []Change{{Do: Remove, Entitlement: admins}, {Do: Add, Entitlement: readers}},
+				Grants: []Transition{{ID: id(11), To: Revoking, Error: "the app takes few calls, and this removal still waits for its turn"}},
+				Open: []Item{{
+					Kind: ItemFixOperation, Entitlements: []ID{admins}, Requests: []ID{id(111)},
+					Error: "the app takes few calls, and this removal still waits for its turn",
+				}},
+			},
+		},
+		{
 			"B-ONB-11 back while the integration is at it: first hear what it has done",
 			Assignment{
 				Grants:    []Grant{grant(10, account, Pending)},

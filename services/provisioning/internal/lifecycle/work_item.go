@@ -103,6 +103,8 @@ type reconciled struct {
 	know Observed
 	// stuck means that the operation needs a person.
 	stuck bool
+	// late means that it takes something away, and that a person is to know that it waits.
+	late bool
 	// held and ended are the grants that are held, and revoked, now.
 	held, ended []Grant
 }
@@ -185,9 +187,13 @@ func wantedItems(s Assignment, out *Outcome, now reconciled) []Item {
 		items = append(items, manualItems(s, out.Plan, now.know)...)
 	case s.manual() && !undecided(s):
 		items = manualItems(s, out.Plan, now.know)
-	case now.stuck:
-		i := s.item(ItemFixOperation, out.Plan, func(g Grant) bool { return slices.ContainsFunc(out.Plan, g.concerned) })
-		i.Error = s.Operation.Error
+	case now.stuck, now.late:
+		plan := out.Plan
+		if !now.stuck {
+			plan = slices.DeleteFunc(slices.Clone(plan), func(c Change) bool { return !c.takesAway() })
+		}
+		i := s.item(ItemFixOperation, plan, func(g Grant) bool { return slices.ContainsFunc(plan, g.concerned) })
+		i.Error = s.failure()
 		items = append(items, i)
 	}
 	if s.asks() {

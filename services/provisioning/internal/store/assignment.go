@@ -265,6 +265,10 @@ type Operation struct {
 
 	// Looks means that Plan is what is looked at, and that nothing is changed.
 	Looks bool
+	// ListedFrom is from when on a removal that still waits for its turn is on a list, and
+	// Late means that it is; nil takes nothing away, or has not waited.
+	ListedFrom *time.Time
+	Late       bool
 
 	New, Changed bool
 	// AtOnce means that it has just been given something to do at once.

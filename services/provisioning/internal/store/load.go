@@ -292,14 +292,14 @@ func (assignments assignmentsByID) queueRead(b *pgx.Batch, ids []uuid.UUID, now 
 			})
 		})
 	b.Queue(`
-		select account_id, id, integration_id, state, bulk, coalesce(look, plan), look is not null, tries, claim, error, not_before, lease_until, traceparent
-		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids).
+		select account_id, id, integration_id, state, bulk, coalesce(look, plan), look is not null, tries, claim, error, not_before, lease_until, traceparent, listed_from, coalesce(listed_from <= $2, false)
+		from operation where account_id = any($1) and state in ('queued', 'running', 'stuck') order by account_id for update`, ids, now).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func() error {
 				var assignment uuid.UUID
 				var plan []byte
 				o := &Operation{}
-				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &o.Bulk, &plan, &o.Looks, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil, &o.Traceparent)
+				err := rows.Scan(&assignment, &o.ID, &o.IntegrationID, &o.State, &o.Bulk, &plan, &o.Looks, &o.Tries, &o.Claim, &o.Error, &o.NotBefore, &o.LeaseUntil, &o.Traceparent, &o.ListedFrom, &o.Late)
 				if err == nil {
 					assignments[assignment].Operation, err = o, json.Unmarshal(plan, &o.Plan)
 				}

@@ -20,7 +20,7 @@ func TestOperationsGoByKeyAndTime(t *testing.T) {
 	ids := []uuid.UUID{uuid.New(), uuid.New()}
 	words, now, n := []string{"", ""}, time.Now(), []int32{0, 0}
 
-	plan := pgtest.Plan(t, db, updateOperations, ids, words, words, n, words, ids, []time.Time{now, now}, ids, []time.Time{now, now}, now, []bool{false, false}, words, []*string{nil, nil}, ids)
+	plan := pgtest.Plan(t, db, updateOperations, ids, words, words, n, words, ids, []time.Time{now, now}, ids, []time.Time{now, now}, now, []bool{false, false}, words, []*string{nil, nil}, ids, []*time.Time{nil, nil})
 	if !strings.Contains(plan, "Index Cond: (id = v.id)") || strings.Contains(plan, "operation_to_try") || strings.Contains(plan, "operation_running") {
 		t.Errorf("operations are not written by their id:\n%s", plan)
 	}

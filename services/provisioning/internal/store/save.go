@@ -310,9 +310,9 @@ const updateOperations = `
 	update operation o set state = v.state, plan = v.plan::jsonb, tries = v.tries, error = v.error, integration_id = v.integration_id,
 	    not_before = v.not_before, bulk = v.bulk, claim = v.claim, lease_until = case when v.state = 'running' then v.lease_until end,
 	    tenant_id = case when v.claim is distinct from o.claim then v.tenant_id else o.tenant_id end,
-	    traceparent = v.traceparent, look = v.look::jsonb, end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
-	from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::uuid[])
-	    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk, traceparent, look, tenant_id)
+	    traceparent = v.traceparent, look = v.look::jsonb, listed_from = v.listed_from, end_time = case when v.state in ('done', 'cancelled') then $10::timestamptz end
+	from unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::uuid[], $7::timestamptz[], $8::uuid[], $9::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::uuid[], $15::timestamptz[])
+	    as v (id, state, plan, tries, error, integration_id, not_before, claim, lease_until, bulk, traceparent, look, tenant_id, listed_from)
 	where o.id = v.id and o.state not in ('done', 'cancelled')`
 
 // queueOperations ends operations before it adds new ones, as an assignment has one at
@@ -348,15 +348,16 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) string { return o.row.Traceparent }),
 		column(func(o operation) *string { return looks[o.row] }),
 		column(func(o operation) uuid.NullUUID { return o.assignment.App.Tenant }),
+		column(func(o operation) *time.Time { return o.row.ListedFrom }),
 	)
 	queue(b, "operation", c.operationsNew, `
 		insert into operation (id, organization_id, environment_id, account_id, user_id, app_id, integration_id, state, plan, tries, not_before, claim, lease_until,
-		    error, create_time, bulk, traceparent, look, tenant_id)
+		    error, create_time, bulk, traceparent, look, tenant_id, listed_from)
 		select v.id, v.organization_id, v.environment_id, v.account_id, v.user_id, v.app_id, v.integration_id, v.state, v.plan::jsonb, v.tries, v.not_before,
-		    v.claim, v.lease_until, v.error, $13, v.bulk, v.traceparent, v.look::jsonb, v.tenant_id
+		    v.claim, v.lease_until, v.error, $13, v.bulk, v.traceparent, v.look::jsonb, v.tenant_id, v.listed_from
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::integer[],
-		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[], $17::text[], $18::text[], $19::uuid[])
-		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk, traceparent, look, tenant_id)`,
+		    $10::uuid[], $11::timestamptz[], $12::text[], $14::timestamptz[], $15::uuid[], $16::boolean[], $17::text[], $18::text[], $19::uuid[], $20::timestamptz[])
+		    as v (id, organization_id, account_id, user_id, app_id, integration_id, state, plan, tries, claim, lease_until, error, not_before, environment_id, bulk, traceparent, look, tenant_id, listed_from)`,
 		column(func(o operation) uuid.UUID { return o.row.ID }),
 		column(func(o operation) uuid.UUID { return o.assignment.Organization }),
 		column(func(o operation) uuid.UUID { return o.assignment.Account.ID }),
@@ -376,6 +377,7 @@ func (c *changes) queueOperations(b *pgx.Batch, now time.Time) error {
 		column(func(o operation) string { return o.row.Traceparent }),
 		column(func(o operation) *string { return looks[o.row] }),
 		column(func(o operation) uuid.NullUUID { return o.assignment.App.Tenant }),
+		column(func(o operation) *time.Time { return o.row.ListedFrom }),
 	)
 	return nil
 }
