@@ -181,6 +181,47 @@ func TestJoinFlowIsRefusedAgain(t *testing.T) {
 	}
 }
 
+// The same of two things that are given to different others: what a match is refused anew is
+// beside what it was refused before, and each is given once the person may have it.
+func TestJoinFlowIsRefusedSeveralThings(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	g.move(t, "crew", "ann", true)
+	g.move(t, "writers", "ann", true)
+	wiki, page := id.New(), id.New()
+	w.app(t, wiki, "Wiki", page, nil, []string{"pia"})
+	w.handled(t)
+	for group, app := range map[string]uuid.UUID{"crew": w.crm, "writers": wiki} {
+		w.flow(t, func(in *approvalv1.FlowInput) {
+			in.Name, in.OnlyAudience, in.Scope = group, true, &approvalv1.FlowScope{AppIds: []string{app.String()}}
+			in.Audience = &approvalv1.FlowAudience{GroupIds: []string{g.ids[group].String()}}
+		})
+	}
+	join := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Name, in.Trigger, in.AutoApprove, in.Steps = "joiners", approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, true, nil
+		in.Audience = &approvalv1.FlowAudience{UserIds: []string{w.id("ben").String()}}
+		in.Scope = &approvalv1.FlowScope{EntitlementIds: []string{w.account.String(), page.String()}}
+	})
+	apps := map[string]uuid.UUID{w.account.String(): w.crm, page.String(): wiki}
+	w.cancelled(t, w.submitMatch(t, w.lastMatch(t, join, 1), apps))
+	g.move(t, "crew", "ben", true)
+	second := w.lastMatch(t, join, 2)
+	g.move(t, "crew", "ben", false)
+	w.cancelled(t, w.submitMatch(t, second, apps))
+
+	g.move(t, "writers", "ben", true)
+	third := w.lastMatch(t, join, 3)
+	if !slices.Equal(third.GetEntitlementIds(), []string{page.String()}) {
+		t.Errorf("matched for %v", third)
+	}
+	w.granted(t, w.submitMatch(t, third, apps))
+	g.move(t, "crew", "ben", true)
+	if fourth := w.lastMatch(t, join, 4); !slices.Equal(fourth.GetEntitlementIds(), []string{w.account.String()}) {
+		t.Errorf("matched for %v", fourth)
+	}
+}
+
 // lastMatch is the last of the matches of a join-flow, of which there are count, once nothing
 // more is to be looked at.
 func (w *world) lastMatch(t testing.TB, f *approvalv1.Flow, count int32) (last *eventv1.FlowMatched) {

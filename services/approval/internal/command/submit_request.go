@@ -110,7 +110,7 @@ func (c *Commands) saveRefused(ctx context.Context, tx *postgres.Tx, organizatio
 	if len(matches) == 0 {
 		return nil
 	}
-	if err := c.Store.SetRefused(ctx, tx, matches); err != nil {
+	if err := c.Store.AddRefused(ctx, tx, matches); err != nil {
 		return err
 	}
 	users := make([]uuid.UUID, 0, len(matches))

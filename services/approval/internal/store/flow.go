@@ -114,8 +114,8 @@ where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_
 update flow_match x set unmatched_since = $5
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as k (flow_id, user_id, join_count, match_count)
 where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
-	setRefused = `
-update flow_match x set refused = k.refused::jsonb
+	addRefused = `
+update flow_match x set refused = coalesce(x.refused, '[]') || k.refused::jsonb
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[]) as k (flow_id, user_id, join_count, match_count, refused)
 where x.flow_id = k.flow_id and x.user_id = k.user_id and x.join_count = k.join_count and x.match_count = k.match_count and x.end_time is null`
 	unknownEnvironments = `
@@ -453,8 +453,9 @@ func refusedOf(text *string) (items []RefusedItem, err error) {
 	return items, err
 }
 
-// SetRefused saves what matches were refused, of those that have not ended.
-func (s *Store) SetRefused(ctx context.Context, tx *postgres.Tx, matches []Match) error {
+// AddRefused saves what matches were refused, of those that have not ended, besides what
+// they were refused before.
+func (s *Store) AddRefused(ctx context.Context, tx *postgres.Tx, matches []Match) error {
 	if len(matches) == 0 {
 		return nil
 	}
@@ -465,7 +466,7 @@ func (s *Store) SetRefused(ctx context.Context, tx *postgres.Tx, matches []Match
 			return fmt.Errorf("encode what a match was refused: %w", err)
 		}
 	}
-	if _, err := tx.Exec(ctx, setRefused, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
+	if _, err := tx.Exec(ctx, addRefused, postgres.Column(matches, func(m Match) string { return m.Flow.ID }),
 		postgres.Column(matches, func(m Match) string { return m.ID }), postgres.Column(matches, func(m Match) int32 { return m.JoinCount }),
 		postgres.Column(matches, func(m Match) int32 { return m.Count }), refused); err != nil {
 		return fmt.Errorf("save what matches were refused: %w", err)
