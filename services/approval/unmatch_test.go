@@ -1,6 +1,7 @@
 package approval_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/id"
+	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/rpctest"
 	"gatehouse.dev/libs/servicetest"
 	"gatehouse.dev/services/approval"
@@ -190,6 +192,42 @@ func TestUnmatchAfter(t *testing.T) {
 	if rpctest.Reason(err) != "ONLY_FOR_JOIN" {
 		t.Errorf("a flow of requests: %v", err)
 	}
+}
+
+// B-USR-15, in part: that a flow begins to wait for somebody does not put off what they are to
+// be looked at for: it may be said by another transaction, which this one does not see.
+func TestAWaitPutsNothingOff(t *testing.T) {
+	t.Parallel()
+	now := clock.NewManual(time.Now())
+	w := start(t, func(c *approval.Config) { c.Clock = now })
+	g := &groups{w: w, ids: map[string]uuid.UUID{}}
+	g.move(t, "sales", "ben", true)
+	f := w.flow(t, func(in *approvalv1.FlowInput) {
+		in.Name, in.Trigger, in.UnmatchAfter = "waits", approvalv1.FlowTrigger_FLOW_TRIGGER_JOIN, durationpb.New(time.Hour)
+		in.Scope, in.AutoApprove, in.Steps = &approvalv1.FlowScope{EntitlementIds: []string{w.account.String()}}, true, nil
+		in.Audience = &approvalv1.FlowAudience{GroupIds: []string{g.ids["sales"].String()}}
+	})
+	w.matched(t, f, "ben", 1)
+	soon := now.Now().Add(time.Minute)
+	err := w.DB.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := tx.Exec(ctx, `insert into due (kind, key, organization_id, due_time, try_time, attempts, error) values ('match_user', $1, $2, $3, $3, 0, '')`,
+			w.id("ben"), w.org, soon)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.move(t, "sales", "ben", false)
+	if n := w.count(t, "flow_match where unmatched_since is not null"); n != 1 {
+		t.Fatalf("%d are waited for", n)
+	}
+	if n := w.count(t, "due where due_time <= '"+soon.Add(time.Second).UTC().Format(time.RFC3339)+"'"); n != 1 {
+		t.Errorf("%d are due soon, want 1", n)
+	}
+	now.Advance(2 * time.Minute)
+	servicetest.Eventually(t, "it is done, and the wait goes on", func() bool { return w.count(t, "due") == 1 })
+	now.Advance(time.Hour)
+	w.unmatched(t, f, "ben", 1)
 }
 
 // B-USR-15, in part: a large group that goes lets everybody go, and not in one transaction.

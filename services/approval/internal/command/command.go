@@ -49,6 +49,7 @@ func New(cfg Config) *Commands {
 	c := &Commands{Config: cfg}
 	c.decisions = batch.New(c.decideTasks)
 	c.Due.Handle(matchUser, c.matchDue)
+	c.Due.Handle(flowWaited, c.waitedDue)
 	return c
 }
 

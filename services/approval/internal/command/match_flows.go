@@ -87,8 +87,13 @@ func (c *Commands) matchFlow(ctx context.Context, f store.UnmatchedFlow) error {
 	return nil
 }
 
-// matchUser is the kind of what is due when a user is to be looked at again.
-const matchUser = "match_user"
+// What is due when a user is to be looked at: soon, and when a flow has waited for them.
+// They are two, so that who sets the time of the second, and has not seen what the first is
+// about, does not put the first off.
+const (
+	matchUser  = "match_user"
+	flowWaited = "flow_waited"
+)
 
 // matchLater has users looked at soon, some in each transaction.
 func (c *Commands) matchLater(tx *postgres.Tx, organizationID uuid.UUID, users []uuid.UUID) error {
@@ -106,11 +111,13 @@ func (c *Commands) matchLater(tx *postgres.Tx, organizationID uuid.UUID, users [
 
 // matchDue looks at users whose time has come.
 func (c *Commands) matchDue(ctx context.Context, tx *postgres.Tx, items []due.Item) error {
-	users := make([]uuid.UUID, 0, len(items))
-	for _, i := range items {
-		users = append(users, i.Key)
-	}
-	return c.matchUsers(ctx, tx, items[0].OrganizationID, users)
+	return c.matchUsers(ctx, tx, items[0].OrganizationID, postgres.Column(items, func(i due.Item) uuid.UUID { return i.Key }))
+}
+
+// waitedDue has users looked at for whom a flow has waited. It locks none of them: who has
+// one locked may be about to set when they are due next.
+func (c *Commands) waitedDue(_ context.Context, tx *postgres.Tx, items []due.Item) error {
+	return c.matchLater(tx, items[0].OrganizationID, postgres.Column(items, func(i due.Item) uuid.UUID { return i.Key }))
 }
 
 // matchUsers saves which join-flows have come to match users and which match them no
@@ -157,7 +164,7 @@ func (c *Commands) matchUsers(ctx context.Context, tx *postgres.Tx, organization
 		if err != nil {
 			return fmt.Errorf("match user %q: %w", user, err)
 		}
-		items = append(items, due.Item{Kind: matchUser, Key: u, OrganizationID: organizationID, Time: at})
+		items = append(items, due.Item{Kind: flowWaited, Key: u, OrganizationID: organizationID, Time: at})
 	}
 	if len(items) > 0 {
 		if err := c.Due.Add(tx, items...); err != nil {
