@@ -26,7 +26,8 @@ func (c Caller) Administers() bool {
 }
 
 // SeesPeople reports whether the caller sees who there is within their scope, as
-// UserService.GetUser shows it; others see themselves.
+// UserService.GetUser shows it; others see themselves. Whose token is narrowed to scopes
+// without that one does not.
 func (c Caller) SeesPeople() bool {
-	return c.SeesAll() || c.Role == authzv1.Caller_CALLER_MEMBER
+	return (c.SeesAll() || c.Role == authzv1.Caller_CALLER_MEMBER) && c.hasScope(scopeOf(authzv1.Area_AREA_PEOPLE, true))
 }

@@ -47,5 +47,8 @@ func TestSeesPeople(t *testing.T) {
 		if got := (authz.Caller{Role: role}).SeesPeople(); got != slices.Contains(access.GetAllow(), role) {
 			t.Errorf("%s: sees people %t, by %v", role, got, access.GetAllow())
 		}
+		if (authz.Caller{Role: role, Scopes: "access:read"}).SeesPeople() {
+			t.Errorf("%s: sees people without the scope", role)
+		}
 	}
 }

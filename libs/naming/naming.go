@@ -6,8 +6,8 @@
 // is known to be allowed to call and before the request is validated, so that all behind
 // knows ids alone. What can be read as an id is never looked up, whoever has it as a
 // user name. A name stands for whoever has it, in any case and width, and has not left,
-// among those whom UserService.GetUser shows to the caller, and who belong where the
-// caller acts: in an environment its people, in the whole organization those of no
+// among those whom UserService.GetUser shows to the caller, with a token that is narrowed
+// to scopes only if people:read is one, and who belong where the caller acts: in an environment its people, in the whole organization those of no
 // environment. So no environment decides whom a name means elsewhere: its people are
 // named by id there. And a name tells nobody who there is: of others an unknown name and
 // that of somebody are answered alike. Like any transaction for a caller, the look-up
@@ -112,7 +112,7 @@ func (p *People) Prepare(ctx context.Context, method string, req proto.Message) 
 	if err != nil {
 		return err
 	}
-	return plan.replace(uses, found)
+	return plan.replace(uses, found, by)
 }
 
 // couldBe says of a name whether somebody could have it.
@@ -175,7 +175,7 @@ func (p *People) look(ctx context.Context, by authz.Caller, names []string) (fou
 }
 
 // replace puts the ids in the place of names. Nobody and several are errors.
-func (p *plan) replace(uses []use, all found) error {
+func (p *plan) replace(uses []use, all found, by authz.Caller) error {
 	var out *apierr.Error
 	for _, u := range uses {
 		ids := all.ids[u.name]
@@ -184,7 +184,10 @@ func (p *plan) replace(uses []use, all found) error {
 			continue
 		}
 		reason, text := ReasonUnknown, fmt.Sprintf("%q is neither an id nor the user name of somebody here", shown(u.name))
-		if all.elsewhere[u.name] {
+		switch {
+		case by.Scopes != "" && !by.SeesPeople():
+			text += " whom the token shows: without the scope people:read people are named by id"
+		case all.elsewhere[u.name]:
 			text = fmt.Sprintf("%q is the user name of nobody of the organization itself: people of its environments are named by id", shown(u.name))
 		}
 		switch {

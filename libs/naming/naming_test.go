@@ -255,6 +255,29 @@ func TestWrongNames(t *testing.T) {
 	}
 }
 
+// B-USR-19, in part: a token without the scope by which people are read tells of nobody
+// whether they are there, and names its own user.
+func TestNarrowedTokensNameNobody(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	name := func(scopes, user string) error {
+		by, _ := authz.From(w.as(t, authzv1.Caller_CALLER_MEMBER, w.bob, uuid.Nil))
+		by.Scopes = scopes
+		return w.people.Prepare(authz.WithCaller(t.Context(), by), listGrants, &provisioningv1.ListGrantsRequest{UserId: user})
+	}
+	for _, user := range []string{"ada@corp.example", "twin", "ghost"} {
+		err := name("access:read", user)
+		if e, _ := apierr.From(err); e == nil || e.Reason != naming.ReasonUnknown || !strings.Contains(e.Fields[0].Description, "people:read") {
+			t.Errorf("%s: %v", user, err)
+		}
+	}
+	for _, tc := range [][2]string{{"access:read", `CORP\bob`}, {"access:read people:read", "ada@corp.example"}, {"access:read people:write", "ada@corp.example"}} {
+		if err := name(tc[0], tc[1]); err != nil {
+			t.Errorf("%v: %v", tc, err)
+		}
+	}
+}
+
 // A token from before a right was lost looks nobody up.
 func TestStaleCallersNameNobody(t *testing.T) {
 	t.Parallel()
