@@ -47,3 +47,14 @@ func TestQueuesGoByIntegration(t *testing.T) {
 		t.Errorf("what waits of integrations is not counted by index:\n%s", plan)
 	}
 }
+
+// What people have said of a deleted app is found by index, however many items are closed.
+func TestWhatIsSaidGoesByPerson(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, backend.Schema(migrations.FS, migrations.Included()...)...)
+	ids := []uuid.UUID{uuid.New(), uuid.New()}
+	plan := pgtest.Plan(t, db, selectSaid, ids, ids)
+	if !strings.Contains(plan, "using work_item_by_user") || strings.Contains(plan, "Seq Scan on work_item") {
+		t.Errorf("closed items are not found by index:\n%s", plan)
+	}
+}

@@ -151,23 +151,28 @@ func readWords(data []byte, into *lifecycle.Words) error {
 	return nil
 }
 
+// Items that are closed are found by their person.
+const selectSaid = `
+	select a.id from unnest($1::uuid[], $2::uuid[]) as a (id, user_id) where exists (select from work_item w
+	    where w.user_id = a.user_id and w.account_id = a.id and w.state = 'resolved' and w.resolver_id is not null
+	      and w.kind in ('fix_operation', 'remove_account')
+	      and w.resolve_time >= (select max(g.end_time) from access_grant g where g.account_id = a.id and g.revoke_time is null))`
+
 // LoadSaid adds to assignments of apps that were deleted whether a person has said already
 // that what is to be gone is gone.
 func LoadSaid(ctx context.Context, tx *postgres.Tx, assignments []*Assignment) error {
 	by := make(map[uuid.UUID]*Assignment)
+	var accounts, users []uuid.UUID
 	for _, s := range assignments {
 		if s.App.Removed {
 			by[s.Account.ID] = s
+			accounts, users = append(accounts, s.Account.ID), append(users, s.User)
 		}
 	}
 	if len(by) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, `
-		select a.id from unnest($1::uuid[]) as a (id) where exists (select from work_item w
-		    where w.account_id = a.id and w.state = 'resolved' and w.resolver_id is not null and w.kind in ('fix_operation', 'remove_account')
-		      and w.resolve_time >= (select max(g.end_time) from access_grant g where g.account_id = a.id and g.revoke_time is null))`,
-		slices.Collect(maps.Keys(by)))
+	rows, err := tx.Query(ctx, selectSaid, accounts, users)
 	if err != nil {
 		return wrap(err, "read what people have said")
 	}
