@@ -575,3 +575,34 @@ func TestWhoseAccountIsNotKnown(t *testing.T) {
 		}
 	}
 }
+
+// One group that the app fails at holds up no other, to be given or taken. B-PRV-15,
+// B-PRV-11, in part
+func TestOneGroupFails(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "one", "two")
+	a := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account, one, two := w.entitlement(t, a, accountKind, "account"), w.entitlement(t, a, groupKind, "one"), w.entitlement(t, a, groupKind, "two")
+	if one.GetId() > two.GetId() { // as they are in a plan
+		one, two = two, one
+	}
+	jo, mo := w.user(t, "jo"), w.user(t, "mo")
+	broken, fine := w.give(t, jo, ask{}, one), w.give(t, jo, ask{}, two)
+	w.becomes(t, w.give(t, mo, ask{}, account), active)
+	w.becomes(t, w.give(t, jo, ask{}, account), active)
+	w.becomes(t, broken, active)
+	w.becomes(t, fine, active)
+	target.misbehave(func(r *http.Request) *fault {
+		if strings.HasPrefix(r.URL.Path, "/Groups/"+one.GetRef()) {
+			return &fault{status: http.StatusInternalServerError}
+		}
+		return nil
+	})
+	w.give(t, jo, ask{revoke: true}, one, two)
+	w.becomes(t, fine, revoked)
+	w.becomes(t, broken, revoking)
+	broken, fine = w.give(t, mo, ask{}, one), w.give(t, mo, ask{}, two)
+	w.becomes(t, fine, active)
+	w.becomes(t, broken, failed)
+}

@@ -326,3 +326,32 @@ func TestHadBefore(t *testing.T) {
 	target.part("ops", "before")
 	w.becomes(t, member, revoked)
 }
+
+// One group that the app cannot show holds up nothing else that is looked at.
+// B-PRV-15, B-ONB-10, in part
+func TestOneThingCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "one", "two")
+	a := w.app(t, "By hand", manual, w.reader(t, target).GetId())
+	account := w.entitlement(t, a, accountKind, "account")
+	one, two := w.entitlement(t, a, groupKind, "one"), w.entitlement(t, a, groupKind, "two")
+	if one.GetId() > two.GetId() {
+		one, two = two, one
+	}
+	jo := w.user(t, "jo")
+	w.madeByHand(t, target, a, account, jo)
+	target.misbehave(func(r *http.Request) *fault {
+		if strings.Contains(r.URL.String(), "/Groups") && strings.Contains(r.URL.String(), one.GetRef()) {
+			return &fault{status: http.StatusInternalServerError}
+		}
+		return nil
+	})
+	broken, fine := w.give(t, jo, ask{}, one), w.give(t, jo, ask{}, two)
+	servicetest.Eventually(t, "both are asked for", func() bool {
+		return w.count(t, `select count(*) from work_item where state = 'open'`) == 2
+	})
+	target.join(two.GetRef(), "theirs")
+	w.becomes(t, fine, active)
+	w.becomes(t, broken, pending)
+}

@@ -70,8 +70,9 @@ type calls struct {
 	byHand bool
 }
 
-// call makes the calls, in order. What cannot be done does not keep the rest
-// from being done, unless the app as a whole does not work.
+// call makes the calls, in order. What cannot be done, or fails, does not keep the rest
+// from being done, unless there is no account, or the app asks to wait or refuses the
+// integration.
 func (e *Engine) call(ctx context.Context, j store.Job) *report {
 	r := &report{}
 	plan := store.Changes(j.Plan)
@@ -116,7 +117,7 @@ func (e *Engine) call(ctx context.Context, j store.Job) *report {
 		}
 		switch {
 		case err == nil && a != lifecycle.FoundOne:
-		case lifecycle.Updates([]lifecycle.Change{change}) && a == lifecycle.Unknown && r.after == 0 && ctx.Err() == nil: // nothing else depends on it
+		case change.Do != lifecycle.CreateAccount && r.account.ID != "" && a == lifecycle.Unknown && r.after == 0 && ctx.Err() == nil: // nothing else depends on it
 		case a != lifecycle.Refused, connector.KindOf(err) == connector.Unauthorized, change.Do == lifecycle.CreateAccount, r.account.ID == "":
 			return r
 		}

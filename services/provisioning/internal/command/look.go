@@ -81,6 +81,7 @@ func (e *Engine) look(ctx context.Context, j store.Job) *report {
 	if found.Ours || found.ID == known {
 		seen = lifecycle.SeenTheirs
 	}
+steps:
 	for _, step := range j.Plan {
 		if step.Entitlement == nil {
 			continue
@@ -100,14 +101,15 @@ func (e *Engine) look(ctx context.Context, j store.Job) *report {
 		case err == nil:
 			r.saw.Lacks = append(r.saw.Lacks, lifecycle.ID(*step.Entitlement))
 		default:
-			if r.failedLook(ctx, err); connector.KindOf(err) != connector.Permanent {
-				if connector.KindOf(err) == connector.NotFound {
-					return r // it has gone since it was found: the next look will tell
-				}
-				r.saw.Account, r.saw.Disabled, r.saw.account = seen, found.Disabled, *found
-				return r
+			switch r.failedLook(ctx, err); connector.KindOf(err) {
+			case connector.NotFound:
+				return r // it has gone since it was found: the next look will tell
+			case connector.Permanent:
+				r.saw.Unseeable = append(r.saw.Unseeable, lifecycle.ID(*step.Entitlement))
 			}
-			r.saw.Unseeable = append(r.saw.Unseeable, lifecycle.ID(*step.Entitlement))
+			if r.after > 0 || connector.KindOf(err) == connector.Unauthorized || ctx.Err() != nil {
+				break steps // the app as a whole does not work
+			}
 		}
 	}
 	r.saw.Account, r.saw.Disabled, r.saw.account = seen, found.Disabled, *found
