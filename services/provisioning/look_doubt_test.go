@@ -355,3 +355,37 @@ func TestOneThingCannotBeLookedAt(t *testing.T) {
 	w.becomes(t, fine, active)
 	w.becomes(t, broken, pending)
 }
+
+// adopted gives somebody an account that was there before.
+func (w *world) adopted(t testing.TB, target *scimApp, a *requestv1.App, account *requestv1.Entitlement, name string) (*identityv1.User, string) {
+	t.Helper()
+	w.set(t, a, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ADOPT })
+	w.Handled(t, "provisioning")
+	target.byHand("before "+name, name)
+	u := w.user(t, name)
+	w.becomes(t, w.give(t, u, ask{}, account), active)
+	return u, "before " + name
+}
+
+// What people gave an adopted account is taken away again when the access ends, also if the
+// item that asked for it was reopened meanwhile. B-ONB-19, B-PRV-11, in part
+func TestReopenedIsNotHadBefore(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target, a, account, devs := w.looked(t)
+	jo, id := w.adopted(t, target, a, account, "jo")
+	member := w.give(t, jo, ask{}, devs)
+	item := w.open(t, jo, a, assign)
+	target.watched(t, 2)
+	target.unreachable()
+	target.join("devs", id)
+	w.resolve(t, item)
+	w.becomes(t, member, active)
+	w.reopen(t, item)
+	target.misbehave(nil)
+	w.becomes(t, member, active)
+	w.give(t, jo, ask{revoke: true}, devs)
+	w.open(t, jo, a, unassign)
+	target.part("devs", id)
+	w.becomes(t, member, revoked)
+}

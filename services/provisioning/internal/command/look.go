@@ -190,11 +190,12 @@ func (cs *changeset) see(s *store.Assignment, o *store.Operation, r *report) {
 	}
 }
 
-// justAsked are the entitlements that people were asked to give a moment ago.
+// justAsked are the entitlements that people were asked to give a moment ago, for the first
+// time.
 func justAsked(s *store.Assignment, now time.Time) lifecycle.Set {
 	out := lifecycle.Set{}
 	for _, i := range s.Items {
-		if i.Kind == lifecycle.ItemAssign && i.State == "open" && now.Sub(i.CreateTime) < aMoment {
+		if i.Kind == lifecycle.ItemAssign && i.State == "open" && !i.Reopens.Valid && now.Sub(i.CreateTime) < aMoment {
 			for _, e := range i.EntitlementIDs {
 				out[lifecycle.ID(e)] = struct{}{}
 			}
