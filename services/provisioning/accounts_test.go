@@ -606,3 +606,37 @@ func TestOneGroupFails(t *testing.T) {
 	w.becomes(t, fine, active)
 	w.becomes(t, broken, failed)
 }
+
+// An account that an app had, and that was not taken, is of no interest once the person has
+// one: nobody is asked about it, and nothing waits for that. B-ONB-11, B-PRV-11, in part
+func TestFoundAndMade(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t, "devs")
+	integration := w.integration(t, target)
+	a := w.app(t, "Both", manual, integration)
+	account, devs := w.entitlement(t, a, accountKind, "account"), w.entitlement(t, a, groupKind, "devs")
+	w.set(t, a, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_REFUSE })
+	w.Handled(t, "provisioning")
+	target.byHand("other", "jo")
+	jo := w.user(t, "jo")
+	made := w.give(t, jo, ask{}, account, devs)
+	servicetest.Eventually(t, "the item says which account there is", func() bool {
+		return strings.Contains(w.open(t, jo, a, createAccount).GetError(), "jo (id other)")
+	})
+	w.change(t, a, automatic, integration)
+	w.becomes(t, made, failed)
+	target.drop("other")
+	target.byHand("other", "jolene")
+	if _, err := w.items.RetryWorkItem(t.Context(), &provisioningv1.RetryWorkItemRequest{Id: w.open(t, jo, a, fixOperation).GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(t, made, active)
+	w.set(t, a, func(a *requestv1.App) { a.AccountAdoption = requestv1.AccountAdoption_ACCOUNT_ADOPTION_ASK })
+	w.Handled(t, "provisioning")
+	w.give(t, jo, ask{revoke: true}, devs)
+	servicetest.Eventually(t, "the group is taken away", func() bool { return !target.member("devs", target.account(t, "jo").ID) })
+	if n := w.count(t, `select count(*) from work_item where state = 'open'`); n != 0 {
+		t.Errorf("%d items are open: %v", n, w.itemsOf(t, jo))
+	}
+}

@@ -214,7 +214,7 @@ func (k Observed) Did(c Change, left AccountState) Observed {
 	switch c.Do {
 	case CreateAccount:
 		k = k.found(c.Profile, c.ManagerOf)
-		k.Account, k.AccountInDoubt = Active, false
+		k.Account, k.AccountInDoubt, k.Found = Active, false, false
 	case UpdateAccount:
 		k = k.written(c.Profile)
 	case SetManager:

@@ -462,10 +462,11 @@ func (s Assignment) Resolve(id ID, left AccountState) Observed {
 		case ItemAdoptAccount:
 			k = k.Adopt()
 		case ItemCreateAccount:
+			found := k.Found
 			k = k.Did(Change{Do: CreateAccount}, left)
 			// One that was found before it was to be made is not made for it; if such
 			// accounts are refused, another was made.
-			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Found, k.Manager = k.Found && s.Ask, nil, "", false, false, Manager{}
+			k.Adopted, k.Had, k.Profile, k.ProfileInDoubt, k.Manager = found && s.Ask, nil, "", false, Manager{}
 			for _, e := range want.Entitlements.Sorted() {
 				k = k.Did(Change{Do: Add, Entitlement: e}, left)
 			}
