@@ -640,3 +640,72 @@ func TestFoundAndMade(t *testing.T) {
 		t.Errorf("%d items are open: %v", n, w.itemsOf(t, jo))
 	}
 }
+
+// What people gave an adopted account, and have not said, before an integration makes the
+// changes, is taken away again when the access ends. B-ONB-11, B-PRV-11, in part
+func TestGivenBeforeAutomatic(t *testing.T) {
+	t.Parallel()
+	for _, looks := range []bool{false, true} {
+		w := start(t)
+		target := newApp(t, "devs")
+		integration := w.integration(t, target)
+		a := w.app(t, "Both", automatic, integration)
+		account, devs := w.entitlement(t, a, accountKind, "account"), w.entitlement(t, a, groupKind, "devs")
+		jo, id := w.adopted(t, target, a, account, "jo")
+		if looks {
+			w.change(t, a, manual, integration)
+		} else {
+			w.change(t, a, manual, "")
+		}
+		member := w.give(t, jo, ask{}, devs)
+		w.open(t, jo, a, assign)
+		if looks {
+			target.watched(t, 2)
+			target.unreachable()
+		}
+		target.join("devs", id)
+		w.change(t, a, automatic, integration)
+		w.Handled(t, "provisioning")
+		target.misbehave(nil)
+		w.becomes(t, member, active)
+		w.give(t, jo, ask{revoke: true}, devs)
+		w.becomes(t, member, revoked)
+		if target.member("devs", id) {
+			t.Errorf("looks %t: the access is still there", looks)
+		}
+	}
+}
+
+// An account that is found while its person leaves is asked about as one that was found
+// before. B-ONB-12, B-ONB-05, in part
+func TestFoundWhileLeaving(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	target := newApp(t)
+	app := w.app(t, "Automatic", automatic, w.integration(t, target))
+	account := w.entitlement(t, app, accountKind, "account")
+	target.byHand("perhaps", "ann")
+	asked, answer := make(chan struct{}, 100), make(chan struct{})
+	target.misbehave(func(r *http.Request) *fault {
+		return &fault{before: func() {
+			asked <- struct{}{}
+			select {
+			case <-answer:
+			case <-r.Context().Done():
+			}
+		}}
+	})
+	ann := w.user(t, "ann")
+	made := w.give(t, ann, ask{}, account)
+	<-asked
+	w.leave(t, ann)
+	w.becomes(t, made, revoking)
+	close(answer)
+	target.misbehave(nil)
+	item := w.open(t, ann, app, fixOperation)
+	if e := item.GetError(); !strings.Contains(e, "perhaps") || !strings.Contains(e, "in either case") {
+		t.Errorf("the item says %q", e)
+	}
+	w.resolve(t, item)
+	w.becomes(t, made, revoked)
+}

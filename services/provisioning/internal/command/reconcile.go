@@ -115,7 +115,9 @@ func (cs *changeset) reconcile(s *store.Assignment) {
 	out := lifecycle.Reconcile(v)
 	if d := out.Doubt; d != nil {
 		cs.setObserved(s, d.Observed, "", "")
-		s.Account.Words = d.Words
+		if d.Words != nil {
+			s.Account.Words = d.Words
+		}
 	}
 	if out.Forget {
 		s.Account.Observed.Found, s.Account.FoundID, s.Account.FoundName, s.Account.Changed = false, "", "", true

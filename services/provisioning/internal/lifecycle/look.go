@@ -91,7 +91,7 @@ func (s Assignment) sees(e ID) bool { return s.looks() && !s.Blind.Has(e) }
 // counts as not there. changed reports whether there is such a thing.
 func (s Assignment) mayHaveDone() (_ Assignment, changed bool) {
 	if !s.looks() {
-		return s.mayBeTheirs()
+		return s.mayHaveBefore()
 	}
 	want := s.desired()
 	doubt := func(t Thing) {
@@ -130,16 +130,25 @@ func (s Assignment) mayHaveDone() (_ Assignment, changed bool) {
 // said anything about.
 var nobody ID
 
-// mayBeTheirs returns the assignment of somebody who is away with what nobody has said in
-// time: whether an account that an integration had found is theirs. It is in doubt, so that
-// a person is asked what becomes of it.
-func (s Assignment) mayBeTheirs() (_ Assignment, changed bool) {
-	asked := slices.ContainsFunc(s.Items, func(i Item) bool { return i.Kind == ItemAdoptAccount })
-	if s.Mode != Automatic || !s.away() || !asked || !s.Observed.Found || s.Observed.there() {
+// mayHaveBefore is mayHaveDone of an app that an integration changes. What people were asked
+// to give an account, up to now, they may have given: it did not have that before. An account
+// that the integration has found, and of which nobody has said in time whose it is, may be
+// that of somebody who is away: a person is asked what becomes of it.
+func (s Assignment) mayHaveBefore() (_ Assignment, changed bool) {
+	if s.Mode != Automatic {
 		return s, false
 	}
-	s.Observed.AccountInDoubt = true
-	return s, true
+	for _, i := range s.Items {
+		for _, e := range i.Entitlements {
+			if i.Kind == ItemAssign && s.Observed.surelyThere() && !s.Observed.may(e) {
+				s.Observed, changed = s.Observed.doubt(e), true
+			}
+		}
+	}
+	if s.away() && s.Ask && s.Observed.Found && s.Observed.Account == Absent && !s.Observed.AccountInDoubt {
+		s.Observed.AccountInDoubt, changed = true, true
+	}
+	return s, changed
 }
 
 // mayBeMade reports whether somebody may have made an account and not said so.

@@ -66,3 +66,20 @@ func TestLookKnowsProfile(t *testing.T) {
 		t.Errorf("known: %+v", k)
 	}
 }
+
+// Of a leaver's account that was found it is asked once whose it is, and not again once there
+// is surely none to use. B-ONB-07, B-PRV-11, in part
+func TestFoundIsAskedAboutOnce(t *testing.T) {
+	t.Parallel()
+	for _, left := range []AccountState{Absent, Disabled} {
+		s := Assignment{Mode: Automatic, Leaving: true, Ask: true, Observed: Observed{Account: Absent, Found: true}}
+		out := Reconcile(s)
+		if out.Doubt == nil || !out.Enqueue {
+			t.Fatalf("nobody is asked: %+v", out)
+		}
+		s.Observed = out.Doubt.Observed.Learn([]Result{{Change{Do: RemoveAccount}, Done}}, left)
+		if out = Reconcile(s); out.Doubt != nil || out.Enqueue {
+			t.Errorf("left %s: asked again: %+v", left, out)
+		}
+	}
+}

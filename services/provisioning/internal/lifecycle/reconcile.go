@@ -163,7 +163,8 @@ type Outcome struct {
 	Resolve []ID
 }
 
-// Doubt is what is known, and said, once something is in doubt.
+// Doubt is what is known, and said, once something is in doubt. Words is nil where nothing
+// is looked at: the words are those of before.
 type Doubt struct {
 	Observed Observed
 	Words    Words
