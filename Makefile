@@ -15,11 +15,11 @@ BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
 GENERATED := proto/gen proto/third_party
 GO_FOLDERS := ./libs/... ./proto/... ./services/...
 
-.PHONY: help run test check bench postgres generate fuzz openapi containers images format lint tools
+.PHONY: help run test check bench postgres generate fuzz openapi containers images console console-dev format lint tools
 .NOTPARALLEL:
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
 run: $(if $(GATEHOUSE_POSTGRES_URL),,postgres) ## Start Gatehouse with a demo organization on http://localhost:8080
 	@go build -o $(BIN)/gatehouse ./services/standalone/cmd
@@ -84,6 +84,21 @@ openapi: ## Hold openapi.json against spectral and redocly; needs node
 	@cd tools/openapi && { [ -d node_modules ] || npm ci --no-audit --no-fund; }
 	@cd tools/openapi && npx --no-install spectral lint --fail-severity=hint ../../proto/gen/openapi.json
 	@cd tools/openapi && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint ../../proto/gen/openapi.json
+
+CONSOLE := services/gateway/console
+$(CONSOLE)/node_modules: $(CONSOLE)/package-lock.json
+	cd $(CONSOLE) && npm ci --no-audit --no-fund
+	@touch $@
+
+console: $(CONSOLE)/node_modules ## Check, test and build the web console; needs node
+	cd $(CONSOLE) && npm run --silent types && npm test --silent && npm run --silent build
+	@git diff --stat --exit-code -- $(CONSOLE)/dist || { [ -z "$${CI:-}" ] || { echo "the console is not what its source makes"; exit 1; }; }
+	@new=$$(git ls-files --others --exclude-standard -- $(CONSOLE)/dist); \
+		if [ -n "$$new" ]; then echo "built, not in git:"; echo "$$new"; [ -z "$${CI:-}" ]; fi
+
+# Where it runs: GATEHOUSE, http://localhost:8080 if unset.
+console-dev: $(CONSOLE)/node_modules ## Serve the console with hot reload, against a running Gatehouse
+	cd $(CONSOLE) && npm run --silent types && npm run dev
 
 lint: $(BIN)/buf $(BIN)/golangci-lint ## Lint protos and Go
 	$(BIN)/buf lint

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -650,7 +651,7 @@ func TestSignInAndOut(t *testing.T) {
 	w := start(t)
 	form := []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}
 	a := w.call("POST", "/sign-in", "user_name=nobody", form...)
-	if a.code != http.StatusSeeOther || a.header.Get("Location") != "/?sign-in=failed" || a.header.Get("Set-Cookie") != "" {
+	if a.code != http.StatusSeeOther || a.header.Get("Location") != "/welcome?failed=true&to=%2F" || a.header.Get("Set-Cookie") != "" {
 		t.Errorf("%d to %q", a.code, a.header.Get("Location"))
 	}
 	a = w.call("POST", "/sign-in", "user_name=ada", form...)
@@ -661,6 +662,11 @@ func TestSignInAndOut(t *testing.T) {
 	a = w.call("POST", "/sign-in", "user_name=ada", append(form, "X-Forwarded-Proto", "https")...)
 	if got := a.header.Get("Set-Cookie"); !strings.HasPrefix(got, "__Host-gatehouse_session=ghs_admin; Path=/;") || !strings.Contains(got, "; Secure") {
 		t.Errorf("behind TLS: Set-Cookie %q", got)
+	}
+	for place, want := range map[string]string{"%2Freference": "/reference", "%2Ftasks%3Fa=b": "/tasks?a=b", "https%3A%2F%2Fevil.example": "/", "%2F%2Fevil.example": "/"} {
+		if a = w.call("POST", "/sign-in", "user_name=ada&return_to="+place, form...); a.header.Get("Location") != want {
+			t.Errorf("back to %s: %q", place, a.header.Get("Location"))
+		}
 	}
 	behind := []string{"X-Forwarded-Proto", "https", "Cookie"}
 	if a = w.call("GET", "/v1/me", "", append(behind, "__Host-gatehouse_session=ghs_admin")...); a.code != http.StatusOK {
@@ -954,12 +960,14 @@ func TestParkedEventsAreSorted(t *testing.T) {
 	}
 }
 
+// The reference and the parts of the console are sent once, small, and run nothing of others.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	for path, kind := range map[string]string{
-		"/": "text/html; charset=utf-8", "/app.js": "text/javascript; charset=utf-8", "/style.css": "text/css; charset=utf-8",
-		"/icon.svg": "image/svg+xml", "/openapi.json": "application/json", "/page.json": "application/json",
+		"/reference": "text/html; charset=utf-8", "/reference/app.js": "text/javascript; charset=utf-8", "/reference/style.css": "text/css; charset=utf-8",
+		"/assets/index.js": "text/javascript; charset=utf-8", "/assets/index.css": "text/css; charset=utf-8",
+		"/icon.svg": "image/svg+xml", "/openapi.json": "application/json", "/reference/page.json": "application/json",
 	} {
 		a := w.call("GET", path, "")
 		if a.code != http.StatusOK || a.header.Get("Content-Type") != kind || a.body == "" {
@@ -971,11 +979,20 @@ func TestPage(t *testing.T) {
 		if again := w.call("GET", path, "", "If-None-Match", a.header.Get("Etag")); again.code != http.StatusNotModified {
 			t.Errorf("%s again: %d", path, again.code)
 		}
+		small := w.call("GET", path, "", "Accept-Encoding", "gzip")
+		z, err := gzip.NewReader(strings.NewReader(small.body))
+		if err != nil {
+			t.Errorf("%s compressed: %v", path, err)
+			continue
+		}
+		if b, err := io.ReadAll(z); err != nil || string(b) != a.body || small.header.Get("Etag") == a.header.Get("Etag") {
+			t.Errorf("%s compressed: another file, or tagged as the same: %v", path, err)
+		}
 	}
 	if a := w.call("GET", "/openapi.json", ""); a.body != string(proto.OpenAPI) {
 		t.Error("openapi.json is not the document")
 	}
-	if a := w.call("GET", "/page.json", ""); a.body != `{"devSignIn":true}` {
+	if a := w.call("GET", "/reference/page.json", ""); a.body != `{"devSignIn":true}` {
 		t.Errorf("%s", a.body)
 	}
 	// Where the development sign-in is off, there is no such form.
@@ -985,6 +1002,42 @@ func TestPage(t *testing.T) {
 	})
 	if a := send(t, "POST", off+"/sign-in", strings.NewReader("user_name=ada")); a.code != http.StatusNotFound {
 		t.Errorf("sign-in where it is off: %d", a.code)
+	}
+}
+
+// Every path that a browser opens and no file has is the console's: links into it work. A
+// program is told that there is nothing.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	nonces := make(map[string]bool)
+	for _, path := range []string{"/", "/catalog", "/requests/" + uuid} {
+		a := w.call("GET", path, "", "Accept", "text/html,application/xhtml+xml")
+		if a.code != http.StatusOK || a.header.Get("Content-Type") != "text/html; charset=utf-8" || a.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", path, a.code, a.header)
+		}
+		_, rest, _ := strings.Cut(a.body, `property="csp-nonce" content="`)
+		nonce, _, _ := strings.Cut(rest, `"`)
+		policy := a.header.Get("Content-Security-Policy")
+		if len(nonce) < 20 || nonces[nonce] || !strings.Contains(policy, "style-src 'self' 'nonce-"+nonce+"'") || !strings.Contains(policy, "script-src 'self';") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: nonce %q, policy %q", path, nonce, policy)
+		}
+		nonces[nonce] = true
+		for _, part := range regexp.MustCompile(`(?:src|href)="(/assets/[^"]+)"`).FindAllStringSubmatch(a.body, -1) {
+			if got := w.call("GET", part[1], ""); got.code != http.StatusOK {
+				t.Errorf("%s: %d", part[1], got.code)
+			}
+		}
+	}
+	for _, tt := range []struct{ method, path, accept string }{
+		{"GET", "/catalog", "application/json"},
+		{"GET", "/assets/nothing.js", "text/html"},
+		{"GET", "/v1/nothing", "text/html"},
+		{"POST", "/catalog", "text/html"},
+	} {
+		if a := w.call(tt.method, tt.path, "", append(asAdmin(), "Accept", tt.accept)...); a.code != http.StatusNotFound {
+			t.Errorf("%v: %d", tt, a.code)
+		}
 	}
 }
 

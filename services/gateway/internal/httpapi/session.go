@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -16,22 +17,31 @@ type sessions struct {
 	dev    bool
 }
 
-// signIn takes the page's form, sets the cookie and goes back to the page,
-// which says so if that did not work.
+// signIn takes the form of a page, sets the cookie and goes back to where the form says,
+// return_to, or to a page that says that it did not work.
 func (s sessions) signIn(w http.ResponseWriter, r *http.Request) {
 	if !s.dev {
 		notFound(w, r)
 		return
 	}
+	back := local(r.PostFormValue("return_to"))
 	resp, err := s.client.DevSignIn(metadata.NewOutgoingContext(r.Context(), userAgent(r)), &identityv1.DevSignInRequest{
 		UserName: r.PostFormValue("user_name"), Organization: r.PostFormValue("organization"),
 	})
 	if err != nil {
-		http.Redirect(w, r, "/?sign-in=failed", http.StatusSeeOther)
+		http.Redirect(w, r, failedAt(back), http.StatusSeeOther)
 		return
 	}
 	setCookie(w, r, resp.GetToken(), 12*time.Hour)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, back, http.StatusSeeOther)
+}
+
+// failedAt is where a sign-in that failed is told: on the reference, if it came from there.
+func failedAt(back string) string {
+	if back == "/reference" {
+		return "/reference?sign-in=failed"
+	}
+	return "/welcome?" + url.Values{"failed": {"true"}, "to": {back}}.Encode()
 }
 
 // end ends the session of a token, and gives where the browser signs out besides; empty

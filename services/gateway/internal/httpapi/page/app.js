@@ -242,6 +242,7 @@ const roleName = (role) => (role ?? "").replace("ROLE_", "").replaceAll("_", " "
 
 const person = (u) => el("li", {}, el("form", { method: "post", action: "/sign-in" },
   el("input", { type: "hidden", name: "user_name", value: u.id }),
+  el("input", { type: "hidden", name: "return_to", value: "/reference" }),
   el("button", { type: "submit" }, u.displayName || u.userName, " ", el("span", { class: "quiet" }, [roleName(u.role), u.title].filter(Boolean).join(", ")))));
 
 // people lists whom one may sign in as, with a filter where they are many.
@@ -298,7 +299,7 @@ async function signIn(devSignIn) {
         : ["Nobody is here yet. ", el("a", { href: "#OrganizationService_SignUp" }, "Sign up"), " makes an organization with you as its first admin."]),
       ...(users.length ? people(users) : []), el("hr"));
   }
-  if (!devSignIn) card.append(el("p", {}, el("a", { class: "button go", href: "/sign-in" }, "Sign in")), el("hr"));
+  if (!devSignIn) card.append(el("p", {}, el("a", { class: "button go", href: "/sign-in?return_to=/reference" }, "Sign in")), el("hr"));
   card.append(tokenForm());
   return card;
 }
@@ -354,7 +355,7 @@ function search(input, root, none) {
 
 async function main() {
   const root = document.getElementById("main");
-  const [page, openapi] = await Promise.all([getJSON("/page.json"), getJSON("/openapi.json")]);
+  const [page, openapi] = await Promise.all([getJSON("/reference/page.json"), getJSON("/openapi.json")]);
   doc = openapi;
   const services = new Map((doc.tags ?? []).map((t) => [t.name, { about: t.description, operations: [] }]));
   for (const [path, item] of Object.entries(doc.paths)) {

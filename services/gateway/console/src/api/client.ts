@@ -1,0 +1,58 @@
+import createFetchClient, { type Middleware } from "openapi-fetch";
+import createQueryClient from "openapi-react-query";
+import { QueryClient } from "@tanstack/react-query";
+import { Problem } from "./problem";
+import type { components, paths } from "./schema";
+
+/** The messages of the API, by their full name. */
+type Schemas = components["schemas"];
+export type App = Schemas["gatehouse.request.v1.App"];
+export type Entitlement = Schemas["gatehouse.request.v1.Entitlement"];
+export type AccessRequest = Schemas["gatehouse.request.v1.Request"];
+export type RequestItem = Schemas["gatehouse.request.v1.RequestItem"];
+export type TimelineEntry = Schemas["gatehouse.request.v1.TimelineEntry"];
+export type Comment = Schemas["gatehouse.request.v1.Comment"];
+
+/** What a list shows of a request. */
+export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "createTime" | "beneficiary" | "hiddenItemCount" | "waitsForReviewer"> & {
+  items?: readonly Pick<RequestItem, "id" | "appName" | "entitlementName">[];
+};
+export type Task = Schemas["gatehouse.approval.v1.Task"];
+export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];
+export type User = Schemas["gatehouse.identity.v1.User"];
+export type Person = Schemas["gatehouse.identity.v1.Person"];
+
+/** Every failed call throws a Problem: what the API says, or that there was no answer. */
+const problems: Middleware = {
+  async onResponse({ response }) {
+    if (!response.ok) throw await Problem.of(response);
+  },
+  onError() {
+    return Problem.noAnswer();
+  },
+};
+
+/** The session is in a cookie that no script sees, so nothing is added to a call. */
+export const client = createFetchClient<paths>({ baseUrl: globalThis.location?.origin });
+client.use(problems);
+
+/** Hooks for the calls of the API. */
+export const api = createQueryClient(client);
+
+export function newQueryClient(signedOut: () => void): QueryClient {
+  const queries = new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 2_000,
+        // Only what may pass is asked again.
+        retry: (count, error) => error instanceof Problem && error.mayPass && count < 3,
+        throwOnError: false,
+      },
+    },
+  });
+  queries.getQueryCache().subscribe((event) => {
+    const error = event.type === "updated" && event.action.type === "error" ? event.action.error : undefined;
+    if (error instanceof Problem && error.status === 401) signedOut();
+  });
+  return queries;
+}

@@ -1,0 +1,43 @@
+import type { AccessRequest, Grant, RequestItem } from "./client";
+import type { Tone } from "@/components/Tag";
+
+/** How a state looks. What it is called is in the texts, under the same name. */
+export const requestTones: Record<NonNullable<AccessRequest["state"]>, Tone> = {
+  REQUEST_STATE_UNSPECIFIED: "none",
+  REQUEST_STATE_SUBMITTED: "accent",
+  REQUEST_STATE_PENDING: "accent",
+  REQUEST_STATE_APPROVED: "accent",
+  REQUEST_STATE_FULFILLED: "good",
+  REQUEST_STATE_PARTLY_FULFILLED: "warn",
+  REQUEST_STATE_DENIED: "bad",
+  REQUEST_STATE_CANCELLING: "none",
+  REQUEST_STATE_CANCELLED: "none",
+};
+
+export const itemTones: Record<NonNullable<RequestItem["state"]>, Tone> = {
+  ITEM_STATE_UNSPECIFIED: "none",
+  ITEM_STATE_PENDING: "accent",
+  ITEM_STATE_APPROVED: "accent",
+  ITEM_STATE_FULFILLED: "good",
+  ITEM_STATE_FAILED: "bad",
+  ITEM_STATE_CANCELLED: "none",
+  ITEM_STATE_GIVEN_UP: "warn",
+  ITEM_STATE_DENIED: "bad",
+};
+
+export const grantTones: Record<NonNullable<Grant["state"]>, Tone> = {
+  GRANT_STATE_UNSPECIFIED: "none",
+  GRANT_STATE_PENDING: "accent",
+  GRANT_STATE_ACTIVE: "good",
+  GRANT_STATE_REVOKING: "warn",
+  GRANT_STATE_REVOKED: "none",
+  GRANT_STATE_FAILED: "bad",
+  GRANT_STATE_HELD: "warn",
+};
+
+export const endedRequest: readonly AccessRequest["state"][] = [
+  "REQUEST_STATE_FULFILLED",
+  "REQUEST_STATE_PARTLY_FULFILLED",
+  "REQUEST_STATE_DENIED",
+  "REQUEST_STATE_CANCELLED",
+];

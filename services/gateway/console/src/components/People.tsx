@@ -1,0 +1,65 @@
+import { useState } from "react";
+import { keepPreviousData } from "@tanstack/react-query";
+import { ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Text } from "react-aria-components";
+import { api, type User } from "@/api/client";
+
+interface Props {
+  label: string;
+  hint?: string;
+  error?: string;
+  onChoose: (user: User | undefined) => void;
+}
+
+/** Finds one person by what they are called. */
+export function People({ label, hint, error, onChoose }: Props) {
+  const [typed, setTyped] = useState("");
+  const [words, setWords] = useState("");
+  const found = api.useQuery(
+    "get",
+    "/v1/users",
+    { params: { query: { query: words, pageSize: 20, state: "USER_STATE_ACTIVE" } } },
+    { placeholderData: keepPreviousData },
+  );
+  const users = found.data?.users ?? [];
+  return (
+    <ComboBox
+      className="field"
+      items={users}
+      inputValue={typed}
+      onInputChange={(text) => {
+        setTyped(text);
+        setWords(text);
+      }}
+      onSelectionChange={(key) => {
+        const user = users.find((u) => u.id === key);
+        if (user) {
+          setTyped(user.displayName ?? "");
+          setWords("");
+        }
+        onChoose(user);
+      }}
+      isInvalid={error !== undefined}
+      allowsEmptyCollection
+      menuTrigger="focus"
+    >
+      <Label>{label}</Label>
+      <Input />
+      {hint && (
+        <Text slot="description" className="hint">
+          {hint}
+        </Text>
+      )}
+      <FieldError className="error">{error}</FieldError>
+      <Popover className="popover">
+        <ListBox<User> className="menu">
+          {(user) => (
+            <ListBoxItem id={user.id} textValue={user.displayName}>
+              <span>{user.displayName}</span>
+              <span className="quiet small">{user.email}</span>
+            </ListBoxItem>
+          )}
+        </ListBox>
+      </Popover>
+    </ComboBox>
+  );
+}

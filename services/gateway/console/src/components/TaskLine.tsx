@@ -1,0 +1,42 @@
+import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import type { RequestSummary, Task } from "@/api/client";
+import { Decide } from "./Decide";
+import { useAbout } from "./RequestLine";
+import { Time } from "./Time";
+
+/** What a list shows of a task. */
+export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName" | "substitution" | "createTime"> & {
+  request?: Pick<RequestSummary, "items" | "kind" | "beneficiary" | "hiddenItemCount"> & { justification?: string; until?: string };
+};
+
+/** A task in a list, with the decision. */
+export function TaskLine({ task }: { task: TaskSummary }) {
+  const { t } = useTranslation();
+  const about = useAbout();
+  const request = task.request;
+  if (!request) return null;
+  const meant = (request.items ?? []).filter((i) => task.itemIds?.includes(i.id ?? ""));
+  return (
+    <li>
+      <div className="what">
+        <Link to="/requests/$id" params={{ id: task.requestId ?? "" }}>
+          {about({ items: meant.length > 0 ? meant : request.items, hiddenItemCount: request.hiddenItemCount })}
+        </Link>
+        <span className="small">{t(request.kind === "REQUEST_KIND_REVOKE" ? "request.takenFrom" : "request.for", { name: request.beneficiary?.displayName })}</span>
+        {request.justification && <span className="quiet small">“{request.justification}”</span>}
+        <span className="quiet small">
+          {task.stepName} · <Time at={task.createTime ?? ""} relative />
+          {request.until && (
+            <>
+              {" · "}
+              {t("until")} <Time at={request.until} />
+            </>
+          )}
+          {task.substitution && ` · ${task.substitution}`}
+        </span>
+      </div>
+      <Decide task={task} />
+    </li>
+  );
+}

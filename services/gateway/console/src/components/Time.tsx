@@ -1,0 +1,42 @@
+import { useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+
+const units: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** How far a time is from now, such as "in 3 days". Less than a minute is "now". */
+export function distance(time: Date, now: Date, language: string): string {
+  const seconds = (time.getTime() - now.getTime()) / 1000;
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  for (const [unit, length] of units) {
+    if (Math.abs(seconds) >= length) return words.format(Math.trunc(seconds / length), unit);
+  }
+  return words.format(0, "second");
+}
+
+/** A time as people say it, in the viewer's zone; the exact instant is shown on hover and read to programs. */
+export function Time({ at, relative }: { at: string; relative?: boolean }) {
+  const { i18n } = useTranslation();
+  const now = useMinute();
+  const time = new Date(at);
+  const exact = new Intl.DateTimeFormat(i18n.language, { dateStyle: "full", timeStyle: "long" }).format(time);
+  const short = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeStyle: "short" }).format(time);
+  return (
+    <time dateTime={at} title={exact}>
+      {relative ? distance(time, now, i18n.language) : short}
+    </time>
+  );
+}
+
+/** Now, anew each minute. */
+function useMinute(): Date {
+  const [now, setNow] = useState(() => new Date());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(new Date()), 60_000);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}

@@ -1,0 +1,95 @@
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import type { QueryClient } from "@tanstack/react-query";
+import { Shell } from "@/routes/shell/Shell";
+import { Home } from "@/routes/home/Home";
+import { NotFound } from "@/routes/not-found/NotFound";
+import { Welcome } from "@/routes/welcome/Welcome";
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ notFoundComponent: NotFound });
+
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: "/welcome",
+  validateSearch: (search): { to?: string; failed?: true } => ({ to: text(search.to), ...(search.failed ? { failed: true } : {}) }),
+  component: Welcome,
+});
+
+const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+
+const home = createRoute({ getParentRoute: () => shell, path: "/", component: Home });
+
+const catalog = createRoute({
+  getParentRoute: () => shell,
+  path: "/catalog",
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("@/routes/catalog/Catalog"), "Catalog"),
+});
+
+const ask = createRoute({
+  getParentRoute: () => shell,
+  path: "/ask",
+  validateSearch: (search): { app?: string } => ({ app: text(search.app) }),
+  component: lazyRouteComponent(() => import("@/routes/ask/Ask"), "Ask"),
+});
+
+const requests = createRoute({
+  getParentRoute: () => shell,
+  path: "/requests",
+  validateSearch: (search): { closed?: true } => (search.closed ? { closed: true } : {}),
+  component: lazyRouteComponent(() => import("@/routes/requests/Requests"), "Requests"),
+});
+
+const request = createRoute({
+  getParentRoute: () => shell,
+  path: "/requests/$id",
+  component: lazyRouteComponent(() => import("@/routes/request/Request"), "Request"),
+});
+
+const access = createRoute({
+  getParentRoute: () => shell,
+  path: "/access",
+  component: lazyRouteComponent(() => import("@/routes/access/Access"), "Access"),
+});
+
+const tasks = createRoute({
+  getParentRoute: () => shell,
+  path: "/tasks",
+  component: lazyRouteComponent(() => import("@/routes/tasks/Tasks"), "Tasks"),
+});
+
+const admin = createRoute({
+  getParentRoute: () => shell,
+  path: "/admin",
+  component: lazyRouteComponent(() => import("@/routes/admin/Admin"), "Admin"),
+});
+
+const overview = createRoute({
+  getParentRoute: () => admin,
+  path: "/",
+  component: lazyRouteComponent(() => import("@/routes/admin/Overview"), "Overview"),
+});
+
+const components = createRoute({
+  getParentRoute: () => shell,
+  path: "/components",
+  component: lazyRouteComponent(() => import("@/routes/components/Components"), "Components"),
+});
+
+const tree = root.addChildren([
+  welcome,
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview]), components]),
+]);
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+export function newRouter(queries: QueryClient) {
+  return createRouter({ routeTree: tree, context: { queries }, defaultPreload: "intent", scrollRestoration: true });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof newRouter>;
+  }
+}

@@ -1,0 +1,106 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { client, type Grant } from "@/api/client";
+import { useMe } from "@/api/me";
+import { useMine } from "@/api/mine";
+import { grantTones } from "@/api/states";
+import { Ask } from "@/components/Ask";
+import { Button } from "@/components/Button";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { Tag } from "@/components/Tag";
+import { Time } from "@/components/Time";
+import { tell } from "@/components/Toasts";
+
+/** What the caller has now, until when, and the way to give it back. */
+export function Access() {
+  const { t } = useTranslation();
+  const { grants } = useMine();
+  const all = (grants.data?.grants ?? []).filter((g) => g.state !== "GRANT_STATE_REVOKED");
+  const apps = Map.groupBy(all, (g) => g.appName ?? "");
+  return (
+    <Page title={t("nav.access")} lead={t("access.lead")}>
+      {grants.isPending && <Loading />}
+      {grants.error && <ProblemNote error={grants.error} again={() => void grants.refetch()} />}
+      {grants.data && all.length === 0 && (
+        <Empty title={t("access.none")}>
+          <Link to="/catalog" className="button">
+            {t("home.look")}
+          </Link>
+        </Empty>
+      )}
+      {[...apps].sort(([a], [b]) => a.localeCompare(b)).map(([name, held]) => (
+        <section key={name} className="stack tight">
+          <h2>{name}</h2>
+          <ul className="list">
+            {held.map((grant) => (
+              <Held key={grant.id} grant={grant} />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </Page>
+  );
+}
+
+function Held({ grant }: { grant: Grant }) {
+  const { t } = useTranslation();
+  const queries = useQueryClient();
+  const me = useMe().data?.user?.id;
+  const state = grant.state ?? "GRANT_STATE_UNSPECIFIED";
+  const giveBack = async (justification: string) => {
+    await client.POST("/v1/requests", {
+      body: { requestId: crypto.randomUUID(), kind: "REQUEST_KIND_REVOKE", beneficiaryId: me, entitlementIds: [grant.entitlementId ?? ""], justification },
+    });
+    tell(t("access.givenBack", { name: grant.entitlementName }));
+    await queries.invalidateQueries();
+  };
+  return (
+    <li>
+      <div className="what">
+        <span>{grant.entitlementName}</span>
+        <span className="quiet small">
+          {grant.activateTime ? (
+            <>
+              {t("access.since")} <Time at={grant.activateTime} />
+            </>
+          ) : (
+            <>
+              {t("access.approved")} <Time at={grant.createTime ?? ""} relative />
+            </>
+          )}
+          {" · "}
+          {grant.until ? (
+            <>
+              {t("ends")} <Time at={grant.until} relative />
+            </>
+          ) : (
+            t("access.permanent")
+          )}
+        </span>
+        {grant.requestId && (
+          <Link className="small" to="/requests/$id" params={{ id: grant.requestId }}>
+            {t("access.why")}
+          </Link>
+        )}
+      </div>
+      <Tag tone={grantTones[state]}>{t(`grantStates.${state}`)}</Tag>
+      {grant.state !== "GRANT_STATE_REVOKING" && (
+        <Ask
+          trigger={<Button aria-label={t("access.giveBackWhat", { name: `${grant.appName} ${grant.entitlementName}` })}>{t("access.giveBack")}</Button>}
+          title={t("access.giveBackTitle", { app: grant.appName, name: grant.entitlementName })}
+          label={t("access.giveBackReason")}
+          field="justification"
+          action={t("access.giveBack")}
+          danger
+          act={giveBack}
+        >
+          <p>{t("access.giveBackText")}</p>
+        </Ask>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,18 @@
+import type { LinkProps } from "@tanstack/react-router";
+import type { User } from "@/api/client";
+import type { en } from "@/i18n/en";
+
+type Role = NonNullable<User["role"]>;
+
+/** Who has a place in the administration. What they may do there the API decides. */
+export const adminRoles: readonly Role[] = ["ROLE_ADMIN", "ROLE_IT_ADMIN", "ROLE_RISK_MANAGER"];
+
+interface AdminPage {
+  to: LinkProps["to"];
+  /** Its name in the texts. */
+  name: keyof (typeof en)["admin"]["pages"];
+  roles: readonly Role[];
+}
+
+/** The pages of the administration, in the order of its menu. */
+export const adminPages: readonly AdminPage[] = [{ to: "/admin", name: "overview", roles: adminRoles }];

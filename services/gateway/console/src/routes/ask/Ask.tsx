@@ -1,0 +1,129 @@
+import { getLocalTimeZone, now, type ZonedDateTime } from "@internationalized/date";
+import { useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, type Entitlement, type User } from "@/api/client";
+import { Problem } from "@/api/problem";
+import { Button } from "@/components/Button";
+import { Choice } from "@/components/Choice";
+import { DateTime } from "@/components/DateTime";
+import { Page } from "@/components/Page";
+import { People } from "@/components/People";
+import { ProblemNote } from "@/components/ProblemNote";
+import { TextBox } from "@/components/TextBox";
+import { tell } from "@/components/Toasts";
+import { AddApp } from "./AddApp";
+import { AppItems } from "./AppItems";
+import { Route } from "./Route";
+
+const route = getRouteApi("/shell/ask");
+
+/** How long access is asked for: for good, for some hours, or until a time. */
+const lengths = { permanent: 0, day: 24, week: 7 * 24, month: 30 * 24, until: 0 } as const;
+type Length = keyof typeof lengths;
+
+/** Where access is asked for: for whom, what, until when and why, with what would follow. */
+export function Ask() {
+  const { t } = useTranslation();
+  const { app } = route.useSearch();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const [whom, setWhom] = useState<"me" | "other">("me");
+  const [other, setOther] = useState<User>();
+  const [apps, setApps] = useState<string[]>(app ? [app] : []);
+  const [chosen, setChosen] = useState<Entitlement[]>([]);
+  const [length, setLength] = useState<Length>("permanent");
+  const [date, setDate] = useState<ZonedDateTime | null>(null);
+  const [justification, setJustification] = useState("");
+  // The same form sent twice, because no answer came, makes one request.
+  const [requestId, setRequestId] = useState(() => crypto.randomUUID());
+  // When the form was begun: a length counts from the moment that it was chosen.
+  const [begun, setBegun] = useState(() => now(getLocalTimeZone()));
+
+  const until = length === "permanent" ? undefined : length === "until" ? date?.toAbsoluteString() : begun.add({ hours: lengths[length] }).toAbsoluteString();
+  const body = {
+    kind: "REQUEST_KIND_GRANT",
+    beneficiaryId: whom === "other" ? other?.id : undefined,
+    entitlementIds: chosen.map((e) => e.id ?? ""),
+    justification: justification.trim(),
+    until,
+  } as const;
+  const complete = chosen.length > 0 && (whom === "me" || other !== undefined) && (length !== "until" || date !== null);
+  const create = api.useMutation("post", "/v1/requests", {
+    onSuccess: async (made) => {
+      tell(t("ask.sent"));
+      await queries.invalidateQueries();
+      await navigate({ to: "/requests/$id", params: { id: made.request?.id ?? "" } });
+    },
+    onError: (error) => {
+      if (!(error instanceof Problem && error.mayPass)) setRequestId(crypto.randomUUID());
+    },
+  });
+  const fields = create.error instanceof Problem ? create.error.fields : {};
+  return (
+    <Page title={t("ask.title")} lead={t("ask.lead")}>
+      <form
+        className="stack"
+        onSubmit={(e) => {
+          e.preventDefault();
+          if (complete) create.mutate({ body: { ...body, requestId } });
+        }}
+      >
+        <section className="card" aria-labelledby="whom">
+          <h2 id="whom">{t("ask.whom")}</h2>
+          <Choice label={t("ask.whom")} value={whom} onChange={setWhom} choices={{ me: t("ask.me"), other: t("ask.other") }} />
+          {whom === "other" && <People label={t("ask.person")} hint={t("ask.personHint")} onChoose={setOther} error={fields.beneficiaryId} />}
+        </section>
+        <section className="card" aria-labelledby="what">
+          <h2 id="what">{t("ask.what")}</h2>
+          {apps.map((id) => (
+            <AppItems
+              key={id}
+              app={id}
+              chosen={chosen}
+              onChange={(of) => setChosen([...chosen.filter((e) => e.appId !== id), ...of])}
+              onRemove={() => {
+                setApps(apps.filter((a) => a !== id));
+                setChosen(chosen.filter((e) => e.appId !== id));
+              }}
+            />
+          ))}
+          <AddApp label={t(apps.length === 0 ? "ask.app" : "ask.another")} except={apps} onAdd={(id) => setApps([...apps, id])} />
+          {fields.entitlementIds && (
+            <p className="note" data-tone="bad" role="alert">
+              {fields.entitlementIds}
+            </p>
+          )}
+        </section>
+        <section className="card" aria-labelledby="until">
+          <h2 id="until">{t("ask.until")}</h2>
+          <Choice
+            label={t("ask.until")}
+            value={length}
+            onChange={(next) => {
+              setLength(next);
+              setBegun(now(getLocalTimeZone()));
+            }}
+            choices={{ permanent: t("access.permanent"), day: t("ask.day"), week: t("ask.week"), month: t("ask.month"), until: t("ask.date") }}
+          />
+          {length === "until" && <DateTime label={t("ask.time")} value={date} onChange={setDate} error={fields.until} />}
+          {length !== "until" && fields.until && (
+            <p className="note" data-tone="bad" role="alert">
+              {fields.until}
+            </p>
+          )}
+        </section>
+        <TextBox label={t("request.justification")} hint={t("ask.whyHint")} lines value={justification} onChange={setJustification} error={fields.justification} />
+        {complete && <Route body={body} />}
+        {create.error && <ProblemNote error={create.error} shown={["beneficiaryId", "entitlementIds", "until", "justification"]} />}
+        <div className="row">
+          <Button type="submit" kind="main" isPending={create.isPending} isDisabled={!complete}>
+            {t("ask.send")}
+          </Button>
+          {!complete && <span className="quiet small">{t("ask.incomplete")}</span>}
+        </div>
+      </form>
+    </Page>
+  );
+}

@@ -1,0 +1,44 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { ProblemNote } from "@/components/ProblemNote";
+import { Tag } from "@/components/Tag";
+
+interface Props {
+  body: {
+    kind: "REQUEST_KIND_GRANT";
+    beneficiaryId?: string;
+    entitlementIds: string[];
+    justification: string;
+    until?: string;
+  };
+}
+
+/** What would follow if it were sent: of each item whether it is taken or why not, and how the account comes. */
+export function Route({ body }: Props) {
+  const { t } = useTranslation();
+  // The words change nothing about it.
+  const request = { ...body, justification: "" };
+  const preview = api.useQuery("post", "/v1/requests:preview", { body: { request } }, { placeholderData: keepPreviousData });
+  return (
+    <section className="card" aria-labelledby="route" aria-live="polite">
+      <h2 id="route">{t("ask.follows")}</h2>
+      {preview.error && <ProblemNote error={preview.error} />}
+      <ul className="stack tight">
+        {!preview.error &&
+          preview.data?.items?.map(({ item, refusal }) => (
+            <li key={item?.entitlementId} className="row apart">
+              <span className="what">
+                {item?.appName} · {item?.entitlementName}
+              </span>
+              {refusal ? (
+                <Tag tone="bad">{t([`refusals.${refusal}` as "refusals.OTHER", "refusals.OTHER"])}</Tag>
+              ) : (
+                <span className="quiet small">{t(`comes.${item?.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</span>
+              )}
+            </li>
+          ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,95 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { Input, Label, SearchField } from "react-aria-components";
+import { useTranslation } from "react-i18next";
+import { api, type App } from "@/api/client";
+import { useMine } from "@/api/mine";
+import { pageByPage } from "@/api/pages";
+import { Button } from "@/components/Button";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { Tag } from "@/components/Tag";
+
+const route = getRouteApi("/shell/catalog");
+
+/** Every app that the caller sees: what they have of it, have asked for, and how an account comes. */
+export function Catalog() {
+  const { t } = useTranslation();
+  const { q } = route.useSearch();
+  const navigate = useNavigate();
+  const [words, setWords] = useState(q ?? "");
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      if (words !== (q ?? "")) void navigate({ to: "/catalog", search: words ? { q: words } : {}, replace: true });
+    }, 200);
+    return () => clearTimeout(timer);
+  }, [words, q, navigate]);
+  const apps = api.useInfiniteQuery(
+    "get",
+    "/v1/apps",
+    { params: { query: { query: q, pageSize: 60 } } },
+    { ...pageByPage, placeholderData: keepPreviousData },
+  );
+  const all = apps.data?.pages.flatMap((p) => p.apps ?? []) ?? [];
+  return (
+    <Page title={t("nav.catalog")} lead={t("catalog.lead")}>
+      <SearchField className="field" value={words} onChange={setWords}>
+        <Label>{t("catalog.search")}</Label>
+        <Input placeholder={t("catalog.searchHint")} />
+      </SearchField>
+      {apps.isPending && <Loading />}
+      {apps.error && <ProblemNote error={apps.error} again={() => void apps.refetch()} />}
+      {apps.data && all.length === 0 && (
+        <Empty title={q ? t("catalog.nothing", { words: q }) : t("catalog.empty")}>{q && <Button onPress={() => setWords("")}>{t("catalog.all")}</Button>}</Empty>
+      )}
+      <ul className="columns">
+        {all.map((app) => (
+          <AppCard key={app.id} app={app} />
+        ))}
+      </ul>
+      {apps.hasNextPage && (
+        <div>
+          <Button isPending={apps.isFetchingNextPage} onPress={() => void apps.fetchNextPage()}>
+            {t("more")}
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}
+
+function AppCard({ app }: { app: App }) {
+  const { t } = useTranslation();
+  const mine = useMine();
+  const held = mine.held(app.id ?? "");
+  const asked = mine.asked(app.id ?? "");
+  return (
+    <li className="card">
+      <h2>{app.name}</h2>
+      <p className="quiet">{app.description}</p>
+      <p className="small">{t(`comes.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</p>
+      {(held.length > 0 || asked.length > 0) && (
+        <div className="row">
+          {held.length > 0 && (
+            <Tag tone="good">
+              {t("catalog.have")}: {held.map((g) => g.entitlementName).join(", ")}
+            </Tag>
+          )}
+          {asked.map((r) => (
+            <Link key={r.id} to="/requests/$id" params={{ id: r.id ?? "" }}>
+              {t("catalog.asked")}
+            </Link>
+          ))}
+        </div>
+      )}
+      <div>
+        <Link to="/ask" search={{ app: app.id }} className="button" aria-label={t("catalog.requestFor", { name: app.name })}>
+          {t("catalog.request")}
+        </Link>
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,110 @@
+import { useState, type ReactNode } from "react";
+import type { ZonedDateTime } from "@internationalized/date";
+import type { RequestSummary } from "@/api/client";
+import { Problem } from "@/api/problem";
+import { Ask } from "@/components/Ask";
+import { Button } from "@/components/Button";
+import { Choice } from "@/components/Choice";
+import { DateTime } from "@/components/DateTime";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { Page } from "@/components/Page";
+import { People } from "@/components/People";
+import { ProblemNote } from "@/components/ProblemNote";
+import { RequestLine } from "@/components/RequestLine";
+import { Tag } from "@/components/Tag";
+import { TaskLine } from "@/components/TaskLine";
+import { TextBox } from "@/components/TextBox";
+import { Time } from "@/components/Time";
+import { tell } from "@/components/Toasts";
+
+/** Every shared component in every state, for those who write pages. */
+export function Components() {
+  const [choice, setChoice] = useState<"one" | "other">("one");
+  const [date, setDate] = useState<ZonedDateTime | null>(null);
+  const request: RequestSummary = {
+    id: "00000000-0000-4000-8000-000000000000",
+    kind: "REQUEST_KIND_GRANT",
+    state: "REQUEST_STATE_PENDING",
+    createTime: new Date(Date.now() - 3 * 3600_000).toISOString(),
+    beneficiary: { displayName: "Ada Byron" },
+    items: [
+      { id: "1", appName: "Code", entitlementName: "developers" },
+      { id: "2", appName: "Code", entitlementName: "account" },
+    ],
+    hiddenItemCount: 0,
+    waitsForReviewer: true,
+  };
+  return (
+    <Page title="Components" lead="Every shared component in every state.">
+      <Part name="Button" inRow>
+        <Button kind="main">main</Button>
+        <Button>beside others</Button>
+        <Button kind="danger">danger</Button>
+        <Button kind="plain">plain</Button>
+        <Button isDisabled>disabled</Button>
+        <Button isPending>pending</Button>
+      </Part>
+      <Part name="Tag" inRow>
+        <Tag>none</Tag>
+        <Tag tone="accent">accent</Tag>
+        <Tag tone="good">good</Tag>
+        <Tag tone="warn">warn</Tag>
+        <Tag tone="bad">bad</Tag>
+      </Part>
+      <Part name="TextBox">
+        <TextBox label="One line" hint="A hint" />
+        <TextBox label="With an error" defaultValue="0" error="must be at least 1" />
+        <TextBox label="More lines" lines placeholder="Placeholder" />
+      </Part>
+      <Part name="Choice">
+        <Choice label="Choice" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
+      </Part>
+      <Part name="DateTime">
+        <DateTime label="A time" value={date} onChange={setDate} />
+        <DateTime label="With an error" value={date} onChange={setDate} error="has passed" />
+      </Part>
+      <Part name="People">
+        <People label="A person" hint="Name or e-mail" onChoose={() => {}} />
+      </Part>
+      <Part name="Time" inRow>
+        <Time at={new Date().toISOString()} /> <Time at={new Date(Date.now() + 3 * 86_400_000).toISOString()} relative />
+      </Part>
+      <Part name="Ask" inRow>
+        <Ask trigger={<Button>Open</Button>} title="Title" label="Words" action="Do it" act={() => Promise.reject(new Problem(409, "TAKEN", "Somebody was faster."))}>
+          <p>What it means.</p>
+        </Ask>
+      </Part>
+      <Part name="Toasts" inRow>
+        <Button onPress={() => tell("It was done.")}>Tell</Button>
+      </Part>
+      <Part name="ProblemNote">
+        <ProblemNote error={new Problem(400, "FIELD_INVALID", "A field is invalid.", {}, { until: "has passed" })} />
+        <ProblemNote error={Problem.noAnswer()} again={() => {}} />
+      </Part>
+      <Part name="Loading">
+        <Loading />
+      </Part>
+      <Part name="Empty">
+        <Empty title="There is nothing.">
+          <Button>Do the next thing</Button>
+        </Empty>
+      </Part>
+      <Part name="RequestLine and TaskLine">
+        <ul className="list">
+          <RequestLine request={request} />
+          <TaskLine task={{ id: "1", requestId: request.id, stepName: "Manager", createTime: request.createTime, itemIds: ["1"], substitution: "", request }} />
+        </ul>
+      </Part>
+    </Page>
+  );
+}
+
+function Part({ name, inRow, children }: { name: string; inRow?: boolean; children: ReactNode }) {
+  return (
+    <section className="card">
+      <h2>{name}</h2>
+      <div className={inRow ? "row" : "stack"}>{children}</div>
+    </section>
+  );
+}

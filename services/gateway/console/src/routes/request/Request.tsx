@@ -1,0 +1,267 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { type AccessRequest, api, client } from "@/api/client";
+import { useMe } from "@/api/me";
+import { refetchInterval } from "@/api/pages";
+import { endedRequest, itemTones, requestTones } from "@/api/states";
+import { Ask } from "@/components/Ask";
+import { Button } from "@/components/Button";
+import { Decide } from "@/components/Decide";
+import { Loading } from "@/components/Loading";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { useAbout } from "@/components/RequestLine";
+import { Tag } from "@/components/Tag";
+import { TextBox } from "@/components/TextBox";
+import { Time } from "@/components/Time";
+import { tell } from "@/components/Toasts";
+
+const route = getRouteApi("/shell/requests/$id");
+
+/** One request: where it stands, what is to be done about it, what has happened, and what people say. */
+export function Request() {
+  const { t } = useTranslation();
+  const { id } = route.useParams();
+  const about = useAbout();
+  const found = api.useQuery("get", "/v1/requests/{id}", { params: { path: { id } } }, { refetchInterval });
+  const request = found.data?.request;
+  if (!request) {
+    return <Page title={t("request.title")}>{found.error ? <ProblemNote error={found.error} again={() => void found.refetch()} /> : <Loading />}</Page>;
+  }
+  const state = request.state ?? "REQUEST_STATE_UNSPECIFIED";
+  return (
+    <Page title={about(request)} actions={<Tag tone={requestTones[state]}>{t(`requestStates.${state}`)}</Tag>}>
+      <Facts request={request} />
+      <Items request={request} />
+      <Mine id={id} />
+      <Acts request={request} />
+      <Timeline id={id} />
+      <Comments id={id} />
+    </Page>
+  );
+}
+
+function Facts({ request }: { request: AccessRequest }) {
+  const { t } = useTranslation();
+  return (
+    <dl className="facts card">
+      <dt>{t("request.beneficiary")}</dt>
+      <dd>{request.beneficiary?.displayName}</dd>
+      <dt>{t("request.requester")}</dt>
+      <dd>
+        {request.requester?.displayName}, <Time at={request.createTime ?? ""} />
+      </dd>
+      <dt>{t("request.kind")}</dt>
+      <dd>
+        {t(request.kind === "REQUEST_KIND_REVOKE" ? "request.revoke" : "request.grant")}
+        {request.kind !== "REQUEST_KIND_REVOKE" && (
+          <>
+            , {request.until ? t("until") : t("access.permanent")} {request.until && <Time at={request.until} />}
+          </>
+        )}
+      </dd>
+      {request.justification && (
+        <>
+          <dt>{t("request.justification")}</dt>
+          <dd className="pre">{request.justification}</dd>
+        </>
+      )}
+      {request.closeTime && (
+        <>
+          <dt>{t("request.closedBy")}</dt>
+          <dd>
+            {request.closedBy?.displayName} <Time at={request.closeTime} />
+            {request.closingReason && <span className="pre">: {request.closingReason}</span>}
+          </dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function Items({ request }: { request: AccessRequest }) {
+  const { t } = useTranslation();
+  return (
+    <section className="stack tight" aria-labelledby="items">
+      <h2 id="items">{t("request.items")}</h2>
+      <ul className="list">
+        {request.items?.map((item) => {
+          const state = item.state ?? "ITEM_STATE_UNSPECIFIED";
+          return (
+            <li key={item.id}>
+              <div className="what">
+                <span>
+                  {item.appName} · {item.entitlementName}
+                </span>
+                {request.kind !== "REQUEST_KIND_REVOKE" && <span className="quiet small">{t(`comes.${item.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</span>}
+                {item.closingReason && <span className="small">{item.closingReason}</span>}
+                {item.giveUp && (
+                  <span className="small">
+                    {t("request.givenUpBy", { name: item.giveUp.by?.displayName })}: {item.giveUp.reason}
+                  </span>
+                )}
+                {item.vacancy && (
+                  <div className="note stack tight" data-tone="warn">
+                    <span>
+                      {t("request.vacancy", { step: item.vacancy.stepName })} {item.vacancy.reason}
+                    </span>
+                    <ul>{item.vacancy.help?.map((help) => <li key={help}>{help}</li>)}</ul>
+                  </div>
+                )}
+              </div>
+              <Tag tone={itemTones[state]}>{t(`itemStates.${state}`)}</Tag>
+            </li>
+          );
+        })}
+      </ul>
+      {!!request.hiddenItemCount && <p className="quiet small">{t("request.hidden", { count: request.hiddenItemCount })}</p>}
+    </section>
+  );
+}
+
+/** What the caller is asked to decide about it. */
+function Mine({ id }: { id: string }) {
+  const { t } = useTranslation();
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: id, state: "TASK_STATE_OPEN", pageSize: 50 } } }, { refetchInterval });
+  const all = tasks.data?.tasks ?? [];
+  if (all.length === 0) return null;
+  return (
+    <section className="card" aria-labelledby="mine">
+      <h2 id="mine">{t("task.yours")}</h2>
+      {all.map((task) => (
+        <div key={task.id} className="row apart">
+          <span>
+            {task.stepName}
+            {task.substitution && <span className="quiet small"> · {task.substitution}</span>}
+          </span>
+          <Decide task={task} />
+        </div>
+      ))}
+    </section>
+  );
+}
+
+/** What its people can still do: cancel it while it is decided, give up what an app does not do. */
+function Acts({ request }: { request: AccessRequest }) {
+  const { t } = useTranslation();
+  const queries = useQueryClient();
+  const me = useMe().data?.user;
+  const theirs = [request.requester?.userId, request.beneficiary?.userId].includes(me?.id) || me?.role === "ROLE_ADMIN" || me?.role === "ROLE_IT_ADMIN";
+  if (!theirs || endedRequest.includes(request.state)) return null;
+  const items = request.items ?? [];
+  const path = { params: { path: { id: request.id ?? "" } } };
+  const done = async (text: string) => {
+    tell(text);
+    await queries.invalidateQueries();
+  };
+  const stuck = request.kind !== "REQUEST_KIND_REVOKE" && items.some((i) => i.state === "ITEM_STATE_FAILED" || i.state === "ITEM_STATE_APPROVED") && !items.some((i) => i.giveUp);
+  return (
+    <div className="row">
+      {items.some((i) => i.state === "ITEM_STATE_PENDING") && (
+        <Ask
+          trigger={<Button kind="danger">{t("request.cancel")}</Button>}
+          title={t("request.cancelTitle")}
+          label={t("request.cancelReason")}
+          field="reason"
+          action={t("request.cancel")}
+          danger
+          act={async (reason) => {
+            await client.POST("/v1/requests/{id}:cancel", { ...path, body: { reason } });
+            await done(t("request.cancelled"));
+          }}
+        />
+      )}
+      {stuck && (
+        <Ask
+          trigger={<Button>{t("request.giveUp")}</Button>}
+          title={t("request.giveUpTitle")}
+          label={t("request.giveUpReason")}
+          field="reason"
+          needed
+          action={t("request.giveUp")}
+          act={async (reason) => {
+            await client.POST("/v1/requests/{id}:giveUp", { ...path, body: { reason } });
+            await done(t("request.gaveUp"));
+          }}
+        >
+          <p>{t("request.giveUpText")}</p>
+        </Ask>
+      )}
+    </div>
+  );
+}
+
+function Timeline({ id }: { id: string }) {
+  const { t } = useTranslation();
+  const timeline = api.useQuery("get", "/v1/requests/{id}/timeline", { params: { path: { id }, query: { pageSize: 1000 } } }, { refetchInterval });
+  return (
+    <section className="stack tight" aria-labelledby="timeline">
+      <h2 id="timeline">{t("request.timeline")}</h2>
+      {timeline.isPending && <Loading />}
+      {timeline.error && <ProblemNote error={timeline.error} again={() => void timeline.refetch()} />}
+      <ol className="timeline">
+        {timeline.data?.entries?.map((entry) => (
+          <li key={entry.eventId}>
+            <span className="pre">{entry.text}</span>
+            <span className="quiet small">
+              {entry.actor?.displayName} · <Time at={entry.time ?? ""} />
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Comments({ id }: { id: string }) {
+  const { t } = useTranslation();
+  const queries = useQueryClient();
+  const [text, setText] = useState("");
+  // The same words sent twice, because no answer came, make one comment.
+  const [key, setKey] = useState(() => crypto.randomUUID());
+  const comments = api.useQuery("get", "/v1/requests/{id}/comments", { params: { path: { id }, query: { pageSize: 1000 } } }, { refetchInterval });
+  const add = api.useMutation("post", "/v1/requests/{id}/comments", {
+    onSuccess: async () => {
+      setText("");
+      setKey(crypto.randomUUID());
+      await queries.invalidateQueries();
+    },
+  });
+  return (
+    <section className="stack tight" aria-labelledby="comments">
+      <h2 id="comments">{t("request.comments")}</h2>
+      {comments.error && <ProblemNote error={comments.error} again={() => void comments.refetch()} />}
+      {!!comments.data?.comments?.length && (
+        <ul className="list">
+          {comments.data.comments.map((comment) => (
+            <li key={comment.id}>
+              <div className="what">
+                <span className="pre">{comment.text}</span>
+                <span className="quiet small">
+                  {comment.author?.displayName} · <Time at={comment.createTime ?? ""} />
+                </span>
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+      <form
+        className="stack tight"
+        onSubmit={(e) => {
+          e.preventDefault();
+          add.mutate({ params: { path: { id } }, body: { requestId: key, text: text.trim() } });
+        }}
+      >
+        <TextBox label={t("request.comment")} hint={t("request.commentHint")} lines value={text} onChange={setText} />
+        {add.error && <ProblemNote error={add.error} />}
+        <div>
+          <Button type="submit" isPending={add.isPending} isDisabled={text.trim() === ""}>
+            {t("request.send")}
+          </Button>
+        </div>
+      </form>
+    </section>
+  );
+}

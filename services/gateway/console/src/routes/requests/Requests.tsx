@@ -1,0 +1,63 @@
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { pageByPage, refetchInterval } from "@/api/pages";
+import { Button } from "@/components/Button";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { RequestLine } from "@/components/RequestLine";
+
+const route = getRouteApi("/shell/requests");
+
+/** The caller's open and closed requests. */
+export function Requests() {
+  const { t } = useTranslation();
+  const { closed } = route.useSearch();
+  const view = closed ? "REQUEST_VIEW_MY_CLOSED" : "REQUEST_VIEW_MY_OPEN";
+  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query: { view, pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
+  return (
+    <Page
+      title={t("nav.requests")}
+      actions={
+        <Link to="/ask" className="button" data-kind="main">
+          {t("home.ask")}
+        </Link>
+      }
+    >
+      <nav className="tabs" aria-label={t("nav.requests")}>
+        <Link to="/requests" search={{}} activeOptions={{ exact: true, includeSearch: true }}>
+          {t("request.open")}
+        </Link>
+        <Link to="/requests" search={{ closed: true }} activeOptions={{ exact: true, includeSearch: true }}>
+          {t("request.closed")}
+        </Link>
+      </nav>
+      {requests.isPending && <Loading />}
+      {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
+      {requests.data && all.length === 0 && (
+        <Empty title={closed ? t("request.noneClosed") : t("home.noRequests")}>
+          <Link to="/catalog" className="button">
+            {t("home.look")}
+          </Link>
+        </Empty>
+      )}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((request) => (
+            <RequestLine key={request.id} request={request} />
+          ))}
+        </ul>
+      )}
+      {requests.hasNextPage && (
+        <div>
+          <Button isPending={requests.isFetchingNextPage} onPress={() => void requests.fetchNextPage()}>
+            {t("more")}
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}

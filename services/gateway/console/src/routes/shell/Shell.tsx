@@ -1,0 +1,97 @@
+import { useEffect } from "react";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { CircleUser, House, Inbox, KeyRound, LayoutGrid, ScrollText, SlidersHorizontal } from "lucide-react";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { useMe } from "@/api/me";
+import { Problem } from "@/api/problem";
+import { Loading } from "@/components/Loading";
+import { ProblemNote } from "@/components/ProblemNote";
+import { adminRoles } from "@/routes/admin/pages";
+import { AccountMenu } from "./AccountMenu";
+
+/** Whether the browser has sent a session with the page. One that has ended is noticed by the first call. */
+function hasSession(): boolean {
+  return document.querySelector<HTMLMetaElement>('meta[name="session"]')?.content !== "none";
+}
+
+/** What stands around every page of somebody who is signed in. */
+export function Shell() {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const me = useMe(hasSession());
+  const here = useRouterState({ select: (s) => s.location.href });
+  useEffect(() => {
+    if (!hasSession()) void navigate({ to: "/welcome", search: { to: here }, replace: true });
+  }, [navigate, here]);
+  if (me.isPending) return <Loading />;
+  if (me.error) {
+    // Nobody: the page to sign in is on its way.
+    return me.error instanceof Problem && me.error.status === 401 ? <Loading /> : <ProblemNote error={me.error} again={() => void me.refetch()} />;
+  }
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        {t("skip")}
+      </a>
+      <header>
+        <Link to="/" className="brand">
+          <img src="/icon.svg" alt="" width="28" height="28" /> Gatehouse
+        </Link>
+        <AccountMenu icon={<CircleUser size={20} aria-hidden />} name={me.data.user?.displayName ?? ""} organization={me.data.organization?.name ?? ""} />
+      </header>
+      <nav aria-label={t("nav.label")}>
+        <ul>
+          <li>
+            <Link to="/" activeOptions={{ exact: true }}>
+              <House size={18} aria-hidden /> {t("nav.home")}
+            </Link>
+          </li>
+          <li>
+            <Link to="/catalog">
+              <LayoutGrid size={18} aria-hidden /> {t("nav.catalog")}
+            </Link>
+          </li>
+          <li>
+            <Link to="/requests">
+              <ScrollText size={18} aria-hidden /> {t("nav.requests")}
+            </Link>
+          </li>
+          <li>
+            <Link to="/tasks">
+              <Inbox size={18} aria-hidden /> {t("nav.tasks")} <Waiting />
+            </Link>
+          </li>
+          <li>
+            <Link to="/access">
+              <KeyRound size={18} aria-hidden /> {t("nav.access")}
+            </Link>
+          </li>
+          {adminRoles.includes(me.data.user?.role ?? "ROLE_UNSPECIFIED") && (
+            <li>
+              <Link to="/admin">
+                <SlidersHorizontal size={18} aria-hidden /> {t("nav.admin")}
+              </Link>
+            </li>
+          )}
+        </ul>
+      </nav>
+      <main id="main" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+/** How many tasks wait for the caller; nothing if none. */
+function Waiting() {
+  const { t } = useTranslation();
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 100 } } }, { refetchInterval: 10_000 });
+  const count = tasks.data?.tasks?.length ?? 0;
+  if (count === 0) return null;
+  return (
+    <span className="tag" data-tone="accent">
+      {count === 100 ? "99+" : count} <span className="hidden">{t("nav.waiting")}</span>
+    </span>
+  );
+}

@@ -1,0 +1,37 @@
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { pageByPage, refetchInterval } from "@/api/pages";
+import { Button } from "@/components/Button";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { TaskLine } from "@/components/TaskLine";
+
+/** What waits for the caller's decision, oldest first. */
+export function Tasks() {
+  const { t } = useTranslation();
+  const tasks = api.useInfiniteQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const all = tasks.data?.pages.flatMap((p) => p.tasks ?? []) ?? [];
+  return (
+    <Page title={t("nav.tasks")} lead={t("task.lead")}>
+      {tasks.isPending && <Loading />}
+      {tasks.error && <ProblemNote error={tasks.error} again={() => void tasks.refetch()} />}
+      {tasks.data && all.length === 0 && <Empty title={t("home.noTasks")} />}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((task) => (
+            <TaskLine key={task.id} task={task} />
+          ))}
+        </ul>
+      )}
+      {tasks.hasNextPage && (
+        <div>
+          <Button isPending={tasks.isFetchingNextPage} onPress={() => void tasks.fetchNextPage()}>
+            {t("more")}
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}

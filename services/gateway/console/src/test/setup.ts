@@ -1,0 +1,9 @@
+import { afterEach, beforeAll } from "vitest";
+import { cleanup } from "@testing-library/react";
+import { startTexts } from "@/i18n";
+
+// jsdom has none; what is escaped in tests needs no escaping.
+globalThis.CSS ??= { escape: String } as unknown as typeof CSS;
+
+beforeAll(() => startTexts("en"));
+afterEach(cleanup);

@@ -1,0 +1,34 @@
+/// <reference types="vitest/config" />
+import react from "@vitejs/plugin-react";
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vite";
+
+// Where `npm run dev` passes API calls on to.
+const gatehouse = process.env.GATEHOUSE ?? "http://localhost:8080";
+const passedOn = ["/v1", "/sign-in", "/sign-out", "/openapi.json", "/reference"];
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  build: {
+    outDir: "dist",
+    target: "es2024",
+    // The built files are committed: their names stay.
+    rolldownOptions: {
+      output: {
+        entryFileNames: "assets/[name].js",
+        chunkFileNames: "assets/[name].js",
+        assetFileNames: "assets/[name][extname]",
+      },
+    },
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    sourcemap: false,
+    reportCompressedSize: true,
+    license: { fileName: "licenses.md" },
+  },
+  server: {
+    proxy: Object.fromEntries(passedOn.map((path) => [path, { target: gatehouse, changeOrigin: false }])),
+  },
+  test: { environment: "jsdom", setupFiles: ["src/test/setup.ts"], css: false },
+});
