@@ -1,4 +1,4 @@
-import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { QueryClient } from "@tanstack/react-query";
 import { Shell } from "@/routes/shell/Shell";
 import { Home } from "@/routes/home/Home";
@@ -14,7 +14,14 @@ const welcome = createRoute({
   component: Welcome,
 });
 
-const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  beforeLoad: ({ location }) => {
+    if (!hasSession()) throw redirect({ to: "/welcome", search: { to: location.href }, replace: true });
+  },
+  component: Shell,
+});
 
 const home = createRoute({ getParentRoute: () => shell, path: "/", component: Home });
 
@@ -79,6 +86,11 @@ const tree = root.addChildren([
   welcome,
   shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview]), components]),
 ]);
+
+/** Whether the browser has sent a session with the page. One that has ended is noticed by the first call. */
+function hasSession(): boolean {
+  return document.querySelector<HTMLMetaElement>('meta[name="session"]')?.content !== "none";
+}
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;

@@ -1,1 +1,1 @@
-import{n as e}from"./Page.js";function t(t=!0){return e.useQuery(`get`,`/v1/me`,{},{staleTime:6e4,enabled:t})}export{t};
+import{n as e}from"./Page.js";function t(){return e.useQuery(`get`,`/v1/me`,{},{staleTime:6e4})}export{t};

@@ -1,8 +1,8 @@
 import { api, type User } from "./client";
 
 /** Who is signed in. Without anybody its error has the status 401. */
-export function useMe(enabled = true) {
-  return api.useQuery("get", "/v1/me", {}, { staleTime: 60_000, enabled });
+export function useMe() {
+  return api.useQuery("get", "/v1/me", {}, { staleTime: 60_000 });
 }
 
 /** Whether the caller has one of the roles. The API decides; this only keeps from showing what it would refuse. */

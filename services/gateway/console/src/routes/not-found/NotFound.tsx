@@ -6,12 +6,14 @@ import { Page } from "@/components/Page";
 export function NotFound() {
   const { t } = useTranslation();
   return (
-    <Page title={t("notFound.title")}>
+    <main className="welcome">
+      <Page title={t("notFound.title")}>
       <Empty title={t("notFound.text")}>
         <Link to="/" className="button">
           {t("nav.home")}
         </Link>
       </Empty>
-    </Page>
+      </Page>
+    </main>
   );
 }

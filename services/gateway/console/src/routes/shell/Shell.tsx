@@ -1,5 +1,4 @@
-import { useEffect } from "react";
-import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { Link, Outlet } from "@tanstack/react-router";
 import { CircleUser, House, Inbox, KeyRound, LayoutGrid, ScrollText, SlidersHorizontal } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
@@ -10,20 +9,10 @@ import { ProblemNote } from "@/components/ProblemNote";
 import { adminRoles } from "@/routes/admin/pages";
 import { AccountMenu } from "./AccountMenu";
 
-/** Whether the browser has sent a session with the page. One that has ended is noticed by the first call. */
-function hasSession(): boolean {
-  return document.querySelector<HTMLMetaElement>('meta[name="session"]')?.content !== "none";
-}
-
 /** What stands around every page of somebody who is signed in. */
 export function Shell() {
   const { t } = useTranslation();
-  const navigate = useNavigate();
-  const me = useMe(hasSession());
-  const here = useRouterState({ select: (s) => s.location.href });
-  useEffect(() => {
-    if (!hasSession()) void navigate({ to: "/welcome", search: { to: here }, replace: true });
-  }, [navigate, here]);
+  const me = useMe();
   if (me.isPending) return <Loading />;
   if (me.error) {
     // Nobody: the page to sign in is on its way.

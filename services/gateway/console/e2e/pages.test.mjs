@@ -1,0 +1,80 @@
+// Every page in both themes, wide and narrow: what WCAG 2.2 AA says of it by axe, that it fits, that
+// nothing is loaded from elsewhere and nothing is wrong on its console.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { accessible, base, browse, fits, open, signedIn } from "./browser.mjs";
+
+const portal = ["/", "/catalog", "/ask", "/requests", "/requests?closed=true", "/tasks", "/access", "/components", "/nothing-here"];
+const admin = ["/admin"];
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const width of [1280, 360]) {
+    test(`${colorScheme}, ${width} px`, () =>
+      browse(async (browser) => {
+        const options = { colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" };
+        const nobody = await open(browser, options);
+        await nobody.page.goto(base + "/tasks");
+        await nobody.page.getByRole("button", { name: "Sign in as Ada Byron" }).waitFor();
+        await look(nobody.page, "/welcome");
+        assert.deepEqual(nobody.wrong, []);
+        const { page, wrong } = await signedIn(browser, "Ada Byron", "/", options);
+        for (const path of [...portal, ...admin]) {
+          await page.goto(base + path);
+          await look(page, path);
+        }
+        assert.deepEqual(wrong, []);
+      }));
+  }
+}
+
+async function look(page, path) {
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.waitForLoadState("networkidle");
+  await accessible(page, path);
+  await fits(page, path);
+}
+
+// B-USR-06
+test("a member is told plainly that the administration is not for them", () =>
+  browse(async (browser) => {
+    const { page, wrong } = await signedIn(browser, "Alan Turing", "/admin");
+    await page.getByRole("heading", { name: "This place is for admins" }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Administration" }).count(), 0);
+    await page.getByRole("link", { name: "To your portal" }).click();
+    await page.getByRole("heading", { name: "Hello, Alan" }).waitFor();
+    assert.deepEqual(wrong, []);
+  }));
+
+test("the session is not in script's reach, and signing out ends it", () =>
+  browse(async (browser) => {
+    const { page } = await signedIn(browser, "Hedy Lamarr");
+    assert.equal(await page.evaluate(() => document.cookie), "");
+    await page.getByRole("button", { name: "Hedy Lamarr" }).click();
+    await page.getByRole("menuitem", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in to Gatehouse" }).waitFor();
+    await page.goto(base + "/access");
+    await page.getByRole("heading", { name: "Sign in to Gatehouse" }).waitFor();
+    // And the place that was wanted is where signing in leads.
+    await page.getByRole("button", { name: "Sign in as Hedy Lamarr" }).click();
+    await page.getByRole("heading", { name: "My access" }).waitFor();
+  }));
+
+test("by keyboard alone, in another language", () =>
+  browse(async (browser) => {
+    const { page, wrong } = await signedIn(browser, "Tim Lee", "/", { locale: "de-DE" }).catch(async () => {
+      const nobody = await open(browser, { locale: "de-DE" });
+      await nobody.page.goto(base);
+      await nobody.page.getByRole("button", { name: "Anmelden als Tim Lee" }).press("Enter");
+      await nobody.page.getByRole("heading", { name: "Guten Tag, Tim" }).waitFor();
+      return nobody;
+    });
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Zum Inhalt");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Zugang beantragen" }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "de");
+    assert.deepEqual(wrong, []);
+  }));
