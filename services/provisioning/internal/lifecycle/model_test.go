@@ -551,6 +551,8 @@ func (w *world) resolve(t *rapid.T, i int, lies bool) {
 		if !lies && w.app.account != Absent && (item.Kind == ItemRemoveAccount || slices.Contains(w.assignment.Operation.Plan, Change{Do: RemoveAccount})) {
 			w.app.account, w.app.member, w.app.had = w.left, Set{}, nil
 		}
+	case w.app.account == Absent && (item.Kind == ItemUnassign || item.Kind == ItemRemoveAccount):
+		// Nobody makes an account to take something away from it.
 	default:
 		if w.app.account == Absent || item.Kind == ItemCreateAccount || item.Kind == ItemFixOperation && !know.Adopted {
 			w.app.ours, w.app.had = true, nil // a person has said that it is the person's
