@@ -78,3 +78,31 @@ test("by keyboard alone, in another language", () =>
     assert.equal(await page.evaluate(() => document.documentElement.lang), "de");
     assert.deepEqual(wrong, []);
   }));
+
+test("everything is found by its name, by keyboard", () =>
+  browse(async (browser) => {
+    const { page, wrong } = await signedIn(browser, "Hedy Lamarr");
+    await page.keyboard.press("Control+k");
+    await page.getByRole("searchbox", { name: "Find" }).waitFor();
+    await accessible(page, "palette");
+    await page.keyboard.type("payroll");
+    await page.getByRole("menuitem", { name: "Ledger Payroll", exact: true }).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Ledger Payroll" }).waitFor();
+    assert.deepEqual(wrong, []);
+  }));
+
+test("the first load is under 250 kB", async (t) =>
+  browse(async (browser) => {
+    const { page } = await open(browser);
+    const network = await page.context().newCDPSession(page);
+    await network.send("Network.enable");
+    let bytes = 0;
+    network.on("Network.loadingFinished", (e) => (bytes += e.encodedDataLength));
+    await page.goto(base);
+    await page.getByRole("button", { name: "Sign in as Alan Turing" }).waitFor();
+    await page.waitForLoadState("networkidle");
+    t.diagnostic(`${Math.round(bytes / 1000)} kB`);
+    assert(bytes > 50_000 && bytes < 250_000, `${bytes} bytes`);
+  }));

@@ -21,9 +21,11 @@ export const de: typeof en = {
     requests: "Meine Anträge",
     tasks: "Meine Aufgaben",
     access: "Meine Zugänge",
+    ask: "Zugang beantragen",
     waiting: "warten",
     admin: "Verwaltung",
   },
+  palette: { open: "Suchen", hint: "Seiten, Anwendungen, Ihre Anträge", found: "Was gefunden wurde", apps: "Zugang beantragen zu", nothing: "Nichts gefunden." },
   account: {
     label: "Ihr Konto",
     theme: "Aussehen",

@@ -19,9 +19,11 @@ export const en = {
     requests: "My requests",
     tasks: "My tasks",
     access: "My access",
+    ask: "Ask for access",
     waiting: "waiting",
     admin: "Administration",
   },
+  palette: { open: "Find", hint: "Pages, apps, your requests", found: "What was found", apps: "Ask for access to", nothing: "Nothing is found." },
   account: {
     label: "Your account",
     theme: "Appearance",

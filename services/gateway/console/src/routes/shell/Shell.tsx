@@ -8,6 +8,7 @@ import { Loading } from "@/components/Loading";
 import { ProblemNote } from "@/components/ProblemNote";
 import { adminRoles } from "@/routes/admin/pages";
 import { AccountMenu } from "./AccountMenu";
+import { Palette } from "./Palette";
 
 /** What stands around every page of somebody who is signed in. */
 export function Shell() {
@@ -27,7 +28,10 @@ export function Shell() {
         <Link to="/" className="brand">
           <img src="/icon.svg" alt="" width="28" height="28" /> Gatehouse
         </Link>
+        <div className="row">
+          <Palette />
         <AccountMenu icon={<CircleUser size={20} aria-hidden />} name={me.data.user?.displayName ?? ""} organization={me.data.organization?.name ?? ""} />
+        </div>
       </header>
       <nav aria-label={t("nav.label")}>
         <ul>
