@@ -1,1 +1,1 @@
-import{n as e}from"./Page.js";function t(){return e.useQuery(`get`,`/v1/me`,{},{staleTime:6e4})}export{t};
+import{t as e}from"./client.js";function t(){return e.useQuery(`get`,`/v1/me`,{},{staleTime:6e4})}export{t};

@@ -1,0 +1,1 @@
+import{n as e}from"./rolldown-runtime.js";import{P as t,p as n}from"./client.js";var r=e(t(),1);function i(e){let t=n();return r.useCallback(n=>t.navigate({...n,from:n.from??e?.from}),[e?.from,t])}export{i as t};
