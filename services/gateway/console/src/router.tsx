@@ -1,5 +1,7 @@
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import type { QueryClient } from "@tanstack/react-query";
+import { oneOf, workItemKinds, workItemStates } from "@/api/kinds";
+import { checklistSearch } from "@/routes/admin/checklists/search";
 import { Shell } from "@/routes/shell/Shell";
 import { Home } from "@/routes/home/Home";
 import { NotFound } from "@/routes/not-found/NotFound";
@@ -69,6 +71,32 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/Overview"), "Overview"),
 });
 
+const checklists = createRoute({
+  getParentRoute: () => admin,
+  path: "/checklists",
+  validateSearch: checklistSearch,
+  component: lazyRouteComponent(() => import("@/routes/admin/checklists/Checklists"), "Checklists"),
+});
+
+const checklist = createRoute({
+  getParentRoute: () => admin,
+  path: "/checklists/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/checklists/Checklist"), "Checklist"),
+});
+
+const workItems = createRoute({
+  getParentRoute: () => admin,
+  path: "/work-items",
+  validateSearch: (search) =>
+    set({
+      kind: oneOf(search.kind, workItemKinds),
+      app: text(search.app),
+      user: text(search.user),
+      state: oneOf(search.state, workItemStates),
+    }),
+  component: lazyRouteComponent(() => import("@/routes/admin/work-items/WorkItems"), "WorkItems"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -77,11 +105,16 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview]), components]),
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems]), components]),
 ]);
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** What is set of a search. */
+function set<S extends object>(search: S): Partial<S> {
+  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as Partial<S>;
 }
 
 export function newRouter(queries: QueryClient) {

@@ -15,4 +15,8 @@ interface AdminPage {
 }
 
 /** The pages of the administration, in the order of its menu. */
-export const adminPages: readonly AdminPage[] = [{ to: "/admin", name: "overview", roles: adminRoles }];
+export const adminPages: readonly AdminPage[] = [
+  { to: "/admin", name: "overview", roles: adminRoles },
+  { to: "/admin/checklists", name: "checklists", roles: adminRoles },
+  { to: "/admin/work-items", name: "workItems", roles: adminRoles },
+];
