@@ -2,6 +2,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import type { QueryClient } from "@tanstack/react-query";
 import { oneOf, workItemKinds, workItemStates } from "@/api/kinds";
 import { checklistSearch } from "@/routes/admin/checklists/search";
+import { peopleSearch } from "@/routes/admin/people/search";
 import { Shell } from "@/routes/shell/Shell";
 import { Home } from "@/routes/home/Home";
 import { NotFound } from "@/routes/not-found/NotFound";
@@ -97,6 +98,32 @@ const workItems = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/work-items/WorkItems"), "WorkItems"),
 });
 
+const people = createRoute({
+  getParentRoute: () => admin,
+  path: "/people",
+  validateSearch: peopleSearch,
+  component: lazyRouteComponent(() => import("@/routes/admin/people/People"), "People"),
+});
+
+const person = createRoute({
+  getParentRoute: () => admin,
+  path: "/people/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/people/Person"), "Person"),
+});
+
+const groups = createRoute({
+  getParentRoute: () => admin,
+  path: "/groups",
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("@/routes/admin/groups/Groups"), "Groups"),
+});
+
+const group = createRoute({
+  getParentRoute: () => admin,
+  path: "/groups/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/groups/Group"), "Group"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -105,7 +132,7 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems]), components]),
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems, people, person, groups, group]), components]),
 ]);
 
 function text(value: unknown): string | undefined {

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Input, Label, SearchField } from "react-aria-components";
 
 interface Props {
@@ -12,9 +12,19 @@ interface Props {
 /** Words to search for, which stand in the address. */
 export function SearchBox({ label, placeholder, value = "", onChange }: Props) {
   const [words, setWords] = useState(value);
+  const told = useRef(value);
+  useEffect(() => {
+    // Changed elsewhere, such as by a link that shows everything.
+    if (value !== told.current) {
+      told.current = value;
+      setWords(value);
+    }
+  }, [value]);
   useEffect(() => {
     const timer = setTimeout(() => {
-      if (words !== value) onChange(words || undefined);
+      if (words === value) return;
+      told.current = words;
+      onChange(words || undefined);
     }, 200);
     return () => clearTimeout(timer);
   }, [words, value, onChange]);

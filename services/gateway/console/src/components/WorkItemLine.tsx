@@ -51,7 +51,10 @@ export function WorkItemLine({ item, before, whose }: Props) {
         <span>{work(item)}</span>
         {whose && (
           <span className="small">
-            {t("admin.work.whose", { name: item.user?.displayName })}
+            {t("admin.work.whose")}{" "}
+            <Link to="/admin/people/$id" params={{ id: item.user?.userId ?? "" }}>
+              {item.user?.displayName}
+            </Link>
             {item.checklistId && (
               <>
                 {" · "}

@@ -19,4 +19,6 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin", name: "overview", roles: adminRoles },
   { to: "/admin/checklists", name: "checklists", roles: adminRoles },
   { to: "/admin/work-items", name: "workItems", roles: adminRoles },
+  { to: "/admin/people", name: "people", roles: adminRoles },
+  { to: "/admin/groups", name: "groups", roles: adminRoles },
 ];

@@ -1,4 +1,4 @@
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type WorkItem } from "@/api/client";
@@ -33,7 +33,10 @@ export function Checklist() {
       title={list.user?.displayName ?? ""}
       lead={
         <>
-          {t(`admin.checklists.kinds.${list.kind ?? "CHECKLIST_KIND_UNSPECIFIED"}`)} · <Due list={list} />
+          {t(`admin.checklists.kinds.${list.kind ?? "CHECKLIST_KIND_UNSPECIFIED"}`)} · <Due list={list} /> ·{" "}
+          <Link to="/admin/people/$id" params={{ id: list.user?.userId ?? "" }}>
+            {t("admin.checklists.person")}
+          </Link>
         </>
       }
       actions={list.overdue && <Tag tone="bad">{t("admin.checklists.overdue")}</Tag>}
