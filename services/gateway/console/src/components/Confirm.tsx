@@ -43,6 +43,8 @@ export function Confirm({ trigger, title, children, fields = [], action, danger,
     }
   };
   const errors = error instanceof Problem ? error.fields : {};
+  // Beside its field it need not be said again.
+  const said = error instanceof Problem && Object.entries(errors).some(([field, text]) => fields.includes(field) && text === error.message);
   return (
     <DialogTrigger onOpenChange={() => setError(undefined)}>
       {trigger}
@@ -61,7 +63,7 @@ export function Confirm({ trigger, title, children, fields = [], action, danger,
                   {title}
                 </Heading>
                 {typeof children === "function" ? children(errors) : children}
-                {error !== undefined && <ProblemNote error={error} shown={fields} />}
+                {error !== undefined && !said && <ProblemNote error={error} shown={fields} />}
                 <div className="row">
                   <Button type="submit" kind={danger ? "danger" : "main"} isPending={busy} isDisabled={!ready}>
                     {action}

@@ -23,6 +23,7 @@ export function Select<K extends string>({ label, hint, error, value, onChange, 
       className="field"
       value={value ?? (none === undefined ? null : nothing)}
       onChange={(key) => onChange(choices.find(([k]) => k === key)?.[0])}
+      validationBehavior="aria"
       isInvalid={error !== undefined}
       placeholder="–"
     >
