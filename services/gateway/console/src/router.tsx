@@ -124,6 +124,18 @@ const group = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/groups/Group"), "Group"),
 });
 
+const sources = createRoute({
+  getParentRoute: () => admin,
+  path: "/sources",
+  component: lazyRouteComponent(() => import("@/routes/admin/sources/Sources"), "Sources"),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => admin,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("@/routes/admin/tokens/Tokens"), "Tokens"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -132,7 +144,7 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems, people, person, groups, group]), components]),
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems, people, person, groups, group, sources, tokens]), components]),
 ]);
 
 function text(value: unknown): string | undefined {

@@ -37,10 +37,12 @@ interface Props {
   before?: ReactNode;
   /** Whether it is said whose access it is about, with the way to their checklist. */
   whose?: boolean;
+  /** Whether a later item reopens it already. */
+  reopened?: boolean;
 }
 
 /** A work item in a list, with what can be done about it. */
-export function WorkItemLine({ item, before, whose }: Props) {
+export function WorkItemLine({ item, before, whose, reopened }: Props) {
   const { t } = useTranslation();
   const work = useWork();
   const state = item.state ?? "WORK_ITEM_STATE_UNSPECIFIED";
@@ -51,13 +53,17 @@ export function WorkItemLine({ item, before, whose }: Props) {
         <span>{work(item)}</span>
         {whose && (
           <span className="small">
-            {t("admin.work.whose")}{" "}
-            <Link to="/admin/people/$id" params={{ id: item.user?.userId ?? "" }}>
-              {item.user?.displayName}
-            </Link>
+            {item.user?.userId && (
+              <>
+                {t("admin.work.whose")}{" "}
+                <Link to="/admin/people/$id" params={{ id: item.user.userId }}>
+                  {item.user.displayName}
+                </Link>
+              </>
+            )}
             {item.checklistId && (
               <>
-                {" · "}
+                {item.user?.userId && " · "}
                 <Link to="/admin/checklists/$id" params={{ id: item.checklistId }}>
                   {t("admin.work.checklist")}
                 </Link>
@@ -92,18 +98,18 @@ export function WorkItemLine({ item, before, whose }: Props) {
           </span>
         )}
       </div>
-      <Tag tone={workItemTones[state]}>{t(`admin.work.states.${state}`)}</Tag>
-      <Acts item={item} />
+      <Tag tone={reopened ? "none" : workItemTones[state]}>{reopened ? t("admin.work.wasReopened") : t(`admin.work.states.${state}`)}</Tag>
+      <Acts item={item} reopened={reopened} />
     </li>
   );
 }
 
-function Acts({ item }: { item: WorkItem }) {
+function Acts({ item, reopened }: Pick<Props, "item" | "reopened">) {
   const { t } = useTranslation();
   const work = useWork();
   const queries = useQueryClient();
   const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
-  const name = `${work(item)}, ${item.user?.displayName}`;
+  const name = [work(item), item.user?.displayName].filter(Boolean).join(", ");
   if (!may) return null;
   const retry = async () => {
     await client.POST("/v1/workItems/{id}:retry", { params: { path: { id: item.id ?? "" } } });
@@ -131,7 +137,7 @@ function Acts({ item }: { item: WorkItem }) {
       {item.state === "WORK_ITEM_STATE_OPEN" && (
         <Resolve items={[item]} trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.resolve"), name })}>{t("admin.work.resolve")}</Button>} />
       )}
-      {reopenable(item) && (
+      {reopenable(item) && !reopened && (
         <Ask
           trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.reopen"), name })}>{t("admin.work.reopen")}</Button>}
           title={t("admin.work.reopenTitle")}
@@ -173,7 +179,7 @@ export function Resolve({ items, trigger, done }: { items: readonly WorkItem[]; 
       <ul>
         {items.map((item) => (
           <li key={item.id}>
-            {work(item)}, {item.user?.displayName}
+            {[work(item), item.user?.displayName].filter(Boolean).join(", ")}
           </li>
         ))}
       </ul>

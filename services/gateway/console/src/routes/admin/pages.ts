@@ -21,4 +21,6 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/work-items", name: "workItems", roles: adminRoles },
   { to: "/admin/people", name: "people", roles: adminRoles },
   { to: "/admin/groups", name: "groups", roles: adminRoles },
+  { to: "/admin/sources", name: "sources", roles: adminRoles },
+  { to: "/admin/tokens", name: "tokens", roles: adminRoles },
 ];

@@ -7,6 +7,7 @@ import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
 import { Choice } from "@/components/Choice";
 import { Confirm } from "@/components/Confirm";
+import { Copy } from "@/components/Copy";
 import { DateTime } from "@/components/DateTime";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
@@ -17,6 +18,7 @@ import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
 import { SearchBox } from "@/components/SearchBox";
 import { Select } from "@/components/Select";
+import { ShownOnce } from "@/components/ShownOnce";
 import { Tag } from "@/components/Tag";
 import { TaskLine } from "@/components/TaskLine";
 import { TextBox } from "@/components/TextBox";
@@ -30,11 +32,12 @@ export function Components() {
   const [date, setDate] = useState<ZonedDateTime | null>(null);
   const [picked, pick] = useState<"one" | "other">();
   const [words, setWords] = useState<string>();
+  const [once, setOnce] = useState(false);
   const item = {
     id: "1",
     kind: "WORK_ITEM_KIND_FIX_OPERATION",
     state: "WORK_ITEM_STATE_OPEN",
-    user: { displayName: "Ada Byron" },
+    user: { userId: "00000000-0000-4000-8000-000000000000", displayName: "Ada Byron" },
     appName: "Code",
     entitlementNames: ["developers"],
     requestIds: ["00000000-0000-4000-8000-000000000000"],
@@ -116,6 +119,13 @@ export function Components() {
         >
           {(errors) => <TextBox label="Name" error={errors.name} />}
         </Confirm>
+      </Part>
+      <Part name="Copy and ShownOnce">
+        <Copy label="Address" value="https://gatehouse.example/scim/v2" />
+        <div>
+          <Button onPress={() => setOnce(true)}>Show a secret</Button>
+        </div>
+        {once && <ShownOnce title="A token" label="Token" secret="not-a-secret" lost="Make another." onClose={() => setOnce(false)} />}
       </Part>
       <Part name="Toasts" inRow>
         <Button onPress={() => tell("It was done.")}>Tell</Button>

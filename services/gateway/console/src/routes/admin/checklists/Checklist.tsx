@@ -48,7 +48,7 @@ export function Checklist() {
           <h2 id="ended">{t("admin.checklists.ended")}</h2>
           <ul className="list">
             {ended.map((item) => (
-              <WorkItemLine key={item.id} item={item} />
+              <WorkItemLine key={item.id} item={item} reopened={items.some((later) => later.reopenedItemId === item.id)} />
             ))}
           </ul>
         </section>
