@@ -1,5 +1,8 @@
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import type { QueryClient } from "@tanstack/react-query";
+import { oneOf, workItemKinds, workItemStates } from "@/api/kinds";
+import { checklistSearch } from "@/routes/admin/checklists/search";
+import { peopleSearch } from "@/routes/admin/people/search";
 import { Shell } from "@/routes/shell/Shell";
 import { Home } from "@/routes/home/Home";
 import { NotFound } from "@/routes/not-found/NotFound";
@@ -76,6 +79,70 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/Overview"), "Overview"),
 });
 
+const checklists = createRoute({
+  getParentRoute: () => admin,
+  path: "/checklists",
+  validateSearch: checklistSearch,
+  component: lazyRouteComponent(() => import("@/routes/admin/checklists/Checklists"), "Checklists"),
+});
+
+const checklist = createRoute({
+  getParentRoute: () => admin,
+  path: "/checklists/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/checklists/Checklist"), "Checklist"),
+});
+
+const workItems = createRoute({
+  getParentRoute: () => admin,
+  path: "/work-items",
+  validateSearch: (search) =>
+    set({
+      kind: oneOf(search.kind, workItemKinds),
+      app: text(search.app),
+      user: text(search.user),
+      state: oneOf(search.state, workItemStates),
+    }),
+  component: lazyRouteComponent(() => import("@/routes/admin/work-items/WorkItems"), "WorkItems"),
+});
+
+const people = createRoute({
+  getParentRoute: () => admin,
+  path: "/people",
+  validateSearch: peopleSearch,
+  component: lazyRouteComponent(() => import("@/routes/admin/people/People"), "People"),
+});
+
+const person = createRoute({
+  getParentRoute: () => admin,
+  path: "/people/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/people/Person"), "Person"),
+});
+
+const groups = createRoute({
+  getParentRoute: () => admin,
+  path: "/groups",
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("@/routes/admin/groups/Groups"), "Groups"),
+});
+
+const group = createRoute({
+  getParentRoute: () => admin,
+  path: "/groups/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/groups/Group"), "Group"),
+});
+
+const sources = createRoute({
+  getParentRoute: () => admin,
+  path: "/sources",
+  component: lazyRouteComponent(() => import("@/routes/admin/sources/Sources"), "Sources"),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => admin,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("@/routes/admin/tokens/Tokens"), "Tokens"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -84,7 +151,7 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview]), components]),
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems, people, person, groups, group, sources, tokens]), components]),
 ]);
 
 /** Whether the browser has sent a session with the page. One that has ended is noticed by the first call. */
@@ -94,6 +161,11 @@ function hasSession(): boolean {
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** What is set of a search. */
+function set<S extends object>(search: S): Partial<S> {
+  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined)) as Partial<S>;
 }
 
 export function newRouter(queries: QueryClient) {

@@ -19,8 +19,15 @@ export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "crea
 };
 export type Task = Schemas["gatehouse.approval.v1.Task"];
 export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];
+export type Account = Schemas["gatehouse.provisioning.v1.Account"];
+export type WorkItem = Schemas["gatehouse.provisioning.v1.WorkItem"];
+export type Checklist = Schemas["gatehouse.provisioning.v1.Checklist"];
 export type User = Schemas["gatehouse.identity.v1.User"];
 export type Person = Schemas["gatehouse.identity.v1.Person"];
+export type Group = Schemas["gatehouse.identity.v1.Group"];
+export type Source = Schemas["gatehouse.identity.v1.Source"];
+export type Session = Schemas["gatehouse.identity.v1.Session"];
+export type ApiToken = Schemas["gatehouse.identity.v1.ApiToken"];
 
 /** Every failed call throws a Problem: what the API says, or that there was no answer. */
 const problems: Middleware = {

@@ -1,4 +1,4 @@
-import type { AccessRequest, Grant, RequestItem } from "./client";
+import type { AccessRequest, Account, Grant, RequestItem, User, WorkItem } from "./client";
 import type { Tone } from "@/components/Tag";
 
 /** How a state looks. What it is called is in the texts, under the same name. */
@@ -33,6 +33,28 @@ export const grantTones: Record<NonNullable<Grant["state"]>, Tone> = {
   GRANT_STATE_REVOKED: "none",
   GRANT_STATE_FAILED: "bad",
   GRANT_STATE_HELD: "warn",
+};
+
+export const workItemTones: Record<NonNullable<WorkItem["state"]>, Tone> = {
+  WORK_ITEM_STATE_UNSPECIFIED: "none",
+  WORK_ITEM_STATE_OPEN: "accent",
+  WORK_ITEM_STATE_RESOLVED: "good",
+  WORK_ITEM_STATE_CANCELLED: "none",
+};
+
+export const userTones: Record<NonNullable<User["state"]>, Tone> = {
+  USER_STATE_UNSPECIFIED: "none",
+  USER_STATE_INVITED: "accent",
+  USER_STATE_ACTIVE: "good",
+  USER_STATE_SUSPENDED: "warn",
+  USER_STATE_REMOVED: "none",
+};
+
+export const accountTones: Record<NonNullable<Account["state"]>, Tone> = {
+  ACCOUNT_STATE_UNSPECIFIED: "none",
+  ACCOUNT_STATE_ABSENT: "none",
+  ACCOUNT_STATE_ACTIVE: "good",
+  ACCOUNT_STATE_DISABLED: "warn",
 };
 
 export const endedRequest: readonly AccessRequest["state"][] = [

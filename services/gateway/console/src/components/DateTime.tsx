@@ -16,7 +16,18 @@ interface Props {
 export function DateTime({ label, hint, error, value, onChange }: Props) {
   const { t } = useTranslation();
   return (
-    <DatePicker className="field" value={value} onChange={onChange} granularity="minute" minValue={now(getLocalTimeZone())} isInvalid={error !== undefined}>
+    <DatePicker
+      className="field"
+      value={value}
+      // What is entered where nothing was is in the zone of this.
+      placeholderValue={now(getLocalTimeZone())}
+      onChange={onChange}
+      granularity="minute"
+      hideTimeZone
+      minValue={now(getLocalTimeZone())}
+      validationBehavior="aria"
+      isInvalid={error !== undefined}
+    >
       <Label>{label}</Label>
       <Group className="date">
         <DateInput className="segments">{(segment) => <DateSegment segment={segment} className="segment" />}</DateInput>

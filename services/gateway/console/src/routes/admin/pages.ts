@@ -15,4 +15,12 @@ interface AdminPage {
 }
 
 /** The pages of the administration, in the order of its menu. */
-export const adminPages: readonly AdminPage[] = [{ to: "/admin", name: "overview", roles: adminRoles }];
+export const adminPages: readonly AdminPage[] = [
+  { to: "/admin", name: "overview", roles: adminRoles },
+  { to: "/admin/checklists", name: "checklists", roles: adminRoles },
+  { to: "/admin/work-items", name: "workItems", roles: adminRoles },
+  { to: "/admin/people", name: "people", roles: adminRoles },
+  { to: "/admin/groups", name: "groups", roles: adminRoles },
+  { to: "/admin/sources", name: "sources", roles: adminRoles },
+  { to: "/admin/tokens", name: "tokens", roles: adminRoles },
+];

@@ -1,27 +1,49 @@
 import { useState, type ReactNode } from "react";
 import type { ZonedDateTime } from "@internationalized/date";
-import type { RequestSummary } from "@/api/client";
+import type { RequestSummary, WorkItem } from "@/api/client";
 import { Problem } from "@/api/problem";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
+import { Check } from "@/components/Check";
 import { Choice } from "@/components/Choice";
+import { Confirm } from "@/components/Confirm";
+import { Copy } from "@/components/Copy";
 import { DateTime } from "@/components/DateTime";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { SearchBox } from "@/components/SearchBox";
+import { Select } from "@/components/Select";
+import { ShownOnce } from "@/components/ShownOnce";
 import { Tag } from "@/components/Tag";
 import { TaskLine } from "@/components/TaskLine";
 import { TextBox } from "@/components/TextBox";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
+import { WorkItemLine } from "@/components/WorkItemLine";
 
 /** Every shared component in every state, for those who write pages. */
 export function Components() {
   const [choice, setChoice] = useState<"one" | "other">("one");
   const [date, setDate] = useState<ZonedDateTime | null>(null);
+  const [picked, pick] = useState<"one" | "other">();
+  const [words, setWords] = useState<string>();
+  const [once, setOnce] = useState(false);
+  const item = {
+    id: "1",
+    kind: "WORK_ITEM_KIND_FIX_OPERATION",
+    state: "WORK_ITEM_STATE_OPEN",
+    user: { userId: "00000000-0000-4000-8000-000000000000", displayName: "Ada Byron" },
+    appName: "Code",
+    entitlementNames: ["developers"],
+    requestIds: ["00000000-0000-4000-8000-000000000000"],
+    createTime: new Date(Date.now() - 3 * 3600_000).toISOString(),
+    error: "the app answers 503 Service Unavailable",
+  } as unknown as WorkItem;
   const request: RequestSummary = {
     id: "00000000-0000-4000-8000-000000000000",
     kind: "REQUEST_KIND_GRANT",
@@ -60,6 +82,18 @@ export function Components() {
       <Part name="Choice">
         <Choice label="Choice" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
       </Part>
+      <Part name="Select">
+        <Select label="One of many, or none" value={picked} onChange={pick} none="All" choices={[["one", "One"], ["other", "The other"]]} />
+        <Select label="With an error" value={picked} onChange={pick} choices={[["one", "One"], ["other", "The other"]]} error="is not allowed" />
+      </Part>
+      <Part name="Check" inRow>
+        <Check>Not selected</Check>
+        <Check defaultSelected>Selected</Check>
+        <Check isIndeterminate>Some</Check>
+      </Part>
+      <Part name="SearchBox">
+        <SearchBox label="Words to search for" placeholder="Name" value={words} onChange={setWords} />
+      </Part>
       <Part name="DateTime">
         <DateTime label="A time" value={date} onChange={setDate} />
         <DateTime label="With an error" value={date} onChange={setDate} error="has passed" />
@@ -75,6 +109,24 @@ export function Components() {
           <p>What it means.</p>
         </Ask>
       </Part>
+      <Part name="Confirm" inRow>
+        <Confirm
+          trigger={<Button>Open the form</Button>}
+          title="Title"
+          fields={["name"]}
+          action="Do it"
+          act={() => Promise.reject(new Problem(400, "FIELD_INVALID", "A field is invalid.", {}, { name: "is taken" }))}
+        >
+          {(errors) => <TextBox label="Name" error={errors.name} />}
+        </Confirm>
+      </Part>
+      <Part name="Copy and ShownOnce">
+        <Copy label="Address" value="https://gatehouse.example/scim/v2" />
+        <div>
+          <Button onPress={() => setOnce(true)}>Show a secret</Button>
+        </div>
+        {once && <ShownOnce title="A token" label="Token" secret="not-a-secret" lost="Make another." onClose={() => setOnce(false)} />}
+      </Part>
       <Part name="Toasts" inRow>
         <Button onPress={() => tell("It was done.")}>Tell</Button>
       </Part>
@@ -89,6 +141,14 @@ export function Components() {
         <Empty title="There is nothing.">
           <Button>Do the next thing</Button>
         </Empty>
+      </Part>
+      <Part name="More">
+        <More list={{ hasNextPage: true, isFetchingNextPage: false, fetchNextPage: () => Promise.resolve() }} />
+      </Part>
+      <Part name="WorkItemLine">
+        <ul className="list">
+          <WorkItemLine item={item} whose />
+        </ul>
       </Part>
       <Part name="RequestLine and TaskLine">
         <ul className="list">

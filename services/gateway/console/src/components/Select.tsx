@@ -1,0 +1,53 @@
+import { ChevronDown } from "lucide-react";
+import { Button, FieldError, Label, ListBox, ListBoxItem, Popover, Select as AriaSelect, SelectValue, Text } from "react-aria-components";
+
+interface Props<K extends string> {
+  label: string;
+  hint?: string;
+  /** What the API says is wrong with it. */
+  error?: string;
+  value: K | undefined;
+  onChange: (value: K | undefined) => void;
+  /** What can be chosen, and what it is called, in this order. */
+  choices: readonly (readonly [K, string])[];
+  /** What it is called to choose none; without it one must be chosen. */
+  none?: string;
+}
+
+const nothing = "-";
+
+/** One of many, or none. */
+export function Select<K extends string>({ label, hint, error, value, onChange, choices, none }: Props<K>) {
+  return (
+    <AriaSelect
+      className="field"
+      value={value ?? (none === undefined ? null : nothing)}
+      onChange={(key) => onChange(choices.find(([k]) => k === key)?.[0])}
+      validationBehavior="aria"
+      isInvalid={error !== undefined}
+      placeholder="–"
+    >
+      <Label>{label}</Label>
+      <Button className="button select">
+        <SelectValue />
+        <ChevronDown size={16} aria-hidden />
+      </Button>
+      {hint && (
+        <Text slot="description" className="hint">
+          {hint}
+        </Text>
+      )}
+      <FieldError className="error">{error}</FieldError>
+      <Popover className="popover">
+        <ListBox className="menu">
+          {none !== undefined && <ListBoxItem id={nothing}>{none}</ListBoxItem>}
+          {choices.map(([key, name]) => (
+            <ListBoxItem key={key} id={key}>
+              {name}
+            </ListBoxItem>
+          ))}
+        </ListBox>
+      </Popover>
+    </AriaSelect>
+  );
+}

@@ -1,0 +1,190 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+import { client, type WorkItem } from "@/api/client";
+import { useHasRole } from "@/api/me";
+import { workItemTones } from "@/api/states";
+import { Ask } from "./Ask";
+import { Button } from "./Button";
+import { Confirm } from "./Confirm";
+import { Tag } from "./Tag";
+import { Time } from "./Time";
+import { tell } from "./Toasts";
+
+/** Whether it can be run again. */
+export function retryable(item: WorkItem): boolean {
+  return item.state === "WORK_ITEM_STATE_OPEN" && (item.kind === "WORK_ITEM_KIND_FIX_OPERATION" || item.kind === "WORK_ITEM_KIND_ADOPT_ACCOUNT");
+}
+
+/** Whether a person has said that it is done: only that can have been a mistake. */
+export function reopenable(item: WorkItem): boolean {
+  return item.state === "WORK_ITEM_STATE_RESOLVED" && !!item.resolver?.userId;
+}
+
+/** What a work item is about, in few words. */
+export function useWork() {
+  const { t } = useTranslation();
+  return (item: WorkItem): string => {
+    const where = [item.appName, item.entitlementNames?.join(", ")].filter(Boolean).join(" · ");
+    return `${t(`admin.work.kinds.${item.kind ?? "WORK_ITEM_KIND_UNSPECIFIED"}`)}: ${where}`;
+  };
+}
+
+interface Props {
+  item: WorkItem;
+  /** Stands before it, such as a box to select it by. */
+  before?: ReactNode;
+  /** Whether it is said whose access it is about, with the way to their checklist. */
+  whose?: boolean;
+  /** Whether a later item reopens it already. */
+  reopened?: boolean;
+}
+
+/** A work item in a list, with what can be done about it. */
+export function WorkItemLine({ item, before, whose, reopened }: Props) {
+  const { t } = useTranslation();
+  const work = useWork();
+  const state = item.state ?? "WORK_ITEM_STATE_UNSPECIFIED";
+  return (
+    <li>
+      {before}
+      <div className="what">
+        <span>{work(item)}</span>
+        {whose && (
+          <span className="small">
+            {item.user?.userId && (
+              <>
+                {t("admin.work.whose")}{" "}
+                <Link to="/admin/people/$id" params={{ id: item.user.userId }}>
+                  {item.user.displayName}
+                </Link>
+              </>
+            )}
+            {item.checklistId && (
+              <>
+                {item.user?.userId && " · "}
+                <Link to="/admin/checklists/$id" params={{ id: item.checklistId }}>
+                  {t("admin.work.checklist")}
+                </Link>
+              </>
+            )}
+          </span>
+        )}
+        <span className="quiet small">
+          {t("admin.work.opened")} <Time at={item.createTime ?? ""} relative />
+          {item.resolveTime && (
+            <>
+              {" · "}
+              {t(item.state === "WORK_ITEM_STATE_CANCELLED" ? "admin.work.cancelled" : "admin.work.resolvedBy", { name: item.resolver?.displayName })}{" "}
+              <Time at={item.resolveTime} />
+            </>
+          )}
+        </span>
+        {item.note && <span className="small pre">“{item.note}”</span>}
+        {item.reopenReason && <span className="small pre">{t("admin.work.reopenedBecause", { reason: item.reopenReason })}</span>}
+        {item.error && (
+          <p className="note small pre" data-tone={item.kind === "WORK_ITEM_KIND_FIX_OPERATION" && item.state === "WORK_ITEM_STATE_OPEN" ? "bad" : undefined}>
+            {item.error}
+          </p>
+        )}
+        {!!item.requestIds?.length && (
+          <span className="row small">
+            {item.requestIds.map((id, i) => (
+              <Link key={id} to="/requests/$id" params={{ id }}>
+                {item.requestIds?.length === 1 ? t("admin.work.request") : t("admin.work.requestNumber", { number: i + 1 })}
+              </Link>
+            ))}
+          </span>
+        )}
+      </div>
+      <Tag tone={reopened ? "none" : workItemTones[state]}>{reopened ? t("admin.work.wasReopened") : t(`admin.work.states.${state}`)}</Tag>
+      <Acts item={item} reopened={reopened} />
+    </li>
+  );
+}
+
+function Acts({ item, reopened }: Pick<Props, "item" | "reopened">) {
+  const { t } = useTranslation();
+  const work = useWork();
+  const queries = useQueryClient();
+  const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  const name = [work(item), item.user?.displayName].filter(Boolean).join(", ");
+  if (!may) return null;
+  const retry = async () => {
+    await client.POST("/v1/workItems/{id}:retry", { params: { path: { id: item.id ?? "" } } });
+    tell(t("admin.work.retried"));
+    await queries.invalidateQueries();
+  };
+  const reopen = async (reason: string) => {
+    await client.POST("/v1/checklists:reopen", { body: { workItemIds: [item.id ?? ""], reason } });
+    tell(t("admin.work.reopened"));
+    await queries.invalidateQueries();
+  };
+  return (
+    <div className="row">
+      {retryable(item) && (
+        <Confirm
+          trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.retry"), name })}>{t("admin.work.retry")}</Button>}
+          title={t("admin.work.retryTitle")}
+          action={t("admin.work.retry")}
+          act={retry}
+        >
+          <p>{name}</p>
+          <p>{t(item.kind === "WORK_ITEM_KIND_ADOPT_ACCOUNT" ? "admin.work.retryAdopt" : "admin.work.retryText")}</p>
+        </Confirm>
+      )}
+      {item.state === "WORK_ITEM_STATE_OPEN" && (
+        <Resolve items={[item]} trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.resolve"), name })}>{t("admin.work.resolve")}</Button>} />
+      )}
+      {reopenable(item) && !reopened && (
+        <Ask
+          trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.reopen"), name })}>{t("admin.work.reopen")}</Button>}
+          title={t("admin.work.reopenTitle")}
+          label={t("admin.work.reason")}
+          field="reason"
+          needed
+          action={t("admin.work.reopen")}
+          act={reopen}
+        >
+          <p>{name}</p>
+          <p>{t("admin.work.reopenText")}</p>
+        </Ask>
+      )}
+    </div>
+  );
+}
+
+/** Says of some work items together that they are done: of all or of none. */
+export function Resolve({ items, trigger, done }: { items: readonly WorkItem[]; trigger: ReactNode; done?: () => void }) {
+  const { t } = useTranslation();
+  const work = useWork();
+  const queries = useQueryClient();
+  const resolve = async (note: string) => {
+    await client.POST("/v1/checklists:resolve", { body: { workItemIds: items.map((i) => i.id ?? ""), note } });
+    tell(t("admin.work.resolved", { count: items.length }));
+    done?.();
+    await queries.invalidateQueries();
+  };
+  return (
+    <Ask
+      trigger={trigger}
+      title={t("admin.work.resolveTitle", { count: items.length })}
+      label={t("admin.work.note")}
+      hint={t("admin.work.noteHint")}
+      field="note"
+      action={t("admin.work.resolve")}
+      act={resolve}
+    >
+      <ul>
+        {items.map((item) => (
+          <li key={item.id}>
+            {[work(item), item.user?.displayName].filter(Boolean).join(", ")}
+          </li>
+        ))}
+      </ul>
+      <p>{t("admin.work.resolveText")}</p>
+      {items.some((i) => i.kind === "WORK_ITEM_KIND_ADOPT_ACCOUNT") && <p className="note" data-tone="warn">{t("admin.work.resolveAdopt")}</p>}
+    </Ask>
+  );
+}

@@ -1,0 +1,60 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { createMemoryHistory, createRootRoute, createRouter, RouterProvider } from "@tanstack/react-router";
+import { render, screen } from "@testing-library/react";
+import { userEvent } from "@testing-library/user-event";
+import { expect, test, vi } from "vitest";
+import { client, type WorkItem } from "@/api/client";
+import { reopenable, retryable } from "@/components/WorkItemLine";
+import { OpenItems } from "./Checklist";
+
+const item = (id: string, more: object = {}) =>
+  ({
+    id,
+    kind: "WORK_ITEM_KIND_ASSIGN",
+    state: "WORK_ITEM_STATE_OPEN",
+    appName: "Code",
+    entitlementNames: [id],
+    user: { displayName: "Grace" },
+    createTime: "2026-03-01T12:00:00Z",
+    ...more,
+  }) as unknown as WorkItem;
+
+async function show(items: WorkItem[]) {
+  const queries = new QueryClient();
+  queries.setQueryDefaults([], { staleTime: Infinity });
+  queries.setQueryData(["get", "/v1/me", {}], { user: { role: "ROLE_IT_ADMIN" } });
+  const root = createRootRoute({ component: () => <OpenItems items={items} /> });
+  const router = createRouter({ routeTree: root, history: createMemoryHistory() });
+  render(
+    <QueryClientProvider client={queries}>
+      <RouterProvider router={router as never} />
+    </QueryClientProvider>,
+  );
+  await screen.findByText("Select all");
+}
+
+// B-ONB-06
+test("those that are selected are resolved together, with the note", async () => {
+  const post = vi.spyOn(client, "POST").mockResolvedValue({ data: {} } as never);
+  await show([item("a"), item("b"), item("c")]);
+  await userEvent.click(screen.getByLabelText("Select all"));
+  await userEvent.click(screen.getByLabelText("Select: Give: Code · b"));
+  await userEvent.click(screen.getByRole("button", { name: "Resolve 2 items" }));
+  await userEvent.type(screen.getByLabelText("Note (may be empty)"), "done in the app");
+  await userEvent.click(screen.getByRole("button", { name: "Resolve" }));
+  expect(post).toHaveBeenCalledWith("/v1/checklists:resolve", { body: { workItemIds: ["a", "c"], note: "done in the app" } });
+});
+
+// B-ONB-19
+test("only what a person has resolved can be reopened", () => {
+  expect(reopenable(item("a", { state: "WORK_ITEM_STATE_RESOLVED", resolver: { userId: "u" } }))).toBe(true);
+  expect(reopenable(item("a", { state: "WORK_ITEM_STATE_RESOLVED", resolver: { displayName: "Gatehouse" } }))).toBe(false);
+  expect(reopenable(item("a"))).toBe(false);
+});
+
+test("only an open operation that failed, or an account that was found, is tried again", () => {
+  expect(retryable(item("a", { kind: "WORK_ITEM_KIND_FIX_OPERATION" }))).toBe(true);
+  expect(retryable(item("a", { kind: "WORK_ITEM_KIND_ADOPT_ACCOUNT" }))).toBe(true);
+  expect(retryable(item("a", { kind: "WORK_ITEM_KIND_FIX_OPERATION", state: "WORK_ITEM_STATE_RESOLVED" }))).toBe(false);
+  expect(retryable(item("a"))).toBe(false);
+});

@@ -1,0 +1,46 @@
+import { Link } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import type { Checklist } from "@/api/client";
+import { Tag } from "@/components/Tag";
+import { Time } from "@/components/Time";
+
+/** A checklist in a list: who, what is open, and until when. */
+export function ChecklistLine({ list }: { list: Checklist }) {
+  const { t } = useTranslation();
+  return (
+    <li>
+      <div className="what">
+        <Link to="/admin/checklists/$id" params={{ id: list.id ?? "" }}>
+          {list.user?.displayName}
+        </Link>
+        <span className="quiet small">
+          {t(`admin.checklists.kinds.${list.kind ?? "CHECKLIST_KIND_UNSPECIFIED"}`)}
+          {" · "}
+          <Due list={list} />
+        </span>
+      </div>
+      {list.overdue && <Tag tone="bad">{t("admin.checklists.overdue")}</Tag>}
+      {!list.closeTime && (
+        <Tag tone="accent">{t("admin.checklists.openOf", { open: list.openCount, all: list.itemCount })}</Tag>
+      )}
+    </li>
+  );
+}
+
+/** Until when it should be done, or when it was. */
+export function Due({ list }: { list: Checklist }) {
+  const { t } = useTranslation();
+  if (list.closeTime) {
+    return (
+      <>
+        {t("admin.checklists.done")} <Time at={list.closeTime} />
+      </>
+    );
+  }
+  if (!list.dueTime) return t("admin.checklists.noDue");
+  return (
+    <>
+      {t("admin.checklists.due")} <Time at={list.dueTime} relative /> (<Time at={list.dueTime} />)
+    </>
+  );
+}

@@ -1,0 +1,101 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { checklistKinds } from "@/api/kinds";
+import { pageByPage, refetchInterval } from "@/api/pages";
+import { Button } from "@/components/Button";
+import { Check } from "@/components/Check";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { Select } from "@/components/Select";
+import { ChecklistLine } from "./ChecklistLine";
+import { type ChecklistSearch, exportAddress } from "./search";
+
+const route = getRouteApi("/shell/admin/checklists");
+
+/** Who is joining and who is leaving, what is late first. */
+export function Checklists() {
+  const { t } = useTranslation();
+  const search = route.useSearch();
+  const navigate = useNavigate();
+  const filter = (change: Partial<ChecklistSearch>) => void navigate({ to: "/admin/checklists", search: { ...search, ...change }, replace: true });
+  const { kind, user, closed, overdue } = search;
+  const lists = api.useInfiniteQuery(
+    "get",
+    "/v1/checklists",
+    { params: { query: { kind, userId: user, closed, overdue, pageSize: 50 } } },
+    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+  );
+  const all = lists.data?.pages.flatMap((p) => p.checklists ?? []) ?? [];
+  const counted = lists.data?.pages[0];
+  const filtered = Object.keys(search).length > 0;
+  return (
+    <Page
+      title={t("admin.pages.checklists")}
+      lead={t("admin.checklists.lead")}
+      actions={
+        <>
+          <a className="button" href={exportAddress(search, "csv")} download>
+            {t("admin.checklists.csv")}
+          </a>
+          <a className="button" href={exportAddress(search, "xlsx")} download>
+            {t("admin.checklists.xlsx")}
+          </a>
+        </>
+      }
+    >
+      <nav className="tabs" aria-label={t("admin.pages.checklists")}>
+        <Link to="/admin/checklists" search={{ ...search, closed: undefined }} activeOptions={{ exact: true, includeSearch: true }} replace>
+          {t("admin.checklists.open")}
+        </Link>
+        <Link to="/admin/checklists" search={{ ...search, closed: true, overdue: undefined }} activeOptions={{ exact: true, includeSearch: true }} replace>
+          {t("admin.checklists.closed")}
+        </Link>
+      </nav>
+      <div className="filters">
+        <Select
+          label={t("admin.checklists.kind")}
+          value={kind}
+          onChange={(kind) => filter({ kind })}
+          none={t("admin.checklists.both")}
+          choices={checklistKinds.map((k) => [k, t(`admin.checklists.kinds.${k}`)])}
+        />
+        {!closed && (
+          <Check isSelected={overdue ?? false} onChange={(on) => filter({ overdue: on || undefined })}>
+            {t("admin.checklists.overdueOnly")}
+          </Check>
+        )}
+        {user && <Button onPress={() => filter({ user: undefined })}>{t("admin.checklists.everybody")}</Button>}
+      </div>
+      {lists.isPending && <Loading />}
+      {lists.error && <ProblemNote error={lists.error} again={() => void lists.refetch()} />}
+      {counted && all.length > 0 && (
+        <p className="quiet" role="status">
+          {t("admin.checklists.count", { count: counted.totalSize ?? 0 })}
+          {!!counted.overdueSize && ` · ${t("admin.checklists.overdueCount", { count: counted.overdueSize })}`}
+        </p>
+      )}
+      {lists.data && all.length === 0 && (
+        <Empty title={t(filtered ? "admin.checklists.nothing" : "admin.checklists.none")}>
+          {filtered && (
+            <Link to="/admin/checklists" search={{}} className="button">
+              {t("admin.checklists.all")}
+            </Link>
+          )}
+        </Empty>
+      )}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((list) => (
+            <ChecklistLine key={list.id} list={list} />
+          ))}
+        </ul>
+      )}
+      <More list={lists} />
+    </Page>
+  );
+}

@@ -1,0 +1,89 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, client, type User } from "@/api/client";
+import { oneOf, roles } from "@/api/kinds";
+import { Button } from "@/components/Button";
+import { Confirm } from "@/components/Confirm";
+import { Select } from "@/components/Select";
+import { tell } from "@/components/Toasts";
+
+/** Changes what a user may do in Gatehouse, with what that means. */
+export function SetRole({ user }: { user: User }) {
+  const { t } = useTranslation();
+  const queries = useQueryClient();
+  const [role, setRole] = useState(oneOf(user.role, roles));
+  const [environment, setEnvironment] = useState(user.roleEnvironmentId || undefined);
+  const environments = api.useQuery("get", "/v1/environments", { params: { query: { pageSize: 1000 } } });
+  const program = user.kind === "USER_KIND_SERVICE" || user.kind === "USER_KIND_AGENT";
+  const powerful = role === "ROLE_ADMIN" || role === "ROLE_IT_ADMIN" || role === "ROLE_RISK_MANAGER";
+  const change = async () => {
+    if (!role) return;
+    await client.POST("/v1/users/{id}:setRole", {
+      params: { path: { id: user.id ?? "" } },
+      body: { role, roleEnvironmentId: user.environmentId ? user.roleEnvironmentId : (environment ?? "") },
+    });
+    tell(t("admin.people.roleSet"));
+    await queries.invalidateQueries();
+  };
+  return (
+    <Confirm
+      trigger={<Button>{t("admin.people.setRole")}</Button>}
+      title={t("admin.people.setRoleTitle", { name: user.displayName })}
+      fields={["role", "roleEnvironmentId"]}
+      action={t("admin.people.setRole")}
+      danger={powerful}
+      ready={role !== undefined && (role !== user.role || (environment ?? "") !== (user.roleEnvironmentId ?? ""))}
+      act={change}
+    >
+      {(errors) => (
+        <>
+          <Select label={t("admin.people.role")} value={role} onChange={setRole} choices={roles.map((k) => [k, t(`roles.${k}`)])} error={errors.role} />
+          {/* Somebody of an environment has the role there. */}
+          {!user.environmentId && (
+            <Select
+              label={t("admin.people.roleWhere")}
+              value={environment}
+              onChange={setEnvironment}
+              none={t("admin.people.everywhere")}
+              choices={(environments.data?.environments ?? []).map((e) => [e.id ?? "", e.name ?? ""])}
+              error={errors.roleEnvironmentId}
+            />
+          )}
+          {role && (
+            <p className="note" data-tone={powerful ? "warn" : undefined}>
+              {t(`admin.people.roleMeans.${role}`)}
+            </p>
+          )}
+          {program && powerful && (
+            <p className="note" data-tone="warn">
+              {t("admin.people.tokensEnd")}
+            </p>
+          )}
+        </>
+      )}
+    </Confirm>
+  );
+}
+
+/** Has somebody leave whom no source owns. */
+export function Remove({ user }: { user: User }) {
+  const { t } = useTranslation();
+  const queries = useQueryClient();
+  const remove = async () => {
+    await client.DELETE("/v1/users/{id}", { params: { path: { id: user.id ?? "" } } });
+    tell(t("admin.people.removed", { name: user.displayName }));
+    await queries.invalidateQueries();
+  };
+  return (
+    <Confirm
+      trigger={<Button kind="danger">{t("admin.people.remove")}</Button>}
+      title={t("admin.people.removeTitle", { name: user.displayName })}
+      action={t("admin.people.remove")}
+      danger
+      act={remove}
+    >
+      <p>{t("admin.people.removeText")}</p>
+    </Confirm>
+  );
+}

@@ -1,0 +1,79 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useCallback } from "react";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { roles, userKinds, userStates } from "@/api/kinds";
+import { useHasRole } from "@/api/me";
+import { pageByPage, refetchInterval } from "@/api/pages";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { SearchBox } from "@/components/SearchBox";
+import { Select } from "@/components/Select";
+import { AddProgram } from "./AddProgram";
+import { type PeopleSearch, peopleQuery } from "./search";
+import { UserLine } from "./UserLine";
+
+const route = getRouteApi("/shell/admin/people");
+
+/** Everybody in the directory, by name. */
+export function People() {
+  const { t } = useTranslation();
+  const search = route.useSearch();
+  const navigate = useNavigate({ from: "/admin/people" });
+  const may = useHasRole("ROLE_ADMIN");
+  const filter = useCallback(
+    (change: PeopleSearch) => void navigate({ to: "/admin/people", search: (now) => ({ ...now, ...change }), replace: true }),
+    [navigate],
+  );
+  const look = useCallback((q: string | undefined) => filter({ q }), [filter]);
+  const users = api.useInfiniteQuery(
+    "get",
+    "/v1/users",
+    { params: { query: { ...peopleQuery(search), pageSize: 50 } } },
+    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+  );
+  const all = users.data?.pages.flatMap((p) => p.users ?? []) ?? [];
+  return (
+    <Page title={t("admin.pages.people")} lead={t("admin.people.lead")} actions={may && <AddProgram />}>
+      <SearchBox label={t("admin.people.search")} placeholder={t("admin.people.searchHint")} value={search.q} onChange={look} />
+      <div className="filters">
+        <Select
+          label={t("admin.people.state")}
+          value={search.state}
+          onChange={(state) => filter({ state })}
+          none={t("admin.people.notRemoved")}
+          choices={userStates.map((k) => [k, t(`admin.people.states.${k}`)])}
+        />
+        <Select label={t("admin.people.role")} value={search.role} onChange={(role) => filter({ role })} none={t("admin.people.every")} choices={roles.map((k) => [k, t(`roles.${k}`)])} />
+        <Select
+          label={t("admin.people.kind")}
+          value={search.kind}
+          onChange={(kind) => filter({ kind })}
+          none={t("admin.people.every")}
+          choices={userKinds.map((k) => [k, t(`admin.people.kinds.${k}`)])}
+        />
+      </div>
+      {users.isPending && <Loading />}
+      {users.error && <ProblemNote error={users.error} again={() => void users.refetch()} />}
+      {users.data && all.length === 0 && (
+        <Empty title={t("admin.people.nothing")}>
+          <Link to="/admin/people" search={{}} className="button">
+            {t("admin.people.all")}
+          </Link>
+        </Empty>
+      )}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((user) => (
+            <UserLine key={user.id} user={user} />
+          ))}
+        </ul>
+      )}
+      <More list={users} />
+    </Page>
+  );
+}

@@ -1,0 +1,78 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { workItemKinds, workItemStates } from "@/api/kinds";
+import { pageByPage, refetchInterval } from "@/api/pages";
+import { Empty } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { Select } from "@/components/Select";
+import { WorkItemLine } from "@/components/WorkItemLine";
+
+const route = getRouteApi("/shell/admin/work-items");
+
+/** What people must do, and what has failed in an app, oldest first. */
+export function WorkItems() {
+  const { t } = useTranslation();
+  const search = route.useSearch();
+  const navigate = useNavigate();
+  const filter = (change: Partial<typeof search>) => void navigate({ to: "/admin/work-items", search: { ...search, ...change }, replace: true });
+  const { kind, app, user, state } = search;
+  const items = api.useInfiniteQuery(
+    "get",
+    "/v1/workItems",
+    { params: { query: { kind, appId: app, userId: user, state, pageSize: 50 } } },
+    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+  );
+  const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 1000 } } });
+  const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
+  const filtered = Object.keys(search).length > 0;
+  return (
+    <Page title={t("admin.pages.workItems")} lead={t("admin.work.lead")}>
+      <div className="filters">
+        <Select
+          label={t("admin.work.kind")}
+          value={kind}
+          onChange={(kind) => filter({ kind })}
+          none={t("admin.work.every")}
+          choices={workItemKinds.map((k) => [k, t(`admin.work.kinds.${k}`)])}
+        />
+        <Select
+          label={t("admin.work.app")}
+          value={app}
+          onChange={(app) => filter({ app })}
+          none={t("admin.work.every")}
+          choices={(apps.data?.apps ?? []).map((a) => [a.id ?? "", a.name ?? ""])}
+        />
+        <Select
+          label={t("admin.work.state")}
+          value={state ?? "WORK_ITEM_STATE_OPEN"}
+          onChange={(state) => filter({ state: state === "WORK_ITEM_STATE_OPEN" ? undefined : state })}
+          choices={workItemStates.map((k) => [k, t(`admin.work.states.${k}`)])}
+        />
+      </div>
+      {items.isPending && <Loading />}
+      {items.error && <ProblemNote error={items.error} again={() => void items.refetch()} />}
+      {items.data && all.length === 0 && (
+        <Empty title={t(filtered ? "admin.work.nothing" : "admin.work.none")}>
+          {filtered && (
+            <Link to="/admin/work-items" search={{}} className="button">
+              {t("admin.work.all")}
+            </Link>
+          )}
+        </Empty>
+      )}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((item) => (
+            <WorkItemLine key={item.id} item={item} whose />
+          ))}
+        </ul>
+      )}
+      <More list={items} />
+    </Page>
+  );
+}
