@@ -1,5 +1,6 @@
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import type { QueryClient } from "@tanstack/react-query";
+import { isState, type RequestFilters } from "@/routes/admin/requests/filters";
 import { Shell } from "@/routes/shell/Shell";
 import { Home } from "@/routes/home/Home";
 import { NotFound } from "@/routes/not-found/NotFound";
@@ -69,6 +70,38 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/Overview"), "Overview"),
 });
 
+const adminRequests = createRoute({
+  getParentRoute: () => admin,
+  path: "/requests",
+  validateSearch: (search): RequestFilters => ({
+    view: search.view === "closed" || search.view === "all" ? search.view : undefined,
+    state: isState(search.state) ? search.state : undefined,
+    app: text(search.app),
+    person: text(search.person),
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("@/routes/admin/requests/Requests"), "Requests"),
+});
+
+const adminApps = createRoute({
+  getParentRoute: () => admin,
+  path: "/apps",
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("@/routes/admin/apps/Apps"), "Apps"),
+});
+
+const adminApp = createRoute({
+  getParentRoute: () => admin,
+  path: "/apps/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/apps/App"), "App"),
+});
+
+const adminIntegrations = createRoute({
+  getParentRoute: () => admin,
+  path: "/integrations",
+  component: lazyRouteComponent(() => import("@/routes/admin/integrations/Integrations"), "Integrations"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -77,7 +110,7 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview]), components]),
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, adminRequests, adminApps, adminApp, adminIntegrations]), components]),
 ]);
 
 function text(value: unknown): string | undefined {

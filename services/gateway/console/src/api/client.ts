@@ -19,6 +19,11 @@ export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "crea
 };
 export type Task = Schemas["gatehouse.approval.v1.Task"];
 export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];
+export type Integration = Schemas["gatehouse.provisioning.v1.Integration"];
+export type Flow = Schemas["gatehouse.approval.v1.Flow"];
+export type FlowStep = Schemas["gatehouse.approval.v1.FlowStep"];
+export type AuditEntry = Schemas["gatehouse.audit.v1.AuditEntry"];
+export type ParkedEvent = Schemas["gatehouse.ops.v1.ParkedEvent"];
 export type User = Schemas["gatehouse.identity.v1.User"];
 export type Person = Schemas["gatehouse.identity.v1.Person"];
 

@@ -15,4 +15,9 @@ interface AdminPage {
 }
 
 /** The pages of the administration, in the order of its menu. */
-export const adminPages: readonly AdminPage[] = [{ to: "/admin", name: "overview", roles: adminRoles }];
+export const adminPages: readonly AdminPage[] = [
+  { to: "/admin", name: "overview", roles: adminRoles },
+  { to: "/admin/requests", name: "requests", roles: adminRoles },
+  { to: "/admin/apps", name: "apps", roles: adminRoles },
+  { to: "/admin/integrations", name: "integrations", roles: adminRoles },
+];

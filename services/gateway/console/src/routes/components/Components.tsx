@@ -5,13 +5,19 @@ import { Problem } from "@/api/problem";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { Choice } from "@/components/Choice";
+import { Chosen, ChosenPeople } from "@/components/Chosen";
+import { Confirm } from "@/components/Confirm";
 import { DateTime } from "@/components/DateTime";
 import { Empty } from "@/components/Empty";
+import { FindApp, FindGroup } from "@/components/Find";
 import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { SearchBox } from "@/components/SearchBox";
+import { Select } from "@/components/Select";
 import { Tag } from "@/components/Tag";
 import { TaskLine } from "@/components/TaskLine";
 import { TextBox } from "@/components/TextBox";
@@ -21,6 +27,8 @@ import { tell } from "@/components/Toasts";
 /** Every shared component in every state, for those who write pages. */
 export function Components() {
   const [choice, setChoice] = useState<"one" | "other">("one");
+  const [chosen, setChosen] = useState(["first", "second", "third"]);
+  const [people, setPeople] = useState<string[]>([]);
   const [date, setDate] = useState<ZonedDateTime | null>(null);
   const request: RequestSummary = {
     id: "00000000-0000-4000-8000-000000000000",
@@ -60,6 +68,24 @@ export function Components() {
       <Part name="Choice">
         <Choice label="Choice" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
       </Part>
+      <Part name="Select">
+        <Select label="Select" hint="A hint" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
+        <Select label="Select with an error" error="is not possible" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
+      </Part>
+      <Part name="SearchBox">
+        <SearchBox label="Search" hint="Words" value="" onChange={tell} />
+      </Part>
+      <Part name="Find">
+        <FindApp label="An app" onFind={(found) => tell(found.name)} />
+        <FindGroup label="A group" error="is not possible" onFind={(found) => tell(found.name)} />
+      </Part>
+      <Part name="Chosen and ChosenPeople">
+        <Chosen label="What was chosen" ids={chosen} names={(id) => `The ${id}`} gone={["third"]} ordered onChange={setChosen} />
+        <ChosenPeople label="People" ids={people} ordered onChange={setPeople} />
+      </Part>
+      <Part name="More" inRow>
+        <More list={{ hasNextPage: true, isFetchingNextPage: false, fetchNextPage: () => Promise.resolve() }} />
+      </Part>
       <Part name="DateTime">
         <DateTime label="A time" value={date} onChange={setDate} />
         <DateTime label="With an error" value={date} onChange={setDate} error="has passed" />
@@ -74,6 +100,11 @@ export function Components() {
         <Ask trigger={<Button>Open</Button>} title="Title" label="Words" action="Do it" act={() => Promise.reject(new Problem(409, "TAKEN", "Somebody was faster."))}>
           <p>What it means.</p>
         </Ask>
+      </Part>
+      <Part name="Confirm" inRow>
+        <Confirm trigger={<Button>Open the form</Button>} title="A form" fields={["name"]} prefix="thing" action="Save" act={() => Promise.reject(new Problem(409, "ETAG_MISMATCH", "", {}, { "thing.name": "is taken" }))}>
+          {(errors) => <TextBox label="Name" error={errors.name} />}
+        </Confirm>
       </Part>
       <Part name="Toasts" inRow>
         <Button onPress={() => tell("It was done.")}>Tell</Button>
