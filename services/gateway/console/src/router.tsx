@@ -1,5 +1,6 @@
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import type { QueryClient } from "@tanstack/react-query";
+import { type AuditFilters, dayOf } from "@/routes/admin/audit/filters";
 import { isState, type RequestFilters } from "@/routes/admin/requests/filters";
 import { Shell } from "@/routes/shell/Shell";
 import { Home } from "@/routes/home/Home";
@@ -102,6 +103,51 @@ const adminIntegrations = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/integrations/Integrations"), "Integrations"),
 });
 
+const adminFlows = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/Flows"), "Flows"),
+});
+
+const adminNewFlow = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows/new",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/EditFlow"), "NewFlow"),
+});
+
+const adminFlow = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/Flow"), "Flow"),
+});
+
+const adminChangeFlow = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows/$id/change",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/EditFlow"), "EditFlow"),
+});
+
+const adminAudit = createRoute({
+  getParentRoute: () => admin,
+  path: "/audit",
+  validateSearch: (search): AuditFilters => ({
+    by: text(search.by),
+    person: text(search.person),
+    app: text(search.app),
+    request: text(search.request),
+    event: text(search.event),
+    from: dayOf(search.from),
+    to: dayOf(search.to),
+  }),
+  component: lazyRouteComponent(() => import("@/routes/admin/audit/Audit"), "Audit"),
+});
+
+const adminParkedEvents = createRoute({
+  getParentRoute: () => admin,
+  path: "/parked-events",
+  component: lazyRouteComponent(() => import("@/routes/admin/parked-events/ParkedEvents"), "ParkedEvents"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -110,7 +156,7 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, adminRequests, adminApps, adminApp, adminIntegrations]), components]),
+  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, adminRequests, adminApps, adminApp, adminIntegrations, adminFlows, adminNewFlow, adminFlow, adminChangeFlow, adminAudit, adminParkedEvents]), components]),
 ]);
 
 function text(value: unknown): string | undefined {

@@ -1,4 +1,4 @@
-import { keepPreviousData } from "@tanstack/react-query";
+import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { api } from "./client";
 import { withIds } from "./filter";
 
@@ -25,4 +25,20 @@ export function useGroupNames(ids: readonly string[]): Names {
 export function useAppNames(ids: readonly string[]): Names {
   const query = { filter: withIds([...new Set(ids)].sort()), pageSize: 50 };
   return names(api.useQuery("get", "/v1/apps", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.apps);
+}
+
+/** What is in the apps of the catalog, by its id: as "app · name". */
+export function useEntitlementNames(ids: readonly string[]): Names {
+  const wanted = ids.length > 0;
+  const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 200 } } }, { ...stays, enabled: wanted });
+  const found = useQueries({
+    queries: (wanted ? (apps.data?.apps ?? []) : []).map((app) => ({
+      ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app.id ?? "" }, query: { pageSize: 1000 } } }),
+      staleTime: 60_000,
+    })),
+  });
+  const known = new Map(
+    found.flatMap((one, i) => (one.data?.entitlements ?? []).map((e) => [e.id, `${apps.data?.apps?.[i]?.name} · ${e.name}`] as const)),
+  );
+  return (id) => known.get(id);
 }

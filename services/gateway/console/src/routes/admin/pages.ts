@@ -20,4 +20,7 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/requests", name: "requests", roles: adminRoles },
   { to: "/admin/apps", name: "apps", roles: adminRoles },
   { to: "/admin/integrations", name: "integrations", roles: adminRoles },
+  { to: "/admin/flows", name: "flows", roles: adminRoles },
+  { to: "/admin/audit", name: "audit", roles: adminRoles },
+  { to: "/admin/parked-events", name: "parked", roles: adminRoles },
 ];

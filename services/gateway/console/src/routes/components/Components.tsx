@@ -4,6 +4,7 @@ import type { RequestSummary } from "@/api/client";
 import { Problem } from "@/api/problem";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
+import { Check } from "@/components/Check";
 import { Choice } from "@/components/Choice";
 import { Chosen, ChosenPeople } from "@/components/Chosen";
 import { Confirm } from "@/components/Confirm";
@@ -67,6 +68,10 @@ export function Components() {
       </Part>
       <Part name="Choice">
         <Choice label="Choice" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
+      </Part>
+      <Part name="Check">
+        <Check label="Yes or no" value={choice === "one"} onChange={(on) => setChoice(on ? "one" : "other")} />
+        <Check label="With an error" value={false} onChange={() => {}} error="is not possible" />
       </Part>
       <Part name="Select">
         <Select label="Select" hint="A hint" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
