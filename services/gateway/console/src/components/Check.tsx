@@ -12,7 +12,7 @@ interface Props {
 export function Check({ label, value, onChange, error }: Props) {
   return (
     <div className="field">
-      <Checkbox className="choice" isSelected={value} onChange={onChange} isInvalid={error !== undefined}>
+      <Checkbox className="choice" isSelected={value} onChange={onChange} validationBehavior="aria" isInvalid={error !== undefined}>
         <span className="mark" aria-hidden />
         <span>{label}</span>
       </Checkbox>

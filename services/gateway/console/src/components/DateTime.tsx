@@ -16,7 +16,7 @@ interface Props {
 export function DateTime({ label, hint, error, value, onChange }: Props) {
   const { t } = useTranslation();
   return (
-    <DatePicker className="field" value={value} onChange={onChange} granularity="minute" minValue={now(getLocalTimeZone())} isInvalid={error !== undefined}>
+    <DatePicker className="field" value={value} onChange={onChange} granularity="minute" validationBehavior="aria" minValue={now(getLocalTimeZone())} isInvalid={error !== undefined}>
       <Label>{label}</Label>
       <Group className="date">
         <DateInput className="segments">{(segment) => <DateSegment segment={segment} className="segment" />}</DateInput>

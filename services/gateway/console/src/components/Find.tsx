@@ -24,8 +24,12 @@ interface FindProps extends Props {
 
 /** Finds one of many by words, and is empty again. */
 function Find({ label, hint, error, items, words, onWords, onFind }: FindProps) {
+  // Clearing the words would open the list again: a new box is shown instead, with the focus of the old one.
+  const [turn, setTurn] = useState(0);
   return (
     <ComboBox
+      key={turn}
+      autoFocus={turn > 0}
       className="field"
       items={items}
       inputValue={words}
@@ -36,9 +40,11 @@ function Find({ label, hint, error, items, words, onWords, onFind }: FindProps) 
         if (!found) return;
         onFind(found);
         onWords("");
+        setTurn(turn + 1);
       }}
+      validationBehavior="aria"
       isInvalid={error !== undefined}
-      menuTrigger="focus"
+      menuTrigger={turn > 0 ? "input" : "focus"}
     >
       <Label>{label}</Label>
       <Input />

@@ -38,6 +38,7 @@ export function People({ label, hint, error, onChoose }: Props) {
         }
         onChoose(user);
       }}
+      validationBehavior="aria"
       isInvalid={error !== undefined}
       allowsEmptyCollection
       menuTrigger="focus"

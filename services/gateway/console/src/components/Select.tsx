@@ -17,7 +17,7 @@ interface Props<K extends string> {
 export function Select<K extends string>({ label, hint, error, value, onChange, choices }: Props<K>) {
   const items = (Object.keys(choices) as K[]).map((id) => ({ id, name: choices[id] }));
   return (
-    <AriaSelect className="field" value={value} onChange={(key) => key !== null && onChange(key as K)} isInvalid={error !== undefined}>
+    <AriaSelect className="field" value={value} onChange={(key) => key !== null && onChange(key as K)} validationBehavior="aria" isInvalid={error !== undefined}>
       <Label>{label}</Label>
       <Button>
         <SelectValue />

@@ -12,7 +12,7 @@ interface Props extends TextFieldProps {
 
 export function TextBox({ label, hint, error, lines, placeholder, ...props }: Props) {
   return (
-    <TextField {...props} className="field" isInvalid={error !== undefined} maxLength={4000}>
+    <TextField {...props} className="field" validationBehavior="aria" isInvalid={error !== undefined} maxLength={4000}>
       <Label>{label}</Label>
       {lines ? <TextArea placeholder={placeholder} /> : <Input placeholder={placeholder} />}
       {hint && (

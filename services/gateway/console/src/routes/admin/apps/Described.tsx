@@ -13,7 +13,7 @@ interface Props<K extends string> {
 /** One of a few, with what each means. */
 export function Described<K extends string>({ label, value, onChange, error, choices, name, means }: Props<K>) {
   return (
-    <RadioGroup className="field" value={value} onChange={(v) => onChange(v as K)} isInvalid={error !== undefined}>
+    <RadioGroup className="field" value={value} onChange={(v) => onChange(v as K)} validationBehavior="aria" isInvalid={error !== undefined}>
       <Label>{label}</Label>
       <div className="choices">
         {choices.map((choice) => (

@@ -34,7 +34,7 @@ export function Audit() {
   );
   const all = entries.data?.pages.flatMap((p) => p.auditEntries ?? []) ?? [];
   const names = useAppNames([...(app ? [app] : []), ...new Set(all.map((e) => e.appId ?? "").filter(Boolean))]);
-  const errors = fieldErrors(entries.error, ["since", "before"]);
+  const errors = fieldErrors(entries.error, ["since", "before", "event"]);
   const filtered = by ?? person ?? app ?? request ?? event ?? from ?? to;
   const everything = (
     <Link to="/admin/audit" className="button">

@@ -50,8 +50,8 @@ export function DeleteIntegration({ integration }: { integration: Integration })
               </Link>
             </li>
           ))}
-          {use.accounts && <li>{t("admin.integrations.accounts", { count: Number(use.accounts) })}</li>}
-          {use.operations && <li>{t("admin.integrations.operations", { count: Number(use.operations) })}</li>}
+          {Number(use.accounts ?? 0) > 0 && <li>{t("admin.integrations.accounts", { count: Number(use.accounts) })}</li>}
+          {Number(use.operations ?? 0) > 0 && <li>{t("admin.integrations.operations", { count: Number(use.operations) })}</li>}
         </ul>
       )}
     </Confirm>
