@@ -30,5 +30,5 @@ export default defineConfig({
   server: {
     proxy: Object.fromEntries(passedOn.map((path) => [path, { target: gatehouse, changeOrigin: false }])),
   },
-  test: { environment: "jsdom", setupFiles: ["src/test/setup.ts"], css: false },
+  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "jsdom", setupFiles: ["src/test/setup.ts"], css: false },
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { accessible, base, browse, fits, open, signedIn } from "./browser.mjs";
 
 const portal = ["/", "/catalog", "/ask", "/requests", "/requests?closed=true", "/tasks", "/access", "/components", "/nothing-here"];
-const admin = ["/admin"];
+const admin = ["", "/requests", "/checklists", "/work-items", "/people", "/groups", "/apps", "/integrations", "/flows", "/flows/new", "/sources", "/tokens", "/audit", "/parked-events"].map((page) => "/admin" + page);
 
 for (const colorScheme of ["light", "dark"]) {
   for (const width of [1280, 360]) {
@@ -93,7 +93,7 @@ test("everything is found by its name, by keyboard", () =>
     assert.deepEqual(wrong, []);
   }));
 
-test("the first load is under 250 kB", async (t) =>
+test("what somebody loads who comes for the first time is under 250 kB", async (t) =>
   browse(async (browser) => {
     const { page } = await open(browser);
     const network = await page.context().newCDPSession(page);
@@ -103,6 +103,10 @@ test("the first load is under 250 kB", async (t) =>
     await page.goto(base);
     await page.getByRole("button", { name: "Sign in as Alan Turing" }).waitFor();
     await page.waitForLoadState("networkidle");
-    t.diagnostic(`${Math.round(bytes / 1000)} kB`);
-    assert(bytes > 50_000 && bytes < 250_000, `${bytes} bytes`);
+    const first = bytes;
+    await page.getByRole("button", { name: "Sign in as Alan Turing" }).click();
+    await page.getByRole("heading", { name: "Hello, Alan" }).waitFor();
+    await page.waitForLoadState("networkidle");
+    t.diagnostic(`${Math.round(first / 1000)} kB, and ${Math.round((bytes - first) / 1000)} kB more after signing in`);
+    assert(first > 50_000 && first < 250_000, `${first} bytes`);
   }));

@@ -14,7 +14,11 @@ const pages = {
   access: ["Alan Turing", "/access"],
   request: ["Alan Turing", async (page) => page.locator("ul.list a").first().click(), "/requests"],
   tasks: ["Grace Hopper", "/tasks"],
-  administration: ["Ada Byron", "/admin"],
+  checklists: ["Ada Byron", "/admin/checklists"],
+  people: ["Ada Byron", "/admin/people"],
+  apps: ["Ada Byron", "/admin/apps"],
+  flows: ["Ada Byron", "/admin/flows"],
+  audit: ["Ada Byron", "/admin/audit"],
 };
 
 await browse(async (browser) => {

@@ -3,8 +3,8 @@ import type { QueryClient } from "@tanstack/react-query";
 import { oneOf, workItemKinds, workItemStates } from "@/api/kinds";
 import { checklistSearch } from "@/routes/admin/checklists/search";
 import { peopleSearch } from "@/routes/admin/people/search";
-import { Shell } from "@/routes/shell/Shell";
-import { Home } from "@/routes/home/Home";
+import { type AuditFilters, dayOf } from "@/routes/admin/audit/filters";
+import { isState, type RequestFilters } from "@/routes/admin/requests/filters";
 import { NotFound } from "@/routes/not-found/NotFound";
 import { Welcome } from "@/routes/welcome/Welcome";
 
@@ -23,10 +23,10 @@ const shell = createRoute({
   beforeLoad: ({ location }) => {
     if (!hasSession()) throw redirect({ to: "/welcome", search: { to: location.href }, replace: true });
   },
-  component: Shell,
+  component: lazyRouteComponent(() => import("@/routes/shell/Shell"), "Shell"),
 });
 
-const home = createRoute({ getParentRoute: () => shell, path: "/", component: Home });
+const home = createRoute({ getParentRoute: () => shell, path: "/", component: lazyRouteComponent(() => import("@/routes/home/Home"), "Home") });
 
 const catalog = createRoute({
   getParentRoute: () => shell,
@@ -143,6 +143,83 @@ const tokens = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/tokens/Tokens"), "Tokens"),
 });
 
+const adminRequests = createRoute({
+  getParentRoute: () => admin,
+  path: "/requests",
+  validateSearch: (search): RequestFilters => ({
+    view: search.view === "closed" || search.view === "all" ? search.view : undefined,
+    state: isState(search.state) ? search.state : undefined,
+    app: text(search.app),
+    person: text(search.person),
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("@/routes/admin/requests/Requests"), "Requests"),
+});
+
+const adminApps = createRoute({
+  getParentRoute: () => admin,
+  path: "/apps",
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("@/routes/admin/apps/Apps"), "Apps"),
+});
+
+const adminApp = createRoute({
+  getParentRoute: () => admin,
+  path: "/apps/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/apps/App"), "App"),
+});
+
+const adminIntegrations = createRoute({
+  getParentRoute: () => admin,
+  path: "/integrations",
+  component: lazyRouteComponent(() => import("@/routes/admin/integrations/Integrations"), "Integrations"),
+});
+
+const adminFlows = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/Flows"), "Flows"),
+});
+
+const adminNewFlow = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows/new",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/EditFlow"), "NewFlow"),
+});
+
+const adminFlow = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows/$id",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/Flow"), "Flow"),
+});
+
+const adminChangeFlow = createRoute({
+  getParentRoute: () => admin,
+  path: "/flows/$id/change",
+  component: lazyRouteComponent(() => import("@/routes/admin/flows/EditFlow"), "EditFlow"),
+});
+
+const adminAudit = createRoute({
+  getParentRoute: () => admin,
+  path: "/audit",
+  validateSearch: (search): AuditFilters => ({
+    by: text(search.by),
+    person: text(search.person),
+    app: text(search.app),
+    request: text(search.request),
+    event: text(search.event),
+    from: dayOf(search.from),
+    to: dayOf(search.to),
+  }),
+  component: lazyRouteComponent(() => import("@/routes/admin/audit/Audit"), "Audit"),
+});
+
+const adminParkedEvents = createRoute({
+  getParentRoute: () => admin,
+  path: "/parked-events",
+  component: lazyRouteComponent(() => import("@/routes/admin/parked-events/ParkedEvents"), "ParkedEvents"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -151,7 +228,38 @@ const components = createRoute({
 
 const tree = root.addChildren([
   welcome,
-  shell.addChildren([home, catalog, ask, requests, request, access, tasks, admin.addChildren([overview, checklists, checklist, workItems, people, person, groups, group, sources, tokens]), components]),
+  shell.addChildren([
+    home,
+    catalog,
+    ask,
+    requests,
+    request,
+    access,
+    tasks,
+    admin.addChildren([
+      overview,
+      adminRequests,
+      checklists,
+      checklist,
+      workItems,
+      people,
+      person,
+      groups,
+      group,
+      adminApps,
+      adminApp,
+      adminIntegrations,
+      adminFlows,
+      adminNewFlow,
+      adminFlow,
+      adminChangeFlow,
+      sources,
+      tokens,
+      adminAudit,
+      adminParkedEvents,
+    ]),
+    components,
+  ]),
 ]);
 
 /** Whether the browser has sent a session with the page. One that has ended is noticed by the first call. */

@@ -1,1 +1,1 @@
-import{n as e}from"./rolldown-runtime.js";import{P as t,p as n}from"./client.js";var r=e(t(),1);function i(e){let t=n();return r.useCallback(n=>t.navigate({...n,from:n.from??e?.from}),[e?.from,t])}export{i as t};
+import{i as e}from"./link.js";import{A as t,O as n}from"./client.js";var r=t(n(),1);function i(t){let n=e();return r.useCallback(e=>n.navigate({...e,from:e.from??t?.from}),[t?.from,n])}export{i as t};

@@ -1,4 +1,4 @@
-import type { AccessRequest, Account, Grant, RequestItem, User, WorkItem } from "./client";
+import type { AccessRequest, Account, Grant, Integration, RequestItem, User, WorkItem } from "./client";
 import type { Tone } from "@/components/Tag";
 
 /** How a state looks. What it is called is in the texts, under the same name. */
@@ -63,3 +63,10 @@ export const endedRequest: readonly AccessRequest["state"][] = [
   "REQUEST_STATE_DENIED",
   "REQUEST_STATE_CANCELLED",
 ];
+
+export const integrationTones: Record<NonNullable<Integration["state"]>, Tone> = {
+  INTEGRATION_STATE_UNSPECIFIED: "none",
+  INTEGRATION_STATE_UNTESTED: "warn",
+  INTEGRATION_STATE_WORKING: "good",
+  INTEGRATION_STATE_FAILING: "bad",
+};

@@ -27,6 +27,15 @@ test("a problem stands beside its field, and what was said is kept", async () =>
   expect(screen.getByRole<HTMLTextAreaElement>("textbox").value).toBe("much");
 });
 
+test("what was refused can be said again", async () => {
+  const act = vi.fn(() => Promise.reject(new Problem(400, "X", "the comment is not valid", {}, { comment: "is too long" })));
+  await open(act);
+  await userEvent.click(screen.getByRole("button", { name: "Deny it" }));
+  await screen.findByText("is too long");
+  await userEvent.click(screen.getByRole("button", { name: "Deny it" }));
+  expect(act).toHaveBeenCalledTimes(2);
+});
+
 test("what must be said is waited for", async () => {
   await open(() => Promise.resolve(), true);
   expect(screen.getByRole("button", { name: "Deny it" }).hasAttribute("disabled")).toBe(true);

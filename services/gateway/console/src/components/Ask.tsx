@@ -22,15 +22,12 @@ interface Props {
 }
 
 /** Asks before something is done, with a box for words that go with it. */
-export function Ask({ trigger, title, children, label, hint, needed, field = "comment", action, danger, act }: Props) {
+export function Ask({ children, label, hint, needed, field = "comment", act, ...props }: Props) {
   const [words, setWords] = useState("");
   return (
     <Confirm
-      trigger={trigger}
-      title={title}
+      {...props}
       fields={[field]}
-      action={action}
-      danger={danger}
       ready={!needed || words.trim() !== ""}
       act={async () => {
         await act(words.trim());

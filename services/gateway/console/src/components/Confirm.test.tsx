@@ -6,32 +6,32 @@ import { Button } from "./Button";
 import { Confirm } from "./Confirm";
 import { TextBox } from "./TextBox";
 
-test("a call is repeated with the same id when there was no answer, and with another when it was refused", async () => {
-  const ids: string[] = [];
-  const answers = [Problem.noAnswer(), new Problem(400, "X", "no"), undefined];
-  const act = vi.fn((id: string) => {
-    const problem = answers[ids.push(id) - 1];
-    return problem ? Promise.reject(problem) : Promise.resolve();
-  });
-  render(<Confirm trigger={<Button>Open</Button>} title="Sure?" action="Do it" act={act} />);
-  await userEvent.click(screen.getByRole("button", { name: "Open" }));
-  for (let i = 0; i < 3; i++) await userEvent.click(screen.getByRole("button", { name: "Do it" }));
-  expect(ids[0]).toBe(ids[1]);
-  expect(ids[1]).not.toBe(ids[2]);
-  expect(screen.queryByRole("dialog")).toBeNull();
-});
-
-test("what was wrong with a field keeps nobody from trying again", async () => {
-  const act = vi.fn().mockRejectedValueOnce(new Problem(409, "TAKEN", "no", {}, { name: "is taken" })).mockResolvedValueOnce(undefined);
+function open(act: () => Promise<unknown>, onOpen?: () => void) {
   render(
-    <Confirm trigger={<Button>Open</Button>} title="Sure?" fields={["name"]} action="Do it" act={act}>
+    <Confirm trigger={<Button>Change</Button>} title="Change it" fields={["name"]} prefix="app" action="Save" onOpen={onOpen} act={act}>
       {(errors) => <TextBox label="Name" error={errors.name} />}
     </Confirm>,
   );
-  await userEvent.click(screen.getByRole("button", { name: "Open" }));
-  await userEvent.click(screen.getByRole("button", { name: "Do it" }));
-  expect(await screen.findByText("is taken")).toBeTruthy();
-  await userEvent.type(screen.getByLabelText("Name"), "other");
-  await userEvent.click(screen.getByRole("button", { name: "Do it" }));
-  expect(act).toHaveBeenCalledTimes(2);
+  return userEvent.click(screen.getByRole("button", { name: "Change" }));
+}
+
+test("the form is filled anew when it opens, and closes when it is done", async () => {
+  const filled = vi.fn();
+  await open(() => Promise.resolve(), filled);
+  expect(filled).toHaveBeenCalledOnce();
+  await userEvent.click(screen.getByRole("button", { name: "Save" }));
+  expect(screen.queryByRole("dialog")).toBeNull();
+});
+
+test("what is wrong with a field stands beside it and not in the note", async () => {
+  await open(() => Promise.reject(new Problem(400, "X", "it is not valid", {}, { "app.name": "is empty" })));
+  await userEvent.click(screen.getByRole("button", { name: "Save" }));
+  expect(await screen.findAllByText("is empty")).toHaveLength(1);
+  expect(screen.getByRole("alert").textContent).toBe("it is not valid");
+});
+
+test("that somebody else was faster is said in so many words", async () => {
+  await open(() => Promise.reject(new Problem(409, "ETAG_MISMATCH", "it was changed since it was read: read it again")));
+  await userEvent.click(screen.getByRole("button", { name: "Save" }));
+  expect((await screen.findByRole("alert")).textContent).toContain("changed by somebody else meanwhile");
 });

@@ -1,28 +1,32 @@
 import { useState, type ReactNode } from "react";
 import { Dialog, DialogTrigger, Heading, Modal, ModalOverlay } from "react-aria-components";
 import { useTranslation } from "react-i18next";
+import { type FieldErrors, fieldErrors } from "@/api/fields";
 import { Problem } from "@/api/problem";
 import { Button } from "./Button";
 import { ProblemNote } from "./ProblemNote";
 
-interface Props {
+interface Props<K extends string> {
   /** Opens the dialog. */
   trigger: ReactNode;
   title: string;
-  /** What it means, before it is done, and the fields; with what the API says is wrong with each. */
-  children?: ReactNode | ((errors: Readonly<Record<string, string>>) => ReactNode);
-  /** The names that the API has for the fields: what is wrong with these stands beside them. */
-  fields?: readonly string[];
+  /** What it means, or the fields of a form, which are given what is wrong with each. */
+  children?: ReactNode | ((errors: FieldErrors<K>["of"]) => ReactNode);
+  /** The names that the API has for the fields that are shown, below the message that it calls prefix. */
+  fields?: readonly K[];
+  prefix?: string;
   action: string;
   danger?: boolean;
-  /** Whether the fields are filled in so far that it can be done. */
+  /** False while something is missing. */
   ready?: boolean;
+  /** Fills the form anew. */
+  onOpen?: () => void;
   /** Does it, with an id that is the same when an answer was lost; the dialog stays open with the problem if that fails. */
   act: (requestId: string) => Promise<unknown>;
 }
 
-/** Asks before something is done, with the fields that it needs. */
-export function Confirm({ trigger, title, children, fields = [], action, danger, ready = true, act }: Props) {
+/** Asks before something is done, with whatever fields it takes. */
+export function Confirm<K extends string = never>({ trigger, title, children, fields = [], prefix, action, danger, ready = true, onOpen, act }: Props<K>) {
   const { t } = useTranslation();
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
   const [error, setError] = useState<unknown>();
@@ -42,11 +46,16 @@ export function Confirm({ trigger, title, children, fields = [], action, danger,
       setBusy(false);
     }
   };
-  const errors = error instanceof Problem ? error.fields : {};
+  const errors = fieldErrors(error, fields, prefix);
   // Beside its field it need not be said again.
-  const said = error instanceof Problem && Object.entries(errors).some(([field, text]) => fields.includes(field) && text === error.message);
+  const said = error instanceof Problem && Object.values<string | undefined>(errors.of).includes(error.message);
   return (
-    <DialogTrigger onOpenChange={() => setError(undefined)}>
+    <DialogTrigger
+      onOpenChange={(open) => {
+        setError(undefined);
+        if (open) onOpen?.();
+      }}
+    >
       {trigger}
       <ModalOverlay className="overlay" isDismissable>
         <Modal>
@@ -56,14 +65,14 @@ export function Confirm({ trigger, title, children, fields = [], action, danger,
                 className="stack"
                 onSubmit={(e) => {
                   e.preventDefault();
-                  void submit(close);
+                  if (ready && !busy) void submit(close);
                 }}
               >
                 <Heading slot="title" level={2}>
                   {title}
                 </Heading>
-                {typeof children === "function" ? children(errors) : children}
-                {error !== undefined && !said && <ProblemNote error={error} shown={fields} />}
+                {typeof children === "function" ? children(errors.of) : children}
+                {error !== undefined && !said && <ProblemNote error={error} shown={errors.shown} />}
                 <div className="row">
                   <Button type="submit" kind={danger ? "danger" : "main"} isPending={busy} isDisabled={!ready}>
                     {action}

@@ -5,7 +5,7 @@ interface Props {
   list: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => Promise<unknown> };
 }
 
-/** The way to the next page of a list, if there is one. */
+/** Shows the next page of a list, if there is one. */
 export function More({ list }: Props) {
   const { t } = useTranslation();
   if (!list.hasNextPage) return null;

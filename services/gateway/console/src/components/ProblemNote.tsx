@@ -9,7 +9,7 @@ export function ProblemNote({ error, again, shown = [] }: { error: unknown; agai
   const fields = Object.entries(problem.fields).filter(([field]) => !shown.includes(field));
   return (
     <div className="note stack tight" data-tone="bad" role="alert">
-      <p>{problem.status === 0 ? t("noAnswer") : problem.message}</p>
+      <p>{problem.status === 0 ? t("noAnswer") : problem.reason === "ETAG_MISMATCH" ? t("changedMeanwhile") : problem.message}</p>
       {fields.length > 0 && (
         <ul>
           {fields.map(([field, text]) => (

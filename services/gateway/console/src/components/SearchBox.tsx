@@ -5,29 +5,31 @@ interface Props {
   label: string;
   placeholder?: string;
   value: string | undefined;
-  /** Told a moment after the last key. */
+  /** Told when the typing pauses. */
   onChange: (words: string | undefined) => void;
 }
 
-/** Words to search for, which stand in the address. */
+/** Words to look for. */
 export function SearchBox({ label, placeholder, value = "", onChange }: Props) {
   const [words, setWords] = useState(value);
-  const told = useRef(value);
+  const told = useRef(onChange);
   useEffect(() => {
-    // Changed elsewhere, such as by a link that shows everything.
-    if (value !== told.current) {
-      told.current = value;
-      setWords(value);
-    }
+    told.current = onChange;
+  });
+  // What comes back of what was told is not taken for a change: somebody may have typed on.
+  const last = useRef(value);
+  useEffect(() => {
+    if (value !== last.current) setWords(value);
+    last.current = value;
   }, [value]);
   useEffect(() => {
     const timer = setTimeout(() => {
-      if (words === value) return;
-      told.current = words;
-      onChange(words || undefined);
-    }, 200);
+      if (words === last.current) return;
+      last.current = words;
+      told.current(words || undefined);
+    }, 250);
     return () => clearTimeout(timer);
-  }, [words, value, onChange]);
+  }, [words]);
   return (
     <SearchField className="field" value={words} onChange={setWords}>
       <Label>{label}</Label>

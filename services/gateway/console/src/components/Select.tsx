@@ -16,8 +16,14 @@ interface Props<K extends string> {
 
 const nothing = "-";
 
+/** One of many. */
+export function Select<K extends string>({ value, onChange, choices, ...props }: Omit<Props<K>, "value" | "onChange" | "choices" | "none"> & { value: K; onChange: (value: K) => void; choices: Record<K, string> }) {
+  const list = (Object.keys(choices) as K[]).map((key) => [key, choices[key]] as const);
+  return <SelectOrNone {...props} value={value} onChange={(key) => key !== undefined && onChange(key)} choices={list} />;
+}
+
 /** One of many, or none. */
-export function Select<K extends string>({ label, hint, error, value, onChange, choices, none }: Props<K>) {
+export function SelectOrNone<K extends string>({ label, hint, error, value, onChange, choices, none }: Props<K>) {
   return (
     <AriaSelect
       className="field"

@@ -17,10 +17,16 @@ interface AdminPage {
 /** The pages of the administration, in the order of its menu. */
 export const adminPages: readonly AdminPage[] = [
   { to: "/admin", name: "overview", roles: adminRoles },
+  { to: "/admin/requests", name: "requests", roles: adminRoles },
   { to: "/admin/checklists", name: "checklists", roles: adminRoles },
   { to: "/admin/work-items", name: "workItems", roles: adminRoles },
   { to: "/admin/people", name: "people", roles: adminRoles },
   { to: "/admin/groups", name: "groups", roles: adminRoles },
+  { to: "/admin/apps", name: "apps", roles: adminRoles },
+  { to: "/admin/integrations", name: "integrations", roles: adminRoles },
+  { to: "/admin/flows", name: "flows", roles: adminRoles },
   { to: "/admin/sources", name: "sources", roles: adminRoles },
   { to: "/admin/tokens", name: "tokens", roles: adminRoles },
+  { to: "/admin/audit", name: "audit", roles: adminRoles },
+  { to: "/admin/parked-events", name: "parked", roles: adminRoles },
 ];

@@ -6,10 +6,13 @@ import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
 import { Choice } from "@/components/Choice";
+import { Chosen, ChosenPeople } from "@/components/Chosen";
+import { CheckField } from "@/components/CheckField";
 import { Confirm } from "@/components/Confirm";
 import { Copy } from "@/components/Copy";
 import { DateTime } from "@/components/DateTime";
 import { Empty } from "@/components/Empty";
+import { FindApp, FindGroup } from "@/components/Find";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
 import { Page } from "@/components/Page";
@@ -17,7 +20,7 @@ import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
 import { SearchBox } from "@/components/SearchBox";
-import { Select } from "@/components/Select";
+import { Select, SelectOrNone } from "@/components/Select";
 import { ShownOnce } from "@/components/ShownOnce";
 import { Tag } from "@/components/Tag";
 import { TaskLine } from "@/components/TaskLine";
@@ -29,6 +32,8 @@ import { WorkItemLine } from "@/components/WorkItemLine";
 /** Every shared component in every state, for those who write pages. */
 export function Components() {
   const [choice, setChoice] = useState<"one" | "other">("one");
+  const [chosen, setChosen] = useState(["first", "second", "third"]);
+  const [people, setPeople] = useState<string[]>([]);
   const [date, setDate] = useState<ZonedDateTime | null>(null);
   const [picked, pick] = useState<"one" | "other">();
   const [words, setWords] = useState<string>();
@@ -82,17 +87,36 @@ export function Components() {
       <Part name="Choice">
         <Choice label="Choice" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
       </Part>
-      <Part name="Select">
-        <Select label="One of many, or none" value={picked} onChange={pick} none="All" choices={[["one", "One"], ["other", "The other"]]} />
-        <Select label="With an error" value={picked} onChange={pick} choices={[["one", "One"], ["other", "The other"]]} error="is not allowed" />
+      <Part name="SelectOrNone">
+        <SelectOrNone label="One of many, or none" value={picked} onChange={pick} none="All" choices={[["one", "One"], ["other", "The other"]]} />
+        <SelectOrNone label="With an error" value={picked} onChange={pick} choices={[["one", "One"], ["other", "The other"]]} error="is not allowed" />
       </Part>
       <Part name="Check" inRow>
         <Check>Not selected</Check>
         <Check defaultSelected>Selected</Check>
         <Check isIndeterminate>Some</Check>
       </Part>
+      <Part name="CheckField">
+        <CheckField label="Yes or no" value={choice === "one"} onChange={(on) => setChoice(on ? "one" : "other")} />
+        <CheckField label="With an error" value={false} onChange={() => {}} error="is not possible" />
+      </Part>
+      <Part name="Select">
+        <Select label="Select" hint="A hint" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
+        <Select label="Select with an error" error="is not possible" value={choice} onChange={setChoice} choices={{ one: "One", other: "The other" }} />
+      </Part>
       <Part name="SearchBox">
         <SearchBox label="Words to search for" placeholder="Name" value={words} onChange={setWords} />
+      </Part>
+      <Part name="Find">
+        <FindApp label="An app" onFind={(found) => tell(found.name)} />
+        <FindGroup label="A group" error="is not possible" onFind={(found) => tell(found.name)} />
+      </Part>
+      <Part name="Chosen and ChosenPeople">
+        <Chosen label="What was chosen" ids={chosen} names={(id) => `The ${id}`} gone={["third"]} ordered onChange={setChosen} />
+        <ChosenPeople label="People" ids={people} ordered onChange={setPeople} />
+      </Part>
+      <Part name="More" inRow>
+        <More list={{ hasNextPage: true, isFetchingNextPage: false, fetchNextPage: () => Promise.resolve() }} />
       </Part>
       <Part name="DateTime">
         <DateTime label="A time" value={date} onChange={setDate} />

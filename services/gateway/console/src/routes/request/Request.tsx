@@ -8,7 +8,6 @@ import { refetchInterval } from "@/api/pages";
 import { endedRequest, itemTones, requestTones } from "@/api/states";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
-import { Decide } from "@/components/Decide";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
@@ -17,6 +16,8 @@ import { Tag } from "@/components/Tag";
 import { TextBox } from "@/components/TextBox";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
+import { Report } from "./Report";
+import { Tasks } from "./Tasks";
 
 const route = getRouteApi("/shell/requests/$id");
 
@@ -35,8 +36,9 @@ export function Request() {
     <Page title={about(request)} actions={<Tag tone={requestTones[state]}>{t(`requestStates.${state}`)}</Tag>}>
       <Facts request={request} />
       <Items request={request} />
-      <Mine id={id} />
+      <Tasks request={request} />
       <Acts request={request} />
+      <Report request={request} />
       <Timeline id={id} />
       <Comments id={id} />
     </Page>
@@ -117,28 +119,6 @@ function Items({ request }: { request: AccessRequest }) {
         })}
       </ul>
       {!!request.hiddenItemCount && <p className="quiet small">{t("request.hidden", { count: request.hiddenItemCount })}</p>}
-    </section>
-  );
-}
-
-/** What the caller is asked to decide about it. */
-function Mine({ id }: { id: string }) {
-  const { t } = useTranslation();
-  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: id, state: "TASK_STATE_OPEN", pageSize: 50 } } }, { refetchInterval });
-  const all = tasks.data?.tasks ?? [];
-  if (all.length === 0) return null;
-  return (
-    <section className="card" aria-labelledby="mine">
-      <h2 id="mine">{t("task.yours")}</h2>
-      {all.map((task) => (
-        <div key={task.id} className="row apart">
-          <span>
-            {task.stepName}
-            {task.substitution && <span className="quiet small"> · {task.substitution}</span>}
-          </span>
-          <Decide task={task} />
-        </div>
-      ))}
     </section>
   );
 }

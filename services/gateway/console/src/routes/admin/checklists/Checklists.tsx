@@ -11,7 +11,7 @@ import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
-import { Select } from "@/components/Select";
+import { SelectOrNone } from "@/components/Select";
 import { ChecklistLine } from "./ChecklistLine";
 import { type ChecklistSearch, exportAddress } from "./search";
 
@@ -57,7 +57,7 @@ export function Checklists() {
         </Link>
       </nav>
       <div className="filters">
-        <Select
+        <SelectOrNone
           label={t("admin.checklists.kind")}
           value={kind}
           onChange={(kind) => filter({ kind })}

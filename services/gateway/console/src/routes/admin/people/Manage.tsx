@@ -5,7 +5,7 @@ import { api, client, type User } from "@/api/client";
 import { oneOf, roles } from "@/api/kinds";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
-import { Select } from "@/components/Select";
+import { SelectOrNone } from "@/components/Select";
 import { tell } from "@/components/Toasts";
 
 /** Changes what a user may do in Gatehouse, with what that means. */
@@ -38,10 +38,10 @@ export function SetRole({ user }: { user: User }) {
     >
       {(errors) => (
         <>
-          <Select label={t("admin.people.role")} value={role} onChange={setRole} choices={roles.map((k) => [k, t(`roles.${k}`)])} error={errors.role} />
+          <SelectOrNone label={t("admin.people.role")} value={role} onChange={setRole} choices={roles.map((k) => [k, t(`roles.${k}`)])} error={errors.role} />
           {/* Somebody of an environment has the role there. */}
           {!user.environmentId && (
-            <Select
+            <SelectOrNone
               label={t("admin.people.roleWhere")}
               value={environment}
               onChange={setEnvironment}

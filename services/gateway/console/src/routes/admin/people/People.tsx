@@ -12,7 +12,7 @@ import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { SearchBox } from "@/components/SearchBox";
-import { Select } from "@/components/Select";
+import { SelectOrNone } from "@/components/Select";
 import { AddProgram } from "./AddProgram";
 import { type PeopleSearch, peopleQuery } from "./search";
 import { UserLine } from "./UserLine";
@@ -41,15 +41,15 @@ export function People() {
     <Page title={t("admin.pages.people")} lead={t("admin.people.lead")} actions={may && <AddProgram />}>
       <SearchBox label={t("admin.people.search")} placeholder={t("admin.people.searchHint")} value={search.q} onChange={look} />
       <div className="filters">
-        <Select
+        <SelectOrNone
           label={t("admin.people.state")}
           value={search.state}
           onChange={(state) => filter({ state })}
           none={t("admin.people.notRemoved")}
           choices={userStates.map((k) => [k, t(`admin.people.states.${k}`)])}
         />
-        <Select label={t("admin.people.role")} value={search.role} onChange={(role) => filter({ role })} none={t("admin.people.every")} choices={roles.map((k) => [k, t(`roles.${k}`)])} />
-        <Select
+        <SelectOrNone label={t("admin.people.role")} value={search.role} onChange={(role) => filter({ role })} none={t("admin.people.every")} choices={roles.map((k) => [k, t(`roles.${k}`)])} />
+        <SelectOrNone
           label={t("admin.people.kind")}
           value={search.kind}
           onChange={(kind) => filter({ kind })}

@@ -5,7 +5,7 @@ import { api, client } from "@/api/client";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Copy } from "@/components/Copy";
-import { Select } from "@/components/Select";
+import { SelectOrNone } from "@/components/Select";
 import { ShownOnce } from "@/components/ShownOnce";
 import { TextBox } from "@/components/TextBox";
 
@@ -38,7 +38,7 @@ export function AddSource() {
             <p>{t("admin.sources.addText")}</p>
             <TextBox label={t("admin.sources.name")} hint={t("admin.sources.nameHint")} value={name} onChange={setName} isRequired autoFocus error={errors.name} />
             {environments.length > 0 && (
-              <Select
+              <SelectOrNone
                 label={t("admin.people.environment")}
                 value={environmentId}
                 onChange={setEnvironment}

@@ -8,7 +8,7 @@ import { Check } from "@/components/Check";
 import { Choice } from "@/components/Choice";
 import { Confirm } from "@/components/Confirm";
 import { DateTime } from "@/components/DateTime";
-import { Select } from "@/components/Select";
+import { SelectOrNone } from "@/components/Select";
 import { ShownOnce } from "@/components/ShownOnce";
 import { TextBox } from "@/components/TextBox";
 import { Reaches } from "./Reaches";
@@ -50,7 +50,7 @@ export function AddToken() {
         {(errors) => (
           <>
             <TextBox label={t("admin.tokens.name")} value={name} onChange={setName} isRequired autoFocus error={errors.name} />
-            <Select
+            <SelectOrNone
               label={t("admin.tokens.whose")}
               hint={t("admin.tokens.whoseHint")}
               value={userId}

@@ -9,7 +9,7 @@ import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
-import { Select } from "@/components/Select";
+import { SelectOrNone } from "@/components/Select";
 import { WorkItemLine } from "@/components/WorkItemLine";
 
 const route = getRouteApi("/shell/admin/work-items");
@@ -33,21 +33,21 @@ export function WorkItems() {
   return (
     <Page title={t("admin.pages.workItems")} lead={t("admin.work.lead")}>
       <div className="filters">
-        <Select
+        <SelectOrNone
           label={t("admin.work.kind")}
           value={kind}
           onChange={(kind) => filter({ kind })}
           none={t("admin.work.every")}
           choices={workItemKinds.map((k) => [k, t(`admin.work.kinds.${k}`)])}
         />
-        <Select
+        <SelectOrNone
           label={t("admin.work.app")}
           value={app}
           onChange={(app) => filter({ app })}
           none={t("admin.work.every")}
           choices={(apps.data?.apps ?? []).map((a) => [a.id ?? "", a.name ?? ""])}
         />
-        <Select
+        <SelectOrNone
           label={t("admin.work.state")}
           value={state ?? "WORK_ITEM_STATE_OPEN"}
           onChange={(state) => filter({ state: state === "WORK_ITEM_STATE_OPEN" ? undefined : state })}

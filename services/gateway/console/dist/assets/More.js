@@ -1,0 +1,1 @@
+import{E as e,a as t}from"./client.js";import{r as n}from"./ProblemNote.js";var r=e();function i({list:e}){let{t:i}=t();return e.hasNextPage?(0,r.jsx)(`div`,{children:(0,r.jsx)(n,{isPending:e.isFetchingNextPage,onPress:()=>void e.fetchNextPage(),children:i(`more`)})}):null}export{i as t};

@@ -1,0 +1,1 @@
+import{A as e,O as t}from"./client.js";var n=e(t(),1),r=(0,n.createContext)({});function i(){return(0,n.useContext)(r)??{}}export{i as t};

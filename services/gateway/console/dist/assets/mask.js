@@ -1,0 +1,1 @@
+function e(e,t){return Object.keys(t).filter(n=>JSON.stringify(e[n])!==JSON.stringify(t[n])).map(e=>e.replace(/[A-Z]/g,e=>`_${e.toLowerCase()}`)).join(`,`)}export{e as t};

@@ -1,0 +1,44 @@
+import { keepPreviousData, useQueries } from "@tanstack/react-query";
+import { api } from "./client";
+import { withIds } from "./filter";
+
+/** What is known by an id is called; undefined while it is not known, or if it is there no more. */
+export type Names = (id: string) => string | undefined;
+
+const stays = { staleTime: 60_000, placeholderData: keepPreviousData };
+
+function names(rows: readonly { id?: string; displayName?: string; name?: string }[] | undefined): Names {
+  const known = new Map(rows?.map((row) => [row.id, row.displayName ?? row.name]));
+  return (id) => known.get(id);
+}
+
+export function useUserNames(ids: readonly string[]): Names {
+  const query = { filter: withIds([...new Set(ids)].sort()), pageSize: 50 };
+  return names(api.useQuery("get", "/v1/users", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.users);
+}
+
+export function useGroupNames(ids: readonly string[]): Names {
+  const query = { filter: withIds([...new Set(ids)].sort()), pageSize: 50 };
+  return names(api.useQuery("get", "/v1/groups", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.groups);
+}
+
+export function useAppNames(ids: readonly string[]): Names {
+  const query = { filter: withIds([...new Set(ids)].sort()), pageSize: 50 };
+  return names(api.useQuery("get", "/v1/apps", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.apps);
+}
+
+/** What is in the apps of the catalog, by its id: as "app · name". */
+export function useEntitlementNames(ids: readonly string[]): Names {
+  const wanted = ids.length > 0;
+  const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 200 } } }, { ...stays, enabled: wanted });
+  const found = useQueries({
+    queries: (wanted ? (apps.data?.apps ?? []) : []).map((app) => ({
+      ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app.id ?? "" }, query: { pageSize: 1000 } } }),
+      staleTime: 60_000,
+    })),
+  });
+  const known = new Map(
+    found.flatMap((one, i) => (one.data?.entitlements ?? []).map((e) => [e.id, `${apps.data?.apps?.[i]?.name} · ${e.name}`] as const)),
+  );
+  return (id) => known.get(id);
+}

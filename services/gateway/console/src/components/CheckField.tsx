@@ -1,0 +1,22 @@
+import { Checkbox } from "react-aria-components";
+
+interface Props {
+  label: string;
+  value: boolean;
+  onChange: (value: boolean) => void;
+  /** What the API says is wrong with it. */
+  error?: string;
+}
+
+/** Yes or no. */
+export function CheckField({ label, value, onChange, error }: Props) {
+  return (
+    <div className="field">
+      <Checkbox className="choice" isSelected={value} onChange={onChange} validationBehavior="aria" isInvalid={error !== undefined}>
+        <span className="mark" aria-hidden />
+        <span>{label}</span>
+      </Checkbox>
+      {error && <span className="error">{error}</span>}
+    </div>
+  );
+}

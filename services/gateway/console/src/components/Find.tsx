@@ -1,0 +1,98 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { useState } from "react";
+import { ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Text } from "react-aria-components";
+import { api } from "@/api/client";
+
+interface Found {
+  id: string;
+  name: string;
+  more?: string;
+}
+
+interface Props {
+  label: string;
+  hint?: string;
+  error?: string;
+  onFind: (found: Found) => void;
+}
+
+interface FindProps extends Props {
+  items: readonly Found[];
+  words: string;
+  onWords: (words: string) => void;
+}
+
+/** Finds one of many by words, and is empty again. */
+function Find({ label, hint, error, items, words, onWords, onFind }: FindProps) {
+  // Clearing the words would open the list again: a new box is shown instead, with the focus of the old one.
+  const [turn, setTurn] = useState(0);
+  return (
+    <ComboBox
+      key={turn}
+      autoFocus={turn > 0}
+      className="field"
+      items={items}
+      inputValue={words}
+      onInputChange={onWords}
+      selectedKey={null}
+      onSelectionChange={(key) => {
+        const found = items.find((item) => item.id === key);
+        if (!found) return;
+        onFind(found);
+        onWords("");
+        setTurn(turn + 1);
+      }}
+      validationBehavior="aria"
+      isInvalid={error !== undefined}
+      menuTrigger={turn > 0 ? "input" : "focus"}
+    >
+      <Label>{label}</Label>
+      <Input />
+      {hint && (
+        <Text slot="description" className="hint">
+          {hint}
+        </Text>
+      )}
+      <FieldError className="error">{error}</FieldError>
+      <Popover className="popover">
+        <ListBox<Found> className="menu">
+          {(item) => (
+            <ListBoxItem id={item.id} textValue={item.name}>
+              <span>{item.name}</span>
+              {item.more && <span className="quiet small">{item.more}</span>}
+            </ListBoxItem>
+          )}
+        </ListBox>
+      </Popover>
+    </ComboBox>
+  );
+}
+
+/** Finds an app. */
+export function FindApp(props: Props) {
+  const [words, setWords] = useState("");
+  const found = api.useQuery("get", "/v1/apps", { params: { query: { query: words, pageSize: 20 } } }, { placeholderData: keepPreviousData });
+  const items = (found.data?.apps ?? []).map((a) => ({ id: a.id ?? "", name: a.name ?? "", more: a.description }));
+  return <Find {...props} items={items} words={words} onWords={setWords} />;
+}
+
+/** Finds a group. */
+export function FindGroup(props: Props) {
+  const [words, setWords] = useState("");
+  const found = api.useQuery("get", "/v1/groups", { params: { query: { query: words, pageSize: 20 } } }, { placeholderData: keepPreviousData });
+  const items = (found.data?.groups ?? []).map((g) => ({ id: g.id ?? "", name: g.displayName ?? "" }));
+  return <Find {...props} items={items} words={words} onWords={setWords} />;
+}
+
+/** Finds a group that an app has, and answers with what an entitlement of it is called there. */
+export function FindInApp({ integration, ...props }: Props & { integration: string }) {
+  const [words, setWords] = useState("");
+  const found = api.useQuery(
+    "get",
+    "/v1/integrations/{id}/entitlements",
+    { params: { path: { id: integration }, query: { kind: "ENTITLEMENT_KIND_GROUP", query: words, pageSize: 50 } } },
+    { placeholderData: keepPreviousData, staleTime: 30_000 },
+  );
+  const items = (found.data?.entitlements ?? []).map((e) => ({ id: e.ref ?? "", name: e.displayName ?? "" }));
+  return <Find {...props} error={props.error ?? found.error?.message} items={items} words={words} onWords={setWords} />;
+}

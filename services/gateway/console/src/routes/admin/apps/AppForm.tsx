@@ -1,0 +1,75 @@
+import { useTranslation } from "react-i18next";
+import { api, type App } from "@/api/client";
+import { ChosenPeople } from "@/components/Chosen";
+import { Select } from "@/components/Select";
+import { TextBox } from "@/components/TextBox";
+import { Described } from "./Described";
+import type { AppField, AppValues } from "./values";
+
+interface Props {
+  values: AppValues;
+  onChange: (values: AppValues) => void;
+  errors: Partial<Record<AppField, string>>;
+  gone?: App["goneUserIds"];
+}
+
+/** What can be set on an app. */
+export function AppForm({ values, onChange, errors, gone }: Props) {
+  const { t } = useTranslation();
+  const set = <K extends AppField>(name: K) => (value: AppValues[K]) => onChange({ ...values, [name]: value });
+  const integrations = api.useQuery("get", "/v1/integrations", { params: { query: { pageSize: 1000 } } });
+  const names = Object.fromEntries(
+    (integrations.data?.integrations ?? []).map((i) => [i.id ?? "", i.state === "INTEGRATION_STATE_WORKING" ? (i.name ?? "") : t("admin.apps.notWorking", { name: i.name })]),
+  );
+  return (
+    <>
+      <TextBox label={t("admin.name")} value={values.name} onChange={set("name")} isRequired error={errors.name} />
+      <TextBox label={t("admin.description")} lines value={values.description} onChange={set("description")} error={errors.description} />
+      <Described
+        label={t("admin.apps.provisioning")}
+        value={values.provisioning}
+        onChange={set("provisioning")}
+        error={errors.provisioning}
+        choices={["PROVISIONING_SUPPORT_NONE", "PROVISIONING_SUPPORT_MANUAL", "PROVISIONING_SUPPORT_AUTOMATIC"]}
+        name={(k) => t(`admin.apps.supports.${k}.name`)}
+        means={(k) => t(`admin.apps.supports.${k}.means`)}
+      />
+      <Select
+        label={t("admin.apps.integration")}
+        hint={t("admin.apps.integrationHint")}
+        error={errors.integrationId}
+        value={values.integrationId || "none"}
+        onChange={(id) => set("integrationId")(id === "none" ? "" : id)}
+        choices={{ none: t("none"), ...names }}
+      />
+      <ChosenPeople label={t("admin.apps.owner")} hint={t("admin.apps.ownerHint")} one ids={values.ownerId ? [values.ownerId] : []} gone={gone} onChange={([id]) => set("ownerId")(id ?? "")} error={errors.ownerId} />
+      <ChosenPeople label={t("admin.apps.admins")} hint={t("admin.apps.adminsHint")} ids={values.adminIds} gone={gone} onChange={set("adminIds")} error={errors.adminIds} />
+      <ChosenPeople label={t("admin.apps.approvers")} hint={t("admin.apps.approversHint")} ordered ids={values.approverIds} gone={gone} onChange={set("approverIds")} error={errors.approverIds} />
+      <Select
+        label={t("admin.apps.deprovisioning")}
+        hint={t("admin.apps.deprovisioningHint")}
+        error={errors.deprovisioningAction}
+        value={values.deprovisioningAction}
+        onChange={set("deprovisioningAction")}
+        choices={{
+          DEPROVISIONING_ACTION_UNSPECIFIED: t("admin.apps.deprovisionings.DEPROVISIONING_ACTION_UNSPECIFIED"),
+          DEPROVISIONING_ACTION_REMOVE: t("admin.apps.deprovisionings.DEPROVISIONING_ACTION_REMOVE"),
+          DEPROVISIONING_ACTION_DISABLE: t("admin.apps.deprovisionings.DEPROVISIONING_ACTION_DISABLE"),
+        }}
+      />
+      <Select
+        label={t("admin.apps.adoption")}
+        hint={t("admin.apps.adoptionHint")}
+        error={errors.accountAdoption}
+        value={values.accountAdoption}
+        onChange={set("accountAdoption")}
+        choices={{
+          ACCOUNT_ADOPTION_UNSPECIFIED: t("admin.apps.adoptions.ACCOUNT_ADOPTION_UNSPECIFIED"),
+          ACCOUNT_ADOPTION_ASK: t("admin.apps.adoptions.ACCOUNT_ADOPTION_ASK"),
+          ACCOUNT_ADOPTION_ADOPT: t("admin.apps.adoptions.ACCOUNT_ADOPTION_ADOPT"),
+          ACCOUNT_ADOPTION_REFUSE: t("admin.apps.adoptions.ACCOUNT_ADOPTION_REFUSE"),
+        }}
+      />
+    </>
+  );
+}

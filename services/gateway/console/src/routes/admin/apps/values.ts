@@ -1,0 +1,20 @@
+import type { App } from "@/api/client";
+
+/** What a form changes of an app. */
+export const appFields = ["name", "description", "provisioning", "integrationId", "ownerId", "adminIds", "approverIds", "deprovisioningAction", "accountAdoption"] as const;
+export type AppField = (typeof appFields)[number];
+export type AppValues = Required<Pick<App, AppField>>;
+
+export function valuesOf(app?: App): AppValues {
+  return {
+    name: app?.name ?? "",
+    description: app?.description ?? "",
+    provisioning: app?.provisioning ?? "PROVISIONING_SUPPORT_MANUAL",
+    integrationId: app?.integrationId ?? "",
+    ownerId: app?.ownerId ?? "",
+    adminIds: app?.adminIds ?? [],
+    approverIds: app?.approverIds ?? [],
+    deprovisioningAction: app?.deprovisioningAction ?? "DEPROVISIONING_ACTION_UNSPECIFIED",
+    accountAdoption: app?.accountAdoption ?? "ACCOUNT_ADOPTION_UNSPECIFIED",
+  };
+}

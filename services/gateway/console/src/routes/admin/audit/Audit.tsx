@@ -1,0 +1,78 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { fieldErrors } from "@/api/fields";
+import { useAppNames } from "@/api/names";
+import { pageByPage } from "@/api/pages";
+import { Chosen, ChosenPeople } from "@/components/Chosen";
+import { Empty } from "@/components/Empty";
+import { FindApp } from "@/components/Find";
+import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { SearchBox } from "@/components/SearchBox";
+import { TextBox } from "@/components/TextBox";
+import { Entry } from "./Entry";
+import { type AuditFilters, dayOf, startOf } from "./filters";
+
+const route = getRouteApi("/shell/admin/audit");
+
+/** What has happened, newest first. */
+export function Audit() {
+  const { t } = useTranslation();
+  const search = route.useSearch();
+  const navigate = useNavigate();
+  const { by, person, app, request, event, from, to } = search;
+  const filter = (change: AuditFilters) => void navigate({ to: "/admin/audit", search: { ...search, ...change }, replace: true });
+  const entries = api.useInfiniteQuery(
+    "get",
+    "/v1/auditEntries",
+    { params: { query: { actorId: by, userId: person, appId: app, requestId: request, event, since: startOf(from), before: startOf(to, 1), pageSize: 50 } } },
+    { ...pageByPage, placeholderData: keepPreviousData },
+  );
+  const all = entries.data?.pages.flatMap((p) => p.auditEntries ?? []) ?? [];
+  const names = useAppNames([...(app ? [app] : []), ...new Set(all.map((e) => e.appId ?? "").filter(Boolean))]);
+  const errors = fieldErrors(entries.error, ["since", "before", "event"]);
+  const filtered = by ?? person ?? app ?? request ?? event ?? from ?? to;
+  const everything = (
+    <Link to="/admin/audit" className="button">
+      {t("admin.withoutFilters")}
+    </Link>
+  );
+  return (
+    <Page title={t("admin.pages.audit")} lead={t("admin.audit.lead")} actions={filtered && everything}>
+      <div className="columns">
+        <ChosenPeople label={t("admin.audit.by")} one ids={by ? [by] : []} onChange={([id]) => filter({ by: id })} />
+        <ChosenPeople label={t("admin.audit.about")} one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
+        <div className="stack tight">
+          <FindApp label={t("ask.app")} onFind={(found) => filter({ app: found.id })} />
+          <Chosen label={t("ask.app")} ids={app ? [app] : []} names={names} onChange={() => filter({ app: undefined })} />
+        </div>
+        <SearchBox label={t("admin.audit.event")} placeholder="grant, grant.activated" value={event ?? ""} onChange={(words) => filter({ event: words?.trim() || undefined })} />
+        <TextBox label={t("admin.audit.from")} type="date" value={from ?? ""} onChange={(day) => filter({ from: dayOf(day) })} error={errors.of.since} />
+        <TextBox label={t("admin.audit.to")} type="date" value={to ?? ""} onChange={(day) => filter({ to: dayOf(day) })} error={errors.of.before} />
+      </div>
+      {request && (
+        <p className="note">
+          {t("admin.audit.ofRequest")}{" "}
+          <Link to="/requests/$id" params={{ id: request }}>
+            {t("admin.audit.toRequest")}
+          </Link>
+        </p>
+      )}
+      {entries.isPending && <Loading />}
+      {entries.error && <ProblemNote error={entries.error} shown={errors.shown} again={() => void entries.refetch()} />}
+      {entries.data && all.length === 0 && <Empty title={t(filtered ? "admin.noneFound" : "admin.audit.none")}>{filtered && everything}</Empty>}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((entry) => (
+            <Entry key={entry.eventId} entry={entry} app={names(entry.appId ?? "")} />
+          ))}
+        </ul>
+      )}
+      <More list={entries} />
+    </Page>
+  );
+}

@@ -1,0 +1,72 @@
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { useAppNames, useEntitlementNames } from "@/api/names";
+import { Choice } from "@/components/Choice";
+import { CheckField } from "@/components/CheckField";
+import { Chosen } from "@/components/Chosen";
+import { FindApp } from "@/components/Find";
+import { Loading } from "@/components/Loading";
+import { ProblemNote } from "@/components/ProblemNote";
+import type { FlowValues } from "./values";
+
+interface Props {
+  /** A join-flow gives entitlements, and nothing wider. */
+  join: boolean;
+  value: FlowValues["scope"];
+  onChange: (value: FlowValues["scope"]) => void;
+  errors: Partial<Record<string, string>>;
+}
+
+/** What a flow is about. */
+export function ScopeForm({ join, value, onChange, errors }: Props) {
+  const { t } = useTranslation();
+  const appNames = useAppNames(value.appIds ?? []);
+  const names = useEntitlementNames(value.entitlementIds ?? []);
+  const [app, setApp] = useState<{ id: string; name: string }>();
+  const any = value.any && !join;
+  const all = value.appIds ?? [];
+  return (
+    <section className="card" aria-labelledby="scope">
+      <h2 id="scope">{t("admin.flows.scope")}</h2>
+      {!join && (
+        <Choice
+          label={t("admin.flows.scope")}
+          value={any ? "any" : "some"}
+          onChange={(what) => onChange({ ...value, any: what === "any" })}
+          choices={{ any: t("admin.flows.everyApp"), some: t("admin.flows.someApps") }}
+        />
+      )}
+      {!any && (
+        <>
+          <FindApp label={t("admin.flows.chooseApp")} hint={t("admin.flows.chooseAppHint")} error={errors["scope.appIds"] ?? errors["scope.entitlementIds"] ?? errors.scope} onFind={setApp} />
+          {app && (
+            <div className="choices">
+              <h3>{app.name}</h3>
+              {!join && (
+                <CheckField
+                  label={t("admin.flows.everything")}
+                  value={all.includes(app.id)}
+                  onChange={(on) => onChange({ ...value, appIds: on ? [...all, app.id] : all.filter((id) => id !== app.id) })}
+                />
+              )}
+              <Within app={app.id} ids={value.entitlementIds ?? []} onChange={(entitlementIds) => onChange({ ...value, entitlementIds })} />
+            </div>
+          )}
+          {!join && <Chosen label={t("admin.pages.apps")} ids={all} names={(id) => (id === app?.id ? app.name : appNames(id))} onChange={(appIds) => onChange({ ...value, appIds })} />}
+          <Chosen label={t("admin.apps.entitlements")} ids={value.entitlementIds ?? []} names={names} onChange={(entitlementIds) => onChange({ ...value, entitlementIds })} />
+        </>
+      )}
+    </section>
+  );
+}
+
+/** What can be held in an app, each chosen or not. */
+function Within({ app, ids, onChange }: { app: string; ids: readonly string[]; onChange: (ids: string[]) => void }) {
+  const found = api.useQuery("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app }, query: { pageSize: 1000 } } });
+  if (found.isPending) return <Loading rows={2} />;
+  if (found.error) return <ProblemNote error={found.error} again={() => void found.refetch()} />;
+  return found.data.entitlements?.map((e) => (
+    <CheckField key={e.id} label={e.name ?? ""} value={ids.includes(e.id ?? "")} onChange={(on) => onChange(on ? [...ids, e.id ?? ""] : ids.filter((id) => id !== e.id))} />
+  ));
+}

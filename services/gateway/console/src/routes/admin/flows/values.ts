@@ -1,0 +1,67 @@
+import type { Flow } from "@/api/client";
+import { maskOf } from "@/api/mask";
+
+/** What a form changes of a flow. */
+export type FlowValues = Required<Pick<Flow, "name" | "trigger" | "kinds" | "audience" | "scope" | "autoApprove" | "steps" | "priority" | "enabled" | "onlyAudience" | "unmatchAction">> & {
+  /** Empty means no limit. */
+  maxDuration: string;
+};
+
+export function flowValues(flow?: Flow): FlowValues {
+  return {
+    name: flow?.name ?? "",
+    trigger: flow?.trigger ?? "FLOW_TRIGGER_REQUEST",
+    kinds: flow?.kinds ?? [],
+    audience: flow?.audience ?? { everyone: true, groupIds: [], userIds: [] },
+    scope: flow?.scope ?? { any: false, appIds: [], entitlementIds: [] },
+    autoApprove: flow?.autoApprove ?? false,
+    steps: flow?.steps ?? [{ name: "", reviewers: "REVIEWER_KIND_MANAGER", need: "STEP_NEED_ANY", userIds: [], groupIds: [], needCount: 0 }],
+    priority: flow?.priority ?? 0,
+    maxDuration: flow?.maxDuration ?? "",
+    enabled: flow?.enabled ?? true,
+    onlyAudience: flow?.onlyAudience ?? false,
+    unmatchAction: flow?.unmatchAction ?? "UNMATCH_ACTION_UNSPECIFIED",
+  };
+}
+
+/** The values without what does not go with the others, such as the steps of a flow that approves by itself. */
+export function fitting(values: FlowValues): FlowValues {
+  const join = values.trigger === "FLOW_TRIGGER_JOIN";
+  return {
+    ...values,
+    name: values.name.trim(),
+    kinds: join ? [] : values.kinds,
+    onlyAudience: join ? false : values.onlyAudience,
+    unmatchAction: join ? values.unmatchAction : "UNMATCH_ACTION_UNSPECIFIED",
+    audience: values.audience.everyone ? { everyone: true, groupIds: [], userIds: [] } : values.audience,
+    scope: join
+      ? { any: false, appIds: [], entitlementIds: values.scope.entitlementIds }
+      : values.scope.any
+        ? { any: true, appIds: [], entitlementIds: [] }
+        : values.scope,
+    steps: values.autoApprove
+      ? []
+      : values.steps.map((step) => ({
+          ...step,
+          userIds: step.reviewers === "REVIEWER_KIND_USERS" ? step.userIds : [],
+          groupIds: step.reviewers === "REVIEWER_KIND_GROUPS" ? step.groupIds : [],
+          needCount: step.need === "STEP_NEED_COUNT" ? step.needCount : 0,
+        })),
+  };
+}
+
+/** The update_mask of what would be saved instead of what was seen. */
+export function flowMask(seen: Flow, values: FlowValues): string {
+  return maskOf(flowValues(seen), fitting(values));
+}
+
+/** Days of a duration of the API, such as "86400s". */
+export function daysOf(duration: string): string {
+  return duration === "" ? "" : String(Number.parseFloat(duration) / 86_400);
+}
+
+/** A duration of the API of days; empty for none. */
+export function durationOf(days: string): string {
+  const n = Number(days.replace(",", "."));
+  return days.trim() === "" || !(n > 0) ? "" : `${Math.round(n * 86_400)}s`;
+}

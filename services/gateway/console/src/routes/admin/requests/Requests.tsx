@@ -1,0 +1,93 @@
+import { keepPreviousData } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useTranslation } from "react-i18next";
+import { api } from "@/api/client";
+import { containing } from "@/api/filter";
+import { useAppNames } from "@/api/names";
+import { pageByPage, refetchInterval } from "@/api/pages";
+import { Chosen, ChosenPeople } from "@/components/Chosen";
+import { Empty } from "@/components/Empty";
+import { FindApp } from "@/components/Find";
+import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
+import { Page } from "@/components/Page";
+import { ProblemNote } from "@/components/ProblemNote";
+import { RequestLine } from "@/components/RequestLine";
+import { SearchBox } from "@/components/SearchBox";
+import { Select } from "@/components/Select";
+import { type RequestFilters, shownStates, views } from "./filters";
+
+const route = getRouteApi("/shell/admin/requests");
+
+/** All requests, open and closed. */
+export function Requests() {
+  const { t } = useTranslation();
+  const search = route.useSearch();
+  const navigate = useNavigate();
+  const { view = "open", state, app, person, q } = search;
+  const filter = (change: RequestFilters) => void navigate({ to: "/admin/requests", search: { ...search, ...change }, replace: true });
+  const requests = api.useInfiniteQuery(
+    "get",
+    "/v1/requests",
+    {
+      params: {
+        query: {
+          view: views[view],
+          state,
+          appId: app,
+          beneficiaryId: person,
+          filter: containing(q, ["beneficiary.displayName", "beneficiary.email", "requester.displayName", "justification"]),
+          pageSize: 50,
+        },
+      },
+    },
+    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+  );
+  const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
+  const names = useAppNames(app ? [app] : []);
+  const filtered = state ?? app ?? person ?? q;
+  return (
+    <Page title={t("admin.pages.requests")}>
+      <nav className="tabs" aria-label={t("admin.pages.requests")}>
+        {(Object.keys(views) as (keyof typeof views)[]).map((v) => (
+          <Link key={v} to="/admin/requests" search={{ ...search, state: undefined, view: v === "open" ? undefined : v }} activeProps={{}} aria-current={v === view ? "page" : undefined}>
+            {t(`admin.requests.views.${v}`)}
+          </Link>
+        ))}
+      </nav>
+      <div className="columns">
+        <SearchBox label={t("admin.requests.words")} placeholder={t("admin.requests.wordsHint")} value={q ?? ""} onChange={(words) => filter({ q: words || undefined })} />
+        <Select
+          label={t("admin.requests.state")}
+          value={state ?? "any"}
+          onChange={(next) => filter({ state: next === "any" ? undefined : next })}
+          choices={{ any: t("admin.any"), ...shownStates(view, (s) => t(`requestStates.${s}`)) }}
+        />
+        <div className="stack tight">
+          <FindApp label={t("ask.app")} onFind={(found) => filter({ app: found.id })} />
+          <Chosen label={t("ask.app")} ids={app ? [app] : []} names={names} onChange={() => filter({ app: undefined })} />
+        </div>
+        <ChosenPeople label={t("request.beneficiary")} hint={t("ask.personHint")} one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
+      </div>
+      {requests.isPending && <Loading />}
+      {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
+      {requests.data && all.length === 0 && (
+        <Empty title={t(filtered ? "admin.noneFound" : "admin.requests.none")}>
+          {filtered && (
+            <Link to="/admin/requests" className="button">
+              {t("admin.withoutFilters")}
+            </Link>
+          )}
+        </Empty>
+      )}
+      {all.length > 0 && (
+        <ul className="list">
+          {all.map((request) => (
+            <RequestLine key={request.id} request={request} />
+          ))}
+        </ul>
+      )}
+      <More list={requests} />
+    </Page>
+  );
+}

@@ -1,0 +1,60 @@
+import { useTranslation } from "react-i18next";
+import { type AccessRequest, api } from "@/api/client";
+import { useHasRole, useMe } from "@/api/me";
+import { refetchInterval } from "@/api/pages";
+import { Decide } from "@/components/Decide";
+import { ProblemNote } from "@/components/ProblemNote";
+import { Time } from "@/components/Time";
+import { Reassign } from "./Reassign";
+
+/** Who is asked to decide about a request: the caller, and, for those who see all, the others. */
+export function Tasks({ request }: { request: AccessRequest }) {
+  const { t } = useTranslation();
+  const me = useMe().data?.user?.id;
+  const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: request.id, state: "TASK_STATE_OPEN", pageSize: 100 } } }, { refetchInterval });
+  const all = tasks.data?.tasks ?? [];
+  const mine = all.filter((task) => task.reviewer?.userId === me);
+  const others = all.filter((task) => task.reviewer?.userId !== me);
+  return (
+    <>
+      {tasks.error && <ProblemNote error={tasks.error} again={() => void tasks.refetch()} />}
+      {mine.length > 0 && (
+        <section className="card" aria-labelledby="mine">
+          <h2 id="mine">{t("task.yours")}</h2>
+          {mine.map((task) => (
+            <div key={task.id} className="row apart">
+              <span>
+                {task.stepName}
+                {task.substitution && <span className="quiet small"> · {task.substitution}</span>}
+              </span>
+              <div className="row">
+                <Decide task={task} />
+                <Reassign task={task} />
+              </div>
+            </div>
+          ))}
+        </section>
+      )}
+      {others.length > 0 && (
+        <section className="stack tight" aria-labelledby="asked">
+          <h2 id="asked">{t("task.others")}</h2>
+          <ul className="list">
+            {others.map((task) => (
+              <li key={task.id}>
+                <div className="what">
+                  <span>{task.reviewer?.displayName}</span>
+                  <span className="quiet small">
+                    {task.stepName} · <Time at={task.createTime ?? ""} relative />
+                    {task.substitution && ` · ${task.substitution}`}
+                  </span>
+                </div>
+                {gives && <Reassign task={task} />}
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
