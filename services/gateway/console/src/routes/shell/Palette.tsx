@@ -23,8 +23,8 @@ export function Palette() {
   }, []);
   return (
     <>
-      <Button onPress={() => setOpen(true)} aria-keyshortcuts="Control+K Meta+K">
-        <Search size={16} aria-hidden /> {t("palette.open")}
+      <Button onPress={() => setOpen(true)} aria-label={t("palette.open")} aria-keyshortcuts="Control+K Meta+K">
+        <Search size={16} aria-hidden /> <span className="unless-narrow">{t("palette.open")}</span>
       </Button>
       <ModalOverlay className="overlay" isDismissable isOpen={open} onOpenChange={setOpen}>
         <Modal>

@@ -27,12 +27,12 @@ export function EditEntitlement({ app, entitlement }: { app: App; entitlement?: 
   const updateMask = maskOf(valuesOf(seen), values);
   const account = seen?.kind === "ENTITLEMENT_KIND_ACCOUNT";
   const listed = !!app.integrationId && (seen ? seen.kind : kind) === "ENTITLEMENT_KIND_GROUP";
-  const save = async () => {
+  const save = async (requestId: string) => {
     const body = { ...values, name: values.name.trim(), ref: values.ref.trim() };
     const path = { app_id: app.id ?? "", id: seen?.id ?? "" };
     try {
       if (seen) await client.PATCH("/v1/apps/{app_id}/entitlements/{id}", { params: { path, query: { updateMask } }, body: { ...body, etag: seen.etag } });
-      else await client.POST("/v1/apps/{app_id}/entitlements", { params: { path }, body: { ...body, kind } });
+      else await client.POST("/v1/apps/{app_id}/entitlements", { params: { path }, body: { ...body, requestId, kind } });
       tell(t("admin.saved"));
     } finally {
       await queries.invalidateQueries();

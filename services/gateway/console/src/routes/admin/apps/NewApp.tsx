@@ -23,8 +23,8 @@ export function NewApp() {
       action={t("admin.apps.add")}
       ready={values.name.trim() !== ""}
       onOpen={() => setValues(valuesOf())}
-      act={async () => {
-        const made = await client.POST("/v1/apps", { body: { ...values, integrationId: values.integrationId || undefined, name: values.name.trim() } });
+      act={async (requestId) => {
+        const made = await client.POST("/v1/apps", { body: { ...values, requestId, integrationId: values.integrationId || undefined, name: values.name.trim() } });
         tell(t("admin.apps.added", { name: values.name.trim() }));
         await queries.invalidateQueries();
         await navigate({ to: "/admin/apps/$id", params: { id: made.data?.app?.id ?? "" } });

@@ -35,7 +35,7 @@ export function FlowForm({ flow }: { flow?: Flow }) {
     "flow",
   );
   const sent = { ...fitting(values), maxDuration: values.maxDuration || undefined };
-  const save = async (updateMask: string) => {
+  const save = async (updateMask: string, requestId: string) => {
     setError(undefined);
     try {
       let id = seen?.id;
@@ -43,7 +43,7 @@ export function FlowForm({ flow }: { flow?: Flow }) {
         await client.PATCH("/v1/flows/{id}", { params: { path: { id: seen.id ?? "" }, query: { updateMask } }, body: { ...sent, etag: seen.etag } });
       } else {
         const { enabled, ...input } = sent;
-        id = (await client.POST("/v1/flows", { body: { flow: { ...input, disabled: !enabled } } })).data?.flow?.id;
+        id = (await client.POST("/v1/flows", { body: { requestId, flow: { ...input, disabled: !enabled } } })).data?.flow?.id;
       }
       tell(t("admin.saved"));
       await queries.invalidateQueries();

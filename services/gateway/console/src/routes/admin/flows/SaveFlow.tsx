@@ -10,7 +10,7 @@ interface Props {
   seen?: Flow;
   flow: Flow;
   updateMask: string;
-  save: (updateMask: string) => Promise<void>;
+  save: (updateMask: string, requestId: string) => Promise<void>;
 }
 
 /** Asks before a flow is saved. Of a join-flow it says whom the change would concern. */
@@ -32,7 +32,7 @@ export function SaveFlow({ seen, flow, updateMask, save }: Props) {
           preview.reset();
           if (looks) preview.mutate({ params: { path: { id: seen.id ?? "" } }, body: { flow: { ...flow, etag: seen.etag }, updateMask } });
         }}
-        act={() => save(updateMask)}
+        act={(requestId) => save(updateMask, requestId)}
       >
         <p>{t(seen ? "admin.flows.saveText" : "admin.flows.makeText")}</p>
         {preview.isPending && <Loading rows={2} />}

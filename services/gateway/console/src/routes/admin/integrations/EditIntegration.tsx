@@ -23,13 +23,13 @@ export function EditIntegration({ integration }: { integration?: Integration }) 
   const [left, setLeft] = useState<string>();
   const [leave, setLeave] = useState(false);
   const updateMask = integrationMask(integrationValues(seen), values);
-  const save = async () => {
+  const save = async (requestId: string) => {
     const body = { name: values.name.trim(), access: values.access, scim: { baseUrl: values.baseUrl.trim(), token: values.token } };
     try {
       const params = { path: { id: seen?.id ?? "" }, query: { updateMask, leaveAccounts: leave } };
       const saved = seen
         ? (await client.PATCH("/v1/integrations/{id}", { params, body: { ...body, etag: seen.etag } })).data?.integration
-        : (await client.POST("/v1/integrations", { body: { ...body, kind: "INTEGRATION_KIND_SCIM" } })).data?.integration;
+        : (await client.POST("/v1/integrations", { body: { ...body, requestId, kind: "INTEGRATION_KIND_SCIM" } })).data?.integration;
       tell(t(saved?.state === "INTEGRATION_STATE_WORKING" ? "admin.integrations.savedWorks" : "admin.integrations.savedFails"));
     } catch (e) {
       if (e instanceof Problem && e.reason === "ACCOUNTS_LEFT_BEHIND") setLeft(e.metadata.accounts ?? "");
