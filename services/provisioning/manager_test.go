@@ -293,7 +293,8 @@ func TestManagerIsLookedAtAgain(t *testing.T) {
 	now := clock.NewManual(time.Now())
 	s := newStaff(t, startAt(t, now))
 	ann, _ := s.join(t, "ann", nil)
-	jo, _ := s.join(t, "jo", ann)
+	jo, _ := s.join(t, "jo", nil) // known before there is a manager, or it would be no change
+	s.reportsTo(t, jo, ann)
 	names(t, s.target, "jo", "ann")
 	s.settled(t)
 	if n := s.count(t, `select count(*) from due where kind = 'manager_changed'`); n != 1 {
