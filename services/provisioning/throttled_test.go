@@ -119,7 +119,10 @@ func TestThrottledApp(t *testing.T) {
 	})
 }
 
-// B-PRV-11, B-ONB-05: an app that asks to wait, again and again, keeps no leaver off the
+// mostTries is how often an operation is tried before a person is asked.
+const mostTries = 8
+
+// B-PRV-11, B-ONB-05, B-PRV-04 in part: an app that asks to wait, again and again, keeps no leaver off the
 // list, nor one whose removal it was not even asked for. What people say of it is looked
 // at, and the list ends by itself when the app takes calls again.
 func TestRemovalThatWaitsIsListed(t *testing.T) {
@@ -178,6 +181,19 @@ func TestRemovalThatWaitsIsListed(t *testing.T) {
 	servicetest.Eventually(t, "it is listed again", func() bool { return len(w.itemsOf(t, bob)) == 2 })
 	if g := w.becomes(t, given[1], revoking)[0]; said[*eventv1.GrantFailed](t, w, g.GetId()) != 1 {
 		t.Errorf("grant %v", g)
+	}
+
+	// To be asked to wait, however often, is no failure: nobody's tries are used up.
+	for range 4 * mostTries {
+		n := asked.Load()
+		now.Advance(11 * time.Minute)
+		servicetest.Eventually(t, "the app is asked again", func() bool {
+			now.Advance(time.Second) // for a turn
+			return asked.Load() > n
+		})
+	}
+	if n := w.count(t, `select count(*) from access_grant where state = 'failed'`); n != 0 {
+		t.Errorf("%d have failed", n)
 	}
 
 	target.misbehave(nil)
