@@ -68,11 +68,11 @@ function Find({ label, hint, error, items, words, onWords, onFind }: FindProps) 
   );
 }
 
-/** Finds an app. */
-export function FindApp(props: Props) {
+/** Finds an app, other than some. */
+export function FindApp({ except = [], ...props }: Props & { except?: readonly string[] }) {
   const [words, setWords] = useState("");
   const found = api.useQuery("get", "/v1/apps", { params: { query: { query: words, pageSize: 20 } } }, { placeholderData: keepPreviousData });
-  const items = (found.data?.apps ?? []).map((a) => ({ id: a.id ?? "", name: a.name ?? "", more: a.description }));
+  const items = (found.data?.apps ?? []).filter((a) => !except.includes(a.id ?? "")).map((a) => ({ id: a.id ?? "", name: a.name ?? "", more: a.description }));
   return <Find {...props} items={items} words={words} onWords={setWords} />;
 }
 

@@ -4,6 +4,7 @@ import { api, type Entitlement } from "@/api/client";
 import { pageByPage } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
 import { ProblemNote } from "@/components/ProblemNote";
 
 interface Props {
@@ -46,13 +47,7 @@ export function AppItems({ app, chosen, onChange, onRemove }: Props) {
           </Checkbox>
         ))}
       </CheckboxGroup>
-      {list.hasNextPage && (
-        <div>
-          <Button isPending={list.isFetchingNextPage} onPress={() => void list.fetchNextPage()}>
-            {t("more")}
-          </Button>
-        </div>
-      )}
+      <More list={list} />
     </div>
   );
 }

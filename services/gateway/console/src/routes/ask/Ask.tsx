@@ -8,12 +8,12 @@ import { Problem } from "@/api/problem";
 import { Button } from "@/components/Button";
 import { Choice } from "@/components/Choice";
 import { DateTime } from "@/components/DateTime";
+import { FindApp } from "@/components/Find";
 import { Page } from "@/components/Page";
 import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
-import { AddApp } from "./AddApp";
 import { AppItems } from "./AppItems";
 import { Route } from "./Route";
 
@@ -89,7 +89,7 @@ export function Ask() {
               }}
             />
           ))}
-          <AddApp label={t(apps.length === 0 ? "ask.app" : "ask.another")} except={apps} onAdd={(id) => setApps([...apps, id])} />
+          <FindApp label={t(apps.length === 0 ? "ask.app" : "ask.another")} except={apps} onFind={({ id }) => setApps([...apps, id])} />
           {fields.entitlementIds && (
             <p className="note" data-tone="bad" role="alert">
               {fields.entitlementIds}

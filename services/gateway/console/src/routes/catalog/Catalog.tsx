@@ -1,7 +1,5 @@
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
-import { Input, Label, SearchField } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 import { api, type App } from "@/api/client";
 import { useMine } from "@/api/mine";
@@ -9,8 +7,10 @@ import { pageByPage } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
+import { SearchBox } from "@/components/SearchBox";
 import { Tag } from "@/components/Tag";
 
 const route = getRouteApi("/shell/catalog");
@@ -20,13 +20,7 @@ export function Catalog() {
   const { t } = useTranslation();
   const { q } = route.useSearch();
   const navigate = useNavigate();
-  const [words, setWords] = useState(q ?? "");
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      if (words !== (q ?? "")) void navigate({ to: "/catalog", search: words ? { q: words } : {}, replace: true });
-    }, 200);
-    return () => clearTimeout(timer);
-  }, [words, q, navigate]);
+  const look = (words: string | undefined) => void navigate({ to: "/catalog", search: words ? { q: words } : {}, replace: true });
   const apps = api.useInfiniteQuery(
     "get",
     "/v1/apps",
@@ -36,27 +30,18 @@ export function Catalog() {
   const all = apps.data?.pages.flatMap((p) => p.apps ?? []) ?? [];
   return (
     <Page title={t("nav.catalog")} lead={t("catalog.lead")}>
-      <SearchField className="field" value={words} onChange={setWords}>
-        <Label>{t("catalog.search")}</Label>
-        <Input placeholder={t("catalog.searchHint")} />
-      </SearchField>
+      <SearchBox label={t("catalog.search")} placeholder={t("catalog.searchHint")} value={q} onChange={look} />
       {apps.isPending && <Loading />}
       {apps.error && <ProblemNote error={apps.error} again={() => void apps.refetch()} />}
       {apps.data && all.length === 0 && (
-        <Empty title={q ? t("catalog.nothing", { words: q }) : t("catalog.empty")}>{q && <Button onPress={() => setWords("")}>{t("catalog.all")}</Button>}</Empty>
+        <Empty title={q ? t("catalog.nothing", { words: q }) : t("catalog.empty")}>{q && <Button onPress={() => look(undefined)}>{t("catalog.all")}</Button>}</Empty>
       )}
       <ul className="columns">
         {all.map((app) => (
           <AppCard key={app.id} app={app} />
         ))}
       </ul>
-      {apps.hasNextPage && (
-        <div>
-          <Button isPending={apps.isFetchingNextPage} onPress={() => void apps.fetchNextPage()}>
-            {t("more")}
-          </Button>
-        </div>
-      )}
+      <More list={apps} />
     </Page>
   );
 }

@@ -2,9 +2,9 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { pageByPage, refetchInterval } from "@/api/pages";
-import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
@@ -51,13 +51,7 @@ export function Requests() {
           ))}
         </ul>
       )}
-      {requests.hasNextPage && (
-        <div>
-          <Button isPending={requests.isFetchingNextPage} onPress={() => void requests.fetchNextPage()}>
-            {t("more")}
-          </Button>
-        </div>
-      )}
+      <More list={requests} />
     </Page>
   );
 }

@@ -1,9 +1,9 @@
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { pageByPage, refetchInterval } from "@/api/pages";
-import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
+import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { TaskLine } from "@/components/TaskLine";
@@ -25,13 +25,7 @@ export function Tasks() {
           ))}
         </ul>
       )}
-      {tasks.hasNextPage && (
-        <div>
-          <Button isPending={tasks.isFetchingNextPage} onPress={() => void tasks.fetchNextPage()}>
-            {t("more")}
-          </Button>
-        </div>
-      )}
+      <More list={tasks} />
     </Page>
   );
 }
