@@ -23,9 +23,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -161,7 +159,7 @@ func FromEnv(env service.Env, client bool) Config {
 			SystemURL: env.Required("GATEHOUSE_POSTGRES_SYSTEM_URL"),
 			OwnerURL:  env.String("GATEHOUSE_POSTGRES_OWNER_URL", ""),
 		},
-		NATSURL:   env.Required("GATEHOUSE_NATS_URL"),
+		NATSURL:   env.RequiredNATSURL(),
 		NATSTLS:   env.NATSTLS(),
 		MaxConns:  int32(env.IntWithin("GATEHOUSE_POSTGRES_MAX_CONNS", 16, LeastConns, 1000)), //nolint:gosec // bounded
 		ClientTLS: env.ClientTLS(),
@@ -186,8 +184,8 @@ func QuotasFromEnv(env service.Env) quota.Organization {
 	return quotas
 }
 
-// checkEncrypted refuses a database or a bus on another machine that is spoken to in
-// plain text, or whose certificate is not checked.
+// checkEncrypted refuses a database on another machine that is spoken to in plain text, or
+// whose certificate is not checked.
 func checkEncrypted(env service.Env) {
 	for _, name := range []string{"GATEHOUSE_POSTGRES_URL", "GATEHOUSE_POSTGRES_SYSTEM_URL", "GATEHOUSE_POSTGRES_OWNER_URL"} {
 		cfg, err := pgx.ParseConfig(env.String(name, ""))
@@ -200,11 +198,6 @@ func checkEncrypted(env service.Env) {
 			if checked := way.TLSConfig != nil && !way.TLSConfig.InsecureSkipVerify; !far && !checked {
 				far = env.Encrypted(name, way.Host, checked)
 			}
-		}
-	}
-	for one := range strings.SplitSeq(env.String("GATEHOUSE_NATS_URL", ""), ",") {
-		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
-			env.Encrypted("GATEHOUSE_NATS_URL", u.Hostname(), u.Scheme == "tls")
 		}
 	}
 }

@@ -162,6 +162,37 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 var pauses = backoff.Backoff{First: 50 * time.Millisecond, Longest: 2 * time.Second}
 
 func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link, permissions *permissions) (*nats.Conn, error) {
+	opts := append(options(cfg),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			link.down()
+			if err != nil {
+				log.Warn("Lost the bus", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			link.up()
+			log.Info("Regained the bus", "server", c.ConnectedServerName())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if !permissions.tell(err) { // else who publishes says so
+				log.Warn("Bus reported an error", "error", err)
+			}
+		}),
+	)
+	for failures := 1; ; failures++ {
+		conn, err := nats.Connect(cfg.URL, opts...)
+		if err == nil {
+			return conn, nil
+		}
+		// A wrong password does not become right by waiting.
+		if errors.Is(err, nats.ErrAuthorization) || !pauses.Wait(ctx, failures) {
+			return nil, fmt.Errorf("connect to NATS at %s: %w", place(cfg.URL), err)
+		}
+	}
+}
+
+// options are those of every connection.
+func options(cfg Config) []nats.Option {
 	opts := []nats.Option{
 		nats.Name(cfg.Name),
 		nats.CustomInboxPrefix(InboxPrefix(cfg.Name)),
@@ -178,35 +209,11 @@ func dial(ctx context.Context, cfg Config, log *slog.Logger, link *link, permiss
 		nats.PingInterval(5 * time.Second),
 		nats.MaxPingsOutstanding(2),
 		nats.IgnoreAuthErrorAbort(),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			link.down()
-			if err != nil {
-				log.Warn("Lost the bus", "error", err)
-			}
-		}),
-		nats.ReconnectHandler(func(c *nats.Conn) {
-			link.up()
-			log.Info("Regained the bus", "server", c.ConnectedServerName())
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			if !permissions.tell(err) { // else who publishes says so
-				log.Warn("Bus reported an error", "error", err)
-			}
-		}),
 	}
 	if cfg.TLS != nil && strings.HasPrefix(cfg.URL, "tls://") {
 		opts = append(opts, nats.Secure(cfg.TLS))
 	}
-	for failures := 1; ; failures++ {
-		conn, err := nats.Connect(cfg.URL, opts...)
-		if err == nil {
-			return conn, nil
-		}
-		// A wrong password does not become right by waiting.
-		if errors.Is(err, nats.ErrAuthorization) || !pauses.Wait(ctx, failures) {
-			return nil, fmt.Errorf("connect to NATS at %s: %w", place(cfg.URL), err)
-		}
-	}
+	return opts
 }
 
 // place is the URL without credentials.

@@ -88,6 +88,18 @@ func Subscriber(name, password string, organization uuid.UUID) User {
 	return u
 }
 
+// Listener is the user of a program of the installation that only listens to what happens
+// from now on, in every organization: the gateway, which tells browsers that something
+// has changed.
+func Listener(name, password string) User {
+	return User{
+		Name: name, Password: password,
+		// Nothing but to itself: NATS takes an empty list for everything.
+		Publish:   []string{bus.InboxPrefix(name) + ".>"},
+		Subscribe: []string{bus.AllSubjects, bus.InboxPrefix(name) + ".>"},
+	}
+}
+
 // reading is what it takes to read through a consumer that is there.
 func reading(stream, consumer string) []string {
 	return []string{

@@ -100,6 +100,53 @@ func TestServicesPublishTheirOwn(t *testing.T) {
 	}
 }
 
+// Who only listens hears every event, and can do nothing else.
+func TestListenerListens(t *testing.T) {
+	t.Parallel()
+	listener := busauth.Listener("gateway", "gateway")
+	s, err := busserver.Start(busserver.Config{Dir: t.TempDir(), Users: []busauth.User{listener, busauth.Service(busauth.Keeper, busauth.Keeper)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	b := serviceBus(t, s, busauth.Keeper)
+	conn, refused := as(t, s, "gateway")
+	heard, err := conn.SubscribeSync(bus.AllSubjects)
+	if err == nil {
+		err = conn.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := "access." + id.New().String() + ".call.denied"
+	if _, err := b.JetStream().Publish(t.Context(), subject, nil); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := heard.NextMsg(10 * time.Second); err != nil || m.Subject != subject {
+		t.Errorf("heard %v: %v", m, err)
+	}
+	for _, subject := range []string{
+		subject, "gatehouse.wake.request", "gatehouse.sync.x", "_INBOX_other.x", "$SYS.REQ.SERVER.PING", "$JS.API.INFO",
+		"$JS.API.STREAM.INFO.ACCESS", "$JS.API.STREAM.MSG.GET.ACCESS", "$JS.API.STREAM.CREATE.ACCESS", "$JS.API.STREAM.DELETE.ACCESS",
+		"$JS.API.CONSUMER.CREATE.ACCESS.gateway", "$JS.API.CONSUMER.MSG.NEXT.ACCESS.request", "$JS.ACK.ACCESS.request.1.1.1.1.1",
+	} {
+		if err := conn.Publish(subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if got := refused(); !strings.Contains(got, "permissions violation for publish") {
+			t.Errorf("publishes to %s: refused %q", subject, got)
+		}
+	}
+	for _, subject := range []string{">", "access-json.>", "_INBOX.>", "_INBOX_request.>", "$JS.>", "gatehouse.>"} {
+		if _, err := conn.Subscribe(subject, func(*nats.Msg) {}); err != nil {
+			t.Fatal(err)
+		}
+		if got := refused(); !strings.Contains(got, "permissions violation for subscription") {
+			t.Errorf("listens to %s: refused %q", subject, got)
+		}
+	}
+}
+
 // No service and no subscriber can take something out of the stream, change who
 // reads it or listen to what is not theirs, and one without a password can do
 // nothing.

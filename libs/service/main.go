@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -27,6 +28,7 @@ const (
 	envTLSKey    = "GATEHOUSE_TLS_KEY"
 	envTLSCA     = "GATEHOUSE_TLS_CA"
 	envPlaintext = "GATEHOUSE_ALLOW_PLAINTEXT"
+	envNATSURL   = "GATEHOUSE_NATS_URL"
 	envNATSCert  = "GATEHOUSE_NATS_CERT"
 	envNATSKey   = "GATEHOUSE_NATS_KEY"
 	envNATSCA    = "GATEHOUSE_NATS_CA"
@@ -212,6 +214,24 @@ func (e Env) ClientTLS() *tls.Config {
 		*e.errs = append(*e.errs, err)
 	}
 	return client
+}
+
+// NATSURL is where NATS is, GATEHOUSE_NATS_URL; empty if it is not set. One on another
+// machine that is spoken to in plain text is refused.
+func (e Env) NATSURL() string {
+	address := e.String(envNATSURL, "")
+	for one := range strings.SplitSeq(address, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil && one != "" {
+			e.Encrypted(envNATSURL, u.Hostname(), u.Scheme == "tls")
+		}
+	}
+	return address
+}
+
+// RequiredNATSURL is NATSURL for a service that needs it.
+func (e Env) RequiredNATSURL() string {
+	e.Required(envNATSURL)
+	return e.NATSURL()
 }
 
 // NATSTLS is how NATS is spoken to by TLS: its authority is in the file that

@@ -8,6 +8,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,15 +20,18 @@ import (
 	"slices"
 	"strings"
 
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"gatehouse.dev/libs/bus"
 	"gatehouse.dev/libs/clock"
 	"gatehouse.dev/libs/ratelimit"
 	"gatehouse.dev/libs/rpc"
 	"gatehouse.dev/libs/service"
 	"gatehouse.dev/libs/telemetry"
 	"gatehouse.dev/services/gateway/internal/httpapi"
+	"gatehouse.dev/services/gateway/internal/live"
 )
 
 // Config says where the services are.
@@ -41,6 +45,11 @@ type Config struct {
 	// ServersAddr is a gRPC address whose health /readyz shows beside that of
 	// the services: of the servers that all of them stand on. Empty for none.
 	ServersAddr string
+	// NATSURL is the bus, as a user who may listen to every event, and NATSTLS is for one
+	// at tls://; nil uses ClientTLS. Without a bus browsers are not told of changes, and
+	// ask again by themselves.
+	NATSURL string
+	NATSTLS *tls.Config
 	// DevSignIn offers the development sign-in on the page. identity-sync must
 	// allow it too.
 	DevSignIn bool
@@ -138,11 +147,34 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		}
 		defer conn.Close()
 	}
+	var hub *live.Hub
+	if cfg.NATSURL != "" {
+		if err := bus.CheckTLS(cfg.NATSURL, cfg.NATSTLS); err != nil {
+			return err //nolint:wrapcheck // says what it is about
+		}
+		hub, err = live.New(live.Config{
+			Bus:    bus.ListenerConfig{URL: cfg.NATSURL, Name: "gateway", TLS: cmp.Or(cfg.NATSTLS, cfg.ClientTLS), Log: log},
+			Timing: live.DefaultTiming(),
+		})
+		if err != nil {
+			return fmt.Errorf("listen to the bus: %w", err)
+		}
+		defer hub.Close()
+		if err := countStreams(tel, hub); err != nil {
+			return err
+		}
+		parts = append(parts, service.Part{Name: "bus", Check: func(ctx context.Context) error {
+			if err := hub.Ready(ctx); err != nil {
+				return service.Problem("it cannot be reached; browsers are not told of changes", err)
+			}
+			return nil
+		}})
+	}
 	var limits ratelimit.Limits
 	if cfg.Limits != nil {
 		limits = *cfg.Limits
 	}
-	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Hosts: cfg.Hosts, Proxies: cfg.Proxies, Limits: limits, Clock: cfg.Clock, Telemetry: tel, Log: log})
+	d, err := httpapi.New(ctx, backends, httpapi.Options{DevSignIn: cfg.DevSignIn, Hosts: cfg.Hosts, Proxies: cfg.Proxies, Limits: limits, Clock: cfg.Clock, Live: hub, Telemetry: tel, Log: log})
 	if err != nil {
 		return fmt.Errorf("make the gateway: %w", err)
 	}
@@ -152,6 +184,20 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 		HTTP:  func(mux *http.ServeMux) { mux.Handle("/", d) },
 		Parts: parts,
 	})
+}
+
+// countStreams measures how many browsers are told of changes.
+func countStreams(tel *telemetry.Telemetry, hub *live.Hub) error {
+	_, err := tel.Meter("gatehouse.dev/services/gateway").Int64ObservableGauge("gatehouse_live_streams",
+		metric.WithDescription("Open streams that tell browsers of changes."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(int64(hub.Streams()))
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("make metrics: %w", err)
+	}
+	return nil
 }
 
 // checkService asks a service by grpc.health.v1 how it is, and which of its

@@ -51,6 +51,7 @@ type world struct {
 	clock  *clock.Manual
 	url    string
 	inner  string
+	bus    string
 	admin  authz.Caller
 	health map[string]*health.Server // of each service
 	// refuses is what an app is changed with no more than once in a while.
@@ -98,6 +99,10 @@ func start(t *testing.T, away ...string) *world {
 	}
 	if isAway("limits") {
 		cfg.Limits = ratelimit.DefaultLimits()
+	}
+	if !isAway("bus") {
+		w.bus = bustest.Start(t)
+		cfg.NATSURL = w.bus
 	}
 	if isAway("no proxies") {
 		cfg.Proxies = nil
@@ -269,7 +274,7 @@ func (s userService) GetMe(ctx context.Context, r *identityv1.GetMeRequest) (*id
 	c := authz.Must(ctx)
 	return &identityv1.GetMeResponse{
 		User:         &identityv1.User{Id: c.UserID.String(), DisplayName: c.Name, Role: identityv1.Role_ROLE_ADMIN},
-		Organization: &identityv1.Organization{Name: "Analytical Engines"},
+		Organization: &identityv1.Organization{Id: c.OrganizationID.String(), Name: "Analytical Engines"},
 	}, nil
 }
 

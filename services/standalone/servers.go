@@ -140,7 +140,10 @@ func lastLine(err error) string {
 // operator is the user of the embedded bus for those who look inside.
 const operator = "operator"
 
-// openBus gives the address of the bus for each user: a service, or operator. It is
+// listening is the user of the embedded bus that only listens.
+const listening = "gateway"
+
+// openBus gives the address of the bus for each user: a service, listening, or operator. It is
 // the NATS of the configuration, the same for all, or an embedded one, which is nil
 // otherwise.
 func openBus(cfg Config, secrets secrets, log *slog.Logger) (addr func(user string) string, embedded *busserver.Server, err error) {
@@ -161,7 +164,7 @@ func openBus(cfg Config, secrets secrets, log *slog.Logger) (addr func(user stri
 		return func(string) string { return cfg.NATSURL }, nil, nil
 	}
 	password := func(user string) string { return secrets.text("bus " + user) }
-	users := append(slices.Clip(cfg.Subscribers), busauth.Operator(operator, password(operator)))
+	users := append(slices.Clip(cfg.Subscribers), busauth.Operator(operator, password(operator)), busauth.Listener(listening, password(listening)))
 	for _, n := range names {
 		users = append(users, busauth.Service(n, password(n)))
 	}

@@ -123,7 +123,7 @@ type Runtime struct {
 
 // Names are the services that the bus knows by these names, and no subscriber may
 // have.
-func Names() []string { return append(slices.Clone(names), operator, "server") }
+func Names() []string { return append(slices.Clone(names), listening, operator, "server") }
 
 // names are the services with a database and gRPC of their own.
 var names = authz.Audiences()
@@ -285,7 +285,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 		return gateway.Run(ctx, gateway.Config{
 			IdentityAddr: addr("identity-sync"), IdentityHTTPAddr: lis["identity-sync"].HTTP.Addr().String(),
 			RequestAddr: addr("request"), ApprovalAddr: addr("approval"), ProvisioningAddr: addr("provisioning"), AuditAddr: addr("audit"),
-			ServersAddr: addr(servers), DevSignIn: true, Limits: cfg.Limits, Timeouts: cfg.Timing.Timeouts, Network: network,
+			NATSURL: busAddr(listening), NATSTLS: cfg.NATSTLS, ServersAddr: addr(servers), DevSignIn: true, Limits: cfg.Limits, Timeouts: cfg.Timing.Timeouts, Network: network,
 		}, service.Listeners{HTTP: listener, Inner: inner}, log)
 	})
 	group.Go(func() error {

@@ -30,6 +30,8 @@ func run(ctx context.Context, env service.Env, lis service.Listeners, log *slog.
 		AuditAddr:        env.RequiredPeer("GATEHOUSE_AUDIT_ADDR"),
 		DevSignIn:        env.Bool("GATEHOUSE_DEV_SIGN_IN", false),
 		ClientTLS:        env.ClientTLS(),
+		NATSURL:          env.NATSURL(),
+		NATSTLS:          env.NATSTLS(),
 	}
 	if err := env.Err(); err != nil {
 		return err

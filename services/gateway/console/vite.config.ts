@@ -5,7 +5,7 @@ import { defineConfig } from "vite";
 
 // Where `npm run dev` passes API calls on to.
 const gatehouse = process.env.GATEHOUSE ?? "http://localhost:8080";
-const passedOn = ["/v1", "/sign-in", "/sign-out", "/openapi.json", "/reference"];
+const passedOn = ["/v1", "/sign-in", "/sign-out", "/openapi.json", "/reference", "/live"];
 
 export default defineConfig({
   plugins: [react()],

@@ -30,6 +30,7 @@ func main() {
 	flag.StringVar(&cfg.dataDir, "data-dir", "", "data directory of a running standalone Gatehouse; empty starts one")
 	flag.StringVar(&cfg.program, "program", "", "standalone program to start; empty builds it")
 	flag.IntVar(&cfg.joiners, "joiners", 0, "people who join at once in a last round, in which the lives of others are timed; 0 leaves it out")
+	flag.IntVar(&cfg.browsers, "browsers", 0, "open browsers in one more round, each of which is told what has changed and asks for it; 0 leaves it out")
 	flag.DurationVar(&cfg.floor, "floor", 3*time.Second, "how long each floor is measured")
 	flag.Parse()
 	for _, s := range strings.Split(*inFlight, ",") {
@@ -50,6 +51,7 @@ func main() {
 type config struct {
 	inFlight         []int
 	lives, joiners   int
+	browsers         int
 	dataDir, program string
 	floor            time.Duration
 }
@@ -70,6 +72,10 @@ func run(ctx context.Context, cfg config) error {
 	if cfg.joiners > 0 {
 		total += stormLives
 	}
+	if cfg.browsers > 0 {
+		last := cfg.inFlight[len(cfg.inFlight)-1]
+		total += lives(cfg, last) + last*warmUps + 2*calm*(int(pace.Seconds())+1)
+	}
 	w, err := newWorld(ctx, gh, total+most*warmUps)
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
@@ -78,6 +84,11 @@ func run(ctx context.Context, cfg config) error {
 	for _, n := range cfg.inFlight {
 		if err := round(ctx, cfg, gh, w, n); err != nil {
 			return err
+		}
+	}
+	if cfg.browsers > 0 {
+		if err := watched(ctx, cfg, gh, w); err != nil {
+			return fmt.Errorf("browsers: %w", err)
 		}
 	}
 	if cfg.joiners > 0 {

@@ -100,7 +100,7 @@ const operator = "operator"
 
 // busUsers are the users of the bus, with their names as passwords.
 func busUsers() []busauth.User {
-	users := []busauth.User{busauth.Operator(operator, operator)}
+	users := []busauth.User{busauth.Operator(operator, operator), busauth.Listener("gateway", "gateway")}
 	for _, n := range databaseNames {
 		users = append(users, busauth.Service(n, n))
 	}

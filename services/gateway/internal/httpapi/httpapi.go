@@ -28,6 +28,7 @@ import (
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+	"gatehouse.dev/services/gateway/internal/live"
 )
 
 // Backends are the services behind it.
@@ -80,6 +81,8 @@ type Options struct {
 	// Clock says how old an exchanged token is; the system's if nil.
 	Clock     clock.Clock
 	Telemetry *telemetry.Telemetry
+	// Live knows what has changed; without it browsers are not told.
+	Live *live.Hub
 	// Log is discarded if nil.
 	Log *slog.Logger
 }
@@ -153,6 +156,10 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	mux.HandleFunc("/sign-in/{provider}/backchannel-logout", onlyPost(door.logout))
 	mux.HandleFunc("/sign-in/{provider}/signed-out", byMethod(door.signedOut, nil))
 	mux.HandleFunc("/sign-out", onlyPost(door.signOut))
+	mux.Handle(livePath, auth.wrap(byMethod(liveDoor{
+		hub: o.Live, auth: auth,
+		users: identityv1.NewUserServiceClient(b.Identity), apps: requestv1.NewAppServiceClient(b.Request),
+	}.ServeHTTP, nil)))
 	page, err := newPage(o.DevSignIn)
 	if err != nil {
 		return nil, err

@@ -92,6 +92,8 @@ func (l *limiter) kind(r *http.Request) (m *ratelimit.Meter, caller string) {
 		return l.reads, addressOf(r)
 	case r.URL.Path == "/oauth2/token", r.URL.Path == "/sign-in", strings.HasPrefix(r.URL.Path, "/sign-in/"), !read && l.routes.public(r):
 		return l.credentials, addressOf(r)
+	case r.URL.Path == livePath:
+		return l.reads, callerOf(r)
 	case !strings.HasPrefix(r.URL.Path, "/v1/"):
 		return nil, ""
 	case read:

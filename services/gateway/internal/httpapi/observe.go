@@ -83,7 +83,7 @@ func (rs routes) routeOf(r *http.Request) string {
 			}
 		}
 		return "/scim/v2/"
-	case p == "/oauth2/token", p == "/.well-known/jwks.json", p == "/sign-in", p == "/sign-out":
+	case p == "/oauth2/token", p == "/.well-known/jwks.json", p == "/sign-in", p == "/sign-out", p == livePath:
 		return p
 	}
 	return "/"

@@ -280,6 +280,7 @@ func (cfg Config) settings(s *secrets) (map[string][]string, error) {
 	all := map[string][]string{"gateway": append(common("gateway"),
 		"GATEHOUSE_IDENTITY_HTTP_ADDR="+at("identity-sync", 8080),
 		"GATEHOUSE_AUDIT_ADDR="+at("audit", 9090),
+		"GATEHOUSE_NATS_URL=tls://gateway:"+s.text("bus gateway")+"@"+cfg.NATS,
 	)}
 	for _, n := range services {
 		url := func(role, password string) string {
@@ -344,7 +345,10 @@ func (cfg Config) roles(s *secrets) string {
 
 // natsConfig is that of the NATS server.
 func (cfg Config) natsConfig(s *secrets, subscribers []busauth.User) string {
-	users := append([]busauth.User{busauth.Operator("operator", s.text("bus operator"))}, subscribers...)
+	users := append([]busauth.User{
+		busauth.Operator("operator", s.text("bus operator")),
+		busauth.Listener("gateway", s.text("bus gateway")),
+	}, subscribers...)
 	for _, n := range services {
 		users = append(users, busauth.Service(n, s.text("bus "+n)))
 	}

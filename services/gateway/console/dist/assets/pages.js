@@ -1,1 +1,1 @@
-var e={pageParamName:`pageToken`,initialPageParam:``,getNextPageParam:e=>e?.nextPageToken||void 0},t=5e3;export{t as n,e as t};
+var e={pageParamName:`pageToken`,initialPageParam:``,getNextPageParam:e=>e?.nextPageToken||void 0};export{e as t};

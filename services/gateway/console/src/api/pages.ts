@@ -5,5 +5,4 @@ export const pageByPage = {
   getNextPageParam: (last: { nextPageToken?: string } | undefined) => last?.nextPageToken || undefined,
 } as const;
 
-/** How often a list that somebody looks at is asked for again. */
-export const refetchInterval = 5_000;
+export const refetchInterval = false;

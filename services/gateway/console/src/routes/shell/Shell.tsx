@@ -2,6 +2,7 @@ import { Link, Outlet } from "@tanstack/react-router";
 import { CircleUser, House, Inbox, KeyRound, LayoutGrid, ScrollText, SlidersHorizontal } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
+import { useLive } from "@/api/live";
 import { useMe } from "@/api/me";
 import { Problem } from "@/api/problem";
 import { Loading } from "@/components/Loading";
@@ -14,6 +15,7 @@ import { Palette } from "./Palette";
 export function Shell() {
   const { t } = useTranslation();
   const me = useMe();
+  useLive(me.data !== undefined);
   if (me.isPending) return <Loading />;
   if (me.error) {
     // Nobody: the page to sign in is on its way.
@@ -79,7 +81,7 @@ export function Shell() {
 /** How many tasks wait for the caller; nothing if none. */
 function Waiting() {
   const { t } = useTranslation();
-  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 100 } } }, { refetchInterval: 10_000 });
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 100 } } });
   const count = tasks.data?.tasks?.length ?? 0;
   if (count === 0) return null;
   return (
