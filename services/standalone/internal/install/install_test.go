@@ -208,7 +208,7 @@ func TestNATSConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !o.JetStream || !o.SyncAlways || o.TLSConfig == nil || o.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert || len(o.Users) != 6 {
+	if !o.JetStream || !o.SyncAlways || o.TLSConfig == nil || o.TLSConfig.ClientAuth != tls.RequireAndVerifyClientCert || len(o.Users) != 7 {
 		t.Errorf("%+v", o)
 	}
 }
