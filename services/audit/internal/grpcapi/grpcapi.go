@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/api/httpbody"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"gatehouse.dev/libs/apierr"
@@ -95,6 +96,57 @@ func timestamp(field string, t *timestamppb.Timestamp) (time.Time, error) {
 		return time.Time{}, apierr.InvalidField(field, "TIME_INVALID", "%s is not a time between the years 1 and 9999", field)
 	}
 	return t.AsTime(), nil
+}
+
+const (
+	// usualSpan is the time that latencies are about if it is not said, and longestSpan
+	// the most that may be.
+	usualSpan, longestSpan = 24 * time.Hour, 31 * 24 * time.Hour
+)
+
+// GetLatencies tells how long was waited.
+func (a *Audit) GetLatencies(ctx context.Context, req *auditv1.GetLatenciesRequest) (*auditv1.GetLatenciesResponse, error) {
+	since, err := timestamp("since", req.GetSince())
+	if err != nil {
+		return nil, err
+	}
+	before, err := timestamp("before", req.GetBefore())
+	if err != nil {
+		return nil, err
+	}
+	if before.IsZero() {
+		before = a.Commands.Clock.Now()
+	}
+	if since.IsZero() {
+		since = before.Add(-usualSpan)
+	}
+	switch {
+	case !since.Before(before):
+		return nil, apierr.InvalidField("before", "BEFORE_INVALID", "before is not later than since")
+	case before.Sub(since) > longestSpan:
+		return nil, apierr.InvalidField("since", "SINCE_INVALID", "since is more than 31 days before the end")
+	}
+	l, err := a.Commands.Latencies(ctx, authz.Must(ctx), since, before)
+	if err != nil {
+		return nil, err
+	}
+	return &auditv1.GetLatenciesResponse{
+		Since: timestamppb.New(since), Before: timestamppb.New(before),
+		Latencies: []*auditv1.Latency{
+			latency(auditv1.LatencyKind_LATENCY_KIND_PENDING, l.Pending),
+			latency(auditv1.LatencyKind_LATENCY_KIND_ACCESS, l.Access),
+			latency(auditv1.LatencyKind_LATENCY_KIND_REMOVAL, l.Removal),
+			latency(auditv1.LatencyKind_LATENCY_KIND_AUDIT, l.Audit),
+		},
+	}, nil
+}
+
+func latency(kind auditv1.LatencyKind, l command.Latency) *auditv1.Latency {
+	m := &auditv1.Latency{Kind: kind, Count: int32(l.Count)} //nolint:gosec // store.MaxMeasured at most
+	if l.Count > 0 {
+		m.P50, m.P99, m.Longest = durationpb.New(l.P50), durationpb.New(l.P99), durationpb.New(l.Longest)
+	}
+	return m
 }
 
 // GetRequestReport downloads the trail of a request, oldest first.

@@ -107,3 +107,42 @@ func literals(args []any) string {
 	}
 	return strings.Join(texts, ", ")
 }
+
+// Latencies are read by indexes: of a long log only what they are about.
+func TestLatenciesUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Open(t, outbox.Schema(), postgres.Set{FS: migrations.FS})
+	org, now := newid.New(), time.Now()
+	entries := make([]entry.Entry, 20_000)
+	for i := range entries {
+		what := [][2]string{{"request", "submitted"}, {"approval", "granted"}, {"grant", "activated"}, {"grant", "ended"}, {"grant", "revoked"}, {"user", "updated"}}[i%6]
+		entries[i] = entry.Entry{
+			EventID: newid.New(), OrganizationID: org, Aggregate: what[0], Name: what[1], Time: now.Add(time.Duration(i) * time.Second),
+			Keys: entry.Keys{ActorID: "provisioning", UserID: newid.New(), AppID: newid.New(), RequestIDs: []uuid.UUID{newid.New()}},
+		}
+	}
+	err := db.AsSystem(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		Record(tx, now, entries)
+		_, err := tx.Exec(ctx, "analyze audit_entry, audit_entry_request")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, sql := range map[string]string{"pending": pendingWaits, "access": accessWaits, "removal": removals, "audit": auditWaits} {
+		err := db.InOrganizationRead(t.Context(), org, func(ctx context.Context, tx *postgres.Tx) error {
+			rows, err := tx.Query(ctx, "explain "+sql, org, now.Add(1000*time.Second), now.Add(2000*time.Second), MaxMeasured)
+			if err != nil {
+				return err
+			}
+			plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if text := strings.Join(plan, "\n"); err == nil && strings.Contains(text, "Seq Scan") {
+				t.Errorf("%s:\n%s", name, text)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+}

@@ -76,7 +76,7 @@ const admin = createRoute({
 const overview = createRoute({
   getParentRoute: () => admin,
   path: "/",
-  component: lazyRouteComponent(() => import("@/routes/admin/Overview"), "Overview"),
+  component: lazyRouteComponent(() => import("@/routes/admin/overview/Overview"), "Overview"),
 });
 
 const checklists = createRoute({

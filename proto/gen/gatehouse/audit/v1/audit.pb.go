@@ -12,6 +12,7 @@ import (
 	v1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
@@ -25,6 +26,71 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// LatencyKind says between what time has passed.
+type LatencyKind int32
+
+const (
+	// Not said.
+	LatencyKind_LATENCY_KIND_UNSPECIFIED LatencyKind = 0
+	// From the submission of a request until somebody was asked, or it was decided
+	// without anybody.
+	LatencyKind_LATENCY_KIND_PENDING LatencyKind = 1
+	// From the last approval until access was in place, where Gatehouse put it in place
+	// by itself. What people do by hand is not counted, nor what was put back after it
+	// had been held or taken back.
+	LatencyKind_LATENCY_KIND_ACCESS LatencyKind = 2
+	// From the end time of temporary access until it was gone, where Gatehouse took it
+	// away by itself.
+	LatencyKind_LATENCY_KIND_REMOVAL LatencyKind = 3
+	// From an event until it stood in the log.
+	LatencyKind_LATENCY_KIND_AUDIT LatencyKind = 4
+)
+
+// Enum value maps for LatencyKind.
+var (
+	LatencyKind_name = map[int32]string{
+		0: "LATENCY_KIND_UNSPECIFIED",
+		1: "LATENCY_KIND_PENDING",
+		2: "LATENCY_KIND_ACCESS",
+		3: "LATENCY_KIND_REMOVAL",
+		4: "LATENCY_KIND_AUDIT",
+	}
+	LatencyKind_value = map[string]int32{
+		"LATENCY_KIND_UNSPECIFIED": 0,
+		"LATENCY_KIND_PENDING":     1,
+		"LATENCY_KIND_ACCESS":      2,
+		"LATENCY_KIND_REMOVAL":     3,
+		"LATENCY_KIND_AUDIT":       4,
+	}
+)
+
+func (x LatencyKind) Enum() *LatencyKind {
+	p := new(LatencyKind)
+	*p = x
+	return p
+}
+
+func (x LatencyKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LatencyKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_audit_v1_audit_proto_enumTypes[0].Descriptor()
+}
+
+func (LatencyKind) Type() protoreflect.EnumType {
+	return &file_gatehouse_audit_v1_audit_proto_enumTypes[0]
+}
+
+func (x LatencyKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LatencyKind.Descriptor instead.
+func (LatencyKind) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_audit_v1_audit_proto_rawDescGZIP(), []int{0}
+}
 
 // AuditEntry is one fact that happened. Entries are only ever added.
 type AuditEntry struct {
@@ -180,11 +246,93 @@ func (x *AuditEntry) GetEnvironmentId() string {
 	return ""
 }
 
+// Latency is how long something took.
+type Latency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Between what.
+	Kind LatencyKind `protobuf:"varint,1,opt,name=kind,proto3,enum=gatehouse.audit.v1.LatencyKind" json:"kind,omitempty"`
+	// How many were measured: the last 10,000 of the time at most.
+	Count int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// Half of them took no longer. Unset if there were none.
+	P50 *durationpb.Duration `protobuf:"bytes,3,opt,name=p50,proto3" json:"p50,omitempty"`
+	// 99 of 100 took no longer. Unset if there were none.
+	P99 *durationpb.Duration `protobuf:"bytes,4,opt,name=p99,proto3" json:"p99,omitempty"`
+	// The one that took longest. Unset if there were none.
+	Longest       *durationpb.Duration `protobuf:"bytes,5,opt,name=longest,proto3" json:"longest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Latency) Reset() {
+	*x = Latency{}
+	mi := &file_gatehouse_audit_v1_audit_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Latency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Latency) ProtoMessage() {}
+
+func (x *Latency) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_audit_v1_audit_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Latency.ProtoReflect.Descriptor instead.
+func (*Latency) Descriptor() ([]byte, []int) {
+	return file_gatehouse_audit_v1_audit_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Latency) GetKind() LatencyKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LatencyKind_LATENCY_KIND_UNSPECIFIED
+}
+
+func (x *Latency) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Latency) GetP50() *durationpb.Duration {
+	if x != nil {
+		return x.P50
+	}
+	return nil
+}
+
+func (x *Latency) GetP99() *durationpb.Duration {
+	if x != nil {
+		return x.P99
+	}
+	return nil
+}
+
+func (x *Latency) GetLongest() *durationpb.Duration {
+	if x != nil {
+		return x.Longest
+	}
+	return nil
+}
+
 var File_gatehouse_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_gatehouse_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1egatehouse/audit/v1/audit.proto\x12\x12gatehouse.audit.v1\x1a gatehouse/event/v1/context.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x03\n" +
+	"\x1egatehouse/audit/v1/audit.proto\x12\x12gatehouse.audit.v1\x1a gatehouse/event/v1/context.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdf\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1a\n" +
@@ -202,7 +350,19 @@ const file_gatehouse_audit_v1_audit_proto_rawDesc = "" +
 	"requestIds\x12\x18\n" +
 	"\asummary\x18\v \x01(\tR\asummary\x12+\n" +
 	"\x04data\x18\f \x01(\v2\x17.google.protobuf.StructR\x04data\x12%\n" +
-	"\x0eenvironment_id\x18\r \x01(\tR\renvironmentIdB4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
+	"\x0eenvironment_id\x18\r \x01(\tR\renvironmentId\"\xe3\x01\n" +
+	"\aLatency\x123\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1f.gatehouse.audit.v1.LatencyKindR\x04kind\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\x12+\n" +
+	"\x03p50\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03p50\x12+\n" +
+	"\x03p99\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03p99\x123\n" +
+	"\alongest\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\alongest*\x90\x01\n" +
+	"\vLatencyKind\x12\x1c\n" +
+	"\x18LATENCY_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14LATENCY_KIND_PENDING\x10\x01\x12\x17\n" +
+	"\x13LATENCY_KIND_ACCESS\x10\x02\x12\x18\n" +
+	"\x14LATENCY_KIND_REMOVAL\x10\x03\x12\x16\n" +
+	"\x12LATENCY_KIND_AUDIT\x10\x04B4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
 
 var (
 	file_gatehouse_audit_v1_audit_proto_rawDescOnce sync.Once
@@ -216,23 +376,31 @@ func file_gatehouse_audit_v1_audit_proto_rawDescGZIP() []byte {
 	return file_gatehouse_audit_v1_audit_proto_rawDescData
 }
 
-var file_gatehouse_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_gatehouse_audit_v1_audit_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_gatehouse_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_gatehouse_audit_v1_audit_proto_goTypes = []any{
-	(*AuditEntry)(nil),            // 0: gatehouse.audit.v1.AuditEntry
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
-	(*v1.Actor)(nil),              // 2: gatehouse.event.v1.Actor
-	(*structpb.Struct)(nil),       // 3: google.protobuf.Struct
+	(LatencyKind)(0),              // 0: gatehouse.audit.v1.LatencyKind
+	(*AuditEntry)(nil),            // 1: gatehouse.audit.v1.AuditEntry
+	(*Latency)(nil),               // 2: gatehouse.audit.v1.Latency
+	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*v1.Actor)(nil),              // 4: gatehouse.event.v1.Actor
+	(*structpb.Struct)(nil),       // 5: google.protobuf.Struct
+	(*durationpb.Duration)(nil),   // 6: google.protobuf.Duration
 }
 var file_gatehouse_audit_v1_audit_proto_depIdxs = []int32{
-	1, // 0: gatehouse.audit.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	1, // 1: gatehouse.audit.v1.AuditEntry.record_time:type_name -> google.protobuf.Timestamp
-	2, // 2: gatehouse.audit.v1.AuditEntry.actor:type_name -> gatehouse.event.v1.Actor
-	3, // 3: gatehouse.audit.v1.AuditEntry.data:type_name -> google.protobuf.Struct
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3, // 0: gatehouse.audit.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	3, // 1: gatehouse.audit.v1.AuditEntry.record_time:type_name -> google.protobuf.Timestamp
+	4, // 2: gatehouse.audit.v1.AuditEntry.actor:type_name -> gatehouse.event.v1.Actor
+	5, // 3: gatehouse.audit.v1.AuditEntry.data:type_name -> google.protobuf.Struct
+	0, // 4: gatehouse.audit.v1.Latency.kind:type_name -> gatehouse.audit.v1.LatencyKind
+	6, // 5: gatehouse.audit.v1.Latency.p50:type_name -> google.protobuf.Duration
+	6, // 6: gatehouse.audit.v1.Latency.p99:type_name -> google.protobuf.Duration
+	6, // 7: gatehouse.audit.v1.Latency.longest:type_name -> google.protobuf.Duration
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_audit_v1_audit_proto_init() }
@@ -245,13 +413,14 @@ func file_gatehouse_audit_v1_audit_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_audit_v1_audit_proto_rawDesc), len(file_gatehouse_audit_v1_audit_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   1,
+			NumEnums:      1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_gatehouse_audit_v1_audit_proto_goTypes,
 		DependencyIndexes: file_gatehouse_audit_v1_audit_proto_depIdxs,
+		EnumInfos:         file_gatehouse_audit_v1_audit_proto_enumTypes,
 		MessageInfos:      file_gatehouse_audit_v1_audit_proto_msgTypes,
 	}.Build()
 	File_gatehouse_audit_v1_audit_proto = out.File

@@ -280,6 +280,125 @@ func (x *GetRequestReportRequest) GetFormat() string {
 	return ""
 }
 
+// GetLatenciesRequest says for which time.
+type GetLatenciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From when on; unset means a day before the end. At most 31 days before it.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// Until when; unset means now.
+	Before        *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLatenciesRequest) Reset() {
+	*x = GetLatenciesRequest{}
+	mi := &file_gatehouse_audit_v1_audit_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLatenciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLatenciesRequest) ProtoMessage() {}
+
+func (x *GetLatenciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_audit_v1_audit_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLatenciesRequest.ProtoReflect.Descriptor instead.
+func (*GetLatenciesRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_audit_v1_audit_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetLatenciesRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GetLatenciesRequest) GetBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+// GetLatenciesResponse is one latency of each kind, in the order of the kinds.
+type GetLatenciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long it took.
+	Latencies []*Latency `protobuf:"bytes,1,rep,name=latencies,proto3" json:"latencies,omitempty"`
+	// The time that it is about.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// The time that it is about.
+	Before        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetLatenciesResponse) Reset() {
+	*x = GetLatenciesResponse{}
+	mi := &file_gatehouse_audit_v1_audit_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetLatenciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetLatenciesResponse) ProtoMessage() {}
+
+func (x *GetLatenciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_audit_v1_audit_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetLatenciesResponse.ProtoReflect.Descriptor instead.
+func (*GetLatenciesResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_audit_v1_audit_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetLatenciesResponse) GetLatencies() []*Latency {
+	if x != nil {
+		return x.Latencies
+	}
+	return nil
+}
+
+func (x *GetLatenciesResponse) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *GetLatenciesResponse) GetBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
 var File_gatehouse_audit_v1_audit_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_audit_v1_audit_service_proto_rawDesc = "" +
@@ -306,12 +425,21 @@ const file_gatehouse_audit_v1_audit_service_proto_rawDesc = "" +
 	"\x17GetRequestReportRequest\x12'\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\trequestId\x125\n" +
-	"\x06format\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\x03csvR\x04xlsxR\x03pdfR\x04jsonR\x06format2\xba\x02\n" +
+	"\x06format\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18R\x00R\x03csvR\x04xlsxR\x03pdfR\x04jsonR\x06format\"{\n" +
+	"\x13GetLatenciesRequest\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x122\n" +
+	"\x06before\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06before\"\xb7\x01\n" +
+	"\x14GetLatenciesResponse\x129\n" +
+	"\tlatencies\x18\x01 \x03(\v2\x1b.gatehouse.audit.v1.LatencyR\tlatencies\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x122\n" +
+	"\x06before\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06before2\xc1\x03\n" +
 	"\fAuditService\x12\x93\x01\n" +
 	"\x10ListAuditEntries\x12+.gatehouse.audit.v1.ListAuditEntriesRequest\x1a,.gatehouse.audit.v1.ListAuditEntriesResponse\"$\xa2\xbb\x18\x05\n" +
 	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auditEntries\x90\x02\x01\x12\x8d\x01\n" +
 	"\x10GetRequestReport\x12+.gatehouse.audit.v1.GetRequestReportRequest\x1a\x14.google.api.HttpBody\"6\xa2\xbb\x18\a\n" +
-	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\"\x12 /v1/requests/{request_id}/report\x90\x02\x01\x1a\x04\xa0\xbb\x18\rB4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
+	"\x05\x03\x04\x05\x06\a\x82\xd3\xe4\x93\x02\"\x12 /v1/requests/{request_id}/report\x90\x02\x01\x12\x84\x01\n" +
+	"\fGetLatencies\x12'.gatehouse.audit.v1.GetLatenciesRequest\x1a(.gatehouse.audit.v1.GetLatenciesResponse\"!\xa2\xbb\x18\x05\n" +
+	"\x03\x03\x04\x05\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/latencies\x90\x02\x01\x1a\x04\xa0\xbb\x18\rB4Z2gatehouse.dev/proto/gen/gatehouse/audit/v1;auditv1b\x06proto3"
 
 var (
 	file_gatehouse_audit_v1_audit_service_proto_rawDescOnce sync.Once
@@ -325,28 +453,38 @@ func file_gatehouse_audit_v1_audit_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_audit_v1_audit_service_proto_rawDescData
 }
 
-var file_gatehouse_audit_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_gatehouse_audit_v1_audit_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_gatehouse_audit_v1_audit_service_proto_goTypes = []any{
 	(*ListAuditEntriesRequest)(nil),  // 0: gatehouse.audit.v1.ListAuditEntriesRequest
 	(*ListAuditEntriesResponse)(nil), // 1: gatehouse.audit.v1.ListAuditEntriesResponse
 	(*GetRequestReportRequest)(nil),  // 2: gatehouse.audit.v1.GetRequestReportRequest
-	(*timestamppb.Timestamp)(nil),    // 3: google.protobuf.Timestamp
-	(*AuditEntry)(nil),               // 4: gatehouse.audit.v1.AuditEntry
-	(*httpbody.HttpBody)(nil),        // 5: google.api.HttpBody
+	(*GetLatenciesRequest)(nil),      // 3: gatehouse.audit.v1.GetLatenciesRequest
+	(*GetLatenciesResponse)(nil),     // 4: gatehouse.audit.v1.GetLatenciesResponse
+	(*timestamppb.Timestamp)(nil),    // 5: google.protobuf.Timestamp
+	(*AuditEntry)(nil),               // 6: gatehouse.audit.v1.AuditEntry
+	(*Latency)(nil),                  // 7: gatehouse.audit.v1.Latency
+	(*httpbody.HttpBody)(nil),        // 8: google.api.HttpBody
 }
 var file_gatehouse_audit_v1_audit_service_proto_depIdxs = []int32{
-	3, // 0: gatehouse.audit.v1.ListAuditEntriesRequest.since:type_name -> google.protobuf.Timestamp
-	3, // 1: gatehouse.audit.v1.ListAuditEntriesRequest.before:type_name -> google.protobuf.Timestamp
-	4, // 2: gatehouse.audit.v1.ListAuditEntriesResponse.audit_entries:type_name -> gatehouse.audit.v1.AuditEntry
-	0, // 3: gatehouse.audit.v1.AuditService.ListAuditEntries:input_type -> gatehouse.audit.v1.ListAuditEntriesRequest
-	2, // 4: gatehouse.audit.v1.AuditService.GetRequestReport:input_type -> gatehouse.audit.v1.GetRequestReportRequest
-	1, // 5: gatehouse.audit.v1.AuditService.ListAuditEntries:output_type -> gatehouse.audit.v1.ListAuditEntriesResponse
-	5, // 6: gatehouse.audit.v1.AuditService.GetRequestReport:output_type -> google.api.HttpBody
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5,  // 0: gatehouse.audit.v1.ListAuditEntriesRequest.since:type_name -> google.protobuf.Timestamp
+	5,  // 1: gatehouse.audit.v1.ListAuditEntriesRequest.before:type_name -> google.protobuf.Timestamp
+	6,  // 2: gatehouse.audit.v1.ListAuditEntriesResponse.audit_entries:type_name -> gatehouse.audit.v1.AuditEntry
+	5,  // 3: gatehouse.audit.v1.GetLatenciesRequest.since:type_name -> google.protobuf.Timestamp
+	5,  // 4: gatehouse.audit.v1.GetLatenciesRequest.before:type_name -> google.protobuf.Timestamp
+	7,  // 5: gatehouse.audit.v1.GetLatenciesResponse.latencies:type_name -> gatehouse.audit.v1.Latency
+	5,  // 6: gatehouse.audit.v1.GetLatenciesResponse.since:type_name -> google.protobuf.Timestamp
+	5,  // 7: gatehouse.audit.v1.GetLatenciesResponse.before:type_name -> google.protobuf.Timestamp
+	0,  // 8: gatehouse.audit.v1.AuditService.ListAuditEntries:input_type -> gatehouse.audit.v1.ListAuditEntriesRequest
+	2,  // 9: gatehouse.audit.v1.AuditService.GetRequestReport:input_type -> gatehouse.audit.v1.GetRequestReportRequest
+	3,  // 10: gatehouse.audit.v1.AuditService.GetLatencies:input_type -> gatehouse.audit.v1.GetLatenciesRequest
+	1,  // 11: gatehouse.audit.v1.AuditService.ListAuditEntries:output_type -> gatehouse.audit.v1.ListAuditEntriesResponse
+	8,  // 12: gatehouse.audit.v1.AuditService.GetRequestReport:output_type -> google.api.HttpBody
+	4,  // 13: gatehouse.audit.v1.AuditService.GetLatencies:output_type -> gatehouse.audit.v1.GetLatenciesResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_audit_v1_audit_service_proto_init() }
@@ -361,7 +499,7 @@ func file_gatehouse_audit_v1_audit_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_audit_v1_audit_service_proto_rawDesc), len(file_gatehouse_audit_v1_audit_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AuditService_ListAuditEntries_FullMethodName = "/gatehouse.audit.v1.AuditService/ListAuditEntries"
 	AuditService_GetRequestReport_FullMethodName = "/gatehouse.audit.v1.AuditService/GetRequestReport"
+	AuditService_GetLatencies_FullMethodName     = "/gatehouse.audit.v1.AuditService/GetLatencies"
 )
 
 // AuditServiceClient is the client API for AuditService service.
@@ -41,6 +42,10 @@ type AuditServiceClient interface {
 	// NOT_FOUND: REQUEST_NOT_FOUND.
 	// INVALID_ARGUMENT: FORMAT_INVALID.
 	GetRequestReport(ctx context.Context, in *GetRequestReportRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// GetLatencies tells how long people and events have waited, of each kind, in a
+	// time: measured in the log, in whatever replica and release it happened.
+	// INVALID_ARGUMENT: SINCE_INVALID, BEFORE_INVALID, TIME_INVALID.
+	GetLatencies(ctx context.Context, in *GetLatenciesRequest, opts ...grpc.CallOption) (*GetLatenciesResponse, error)
 }
 
 type auditServiceClient struct {
@@ -71,6 +76,16 @@ func (c *auditServiceClient) GetRequestReport(ctx context.Context, in *GetReques
 	return out, nil
 }
 
+func (c *auditServiceClient) GetLatencies(ctx context.Context, in *GetLatenciesRequest, opts ...grpc.CallOption) (*GetLatenciesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetLatenciesResponse)
+	err := c.cc.Invoke(ctx, AuditService_GetLatencies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditServiceServer is the server API for AuditService service.
 // All implementations must embed UnimplementedAuditServiceServer
 // for forward compatibility.
@@ -86,6 +101,10 @@ type AuditServiceServer interface {
 	// NOT_FOUND: REQUEST_NOT_FOUND.
 	// INVALID_ARGUMENT: FORMAT_INVALID.
 	GetRequestReport(context.Context, *GetRequestReportRequest) (*httpbody.HttpBody, error)
+	// GetLatencies tells how long people and events have waited, of each kind, in a
+	// time: measured in the log, in whatever replica and release it happened.
+	// INVALID_ARGUMENT: SINCE_INVALID, BEFORE_INVALID, TIME_INVALID.
+	GetLatencies(context.Context, *GetLatenciesRequest) (*GetLatenciesResponse, error)
 	mustEmbedUnimplementedAuditServiceServer()
 }
 
@@ -101,6 +120,9 @@ func (UnimplementedAuditServiceServer) ListAuditEntries(context.Context, *ListAu
 }
 func (UnimplementedAuditServiceServer) GetRequestReport(context.Context, *GetRequestReportRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRequestReport not implemented")
+}
+func (UnimplementedAuditServiceServer) GetLatencies(context.Context, *GetLatenciesRequest) (*GetLatenciesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetLatencies not implemented")
 }
 func (UnimplementedAuditServiceServer) mustEmbedUnimplementedAuditServiceServer() {}
 func (UnimplementedAuditServiceServer) testEmbeddedByValue()                      {}
@@ -159,6 +181,24 @@ func _AuditService_GetRequestReport_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuditService_GetLatencies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetLatenciesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditServiceServer).GetLatencies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuditService_GetLatencies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditServiceServer).GetLatencies(ctx, req.(*GetLatenciesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuditService_ServiceDesc is the grpc.ServiceDesc for AuditService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -173,6 +213,10 @@ var AuditService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRequestReport",
 			Handler:    _AuditService_GetRequestReport_Handler,
+		},
+		{
+			MethodName: "GetLatencies",
+			Handler:    _AuditService_GetLatencies_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
