@@ -7,7 +7,7 @@ import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { Tag } from "@/components/Tag";
 import { DeleteFlow } from "./DeleteFlow";
-import { daysOf } from "./values";
+import { lengthOf } from "./values";
 import { useFlowWords } from "./words";
 
 const route = getRouteApi("/shell/admin/flows/$id");
@@ -55,6 +55,12 @@ export function Flow() {
           {words.audience(flow)}
           {flow.onlyAudience && `. ${t("admin.flows.onlyAudience")}`}
         </dd>
+        {!join && (
+          <>
+            <dt>{t("admin.flows.requesters")}</dt>
+            <dd>{words.requesters(flow)}</dd>
+          </>
+        )}
         <dt>{t("admin.flows.scope")}</dt>
         <dd>{words.scope(flow)}</dd>
         {!join && (
@@ -64,13 +70,16 @@ export function Flow() {
           </>
         )}
         <dt>{t("admin.flows.longest")}</dt>
-        <dd>{flow.maxDuration ? t("admin.flows.days", { count: Number(daysOf(flow.maxDuration)) }) : t("admin.flows.noLimit")}</dd>
+        <dd>{flow.maxDuration ? t("admin.flows.days", { count: Number(lengthOf(flow.maxDuration)) }) : t("admin.flows.noLimit")}</dd>
         <dt>{t("admin.flows.priority")}</dt>
         <dd>{flow.priority ?? 0}</dd>
         {join && (
           <>
             <dt>{t("admin.flows.unmatch")}</dt>
-            <dd>{t(`admin.flows.unmatches.${flow.unmatchAction ?? "UNMATCH_ACTION_UNSPECIFIED"}`)}</dd>
+            <dd>
+              {t(`admin.flows.unmatches.${flow.unmatchAction ?? "UNMATCH_ACTION_UNSPECIFIED"}`)}
+              {flow.unmatchAfter && `. ${t("admin.flows.afterHours", { count: Number(lengthOf(flow.unmatchAfter, "hours")) })}`}
+            </dd>
           </>
         )}
       </dl>

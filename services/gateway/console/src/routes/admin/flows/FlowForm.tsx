@@ -12,10 +12,11 @@ import { Select } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
 import { AudienceForm } from "./AudienceForm";
+import { RequestersForm } from "./RequestersForm";
 import { SaveFlow } from "./SaveFlow";
 import { ScopeForm } from "./ScopeForm";
 import { StepsForm } from "./StepsForm";
-import { daysOf, durationOf, fitting, flowMask, flowValues, type FlowValues } from "./values";
+import { durationOf, fitting, flowMask, flowValues, lengthOf, type FlowValues } from "./values";
 
 /** What can be set on a flow. What is wrong stands beside the field, also after the question whether to save. */
 export function FlowForm({ flow }: { flow?: Flow }) {
@@ -24,17 +25,18 @@ export function FlowForm({ flow }: { flow?: Flow }) {
   const navigate = useNavigate();
   const [seen] = useState(flow);
   const [values, setValues] = useState<FlowValues>(() => flowValues(flow));
-  const [days, setDays] = useState(daysOf(values.maxDuration));
+  const [days, setDays] = useState(lengthOf(values.maxDuration));
+  const [hours, setHours] = useState(lengthOf(values.unmatchAfter, "hours"));
   const [error, setError] = useState<unknown>();
   const set = <K extends keyof FlowValues>(name: K) => (value: FlowValues[K]) => setValues({ ...values, [name]: value });
   const join = values.trigger === "FLOW_TRIGGER_JOIN";
   const ofSteps = values.steps.flatMap((_, i) => (["name", "reviewers", "userIds", "groupIds", "needCount"] as const).map((f) => `steps[${i}].${f}`));
   const errors = fieldErrors<string>(
     error,
-    [...ofSteps, "name", "audience.groupIds", "audience.userIds", "audience", "scope.appIds", "scope.entitlementIds", "scope", "steps", "maxDuration", "priority", "kinds", "onlyAudience"],
+    [...ofSteps, "name", "audience.groupIds", "audience.userIds", "audience", "scope.appIds", "scope.entitlementIds", "scope", "steps", "maxDuration", "priority", "kinds", "onlyAudience", "requesters.groupIds", "requesters.userIds", "requesters", "unmatchAfter"],
     "flow",
   );
-  const sent = { ...fitting(values), maxDuration: values.maxDuration || undefined };
+  const sent = { ...fitting(values), maxDuration: values.maxDuration || undefined, unmatchAfter: fitting(values).unmatchAfter || undefined };
   const save = async (updateMask: string, requestId: string) => {
     setError(undefined);
     try {
@@ -77,6 +79,7 @@ export function FlowForm({ flow }: { flow?: Flow }) {
       <AudienceForm value={values.audience} onChange={set("audience")} errors={errors.of}>
         {!join && <CheckField label={t("admin.flows.onlyAudience")} value={values.onlyAudience} onChange={set("onlyAudience")} error={errors.of.onlyAudience} />}
       </AudienceForm>
+      {!join && <RequestersForm value={values.requesters} onChange={set("requesters")} errors={errors.of} />}
       <ScopeForm join={join} value={values.scope} onChange={set("scope")} errors={errors.of} />
       <StepsForm values={values} onChange={setValues} errors={errors.of} />
       <section className="card" aria-labelledby="more">
@@ -110,6 +113,19 @@ export function FlowForm({ flow }: { flow?: Flow }) {
               UNMATCH_ACTION_ASK: t("admin.flows.unmatches.UNMATCH_ACTION_ASK"),
               UNMATCH_ACTION_KEEP: t("admin.flows.unmatches.UNMATCH_ACTION_KEEP"),
             }}
+          />
+        )}
+        {join && values.unmatchAction !== "UNMATCH_ACTION_KEEP" && (
+          <TextBox
+            label={t("admin.flows.waits")}
+            hint={t("admin.flows.waitsHint")}
+            inputMode="decimal"
+            value={hours}
+            onChange={(next) => {
+              setHours(next);
+              set("unmatchAfter")(durationOf(next, "hours"));
+            }}
+            error={errors.of.unmatchAfter}
           />
         )}
         <CheckField label={t("admin.flows.enabled")} value={values.enabled} onChange={set("enabled")} />

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { daysOf, durationOf, fitting, flowMask, flowValues } from "./values";
+import { durationOf, fitting, flowMask, flowValues, lengthOf } from "./values";
 
 test("what does not go with the rest is not sent", () => {
   const values = flowValues();
@@ -19,8 +19,20 @@ test("only what has changed is named", () => {
   expect(flowMask(seen, { ...flowValues(seen), maxDuration: "", onlyAudience: true })).toBe("max_duration,only_audience");
 });
 
-test("durations are days", () => {
-  expect(daysOf("604800s")).toBe("7");
+test("what a join-flow has, others have not, and the other way round", () => {
+  const requesters = { everyone: true, groupIds: ["g"], userIds: ["u"] };
+  const both = { ...flowValues(), requesters, unmatchAfter: "3600s" };
+  expect(fitting({ ...both, trigger: "FLOW_TRIGGER_JOIN" })).toMatchObject({ requesters: undefined, unmatchAfter: "3600s" });
+  expect(fitting({ ...both, trigger: "FLOW_TRIGGER_JOIN", unmatchAction: "UNMATCH_ACTION_KEEP" }).unmatchAfter).toBe("");
+  expect(fitting(both)).toMatchObject({ requesters: { everyone: true, groupIds: [], userIds: [] }, unmatchAfter: "" });
+  const seen = { ...flowValues(), name: "F" };
+  expect(flowMask({ ...seen, requesters }, flowValues(seen))).toBe("requesters");
+});
+
+test("durations are days, or hours", () => {
+  expect(lengthOf("5400s", "hours")).toBe("1.5");
+  expect(durationOf("1,5", "hours")).toBe("5400s");
+  expect(lengthOf("604800s")).toBe("7");
   expect(durationOf("0,5")).toBe("43200s");
   expect(durationOf(" ")).toBe("");
   expect(durationOf("none")).toBe("");

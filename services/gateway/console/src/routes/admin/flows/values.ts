@@ -5,6 +5,10 @@ import { maskOf } from "@/api/mask";
 export type FlowValues = Required<Pick<Flow, "name" | "trigger" | "kinds" | "audience" | "scope" | "autoApprove" | "steps" | "priority" | "enabled" | "onlyAudience" | "unmatchAction">> & {
   /** Empty means no limit. */
   maxDuration: string;
+  /** Empty means at once. */
+  unmatchAfter: string;
+  /** Undefined: who may ask without a flow. */
+  requesters: Flow["requesters"];
 };
 
 export function flowValues(flow?: Flow): FlowValues {
@@ -21,6 +25,8 @@ export function flowValues(flow?: Flow): FlowValues {
     enabled: flow?.enabled ?? true,
     onlyAudience: flow?.onlyAudience ?? false,
     unmatchAction: flow?.unmatchAction ?? "UNMATCH_ACTION_UNSPECIFIED",
+    unmatchAfter: flow?.unmatchAfter ?? "",
+    requesters: flow?.requesters ?? undefined,
   };
 }
 
@@ -33,6 +39,8 @@ export function fitting(values: FlowValues): FlowValues {
     kinds: join ? [] : values.kinds,
     onlyAudience: join ? false : values.onlyAudience,
     unmatchAction: join ? values.unmatchAction : "UNMATCH_ACTION_UNSPECIFIED",
+    unmatchAfter: join && values.unmatchAction !== "UNMATCH_ACTION_KEEP" ? values.unmatchAfter : "",
+    requesters: join ? undefined : values.requesters?.everyone ? { ...values.requesters, groupIds: [], userIds: [] } : values.requesters,
     audience: values.audience.everyone ? { everyone: true, groupIds: [], userIds: [] } : values.audience,
     scope: join
       ? { any: false, appIds: [], entitlementIds: values.scope.entitlementIds }
@@ -55,13 +63,15 @@ export function flowMask(seen: Flow, values: FlowValues): string {
   return maskOf(flowValues(seen), fitting(values));
 }
 
-/** Days of a duration of the API, such as "86400s". */
-export function daysOf(duration: string): string {
-  return duration === "" ? "" : String(Number.parseFloat(duration) / 86_400);
+const seconds = { days: 86_400, hours: 3_600 };
+
+/** Days or hours of a duration of the API, such as "86400s". */
+export function lengthOf(duration: string, unit: keyof typeof seconds = "days"): string {
+  return duration === "" ? "" : String(Number.parseFloat(duration) / seconds[unit]);
 }
 
-/** A duration of the API of days; empty for none. */
-export function durationOf(days: string): string {
-  const n = Number(days.replace(",", "."));
-  return days.trim() === "" || !(n > 0) ? "" : `${Math.round(n * 86_400)}s`;
+/** A duration of the API of days or hours; empty for none. */
+export function durationOf(length: string, unit: keyof typeof seconds = "days"): string {
+  const n = Number(length.replace(",", "."));
+  return length.trim() === "" || !(n > 0) ? "" : `${Math.round(n * seconds[unit])}s`;
 }

@@ -2,12 +2,15 @@ import { useTranslation } from "react-i18next";
 import type { Flow, FlowStep } from "@/api/client";
 import { useAppNames, useEntitlementNames, useGroupNames, useUserNames } from "@/api/names";
 
+/** Who may ask by a flow, beside those it names. */
+export const requesterKinds = ["beneficiary", "managers", "appAdmins", "admins", "everyone"] as const;
+
 /** Says what flows are about, in words. */
 export function useFlowWords(flows: readonly Flow[]) {
   const { t, i18n } = useTranslation();
   const steps = flows.flatMap((f) => f.steps ?? []);
-  const users = useUserNames([...flows.flatMap((f) => f.audience?.userIds ?? []), ...steps.flatMap((s) => s.userIds ?? [])]);
-  const groups = useGroupNames([...flows.flatMap((f) => f.audience?.groupIds ?? []), ...steps.flatMap((s) => s.groupIds ?? [])]);
+  const users = useUserNames([...flows.flatMap((f) => [...(f.audience?.userIds ?? []), ...(f.requesters?.userIds ?? [])]), ...steps.flatMap((s) => s.userIds ?? [])]);
+  const groups = useGroupNames([...flows.flatMap((f) => [...(f.audience?.groupIds ?? []), ...(f.requesters?.groupIds ?? [])]), ...steps.flatMap((s) => s.groupIds ?? [])]);
   const apps = useAppNames(flows.flatMap((f) => f.scope?.appIds ?? []));
   const entitlements = useEntitlementNames(flows.flatMap((f) => f.scope?.entitlementIds ?? []));
   const list = (parts: string[]) => new Intl.ListFormat(i18n.language, { type: "conjunction" }).format(parts);
@@ -23,6 +26,12 @@ export function useFlowWords(flows: readonly Flow[]) {
       if (f.audience?.everyone) return t("admin.flows.forEveryone");
       const named = [...(f.audience?.groupIds ?? []).map((id) => groups(id) ?? id), ...(f.audience?.userIds ?? []).map((id) => users(id) ?? id)];
       return t("admin.flows.for", { names: list(named) });
+    },
+    requesters: ({ requesters: r }: Flow) => {
+      if (!r) return t("admin.flows.usualRequesters");
+      const kinds = requesterKinds.filter((k) => r[k]).map((k) => t(`admin.flows.requesterKinds.${k}`));
+      const named = [...(r.groupIds ?? []).map((id) => groups(id) ?? id), ...(r.userIds ?? []).map((id) => users(id) ?? id)];
+      return list([...kinds, ...named]) || t("admin.flows.nobodyAsks");
     },
     scope: (f: Flow) => {
       if (f.scope?.any) return t("admin.flows.anyApp");
