@@ -9,7 +9,7 @@ test("access is asked for, approved by two people, used and given back", () =>
   browse(async (browser) => {
     const alan = await signedIn(browser, "Alan Turing");
     const page = alan.page;
-    await page.getByRole("link", { name: "Catalog" }).click();
+    await page.getByRole("link", { name: "Catalog", exact: true }).click();
     await page.getByRole("link", { name: "Request access to Tidepool Chat" }).click();
     const channel = page.locator("label", { hasText: "Engineers channel" });
     const send = page.getByRole("button", { name: "Send the request" });

@@ -24,3 +24,13 @@ test("what is typed is told, and what is cleared elsewhere is not typed any more
   await new Promise((done) => setTimeout(done, 400));
   expect(screen.getByText("everything")).toBeTruthy();
 });
+
+test("who is on the way to another page is not brought back", async () => {
+  render(<Page />);
+  await userEvent.type(screen.getByRole("searchbox"), "ada");
+  const here = globalThis.location.pathname;
+  globalThis.history.pushState(null, "", "/elsewhere");
+  await new Promise((done) => setTimeout(done, 400));
+  globalThis.history.pushState(null, "", here);
+  expect(screen.getByText("everything")).toBeTruthy();
+});

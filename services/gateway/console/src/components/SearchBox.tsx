@@ -1,11 +1,11 @@
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { Input, Label, SearchField } from "react-aria-components";
 
 interface Props {
   label: string;
   placeholder?: string;
   value: string | undefined;
-  /** Told when the typing pauses. */
+  /** Told when the typing pauses, unless the viewer is on the way to another page by then. */
   onChange: (words: string | undefined) => void;
 }
 
@@ -22,16 +22,18 @@ export function SearchBox({ label, placeholder, value = "", onChange }: Props) {
     if (value !== last.current) setWords(value);
     last.current = value;
   }, [value]);
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      if (words === last.current) return;
-      last.current = words;
-      told.current(words || undefined);
-    }, 250);
-    return () => clearTimeout(timer);
+  const here = useRef(globalThis.location.pathname);
+  const tellNow = useCallback(() => {
+    if (words === last.current || globalThis.location.pathname !== here.current) return;
+    last.current = words;
+    told.current(words || undefined);
   }, [words]);
+  useEffect(() => {
+    const timer = setTimeout(tellNow, 250);
+    return () => clearTimeout(timer);
+  }, [tellNow]);
   return (
-    <SearchField className="field" value={words} onChange={setWords}>
+    <SearchField className="field" value={words} onChange={setWords} onSubmit={tellNow}>
       <Label>{label}</Label>
       <Input placeholder={placeholder} />
     </SearchField>
