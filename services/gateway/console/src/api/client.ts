@@ -64,7 +64,7 @@ export function newQueryClient(signedOut: () => void): QueryClient {
   });
   queries.getQueryCache().subscribe((event) => {
     const error = event.type === "updated" && event.action.type === "error" ? event.action.error : undefined;
-    if (error instanceof Problem && error.status === 401) signedOut();
+    if (error instanceof Problem && error.status === 401 && !error.wantsSignIn) signedOut();
   });
   return queries;
 }

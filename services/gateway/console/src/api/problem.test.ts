@@ -18,3 +18,13 @@ test("an answer that is not of the API", async () => {
   const problem = await Problem.of(new Response("<html>", { status: 503, statusText: "Service Unavailable" }));
   expect(problem).toMatchObject({ status: 503, reason: "", message: "Service Unavailable", mayPass: true });
 });
+
+test("a field that is wrong in more than one way", async () => {
+  const fieldViolations = [
+    { field: "name", description: "is empty" },
+    { field: "ref", description: "is unknown" },
+    { field: "name", description: "is not trimmed" },
+  ];
+  const problem = await Problem.of(new Response(JSON.stringify({ message: "no", details: [{ fieldViolations }] }), { status: 400 }));
+  expect(problem.fields).toEqual({ name: "is empty; is not trimmed", ref: "is unknown" });
+});

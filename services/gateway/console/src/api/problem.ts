@@ -28,6 +28,11 @@ export class Problem extends Error {
     return this.status === 0 || this.status === 429 || this.status === 503;
   }
 
+  /** Whether it asks for a sign-in that is more recent than the session's. */
+  get wantsSignIn(): boolean {
+    return this.reason === "INSUFFICIENT_USER_AUTHENTICATION";
+  }
+
   static noAnswer(): Problem {
     return new Problem(0, "NO_ANSWER", "");
   }
@@ -47,7 +52,8 @@ export class Problem extends Error {
       info?.reason ?? "",
       body.message ?? response.statusText,
       info?.metadata,
-      Object.fromEntries(violations.map((v) => [v.field ?? "", v.description ?? ""])),
+      // A field may be wrong in more than one way.
+      Object.fromEntries(violations.map((v) => [v.field ?? "", violations.filter((w) => w.field === v.field).map((w) => w.description ?? "").join("; ")])),
     );
   }
 }

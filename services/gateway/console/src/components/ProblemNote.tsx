@@ -5,7 +5,14 @@ import { Button } from "./Button";
 /** What went wrong, in the API's words, with what is wrong with each field that is not shown beside it. */
 export function ProblemNote({ error, again, shown = [] }: { error: unknown; again?: () => void; shown?: readonly string[] }) {
   const { t } = useTranslation();
-  const problem = error instanceof Problem ? error : new Problem(0, "", "");
+  if (!(error instanceof Problem)) {
+    return (
+      <div className="note" data-tone="bad" role="alert">
+        {t("pageFailed")}
+      </div>
+    );
+  }
+  const problem = error;
   const fields = Object.entries(problem.fields).filter(([field]) => !shown.includes(field));
   return (
     <div className="note stack tight" data-tone="bad" role="alert">
@@ -19,6 +26,11 @@ export function ProblemNote({ error, again, shown = [] }: { error: unknown; agai
           ))}
         </ul>
       )}
+      {problem.wantsSignIn && (
+        <div>
+          <Button onPress={confirmIdentity}>{t("signInAgain")}</Button>
+        </div>
+      )}
       {again && problem.mayPass && (
         <div>
           <Button onPress={again}>{t("tryAgain")}</Button>
@@ -26,4 +38,17 @@ export function ProblemNote({ error, again, shown = [] }: { error: unknown; agai
       )}
     </div>
   );
+}
+
+/** Goes to the identity provider of the session once more, and comes back to this page. A form and not a call, beside whatever form the note stands in. */
+function confirmIdentity(): void {
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = "/sign-in/session";
+  const { pathname, search } = globalThis.location;
+  for (const [name, value] of Object.entries({ purpose: "step-up", return_to: pathname + search })) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  }
+  document.body.append(form);
+  form.submit();
 }

@@ -13,6 +13,8 @@ export const de: typeof en = {
   skip: "Zum Inhalt",
   tryAgain: "Noch einmal versuchen",
   noAnswer: "Gatehouse antwortet nicht. Es wird von selbst wieder versucht.",
+  pageFailed: "Auf dieser Seite ist etwas schiefgegangen. Laden Sie sie neu; was Sie abgeschickt haben, kann ausgeführt worden sein.",
+  signInAgain: "Noch einmal anmelden",
   openCalendar: "Kalender öffnen",
   changedMeanwhile: "Es wurde inzwischen von jemand anderem geändert. Schließen Sie dies, sehen Sie den neuen Stand an, und ändern Sie noch einmal.",
   gone: "Unbesetzt",

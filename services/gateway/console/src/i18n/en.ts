@@ -11,6 +11,8 @@ export const en = {
   skip: "Skip to the content",
   tryAgain: "Try again",
   noAnswer: "Gatehouse does not answer. It is tried again by itself.",
+  pageFailed: "Something went wrong in this page. Load it again; what you sent may have been done.",
+  signInAgain: "Sign in again",
   openCalendar: "Open the calendar",
   changedMeanwhile: "It was changed by somebody else meanwhile. Close this, look at how it is now, and change it again.",
   gone: "Vacant",
