@@ -12,9 +12,12 @@ function names(rows: readonly { id?: string; displayName?: string; name?: string
   return (id) => known.get(id);
 }
 
-export function useUserNames(ids: readonly string[]): Names {
+/** What people are called; with left also those who have left. */
+export function useUserNames(ids: readonly string[], left = false): Names {
   const query = { filter: withIds([...new Set(ids)].sort()), pageSize: 50 };
-  return names(api.useQuery("get", "/v1/users", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.users);
+  const here = api.useQuery("get", "/v1/users", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.users;
+  const removed = api.useQuery("get", "/v1/users", { params: { query: { ...query, state: "USER_STATE_REMOVED" } } }, { ...stays, enabled: left && ids.length > 0 }).data?.users;
+  return names([...(here ?? []), ...((left && removed) || [])]);
 }
 
 export function useGroupNames(ids: readonly string[]): Names {

@@ -51,11 +51,13 @@ interface PeopleProps extends Omit<Props, "names"> {
   hint?: string;
   /** One person at most. */
   one?: boolean;
+  /** Also those who are suspended or have left. */
+  anybody?: boolean;
 }
 
 /** Chooses people, in an order if that counts. */
-export function ChosenPeople({ label, hint, error, ids, onChange, one, ...props }: PeopleProps) {
-  const names = useUserNames(ids);
+export function ChosenPeople({ label, hint, error, ids, onChange, one, anybody, ...props }: PeopleProps) {
+  const names = useUserNames(ids, anybody);
   // Somebody chosen a moment ago is known before the API is asked.
   const [known, setKnown] = useState<Record<string, string>>({});
   const [turn, setTurn] = useState(0);
@@ -66,6 +68,7 @@ export function ChosenPeople({ label, hint, error, ids, onChange, one, ...props 
         label={label}
         hint={hint}
         error={error}
+        anybody={anybody}
         onChoose={(user) => {
           const id = user?.id;
           if (!id) return;

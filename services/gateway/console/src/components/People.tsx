@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { keepPreviousData } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
 import { ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Text } from "react-aria-components";
 import { api, type User } from "@/api/client";
 
@@ -7,20 +8,30 @@ interface Props {
   label: string;
   hint?: string;
   error?: string;
+  /** Also those who are suspended or have left: what is looked for may be about them. */
+  anybody?: boolean;
   onChoose: (user: User | undefined) => void;
 }
 
 /** Finds one person by what they are called. */
-export function People({ label, hint, error, onChoose }: Props) {
+export function People({ label, hint, error, anybody = false, onChoose }: Props) {
+  const { t } = useTranslation();
   const [typed, setTyped] = useState("");
   const [words, setWords] = useState("");
   const found = api.useQuery(
     "get",
     "/v1/users",
-    { params: { query: { query: words, pageSize: 20, state: "USER_STATE_ACTIVE" } } },
+    { params: { query: { query: words, pageSize: 20, state: anybody ? undefined : "USER_STATE_ACTIVE" } } },
     { placeholderData: keepPreviousData },
   );
-  const users = found.data?.users ?? [];
+  // Those who have left are listed only if they are asked for.
+  const left = api.useQuery(
+    "get",
+    "/v1/users",
+    { params: { query: { query: words, pageSize: 20, state: "USER_STATE_REMOVED" } } },
+    { placeholderData: keepPreviousData, enabled: anybody },
+  );
+  const users = [...(found.data?.users ?? []), ...(anybody ? (left.data?.users ?? []) : [])];
   return (
     <ComboBox
       className="field"
@@ -56,7 +67,7 @@ export function People({ label, hint, error, onChoose }: Props) {
           {(user) => (
             <ListBoxItem id={user.id} textValue={user.displayName}>
               <span>{user.displayName}</span>
-              <span className="quiet small">{user.email}</span>
+              <span className="quiet small">{[user.email, user.state !== "USER_STATE_ACTIVE" && t(`admin.people.states.${user.state ?? "USER_STATE_UNSPECIFIED"}`)].filter(Boolean).join(" · ")}</span>
             </ListBoxItem>
           )}
         </ListBox>

@@ -260,7 +260,6 @@ export const de: typeof en = {
       both: "Beides",
       kinds: { CHECKLIST_KIND_UNSPECIFIED: "unbekannt", CHECKLIST_KIND_ONBOARDING: "Onboarding", CHECKLIST_KIND_OFFBOARDING: "Offboarding" },
       overdueOnly: "Nur was überfällig ist",
-      everybody: "Alle Personen anzeigen",
       csv: "Als CSV herunterladen",
       xlsx: "Als XLSX herunterladen",
       count_one: "{{count}} Person",

@@ -258,7 +258,6 @@ export const en = {
       both: "Both",
       kinds: { CHECKLIST_KIND_UNSPECIFIED: "unknown", CHECKLIST_KIND_ONBOARDING: "Onboarding", CHECKLIST_KIND_OFFBOARDING: "Offboarding" },
       overdueOnly: "Only what is overdue",
-      everybody: "Show everybody",
       csv: "Download as CSV",
       xlsx: "Download as XLSX",
       count_one: "{{count}} person",

@@ -44,8 +44,8 @@ export function Audit() {
   return (
     <Page title={t("admin.pages.audit")} lead={t("admin.audit.lead")} actions={filtered && everything}>
       <div className="columns">
-        <ChosenPeople label={t("admin.audit.by")} one ids={by ? [by] : []} onChange={([id]) => filter({ by: id })} />
-        <ChosenPeople label={t("admin.audit.about")} one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
+        <ChosenPeople label={t("admin.audit.by")} anybody one ids={by ? [by] : []} onChange={([id]) => filter({ by: id })} />
+        <ChosenPeople label={t("admin.audit.about")} anybody one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
         <div className="stack tight">
           <FindApp label={t("ask.app")} onFind={(found) => filter({ app: found.id })} />
           <Chosen label={t("ask.app")} ids={app ? [app] : []} names={names} onChange={() => filter({ app: undefined })} />

@@ -4,8 +4,8 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { checklistKinds } from "@/api/kinds";
 import { pageByPage, refetchInterval } from "@/api/pages";
-import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
+import { ChosenPeople } from "@/components/Chosen";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -69,8 +69,8 @@ export function Checklists() {
             {t("admin.checklists.overdueOnly")}
           </Check>
         )}
-        {user && <Button onPress={() => filter({ user: undefined })}>{t("admin.checklists.everybody")}</Button>}
       </div>
+      <ChosenPeople label={t("request.beneficiary")} hint={t("ask.personHint")} anybody one ids={user ? [user] : []} onChange={([id]) => filter({ user: id })} />
       {lists.isPending && <Loading />}
       {lists.error && <ProblemNote error={lists.error} again={() => void lists.refetch()} />}
       {counted && all.length > 0 && (

@@ -67,7 +67,7 @@ export function Requests() {
           <FindApp label={t("ask.app")} onFind={(found) => filter({ app: found.id })} />
           <Chosen label={t("ask.app")} ids={app ? [app] : []} names={names} onChange={() => filter({ app: undefined })} />
         </div>
-        <ChosenPeople label={t("request.beneficiary")} hint={t("ask.personHint")} one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
+        <ChosenPeople label={t("request.beneficiary")} hint={t("ask.personHint")} anybody one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
       </div>
       {requests.isPending && <Loading />}
       {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
