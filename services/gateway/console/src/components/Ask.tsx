@@ -17,6 +17,8 @@ interface Props {
   field?: string;
   action: string;
   danger?: boolean;
+  onOpen?: () => void;
+  onClose?: () => void;
   /** Does it; the dialog stays open with the problem if that fails. */
   act: (words: string) => Promise<unknown>;
 }

@@ -21,12 +21,13 @@ interface Props<K extends string> {
   ready?: boolean;
   /** Fills the form anew. */
   onOpen?: () => void;
+  onClose?: () => void;
   /** Does it, with an id that is the same when an answer was lost; the dialog stays open with the problem if that fails. */
   act: (requestId: string) => Promise<unknown>;
 }
 
 /** Asks before something is done, with whatever fields it takes. */
-export function Confirm<K extends string = never>({ trigger, title, children, fields = [], prefix, action, danger, ready = true, onOpen, act }: Props<K>) {
+export function Confirm<K extends string = never>({ trigger, title, children, fields = [], prefix, action, danger, ready = true, onOpen, onClose, act }: Props<K>) {
   const { t } = useTranslation();
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
   const [error, setError] = useState<unknown>();
@@ -54,6 +55,7 @@ export function Confirm<K extends string = never>({ trigger, title, children, fi
       onOpenChange={(open) => {
         setError(undefined);
         if (open) onOpen?.();
+        else onClose?.();
       }}
     >
       {trigger}

@@ -5,14 +5,19 @@ import { Ask } from "./Ask";
 import { Button } from "./Button";
 import type { TaskSummary } from "./TaskLine";
 import { tell } from "./Toasts";
+import { useHold } from "./held";
 
 /** Approve and deny, each with the comment that goes with it. What is decided is the items that are shown. */
 export function Decide({ task }: { task: TaskSummary }) {
   const { t } = useTranslation();
   const queries = useQueryClient();
-  const decide = (path: "/v1/tasks/{id}:approve" | "/v1/tasks/{id}:deny", done: string) => async (comment: string) => {
+  const hold = useHold();
+  // Somebody else may decide meanwhile: the dialog stays, and says so.
+  const stays = { onOpen: () => hold(task.id ?? "", true), onClose: () => hold(task.id ?? "", false) };
+  const params = { path: { id: task.id ?? "" } };
+  const decide = async (decided: Promise<unknown>, done: string) => {
     try {
-      await client.POST(path, { params: { path: { id: task.id ?? "" } }, body: { comment, itemIds: task.itemIds } });
+      await decided;
       tell(done);
     } finally {
       await queries.invalidateQueries();
@@ -31,23 +36,27 @@ export function Decide({ task }: { task: TaskSummary }) {
   return (
     <div className="row">
       <Ask
+        {...stays}
         trigger={<Button kind="main">{t("task.approve")}</Button>}
         title={t("task.approveTitle", { name: task.request?.beneficiary?.displayName })}
         label={t("task.comment")}
         hint={t("task.commentHint")}
         action={t("task.approve")}
-        act={decide("/v1/tasks/{id}:approve", t("task.approved"))}
+        act={(comment) => decide(client.POST("/v1/tasks/{id}:approve", { params, body: { comment, itemIds: task.itemIds } }), t("task.approved"))}
       >
         {what}
       </Ask>
       <Ask
+        {...stays}
         trigger={<Button kind="danger">{t("task.deny")}</Button>}
         title={t("task.denyTitle", { name: task.request?.beneficiary?.displayName })}
         label={t("task.reason")}
         hint={t("task.reasonHint")}
+        field="reason"
+        needed
         action={t("task.deny")}
         danger
-        act={decide("/v1/tasks/{id}:deny", t("task.denied"))}
+        act={(reason) => decide(client.POST("/v1/tasks/{id}:deny", { params, body: { reason, itemIds: task.itemIds } }), t("task.denied"))}
       >
         {what}
       </Ask>

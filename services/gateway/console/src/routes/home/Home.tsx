@@ -4,6 +4,7 @@ import { api } from "@/api/client";
 import { useMe } from "@/api/me";
 import { refetchInterval } from "@/api/pages";
 import { Empty } from "@/components/Empty";
+import { HoldingRows, useHeld } from "@/components/held";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
@@ -11,6 +12,7 @@ import { RequestLine } from "@/components/RequestLine";
 import { TaskLine } from "@/components/TaskLine";
 import { Time } from "@/components/Time";
 
+const nothing: never[] = [];
 const soon = 14 * 24 * 3600 * 1000;
 
 /** What waits for the caller, what they have asked for, and what ends soon. */
@@ -20,6 +22,7 @@ export function Home() {
   const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 6 } } }, { refetchInterval });
   const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_MY_OPEN", pageSize: 6 } } }, { refetchInterval });
   const grants = api.useQuery("get", "/v1/grants", { params: { query: { userId: me?.id, state: "GRANT_STATE_ACTIVE", pageSize: 200 } } }, { refetchInterval });
+  const { shown: waiting, hold } = useHeld(tasks.data?.tasks ?? nothing);
   const ending = (grants.data?.grants ?? [])
     .filter((g) => g.until && new Date(g.until).getTime() - Date.now() < soon)
     .sort((a, b) => (a.until ?? "").localeCompare(b.until ?? ""));
@@ -36,13 +39,15 @@ export function Home() {
         <h2 id="tasks">{t("home.tasks")}</h2>
         {tasks.isPending && <Loading rows={1} />}
         {tasks.error && <ProblemNote error={tasks.error} again={() => void tasks.refetch()} />}
-        {tasks.data && tasks.data.tasks?.length === 0 && <p className="quiet">{t("home.noTasks")}</p>}
-        {!!tasks.data?.tasks?.length && (
-          <ul className="list">
-            {tasks.data.tasks.map((task) => (
-              <TaskLine key={task.id} task={task} />
-            ))}
-          </ul>
+        {tasks.data && waiting.length === 0 && <p className="quiet">{t("home.noTasks")}</p>}
+        {waiting.length > 0 && (
+          <HoldingRows value={hold}>
+            <ul className="list">
+              {waiting.map((task) => (
+                <TaskLine key={task.id} task={task} />
+              ))}
+            </ul>
+          </HoldingRows>
         )}
         {tasks.data?.nextPageToken && <Link to="/tasks">{t("all")}</Link>}
       </section>

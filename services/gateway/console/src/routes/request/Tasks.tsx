@@ -3,6 +3,7 @@ import { type AccessRequest, api } from "@/api/client";
 import { useHasRole, useMe } from "@/api/me";
 import { refetchInterval } from "@/api/pages";
 import { Decide } from "@/components/Decide";
+import { HoldingRows, useHeld } from "@/components/held";
 import { ProblemNote } from "@/components/ProblemNote";
 import { Time } from "@/components/Time";
 import { Reassign } from "./Reassign";
@@ -14,7 +15,7 @@ export function Tasks({ request }: { request: AccessRequest }) {
   const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: request.id, state: "TASK_STATE_OPEN", pageSize: 100 } } }, { refetchInterval });
   const all = tasks.data?.tasks ?? [];
-  const mine = all.filter((task) => task.reviewer?.userId === me);
+  const { shown: mine, hold } = useHeld(all.filter((task) => task.reviewer?.userId === me));
   const others = all.filter((task) => task.reviewer?.userId !== me);
   return (
     <>
@@ -29,7 +30,9 @@ export function Tasks({ request }: { request: AccessRequest }) {
                 {task.substitution && <span className="quiet small"> · {task.substitution}</span>}
               </span>
               <div className="row">
-                <Decide task={task} />
+                <HoldingRows value={hold}>
+                  <Decide task={task} />
+                </HoldingRows>
                 <Reassign task={task} />
               </div>
             </div>
