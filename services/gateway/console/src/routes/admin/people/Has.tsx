@@ -113,17 +113,18 @@ function GrantLine({ grant }: { grant: Grant }) {
   );
 }
 
-/** The accounts of somebody in apps; of somebody who has left, which are still there. */
+/** The accounts of somebody in apps; of somebody who has left or is suspended, which are still there. */
 export function Accounts({ user }: { user: User }) {
   const { t } = useTranslation();
   const accounts = api.useInfiniteQuery("get", "/v1/accounts", { params: { query: { userId: user.id, pageSize: 50 } } }, { ...pageByPage, refetchInterval });
   const all = accounts.data?.pages.flatMap((p) => p.accounts ?? []) ?? [];
-  const gone = user.state === "USER_STATE_REMOVED";
+  const left = user.state === "USER_STATE_REMOVED";
   return (
     <Part title={t("admin.people.accounts")} none={t("admin.people.noAccounts")} list={accounts}>
       {all.map((account) => {
         const state = account.state ?? "ACCOUNT_STATE_UNSPECIFIED";
-        const there = state === "ACCOUNT_STATE_ACTIVE" || state === "ACCOUNT_STATE_DISABLED";
+        // Who is suspended may keep a disabled account: it comes back with them.
+        const there = (state === "ACCOUNT_STATE_ACTIVE" && (left || user.state === "USER_STATE_SUSPENDED")) || (state === "ACCOUNT_STATE_DISABLED" && left);
         return (
           <li key={account.id}>
             <div className="what">
@@ -139,7 +140,7 @@ export function Accounts({ user }: { user: User }) {
                 </span>
               ))}
             </div>
-            {gone && there && <Tag tone="bad">{t("admin.people.stillThere")}</Tag>}
+            {there && <Tag tone="bad">{t("admin.people.stillThere")}</Tag>}
             <Tag tone={accountTones[state]}>{t(`admin.people.accountStates.${state}`)}</Tag>
           </li>
         );
