@@ -67,6 +67,24 @@ const tasks = createRoute({
   component: lazyRouteComponent(() => import("@/routes/tasks/Tasks"), "Tasks"),
 });
 
+const tickets = createRoute({
+  getParentRoute: () => shell,
+  path: "/tasks/$view",
+  component: lazyRouteComponent(() => import("@/routes/tasks/Tickets"), "Tickets"),
+});
+
+const team = createRoute({
+  getParentRoute: () => shell,
+  path: "/team",
+  component: lazyRouteComponent(() => import("@/routes/team/Team"), "Team"),
+});
+
+const member = createRoute({
+  getParentRoute: () => shell,
+  path: "/team/$id",
+  component: lazyRouteComponent(() => import("@/routes/team/Team"), "Member"),
+});
+
 const admin = createRoute({
   getParentRoute: () => shell,
   path: "/admin",
@@ -116,6 +134,13 @@ const person = createRoute({
   getParentRoute: () => admin,
   path: "/people/$id",
   component: lazyRouteComponent(() => import("@/routes/admin/people/Person"), "Person"),
+});
+
+const assign = createRoute({
+  getParentRoute: () => admin,
+  path: "/assign",
+  validateSearch: (search): { person?: string } => ({ person: text(search.person) }),
+  component: lazyRouteComponent(() => import("@/routes/admin/assign/Assign"), "Assign"),
 });
 
 const groups = createRoute({
@@ -236,6 +261,9 @@ const tree = root.addChildren([
     request,
     access,
     tasks,
+    tickets,
+    team,
+    member,
     admin.addChildren([
       overview,
       adminRequests,
@@ -244,6 +272,7 @@ const tree = root.addChildren([
       workItems,
       people,
       person,
+      assign,
       groups,
       group,
       adminApps,

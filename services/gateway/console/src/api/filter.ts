@@ -12,3 +12,8 @@ export function containing(words: string | undefined, fields: readonly string[])
 export function withIds(ids: readonly string[]): string {
   return ids.slice(0, 50).map((id) => `id = ${quoted(id)}`).join(" OR ");
 }
+
+/** A filter for the people whose manager somebody is. */
+export function managedBy(id: string | undefined): string {
+  return `managerId = ${quoted(id ?? "")}`;
+}

@@ -10,6 +10,7 @@ import { Button } from "./Button";
 import { Confirm } from "./Confirm";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
+import { adminRoles } from "@/routes/admin/pages";
 import { tell } from "./Toasts";
 
 /** Whether it can be run again. */
@@ -39,11 +40,14 @@ interface Props {
   whose?: boolean;
   /** Whether a later item reopens it already. */
   reopened?: boolean;
+  /** Whether the viewer runs the app that it is in; admins act in every one. */
+  runs?: boolean;
 }
 
 /** A work item in a list, with what can be done about it. */
-export function WorkItemLine({ item, before, whose, reopened }: Props) {
+export function WorkItemLine({ item, before, whose, reopened, runs }: Props) {
   const { t } = useTranslation();
+  const admin = useHasRole(...adminRoles);
   const work = useWork();
   const state = item.state ?? "WORK_ITEM_STATE_UNSPECIFIED";
   return (
@@ -56,12 +60,16 @@ export function WorkItemLine({ item, before, whose, reopened }: Props) {
             {item.user?.userId && (
               <>
                 {t("admin.work.whose")}{" "}
-                <Link to="/admin/people/$id" params={{ id: item.user.userId }}>
-                  {item.user.displayName}
-                </Link>
+                {admin ? (
+                  <Link to="/admin/people/$id" params={{ id: item.user.userId }}>
+                    {item.user.displayName}
+                  </Link>
+                ) : (
+                  item.user.displayName
+                )}
               </>
             )}
-            {item.checklistId && (
+            {admin && item.checklistId && (
               <>
                 {item.user?.userId && " · "}
                 <Link to="/admin/checklists/$id" params={{ id: item.checklistId }}>
@@ -99,16 +107,16 @@ export function WorkItemLine({ item, before, whose, reopened }: Props) {
         )}
       </div>
       <Tag tone={reopened ? "none" : workItemTones[state]}>{reopened ? t("admin.work.wasReopened") : t(`admin.work.states.${state}`)}</Tag>
-      <Acts item={item} reopened={reopened} />
+      <Acts item={item} reopened={reopened} runs={runs} />
     </li>
   );
 }
 
-function Acts({ item, reopened }: Pick<Props, "item" | "reopened">) {
+function Acts({ item, reopened, runs }: Pick<Props, "item" | "reopened" | "runs">) {
   const { t } = useTranslation();
   const work = useWork();
   const queries = useQueryClient();
-  const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN") || runs;
   const name = [work(item), item.user?.displayName].filter(Boolean).join(", ");
   if (!may) return null;
   const retry = async () => {

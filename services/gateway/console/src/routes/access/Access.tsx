@@ -1,7 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { client, type Grant } from "@/api/client";
+import { api, client, type Grant } from "@/api/client";
+import { managedBy } from "@/api/filter";
 import { useMe } from "@/api/me";
 import { useMine } from "@/api/mine";
 import { grantTones } from "@/api/states";
@@ -22,7 +23,7 @@ export function Access() {
   const all = (grants.data?.grants ?? []).filter((g) => g.state !== "GRANT_STATE_REVOKED");
   const apps = Map.groupBy(all, (g) => g.appName ?? "");
   return (
-    <Page title={t("nav.access")} lead={t("access.lead")}>
+    <Page title={t("nav.access")} lead={t("access.lead")} actions={<ToTeam />}>
       {grants.isPending && <Loading />}
       {grants.error && <ProblemNote error={grants.error} again={() => void grants.refetch()} />}
       {grants.data && all.length === 0 && (
@@ -43,6 +44,19 @@ export function Access() {
         </section>
       ))}
     </Page>
+  );
+}
+
+/** The way to what others have, for their manager. */
+function ToTeam() {
+  const { t } = useTranslation();
+  const me = useMe().data?.user?.id;
+  const some = api.useQuery("get", "/v1/users", { params: { query: { filter: managedBy(me), pageSize: 1 } } }, { enabled: me !== undefined, staleTime: 60_000 });
+  if (!some.data?.users?.length) return null;
+  return (
+    <Link to="/team" className="button">
+      {t("team.title")}
+    </Link>
   );
 }
 

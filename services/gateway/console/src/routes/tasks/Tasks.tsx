@@ -8,6 +8,7 @@ import { More } from "@/components/More";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { TaskLine } from "@/components/TaskLine";
+import { Views } from "./Views";
 
 /** What waits for the caller's decision, oldest first. */
 export function Tasks() {
@@ -16,6 +17,7 @@ export function Tasks() {
   const { shown: all, hold } = useHeld(tasks.data?.pages.flatMap((p) => p.tasks ?? []) ?? []);
   return (
     <Page title={t("nav.tasks")} lead={t("task.lead")}>
+      <Views />
       {tasks.isPending && <Loading />}
       {tasks.error && <ProblemNote error={tasks.error} again={() => void tasks.refetch()} />}
       {tasks.data && all.length === 0 && <Empty title={t("home.noTasks")} />}

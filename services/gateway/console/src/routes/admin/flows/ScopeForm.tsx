@@ -62,7 +62,7 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
 }
 
 /** What can be held in an app, each chosen or not. */
-function Within({ app, ids, onChange }: { app: string; ids: readonly string[]; onChange: (ids: string[]) => void }) {
+export function Within({ app, ids, onChange }: { app: string; ids: readonly string[]; onChange: (ids: string[]) => void }) {
   const found = api.useQuery("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app }, query: { pageSize: 1000 } } });
   if (found.isPending) return <Loading rows={2} />;
   if (found.error) return <ProblemNote error={found.error} again={() => void found.refetch()} />;

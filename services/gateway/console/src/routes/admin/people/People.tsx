@@ -25,6 +25,7 @@ export function People() {
   const search = route.useSearch();
   const navigate = useNavigate({ from: "/admin/people" });
   const may = useHasRole("ROLE_ADMIN");
+  const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const filter = useCallback(
     (change: PeopleSearch) => void navigate({ to: "/admin/people", search: (now) => ({ ...now, ...change }), replace: true }),
     [navigate],
@@ -38,7 +39,17 @@ export function People() {
   );
   const all = users.data?.pages.flatMap((p) => p.users ?? []) ?? [];
   return (
-    <Page title={t("admin.pages.people")} lead={t("admin.people.lead")} actions={may && <AddProgram />}>
+    <Page title={t("admin.pages.people")} lead={t("admin.people.lead")} actions={
+        <>
+          {gives && (
+            <Link to="/admin/assign" className="button">
+              {t("admin.assign.title")}
+            </Link>
+          )}
+          {may && <AddProgram />}
+        </>
+      }
+    >
       <SearchBox label={t("admin.people.search")} placeholder={t("admin.people.searchHint")} value={search.q} onChange={look} />
       <div className="filters">
         <SelectOrNone

@@ -1,4 +1,4 @@
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type User } from "@/api/client";
 import { useHasRole } from "@/api/me";
@@ -21,6 +21,7 @@ export function Person() {
   const { t } = useTranslation();
   const { id } = route.useParams();
   const admin = useHasRole("ROLE_ADMIN");
+  const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const found = api.useQuery("get", "/v1/users/{id}", { params: { path: { id } } }, { refetchInterval });
   const user = found.data?.user;
   if (!user) {
@@ -31,11 +32,16 @@ export function Person() {
   return (
     <Page title={user.displayName ?? ""} actions={<Tag tone={userTones[state]}>{t(`admin.people.states.${state}`)}</Tag>}>
       <Facts user={user} />
-      {admin && here && (
+      {gives && here && (
         <div className="row">
+          {state === "USER_STATE_ACTIVE" && (
+            <Link to="/admin/assign" search={{ person: user.id }} className="button">
+              {t("admin.assign.title")}
+            </Link>
+          )}
           {/* Anew when the role changes: what is chosen begins with it. */}
-          <SetRole key={`${user.role} ${user.roleEnvironmentId}`} user={user} />
-          {!user.sourceId && <Remove user={user} />}
+          {admin && <SetRole key={`${user.role} ${user.roleEnvironmentId}`} user={user} />}
+          {admin && !user.sourceId && <Remove user={user} />}
         </div>
       )}
       <Checklists id={user.id ?? ""} />
