@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 export const base = process.env.GATEHOUSE ?? "http://localhost:8080";
 const places = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Runs what is given in a browser, and ends it. */
+/** Runs what is given in a browser, and ends it. If it fails, it is said what each page showed then. */
 export async function browse(run) {
   const executablePath = places.find((place) => place && existsSync(place));
   assert(executablePath, "there is no Chromium: say where it is in CHROMIUM");
@@ -18,6 +18,11 @@ export async function browse(run) {
   });
   try {
     await run(browser);
+  } catch (e) {
+    for (const page of browser.contexts().flatMap((c) => c.pages())) {
+      console.error(`${page.url()} shows\n${await page.locator("body").ariaSnapshot().catch(() => "nothing")}`);
+    }
+    throw e;
   } finally {
     await browser.close();
   }
