@@ -34,7 +34,7 @@ export async function open(browser, options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   const wrong = [];
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && wrong.push(message.text()));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && wrong.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => wrong.push(error.message));
   page.on("request", (request) => {
     if (!request.url().startsWith(base + "/") && !request.url().startsWith("data:") && !request.url().startsWith("blob:")) wrong.push(`calls ${request.url()}`);

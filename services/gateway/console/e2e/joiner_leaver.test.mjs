@@ -159,7 +159,7 @@ test("access for a time ends at its time, and the page shows it", () =>
     await flow({ name: "Kiln guests", trigger: "FLOW_TRIGGER_REQUEST", audience: { everyone: true }, scope: { appIds: [guests.id] }, autoApprove: true });
     const tam = await directory.joins("Tam Osei");
     const visitor = await signedIn(browser, tam.name, "/access");
-    const end = new Date(Date.now() + 8_000);
+    const end = new Date(Date.now() + 6_000);
     await (await actor(tam.userName))("POST", "/v1/requests", { kind: "REQUEST_KIND_GRANT", entitlementIds: [guests.Visitor], justification: "a visit", until: end.toISOString() });
     await visitor.page.reload();
     await mine(visitor.page, "Kiln Guests Visitor").getByText("In place").waitFor();
