@@ -7,8 +7,12 @@ import { defineConfig } from "vite";
 const gatehouse = process.env.GATEHOUSE ?? "http://localhost:8080";
 const passedOn = ["/v1", "/sign-in", "/sign-out", "/openapi.json", "/reference", "/live"];
 
+// The component library says its few own words in thirty languages: those that the console does
+// not speak are left out.
+const otherLanguages = /react-(aria|stately)\/.*\/intl\/.*\/(?!en-|de-)[a-z]{2}-[A-Z]{2}\.mjs$/;
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), { name: "other-languages", load: (id) => (otherLanguages.test(id) ? "export default {}" : undefined) }],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {
     outDir: "dist",
@@ -16,9 +20,16 @@ export default defineConfig({
     // The built files are committed: their names stay.
     rolldownOptions: {
       output: {
-        entryFileNames: "assets/[name].js",
+        // All of it is in index.js, which is a group.
+        entryFileNames: "assets/entry.js",
         chunkFileNames: "assets/[name].js",
         assetFileNames: "assets/[name][extname]",
+        codeSplitting: {
+          groups: [
+            // What every page needs is one file.
+            { name: "index", tags: ["$initial"] },
+          ],
+        },
       },
     },
     assetsInlineLimit: 0,

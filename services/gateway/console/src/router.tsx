@@ -5,7 +5,9 @@ import { checklistSearch } from "@/routes/admin/checklists/search";
 import { peopleSearch } from "@/routes/admin/people/search";
 import { type AuditFilters, dayOf } from "@/routes/admin/audit/filters";
 import { isState, type RequestFilters } from "@/routes/admin/requests/filters";
+import { Home } from "@/routes/home/Home";
 import { NotFound } from "@/routes/not-found/NotFound";
+import { Shell } from "@/routes/shell/Shell";
 import { Welcome } from "@/routes/welcome/Welcome";
 
 const root = createRootRouteWithContext<{ queries: QueryClient }>()({ notFoundComponent: NotFound });
@@ -23,10 +25,10 @@ const shell = createRoute({
   beforeLoad: ({ location }) => {
     if (!hasSession()) throw redirect({ to: "/welcome", search: { to: location.href }, replace: true });
   },
-  component: lazyRouteComponent(() => import("@/routes/shell/Shell"), "Shell"),
+  component: Shell,
 });
 
-const home = createRoute({ getParentRoute: () => shell, path: "/", component: lazyRouteComponent(() => import("@/routes/home/Home"), "Home") });
+const home = createRoute({ getParentRoute: () => shell, path: "/", component: Home });
 
 const catalog = createRoute({
   getParentRoute: () => shell,

@@ -1,6 +1,5 @@
 import { useState, type ReactNode } from "react";
-import { Confirm } from "./Confirm";
-import { TextBox } from "./TextBox";
+import { Confirm, TextBox } from "./Confirm";
 
 interface Props {
   /** Opens the dialog. */

@@ -1,10 +1,13 @@
 import { useState, type ReactNode } from "react";
-import { Dialog, DialogTrigger, Heading, Modal, ModalOverlay } from "react-aria-components";
-import { useTranslation } from "react-i18next";
 import { type FieldErrors, fieldErrors } from "@/api/fields";
 import { Problem } from "@/api/problem";
-import { Button } from "./Button";
+import { later } from "./later";
+import { Opener } from "./Opener";
 import { ProblemNote } from "./ProblemNote";
+
+/** Comes with the dialog: most have one. */
+export const TextBox = later(() => import("./TextBox").then((m) => m.TextBox));
+export const ConfirmDialog = later(async () => (await Promise.all([import("./ConfirmDialog"), TextBox.ahead()]))[0].ConfirmDialog);
 
 interface Props<K extends string> {
   /** Opens the dialog. */
@@ -28,17 +31,23 @@ interface Props<K extends string> {
 
 /** Asks before something is done, with whatever fields it takes. */
 export function Confirm<K extends string = never>({ trigger, title, children, fields = [], prefix, action, danger, ready = true, onOpen, onClose, act }: Props<K>) {
-  const { t } = useTranslation();
+  const [open, setOpen] = useState<boolean>();
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
-  const submit = async (close: () => void) => {
+  const change = (open: boolean) => {
+    setError(undefined);
+    setOpen(open);
+    if (open) onOpen?.();
+    else onClose?.();
+  };
+  const submit = async () => {
     setBusy(true);
     setError(undefined);
     try {
       await act(requestId);
       setRequestId(crypto.randomUUID());
-      close();
+      change(false);
     } catch (e) {
       // Without an answer it may have been done: only then is it the same call.
       if (!(e instanceof Problem && e.mayPass)) setRequestId(crypto.randomUUID());
@@ -51,41 +60,16 @@ export function Confirm<K extends string = never>({ trigger, title, children, fi
   // Beside its field it need not be said again.
   const said = error instanceof Problem && Object.values<string | undefined>(errors.of).includes(error.message);
   return (
-    <DialogTrigger
-      onOpenChange={(open) => {
-        setError(undefined);
-        if (open) onOpen?.();
-        else onClose?.();
-      }}
-    >
-      {trigger}
-      <ModalOverlay className="overlay" isDismissable>
-        <Modal>
-          <Dialog className="dialog">
-            {({ close }) => (
-              <form
-                className="stack"
-                onSubmit={(e) => {
-                  e.preventDefault();
-                  if (ready && !busy) void submit(close);
-                }}
-              >
-                <Heading slot="title" level={2}>
-                  {title}
-                </Heading>
-                {typeof children === "function" ? children(errors.of) : children}
-                {error !== undefined && !said && <ProblemNote error={error} shown={errors.shown} />}
-                <div className="row">
-                  <Button type="submit" kind={danger ? "danger" : "main"} isPending={busy} isDisabled={!ready}>
-                    {action}
-                  </Button>
-                  <Button onPress={close}>{t("cancel")}</Button>
-                </div>
-              </form>
-            )}
-          </Dialog>
-        </Modal>
-      </ModalOverlay>
-    </DialogTrigger>
+    <>
+      <Opener opens="dialog" isOpen={open ?? false} onOpen={() => change(true)} ahead={ConfirmDialog.ahead}>
+        {trigger}
+      </Opener>
+      {open !== undefined && (
+        <ConfirmDialog isOpen={open} onOpenChange={change} title={title} action={action} danger={danger} ready={ready} busy={busy} submit={() => void submit()}>
+          {typeof children === "function" ? children(errors.of) : children}
+          {error !== undefined && !said && <ProblemNote error={error} shown={errors.shown} />}
+        </ConfirmDialog>
+      )}
+    </>
   );
 }

@@ -1,26 +1,26 @@
-import { Text, UNSTABLE_Toast as Toast, UNSTABLE_ToastContent as ToastContent, UNSTABLE_ToastQueue as ToastQueue, UNSTABLE_ToastRegion as ToastRegion } from "react-aria-components";
-import { useTranslation } from "react-i18next";
-import { Button } from "./Button";
+import { useSyncExternalStore } from "react";
+import { later } from "./later";
 
-const queue = new ToastQueue<{ text: string }>({ maxVisibleToasts: 3 });
+const ToastPlace = later(() => import("./ToastPlace").then((m) => m.ToastPlace));
+
+let told = false;
+const waiting = new Set<() => void>();
 
 /** Tells that something was done. What went wrong stands where it was done instead. */
 export function tell(text: string): void {
-  queue.add({ text }, { timeout: 6_000 });
+  told = true;
+  for (const look of waiting) look();
+  void import("./ToastPlace").then((m) => m.show(text));
 }
 
+/** Shows what is told, from the first time on. */
 export function Toasts() {
-  const { t } = useTranslation();
-  return (
-    <ToastRegion queue={queue} className="toasts" aria-label={t("notices")}>
-      {({ toast }) => (
-        <Toast toast={toast} className="toast">
-          <ToastContent>
-            <Text slot="title">{toast.content.text}</Text>
-          </ToastContent>
-          <Button slot="close">{t("close")}</Button>
-        </Toast>
-      )}
-    </ToastRegion>
+  const needed = useSyncExternalStore(
+    (look) => {
+      waiting.add(look);
+      return () => waiting.delete(look);
+    },
+    () => told,
   );
+  return needed ? <ToastPlace /> : null;
 }

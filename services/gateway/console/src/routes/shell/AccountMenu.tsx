@@ -1,9 +1,9 @@
 import { type ReactNode, useRef, useState } from "react";
-import { Header, Menu, MenuItem, MenuSection, MenuTrigger, Popover, Separator } from "react-aria-components";
-import { useTranslation } from "react-i18next";
 import { Button } from "@/components/Button";
-import { type Language, languages, speak } from "@/i18n";
-import { setTheme, type Theme, theme, themes } from "@/theme";
+import { later } from "@/components/later";
+import { Opener } from "@/components/Opener";
+
+const AccountPopover = later(() => import("./AccountPopover").then((m) => m.AccountPopover));
 
 interface Props {
   icon: ReactNode;
@@ -13,59 +13,21 @@ interface Props {
 
 /** Who one is, how the console looks and speaks, and the way out. */
 export function AccountMenu({ icon, name, organization }: Props) {
-  const { t, i18n } = useTranslation();
-  const [chosen, choose] = useState<Theme>(theme());
+  const [open, setOpen] = useState<boolean>();
+  const button = useRef<HTMLButtonElement>(null);
   const signOut = useRef<HTMLFormElement>(null);
   return (
     <>
       {/* A form and not a call: it takes the cookie away, and signs out at the identity provider too. */}
       <form ref={signOut} method="post" action="/sign-out" />
-      <MenuTrigger>
-      <Button kind="plain">
-        {icon} {name}
-      </Button>
-      <Popover className="popover" placement="bottom end">
-        <Menu className="menu" aria-label={t("account.label")}>
-          <MenuItem isDisabled textValue={organization}>
-            <span className="quiet small">{organization}</span>
-          </MenuItem>
-          <Separator />
-          <MenuSection
-            selectionMode="single"
-            selectedKeys={[chosen]}
-            onSelectionChange={(keys) => {
-              const next = themes.find((k) => keys !== "all" && keys.has(k)) ?? "system";
-              setTheme(next);
-              choose(next);
-            }}
-          >
-            <Header className="quiet small">{t("account.theme")}</Header>
-            {themes.map((k) => (
-              <MenuItem key={k} id={k}>
-                {k === chosen ? "✓ " : ""}
-                {t(`account.themes.${k}`)}
-              </MenuItem>
-            ))}
-          </MenuSection>
-          <MenuSection>
-            <Header className="quiet small">{t("account.language")}</Header>
-            {(Object.keys(languages) as Language[]).map((l) => (
-              <MenuItem key={l} id={`language-${l}`} onAction={() => void speak(l)}>
-                {l === i18n.language ? "✓ " : ""}
-                {languages[l]}
-              </MenuItem>
-            ))}
-          </MenuSection>
-          <Separator />
-          <MenuItem id="reference" href="/reference" target="_blank">
-            {t("account.reference")}
-          </MenuItem>
-          <MenuItem id="out" onAction={() => signOut.current?.submit()}>
-            {t("account.signOut")}
-          </MenuItem>
-        </Menu>
-      </Popover>
-      </MenuTrigger>
+      <Opener opens="menu" isOpen={open ?? false} onOpen={() => setOpen(true)} ahead={AccountPopover.ahead}>
+        <Button kind="plain" ref={button}>
+          {icon} {name}
+        </Button>
+      </Opener>
+      {open !== undefined && (
+        <AccountPopover triggerRef={button} isOpen={open} onOpenChange={setOpen} organization={organization} signOut={() => signOut.current?.submit()} />
+      )}
     </>
   );
 }

@@ -1,16 +1,16 @@
 import { Search } from "lucide-react";
-import { lazy, Suspense, useEffect, useState } from "react";
-import { Dialog, Modal, ModalOverlay } from "react-aria-components";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Button } from "@/components/Button";
-import { Loading } from "@/components/Loading";
+import { later } from "@/components/later";
+import { Opener } from "@/components/Opener";
 
-const Found = lazy(() => import("./Found").then((m) => ({ default: m.Found })));
+const FoundDialog = later(() => import("./FoundDialog").then((m) => m.FoundDialog));
 
 /** Where one gets to everything by its name: Ctrl+K, or ⌘K. */
 export function Palette() {
   const { t } = useTranslation();
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useState<boolean>();
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {
       if (e.key.toLowerCase() === "k" && (e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey) {
@@ -23,18 +23,12 @@ export function Palette() {
   }, []);
   return (
     <>
-      <Button onPress={() => setOpen(true)} aria-label={t("palette.open")} aria-keyshortcuts="Control+K Meta+K">
-        <Search size={16} aria-hidden /> <span className="unless-narrow">{t("palette.open")}</span>
-      </Button>
-      <ModalOverlay className="overlay" isDismissable isOpen={open} onOpenChange={setOpen}>
-        <Modal>
-          <Dialog className="dialog" aria-label={t("palette.open")}>
-            <Suspense fallback={<Loading />}>
-              <Found close={() => setOpen(false)} />
-            </Suspense>
-          </Dialog>
-        </Modal>
-      </ModalOverlay>
+      <Opener opens="dialog" isOpen={open ?? false} onOpen={() => setOpen(true)} ahead={FoundDialog.ahead}>
+        <Button aria-label={t("palette.open")} aria-keyshortcuts="Control+K Meta+K">
+          <Search size={16} aria-hidden /> <span className="unless-narrow">{t("palette.open")}</span>
+        </Button>
+      </Opener>
+      {open !== undefined && <FoundDialog isOpen={open} onOpenChange={setOpen} />}
     </>
   );
 }
