@@ -41,5 +41,5 @@ export default defineConfig({
   server: {
     proxy: Object.fromEntries(passedOn.map((path) => [path, { target: gatehouse, changeOrigin: false }])),
   },
-  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "jsdom", setupFiles: ["src/test/setup.ts"], css: false },
+  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "jsdom", setupFiles: ["src/test/setup.ts"], css: false, testTimeout: 60_000 },
 });

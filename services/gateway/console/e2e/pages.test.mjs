@@ -137,3 +137,56 @@ test("what opens is loaded when somebody comes near, and says so if it does not 
     await page.keyboard.press("Escape");
     assert.equal(await page.evaluate(() => document.activeElement?.textContent?.trim()), "Hedy Lamarr");
   }));
+
+for (const width of [1280, 360]) {
+  test(`a list of 100,000 rows, ${width} px`, () =>
+    browse(async (browser) => {
+      const { page, wrong } = await signedIn(browser, "Hedy Lamarr", "/components", { viewport: { width, height: 800 } });
+      const list = page.getByRole("list", { name: "Many rows" });
+      await list.scrollIntoViewIfNeeded();
+      for (const where of [0, 0.3, 1, 0.7]) {
+        await page.evaluate((part) => scrollTo(0, part * document.documentElement.scrollHeight), where);
+        // They are laid out one after the other, each as high as it is, and they fill the window.
+        const rows = await page.waitForFunction(
+          () => {
+            const rows = [...document.querySelectorAll("[data-rows] > li")].map((row) => ({ index: Number(row.dataset.index), ...row.getBoundingClientRect().toJSON() }));
+            const apart = rows.some((row, i) => i > 0 && rows[i - 1].index === row.index - 1 && Math.abs(rows[i - 1].bottom - row.top) > 1);
+            const whole = document.querySelector("[data-rows]").getBoundingClientRect();
+            const seen = rows.filter((row) => row.bottom > 0 && row.top < innerHeight);
+            const full = whole.top > innerHeight || (seen.length > 0 && seen[0].top <= Math.max(0, whole.top + 2) && seen.at(-1).bottom >= Math.min(innerHeight, whole.bottom - 2));
+            return !apart && full && rows.length;
+          },
+          undefined,
+          { polling: 50 },
+        );
+        assert((await rows.jsonValue()) < 60);
+      }
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+      await page.getByRole("link", { name: "Row 100000", exact: true }).waitFor();
+      await fits(page, "the list");
+      assert.deepEqual(wrong, []);
+    }));
+}
+
+test("going back to a list leads to where one was", () =>
+  browse(async (browser) => {
+    const { page, wrong } = await signedIn(browser, "Ada Byron", "/admin/audit");
+    const rows = page.locator("[data-rows] > li");
+    const last = async () => Math.max(...(await rows.evaluateAll((all) => all.map((row) => Number(row.dataset.index)))));
+    await rows.first().waitFor();
+    // What is further down comes by itself.
+    for (let tries = 0; tries < 50 && (await last()) < 70; tries++) {
+      await page.mouse.move(640, 400);
+      await page.mouse.wheel(0, 500);
+      await page.waitForTimeout(100);
+    }
+    const top = () => page.evaluate(() => document.elementsFromPoint(640, 400).find((e) => e.dataset.index)?.dataset.index);
+    const before = await top();
+    assert(Number(before) > 50, `${before} rows from the top`);
+    await page.locator(`[data-rows] > li[data-index="${before}"]`).getByRole("link").first().click();
+    await page.waitForURL((url) => url.pathname !== "/admin/audit" || url.search !== "");
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.goBack();
+    await page.waitForFunction((index) => document.elementsFromPoint(640, 400).some((e) => e.dataset.index === index), before);
+    assert.deepEqual(wrong, []);
+  }));

@@ -7,6 +7,8 @@ export type Names = (id: string) => string | undefined;
 
 const stays = { staleTime: 60_000, placeholderData: keepPreviousData };
 
+const atOnce = 50;
+
 function names(rows: readonly { id?: string; displayName?: string; name?: string }[] | undefined): Names {
   const known = new Map(rows?.map((row) => [row.id, row.displayName ?? row.name]));
   return (id) => known.get(id);
@@ -25,9 +27,16 @@ export function useGroupNames(ids: readonly string[]): Names {
   return names(api.useQuery("get", "/v1/groups", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.groups);
 }
 
+/** Any number of apps: they are asked for some at a time, in the order that they come in. */
 export function useAppNames(ids: readonly string[]): Names {
-  const query = { filter: withIds([...new Set(ids)].sort()), pageSize: 50 };
-  return names(api.useQuery("get", "/v1/apps", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.apps);
+  const wanted = [...new Set(ids)];
+  const found = useQueries({
+    queries: Array.from({ length: Math.ceil(wanted.length / atOnce) }, (_, i) => {
+      const filter = withIds(wanted.slice(i * atOnce, (i + 1) * atOnce).sort());
+      return { ...api.queryOptions("get", "/v1/apps", { params: { query: { filter, pageSize: atOnce } } }), staleTime: stays.staleTime };
+    }),
+  });
+  return names(found.flatMap((one) => one.data?.apps ?? []));
 }
 
 /** What is in the apps of the catalog, by its id: as "app · name". */

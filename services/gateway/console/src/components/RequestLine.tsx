@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { RequestSummary } from "@/api/client";
 import { requestTones } from "@/api/states";
+import { Row } from "./Row";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
 
@@ -23,7 +24,7 @@ export function RequestLine({ request }: { request: RequestSummary }) {
   const about = useAbout();
   const state = request.state ?? "REQUEST_STATE_UNSPECIFIED";
   return (
-    <li>
+    <Row>
       <div className="what">
         <Link to="/requests/$id" params={{ id: request.id ?? "" }}>
           {about(request)}
@@ -36,6 +37,6 @@ export function RequestLine({ request }: { request: RequestSummary }) {
       </div>
       {request.waitsForReviewer && <Tag tone="warn">{t("request.nobody")}</Tag>}
       <Tag tone={requestTones[state]}>{t(`requestStates.${state}`)}</Tag>
-    </li>
+    </Row>
   );
 }

@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import type { RequestSummary, Task } from "@/api/client";
 import { Decide } from "./Decide";
 import { useAbout } from "./RequestLine";
+import { Row } from "./Row";
 import { Time } from "./Time";
 
 /** What a list shows of a task. */
@@ -18,7 +19,7 @@ export function TaskLine({ task }: { task: TaskSummary }) {
   if (!request) return null;
   const meant = (request.items ?? []).filter((i) => task.itemIds?.includes(i.id ?? ""));
   return (
-    <li>
+    <Row>
       <div className="what">
         <Link to="/requests/$id" params={{ id: task.requestId ?? "" }}>
           {about({ items: meant.length > 0 ? meant : request.items, hiddenItemCount: request.hiddenItemCount })}
@@ -37,6 +38,6 @@ export function TaskLine({ task }: { task: TaskSummary }) {
         </span>
       </div>
       <Decide task={task} />
-    </li>
+    </Row>
   );
 }

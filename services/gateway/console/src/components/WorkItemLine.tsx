@@ -8,6 +8,7 @@ import { workItemTones } from "@/api/states";
 import { Ask } from "./Ask";
 import { Button } from "./Button";
 import { Confirm } from "./Confirm";
+import { Row } from "./Row";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
 import { adminRoles } from "@/routes/admin/pages";
@@ -51,7 +52,7 @@ export function WorkItemLine({ item, before, whose, reopened, runs }: Props) {
   const work = useWork();
   const state = item.state ?? "WORK_ITEM_STATE_UNSPECIFIED";
   return (
-    <li>
+    <Row>
       {before}
       <div className="what">
         <span>{work(item)}</span>
@@ -108,7 +109,7 @@ export function WorkItemLine({ item, before, whose, reopened, runs }: Props) {
       </div>
       <Tag tone={reopened ? "none" : workItemTones[state]}>{reopened ? t("admin.work.wasReopened") : t(`admin.work.states.${state}`)}</Tag>
       <Acts item={item} reopened={reopened} runs={runs} />
-    </li>
+    </Row>
   );
 }
 

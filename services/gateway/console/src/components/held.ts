@@ -1,4 +1,6 @@
-import { createContext, useCallback, useContext, useState } from "react";
+import type { InfiniteData } from "@tanstack/react-query";
+import { createContext, useCallback, useContext, useMemo, useState } from "react";
+import type { Paged } from "./Rows";
 
 type Hold = (id: string, on: boolean) => void;
 
@@ -22,4 +24,18 @@ export function useHeld<T extends { id?: string }>(rows: readonly T[]): { shown:
   if (known.length !== seen.length || known.some((row, i) => row !== seen[i])) setSeen(known);
   const hold = useCallback<Hold>((id, on) => setIds((now) => (on ? [...now, id] : now.filter((k) => k !== id))), []);
   return { shown: known, hold };
+}
+
+/** useHeld for a list that is read page by page, whose rows have a name in each page: held rows stand at its end. */
+export function useHeldPages<K extends string, T extends { id?: string }, P extends { [k in K]?: T[] }>(list: Paged<P>, rows: K): { list: Paged<P>; hold: Hold } {
+  const pages = list.data?.pages;
+  const all = useMemo(() => pages?.flatMap((p) => p[rows] ?? []) ?? [], [pages, rows]);
+  const { shown, hold } = useHeld(all);
+  const gone = shown.length - all.length;
+  const data = useMemo((): InfiniteData<P> | undefined => {
+    const last = list.data?.pages.at(-1);
+    if (!list.data || !last || gone === 0) return list.data;
+    return { ...list.data, pages: [...list.data.pages.slice(0, -1), { ...last, [rows]: [...(last[rows] ?? []), ...shown.slice(-gone)] }] };
+  }, [list.data, rows, shown, gone]);
+  return { list: { ...list, data }, hold };
 }

@@ -1,5 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { api, client, type Grant } from "@/api/client";
 import { managedBy } from "@/api/filter";
@@ -9,9 +10,9 @@ import { grantTones } from "@/api/states";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows, whole } from "@/components/Rows";
 import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
@@ -20,29 +21,36 @@ import { tell } from "@/components/Toasts";
 export function Access() {
   const { t } = useTranslation();
   const { grants } = useMine();
-  const all = (grants.data?.grants ?? []).filter((g) => g.state !== "GRANT_STATE_REVOKED");
-  const apps = Map.groupBy(all, (g) => g.appName ?? "");
+  const apps = useMemo(() => {
+    const all = (grants.data?.grants ?? []).filter((g) => g.state !== "GRANT_STATE_REVOKED");
+    return [...Map.groupBy(all, (g) => g.appName ?? "")].sort(([a], [b]) => a.localeCompare(b));
+  }, [grants.data]);
   return (
     <Page title={t("nav.access")} lead={t("access.lead")} actions={<ToTeam />}>
-      {grants.isPending && <Loading />}
-      {grants.error && <ProblemNote error={grants.error} again={() => void grants.refetch()} />}
-      {grants.data && all.length === 0 && (
-        <Empty title={t("access.none")}>
-          <Link to="/catalog" className="button">
-            {t("home.look")}
-          </Link>
-        </Empty>
-      )}
-      {[...apps].sort(([a], [b]) => a.localeCompare(b)).map(([name, held]) => (
-        <section key={name} className="stack tight">
-          <h2>{name}</h2>
-          <ul className="list">
-            {held.map((grant) => (
-              <Held key={grant.id} grant={grant} />
-            ))}
-          </ul>
-        </section>
-      ))}
+      <Rows
+        as="sections"
+        list={whole(grants, apps)}
+        of={(apps) => apps}
+        id={([name]) => name}
+        empty={
+          <Empty title={t("access.none")}>
+            <Link to="/catalog" className="button">
+              {t("home.look")}
+            </Link>
+          </Empty>
+        }
+      >
+        {([name, held]) => (
+          <Row className="stack tight">
+            <h2>{name}</h2>
+            <ul className="list">
+              {held.map((grant) => (
+                <Held key={grant.id} grant={grant} />
+              ))}
+            </ul>
+          </Row>
+        )}
+      </Rows>
     </Page>
   );
 }

@@ -6,10 +6,9 @@ import { useMine } from "@/api/mine";
 import { pageByPage } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Tag } from "@/components/Tag";
 
@@ -27,21 +26,18 @@ export function Catalog() {
     { params: { query: { query: q, pageSize: 60 } } },
     { ...pageByPage, placeholderData: keepPreviousData },
   );
-  const all = apps.data?.pages.flatMap((p) => p.apps ?? []) ?? [];
   return (
     <Page title={t("nav.catalog")} lead={t("catalog.lead")}>
       <SearchBox label={t("catalog.search")} placeholder={t("catalog.searchHint")} value={q} onChange={look} />
-      {apps.isPending && <Loading />}
-      {apps.error && <ProblemNote error={apps.error} again={() => void apps.refetch()} />}
-      {apps.data && all.length === 0 && (
-        <Empty title={q ? t("catalog.nothing", { words: q }) : t("catalog.empty")}>{q && <Button onPress={() => look(undefined)}>{t("catalog.all")}</Button>}</Empty>
-      )}
-      <ul className="columns">
-        {all.map((app) => (
-          <AppCard key={app.id} app={app} />
-        ))}
-      </ul>
-      <More list={apps} />
+      <Rows
+        as="cards"
+        list={apps}
+        of={(p) => p.apps}
+        id={(app) => app.id}
+        empty={<Empty title={q ? t("catalog.nothing", { words: q }) : t("catalog.empty")}>{q && <Button onPress={() => look(undefined)}>{t("catalog.all")}</Button>}</Empty>}
+      >
+        {(app) => <AppCard app={app} />}
+      </Rows>
     </Page>
   );
 }
@@ -52,7 +48,7 @@ function AppCard({ app }: { app: App }) {
   const held = mine.held(app.id ?? "");
   const asked = mine.asked(app.id ?? "");
   return (
-    <li className="card">
+    <Row className="card">
       <h2>{app.name}</h2>
       <p className="quiet">{app.description}</p>
       <p className="small">{t(`comes.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</p>
@@ -75,6 +71,6 @@ function AppCard({ app }: { app: App }) {
           {t("catalog.request")}
         </Link>
       </div>
-    </li>
+    </Row>
   );
 }

@@ -19,6 +19,8 @@ import { Page } from "@/components/Page";
 import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { Row } from "@/components/Row";
+import { Rows, whole } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Select, SelectOrNone } from "@/components/Select";
 import { ShownOnce } from "@/components/ShownOnce";
@@ -115,9 +117,6 @@ export function Components() {
         <Chosen label="What was chosen" ids={chosen} names={(id) => `The ${id}`} gone={["third"]} ordered onChange={setChosen} />
         <ChosenPeople label="People" ids={people} ordered onChange={setPeople} />
       </Part>
-      <Part name="More" inRow>
-        <More list={{ hasNextPage: true, isFetchingNextPage: false, fetchNextPage: () => Promise.resolve() }} />
-      </Part>
       <Part name="DateTime">
         <DateTime label="A time" value={date} onChange={setDate} />
         <DateTime label="With an error" value={date} onChange={setDate} error="has passed" />
@@ -180,9 +179,27 @@ export function Components() {
           <TaskLine task={{ id: "1", requestId: request.id, stepName: "Manager", createTime: request.createTime, itemIds: ["1"], substitution: "", request }} />
         </ul>
       </Part>
+      <Part name="Rows">
+        <Rows label="Many rows" list={many} of={(rows) => rows} id={(row) => row}>
+          {(row) => (
+            <Row>
+              <span className="what">
+                <a href="#main">{row}</a>
+                {row.endsWith("7") && <span className="quiet small">Not all rows are of the same height, and none must know how high the others are.</span>}
+              </span>
+              <Tag>a tag</Tag>
+            </Row>
+          )}
+        </Rows>
+      </Part>
     </Page>
   );
 }
+
+const many = whole(
+  { data: true, error: null, isPending: false, refetch: () => Promise.resolve() },
+  Array.from({ length: 100_000 }, (_, i) => `Row ${i + 1}`),
+);
 
 function Part({ name, inRow, children }: { name: string; inRow?: boolean; children: ReactNode }) {
   return (

@@ -3,11 +3,9 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { pageByPage, refetchInterval } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { Rows } from "@/components/Rows";
 
 const route = getRouteApi("/shell/requests");
 
@@ -17,7 +15,6 @@ export function Requests() {
   const { closed } = route.useSearch();
   const view = closed ? "REQUEST_VIEW_MY_CLOSED" : "REQUEST_VIEW_MY_OPEN";
   const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query: { view, pageSize: 50 } } }, { ...pageByPage, refetchInterval });
-  const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
   return (
     <Page
       title={t("nav.requests")}
@@ -35,23 +32,20 @@ export function Requests() {
           {t("request.closed")}
         </Link>
       </nav>
-      {requests.isPending && <Loading />}
-      {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
-      {requests.data && all.length === 0 && (
-        <Empty title={closed ? t("request.noneClosed") : t("home.noRequests")}>
-          <Link to="/catalog" className="button">
-            {t("home.look")}
-          </Link>
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((request) => (
-            <RequestLine key={request.id} request={request} />
-          ))}
-        </ul>
-      )}
-      <More list={requests} />
+      <Rows
+        list={requests}
+        of={(p) => p.requests}
+        id={(request) => request.id}
+        empty={
+          <Empty title={closed ? t("request.noneClosed") : t("home.noRequests")}>
+            <Link to="/catalog" className="button">
+              {t("home.look")}
+            </Link>
+          </Empty>
+        }
+      >
+        {(request) => <RequestLine request={request} />}
+      </Rows>
     </Page>
   );
 }

@@ -5,10 +5,9 @@ import { api } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Tag } from "@/components/Tag";
 import { NewApp } from "./NewApp";
@@ -22,38 +21,36 @@ export function Apps() {
   const navigate = useNavigate();
   const changes = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const apps = api.useInfiniteQuery("get", "/v1/apps", { params: { query: { query: q, pageSize: 50 } } }, { ...pageByPage, placeholderData: keepPreviousData });
-  const all = apps.data?.pages.flatMap((p) => p.apps ?? []) ?? [];
   return (
     <Page title={t("admin.pages.apps")} actions={changes && <NewApp />}>
       <SearchBox label={t("admin.apps.search")} placeholder={t("catalog.searchHint")} value={q ?? ""} onChange={(words) => void navigate({ to: "/admin/apps", search: words ? { q: words } : {}, replace: true })} />
-      {apps.isPending && <Loading />}
-      {apps.error && <ProblemNote error={apps.error} again={() => void apps.refetch()} />}
-      {apps.data && all.length === 0 && (
-        <Empty title={q ? t("catalog.nothing", { words: q }) : t("admin.apps.none")}>
-          {q && (
-            <Link to="/admin/apps" className="button">
-              {t("admin.withoutFilters")}
-            </Link>
-          )}
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((app) => (
-            <li key={app.id}>
-              <div className="what">
-                <Link to="/admin/apps/$id" params={{ id: app.id ?? "" }}>
-                  {app.name}
-                </Link>
-                {app.description && <span className="quiet small">{app.description}</span>}
-              </div>
-              {!!app.goneUserIds?.length && <Tag tone="warn">{t("admin.apps.vacant", { count: app.goneUserIds.length })}</Tag>}
-              <Tag>{t(`admin.apps.supports.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}.name`)}</Tag>
-            </li>
-          ))}
-        </ul>
-      )}
-      <More list={apps} />
+      <Rows
+        list={apps}
+        of={(p) => p.apps}
+        id={(app) => app.id}
+        empty={
+          <Empty title={q ? t("catalog.nothing", { words: q }) : t("admin.apps.none")}>
+            {q && (
+              <Link to="/admin/apps" className="button">
+                {t("admin.withoutFilters")}
+              </Link>
+            )}
+          </Empty>
+        }
+      >
+        {(app) => (
+          <Row>
+            <div className="what">
+              <Link to="/admin/apps/$id" params={{ id: app.id ?? "" }}>
+                {app.name}
+              </Link>
+              {app.description && <span className="quiet small">{app.description}</span>}
+            </div>
+            {!!app.goneUserIds?.length && <Tag tone="warn">{t("admin.apps.vacant", { count: app.goneUserIds.length })}</Tag>}
+            <Tag>{t(`admin.apps.supports.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}.name`)}</Tag>
+          </Row>
+        )}
+      </Rows>
     </Page>
   );
 }

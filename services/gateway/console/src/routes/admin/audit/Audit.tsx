@@ -8,10 +8,8 @@ import { pageByPage } from "@/api/pages";
 import { Chosen, ChosenPeople } from "@/components/Chosen";
 import { Empty } from "@/components/Empty";
 import { FindApp } from "@/components/Find";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { TextBox } from "@/components/TextBox";
 import { Entry } from "./Entry";
@@ -62,17 +60,9 @@ export function Audit() {
           </Link>
         </p>
       )}
-      {entries.isPending && <Loading />}
-      {entries.error && <ProblemNote error={entries.error} shown={errors.shown} again={() => void entries.refetch()} />}
-      {entries.data && all.length === 0 && <Empty title={t(filtered ? "admin.noneFound" : "admin.audit.none")}>{filtered && everything}</Empty>}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((entry) => (
-            <Entry key={entry.eventId} entry={entry} app={names(entry.appId ?? "")} />
-          ))}
-        </ul>
-      )}
-      <More list={entries} />
+      <Rows list={entries} of={(p) => p.auditEntries} id={(entry) => entry.eventId} shown={errors.shown} empty={<Empty title={t(filtered ? "admin.noneFound" : "admin.audit.none")}>{filtered && everything}</Empty>}>
+        {(entry) => <Entry entry={entry} app={names(entry.appId ?? "")} />}
+      </Rows>
     </Page>
   );
 }

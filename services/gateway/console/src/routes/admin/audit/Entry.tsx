@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { AuditEntry } from "@/api/client";
+import { Row } from "@/components/Row";
 import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 
@@ -8,7 +9,7 @@ import { Time } from "@/components/Time";
 export function Entry({ entry, app }: { entry: AuditEntry; app?: string }) {
   const { t } = useTranslation();
   return (
-    <li>
+    <Row>
       <div className="what">
         <span>{entry.summary}</span>
         <span className="quiet small">
@@ -37,6 +38,6 @@ export function Entry({ entry, app }: { entry: AuditEntry; app?: string }) {
         </details>
       </div>
       <Tag>{entry.event}</Tag>
-    </li>
+    </Row>
   );
 }

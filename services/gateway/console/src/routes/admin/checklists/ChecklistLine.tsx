@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Checklist } from "@/api/client";
+import { Row } from "@/components/Row";
 import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 
@@ -8,7 +9,7 @@ import { Time } from "@/components/Time";
 export function ChecklistLine({ list }: { list: Checklist }) {
   const { t } = useTranslation();
   return (
-    <li>
+    <Row>
       <div className="what">
         <Link to="/admin/checklists/$id" params={{ id: list.id ?? "" }}>
           {list.user?.displayName}
@@ -23,7 +24,7 @@ export function ChecklistLine({ list }: { list: Checklist }) {
       {!list.closeTime && (
         <Tag tone="accent">{t("admin.checklists.openOf", { open: list.openCount, all: list.itemCount })}</Tag>
       )}
-    </li>
+    </Row>
   );
 }
 

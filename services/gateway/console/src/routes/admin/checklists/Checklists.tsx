@@ -7,10 +7,8 @@ import { pageByPage, refetchInterval } from "@/api/pages";
 import { Check } from "@/components/Check";
 import { ChosenPeople } from "@/components/Chosen";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Rows } from "@/components/Rows";
 import { SelectOrNone } from "@/components/Select";
 import { ChecklistLine } from "./ChecklistLine";
 import { type ChecklistSearch, exportAddress } from "./search";
@@ -71,31 +69,28 @@ export function Checklists() {
         )}
       </div>
       <ChosenPeople label={t("request.beneficiary")} hint={t("ask.personHint")} anybody one ids={user ? [user] : []} onChange={([id]) => filter({ user: id })} />
-      {lists.isPending && <Loading />}
-      {lists.error && <ProblemNote error={lists.error} again={() => void lists.refetch()} />}
       {counted && all.length > 0 && (
         <p className="quiet" role="status">
           {t("admin.checklists.count", { count: counted.totalSize ?? 0 })}
           {!!counted.overdueSize && ` · ${t("admin.checklists.overdueCount", { count: counted.overdueSize })}`}
         </p>
       )}
-      {lists.data && all.length === 0 && (
-        <Empty title={t(filtered ? "admin.checklists.nothing" : "admin.checklists.none")}>
-          {filtered && (
-            <Link to="/admin/checklists" search={{}} className="button">
-              {t("admin.checklists.all")}
-            </Link>
-          )}
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((list) => (
-            <ChecklistLine key={list.id} list={list} />
-          ))}
-        </ul>
-      )}
-      <More list={lists} />
+      <Rows
+        list={lists}
+        of={(p) => p.checklists}
+        id={(list) => list.id}
+        empty={
+          <Empty title={t(filtered ? "admin.checklists.nothing" : "admin.checklists.none")}>
+            {filtered && (
+              <Link to="/admin/checklists" search={{}} className="button">
+                {t("admin.checklists.all")}
+              </Link>
+            )}
+          </Empty>
+        }
+      >
+        {(list) => <ChecklistLine list={list} />}
+      </Rows>
     </Page>
   );
 }

@@ -4,10 +4,9 @@ import { api } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows } from "@/components/Rows";
 import { Tag } from "@/components/Tag";
 import { useFlowWords } from "./words";
 
@@ -25,29 +24,23 @@ export function Flows() {
   );
   return (
     <Page title={t("admin.pages.flows")} lead={t("admin.flows.lead")} actions={add}>
-      {found.isPending && <Loading />}
-      {found.error && <ProblemNote error={found.error} again={() => void found.refetch()} />}
-      {found.data && all.length === 0 && <Empty title={t("admin.flows.none")} />}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((flow) => (
-            <li key={flow.id}>
-              <div className="what">
-                <Link to="/admin/flows/$id" params={{ id: flow.id ?? "" }}>
-                  {flow.name}
-                </Link>
-                <span className="small">
-                  {words.trigger(flow)}. {words.audience(flow)}; {words.scope(flow)}.
-                </span>
-                <span className="quiet small">{words.steps(flow)}</span>
-              </div>
-              {!!flow.goneIds?.length && <Tag tone="warn">{t("admin.flows.gone", { count: flow.goneIds.length })}</Tag>}
-              <Tag tone={flow.enabled ? "good" : "none"}>{t(flow.enabled ? "admin.flows.on" : "admin.flows.off")}</Tag>
-            </li>
-          ))}
-        </ul>
-      )}
-      <More list={found} />
+      <Rows list={found} of={(p) => p.flows} id={(flow) => flow.id} empty={<Empty title={t("admin.flows.none")} />}>
+        {(flow) => (
+          <Row>
+            <div className="what">
+              <Link to="/admin/flows/$id" params={{ id: flow.id ?? "" }}>
+                {flow.name}
+              </Link>
+              <span className="small">
+                {words.trigger(flow)}. {words.audience(flow)}; {words.scope(flow)}.
+              </span>
+              <span className="quiet small">{words.steps(flow)}</span>
+            </div>
+            {!!flow.goneIds?.length && <Tag tone="warn">{t("admin.flows.gone", { count: flow.goneIds.length })}</Tag>}
+            <Tag tone={flow.enabled ? "good" : "none"}>{t(flow.enabled ? "admin.flows.on" : "admin.flows.off")}</Tag>
+          </Row>
+        )}
+      </Rows>
     </Page>
   );
 }

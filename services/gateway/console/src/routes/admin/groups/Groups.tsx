@@ -5,10 +5,9 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { pageByPage, refetchInterval } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Tag } from "@/components/Tag";
 
@@ -27,37 +26,35 @@ export function Groups() {
     { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
   );
   const sources = api.useQuery("get", "/v1/sources", { params: { query: { pageSize: 1000 } } });
-  const all = groups.data?.pages.flatMap((p) => p.groups ?? []) ?? [];
   return (
     <Page title={t("admin.pages.groups")} lead={t("admin.groups.lead")}>
       <SearchBox label={t("admin.groups.search")} value={q} onChange={look} />
-      {groups.isPending && <Loading />}
-      {groups.error && <ProblemNote error={groups.error} again={() => void groups.refetch()} />}
-      {groups.data && all.length === 0 && (
-        <Empty title={q ? t("admin.groups.nothing", { words: q }) : t("admin.groups.none")}>
-          {q && (
-            <Link to="/admin/groups" search={{}} className="button">
-              {t("admin.groups.all")}
-            </Link>
-          )}
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((group) => (
-            <li key={group.id}>
-              <div className="what">
-                <Link to="/admin/groups/$id" params={{ id: group.id ?? "" }}>
-                  {group.displayName}
-                </Link>
-                <span className="quiet small">{sources.data?.sources?.find((s) => s.id === group.sourceId)?.name}</span>
-              </div>
-              <Tag>{t("admin.groups.members", { count: group.memberCount ?? 0 })}</Tag>
-            </li>
-          ))}
-        </ul>
-      )}
-      <More list={groups} />
+      <Rows
+        list={groups}
+        of={(p) => p.groups}
+        id={(group) => group.id}
+        empty={
+          <Empty title={q ? t("admin.groups.nothing", { words: q }) : t("admin.groups.none")}>
+            {q && (
+              <Link to="/admin/groups" search={{}} className="button">
+                {t("admin.groups.all")}
+              </Link>
+            )}
+          </Empty>
+        }
+      >
+        {(group) => (
+          <Row>
+            <div className="what">
+              <Link to="/admin/groups/$id" params={{ id: group.id ?? "" }}>
+                {group.displayName}
+              </Link>
+              <span className="quiet small">{sources.data?.sources?.find((s) => s.id === group.sourceId)?.name}</span>
+            </div>
+            <Tag>{t("admin.groups.members", { count: group.memberCount ?? 0 })}</Tag>
+          </Row>
+        )}
+      </Rows>
     </Page>
   );
 }

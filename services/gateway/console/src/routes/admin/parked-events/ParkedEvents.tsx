@@ -6,10 +6,9 @@ import { pageByPage, refetchInterval } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows } from "@/components/Rows";
 import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
@@ -19,30 +18,23 @@ export function ParkedEvents() {
   const { t } = useTranslation();
   const replays = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const found = api.useInfiniteQuery("get", "/v1/parkedEvents", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
-  const all = found.data?.pages.flatMap((p) => p.parkedEvents ?? []) ?? [];
   return (
     <Page title={t("admin.pages.parked")} lead={t("admin.parked.lead")}>
-      {found.isPending && <Loading />}
-      {found.error && <ProblemNote error={found.error} again={() => void found.refetch()} />}
-      {found.data && all.length === 0 && <Empty title={t("admin.parked.none")} />}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((event) => (
-            <li key={`${event.service}/${event.eventId}`}>
-              <div className="what">
-                <span>{event.type}</span>
-                <span className="pre small">{event.error}</span>
-                <span className="quiet small">
-                  {t("admin.parked.tried", { count: event.attempts })} · {t("admin.parked.happened")} <Time at={event.eventTime ?? ""} /> · {t("admin.parked.parked")} <Time at={event.parkedTime ?? ""} relative />
-                </span>
-              </div>
-              <Tag>{event.service}</Tag>
-              {replays && <Replay event={event} />}
-            </li>
-          ))}
-        </ul>
-      )}
-      <More list={found} />
+      <Rows list={found} of={(p) => p.parkedEvents} id={(event) => `${event.service}/${event.eventId}`} empty={<Empty title={t("admin.parked.none")} />}>
+        {(event) => (
+          <Row>
+            <div className="what">
+              <span>{event.type}</span>
+              <span className="pre small">{event.error}</span>
+              <span className="quiet small">
+                {t("admin.parked.tried", { count: event.attempts })} · {t("admin.parked.happened")} <Time at={event.eventTime ?? ""} /> · {t("admin.parked.parked")} <Time at={event.parkedTime ?? ""} relative />
+              </span>
+            </div>
+            <Tag>{event.service}</Tag>
+            {replays && <Replay event={event} />}
+          </Row>
+        )}
+      </Rows>
     </Page>
   );
 }

@@ -7,10 +7,8 @@ import { roles, userKinds, userStates } from "@/api/kinds";
 import { useHasRole } from "@/api/me";
 import { pageByPage, refetchInterval } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { SelectOrNone } from "@/components/Select";
 import { AddProgram } from "./AddProgram";
@@ -37,7 +35,6 @@ export function People() {
     { params: { query: { ...peopleQuery(search), pageSize: 50 } } },
     { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
   );
-  const all = users.data?.pages.flatMap((p) => p.users ?? []) ?? [];
   return (
     <Page title={t("admin.pages.people")} lead={t("admin.people.lead")} actions={
         <>
@@ -68,23 +65,20 @@ export function People() {
           choices={userKinds.map((k) => [k, t(`admin.people.kinds.${k}`)])}
         />
       </div>
-      {users.isPending && <Loading />}
-      {users.error && <ProblemNote error={users.error} again={() => void users.refetch()} />}
-      {users.data && all.length === 0 && (
-        <Empty title={t("admin.people.nothing")}>
-          <Link to="/admin/people" search={{}} className="button">
-            {t("admin.people.all")}
-          </Link>
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((user) => (
-            <UserLine key={user.id} user={user} />
-          ))}
-        </ul>
-      )}
-      <More list={users} />
+      <Rows
+        list={users}
+        of={(p) => p.users}
+        id={(user) => user.id}
+        empty={
+          <Empty title={t("admin.people.nothing")}>
+            <Link to="/admin/people" search={{}} className="button">
+              {t("admin.people.all")}
+            </Link>
+          </Empty>
+        }
+      >
+        {(user) => <UserLine user={user} />}
+      </Rows>
     </Page>
   );
 }

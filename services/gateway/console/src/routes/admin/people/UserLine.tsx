@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { User } from "@/api/client";
 import { userTones } from "@/api/states";
+import { Row } from "@/components/Row";
 import { Tag } from "@/components/Tag";
 
 /** A person in a list. */
@@ -9,7 +10,7 @@ export function UserLine({ user }: { user: User }) {
   const { t } = useTranslation();
   const state = user.state ?? "USER_STATE_UNSPECIFIED";
   return (
-    <li>
+    <Row>
       <div className="what">
         <Link to="/admin/people/$id" params={{ id: user.id ?? "" }}>
           {user.displayName}
@@ -19,6 +20,6 @@ export function UserLine({ user }: { user: User }) {
       {user.kind !== "USER_KIND_EMPLOYEE" && <Tag>{t(`admin.people.kinds.${user.kind ?? "USER_KIND_UNSPECIFIED"}`)}</Tag>}
       {user.role && user.role !== "ROLE_MEMBER" && <Tag tone="accent">{t(`roles.${user.role}`)}</Tag>}
       <Tag tone={userTones[state]}>{t(`admin.people.states.${state}`)}</Tag>
-    </li>
+    </Row>
   );
 }

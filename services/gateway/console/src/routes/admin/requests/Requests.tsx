@@ -8,11 +8,9 @@ import { pageByPage, refetchInterval } from "@/api/pages";
 import { Chosen, ChosenPeople } from "@/components/Chosen";
 import { Empty } from "@/components/Empty";
 import { FindApp } from "@/components/Find";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Select } from "@/components/Select";
 import { type RequestFilters, shownStates, views } from "./filters";
@@ -43,7 +41,6 @@ export function Requests() {
     },
     { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
   );
-  const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
   const names = useAppNames(app ? [app] : []);
   const filtered = state ?? app ?? person ?? q;
   return (
@@ -69,25 +66,22 @@ export function Requests() {
         </div>
         <ChosenPeople label={t("request.beneficiary")} hint={t("ask.personHint")} anybody one ids={person ? [person] : []} onChange={([id]) => filter({ person: id })} />
       </div>
-      {requests.isPending && <Loading />}
-      {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
-      {requests.data && all.length === 0 && (
-        <Empty title={t(filtered ? "admin.noneFound" : "admin.requests.none")}>
-          {filtered && (
-            <Link to="/admin/requests" className="button">
-              {t("admin.withoutFilters")}
-            </Link>
-          )}
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((request) => (
-            <RequestLine key={request.id} request={request} />
-          ))}
-        </ul>
-      )}
-      <More list={requests} />
+      <Rows
+        list={requests}
+        of={(p) => p.requests}
+        id={(request) => request.id}
+        empty={
+          <Empty title={t(filtered ? "admin.noneFound" : "admin.requests.none")}>
+            {filtered && (
+              <Link to="/admin/requests" className="button">
+                {t("admin.withoutFilters")}
+              </Link>
+            )}
+          </Empty>
+        }
+      >
+        {(request) => <RequestLine request={request} />}
+      </Rows>
     </Page>
   );
 }

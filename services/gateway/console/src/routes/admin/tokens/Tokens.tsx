@@ -5,10 +5,9 @@ import { pageByPage, refetchInterval } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Row } from "@/components/Row";
+import { Rows } from "@/components/Rows";
 import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
@@ -20,20 +19,11 @@ import { standing } from "./standing";
 export function Tokens() {
   const { t } = useTranslation();
   const tokens = api.useInfiniteQuery("get", "/v1/apiTokens", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
-  const all = tokens.data?.pages.flatMap((p) => p.apiTokens ?? []) ?? [];
   return (
     <Page title={t("admin.pages.tokens")} lead={t("admin.tokens.lead")} actions={<AddToken />}>
-      {tokens.isPending && <Loading />}
-      {tokens.error && <ProblemNote error={tokens.error} again={() => void tokens.refetch()} />}
-      {tokens.data && all.length === 0 && <Empty title={t("admin.tokens.none")} />}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((token) => (
-            <TokenLine key={token.id} token={token} />
-          ))}
-        </ul>
-      )}
-      <More list={tokens} />
+      <Rows list={tokens} of={(p) => p.apiTokens} id={(token) => token.id} empty={<Empty title={t("admin.tokens.none")} />}>
+        {(token) => <TokenLine token={token} />}
+      </Rows>
     </Page>
   );
 }
@@ -50,7 +40,7 @@ function TokenLine({ token }: { token: ApiToken }) {
     await queries.invalidateQueries();
   };
   return (
-    <li>
+    <Row>
       <div className="what">
         <span>{token.name}</span>
         <span className="small">
@@ -88,6 +78,6 @@ function TokenLine({ token }: { token: ApiToken }) {
           <p>{t("admin.tokens.revokeText")}</p>
         </Confirm>
       )}
-    </li>
+    </Row>
   );
 }

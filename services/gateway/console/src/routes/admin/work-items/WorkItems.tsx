@@ -5,10 +5,8 @@ import { api } from "@/api/client";
 import { workItemKinds, workItemStates } from "@/api/kinds";
 import { pageByPage, refetchInterval } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
+import { Rows } from "@/components/Rows";
 import { SelectOrNone } from "@/components/Select";
 import { WorkItemLine } from "@/components/WorkItemLine";
 
@@ -28,7 +26,6 @@ export function WorkItems() {
     { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
   );
   const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 1000 } } });
-  const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
   const filtered = Object.keys(search).length > 0;
   return (
     <Page title={t("admin.pages.workItems")} lead={t("admin.work.lead")}>
@@ -54,25 +51,22 @@ export function WorkItems() {
           choices={workItemStates.map((k) => [k, t(`admin.work.states.${k}`)])}
         />
       </div>
-      {items.isPending && <Loading />}
-      {items.error && <ProblemNote error={items.error} again={() => void items.refetch()} />}
-      {items.data && all.length === 0 && (
-        <Empty title={t(filtered ? "admin.work.nothing" : "admin.work.none")}>
-          {filtered && (
-            <Link to="/admin/work-items" search={{}} className="button">
-              {t("admin.work.all")}
-            </Link>
-          )}
-        </Empty>
-      )}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((item) => (
-            <WorkItemLine key={item.id} item={item} whose />
-          ))}
-        </ul>
-      )}
-      <More list={items} />
+      <Rows
+        list={items}
+        of={(p) => p.workItems}
+        id={(item) => item.id}
+        empty={
+          <Empty title={t(filtered ? "admin.work.nothing" : "admin.work.none")}>
+            {filtered && (
+              <Link to="/admin/work-items" search={{}} className="button">
+                {t("admin.work.all")}
+              </Link>
+            )}
+          </Empty>
+        }
+      >
+        {(item) => <WorkItemLine item={item} whose />}
+      </Rows>
     </Page>
   );
 }
