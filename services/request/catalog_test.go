@@ -392,3 +392,40 @@ func TestVacantPlacesOfAnApp(t *testing.T) {
 		t.Errorf("all places are taken: %v", apps)
 	}
 }
+
+// B-CAT-03, in part: an app has a picture by name, which is changed and emitted as
+// everything else of it; a name that no picture can have is refused.
+func TestAppIcon(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	apps := w.apps(t, "zoe")
+	made, err := apps.CreateApp(t.Context(), &requestv1.CreateAppRequest{Name: "Wiki", Icon: "wiki"})
+	if err != nil || made.GetApp().GetIcon() != "wiki" {
+		t.Fatalf("made %v: %v", made, err)
+	}
+	created := servicetest.Wait(t, w.Harness, func(m *eventv1.AppCreated) bool { return m.GetApp().GetId() == made.GetApp().GetId() })
+	if created.GetApp().GetIcon() != "wiki" {
+		t.Errorf("emitted %v", created)
+	}
+	change := func(icon string) error {
+		_, err := apps.UpdateApp(t.Context(), &requestv1.UpdateAppRequest{
+			App: &requestv1.App{Id: made.GetApp().GetId(), Icon: icon}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"icon"}},
+		})
+		return err
+	}
+	wantError(t, change("../Wiki"), codes.InvalidArgument, "INVALID_ARGUMENT", "app.icon")
+	if err := change("book"); err != nil {
+		t.Fatal(err)
+	}
+	updated := servicetest.Wait(t, w.Harness, func(m *eventv1.AppUpdated) bool { return m.GetApp().GetId() == made.GetApp().GetId() })
+	if updated.GetApp().GetIcon() != "book" || updated.GetApp().GetName() != "Wiki" {
+		t.Errorf("emitted %v", updated)
+	}
+	list, err := apps.ListApps(t.Context(), &requestv1.ListAppsRequest{Filter: `icon = "book"`})
+	if err != nil || len(list.GetApps()) != 1 {
+		t.Errorf("listed %v: %v", list, err)
+	}
+	if err := change(""); err != nil {
+		t.Error(err)
+	}
+}

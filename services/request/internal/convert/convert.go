@@ -64,7 +64,7 @@ func App(a store.App) *requestv1.App {
 		DeprovisioningAction:     enum.Value[requestv1.DeprovisioningAction](a.DeprovisioningAction),
 		AccountAdoption:          enum.Value[requestv1.AccountAdoption](a.AccountAdoption),
 		OfferedToAllEnvironments: a.OfferedToAllEnvironments, OfferedEnvironmentIds: IDs(a.OfferedEnvironmentIDs),
-		OnlyByFlow: a.OnlyByFlow, GoneUserIds: IDs(a.GoneUserIDs),
+		OnlyByFlow: a.OnlyByFlow, Icon: a.Icon, GoneUserIds: IDs(a.GoneUserIDs),
 		CreateTime: timestamppb.New(a.CreateTime), UpdateTime: timestamppb.New(a.UpdateTime), Version: a.Version,
 		Etag: resource.ETag(a.ID.String(), a.Version), DeleteTime: timestamp(a.DeleteTime),
 	}

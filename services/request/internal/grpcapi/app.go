@@ -77,7 +77,7 @@ func (s appService) UpdateApp(ctx context.Context, in *requestv1.UpdateAppReques
 		Field: "app", Resource: in.GetApp(), Mask: in.GetUpdateMask(), Rules: &requestv1.CreateAppRequest{},
 		Fields: []string{
 			"name", "description", "owner_id", "admin_ids", "approver_ids", "provisioning", "integration_id", "deprovisioning_action", "account_adoption",
-			"offered_to_all_environments", "offered_environment_ids", "only_by_flow",
+			"offered_to_all_environments", "offered_environment_ids", "only_by_flow", "icon",
 		},
 	}
 	a, err := s.commands.UpdateApp(ctx, authz.Must(ctx), appID, func(before command.App) (command.App, []string, error) {
@@ -138,6 +138,7 @@ type appFields interface {
 	GetOfferedToAllEnvironments() bool
 	GetOfferedEnvironmentIds() []string
 	GetOnlyByFlow() bool
+	GetIcon() string
 }
 
 // app reads what can be set of an app.
@@ -148,7 +149,7 @@ func (f *fields) app(a *command.App, in appFields) {
 	a.Provisioning, a.IntegrationID = enum.Word(in.GetProvisioning()), convert.Nullable(f.id("integration_id", in.GetIntegrationId()))
 	a.DeprovisioningAction, a.AccountAdoption = enum.Word(in.GetDeprovisioningAction()), enum.Word(in.GetAccountAdoption())
 	a.OfferedToAllEnvironments, a.OfferedEnvironmentIDs = in.GetOfferedToAllEnvironments(), f.ids("offered_environment_ids", in.GetOfferedEnvironmentIds())
-	a.OnlyByFlow = in.GetOnlyByFlow()
+	a.OnlyByFlow, a.Icon = in.GetOnlyByFlow(), in.GetIcon()
 }
 
 // fields reads fields of a call; err is that of the first that is wrong.

@@ -40,6 +40,8 @@ type App struct {
 	OfferedEnvironmentIDs    []uuid.UUID
 	// OnlyByFlow closes it to requests that no flow covers.
 	OnlyByFlow bool
+	// Icon names its picture; empty for none.
+	Icon string
 	// GoneUserIDs are those of its people who have left.
 	GoneUserIDs            []uuid.UUID
 	CreateTime, UpdateTime time.Time
@@ -79,7 +81,7 @@ func shownIDs(column, condition string) string {
 func columnsOfApp(owner, admins, approvers, offered, gone string) string {
 	return `a.id, a.organization_id, a.environment_id, a.name, a.description, ` + owner + `, ` + admins + `, ` + approvers + `,
 	a.provisioning, a.integration_id, a.deprovisioning_action, a.account_adoption, a.offered_to_all_environments, ` + offered + `,
-	a.create_time, a.update_time, a.delete_time, a.version, a.only_by_flow, ` + gone
+	a.create_time, a.update_time, a.delete_time, a.version, a.only_by_flow, a.icon, ` + gone
 }
 
 // offered is the condition under which environment $1 sees an app of its own or
@@ -90,12 +92,12 @@ const offered = `($1::uuid = '00000000-0000-0000-0000-000000000000' or a.environ
 const (
 	insertApp = `
 insert into app (id, organization_id, environment_id, name, description, owner_id, admin_ids, approver_ids, provisioning,
-	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version, account_adoption, only_by_flow)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
+	integration_id, deprovisioning_action, offered_to_all_environments, offered_environment_ids, create_time, update_time, version, account_adoption, only_by_flow, icon)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`
 	updateApp = `
 update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, approver_ids = $6, provisioning = $7,
 	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
-	update_time = $12, version = $13, account_adoption = $14, only_by_flow = $15
+	update_time = $12, version = $13, account_adoption = $14, only_by_flow = $15, icon = $16
 where id = $1 and version = $13 - 1 and delete_time is null`
 	lockApp   = `select 1 from app where id = $1 and delete_time is null for update`
 	deleteApp = `
@@ -116,7 +118,7 @@ select ` + appColumns + ` from app a order by a.organization_id, a.id`
 func scanApp(row pgx.CollectableRow) (a App, err error) {
 	err = row.Scan(&a.ID, &a.OrganizationID, &a.EnvironmentID, &a.Name, &a.Description, &a.OwnerID, &a.AdminIDs, &a.ApproverIDs,
 		&a.Provisioning, &a.IntegrationID, &a.DeprovisioningAction, &a.AccountAdoption, &a.OfferedToAllEnvironments, &a.OfferedEnvironmentIDs,
-		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version, &a.OnlyByFlow, &a.GoneUserIDs)
+		&a.CreateTime, &a.UpdateTime, &a.DeleteTime, &a.Version, &a.OnlyByFlow, &a.Icon, &a.GoneUserIDs)
 	return a, err
 }
 
@@ -124,7 +126,7 @@ func scanApp(row pgx.CollectableRow) (a App, err error) {
 func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement) error {
 	_, err := tx.Exec(ctx, insertApp, a.ID, a.OrganizationID, a.EnvironmentID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs),
 		notNull(a.ApproverIDs), a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments,
-		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow)
+		notNull(a.OfferedEnvironmentIDs), a.CreateTime, a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow, a.Icon)
 	if err != nil {
 		return catalogError("insert app", err)
 	}
@@ -135,7 +137,7 @@ func InsertApp(ctx context.Context, tx *postgres.Tx, a App, account Entitlement)
 func UpdateApp(ctx context.Context, tx *postgres.Tx, a App) error {
 	tag, err := tx.Exec(ctx, updateApp, a.ID, a.Name, a.Description, a.OwnerID, notNull(a.AdminIDs), notNull(a.ApproverIDs),
 		a.Provisioning, a.IntegrationID, a.DeprovisioningAction, a.OfferedToAllEnvironments, notNull(a.OfferedEnvironmentIDs),
-		a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow)
+		a.UpdateTime, a.Version, a.AccountAdoption, a.OnlyByFlow, a.Icon)
 	if err != nil {
 		return catalogError("update app", err)
 	}

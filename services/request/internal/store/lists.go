@@ -24,6 +24,7 @@ var (
 		filter.IDs("offeredEnvironmentIds", shownOffered),
 		filter.Bool("onlyByFlow", "a.only_by_flow"),
 		filter.IDs("goneUserIds", goneUsers),
+		filter.Text("icon", "a.icon"),
 	)
 	// EntitlementList is of [ListEntitlements].
 	EntitlementList = filter.New("gatehouse.request.v1.ListEntitlements", "name", filter.ID("id", "e.id"),

@@ -578,7 +578,10 @@ type App struct {
 	OnlyByFlow bool `protobuf:"varint,20,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
 	// Ids of those among its owner, admins and approvers who have left: their places are
 	// vacant until others are named. goneUserIds:* filters for apps that have some.
-	GoneUserIds   []string `protobuf:"bytes,21,rep,name=gone_user_ids,json=goneUserIds,proto3" json:"gone_user_ids,omitempty"`
+	GoneUserIds []string `protobuf:"bytes,21,rep,name=gone_user_ids,json=goneUserIds,proto3" json:"gone_user_ids,omitempty"`
+	// Name of the picture that is shown with the app, such as "chat"; empty for none. A
+	// client that has no picture of the name shows the first letter of the app's name.
+	Icon          string `protobuf:"bytes,22,opt,name=icon,proto3" json:"icon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -758,6 +761,13 @@ func (x *App) GetGoneUserIds() []string {
 		return x.GoneUserIds
 	}
 	return nil
+}
+
+func (x *App) GetIcon() string {
+	if x != nil {
+		return x.Icon
+	}
+	return ""
 }
 
 // Entitlement is one thing that can be held in an app.
@@ -1603,7 +1613,7 @@ var File_gatehouse_request_v1_request_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\a\n" +
+	"\"gatehouse/request/v1/request.proto\x12\x14gatehouse.request.v1\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\a\n" +
 	"\x03App\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x12\n" +
@@ -1630,7 +1640,8 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x10account_adoption\x18\x13 \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionR\x0faccountAdoption\x12 \n" +
 	"\fonly_by_flow\x18\x14 \x01(\bR\n" +
 	"onlyByFlow\x12\"\n" +
-	"\rgone_user_ids\x18\x15 \x03(\tR\vgoneUserIds\"\xaf\x03\n" +
+	"\rgone_user_ids\x18\x15 \x03(\tR\vgoneUserIds\x12\x12\n" +
+	"\x04icon\x18\x16 \x01(\tR\x04icon\"\xaf\x03\n" +
 	"\vEntitlement\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x15\n" +

@@ -125,7 +125,10 @@ type CreateAppRequest struct {
 	// What is done about an account that is there already when one is to be made.
 	AccountAdoption AccountAdoption `protobuf:"varint,13,opt,name=account_adoption,json=accountAdoption,proto3,enum=gatehouse.request.v1.AccountAdoption" json:"account_adoption,omitempty"`
 	// Closes it to requests for access that no flow covers.
-	OnlyByFlow    bool `protobuf:"varint,14,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
+	OnlyByFlow bool `protobuf:"varint,14,opt,name=only_by_flow,json=onlyByFlow,proto3" json:"only_by_flow,omitempty"`
+	// Name of the picture that is shown with it: small letters, digits and hyphens. Empty
+	// for none.
+	Icon          string `protobuf:"bytes,15,opt,name=icon,proto3" json:"icon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +259,13 @@ func (x *CreateAppRequest) GetOnlyByFlow() bool {
 		return x.OnlyByFlow
 	}
 	return false
+}
+
+func (x *CreateAppRequest) GetIcon() string {
+	if x != nil {
+		return x.Icon
+	}
+	return ""
 }
 
 // CreateAppResponse is the new app.
@@ -418,8 +428,8 @@ type ListAppsRequest struct {
 	// is asked for here. Fields: id, name, description, ownerId, adminIds,
 	// approverIds, provisioning, integrationId, deprovisioningAction,
 	// accountAdoption, createTime, updateTime, version, environmentId,
-	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow, goneUserIds.
-	// INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
+	// offeredToAllEnvironments, offeredEnvironmentIds, onlyByFlow, goneUserIds,
+	// icon. INVALID_ARGUMENT: FILTER_INVALID, FILTER_TOO_COSTLY.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Sorted by these fields, with commas between them and " desc" behind those
 	// that descend (AIP-132). Fields: name, createTime, updateTime. Empty: name.
@@ -555,9 +565,8 @@ type UpdateAppRequest struct {
 	// The app with its id, the new values and, if the change is to be made only
 	// to the app as it was seen, its etag. name, description, owner_id,
 	// admin_ids, approver_ids, provisioning, integration_id, deprovisioning_action,
-	// account_adoption, offered_to_all_environments, offered_environment_ids and
-	// only_by_flow
-	// can be changed, under the rules of CreateAppRequest.
+	// account_adoption, offered_to_all_environments, offered_environment_ids,
+	// only_by_flow and icon can be changed, under the rules of CreateAppRequest.
 	App *App `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
 	// Which fields of app to change, such as "provisioning,integration_id". Over
 	// REST it may be left out: then the fields in the body are meant.
@@ -2891,7 +2900,7 @@ var File_gatehouse_request_v1_request_service_proto protoreflect.FileDescriptor
 
 const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"\n" +
-	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x06\n" +
+	"*gatehouse/request/v1/request_service.proto\x12\x14gatehouse.request.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egatehouse/authz/v1/authz.proto\x1a$gatehouse/identity/v1/identity.proto\x1a#gatehouse/identity/v1/user_id.proto\x1a\"gatehouse/request/v1/request.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\a\n" +
 	"\x10CreateAppRequest\x12\x1e\n" +
 	"\x04name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12*\n" +
@@ -2910,7 +2919,8 @@ const file_gatehouse_request_v1_request_service_proto_rawDesc = "" +
 	"request_id\x18\f \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12Z\n" +
 	"\x10account_adoption\x18\r \x01(\x0e2%.gatehouse.request.v1.AccountAdoptionB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0faccountAdoption\x12 \n" +
 	"\fonly_by_flow\x18\x0e \x01(\bR\n" +
-	"onlyByFlow\"}\n" +
+	"onlyByFlow\x12,\n" +
+	"\x04icon\x18\x0f \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9-]{0,40}$R\x04icon\"}\n" +
 	"\x11CreateAppResponse\x12+\n" +
 	"\x03app\x18\x01 \x01(\v2\x19.gatehouse.request.v1.AppR\x03app\x12;\n" +
 	"\aaccount\x18\x02 \x01(\v2!.gatehouse.request.v1.EntitlementR\aaccount\")\n" +
