@@ -10,6 +10,8 @@
 // by "or". An operation of a PATCH adds to or replaces an attribute, with the path of a whole one or without a path, or removes
 // the title or one value: attribute[value eq "x"].
 //
+// Several apps can share a server, each at a path of its own. One that has licences refuses a user whom it has none for.
+//
 // With a file, a change is on disk before it is answered, and the file is replaced whole. Each request looks at all that
 // the app holds, so it is made for some thousand accounts and no more.
 //
@@ -49,10 +51,22 @@ type Config struct {
 	Groups []string
 	// Title heads the page.
 	Title string
+	// Path is where the app is, such as "/crm", if it shares a server with others; empty
+	// for the root.
+	Path string
+	// Licences is how many users may be active; when all are in use another is refused.
+	// 0: as many as come.
+	Licences int
+	// Others are apps that the page leads to.
+	Others []Link
 }
 
+// Link leads to the page of an app.
+type Link struct{ Title, Path string }
+
 type app struct {
-	title string
+	Config
+
 	store *store
 }
 
@@ -72,18 +86,21 @@ func New(cfg Config) (http.Handler, error) {
 			return nil, fmt.Errorf("demo app: make group %q: %w", name, err)
 		}
 	}
-	a := &app{cfg.Title, s}
+	s.licences = cfg.Licences
+	a := &app{cfg, s}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", a.page)
-	handle := func(pattern, kind string, h handler) { mux.Handle(pattern, answer(cfg.Token, kind, h)) }
-	handle(base, "", nothing)
-	handle("GET "+base+"ServiceProviderConfig", "", serviceProviderConfig)
+	mux.HandleFunc("GET "+cfg.Path+"/{$}", a.page)
+	handle := func(method, path, kind string, h handler) {
+		mux.Handle(method+cfg.Path+base+path, answer(cfg.Token, kind, h))
+	}
+	handle("", "", "", nothing)
+	handle("GET ", "ServiceProviderConfig", "", serviceProviderConfig)
 	for _, kind := range []string{"User", "Group"} {
-		handle("GET "+base+kind+"s", kind, a.list)
-		handle("POST "+base+kind+"s", kind, a.create)
-		handle("GET "+base+kind+"s/{id}", kind, a.get)
-		handle("PATCH "+base+kind+"s/{id}", kind, a.patch)
-		handle("DELETE "+base+kind+"s/{id}", kind, a.delete)
+		handle("GET ", kind+"s", kind, a.list)
+		handle("POST ", kind+"s", kind, a.create)
+		handle("GET ", kind+"s/{id}", kind, a.get)
+		handle("PATCH ", kind+"s/{id}", kind, a.patch)
+		handle("DELETE ", kind+"s/{id}", kind, a.delete)
 	}
 	return mux, nil
 }
@@ -171,7 +188,7 @@ func (a *app) list(r *http.Request, kind string) (int, any, error) {
 	found = found[min(start-1, total):]
 	found = found[:min(max(count, 0), maxPage, len(found))]
 	for i, res := range found {
-		found[i] = shown(r, res)
+		found[i] = a.shown(r, res)
 	}
 	return http.StatusOK, struct {
 		Schemas      []string    `json:"schemas"`
@@ -199,7 +216,7 @@ func (a *app) create(r *http.Request, kind string) (int, any, error) {
 	if err == nil {
 		err = a.store.create(res)
 	}
-	return http.StatusCreated, shown(r, res), err
+	return http.StatusCreated, a.shown(r, res), err
 }
 
 func (a *app) get(r *http.Request, kind string) (int, any, error) {
@@ -208,7 +225,7 @@ func (a *app) get(r *http.Request, kind string) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, shown(r, all[i]), nil
+	return http.StatusOK, a.shown(r, all[i]), nil
 }
 
 // patch answers without the resource: a group may have very many members.
@@ -239,10 +256,10 @@ func decode(r *http.Request, v any) error {
 }
 
 // shown is a resource as a client sees it.
-func shown(r *http.Request, res *resource) *resource {
+func (a *app) shown(r *http.Request, res *resource) *resource {
 	out := *res
 	out.Schemas = []string{core + res.Meta.ResourceType}
-	out.Meta.Location = "http://" + r.Host + base + res.Meta.ResourceType + "s/" + res.ID
+	out.Meta.Location = "http://" + r.Host + a.Path + base + res.Meta.ResourceType + "s/" + res.ID
 	if strings.EqualFold(r.URL.Query().Get("excludedAttributes"), "members") {
 		out.Members = nil
 	}

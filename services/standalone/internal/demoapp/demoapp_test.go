@@ -488,3 +488,44 @@ func TestAtOnce(t *testing.T) {
 		t.Errorf("%d members", len(got))
 	}
 }
+
+// Apps that share a server have a path each, also in what they say of a resource, and
+// nothing else in common.
+func TestPath(t *testing.T) {
+	t.Parallel()
+	crm, err := demoapp.New(demoapp.Config{Token: token, Path: "/crm", Title: "CRM", Others: []demoapp.Link{{Title: "Chat", Path: ""}, {Title: "Code", Path: "/code"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t, crm}
+	resp := c.send("POST", "/crm/scim/v2/Users", `{"userName":"ada"}`)
+	if at := resp.Header.Get("Location"); resp.StatusCode != http.StatusCreated || !strings.HasPrefix(at, "http://demo.test/crm/scim/v2/Users/") {
+		t.Errorf("made: %s at %q", resp.Status, at)
+	}
+	if resp := c.send("GET", "/scim/v2/Users", ""); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("at the root: %s", resp.Status)
+	}
+	page, err := io.ReadAll(c.send("GET", "/crm/", "").Body)
+	if err != nil || !strings.Contains(string(page), `<a href="/">Chat</a>`) || !strings.Contains(string(page), `<a href="/code/">Code</a>`) {
+		t.Errorf("page: %s %v", page, err)
+	}
+}
+
+// An app with licences refuses whom it has none for, until one is free.
+func TestLicences(t *testing.T) {
+	t.Parallel()
+	c := open(t, demoapp.Config{Licences: 1})
+	ada := c.do(http.StatusCreated, "POST", "/Users", `{"userName":"ada"}`)["id"].(string)
+	if no := c.do(http.StatusBadRequest, "POST", "/Users", `{"userName":"ben"}`); no["detail"] != "No licence is left: all 1 are in use." {
+		t.Errorf("refused: %v", no)
+	}
+	// Who has one is changed as ever, and who is disabled uses none.
+	change := func(status int, id, active string) {
+		t.Helper()
+		c.do(status, "PATCH", "/Users/"+id, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":`+active+`}]}`)
+	}
+	change(http.StatusNoContent, ada, "true")
+	change(http.StatusNoContent, ada, "false")
+	c.do(http.StatusCreated, "POST", "/Users", `{"userName":"ben"}`)
+	change(http.StatusBadRequest, ada, "true")
+}

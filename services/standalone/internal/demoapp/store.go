@@ -16,7 +16,8 @@ var errTaken = refuse(http.StatusConflict, "uniqueness", "There is another with 
 
 // store holds the resources in the order in which they were made.
 type store struct {
-	file string // empty: memory alone
+	file     string // empty: memory alone
+	licences int    // 0: as many as come
 
 	mu        sync.Mutex
 	resources []*resource
@@ -83,7 +84,8 @@ func (s *store) save(all []*resource) error {
 
 func (s *store) create(res *resource) error {
 	return s.update(func(all []*resource) ([]*resource, error) {
-		return append(all, res), check(all, res)
+		all = append(all, res)
+		return all, s.check(all, res)
 	})
 }
 
@@ -101,7 +103,7 @@ func (s *store) patch(kind, id string, ops []operation) error {
 			}
 		}
 		all[i] = &next
-		return all, check(all, &next)
+		return all, s.check(all, &next)
 	})
 }
 
@@ -132,8 +134,20 @@ func find(all []*resource, kind, id string) (int, error) {
 	return i, nil
 }
 
-// check refuses a resource without a name of its own, or with a member that is not a user.
-func check(all []*resource, res *resource) error {
+// check refuses a resource, which is one of all, without a name of its own, with a member that is not a user, or without a
+// licence.
+func (s *store) check(all []*resource, res *resource) error {
+	if s.licences > 0 && res.Meta.ResourceType == "User" && !res.Disabled() {
+		var used int
+		for _, other := range all {
+			if other.Meta.ResourceType == "User" && !other.Disabled() {
+				used++
+			}
+		}
+		if used > s.licences {
+			return invalid("", "No licence is left: all %d are in use.", s.licences)
+		}
+	}
 	if strings.TrimSpace(res.name()) == "" {
 		return invalid("invalidValue", "The userName of a user, or the displayName of a group, is missing.")
 	}
