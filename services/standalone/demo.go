@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gatehouse.dev/services/standalone/internal/demo"
 )
@@ -24,11 +25,26 @@ type DemoConfig struct {
 	AppAddr string
 	// DataDir keeps the app's accounts and its token. It is made if it is missing.
 	DataDir string
+	// Progress is told how the loading of the company goes, which begins after ready was
+	// called. It may be nil.
+	Progress func(Progress)
+}
+
+// Progress is how the loading of the demo's company goes.
+type Progress struct {
+	// Done of Total are loaded.
+	Done, Total int
+	// Company says what is in it, once all of it is loaded.
+	Company string
+	// Took is how long it has taken so far.
+	Took time.Duration
+	// Err is what could not be loaded, at the end; the next start makes up for it.
+	Err error
 }
 
 // RunDemo runs the demo's app beside a Gatehouse of several processes until ctx ends,
-// and loads the demo organization once the gateway is ready. ready is called when it
-// is loaded. Again it adds what is missing.
+// and loads the demo organization once the gateway is ready. ready is called when what it
+// begins with is loaded; then comes its company. Again it adds what is missing.
 func RunDemo(ctx context.Context, cfg DemoConfig, log *slog.Logger, ready func(Places)) (err error) {
 	dir, err := openDataDir(cfg.DataDir)
 	if err != nil {
@@ -48,12 +64,39 @@ func RunDemo(ctx context.Context, cfg DemoConfig, log *slog.Logger, ready func(P
 	if err := waitReady(ctx, base); err != nil {
 		return err
 	}
-	if err := demo.Load(ctx, base, app, log); err != nil && ctx.Err() == nil {
+	company, err := demo.Load(ctx, base, app, log)
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("load the demo organization: %w", err)
 	}
 	if ctx.Err() == nil {
 		ready(Places{URL: base, DemoApp: app.URL})
+		loadCompany(ctx, company, log, cfg.Progress)
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// loadCompany loads the company of a demo, if there is one. What fails of it ends nothing:
+// it is said, and the next start makes up for it.
+func loadCompany(ctx context.Context, company *demo.Company, log *slog.Logger, progress func(Progress)) {
+	if company == nil {
+		return
+	}
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	begun := time.Now()
+	facts, err := company.Load(ctx, func(done, total int) {
+		progress(Progress{Done: done, Total: total, Took: time.Since(begun)})
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		progress(Progress{Err: err, Took: time.Since(begun)})
+		log.Warn("The demo company is not loaded whole; the next start makes up for it", "error", err)
+	case facts != nil:
+		progress(Progress{
+			Company: fmt.Sprintf("%d people, %d apps, %d flows, %d requests", facts.People, facts.Apps, facts.Flows, facts.Requests), Took: time.Since(begun),
+		})
+	}
 }

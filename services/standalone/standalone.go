@@ -96,6 +96,9 @@ type Config struct {
 	MaxConns int32
 	// Demo loads the demo organization if there is none yet.
 	Demo bool
+	// Progress is told how the loading of the demo's company goes, which begins after
+	// ready was called. It may be nil.
+	Progress func(Progress)
 }
 
 // runtimeFile is where a running process writes its Runtime.
@@ -137,7 +140,7 @@ type Places struct {
 }
 
 // Run runs Gatehouse until ctx ends. ready is called once the gateway
-// answers and the demo is loaded. Errors at the start are one line that says what
+// answers and what the demo begins with is loaded. Errors at the start are one line that says what
 // to do.
 func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) (err error) {
 	// The gateway first: a taken port is known before anything is started.
@@ -293,10 +296,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger, ready func(Places)) 
 			return err
 		}
 		if app != nil {
-			if err := demo.Load(ctx, runtime.URL, app, log); err != nil {
+			company, err := demo.Load(ctx, runtime.URL, app, log)
+			if err != nil {
 				return fmt.Errorf("load the demo organization: %w", err)
 			}
 			ready(Places{URL: runtime.URL, DemoApp: app.URL})
+			loadCompany(ctx, company, log, cfg.Progress)
 			<-ctx.Done()
 			return nil
 		}

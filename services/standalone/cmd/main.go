@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -80,11 +81,13 @@ func main() {
 			fail(err)
 		}
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	out := newScreen()
+	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if os.Getenv("GOGC") == "" {
 		// One process holds every service: memory is small, garbage is not.
 		debug.SetGCPercent(400)
 	}
+	cfg.Progress = out.loading()
 	if err := standalone.Run(ctx, cfg, log, welcome); err != nil {
 		fail(err)
 	}
@@ -160,7 +163,9 @@ func loadDemo(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	out := newScreen()
+	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	cfg.Progress = out.loading()
 	return standalone.RunDemo(ctx, cfg, log, welcome)
 }
 
@@ -171,6 +176,62 @@ func welcome(p standalone.Places) {
 		fmt.Printf("Sign in there as one of the demo people. Who has an account in their chat: %s\n", p.DemoApp)
 	}
 	fmt.Println("Press Ctrl-C to stop; everything is kept.")
+}
+
+// screen is where the program writes what people read. On a terminal its last line may be
+// written again, as long as nothing else comes.
+type screen struct {
+	mu       sync.Mutex
+	terminal bool
+	open     bool // the last line is one that is written again
+}
+
+func newScreen() *screen {
+	about, err := os.Stdout.Stat()
+	return &screen{terminal: err == nil && about.Mode()&os.ModeCharDevice != 0}
+}
+
+// Write writes lines of the log.
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	return os.Stderr.Write(b) //nolint:wrapcheck // is a writer
+}
+
+func (s *screen) clear() {
+	if s.open {
+		fmt.Print("\r\x1b[K")
+	}
+	s.open = false
+}
+
+func (s *screen) say(open bool, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	fmt.Printf(format, args...)
+	if s.open = open; !open {
+		fmt.Println()
+	}
+}
+
+// loading says how the loading of the demo's company goes: on a terminal in one line that
+// is written again and again, elsewhere in a line when it begins and one when it ends.
+func (s *screen) loading() func(standalone.Progress) {
+	said := false
+	return func(p standalone.Progress) {
+		switch {
+		case p.Company != "":
+			s.say(false, "The demo company is loaded: %s, in %.0f s", p.Company, p.Took.Seconds())
+		case p.Err != nil: // the log says what
+		case s.terminal:
+			s.say(true, "Loading the demo company… %d %%", 100*p.Done/max(1, p.Total))
+		case !said:
+			s.say(false, "Loading the demo company…")
+		}
+		said = true
+	}
 }
 
 // profile serves net/http/pprof until the process ends.

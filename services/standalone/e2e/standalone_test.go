@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,30 +41,53 @@ func TestDemoSurvivesKill(t *testing.T) {
 	}
 }
 
-// demoFacts waits until the demo organization stands, and says what is in it.
+// demoFacts waits until what the demo begins with stands, and says what is in it: the
+// company, which comes later, is left out.
 func demoFacts(t *testing.T, base string) string {
 	t.Helper()
-	client := api{base: base}
-	session := until(t, "demo admin", func() reply {
-		r, err := client.do(t.Context(), "POST", "/v1/sessions:devSignIn", object{"userName": "ada@demo.example"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}, func(r reply) bool { return r.Code == http.StatusOK })
-	admin := api{base: base, token: str(session.JSON, "token")}
+	admin := demoAdmin(t, base)
 	facts := until(t, "demo organization", func() []string {
-		grants := list(admin.must(t, "GET", "/v1/grants?pageSize=1000", nil), "grants")
-		if countState(grants, "GRANT_STATE_ACTIVE") < 10 || len(grants) != 15 {
+		var out, grants []string
+		flow := all(t, admin, "flows", `name = "Welcome"`)
+		if len(flow) != 1 {
 			return nil
 		}
-		var out []string
-		for _, l := range [][2]string{{"users", "displayName"}, {"groups", "displayName"}, {"apps", "name"}, {"flows", "name"}, {"checklists", "id"}, {"requests", "id"}} {
-			out = append(out, l[0]+": "+strings.Join(column(list(admin.must(t, "GET", "/v1/"+l[0]+"?pageSize=1000", nil), l[0]), l[1]), ", "))
+		// Whoever it gives to has come first.
+		welcome := all(t, admin, "requests", `flowId = "`+str(flow[0], "id")+`"`)
+		active := 0
+		for _, r := range welcome {
+			given := list(admin.must(t, "GET", "/v1/grants?requestId="+str(r, "id"), nil), "grants")
+			grants, active = append(grants, column(given, "id")...), active+countState(given, "GRANT_STATE_ACTIVE")
 		}
-		return append(out, "grants: "+strings.Join(column(grants, "id"), ", "))
+		if len(welcome) != 5 || active < 10 || len(grants) != 15 {
+			return nil
+		}
+		for _, l := range []struct{ plural, name, filter string }{
+			{"users", "displayName", anyOf("userName", "ada@demo.example", "grace@demo.example", "katherine@demo.example", "alan@demo.example", "hedy@demo.example", "tim@demo.example")},
+			{"groups", "displayName", anyOf("displayName", "Everyone", "Engineering")},
+			{"apps", "name", anyOf("name", "Tidepool Chat", "Ledger Payroll", "Press Archive")},
+			{"flows", "name", anyOf("name", "Welcome", "Engineers channel")},
+			{"checklists", "id", anyOf("user.userId", column(welcome, "beneficiary", "userId")...)},
+		} {
+			out = append(out, l.plural+": "+strings.Join(column(all(t, admin, l.plural, l.filter), l.name), ", "))
+		}
+		return append(out, "requests: "+strings.Join(column(welcome, "id"), ", "), "grants: "+strings.Join(grants, ", "))
 	}, func(f []string) bool { return len(f) > 0 && strings.Count(f[4], ", ") == 4 })
+	for i, want := range []int{6, 2, 3, 2} {
+		if strings.Count(facts[i], ", ") != want-1 {
+			t.Errorf("there are not %d: %s", want, facts[i])
+		}
+	}
 	return strings.Join(facts, "\n")
+}
+
+// anyOf is a filter for those whose field has any of the values.
+func anyOf(field string, values ...string) string {
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = field + ` = "` + v + `"`
+	}
+	return strings.Join(parts, " OR ")
 }
 
 // TestStartErrors shows what a start that cannot work says: one line that names

@@ -20,12 +20,14 @@ type App struct {
 	// Token is what an integration shows it.
 	Token string
 
+	dir    string // what it keeps
 	server *http.Server
 	done   chan struct{}
 }
 
-// SCIM is the base address for an integration.
-func (a *App) SCIM() string { return a.URL + "/scim/v2" }
+// SCIM is the base address for an integration with the tenant at a path; the chat is at
+// the empty one.
+func (a *App) SCIM(path string) string { return a.URL + path + "/scim/v2" }
 
 // StartApp runs the demo app at an address, host:port. If that is empty it is one of
 // loopback: the one that it had before, if that is free, since integrations remember it.
@@ -55,15 +57,13 @@ func StartApp(ctx context.Context, dir, addr, token string) (*App, error) {
 		lis.Close()
 		return nil, err
 	}
-	app, err := demoapp.New(demoapp.Config{
-		Token: token, File: filepath.Join(dir, "app.json"), Title: "Tidepool Chat", Groups: []string{"Engineers", "Moderators"},
-	})
+	app, err := newApp(dir, token)
 	if err != nil {
 		lis.Close()
 		return nil, err
 	}
 	a := &App{
-		URL: "http://" + addr, Token: token, done: make(chan struct{}),
+		dir: dir, URL: "http://" + addr, Token: token, done: make(chan struct{}),
 		server: &http.Server{Handler: app, ReadHeaderTimeout: 10 * time.Second},
 	}
 	go func() {
@@ -71,6 +71,31 @@ func StartApp(ctx context.Context, dir, addr, token string) (*App, error) {
 		_ = a.server.Serve(lis) // ends with Stop
 	}()
 	return a, nil
+}
+
+// newApp is the chat and, each at a path of its own, the other tenants.
+func newApp(dir, token string) (http.Handler, error) {
+	all := []demoapp.Config{{Title: "Tidepool Chat", File: filepath.Join(dir, "app.json"), Groups: []string{"Engineers", "Moderators"}}}
+	for _, t := range tenants {
+		all = append(all, demoapp.Config{
+			Title: t.name, Path: t.path, File: filepath.Join(dir, t.path[1:]+".json"), Groups: t.groups, Licences: t.licences,
+		})
+	}
+	mux := http.NewServeMux()
+	for i, cfg := range all {
+		cfg.Token = token
+		for j, other := range all {
+			if i != j {
+				cfg.Others = append(cfg.Others, demoapp.Link{Title: other.Title, Path: other.Path})
+			}
+		}
+		app, err := demoapp.New(cfg)
+		if err != nil {
+			return nil, err
+		}
+		mux.Handle(cfg.Path+"/", app)
+	}
+	return mux, nil
 }
 
 // Stop ends the demo app.

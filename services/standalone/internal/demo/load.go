@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -42,27 +43,28 @@ type loader struct {
 	client      http.Client
 }
 
-// Load loads the demo organization into the Gatehouse at base. Where an
-// organization of another name is, nothing is loaded.
-func Load(ctx context.Context, base string, app *App, log *slog.Logger) error {
+// Load loads what the demo organization begins with into the Gatehouse at base, and gives
+// the company that is still to be loaded. Where an organization of another name is,
+// nothing is loaded, and there is none.
+func Load(ctx context.Context, base string, app *App, log *slog.Logger) (*Company, error) {
 	l := &loader{base: base, client: http.Client{Timeout: 30 * time.Second}}
 	defer l.client.CloseIdleConnections()
 	ours, err := l.signIn(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !ours {
 		log.Warn("There are people here already; the demo organization is not loaded")
-		return nil
+		return nil, nil
 	}
 	ids, err := l.directory(ctx)
 	if err != nil {
-		return fmt.Errorf("people: %w", err)
+		return nil, fmt.Errorf("people: %w", err)
 	}
 	if err := l.catalog(ctx, app, ids); err != nil {
-		return fmt.Errorf("catalog: %w", err)
+		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	return nil
+	return &Company{admin: l, app: app}, nil
 }
 
 // signIn signs in as the demo's admin, after signing up if nobody is here. It
@@ -93,28 +95,15 @@ func (l *loader) signIn(ctx context.Context) (ours bool, err error) {
 // directory pushes people and groups as an identity provider does, and gives
 // their ids by name.
 func (l *loader) directory(ctx context.Context) (map[string]string, error) {
-	scim := &loader{base: l.base, client: http.Client{Timeout: 30 * time.Second}}
-	defer scim.client.CloseIdleConnections()
-	var err error
-	if scim.token, err = l.sourceToken(ctx); err != nil {
+	scim, err := l.source(ctx, "Demo directory")
+	if err != nil {
 		return nil, err
 	}
+	defer scim.client.CloseIdleConnections()
 	ids := map[string]string{}
 	for _, p := range people {
-		userName := p.name + "@demo.example"
-		user := object{
-			"schemas": []string{
-				"urn:ietf:params:scim:schemas:core:2.0:User",
-				"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
-			},
-			"userName": userName, "externalId": "demo-" + p.name, "active": true, "title": p.title,
-			"displayName": p.given + " " + p.family, "name": object{"givenName": p.given, "familyName": p.family},
-			"emails": []object{{"value": userName, "type": "work", "primary": true}},
-		}
-		if p.manager != "" {
-			user["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] = object{"manager": object{"value": ids[p.manager]}}
-		}
-		id, err := scim.ensureResource(ctx, "/scim/v2/Users", fmt.Sprintf("userName eq %q", userName), user)
+		user := scimUser(p.name, p.given, p.family, p.title, "", ids[p.manager])
+		id, err := scim.ensureResource(ctx, "/scim/v2/Users", fmt.Sprintf("userName eq %q", user["userName"]), user)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -125,9 +114,7 @@ func (l *loader) directory(ctx context.Context) (map[string]string, error) {
 		for _, m := range g.members {
 			members = append(members, object{"value": ids[m]})
 		}
-		id, err := scim.ensureResource(ctx, "/scim/v2/Groups", fmt.Sprintf("displayName eq %q", g.name), object{
-			"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": g.name, "members": members,
-		})
+		id, err := scim.ensureResource(ctx, "/scim/v2/Groups", fmt.Sprintf("displayName eq %q", g.name), scimGroup(g.name, members))
 		if err != nil {
 			return nil, fmt.Errorf("group %s: %w", g.name, err)
 		}
@@ -136,13 +123,42 @@ func (l *loader) directory(ctx context.Context) (map[string]string, error) {
 	return ids, nil
 }
 
-// sourceToken gives a bearer token for the demo's source. It is shown once, so
+// userName is what somebody of the demo is known by.
+func userName(name string) string { return name + "@demo.example" }
+
+// scimUser is a user as an identity provider says it.
+func scimUser(name, given, family, title, department, manager string) object {
+	const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+	user := object{
+		"schemas":  []string{"urn:ietf:params:scim:schemas:core:2.0:User", enterprise},
+		"userName": userName(name), "externalId": "demo-" + name, "active": true, "title": title,
+		"displayName": given + " " + family, "name": object{"givenName": given, "familyName": family},
+		"emails": []object{{"value": userName(name), "type": "work", "primary": true}},
+	}
+	work := object{}
+	if department != "" {
+		work["department"] = department
+	}
+	if manager != "" {
+		work["manager"] = object{"value": manager}
+	}
+	if len(work) > 0 {
+		user[enterprise] = work
+	}
+	return user
+}
+
+// scimGroup is a group as an identity provider says it.
+func scimGroup(name string, members []object) object {
+	return object{"schemas": []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, "displayName": name, "members": members}
+}
+
+// source finds or makes a source, and gives who pushes to it. A token is shown once, so
 // a later start takes a new one.
-func (l *loader) sourceToken(ctx context.Context) (string, error) {
-	const name = "Demo directory"
+func (l *loader) source(ctx context.Context, name string) (*loader, error) {
 	id, err := l.find(ctx, "/v1/sources", "sources", name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var r object
 	if id == "" {
@@ -150,7 +166,7 @@ func (l *loader) sourceToken(ctx context.Context) (string, error) {
 	} else {
 		err = l.call(ctx, "POST", "/v1/sources/"+id+":rotateToken", object{}, &r)
 	}
-	return str(r, "token"), err
+	return &loader{base: l.base, token: str(r, "token"), client: http.Client{Timeout: 30 * time.Second}}, err
 }
 
 // ensureResource finds or makes a SCIM resource and gives its id.
@@ -169,25 +185,17 @@ func (l *loader) ensureResource(ctx context.Context, path, filter string, resour
 
 // catalog makes the apps, and the flows that give them.
 func (l *loader) catalog(ctx context.Context, app *App, ids map[string]string) error {
-	settings := object{"baseUrl": app.SCIM(), "token": app.Token}
-	integration, err := l.ensure(ctx, "/v1/integrations", "integrations", "integration", "Tidepool Chat", object{
-		"name": "Tidepool Chat", "kind": "INTEGRATION_KIND_SCIM", "scim": settings,
-	})
+	integration, err := l.integration(ctx, "Tidepool Chat", app.SCIM(""), app.Token)
 	if err != nil {
 		return err
-	}
-	if str(integration, "scim", "baseUrl") != app.SCIM() { // another port than last time
-		if err := l.call(ctx, "PATCH", "/v1/integrations/"+str(integration, "id"), object{"scim": settings}, nil); err != nil {
-			return err
-		}
 	}
 	owner := object{"ownerId": ids["katherine"], "adminIds": []string{ids["katherine"]}, "approverIds": []string{ids["katherine"]}}
 	accounts := []string{}
 	var groupEntitlement string
 	for _, a := range []object{
-		{"name": "Tidepool Chat", "description": "Where everybody talks. Accounts come and go by themselves.", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": str(integration, "id")},
-		{"name": "Ledger Payroll", "description": "Salaries. A person makes and removes the accounts.", "provisioning": "PROVISIONING_SUPPORT_MANUAL"},
-		{"name": "Press Archive", "description": "Newspapers, with one shared account for all.", "provisioning": "PROVISIONING_SUPPORT_NONE"},
+		{"name": "Tidepool Chat", "description": "Where everybody talks. Accounts come and go by themselves.", "provisioning": "PROVISIONING_SUPPORT_AUTOMATIC", "integrationId": integration, "icon": "chat"},
+		{"name": "Ledger Payroll", "description": "Salaries. A person makes and removes the accounts.", "provisioning": "PROVISIONING_SUPPORT_MANUAL", "icon": "payroll"},
+		{"name": "Press Archive", "description": "Newspapers, with one shared account for all.", "provisioning": "PROVISIONING_SUPPORT_NONE", "icon": "news"},
 	} {
 		for k, v := range owner {
 			a[k] = v
@@ -233,6 +241,19 @@ func (l *loader) catalog(ctx context.Context, app *App, ids map[string]string) e
 	return nil
 }
 
+// integration finds or makes one that leads to the demo's app, and gives its id. If the
+// app has another port than last time, it leads there from now on.
+func (l *loader) integration(ctx context.Context, name, address, token string) (string, error) {
+	settings := object{"baseUrl": address, "token": token}
+	integration, err := l.ensure(ctx, "/v1/integrations", "integrations", "integration", name, object{
+		"name": name, "kind": "INTEGRATION_KIND_SCIM", "scim": settings,
+	})
+	if err == nil && str(integration, "scim", "baseUrl") != address {
+		err = l.call(ctx, "PATCH", "/v1/integrations/"+str(integration, "id"), object{"scim": settings}, nil)
+	}
+	return str(integration, "id"), err
+}
+
 // ensure finds by name or makes something, and gives it.
 func (l *loader) ensure(ctx context.Context, path, plural, singular, name string, fields object) (any, error) {
 	var page object
@@ -244,20 +265,33 @@ func (l *loader) ensure(ctx context.Context, path, plural, singular, name string
 			return v, nil
 		}
 	}
-	// What was made a moment ago elsewhere may not have arrived here yet; the
-	// answer says so in naming it unknown.
+	var made object
+	err := l.arrived(ctx, "POST", path, fields, &made)
+	return get(made, singular), err
+}
+
+// arrived sends a call again while it is refused as invalid: what was made a moment ago
+// elsewhere may not have arrived here yet, and the answer says so in naming it unknown.
+func (l *loader) arrived(ctx context.Context, method, path string, body object, out *object) error {
 	for try := 0; ; try++ {
-		var made object
-		err := l.call(ctx, "POST", path, fields, &made)
+		err := l.call(ctx, method, path, body, out)
 		f := failure{}
 		if err == nil || try >= 100 || !errors.As(err, &f) || f.code != http.StatusBadRequest {
-			return get(made, singular), err
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
 		}
+	}
+}
+
+// pause waits, unless it is to end.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -284,19 +318,41 @@ type failure struct {
 
 func (f failure) Error() string { return fmt.Sprintf("%s: %d %s", f.call, f.code, f.text) }
 
-// call sends one call and reads the answer into out.
+// call sends one call and reads the answer into out. Asked to wait, it waits and sends it
+// again.
 func (l *loader) call(ctx context.Context, method, path string, body object, out *object) error {
-	var rd io.Reader
+	var sent []byte
 	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
 			return fmt.Errorf("write body: %w", err)
 		}
-		rd = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, l.base+path, rd)
+	for try := 0; ; try++ {
+		answer, wait, err := l.send(ctx, method, path, sent)
+		if err != nil && wait > 0 && try < 20 {
+			if err := pause(ctx, wait); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if out != nil {
+			if err := json.Unmarshal(answer, out); err != nil {
+				return fmt.Errorf("read answer: %w", err)
+			}
+		}
+		return nil
+	}
+}
+
+// send sends one call. With an error, wait is for how long it asks to wait.
+func (l *loader) send(ctx context.Context, method, path string, body []byte) (answer []byte, wait time.Duration, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, l.base+path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("make call: %w", err)
+		return nil, 0, fmt.Errorf("make call: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if l.token != "" {
@@ -304,22 +360,18 @@ func (l *loader) call(ctx context.Context, method, path string, body object, out
 	}
 	resp, err := l.client.Do(req)
 	if err != nil {
-		return fmt.Errorf("call: %w", err)
+		return nil, 0, fmt.Errorf("call: %w", err)
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<22))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<24))
 	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return nil, 0, fmt.Errorf("read answer: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return failure{call: method + " " + path, code: resp.StatusCode, text: string(b)}
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return nil, time.Duration(seconds) * time.Second, failure{call: method + " " + path, code: resp.StatusCode, text: string(b)}
 	}
-	if out != nil {
-		if err := json.Unmarshal(b, out); err != nil {
-			return fmt.Errorf("read answer: %w", err)
-		}
-	}
-	return nil
+	return b, 0, nil
 }
 
 func get(v any, path ...string) any {
