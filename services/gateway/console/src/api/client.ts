@@ -15,7 +15,7 @@ export type Comment = Schemas["gatehouse.request.v1.Comment"];
 
 /** What a list shows of a request. */
 export type RequestSummary = Pick<AccessRequest, "id" | "kind" | "state" | "createTime" | "beneficiary" | "hiddenItemCount" | "waitsForReviewer"> & {
-  items?: readonly Pick<RequestItem, "id" | "appName" | "entitlementName">[];
+  items?: readonly (Pick<RequestItem, "id" | "appName" | "entitlementName"> & { appId?: string })[];
 };
 export type Task = Schemas["gatehouse.approval.v1.Task"];
 export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];

@@ -2,6 +2,7 @@ import { Checkbox, CheckboxGroup } from "react-aria-components";
 import { useTranslation } from "react-i18next";
 import { api, type Entitlement } from "@/api/client";
 import { pageByPage } from "@/api/pages";
+import { AppIcon } from "@/components/AppIcon";
 import { Button } from "@/components/Button";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -24,7 +25,10 @@ export function AppItems({ app, chosen, onChange, onRemove }: Props) {
   return (
     <div className="stack tight">
       <div className="row apart">
-        <h3>{found.data?.app?.name}</h3>
+        <div className="named">
+          {found.data?.app && <AppIcon small name={found.data.app.name} icon={found.data.app.icon} />}
+          <h3>{found.data?.app?.name}</h3>
+        </div>
         <Button kind="plain" onPress={onRemove} aria-label={t("ask.removeApp", { name: found.data?.app?.name })}>
           {t("ask.remove")}
         </Button>

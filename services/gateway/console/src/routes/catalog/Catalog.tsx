@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { api, type App } from "@/api/client";
 import { useMine } from "@/api/mine";
 import { pageByPage } from "@/api/pages";
+import { AppIcon } from "@/components/AppIcon";
 import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
@@ -49,7 +50,10 @@ function AppCard({ app }: { app: App }) {
   const asked = mine.asked(app.id ?? "");
   return (
     <Row className="card">
-      <h2>{app.name}</h2>
+      <div className="named">
+        <AppIcon name={app.name} icon={app.icon} />
+        <h2>{app.name}</h2>
+      </div>
       <p className="quiet">{app.description}</p>
       <p className="small">{t(`comes.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</p>
       {(held.length > 0 || asked.length > 0) && (

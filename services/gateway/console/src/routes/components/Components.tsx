@@ -2,6 +2,8 @@ import { useState, type ReactNode } from "react";
 import type { ZonedDateTime } from "@internationalized/date";
 import type { RequestSummary, WorkItem } from "@/api/client";
 import { Problem } from "@/api/problem";
+import { AppIcon } from "@/components/AppIcon";
+import { appIconNames } from "@/components/appIcons";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
@@ -73,6 +75,14 @@ export function Components() {
         <Button kind="plain">plain</Button>
         <Button isDisabled>disabled</Button>
         <Button isPending>pending</Button>
+      </Part>
+      <Part name="AppIcon" inRow>
+        {appIconNames.map((icon) => (
+          <AppIcon key={icon} name={icon} icon={icon} />
+        ))}
+        <AppIcon name="Without one" icon="" />
+        <AppIcon small name="Small" icon="key" />
+        <AppIcon small name="Ärger" icon="not-known" />
       </Part>
       <Part name="Tag" inRow>
         <Tag>none</Tag>

@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import { api, type App as AppType } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { useUserNames } from "@/api/names";
+import { AppIcon } from "@/components/AppIcon";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
@@ -29,6 +30,7 @@ export function App() {
   return (
     <Page
       title={app.name ?? ""}
+      icon={<AppIcon name={app.name} icon={app.icon} />}
       lead={app.description}
       actions={
         changes && (

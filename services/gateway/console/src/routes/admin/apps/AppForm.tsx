@@ -1,7 +1,9 @@
 import { useTranslation } from "react-i18next";
 import { api, type App } from "@/api/client";
 import { ChosenPeople } from "@/components/Chosen";
-import { Select } from "@/components/Select";
+import { AppIcon } from "@/components/AppIcon";
+import { appIconNames, appIcons, type AppIconName } from "@/components/appIcons";
+import { Select, SelectOrNone } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { Described } from "./Described";
 import type { AppField, AppValues } from "./values";
@@ -25,6 +27,17 @@ export function AppForm({ values, onChange, errors, gone }: Props) {
     <>
       <TextBox label={t("admin.name")} value={values.name} onChange={set("name")} isRequired error={errors.name} />
       <TextBox label={t("admin.description")} lines value={values.description} onChange={set("description")} error={errors.description} />
+      <div className="row">
+        <AppIcon name={values.name} icon={values.icon} />
+        <SelectOrNone
+          label={t("admin.apps.icon")}
+          error={errors.icon}
+          value={values.icon || undefined}
+          onChange={(icon) => set("icon")(icon ?? "")}
+          none={t("admin.apps.letter")}
+          choices={[...new Set([...appIconNames, ...(values.icon ? [values.icon] : [])])].map((name) => [name, name === values.icon && !Object.hasOwn(appIcons, name) ? name : t(`admin.apps.icons.${name as AppIconName}`)] as const)}
+        />
+      </div>
       <Described
         label={t("admin.apps.provisioning")}
         value={values.provisioning}

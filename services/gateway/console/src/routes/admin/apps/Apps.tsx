@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { pageByPage } from "@/api/pages";
+import { AppIcon } from "@/components/AppIcon";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { Row } from "@/components/Row";
@@ -40,6 +41,7 @@ export function Apps() {
       >
         {(app) => (
           <Row>
+            <AppIcon small name={app.name} icon={app.icon} />
             <div className="what">
               <Link to="/admin/apps/$id" params={{ id: app.id ?? "" }}>
                 {app.name}
