@@ -1,1 +1,1 @@
-import{t as e}from"./link.js";import{E as t,t as n}from"./client.js";var r=t();function i({id:t}){let i=n.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:t}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(e,{to:`/admin/people/$id`,params:{id:t},children:i?.displayName??t})}export{i as t};
+import{Hn as e,gn as t,wn as n}from"./index.js";var r=e();function i({id:e}){let i=t.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:e}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(n,{to:`/admin/people/$id`,params:{id:e},children:i?.displayName??e})}export{i as t};

@@ -1,6 +1,5 @@
 import { type AccessRequest, api, type Grant } from "./client";
 import { useMe } from "./me";
-import { refetchInterval } from "./pages";
 
 const live: readonly Grant["state"][] = ["GRANT_STATE_PENDING", "GRANT_STATE_ACTIVE", "GRANT_STATE_FAILED", "GRANT_STATE_HELD"];
 
@@ -11,9 +10,9 @@ export function useMine() {
     "get",
     "/v1/grants",
     { params: { query: { userId: me, pageSize: 1000, orderBy: "createTime desc" } } },
-    { enabled: me !== undefined, refetchInterval },
+    { enabled: me !== undefined },
   );
-  const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_MY_OPEN", pageSize: 200 } } }, { refetchInterval });
+  const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_MY_OPEN", pageSize: 200 } } });
   return {
     grants,
     held: (app: string): Grant[] => (grants.data?.grants ?? []).filter((g) => g.appId === app && live.includes(g.state)),

@@ -56,4 +56,3 @@ export function lookAt<P>(queries: QueryClient, data: InfiniteData<P>, first: nu
   return old;
 }
 
-export const refetchInterval = false;

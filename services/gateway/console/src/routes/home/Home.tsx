@@ -2,7 +2,6 @@ import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useMe } from "@/api/me";
-import { refetchInterval } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { HoldingRows, useHeld } from "@/components/held";
 import { Loading } from "@/components/Loading";
@@ -19,9 +18,9 @@ const soon = 14 * 24 * 3600 * 1000;
 export function Home() {
   const { t } = useTranslation();
   const me = useMe().data?.user;
-  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 6 } } }, { refetchInterval });
-  const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_MY_OPEN", pageSize: 6 } } }, { refetchInterval });
-  const grants = api.useQuery("get", "/v1/grants", { params: { query: { userId: me?.id, state: "GRANT_STATE_ACTIVE", pageSize: 200 } } }, { refetchInterval });
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 6 } } });
+  const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_MY_OPEN", pageSize: 6 } } });
+  const grants = api.useQuery("get", "/v1/grants", { params: { query: { userId: me?.id, state: "GRANT_STATE_ACTIVE", pageSize: 200 } } });
   const { shown: waiting, hold } = useHeld(tasks.data?.tasks ?? nothing);
   const ending = (grants.data?.grants ?? [])
     .filter((g) => g.until && new Date(g.until).getTime() - Date.now() < soon)

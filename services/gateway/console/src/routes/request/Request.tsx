@@ -4,7 +4,6 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AccessRequest, api, client } from "@/api/client";
 import { useMe } from "@/api/me";
-import { refetchInterval } from "@/api/pages";
 import { endedRequest, itemTones, requestTones } from "@/api/states";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
@@ -26,7 +25,7 @@ export function Request() {
   const { t } = useTranslation();
   const { id } = route.useParams();
   const about = useAbout();
-  const found = api.useQuery("get", "/v1/requests/{id}", { params: { path: { id } } }, { refetchInterval });
+  const found = api.useQuery("get", "/v1/requests/{id}", { params: { path: { id } } });
   const request = found.data?.request;
   if (!request) {
     return <Page title={t("request.title")}>{found.error ? <ProblemNote error={found.error} again={() => void found.refetch()} /> : <Loading />}</Page>;
@@ -175,7 +174,7 @@ function Acts({ request }: { request: AccessRequest }) {
 
 function Timeline({ id }: { id: string }) {
   const { t } = useTranslation();
-  const timeline = api.useQuery("get", "/v1/requests/{id}/timeline", { params: { path: { id }, query: { pageSize: 1000 } } }, { refetchInterval });
+  const timeline = api.useQuery("get", "/v1/requests/{id}/timeline", { params: { path: { id }, query: { pageSize: 1000 } } });
   return (
     <section className="stack tight" aria-labelledby="timeline">
       <h2 id="timeline">{t("request.timeline")}</h2>
@@ -201,7 +200,7 @@ function Comments({ id }: { id: string }) {
   const [text, setText] = useState("");
   // The same words sent twice, because no answer came, make one comment.
   const [key, setKey] = useState(() => crypto.randomUUID());
-  const comments = api.useQuery("get", "/v1/requests/{id}/comments", { params: { path: { id }, query: { pageSize: 1000 } } }, { refetchInterval });
+  const comments = api.useQuery("get", "/v1/requests/{id}/comments", { params: { path: { id }, query: { pageSize: 1000 } } });
   const add = api.useMutation("post", "/v1/requests/{id}/comments", {
     onSuccess: async () => {
       setText("");

@@ -1,7 +1,6 @@
 import { useTranslation } from "react-i18next";
 import { type AccessRequest, api } from "@/api/client";
 import { useHasRole, useMe } from "@/api/me";
-import { refetchInterval } from "@/api/pages";
 import { Decide } from "@/components/Decide";
 import { HoldingRows, useHeld } from "@/components/held";
 import { ProblemNote } from "@/components/ProblemNote";
@@ -13,7 +12,7 @@ export function Tasks({ request }: { request: AccessRequest }) {
   const { t } = useTranslation();
   const me = useMe().data?.user?.id;
   const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
-  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: request.id, state: "TASK_STATE_OPEN", pageSize: 100 } } }, { refetchInterval });
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { requestId: request.id, state: "TASK_STATE_OPEN", pageSize: 100 } } });
   const all = tasks.data?.tasks ?? [];
   const { shown: mine, hold } = useHeld(all.filter((task) => task.reviewer?.userId === me));
   const others = all.filter((task) => task.reviewer?.userId !== me);

@@ -1,7 +1,7 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { RequestLine } from "@/components/RequestLine";
@@ -14,7 +14,7 @@ export function Requests() {
   const { t } = useTranslation();
   const { closed } = route.useSearch();
   const view = closed ? "REQUEST_VIEW_MY_CLOSED" : "REQUEST_VIEW_MY_OPEN";
-  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query: { view, pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query: { view, pageSize: 50 } } }, { ...pageByPage });
   return (
     <Page
       title={t("nav.requests")}

@@ -1,6 +1,6 @@
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { HoldingRows, useHeldPages } from "@/components/held";
 import { Page } from "@/components/Page";
@@ -11,7 +11,7 @@ import { Views } from "./Views";
 /** What waits for the caller's decision, oldest first. */
 export function Tasks() {
   const { t } = useTranslation();
-  const tasks = api.useInfiniteQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const tasks = api.useInfiniteQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 50 } } }, { ...pageByPage });
   const { list, hold } = useHeldPages(tasks, "tasks");
   return (
     <Page title={t("nav.tasks")} lead={t("task.lead")}>

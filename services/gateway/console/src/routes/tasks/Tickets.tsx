@@ -1,7 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -24,7 +24,7 @@ export function Tickets() {
 function Requests({ view }: { view: "open" | "closed" }) {
   const { t } = useTranslation();
   const query = { view: view === "open" ? "REQUEST_VIEW_OPEN" : "REQUEST_VIEW_CLOSED", pageSize: 50 } as const;
-  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query } }, { ...pageByPage, refetchInterval });
+  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query } }, { ...pageByPage });
   const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
   return (
     <Page title={t("nav.tasks")} lead={t("task.ticketsLead")}>
@@ -46,7 +46,7 @@ function Requests({ view }: { view: "open" | "closed" }) {
 
 function Work() {
   const { t } = useTranslation();
-  const items = api.useInfiniteQuery("get", "/v1/workItems", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const items = api.useInfiniteQuery("get", "/v1/workItems", { params: { query: { pageSize: 50 } } }, { ...pageByPage });
   const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
   return (
     <Page title={t("nav.tasks")} lead={t("task.workLead")}>

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type App } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { grantTones } from "@/api/states";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -13,7 +13,7 @@ import { Time } from "@/components/Time";
 export function Holders({ app }: { app: App }) {
   const { t } = useTranslation();
   const query = { appId: app.id, filter: "state != GRANT_STATE_REVOKED", pageSize: 50 };
-  const grants = api.useInfiniteQuery("get", "/v1/grants", { params: { query } }, { ...pageByPage, refetchInterval });
+  const grants = api.useInfiniteQuery("get", "/v1/grants", { params: { query } }, { ...pageByPage });
   const all = grants.data?.pages.flatMap((p) => p.grants ?? []) ?? [];
   return (
     <section className="stack tight" aria-labelledby="holders">

@@ -3,7 +3,6 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type WorkItem } from "@/api/client";
 import { useHasRole } from "@/api/me";
-import { refetchInterval } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
 import { Loading } from "@/components/Loading";
@@ -19,7 +18,7 @@ const route = getRouteApi("/shell/admin/checklists/$id");
 export function Checklist() {
   const { t } = useTranslation();
   const { id } = route.useParams();
-  const found = api.useQuery("get", "/v1/checklists/{id}", { params: { path: { id } } }, { refetchInterval });
+  const found = api.useQuery("get", "/v1/checklists/{id}", { params: { path: { id } } });
   const list = found.data?.checklist;
   if (!list) {
     return (

@@ -3,7 +3,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { checklistKinds } from "@/api/kinds";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Check } from "@/components/Check";
 import { ChosenPeople } from "@/components/Chosen";
 import { Empty } from "@/components/Empty";
@@ -26,7 +26,7 @@ export function Checklists() {
     "get",
     "/v1/checklists",
     { params: { query: { kind, userId: user, closed, overdue, pageSize: 50 } } },
-    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+    { ...pageByPage, placeholderData: keepPreviousData },
   );
   const all = lists.data?.pages.flatMap((p) => p.checklists ?? []) ?? [];
   const counted = lists.data?.pages[0];

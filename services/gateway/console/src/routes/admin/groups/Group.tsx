@@ -1,7 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
@@ -13,8 +13,8 @@ const route = getRouteApi("/shell/admin/groups/$id");
 export function Group() {
   const { t } = useTranslation();
   const { id } = route.useParams();
-  const found = api.useQuery("get", "/v1/groups", { params: { query: { filter: `id = "${id.replace(/["\\]/g, "")}"`, pageSize: 1 } } }, { refetchInterval });
-  const members = api.useInfiniteQuery("get", "/v1/groups/{group_id}/members", { params: { path: { group_id: id }, query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const found = api.useQuery("get", "/v1/groups", { params: { query: { filter: `id = "${id.replace(/["\\]/g, "")}"`, pageSize: 1 } } });
+  const members = api.useInfiniteQuery("get", "/v1/groups/{group_id}/members", { params: { path: { group_id: id }, query: { pageSize: 50 } } }, { ...pageByPage });
   const group = found.data?.groups?.[0];
   return (
     <Page title={group?.displayName ?? t("admin.groups.one")} lead={group && t("admin.groups.members", { count: group.memberCount ?? 0 })}>

@@ -3,7 +3,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useCallback } from "react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { Row } from "@/components/Row";
@@ -23,7 +23,7 @@ export function Groups() {
     "get",
     "/v1/groups",
     { params: { query: { query: q, pageSize: 50 } } },
-    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+    { ...pageByPage, placeholderData: keepPreviousData },
   );
   const sources = api.useQuery("get", "/v1/sources", { params: { query: { pageSize: 1000 } } });
   return (

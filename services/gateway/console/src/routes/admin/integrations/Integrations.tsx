@@ -1,7 +1,7 @@
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useHasRole } from "@/api/me";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -14,7 +14,7 @@ import { IntegrationCard } from "./IntegrationCard";
 export function Integrations() {
   const { t } = useTranslation();
   const changes = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
-  const found = api.useInfiniteQuery("get", "/v1/integrations", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const found = api.useInfiniteQuery("get", "/v1/integrations", { params: { query: { pageSize: 50 } } }, { ...pageByPage });
   const all = found.data?.pages.flatMap((p) => p.integrations ?? []) ?? [];
   return (
     <Page title={t("admin.pages.integrations")} lead={t("admin.integrations.lead")} actions={changes && <EditIntegration />}>

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, client, type ParkedEvent } from "@/api/client";
 import { useHasRole } from "@/api/me";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Empty } from "@/components/Empty";
@@ -17,7 +17,7 @@ import { tell } from "@/components/Toasts";
 export function ParkedEvents() {
   const { t } = useTranslation();
   const replays = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
-  const found = api.useInfiniteQuery("get", "/v1/parkedEvents", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const found = api.useInfiniteQuery("get", "/v1/parkedEvents", { params: { query: { pageSize: 50 } } }, { ...pageByPage });
   return (
     <Page title={t("admin.pages.parked")} lead={t("admin.parked.lead")}>
       <Rows list={found} of={(p) => p.parkedEvents} id={(event) => `${event.service}/${event.eventId}`} empty={<Empty title={t("admin.parked.none")} />}>

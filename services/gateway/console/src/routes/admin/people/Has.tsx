@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type Grant, type User } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { accountTones, grantTones } from "@/api/states";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -37,7 +37,7 @@ function Part({ title, none, list, children }: Props) {
 /** The open checklists of somebody, if there are any. */
 export function Checklists({ id }: { id: string }) {
   const { t } = useTranslation();
-  const lists = api.useInfiniteQuery("get", "/v1/checklists", { params: { query: { userId: id, pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const lists = api.useInfiniteQuery("get", "/v1/checklists", { params: { query: { userId: id, pageSize: 50 } } }, { ...pageByPage });
   const all = lists.data?.pages.flatMap((p) => p.checklists ?? []) ?? [];
   return (
     <Part title={t("admin.pages.checklists")} none={t("admin.people.noChecklists")} list={lists}>
@@ -52,8 +52,8 @@ export function Checklists({ id }: { id: string }) {
 export function Holds({ id }: { id: string }) {
   const { t } = useTranslation();
   const query = (filter: string) => ({ params: { query: { userId: id, filter, pageSize: 50 } } });
-  const now = api.useInfiniteQuery("get", "/v1/grants", query("state != GRANT_STATE_REVOKED"), { ...pageByPage, refetchInterval });
-  const before = api.useInfiniteQuery("get", "/v1/grants", query("state = GRANT_STATE_REVOKED"), { ...pageByPage, refetchInterval });
+  const now = api.useInfiniteQuery("get", "/v1/grants", query("state != GRANT_STATE_REVOKED"), { ...pageByPage });
+  const before = api.useInfiniteQuery("get", "/v1/grants", query("state = GRANT_STATE_REVOKED"), { ...pageByPage });
   return (
     <>
       <Part title={t("admin.people.holds")} none={t("admin.people.holdsNothing")} list={now}>
@@ -116,7 +116,7 @@ function GrantLine({ grant }: { grant: Grant }) {
 /** The accounts of somebody in apps; of somebody who has left or is suspended, which are still there. */
 export function Accounts({ user }: { user: User }) {
   const { t } = useTranslation();
-  const accounts = api.useInfiniteQuery("get", "/v1/accounts", { params: { query: { userId: user.id, pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const accounts = api.useInfiniteQuery("get", "/v1/accounts", { params: { query: { userId: user.id, pageSize: 50 } } }, { ...pageByPage });
   const all = accounts.data?.pages.flatMap((p) => p.accounts ?? []) ?? [];
   const left = user.state === "USER_STATE_REMOVED";
   return (
@@ -152,7 +152,7 @@ export function Accounts({ user }: { user: User }) {
 /** The requests for somebody, newest first. */
 export function RequestsOf({ id, view }: { id: string; view: "REQUEST_VIEW_OPEN" | "REQUEST_VIEW_CLOSED" }) {
   const { t } = useTranslation();
-  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query: { beneficiaryId: id, view, pageSize: 20 } } }, { ...pageByPage, refetchInterval });
+  const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query: { beneficiaryId: id, view, pageSize: 20 } } }, { ...pageByPage });
   const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
   return (
     <Part title={t(view === "REQUEST_VIEW_OPEN" ? "admin.people.openRequests" : "admin.people.closedRequests")} none={t("admin.nothing")} list={requests}>

@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { roles, userKinds, userStates } from "@/api/kinds";
 import { useHasRole } from "@/api/me";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
@@ -33,7 +33,7 @@ export function People() {
     "get",
     "/v1/users",
     { params: { query: { ...peopleQuery(search), pageSize: 50 } } },
-    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+    { ...pageByPage, placeholderData: keepPreviousData },
   );
   return (
     <Page title={t("admin.pages.people")} lead={t("admin.people.lead")} actions={

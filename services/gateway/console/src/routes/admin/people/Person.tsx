@@ -2,7 +2,6 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type User } from "@/api/client";
 import { useHasRole } from "@/api/me";
-import { refetchInterval } from "@/api/pages";
 import { userTones } from "@/api/states";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
@@ -22,7 +21,7 @@ export function Person() {
   const { id } = route.useParams();
   const admin = useHasRole("ROLE_ADMIN");
   const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
-  const found = api.useQuery("get", "/v1/users/{id}", { params: { path: { id } } }, { refetchInterval });
+  const found = api.useQuery("get", "/v1/users/{id}", { params: { path: { id } } });
   const user = found.data?.user;
   if (!user) {
     return <Page title={t("admin.people.one")}>{found.error ? <ProblemNote error={found.error} again={() => void found.refetch()} /> : <Loading />}</Page>;

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, client, type Session, type User } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Loading } from "@/components/Loading";
@@ -14,7 +14,7 @@ import { tell } from "@/components/Toasts";
 /** Where somebody is signed in; each can be ended. */
 export function Sessions({ user }: { user: User }) {
   const { t } = useTranslation();
-  const sessions = api.useInfiniteQuery("get", "/v1/sessions", { params: { query: { userId: user.id, pageSize: 20 } } }, { ...pageByPage, refetchInterval });
+  const sessions = api.useInfiniteQuery("get", "/v1/sessions", { params: { query: { userId: user.id, pageSize: 20 } } }, { ...pageByPage });
   const all = sessions.data?.pages.flatMap((p) => p.sessions ?? []) ?? [];
   return (
     <section className="stack tight" aria-labelledby="sessions">

@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { containing } from "@/api/filter";
 import { useAppNames } from "@/api/names";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Chosen, ChosenPeople } from "@/components/Chosen";
 import { Empty } from "@/components/Empty";
 import { FindApp } from "@/components/Find";
@@ -39,7 +39,7 @@ export function Requests() {
         },
       },
     },
-    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+    { ...pageByPage, placeholderData: keepPreviousData },
   );
   const names = useAppNames(app ? [app] : []);
   const filtered = state ?? app ?? person ?? q;

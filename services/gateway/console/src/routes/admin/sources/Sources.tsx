@@ -1,7 +1,7 @@
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useHasRole } from "@/api/me";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
 import { More } from "@/components/More";
@@ -14,7 +14,7 @@ import { SourceCard } from "./SourceCard";
 export function Sources() {
   const { t } = useTranslation();
   const may = useHasRole("ROLE_ADMIN");
-  const sources = api.useInfiniteQuery("get", "/v1/sources", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const sources = api.useInfiniteQuery("get", "/v1/sources", { params: { query: { pageSize: 50 } } }, { ...pageByPage });
   const all = sources.data?.pages.flatMap((p) => p.sources ?? []) ?? [];
   return (
     <Page title={t("admin.pages.sources")} lead={t("admin.sources.lead")} actions={may && <AddSource />}>

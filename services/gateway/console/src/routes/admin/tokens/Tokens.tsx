@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api, type ApiToken, client } from "@/api/client";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { Empty } from "@/components/Empty";
@@ -18,7 +18,7 @@ import { standing } from "./standing";
 /** The API tokens that the caller may see, newest first: an admin all of the organization. */
 export function Tokens() {
   const { t } = useTranslation();
-  const tokens = api.useInfiniteQuery("get", "/v1/apiTokens", { params: { query: { pageSize: 50 } } }, { ...pageByPage, refetchInterval });
+  const tokens = api.useInfiniteQuery("get", "/v1/apiTokens", { params: { query: { pageSize: 50 } } }, { ...pageByPage });
   return (
     <Page title={t("admin.pages.tokens")} lead={t("admin.tokens.lead")} actions={<AddToken />}>
       <Rows list={tokens} of={(p) => p.apiTokens} id={(token) => token.id} empty={<Empty title={t("admin.tokens.none")} />}>

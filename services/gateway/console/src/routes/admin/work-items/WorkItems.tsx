@@ -3,7 +3,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { workItemKinds, workItemStates } from "@/api/kinds";
-import { pageByPage, refetchInterval } from "@/api/pages";
+import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
@@ -23,7 +23,7 @@ export function WorkItems() {
     "get",
     "/v1/workItems",
     { params: { query: { kind, appId: app, userId: user, state, pageSize: 50 } } },
-    { ...pageByPage, refetchInterval, placeholderData: keepPreviousData },
+    { ...pageByPage, placeholderData: keepPreviousData },
   );
   const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 1000 } } });
   const filtered = Object.keys(search).length > 0;

@@ -1,1 +1,0 @@
-import{E as e}from"./client.js";var t=e();function n({title:e,children:n}){return(0,t.jsxs)(`div`,{className:`empty`,children:[(0,t.jsx)(`p`,{children:e}),n]})}export{n as t};

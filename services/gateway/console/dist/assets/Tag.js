@@ -1,1 +1,0 @@
-import{E as e}from"./client.js";var t=e();function n({tone:e=`none`,children:n}){return(0,t.jsx)(`span`,{className:`tag`,"data-tone":e,children:n})}export{n as t};

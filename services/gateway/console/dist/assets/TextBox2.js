@@ -1,0 +1,1 @@
+export{t as TextBox}from"./TextBox.js";

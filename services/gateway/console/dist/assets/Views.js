@@ -1,0 +1,1 @@
+import{Hn as e,wn as t,yn as n}from"./index.js";var r=e();function i(){let{t:e}=n();return(0,r.jsxs)(`nav`,{className:`tabs`,"aria-label":e(`nav.tasks`),children:[(0,r.jsx)(t,{to:`/tasks`,activeOptions:{exact:!0},children:e(`task.views.decide`)}),[`work`,`open`,`closed`].map(n=>(0,r.jsx)(t,{to:`/tasks/$view`,params:{view:n},children:e(`task.views.${n}`)},n))]})}export{i as t};

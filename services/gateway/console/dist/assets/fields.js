@@ -1,1 +1,0 @@
-import{i as e}from"./client.js";function t(t,n,r=``){let i={of:{},shown:[]};if(!(t instanceof e))return i;for(let[e,a]of Object.entries(t.fields)){let t=r!==``&&e.startsWith(`${r}.`)?e.slice(r.length+1):e,o=n.find(e=>t===e||t.startsWith(`${e}[`)&&t.endsWith(`]`));o!==void 0&&(i.of[o]??=a,i.shown.push(e))}return i}export{t};

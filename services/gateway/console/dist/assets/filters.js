@@ -1,1 +1,0 @@
-var e=/^\d{4}-\d{2}-\d{2}$/;function t(t){return typeof t==`string`&&e.test(t)&&!Number.isNaN(Date.parse(t))?t:void 0}function n(e,t=0){if(e===void 0)return;let[n=0,r=1,i=1]=e.split(`-`).map(Number);return new Date(n,r-1,i+t).toISOString()}export{n,t};

@@ -1,1 +1,0 @@
-import{n as e,o as t}from"./states.js";var n={open:`REQUEST_VIEW_OPEN`,closed:`REQUEST_VIEW_CLOSED`,all:`REQUEST_VIEW_UNSPECIFIED`},r=Object.keys(t).filter(e=>e!==`REQUEST_STATE_UNSPECIFIED`);function i(e){return r.some(t=>t===e)}function a(t,n){let i=r.filter(n=>t===`all`||e.includes(n)===(t===`closed`));return Object.fromEntries(i.map(e=>[e,n(e)]))}export{a as n,n as r,i as t};

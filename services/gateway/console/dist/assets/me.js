@@ -1,1 +1,0 @@
-import{t as e}from"./client.js";function t(){return e.useQuery(`get`,`/v1/me`,{},{staleTime:6e4})}function n(...e){let n=t().data?.user?.role;return n!==void 0&&e.includes(n)}export{t as n,n as t};

@@ -1,1 +1,0 @@
-var e={pageParamName:`pageToken`,initialPageParam:``,getNextPageParam:e=>e?.nextPageToken||void 0};export{e as t};

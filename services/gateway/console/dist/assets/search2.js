@@ -1,1 +1,0 @@
-import{a as e,i as t,n,r}from"./kinds.js";function i(i){let a=n(i.state,e),o=n(i.role,r),s=n(i.kind,t);return{...typeof i.q==`string`&&i.q!==``&&{q:i.q},...a&&{state:a},...o&&{role:o},...s&&{kind:s}}}function a({q:e,state:t,role:n,kind:r}){return{query:e,state:t,filter:[n&&`role = ${n}`,r&&`kind = ${r}`].filter(Boolean).join(` AND `)||void 0}}export{i as n,a as t};
