@@ -6,9 +6,9 @@ import { inflateRawSync } from "node:zlib";
 import { readFile } from "node:fs/promises";
 import { base } from "./browser.mjs";
 
-/** One call of Gatehouse by a program. What may pass, or is not known everywhere yet, is asked for again for ten seconds. */
+/** One call of Gatehouse by a program. What may pass, or is not known everywhere yet, is asked for again for twenty seconds. */
 export async function call(token, method, path, body) {
-  for (const end = Date.now() + 10_000; ; await pause(100)) {
+  for (const end = Date.now() + 20_000; ; await pause(100)) {
     const response = await fetch(base + path, {
       method,
       headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
@@ -16,7 +16,7 @@ export async function call(token, method, path, body) {
     });
     const text = await response.text();
     if (response.ok) return text && JSON.parse(text);
-    const passes = [429, 503].includes(response.status) || /_UNKNOWN|NOT_KNOWN_YET|NOT_COVERED_BY_FLOW/.test(text);
+    const passes = [429, 503].includes(response.status) || /_UNKNOWN|NOT_KNOWN_YET|NOT_COVERED_BY_FLOW|USER_NOT_FOUND/.test(text);
     if (!passes || Date.now() > end) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   }
 }
@@ -77,8 +77,8 @@ async function held(id) {
 
 /** An app of the demo organization, in the same way. */
 export async function demoApp(name) {
-  const { apps } = await (await admin())("GET", `/v1/apps?query=${encodeURIComponent(name)}`);
-  const { id } = apps.find((a) => a.name === name);
+  const ada = await admin();
+  const { id } = await until(name, async () => (await ada("GET", `/v1/apps?query=${encodeURIComponent(name)}`)).apps.find((a) => a.name === name));
   return { id, name, ...(await held(id)) };
 }
 

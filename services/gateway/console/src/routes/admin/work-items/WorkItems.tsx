@@ -1,14 +1,15 @@
 import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { api } from "@/api/client";
+import { api, type WorkItem } from "@/api/client";
+import { quoted } from "@/api/filter";
 import { workItemKinds, workItemStates } from "@/api/kinds";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
 import { SelectOrNone } from "@/components/Select";
-import { WorkItemLine } from "@/components/WorkItemLine";
+import { reopenable, WorkItemLine } from "@/components/WorkItemLine";
 
 const route = getRouteApi("/shell/admin/work-items");
 
@@ -26,6 +27,8 @@ export function WorkItems() {
     { ...pageByPage, placeholderData: keepPreviousData },
   );
   const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 1000 } } });
+  const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
+  const reopened = useReopened(all);
   const filtered = Object.keys(search).length > 0;
   return (
     <Page title={t("admin.pages.workItems")} lead={t("admin.work.lead")}>
@@ -65,8 +68,21 @@ export function WorkItems() {
           </Empty>
         }
       >
-        {(item) => <WorkItemLine item={item} whose />}
+        {(item) => <WorkItemLine item={item} whose reopened={reopened.has(item.id)} />}
       </Rows>
     </Page>
   );
+}
+
+/** Which of these a later item reopens already, as many as a filter may name. */
+function useReopened(items: readonly WorkItem[]): ReadonlySet<string | undefined> {
+  const filter = items
+    .filter(reopenable)
+    .slice(0, 50)
+    .map((i) => `reopenedItemId = ${quoted(i.id ?? "")}`)
+    .join(" OR ");
+  const how = { enabled: filter !== "", placeholderData: keepPreviousData };
+  const open = api.useQuery("get", "/v1/workItems", { params: { query: { filter, state: "WORK_ITEM_STATE_OPEN", pageSize: 1000 } } }, how);
+  const done = api.useQuery("get", "/v1/workItems", { params: { query: { filter, state: "WORK_ITEM_STATE_RESOLVED", pageSize: 1000 } } }, how);
+  return new Set([...(open.data?.workItems ?? []), ...(done.data?.workItems ?? [])].map((later) => later.reopenedItemId));
 }
