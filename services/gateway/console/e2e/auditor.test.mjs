@@ -67,6 +67,14 @@ test("each role has its pages, and on them what it may do", () =>
           else assert.equal(await found.count(), 0, `${name} at ${path}: ${what}`);
         }
       }
+      // The pages that are nothing but a form are for those who may send it.
+      for (const [path, heading] of [
+        ["/flows/new", "Make a flow"],
+        ["/assign", "Give access"],
+      ]) {
+        await page.goto(base + "/admin" + path);
+        await page.getByRole("heading", { level: 1, name: may(heading) ? heading : "This place is for admins" }).waitFor();
+      }
       assert.deepEqual(wrong, []);
       await page.context().close();
     }

@@ -1,8 +1,7 @@
 import { Link, Outlet } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { useMe } from "@/api/me";
-import { Empty } from "@/components/Empty";
-import { Page } from "@/components/Page";
+import { NotYours } from "./NotYours";
 import { adminPages, adminRoles } from "./pages";
 
 /** What stands around the pages for admins. Anybody else is told that this place is not for them. */
@@ -10,15 +9,7 @@ export function Admin() {
   const { t } = useTranslation();
   const role = useMe().data?.user?.role;
   if (role === undefined || !adminRoles.includes(role)) {
-    return (
-      <Page title={t("admin.notYours")}>
-        <Empty title={t("admin.notYoursText")}>
-          <Link to="/" className="button">
-            {t("admin.portal")}
-          </Link>
-        </Empty>
-      </Page>
-    );
+    return <NotYours />;
   }
   return (
     <div className="stack">

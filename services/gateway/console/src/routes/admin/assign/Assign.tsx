@@ -4,6 +4,7 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, client } from "@/api/client";
+import { useHasRole } from "@/api/me";
 import { useEntitlementNames } from "@/api/names";
 import { Button } from "@/components/Button";
 import { Chosen, ChosenPeople } from "@/components/Chosen";
@@ -15,6 +16,7 @@ import { ProblemNote } from "@/components/ProblemNote";
 import { Tag } from "@/components/Tag";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
+import { NotYours } from "@/routes/admin/NotYours";
 import { Within } from "@/routes/admin/flows/ScopeForm";
 
 const route = getRouteApi("/shell/admin/assign");
@@ -32,6 +34,8 @@ export function Assign() {
   const [justification, setJustification] = useState("");
   const names = useEntitlementNames(entitlementIds);
   const body = { userIds, entitlementIds, until: until?.toAbsoluteString() };
+  const gives = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  if (!gives) return <NotYours />;
   const complete = userIds.length > 0 && entitlementIds.length > 0;
   return (
     <Page title={t("admin.assign.title")} lead={t("admin.assign.lead")}>
