@@ -109,3 +109,25 @@ test("cards stand beside each other as far as there is room", () => {
   expect([...line.querySelectorAll("button")].map((b) => b.textContent)).toEqual(["Row 1", "Row 2", "Row 3"]);
   expect(screen.getByText("Row 2").closest("[role=listitem]")!.getAttribute("aria-posinset")).toBe("2");
 });
+
+test("a row is made once, however far it moves", () => {
+  // Higher than is thought before it is laid out: those below move.
+  vi.spyOn(HTMLElement.prototype, "offsetHeight", "get").mockReturnValue(90);
+  vi.spyOn(HTMLElement.prototype, "getBoundingClientRect").mockReturnValue({ ...{ top: 0, left: 0, right: 300, bottom: 90, x: 0, y: 0 }, height: 90, width: 300 } as DOMRect);
+  const made: string[] = [];
+  const Counted = ({ row }: { row: string }) => {
+    made.push(row);
+    return <Row>{row}</Row>;
+  };
+  const list = at(1_000);
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <Rows list={list} of={(rows) => rows} id={(row) => row}>
+        {(row) => <Counted row={row} />}
+      </Rows>
+    </QueryClientProvider>,
+  );
+  expect(screen.getByText("Row 11").style.top).toBe("900px");
+  scroll(270);
+  expect(made.filter((row) => row === "Row 11")).toHaveLength(1);
+});

@@ -241,7 +241,9 @@ interface LineProps extends Omit<Place, "onFocus"> {
 
 const Line = memo(function Line({ row, id, focus, children, index, length, start, measure }: LineProps) {
   const place = useMemo(() => ({ index, length, start, measure, onFocus: () => focus(id(row as never)) }), [index, length, start, measure, row]);
-  return <PlaceContext value={place}>{children(row)}</PlaceContext>;
+  // A row that moves, since one above it is higher than was thought, is not made again.
+  const content = useMemo(() => children(row), [children, row]);
+  return <PlaceContext value={place}>{content}</PlaceContext>;
 });
 
 /** The entry of the history that is shown; the same one after going back to it. */

@@ -7,10 +7,23 @@ const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
+/** To make one takes longer than to show a row: there is one of each for a language. */
+function once<F>(make: (language: string) => F): (language: string) => F {
+  const made = new Map<string, F>();
+  return (language) => {
+    const one = made.get(language) ?? make(language);
+    made.set(language, one);
+    return one;
+  };
+}
+const wordsOf = once((language) => new Intl.RelativeTimeFormat(language, { numeric: "auto" }));
+const exactOf = once((language) => new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" }));
+const shortOf = once((language) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }));
+
 /** How far a time is from now, such as "in 3 days". Less than a minute is "now". */
 export function distance(time: Date, now: Date, language: string): string {
   const seconds = (time.getTime() - now.getTime()) / 1000;
-  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const words = wordsOf(language);
   for (const [unit, length] of units) {
     if (Math.abs(seconds) >= length) return words.format(Math.trunc(seconds / length), unit);
   }
@@ -22,8 +35,8 @@ export function Time({ at, relative }: { at: string; relative?: boolean }) {
   const { i18n } = useTranslation();
   const now = useMinute();
   const time = new Date(at);
-  const exact = new Intl.DateTimeFormat(i18n.language, { dateStyle: "full", timeStyle: "long" }).format(time);
-  const short = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeStyle: "short" }).format(time);
+  const exact = exactOf(i18n.language).format(time);
+  const short = shortOf(i18n.language).format(time);
   return (
     <time dateTime={at} title={exact}>
       {relative ? distance(time, now, i18n.language) : short}
