@@ -15,7 +15,7 @@ BUILD_TOOL := GOWORK=off go build -o $(CURDIR)/$(BIN)/
 GENERATED := proto/gen proto/third_party
 GO_FOLDERS := ./libs/... ./proto/... ./services/...
 
-.PHONY: help run test check bench postgres generate fuzz openapi containers images console console-dev screenshots format lint tools
+.PHONY: help run test check bench bench-console postgres generate fuzz openapi containers images console console-dev screenshots format lint tools
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -99,6 +99,11 @@ console: $(CONSOLE)/node_modules ## Check, test and build the web console; needs
 # Where it runs: GATEHOUSE, http://localhost:8080 if unset.
 console-dev: $(CONSOLE)/node_modules ## Serve the console with hot reload, against a running Gatehouse
 	cd $(CONSOLE) && npm run --silent types && npm run dev
+
+# By default with 5000 apps and 10000 requests, on a CPU 4 times slower: APPS, REQUESTS, SLOWDOWN, RUNS.
+bench-console: $(if $(GATEHOUSE_POSTGRES_URL),,postgres) $(CONSOLE)/node_modules ## Open the console in a large organization and measure it; needs node and Chromium
+	@go build -o $(BIN)/gatehouse ./services/standalone/cmd
+	@cd $(CONSOLE) && node bench/bench.mjs $(CURDIR)/$(BIN)/gatehouse
 
 screenshots: $(CONSOLE)/node_modules ## Take pictures of the console into deploy/screenshots; needs node and Chromium
 	cd $(CONSOLE) && node e2e/screenshots.mjs $(CURDIR)/deploy/screenshots
