@@ -1,1 +1,0 @@
-import{n as e,t}from"./RadioGroup.js";import{Hn as n}from"./index.js";var r=n();function i({label:n,value:i,onChange:a,choices:o}){return(0,r.jsx)(t,{className:`row`,"aria-label":n,value:i,onChange:e=>a(e),children:Object.keys(o).map(t=>(0,r.jsxs)(e,{value:t,className:`choice`,children:[(0,r.jsx)(`span`,{className:`mark round`,"aria-hidden":!0}),o[t]]},t))})}export{i as t};

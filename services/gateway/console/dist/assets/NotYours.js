@@ -1,0 +1,1 @@
+import{C as e,Hn as t,O as n,wn as r,yn as i}from"./index.js";var a=t();function o(){let{t}=i();return(0,a.jsx)(e,{title:t(`admin.notYours`),children:(0,a.jsx)(n,{title:t(`admin.notYoursText`),children:(0,a.jsx)(r,{to:`/`,className:`button`,children:t(`admin.portal`)})})})}export{o as t};

@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime.js";import{Gn as t}from"./index.js";var n=e(t(),1),r=(0,n.createContext)({});function i(){return(0,n.useContext)(r)??{}}export{i as t};

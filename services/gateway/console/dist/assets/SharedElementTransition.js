@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime.js";import{Gn as t,Wn as n}from"./index.js";n();var r=e(t(),1),i=(0,r.createContext)(null);function a(e){let t=(0,r.useRef)({});return r.createElement(i.Provider,{value:t},e.children)}export{a as t};

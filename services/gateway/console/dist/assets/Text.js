@@ -1,1 +1,0 @@
-import{n as e}from"./rolldown-runtime.js";import{Gn as t,Xt as n,en as r,in as i}from"./index.js";var a=e(t(),1),o=(0,a.createContext)({}),s=n(function(e,t){[e,t]=r(e,t,o);let{elementType:n=`span`,...s}=e,c=i[n];return a.createElement(c,{className:`react-aria-Text`,...s,ref:t})});export{o as n,s as t};

@@ -1,1 +1,0 @@
-export{t as TextBox}from"./TextBox.js";
