@@ -40,7 +40,7 @@ func TestDemoCompany(t *testing.T) {
 	s, admin = run()
 
 	until(t, "the end of loading", func() string { return s.said(t) }, func(out string) bool { return strings.Contains(out, "The demo company is loaded: 59 people, 14 apps") })
-	until(t, "the whole company", func() error { return lacks(t, admin) }, func(err error) bool { return err == nil })
+	until(t, "the whole company", func() string { return lacks(t, admin) }, func(s string) bool { return s == "" })
 	for plural, name := range map[string]string{"users": "userName", "groups": "displayName", "apps": "name", "flows": "name", "integrations": "name", "apiTokens": "name"} {
 		if twice := duplicates(column(all(t, admin, plural, ""), name)); len(twice) > 0 {
 			t.Errorf("%s twice: %s", plural, twice)
@@ -75,6 +75,9 @@ func TestDemoCompany(t *testing.T) {
 	if out := s.said(t); strings.Contains(out, "company") {
 		t.Errorf("said: %s", out)
 	}
+
+	// The README's walk goes through the full company as through the demo's beginning.
+	walk(t, s.base)
 }
 
 const byPeople = "origin != REQUEST_ORIGIN_JOIN"
@@ -96,14 +99,14 @@ func duplicates(words []string) []string {
 	return out
 }
 
-// lacks says what is not there yet of the company's past.
-func lacks(t testing.TB, admin api) error {
+// lacks says what is not there yet of the company's past; nothing once all of it is.
+func lacks(t testing.TB, admin api) string {
 	t.Helper()
-	count := func(want int, plural, filter string) error {
+	count := func(want int, plural, filter string) string {
 		if got := len(all(t, admin, plural, filter)); got != want {
-			return fmt.Errorf("%d %s with %q, not %d", got, plural, filter, want)
+			return fmt.Sprintf("%d %s with %q, not %d", got, plural, filter, want)
 		}
-		return nil
+		return ""
 	}
 	for _, c := range []struct {
 		want           int
@@ -132,14 +135,14 @@ func lacks(t testing.TB, admin api) error {
 		{3, "workItems", "state = WORK_ITEM_STATE_OPEN AND kind = WORK_ITEM_KIND_REMOVE_ACCOUNT"},
 		{15, "checklists", ""},
 	} {
-		if err := count(c.want, c.plural, c.filter); err != nil {
-			return err
+		if wrong := count(c.want, c.plural, c.filter); wrong != "" {
+			return wrong
 		}
 	}
 	if removed := list(admin.must(t, "GET", "/v1/users?state=USER_STATE_REMOVED", nil), "users"); len(removed) != 2 {
-		return fmt.Errorf("%d have left", len(removed))
+		return fmt.Sprintf("%d have left", len(removed))
 	}
-	return nil
+	return ""
 }
 
 // companyFacts says what is in the company, as far as it does not change by itself.

@@ -28,7 +28,7 @@ before(async () => {
 });
 
 /** What one has of an app, on the page of one's own access. */
-const mine = (page, name) => page.getByRole("listitem").filter({ has: page.getByRole("button", { name: `Give back ${name}` }) });
+const mine = (page, name) => page.locator("li").filter({ has: page.getByRole("button", { name: `Give back ${name}` }) });
 
 /** What an IT admin sees on the page of somebody, found by searching. */
 async function pageOf(page, person) {

@@ -1,6 +1,6 @@
 // B-REQ-01, B-REQ-02 in part (permanent access alone), B-REQ-03, B-REQ-04 in part (no app admin
 // comments), B-REQ-05 in part (no notification), B-REQ-06 in part (the roles stand in
-// auditor.test.mjs), B-REQ-07, B-REQ-08, B-APR-02 in part, B-APR-04 in part, B-APR-06, B-APR-07,
+// auditor.test.mjs), B-REQ-07, B-REQ-08, B-APR-02 in part, B-APR-06, B-APR-07,
 // B-CAT-07 in part: people ask, a manager decides about their people, those of an app decide
 // after them and do what is done by hand, and none of them sees what is not theirs.
 import assert from "node:assert/strict";

@@ -6,7 +6,8 @@ import "time"
 // far. load_company.go loads it.
 //
 // Names of apps and of what is in them hold neither "Tidepool" nor "Press", and no
-// description does: the README's walk finds its apps by these words.
+// description does: the README's walk finds its apps by these words. No name comes behind
+// "Tidepool Chat" either: the program in docs/go-service.md requests the last app.
 
 // person is one of the company. Who is named by name alone has the user name
 // name@demo.example.
@@ -187,7 +188,7 @@ var companyApps = []companyApp{
 		},
 	},
 	{
-		name: "Wayfare Travel", icon: "travel", description: "Books trains, flights and hotels on the company's account.",
+		name: "Roadbook Travel", icon: "travel", description: "Books trains, flights and hotels on the company's account.",
 		owner: "florence", admins: []string{"thaddeus"}, approvers: []string{"florence"},
 		entitlements: []companyEntitlement{{"Book for others", role, "arranger", "Books trips of colleagues."}},
 	},
@@ -251,7 +252,7 @@ var companyFlows = []companyFlow{
 	{name: "Releases", kind: kindGrant, things: []what{{"Foundry Code", "Release managers"}, {"Foundry Code", "Administrator"}}, steps: []step{byManager, byApprovers}},
 	{name: "The bank", kind: kindGrant, apps: []string{"Northbank"}, steps: []step{byManager, {name: "Two of finance", group: "Payment approvers", count: 2}}},
 	{name: "The manager decides", kind: kindGrant, apps: []string{"Loom Design", "Switchboard", "Stacks Warehouse"}, steps: []step{byManager}},
-	{name: "Travel, up to three months", kind: kindGrant, apps: []string{"Wayfare Travel"}, steps: []step{byManager}, maxDuration: 92 * day},
+	{name: "Travel, up to three months", kind: kindGrant, apps: []string{"Roadbook Travel"}, steps: []step{byManager}, maxDuration: 92 * day},
 	{name: "The vault", kind: kindGrant, apps: []string{"Keyring Vault"}, steps: []step{{name: "Key keeper", group: "Key keepers"}}},
 	{name: "Giving back", kind: kindRevoke, apps: []string{"Beacon Tickets", "Foundry Code", "Harbour CRM", "Loom Design", "Northbank", "Switchboard"}, steps: []step{byOwner}},
 }
@@ -326,7 +327,7 @@ var stories = []story{
 	{reason: "I prepare the release of December", by: "alan", things: []what{account("Foundry Code"), {"Foundry Code", "Release managers"}}, acts: []act{{by: "alan", say: "The freeze begins on Friday, so before that if possible."}}},
 	{reason: "To draw the new lock myself", by: "hedy", things: []what{account("Loom Design"), {"Loom Design", "Editors"}}},
 	// She has no manager, and whoever runs the app leaves: admins are asked in their place.
-	{reason: "I visit our suppliers in the north", by: "emmy", things: []what{account("Wayfare Travel"), {"Wayfare Travel", "Book for others"}}, lasts: 60 * day},
+	{reason: "I visit our suppliers in the north", by: "emmy", things: []what{account("Roadbook Travel"), {"Roadbook Travel", "Book for others"}}, lasts: 60 * day},
 	// Waiting for the second.
 	{reason: "Releases while Alan is away", by: "sofia", things: []what{{"Foundry Code", "Release managers"}}, lasts: 14 * day, acts: []act{{by: "charles", approve: true, say: "She has done it before."}}},
 	{reason: "I write the payments from January on", by: "maggie", things: []what{{"Northbank", "Make payments"}}, acts: []act{
@@ -347,14 +348,14 @@ var stories = []story{
 		{by: "nikola", approve: true}, {by: "nikola", resolve: "Made with her at the desk."},
 	}},
 	// Approved, and a person has still to do it.
-	{reason: "The tour through the south", by: "amelia", things: []what{account("Wayfare Travel")}, lasts: 45 * day, acts: []act{{by: "josiah", approve: true, say: "Bring orders home."}}},
+	{reason: "The tour through the south", by: "amelia", things: []what{account("Roadbook Travel")}, lasts: 45 * day, acts: []act{{by: "josiah", approve: true, say: "Bring orders home."}}},
 	// Denied, at the first step and at the second.
 	{reason: "To pay our agents abroad without waiting", by: "amelia", things: []what{account("Northbank"), {"Northbank", "Make payments"}}, acts: []act{{by: "josiah", deny: "Sales sells. Finance pays."}}},
 	{reason: "I could release my own changes", by: "george", things: []what{{"Foundry Code", "Administrator"}}, acts: []act{
 		{by: "charles", approve: true}, {by: "nikola", deny: "Nobody releases what nobody else has read."},
 	}},
 	// Taken back.
-	{reason: "For the exhibition", by: "marco", things: []what{account("Wayfare Travel")}, lasts: 10 * day, acts: []act{{by: "marco", cancel: "The exhibition was called off."}}},
+	{reason: "For the exhibition", by: "marco", things: []what{account("Roadbook Travel")}, lasts: 10 * day, acts: []act{{by: "marco", cancel: "The exhibition was called off."}}},
 	// Partly done: one app gives it, the other's people do not.
 	{reason: "Offers and payments in one hand", by: "josiah", things: []what{{"Harbour CRM", "Account managers"}, {"Northbank", "Statements"}}, acts: []act{{by: "emmy", deny: "Ask Luca for the figures instead."}}},
 	// It fails: all licences are in use. One was given up.

@@ -266,15 +266,15 @@ func (l *loader) ensure(ctx context.Context, path, plural, singular, name string
 		}
 	}
 	var made object
-	err := l.arrived(ctx, "POST", path, fields, &made)
+	err := l.arrived(ctx, path, fields, &made)
 	return get(made, singular), err
 }
 
-// arrived sends a call again while it is refused as invalid: what was made a moment ago
+// arrived makes something, and sends the call again while it is refused as invalid: what was made a moment ago
 // elsewhere may not have arrived here yet, and the answer says so in naming it unknown.
-func (l *loader) arrived(ctx context.Context, method, path string, body object, out *object) error {
+func (l *loader) arrived(ctx context.Context, path string, body object, out *object) error {
 	for try := 0; ; try++ {
-		err := l.call(ctx, method, path, body, out)
+		err := l.call(ctx, "POST", path, body, out)
 		f := failure{}
 		if err == nil || try >= 100 || !errors.As(err, &f) || f.code != http.StatusBadRequest {
 			return err

@@ -130,8 +130,13 @@ func (c *Company) load(ctx context.Context) error {
 		name string
 		load func(context.Context) error
 	}{
-		{"people", c.loadPeople}, {"groups", c.loadGroups}, {"programs", c.loadPrograms}, {"apps", c.loadApps}, {"flows", c.loadFlows},
-		{"requests", c.knowRequests}, {"assignments", c.loadAssignments},
+		{"people", c.loadPeople},
+		{"groups", c.loadGroups},
+		{"programs", c.loadPrograms},
+		{"apps", c.loadApps},
+		{"flows", c.loadFlows},
+		{"requests", c.knowRequests},
+		{"assignments", c.loadAssignments},
 	} {
 		if err := part.load(ctx); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
@@ -367,7 +372,7 @@ func (c *Company) loadApp(ctx context.Context, a companyApp) error {
 			app["provisioning"], app["integrationId"] = "PROVISIONING_SUPPORT_AUTOMATIC", integration
 		}
 		var made object
-		if err := c.admin.arrived(ctx, "POST", "/v1/apps", app, &made); err != nil {
+		if err := c.admin.arrived(ctx, "/v1/apps", app, &made); err != nil {
 			return err
 		}
 		c.apps[a.name] = str(made, "app", "id")
@@ -403,7 +408,7 @@ func (c *Company) loadFlows(ctx context.Context) error {
 	}
 	for _, f := range companyFlows {
 		if found[f.name] == "" {
-			if err := c.admin.arrived(ctx, "POST", "/v1/flows", object{"flow": c.flow(f)}, nil); err != nil {
+			if err := c.admin.arrived(ctx, "/v1/flows", object{"flow": c.flow(f)}, nil); err != nil {
 				return fmt.Errorf("%s: %w", f.name, err)
 			}
 		}
@@ -472,7 +477,7 @@ func (c *Company) loadAssignments(ctx context.Context) error {
 			if a.lasts > 0 {
 				body["until"] = until(a.lasts)
 			}
-			if err := c.admin.arrived(ctx, "POST", "/v1/requests:assign", body, nil); err != nil {
+			if err := c.admin.arrived(ctx, "/v1/requests:assign", body, nil); err != nil {
 				return fmt.Errorf("%s: %w", a.reason, err)
 			}
 		}
@@ -542,7 +547,7 @@ func (c *Company) live(ctx context.Context, s story) error {
 			body["until"] = until(s.lasts)
 		}
 		var made object
-		if err := by.arrived(ctx, "POST", "/v1/requests", body, &made); err != nil {
+		if err := by.arrived(ctx, "/v1/requests", body, &made); err != nil {
 			return err
 		}
 		request = get(made, "request")

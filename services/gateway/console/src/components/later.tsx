@@ -1,4 +1,5 @@
 import { type ComponentType, useEffect, useState } from "react";
+import { Problem } from "@/api/problem";
 import { ProblemNote } from "./ProblemNote";
 
 /** A component whose code is loaded when it is first shown, or ahead of that. */
@@ -39,7 +40,7 @@ export function later<P extends object>(load: () => Promise<ComponentType<P>>): 
         shown = false;
       };
     }, [failed]);
-    if (failed) return <ProblemNote error={undefined} again={() => fail(false)} />;
+    if (failed) return <ProblemNote error={Problem.noAnswer()} again={() => fail(false)} />;
     return Loaded ? <Loaded {...props} /> : null;
   }
   // A load ahead that fails is tried again when the component is shown.

@@ -12,7 +12,7 @@ export const de: typeof en = {
   until: "bis",
   skip: "Zum Inhalt",
   tryAgain: "Noch einmal versuchen",
-  noAnswer: "Gatehouse antwortet nicht. Es wird von selbst wieder versucht.",
+  noAnswer: "Gatehouse antwortet nicht. Was gezeigt wird, kommt von selbst wieder.",
   pageFailed: "Auf dieser Seite ist etwas schiefgegangen. Laden Sie sie neu; was Sie abgeschickt haben, kann ausgeführt worden sein.",
   signInAgain: "Noch einmal anmelden",
   openCalendar: "Kalender öffnen",

@@ -10,7 +10,7 @@ export const en = {
   until: "until",
   skip: "Skip to the content",
   tryAgain: "Try again",
-  noAnswer: "Gatehouse does not answer. It is tried again by itself.",
+  noAnswer: "Gatehouse does not answer. What is shown comes again by itself.",
   pageFailed: "Something went wrong in this page. Load it again; what you sent may have been done.",
   signInAgain: "Sign in again",
   openCalendar: "Open the calendar",

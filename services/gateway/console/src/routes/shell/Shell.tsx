@@ -78,15 +78,18 @@ export function Shell() {
   );
 }
 
+/** How many tasks are counted: to say more, each of them would have to be loaded. */
+const counted = 20;
+
 /** How many tasks wait for the caller; nothing if none. */
 function Waiting() {
   const { t } = useTranslation();
-  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 100 } } });
+  const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: counted + 1 } } });
   const count = tasks.data?.tasks?.length ?? 0;
   if (count === 0) return null;
   return (
     <span className="tag" data-tone="accent">
-      {count === 100 ? "99+" : count} <span className="hidden">{t("nav.waiting")}</span>
+      {count > counted ? `${counted}+` : count} <span className="hidden">{t("nav.waiting")}</span>
     </span>
   );
 }
