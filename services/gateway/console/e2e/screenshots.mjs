@@ -59,5 +59,6 @@ await browse(async (browser) => {
 async function shoot(page, name, colorScheme, width) {
   await page.getByRole("heading", { level: 1 }).waitFor();
   await page.waitForLoadState("networkidle");
+  await page.waitForFunction(() => document.querySelector(".skeleton") === null);
   await page.screenshot({ path: join(into, `${name}-${colorScheme}-${width}.png`) });
 }
