@@ -49,7 +49,9 @@ func start(t *testing.T, timing live.Timing) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.hub.Close)
-	w.ready()
+	if err := w.hub.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
@@ -66,16 +68,6 @@ func (w *world) serve() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.conn.Close)
-}
-
-// ready waits until the hub hears.
-func (w *world) ready() {
-	w.t.Helper()
-	for end := time.Now().Add(10 * time.Second); w.hub.Ready(w.t.Context()) != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.t.Fatal("the hub does not hear")
-		}
-	}
 }
 
 func as(url, user string) string { return strings.Replace(url, "://", "://"+user+":"+user+"@", 1) }
@@ -282,9 +274,11 @@ func TestGathers(t *testing.T) {
 	v := w.join(w.admin())
 	var said sync.WaitGroup
 	said.Go(func() {
+		pace := time.NewTicker(10 * time.Millisecond)
+		defer pace.Stop()
 		for range 50 {
 			w.publish(submitted(w.member(), ""))
-			time.Sleep(10 * time.Millisecond)
+			<-pace.C
 		}
 	})
 	if got := told(t, v, 0); len(got) != 3 {
@@ -326,12 +320,8 @@ func TestBusAway(t *testing.T) {
 	w := start(t, timing)
 	v := w.join(w.member())
 	w.server.Stop()
-	for end := time.Now().Add(10 * time.Second); w.hub.Ready(t.Context()) == nil && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
 	early := w.join(w.admin()) // who comes meanwhile
 	w.serve()
-	w.ready()
 	for name, v := range map[string]*live.Viewer{"who was there": v, "who came meanwhile": early} {
 		if got := told(t, v, 1); !strings.Contains(got[0], "requests") || !strings.Contains(got[0], "grants") {
 			t.Errorf("%s: %q", name, got)
