@@ -1,13 +1,8 @@
 import { keepPreviousData } from "@tanstack/react-query";
 import { useState } from "react";
-import { ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Text } from "react-aria-components";
+import { ComboBox } from "react-aria-components";
 import { api } from "@/api/client";
-
-interface Found {
-  id: string;
-  name: string;
-  more?: string;
-}
+import { type Found, FoundList } from "./FoundList";
 
 interface Props {
   label: string;
@@ -46,24 +41,7 @@ function Find({ label, hint, error, items, words, onWords, onFind }: FindProps) 
       isInvalid={error !== undefined}
       menuTrigger={turn > 0 ? "input" : "focus"}
     >
-      <Label>{label}</Label>
-      <Input />
-      {hint && (
-        <Text slot="description" className="hint">
-          {hint}
-        </Text>
-      )}
-      <FieldError className="error">{error}</FieldError>
-      <Popover className="popover">
-        <ListBox<Found> className="menu">
-          {(item) => (
-            <ListBoxItem id={item.id} textValue={item.name}>
-              <span>{item.name}</span>
-              {item.more && <span className="quiet small">{item.more}</span>}
-            </ListBoxItem>
-          )}
-        </ListBox>
-      </Popover>
+      <FoundList label={label} hint={hint} error={error} />
     </ComboBox>
   );
 }

@@ -1,8 +1,9 @@
 import { useState } from "react";
 import { keepPreviousData } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { ComboBox, FieldError, Input, Label, ListBox, ListBoxItem, Popover, Text } from "react-aria-components";
+import { ComboBox } from "react-aria-components";
 import { api, type User } from "@/api/client";
+import { type Found, FoundList } from "./FoundList";
 
 interface Props {
   label: string;
@@ -32,10 +33,14 @@ export function People({ label, hint, error, anybody = false, onChoose }: Props)
     { placeholderData: keepPreviousData, enabled: anybody },
   );
   const users = [...(found.data?.users ?? []), ...(anybody ? (left.data?.users ?? []) : [])];
+  const items = users.map((user): Found => {
+    const state = user.state !== "USER_STATE_ACTIVE" && t(`admin.people.states.${user.state ?? "USER_STATE_UNSPECIFIED"}`);
+    return { id: user.id ?? "", name: user.displayName ?? "", more: [user.email, state].filter(Boolean).join(" · ") };
+  });
   return (
     <ComboBox
       className="field"
-      items={users}
+      items={items}
       inputValue={typed}
       onInputChange={(text) => {
         setTyped(text);
@@ -54,24 +59,7 @@ export function People({ label, hint, error, anybody = false, onChoose }: Props)
       allowsEmptyCollection
       menuTrigger="focus"
     >
-      <Label>{label}</Label>
-      <Input />
-      {hint && (
-        <Text slot="description" className="hint">
-          {hint}
-        </Text>
-      )}
-      <FieldError className="error">{error}</FieldError>
-      <Popover className="popover">
-        <ListBox<User> className="menu">
-          {(user) => (
-            <ListBoxItem id={user.id} textValue={user.displayName}>
-              <span>{user.displayName}</span>
-              <span className="quiet small">{[user.email, user.state !== "USER_STATE_ACTIVE" && t(`admin.people.states.${user.state ?? "USER_STATE_UNSPECIFIED"}`)].filter(Boolean).join(" · ")}</span>
-            </ListBoxItem>
-          )}
-        </ListBox>
-      </Popover>
+      <FoundList label={label} hint={hint} error={error} />
     </ComboBox>
   );
 }
