@@ -1156,7 +1156,7 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 	w := start(t)
 	w.call("GET", "/v1/me", "", "Host", "evil.example")
 	w.call("POST", "/v1/requests", "{}", asAdmin("Sec-Fetch-Site", "cross-site")...)
-	w.call("GET", "/v1/me", "", "Authorization", "Bearer ghp_unknown")
+	w.call("GET", "/v1/me", "", "Authorization", "Bearer ghp_unknown", "Accept-Encoding", "gzip")
 	metrics := send(t, "GET", w.inner+"/metrics", nil).body
 	for _, reason := range []string{"HOST_UNKNOWN", "CROSS_ORIGIN", "TOKEN_INVALID"} {
 		if !regexp.MustCompile(`gatehouse_requests_refused_total\{[^}]*reason="` + reason + `"[^}]*\} 1\b`).MatchString(metrics) {

@@ -145,7 +145,11 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	identity := newIdentityProxy(b.IdentityHTTP, b.IdentityTLS, limits.credentials, o.Telemetry, o.Log)
 
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", auth.wrap(rejectEarly(routes, rest)))
+	v1, err := compressed(auth.wrap(rejectEarly(routes, rest)))
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/v1/", v1)
 	mux.Handle("/scim/v2/", identity)
 	mux.Handle("/oauth2/token", identity)
 	mux.Handle("/.well-known/jwks.json", identity)

@@ -100,8 +100,16 @@ type recorder struct {
 // countRefused counts a request that the gateway itself refuses.
 func countRefused(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := apierr.From(err)
-	if answer, observed := w.(*recorder); ok && observed {
-		answer.refused.Add(r.Context(), 1, metric.WithAttributes(attribute.String("reason", e.Reason)))
+	for ok && w != nil {
+		switch inner := w.(type) {
+		case *recorder:
+			inner.refused.Add(r.Context(), 1, metric.WithAttributes(attribute.String("reason", e.Reason)))
+			return
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			return
+		}
 	}
 }
 
