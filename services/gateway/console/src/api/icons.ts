@@ -1,8 +1,27 @@
-import { api } from "./client";
+import { create, keyResolver, windowedFiniteBatchScheduler } from "@yornaath/batshit";
+import { useQuery } from "@tanstack/react-query";
+import { client, type App } from "./client";
+import { withIds } from "./filter";
 
-/** The icon that an app has, by its id: for lists that name apps and do not hold them. */
-export function useAppIcons(): (id: string | undefined) => string | undefined {
-  const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 200 } } }, { staleTime: 60_000 });
-  const icons = new Map(apps.data?.apps?.map((app) => [app.id, app.icon]));
-  return (id) => icons.get(id);
+/** Rows that are drawn together ask together, for as many apps as a filter may name. */
+const together = 50;
+
+const apps = create({
+  fetcher: async (ids: string[]): Promise<App[]> => {
+    const { data } = await client.GET("/v1/apps", { params: { query: { filter: withIds([...new Set(ids)].sort()), pageSize: together } } });
+    return data?.apps ?? [];
+  },
+  resolver: keyResolver("id"),
+  scheduler: windowedFiniteBatchScheduler({ windowMs: 10, maxBatchSize: together }),
+});
+
+/** The icon that an app has, by its id: for rows that name an app and do not hold it. */
+export function useAppIcon(id: string | undefined): string | undefined {
+  const app = useQuery({
+    queryKey: ["get", "/v1/apps", { icon: id }],
+    queryFn: async () => (await apps.fetch(id!))?.icon ?? "",
+    enabled: !!id,
+    staleTime: 60_000,
+  });
+  return app.data;
 }

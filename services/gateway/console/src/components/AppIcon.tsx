@@ -1,3 +1,4 @@
+import { useAppIcon } from "@/api/icons";
 import { appIcons, type AppIconName } from "./appIcons";
 
 // None of them is that of a failure.
@@ -19,4 +20,9 @@ export function AppIcon({ name, icon, small }: { name: string | undefined; icon:
       )}
     </span>
   );
+}
+
+/** The picture of an app that is known by its id and name. */
+export function AppIconOf({ id, name }: { id: string | undefined; name: string | undefined }) {
+  return <AppIcon small name={name} icon={useAppIcon(id)} />;
 }

@@ -1,10 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { RequestSummary } from "@/api/client";
-import { useAppIcons } from "@/api/icons";
 import { requestTones } from "@/api/states";
 import { Row } from "./Row";
-import { AppIcon } from "./AppIcon";
+import { AppIconOf } from "./AppIcon";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
 
@@ -24,11 +23,10 @@ export function useAbout() {
 export function RequestLine({ request }: { request: RequestSummary }) {
   const { t } = useTranslation();
   const about = useAbout();
-  const icons = useAppIcons();
   const state = request.state ?? "REQUEST_STATE_UNSPECIFIED";
   return (
     <Row>
-      <AppIcon small name={request.items?.[0]?.appName} icon={icons(request.items?.[0]?.appId)} />
+      <AppIconOf id={request.items?.[0]?.appId} name={request.items?.[0]?.appName} />
       <div className="what">
         <Link to="/requests/$id" params={{ id: request.id ?? "" }}>
           {about(request)}

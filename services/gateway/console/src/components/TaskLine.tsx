@@ -1,8 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { RequestSummary, Task } from "@/api/client";
-import { useAppIcons } from "@/api/icons";
-import { AppIcon } from "./AppIcon";
+import { AppIconOf } from "./AppIcon";
 import { Decide } from "./Decide";
 import { useAbout } from "./RequestLine";
 import { Row } from "./Row";
@@ -17,14 +16,13 @@ export type TaskSummary = Pick<Task, "id" | "requestId" | "itemIds" | "stepName"
 export function TaskLine({ task }: { task: TaskSummary }) {
   const { t } = useTranslation();
   const about = useAbout();
-  const icons = useAppIcons();
   const request = task.request;
   if (!request) return null;
   const meant = (request.items ?? []).filter((i) => task.itemIds?.includes(i.id ?? ""));
   const shown = meant.length > 0 ? meant : (request.items ?? []);
   return (
     <Row>
-      <AppIcon small name={shown[0]?.appName} icon={icons(shown[0]?.appId)} />
+      <AppIconOf id={shown[0]?.appId} name={shown[0]?.appName} />
       <div className="what">
         <Link to="/requests/$id" params={{ id: task.requestId ?? "" }}>
           {about({ items: shown, hiddenItemCount: request.hiddenItemCount })}

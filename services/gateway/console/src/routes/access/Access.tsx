@@ -4,11 +4,10 @@ import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { api, client, type Grant } from "@/api/client";
 import { managedBy } from "@/api/filter";
-import { useAppIcons } from "@/api/icons";
 import { useMe } from "@/api/me";
 import { useMine } from "@/api/mine";
 import { grantTones } from "@/api/states";
-import { AppIcon } from "@/components/AppIcon";
+import { AppIconOf } from "@/components/AppIcon";
 import { Ask } from "@/components/Ask";
 import { Button } from "@/components/Button";
 import { Empty } from "@/components/Empty";
@@ -27,7 +26,6 @@ export function Access() {
     const all = (grants.data?.grants ?? []).filter((g) => g.state !== "GRANT_STATE_REVOKED");
     return [...Map.groupBy(all, (g) => g.appName ?? "")].sort(([a], [b]) => a.localeCompare(b));
   }, [grants.data]);
-  const icons = useAppIcons();
   return (
     <Page title={t("nav.access")} lead={t("access.lead")} actions={<ToTeam />}>
       <Rows
@@ -46,7 +44,7 @@ export function Access() {
         {([name, held]) => (
           <Row className="stack tight">
             <div className="named">
-              <AppIcon small name={name} icon={icons(held[0]?.appId)} />
+              <AppIconOf id={held[0]?.appId} name={name} />
               <h2>{name}</h2>
             </div>
             <ul className="list">

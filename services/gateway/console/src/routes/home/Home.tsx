@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
@@ -20,11 +21,16 @@ export function Home() {
   const me = useMe().data?.user;
   const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: 6 } } });
   const requests = api.useQuery("get", "/v1/requests", { params: { query: { view: "REQUEST_VIEW_MY_OPEN", pageSize: 6 } } });
-  const grants = api.useQuery("get", "/v1/grants", { params: { query: { userId: me?.id, state: "GRANT_STATE_ACTIVE", pageSize: 200 } } });
+  // Not anew at each look: it is part of what is asked for.
+  const [inAWhile] = useState(() => new Date(Date.now() + soon).toISOString());
+  const grants = api.useQuery(
+    "get",
+    "/v1/grants",
+    { params: { query: { userId: me?.id, state: "GRANT_STATE_ACTIVE", filter: `until < "${inAWhile}"`, pageSize: 200 } } },
+    { enabled: me !== undefined },
+  );
   const { shown: waiting, hold } = useHeld(tasks.data?.tasks ?? nothing);
-  const ending = (grants.data?.grants ?? [])
-    .filter((g) => g.until && new Date(g.until).getTime() - Date.now() < soon)
-    .sort((a, b) => (a.until ?? "").localeCompare(b.until ?? ""));
+  const ending = (grants.data?.grants ?? []).toSorted((a, b) => (a.until ?? "").localeCompare(b.until ?? ""));
   return (
     <Page
       title={t("home.title", { name: me?.givenName || me?.displayName })}

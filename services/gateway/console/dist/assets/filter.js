@@ -1,1 +1,0 @@
-function e(e){return`"${e.replaceAll(`\\`,`\\\\`).replaceAll(`"`,`\\"`)}"`}function t(t,n){return t?n.map(n=>`${n}:${e(t)}`).join(` OR `):void 0}function n(t){return t.slice(0,50).map(t=>`id = ${e(t)}`).join(` OR `)}function r(t){return`managerId = ${e(t??``)}`}export{n as i,r as n,e as r,t};
