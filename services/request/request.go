@@ -11,6 +11,7 @@ import (
 	"gatehouse.dev/libs/backend"
 	"gatehouse.dev/libs/copies"
 	"gatehouse.dev/libs/service"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	opsv1 "gatehouse.dev/proto/gen/gatehouse/ops/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/command"
@@ -28,7 +29,7 @@ type Config struct {
 	// has an entitlement.
 	ProvisioningAddr string
 	// ApprovalAddr is approval's gRPC address, host:port. It gives the snapshots of
-	// flows.
+	// flows, and is asked who would decide a request that is not submitted yet.
 	ApprovalAddr string
 }
 
@@ -43,9 +44,13 @@ func Run(ctx context.Context, cfg Config, lis service.Listeners, log *slog.Logge
 	if err != nil {
 		return err
 	}
+	approval, err := b.Dial("approval", cfg.ApprovalAddr)
+	if err != nil {
+		return err
+	}
 	commands := command.New(command.Config{
 		DB: b.DB, Events: b.Events, Clock: b.Clock, Integrations: provisioningv1.NewIntegrationServiceClient(provisioning),
-		Due: b.Due, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name},
+		Flows: approvalv1.NewFlowServiceClient(approval), Due: b.Due, Quotas: b.Quotas, Progress: &copies.Progress{Bus: b.Bus, Service: b.Name},
 	})
 	handlers := consume.Handlers(commands)
 	kept, err := b.Copies(migrations.Copied, backend.Owners{Provisioning: cfg.ProvisioningAddr, Approval: cfg.ApprovalAddr}, handlers, commands.CopiesChanged)

@@ -47,6 +47,26 @@ type world struct {
 	crm    *requestv1.App
 	access map[string]string // entitlements of crm by name
 	integrations
+	flowService
+}
+
+// flowService answers for approval.
+type flowService struct {
+	approvalv1.UnimplementedFlowServiceServer
+	asked  atomic.Pointer[requestv1.Request] // the last that was looked up
+	routes atomic.Pointer[[]*requestv1.Route]
+}
+
+func (f *flowService) LookUpRoutes(ctx context.Context, in *approvalv1.LookUpRoutesRequest) (*approvalv1.LookUpRoutesResponse, error) {
+	if authz.Must(ctx).Subject != "client:request" || in.GetOrganizationId() != in.GetRequest().GetOrganizationId() {
+		return nil, apierr.Denied("NOT_AS_ITSELF", "the service's own token is to be shown, with the caller's organization")
+	}
+	f.asked.Store(in.GetRequest())
+	routes := f.routes.Load()
+	if routes == nil {
+		return nil, apierr.Unavailable("AWAY", nil)
+	}
+	return &approvalv1.LookUpRoutesResponse{Routes: *routes}, nil
 }
 
 // integrations answers for provisioning.
@@ -121,6 +141,7 @@ func start(t testing.TB, change ...func(*backend.Config)) *world {
 		return request.Run(ctx, request.Config{Config: cfg, ProvisioningAddr: cfg.IdentityAddr, ApprovalAddr: cfg.IdentityAddr}, lis, log)
 	}, func(s grpc.ServiceRegistrar) {
 		provisioningv1.RegisterIntegrationServiceServer(s, &w.integrations)
+		approvalv1.RegisterFlowServiceServer(s, &w.flowService)
 	})
 	for _, u := range []struct {
 		name string

@@ -131,24 +131,33 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 		return loaded{}, err
 	}
 	rec := &store.Record{OrganizationID: organizationID, Request: data, RequestUnsaved: true, New: !in.CancelledEarly, Version: in.Version}
-	request, now := convert.Request(r), c.Clock.Now()
-	for i := range request.Items {
-		app := people.Apps[request.Items[i].AppID]
-		request.Items[i].EnvironmentID, request.Items[i].OfOrganization, request.Items[i].OnlyByFlow = app.EnvironmentID, app.EnvironmentID == "", app.OnlyByFlow
-	}
-	for i := range request.Items {
-		// Request may not have heard of it yet: what gives access comes in bulk.
-		if it := &request.Items[i]; it.NotInPlace && in.Given != nil && in.Given.Gave(it.GrantItemID) {
-			it.NotInPlace = false
-		}
-	}
+	request, now := requestOf(in, r, people), c.Clock.Now()
 	if in.CancelledEarly {
 		// Only the request is added to what is known.
 		rec.Approval = lifecycle.NewCancelled(r.GetId(), r.GetEnvironmentId(), now)
 		rec.Parties, rec.Expired = request.Parties, request.Passed(now)
 		return c.with(rec, r), nil
 	}
+	rec.Approval = lifecycle.New(request, in.Flows, now)
+	if convert.Gives(r) {
+		rec.WaitsFor = rec.Beneficiary.ID
+	}
+	return c.with(rec, r), nil
+}
+
+// requestOf is a request as the rules see it, with what is known of its people and apps.
+func requestOf(in *store.Submission, r *requestv1.Request, people *lifecycle.People) lifecycle.Request {
+	request := convert.Request(r)
 	request.Member, request.AccountableIDs = in.Member, in.AccountableIDs
+	for i := range request.Items {
+		it := &request.Items[i]
+		app := people.Apps[it.AppID]
+		it.EnvironmentID, it.OfOrganization, it.OnlyByFlow = app.EnvironmentID, app.EnvironmentID == "", app.OnlyByFlow
+		// Request may not have heard of it yet: what gives access comes in bulk.
+		if it.NotInPlace && in.Given != nil && in.Given.Gave(it.GrantItemID) {
+			it.NotInPlace = false
+		}
+	}
 	if convert.ByJoinFlow(r) {
 		// Without its flow it is reviewed like any other.
 		request.JoinFlow = &lifecycle.Flow{}
@@ -159,9 +168,5 @@ func (c *Commands) plan(organizationID uuid.UUID, in *store.Submission, r *reque
 	if in.Assigned {
 		request.Assigner = &in.Assigner
 	}
-	rec.Approval = lifecycle.New(request, in.Flows, now)
-	if convert.Gives(r) {
-		rec.WaitsFor = rec.Beneficiary.ID
-	}
-	return c.with(rec, r), nil
+	return request
 }

@@ -294,3 +294,20 @@ func Time(t time.Time) *timestamppb.Timestamp {
 	}
 	return timestamppb.New(t)
 }
+
+// maxRouteReviewers is how many reviewers of a step a route names.
+const maxRouteReviewers = 20
+
+// RouteStep is a step of an approval that was not opened, and whom it would ask.
+func RouteStep(a *lifecycle.Approval, s *lifecycle.Step, r lifecycle.Resolution) *requestv1.RouteStep {
+	out := &requestv1.RouteStep{
+		Name: s.Spec.Name, NeededApprovals: int32(r.Needed), ReviewerCount: int32(len(r.Reviewers)), //nolint:gosec // people of one organization
+	}
+	if len(r.Reviewers) == 0 {
+		out.Vacancy = vacancy(a, s, r.Reason)
+	}
+	for _, reviewer := range r.Reviewers[:min(len(r.Reviewers), maxRouteReviewers)] {
+		out.Reviewers = append(out.Reviewers, &requestv1.RouteReviewer{Person: Person(reviewer.Person), Substitution: reviewer.Substitution})
+	}
+	return out
+}

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -92,13 +93,14 @@ func (e *Events) vacancy(s *lifecycle.Step) *requestv1.Vacancy {
 	if s == nil || !s.Vacant || e.Approval.Held {
 		return nil
 	}
-	reason := s.WhyVacant
-	if reason == "" {
-		reason = "nobody is there who could decide"
-	}
+	return vacancy(e.Approval, s, s.WhyVacant)
+}
+
+// vacancy says that nobody can decide a step, and why.
+func vacancy(a *lifecycle.Approval, s *lifecycle.Step, reason string) *requestv1.Vacancy {
 	return &requestv1.Vacancy{
-		Step: position(s.Position), StepName: s.Spec.Name, Reason: reason,
-		Help: flow.Help(string(s.Spec.Reviewers), e.Approval.Beneficiary.Name, e.Approval.EnvironmentID != ""),
+		Step: position(s.Position), StepName: s.Spec.Name, Reason: cmp.Or(reason, "nobody is there who could decide"),
+		Help: flow.Help(string(s.Spec.Reviewers), a.Beneficiary.Name, a.EnvironmentID != ""),
 	}
 }
 

@@ -129,6 +129,18 @@ func (s flowService) PreviewDeleteFlow(ctx context.Context, r *approvalv1.Previe
 	return s.commands.PreviewDeleteFlow(ctx, authz.Must(ctx).Scope(), flowID.String())
 }
 
+func (s flowService) LookUpRoutes(ctx context.Context, r *approvalv1.LookUpRoutesRequest) (*approvalv1.LookUpRoutesResponse, error) {
+	organizationID, err := id.Parse("organization_id", r.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	routes, err := s.commands.LookUpRoutes(ctx, organizationID, r.GetRequest())
+	if err != nil {
+		return nil, err
+	}
+	return &approvalv1.LookUpRoutesResponse{Routes: routes}, nil
+}
+
 func (s flowService) DeleteFlow(ctx context.Context, r *approvalv1.DeleteFlowRequest) (*approvalv1.DeleteFlowResponse, error) {
 	c := authz.Must(ctx)
 	flowID, err := id.Parse("id", r.GetId())

@@ -14,7 +14,7 @@ import (
 // Submission is a request that was submitted: what names what must be known of
 // it, and what is.
 type Submission struct {
-	RequestID     string
+	RequestID     string // empty if it is not submitted, but looked at
 	RequesterID   string // empty if a join-flow requested
 	BeneficiaryID string
 	AppIDs        []string
@@ -87,7 +87,10 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	var assigners, given []string
 	for _, in := range list {
 		byRequest[in.RequestID] = in
-		ids, beneficiaries, apps = append(ids, in.RequestID), append(beneficiaries, in.BeneficiaryID), append(apps, in.AppIDs...)
+		beneficiaries, apps = append(beneficiaries, in.BeneficiaryID), append(apps, in.AppIDs...)
+		if in.RequestID != "" {
+			ids = append(ids, in.RequestID)
+		}
 		parties = append(parties, in.parties()...)
 		if in.JoinFlow != nil {
 			joined = append(joined, *in.JoinFlow)
@@ -102,14 +105,16 @@ func (s *Store) LoadSubmissions(ctx context.Context, tx *postgres.Tx, organizati
 	beneficiaries = unique(beneficiaries)
 
 	b := &pgx.Batch{}
-	b.Queue(lockSubmitted, ids).Query(func(rows pgx.Rows) error {
-		found, err := pgx.CollectRows(rows, scanApproval)
-		for _, r := range found {
-			in := byRequest[r.RequestID]
-			in.Exists, in.CancelledEarly, in.Version = true, r.Request == nil, r.Version
-		}
-		return err
-	})
+	if len(ids) > 0 { // else it is only imagined, and nothing may be locked
+		b.Queue(lockSubmitted, ids).Query(func(rows pgx.Rows) error {
+			found, err := pgx.CollectRows(rows, scanApproval)
+			for _, r := range found {
+				in := byRequest[r.RequestID]
+				in.Exists, in.CancelledEarly, in.Version = true, r.Request == nil, r.Version
+			}
+			return err
+		})
+	}
 	gave := make(map[string]*lifecycle.Approval, len(given))
 	if len(given) > 0 {
 		b.Queue(selectGiven, unique(given)).Query(func(rows pgx.Rows) error {

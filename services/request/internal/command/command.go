@@ -13,6 +13,7 @@ import (
 	"gatehouse.dev/libs/outbox"
 	"gatehouse.dev/libs/postgres"
 	"gatehouse.dev/libs/quota"
+	approvalv1 "gatehouse.dev/proto/gen/gatehouse/approval/v1"
 	provisioningv1 "gatehouse.dev/proto/gen/gatehouse/provisioning/v1"
 	"gatehouse.dev/services/request/internal/store"
 )
@@ -23,8 +24,10 @@ type Config struct {
 	Events *outbox.Writer
 	Clock  clock.Clock
 	// Integrations answers whether an integration works, and whether its app has an
-	// entitlement: the questions that this service asks another.
+	// entitlement.
 	Integrations provisioningv1.IntegrationServiceClient
+	// Flows answers who would decide what is not requested yet.
+	Flows approvalv1.FlowServiceClient
 	// Due runs what is to happen at a time. New registers its handlers.
 	Due *due.Queue
 	// Quotas are what every organization may have.

@@ -23,6 +23,7 @@ import (
 	"gatehouse.dev/libs/telemetry"
 	authzv1 "gatehouse.dev/proto/gen/gatehouse/authz/v1"
 	eventv1 "gatehouse.dev/proto/gen/gatehouse/event/v1"
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
 	"gatehouse.dev/services/request/internal/convert"
 	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
@@ -46,6 +47,8 @@ type Preview struct {
 	Item *store.Item
 	// Refusal is why it would be refused; empty if it would not.
 	Refusal lifecycle.Refusal
+	// Route is who would decide it; nil if that is not known.
+	Route *requestv1.Route
 }
 
 // SubmitRequest submits a request. Its transaction sees the whole organization,
@@ -378,8 +381,11 @@ func (c *Commands) PreviewRequest(ctx context.Context, by authz.Caller, s Submis
 }
 
 func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submission) (list []Preview, err error) {
+	var l *store.Lookup
+	var environment uuid.UUID
+	now := c.Clock.Now()
 	err = c.DB.InOrganizationRead(ctx, by.OrganizationID, func(ctx context.Context, tx *postgres.Tx) error {
-		l := s.lookup(by)
+		l = s.lookup(by)
 		read, take := c.flows.read(by.OrganizationID)
 		if err := store.LoadCandidates(ctx, tx, false, read, l); err != nil {
 			return err
@@ -388,21 +394,25 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 		if err != nil {
 			return err
 		}
-		if err := s.found(by, l, flows, c.Clock.Now()); err != nil {
+		if err := s.found(by, l, flows, now); err != nil {
 			return err
 		}
 		list = nil
 		for _, candidate := range l.Candidates {
 			item := newItem(candidate)
 			item.ID = uuid.Nil
-			refusal, _ := flows.refuse(&s, l, candidate, c.Clock.Now())
+			refusal, _ := flows.refuse(&s, l, candidate, now)
 			list = append(list, Preview{Item: item, Refusal: refusal})
 		}
-		environment, _ := environmentOf(l.Beneficiary, l.Candidates)
+		environment, _ = environmentOf(l.Beneficiary, l.Candidates)
 		items := postgres.Column(list, func(p Preview) *store.Item { return p.Item })
-		return findVacancies(ctx, tx, &s, l, flows, environment, items, c.Clock.Now())
+		return findVacancies(ctx, tx, &s, l, flows, environment, items, now)
 	})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	c.findRoutes(ctx, by, &s, l, environment, list, now)
+	return list, nil
 }
 
 // insertRequest adds a new request and its event.

@@ -639,6 +639,109 @@ func (x *UpdateFlowResponse) GetFlow() *Flow {
 	return nil
 }
 
+// LookUpRoutesRequest says what would be asked for.
+type LookUpRoutesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the organization.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// The request as it would be submitted. Requests and items need no ids; each
+	// entitlement stands in it once.
+	Request       *v1.Request `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpRoutesRequest) Reset() {
+	*x = LookUpRoutesRequest{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpRoutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpRoutesRequest) ProtoMessage() {}
+
+func (x *LookUpRoutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpRoutesRequest.ProtoReflect.Descriptor instead.
+func (*LookUpRoutesRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LookUpRoutesRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *LookUpRoutesRequest) GetRequest() *v1.Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// LookUpRoutesResponse says who would decide.
+type LookUpRoutesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each item, in their order. One that would be refused has no steps and is
+	// not automatic.
+	Routes        []*v1.Route `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookUpRoutesResponse) Reset() {
+	*x = LookUpRoutesResponse{}
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookUpRoutesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookUpRoutesResponse) ProtoMessage() {}
+
+func (x *LookUpRoutesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookUpRoutesResponse.ProtoReflect.Descriptor instead.
+func (*LookUpRoutesResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *LookUpRoutesResponse) GetRoutes() []*v1.Route {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
 // DeleteFlowRequest names the flow.
 type DeleteFlowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -659,7 +762,7 @@ type DeleteFlowRequest struct {
 
 func (x *DeleteFlowRequest) Reset() {
 	*x = DeleteFlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +774,7 @@ func (x *DeleteFlowRequest) String() string {
 func (*DeleteFlowRequest) ProtoMessage() {}
 
 func (x *DeleteFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[9]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +787,7 @@ func (x *DeleteFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteFlowRequest.ProtoReflect.Descriptor instead.
 func (*DeleteFlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteFlowRequest) GetId() string {
@@ -731,7 +834,7 @@ type DeleteFlowResponse struct {
 
 func (x *DeleteFlowResponse) Reset() {
 	*x = DeleteFlowResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +846,7 @@ func (x *DeleteFlowResponse) String() string {
 func (*DeleteFlowResponse) ProtoMessage() {}
 
 func (x *DeleteFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[10]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +859,7 @@ func (x *DeleteFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteFlowResponse.ProtoReflect.Descriptor instead.
 func (*DeleteFlowResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
 }
 
 // PreviewDeleteFlowRequest names the flow.
@@ -770,7 +873,7 @@ type PreviewDeleteFlowRequest struct {
 
 func (x *PreviewDeleteFlowRequest) Reset() {
 	*x = PreviewDeleteFlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +885,7 @@ func (x *PreviewDeleteFlowRequest) String() string {
 func (*PreviewDeleteFlowRequest) ProtoMessage() {}
 
 func (x *PreviewDeleteFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[11]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +898,7 @@ func (x *PreviewDeleteFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewDeleteFlowRequest.ProtoReflect.Descriptor instead.
 func (*PreviewDeleteFlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PreviewDeleteFlowRequest) GetId() string {
@@ -827,7 +930,7 @@ type PreviewDeleteFlowResponse struct {
 
 func (x *PreviewDeleteFlowResponse) Reset() {
 	*x = PreviewDeleteFlowResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +942,7 @@ func (x *PreviewDeleteFlowResponse) String() string {
 func (*PreviewDeleteFlowResponse) ProtoMessage() {}
 
 func (x *PreviewDeleteFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[12]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +955,7 @@ func (x *PreviewDeleteFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewDeleteFlowResponse.ProtoReflect.Descriptor instead.
 func (*PreviewDeleteFlowResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PreviewDeleteFlowResponse) GetFlow() *Flow {
@@ -918,7 +1021,7 @@ type FlowRequest struct {
 
 func (x *FlowRequest) Reset() {
 	*x = FlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1033,7 @@ func (x *FlowRequest) String() string {
 func (*FlowRequest) ProtoMessage() {}
 
 func (x *FlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[13]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1046,7 @@ func (x *FlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlowRequest.ProtoReflect.Descriptor instead.
 func (*FlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FlowRequest) GetId() string {
@@ -1001,7 +1104,7 @@ type PreviewUpdateFlowRequest struct {
 
 func (x *PreviewUpdateFlowRequest) Reset() {
 	*x = PreviewUpdateFlowRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1116,7 @@ func (x *PreviewUpdateFlowRequest) String() string {
 func (*PreviewUpdateFlowRequest) ProtoMessage() {}
 
 func (x *PreviewUpdateFlowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[14]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1129,7 @@ func (x *PreviewUpdateFlowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewUpdateFlowRequest.ProtoReflect.Descriptor instead.
 func (*PreviewUpdateFlowRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PreviewUpdateFlowRequest) GetFlow() *Flow {
@@ -1063,7 +1166,7 @@ type PreviewUpdateFlowResponse struct {
 
 func (x *PreviewUpdateFlowResponse) Reset() {
 	*x = PreviewUpdateFlowResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1178,7 @@ func (x *PreviewUpdateFlowResponse) String() string {
 func (*PreviewUpdateFlowResponse) ProtoMessage() {}
 
 func (x *PreviewUpdateFlowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[15]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1191,7 @@ func (x *PreviewUpdateFlowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewUpdateFlowResponse.ProtoReflect.Descriptor instead.
 func (*PreviewUpdateFlowResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PreviewUpdateFlowResponse) GetFlow() *Flow {
@@ -1156,7 +1259,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1271,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[16]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1284,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListTasksRequest) GetPageSize() int32 {
@@ -1246,7 +1349,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1361,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[17]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1374,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -1304,7 +1407,7 @@ type ApproveTaskRequest struct {
 
 func (x *ApproveTaskRequest) Reset() {
 	*x = ApproveTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1419,7 @@ func (x *ApproveTaskRequest) String() string {
 func (*ApproveTaskRequest) ProtoMessage() {}
 
 func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[18]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1432,7 @@ func (x *ApproveTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskRequest.ProtoReflect.Descriptor instead.
 func (*ApproveTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApproveTaskRequest) GetId() string {
@@ -1364,7 +1467,7 @@ type ApproveTaskResponse struct {
 
 func (x *ApproveTaskResponse) Reset() {
 	*x = ApproveTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1479,7 @@ func (x *ApproveTaskResponse) String() string {
 func (*ApproveTaskResponse) ProtoMessage() {}
 
 func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[19]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1492,7 @@ func (x *ApproveTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveTaskResponse.ProtoReflect.Descriptor instead.
 func (*ApproveTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ApproveTaskResponse) GetTask() *Task {
@@ -1415,7 +1518,7 @@ type DenyTaskRequest struct {
 
 func (x *DenyTaskRequest) Reset() {
 	*x = DenyTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1427,7 +1530,7 @@ func (x *DenyTaskRequest) String() string {
 func (*DenyTaskRequest) ProtoMessage() {}
 
 func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[20]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1440,7 +1543,7 @@ func (x *DenyTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskRequest.ProtoReflect.Descriptor instead.
 func (*DenyTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DenyTaskRequest) GetId() string {
@@ -1475,7 +1578,7 @@ type DenyTaskResponse struct {
 
 func (x *DenyTaskResponse) Reset() {
 	*x = DenyTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1487,7 +1590,7 @@ func (x *DenyTaskResponse) String() string {
 func (*DenyTaskResponse) ProtoMessage() {}
 
 func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[21]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1500,7 +1603,7 @@ func (x *DenyTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyTaskResponse.ProtoReflect.Descriptor instead.
 func (*DenyTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DenyTaskResponse) GetTask() *Task {
@@ -1528,7 +1631,7 @@ type ReassignTaskRequest struct {
 
 func (x *ReassignTaskRequest) Reset() {
 	*x = ReassignTaskRequest{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1643,7 @@ func (x *ReassignTaskRequest) String() string {
 func (*ReassignTaskRequest) ProtoMessage() {}
 
 func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[22]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1656,7 @@ func (x *ReassignTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskRequest.ProtoReflect.Descriptor instead.
 func (*ReassignTaskRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReassignTaskRequest) GetId() string {
@@ -1595,7 +1698,7 @@ type ReassignTaskResponse struct {
 
 func (x *ReassignTaskResponse) Reset() {
 	*x = ReassignTaskResponse{}
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1607,7 +1710,7 @@ func (x *ReassignTaskResponse) String() string {
 func (*ReassignTaskResponse) ProtoMessage() {}
 
 func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[23]
+	mi := &file_gatehouse_approval_v1_approval_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1620,7 +1723,7 @@ func (x *ReassignTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReassignTaskResponse.ProtoReflect.Descriptor instead.
 func (*ReassignTaskResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReassignTaskResponse) GetTask() *Task {
@@ -1681,7 +1784,12 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"E\n" +
 	"\x12UpdateFlowResponse\x12/\n" +
-	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\xff\x01\n" +
+	"\x04flow\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.FlowR\x04flow\"\x89\x01\n" +
+	"\x13LookUpRoutesRequest\x121\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x0eorganizationId\x12?\n" +
+	"\arequest\x18\x02 \x01(\v2\x1d.gatehouse.request.v1.RequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"K\n" +
+	"\x14LookUpRoutesResponse\x123\n" +
+	"\x06routes\x18\x01 \x03(\v2\x1b.gatehouse.request.v1.RouteR\x06routes\"\xff\x01\n" +
 	"\x11DeleteFlowRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x02id\x12\x1b\n" +
 	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04etag\x12I\n" +
@@ -1750,7 +1858,7 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xa0\x1fR\x06reason\x12,\n" +
 	"\bitem_ids\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\x18\x01\"\x05r\x03\xb0\x01\x01R\aitemIds\"G\n" +
 	"\x14ReassignTaskResponse\x12/\n" +
-	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x87\b\n" +
+	"\x04task\x18\x01 \x01(\v2\x1b.gatehouse.approval.v1.TaskR\x04task2\x85\t\n" +
 	"\vFlowService\x12\x81\x01\n" +
 	"\n" +
 	"CreateFlow\x12(.gatehouse.approval.v1.CreateFlowRequest\x1a).gatehouse.approval.v1.CreateFlowResponse\"\x1e\xa2\xbb\x18\x06\n" +
@@ -1765,7 +1873,9 @@ const file_gatehouse_approval_v1_approval_service_proto_rawDesc = "" +
 	"\x11PreviewUpdateFlow\x12/.gatehouse.approval.v1.PreviewUpdateFlowRequest\x1a0.gatehouse.approval.v1.PreviewUpdateFlowResponse\"7\xa2\xbb\x18\x04\n" +
 	"\x02\x03\x04\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/flows/{flow.id}:previewUpdate\x90\x02\x01\x12\xa7\x01\n" +
 	"\x11PreviewDeleteFlow\x12/.gatehouse.approval.v1.PreviewDeleteFlowRequest\x1a0.gatehouse.approval.v1.PreviewDeleteFlowResponse\"/\xa2\xbb\x18\x04\n" +
-	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/flows/{id}:previewDelete\x90\x02\x01\x12\x83\x01\n" +
+	"\x02\x03\x04\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/flows/{id}:previewDelete\x90\x02\x01\x12|\n" +
+	"\fLookUpRoutes\x12*.gatehouse.approval.v1.LookUpRoutesRequest\x1a+.gatehouse.approval.v1.LookUpRoutesResponse\"\x13\xa2\xbb\x18\f\n" +
+	"\x01\x02\x12\arequest\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
 	"DeleteFlow\x12(.gatehouse.approval.v1.DeleteFlowRequest\x1a).gatehouse.approval.v1.DeleteFlowResponse\" \xa2\xbb\x18\x06\n" +
 	"\x02\x03\x04\x18\x01\x82\xd3\xe4\x93\x02\x10*\x0e/v1/flows/{id}\x1a\x04\xa0\xbb\x18\b2\xc8\x04\n" +
@@ -1791,7 +1901,7 @@ func file_gatehouse_approval_v1_approval_service_proto_rawDescGZIP() []byte {
 	return file_gatehouse_approval_v1_approval_service_proto_rawDescData
 }
 
-var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_gatehouse_approval_v1_approval_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*FlowInput)(nil),                 // 0: gatehouse.approval.v1.FlowInput
 	(*CreateFlowRequest)(nil),         // 1: gatehouse.approval.v1.CreateFlowRequest
@@ -1802,101 +1912,109 @@ var file_gatehouse_approval_v1_approval_service_proto_goTypes = []any{
 	(*ListFlowsResponse)(nil),         // 6: gatehouse.approval.v1.ListFlowsResponse
 	(*UpdateFlowRequest)(nil),         // 7: gatehouse.approval.v1.UpdateFlowRequest
 	(*UpdateFlowResponse)(nil),        // 8: gatehouse.approval.v1.UpdateFlowResponse
-	(*DeleteFlowRequest)(nil),         // 9: gatehouse.approval.v1.DeleteFlowRequest
-	(*DeleteFlowResponse)(nil),        // 10: gatehouse.approval.v1.DeleteFlowResponse
-	(*PreviewDeleteFlowRequest)(nil),  // 11: gatehouse.approval.v1.PreviewDeleteFlowRequest
-	(*PreviewDeleteFlowResponse)(nil), // 12: gatehouse.approval.v1.PreviewDeleteFlowResponse
-	(*FlowRequest)(nil),               // 13: gatehouse.approval.v1.FlowRequest
-	(*PreviewUpdateFlowRequest)(nil),  // 14: gatehouse.approval.v1.PreviewUpdateFlowRequest
-	(*PreviewUpdateFlowResponse)(nil), // 15: gatehouse.approval.v1.PreviewUpdateFlowResponse
-	(*ListTasksRequest)(nil),          // 16: gatehouse.approval.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),         // 17: gatehouse.approval.v1.ListTasksResponse
-	(*ApproveTaskRequest)(nil),        // 18: gatehouse.approval.v1.ApproveTaskRequest
-	(*ApproveTaskResponse)(nil),       // 19: gatehouse.approval.v1.ApproveTaskResponse
-	(*DenyTaskRequest)(nil),           // 20: gatehouse.approval.v1.DenyTaskRequest
-	(*DenyTaskResponse)(nil),          // 21: gatehouse.approval.v1.DenyTaskResponse
-	(*ReassignTaskRequest)(nil),       // 22: gatehouse.approval.v1.ReassignTaskRequest
-	(*ReassignTaskResponse)(nil),      // 23: gatehouse.approval.v1.ReassignTaskResponse
-	(FlowTrigger)(0),                  // 24: gatehouse.approval.v1.FlowTrigger
-	(v1.RequestKind)(0),               // 25: gatehouse.request.v1.RequestKind
-	(*FlowAudience)(nil),              // 26: gatehouse.approval.v1.FlowAudience
-	(*FlowScope)(nil),                 // 27: gatehouse.approval.v1.FlowScope
-	(*FlowStep)(nil),                  // 28: gatehouse.approval.v1.FlowStep
-	(*durationpb.Duration)(nil),       // 29: google.protobuf.Duration
-	(*FlowRequesters)(nil),            // 30: gatehouse.approval.v1.FlowRequesters
-	(UnmatchAction)(0),                // 31: gatehouse.approval.v1.UnmatchAction
-	(*Flow)(nil),                      // 32: gatehouse.approval.v1.Flow
-	(*fieldmaskpb.FieldMask)(nil),     // 33: google.protobuf.FieldMask
-	(FlowRequests)(0),                 // 34: gatehouse.approval.v1.FlowRequests
-	(FlowMatches)(0),                  // 35: gatehouse.approval.v1.FlowMatches
-	(*v11.Person)(nil),                // 36: gatehouse.identity.v1.Person
-	(*timestamppb.Timestamp)(nil),     // 37: google.protobuf.Timestamp
-	(TaskState)(0),                    // 38: gatehouse.approval.v1.TaskState
-	(*Task)(nil),                      // 39: gatehouse.approval.v1.Task
+	(*LookUpRoutesRequest)(nil),       // 9: gatehouse.approval.v1.LookUpRoutesRequest
+	(*LookUpRoutesResponse)(nil),      // 10: gatehouse.approval.v1.LookUpRoutesResponse
+	(*DeleteFlowRequest)(nil),         // 11: gatehouse.approval.v1.DeleteFlowRequest
+	(*DeleteFlowResponse)(nil),        // 12: gatehouse.approval.v1.DeleteFlowResponse
+	(*PreviewDeleteFlowRequest)(nil),  // 13: gatehouse.approval.v1.PreviewDeleteFlowRequest
+	(*PreviewDeleteFlowResponse)(nil), // 14: gatehouse.approval.v1.PreviewDeleteFlowResponse
+	(*FlowRequest)(nil),               // 15: gatehouse.approval.v1.FlowRequest
+	(*PreviewUpdateFlowRequest)(nil),  // 16: gatehouse.approval.v1.PreviewUpdateFlowRequest
+	(*PreviewUpdateFlowResponse)(nil), // 17: gatehouse.approval.v1.PreviewUpdateFlowResponse
+	(*ListTasksRequest)(nil),          // 18: gatehouse.approval.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),         // 19: gatehouse.approval.v1.ListTasksResponse
+	(*ApproveTaskRequest)(nil),        // 20: gatehouse.approval.v1.ApproveTaskRequest
+	(*ApproveTaskResponse)(nil),       // 21: gatehouse.approval.v1.ApproveTaskResponse
+	(*DenyTaskRequest)(nil),           // 22: gatehouse.approval.v1.DenyTaskRequest
+	(*DenyTaskResponse)(nil),          // 23: gatehouse.approval.v1.DenyTaskResponse
+	(*ReassignTaskRequest)(nil),       // 24: gatehouse.approval.v1.ReassignTaskRequest
+	(*ReassignTaskResponse)(nil),      // 25: gatehouse.approval.v1.ReassignTaskResponse
+	(FlowTrigger)(0),                  // 26: gatehouse.approval.v1.FlowTrigger
+	(v1.RequestKind)(0),               // 27: gatehouse.request.v1.RequestKind
+	(*FlowAudience)(nil),              // 28: gatehouse.approval.v1.FlowAudience
+	(*FlowScope)(nil),                 // 29: gatehouse.approval.v1.FlowScope
+	(*FlowStep)(nil),                  // 30: gatehouse.approval.v1.FlowStep
+	(*durationpb.Duration)(nil),       // 31: google.protobuf.Duration
+	(*FlowRequesters)(nil),            // 32: gatehouse.approval.v1.FlowRequesters
+	(UnmatchAction)(0),                // 33: gatehouse.approval.v1.UnmatchAction
+	(*Flow)(nil),                      // 34: gatehouse.approval.v1.Flow
+	(*fieldmaskpb.FieldMask)(nil),     // 35: google.protobuf.FieldMask
+	(*v1.Request)(nil),                // 36: gatehouse.request.v1.Request
+	(*v1.Route)(nil),                  // 37: gatehouse.request.v1.Route
+	(FlowRequests)(0),                 // 38: gatehouse.approval.v1.FlowRequests
+	(FlowMatches)(0),                  // 39: gatehouse.approval.v1.FlowMatches
+	(*v11.Person)(nil),                // 40: gatehouse.identity.v1.Person
+	(*timestamppb.Timestamp)(nil),     // 41: google.protobuf.Timestamp
+	(TaskState)(0),                    // 42: gatehouse.approval.v1.TaskState
+	(*Task)(nil),                      // 43: gatehouse.approval.v1.Task
 }
 var file_gatehouse_approval_v1_approval_service_proto_depIdxs = []int32{
-	24, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
-	25, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
-	26, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
-	27, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
-	28, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
-	29, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
-	30, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
-	31, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
-	29, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
+	26, // 0: gatehouse.approval.v1.FlowInput.trigger:type_name -> gatehouse.approval.v1.FlowTrigger
+	27, // 1: gatehouse.approval.v1.FlowInput.kinds:type_name -> gatehouse.request.v1.RequestKind
+	28, // 2: gatehouse.approval.v1.FlowInput.audience:type_name -> gatehouse.approval.v1.FlowAudience
+	29, // 3: gatehouse.approval.v1.FlowInput.scope:type_name -> gatehouse.approval.v1.FlowScope
+	30, // 4: gatehouse.approval.v1.FlowInput.steps:type_name -> gatehouse.approval.v1.FlowStep
+	31, // 5: gatehouse.approval.v1.FlowInput.max_duration:type_name -> google.protobuf.Duration
+	32, // 6: gatehouse.approval.v1.FlowInput.requesters:type_name -> gatehouse.approval.v1.FlowRequesters
+	33, // 7: gatehouse.approval.v1.FlowInput.unmatch_action:type_name -> gatehouse.approval.v1.UnmatchAction
+	31, // 8: gatehouse.approval.v1.FlowInput.unmatch_after:type_name -> google.protobuf.Duration
 	0,  // 9: gatehouse.approval.v1.CreateFlowRequest.flow:type_name -> gatehouse.approval.v1.FlowInput
-	32, // 10: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	32, // 11: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	32, // 12: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
-	32, // 13: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	33, // 14: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 15: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	34, // 16: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
-	35, // 17: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
-	32, // 18: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	13, // 19: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
-	36, // 20: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	25, // 21: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
-	36, // 22: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
-	36, // 23: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
-	37, // 24: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
-	32, // 25: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
-	33, // 26: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 27: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
-	36, // 28: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
-	36, // 29: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
-	38, // 30: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
-	39, // 31: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
-	39, // 32: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	39, // 33: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	39, // 34: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
-	1,  // 35: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
-	3,  // 36: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
-	5,  // 37: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
-	7,  // 38: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
-	14, // 39: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
-	11, // 40: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
-	9,  // 41: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
-	16, // 42: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
-	18, // 43: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
-	20, // 44: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
-	22, // 45: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
-	2,  // 46: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
-	4,  // 47: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
-	6,  // 48: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
-	8,  // 49: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
-	15, // 50: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
-	12, // 51: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
-	10, // 52: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
-	17, // 53: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
-	19, // 54: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
-	21, // 55: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
-	23, // 56: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
-	46, // [46:57] is the sub-list for method output_type
-	35, // [35:46] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	34, // 10: gatehouse.approval.v1.CreateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	34, // 11: gatehouse.approval.v1.GetFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	34, // 12: gatehouse.approval.v1.ListFlowsResponse.flows:type_name -> gatehouse.approval.v1.Flow
+	34, // 13: gatehouse.approval.v1.UpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	35, // 14: gatehouse.approval.v1.UpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 15: gatehouse.approval.v1.UpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	36, // 16: gatehouse.approval.v1.LookUpRoutesRequest.request:type_name -> gatehouse.request.v1.Request
+	37, // 17: gatehouse.approval.v1.LookUpRoutesResponse.routes:type_name -> gatehouse.request.v1.Route
+	38, // 18: gatehouse.approval.v1.DeleteFlowRequest.requests:type_name -> gatehouse.approval.v1.FlowRequests
+	39, // 19: gatehouse.approval.v1.DeleteFlowRequest.matches:type_name -> gatehouse.approval.v1.FlowMatches
+	34, // 20: gatehouse.approval.v1.PreviewDeleteFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	15, // 21: gatehouse.approval.v1.PreviewDeleteFlowResponse.open_requests:type_name -> gatehouse.approval.v1.FlowRequest
+	40, // 22: gatehouse.approval.v1.PreviewDeleteFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	27, // 23: gatehouse.approval.v1.FlowRequest.kind:type_name -> gatehouse.request.v1.RequestKind
+	40, // 24: gatehouse.approval.v1.FlowRequest.beneficiary:type_name -> gatehouse.identity.v1.Person
+	40, // 25: gatehouse.approval.v1.FlowRequest.requester:type_name -> gatehouse.identity.v1.Person
+	41, // 26: gatehouse.approval.v1.FlowRequest.create_time:type_name -> google.protobuf.Timestamp
+	34, // 27: gatehouse.approval.v1.PreviewUpdateFlowRequest.flow:type_name -> gatehouse.approval.v1.Flow
+	35, // 28: gatehouse.approval.v1.PreviewUpdateFlowRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 29: gatehouse.approval.v1.PreviewUpdateFlowResponse.flow:type_name -> gatehouse.approval.v1.Flow
+	40, // 30: gatehouse.approval.v1.PreviewUpdateFlowResponse.matched_users:type_name -> gatehouse.identity.v1.Person
+	40, // 31: gatehouse.approval.v1.PreviewUpdateFlowResponse.unmatched_users:type_name -> gatehouse.identity.v1.Person
+	42, // 32: gatehouse.approval.v1.ListTasksRequest.state:type_name -> gatehouse.approval.v1.TaskState
+	43, // 33: gatehouse.approval.v1.ListTasksResponse.tasks:type_name -> gatehouse.approval.v1.Task
+	43, // 34: gatehouse.approval.v1.ApproveTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	43, // 35: gatehouse.approval.v1.DenyTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	43, // 36: gatehouse.approval.v1.ReassignTaskResponse.task:type_name -> gatehouse.approval.v1.Task
+	1,  // 37: gatehouse.approval.v1.FlowService.CreateFlow:input_type -> gatehouse.approval.v1.CreateFlowRequest
+	3,  // 38: gatehouse.approval.v1.FlowService.GetFlow:input_type -> gatehouse.approval.v1.GetFlowRequest
+	5,  // 39: gatehouse.approval.v1.FlowService.ListFlows:input_type -> gatehouse.approval.v1.ListFlowsRequest
+	7,  // 40: gatehouse.approval.v1.FlowService.UpdateFlow:input_type -> gatehouse.approval.v1.UpdateFlowRequest
+	16, // 41: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:input_type -> gatehouse.approval.v1.PreviewUpdateFlowRequest
+	13, // 42: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:input_type -> gatehouse.approval.v1.PreviewDeleteFlowRequest
+	9,  // 43: gatehouse.approval.v1.FlowService.LookUpRoutes:input_type -> gatehouse.approval.v1.LookUpRoutesRequest
+	11, // 44: gatehouse.approval.v1.FlowService.DeleteFlow:input_type -> gatehouse.approval.v1.DeleteFlowRequest
+	18, // 45: gatehouse.approval.v1.TaskService.ListTasks:input_type -> gatehouse.approval.v1.ListTasksRequest
+	20, // 46: gatehouse.approval.v1.TaskService.ApproveTask:input_type -> gatehouse.approval.v1.ApproveTaskRequest
+	22, // 47: gatehouse.approval.v1.TaskService.DenyTask:input_type -> gatehouse.approval.v1.DenyTaskRequest
+	24, // 48: gatehouse.approval.v1.TaskService.ReassignTask:input_type -> gatehouse.approval.v1.ReassignTaskRequest
+	2,  // 49: gatehouse.approval.v1.FlowService.CreateFlow:output_type -> gatehouse.approval.v1.CreateFlowResponse
+	4,  // 50: gatehouse.approval.v1.FlowService.GetFlow:output_type -> gatehouse.approval.v1.GetFlowResponse
+	6,  // 51: gatehouse.approval.v1.FlowService.ListFlows:output_type -> gatehouse.approval.v1.ListFlowsResponse
+	8,  // 52: gatehouse.approval.v1.FlowService.UpdateFlow:output_type -> gatehouse.approval.v1.UpdateFlowResponse
+	17, // 53: gatehouse.approval.v1.FlowService.PreviewUpdateFlow:output_type -> gatehouse.approval.v1.PreviewUpdateFlowResponse
+	14, // 54: gatehouse.approval.v1.FlowService.PreviewDeleteFlow:output_type -> gatehouse.approval.v1.PreviewDeleteFlowResponse
+	10, // 55: gatehouse.approval.v1.FlowService.LookUpRoutes:output_type -> gatehouse.approval.v1.LookUpRoutesResponse
+	12, // 56: gatehouse.approval.v1.FlowService.DeleteFlow:output_type -> gatehouse.approval.v1.DeleteFlowResponse
+	19, // 57: gatehouse.approval.v1.TaskService.ListTasks:output_type -> gatehouse.approval.v1.ListTasksResponse
+	21, // 58: gatehouse.approval.v1.TaskService.ApproveTask:output_type -> gatehouse.approval.v1.ApproveTaskResponse
+	23, // 59: gatehouse.approval.v1.TaskService.DenyTask:output_type -> gatehouse.approval.v1.DenyTaskResponse
+	25, // 60: gatehouse.approval.v1.TaskService.ReassignTask:output_type -> gatehouse.approval.v1.ReassignTaskResponse
+	49, // [49:61] is the sub-list for method output_type
+	37, // [37:49] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_approval_v1_approval_service_proto_init() }
@@ -1911,7 +2029,7 @@ func file_gatehouse_approval_v1_approval_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_approval_v1_approval_service_proto_rawDesc), len(file_gatehouse_approval_v1_approval_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

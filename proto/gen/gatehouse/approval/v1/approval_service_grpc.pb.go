@@ -27,6 +27,7 @@ const (
 	FlowService_UpdateFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/UpdateFlow"
 	FlowService_PreviewUpdateFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/PreviewUpdateFlow"
 	FlowService_PreviewDeleteFlow_FullMethodName = "/gatehouse.approval.v1.FlowService/PreviewDeleteFlow"
+	FlowService_LookUpRoutes_FullMethodName      = "/gatehouse.approval.v1.FlowService/LookUpRoutes"
 	FlowService_DeleteFlow_FullMethodName        = "/gatehouse.approval.v1.FlowService/DeleteFlow"
 )
 
@@ -71,6 +72,10 @@ type FlowServiceClient interface {
 	// FLOW_OF_ORGANIZATION as in DeleteFlow; UNAVAILABLE: NOT_KNOWN_YET for a moment after
 	// an upgrade, while older requests are looked through.
 	PreviewDeleteFlow(ctx context.Context, in *PreviewDeleteFlowRequest, opts ...grpc.CallOption) (*PreviewDeleteFlowResponse, error)
+	// LookUpRoutes says who would decide each item of a request if it were submitted now,
+	// for a service that has looked whether the caller may ask for it. Nothing changes.
+	// UNAVAILABLE: NOT_KNOWN_YET if somebody or something that it names is not known here.
+	LookUpRoutes(ctx context.Context, in *LookUpRoutesRequest, opts ...grpc.CallOption) (*LookUpRoutesResponse, error)
 	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
 	// What hangs on it is kept, or ended if the call says so: open requests finish on the
 	// version they started with, and what a join-flow gave stays. A call that ends something
@@ -154,6 +159,16 @@ func (c *flowServiceClient) PreviewDeleteFlow(ctx context.Context, in *PreviewDe
 	return out, nil
 }
 
+func (c *flowServiceClient) LookUpRoutes(ctx context.Context, in *LookUpRoutesRequest, opts ...grpc.CallOption) (*LookUpRoutesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LookUpRoutesResponse)
+	err := c.cc.Invoke(ctx, FlowService_LookUpRoutes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *flowServiceClient) DeleteFlow(ctx context.Context, in *DeleteFlowRequest, opts ...grpc.CallOption) (*DeleteFlowResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteFlowResponse)
@@ -205,6 +220,10 @@ type FlowServiceServer interface {
 	// FLOW_OF_ORGANIZATION as in DeleteFlow; UNAVAILABLE: NOT_KNOWN_YET for a moment after
 	// an upgrade, while older requests are looked through.
 	PreviewDeleteFlow(context.Context, *PreviewDeleteFlowRequest) (*PreviewDeleteFlowResponse, error)
+	// LookUpRoutes says who would decide each item of a request if it were submitted now,
+	// for a service that has looked whether the caller may ask for it. Nothing changes.
+	// UNAVAILABLE: NOT_KNOWN_YET if somebody or something that it names is not known here.
+	LookUpRoutes(context.Context, *LookUpRoutesRequest) (*LookUpRoutesResponse, error)
 	// DeleteFlow ends a flow: it matches nothing from then on, and its name is free.
 	// What hangs on it is kept, or ended if the call says so: open requests finish on the
 	// version they started with, and what a join-flow gave stays. A call that ends something
@@ -245,6 +264,9 @@ func (UnimplementedFlowServiceServer) PreviewUpdateFlow(context.Context, *Previe
 }
 func (UnimplementedFlowServiceServer) PreviewDeleteFlow(context.Context, *PreviewDeleteFlowRequest) (*PreviewDeleteFlowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewDeleteFlow not implemented")
+}
+func (UnimplementedFlowServiceServer) LookUpRoutes(context.Context, *LookUpRoutesRequest) (*LookUpRoutesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookUpRoutes not implemented")
 }
 func (UnimplementedFlowServiceServer) DeleteFlow(context.Context, *DeleteFlowRequest) (*DeleteFlowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteFlow not implemented")
@@ -378,6 +400,24 @@ func _FlowService_PreviewDeleteFlow_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FlowService_LookUpRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LookUpRoutesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FlowServiceServer).LookUpRoutes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FlowService_LookUpRoutes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FlowServiceServer).LookUpRoutes(ctx, req.(*LookUpRoutesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FlowService_DeleteFlow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteFlowRequest)
 	if err := dec(in); err != nil {
@@ -426,6 +466,10 @@ var FlowService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewDeleteFlow",
 			Handler:    _FlowService_PreviewDeleteFlow_Handler,
+		},
+		{
+			MethodName: "LookUpRoutes",
+			Handler:    _FlowService_LookUpRoutes_Handler,
 		},
 		{
 			MethodName: "DeleteFlow",

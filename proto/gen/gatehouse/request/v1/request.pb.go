@@ -1055,6 +1055,199 @@ func (x *Vacancy) GetHelp() []string {
 	return nil
 }
 
+// Route is who would decide an item, step by step, as things stand now. Who is asked is
+// looked up anew when each step begins.
+type Route struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// True if its flow approves it by itself: then it has no steps.
+	Automatic bool `protobuf:"varint,1,opt,name=automatic,proto3" json:"automatic,omitempty"`
+	// The steps, in their order. Each is asked once the one before it has approved.
+	Steps         []*RouteStep `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Route) Reset() {
+	*x = Route{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Route) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Route) ProtoMessage() {}
+
+func (x *Route) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Route.ProtoReflect.Descriptor instead.
+func (*Route) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Route) GetAutomatic() bool {
+	if x != nil {
+		return x.Automatic
+	}
+	return false
+}
+
+func (x *Route) GetSteps() []*RouteStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// RouteStep is one step of a route.
+type RouteStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the step.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many of its reviewers must approve, at least 1.
+	NeededApprovals int32 `protobuf:"varint,2,opt,name=needed_approvals,json=neededApprovals,proto3" json:"needed_approvals,omitempty"`
+	// Whom it would ask, by name; the first 20.
+	Reviewers []*RouteReviewer `protobuf:"bytes,3,rep,name=reviewers,proto3" json:"reviewers,omitempty"`
+	// How many it would ask.
+	ReviewerCount int32 `protobuf:"varint,4,opt,name=reviewer_count,json=reviewerCount,proto3" json:"reviewer_count,omitempty"`
+	// Set if there is nobody whom it could ask: it would wait.
+	Vacancy       *Vacancy `protobuf:"bytes,5,opt,name=vacancy,proto3" json:"vacancy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteStep) Reset() {
+	*x = RouteStep{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteStep) ProtoMessage() {}
+
+func (x *RouteStep) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteStep.ProtoReflect.Descriptor instead.
+func (*RouteStep) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RouteStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RouteStep) GetNeededApprovals() int32 {
+	if x != nil {
+		return x.NeededApprovals
+	}
+	return 0
+}
+
+func (x *RouteStep) GetReviewers() []*RouteReviewer {
+	if x != nil {
+		return x.Reviewers
+	}
+	return nil
+}
+
+func (x *RouteStep) GetReviewerCount() int32 {
+	if x != nil {
+		return x.ReviewerCount
+	}
+	return 0
+}
+
+func (x *RouteStep) GetVacancy() *Vacancy {
+	if x != nil {
+		return x.Vacancy
+	}
+	return nil
+}
+
+// RouteReviewer is somebody whom a step would ask.
+type RouteReviewer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who it is.
+	Person *v1.Person `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// Why this person, if not one whom the step names, as in a task; else empty.
+	Substitution  string `protobuf:"bytes,2,opt,name=substitution,proto3" json:"substitution,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteReviewer) Reset() {
+	*x = RouteReviewer{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteReviewer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteReviewer) ProtoMessage() {}
+
+func (x *RouteReviewer) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteReviewer.ProtoReflect.Descriptor instead.
+func (*RouteReviewer) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RouteReviewer) GetPerson() *v1.Person {
+	if x != nil {
+		return x.Person
+	}
+	return nil
+}
+
+func (x *RouteReviewer) GetSubstitution() string {
+	if x != nil {
+		return x.Substitution
+	}
+	return ""
+}
+
 // RequestItem is one entitlement in a request.
 type RequestItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1093,7 +1286,7 @@ type RequestItem struct {
 
 func (x *RequestItem) Reset() {
 	*x = RequestItem{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1298,7 @@ func (x *RequestItem) String() string {
 func (*RequestItem) ProtoMessage() {}
 
 func (x *RequestItem) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[4]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1311,7 @@ func (x *RequestItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestItem.ProtoReflect.Descriptor instead.
 func (*RequestItem) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RequestItem) GetId() string {
@@ -1263,7 +1456,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1275,7 +1468,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[5]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1288,7 +1481,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Request) GetId() string {
@@ -1464,7 +1657,7 @@ type Comment struct {
 
 func (x *Comment) Reset() {
 	*x = Comment{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1669,7 @@ func (x *Comment) String() string {
 func (*Comment) ProtoMessage() {}
 
 func (x *Comment) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[6]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1682,7 @@ func (x *Comment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Comment.ProtoReflect.Descriptor instead.
 func (*Comment) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Comment) GetId() string {
@@ -1546,7 +1739,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1751,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[7]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1764,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -1666,7 +1859,19 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x04step\x18\x01 \x01(\x05R\x04step\x12\x1b\n" +
 	"\tstep_name\x18\x02 \x01(\tR\bstepName\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
-	"\x04help\x18\x04 \x03(\tR\x04help\"\x84\x04\n" +
+	"\x04help\x18\x04 \x03(\tR\x04help\"\\\n" +
+	"\x05Route\x12\x1c\n" +
+	"\tautomatic\x18\x01 \x01(\bR\tautomatic\x125\n" +
+	"\x05steps\x18\x02 \x03(\v2\x1f.gatehouse.request.v1.RouteStepR\x05steps\"\xed\x01\n" +
+	"\tRouteStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x10needed_approvals\x18\x02 \x01(\x05R\x0fneededApprovals\x12A\n" +
+	"\treviewers\x18\x03 \x03(\v2#.gatehouse.request.v1.RouteReviewerR\treviewers\x12%\n" +
+	"\x0ereviewer_count\x18\x04 \x01(\x05R\rreviewerCount\x127\n" +
+	"\avacancy\x18\x05 \x01(\v2\x1d.gatehouse.request.v1.VacancyR\avacancy\"j\n" +
+	"\rRouteReviewer\x125\n" +
+	"\x06person\x18\x01 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06person\x12\"\n" +
+	"\fsubstitution\x18\x02 \x01(\tR\fsubstitution\"\x84\x04\n" +
 	"\vRequestItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12%\n" +
 	"\x0eentitlement_id\x18\x02 \x01(\tR\rentitlementId\x12)\n" +
@@ -1785,7 +1990,7 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -1799,49 +2004,56 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(*Entitlement)(nil),           // 9: gatehouse.request.v1.Entitlement
 	(*GiveUp)(nil),                // 10: gatehouse.request.v1.GiveUp
 	(*Vacancy)(nil),               // 11: gatehouse.request.v1.Vacancy
-	(*RequestItem)(nil),           // 12: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 13: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 14: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),         // 15: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 17: gatehouse.identity.v1.Person
+	(*Route)(nil),                 // 12: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 13: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 14: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 15: gatehouse.request.v1.RequestItem
+	(*Request)(nil),               // 16: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 17: gatehouse.request.v1.Comment
+	(*TimelineEntry)(nil),         // 18: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 20: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	16, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	16, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	16, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	19, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	19, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	19, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	16, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	16, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
-	17, // 9: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	16, // 10: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	7,  // 11: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
-	0,  // 12: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	11, // 13: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	10, // 14: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
-	4,  // 15: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
-	5,  // 16: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	17, // 17: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	17, // 18: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	12, // 19: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	16, // 20: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
-	6,  // 21: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	17, // 22: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	16, // 23: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	16, // 24: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	16, // 25: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	17, // 26: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	16, // 27: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	16, // 28: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	17, // 29: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	19, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	19, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	20, // 9: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	19, // 10: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	13, // 11: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	14, // 12: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	11, // 13: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	20, // 14: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	7,  // 15: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
+	0,  // 16: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
+	11, // 17: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	10, // 18: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	4,  // 19: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
+	5,  // 20: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
+	20, // 21: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	20, // 22: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	15, // 23: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	19, // 24: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	6,  // 25: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
+	20, // 26: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	19, // 27: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	19, // 28: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	19, // 29: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	20, // 30: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	19, // 31: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	19, // 32: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	20, // 33: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -1855,7 +2067,7 @@ func file_gatehouse_request_v1_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -584,7 +584,7 @@ type RequestServiceClient interface {
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
-	// account will come or go, and what would be refused. Nothing changes. It is
+	// account will come or go, who would decide it, and what would be refused. Nothing changes. It is
 	// for whom CreateRequest is for, as it tells what somebody holds.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
@@ -791,7 +791,7 @@ type RequestServiceServer interface {
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
-	// account will come or go, and what would be refused. Nothing changes. It is
+	// account will come or go, who would decide it, and what would be refused. Nothing changes. It is
 	// for whom CreateRequest is for, as it tells what somebody holds.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.

@@ -1,0 +1,57 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/libs/copies"
+	"gatehouse.dev/libs/postgres"
+	"gatehouse.dev/services/approval/internal/convert"
+	"gatehouse.dev/services/approval/internal/lifecycle"
+	"gatehouse.dev/services/approval/internal/store"
+
+	requestv1 "gatehouse.dev/proto/gen/gatehouse/request/v1"
+)
+
+// LookUpRoutes says who would decide each item of a request of an organization if it
+// were submitted now. It is planned as a submitted one is, and nothing is saved.
+func (c *Commands) LookUpRoutes(ctx context.Context, organizationID uuid.UUID, r *requestv1.Request) (routes []*requestv1.Route, err error) {
+	err = c.DB.InOrganizationRead(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) error {
+		in := convert.Submission(r)
+		people, err := c.Store.LoadSubmissions(ctx, tx, organizationID, []*store.Submission{in})
+		if err != nil {
+			return err
+		}
+		if !in.Known {
+			return apierr.Unavailable(copies.ReasonNotKnownYet, fmt.Errorf("requester, beneficiary, an app or one of its people is not known"))
+		}
+		request := requestOf(in, r, people)
+		for i := range request.Items { // which have no ids yet
+			request.Items[i].ID = request.Items[i].EntitlementID
+		}
+		a := loaded{Record: &store.Record{OrganizationID: organizationID, Approval: lifecycle.New(request, in.Flows, c.Clock.Now())}}
+		steps := make([]*stepOf, 0, len(a.Steps))
+		for _, s := range a.Steps {
+			steps = append(steps, &stepOf{loaded: a, step: s})
+		}
+		if err := c.resolve(ctx, tx, people, steps); err != nil {
+			return err
+		}
+		routes = nil
+		for _, it := range request.Items {
+			route := &requestv1.Route{Automatic: slices.ContainsFunc(a.Given, func(g lifecycle.Given) bool { return g.ItemID == it.ID })}
+			for _, s := range steps {
+				if s.step.ItemID == it.ID {
+					route.Steps = append(route.Steps, convert.RouteStep(a.Approval, s.step, s.resolution))
+				}
+			}
+			routes = append(routes, route)
+		}
+		return nil
+	})
+	return routes, err
+}
