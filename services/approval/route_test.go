@@ -102,6 +102,7 @@ func TestLookUpRoutes(t *testing.T) {
 
 	r := w.request("pia", "pia")
 	items(r)
+	r.Id = id.New().String() // which says nothing
 	routes, err := w.routes(t, r)
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,9 @@ func readContract(image string) (*contract, error) {
 			for j := range service.Methods().Len() {
 				m := service.Methods().Get(j)
 				c.methods[fmt.Sprintf("%s_%s", service.Name(), m.Name())] = m
-				c.send(m.Input())
+				if !slices.Equal(c.access(m).allow, []string{"service"}) { // which is not REST
+					c.send(m.Input())
+				}
 			}
 		}
 	}

@@ -22,6 +22,7 @@ import (
 func (c *Commands) LookUpRoutes(ctx context.Context, organizationID uuid.UUID, r *requestv1.Request) (routes []*requestv1.Route, err error) {
 	err = c.DB.InOrganizationRead(ctx, organizationID, func(ctx context.Context, tx *postgres.Tx) error {
 		in := convert.Submission(r)
+		in.RequestID = "" // it is not submitted
 		people, err := c.Store.LoadSubmissions(ctx, tx, organizationID, []*store.Submission{in})
 		if err != nil {
 			return err

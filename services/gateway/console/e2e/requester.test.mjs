@@ -1,16 +1,22 @@
-// B-CAT-01 in part (no ask for help), B-CAT-05 in part (who will decide is not shown), B-REQ-01,
-// B-REQ-03, B-REQ-04, B-REQ-05, B-APR-01, B-APR-02 in part: somebody finds out how to ask for
+// B-CAT-01 in part (no ask for help), B-CAT-05, B-REQ-01, B-REQ-03, B-REQ-04, B-REQ-05, B-APR-01, B-APR-02 in part: somebody finds out how to ask for
 // access, two people approve, it comes, and it is given back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { base, browse, signedIn } from "./browser.mjs";
+import { accessible, base, browse, fits, signedIn } from "./browser.mjs";
 
 test("access is asked for, approved by two people, used and given back", () =>
   browse(async (browser) => {
     const alan = await signedIn(browser, "Alan Turing");
     const page = alan.page;
     await page.getByRole("link", { name: "Catalog", exact: true }).click();
-    await page.getByRole("link", { name: "Request access to Tidepool Chat" }).click();
+    // Who will decide stands there before anything is asked for, and beside the form.
+    await page.getByRole("link", { name: "What Tidepool Chat gives, and who decides" }).click();
+    const route = page.getByRole("list", { name: "Who decides, in this order" });
+    await route.getByText("Manager: Grace Hopper").waitFor();
+    assert.deepEqual(await route.getByRole("listitem").allTextContents(), ["Manager: Grace Hopper", "Chat approver: Katherine Johnson"]);
+    await accessible(page, "an app of the catalog");
+    await fits(page, "an app of the catalog");
+    await page.getByRole("link", { name: "Request access" }).click();
     const channel = page.locator("label", { hasText: "Engineers channel" });
     const send = page.getByRole("button", { name: "Send the request" });
     assert(await send.isDisabled(), "nothing is chosen yet");
@@ -19,6 +25,7 @@ test("access is asked for, approved by two people, used and given back", () =>
     await page.getByLabel("Why").fill("to keep the peace");
     await page.getByRole("heading", { name: "What follows" }).waitFor();
     await page.getByText("The account is made automatically.").waitFor();
+    await route.getByText("Manager: Grace Hopper").waitFor();
     await send.click();
     await page.getByText("Being decided").first().waitFor();
     await page.getByText("to keep the peace").first().waitFor();

@@ -37,6 +37,12 @@ const catalog = createRoute({
   component: lazyRouteComponent(() => import("@/routes/catalog/Catalog"), "Catalog"),
 });
 
+const catalogApp = createRoute({
+  getParentRoute: () => shell,
+  path: "/catalog/$id",
+  component: lazyRouteComponent(() => import("@/routes/catalog/CatalogApp"), "CatalogApp"),
+});
+
 const ask = createRoute({
   getParentRoute: () => shell,
   path: "/ask",
@@ -258,6 +264,7 @@ const tree = root.addChildren([
   shell.addChildren([
     home,
     catalog,
+    catalogApp,
     ask,
     requests,
     request,

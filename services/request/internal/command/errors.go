@@ -6,6 +6,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"gatehouse.dev/libs/apierr"
+	"gatehouse.dev/services/request/internal/lifecycle"
 	"gatehouse.dev/services/request/internal/store"
 )
 
@@ -37,6 +38,6 @@ func public(err error) error {
 var errNotForOthers = apierr.Denied("NOT_FOR_OTHERS", "for somebody else only those make requests whom the flow lets, or where it says nothing their managers, the admins of the apps, IT admins and admins").
 	WithField("beneficiary_id", "NOT_FOR_OTHERS", "you do not make this request for them")
 
-var errNotForOneself = apierr.Denied("NOT_FOR_ONESELF", "this is not asked for by oneself: others ask for it")
+var errNotForOneself = apierr.Denied(string(lifecycle.NotForOneself), "this is not asked for by oneself: others ask for it")
 
 var errAppOfOrganization = apierr.Denied("APP_OF_ORGANIZATION", "this app belongs to the organization, and an environment does not change it")

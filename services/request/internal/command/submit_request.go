@@ -394,7 +394,9 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 		if err != nil {
 			return err
 		}
-		if err := s.found(by, l, flows, now); err != nil {
+		// What somebody may not ask for themselves is refused by itself, among others: it
+		// tells them nothing that they do not know.
+		if err := s.found(by, l, flows, now); err != nil && !apierr.HasReason(err, string(lifecycle.NotForOneself)) {
 			return err
 		}
 		list = nil
@@ -402,6 +404,9 @@ func (c *Commands) previewRequest(ctx context.Context, by authz.Caller, s Submis
 			item := newItem(candidate)
 			item.ID = uuid.Nil
 			refusal, _ := flows.refuse(&s, l, candidate, now)
+			if !flows.mayAsk(by, &s, l, candidate, now) {
+				refusal = lifecycle.NotForOneself
+			}
 			list = append(list, Preview{Item: item, Refusal: refusal})
 		}
 		environment, _ = environmentOf(l.Beneficiary, l.Candidates)

@@ -35,6 +35,8 @@ const (
 	NotForBeneficiary Refusal = "NOT_GIVEN_TO_BENEFICIARY"
 	// NotCovered is of an app that is closed to what no flow covers.
 	NotCovered Refusal = "NOT_COVERED_BY_FLOW"
+	// NotForOneself is what others ask for, by the flow that decides it.
+	NotForOneself Refusal = "NOT_FOR_ONESELF"
 )
 
 // Refuse says why an entitlement cannot be requested until a time; nil:

@@ -1510,8 +1510,8 @@ type PreviewItem struct {
 	// The item as it would stand in the request, without id.
 	Item *RequestItem `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// Why it would be refused, as a reason: ALREADY_REQUESTED, ALREADY_HELD,
-	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY or
-	// NOT_COVERED_BY_FLOW; empty if it would be taken.
+	// NOTHING_TO_REVOKE, LONGER_THAN_ALLOWED, NOT_GIVEN_TO_BENEFICIARY,
+	// NOT_COVERED_BY_FLOW or NOT_FOR_ONESELF; empty if it would be taken.
 	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
 	// Who would decide it. Unset if it would be refused, and while this cannot be looked
 	// up, which keeps nobody from asking.

@@ -584,8 +584,9 @@ type RequestServiceClient interface {
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	CreateRequest(ctx context.Context, in *CreateRequestRequest, opts ...grpc.CallOption) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
-	// account will come or go, who would decide it, and what would be refused. Nothing changes. It is
-	// for whom CreateRequest is for, as it tells what somebody holds.
+	// account will come or go, who would decide it, and what would be refused. Nothing
+	// changes. It is for whom CreateRequest is for, as it tells what somebody holds; but
+	// of what the caller may not request for themselves it says so by its refusal.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	PreviewRequest(ctx context.Context, in *PreviewRequestRequest, opts ...grpc.CallOption) (*PreviewRequestResponse, error)
@@ -791,8 +792,9 @@ type RequestServiceServer interface {
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	CreateRequest(context.Context, *CreateRequestRequest) (*CreateRequestResponse, error)
 	// PreviewRequest says what CreateRequest would do, for each item: how the
-	// account will come or go, who would decide it, and what would be refused. Nothing changes. It is
-	// for whom CreateRequest is for, as it tells what somebody holds.
+	// account will come or go, who would decide it, and what would be refused. Nothing
+	// changes. It is for whom CreateRequest is for, as it tells what somebody holds; but
+	// of what the caller may not request for themselves it says so by its refusal.
 	// INVALID_ARGUMENT: ENTITLEMENT_UNKNOWN, ENTITLEMENT_TWICE, USER_UNKNOWN,
 	// NOT_IN_FUTURE, ONLY_FOR_GRANT, TIME_INVALID.
 	PreviewRequest(context.Context, *PreviewRequestRequest) (*PreviewRequestResponse, error)

@@ -83,6 +83,16 @@ export const de: typeof en = {
     asked: "Sie haben beantragt",
     request: "Zugang beantragen",
     requestFor: "Zugang zu {{name}} beantragen",
+    whoDecides: "Wer entscheidet",
+    whoDecidesOf: "Was {{name}} bietet und wer entscheidet",
+    gives: "Was sie bietet und wer entscheidet",
+    givesNothing: "Hier lässt sich noch nichts beantragen. Ihre Admins legen fest, was sie bietet.",
+  },
+  route: {
+    label: "Wer der Reihe nach entscheidet",
+    automatic: "Sofort genehmigt: niemand wird gefragt.",
+    of: "{{needed}} von {{names}}",
+    more: "{{count}} weitere",
   },
   comes: {
     PROVISIONING_SUPPORT_UNSPECIFIED: "Ein Mensch legt das Konto an.",
@@ -122,6 +132,7 @@ export const de: typeof en = {
     LONGER_THAN_ALLOWED: "Länger als erlaubt",
     NOT_GIVEN_TO_BENEFICIARY: "Nicht für diese Person",
     NOT_COVERED_BY_FLOW: "Nichts regelt, wer das entscheiden könnte",
+    NOT_FOR_ONESELF: "Das beantragen andere für Sie",
     OTHER: "Würde abgelehnt",
   },
   request: {

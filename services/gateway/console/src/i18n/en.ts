@@ -81,6 +81,16 @@ export const en = {
     asked: "You have asked",
     request: "Request access",
     requestFor: "Request access to {{name}}",
+    whoDecides: "Who decides",
+    whoDecidesOf: "What {{name}} gives, and who decides",
+    gives: "What it gives, and who decides",
+    givesNothing: "There is nothing to ask for in it yet. Its admins add what it gives.",
+  },
+  route: {
+    label: "Who decides, in this order",
+    automatic: "Approved at once: nobody is asked.",
+    of: "{{needed}} of {{names}}",
+    more: "{{count}} more",
   },
   comes: {
     PROVISIONING_SUPPORT_UNSPECIFIED: "A person makes the account.",
@@ -120,6 +130,7 @@ export const en = {
     LONGER_THAN_ALLOWED: "Longer than allowed",
     NOT_GIVEN_TO_BENEFICIARY: "Not given to this person",
     NOT_COVERED_BY_FLOW: "Nothing says who could decide this",
+    NOT_FOR_ONESELF: "Others ask for it for you",
     OTHER: "Would be refused",
   },
   request: {

@@ -2,6 +2,7 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { ProblemNote } from "@/components/ProblemNote";
+import { RouteSteps } from "@/components/RouteSteps";
 import { Tag } from "@/components/Tag";
 
 interface Props {
@@ -14,7 +15,7 @@ interface Props {
   };
 }
 
-/** What would follow if it were sent: of each item whether it is taken or why not, and how the account comes. */
+/** What would follow if it were sent: of each item who decides it or why it is not taken, and how the account comes. */
 export function Route({ body }: Props) {
   const { t } = useTranslation();
   // The words change nothing about it.
@@ -26,11 +27,14 @@ export function Route({ body }: Props) {
       {preview.error && <ProblemNote error={preview.error} />}
       <ul className="stack tight">
         {!preview.error &&
-          preview.data?.items?.map(({ item, refusal }) => (
+          preview.data?.items?.map(({ item, refusal, route }) => (
             <li key={item?.entitlementId} className="row apart">
-              <span className="what">
-                {item?.appName} · {item?.entitlementName}
-              </span>
+              <div className="what">
+                <span>
+                  {item?.appName} · {item?.entitlementName}
+                </span>
+                {route && <RouteSteps route={route} />}
+              </div>
               {refusal ? (
                 <Tag tone="bad">{t([`refusals.${refusal}` as "refusals.OTHER", "refusals.OTHER"])}</Tag>
               ) : (

@@ -52,7 +52,11 @@ function AppCard({ app }: { app: App }) {
     <Row className="card">
       <div className="named">
         <AppIcon name={app.name} icon={app.icon} />
-        <h2>{app.name}</h2>
+        <h2>
+          <Link to="/catalog/$id" params={{ id: app.id ?? "" }}>
+            {app.name}
+          </Link>
+        </h2>
       </div>
       <p className="quiet">{app.description}</p>
       <p className="small">{t(`comes.${app.provisioning ?? "PROVISIONING_SUPPORT_UNSPECIFIED"}`)}</p>
@@ -70,9 +74,12 @@ function AppCard({ app }: { app: App }) {
           ))}
         </div>
       )}
-      <div>
+      <div className="row">
         <Link to="/ask" search={{ app: app.id }} className="button" aria-label={t("catalog.requestFor", { name: app.name })}>
           {t("catalog.request")}
+        </Link>
+        <Link to="/catalog/$id" params={{ id: app.id ?? "" }} className="button" data-kind="plain" aria-label={t("catalog.whoDecidesOf", { name: app.name })}>
+          {t("catalog.whoDecides")}
         </Link>
       </div>
     </Row>

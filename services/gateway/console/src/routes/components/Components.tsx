@@ -21,6 +21,7 @@ import { Page } from "@/components/Page";
 import { People } from "@/components/People";
 import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { RouteSteps } from "@/components/RouteSteps";
 import { Row } from "@/components/Row";
 import { Rows, whole } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
@@ -188,6 +189,19 @@ export function Components() {
           <RequestLine request={request} />
           <TaskLine task={{ id: "1", requestId: request.id, stepName: "Manager", createTime: request.createTime, itemIds: ["1"], substitution: "", request }} />
         </ul>
+      </Part>
+      <Part name="RouteSteps">
+        <RouteSteps route={{ automatic: true, steps: [] }} />
+        <RouteSteps
+          route={{
+            automatic: false,
+            steps: [
+              { name: "Manager", neededApprovals: 1, reviewerCount: 1, reviewers: [{ person: { displayName: "Ada Byron" }, substitution: "Emmy Noether has no manager; next in line: the app's admins" }] },
+              { name: "Security", neededApprovals: 2, reviewerCount: 12, reviewers: ["Alan Turing", "Grace Hopper", "Mary Anning"].map((displayName) => ({ person: { displayName }, substitution: "" })) },
+              { name: "Owner", neededApprovals: 1, reviewerCount: 0, reviewers: [], vacancy: { step: 3, stepName: "Owner", reason: "the app has no owner", help: [] } },
+            ],
+          }}
+        />
       </Part>
       <Part name="Rows">
         <Rows label="Many rows" list={many} of={(rows) => rows} id={(row) => row}>

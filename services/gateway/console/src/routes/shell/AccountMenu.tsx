@@ -22,7 +22,7 @@ export function AccountMenu({ icon, name, organization }: Props) {
       <form ref={signOut} method="post" action="/sign-out" />
       <Opener opens="menu" isOpen={open ?? false} onOpen={() => setOpen(true)} ahead={AccountPopover.ahead}>
         <Button kind="plain" ref={button}>
-          {icon} {name}
+          {icon} <span className="shortened">{name}</span>
         </Button>
       </Opener>
       {open !== undefined && (

@@ -32,7 +32,7 @@ export function Shell() {
         </Link>
         <div className="row">
           <Palette />
-        <AccountMenu icon={<CircleUser size={20} aria-hidden />} name={me.data.user?.displayName ?? ""} organization={me.data.organization?.name ?? ""} />
+          <AccountMenu icon={<CircleUser size={20} aria-hidden />} name={me.data.user?.displayName ?? ""} organization={me.data.organization?.name ?? ""} />
         </div>
       </header>
       <nav aria-label={t("nav.label")}>
