@@ -65,6 +65,42 @@ func TestSecretIsTrustedForAMoment(t *testing.T) {
 	}
 }
 
+// B-USR-19, in part: an open page that asks by itself does not use the session, and what it
+// was trusted with does not stand for somebody who acts.
+func TestBackgroundDoesNotUseTheSession(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	cookie := []string{"Cookie", "gatehouse_session=ghs_admin"}
+	for _, step := range []struct {
+		what               string
+		headers            []string
+		exchanged, unasked int
+	}{
+		{"a page by itself", append(cookie, "Gatehouse-Background", "true"), 1, 1},
+		{"and again", append(cookie, "Gatehouse-Background", "true"), 0, 0},
+		{"somebody acts", cookie, 1, 0},
+		{"a page by itself, after that", append(cookie, "Gatehouse-Background", "true"), 0, 0},
+		{"a program, which has no pages", []string{"Authorization", "Bearer ghp_admin", "Gatehouse-Background", "true"}, 1, 0},
+	} {
+		exchanged, unasked := w.exchanges(), w.inBackground()
+		if a := w.call("GET", "/v1/me", "", step.headers...); a.code != http.StatusOK {
+			t.Fatalf("%s: %d %s", step.what, a.code, a.body)
+		}
+		if e, u := w.exchanges()-exchanged, w.inBackground()-unasked; e != step.exchanged || u != step.unasked {
+			t.Errorf("%s: exchanged %d, %d of it in the background", step.what, e, u)
+		}
+	}
+	w.clock.Advance(6 * time.Second)
+	exchanged, unasked := w.exchanges(), w.inBackground()
+	told, _ := w.live(cookie...)
+	if s := next(t, told); s != "ready {}" {
+		t.Fatal(s)
+	}
+	if e, u := w.exchanges()-exchanged, w.inBackground()-unasked; e != 1 || u != 1 {
+		t.Errorf("a stream: exchanged %d, %d of it in the background", e, u)
+	}
+}
+
 // B-USR-19, in part: a service that has heard of a change does not believe the
 // token of before; the gateway gets another, if there is one, and the caller
 // notices nothing.

@@ -60,6 +60,7 @@ type world struct {
 	mu        sync.Mutex
 	secrets   map[string]authz.Caller // what ExchangeToken knows
 	exchanged int
+	unasked   int           // of these, in the background
 	heads     []metadata.MD // of calls, as services saw them
 	got       []any         // requests, as services saw them
 	signedOut int
@@ -239,6 +240,13 @@ func (w *world) exchanges() int {
 	return w.exchanged
 }
 
+// inBackground is how many of them nobody asked for.
+func (w *world) inBackground() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unasked
+}
+
 type tokenService struct {
 	identityv1.UnimplementedTokenServiceServer
 	w *world
@@ -248,6 +256,9 @@ func (s tokenService) ExchangeToken(_ context.Context, r *identityv1.ExchangeTok
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	s.w.exchanged++
+	if r.GetBackground() {
+		s.w.unasked++
+	}
 	if r.GetToken() == "ghp_limited" {
 		return nil, ratelimit.State{Name: "tokens of an organization", Limit: ratelimit.Limit{PerSecond: 0.1, Burst: 2}}.Exceeded()
 	}

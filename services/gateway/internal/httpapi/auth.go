@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +43,29 @@ type authenticator struct {
 	attempts *ratelimit.Meter
 
 	mu      sync.Mutex
-	trusted map[[sha256.Size]byte]trustedToken
+	trusted map[secretUse]trustedToken
+}
+
+// secretUse is a secret, by its hash, and how it is used: what is trusted in the
+// background does not count as used where somebody acts.
+type secretUse struct {
+	hash       [sha256.Size]byte
+	background bool
+}
+
+func useOf(ctx context.Context, secret string) secretUse {
+	return secretUse{sha256.Sum256([]byte(secret)), ctx.Value(backgroundKey{}) != nil}
+}
+
+// backgroundHeader is how a page says that it calls by itself, and nobody asked it to:
+// an open page does not keep a session whose person has left it.
+const backgroundHeader = "Gatehouse-Background"
+
+type backgroundKey struct{}
+
+// background is ctx of a call that nobody asked for.
+func background(ctx context.Context) context.Context {
+	return context.WithValue(ctx, backgroundKey{}, true)
 }
 
 type trustedToken struct {
@@ -54,7 +77,7 @@ type trustedToken struct {
 type signed map[string]string
 
 func newAuthenticator(c identityv1.TokenServiceClient, clk clock.Clock, attempts *ratelimit.Meter) *authenticator {
-	return &authenticator{client: c, clock: clk, attempts: attempts, trusted: map[[sha256.Size]byte]trustedToken{}}
+	return &authenticator{client: c, clock: clk, attempts: attempts, trusted: map[secretUse]trustedToken{}}
 }
 
 // wrap puts the caller's signed tokens in place of what the caller brought. A
@@ -69,6 +92,9 @@ func (a *authenticator) wrap(next http.Handler) http.Handler {
 		if err == nil && isSigned(secret) {
 			bearer = secret // is for one service, which verifies it
 		} else if err == nil && secret != "" {
+			if fromCookie && r.Header.Get(backgroundHeader) == "true" {
+				r = r.WithContext(background(r.Context()))
+			}
 			tokens, err = a.attempt(w.Header(), r, secret, fromCookie)
 		}
 		if fromCookie && status.Code(err) == codes.Unauthenticated {
@@ -104,6 +130,13 @@ func (a *authenticator) attempt(answer http.Header, r *http.Request, secret stri
 	return tokens, err
 }
 
+// inBackground has what is called count as what nobody asked for.
+func inBackground(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(background(r.Context())))
+	})
+}
+
 // maxSecret bounds what is taken for a secret or a signed token, in bytes.
 const maxSecret = 8192
 
@@ -135,19 +168,16 @@ func isSigned(secret string) bool { return strings.Count(secret, ".") == 2 }
 
 // exchange gives the signed tokens for a secret.
 func (a *authenticator) exchange(ctx context.Context, secret string) (signed, error) {
-	key := sha256.Sum256([]byte(secret))
+	key := useOf(ctx, secret)
 	now := a.clock.Now()
-	a.mu.Lock()
-	t, ok := a.trusted[key]
-	a.mu.Unlock()
-	if ok && now.Before(t.until) {
+	if t, ok := a.recall(key); ok && now.Before(t.until) {
 		return t.tokens, nil
 	}
-	v, err, _ := a.flight.Do(string(key[:]), func() (any, error) {
+	v, err, _ := a.flight.Do(string(key.hash[:])+strconv.FormatBool(key.background), func() (any, error) {
 		// One caller giving up must not fail the others who wait for the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		r, err := a.client.ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret, Audiences: authz.Audiences()})
+		r, err := a.client.ExchangeToken(ctx, &identityv1.ExchangeTokenRequest{Token: secret, Audiences: authz.Audiences(), Background: key.background})
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +201,19 @@ func (a *authenticator) exchange(ctx context.Context, secret string) (signed, er
 	return v.(signed), nil
 }
 
-func (a *authenticator) remember(key [sha256.Size]byte, t trustedToken, now time.Time) {
+// recall is what is remembered of a secret: in the background also what it was exchanged
+// for when somebody acted.
+func (a *authenticator) recall(key secretUse) (t trustedToken, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, ok = a.trusted[key]
+	if acted, found := a.trusted[secretUse{hash: key.hash}]; found && (!ok || acted.until.After(t.until)) {
+		return acted, true
+	}
+	return t, ok
+}
+
+func (a *authenticator) remember(key secretUse, t trustedToken, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.trusted) >= maxTrusted {
@@ -188,10 +230,8 @@ func (a *authenticator) remember(key [sha256.Size]byte, t trustedToken, now time
 }
 
 // age is how long ago the token of a secret was made, if it is remembered.
-func (a *authenticator) age(secret string) time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	t, ok := a.trusted[sha256.Sum256([]byte(secret))]
+func (a *authenticator) age(ctx context.Context, secret string) time.Duration {
+	t, ok := a.recall(useOf(ctx, secret))
 	if !ok {
 		return trust
 	}
@@ -202,5 +242,7 @@ func (a *authenticator) age(secret string) time.Duration {
 func (a *authenticator) forget(secret string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.trusted, sha256.Sum256([]byte(secret)))
+	hash := sha256.Sum256([]byte(secret))
+	delete(a.trusted, secretUse{hash, false})
+	delete(a.trusted, secretUse{hash, true})
 }

@@ -160,10 +160,10 @@ func New(ctx context.Context, b Backends, o Options) (*API, error) {
 	mux.HandleFunc("/sign-in/{provider}/backchannel-logout", onlyPost(door.logout))
 	mux.HandleFunc("/sign-in/{provider}/signed-out", byMethod(door.signedOut, nil))
 	mux.HandleFunc("/sign-out", onlyPost(door.signOut))
-	mux.Handle(livePath, auth.wrap(byMethod(liveDoor{
+	mux.Handle(livePath, inBackground(auth.wrap(byMethod(liveDoor{
 		hub: o.Live, auth: auth,
 		users: identityv1.NewUserServiceClient(b.Identity), apps: requestv1.NewAppServiceClient(b.Request),
-	}.ServeHTTP, nil)))
+	}.ServeHTTP, nil))))
 	page, err := newPage(o.DevSignIn)
 	if err != nil {
 		return nil, err

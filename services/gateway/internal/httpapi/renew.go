@@ -73,7 +73,7 @@ func (c renewing) Invoke(ctx context.Context, method string, args, reply any, op
 	if !ok {
 		return c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...) //nolint:wrapcheck // the service's own
 	}
-	again := c.helped(caller.secret)
+	again := c.helped(ctx, caller.secret)
 	err := c.ClientConnInterface.Invoke(bearing(ctx, caller.tokens, c.service, again), method, args, reply, opts...)
 	for n := 1; len(again) > 0 && mayHelp(err, again); n++ {
 		c.auth.forget(caller.secret)
@@ -82,7 +82,7 @@ func (c renewing) Invoke(ctx context.Context, method string, args, reply any, op
 			return exchangeErr
 		}
 		if again = nil; n < renewals {
-			again = c.helped(caller.secret)
+			again = c.helped(ctx, caller.secret)
 		}
 		err = c.ClientConnInterface.Invoke(bearing(ctx, tokens, c.service, again), method, args, reply, opts...)
 	}
@@ -103,8 +103,8 @@ var (
 )
 
 // helped are the reasons of a refusal where another token may help.
-func (c renewing) helped(secret string) []string {
-	if c.auth.age(secret) >= newEnough {
+func (c renewing) helped(ctx context.Context, secret string) []string {
+	if c.auth.age(ctx, secret) >= newEnough {
 		return oldHelped
 	}
 	return staleHelped

@@ -22,8 +22,8 @@ type Credential struct {
 }
 
 // Credential gives whose an API token or session is, or [ErrTokenInvalid] if it
-// has ended, or its user may not act now.
-func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret.Hash) (Credential, error) {
+// has ended, or its user may not act now. In the background a session is not used by it.
+func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret.Hash, background bool) (Credential, error) {
 	var out Credential
 	err := c.db.AsSystem(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		tx.Relaxed() // the use may be recorded again
@@ -33,7 +33,7 @@ func (c *Commands) Credential(ctx context.Context, kind secret.Kind, hash secret
 		if kind == secret.APIToken {
 			found, err = store.UseAPIToken(ctx, tx, hash[:], now)
 		} else {
-			found, err = store.UseSession(ctx, tx, hash[:], now, now.Add(-c.sessions.Idle))
+			found, err = store.UseSession(ctx, tx, hash[:], now, now.Add(-c.sessions.Idle), background)
 		}
 		if err != nil {
 			return orNotFound(err, ErrTokenInvalid)

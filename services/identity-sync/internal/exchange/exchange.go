@@ -53,12 +53,12 @@ type Exchanger struct {
 // Exchange returns a signed token for each of the audiences, for an API token or a
 // session token, and when the first of them ends. The error for whatever is not
 // good is [command.ErrTokenInvalid].
-func (e Exchanger) Exchange(ctx context.Context, token string, audiences []string) (signed []string, expires time.Time, err error) {
+func (e Exchanger) Exchange(ctx context.Context, token string, audiences []string, background bool) (signed []string, expires time.Time, err error) {
 	kind, hash, ok := secret.Parse(token)
 	if !ok || (kind != secret.APIToken && kind != secret.Session) {
 		return nil, time.Time{}, command.ErrTokenInvalid
 	}
-	return e.exchange(ctx, kind, hash, audiences, func(*authz.Caller) error { return nil })
+	return e.exchange(ctx, kind, hash, audiences, background, func(*authz.Caller) error { return nil })
 }
 
 // Client is a client that shows its id and its secret: a service, or the id of an API
@@ -102,7 +102,7 @@ func (e Exchanger) ExchangeClient(ctx context.Context, in Client) (Granted, erro
 		return Granted{}, command.ErrTokenInvalid
 	}
 	var scopes []string
-	all, expires, err := e.exchange(ctx, kind, hash, []string{in.Audience}, func(c *authz.Caller) (err error) {
+	all, expires, err := e.exchange(ctx, kind, hash, []string{in.Audience}, false, func(c *authz.Caller) (err error) {
 		if client != c.CredentialID {
 			return e.Commands.Denied(ctx, *c, command.ErrTokenInvalid.Reason, command.ErrTokenInvalid)
 		}
@@ -177,8 +177,8 @@ func ParseClients(text string) (map[string]string, error) {
 }
 
 // exchange exchanges a secret whose caller is as check wants; check may narrow it.
-func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, audiences []string, check func(*authz.Caller) error) (signed []string, expires time.Time, err error) {
-	c, err := e.Commands.Credential(ctx, kind, hash)
+func (e Exchanger) exchange(ctx context.Context, kind secret.Kind, hash secret.Hash, audiences []string, background bool, check func(*authz.Caller) error) (signed []string, expires time.Time, err error) {
+	c, err := e.Commands.Credential(ctx, kind, hash, background)
 	if err == nil {
 		err = check(&c.Caller)
 	}

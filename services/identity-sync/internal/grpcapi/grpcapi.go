@@ -572,7 +572,7 @@ func (s *Server) ExchangeClientSecret(ctx context.Context, req *identityv1.Excha
 
 // ExchangeToken gives signed tokens for a secret.
 func (s *Server) ExchangeToken(ctx context.Context, req *identityv1.ExchangeTokenRequest) (*identityv1.ExchangeTokenResponse, error) {
-	signed, expires, err := s.cfg.Exchanger.Exchange(ctx, req.GetToken(), req.GetAudiences())
+	signed, expires, err := s.cfg.Exchanger.Exchange(ctx, req.GetToken(), req.GetAudiences(), req.GetBackground())
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ with found as (
 recorded as (
 	update session s set last_use_time = $2
 	from found
-	where s.id = found.id and s.last_use_time <= $2::timestamptz - interval '1 minute')
+	where s.id = found.id and not $4 and s.last_use_time <= $2::timestamptz - interval '1 minute')
 select id, false, '{}'::text[], expire_time, user_id, version, organization_id, role_environment_id, role, display_name, email, method, auth_time from found`
 	insertSession = `
 insert into session (id, organization_id, user_id, token_hash, user_agent, create_time, expire_time, method, identity_provider_id, subject, provider_session, auth_time, last_use_time, id_token)
@@ -230,9 +230,9 @@ func UseAPIToken(ctx context.Context, tx *postgres.Tx, hash []byte, now time.Tim
 
 // UseSession finds the session whose token has a hash, if it is valid, was used
 // since a time, and its user is active, and records its use.
-func UseSession(ctx context.Context, tx *postgres.Tx, hash []byte, now, since time.Time) (Credential, error) {
+func UseSession(ctx context.Context, tx *postgres.Tx, hash []byte, now, since time.Time, background bool) (Credential, error) {
 	var c Credential
-	err := tx.QueryRow(ctx, exchangeSession, hash, now, since).Scan(append(c.targets(), &c.Method, &c.AuthTime)...)
+	err := tx.QueryRow(ctx, exchangeSession, hash, now, since, background).Scan(append(c.targets(), &c.Method, &c.AuthTime)...)
 	return c, found(err, "read session")
 }
 

@@ -3504,7 +3504,10 @@ type ExchangeTokenRequest struct {
 	// An API token or a session token.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// The services that the tokens are for, by name, such as "request".
-	Audiences     []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
+	Audiences []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
+	// True if nobody asked for what the tokens are for, such as a page that looks again by
+	// itself. A session is not used by that: it ends as if it had not been shown.
+	Background    bool `protobuf:"varint,3,opt,name=background,proto3" json:"background,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3551,6 +3554,13 @@ func (x *ExchangeTokenRequest) GetAudiences() []string {
 		return x.Audiences
 	}
 	return nil
+}
+
+func (x *ExchangeTokenRequest) GetBackground() bool {
+	if x != nil {
+		return x.Background
+	}
+	return false
 }
 
 // ExchangeTokenResponse is the signed tokens.
@@ -4041,11 +4051,14 @@ const file_gatehouse_identity_v1_identity_service_proto_rawDesc = "" +
 	"\x18post_logout_redirect_uri\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x15postLogoutRedirectUri\x12\x1e\n" +
 	"\x05state\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05state\"9\n" +
 	"\x0fSignOutResponse\x12&\n" +
-	"\x0fend_session_url\x18\x01 \x01(\tR\rendSessionUrl\"\x9f\x01\n" +
+	"\x0fend_session_url\x18\x01 \x01(\tR\rendSessionUrl\"\xbf\x01\n" +
 	"\x14ExchangeTokenRequest\x12 \n" +
 	"\x05token\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\x05token\x12e\n" +
-	"\taudiences\x18\x02 \x03(\tBG\xbaHD\x92\x01A\b\x01\x10\b\x18\x01\"9r7R\ridentity-syncR\arequestR\bapprovalR\fprovisioningR\x05auditR\taudiences\"\x9d\x02\n" +
+	"\taudiences\x18\x02 \x03(\tBG\xbaHD\x92\x01A\b\x01\x10\b\x18\x01\"9r7R\ridentity-syncR\arequestR\bapprovalR\fprovisioningR\x05auditR\taudiences\x12\x1e\n" +
+	"\n" +
+	"background\x18\x03 \x01(\bR\n" +
+	"background\"\x9d\x02\n" +
 	"\x15ExchangeTokenResponse\x12!\n" +
 	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +

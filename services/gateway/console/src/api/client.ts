@@ -2,6 +2,7 @@ import createFetchClient, { type Middleware } from "openapi-fetch";
 import createQueryClient from "openapi-react-query";
 import { QueryClient } from "@tanstack/react-query";
 import { Problem } from "./problem";
+import { isAttended } from "./attended";
 import type { components, paths } from "./schema";
 
 /** The messages of the API, by their full name. */
@@ -47,9 +48,17 @@ const problems: Middleware = {
   },
 };
 
+/** What the page asks by itself, while nobody is there, does not keep the session. */
+const unattended: Middleware = {
+  onRequest({ request }) {
+    if (!isAttended()) request.headers.set("Gatehouse-Background", "true");
+    return request;
+  },
+};
+
 /** The session is in a cookie that no script sees, so nothing is added to a call. */
 export const client = createFetchClient<paths>({ baseUrl: globalThis.location?.origin });
-client.use(problems);
+client.use(problems, unattended);
 
 /** Hooks for the calls of the API. */
 export const api = createQueryClient(client);

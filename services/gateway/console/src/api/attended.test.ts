@@ -1,0 +1,31 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { client } from "./client";
+import { isAttended } from "./attended";
+
+afterEach(() => vi.useRealTimers());
+
+test("who does nothing for a while is not there, and any touch says that they are", () => {
+  vi.useFakeTimers();
+  for (const event of [new Event("pointermove"), new Event("keydown"), new Event("wheel")]) {
+    vi.setSystemTime(Date.now() + 3600_000);
+    expect(isAttended()).toBe(false);
+    window.dispatchEvent(event);
+    expect(isAttended()).toBe(true);
+    vi.setSystemTime(Date.now() + 60_000);
+    expect(isAttended()).toBe(true);
+  }
+});
+
+test("a call while nobody is there says so", async () => {
+  vi.useFakeTimers();
+  const said: (string | null)[] = [];
+  const fetch = (r: Request) => {
+    said.push(r.headers.get("Gatehouse-Background"));
+    return Promise.resolve(Response.json({}));
+  };
+  window.dispatchEvent(new Event("keydown"));
+  await client.GET("/v1/me", { fetch });
+  vi.setSystemTime(Date.now() + 3600_000);
+  await client.GET("/v1/me", { fetch });
+  expect(said).toEqual([null, "true"]);
+});
