@@ -17,6 +17,8 @@ var examples = map[string]string{
 	"gatehouse.request.v1.RequestService.PreviewRequest":                   `{"request": {"kind": "REQUEST_KIND_GRANT", "entitlementIds": ["01890000-0000-7000-8000-000000000001"], "justification": "Joining the team"}}`,
 	"gatehouse.request.v1.RequestService.CancelRequest":                    `{"reason": "No longer needed"}`,
 	"gatehouse.request.v1.RequestService.AddComment":                       `{"text": "It is urgent"}`,
+	"gatehouse.request.v1.ConversationService.CreateConversation":          `{"appId": "0198c0de-0000-7000-8000-000000000001", "text": "Which role lets me send invoices?"}`,
+	"gatehouse.request.v1.ConversationService.AddMessage":                  `{"text": "The role is called billing"}`,
 	"gatehouse.approval.v1.TaskService.ApproveTask":                        `{"comment": "Fine with me"}`,
 	"gatehouse.approval.v1.TaskService.DenyTask":                           `{"reason": "Ask again in March"}`,
 	"gatehouse.identity.v1.OrganizationService.UpdateOrganization":         `{"name": "Acme Group", "signInName": "acme"}`,

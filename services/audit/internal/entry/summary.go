@@ -263,6 +263,16 @@ func requestSummaries(w summaries) {
 	on(w, func(m *eventv1.CommentAdded) string {
 		return person(m.GetComment().GetAuthor()) + " commented" + colon(m.GetComment().GetText())
 	})
+	on(w, func(m *eventv1.ConversationStarted) string {
+		return person(m.GetMessage().GetAuthor()) + " asked those who run " + quoted(m.GetConversation().GetAppName()) + " for help" + colon(m.GetMessage().GetText())
+	})
+	on(w, func(m *eventv1.ConversationMessageAdded) string {
+		return person(m.GetMessage().GetAuthor()) + " wrote in " + person(m.GetConversation().GetAsker()) + "'s conversation about " +
+			quoted(m.GetConversation().GetAppName()) + colon(m.GetMessage().GetText())
+	})
+	on(w, func(m *eventv1.ConversationClosed) string {
+		return person(m.GetConversation().GetAsker()) + "'s conversation about " + quoted(m.GetConversation().GetAppName()) + " was closed" + colon(m.GetConversation().GetClosingReason())
+	})
 }
 
 // unmatchText says what follows for whom a join-flow is not any more.

@@ -16,6 +16,7 @@ const (
 	auditEntries      Collection = "auditEntries"
 	checklists        Collection = "checklists"
 	checklistSettings Collection = "checklistSettings"
+	conversations     Collection = "conversations"
 	environments      Collection = "environments"
 	flows             Collection = "flows"
 	grants            Collection = "grants"
@@ -35,7 +36,7 @@ const (
 
 // all are the collections, in the order of their bits.
 var all = []Collection{
-	accounts, apiTokens, apps, auditEntries, checklists, checklistSettings, environments, flows, grants, groups, identityProviders,
+	accounts, apiTokens, apps, auditEntries, checklists, checklistSettings, conversations, environments, flows, grants, groups, identityProviders,
 	integrations, me, organization, parkedEvents, requests, sessions, sources, tasks, users, workItems,
 }
 
@@ -55,7 +56,7 @@ var everything = setOf(all...)
 
 // personal are the collections of which everybody sees what is theirs; the others are for
 // roles that see all of a scope.
-var personal = setOf(accounts, apiTokens, apps, checklists, flows, grants, me, organization, requests, sessions, tasks, users, workItems)
+var personal = setOf(accounts, apiTokens, apps, checklists, conversations, flows, grants, me, organization, requests, sessions, tasks, users, workItems)
 
 // names are the collections of a set, by name.
 func (s set) names() []Collection {
@@ -85,6 +86,7 @@ var changes = map[string]change{
 	"checklist":          {own: setOf(checklists, workItems)},
 	"checklist_settings": {own: setOf(checklistSettings)},
 	"comment":            {own: setOf(requests)},
+	"conversation":       {own: setOf(conversations)},
 	"entitlement":        {own: setOf(apps)},
 	"environment":        {own: setOf(environments)},
 	"flow":               {own: setOf(flows)},

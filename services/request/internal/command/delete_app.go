@@ -45,6 +45,9 @@ func (c *Commands) DeleteApp(ctx context.Context, by authz.Caller, app uuid.UUID
 		if err := c.endUse(ctx, tx, by, use{app: a, reason: "the app " + a.Name + " was deleted", inUse: "APP_IN_USE"}, d.EndAccess, now); err != nil {
 			return err
 		}
+		if err := c.closeConversations(ctx, tx, event.CallerActor(by), a.ID, uuid.Nil, "the app "+a.Name+" was deleted", now); err != nil {
+			return err
+		}
 		a.UpdateTime, a.DeleteTime = now, &now
 		a.Version++
 		if err := store.DeleteApp(ctx, tx, a); err != nil {

@@ -15,6 +15,8 @@ func public(err error) error {
 	switch {
 	case errors.Is(err, store.ErrAppNotFound):
 		return apierr.NotFound("APP_NOT_FOUND", "there is no such app")
+	case errors.Is(err, store.ErrConversationNotFound):
+		return apierr.NotFound("CONVERSATION_NOT_FOUND", "there is no such conversation")
 	case errors.Is(err, store.ErrAppChanged):
 		return apierr.New(codes.Aborted, "APP_CHANGED", "somebody else has just changed this app; please look again")
 	case errors.Is(err, store.ErrAppNameTaken):

@@ -15,4 +15,6 @@ type (
 	TimelineEntry = store.TimelineEntry
 	// Filter selects requests.
 	Filter = store.Filter
+	// ConversationFilter selects conversations.
+	ConversationFilter = store.ConversationFilter
 )

@@ -206,3 +206,29 @@ func TimelineEntry(e store.TimelineEntry) *requestv1.TimelineEntry {
 		Actor: &identityv1.Person{UserId: e.ActorID, DisplayName: e.ActorName},
 	}
 }
+
+// Conversation is a conversation as the API shows it.
+func Conversation(c store.Conversation) *requestv1.Conversation {
+	return &requestv1.Conversation{
+		Id: c.ID.String(), OrganizationId: c.OrganizationID.String(), EnvironmentId: ID(c.EnvironmentID), AppId: c.AppID.String(), AppName: c.AppName,
+		Asker: Person(c.Asker), State: enum.Value[requestv1.ConversationState](c.State), Opening: c.Opening, MessageCount: c.MessageCount,
+		CreateTime: timestamppb.New(c.CreateTime), UpdateTime: timestamppb.New(c.UpdateTime), Version: c.Version, ClosingReason: c.ClosingReason,
+	}
+}
+
+// CreatedConversation is the answer to who has begun a conversation.
+func CreatedConversation(c store.Conversation) *requestv1.CreateConversationResponse {
+	return &requestv1.CreateConversationResponse{Conversation: Conversation(c)}
+}
+
+// Message is what was said in a conversation, as the API shows it.
+func Message(m store.Message) *requestv1.Message {
+	return &requestv1.Message{
+		Id: m.ID.String(), ConversationId: m.ConversationID.String(), Author: Person(m.Author), Text: m.Text, CreateTime: timestamppb.New(m.CreateTime),
+	}
+}
+
+// AddedMessage is the answer to who has said something in a conversation.
+func AddedMessage(m store.Message) *requestv1.AddMessageResponse {
+	return &requestv1.AddMessageResponse{Message: Message(m)}
+}

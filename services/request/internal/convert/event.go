@@ -123,6 +123,25 @@ func CommentAdded(by *eventv1.Actor, r *store.Request, c store.Comment) outbox.E
 	})
 }
 
+// ConversationStarted is the event of a new conversation.
+func ConversationStarted(by *eventv1.Actor, c store.Conversation, m store.Message) outbox.Event {
+	return newEvent(c.OrganizationID, c.ID, m.CreateTime, &eventv1.ConversationStarted{Context: aboutConversation(by, c), Conversation: Conversation(c), Message: Message(m)})
+}
+
+// ConversationMessageAdded is the event of what was said in a conversation.
+func ConversationMessageAdded(by *eventv1.Actor, c store.Conversation, m store.Message) outbox.Event {
+	return newEvent(c.OrganizationID, c.ID, m.CreateTime, &eventv1.ConversationMessageAdded{Context: aboutConversation(by, c), Conversation: Conversation(c), Message: Message(m)})
+}
+
+// ConversationClosed is the event of a conversation that was closed.
+func ConversationClosed(by *eventv1.Actor, c store.Conversation) outbox.Event {
+	return newEvent(c.OrganizationID, c.ID, c.UpdateTime, &eventv1.ConversationClosed{Context: aboutConversation(by, c), Conversation: Conversation(c)})
+}
+
+func aboutConversation(by *eventv1.Actor, c store.Conversation) *eventv1.Context {
+	return &eventv1.Context{Actor: by, UserId: c.Asker.ID.String(), AppId: c.AppID.String(), EnvironmentId: ID(c.EnvironmentID), Version: c.Version}
+}
+
 // aboutRequest is the context of an event about a request.
 func aboutRequest(by *eventv1.Actor, r *requestv1.Request) *eventv1.Context {
 	c := &eventv1.Context{

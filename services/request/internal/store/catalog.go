@@ -99,6 +99,7 @@ update app set name = $2, description = $3, owner_id = $4, admin_ids = $5, appro
 	integration_id = $8, deprovisioning_action = $9, offered_to_all_environments = $10, offered_environment_ids = $11,
 	update_time = $12, version = $13, account_adoption = $14, only_by_flow = $15, icon = $16
 where id = $1 and version = $13 - 1 and delete_time is null`
+	keepApp   = `select 1 from app where id = $1 and delete_time is null for key share`
 	lockApp   = `select 1 from app where id = $1 and delete_time is null for update`
 	deleteApp = `
 update app set update_time = $2, delete_time = $2, version = $3 where id = $1`
@@ -156,6 +157,19 @@ func LockApp(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
 	}
 	if tag.RowsAffected() == 0 {
 		return ErrAppChanged
+	}
+	return nil
+}
+
+// KeepApp keeps others from deleting an app until the transaction ends. ErrAppNotFound if
+// it is deleted.
+func KeepApp(ctx context.Context, tx *postgres.Tx, id uuid.UUID) error {
+	tag, err := tx.Exec(ctx, keepApp, id)
+	if err != nil {
+		return fmt.Errorf("keep app: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrAppNotFound
 	}
 	return nil
 }

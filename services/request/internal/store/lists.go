@@ -73,6 +73,30 @@ var (
 		filter.Text("text", "c.body"),
 		filter.Time("createTime", "c.create_time").SortID("c.id"),
 	)
+	// ConversationList is of [Conversations].
+	ConversationList = filter.New("gatehouse.request.v1.ListConversations", "createTime desc", filter.ID("id", "v.id"),
+		filter.ID("appId", "v.app_id"),
+		filter.Text("appName", "a.name"),
+		filter.ID("asker.userId", "v.asker_id"),
+		filter.Text("asker.displayName", "v.asker_name"),
+		filter.Text("asker.email", "v.asker_email"),
+		filter.Enum("state", "v.state"),
+		filter.Text("opening", "v.opening"),
+		filter.Int("messageCount", "v.message_count"),
+		filter.Time("createTime", "v.create_time").SortID("v.id"),
+		filter.Time("updateTime", "v.update_time"),
+		filter.Int("version", "v.version"),
+		filter.Environment("environmentId", "v.environment_id"),
+		filter.Text("closingReason", "v.closing_reason"),
+	)
+	// MessageList is of [Messages].
+	MessageList = filter.New("gatehouse.request.v1.ListMessages", "createTime", filter.ID("id", "m.id"),
+		filter.ID("author.userId", "m.author_id"),
+		filter.Text("author.displayName", "m.author_name"),
+		filter.Text("author.email", "m.author_email"),
+		filter.Text("text", "m.body"),
+		filter.Time("createTime", "m.create_time").SortID("m.id"),
+	)
 	// TimelineList is of [Timeline]. Texts are none of its fields: they are written anew for
 	// who sees a part of the request.
 	TimelineList = filter.New("gatehouse.request.v1.ListTimeline", "time", filter.ID("eventId", "t.event_id"),

@@ -524,6 +524,63 @@ func (ItemState) EnumDescriptor() ([]byte, []int) {
 	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{7}
 }
 
+// ConversationState is whose turn it is in a conversation.
+type ConversationState int32
+
+const (
+	// Never set.
+	ConversationState_CONVERSATION_STATE_UNSPECIFIED ConversationState = 0
+	// Those who run the app are to answer.
+	ConversationState_CONVERSATION_STATE_WAITING ConversationState = 1
+	// Somebody has answered.
+	ConversationState_CONVERSATION_STATE_ANSWERED ConversationState = 2
+	// Nobody need say more; whoever does opens it again.
+	ConversationState_CONVERSATION_STATE_CLOSED ConversationState = 3
+)
+
+// Enum value maps for ConversationState.
+var (
+	ConversationState_name = map[int32]string{
+		0: "CONVERSATION_STATE_UNSPECIFIED",
+		1: "CONVERSATION_STATE_WAITING",
+		2: "CONVERSATION_STATE_ANSWERED",
+		3: "CONVERSATION_STATE_CLOSED",
+	}
+	ConversationState_value = map[string]int32{
+		"CONVERSATION_STATE_UNSPECIFIED": 0,
+		"CONVERSATION_STATE_WAITING":     1,
+		"CONVERSATION_STATE_ANSWERED":    2,
+		"CONVERSATION_STATE_CLOSED":      3,
+	}
+)
+
+func (x ConversationState) Enum() *ConversationState {
+	p := new(ConversationState)
+	*p = x
+	return p
+}
+
+func (x ConversationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConversationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_gatehouse_request_v1_request_proto_enumTypes[8].Descriptor()
+}
+
+func (ConversationState) Type() protoreflect.EnumType {
+	return &file_gatehouse_request_v1_request_proto_enumTypes[8]
+}
+
+func (x ConversationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConversationState.Descriptor instead.
+func (ConversationState) EnumDescriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{8}
+}
+
 // App is something people get into.
 type App struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1720,6 +1777,244 @@ func (x *Comment) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Conversation is somebody's question to those who run an app, with what was said since.
+// It is no request, and gives nobody anything.
+type Conversation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Organization it belongs to.
+	OrganizationId string `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Environment it belongs to: that of who asked, or else the app's; empty if it is the
+	// organization's own.
+	EnvironmentId string `protobuf:"bytes,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Id of the app.
+	AppId string `protobuf:"bytes,4,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	// Name of the app.
+	AppName string `protobuf:"bytes,5,opt,name=app_name,json=appName,proto3" json:"app_name,omitempty"`
+	// Who asked.
+	Asker *v1.Person `protobuf:"bytes,6,opt,name=asker,proto3" json:"asker,omitempty"`
+	// Whose turn it is.
+	State ConversationState `protobuf:"varint,7,opt,name=state,proto3,enum=gatehouse.request.v1.ConversationState" json:"state,omitempty"`
+	// How it begins: the first 200 characters of the first message.
+	Opening string `protobuf:"bytes,8,opt,name=opening,proto3" json:"opening,omitempty"`
+	// How many messages there are.
+	MessageCount int32 `protobuf:"varint,9,opt,name=message_count,json=messageCount,proto3" json:"message_count,omitempty"`
+	// When it was begun.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it changed last.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Counts its changes.
+	Version int64 `protobuf:"varint,12,opt,name=version,proto3" json:"version,omitempty"`
+	// Why it was closed, where nobody closed it: such as that the app was deleted.
+	ClosingReason string `protobuf:"bytes,13,opt,name=closing_reason,json=closingReason,proto3" json:"closing_reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Conversation) Reset() {
+	*x = Conversation{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Conversation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Conversation) ProtoMessage() {}
+
+func (x *Conversation) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Conversation.ProtoReflect.Descriptor instead.
+func (*Conversation) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Conversation) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Conversation) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *Conversation) GetEnvironmentId() string {
+	if x != nil {
+		return x.EnvironmentId
+	}
+	return ""
+}
+
+func (x *Conversation) GetAppId() string {
+	if x != nil {
+		return x.AppId
+	}
+	return ""
+}
+
+func (x *Conversation) GetAppName() string {
+	if x != nil {
+		return x.AppName
+	}
+	return ""
+}
+
+func (x *Conversation) GetAsker() *v1.Person {
+	if x != nil {
+		return x.Asker
+	}
+	return nil
+}
+
+func (x *Conversation) GetState() ConversationState {
+	if x != nil {
+		return x.State
+	}
+	return ConversationState_CONVERSATION_STATE_UNSPECIFIED
+}
+
+func (x *Conversation) GetOpening() string {
+	if x != nil {
+		return x.Opening
+	}
+	return ""
+}
+
+func (x *Conversation) GetMessageCount() int32 {
+	if x != nil {
+		return x.MessageCount
+	}
+	return 0
+}
+
+func (x *Conversation) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Conversation) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Conversation) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Conversation) GetClosingReason() string {
+	if x != nil {
+		return x.ClosingReason
+	}
+	return ""
+}
+
+// Message is what somebody said in a conversation.
+type Message struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of the conversation.
+	ConversationId string `protobuf:"bytes,2,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	// Who said it.
+	Author *v1.Person `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	// What was said.
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Message) Reset() {
+	*x = Message{}
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Message) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Message) ProtoMessage() {}
+
+func (x *Message) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Message.ProtoReflect.Descriptor instead.
+func (*Message) Descriptor() ([]byte, []int) {
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Message) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Message) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *Message) GetAuthor() *v1.Person {
+	if x != nil {
+		return x.Author
+	}
+	return nil
+}
+
+func (x *Message) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Message) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 // TimelineEntry is one thing that happened to a request.
 type TimelineEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1739,7 +2034,7 @@ type TimelineEntry struct {
 
 func (x *TimelineEntry) Reset() {
 	*x = TimelineEntry{}
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +2046,7 @@ func (x *TimelineEntry) String() string {
 func (*TimelineEntry) ProtoMessage() {}
 
 func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_request_v1_request_proto_msgTypes[10]
+	mi := &file_gatehouse_request_v1_request_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +2059,7 @@ func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
 func (*TimelineEntry) Descriptor() ([]byte, []int) {
-	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_request_v1_request_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TimelineEntry) GetEventId() string {
@@ -1921,6 +2216,30 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x06author\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06author\x12\x12\n" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x8e\x04\n" +
+	"\fConversation\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12%\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\tR\renvironmentId\x12\x15\n" +
+	"\x06app_id\x18\x04 \x01(\tR\x05appId\x12\x19\n" +
+	"\bapp_name\x18\x05 \x01(\tR\aappName\x123\n" +
+	"\x05asker\x18\x06 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x05asker\x12=\n" +
+	"\x05state\x18\a \x01(\x0e2'.gatehouse.request.v1.ConversationStateR\x05state\x12\x18\n" +
+	"\aopening\x18\b \x01(\tR\aopening\x12#\n" +
+	"\rmessage_count\x18\t \x01(\x05R\fmessageCount\x12;\n" +
+	"\vcreate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12\x18\n" +
+	"\aversion\x18\f \x01(\x03R\aversion\x12%\n" +
+	"\x0eclosing_reason\x18\r \x01(\tR\rclosingReason\"\xca\x01\n" +
+	"\aMessage\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x125\n" +
+	"\x06author\x18\x03 \x01(\v2\x1d.gatehouse.identity.v1.PersonR\x06author\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\"\xb9\x01\n" +
 	"\rTimelineEntry\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12.\n" +
@@ -1975,7 +2294,12 @@ const file_gatehouse_request_v1_request_proto_rawDesc = "" +
 	"\x11ITEM_STATE_FAILED\x10\x04\x12\x18\n" +
 	"\x14ITEM_STATE_CANCELLED\x10\x05\x12\x17\n" +
 	"\x13ITEM_STATE_GIVEN_UP\x10\x06\x12\x15\n" +
-	"\x11ITEM_STATE_DENIED\x10\aB8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
+	"\x11ITEM_STATE_DENIED\x10\a*\x97\x01\n" +
+	"\x11ConversationState\x12\"\n" +
+	"\x1eCONVERSATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aCONVERSATION_STATE_WAITING\x10\x01\x12\x1f\n" +
+	"\x1bCONVERSATION_STATE_ANSWERED\x10\x02\x12\x1d\n" +
+	"\x19CONVERSATION_STATE_CLOSED\x10\x03B8Z6gatehouse.dev/proto/gen/gatehouse/request/v1;requestv1b\x06proto3"
 
 var (
 	file_gatehouse_request_v1_request_proto_rawDescOnce sync.Once
@@ -1989,8 +2313,8 @@ func file_gatehouse_request_v1_request_proto_rawDescGZIP() []byte {
 	return file_gatehouse_request_v1_request_proto_rawDescData
 }
 
-var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_gatehouse_request_v1_request_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_gatehouse_request_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(ProvisioningSupport)(0),      // 0: gatehouse.request.v1.ProvisioningSupport
 	(DeprovisioningAction)(0),     // 1: gatehouse.request.v1.DeprovisioningAction
@@ -2000,60 +2324,69 @@ var file_gatehouse_request_v1_request_proto_goTypes = []any{
 	(RequestOrigin)(0),            // 5: gatehouse.request.v1.RequestOrigin
 	(RequestState)(0),             // 6: gatehouse.request.v1.RequestState
 	(ItemState)(0),                // 7: gatehouse.request.v1.ItemState
-	(*App)(nil),                   // 8: gatehouse.request.v1.App
-	(*Entitlement)(nil),           // 9: gatehouse.request.v1.Entitlement
-	(*GiveUp)(nil),                // 10: gatehouse.request.v1.GiveUp
-	(*Vacancy)(nil),               // 11: gatehouse.request.v1.Vacancy
-	(*Route)(nil),                 // 12: gatehouse.request.v1.Route
-	(*RouteStep)(nil),             // 13: gatehouse.request.v1.RouteStep
-	(*RouteReviewer)(nil),         // 14: gatehouse.request.v1.RouteReviewer
-	(*RequestItem)(nil),           // 15: gatehouse.request.v1.RequestItem
-	(*Request)(nil),               // 16: gatehouse.request.v1.Request
-	(*Comment)(nil),               // 17: gatehouse.request.v1.Comment
-	(*TimelineEntry)(nil),         // 18: gatehouse.request.v1.TimelineEntry
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*v1.Person)(nil),             // 20: gatehouse.identity.v1.Person
+	(ConversationState)(0),        // 8: gatehouse.request.v1.ConversationState
+	(*App)(nil),                   // 9: gatehouse.request.v1.App
+	(*Entitlement)(nil),           // 10: gatehouse.request.v1.Entitlement
+	(*GiveUp)(nil),                // 11: gatehouse.request.v1.GiveUp
+	(*Vacancy)(nil),               // 12: gatehouse.request.v1.Vacancy
+	(*Route)(nil),                 // 13: gatehouse.request.v1.Route
+	(*RouteStep)(nil),             // 14: gatehouse.request.v1.RouteStep
+	(*RouteReviewer)(nil),         // 15: gatehouse.request.v1.RouteReviewer
+	(*RequestItem)(nil),           // 16: gatehouse.request.v1.RequestItem
+	(*Request)(nil),               // 17: gatehouse.request.v1.Request
+	(*Comment)(nil),               // 18: gatehouse.request.v1.Comment
+	(*Conversation)(nil),          // 19: gatehouse.request.v1.Conversation
+	(*Message)(nil),               // 20: gatehouse.request.v1.Message
+	(*TimelineEntry)(nil),         // 21: gatehouse.request.v1.TimelineEntry
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*v1.Person)(nil),             // 23: gatehouse.identity.v1.Person
 }
 var file_gatehouse_request_v1_request_proto_depIdxs = []int32{
 	0,  // 0: gatehouse.request.v1.App.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
 	1,  // 1: gatehouse.request.v1.App.deprovisioning_action:type_name -> gatehouse.request.v1.DeprovisioningAction
-	19, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
-	19, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
-	19, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
+	22, // 2: gatehouse.request.v1.App.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: gatehouse.request.v1.App.update_time:type_name -> google.protobuf.Timestamp
+	22, // 4: gatehouse.request.v1.App.delete_time:type_name -> google.protobuf.Timestamp
 	2,  // 5: gatehouse.request.v1.App.account_adoption:type_name -> gatehouse.request.v1.AccountAdoption
 	3,  // 6: gatehouse.request.v1.Entitlement.kind:type_name -> gatehouse.request.v1.EntitlementKind
-	19, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
-	19, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
-	20, // 9: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
-	19, // 10: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
-	13, // 11: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
-	14, // 12: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
-	11, // 13: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	20, // 14: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
+	22, // 7: gatehouse.request.v1.Entitlement.create_time:type_name -> google.protobuf.Timestamp
+	22, // 8: gatehouse.request.v1.Entitlement.delete_time:type_name -> google.protobuf.Timestamp
+	23, // 9: gatehouse.request.v1.GiveUp.by:type_name -> gatehouse.identity.v1.Person
+	22, // 10: gatehouse.request.v1.GiveUp.time:type_name -> google.protobuf.Timestamp
+	14, // 11: gatehouse.request.v1.Route.steps:type_name -> gatehouse.request.v1.RouteStep
+	15, // 12: gatehouse.request.v1.RouteStep.reviewers:type_name -> gatehouse.request.v1.RouteReviewer
+	12, // 13: gatehouse.request.v1.RouteStep.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	23, // 14: gatehouse.request.v1.RouteReviewer.person:type_name -> gatehouse.identity.v1.Person
 	7,  // 15: gatehouse.request.v1.RequestItem.state:type_name -> gatehouse.request.v1.ItemState
 	0,  // 16: gatehouse.request.v1.RequestItem.provisioning:type_name -> gatehouse.request.v1.ProvisioningSupport
-	11, // 17: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
-	10, // 18: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
+	12, // 17: gatehouse.request.v1.RequestItem.vacancy:type_name -> gatehouse.request.v1.Vacancy
+	11, // 18: gatehouse.request.v1.RequestItem.give_up:type_name -> gatehouse.request.v1.GiveUp
 	4,  // 19: gatehouse.request.v1.Request.kind:type_name -> gatehouse.request.v1.RequestKind
 	5,  // 20: gatehouse.request.v1.Request.origin:type_name -> gatehouse.request.v1.RequestOrigin
-	20, // 21: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
-	20, // 22: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
-	15, // 23: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
-	19, // 24: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
+	23, // 21: gatehouse.request.v1.Request.requester:type_name -> gatehouse.identity.v1.Person
+	23, // 22: gatehouse.request.v1.Request.beneficiary:type_name -> gatehouse.identity.v1.Person
+	16, // 23: gatehouse.request.v1.Request.items:type_name -> gatehouse.request.v1.RequestItem
+	22, // 24: gatehouse.request.v1.Request.until:type_name -> google.protobuf.Timestamp
 	6,  // 25: gatehouse.request.v1.Request.state:type_name -> gatehouse.request.v1.RequestState
-	20, // 26: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
-	19, // 27: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
-	19, // 28: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
-	19, // 29: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
-	20, // 30: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
-	19, // 31: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
-	19, // 32: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
-	20, // 33: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	23, // 26: gatehouse.request.v1.Request.closed_by:type_name -> gatehouse.identity.v1.Person
+	22, // 27: gatehouse.request.v1.Request.create_time:type_name -> google.protobuf.Timestamp
+	22, // 28: gatehouse.request.v1.Request.update_time:type_name -> google.protobuf.Timestamp
+	22, // 29: gatehouse.request.v1.Request.close_time:type_name -> google.protobuf.Timestamp
+	23, // 30: gatehouse.request.v1.Comment.author:type_name -> gatehouse.identity.v1.Person
+	22, // 31: gatehouse.request.v1.Comment.create_time:type_name -> google.protobuf.Timestamp
+	23, // 32: gatehouse.request.v1.Conversation.asker:type_name -> gatehouse.identity.v1.Person
+	8,  // 33: gatehouse.request.v1.Conversation.state:type_name -> gatehouse.request.v1.ConversationState
+	22, // 34: gatehouse.request.v1.Conversation.create_time:type_name -> google.protobuf.Timestamp
+	22, // 35: gatehouse.request.v1.Conversation.update_time:type_name -> google.protobuf.Timestamp
+	23, // 36: gatehouse.request.v1.Message.author:type_name -> gatehouse.identity.v1.Person
+	22, // 37: gatehouse.request.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	22, // 38: gatehouse.request.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	23, // 39: gatehouse.request.v1.TimelineEntry.actor:type_name -> gatehouse.identity.v1.Person
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_request_v1_request_proto_init() }
@@ -2066,8 +2399,8 @@ func file_gatehouse_request_v1_request_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_request_v1_request_proto_rawDesc), len(file_gatehouse_request_v1_request_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   11,
+			NumEnums:      9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
