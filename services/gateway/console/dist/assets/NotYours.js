@@ -1,1 +1,1 @@
-import{Cn as e,D as t,Kn as n,M as r,On as i}from"./index.js";var a=n();function o(){let{t:n}=e();return(0,a.jsx)(t,{title:n(`admin.notYours`),children:(0,a.jsx)(r,{title:n(`admin.notYoursText`),children:(0,a.jsx)(i,{to:`/`,className:`button`,children:n(`admin.portal`)})})})}export{o as t};
+import{D as e,Jn as t,M as n,kn as r,wn as i}from"./index.js";var a=t();function o(){let{t}=i();return(0,a.jsx)(e,{title:t(`admin.notYours`),children:(0,a.jsx)(n,{title:t(`admin.notYoursText`),children:(0,a.jsx)(r,{to:`/`,className:`button`,children:t(`admin.portal`)})})})}export{o as t};

@@ -1,1 +1,1 @@
-import{Kn as e,On as t,bn as n}from"./index.js";var r=e();function i({id:e}){let i=n.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:e}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(t,{to:`/admin/people/$id`,params:{id:e},children:i?.displayName??e})}export{i as t};
+import{Jn as e,kn as t,xn as n}from"./index.js";var r=e();function i({id:e}){let i=n.useQuery(`get`,`/v1/users/{id}`,{params:{path:{id:e}}},{staleTime:6e4}).data?.user;return(0,r.jsx)(t,{to:`/admin/people/$id`,params:{id:e},children:i?.displayName??e})}export{i as t};

@@ -15,6 +15,7 @@ export type Route = Schemas["gatehouse.request.v1.Route"];
 export type RouteStep = Schemas["gatehouse.request.v1.RouteStep"];
 export type RequestItem = Schemas["gatehouse.request.v1.RequestItem"];
 export type TimelineEntry = Schemas["gatehouse.request.v1.TimelineEntry"];
+export type Conversation = Schemas["gatehouse.request.v1.Conversation"];
 export type Comment = Schemas["gatehouse.request.v1.Comment"];
 
 /** What a list shows of a request. */

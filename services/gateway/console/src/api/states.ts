@@ -1,4 +1,4 @@
-import type { AccessRequest, Account, Grant, Integration, RequestItem, User, WorkItem } from "./client";
+import type { AccessRequest, Account, Conversation, Grant, Integration, RequestItem, User, WorkItem } from "./client";
 import type { Tone } from "@/components/Tag";
 
 /** How a state looks. What it is called is in the texts, under the same name. */
@@ -12,6 +12,13 @@ export const requestTones: Record<NonNullable<AccessRequest["state"]>, Tone> = {
   REQUEST_STATE_DENIED: "bad",
   REQUEST_STATE_CANCELLING: "none",
   REQUEST_STATE_CANCELLED: "none",
+};
+
+export const conversationTones: Record<NonNullable<Conversation["state"]>, Tone> = {
+  CONVERSATION_STATE_UNSPECIFIED: "none",
+  CONVERSATION_STATE_WAITING: "warn",
+  CONVERSATION_STATE_ANSWERED: "good",
+  CONVERSATION_STATE_CLOSED: "none",
 };
 
 export const itemTones: Record<NonNullable<RequestItem["state"]>, Tone> = {

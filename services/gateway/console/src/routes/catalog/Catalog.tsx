@@ -12,6 +12,7 @@ import { Row } from "@/components/Row";
 import { Rows } from "@/components/Rows";
 import { SearchBox } from "@/components/SearchBox";
 import { Tag } from "@/components/Tag";
+import { AskForHelp } from "@/routes/questions/AskForHelp";
 
 const route = getRouteApi("/shell/catalog");
 
@@ -81,6 +82,7 @@ function AppCard({ app }: { app: App }) {
         <Link to="/catalog/$id" params={{ id: app.id ?? "" }} className="button" data-kind="plain" aria-label={t("catalog.whoDecidesOf", { name: app.name })}>
           {t("catalog.whoDecides")}
         </Link>
+        <AskForHelp app={app} />
       </div>
     </Row>
   );

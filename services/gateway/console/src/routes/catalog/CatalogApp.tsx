@@ -13,6 +13,7 @@ import { RouteSteps } from "@/components/RouteSteps";
 import { Row } from "@/components/Row";
 import { Rows } from "@/components/Rows";
 import { Tag } from "@/components/Tag";
+import { AskForHelp } from "@/routes/questions/AskForHelp";
 
 const route = getRouteApi("/shell/catalog/$id");
 
@@ -47,9 +48,12 @@ export function CatalogApp() {
       title={app.name ?? ""}
       lead={app.description}
       actions={
-        <Link to="/ask" search={{ app: id }} className="button" data-kind="main">
-          {t("catalog.request")}
-        </Link>
+        <>
+          <AskForHelp app={app} />
+          <Link to="/ask" search={{ app: id }} className="button" data-kind="main">
+            {t("catalog.request")}
+          </Link>
+        </>
       }
     >
       <p className="named">

@@ -1,6 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type AccessRequest, api, client } from "@/api/client";
 import { useMe } from "@/api/me";
@@ -12,7 +11,7 @@ import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { useAbout } from "@/components/RequestLine";
 import { Tag } from "@/components/Tag";
-import { TextBox } from "@/components/TextBox";
+import { Talk } from "@/components/Talk";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
 import { Report } from "./Report";
@@ -196,51 +195,18 @@ function Timeline({ id }: { id: string }) {
 
 function Comments({ id }: { id: string }) {
   const { t } = useTranslation();
-  const queries = useQueryClient();
-  const [text, setText] = useState("");
-  // The same words sent twice, because no answer came, make one comment.
-  const [key, setKey] = useState(() => crypto.randomUUID());
   const comments = api.useQuery("get", "/v1/requests/{id}/comments", { params: { path: { id }, query: { pageSize: 1000 } } });
-  const add = api.useMutation("post", "/v1/requests/{id}/comments", {
-    onSuccess: async () => {
-      setText("");
-      setKey(crypto.randomUUID());
-      await queries.invalidateQueries();
-    },
-  });
   return (
     <section className="stack tight" aria-labelledby="comments">
       <h2 id="comments">{t("request.comments")}</h2>
       {comments.error && <ProblemNote error={comments.error} again={() => void comments.refetch()} />}
-      {!!comments.data?.comments?.length && (
-        <ul className="list">
-          {comments.data.comments.map((comment) => (
-            <li key={comment.id}>
-              <div className="what">
-                <span className="pre">{comment.text}</span>
-                <span className="quiet small">
-                  {comment.author?.displayName} · <Time at={comment.createTime ?? ""} />
-                </span>
-              </div>
-            </li>
-          ))}
-        </ul>
-      )}
-      <form
-        className="stack tight"
-        onSubmit={(e) => {
-          e.preventDefault();
-          add.mutate({ params: { path: { id } }, body: { requestId: key, text: text.trim() } });
-        }}
-      >
-        <TextBox label={t("request.comment")} hint={t("request.commentHint")} lines value={text} onChange={setText} />
-        {add.error && <ProblemNote error={add.error} />}
-        <div>
-          <Button type="submit" isPending={add.isPending} isDisabled={text.trim() === ""}>
-            {t("request.send")}
-          </Button>
-        </div>
-      </form>
+      <Talk
+        said={comments.data?.comments ?? []}
+        label={t("request.comment")}
+        hint={t("request.commentHint")}
+        may
+        say={(text, requestId) => client.POST("/v1/requests/{id}/comments", { params: { path: { id } }, body: { requestId, text } })}
+      />
     </section>
   );
 }

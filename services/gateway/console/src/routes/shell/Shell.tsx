@@ -1,5 +1,5 @@
 import { Link, Outlet } from "@tanstack/react-router";
-import { CircleUser, House, Inbox, KeyRound, LayoutGrid, ScrollText, SlidersHorizontal } from "lucide-react";
+import { CircleUser, House, Inbox, KeyRound, LayoutGrid, MessageCircleQuestion, ScrollText, SlidersHorizontal } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { useLive } from "@/api/live";
@@ -58,6 +58,11 @@ export function Shell() {
             </Link>
           </li>
           <li>
+            <Link to="/questions">
+              <MessageCircleQuestion size={18} aria-hidden /> {t("nav.questions")} <ToAnswer />
+            </Link>
+          </li>
+          <li>
             <Link to="/access">
               <KeyRound size={18} aria-hidden /> {t("nav.access")}
             </Link>
@@ -83,9 +88,19 @@ const counted = 20;
 
 /** How many tasks wait for the caller; nothing if none. */
 function Waiting() {
-  const { t } = useTranslation();
   const tasks = api.useQuery("get", "/v1/tasks", { params: { query: { state: "TASK_STATE_OPEN", pageSize: counted + 1 } } });
-  const count = tasks.data?.tasks?.length ?? 0;
+  return <Count count={tasks.data?.tasks?.length} />;
+}
+
+/** How many questions about the caller's apps have no answer; nothing if none. */
+function ToAnswer() {
+  const query = { view: "CONVERSATION_VIEW_TO_ANSWER", state: "CONVERSATION_STATE_WAITING", pageSize: counted + 1 } as const;
+  const questions = api.useQuery("get", "/v1/conversations", { params: { query } });
+  return <Count count={questions.data?.conversations?.length} />;
+}
+
+function Count({ count = 0 }: { count: number | undefined }) {
+  const { t } = useTranslation();
   if (count === 0) return null;
   return (
     <span className="tag" data-tone="accent">
