@@ -19,6 +19,7 @@ export function People({ label, hint, error, anybody = false, onChoose }: Props)
   const { t } = useTranslation();
   const [typed, setTyped] = useState("");
   const [words, setWords] = useState("");
+  const [chosen, choose] = useState<User>();
   const found = api.useQuery(
     "get",
     "/v1/users",
@@ -33,6 +34,8 @@ export function People({ label, hint, error, anybody = false, onChoose }: Props)
     { placeholderData: keepPreviousData, enabled: anybody },
   );
   const users = [...(found.data?.users ?? []), ...(anybody ? (left.data?.users ?? []) : [])];
+  // The box says who is chosen for as long as they are among what was found.
+  if (chosen && !users.some((u) => u.id === chosen.id)) users.push(chosen);
   const items = users.map((user): Found => {
     const state = user.state !== "USER_STATE_ACTIVE" && t(`admin.people.states.${user.state ?? "USER_STATE_UNSPECIFIED"}`);
     return { id: user.id ?? "", name: user.displayName ?? "", more: [user.email, state].filter(Boolean).join(" · ") };
@@ -52,6 +55,7 @@ export function People({ label, hint, error, anybody = false, onChoose }: Props)
           setTyped(user.displayName ?? "");
           setWords("");
         }
+        choose(user);
         onChoose(user);
       }}
       validationBehavior="aria"
