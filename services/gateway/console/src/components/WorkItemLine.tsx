@@ -41,7 +41,7 @@ interface Props {
   whose?: boolean;
   /** Whether a later item reopens it already. */
   reopened?: boolean;
-  /** Whether the viewer runs the app that it is in; admins act in every one. */
+  /** Whether a member who sees it runs the app that it is in; admins act in every one. */
   runs?: boolean;
 }
 
@@ -117,7 +117,8 @@ function Acts({ item, reopened, runs }: Pick<Props, "item" | "reopened" | "runs"
   const { t } = useTranslation();
   const work = useWork();
   const queries = useQueryClient();
-  const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN") || runs;
+  const admin = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  const may = useHasRole("ROLE_MEMBER") ? runs : admin;
   const name = [work(item), item.user?.displayName].filter(Boolean).join(", ");
   if (!may) return null;
   const retry = async () => {
