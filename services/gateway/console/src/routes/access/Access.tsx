@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { api, client, type Grant } from "@/api/client";
 import { managedBy } from "@/api/filter";
-import { useMe } from "@/api/me";
+import { useHasRole, useMe } from "@/api/me";
 import { useMine } from "@/api/mine";
 import { grantTones } from "@/api/states";
 import { AppIconOf } from "@/components/AppIcon";
@@ -63,7 +63,9 @@ export function Access() {
 function ToTeam() {
   const { t } = useTranslation();
   const me = useMe().data?.user?.id;
-  const some = api.useQuery("get", "/v1/users", { params: { query: { filter: managedBy(me), pageSize: 1 } } }, { enabled: me !== undefined, staleTime: 60_000 });
+  // Whoever is external manages nobody, and is not told who there is.
+  const external = useHasRole("ROLE_EXTERNAL");
+  const some = api.useQuery("get", "/v1/users", { params: { query: { filter: managedBy(me), pageSize: 1 } } }, { enabled: me !== undefined && !external, staleTime: 60_000 });
   if (!some.data?.users?.length) return null;
   return (
     <Link to="/team" className="button">

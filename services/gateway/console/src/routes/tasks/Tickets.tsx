@@ -1,6 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
+import { useHasRole } from "@/api/me";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
@@ -17,7 +18,8 @@ const route = getRouteApi("/shell/tasks/$view");
 /** Requests that the caller decides, or of the apps that they run or approve; and what is to be done by hand in those. */
 export function Tickets() {
   const { view } = route.useParams();
-  if (view === "work") return <Work />;
+  const external = useHasRole("ROLE_EXTERNAL");
+  if (view === "work" && !external) return <Work />;
   return view === "open" || view === "closed" ? <Requests key={view} view={view} /> : <NotFound />;
 }
 

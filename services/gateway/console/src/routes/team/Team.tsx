@@ -2,7 +2,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api } from "@/api/client";
 import { managedBy } from "@/api/filter";
-import { useMe } from "@/api/me";
+import { useHasRole, useMe } from "@/api/me";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
 import { Loading } from "@/components/Loading";
@@ -15,13 +15,15 @@ import { Holds } from "@/routes/admin/people/Has";
 export function Team() {
   const { t } = useTranslation();
   const me = useMe().data?.user?.id;
-  const users = api.useInfiniteQuery("get", "/v1/users", { params: { query: { filter: managedBy(me), pageSize: 50 } } }, { ...pageByPage, enabled: me !== undefined });
+  // Whoever is external manages nobody, and is not told who there is.
+  const external = useHasRole("ROLE_EXTERNAL");
+  const users = api.useInfiniteQuery("get", "/v1/users", { params: { query: { filter: managedBy(me), pageSize: 50 } } }, { ...pageByPage, enabled: me !== undefined && !external });
   const all = users.data?.pages.flatMap((p) => p.users ?? []) ?? [];
   return (
     <Page title={t("team.title")} lead={t("team.lead")}>
-      {users.isPending && <Loading />}
+      {users.isPending && !external && <Loading />}
       {users.error && <ProblemNote error={users.error} again={() => void users.refetch()} />}
-      {users.data && all.length === 0 && <Empty title={t("team.none")} />}
+      {(external || users.data) && all.length === 0 && <Empty title={t("team.none")} />}
       {all.length > 0 && (
         <ul className="list">
           {all.map((user) => (
