@@ -5,7 +5,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { I18nProvider } from "react-aria-components/I18nProvider";
 import { useTranslation } from "react-i18next";
 import { newQueryClient } from "@/api/client";
-import { startTexts } from "@/i18n";
+import { region, startTexts } from "@/i18n";
 import { Toasts } from "@/components/Toasts";
 import { newRouter } from "@/router";
 import { applyTheme } from "@/theme";
@@ -21,7 +21,7 @@ const router = newRouter(queries);
 function Console() {
   const { i18n } = useTranslation();
   return (
-    <I18nProvider locale={i18n.language}>
+    <I18nProvider locale={region(i18n.language)}>
       <QueryClientProvider client={queries}>
         <RouterProvider router={router} />
         <Toasts />

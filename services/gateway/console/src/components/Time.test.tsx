@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { render, screen } from "@testing-library/react";
 import { distance, Time } from "./Time";
 
@@ -18,4 +18,12 @@ test("the exact instant is shown on hover and read to programs", () => {
   render(<Time at="2026-03-01T12:00:00Z" relative />);
   const time = screen.getByTitle(/Sunday, March 1, 2026/);
   expect(time.getAttribute("datetime")).toBe("2026-03-01T12:00:00Z");
+});
+
+// 3/4/2026 is a day in April to some and in March to others.
+test("a time is written as in the viewer's region, if it speaks the language", () => {
+  vi.spyOn(navigator, "languages", "get").mockReturnValue(["fr-FR", "en-GB", "en"]);
+  render(<Time at="2026-03-04T12:00:00Z" />);
+  expect(screen.getByTitle(/Wednesday,? 4 March 2026/).textContent).toContain("4 Mar 2026");
+  vi.restoreAllMocks();
 });

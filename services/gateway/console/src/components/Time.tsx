@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { region } from "@/i18n";
 
 const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400],
@@ -35,8 +36,9 @@ export function Time({ at, relative }: { at: string; relative?: boolean }) {
   const { i18n } = useTranslation();
   const now = useMinute();
   const time = new Date(at);
-  const exact = exactOf(i18n.language).format(time);
-  const short = shortOf(i18n.language).format(time);
+  const habits = region(i18n.language);
+  const exact = exactOf(habits).format(time);
+  const short = shortOf(habits).format(time);
   return (
     <time dateTime={at} title={exact}>
       {relative ? distance(time, now, i18n.language) : short}

@@ -27,6 +27,14 @@ export async function speak(language: Language): Promise<void> {
   localStorage.setItem(remembered, language);
 }
 
+/**
+ * By whose habits times are written and typed in a language: those of the region that the browser
+ * names for it, so that 3/4 is in April where it is.
+ */
+export function region(language: string): string {
+  return navigator.languages.find((l) => l.slice(0, 2) === language) ?? language;
+}
+
 function preferred(): Language {
   const wanted = [localStorage.getItem(remembered), ...navigator.languages];
   return wanted.map((w) => w?.slice(0, 2)).find((w): w is Language => w !== undefined && w in languages) ?? "en";
