@@ -116,6 +116,29 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// To ask for the headers alone takes no stream, and leaves the connection to the next call.
+func TestLiveHead(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	one := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: 5 * time.Second}
+	defer one.CloseIdleConnections()
+	for _, call := range [][2]string{{"HEAD", "/live"}, {"GET", "/v1/me"}} {
+		r, err := http.NewRequestWithContext(t.Context(), call[0], w.url+call[1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", "gatehouse_session=ghs_admin")
+		resp, err := one.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", call, resp.StatusCode)
+		}
+	}
+}
+
 // Only who is signed in is told, and what is refused is told in the form of every error.
 func TestLiveRefuses(t *testing.T) {
 	t.Parallel()

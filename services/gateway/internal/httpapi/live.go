@@ -58,6 +58,10 @@ func (d liveDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		send(w, r, apierr.New(codes.Unimplemented, "LIVE_UNAVAILABLE", "this gateway has no bus, and tells of no changes"))
 		return
 	}
+	if r.Method == http.MethodHead {
+		newEvents(w).head()
+		return
+	}
 	ctx := r.Context()
 	who, err := d.who(ctx)
 	if err != nil {
@@ -180,11 +184,16 @@ func newEvents(w http.ResponseWriter) *events {
 	return &events{w, http.NewResponseController(w)}
 }
 
-// ready begins the stream: from now on everything is told.
-func (e *events) ready() error {
+// head sets the headers of a stream.
+func (e *events) head() {
 	h := e.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
+}
+
+// ready begins the stream: from now on everything is told.
+func (e *events) ready() error {
+	e.head()
 	// The request has been read, and nothing more comes; a deadline would end the stream.
 	if err := e.control.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("keep the stream open: %w", err)
@@ -193,8 +202,11 @@ func (e *events) ready() error {
 	return e.write(fmt.Sprintf("retry: %d\nevent: ready\ndata: {}\n\n", retry.Milliseconds()))
 }
 
-// changed tells of collections.
+// changed tells of collections, if there are any.
 func (e *events) changed(what []live.Collection) error {
+	if len(what) == 0 {
+		return nil
+	}
 	b, err := json.Marshal(map[string][]live.Collection{"collections": what})
 	if err != nil {
 		return fmt.Errorf("write an event: %w", err)
