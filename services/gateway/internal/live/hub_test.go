@@ -313,6 +313,29 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// Who sees less from now on is not told of what they saw when it happened. B-USR-06.
+func TestTellsOfWhatIsSeenNow(t *testing.T) {
+	t.Parallel()
+	w := start(t, timing)
+	ada := w.admin()
+	v := w.join(ada)
+	w.publish(submitted(w.member(), ""))
+	wake := v.Hints()
+	defer wake.Stop()
+	select {
+	case <-wake.Wake():
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing is to be told")
+	}
+	ada.All = false
+	w.hub.Change(v, ada)
+	for _, c := range wake.Take() {
+		if c == "auditEntries" {
+			t.Error("a member is told of the log")
+		}
+	}
+}
+
 // A bus that was away may have told what was not heard: everybody is told of everything.
 // B-RUN-03.
 func TestBusAway(t *testing.T) {

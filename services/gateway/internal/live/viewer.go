@@ -75,13 +75,18 @@ func (v *Viewer) tell(c change) {
 	}
 }
 
-// take gives what is to be told and was not yet.
-func (v *Viewer) take() change {
+// take gives what is to be told and was not yet, and of which collections the viewer sees
+// something now: they may have been somebody else when it happened.
+func (v *Viewer) take() (c change, seen set) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	c := v.fresh
+	seen = everything
+	if !v.who.All {
+		seen = personal
+	}
+	c = v.fresh
 	v.fresh = change{}
-	return c
+	return c, seen
 }
 
 func poke(c chan struct{}) {
@@ -137,12 +142,13 @@ func (h *Hints) plan(at time.Time) {
 	}
 }
 
-// Take gives the collections to tell of now.
+// Take gives the collections to tell of now. There may be none.
 func (h *Hints) Take() []Collection {
-	fresh, now := h.v.take(), time.Now()
-	what := fresh.own | fresh.copied | h.again
+	fresh, seen := h.v.take()
+	now := time.Now()
+	what := (fresh.own | fresh.copied | h.again) & seen
 	h.credit = min(h.credit+float64(now.Sub(h.last))/float64(h.v.timing.Every), float64(h.v.timing.Burst)) - 1
-	h.again, h.last, h.next = fresh.copied, now, time.Time{}
+	h.again, h.last, h.next = fresh.copied&seen, now, time.Time{}
 	if h.again != 0 {
 		h.plan(h.last.Add(h.v.timing.Again))
 	}
