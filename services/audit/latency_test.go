@@ -49,8 +49,9 @@ func TestLatencies(t *testing.T) {
 		at(start+400*ms+3*wait, &eventv1.GrantRevoked{Context: by("provisioning", r), Grant: grant})
 	}
 	// None of these counts: an hour that a person took, what came back after it was held,
-	// what ended otherwise, what is not gone yet, another organization's.
-	byHand, held, ended, open := w.request(), w.request(), w.request(), w.request()
+	// what ended otherwise, what is not gone yet, what failed and was done again by a person,
+	// calls that were gathered, another organization's.
+	byHand, held, ended, open, failed, stuck := w.request(), w.request(), w.request(), w.request(), w.request(), w.request()
 	at(0, &eventv1.ApprovalGranted{Context: w.context(byHand), Request: byHand})
 	at(50*time.Minute, &eventv1.GrantActivated{Context: w.context(byHand), Grant: &provisioningv1.Grant{}})
 	at(0, &eventv1.ApprovalGranted{Context: w.context(held), Request: held})
@@ -59,6 +60,13 @@ func TestLatencies(t *testing.T) {
 	at(0, &eventv1.GrantEnded{Context: by("provisioning", ended), Grant: &provisioningv1.Grant{EndReason: provisioningv1.GrantEndReason_GRANT_END_REASON_USER_REMOVED}})
 	at(50*time.Minute, &eventv1.GrantRevoked{Context: by("provisioning", ended), Grant: &provisioningv1.Grant{}})
 	at(0, &eventv1.GrantEnded{Context: by("provisioning", open), Grant: &provisioningv1.Grant{EndReason: provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED, Until: timestamppb.New(begin)}})
+	at(0, &eventv1.ApprovalGranted{Context: w.context(failed), Request: failed})
+	at(time.Minute, &eventv1.GrantFailed{Context: by("provisioning", failed), Grant: &provisioningv1.Grant{}})
+	at(50*time.Minute, &eventv1.GrantActivated{Context: by("provisioning", failed), Grant: &provisioningv1.Grant{}})
+	at(0, &eventv1.GrantEnded{Context: by("provisioning", stuck), Grant: &provisioningv1.Grant{EndReason: provisioningv1.GrantEndReason_GRANT_END_REASON_EXPIRED, Until: timestamppb.New(begin)}})
+	at(time.Minute, &eventv1.GrantFailed{Context: by("provisioning", stuck), Grant: &provisioningv1.Grant{}})
+	at(50*time.Minute, &eventv1.GrantRevoked{Context: by("provisioning", stuck), Grant: &provisioningv1.Grant{}})
+	at(0, &eventv1.CallDenied{Context: w.context(), CallId: id.New().String(), Count: 3})
 	w.PublishAt(t, begin, id.New(), id.New(), &eventv1.RequestSubmitted{Context: w.context(open), Request: open})
 	w.handled(t)
 
@@ -82,7 +90,7 @@ func TestLatencies(t *testing.T) {
 			t.Errorf("%s: %v", want.kind, got)
 		}
 	}
-	if got := resp.GetLatencies()[3]; got.GetKind() != auditv1.LatencyKind_LATENCY_KIND_AUDIT || got.GetCount() != 708 || got.GetP50().AsDuration() < 50*time.Minute {
+	if got := resp.GetLatencies()[3]; got.GetKind() != auditv1.LatencyKind_LATENCY_KIND_AUDIT || got.GetCount() != 714 || got.GetP50().AsDuration() < 50*time.Minute {
 		t.Errorf("audit: %v", got)
 	}
 

@@ -14,7 +14,8 @@ import (
 // MaxMeasured is how many of each kind are measured at most: the last ones.
 const MaxMeasured = 10_000
 
-// What Gatehouse did by itself has the service as its actor.
+// What Gatehouse did by itself has the service as its actor. After a failure it waits for a
+// person, and does again what they have mended.
 const (
 	pendingWaits = `
 with submitted as (
@@ -33,7 +34,7 @@ with activated as (
 	order by e.event_time desc limit $4)
 select g.event_time - a.at from activated g cross join lateral (
 	select max(e.event_time) filter (where e.aggregate = 'approval' and e.name = 'granted') as at,
-		bool_or(e.aggregate = 'grant' and e.name in ('held', 'reopened') and e.user_id = g.user_id and e.app_id = g.app_id) as again
+		bool_or(e.aggregate = 'grant' and e.name in ('held', 'reopened', 'failed') and e.user_id = g.user_id and e.app_id = g.app_id) as again
 	from audit_entry_request r join audit_entry e on e.position = r.position
 	where r.request_id = any(g.request_ids) and r.organization_id = $1 and e.organization_id = $1 and e.event_time <= g.event_time) a
 where a.at is not null and not a.again`
@@ -44,13 +45,16 @@ with ended as (
 		and e.name = 'ended' and e.actor_id = 'provisioning'
 	order by e.event_time desc limit $4)
 select d.data, g.at from ended d cross join lateral (
-	select min(e.event_time) as at from audit_entry_request r join audit_entry e on e.position = r.position
+	select min(e.event_time) filter (where e.name = 'revoked' and e.actor_id = 'provisioning') as at,
+		min(e.event_time) filter (where e.name = 'failed') as failed
+	from audit_entry_request r join audit_entry e on e.position = r.position
 	where r.request_id = any(d.request_ids) and r.organization_id = $1 and e.organization_id = $1 and e.event_time >= d.event_time
-		and e.aggregate = 'grant' and e.name = 'revoked' and e.actor_id = 'provisioning' and e.user_id = d.user_id and e.app_id = d.app_id) g
-where g.at is not null`
+		and e.aggregate = 'grant' and e.name in ('revoked', 'failed') and e.user_id = d.user_id and e.app_id = d.app_id) g
+where g.at is not null and (g.failed is null or g.failed > g.at)`
+	// Denied calls that are alike are gathered for a minute before they are told.
 	auditWaits = `
 select e.record_time - e.event_time from audit_entry e
-where e.organization_id = $1 and e.event_time >= $2 and e.event_time < $3
+where e.organization_id = $1 and e.event_time >= $2 and e.event_time < $3 and e.aggregate <> 'call'
 order by e.event_time desc limit $4`
 )
 

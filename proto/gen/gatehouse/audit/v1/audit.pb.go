@@ -38,12 +38,13 @@ const (
 	LatencyKind_LATENCY_KIND_PENDING LatencyKind = 1
 	// From the last approval until access was in place, where Gatehouse put it in place
 	// by itself. What people do by hand is not counted, nor what was put back after it
-	// had been held or taken back.
+	// had been held or taken back, or done again after it had failed.
 	LatencyKind_LATENCY_KIND_ACCESS LatencyKind = 2
 	// From the end time of temporary access until it was gone, where Gatehouse took it
-	// away by itself.
+	// away by itself and it did not fail before.
 	LatencyKind_LATENCY_KIND_REMOVAL LatencyKind = 3
-	// From an event until it stood in the log.
+	// From an event until it stood in the log, without denied calls: those that are alike
+	// are gathered for a minute before they are told.
 	LatencyKind_LATENCY_KIND_AUDIT LatencyKind = 4
 )
 
