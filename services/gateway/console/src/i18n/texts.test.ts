@@ -18,3 +18,21 @@ test("each text is there in every language, filled with the same", () => {
 test("no text is empty", () => {
   for (const texts of [en, de]) expect(JSON.stringify(texts)).not.toContain('""');
 });
+
+// What has one name in English has one in German.
+test("German says one word for one thing", () => {
+  const others = {
+    Antrag: /Anfrage|anfragen/,
+    Zugang: /Zugriff/,
+    Genehmigung: /Zustimmung/,
+    Führungskraft: /Vorgesetzte/,
+    "Audit-Log": /Protokoll/,
+    fehlgeschlagen: /gescheitert/,
+    abgeschlossen: /Geschlossen/,
+    "Admins der Anwendung": /Verwalter/,
+    Verlauf: /Geschichte/,
+    ID: /\bId\b/,
+  };
+  const texts = JSON.stringify(de);
+  for (const [word, other] of Object.entries(others)) expect(texts.match(other)?.[0], word).toBeUndefined();
+});
