@@ -39,18 +39,21 @@ export function useAppNames(ids: readonly string[]): Names {
   return names(found.flatMap((one) => one.data?.apps ?? []));
 }
 
-/** What is in the apps of the catalog, by its id: as "app · name". */
-export function useEntitlementNames(ids: readonly string[]): Names {
-  const wanted = ids.length > 0;
+const entitlementsOf = (app: string) => ({
+  ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app }, query: { pageSize: 1000 } } }),
+  staleTime: stays.staleTime,
+});
+
+/**
+ * What is in the apps of the catalog, by its id: as "app · name". What is in those that somebody has
+ * looked at is known from there; only for anything else the others are asked for.
+ */
+export function useEntitlementNames(ids: readonly string[], looked: readonly { id: string; name: string }[] = []): Names {
+  const near = useQueries({ queries: looked.map((app) => entitlementsOf(app.id)) });
+  const known = new Map(near.flatMap((one, i) => (one.data?.entitlements ?? []).map((e) => [e.id, `${looked[i]?.name} · ${e.name}`] as const)));
+  const wanted = near.every((one) => !one.isPending) && ids.some((id) => !known.has(id));
   const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 200 } } }, { ...stays, enabled: wanted });
-  const found = useQueries({
-    queries: (wanted ? (apps.data?.apps ?? []) : []).map((app) => ({
-      ...api.queryOptions("get", "/v1/apps/{app_id}/entitlements", { params: { path: { app_id: app.id ?? "" }, query: { pageSize: 1000 } } }),
-      staleTime: 60_000,
-    })),
-  });
-  const known = new Map(
-    found.flatMap((one, i) => (one.data?.entitlements ?? []).map((e) => [e.id, `${apps.data?.apps?.[i]?.name} · ${e.name}`] as const)),
-  );
+  const found = useQueries({ queries: (wanted ? (apps.data?.apps ?? []) : []).map((app) => entitlementsOf(app.id ?? "")) });
+  found.forEach((one, i) => one.data?.entitlements?.forEach((e) => known.set(e.id, `${apps.data?.apps?.[i]?.name} · ${e.name}`)));
   return (id) => known.get(id);
 }

@@ -14,7 +14,7 @@ async function show(path: string): Promise<string[]> {
   vi.spyOn(window, "scrollTo").mockImplementation(() => {});
   vi.spyOn(client, "GET").mockImplementation(((at: string) => {
     called.push(at);
-    return Promise.resolve({ data: {} });
+    return Promise.resolve({ data: {}, response: new Response("{}") });
   }) as never);
   const queries = new QueryClient();
   queries.setQueryDefaults(["get", "/v1/me"], { staleTime: Infinity });

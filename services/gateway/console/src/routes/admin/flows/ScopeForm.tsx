@@ -22,8 +22,9 @@ interface Props {
 export function ScopeForm({ join, value, onChange, errors }: Props) {
   const { t } = useTranslation();
   const appNames = useAppNames(value.appIds ?? []);
-  const names = useEntitlementNames(value.entitlementIds ?? []);
-  const [app, setApp] = useState<{ id: string; name: string }>();
+  const [looked, setLooked] = useState<{ id: string; name: string }[]>([]);
+  const app = looked.at(-1);
+  const names = useEntitlementNames(value.entitlementIds ?? [], looked);
   const any = value.any && !join;
   const all = value.appIds ?? [];
   return (
@@ -39,7 +40,7 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
       )}
       {!any && (
         <>
-          <FindApp label={t("admin.flows.chooseApp")} hint={t("admin.flows.chooseAppHint")} error={errors["scope.appIds"] ?? errors["scope.entitlementIds"] ?? errors.scope} onFind={setApp} />
+          <FindApp label={t("admin.flows.chooseApp")} hint={t("admin.flows.chooseAppHint")} error={errors["scope.appIds"] ?? errors["scope.entitlementIds"] ?? errors.scope} onFind={(found) => setLooked([...looked.filter((other) => other.id !== found.id), found])} />
           {app && (
             <div className="choices">
               <h3>{app.name}</h3>
@@ -53,7 +54,7 @@ export function ScopeForm({ join, value, onChange, errors }: Props) {
               <Within app={app.id} ids={value.entitlementIds ?? []} onChange={(entitlementIds) => onChange({ ...value, entitlementIds })} />
             </div>
           )}
-          {!join && <Chosen label={t("admin.pages.apps")} ids={all} names={(id) => (id === app?.id ? app.name : appNames(id))} onChange={(appIds) => onChange({ ...value, appIds })} />}
+          {!join && <Chosen label={t("admin.pages.apps")} ids={all} names={(id) => looked.find((one) => one.id === id)?.name ?? appNames(id)} onChange={(appIds) => onChange({ ...value, appIds })} />}
           <Chosen label={t("admin.apps.entitlements")} ids={value.entitlementIds ?? []} names={names} onChange={(entitlementIds) => onChange({ ...value, entitlementIds })} />
         </>
       )}
