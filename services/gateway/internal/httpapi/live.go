@@ -159,6 +159,7 @@ func (d liveDoor) who(ctx context.Context) (live.Who, error) {
 		return who, nil
 	case identityv1.Role_ROLE_MEMBER:
 	default:
+		who.External = true
 		return who, nil
 	}
 	apps, err := d.apps.ListApps(ctx, &requestv1.ListAppsRequest{

@@ -54,9 +54,12 @@ func setOf(collections ...Collection) set {
 // everything is what may have changed when events were missed.
 var everything = setOf(all...)
 
-// personal are the collections of which everybody sees what is theirs; the others are for
-// roles that see all of a scope.
-var personal = setOf(accounts, apiTokens, apps, checklists, conversations, flows, grants, me, organization, requests, sessions, tasks, users, workItems)
+// personal are the collections of which members see what is theirs, and outside those of
+// which external people do; the others are for roles that see all of a scope.
+var (
+	personal = setOf(accounts, apiTokens, apps, conversations, grants, groups, me, organization, requests, sessions, tasks, users, workItems)
+	outside  = personal &^ setOf(groups, users, workItems)
+)
 
 // names are the collections of a set, by name.
 func (s set) names() []Collection {

@@ -265,6 +265,31 @@ func TestTellsOthersLater(t *testing.T) {
 	}
 }
 
+// Nobody is told of what their role may not ask for. B-USR-06.
+func TestTellsOfWhatMayBeAskedFor(t *testing.T) {
+	t.Parallel()
+	short := timing
+	short.Others = 300 * time.Millisecond
+	w := start(t, short)
+	who := w.member()
+	who.External = true
+	external, member := w.join(who), w.join(w.member())
+	w.publish(&eventv1.FlowUpdated{Context: &eventv1.Context{}})
+	w.publish(&eventv1.ChecklistUpdated{Context: &eventv1.Context{}})
+	w.publish(&eventv1.GroupUpdated{Context: &eventv1.Context{}})
+	for name, tc := range map[string]struct {
+		v    *live.Viewer
+		want []string
+	}{
+		"a member":         {member, []string{"groups workItems"}},
+		"somebody outside": {external, nil},
+	} {
+		if got := told(t, tc.v, 0); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // Many changes are few hints.
 func TestGathers(t *testing.T) {
 	t.Parallel()

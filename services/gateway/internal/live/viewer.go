@@ -15,6 +15,8 @@ type Who struct {
 	// the whole scope that they are in.
 	All             bool
 	RoleEnvironment string
+	// External says that they see nothing of other people, nor of work.
+	External bool
 	// Apps are the ids of the apps that they run.
 	Apps []string
 }
@@ -23,6 +25,18 @@ type Who struct {
 func (w Who) sees(environment string) bool {
 	scope := cmp.Or(w.RoleEnvironment, w.Environment)
 	return w.All && (scope == "" || scope == environment)
+}
+
+// collections are those of which their role sees something.
+func (w Who) collections() set {
+	switch {
+	case w.All:
+		return everything
+	case w.External:
+		return outside
+	default:
+		return personal
+	}
 }
 
 // mayHear says whether something of an environment may be for them.
@@ -64,10 +78,8 @@ func (v *Viewer) look() { poke(v.looks) }
 func (v *Viewer) tell(c change) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.who.All {
-		c.own &= personal
-		c.copied &= personal
-	}
+	c.own &= v.who.collections()
+	c.copied &= v.who.collections()
 	if c != (change{}) {
 		v.fresh.own |= c.own
 		v.fresh.copied |= c.copied
@@ -80,13 +92,9 @@ func (v *Viewer) tell(c change) {
 func (v *Viewer) take() (c change, seen set) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	seen = everything
-	if !v.who.All {
-		seen = personal
-	}
 	c = v.fresh
 	v.fresh = change{}
-	return c, seen
+	return c, v.who.collections()
 }
 
 func poke(c chan struct{}) {
