@@ -93,6 +93,20 @@ test("everything is found by its name, by keyboard", () =>
     assert.deepEqual(wrong, []);
   }));
 
+test("a word of any length fits", () =>
+  browse(async (browser) => {
+    const { page } = await signedIn(browser, "Ada Byron", "/", { viewport: { width: 360, height: 800 } });
+    const call = (method, path, body) =>
+      page.evaluate(async ([method, path, body]) => (await fetch(path, { method, body: body && JSON.stringify(body) })).json(), [method, path, body]);
+    const { app } = await call("POST", "/v1/apps", { name: "W".repeat(190), description: "Ä".repeat(1900) });
+    for (const path of ["/catalog?q=WWWW", `/admin/apps/${app.id}`, `/ask?app=${app.id}`]) {
+      await page.goto(base + path);
+      await page.getByText(app.name).first().waitFor();
+      await fits(page, path);
+    }
+    await call("DELETE", `/v1/apps/${app.id}`);
+  }));
+
 test("what is loaded first is under 250 kB, for somebody new and for somebody who is signed in", async (t) =>
   browse(async (browser) => {
     const ada = await signedIn(browser, "Ada Byron");
