@@ -219,6 +219,8 @@ test("an admin gives a role, ends a session, and makes and ends tokens", () =>
     await dialog(page).getByText("sees everything and changes nothing").waitFor();
     await dialog(page).getByRole("button", { name: "Change the role" }).click();
     await page.getByRole("definition").getByText("Risk manager").waitFor();
+    await page.getByRole("button", { name: "Undo: Member again" }).click();
+    await page.getByRole("definition").getByText("Member", { exact: true }).waitFor();
     const sessions = page.getByRole("region", { name: "Sessions" });
     await sessions.getByRole("button", { name: /^End/ }).click();
     await dialog(page).getByRole("button", { name: "End" }).click();

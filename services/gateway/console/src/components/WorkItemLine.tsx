@@ -171,8 +171,14 @@ export function Resolve({ items, trigger, done }: { items: readonly WorkItem[]; 
   const work = useWork();
   const queries = useQueryClient();
   const resolve = async (note: string) => {
-    await client.POST("/v1/checklists:resolve", { body: { workItemIds: items.map((i) => i.id ?? ""), note } });
-    tell(t("admin.work.resolved", { count: items.length }));
+    const { data } = await client.POST("/v1/checklists:resolve", { body: { workItemIds: items.map((i) => i.id ?? ""), note } });
+    const workItemIds = (data?.workItems ?? []).filter(reopenable).map((i) => i.id ?? "");
+    const reopen = async () => {
+      await client.POST("/v1/checklists:reopen", { body: { workItemIds, reason: t("admin.undo.reason") } });
+      void queries.invalidateQueries();
+      return t("admin.undo.reopened", { count: workItemIds.length });
+    };
+    tell(t("admin.work.resolved", { count: items.length }), workItemIds.length === items.length ? { label: t("admin.undo.reopen", { count: items.length }), act: reopen } : undefined);
     done?.();
     await queries.invalidateQueries();
   };

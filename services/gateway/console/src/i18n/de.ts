@@ -383,6 +383,18 @@ export const de: typeof en = {
       reason: "Warum",
       reopened: "Es ist wieder offen.",
     },
+    undo: {
+      reopen_one: "Rückgängig: wieder öffnen",
+      reopen_other: "Rückgängig: {{count}} Punkte wieder öffnen",
+      reason: "Irrtümlich erledigt und rückgängig gemacht.",
+      reopened_one: "Der Punkt ist wieder offen.",
+      reopened_other: "{{count}} Punkte sind wieder offen.",
+      role: "Rückgängig: wieder {{role}}",
+      due: "Rückgängig: wieder fällig am {{time}}",
+      deadlines: "Rückgängig: wieder {{onboarding}} und {{offboarding}}",
+      organization: "Rückgängig: wieder {{name}} ({{signInName}})",
+      done: "Es ist wieder wie vorher.",
+    },
     assign: {
       title: "Zugang geben",
       lead: "Niemand wird vorher gefragt. Was Abläufe verbieten, bleibt verboten.",

@@ -381,6 +381,18 @@ export const en = {
       reason: "Why",
       reopened: "It is open again.",
     },
+    undo: {
+      reopen_one: "Undo: open it again",
+      reopen_other: "Undo: open {{count}} items again",
+      reason: "Resolved by mistake, and undone.",
+      reopened_one: "It is open again.",
+      reopened_other: "{{count}} items are open again.",
+      role: "Undo: {{role}} again",
+      due: "Undo: due {{time}} again",
+      deadlines: "Undo: {{onboarding}} and {{offboarding}} again",
+      organization: "Undo: {{name}} ({{signInName}}) again",
+      done: "It is as it was before.",
+    },
     assign: {
       title: "Give access",
       lead: "Nobody is asked first. What flows forbid stays forbidden.",

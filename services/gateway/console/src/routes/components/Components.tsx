@@ -163,6 +163,10 @@ export function Components() {
       </Part>
       <Part name="Toasts" inRow>
         <Button onPress={() => tell("It was done.")}>Tell</Button>
+        <Button onPress={() => tell("Two items are gone.", { label: "Undo: two items again", act: () => new Promise((done) => setTimeout(done, 1_000, "Two items are here again.")) })}>Tell what can be undone</Button>
+        <Button onPress={() => tell("One item is gone.", { label: "Undo: one item again", act: () => Promise.reject(new Problem(400, "MOVED_ON", "Somebody has changed it since.")) })}>
+          Tell what cannot be undone any more
+        </Button>
       </Part>
       <Part name="ProblemNote">
         <ProblemNote error={new Problem(400, "FIELD_INVALID", "A field is invalid.", {}, { until: "has passed" })} />

@@ -4,6 +4,7 @@ import { render, screen } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { expect, test, vi } from "vitest";
 import { client, type WorkItem } from "@/api/client";
+import { ToastPlace } from "@/components/ToastPlace";
 import { reopenable, retryable } from "@/components/WorkItemLine";
 import { OpenItems } from "./Checklist";
 
@@ -23,7 +24,14 @@ async function show(items: WorkItem[]) {
   const queries = new QueryClient();
   queries.setQueryDefaults([], { staleTime: Infinity });
   queries.setQueryData(["get", "/v1/me", {}], { user: { role: "ROLE_IT_ADMIN" } });
-  const root = createRootRoute({ component: () => <OpenItems items={items} /> });
+  const root = createRootRoute({
+    component: () => (
+      <>
+        <OpenItems items={items} />
+        <ToastPlace />
+      </>
+    ),
+  });
   const router = createRouter({ routeTree: root, history: createMemoryHistory() });
   render(
     <QueryClientProvider client={queries}>
@@ -43,6 +51,29 @@ test("those that are selected are resolved together, with the note", async () =>
   await userEvent.type(screen.getByLabelText("Note (may be empty)"), "done in the app");
   await userEvent.click(screen.getByRole("button", { name: "Resolve" }));
   expect(post).toHaveBeenCalledWith("/v1/checklists:resolve", { body: { workItemIds: ["a", "c"], note: "done in the app" } });
+});
+
+// B-ONB-19
+test("what was resolved is taken back together, with a reason", async () => {
+  const resolver = { userId: "ada", displayName: "Ada" };
+  const post = vi.spyOn(client, "POST").mockResolvedValue({ data: { workItems: [item("a", { state: "WORK_ITEM_STATE_RESOLVED", resolver }), item("b", { state: "WORK_ITEM_STATE_RESOLVED", resolver })] } } as never);
+  await show([item("a"), item("b")]);
+  await userEvent.click(screen.getByLabelText("Select all"));
+  await userEvent.click(screen.getByRole("button", { name: "Resolve 2 items" }));
+  await userEvent.click(screen.getByRole("button", { name: "Resolve" }));
+  await userEvent.click(await screen.findByRole("button", { name: "Undo: open 2 items again" }));
+  expect(post).toHaveBeenLastCalledWith("/v1/checklists:reopen", { body: { workItemIds: ["a", "b"], reason: "Resolved by mistake, and undone." } });
+  expect(await screen.findByText("2 items are open again.")).toBeTruthy();
+});
+
+test("what cannot be reopened is not offered to be undone", async () => {
+  vi.spyOn(client, "POST").mockResolvedValue({ data: { workItems: [item("a", { state: "WORK_ITEM_STATE_RESOLVED", resolver: { displayName: "Gatehouse" } })] } } as never);
+  await show([item("a")]);
+  await userEvent.click(screen.getByLabelText("Select all"));
+  await userEvent.click(screen.getByRole("button", { name: "Resolve 1 item" }));
+  await userEvent.click(screen.getByRole("button", { name: "Resolve" }));
+  await screen.findByText("1 item is resolved.");
+  expect(screen.queryByRole("button", { name: /^Undo/ })).toBeNull();
 });
 
 // B-ONB-19

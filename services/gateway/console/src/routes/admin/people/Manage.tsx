@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, client, type User } from "@/api/client";
 import { oneOf, roles } from "@/api/kinds";
+import { useMe } from "@/api/me";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
 import { SelectOrNone } from "@/components/Select";
@@ -17,13 +18,20 @@ export function SetRole({ user }: { user: User }) {
   const environments = api.useQuery("get", "/v1/environments", { params: { query: { pageSize: 1000 } } });
   const program = user.kind === "USER_KIND_SERVICE" || user.kind === "USER_KIND_AGENT";
   const powerful = role === "ROLE_ADMIN" || role === "ROLE_IT_ADMIN" || role === "ROLE_RISK_MANAGER";
+  const me = useMe().data?.user;
+  const set = (body: Pick<User, "role" | "roleEnvironmentId">) => client.POST("/v1/users/{id}:setRole", { params: { path: { id: user.id ?? "" } }, body });
   const change = async () => {
     if (!role) return;
-    await client.POST("/v1/users/{id}:setRole", {
-      params: { path: { id: user.id ?? "" } },
-      body: { role, roleEnvironmentId: user.environmentId ? user.roleEnvironmentId : (environment ?? "") },
-    });
-    tell(t("admin.people.roleSet"));
+    const { roleEnvironmentId, role: before = "ROLE_UNSPECIFIED" } = user;
+    await set({ role, roleEnvironmentId: user.environmentId ? roleEnvironmentId : (environment ?? "") });
+    const undo = async () => {
+      await set({ role: before, roleEnvironmentId });
+      void queries.invalidateQueries();
+      return t("admin.people.roleSet");
+    };
+    // The API tokens of a program do not come back, and nobody gives a role back to themselves.
+    const comesBack = !program && user.id !== me?.id;
+    tell(t("admin.people.roleSet"), comesBack ? { label: t("admin.undo.role", { role: t(`roles.${before}`) }), act: undo } : undefined);
     await queries.invalidateQueries();
   };
   return (
