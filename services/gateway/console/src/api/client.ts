@@ -27,6 +27,7 @@ export type Grant = Schemas["gatehouse.provisioning.v1.Grant"];
 export type Account = Schemas["gatehouse.provisioning.v1.Account"];
 export type WorkItem = Schemas["gatehouse.provisioning.v1.WorkItem"];
 export type Checklist = Schemas["gatehouse.provisioning.v1.Checklist"];
+export type ChecklistSettings = Schemas["gatehouse.provisioning.v1.ChecklistSettings"];
 export type Integration = Schemas["gatehouse.provisioning.v1.Integration"];
 export type Flow = Schemas["gatehouse.approval.v1.Flow"];
 export type FlowStep = Schemas["gatehouse.approval.v1.FlowStep"];

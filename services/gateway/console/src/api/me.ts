@@ -10,3 +10,9 @@ export function useHasRole(...roles: readonly NonNullable<User["role"]>[]): bool
   const role = useMe().data?.user?.role;
   return role !== undefined && roles.includes(role);
 }
+
+/** Whether the caller is an admin of the whole organization, and not of one of its environments. */
+export function useIsOrganizationAdmin(): boolean {
+  const user = useMe().data?.user;
+  return user?.role === "ROLE_ADMIN" && !user.environmentId && !user.roleEnvironmentId;
+}

@@ -31,14 +31,18 @@ export function distance(time: Date, now: Date, language: string): string {
   return words.format(0, "second");
 }
 
+/** A time in words for where only words can stand, such as the name of a button. */
+export function shortTime(at: string, language: string): string {
+  return shortOf(region(language)).format(new Date(at));
+}
+
 /** A time as people say it, in the viewer's zone; the exact instant is shown on hover and read to programs. */
 export function Time({ at, relative }: { at: string; relative?: boolean }) {
   const { i18n } = useTranslation();
   const now = useMinute();
   const time = new Date(at);
-  const habits = region(i18n.language);
-  const exact = exactOf(habits).format(time);
-  const short = shortOf(habits).format(time);
+  const exact = exactOf(region(i18n.language)).format(time);
+  const short = shortTime(at, i18n.language);
   return (
     <time dateTime={at} title={exact}>
       {relative ? distance(time, now, i18n.language) : short}

@@ -2,12 +2,13 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import { client, type WorkItem } from "@/api/client";
+import { client, type Checklist, type WorkItem } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { workItemTones } from "@/api/states";
 import { Ask } from "./Ask";
 import { Button } from "./Button";
 import { Confirm } from "./Confirm";
+import { Due } from "./Due";
 import { Row } from "./Row";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
@@ -39,6 +40,8 @@ interface Props {
   before?: ReactNode;
   /** Whether it is said whose access it is about, with the way to their checklist. */
   whose?: boolean;
+  /** The open checklist that it stands on, of which it is said until when it should be done. */
+  list?: Checklist;
   /** Whether a later item reopens it already. */
   reopened?: boolean;
   /** Whether a member who sees it runs the app that it is in; admins act in every one. */
@@ -46,11 +49,12 @@ interface Props {
 }
 
 /** A work item in a list, with what can be done about it. */
-export function WorkItemLine({ item, before, whose, reopened, runs }: Props) {
+export function WorkItemLine({ item, before, whose, list, reopened, runs }: Props) {
   const { t } = useTranslation();
   const admin = useHasRole(...adminRoles);
   const work = useWork();
   const state = item.state ?? "WORK_ITEM_STATE_UNSPECIFIED";
+  const due = state === "WORK_ITEM_STATE_OPEN" ? list : undefined;
   return (
     <Row>
       {before}
@@ -82,6 +86,12 @@ export function WorkItemLine({ item, before, whose, reopened, runs }: Props) {
         )}
         <span className="quiet small">
           {t("admin.work.opened")} <Time at={item.createTime ?? ""} relative />
+          {due && (
+            <>
+              {" · "}
+              <Due list={due} />
+            </>
+          )}
           {item.resolveTime && (
             <>
               {" · "}
@@ -107,6 +117,7 @@ export function WorkItemLine({ item, before, whose, reopened, runs }: Props) {
           </span>
         )}
       </div>
+      {due?.overdue && <Tag tone="bad">{t("admin.checklists.overdue")}</Tag>}
       <Tag tone={reopened ? "none" : workItemTones[state]}>{reopened ? t("admin.work.wasReopened") : t(`admin.work.states.${state}`)}</Tag>
       <Acts item={item} reopened={reopened} runs={runs} />
     </Row>

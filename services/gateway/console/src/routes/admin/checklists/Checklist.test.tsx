@@ -3,7 +3,7 @@ import { createMemoryHistory, createRootRoute, createRouter, RouterProvider } fr
 import { render, screen } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { expect, test, vi } from "vitest";
-import { client, type WorkItem } from "@/api/client";
+import { client, type Checklist, type WorkItem } from "@/api/client";
 import { ToastPlace } from "@/components/ToastPlace";
 import { reopenable, retryable } from "@/components/WorkItemLine";
 import { OpenItems } from "./Checklist";
@@ -20,14 +20,14 @@ const item = (id: string, more: object = {}) =>
     ...more,
   }) as unknown as WorkItem;
 
-async function show(items: WorkItem[]) {
+async function show(items: WorkItem[], list?: Checklist) {
   const queries = new QueryClient();
   queries.setQueryDefaults([], { staleTime: Infinity });
   queries.setQueryData(["get", "/v1/me", {}], { user: { role: "ROLE_IT_ADMIN" } });
   const root = createRootRoute({
     component: () => (
       <>
-        <OpenItems items={items} />
+        <OpenItems items={items} list={list} />
         <ToastPlace />
       </>
     ),
@@ -74,6 +74,14 @@ test("what cannot be reopened is not offered to be undone", async () => {
   await userEvent.click(screen.getByRole("button", { name: "Resolve" }));
   await screen.findByText("1 item is resolved.");
   expect(screen.queryByRole("button", { name: /^Undo/ })).toBeNull();
+});
+
+// B-ONB-16
+test("an open item says until when it should be done, and that this has passed", async () => {
+  await show([item("a")], { id: "list", dueTime: "2026-03-01T12:00:00Z", overdue: true });
+  expect(screen.getByText("Overdue")).toBeTruthy();
+  const due = screen.getAllByTitle(/March 1, 2026/).map((e) => e.textContent);
+  expect(due).toHaveLength(3); // when it was opened, and until when, in two ways
 });
 
 // B-ONB-19

@@ -1,16 +1,17 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { api, type WorkItem } from "@/api/client";
+import { api, type Checklist as List, type WorkItem } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
+import { Due } from "@/components/Due";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
 import { Tag } from "@/components/Tag";
 import { Resolve, useWork, WorkItemLine } from "@/components/WorkItemLine";
-import { Due } from "./ChecklistLine";
+import { ChangeDue } from "./ChangeDue";
 
 const route = getRouteApi("/shell/admin/checklists/$id");
 
@@ -19,6 +20,7 @@ export function Checklist() {
   const { t } = useTranslation();
   const { id } = route.useParams();
   const found = api.useQuery("get", "/v1/checklists/{id}", { params: { path: { id } } });
+  const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const list = found.data?.checklist;
   if (!list) {
     return (
@@ -38,10 +40,15 @@ export function Checklist() {
           </Link>
         </>
       }
-      actions={list.overdue && <Tag tone="bad">{t("admin.checklists.overdue")}</Tag>}
+      actions={
+        <>
+          {list.overdue && <Tag tone="bad">{t("admin.checklists.overdue")}</Tag>}
+          {may && !list.closeTime && <ChangeDue list={list} />}
+        </>
+      }
     >
       {found.error && <ProblemNote error={found.error} again={() => void found.refetch()} />}
-      <OpenItems items={items.filter((i) => i.state === "WORK_ITEM_STATE_OPEN")} />
+      <OpenItems list={list} items={items.filter((i) => i.state === "WORK_ITEM_STATE_OPEN")} />
       {ended.length > 0 && (
         <section className="stack tight" aria-labelledby="ended">
           <h2 id="ended">{t("admin.checklists.ended")}</h2>
@@ -57,7 +64,7 @@ export function Checklist() {
 }
 
 /** The open items: some or all can be selected, and resolved together. */
-export function OpenItems({ items }: { items: readonly WorkItem[] }) {
+export function OpenItems({ items, list }: { items: readonly WorkItem[]; list?: List }) {
   const { t } = useTranslation();
   const work = useWork();
   const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
@@ -95,6 +102,7 @@ export function OpenItems({ items }: { items: readonly WorkItem[] }) {
             <WorkItemLine
               key={item.id}
               item={item}
+              list={list}
               before={
                 may && (
                   <Check

@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Checklist } from "@/api/client";
+import { Due } from "@/components/Due";
 import { Row } from "@/components/Row";
 import { Tag } from "@/components/Tag";
-import { Time } from "@/components/Time";
 
 /** A checklist in a list: who, what is open, and until when. */
 export function ChecklistLine({ list }: { list: Checklist }) {
@@ -25,23 +25,5 @@ export function ChecklistLine({ list }: { list: Checklist }) {
         <Tag tone="accent">{t("admin.checklists.openOf", { open: list.openCount, all: list.itemCount })}</Tag>
       )}
     </Row>
-  );
-}
-
-/** Until when it should be done, or when it was. */
-export function Due({ list }: { list: Checklist }) {
-  const { t } = useTranslation();
-  if (list.closeTime) {
-    return (
-      <>
-        {t("admin.checklists.done")} <Time at={list.closeTime} />
-      </>
-    );
-  }
-  if (!list.dueTime) return t("admin.checklists.noDue");
-  return (
-    <>
-      {t("admin.checklists.due")} <Time at={list.dueTime} relative /> (<Time at={list.dueTime} />)
-    </>
   );
 }

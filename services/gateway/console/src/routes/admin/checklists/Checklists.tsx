@@ -11,6 +11,7 @@ import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
 import { SelectOrNone } from "@/components/Select";
 import { ChecklistLine } from "./ChecklistLine";
+import { Deadlines } from "./Deadlines";
 import { type ChecklistSearch, exportAddress } from "./search";
 
 const route = getRouteApi("/shell/admin/checklists");
@@ -46,6 +47,7 @@ export function Checklists() {
         </>
       }
     >
+      <Deadlines />
       <nav className="tabs" aria-label={t("admin.pages.checklists")}>
         <Link to="/admin/checklists" search={{ ...search, closed: undefined }} activeOptions={{ exact: true, includeSearch: true }} replace>
           {t("admin.checklists.open")}

@@ -2,6 +2,7 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type WorkItem } from "@/api/client";
+import { useOpenChecklists } from "@/api/due";
 import { quoted } from "@/api/filter";
 import { workItemKinds, workItemStates } from "@/api/kinds";
 import { pageByPage } from "@/api/pages";
@@ -29,6 +30,7 @@ export function WorkItems() {
   const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 1000 } } });
   const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
   const reopened = useReopened(all);
+  const listOf = useOpenChecklists(all.filter((item) => item.state === "WORK_ITEM_STATE_OPEN").map((item) => item.checklistId));
   const filtered = Object.keys(search).length > 0;
   return (
     <Page title={t("admin.pages.workItems")} lead={t("admin.work.lead")}>
@@ -68,7 +70,7 @@ export function WorkItems() {
           </Empty>
         }
       >
-        {(item) => <WorkItemLine item={item} whose reopened={reopened.has(item.id)} />}
+        {(item) => <WorkItemLine item={item} whose list={listOf(item.checklistId)} reopened={reopened.has(item.id)} />}
       </Rows>
     </Page>
   );
