@@ -53,10 +53,12 @@ interface PeopleProps extends Omit<Props, "names"> {
   one?: boolean;
   /** Also those who are suspended or have left. */
   anybody?: boolean;
+  /** Only those who pass this filter of the API can be chosen. */
+  filter?: string;
 }
 
 /** Chooses people, in an order if that counts. */
-export function ChosenPeople({ label, hint, error, ids, onChange, one, anybody, ...props }: PeopleProps) {
+export function ChosenPeople({ label, hint, error, ids, onChange, one, anybody, filter, ...props }: PeopleProps) {
   const names = useUserNames(ids, anybody);
   // Somebody chosen a moment ago is known before the API is asked.
   const [known, setKnown] = useState<Record<string, string>>({});
@@ -69,6 +71,7 @@ export function ChosenPeople({ label, hint, error, ids, onChange, one, anybody, 
         hint={hint}
         error={error}
         anybody={anybody}
+        filter={filter}
         onChoose={(user) => {
           const id = user?.id;
           if (!id) return;

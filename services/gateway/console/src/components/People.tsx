@@ -11,11 +11,13 @@ interface Props {
   error?: string;
   /** Also those who are suspended or have left: what is looked for may be about them. */
   anybody?: boolean;
+  /** Only those who pass this filter of the API. */
+  filter?: string;
   onChoose: (user: User | undefined) => void;
 }
 
 /** Finds one person by what they are called. */
-export function People({ label, hint, error, anybody = false, onChoose }: Props) {
+export function People({ label, hint, error, anybody = false, filter, onChoose }: Props) {
   const { t } = useTranslation();
   const [typed, setTyped] = useState("");
   const [words, setWords] = useState("");
@@ -23,14 +25,14 @@ export function People({ label, hint, error, anybody = false, onChoose }: Props)
   const found = api.useQuery(
     "get",
     "/v1/users",
-    { params: { query: { query: words, pageSize: 20, state: anybody ? undefined : "USER_STATE_ACTIVE" } } },
+    { params: { query: { query: words, filter, pageSize: 20, state: anybody ? undefined : "USER_STATE_ACTIVE" } } },
     { placeholderData: keepPreviousData },
   );
   // Those who have left are listed only if they are asked for.
   const left = api.useQuery(
     "get",
     "/v1/users",
-    { params: { query: { query: words, pageSize: 20, state: "USER_STATE_REMOVED" } } },
+    { params: { query: { query: words, filter, pageSize: 20, state: "USER_STATE_REMOVED" } } },
     { placeholderData: keepPreviousData, enabled: anybody },
   );
   const users = [...(found.data?.users ?? []), ...(anybody ? (left.data?.users ?? []) : [])];

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { client, type Source } from "@/api/client";
+import { client, type Source, type User } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { Button } from "@/components/Button";
 import { Choice } from "@/components/Choice";
@@ -11,11 +11,13 @@ import { ShownOnce } from "@/components/ShownOnce";
 import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 import { tell } from "@/components/Toasts";
+import { HandedOver, HandOver } from "./HandOver";
 
 /** A source: whom it brings, when it last called, and where it pushes to. */
 export function SourceCard({ source }: { source: Source }) {
   const { t } = useTranslation();
   const may = useHasRole("ROLE_ADMIN");
+  const [given, setGiven] = useState<User[]>();
   return (
     <section className="card" aria-label={source.name}>
       <div className="row apart">
@@ -34,8 +36,10 @@ export function SourceCard({ source }: { source: Source }) {
         {t("admin.sources.since")} <Time at={source.createTime ?? ""} />
       </p>
       <Copy label={t("admin.sources.address")} value={source.scimBaseUrl ?? ""} />
+      {given && <HandedOver source={source} users={given} onClose={() => setGiven(undefined)} />}
       {may && (
         <div className="row">
+          <HandOver source={source} onDone={setGiven} />
           <Rotate source={source} />
           <Delete source={source} />
         </div>
