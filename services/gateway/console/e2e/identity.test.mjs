@@ -1,22 +1,102 @@
-// B-USR-17: people whom no source owns are given to one.
+// B-USR-17, B-USR-20 in part (nobody here signed up): an admin adds an identity provider, and people sign
+// in by it; people whom no source owns are given to one.
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
-import { accessible, browse, signedIn } from "./browser.mjs";
-import { admin, identityProvider, until } from "./outside.mjs";
+import { after, before, test } from "node:test";
+import { accessible, base, browse, fits, open, signedIn } from "./browser.mjs";
+import { admin, identityProvider, openIDProvider, until } from "./outside.mjs";
 
-let directory;
+let directory, it, provider;
 
 before(async () => {
   directory = await identityProvider("Story directory");
+  it = await directory.joins("Ivo Tannen", { role: "ROLE_IT_ADMIN" });
+  provider = await openIDProvider();
 });
+after(() => provider?.close());
 
+const go = (page, name) => page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name, exact: true }).click();
 const dialog = (page) => page.getByRole("dialog");
+
+/** Chooses in a box of a form. */
+async function choose(page, box, option) {
+  await page.getByRole("button", { name: box }).click();
+  await page.getByRole("option", { name: option, exact: true }).click();
+}
 
 /** What was refused is said on the console of the browser: how often, and nothing else. */
 const refusals = (wrong, count) => {
   assert.equal(wrong.filter((text) => /status of 400/.test(text)).length, count, wrong.join("\n"));
   return wrong.filter((text) => !/status of 400/.test(text));
 };
+
+test("an identity provider is added and checked, and people sign in by it until it is disabled", () =>
+  browse(async (browser) => {
+    const jo = await directory.joins("Jo Ahlgren");
+    const { page, wrong } = await signedIn(browser, "Ada Byron", "/admin");
+    await go(page, "Identity providers");
+    await page.getByText("There is no identity provider.").waitFor();
+    await page.getByRole("button", { name: "Add an identity provider" }).click();
+    await dialog(page).getByLabel("Name", { exact: true }).fill("Corp sign-in");
+    await dialog(page).getByLabel("Issuer").fill("http://corp.example");
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await dialog(page).locator(".field").filter({ hasText: "Issuer" }).locator(".error").getByText("https").waitFor();
+    await dialog(page).getByLabel("Issuer").fill(provider.issuer);
+    await choose(page, /Whose people sign in$/, "Story directory");
+    await dialog(page).getByLabel("Claim that names them").fill("preferred_username");
+    await choose(page, /What the claim is compared with$/, "user name");
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    const card = page.getByRole("region", { name: "Corp sign-in" });
+    await card.getByText("Disabled", { exact: true }).waitFor();
+    await card.getByText("“preferred_username” is their user name").waitFor();
+    await card.getByRole("button", { name: "Check Corp sign-in" }).click();
+    await card.getByText("There is no client id yet.").waitFor();
+
+    // The secret is typed once.
+    await card.getByRole("button", { name: "Change Corp sign-in" }).click();
+    await dialog(page).getByLabel("Client id").fill(provider.clientId);
+    await dialog(page).getByLabel("Client secret").fill(provider.secret);
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await card.getByText("is there, and is not shown").waitFor();
+    await card.getByRole("button", { name: "Change Corp sign-in" }).click();
+    assert.equal(await dialog(page).getByLabel("Client secret").inputValue(), "");
+    await accessible(page, "the form of an identity provider");
+    await dialog(page).getByRole("button", { name: "Back" }).click();
+    assert(!(await page.content()).includes(provider.secret), "the secret is shown");
+    await card.getByRole("button", { name: "Check Corp sign-in" }).click();
+    await card.getByText("The check found nothing wrong").waitFor();
+    await card.getByText("Addresses to enter at the provider").click();
+    const start = await card.locator("code").last().textContent();
+    await accessible(page, "an identity provider");
+    await fits(page, "an identity provider");
+    assert.deepEqual(refusals(wrong, 1), []);
+
+    // It is tried before anybody meets it.
+    provider.claims = { sub: "of-jo", preferred_username: jo.userName };
+    await card.getByRole("button", { name: "Try to sign in at Corp sign-in" }).click();
+    await page.getByText("What the identity provider says").first().waitFor();
+    await page.getByText("of-jo").waitFor();
+    await page.goto(base + "/admin/identity-providers");
+    await card.getByRole("button", { name: "Enable Corp sign-in" }).click();
+    await dialog(page).getByRole("button", { name: "Enable" }).click();
+    await card.getByText("Enabled", { exact: true }).waitFor();
+
+    const away = await open(browser);
+    await away.page.goto(start);
+    await away.page.getByRole("heading", { name: "Hello, Jo" }).waitFor();
+    await go(page, "Identity providers");
+    await card.getByRole("button", { name: "Disable Corp sign-in" }).click();
+    await dialog(page).getByText("Nobody signs in there any more").waitFor();
+    await dialog(page).getByRole("button", { name: "Disable" }).click();
+    await card.getByText("Disabled", { exact: true }).waitFor();
+    await away.page.getByRole("heading", { name: "Sign in to Gatehouse" }).waitFor();
+    await card.getByRole("button", { name: "Delete Corp sign-in" }).click();
+    await dialog(page).getByRole("button", { name: "Delete" }).click();
+    await page.getByText("There is no identity provider.").waitFor();
+
+    const looks = await signedIn(browser, it.name, "/admin/identity-providers");
+    await looks.page.getByText("There is no identity provider.").waitFor();
+    assert.equal(await looks.page.getByRole("button", { name: "Add an identity provider" }).count(), 0);
+  }));
 
 test("people whom no source owns are given to one, and who does not fit is said beside them", () =>
   browse(async (browser) => {

@@ -1,6 +1,7 @@
 // What stands outside of the console in a story: an identity provider, an app with SCIM, and what
 // was set up before the story begins.
 import assert from "node:assert/strict";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { createServer } from "node:http";
 import { inflateRawSync } from "node:zlib";
 import { readFile } from "node:fs/promises";
@@ -156,4 +157,56 @@ export async function scimApp(...groupNames) {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   return Object.assign(state, { address: `http://127.0.0.1:${server.address().port}`, close: () => server.close() });
+}
+
+/** A small OpenID provider with one client. Who comes is signed in at once, as whom it is told. */
+export async function openIDProvider() {
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const state = { clientId: "gatehouse", secret: crypto.randomUUID(), claims: { sub: "nobody" } };
+  const codes = new Map();
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = (claims) => {
+    const text = `${part({ alg: "RS256", kid: "one" })}.${part(claims)}`;
+    return `${text}.${sign("sha256", Buffer.from(text), privateKey).toString("base64url")}`;
+  };
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const url = new URL(request.url, state.issuer);
+    const say = (status, answer) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
+    switch (url.pathname) {
+      case "/.well-known/openid-configuration":
+        return say(200, {
+          issuer: state.issuer,
+          authorization_endpoint: `${state.issuer}/authorize`,
+          token_endpoint: `${state.issuer}/token`,
+          jwks_uri: `${state.issuer}/keys`,
+          response_types_supported: ["code"],
+          subject_types_supported: ["public"],
+          id_token_signing_alg_values_supported: ["RS256"],
+          code_challenge_methods_supported: ["S256"],
+          token_endpoint_auth_methods_supported: ["client_secret_post"],
+        });
+      case "/keys":
+        return say(200, { keys: [{ ...publicKey.export({ format: "jwk" }), kid: "one", alg: "RS256", use: "sig" }] });
+      case "/authorize": {
+        const code = crypto.randomUUID();
+        codes.set(code, { nonce: url.searchParams.get("nonce"), ...state.claims });
+        const back = new URL(url.searchParams.get("redirect_uri"));
+        back.searchParams.set("code", code);
+        back.searchParams.set("state", url.searchParams.get("state"));
+        return response.writeHead(302, { Location: back.href }).end();
+      }
+      case "/token": {
+        const asked = new URLSearchParams(body);
+        const claims = codes.get(asked.get("code"));
+        if (!claims || asked.get("client_id") !== state.clientId || asked.get("client_secret") !== state.secret) return say(401, { error: "invalid_client" });
+        const now = Math.floor(Date.now() / 1000);
+        return say(200, { access_token: "of no use", token_type: "Bearer", id_token: token({ iss: state.issuer, aud: state.clientId, iat: now, exp: now + 300, auth_time: now, ...claims }) });
+      }
+    }
+    return say(404, {});
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return Object.assign(state, { issuer: `http://127.0.0.1:${server.address().port}`, close: () => server.close() });
 }

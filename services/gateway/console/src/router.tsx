@@ -266,6 +266,12 @@ const adminParkedEvents = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/parked-events/ParkedEvents"), "ParkedEvents"),
 });
 
+const adminIdentityProviders = createRoute({
+  getParentRoute: () => admin,
+  path: "/identity-providers",
+  component: lazyRouteComponent(() => import("@/routes/admin/identity-providers/IdentityProviders"), "IdentityProviders"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -310,6 +316,7 @@ const tree = root.addChildren([
       tokens,
       adminAudit,
       adminParkedEvents,
+      adminIdentityProviders,
     ]),
     components,
   ]),
