@@ -1,5 +1,6 @@
-// B-USR-17, B-USR-20 in part (nobody here signed up): an admin adds an identity provider, and people sign
-// in by it; people whom no source owns are given to one.
+// B-USR-17, B-USR-20 in part (nobody here signed up), B-USR-19 in part (the session): an admin adds an
+// identity provider, people sign in by it, and one loses the identity there; people whom no source owns
+// are given to one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, base, browse, fits, open, signedIn } from "./browser.mjs";
@@ -23,13 +24,21 @@ async function choose(page, box, option) {
   await page.getByRole("option", { name: option, exact: true }).click();
 }
 
+/** The page of somebody, found by searching. */
+async function pageOf(page, person) {
+  await go(page, "People");
+  await page.getByRole("searchbox", { name: "Search people" }).fill(person.userName);
+  await page.getByRole("link", { name: person.name }).click();
+  await page.getByRole("heading", { level: 1, name: person.name }).waitFor();
+}
+
 /** What was refused is said on the console of the browser: how often, and nothing else. */
 const refusals = (wrong, count) => {
   assert.equal(wrong.filter((text) => /status of 400/.test(text)).length, count, wrong.join("\n"));
   return wrong.filter((text) => !/status of 400/.test(text));
 };
 
-test("an identity provider is added and checked, and people sign in by it until it is disabled", () =>
+test("an identity provider is added and checked, and people sign in by it until their identity is removed", () =>
   browse(async (browser) => {
     const jo = await directory.joins("Jo Ahlgren");
     const { page, wrong } = await signedIn(browser, "Ada Byron", "/admin");
@@ -83,12 +92,22 @@ test("an identity provider is added and checked, and people sign in by it until 
     const away = await open(browser);
     await away.page.goto(start);
     await away.page.getByRole("heading", { name: "Hello, Jo" }).waitFor();
+    await pageOf(page, jo);
+    const identities = page.getByRole("region", { name: "How they sign in" });
+    await identities.getByText("there: of-jo").waitFor();
+    await identities.getByText("last signed in now").waitFor();
+    await identities.getByRole("button", { name: "Remove the identity at Corp sign-in" }).click();
+    await dialog(page).getByText("The sessions begun with it end at once.").waitFor();
+    await accessible(page, "a person with an identity");
+    await dialog(page).getByRole("button", { name: "Remove" }).click();
+    await identities.getByText("No identity at an identity provider is linked.").waitFor();
+    await away.page.getByRole("heading", { name: "Sign in to Gatehouse" }).waitFor();
+
     await go(page, "Identity providers");
     await card.getByRole("button", { name: "Disable Corp sign-in" }).click();
     await dialog(page).getByText("Nobody signs in there any more").waitFor();
     await dialog(page).getByRole("button", { name: "Disable" }).click();
     await card.getByText("Disabled", { exact: true }).waitFor();
-    await away.page.getByRole("heading", { name: "Sign in to Gatehouse" }).waitFor();
     await card.getByRole("button", { name: "Delete Corp sign-in" }).click();
     await dialog(page).getByRole("button", { name: "Delete" }).click();
     await page.getByText("There is no identity provider.").waitFor();

@@ -10,6 +10,7 @@ import { Tag } from "@/components/Tag";
 import { Time } from "@/components/Time";
 import { Who } from "@/components/Who";
 import { Accounts, Checklists, Holds, RequestsOf } from "./Has";
+import { Identities } from "./Identities";
 import { Remove, SetRole } from "./Manage";
 import { Sessions } from "./Sessions";
 
@@ -48,6 +49,7 @@ export function Person() {
       <Accounts user={user} />
       <RequestsOf id={user.id ?? ""} view="REQUEST_VIEW_OPEN" />
       <RequestsOf id={user.id ?? ""} view="REQUEST_VIEW_CLOSED" />
+      {admin && here && <Identities user={user} />}
       {admin && here && <Sessions user={user} />}
     </Page>
   );
