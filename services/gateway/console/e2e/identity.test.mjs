@@ -1,10 +1,10 @@
 // B-USR-17, B-USR-20 in part (nobody here signed up), B-USR-19 in part (the session): an admin adds an
 // identity provider, people sign in by it, and one loses the identity there; people whom no source owns
-// are given to one.
+// are given to one; and what holds for the whole organization is changed.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, base, browse, fits, open, signedIn } from "./browser.mjs";
-import { admin, identityProvider, openIDProvider, until } from "./outside.mjs";
+import { actor, admin, identityProvider, openIDProvider, until } from "./outside.mjs";
 
 let directory, it, provider;
 
@@ -155,4 +155,40 @@ test("people whom no source owns are given to one, and who does not fit is said 
     await page.getByRole("definition").getByText("Story directory").waitFor();
     await page.getByRole("definition").getByText("hr-17").waitFor();
     assert.deepEqual(refusals(wrong, 1), []);
+  }));
+
+test("the organization is changed and, by keyboard, changed back", () =>
+  browse(async (browser) => {
+    const { page, wrong } = await signedIn(browser, "Ada Byron", "/admin");
+    await go(page, "Organization");
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await dialog(page).getByLabel("Sign-in name").fill("a b");
+    await dialog(page).getByText("another organization may take that name").waitFor();
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await dialog(page).locator(".field").filter({ hasText: "Sign-in name" }).locator(".error").getByText("single hyphens").waitFor();
+    await dialog(page).getByLabel("Sign-in name").fill("demo-of-old");
+    await dialog(page).getByLabel("Name", { exact: true }).fill("Demo of old");
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await page.getByText("/sign-in?organization=demo-of-old").waitFor();
+    // To the notices, into the first, and to its button.
+    for (const key of ["F6", "Tab", "Tab"]) await page.keyboard.press(key);
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Undo: Demo (demo) again");
+    await page.keyboard.press("Enter");
+    await page.getByText("It is as it was before.").waitFor();
+    await page.getByRole("definition").getByText("Demo", { exact: true }).waitFor();
+
+    // What removes people is said before, and nothing takes it back.
+    await page.getByRole("button", { name: "Change", exact: true }).click();
+    await dialog(page).getByLabel("Days until suspended people are removed").fill("3650");
+    await dialog(page).getByText("is removed at once").waitFor();
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await page.getByText("are removed after 3,650 days").waitFor();
+    await page.getByText("It is saved.").waitFor();
+    assert.equal(await page.getByRole("button", { name: /^Undo/ }).count(), 0);
+    assert.equal((await (await actor(it.userName))("GET", "/v1/organization")).organization.removeSuspendedAfter, "315360000s");
+
+    const looks = await signedIn(browser, it.name, "/admin/organization");
+    await looks.page.getByText("are removed after 3,650 days").waitFor();
+    assert.equal(await looks.page.getByRole("button", { name: "Change", exact: true }).count(), 0);
+    assert.deepEqual([...refusals(wrong, 1), ...looks.wrong], []);
   }));

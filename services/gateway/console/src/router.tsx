@@ -272,6 +272,12 @@ const adminIdentityProviders = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/identity-providers/IdentityProviders"), "IdentityProviders"),
 });
 
+const adminOrganization = createRoute({
+  getParentRoute: () => admin,
+  path: "/organization",
+  component: lazyRouteComponent(() => import("@/routes/admin/organization/Organization"), "Organization"),
+});
+
 const components = createRoute({
   getParentRoute: () => shell,
   path: "/components",
@@ -317,6 +323,7 @@ const tree = root.addChildren([
       adminAudit,
       adminParkedEvents,
       adminIdentityProviders,
+      adminOrganization,
     ]),
     components,
   ]),

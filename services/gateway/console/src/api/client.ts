@@ -39,6 +39,7 @@ export type Group = Schemas["gatehouse.identity.v1.Group"];
 export type Source = Schemas["gatehouse.identity.v1.Source"];
 export type Session = Schemas["gatehouse.identity.v1.Session"];
 export type ApiToken = Schemas["gatehouse.identity.v1.ApiToken"];
+export type Organization = Schemas["gatehouse.identity.v1.Organization"];
 export type UserIdentity = Schemas["gatehouse.identity.v1.UserIdentity"];
 export type IdentityProvider = Schemas["gatehouse.identity.v1.IdentityProvider"];
 

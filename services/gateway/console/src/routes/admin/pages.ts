@@ -27,6 +27,7 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/flows", name: "flows", roles: adminRoles },
   { to: "/admin/sources", name: "sources", roles: adminRoles },
   { to: "/admin/identity-providers", name: "identityProviders", roles: adminRoles },
+  { to: "/admin/organization", name: "organization", roles: adminRoles },
   { to: "/admin/tokens", name: "tokens", roles: adminRoles },
   { to: "/admin/audit", name: "audit", roles: adminRoles },
   { to: "/admin/parked-events", name: "parked", roles: adminRoles },
