@@ -9,6 +9,7 @@ import { Ask } from "./Ask";
 import { Button } from "./Button";
 import { Confirm } from "./Confirm";
 import { Due } from "./Due";
+import { useHold } from "./held";
 import { Row } from "./Row";
 import { Tag } from "./Tag";
 import { Time } from "./Time";
@@ -130,6 +131,7 @@ function Acts({ item, reopened, runs }: Pick<Props, "item" | "reopened" | "runs"
   const queries = useQueryClient();
   const admin = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
   const may = useHasRole("ROLE_MEMBER") ? runs : admin;
+  const stays = useStay(item);
   const name = [work(item), item.user?.displayName].filter(Boolean).join(", ");
   if (!may) return null;
   const retry = async () => {
@@ -146,6 +148,7 @@ function Acts({ item, reopened, runs }: Pick<Props, "item" | "reopened" | "runs"
     <div className="row">
       {retryable(item) && (
         <Confirm
+          {...stays}
           trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.retry"), name })}>{t("admin.work.retry")}</Button>}
           title={t("admin.work.retryTitle")}
           action={t("admin.work.retry")}
@@ -160,6 +163,7 @@ function Acts({ item, reopened, runs }: Pick<Props, "item" | "reopened" | "runs"
       )}
       {reopenable(item) && !reopened && (
         <Ask
+          {...stays}
           trigger={<Button aria-label={t("admin.work.actOf", { act: t("admin.work.reopen"), name })}>{t("admin.work.reopen")}</Button>}
           title={t("admin.work.reopenTitle")}
           label={t("admin.work.reason")}
@@ -176,11 +180,19 @@ function Acts({ item, reopened, runs }: Pick<Props, "item" | "reopened" | "runs"
   );
 }
 
+/** Keeps rows in their list while a dialog about them is open: somebody else may do it meanwhile, and the dialog says so. */
+function useStay(...items: readonly WorkItem[]) {
+  const hold = useHold();
+  const all = (on: boolean) => () => items.forEach((item) => hold(item.id ?? "", on));
+  return { onOpen: all(true), onClose: all(false) };
+}
+
 /** Says of some work items together that they are done: of all or of none. */
 export function Resolve({ items, trigger, done }: { items: readonly WorkItem[]; trigger: ReactNode; done?: () => void }) {
   const { t } = useTranslation();
   const work = useWork();
   const queries = useQueryClient();
+  const stays = useStay(...items);
   const resolve = async (note: string) => {
     const { data } = await client.POST("/v1/checklists:resolve", { body: { workItemIds: items.map((i) => i.id ?? ""), note } });
     const workItemIds = (data?.workItems ?? []).filter(reopenable).map((i) => i.id ?? "");
@@ -195,6 +207,7 @@ export function Resolve({ items, trigger, done }: { items: readonly WorkItem[]; 
   };
   return (
     <Ask
+      {...stays}
       trigger={trigger}
       title={t("admin.work.resolveTitle", { count: items.length })}
       label={t("admin.work.note")}

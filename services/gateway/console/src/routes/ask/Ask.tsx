@@ -1,9 +1,10 @@
 import { getLocalTimeZone, now, type ZonedDateTime } from "@internationalized/date";
 import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type Entitlement, type User } from "@/api/client";
+import { useHasRole, useMe } from "@/api/me";
 import { Problem } from "@/api/problem";
 import { Button } from "@/components/Button";
 import { Choice } from "@/components/Choice";
@@ -15,13 +16,14 @@ import { ProblemNote } from "@/components/ProblemNote";
 import { TextBox } from "@/components/TextBox";
 import { tell } from "@/components/Toasts";
 import { AppItems } from "./AppItems";
+import { draft } from "./draft";
 import { Route } from "./Route";
 
 const route = getRouteApi("/shell/ask");
 
 /** How long access is asked for: for good, for some hours, or until a time. */
 const lengths = { permanent: 0, day: 24, week: 7 * 24, month: 30 * 24, until: 0 } as const;
-type Length = keyof typeof lengths;
+export type Length = keyof typeof lengths;
 
 /** Where access is asked for: for whom, what, until when and why, with what would follow. */
 export function Ask() {
@@ -29,13 +31,18 @@ export function Ask() {
   const { app } = route.useSearch();
   const navigate = useNavigate();
   const queries = useQueryClient();
+  // Who asks for themselves alone is not offered others.
+  const alone = useHasRole("ROLE_EXTERNAL", "ROLE_RISK_MANAGER");
+  const me = useMe().data?.user?.id;
+  const [kept] = useState(() => draft.read(me, app));
   const [whom, setWhom] = useState<"me" | "other">("me");
   const [other, setOther] = useState<User>();
-  const [apps, setApps] = useState<string[]>(app ? [app] : []);
-  const [chosen, setChosen] = useState<Entitlement[]>([]);
-  const [length, setLength] = useState<Length>("permanent");
+  const [apps, setApps] = useState<string[]>(kept?.apps ?? (app ? [app] : []));
+  const [chosen, setChosen] = useState<Entitlement[]>(kept?.chosen ?? []);
+  const [length, setLength] = useState<Length>(kept?.length ?? "permanent");
   const [date, setDate] = useState<ZonedDateTime | null>(null);
-  const [justification, setJustification] = useState("");
+  const [justification, setJustification] = useState(kept?.justification ?? "");
+  useEffect(() => draft.keep(me, { app, apps, chosen, length: length === "until" ? "permanent" : length, justification }), [me, app, apps, chosen, length, justification]);
   // The same form sent twice, because no answer came, makes one request.
   const [requestId, setRequestId] = useState(() => crypto.randomUUID());
   // When the form was begun: a length counts from the moment that it was chosen.
@@ -52,6 +59,7 @@ export function Ask() {
   const complete = chosen.length > 0 && (whom === "me" || other !== undefined) && (length !== "until" || date !== null);
   const create = api.useMutation("post", "/v1/requests", {
     onSuccess: async (made) => {
+      draft.forget();
       tell(t("ask.sent"));
       await queries.invalidateQueries();
       await navigate({ to: "/requests/$id", params: { id: made.request?.id ?? "" } });
@@ -70,11 +78,13 @@ export function Ask() {
           if (complete) create.mutate({ body: { ...body, requestId } });
         }}
       >
-        <section className="card" aria-labelledby="whom">
-          <h2 id="whom">{t("ask.whom")}</h2>
-          <Choice label={t("ask.whom")} value={whom} onChange={setWhom} choices={{ me: t("ask.me"), other: t("ask.other") }} />
-          {whom === "other" && <People label={t("ask.person")} hint={t("ask.personHint")} onChoose={setOther} error={fields.beneficiaryId} />}
-        </section>
+        {!alone && (
+          <section className="card" aria-labelledby="whom">
+            <h2 id="whom">{t("ask.whom")}</h2>
+            <Choice label={t("ask.whom")} value={whom} onChange={setWhom} choices={{ me: t("ask.me"), other: t("ask.other") }} />
+            {whom === "other" && <People label={t("ask.person")} hint={t("ask.personHint")} onChoose={setOther} error={fields.beneficiaryId} />}
+          </section>
+        )}
         <section className="card" aria-labelledby="what">
           <h2 id="what">{t("ask.what")}</h2>
           {apps.map((id) => (

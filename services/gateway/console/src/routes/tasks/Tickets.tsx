@@ -4,11 +4,10 @@ import { api } from "@/api/client";
 import { useHasRole } from "@/api/me";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
-import { Loading } from "@/components/Loading";
-import { More } from "@/components/More";
+import { HoldingRows, useHeldPages } from "@/components/held";
 import { Page } from "@/components/Page";
-import { ProblemNote } from "@/components/ProblemNote";
 import { RequestLine } from "@/components/RequestLine";
+import { Rows } from "@/components/Rows";
 import { WorkItemLine } from "@/components/WorkItemLine";
 import { NotFound } from "@/routes/not-found/NotFound";
 import { Views } from "./Views";
@@ -27,21 +26,12 @@ function Requests({ view }: { view: "open" | "closed" }) {
   const { t } = useTranslation();
   const query = { view: view === "open" ? "REQUEST_VIEW_OPEN" : "REQUEST_VIEW_CLOSED", pageSize: 50 } as const;
   const requests = api.useInfiniteQuery("get", "/v1/requests", { params: { query } }, { ...pageByPage });
-  const all = requests.data?.pages.flatMap((p) => p.requests ?? []) ?? [];
   return (
     <Page title={t("nav.tasks")} lead={t("task.ticketsLead")}>
       <Views />
-      {requests.isPending && <Loading />}
-      {requests.error && <ProblemNote error={requests.error} again={() => void requests.refetch()} />}
-      {requests.data && all.length === 0 && <Empty title={t("task.noTickets")} />}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((request) => (
-            <RequestLine key={request.id} request={request} />
-          ))}
-        </ul>
-      )}
-      <More list={requests} />
+      <Rows list={requests} of={(p) => p.requests} id={(request) => request.id} empty={<Empty title={t("task.noTickets")} />}>
+        {(request) => <RequestLine request={request} />}
+      </Rows>
     </Page>
   );
 }
@@ -49,21 +39,15 @@ function Requests({ view }: { view: "open" | "closed" }) {
 function Work() {
   const { t } = useTranslation();
   const items = api.useInfiniteQuery("get", "/v1/workItems", { params: { query: { pageSize: 50 } } }, { ...pageByPage });
-  const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
+  const { list, hold } = useHeldPages(items, "workItems");
   return (
     <Page title={t("nav.tasks")} lead={t("task.workLead")}>
       <Views />
-      {items.isPending && <Loading />}
-      {items.error && <ProblemNote error={items.error} again={() => void items.refetch()} />}
-      {items.data && all.length === 0 && <Empty title={t("admin.work.none")} />}
-      {all.length > 0 && (
-        <ul className="list">
-          {all.map((item) => (
-            <WorkItemLine key={item.id} item={item} whose runs />
-          ))}
-        </ul>
-      )}
-      <More list={items} />
+      <HoldingRows value={hold}>
+        <Rows list={list} of={(p) => p.workItems} id={(item) => item.id} empty={<Empty title={t("admin.work.none")} />}>
+          {(item) => <WorkItemLine item={item} whose runs />}
+        </Rows>
+      </HoldingRows>
     </Page>
   );
 }

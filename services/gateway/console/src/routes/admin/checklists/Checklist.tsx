@@ -6,6 +6,7 @@ import { useHasRole } from "@/api/me";
 import { Button } from "@/components/Button";
 import { Check } from "@/components/Check";
 import { Due } from "@/components/Due";
+import { HoldingRows, useHeld } from "@/components/held";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
 import { ProblemNote } from "@/components/ProblemNote";
@@ -68,6 +69,7 @@ export function OpenItems({ items, list }: { items: readonly WorkItem[]; list?: 
   const { t } = useTranslation();
   const work = useWork();
   const may = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  const { shown, hold } = useHeld(items);
   const [chosen, choose] = useState<ReadonlySet<string>>(new Set());
   // What others have resolved meanwhile is not open any more, and not selected.
   const selected = items.filter((i) => chosen.has(i.id ?? ""));
@@ -96,25 +98,27 @@ export function OpenItems({ items, list }: { items: readonly WorkItem[]; list?: 
           />
         </div>
       )}
-      {items.length > 0 && (
-        <ul className="list">
-          {items.map((item) => (
-            <WorkItemLine
-              key={item.id}
-              item={item}
-              list={list}
-              before={
-                may && (
-                  <Check
-                    aria-label={t("admin.checklists.select", { name: work(item) })}
-                    isSelected={chosen.has(item.id ?? "")}
-                    onChange={(on) => toggle(item.id ?? "", on)}
-                  />
-                )
-              }
-            />
-          ))}
-        </ul>
+      {shown.length > 0 && (
+        <HoldingRows value={hold}>
+          <ul className="list">
+            {shown.map((item) => (
+              <WorkItemLine
+                key={item.id}
+                item={item}
+                list={list}
+                before={
+                  may && (
+                    <Check
+                      aria-label={t("admin.checklists.select", { name: work(item) })}
+                      isSelected={chosen.has(item.id ?? "")}
+                      onChange={(on) => toggle(item.id ?? "", on)}
+                    />
+                  )
+                }
+              />
+            ))}
+          </ul>
+        </HoldingRows>
       )}
     </section>
   );

@@ -1,4 +1,4 @@
-import { keepPreviousData } from "@tanstack/react-query";
+import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type WorkItem } from "@/api/client";
@@ -7,6 +7,7 @@ import { quoted } from "@/api/filter";
 import { workItemKinds, workItemStates } from "@/api/kinds";
 import { pageByPage } from "@/api/pages";
 import { Empty } from "@/components/Empty";
+import { HoldingRows, useHeldPages } from "@/components/held";
 import { Page } from "@/components/Page";
 import { Rows } from "@/components/Rows";
 import { SelectOrNone } from "@/components/Select";
@@ -29,6 +30,7 @@ export function WorkItems() {
   );
   const apps = api.useQuery("get", "/v1/apps", { params: { query: { pageSize: 1000 } } });
   const all = items.data?.pages.flatMap((p) => p.workItems ?? []) ?? [];
+  const { list, hold } = useHeldPages(items, "workItems");
   const reopened = useReopened(all);
   const listOf = useOpenChecklists(all.filter((item) => item.state === "WORK_ITEM_STATE_OPEN").map((item) => item.checklistId));
   const filtered = Object.keys(search).length > 0;
@@ -56,35 +58,41 @@ export function WorkItems() {
           choices={workItemStates.map((k) => [k, t(`admin.work.states.${k}`)])}
         />
       </div>
-      <Rows
-        list={items}
-        of={(p) => p.workItems}
-        id={(item) => item.id}
-        empty={
-          <Empty title={t(filtered ? "admin.work.nothing" : "admin.work.none")}>
-            {filtered && (
-              <Link to="/admin/work-items" search={{}} className="button">
-                {t("admin.work.all")}
-              </Link>
-            )}
-          </Empty>
-        }
-      >
-        {(item) => <WorkItemLine item={item} whose list={listOf(item.checklistId)} reopened={reopened.has(item.id)} />}
-      </Rows>
+      <HoldingRows value={hold}>
+        <Rows
+          list={list}
+          of={(p) => p.workItems}
+          id={(item) => item.id}
+          empty={
+            <Empty title={t(filtered ? "admin.work.nothing" : "admin.work.none")}>
+              {filtered && (
+                <Link to="/admin/work-items" search={{}} className="button">
+                  {t("admin.work.all")}
+                </Link>
+              )}
+            </Empty>
+          }
+        >
+          {(item) => <WorkItemLine item={item} whose list={listOf(item.checklistId)} reopened={reopened.has(item.id)} />}
+        </Rows>
+      </HoldingRows>
     </Page>
   );
 }
 
-/** Which of these a later item reopens already, as many as a filter may name. */
+/** How many rows a filter may name. */
+const atOnce = 50;
+
+/** Which of these a later item reopens already: some are asked about at a time, in the order that they come in. */
 function useReopened(items: readonly WorkItem[]): ReadonlySet<string | undefined> {
-  const filter = items
-    .filter(reopenable)
-    .slice(0, 50)
-    .map((i) => `reopenedItemId = ${quoted(i.id ?? "")}`)
-    .join(" OR ");
-  const how = { enabled: filter !== "", placeholderData: keepPreviousData };
-  const open = api.useQuery("get", "/v1/workItems", { params: { query: { filter, state: "WORK_ITEM_STATE_OPEN", pageSize: 1000 } } }, how);
-  const done = api.useQuery("get", "/v1/workItems", { params: { query: { filter, state: "WORK_ITEM_STATE_RESOLVED", pageSize: 1000 } } }, how);
-  return new Set([...(open.data?.workItems ?? []), ...(done.data?.workItems ?? [])].map((later) => later.reopenedItemId));
+  const wanted = items.filter(reopenable).map((i) => `reopenedItemId = ${quoted(i.id ?? "")}`);
+  const filters = Array.from({ length: Math.ceil(wanted.length / atOnce) }, (_, i) => wanted.slice(i * atOnce, (i + 1) * atOnce).join(" OR "));
+  const later = useQueries({
+    queries: filters.flatMap((filter) =>
+      (["WORK_ITEM_STATE_OPEN", "WORK_ITEM_STATE_RESOLVED"] as const).map((state) =>
+        api.queryOptions("get", "/v1/workItems", { params: { query: { filter, state, pageSize: 1000 } } }),
+      ),
+    ),
+  });
+  return new Set(later.flatMap((found) => found.data?.workItems ?? []).map((item) => item.reopenedItemId));
 }
