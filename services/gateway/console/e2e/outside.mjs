@@ -30,10 +30,10 @@ export async function actor(userName) {
 
 export const admin = () => actor("ada@demo.example");
 
-/** An identity provider with a source of its own. People are known by their full names. */
-export async function identityProvider(name) {
+/** An identity provider with a source of its own, of an environment if one is named. People are known by their full names. */
+export async function identityProvider(name, environmentId) {
   const ada = await admin();
-  const made = await ada("POST", "/v1/sources", { name, kind: "SOURCE_KIND_SCIM" });
+  const made = await ada("POST", "/v1/sources", { name, kind: "SOURCE_KIND_SCIM", environmentId });
   const scim = (method, path, body) => call(made.token, method, "/scim/v2" + path, body);
   const patch = (...Operations) => ({ schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], Operations });
   const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";

@@ -177,6 +177,13 @@ const group = createRoute({
   component: lazyRouteComponent(() => import("@/routes/admin/groups/Group"), "Group"),
 });
 
+const environments = createRoute({
+  getParentRoute: () => admin,
+  path: "/environments",
+  validateSearch: (search): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("@/routes/admin/environments/Environments"), "Environments"),
+});
+
 const sources = createRoute({
   getParentRoute: () => admin,
   path: "/sources",
@@ -318,6 +325,7 @@ const tree = root.addChildren([
       adminNewFlow,
       adminFlow,
       adminChangeFlow,
+      environments,
       sources,
       tokens,
       adminAudit,

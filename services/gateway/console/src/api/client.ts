@@ -33,6 +33,7 @@ export type Flow = Schemas["gatehouse.approval.v1.Flow"];
 export type FlowStep = Schemas["gatehouse.approval.v1.FlowStep"];
 export type AuditEntry = Schemas["gatehouse.audit.v1.AuditEntry"];
 export type ParkedEvent = Schemas["gatehouse.ops.v1.ParkedEvent"];
+export type Environment = Schemas["gatehouse.identity.v1.Environment"];
 export type User = Schemas["gatehouse.identity.v1.User"];
 export type Person = Schemas["gatehouse.identity.v1.Person"];
 export type Group = Schemas["gatehouse.identity.v1.Group"];

@@ -11,8 +11,14 @@ export function useHasRole(...roles: readonly NonNullable<User["role"]>[]): bool
   return role !== undefined && roles.includes(role);
 }
 
+/** Whether the caller acts in the whole organization, and not in one of its environments. */
+export function useWhole(): boolean {
+  const user = useMe().data?.user;
+  return user !== undefined && !user.environmentId && !user.roleEnvironmentId;
+}
+
 /** Whether the caller is an admin of the whole organization, and not of one of its environments. */
 export function useIsOrganizationAdmin(): boolean {
-  const user = useMe().data?.user;
-  return user?.role === "ROLE_ADMIN" && !user.environmentId && !user.roleEnvironmentId;
+  const admin = useHasRole("ROLE_ADMIN");
+  return useWhole() && admin;
 }

@@ -25,6 +25,7 @@ export const adminPages: readonly AdminPage[] = [
   { to: "/admin/apps", name: "apps", roles: adminRoles },
   { to: "/admin/integrations", name: "integrations", roles: adminRoles },
   { to: "/admin/flows", name: "flows", roles: adminRoles },
+  { to: "/admin/environments", name: "environments", roles: adminRoles },
   { to: "/admin/sources", name: "sources", roles: adminRoles },
   { to: "/admin/identity-providers", name: "identityProviders", roles: adminRoles },
   { to: "/admin/organization", name: "organization", roles: adminRoles },
