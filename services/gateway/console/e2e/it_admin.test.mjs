@@ -30,8 +30,9 @@ async function choose(page, box, option) {
 /** Says how the accounts of an app come and go. */
 const support = (page, name) => dialog(page).locator("label").filter({ has: page.getByRole("radio", { name: new RegExp("^" + name) }) }).click();
 
-/** Finds by words, and takes it. */
+/** Finds by words, and takes it. The box is in view before it is filled: a list that scrolls away closes. */
 async function find(page, box, words, option = words) {
+  await page.getByRole("combobox", { name: box, exact: true }).click();
   await page.getByRole("combobox", { name: box, exact: true }).fill(words);
   await page.getByRole("option", { name: option }).click();
 }
@@ -68,7 +69,7 @@ test("an app is made, and says how its accounts come and go", () =>
     await page.getByRole("button", { name: "Change", exact: true }).click();
     await support(page, "None");
     await dialog(page).getByRole("button", { name: "Save" }).click();
-    await page.getByText("No user management").waitFor();
+    await page.getByRole("definition").getByText("No user management").waitFor();
     assert.deepEqual(refusals(wrong, 1), []);
   }));
 

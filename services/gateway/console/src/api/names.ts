@@ -27,16 +27,26 @@ export function useGroupNames(ids: readonly string[]): Names {
   return names(api.useQuery("get", "/v1/groups", { params: { query } }, { ...stays, enabled: ids.length > 0 }).data?.groups);
 }
 
-/** Any number of apps: they are asked for some at a time, in the order that they come in. */
-export function useAppNames(ids: readonly string[]): Names {
+/** The queries for any number of ids: some at a time, in the order that they come in. */
+function someAtATime(ids: readonly string[]) {
   const wanted = [...new Set(ids)];
+  return Array.from({ length: Math.ceil(wanted.length / atOnce) }, (_, i) => ({ filter: withIds(wanted.slice(i * atOnce, (i + 1) * atOnce).sort()), pageSize: atOnce }));
+}
+
+/** Any number of apps. */
+export function useAppNames(ids: readonly string[]): Names {
   const found = useQueries({
-    queries: Array.from({ length: Math.ceil(wanted.length / atOnce) }, (_, i) => {
-      const filter = withIds(wanted.slice(i * atOnce, (i + 1) * atOnce).sort());
-      return { ...api.queryOptions("get", "/v1/apps", { params: { query: { filter, pageSize: atOnce } } }), staleTime: stays.staleTime };
-    }),
+    queries: someAtATime(ids).map((query) => ({ ...api.queryOptions("get", "/v1/apps", { params: { query } }), staleTime: stays.staleTime })),
   });
   return names(found.flatMap((one) => one.data?.apps ?? []));
+}
+
+/** Any number of environments. */
+export function useEnvironmentNames(ids: readonly string[]): Names {
+  const found = useQueries({
+    queries: someAtATime(ids).map((query) => ({ ...api.queryOptions("get", "/v1/environments", { params: { query } }), staleTime: stays.staleTime })),
+  });
+  return names(found.flatMap((one) => one.data?.environments ?? []));
 }
 
 const entitlementsOf = (app: string) => ({

@@ -2,6 +2,8 @@ import { Checkbox } from "react-aria-components";
 
 interface Props {
   label: string;
+  /** What it does, in a sentence. */
+  hint?: string;
   value: boolean;
   onChange: (value: boolean) => void;
   /** What the API says is wrong with it. */
@@ -9,12 +11,20 @@ interface Props {
 }
 
 /** Yes or no. */
-export function CheckField({ label, value, onChange, error }: Props) {
+export function CheckField({ label, hint, value, onChange, error }: Props) {
   return (
     <div className="field">
       <Checkbox className="choice" isSelected={value} onChange={onChange} validationBehavior="aria" isInvalid={error !== undefined}>
         <span className="mark" aria-hidden />
-        <span>{label}</span>
+        {hint ? (
+          <span className="what">
+            <strong>{label}</strong>
+            <br />
+            <span className="quiet small">{hint}</span>
+          </span>
+        ) : (
+          <span>{label}</span>
+        )}
       </Checkbox>
       {error && <span className="error">{error}</span>}
     </div>

@@ -2,6 +2,7 @@ import { keepPreviousData } from "@tanstack/react-query";
 import { useState } from "react";
 import { ComboBox } from "react-aria-components";
 import { api } from "@/api/client";
+import { containing } from "@/api/filter";
 import { type Found, FoundList } from "./FoundList";
 
 interface Props {
@@ -59,6 +60,14 @@ export function FindGroup(props: Props) {
   const [words, setWords] = useState("");
   const found = api.useQuery("get", "/v1/groups", { params: { query: { query: words, pageSize: 20 } } }, { placeholderData: keepPreviousData });
   const items = (found.data?.groups ?? []).map((g) => ({ id: g.id ?? "", name: g.displayName ?? "" }));
+  return <Find {...props} items={items} words={words} onWords={setWords} />;
+}
+
+/** Finds an environment, other than some. */
+export function FindEnvironment({ except = [], ...props }: Props & { except?: readonly string[] }) {
+  const [words, setWords] = useState("");
+  const found = api.useQuery("get", "/v1/environments", { params: { query: { filter: containing(words, ["name"]), pageSize: 20 } } }, { placeholderData: keepPreviousData });
+  const items = (found.data?.environments ?? []).filter((e) => !except.includes(e.id ?? "")).map((e) => ({ id: e.id ?? "", name: e.name ?? "" }));
   return <Find {...props} items={items} words={words} onWords={setWords} />;
 }
 

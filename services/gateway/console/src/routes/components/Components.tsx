@@ -111,6 +111,7 @@ export function Components() {
       </Part>
       <Part name="CheckField">
         <CheckField label="Yes or no" value={choice === "one"} onChange={(on) => setChoice(on ? "one" : "other")} />
+        <CheckField label="With what it means" hint="What it does, in a sentence." value={choice === "one"} onChange={(on) => setChoice(on ? "one" : "other")} />
         <CheckField label="With an error" value={false} onChange={() => {}} error="is not possible" />
       </Part>
       <Part name="Select">

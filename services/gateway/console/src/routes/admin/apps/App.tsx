@@ -1,8 +1,8 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { api, type App as AppType } from "@/api/client";
-import { useHasRole } from "@/api/me";
-import { useUserNames } from "@/api/names";
+import { useHasRole, useWhole } from "@/api/me";
+import { useEnvironmentNames, useUserNames } from "@/api/names";
 import { AppIcon } from "@/components/AppIcon";
 import { Loading } from "@/components/Loading";
 import { Page } from "@/components/Page";
@@ -21,12 +21,14 @@ export function App() {
   const { t } = useTranslation();
   const { id } = route.useParams();
   const admin = useHasRole("ROLE_ADMIN", "ROLE_IT_ADMIN");
+  const whole = useWhole();
   const found = api.useQuery("get", "/v1/apps/{id}", { params: { path: { id } } });
   const app = found.data?.app;
   if (!app) {
     return <Page title={t("ask.app")}>{found.error ? <ProblemNote error={found.error} again={() => void found.refetch()} /> : <Loading />}</Page>;
   }
-  const changes = admin && !app.deleteTime;
+  // What belongs to the organization an environment does not change.
+  const changes = admin && !app.deleteTime && (whole || !!app.environmentId);
   return (
     <Page
       title={app.name ?? ""}
@@ -82,11 +84,44 @@ function Facts({ app }: { app: AppType }) {
       <dd>
         <Places ids={app.approverIds ?? []} gone={app.goneUserIds} />
       </dd>
+      <dt>{t("admin.apps.uncovered")}</dt>
+      <dd>{t(app.onlyByFlow ? "admin.apps.uncoveredRefused" : "admin.apps.uncoveredDecided")}</dd>
+      <Offer app={app} />
       <dt>{t("admin.apps.deprovisioning")}</dt>
       <dd>{t(`admin.apps.deprovisionings.${app.deprovisioningAction ?? "DEPROVISIONING_ACTION_UNSPECIFIED"}`)}</dd>
       <dt>{t("admin.apps.adoption")}</dt>
       <dd>{t(`admin.apps.adoptions.${app.accountAdoption ?? "ACCOUNT_ADOPTION_UNSPECIFIED"}`)}</dd>
     </dl>
+  );
+}
+
+/** How many environments are named. */
+const named = 20;
+
+/** Whose an app is, and in which environments it is seen besides. */
+function Offer({ app }: { app: AppType }) {
+  const { t } = useTranslation();
+  const whole = useWhole();
+  const offered = app.offeredEnvironmentIds ?? [];
+  const shown = offered.slice(0, named);
+  const names = useEnvironmentNames(app.environmentId ? [app.environmentId] : shown);
+  const list = shown.map((id) => names(id) ?? id).join(", ");
+  const more = offered.length - shown.length;
+  return (
+    <>
+      <dt>{t("admin.apps.belongs")}</dt>
+      <dd>{app.environmentId ? (names(app.environmentId) ?? app.environmentId) : t("admin.apps.ofOrganization")}</dd>
+      {/* An environment is told of no other. */}
+      {whole && !app.environmentId && (
+        <>
+          <dt>{t("admin.apps.offered")}</dt>
+          <dd>
+            {app.offeredToAllEnvironments ? t("admin.apps.offeredToEvery") : offered.length === 0 ? t("admin.apps.offeredToNone") : list}
+            {!app.offeredToAllEnvironments && more > 0 && ` ${t("admin.apps.andMore", { count: more })}`}
+          </dd>
+        </>
+      )}
+    </>
   );
 }
 

@@ -1,11 +1,14 @@
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { api, type App } from "@/api/client";
+import { CheckField } from "@/components/CheckField";
 import { ChosenPeople } from "@/components/Chosen";
 import { AppIcon } from "@/components/AppIcon";
 import { appIconNames, appIcons, type AppIconName } from "@/components/appIcons";
 import { Select, SelectOrNone } from "@/components/Select";
 import { TextBox } from "@/components/TextBox";
 import { Described } from "./Described";
+import { OfferForm } from "./OfferForm";
 import type { AppField, AppValues } from "./values";
 
 interface Props {
@@ -13,10 +16,14 @@ interface Props {
   onChange: (values: AppValues) => void;
   errors: Partial<Record<AppField, string>>;
   gone?: App["goneUserIds"];
+  /** Says whose it is, of a new one. */
+  belongs?: ReactNode;
+  /** Whether it is an app that environments can be offered. */
+  offers: boolean;
 }
 
 /** What can be set on an app. */
-export function AppForm({ values, onChange, errors, gone }: Props) {
+export function AppForm({ values, onChange, errors, gone, belongs, offers }: Props) {
   const { t } = useTranslation();
   const set = <K extends AppField>(name: K) => (value: AppValues[K]) => onChange({ ...values, [name]: value });
   const integrations = api.useQuery("get", "/v1/integrations", { params: { query: { pageSize: 1000 } } });
@@ -58,6 +65,9 @@ export function AppForm({ values, onChange, errors, gone }: Props) {
       <ChosenPeople label={t("admin.apps.owner")} hint={t("admin.apps.ownerHint")} one ids={values.ownerId ? [values.ownerId] : []} gone={gone} onChange={([id]) => set("ownerId")(id ?? "")} error={errors.ownerId} />
       <ChosenPeople label={t("admin.apps.admins")} hint={t("admin.apps.adminsHint")} ids={values.adminIds} gone={gone} onChange={set("adminIds")} error={errors.adminIds} />
       <ChosenPeople label={t("admin.apps.approvers")} hint={t("admin.apps.approversHint")} ordered ids={values.approverIds} gone={gone} onChange={set("approverIds")} error={errors.approverIds} />
+      <CheckField label={t("admin.apps.onlyByFlow")} hint={t("admin.apps.onlyByFlowMeans")} value={values.onlyByFlow} onChange={set("onlyByFlow")} error={errors.onlyByFlow} />
+      {belongs}
+      {offers && <OfferForm values={values} onChange={onChange} errors={errors} />}
       <Select
         label={t("admin.apps.deprovisioning")}
         hint={t("admin.apps.deprovisioningHint")}

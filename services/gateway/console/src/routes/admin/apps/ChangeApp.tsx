@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type App, client } from "@/api/client";
+import { useWhole } from "@/api/me";
 import { maskOf } from "@/api/mask";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
@@ -15,6 +16,7 @@ export function ChangeApp({ app }: { app: App }) {
   const queries = useQueryClient();
   const [seen, setSeen] = useState(app);
   const [values, setValues] = useState(valuesOf(app));
+  const whole = useWhole();
   const updateMask = maskOf(valuesOf(seen), values);
   return (
     <Confirm
@@ -37,7 +39,7 @@ export function ChangeApp({ app }: { app: App }) {
         }
       }}
     >
-      {(errors) => <AppForm values={values} onChange={setValues} errors={errors} gone={seen.goneUserIds} />}
+      {(errors) => <AppForm values={values} onChange={setValues} errors={errors} gone={seen.goneUserIds} offers={whole && !seen.environmentId} />}
     </Confirm>
   );
 }

@@ -2,9 +2,11 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { client } from "@/api/client";
+import { api, client } from "@/api/client";
+import { useWhole } from "@/api/me";
 import { Button } from "@/components/Button";
 import { Confirm } from "@/components/Confirm";
+import { SelectOrNone } from "@/components/Select";
 import { tell } from "@/components/Toasts";
 import { AppForm } from "./AppForm";
 import { appFields, valuesOf } from "./values";
@@ -14,23 +16,52 @@ export function NewApp() {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const navigate = useNavigate();
+  const whole = useWhole();
   const [values, setValues] = useState(valuesOf());
+  const [environmentId, setEnvironment] = useState<string>();
+  const environments = api.useQuery("get", "/v1/environments", { params: { query: { pageSize: 1000 } } }, { enabled: whole }).data?.environments ?? [];
   return (
     <Confirm
       trigger={<Button kind="main">{t("admin.apps.add")}</Button>}
       title={t("admin.apps.add")}
-      fields={appFields}
+      fields={[...appFields, "environmentId"]}
       action={t("admin.apps.add")}
       ready={values.name.trim() !== ""}
-      onOpen={() => setValues(valuesOf())}
+      onOpen={() => {
+        setValues(valuesOf());
+        setEnvironment(undefined);
+      }}
       act={async (requestId) => {
-        const made = await client.POST("/v1/apps", { body: { ...values, requestId, integrationId: values.integrationId || undefined, name: values.name.trim() } });
+        // Only what the organization has itself is offered to environments.
+        const offer = environmentId ? { offeredToAllEnvironments: false, offeredEnvironmentIds: [] } : {};
+        const body = { ...values, ...offer, requestId, environmentId, integrationId: values.integrationId || undefined, name: values.name.trim() };
+        const made = await client.POST("/v1/apps", { body });
         tell(t("admin.apps.added", { name: values.name.trim() }));
         await queries.invalidateQueries();
         await navigate({ to: "/admin/apps/$id", params: { id: made.data?.app?.id ?? "" } });
       }}
     >
-      {(errors) => <AppForm values={values} onChange={setValues} errors={errors} />}
+      {(errors) => (
+        <AppForm
+          values={values}
+          onChange={setValues}
+          errors={errors}
+          belongs={
+            environments.length > 0 && (
+              <SelectOrNone
+                label={t("admin.apps.belongs")}
+                hint={t("admin.apps.belongsHint")}
+                value={environmentId}
+                onChange={setEnvironment}
+                none={t("admin.apps.ofOrganization")}
+                choices={environments.map((e) => [e.id ?? "", e.name ?? ""])}
+                error={errors.environmentId}
+              />
+            )
+          }
+          offers={whole && environmentId === undefined}
+        />
+      )}
     </Confirm>
   );
 }

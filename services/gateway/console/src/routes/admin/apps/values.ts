@@ -1,7 +1,7 @@
 import type { App } from "@/api/client";
 
 /** What a form changes of an app. */
-export const appFields = ["name", "description", "provisioning", "integrationId", "ownerId", "adminIds", "approverIds", "deprovisioningAction", "accountAdoption", "icon"] as const;
+export const appFields = ["name", "description", "provisioning", "integrationId", "ownerId", "adminIds", "approverIds", "deprovisioningAction", "accountAdoption", "icon", "onlyByFlow", "offeredToAllEnvironments", "offeredEnvironmentIds"] as const;
 export type AppField = (typeof appFields)[number];
 export type AppValues = Required<Pick<App, AppField>>;
 
@@ -17,5 +17,8 @@ export function valuesOf(app?: App): AppValues {
     deprovisioningAction: app?.deprovisioningAction ?? "DEPROVISIONING_ACTION_UNSPECIFIED",
     icon: app?.icon ?? "",
     accountAdoption: app?.accountAdoption ?? "ACCOUNT_ADOPTION_UNSPECIFIED",
+    onlyByFlow: app?.onlyByFlow ?? false,
+    offeredToAllEnvironments: app?.offeredToAllEnvironments ?? false,
+    offeredEnvironmentIds: app?.offeredEnvironmentIds ?? [],
   };
 }
